@@ -1,0 +1,1 @@
+"""The simulated API server: HTTP over the store, as a real one answers."""

@@ -1,0 +1,389 @@
+"""The objects of the simulated cluster, with the bookkeeping that the real API server does.
+
+Everything runs in one thread. Objects that are handed out are shared snapshots: they are never changed in
+place, neither by the store, which copies on write, nor by anyone who reads them.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from sentinel.simulation import defaults
+from sentinel.simulation.api_errors import (
+    Cause,
+    already_exists,
+    bad_request,
+    conflict,
+    forbidden,
+    not_found,
+)
+from sentinel.simulation.history import Event, EventType, History
+from sentinel.simulation.resources import DEPLOYMENTS, NAMESPACES, NODES, PODS, ResourceType
+
+JsonObject = dict[str, Any]
+JsonObjects = list[JsonObject]
+_NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_SERVER_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
+_INITIAL_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+
+
+def copy_of(value: Any) -> Any:
+    """An independent copy of a JSON value."""
+    return orjson.loads(orjson.dumps(value))
+
+
+def timestamp(moment: datetime) -> str:
+    """`moment` as Kubernetes writes times: UTC, whole seconds."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Store:
+    """Objects by resource, namespace and name, and the log of their changes.
+
+    uids and generated names come from `random.Random(seed)`; `history` is how many changes can be replayed.
+    """
+
+    def __init__(self, now: Callable[[], datetime], *, seed: int = 0, history: int = 10_000) -> None:
+        self.now = now
+        self.history = History(history)
+        self._random = random.Random(seed)  # noqa: S311 - reproducible names, not secrets
+        self._revision = 0
+        self._objects: dict[tuple[str, str], dict[str, dict[str, JsonObject]]] = {}
+        self._listeners: list[Callable[[Event], None]] = []
+        for name in _INITIAL_NAMESPACES:
+            self.create(NAMESPACES, {"metadata": {"name": name}}, manager="kube-apiserver")
+
+    @property
+    def revision(self) -> int:
+        """The revision of the newest change."""
+        return self._revision
+
+    def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Call `listener` at each change, within the write that makes it; returns the unsubscriber."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    # -- reading
+
+    def find(self, resource: ResourceType, namespace: str | None, name: str) -> JsonObject | None:
+        """The object, or None."""
+        return self._objects.get(resource.key, {}).get(namespace or "", {}).get(name)
+
+    def get(self, resource: ResourceType, namespace: str | None, name: str) -> JsonObject:
+        """The object; raises ApiError 404."""
+        found = self.find(resource, namespace, name)
+        if found is None:
+            raise not_found(resource, name)
+        return found
+
+    def list(
+        self,
+        resource: ResourceType,
+        namespace: str | None = None,
+        where: Callable[[JsonObject], bool] | None = None,
+    ) -> JsonObjects:
+        """The objects of one namespace, or of all, in the order of namespace and name."""
+        namespaces = self._objects.get(resource.key, {})
+        chosen = [namespace] if namespace else sorted(namespaces)
+        return [
+            obj
+            for space in chosen
+            for _, obj in sorted(namespaces.get(space, {}).items())
+            if where is None or where(obj)
+        ]
+
+    def at(self, resource: ResourceType, revision: int, namespace: str | None = None) -> JsonObjects:
+        """The objects as they were at `revision`; raises ApiError 410 where that is compacted away."""
+        changes = self.history.since(revision, resource)
+        objects = {_position(obj): obj for obj in self.list(resource, namespace)}
+        for event in reversed(changes):
+            place = _position(event.object)
+            if namespace and place[0] != namespace:
+                continue
+            if event.previous is None:
+                objects.pop(place, None)
+            else:
+                objects[place] = event.previous
+        return [obj for _, obj in sorted(objects.items())]
+
+    # -- writing
+
+    def create(self, resource: ResourceType, obj: JsonObject, *, manager: str = "") -> JsonObject:
+        """Store a new object; raises ApiError 404 or 403 for its namespace, 409 where the name is taken."""
+        created = self.prepare_create(resource, obj, manager=manager)
+        return self._commit("ADDED", resource, created, None)
+
+    def prepare_create(self, resource: ResourceType, obj: JsonObject, *, manager: str = "") -> JsonObject:
+        """What `create` would store, less the resourceVersion; nothing is written (a dry run)."""
+        created: JsonObject = copy_of(obj)
+        metadata = created.setdefault("metadata", {})
+        self._name(metadata)
+        self._check_namespace(resource, metadata)
+        if self.find(resource, metadata.get("namespace"), metadata["name"]) is not None:
+            raise already_exists(resource, metadata["name"])
+        for field in (*_SERVER_FIELDS, "resourceVersion", "selfLink"):
+            metadata.pop(field, None)
+        metadata["uid"] = self._uid()
+        if resource.generations:
+            metadata["generation"] = 1
+        metadata["creationTimestamp"] = timestamp(self.now())
+        if "status" in resource.subresources and resource is not NODES:
+            created.pop("status", None)
+        defaults.on_create(resource, created)
+        return {"kind": resource.kind, "apiVersion": resource.api_version, **created}
+
+    def update(
+        self, resource: ResourceType, obj: JsonObject, *, subresource: str = "", manager: str = ""
+    ) -> JsonObject:
+        """Replace an object (or its `status`).
+
+        Raises ApiError 404, or 409 when a resourceVersion or uid is given that is not the current one.
+        Writes nothing, and tells nobody, when nothing changes.
+        """
+        metadata = obj.get("metadata", {})
+        current = self.get(resource, metadata.get("namespace"), metadata["name"])
+        updated = self.prepare_update(resource, current, obj, subresource=subresource, manager=manager)
+        return self.commit_update(resource, current, updated)
+
+    def mutate(
+        self,
+        resource: ResourceType,
+        namespace: str | None,
+        name: str,
+        change: Callable[[JsonObject], None],
+        *,
+        subresource: str = "",
+        manager: str = "",
+    ) -> JsonObject:
+        """Change a copy of the object and store it: read, modify and write with no chance of a conflict."""
+        current = self.get(resource, namespace, name)
+        wanted = copy_of(current)
+        change(wanted)
+        updated = self.prepare_update(resource, current, wanted, subresource=subresource, manager=manager)
+        return self.commit_update(resource, current, updated)
+
+    def prepare_update(
+        self,
+        resource: ResourceType,
+        current: JsonObject,
+        obj: JsonObject,
+        *,
+        subresource: str = "",
+        manager: str = "",
+    ) -> JsonObject:
+        """What `update` would store over `current`; nothing is written (a dry run)."""
+        name = current["metadata"]["name"]
+        given = obj.get("metadata", {})
+        if given.get("uid", current["metadata"]["uid"]) != current["metadata"]["uid"]:
+            raise conflict(resource, name, _other_uid(given["uid"], current["metadata"]["uid"]))
+        if given.get("resourceVersion") not in (None, "", current["metadata"]["resourceVersion"]):
+            raise conflict(resource, name)
+        updated = _merged(resource, current, copy_of(obj), subresource)
+        updated["metadata"] = _kept_metadata(current["metadata"], updated.get("metadata") or {})
+        defaults.on_update(resource, updated)
+        if resource.generations and subresource != "status" and _spec_changed(resource, current, updated):
+            updated["metadata"]["generation"] = current["metadata"].get("generation", 0) + 1
+        return updated
+
+    def commit_update(self, resource: ResourceType, current: JsonObject, updated: JsonObject) -> JsonObject:
+        """Store what `prepare_update` returned; an object that lost its last finalizer goes for good."""
+        metadata = updated["metadata"]
+        if "deletionTimestamp" in metadata and not _held_back(resource, updated):
+            return self._commit("DELETED", resource, updated, current)
+        if updated == current:
+            return current
+        return self._commit("MODIFIED", resource, updated, current)
+
+    def delete(
+        self,
+        resource: ResourceType,
+        namespace: str | None,
+        name: str,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        propagation: str = "Background",
+        grace_period: int | None = None,
+    ) -> JsonObject:
+        """Delete an object, or mark it where finalizers or a pod's grace period keep it for now.
+
+        `grace_period` (seconds) counts for pods that are bound to a node: they stay, marked, until deleted
+        with 0. Raises ApiError 404, or 409 when `uid` or `resource_version` is not the current one.
+        """
+        current = self.get(resource, namespace, name)
+        self._check_preconditions(resource, current, uid, resource_version)
+        marked = self.marked_for_deletion(resource, current, propagation, grace_period)
+        if marked is None:
+            return self._commit("DELETED", resource, copy_of(current), current)
+        if marked == current:
+            return current
+        return self._commit("MODIFIED", resource, marked, current)
+
+    def marked_for_deletion(
+        self, resource: ResourceType, current: JsonObject, propagation: str, grace_period: int | None
+    ) -> JsonObject | None:
+        """The object as a delete leaves it behind, or None when it goes at once."""
+        finalizers = _finalizers(current, propagation)
+        grace = _grace(resource, current, grace_period)
+        if not finalizers and not grace and (resource is not NAMESPACES):
+            return None
+        marked: JsonObject = copy_of(current)
+        metadata = marked["metadata"]
+        if finalizers:
+            metadata["finalizers"] = finalizers
+        if "deletionTimestamp" not in metadata or grace < metadata.get("deletionGracePeriodSeconds", 0):
+            if "generation" in metadata and "deletionTimestamp" not in metadata:
+                metadata["generation"] += 1
+            metadata["deletionTimestamp"] = timestamp(self.now() + timedelta(seconds=grace))
+            metadata["deletionGracePeriodSeconds"] = grace
+        if resource is NAMESPACES:
+            metadata.pop("deletionGracePeriodSeconds")
+            marked["status"] = {**marked.get("status", {}), "phase": "Terminating"}
+        return marked
+
+    def remove(self, resource: ResourceType, namespace: str | None, name: str) -> None:
+        """Take an object away whatever holds it: what finalizing a namespace comes to."""
+        current = self.get(resource, namespace, name)
+        self._commit("DELETED", resource, copy_of(current), current)
+
+    # -- the inside
+
+    def _commit(
+        self, kind: EventType, resource: ResourceType, obj: JsonObject, previous: JsonObject | None
+    ) -> JsonObject:
+        self._revision += 1
+        obj["metadata"]["resourceVersion"] = str(self._revision)
+        namespace, name = _position(obj)
+        objects = self._objects.setdefault(resource.key, {}).setdefault(namespace, {})
+        if kind == "DELETED":
+            del objects[name]
+        else:
+            objects[name] = obj
+        event = Event(kind, resource, obj, self._revision, previous)
+        self.history.append(event)
+        for listener in tuple(self._listeners):
+            listener(event)
+        return obj
+
+    def _uid(self) -> str:
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def _name(self, metadata: JsonObject) -> None:
+        if metadata.get("name"):
+            return
+        prefix = metadata.get("generateName")
+        if not prefix:
+            raise bad_request("name or generateName is required")
+        metadata["name"] = prefix[:58] + "".join(self._random.choices(_NAME_ALPHABET, k=5))
+
+    def _check_namespace(self, resource: ResourceType, metadata: JsonObject) -> None:
+        if not resource.namespaced:
+            metadata.pop("namespace", None)
+            return
+        name = metadata.setdefault("namespace", "default")
+        namespace = self.get(NAMESPACES, None, name)
+        if "deletionTimestamp" in namespace["metadata"]:
+            why = f"unable to create new content in namespace {name} because it is being terminated"
+            ends = f"namespace {name} is being terminated"
+            cause = Cause("NamespaceTerminating", ends, "metadata.namespace")
+            raise forbidden(resource, metadata["name"], why, [cause])
+
+    def _check_preconditions(
+        self, resource: ResourceType, current: JsonObject, uid: str | None, version: str | None
+    ) -> None:
+        metadata = current["metadata"]
+        if uid and uid != metadata["uid"]:
+            raise conflict(resource, metadata["name"], _other_uid(uid, metadata["uid"]))
+        if version and version != metadata["resourceVersion"]:
+            why = (
+                f"Precondition failed: ResourceVersion in precondition: {version}, "
+                f"ResourceVersion in object meta: {metadata['resourceVersion']}"
+            )
+            raise conflict(resource, metadata["name"], why)
+
+
+def _position(obj: JsonObject) -> tuple[str, str]:
+    metadata = obj["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]
+
+
+def _other_uid(given: str, current: str) -> str:
+    return f"Precondition failed: UID in precondition: {given}, UID in object meta: {current}"
+
+
+def _merged(resource: ResourceType, current: JsonObject, obj: JsonObject, subresource: str) -> JsonObject:
+    """`current` with that part of `obj` that the endpoint may write."""
+    if subresource == "status":
+        merged = {**current, "metadata": dict(obj.get("metadata") or {})}
+        if "status" in obj:
+            merged["status"] = obj["status"]
+        kept = current["metadata"]
+        if resource.custom:
+            own = {"managedFields": merged["metadata"].get("managedFields", kept.get("managedFields"))}
+            merged["metadata"] = {**kept, **({} if own["managedFields"] is None else own)}
+        if resource is DEPLOYMENTS and "labels" in kept:
+            merged["metadata"]["labels"] = kept["labels"]
+        return merged
+    merged = {"kind": resource.kind, "apiVersion": resource.api_version, **obj}
+    if "status" in resource.subresources:
+        merged.pop("status", None)
+        if "status" in current:
+            merged["status"] = current["status"]
+    return merged
+
+
+def _kept_metadata(current: JsonObject, given: JsonObject) -> JsonObject:
+    """The metadata of an update: what only the server may set stays as it was."""
+    kept = {field: current[field] for field in (*_SERVER_FIELDS, "resourceVersion") if field in current}
+    written = {key: value for key, value in given.items() if key not in _SERVER_FIELDS and value is not None}
+    namespace = {"namespace": current["namespace"]} if "namespace" in current else {}
+    generate = {"generateName": current["generateName"]} if "generateName" in current else {}
+    return {**written, "name": current["name"], **generate, **namespace, **kept}
+
+
+def _spec_changed(resource: ResourceType, current: JsonObject, updated: JsonObject) -> bool:
+    if resource.custom:
+        ignored = {"metadata", "status"} if "status" in resource.subresources else {"metadata"}
+        return {k: v for k, v in current.items() if k not in ignored} != {
+            k: v for k, v in updated.items() if k not in ignored
+        }
+    old, new = current.get("spec"), updated.get("spec")
+    if resource is PODS and old is not None and new is not None:
+        # Binding a pod to a node writes the spec without making a new generation.
+        old, new = {**old, "nodeName": None}, {**new, "nodeName": None}
+    return bool(old != new)
+
+
+def _finalizers(current: JsonObject, propagation: str) -> list[str]:
+    finalizers = [
+        f for f in current["metadata"].get("finalizers", []) if f not in ("orphan", "foregroundDeletion")
+    ]
+    if "deletionTimestamp" in current["metadata"]:
+        return list(current["metadata"].get("finalizers", []))
+    return finalizers + {"Orphan": ["orphan"], "Foreground": ["foregroundDeletion"]}.get(propagation, [])
+
+
+def _grace(resource: ResourceType, current: JsonObject, asked: int | None) -> int:
+    """Seconds that a pod keeps after its deletion; other kinds have none."""
+    if resource is not PODS or not current.get("spec", {}).get("nodeName"):
+        return 0
+    if current.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+        return 0
+    if asked is not None:
+        return max(asked, 0)
+    pending = current["metadata"].get("deletionGracePeriodSeconds")
+    return int(current["spec"].get("terminationGracePeriodSeconds", 30) if pending is None else pending)
+
+
+def _held_back(resource: ResourceType, obj: JsonObject) -> bool:
+    """Whether a deleted object stays for now: by a finalizer, or a grace period that is not over."""
+    metadata = obj["metadata"]
+    if metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds"):
+        return True
+    return resource is NAMESPACES and bool(obj.get("spec", {}).get("finalizers"))
