@@ -1,0 +1,1 @@
+"""The functional core: pure functions over domain values, with `now` as a parameter."""

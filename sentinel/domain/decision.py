@@ -1,0 +1,50 @@
+"""What the engine wants done: one decision of one pass, and the one change to the workload that makes it real."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sentinel.domain.record import Action, RevisionRef, RolloutState
+from sentinel.domain.verdict import Number, RuleVerdict
+from sentinel.domain.workload import PauseMark
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Stop the rollout where it is, signed as ours."""
+
+    mark: PauseMark
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Let the rollout go on; only a pause of ours is ever lifted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """Put the target revision's template back, and lift our own pause in the same patch."""
+
+    target: RevisionRef
+
+
+Change = Pause | Resume | Restore
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One decision. `action` None means: nothing new to say, carry on with `state` and look again at `wake`.
+
+    `change` may come without an action: steering towards a weight that was decided before is no new decision.
+    """
+
+    state: RolloutState
+    wake: datetime | None
+    action: Action | None = None
+    reason: str = ""
+    message: str = ""
+    rule: str = ""
+    numbers: Mapping[str, Number] = field(default_factory=dict)
+    change: Change | None = None
+    escalate: bool = False
+    verdicts: tuple[RuleVerdict, ...] = ()

@@ -1,0 +1,172 @@
+"""What was measured: readings of counters, what happened between two of them, and why a number is missing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class MissingReason(StrEnum):
+    """Why there is no number. Missing evidence never becomes a pass and never a fail."""
+
+    NO_DATA = "NoData"
+    FIRST_SAMPLE = "FirstSample"
+    STALE = "Stale"
+    NOT_A_NUMBER = "NotANumber"
+    WENT_BACKWARDS = "WentBackwards"
+    ERRORS_OVER_TOTAL = "ErrorsOverTotal"
+    DUPLICATE_SERIES = "DuplicateSeries"
+    NOT_SETTLED = "NotSettled"
+    SOURCE_UNREACHABLE = "SourceUnreachable"
+    SOURCE_TIMEOUT = "SourceTimeout"
+    SOURCE_REFUSED = "SourceRefused"
+    BAD_QUERY = "BadQuery"
+    RATE_LIMITED = "RateLimited"
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A number that could not be had: why, of whom (a pod, an arm or nothing), and the source's own words."""
+
+    reason: MissingReason
+    subject: str = ""
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.reason.value, self.subject, self.detail) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The counters of one pod (or one version) at one time, as its source holds them.
+
+    `values` are cumulative counts: `total` and `errors` for a count query; for a histogram the upper bounds in
+    seconds as text (`"0.5"`, `"+Inf"`) plus `sum` in seconds and `count` where the source has them. `observed_at`
+    is when the newest sample in it was scraped.
+    """
+
+    observed_at: datetime
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose counters: a pod of a namespace, or a version label's value (then `version` is set, `pod` empty)."""
+
+    namespace: str
+    pod: str = ""
+    version: str = ""
+
+    def __str__(self) -> str:
+        return self.pod or self.version
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a source says of one subject between two times.
+
+    Either two cumulative readings (`before` may be absent: the series was not there yet), or, from sources that
+    count by interval, only `after` with `cumulative=False`: then its values are the increments themselves.
+    """
+
+    subject: Subject
+    before: Reading | None
+    after: Reading | None
+    missing: Missing | None = None
+    cumulative: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Whole requests and whole errors of one arm."""
+
+    total: int = 0
+    errors: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.total + other.total, self.errors + other.errors)
+
+    @property
+    def rate(self) -> float | None:
+        """The share of errors, None without requests."""
+        return self.errors / self.total if self.total else None
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Latencies of one arm: per upper bound in seconds (ascending, last infinity) the count in that bucket
+    alone (not cumulative); `seconds` is the sum of all latencies where known."""
+
+    bounds: tuple[float, ...] = ()
+    counts: tuple[int, ...] = ()
+    seconds: float | None = None
+
+    @property
+    def total(self) -> int:
+        """All observations."""
+        return sum(self.counts)
+
+    @property
+    def mean(self) -> float | None:
+        """The plain mean in seconds, None where the sum is unknown or nothing was observed."""
+        return self.seconds / self.total if self.seconds is not None and self.total else None
+
+    def over(self, bound: float) -> int:
+        """How many observations lie above this bucket bound."""
+        return sum(n for upper, n in zip(self.bounds, self.counts, strict=True) if upper > bound)
+
+    def __add__(self, other: "Histogram") -> "Histogram":
+        """The sum of two histograms; of different bounds, the common ones are kept (counts move up)."""
+        if not self.bounds:
+            return other
+        if not other.bounds:
+            return self
+        bounds = tuple(sorted(set(self.bounds) & set(other.bounds)))
+        counts = tuple(a + b for a, b in zip(_rebin(self, bounds), _rebin(other, bounds), strict=True))
+        known = self.seconds is not None and other.seconds is not None
+        return Histogram(bounds, counts, (self.seconds or 0.0) + (other.seconds or 0.0) if known else None)
+
+
+def _rebin(histogram: Histogram, bounds: tuple[float, ...]) -> tuple[int, ...]:
+    """The counts of a histogram over fewer bounds (a subset of its own that ends in the same last one)."""
+    counts = [0] * len(bounds)
+    for upper, n in zip(histogram.bounds, histogram.counts, strict=True):
+        index = next(i for i, bound in enumerate(bounds) if bound >= upper)
+        counts[index] += n
+    return tuple(counts)
+
+
+@dataclass(frozen=True, slots=True)
+class CountTick:
+    """What both arms counted between two times; `baseline` is None where no stable pod serves any more."""
+
+    since: datetime
+    until: datetime
+    candidate: Counts
+    baseline: Counts | None
+    pods: Mapping[str, Counts]
+    missing: tuple[Missing, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramTick:
+    """Both arms' latencies between two times."""
+
+    since: datetime
+    until: datetime
+    candidate: Histogram
+    baseline: Histogram | None
+    missing: tuple[Missing, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSample:
+    """The answer of a free query at one time: its numbers, or why there are none."""
+
+    at: datetime
+    values: tuple[float, ...] = ()
+    missing: Missing | None = None
+    scalar: bool = False
+
+
+Tick = CountTick | HistogramTick | ValueSample

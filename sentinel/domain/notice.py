@@ -1,0 +1,20 @@
+"""What people are told."""
+
+from dataclasses import dataclass
+
+from sentinel.domain.record import DecisionEntry, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """News of one rollout: its record as it stands, and the decision that is new (None: progress only).
+
+    `channel` is where the policy wants it told; empty means the settings' channel. `advice` are the next steps for
+    a human, `urgent` asks for one now.
+    """
+
+    record: Record
+    entry: DecisionEntry | None
+    channel: str = ""
+    advice: tuple[str, ...] = ()
+    urgent: bool = False

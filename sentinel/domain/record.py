@@ -1,0 +1,239 @@
+"""The durable state and history of one rollout: a candidate revision replacing a stable one on one workload."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from sentinel.domain.alert import AlertStatus
+from sentinel.domain.policy import Mode
+from sentinel.domain.verdict import Number
+from sentinel.domain.workload import Revision, WorkloadKey
+
+Json = Mapping[str, object]
+
+MAX_DECISIONS = 50
+MAX_ALERTS = 50
+
+
+class Phase(StrEnum):
+    """Where a rollout stands. `Promoted` may still be guarded; the phases after `Held` are final."""
+
+    PROGRESSING = "Progressing"
+    BAKING = "Baking"
+    PROMOTED = "Promoted"
+    UNDOING = "Undoing"
+    HELD = "Held"
+    UNDONE = "Undone"
+    SUPERSEDED = "Superseded"
+    FAILED = "Failed"
+    UNJUDGED = "Unjudged"
+
+
+IN_FLIGHT = frozenset({Phase.PROGRESSING, Phase.BAKING, Phase.HELD, Phase.UNDOING})
+
+
+class Action(StrEnum):
+    """What is decided. `observe` marks the first sight; the rest is done to the rollout or said to people."""
+
+    START = "start"
+    ADVANCE = "advance"
+    PROMOTE = "promote"
+    HOLD = "hold"
+    RESUME = "resume"
+    UNDO = "undo"
+    ESCALATE = "escalate"
+    SUPERSEDE = "supersede"
+    RESTORED = "restored"
+    CLOSE = "close"
+
+
+class OutcomeKind(StrEnum):
+    """What became of a decision. `observed`: nothing was touched, by mode; `refused`: a guard or a precondition."""
+
+    DONE = "done"
+    FAILED = "failed"
+    REFUSED = "refused"
+    OBSERVED = "observed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of one decision."""
+
+    kind: OutcomeKind
+    at: datetime
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionEntry:
+    """One decision as recorded. `id` makes it happen once; `revision` is the template digest that was judged.
+
+    `outcome` is None from the intent until the act is done: a restart finds it and completes it.
+    """
+
+    id: str
+    at: datetime
+    action: Action
+    reason: str
+    message: str
+    revision: str
+    step: int
+    rule: str = ""
+    numbers: Mapping[str, Number] = field(default_factory=dict)
+    target: str = ""
+    attempt: int = 1
+    escalated: bool = False
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEntry:
+    """One alert as recorded. `verdict` says what it came to, empty until the leader has looked at it."""
+
+    fingerprint: str
+    name: str
+    status: AlertStatus
+    labels: Mapping[str, str]
+    starts_at: datetime
+    received_at: datetime
+    summary: str = ""
+    pending_for: float | None = None
+    truncated: int = 0
+    verdict: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRef:
+    """What a record keeps of a revision."""
+
+    digest: str
+    hash: str = ""
+    number: int = 0
+    images: tuple[str, ...] = ()
+    change_cause: str = ""
+
+    @classmethod
+    def of(cls, revision: Revision) -> "RevisionRef":
+        """The reference to a revision seen in the cluster."""
+        return cls(revision.digest, revision.hash, revision.number, revision.images, revision.change_cause)
+
+    def __str__(self) -> str:
+        number = f"revision {self.number}" if self.number else f"revision {self.digest[:8]}"
+        return f"{number} ({', '.join(self.images)})" if self.images else number
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why nothing moves. A `sticky` hold ends by a human or a newer revision only; others when the cause is gone."""
+
+    reason: str
+    since: datetime
+    message: str
+    sticky: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class UndoState:
+    """An undo under way or done. Times are stamps; `fault_at` is when the evidence that led to it began."""
+
+    target: RevisionRef
+    decided_at: datetime
+    patched_at: datetime | None = None
+    restored_at: datetime | None = None
+    overdue_told: bool = False
+    reapplied_told: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutState:
+    """The part of a record that moves.
+
+    `step` counts from 0; the number of canary steps itself means 100 %. `reached_at` is when the step's weight
+    was reached and its pods were ready: its bake counts from there. `weight` is the share really reached.
+    `waited` is time in seconds that did not count (waiting for an approval). `analysis` holds each rule's state as
+    plain JSON values, `measured_until` up to when each rule's evidence has been taken in.
+    """
+
+    phase: Phase
+    step: int = 0
+    step_since: datetime | None = None
+    reached_at: datetime | None = None
+    weight: float = 0.0
+    hold: Hold | None = None
+    approved_steps: frozenset[int] = frozenset()
+    waited: float = 0.0
+    waiting_since: datetime | None = None
+    promoted_at: datetime | None = None
+    ended_at: datetime | None = None
+    undo: UndoState | None = None
+    verdict: str = ""
+    reason: str = ""
+    message: str = ""
+    analysis: Mapping[str, Json] = field(default_factory=dict)
+    measured_until: Mapping[str, datetime] = field(default_factory=dict)
+    saved_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRef:
+    """Where the rollout's message stands: Slack's channel and time stamp."""
+
+    channel: str
+    ts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One rollout. `stable` is the revision that was fully available when it began, None on a first deployment.
+
+    `trigger` is who changed the template, as far as the API tells. `attempt` counts how often this same revision
+    was rolled out on this workload. `version` is the resourceVersion for optimistic concurrency, empty when new.
+    """
+
+    name: str
+    key: WorkloadKey
+    workload_uid: str
+    candidate: RevisionRef
+    stable: RevisionRef | None
+    policy: str
+    policy_digest: str
+    started_at: datetime
+    state: RolloutState
+    mode: Mode = Mode.ENFORCE
+    attempt: int = 1
+    trigger: str = ""
+    policy_document: Json = field(default_factory=dict)
+    decisions: tuple[DecisionEntry, ...] = ()
+    alerts: tuple[AlertEntry, ...] = ()
+    notice: NoticeRef | None = None
+    uid: str = ""
+    version: str = ""
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether the rollout is still to be decided or undone."""
+        return self.state.phase in IN_FLIGHT
+
+    @property
+    def pending(self) -> DecisionEntry | None:
+        """The decision that was entered and whose outcome is not known: to be completed first."""
+        return next((entry for entry in self.decisions if entry.outcome is None), None)
+
+    def decided(self, decision_id: str) -> DecisionEntry | None:
+        """The entry of this decision, where it was made already."""
+        return next((entry for entry in self.decisions if entry.id == decision_id), None)
+
+    def with_state(self, state: RolloutState) -> "Record":
+        """The record with another state."""
+        return replace(self, state=state)
+
+    def with_decision(self, entry: DecisionEntry) -> "Record":
+        """The record with this decision entered or, by its id, replaced; the newest are kept."""
+        kept = [e for e in self.decisions if e.id != entry.id]
+        return replace(self, decisions=tuple([*kept, entry][-MAX_DECISIONS:]))
+
+    def with_alerts(self, alerts: tuple[AlertEntry, ...]) -> "Record":
+        """The record with these alerts; the newest are kept."""
+        return replace(self, alerts=alerts[-MAX_ALERTS:])

@@ -1,0 +1,190 @@
+"""Workloads, their revisions and their pods, as one snapshot of the cluster shows them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+GUARD_LABEL = "rollback-sentinel.dev/guard"
+HOLD_LABEL = "rollback-sentinel.dev/hold"
+IRREVERSIBLE_ANNOTATION = "rollback-sentinel.dev/irreversible"
+PAUSED_ANNOTATION = "rollback-sentinel.dev/paused"
+
+
+class WorkloadKind(StrEnum):
+    """The kinds that can be guarded, by their Kubernetes names."""
+
+    DEPLOYMENT = "Deployment"
+    STATEFULSET = "StatefulSet"
+    DAEMONSET = "DaemonSet"
+    ROLLOUT = "Rollout"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WorkloadKey:
+    """Names one workload in the cluster."""
+
+    kind: WorkloadKind
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.lower()}/{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Termination:
+    """How a container ended."""
+
+    reason: str
+    exit_code: int
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container's status. `waiting` is the reason while it waits, e.g. `CrashLoopBackOff`.
+
+    `pulled` says that the image is on the node (the status carries an image ID).
+    """
+
+    name: str
+    ready: bool = False
+    restarts: int = 0
+    waiting: str | None = None
+    waiting_message: str = ""
+    running_since: datetime | None = None
+    terminated: Termination | None = None
+    last: Termination | None = None
+    image: str = ""
+    pulled: bool = False
+    init: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One pod. `revision` is the hash by which its controller names its revision (pod-template-hash)."""
+
+    name: str
+    uid: str
+    revision: str
+    node: str | None = None
+    node_ready: bool = True
+    phase: str = "Pending"
+    reason: str = ""
+    created_at: datetime | None = None
+    scheduled_at: datetime | None = None
+    unschedulable: str | None = None
+    ready: bool = False
+    ready_since: datetime | None = None
+    deleting: bool = False
+    containers: tuple[Container, ...] = ()
+
+    @property
+    def restarts(self) -> int:
+        """Restarts of all its containers together."""
+        return sum(container.restarts for container in self.containers)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One version of a workload's pod template.
+
+    `digest` is our own digest of the template, known as soon as the template is written; `hash` is the
+    controller's name for it and is empty until the controller has made its ReplicaSet. `number` is the
+    controller's revision number, 0 while unknown. `replicas`, `ready` and `available` count its pods.
+    `holder` names the object that still holds the template (the ReplicaSet), None when there is none.
+    """
+
+    digest: str
+    hash: str = ""
+    number: int = 0
+    images: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
+    change_cause: str = ""
+    irreversible: str = ""
+    replicas: int = 0
+    ready: int = 0
+    available: int = 0
+    holder: str | None = None
+
+    def __str__(self) -> str:
+        number = f"revision {self.number}" if self.number else "new revision"
+        return f"{number} ({', '.join(self.images)})" if self.images else number
+
+
+@dataclass(frozen=True, slots=True)
+class PauseMark:
+    """Our signature on a pause: the record it belongs to and until when it is meant to last."""
+
+    record: str
+    until: datetime
+
+    def __str__(self) -> str:
+        return f"{self.record},{self.until.isoformat().replace('+00:00', 'Z')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One guarded workload at one moment. Counts are numbers of pods.
+
+    `candidate` is the revision of the template in the spec now, `others` every other revision that the
+    controller still holds, newest first. `max_surge` and `max_unavailable` are resolved to pods.
+    `changed_by` is the field manager that wrote the template last, as far as the API tells.
+    """
+
+    key: WorkloadKey
+    uid: str
+    candidate: Revision
+    generation: int = 1
+    observed_generation: int = 1
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    others: tuple[Revision, ...] = ()
+    desired: int = 1
+    total: int = 0
+    updated: int = 0
+    ready: int = 0
+    available: int = 0
+    paused: bool = False
+    pause_mark: PauseMark | None = None
+    recreate: bool = False
+    max_surge: int = 1
+    max_unavailable: int = 0
+    progress_deadline_exceeded: bool = False
+    pods: tuple[Pod, ...] = ()
+    changed_by: str = ""
+    deleting: bool = False
+
+    @property
+    def observed(self) -> bool:
+        """Whether the controller has seen the newest spec, so that the counts speak of it."""
+        return self.observed_generation >= self.generation
+
+    @property
+    def rolled_out(self) -> bool:
+        """Whether every pod is of the candidate and available, and no other is left."""
+        return (
+            self.observed
+            and self.updated >= self.desired
+            and self.total == self.updated
+            and self.available >= self.desired
+        )
+
+    @property
+    def held_by_label(self) -> bool:
+        """Whether a human asked by label that nothing be touched."""
+        return self.labels.get(HOLD_LABEL) == "true"
+
+    def revision(self, digest: str) -> Revision | None:
+        """The revision with this template digest, where the workload still knows it."""
+        return next((r for r in (self.candidate, *self.others) if r.digest == digest), None)
+
+    def pods_of(self, revision: Revision) -> tuple[Pod, ...]:
+        """The pods of one revision that are not on their way out."""
+        return tuple(
+            pod for pod in self.pods if revision.hash and pod.revision == revision.hash and not pod.deleting
+        )

@@ -1,0 +1,210 @@
+"""What the runtime needs of the world outside, as protocols. Adapters and the simulation implement them."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Protocol
+
+from sentinel.domain.alert import Notification
+from sentinel.domain.decision import Change
+from sentinel.domain.evidence import Span, ValueSample
+from sentinel.domain.notice import Notice
+from sentinel.domain.policy import CountQuery, HistogramQuery, Policy, ValueQuery
+from sentinel.domain.record import Json, NoticeRef, Record
+from sentinel.domain.workload import Workload, WorkloadKey
+
+
+class Clock(Protocol):
+    """Wall clock for stored stamps, loop clock for sleeping and for intervals."""
+
+    def now(self) -> datetime:
+        """The time of day, aware, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that never goes back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock and the running event loop's."""
+
+    def now(self) -> datetime:
+        """The time of day, aware, UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """The running loop's clock."""
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait on the running loop."""
+        await asyncio.sleep(seconds)
+
+
+class Cluster(Protocol):
+    """The workloads of the cluster: read from the watch's cache, changed through the API.
+
+    Every method that writes raises `ClusterError` (see `sentinel.domain.errors`) by its named kind.
+    """
+
+    def keys(self) -> Iterable[WorkloadKey]:
+        """Every workload known now."""
+        ...
+
+    def workload(self, key: WorkloadKey) -> Workload | None:
+        """The snapshot of one workload, None when it is gone."""
+        ...
+
+    def owner_of_pod(self, namespace: str, pod: str) -> WorkloadKey | None:
+        """Which workload a pod belongs to, as far as the watch knows."""
+        ...
+
+    def workloads_behind(self, namespace: str, service: str) -> tuple[WorkloadKey, ...]:
+        """The workloads whose pods a Service of this name selects (by name where Services are not watched)."""
+        ...
+
+    def subscribe(self, listener: Callable[[WorkloadKey], None]) -> None:
+        """Call the listener, synchronously and cheaply, whenever something of a workload may have changed."""
+        ...
+
+    async def apply(self, workload: Workload, change: Change, *, timeout: float = 10.0) -> str:
+        """Make a change to the very workload that was judged (its uid and its candidate's digest are tested).
+
+        Returns a sentence on what was done. A change that is in force already is done. Raises
+        PreconditionError when the workload is no longer what was judged, NotFoundError when it, or the target's
+        template, is gone.
+        """
+        ...
+
+    async def announce(self, workload: Workload, reason: str, message: str, *, warning: bool = False) -> None:
+        """Write a Kubernetes Event on the workload."""
+        ...
+
+
+class RecordStore(Protocol):
+    """The RolloutRecords: read from the watch's cache, written under optimistic concurrency."""
+
+    def of_workload(self, key: WorkloadKey) -> tuple[Record, ...]:
+        """All records of a workload, newest rollout first. Own writes are visible at once."""
+        ...
+
+    def all(self) -> Iterable[Record]:
+        """Every record."""
+        ...
+
+    async def create(self, record: Record) -> Record:
+        """Write a new record (spec and status). Raises ConflictError when the name exists already."""
+        ...
+
+    async def save(self, record: Record) -> Record:
+        """Write the status. Raises ConflictError when someone else wrote since `record.version`."""
+        ...
+
+    async def save_notice(self, record: Record, notice: NoticeRef) -> None:
+        """Write where the rollout's message stands, and nothing else."""
+        ...
+
+    async def fresh(self, record: Record) -> Record | None:
+        """The record as the API server has it now, None when it is gone."""
+        ...
+
+    async def delete(self, record: Record) -> None:
+        """Remove a record; one that is gone already is fine."""
+        ...
+
+    def subscribe(self, listener: Callable[[WorkloadKey], None]) -> None:
+        """Call the listener whenever a record of a workload was changed by anyone."""
+        ...
+
+
+class MetricSource(Protocol):
+    """One metrics system. Queries arrive rendered (no variables left).
+
+    Every method raises `SourceError` with a MissingReason when there is no usable answer at all; what is unusable
+    of single subjects is said in the answer. `until - since` is one tick; an answer for the same times is the same.
+    """
+
+    @property
+    def name(self) -> str:
+        """By which rule files name it: `prometheus`, `datadog`."""
+        ...
+
+    @property
+    def settle(self) -> float:
+        """How many seconds a count needs to settle: evidence is asked for up to `now - settle`."""
+        ...
+
+    @property
+    def min_interval(self) -> float:
+        """The shortest tick in seconds that makes sense of it."""
+        ...
+
+    async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
+        """Totals and errors of every pod (or version) the selectors match, at both times."""
+        ...
+
+    async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
+        """Histograms of every pod (or version) the selector matches, at both times."""
+        ...
+
+    async def value(self, query: ValueQuery, at: datetime) -> ValueSample:
+        """The answer of a free query."""
+        ...
+
+
+class PolicySource(Protocol):
+    """The rule set in force."""
+
+    def policies(self) -> tuple[Policy, ...]:
+        """All policies."""
+        ...
+
+    def restore(self, document: Json) -> Policy:
+        """The policy that a rollout began with, from its record.
+
+        Raises ConfigurationError when it no longer loads.
+        """
+        ...
+
+
+class Conditions(Protocol):
+    """Evaluates the conditions of query rules (CEL)."""
+
+    def holds(self, expression: str, values: tuple[float, ...], *, scalar: bool) -> bool:
+        """Whether the condition holds for `value` / `result`.
+
+        Raises ValueError when it cannot be evaluated.
+        """
+        ...
+
+
+class Notifier(Protocol):
+    """Tells people. Raises NoticeError."""
+
+    async def publish(self, notice: Notice) -> NoticeRef | None:
+        """Tell; returns where the rollout's message stands, where the channel has such a place."""
+        ...
+
+
+class AlertIntake(Protocol):
+    """Takes webhook posts in: what the HTTP adapter calls."""
+
+    async def receive(self, notification: Notification) -> int:
+        """Record what concerns us, durably, and return to how many rollouts it was recorded.
+
+        Raises a retryable ClusterError when it could not be recorded: answer 503.
+        """
+        ...
+
+
+class AlertRules(Protocol):
+    """Knows how long an alert is pending before it fires."""
+
+    async def pending_for(self, alertname: str) -> float | None:
+        """The rule's `for:` in seconds, None where it cannot be told."""
+        ...
