@@ -22,12 +22,10 @@ JsonObject = dict[str, Any]
 _EVICTION_DELAY_SECONDS = 300
 
 
-def on_create(resource: ResourceType, obj: JsonObject) -> None:
-    """Complete a new object in place: its spec, and the status that the server itself gives it."""
-    on_update(resource, obj)
+def admit(resource: ResourceType, obj: JsonObject) -> None:
+    """Add to a new object, in place, what admission and the server itself give it, its first status above all."""
     match resource.kind:
         case "Namespace" if resource is NAMESPACES:
-            obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = obj["metadata"]["name"]
             obj.setdefault("spec", {})["finalizers"] = ["kubernetes"]
             obj["status"] = {"phase": "Active"}
         case "Pod" if resource is PODS:
@@ -42,8 +40,10 @@ def on_create(resource: ResourceType, obj: JsonObject) -> None:
             obj["status"] = {}
 
 
-def on_update(resource: ResourceType, obj: JsonObject) -> None:
-    """Complete the spec of an object in place."""
+def complete(resource: ResourceType, obj: JsonObject) -> None:
+    """Fill in the defaults of an object in place."""
+    if resource is NAMESPACES:
+        obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = obj["metadata"]["name"]
     defaulter = _DEFAULTERS.get(resource.key)
     if defaulter is not None:
         spec = obj.get("spec")

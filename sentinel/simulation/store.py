@@ -24,6 +24,7 @@ from sentinel.simulation.api_errors import (
     not_found,
 )
 from sentinel.simulation.history import Event, EventType, History
+from sentinel.simulation.managed_fields import Writer, record_update
 from sentinel.simulation.resources import DEPLOYMENTS, NAMESPACES, NODES, PODS, ResourceType
 
 JsonObject = dict[str, Any]
@@ -135,7 +136,9 @@ class Store:
         metadata["creationTimestamp"] = timestamp(self.now())
         if "status" in resource.subresources and resource is not NODES:
             created.pop("status", None)
-        defaults.on_create(resource, created)
+        defaults.complete(resource, created)
+        record_update(resource, None, created, self._writer(manager))
+        defaults.admit(resource, created)
         return {"kind": resource.kind, "apiVersion": resource.api_version, **created}
 
     def update(
@@ -186,7 +189,8 @@ class Store:
             raise conflict(resource, name)
         updated = _merged(resource, current, copy_of(obj), subresource)
         updated["metadata"] = _kept_metadata(current["metadata"], updated.get("metadata") or {})
-        defaults.on_update(resource, updated)
+        defaults.complete(resource, updated)
+        record_update(resource, current, updated, self._writer(manager, subresource))
         if resource.generations and subresource != "status" and _spec_changed(resource, current, updated):
             updated["metadata"]["generation"] = current["metadata"].get("generation", 0) + 1
         return updated
@@ -270,6 +274,9 @@ class Store:
         for listener in tuple(self._listeners):
             listener(event)
         return obj
+
+    def _writer(self, manager: str, subresource: str = "") -> Writer:
+        return Writer(manager, timestamp(self.now()), subresource=subresource)
 
     def _uid(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
