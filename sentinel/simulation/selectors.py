@@ -153,3 +153,12 @@ def printed_label_selector(selector: JsonObject | None) -> str:
             case _:
                 parts.append(f"!{key}")
     return ",".join(parts)
+
+
+def single_name(text: str) -> str:
+    """The name that a field selector pins with `metadata.name=`, or ""."""
+    for requirement in text.split(","):
+        match = _EQUALITY.match(requirement.strip())
+        if match and match["key"] == "metadata.name" and match["operator"] != "!=":
+            return match["value"]
+    return ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,7 +25,7 @@ from sentinel.simulation.api_errors import (
     not_found,
 )
 from sentinel.simulation.history import Event, EventType, History
-from sentinel.simulation.managed_fields import Writer, record_update
+from sentinel.simulation.managed_fields import Writer, record_apply, record_update
 from sentinel.simulation.resources import DEPLOYMENTS, NAMESPACES, NODES, PODS, ResourceType
 
 JsonObject = dict[str, Any]
@@ -57,6 +58,8 @@ class Store:
         self._revision = 0
         self._objects: dict[tuple[str, str], dict[str, dict[str, JsonObject]]] = {}
         self._listeners: list[Callable[[Event], None]] = []
+        self._undelivered: deque[Event] = deque()
+        self._delivering = False
         for name in _INITIAL_NAMESPACES:
             self.create(NAMESPACES, {"metadata": {"name": name}}, manager="kube-apiserver")
 
@@ -118,10 +121,20 @@ class Store:
     def create(self, resource: ResourceType, obj: JsonObject, *, manager: str = "") -> JsonObject:
         """Store a new object; raises ApiError 404 or 403 for its namespace, 409 where the name is taken."""
         created = self.prepare_create(resource, obj, manager=manager)
-        return self._commit("ADDED", resource, created, None)
+        return self.commit_create(resource, created)
 
-    def prepare_create(self, resource: ResourceType, obj: JsonObject, *, manager: str = "") -> JsonObject:
-        """What `create` would store, less the resourceVersion; nothing is written (a dry run)."""
+    def prepare_create(
+        self,
+        resource: ResourceType,
+        obj: JsonObject,
+        *,
+        manager: str = "",
+        applied: JsonObject | None = None,
+    ) -> JsonObject:
+        """What `create` would store, less the resourceVersion; nothing is written (a dry run).
+
+        `applied` is the configuration when the write is a server-side apply.
+        """
         created: JsonObject = copy_of(obj)
         metadata = created.setdefault("metadata", {})
         self._name(metadata)
@@ -137,7 +150,7 @@ class Store:
         if "status" in resource.subresources and resource is not NODES:
             created.pop("status", None)
         defaults.complete(resource, created)
-        record_update(resource, None, created, self._writer(manager))
+        self._record(resource, None, created, manager=manager, applied=applied)
         defaults.admit(resource, created)
         return {"kind": resource.kind, "apiVersion": resource.api_version, **created}
 
@@ -179,6 +192,7 @@ class Store:
         *,
         subresource: str = "",
         manager: str = "",
+        applied: JsonObject | None = None,
     ) -> JsonObject:
         """What `update` would store over `current`; nothing is written (a dry run)."""
         name = current["metadata"]["name"]
@@ -190,10 +204,14 @@ class Store:
         updated = _merged(resource, current, copy_of(obj), subresource)
         updated["metadata"] = _kept_metadata(current["metadata"], updated.get("metadata") or {})
         defaults.complete(resource, updated)
-        record_update(resource, current, updated, self._writer(manager, subresource))
+        self._record(resource, current, updated, manager=manager, subresource=subresource, applied=applied)
         if resource.generations and subresource != "status" and _spec_changed(resource, current, updated):
             updated["metadata"]["generation"] = current["metadata"].get("generation", 0) + 1
         return updated
+
+    def commit_create(self, resource: ResourceType, created: JsonObject) -> JsonObject:
+        """Store what `prepare_create` returned."""
+        return self._commit("ADDED", resource, created, None)
 
     def commit_update(self, resource: ResourceType, current: JsonObject, updated: JsonObject) -> JsonObject:
         """Store what `prepare_update` returned; an object that lost its last finalizer goes for good."""
@@ -271,12 +289,37 @@ class Store:
             objects[name] = obj
         event = Event(kind, resource, obj, self._revision, previous)
         self.history.append(event)
-        for listener in tuple(self._listeners):
-            listener(event)
+        self._undelivered.append(event)
+        if not self._delivering:
+            self._deliver()
         return obj
 
-    def _writer(self, manager: str, subresource: str = "") -> Writer:
-        return Writer(manager, timestamp(self.now()), subresource=subresource)
+    def _deliver(self) -> None:
+        """Tell everybody of the changes in their order, those too that listeners make meanwhile."""
+        self._delivering = True
+        try:
+            while self._undelivered:
+                event = self._undelivered.popleft()
+                for listener in tuple(self._listeners):
+                    listener(event)
+        finally:
+            self._delivering = False
+
+    def _record(
+        self,
+        resource: ResourceType,
+        current: JsonObject | None,
+        obj: JsonObject,
+        *,
+        manager: str,
+        subresource: str = "",
+        applied: JsonObject | None = None,
+    ) -> None:
+        time = timestamp(self.now())
+        if applied is None:
+            record_update(resource, current, obj, Writer(manager, time, subresource=subresource))
+        else:
+            record_apply(resource, current, obj, applied, Writer(manager, time, "Apply", subresource))
 
     def _uid(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
