@@ -1,0 +1,1 @@
+"""The controllers of the simulated control plane: workloads, garbage collection, node lifecycle."""

@@ -1,0 +1,415 @@
+"""The Deployment controller: rolling and recreate updates, pause, scaling, history, progress.
+
+Follows Kubernetes' `pkg/controller/deployment` step by step, because what the daemon relies on is decided by
+those steps: how large the first batch is, what a pause leaves behind, which ReplicaSet an undo brings back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sentinel.simulation.api_errors import ApiError
+from sentinel.simulation.controllers import deployment_status as ds
+from sentinel.simulation.controllers import revision_annotations as marks
+from sentinel.simulation.controllers.base import FIELD_MANAGER, Controller, Key, key_of
+from sentinel.simulation.controllers.ownership import controller_of, controller_reference
+from sentinel.simulation.controllers.pod_state import created_at
+from sentinel.simulation.controllers.rolling import (
+    Budget,
+    Slot,
+    budget,
+    new_size,
+    old_sizes,
+    proportional_sizes,
+)
+from sentinel.simulation.controllers.templates import HASH_LABEL, same_template, template_hash
+from sentinel.simulation.history import Event
+from sentinel.simulation.resources import DEPLOYMENTS, PODS, REPLICASETS
+from sentinel.simulation.store import copy_of
+
+JsonObject = dict[str, Any]
+_COMPONENT = "deployment-controller"
+
+
+@dataclass(slots=True)
+class _Rollout:
+    """One sync's view: the Deployment and its ReplicaSets, the new one apart from the old ones."""
+
+    deployment: JsonObject
+    new: JsonObject | None
+    old: list[JsonObject]
+
+    @property
+    def everyone(self) -> list[JsonObject]:
+        return [*self.old, *([self.new] if self.new else [])]
+
+    @property
+    def replicas(self) -> int:
+        return int(self.deployment["spec"]["replicas"])
+
+
+class DeploymentController(Controller):
+    """Keeps each Deployment's ReplicaSets at the sizes that its rollout calls for."""
+
+    def initial_keys(self) -> Iterable[Key]:
+        """Every Deployment."""
+        return [key_of(obj) for obj in self.store.list(DEPLOYMENTS)]
+
+    def keys_of(self, event: Event) -> Iterable[Key]:
+        """The Deployment itself, the owner of a ReplicaSet, and a Recreate's Deployment when a pod goes."""
+        if event.resource is DEPLOYMENTS:
+            yield key_of(event.object)
+        elif event.resource is REPLICASETS:
+            yield from _owner_key(event.object)
+        elif event.resource is PODS and event.type == "DELETED":
+            replica_set = controller_of(event.object)
+            if replica_set and replica_set["kind"] == "ReplicaSet":
+                namespace = event.object["metadata"]["namespace"]
+                found = self.store.find(REPLICASETS, namespace, replica_set["name"])
+                yield from _owner_key(found) if found else ()
+
+    def sync(self, key: Key) -> None:
+        """One pass over one Deployment."""
+        deployment = self.store.find(DEPLOYMENTS, *key)
+        if deployment is None:
+            return
+        owned = self.plane.owners.claimed(REPLICASETS, DEPLOYMENTS, deployment, FIELD_MANAGER)
+        owned.sort(key=lambda rs: (created_at(rs), rs["metadata"]["name"]))
+        if "deletionTimestamp" in deployment["metadata"]:
+            self._publish_status(self._rollout(deployment, owned))
+            return
+        deployment = self._note_pause(deployment)
+        rollout = self._rollout(deployment, owned)
+        if deployment["spec"].get("paused") or self._was_scaled(rollout):
+            self._sync_scale(rollout)
+        elif deployment["spec"]["strategy"]["type"] == "Recreate":
+            self._recreate(rollout)
+        else:
+            self._roll(rollout)
+
+    # -- which ReplicaSet is which
+
+    def _rollout(self, deployment: JsonObject, owned: list[JsonObject]) -> _Rollout:
+        template = deployment["spec"]["template"]
+        new = next((rs for rs in owned if same_template(rs["spec"]["template"], template)), None)
+        rollout = _Rollout(deployment, new, [rs for rs in owned if rs is not new])
+        if new is not None:
+            self._mark_revision(rollout, new)
+        return rollout
+
+    def _mark_revision(self, rollout: _Rollout, new: JsonObject) -> None:
+        """Move the current ReplicaSet to the newest revision; where it is there, the Deployment too."""
+        wanted = marks.for_new_replica_set(rollout.deployment, new, marks.max_revision(rollout.old) + 1)
+        min_ready = rollout.deployment["spec"].get("minReadySeconds", 0)
+        if wanted != marks.annotations_of(new) or min_ready != new["spec"].get("minReadySeconds", 0):
+
+            def change(rs: JsonObject) -> None:
+                rs["metadata"]["annotations"] = wanted
+                rs["spec"]["minReadySeconds"] = min_ready
+                if not min_ready:
+                    del rs["spec"]["minReadySeconds"]
+
+            rollout.new = self._change_replica_set(new, change)
+        self._mark_deployment(rollout, rollout.new or new, None)
+
+    def _mark_deployment(self, rollout: _Rollout, new: JsonObject, progress: JsonObject | None) -> None:
+        deployment = rollout.deployment
+        status = deployment.get("status", {})
+        name = new["metadata"]["name"]
+        if progress is None and ds.has_deadline(deployment) and ds.condition(status, ds.PROGRESSING) is None:
+            found = f'Found new replica set "{name}"'
+            progress = ds.make_condition(
+                ds.PROGRESSING, "True", "FoundNewReplicaSet", found, self.plane.now()
+            )
+        if progress is not None:
+            status = ds.with_condition(status, progress)
+        rollout.deployment = self._write_status(deployment, status, str(marks.revision(new)))
+
+    def _created(self, rollout: _Rollout) -> JsonObject:
+        """Make the ReplicaSet of the current template, at the size that the rollout allows at once."""
+        deployment = rollout.deployment
+        replica_set = self._draft(rollout)
+        name = replica_set["metadata"]["name"]
+        try:
+            created = self.store.create(REPLICASETS, replica_set, manager=FIELD_MANAGER)
+        except ApiError as refusal:
+            if refusal.reason == "AlreadyExists":
+                self._count_collision(deployment)
+            else:
+                self._note_failed_create(deployment, name, refusal)
+            raise
+        size = created["spec"]["replicas"]
+        if size:
+            self._record(deployment, "ScalingReplicaSet", f"Scaled up replica set {name} from 0 to {size}")
+        progress = None
+        if ds.has_deadline(deployment):
+            text = f'Created new replica set "{name}"'
+            progress = ds.make_condition(
+                ds.PROGRESSING, "True", "NewReplicaSetCreated", text, self.plane.now()
+            )
+        self._mark_deployment(rollout, created, progress)
+        return created
+
+    def _draft(self, rollout: _Rollout) -> JsonObject:
+        deployment, spec = rollout.deployment, rollout.deployment["spec"]
+        hashed = template_hash(spec["template"], deployment.get("status", {}).get("collisionCount"))
+        template = copy_of(spec["template"])
+        template.setdefault("metadata", {}).setdefault("labels", {})[HASH_LABEL] = hashed
+        selector = copy_of(spec["selector"])
+        selector.setdefault("matchLabels", {})[HASH_LABEL] = hashed
+        limits = limits_of(deployment)
+        everyone = sum(rs["spec"]["replicas"] for rs in rollout.old)
+        size = limits.replicas if _recreates(deployment) else new_size(limits, everyone, 0)
+        draft: JsonObject = {
+            "metadata": {
+                "name": f"{deployment['metadata']['name']}-{hashed}",
+                "namespace": deployment["metadata"]["namespace"],
+                "labels": dict(template["metadata"]["labels"]),
+                "ownerReferences": [controller_reference(DEPLOYMENTS, deployment)],
+            },
+            "spec": {"replicas": size, "selector": selector, "template": template},
+        }
+        if spec.get("minReadySeconds"):
+            draft["spec"]["minReadySeconds"] = spec["minReadySeconds"]
+        marked = marks.for_new_replica_set(deployment, draft, marks.max_revision(rollout.old) + 1)
+        draft["metadata"]["annotations"] = marks.with_sizes(marked, limits.replicas, limits.ceiling)
+        return draft
+
+    def _count_collision(self, deployment: JsonObject) -> None:
+        status = deployment.get("status", {})
+        counted = {**status, "collisionCount": status.get("collisionCount", 0) + 1}
+        self._write_status(deployment, counted, marks.annotations_of(deployment).get(marks.REVISION))
+
+    def _note_failed_create(self, deployment: JsonObject, name: str, refusal: ApiError) -> None:
+        text = f'Failed to create new replica set "{name}": {refusal.message}'
+        failed = ds.make_condition(ds.PROGRESSING, "False", "ReplicaSetCreateError", text, self.plane.now())
+        status = ds.with_condition(deployment.get("status", {}), failed)
+        self._write_status(deployment, status, marks.annotations_of(deployment).get(marks.REVISION))
+
+    # -- pause and scale
+
+    def _note_pause(self, deployment: JsonObject) -> JsonObject:
+        """Write on the Progressing condition that the Deployment was paused or resumed."""
+        current = ds.condition(deployment.get("status", {}), ds.PROGRESSING)
+        if not ds.has_deadline(deployment) or (current and current["reason"] == ds.TIMED_OUT):
+            return deployment
+        paused = bool(deployment["spec"].get("paused"))
+        if paused == bool(current and current["reason"] == ds.PAUSED):
+            return deployment
+        reason, text = (ds.PAUSED, "paused") if paused else ("DeploymentResumed", "resumed")
+        noted = ds.make_condition(
+            ds.PROGRESSING, "Unknown", reason, f"Deployment is {text}", self.plane.now()
+        )
+        return self._write_status(
+            deployment,
+            ds.with_condition(deployment.get("status", {}), noted),
+            marks.annotations_of(deployment).get(marks.REVISION),
+        )
+
+    def _was_scaled(self, rollout: _Rollout) -> bool:
+        for rs in rollout.everyone:
+            desired = marks.annotations_of(rs).get(marks.DESIRED)
+            if rs["spec"]["replicas"] and desired is not None and desired != str(rollout.replicas):
+                return True
+        return False
+
+    def _sync_scale(self, rollout: _Rollout) -> None:
+        """A Deployment that is paused or was scaled: spread its size, start nothing new."""
+        self._spread(rollout)
+        if rollout.deployment["spec"].get("paused"):
+            self._clean_history(rollout)
+        status = self._counted(rollout)
+        if status != rollout.deployment.get("status", {}):
+            self._write_status(rollout.deployment, status, None)
+
+    def _spread(self, rollout: _Rollout) -> None:
+        active = [rs for rs in rollout.everyone if rs["spec"]["replicas"]]
+        only = active[0] if len(active) == 1 else None
+        if not active:
+            only = rollout.new or (rollout.old[-1] if rollout.old else None)
+        if only is not None:
+            if only["spec"]["replicas"] != rollout.replicas:
+                self._scale(rollout, only, rollout.replicas)
+        elif _is_saturated(rollout):
+            for rs in rollout.old:
+                if rs["spec"]["replicas"]:
+                    self._scale(rollout, rs, 0)
+        elif active and not _recreates(rollout.deployment):
+            total = rollout.deployment.get("status", {}).get("replicas", 0)
+            sizes = proportional_sizes(limits_of(rollout.deployment), _slots(active), total)
+            for rs in active:
+                self._scale(rollout, rs, sizes[rs["metadata"]["name"]])
+
+    def _scale(self, rollout: _Rollout, replica_set: JsonObject, size: int) -> None:
+        """Resize a ReplicaSet and write the Deployment's size on it."""
+        limits = limits_of(rollout.deployment)
+        marked = marks.with_sizes(marks.annotations_of(replica_set), limits.replicas, limits.ceiling)
+        before = replica_set["spec"]["replicas"]
+        if before == size and marked == marks.annotations_of(replica_set):
+            return
+
+        def change(rs: JsonObject) -> None:
+            rs["spec"]["replicas"] = size
+            rs["metadata"]["annotations"] = marked
+
+        changed = self._change_replica_set(replica_set, change)
+        if rollout.new is replica_set:
+            rollout.new = changed
+        else:
+            rollout.old = [changed if rs is replica_set else rs for rs in rollout.old]
+        if before != size:
+            way = "up" if size > before else "down"
+            text = f"Scaled {way} replica set {changed['metadata']['name']} from {before} to {size}"
+            self._record(rollout.deployment, "ScalingReplicaSet", text)
+
+    # -- the two strategies
+
+    def _roll(self, rollout: _Rollout) -> None:
+        if rollout.new is None:
+            rollout.new = self._created(rollout)
+        new, limits = rollout.new, limits_of(rollout.deployment)
+        size = new["spec"]["replicas"]
+        wanted = new_size(limits, sum(rs["spec"]["replicas"] for rs in rollout.everyone), size)
+        if size != limits.replicas and wanted != size:
+            self._scale(rollout, new, wanted)
+        elif not self._shrink_old(rollout, new, limits) and ds.is_complete(
+            rollout.deployment, rollout.deployment.get("status", {})
+        ):
+            self._clean_history(rollout)
+        self._publish_progress(rollout)
+
+    def _shrink_old(self, rollout: _Rollout, new: JsonObject, limits: Budget) -> bool:
+        active = [rs for rs in rollout.old if rs["spec"]["replicas"]]
+        sizes = old_sizes(limits, _slots([new])[0], _slots(active))
+        for rs in active:
+            if rs["metadata"]["name"] in sizes:
+                self._scale(rollout, rs, sizes[rs["metadata"]["name"]])
+        return bool(sizes)
+
+    def _recreate(self, rollout: _Rollout) -> None:
+        active = [rs for rs in rollout.old if rs["spec"]["replicas"]]
+        for rs in active:
+            self._scale(rollout, rs, 0)
+        if not active and not self._old_pods_run(rollout):
+            if rollout.new is None:
+                rollout.new = self._created(rollout)
+            elif rollout.new["spec"]["replicas"] != rollout.replicas:
+                self._scale(rollout, rollout.new, rollout.replicas)
+            if ds.is_complete(rollout.deployment, rollout.deployment.get("status", {})):
+                self._clean_history(rollout)
+        self._publish_progress(rollout)
+
+    def _old_pods_run(self, rollout: _Rollout) -> bool:
+        if any(rs.get("status", {}).get("replicas") for rs in rollout.old):
+            return True
+        pods = (pod for rs in rollout.old for pod in self.plane.owners.owned(PODS, rs))
+        return any(pod.get("status", {}).get("phase") not in ("Succeeded", "Failed") for pod in pods)
+
+    def _clean_history(self, rollout: _Rollout) -> None:
+        limit = rollout.deployment["spec"].get("revisionHistoryLimit", ds.NO_DEADLINE)
+        kept = [rs for rs in rollout.old if "deletionTimestamp" not in rs["metadata"]]
+        excess = max(len(kept) - limit, 0)
+        for rs in sorted(kept, key=lambda rs: (marks.revision(rs), created_at(rs)))[:excess]:
+            status = rs.get("status", {})
+            settled = rs["metadata"]["generation"] <= status.get("observedGeneration", 0)
+            if not status.get("replicas") and not rs["spec"]["replicas"] and settled:
+                self.store.delete(REPLICASETS, rs["metadata"]["namespace"], rs["metadata"]["name"])
+                rollout.old = [other for other in rollout.old if other is not rs]
+
+    # -- status
+
+    def _counted(self, rollout: _Rollout) -> JsonObject:
+        count = ds.Replicas.of(rollout.everyone, rollout.new)
+        return ds.counted_status(rollout.deployment, count, limits_of(rollout.deployment), self.plane.now())
+
+    def _publish_status(self, rollout: _Rollout) -> None:
+        self._write_status(rollout.deployment, self._counted(rollout), None)
+
+    def _publish_progress(self, rollout: _Rollout) -> None:
+        deployment, now = rollout.deployment, self.plane.now()
+        name = rollout.new["metadata"]["name"] if rollout.new else None
+        status = ds.judged_status(deployment, self._counted(rollout), name, now)
+        failure = _replica_failure(rollout)
+        status = (
+            ds.with_condition(status, failure)
+            if failure
+            else ds.without_condition(status, ds.REPLICA_FAILURE)
+        )
+        if status != deployment.get("status", {}):
+            self._write_status(deployment, status, None)
+            return
+        deadline = ds.deadline_passes_at(deployment, status)
+        if deadline is not None and not ds.is_complete(deployment, status):
+            self.enqueue(key_of(deployment), max((deadline - now).total_seconds(), 0.0) + 1.0)
+
+    def _write_status(self, deployment: JsonObject, status: JsonObject, revision: str | None) -> JsonObject:
+        """Write the status, and the revision annotation with it, where either differs."""
+
+        def change(obj: JsonObject) -> None:
+            obj["status"] = status
+            if revision is not None:
+                obj["metadata"].setdefault("annotations", {})[marks.REVISION] = revision
+
+        return self.store.mutate(
+            DEPLOYMENTS, *key_of(deployment), change, subresource="status", manager=FIELD_MANAGER
+        )
+
+    def _change_replica_set(self, replica_set: JsonObject, change: Any) -> JsonObject:
+        return self.store.mutate(REPLICASETS, *key_of(replica_set), change, manager=FIELD_MANAGER)
+
+    def _record(self, deployment: JsonObject, reason: str, message: str) -> None:
+        self.plane.recorder.record(DEPLOYMENTS, deployment, reason, message, component=_COMPONENT)
+
+
+def limits_of(deployment: JsonObject) -> Budget:
+    """The rollout's bounds; a Recreate has none to either side."""
+    spec = deployment["spec"]
+    if _recreates(deployment):
+        return Budget(spec["replicas"], 0, 0)
+    rolling = spec["strategy"].get("rollingUpdate") or {}
+    return budget(spec["replicas"], rolling.get("maxSurge", "25%"), rolling.get("maxUnavailable", "25%"))
+
+
+def _recreates(deployment: JsonObject) -> bool:
+    return bool(deployment["spec"]["strategy"]["type"] == "Recreate")
+
+
+def _is_saturated(rollout: _Rollout) -> bool:
+    """Whether the new ReplicaSet is the whole Deployment, at the size that was asked for."""
+    new = rollout.new
+    return new is not None and (
+        new["spec"]["replicas"] == rollout.replicas
+        and marks.annotations_of(new).get(marks.DESIRED) == str(rollout.replicas)
+        and new.get("status", {}).get("availableReplicas", 0) == rollout.replicas
+    )
+
+
+def _slots(replica_sets: list[JsonObject]) -> list[Slot]:
+    """The ReplicaSets, oldest first, as the arithmetic takes them."""
+    return [
+        Slot(
+            rs["metadata"]["name"],
+            rs["spec"]["replicas"],
+            rs.get("status", {}).get("availableReplicas", 0),
+            age,
+            int(marks.annotations_of(rs).get(marks.MAX_REPLICAS, 0)),
+        )
+        for age, rs in enumerate(replica_sets)
+    ]
+
+
+def _replica_failure(rollout: _Rollout) -> JsonObject | None:
+    """The ReplicaFailure condition of the new ReplicaSet, else of any, as a Deployment condition."""
+    for rs in [*([rollout.new] if rollout.new else []), *rollout.old]:
+        failure = ds.condition(rs.get("status", {}), ds.REPLICA_FAILURE)
+        if failure is not None:
+            return {**failure, "lastUpdateTime": failure["lastTransitionTime"]}
+    return None
+
+
+def _owner_key(replica_set: JsonObject) -> Iterable[Key]:
+    owner = controller_of(replica_set)
+    if owner is not None and owner["kind"] == "Deployment":
+        yield replica_set["metadata"]["namespace"], owner["name"]
