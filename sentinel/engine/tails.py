@@ -1,0 +1,122 @@
+"""Latency histograms as counts: which bucket edges to compare at, and bets on tails and on the mean.
+
+A quantile is over a bound exactly when more than 1 − q of the requests lie above it, so at a bucket's edge latency is
+a count of "errors", and what holds for errors holds for it. Between edges nothing can be tested exactly.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from math import inf, isinf, log
+
+from sentinel.domain.evidence import Counts, Histogram
+
+LEAST_TAIL = 0.002
+MOST_TAIL = 0.7
+MAX_EDGES = 6
+
+
+def limit_edge(bounds: Sequence[float], limit: float) -> float | None:
+    """The smallest bucket bound at or over the limit; None where all that is over it falls into the last bucket.
+
+    A quantile proven over this edge is over the limit too; between the two nothing can be proven.
+    """
+    return next((bound for bound in bounds if bound >= limit * (1 - 1e-9) and not isinf(bound)), None)
+
+
+def edges_in_use(both: Histogram, limit: float) -> tuple[float, ...]:
+    """The bucket edges at which the arms are compared: the limit's, and up to five more between 0.2 % and 70 % tails.
+
+    They are chosen by what both arms counted together. Given that, which arm each request fell into is still open,
+    so that the choice does not bias the comparison.
+    """
+    total = both.total
+    at_limit = limit_edge(both.bounds, limit)
+    fixed = () if at_limit is None else (at_limit,)
+    if not total:
+        return fixed
+    useful = [
+        bound
+        for bound in both.bounds
+        if not isinf(bound) and bound != at_limit and LEAST_TAIL <= both.over(bound) / total <= MOST_TAIL
+    ]
+    room = MAX_EDGES - len(fixed)
+    if len(useful) > room:
+        useful = [useful[round(i * (len(useful) - 1) / (room - 1))] for i in range(room)]
+    return tuple(sorted({*fixed, *useful}))
+
+
+def tail(histogram: Histogram, edge: float) -> Counts:
+    """The requests of a histogram, those slower than the edge as errors."""
+    return Counts(histogram.total, histogram.over(edge))
+
+
+def mean_gains(
+    histogram: Histogram, limit: float, stakes: Sequence[float], *, dispersion: float = 1.0
+) -> tuple[float, ...]:
+    """Log gains of one tick against "the mean latency is at most `limit` seconds".
+
+    Each request's latency x is bet on with 1 + λ(x − limit), λ = stake / limit, stakes in (0, 1); latencies are not
+    negative, so the expected gain is at most 1 under the null, however heavy the tail. The buckets and the sum of
+    the latencies do not tell each x; the gain given is the least that agrees with both, so that what is proven is
+    proven wherever the requests lie within their buckets. Without a sum they are taken at their lower bounds.
+    """
+    lowers = (0.0, *histogram.bounds[:-1])
+    return tuple(_least_gain(histogram, lowers, limit, stake) / dispersion for stake in stakes)
+
+
+def _least_gain(histogram: Histogram, lowers: Sequence[float], limit: float, stake: float) -> float:
+    """Σ ln(1 + λ(x − limit)) at its least.
+
+    The logarithm is concave: within a bucket it is least when all lies at the ends (a chord), and the excess of the
+    sum over the lower bounds gains least in the highest buckets, the last of which can take all of it for nothing.
+    """
+    scale = stake / limit
+    gain, at_lowers = 0.0, 0.0
+    for lower, count in zip(lowers, histogram.counts, strict=True):
+        if count:
+            gain += count * log(1 + scale * (lower - limit))
+            at_lowers += count * lower
+    if histogram.seconds is None or histogram.counts[-1]:
+        return gain
+    excess = histogram.seconds - at_lowers
+    for index in range(len(lowers) - 2, -1, -1):
+        if excess <= 0:
+            break
+        lower, upper, count = lowers[index], histogram.bounds[index], histogram.counts[index]
+        if not count:
+            continue
+        room = min(excess, count * (upper - lower))
+        rise = log(1 + scale * (upper - limit)) - log(1 + scale * (lower - limit))
+        gain += rise * room / (upper - lower)
+        excess -= room
+    return gain
+
+
+def estimated_mean(histogram: Histogram) -> float | None:
+    """The mean in seconds: from the sum where it is known, else from the middles of the buckets."""
+    if histogram.mean is not None:
+        return histogram.mean
+    if not histogram.total:
+        return None
+    lowers = (0.0, *histogram.bounds[:-1])
+    middles = [
+        lower if isinf(upper) else (lower + upper) / 2
+        for lower, upper in zip(lowers, histogram.bounds, strict=True)
+    ]
+    return sum(m * n for m, n in zip(middles, histogram.counts, strict=True)) / histogram.total
+
+
+def estimated_quantile(histogram: Histogram, q: float) -> float | None:
+    """The quantile in seconds, by linear interpolation within its bucket (as PromQL's histogram_quantile)."""
+    total = histogram.total
+    if not total:
+        return None
+    cumulative = [sum(histogram.counts[: i + 1]) for i in range(len(histogram.counts))]
+    index = bisect_left(cumulative, q * total)
+    lower = histogram.bounds[index - 1] if index else 0.0
+    upper = histogram.bounds[index]
+    if upper == inf:
+        return lower
+    below = cumulative[index - 1] if index else 0
+    count = histogram.counts[index]
+    return lower + (upper - lower) * (q * total - below) / count if count else lower
