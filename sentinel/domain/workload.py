@@ -65,7 +65,10 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """One pod. `revision` is the hash by which its controller names its revision (pod-template-hash)."""
+    """One pod. `revision` is the hash by which its controller names its revision (pod-template-hash).
+
+    `ready_since` and `unready_since` are when its Ready condition last became what it is now; one of them is None.
+    """
 
     name: str
     uid: str
@@ -79,6 +82,7 @@ class Pod:
     unschedulable: str | None = None
     ready: bool = False
     ready_since: datetime | None = None
+    unready_since: datetime | None = None
     deleting: bool = False
     containers: tuple[Container, ...] = ()
 
