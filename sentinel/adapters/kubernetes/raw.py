@@ -1,0 +1,77 @@
+"""Reading raw JSON objects as the API server sends them, without trusting their shape."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import lru_cache
+from sys import intern
+from typing import Any
+
+RawObject = Mapping[str, Any]
+ObjectKey = tuple[str, str]
+"""Namespace (empty where the resource has none) and name."""
+
+
+def mapping(value: object) -> RawObject:
+    """The value where it is an object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def objects(value: object) -> Iterator[RawObject]:
+    """The objects of a list; anything else in it is passed over."""
+    if isinstance(value, list):
+        yield from (item for item in value if isinstance(item, Mapping))
+
+
+def number(value: object, default: int = 0) -> int:
+    """The whole number, or the default."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+
+def text(value: object) -> str:
+    """The string, or an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def labels(value: object) -> dict[str, str]:
+    """A map of strings to strings."""
+    return {key: item for key, item in mapping(value).items() if isinstance(item, str)}
+
+
+def key_of(raw: RawObject) -> ObjectKey:
+    """Namespace and name of an object.
+
+    Raises ValueError when it has no name: then it is no object at all.
+    """
+    metadata = mapping(raw.get("metadata"))
+    name = text(metadata.get("name"))
+    if not name:
+        raise ValueError("an object without metadata.name")
+    return intern(text(metadata.get("namespace"))), name
+
+
+@lru_cache(maxsize=8192)
+def _parsed(value: str) -> datetime | None:
+    # Cached because the same stamp stands in many places: a pod's four conditions mostly share one.
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
+
+
+def time(value: object) -> datetime | None:
+    """The moment of an RFC 3339 stamp, None where there is none or it cannot be read."""
+    return _parsed(value) if isinstance(value, str) else None
+
+
+def stamp(moment: datetime) -> str:
+    """An RFC 3339 stamp with microseconds, in UTC as the API server writes it."""
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def controller_of(metadata: RawObject) -> tuple[str, str, str]:
+    """Kind, name and uid of the object's controller; empty strings where it has none."""
+    for owner in objects(metadata.get("ownerReferences")):
+        if owner.get("controller") is True:
+            return text(owner.get("kind")), text(owner.get("name")), text(owner.get("uid"))
+    return "", "", ""
