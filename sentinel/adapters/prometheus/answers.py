@@ -1,0 +1,72 @@
+"""What Prometheus answers, as values: the samples of an instant query."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import MissingReason
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One element of an instant vector. `value` may be NaN or infinite."""
+
+    labels: Mapping[str, str]
+    value: float
+
+    @property
+    def usable(self) -> bool:
+        """Whether the value is a number one can count with."""
+        return math.isfinite(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An instant vector, or a scalar (then its one sample has no labels)."""
+
+    samples: tuple[Sample, ...]
+    scalar: bool = False
+
+
+def parse(result: object, query: str) -> Answer:
+    """The `data.result` of an instant query.
+
+    Raises SourceError(BAD_QUERY) for a range vector or a string, SourceError(SOURCE_REFUSED) for anything that
+    Prometheus does not answer.
+    """
+    if not isinstance(result, list):
+        raise _strange(query)
+    if result and not isinstance(result[0], Mapping):
+        return Answer((Sample({}, _number(result, query)),), scalar=True)
+    return Answer(tuple(_sample(element, query) for element in result))
+
+
+def _sample(element: object, query: str) -> Sample:
+    if not isinstance(element, Mapping) or not isinstance(element.get("metric"), Mapping):
+        raise _strange(query)
+    if "values" in element:
+        raise SourceError(
+            f"The query {query!r} gives a range vector; a rule needs an instant vector or a scalar.",
+            reason=MissingReason.BAD_QUERY,
+        )
+    labels = {str(name): str(value) for name, value in element["metric"].items()}
+    return Sample(labels, _number(element.get("value"), query))
+
+
+def _number(pair: object, query: str) -> float:
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise _strange(query)
+    try:
+        return float(pair[1])
+    except (TypeError, ValueError) as error:
+        raise SourceError(
+            f"The query {query!r} gives the text {pair[1]!r}, not a number.", reason=MissingReason.BAD_QUERY
+        ) from error
+
+
+def _strange(query: str) -> SourceError:
+    return SourceError(
+        f"The answer to {query!r} is not what Prometheus answers to an instant query.",
+        reason=MissingReason.SOURCE_REFUSED,
+    )

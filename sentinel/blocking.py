@@ -1,0 +1,124 @@
+"""Blocking calls without blocking the event loop: a bounded pool of threads, and answers shared by all who ask.
+
+A thread cannot be cancelled. So a call that was given up keeps its slot until it has really ended, and the pool
+refuses new calls rather than let them pile up behind a server that hangs.
+"""
+
+import asyncio  # noqa: TID251 - a tool of the adapters, outside the pure core
+import threading
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+
+class PoolBusyError(Exception):
+    """Every thread is taken and as many calls as may wait are waiting."""
+
+
+class PoolClosedError(Exception):
+    """The pool takes no more calls."""
+
+
+class BlockingPool:
+    """At most `threads` blocking calls at once, and at most `waiting` more in line.
+
+    `run` ends at its deadline whatever the call does.
+    """
+
+    def __init__(self, name: str, *, threads: int = 4, waiting: int = 64) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._limit = threads + waiting
+        self._lock = threading.Lock()
+        self._taken = 0
+        self._closed = False
+
+    @property
+    def taken(self) -> int:
+        """Calls that run or wait now, those given up by their callers included."""
+        return self._taken
+
+    async def run(self, call: Callable[[], T], *, deadline: float) -> T:
+        """The call's result, or its error.
+
+        Raises TimeoutError after `deadline` seconds (time in line counts), PoolBusyError, PoolClosedError.
+        """
+        if self._closed:
+            raise PoolClosedError
+        self._take_slot()
+        given_up = threading.Event()
+        job = asyncio.get_running_loop().run_in_executor(self._executor, self._work, call, given_up)
+        job.add_done_callback(_retrieve)
+        try:
+            async with asyncio.timeout(deadline):
+                return await asyncio.shield(job)
+        finally:
+            given_up.set()
+
+    def close(self) -> None:
+        """Take no more calls. Those in line end unmade, those under way end on their own."""
+        self._closed = True
+        self._executor.shutdown(wait=False)
+
+    def _take_slot(self) -> None:
+        with self._lock:
+            if self._taken >= self._limit:
+                raise PoolBusyError
+            self._taken += 1
+
+    def _work(self, call: Callable[[], T], given_up: threading.Event) -> T:
+        try:
+            if self._closed or given_up.is_set():
+                raise PoolClosedError
+            return call()
+        finally:
+            with self._lock:
+                self._taken -= 1
+
+
+def _retrieve(job: "asyncio.Future[T]") -> None:
+    """Look at the outcome of a job whose caller has gone, so that asyncio does not complain of it."""
+    if not job.cancelled():
+        job.exception()
+
+
+class SharedAnswers(Generic[K, T]):
+    """Asks each question once: those who ask the same while it is under way share the answer, and the newest
+    answers are remembered. Failures are shared by those who wait and not remembered.
+
+    `weigh` gives the size of an answer; all that are remembered weigh at most `capacity` together.
+    """
+
+    def __init__(self, *, capacity: int, weigh: Callable[[T], int] = lambda _: 1) -> None:
+        self._capacity = capacity
+        self._weigh = weigh
+        self._weight = 0
+        self._remembered: OrderedDict[K, T] = OrderedDict()
+        self._asking: dict[K, asyncio.Task[T]] = {}
+
+    async def get(self, key: K, ask: Callable[[], Awaitable[T]]) -> T:
+        """The answer of this question; `ask` is called if nobody has it or is at it."""
+        if key in self._remembered:
+            self._remembered.move_to_end(key)
+            return self._remembered[key]
+        task = self._asking.get(key)
+        if task is None:
+            task = asyncio.ensure_future(self._ask(key, ask))
+            task.add_done_callback(_retrieve)
+            self._asking[key] = task
+        return await asyncio.shield(task)
+
+    async def _ask(self, key: K, ask: Callable[[], Awaitable[T]]) -> T:
+        try:
+            answer = await ask()
+        finally:
+            del self._asking[key]
+        self._remembered[key] = answer
+        self._weight += self._weigh(answer)
+        while self._weight > self._capacity and len(self._remembered) > 1:
+            _, oldest = self._remembered.popitem(last=False)
+            self._weight -= self._weigh(oldest)
+        return answer

@@ -1,0 +1,86 @@
+"""A real Prometheus on a free loopback port, scraping every second."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.processes import binary, free_port, running
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to scrape: `host:port`, under which job and with which labels. The exporter's own labels win."""
+
+    address: str
+    job: str = "pods"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    path: str = "/metrics"
+
+
+@contextlib.asynccontextmanager
+async def real_prometheus(
+    targets: Sequence[Target | str],
+    rules: Sequence[Mapping[str, Any]] = (),
+    alertmanager: str | None = None,
+    *,
+    interval: str = "1s",
+    discovery: str | None = None,
+) -> AsyncIterator[str]:
+    """Runs Prometheus while the block lasts; yields its URL.
+
+    `rules` are rule groups' rules (`alert`, `expr`, `for`, ...), evaluated every `interval`. `alertmanager` is the
+    URL of one. `discovery` is the URL of an `http_sd_configs` endpoint, for targets that come and go. Needs the
+    real clock (marker `real_time`); skips (or fails on CI) where the program is missing.
+    """
+    program = binary("prometheus")
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="sentinel-prometheus-") as folder:
+        home = Path(folder)
+        config = _configuration(targets, alertmanager, interval, discovery)
+        if rules:
+            groups = {"groups": [{"name": "tests", "interval": interval, "rules": [dict(r) for r in rules]}]}
+            (home / "rules.yml").write_text(yaml.safe_dump(groups))
+            config["rule_files"] = [str(home / "rules.yml")]
+        (home / "prometheus.yml").write_text(yaml.safe_dump(config))
+        command = [
+            program,
+            f"--config.file={home / 'prometheus.yml'}",
+            f"--storage.tsdb.path={home / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--log.level=warn",
+        ]
+        url = f"http://127.0.0.1:{port}"
+        async with running(command, f"{url}/-/ready", home / "log"):
+            yield url
+
+
+def _configuration(
+    targets: Sequence[Target | str], alertmanager: str | None, interval: str, discovery: str | None
+) -> dict[str, Any]:
+    jobs: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for target in targets:
+        wanted = Target(target) if isinstance(target, str) else target
+        entry = {"targets": [wanted.address], "labels": dict(wanted.labels)}
+        jobs.setdefault((wanted.job, wanted.path), []).append(entry)
+    scrapes: list[dict[str, Any]] = [
+        {"job_name": job, "metrics_path": path, "honor_labels": True, "static_configs": entries}
+        for (job, path), entries in jobs.items()
+    ]
+    if discovery:
+        source = {"url": discovery, "refresh_interval": interval}
+        scrapes.append({"job_name": "discovered", "honor_labels": True, "http_sd_configs": [source]})
+    config: dict[str, Any] = {
+        "global": {"scrape_interval": interval, "evaluation_interval": interval, "scrape_timeout": interval},
+        "scrape_configs": scrapes,
+    }
+    if alertmanager:
+        address = alertmanager.removeprefix("http://").rstrip("/")
+        config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [address]}]}]}
+    return config
