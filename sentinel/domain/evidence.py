@@ -121,8 +121,11 @@ class Histogram:
             return other
         if not other.bounds:
             return self
-        bounds = tuple(sorted(set(self.bounds) & set(other.bounds)))
-        counts = tuple(a + b for a, b in zip(_rebin(self, bounds), _rebin(other, bounds), strict=True))
+        bounds, ours, theirs = self.bounds, self.counts, other.counts
+        if bounds != other.bounds:
+            bounds = tuple(sorted(set(bounds) & set(other.bounds)))
+            ours, theirs = _rebin(self, bounds), _rebin(other, bounds)
+        counts = tuple(a + b for a, b in zip(ours, theirs, strict=True))
         known = self.seconds is not None and other.seconds is not None
         return Histogram(bounds, counts, (self.seconds or 0.0) + (other.seconds or 0.0) if known else None)
 

@@ -19,6 +19,7 @@ from sentinel.domain.evidence import Counts
 
 LATE = 0.3
 """The share of the stake kept for late starts; the rest is on the table from the first tick."""
+OPEN = log(1 - LATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,11 @@ class Wealth:
     @property
     def log_e(self) -> float:
         """The log of the whole wealth: the mean over the grid, and what is kept for starts to come."""
-        grid = log(len(self.sums))
-        parts = [total + log(1 - LATE) - grid for total in self.sums]
-        parts += [start - grid for start in self.starts]
-        parts.append(log(LATE / (self.ticks + 1)))
-        return log_sum(parts)
+        kept = LATE * len(self.sums) / (self.ticks + 1)
+        parts = [total + OPEN for total in self.sums]
+        parts += self.starts
+        parts.append(log(kept))
+        return log_sum(parts) - log(len(self.sums))
 
     def as_json(self) -> Mapping[str, object]:
         """Plain JSON values; floats survive to the last bit."""
@@ -79,7 +80,7 @@ def log_add(left: float, right: float) -> float:
 def log_sum(values: Sequence[float]) -> float:
     """ln Σ eᵛ without overflow."""
     high = max(values)
-    return high + log(fsum(exp(value - high) for value in values))
+    return high + log(fsum([exp(value - high) for value in values]))
 
 
 def ratio_gains(

@@ -24,6 +24,7 @@ from sentinel.engine.betting import Wealth, capped, limit_gains, rates_above, ra
 from sentinel.engine.segment import Segment
 from sentinel.engine.standing import (
     Assessment,
+    Proof,
     Standing,
     conclude,
     odds,
@@ -70,7 +71,9 @@ def judge_error_rate(
     """
     before = _load(state, segment)
     if tick is not None and _empty(tick) and tick.missing:
-        return _dump(before), unmeasured(rule.name, tick.missing, _numbers(rule, before, dispersion))
+        return _dump(before), unmeasured(
+            rule.name, tick.missing, _numbers(rule, before, _proof(before), dispersion)
+        )
     after = before if tick is None else _take_in(rule, before, tick, segment, dispersion)
     return _dump(after), conclude(_assess(rule, after, segment, dispersion), after.standing, segment, now)
 
@@ -127,31 +130,31 @@ def _assess(rule: ErrorRateRule, state: _State, segment: Segment, dispersion: fl
     acceptable = candidate is not None and (
         candidate <= rule.limit or (baseline is not None and candidate <= baseline)
     )
+    proof = _proof(state)
     return Assessment(
         rule.name,
-        _log_e(state),
+        proof.log_e,
         -log(rule.alpha * segment.share),
         acceptable,
         state.candidate.total,
         rule.interval,
-        _summary(rule, state),
-        _numbers(rule, state, dispersion),
+        _summary(rule, state, proof),
+        _numbers(rule, state, proof, dispersion),
     )
 
 
-def _log_e(state: _State) -> float:
-    """The evidence that counts: both proofs, or the limit's alone where there is no baseline."""
-    return state.limit.log_e if state.standing.alone else min(state.ratio.log_e, state.limit.log_e)
+def _proof(state: _State) -> Proof:
+    return Proof(state.ratio.log_e, state.limit.log_e, state.standing.alone)
 
 
-def _summary(rule: ErrorRateRule, state: _State) -> str:
-    null = "within the limit" if state.standing.alone else "no worse"
+def _summary(rule: ErrorRateRule, state: _State, proof: Proof) -> str:
+    null = "within the limit" if proof.alone else "no worse"
     candidate, baseline = state.candidate, state.baseline
     ours = f"{_share(candidate)} requests" if candidate.total else "without requests"
     theirs = _share(baseline) if baseline.total else "without requests"
     return (
         f"candidate {ours}, baseline {theirs}; limit {percent(rule.limit)}; "
-        f"odds against '{null}' {odds_text(_log_e(state))}"
+        f"odds against '{null}' {odds_text(proof.log_e)}"
     )
 
 
@@ -159,16 +162,16 @@ def _share(counts: Counts) -> str:
     return f"{percent(counts.errors / counts.total)} of {counts.total:,}"
 
 
-def _numbers(rule: ErrorRateRule, state: _State, dispersion: float) -> Mapping[str, Number]:
+def _numbers(rule: ErrorRateRule, state: _State, proof: Proof, dispersion: float) -> Mapping[str, Number]:
     numbers: dict[str, Number] = {
         "candidate_total": state.candidate.total,
         "candidate_errors": state.candidate.errors,
         "baseline_total": state.baseline.total,
         "baseline_errors": state.baseline.errors,
         "limit": rule.limit,
-        "log_e_ratio": round(state.ratio.log_e, 4),
-        "log_e_limit": round(state.limit.log_e, 4),
-        "odds": odds(_log_e(state)),
+        "log_e_ratio": round(proof.ratio, 4),
+        "log_e_limit": round(proof.limit, 4),
+        "odds": odds(proof.log_e),
         "ticks": state.standing.ticks,
         "phi": dispersion,
     }

@@ -19,6 +19,7 @@ from sentinel.engine.betting import Wealth, capped, limit_gains, log_sum, rates_
 from sentinel.engine.segment import Segment
 from sentinel.engine.standing import (
     Assessment,
+    Proof,
     Standing,
     conclude,
     odds,
@@ -70,7 +71,9 @@ def judge_latency(
     """The rule's next state and its verdict; arguments as for `judge_error_rate`."""
     before = _load(state, segment)
     if tick is not None and not tick.candidate.total and not _baseline(tick, segment).total and tick.missing:
-        return _dump(before), unmeasured(rule.name, tick.missing, _numbers(rule, before, dispersion))
+        return _dump(before), unmeasured(
+            rule.name, tick.missing, _numbers(rule, before, _proof(before), dispersion)
+        )
     after = before if tick is None else _take_in(rule, before, tick, segment, dispersion)
     if rule.quantile is not None and after.candidate.bounds and _edge(rule, after.candidate) is None:
         return _dump(after), _beyond_buckets(rule, after, dispersion)
@@ -174,39 +177,36 @@ def _estimate(rule: LatencyRule, histogram: Histogram) -> float | None:
 
 
 def _assess(rule: LatencyRule, state: _State, segment: Segment, dispersion: float) -> Assessment:
+    proof = _proof(state)
     return Assessment(
         rule.name,
-        _log_e(state),
+        proof.log_e,
         -log(rule.alpha * segment.share),
         _acceptable(rule, state.candidate, state.baseline),
         state.candidate.total,
         rule.interval,
-        _summary(rule, state),
-        _numbers(rule, state, dispersion),
+        _summary(rule, state, proof),
+        _numbers(rule, state, proof, dispersion),
     )
 
 
-def _log_e(state: _State) -> float:
-    """The evidence that counts: both proofs, or the limit's alone where there is no baseline."""
-    return state.limit.log_e if state.standing.alone else min(_log_e_slower(state), state.limit.log_e)
+def _proof(state: _State) -> Proof:
+    """The evidence so far; that against "no slower" is the mean over the edges."""
+    slower = 0.0
+    if state.slower:
+        slower = log_sum([wealth.log_e for wealth in state.slower]) - log(len(state.slower))
+    return Proof(slower, state.limit.log_e, state.standing.alone)
 
 
-def _log_e_slower(state: _State) -> float:
-    """Evidence against "no slower": the mean over the edges."""
-    if not state.slower:
-        return 0.0
-    return log_sum([wealth.log_e for wealth in state.slower]) - log(len(state.slower))
-
-
-def _summary(rule: LatencyRule, state: _State) -> str:
+def _summary(rule: LatencyRule, state: _State, proof: Proof) -> str:
     what = "mean" if rule.quantile is None else f"p{rule.quantile * 100:g}"
-    null = "within the limit" if state.standing.alone else "no slower"
+    null = "within the limit" if proof.alone else "no slower"
     ours, theirs = _told(rule, state.candidate), _told(rule, state.baseline)
     return (
         f"candidate {f'{what} {ours} requests' if ours else 'without requests'}, "
         f"baseline {theirs or 'without requests'}; "
         f"limit {_seconds(rule.limit)}{_between(rule, state.candidate)}; "
-        f"odds against '{null}' {odds_text(_log_e(state))}"
+        f"odds against '{null}' {odds_text(proof.log_e)}"
     )
 
 
@@ -234,18 +234,18 @@ def _beyond_buckets(rule: LatencyRule, state: _State, dispersion: float) -> Rule
         f"the limit of {_seconds(rule.limit)} is over the last bucket bound ({last}), so nothing can be proven; "
         "add a bucket bound at the limit"
     )
-    numbers = _numbers(rule, state, dispersion)
+    numbers = _numbers(rule, state, _proof(state), dispersion)
     return RuleVerdict(rule.name, VerdictKind.INCONCLUSIVE, "LimitBeyondBuckets", message, numbers)
 
 
-def _numbers(rule: LatencyRule, state: _State, dispersion: float) -> Mapping[str, Number]:
+def _numbers(rule: LatencyRule, state: _State, proof: Proof, dispersion: float) -> Mapping[str, Number]:
     numbers: dict[str, Number] = {
         "candidate_total": state.candidate.total,
         "baseline_total": state.baseline.total,
         "limit": rule.limit,
-        "log_e_ratio": round(_log_e_slower(state), 4),
-        "log_e_limit": round(state.limit.log_e, 4),
-        "odds": odds(_log_e(state)),
+        "log_e_ratio": round(proof.ratio, 4),
+        "log_e_limit": round(proof.limit, 4),
+        "odds": odds(proof.log_e),
         "ticks": state.standing.ticks,
         "phi": dispersion,
     }

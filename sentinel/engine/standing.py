@@ -76,6 +76,23 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """The evidence so far, in logs: against "no worse than the baseline" and against "within the limit".
+
+    `alone`: there is no baseline to compare with, so that the limit's evidence is all there is.
+    """
+
+    ratio: float
+    limit: float
+    alone: bool
+
+    @property
+    def log_e(self) -> float:
+        """The evidence that counts: both proofs, or the limit's alone."""
+        return self.limit if self.alone else min(self.ratio, self.limit)
+
+
+@dataclass(frozen=True, slots=True)
 class Assessment:
     """A rule's evidence, ready to be concluded from.
 

@@ -6,6 +6,7 @@ a count of "errors", and what holds for errors holds for it. Between edges nothi
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import accumulate
 from math import inf, isinf, log
 
 from sentinel.domain.evidence import Counts, Histogram
@@ -111,7 +112,7 @@ def estimated_quantile(histogram: Histogram, q: float) -> float | None:
     total = histogram.total
     if not total:
         return None
-    cumulative = [sum(histogram.counts[: i + 1]) for i in range(len(histogram.counts))]
+    cumulative = list(accumulate(histogram.counts))
     index = bisect_left(cumulative, q * total)
     lower = histogram.bounds[index - 1] if index else 0.0
     upper = histogram.bounds[index]
