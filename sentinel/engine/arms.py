@@ -1,0 +1,139 @@
+"""Who belongs to which arm: the warm pods of the candidate and of the stable revision, or the versions they carry.
+
+A pod that has not been ready for the whole warm-up when a tick begins is left out of that tick, in both arms: its
+counters cannot be told apart within the tick, and what a cold start does is no evidence. One that became ready
+within the tick belongs to those. A warm-up of zero leaves no pod out.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sentinel.domain.evidence import Missing, MissingReason
+from sentinel.domain.policy import Arms
+from sentinel.domain.workload import Container, Pod, Revision, Workload
+
+CANDIDATE = "candidate"
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Whose counters an arm is made of: one pod, or all pods of a revision that share a version label's value."""
+
+    name: str
+    pods: tuple[Pod, ...]
+
+    def started_after(self, moment: datetime) -> bool:
+        """Whether every process behind these counters is younger than the moment, so that they began at zero."""
+        return all(
+            _after(pod.created_at, moment)
+            or all(_after(c.running_since, moment) for c in pod.containers if not c.init)
+            for pod in self.pods
+        )
+
+    def restarted_within(self, since: datetime, until: datetime) -> bool:
+        """Whether a process behind these counters started anew in that time, so that they fell to zero.
+
+        Of a version's shared counters that cannot be said: one pod's restart does not take the others' counts.
+        """
+        return len(self.pods) == 1 and any(
+            since < moment <= until for c in self.pods[0].containers for moment in _starts(c)
+        )
+
+
+def _after(moment: datetime | None, other: datetime) -> bool:
+    return moment is not None and moment > other
+
+
+def _starts(container: Container) -> Iterable[datetime]:
+    """When this container began or ended a run, as far as its status tells: each time its counters fell to zero."""
+    ends = (run.finished_at for run in (container.terminated, container.last) if run is not None)
+    return (moment for moment in (container.running_since, *ends) if moment is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The members of both arms, and why an arm cannot be told; `concurrent`: there are stable pods."""
+
+    members: Mapping[str, tuple[Member, ...]]
+    concurrent: bool
+    missing: tuple[Missing, ...] = ()
+
+
+def split_arms(
+    workload: Workload,
+    candidate: Revision,
+    baseline: Revision | None,
+    since: datetime,
+    warmup: timedelta,
+    arms: Arms,
+) -> Split:
+    of_arm = {
+        CANDIDATE: workload.pods_of(candidate),
+        BASELINE: workload.pods_of(baseline) if baseline is not None else (),
+    }
+    concurrent = bool(of_arm[BASELINE])
+    if arms.version_label is None:
+        members = {
+            arm: tuple(Member(pod.name, (pod,)) for pod in pods if _is_warm(pod, since, warmup))
+            for arm, pods in of_arm.items()
+        }
+        return Split(members, concurrent)
+    return _split_by_version(
+        of_arm,
+        {CANDIDATE: candidate, BASELINE: baseline if concurrent else None},
+        arms.version_label,
+        lambda pod: _is_warm(pod, since, warmup),
+    )
+
+
+def _is_warm(pod: Pod, since: datetime, warmup: timedelta) -> bool:
+    if not warmup:
+        return True
+    return pod.ready and pod.ready_since is not None and pod.ready_since + warmup <= since
+
+
+def _split_by_version(
+    of_arm: Mapping[str, tuple[Pod, ...]],
+    revisions: Mapping[str, Revision | None],
+    label: str,
+    is_warm: Callable[[Pod], bool],
+) -> Split:
+    """Arms by a version label. A version's counts cannot be taken apart, so one cold pod leaves its arm out."""
+    concurrent = bool(of_arm[BASELINE])
+    versions = {
+        arm: version_of(revision, label) for arm, revision in revisions.items() if revision is not None
+    }
+    nothing: dict[str, tuple[Member, ...]] = {CANDIDATE: (), BASELINE: ()}
+    unknown = [arm for arm, version in versions.items() if version is None]
+    if unknown:
+        detail = f"the pod template has no single label for {label!r}, by which the rule tells the arms apart"
+        missing = tuple(Missing(MissingReason.BAD_QUERY, arm, detail) for arm in unknown)
+        return Split(nothing, concurrent, missing)
+    if len(set(versions.values())) < len(versions):
+        detail = f"candidate and baseline have the same {label!r} ({versions[CANDIDATE]})"
+        return Split(nothing, concurrent, (Missing(MissingReason.BAD_QUERY, CANDIDATE, detail),))
+    members = {
+        arm: (Member(str(versions[arm]), pods),) if pods and all(map(is_warm, pods)) else ()
+        for arm, pods in of_arm.items()
+    }
+    return Split(members, concurrent)
+
+
+def version_of(revision: Revision, label: str) -> str | None:
+    """The value of the template label that a metric calls `label`, None where there is none, or no single one.
+
+    A metrics system renames labels: `app.kubernetes.io/version` becomes `app_kubernetes_io_version` in Prometheus
+    and `version` in Datadog's unified tags.
+    """
+    exact = revision.labels.get(label)
+    if exact is not None:
+        return exact
+    values = {
+        value
+        for key, value in revision.labels.items()
+        if label in (re.sub(r"[^A-Za-z0-9_]", "_", key), key.rpartition("/")[2])
+    }
+    return values.pop() if len(values) == 1 else None

@@ -1,0 +1,99 @@
+"""Short words for the snapshots that the engine's tests are made of. Times are seconds after `at(0)`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sentinel.domain.record import Phase, Record, RevisionRef, RolloutState
+from sentinel.domain.workload import (
+    Container,
+    Pod,
+    Revision,
+    Termination,
+    Workload,
+    WorkloadKey,
+    WorkloadKind,
+)
+
+KEY = WorkloadKey(WorkloadKind.DEPLOYMENT, "shop", "api")
+
+
+def at(seconds: float) -> datetime:
+    """A moment."""
+    return datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(seconds=seconds)
+
+
+def revision(digest: str, **changes: Any) -> Revision:
+    """A revision that the controller holds, named by its digest."""
+    known = Revision(digest, hash=digest, number=1, images=(f"api:{digest}",), holder=f"api-{digest}")
+    return replace(known, **changes)
+
+
+OLD = revision("old", number=1)
+NEW = revision("new", number=2)
+
+
+def pod(name: str, of: Revision = NEW, **changes: Any) -> Pod:
+    """A pod that was ready long before `at(0)` unless said otherwise."""
+    healthy = Pod(
+        name,
+        uid=name,
+        revision=of.hash,
+        node="n1",
+        phase="Running",
+        created_at=at(-3600),
+        scheduled_at=at(-3600),
+        ready=True,
+        ready_since=at(-3590),
+        containers=(Container("app", ready=True, running_since=at(-3595), pulled=True),),
+    )
+    return replace(healthy, **changes)
+
+
+def waiting(reason: str, *, name: str = "app", **changes: Any) -> Container:
+    """A container that waits."""
+    return replace(Container(name, waiting=reason), **changes)
+
+
+def crashed(restarts: int = 4, *, finished: float = -10, reason: str = "Error", code: int = 1) -> Container:
+    """A container in back-off after its last run ended."""
+    last = Termination(reason, code, at(finished - 5), at(finished))
+    return Container("app", restarts=restarts, waiting="CrashLoopBackOff", last=last, pulled=True)
+
+
+def broken(name: str, container: Container, of: Revision = NEW, **changes: Any) -> Pod:
+    """A pod that is not ready because of one container, scheduled at `at(0)`."""
+    facts: dict[str, Any] = {
+        "ready": False,
+        "ready_since": None,
+        "unready_since": at(0),
+        "created_at": at(0),
+        "scheduled_at": at(0),
+        "phase": "Pending",
+        "containers": (container,),
+    }
+    return pod(name, of, **(facts | changes))
+
+
+def workload(*pods: Pod, **changes: Any) -> Workload:
+    """A Deployment that goes from OLD to NEW."""
+    made = Workload(KEY, "uid-1", NEW, others=(OLD,), desired=len(pods), total=len(pods), pods=pods)
+    return replace(made, **changes)
+
+
+def record(candidate: Revision = NEW, stable: Revision | None = OLD, **changes: Any) -> Record:
+    """A rollout of this workload that began at `at(0)`."""
+    made = Record(
+        name=f"api-{candidate.digest}",
+        key=KEY,
+        workload_uid="uid-1",
+        candidate=RevisionRef.of(candidate),
+        stable=RevisionRef.of(stable) if stable else None,
+        policy="api",
+        policy_digest="p",
+        started_at=at(0),
+        state=RolloutState(Phase.BAKING),
+    )
+    return replace(made, **changes)
