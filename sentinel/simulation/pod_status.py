@@ -1,0 +1,131 @@
+"""Pod statuses as a kubelet writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sentinel.simulation.store import timestamp
+
+JsonObject = dict[str, Any]
+_NOT_READY = "ContainersNotReady"
+
+
+@dataclass(slots=True)
+class ContainerState:
+    """The main container as its kubelet knows it."""
+
+    state: JsonObject = field(default_factory=lambda: {"waiting": {"reason": "ContainerCreating"}})
+    last_state: JsonObject = field(default_factory=dict)
+    restarts: int = 0
+    ready: bool = False
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs."""
+        return "running" in self.state
+
+
+def waiting(reason: str, message: str = "") -> JsonObject:
+    """A container state that waits."""
+    return {"waiting": {"reason": reason, **({"message": message} if message else {})}}
+
+
+def running(since: datetime) -> JsonObject:
+    """A container state that runs."""
+    return {"running": {"startedAt": timestamp(since)}}
+
+
+def terminated(exit_code: int, reason: str, started: str, finished: datetime) -> JsonObject:
+    """A container state that has ended."""
+    return {
+        "terminated": {
+            "exitCode": exit_code,
+            "reason": reason,
+            "startedAt": started,
+            "finishedAt": timestamp(finished),
+        }
+    }
+
+
+def pod_status(
+    pod: JsonObject, main: int, container: ContainerState, addresses: Mapping[str, str], now: datetime
+) -> JsonObject:
+    """The whole status: phase, conditions, addresses, and one entry per container.
+
+    The containers other than `main` run well whenever the main one was started at all.
+    """
+    started = container.running or bool(container.last_state) or "terminated" in container.state
+    statuses = [
+        _container_status(spec, container if index == main else _companion(started, pod, now))
+        for index, spec in enumerate(pod["spec"]["containers"])
+    ]
+    ready = all(status["ready"] for status in statuses)
+    unready = [status["name"] for status in statuses if not status["ready"]]
+    before = pod.get("status", {})
+    return {
+        "phase": "Running" if started else "Pending",
+        "conditions": _conditions(before.get("conditions") or [], started, ready, unready, now),
+        "hostIP": addresses["host"],
+        "hostIPs": [{"ip": addresses["host"]}],
+        **({"podIP": addresses["pod"], "podIPs": [{"ip": addresses["pod"]}]} if started else {}),
+        "startTime": before.get("startTime") or timestamp(now),
+        "containerStatuses": statuses,
+        "qosClass": before.get("qosClass", "BestEffort"),
+    }
+
+
+def condition(type_: str, status: str, now: datetime, reason: str = "", message: str = "") -> JsonObject:
+    """A pod condition stamped `now`."""
+    return {
+        "type": type_,
+        "status": status,
+        "lastProbeTime": None,
+        "lastTransitionTime": timestamp(now),
+        **({"reason": reason} if reason else {}),
+        **({"message": message} if message else {}),
+    }
+
+
+def _conditions(
+    before: list[JsonObject], started: bool, ready: bool, unready: list[str], now: datetime
+) -> list[JsonObject]:
+    state = "True" if ready else "False"
+    why = () if ready else (_NOT_READY, f"containers with unready status: [{' '.join(unready)}]")
+    wanted = [
+        condition("PodReadyToStartContainers", "True" if started else "False", now),
+        condition("Initialized", "True", now),
+        condition("Ready", state, now, *why),
+        condition("ContainersReady", state, now, *why),
+        condition("PodScheduled", "True", now),
+    ]
+    earlier = {entry["type"]: entry for entry in before}
+    for entry in wanted:
+        old = earlier.get(entry["type"])
+        if old is not None and old["status"] == entry["status"]:
+            entry["lastTransitionTime"] = old["lastTransitionTime"]
+    return wanted
+
+
+def _container_status(spec: JsonObject, container: ContainerState) -> JsonObject:
+    image = spec.get("image", "")
+    ran = container.running or "terminated" in container.state or bool(container.last_state)
+    return {
+        "name": spec["name"],
+        "state": container.state,
+        "lastState": container.last_state,
+        "ready": container.ready,
+        "restartCount": container.restarts,
+        "image": image,
+        "imageID": f"simulated://{image}" if ran else "",
+        "started": container.running,
+    }
+
+
+def _companion(started: bool, pod: JsonObject, now: datetime) -> ContainerState:
+    if not started:
+        return ContainerState()
+    since = pod.get("status", {}).get("startTime") or timestamp(now)
+    return ContainerState(state={"running": {"startedAt": since}}, ready=True)
