@@ -1,0 +1,159 @@
+"""Puts a workload's names into the queries of its rules, quoted by the rules of the query's language.
+
+PromQL: a variable stands inside a quoted string. Its value is escaped as PromQL strings are and, after `=~` and
+`!~`, first quoted as RE2's QuoteMeta does, so that a dot in a name matches a dot. A list (pods) becomes an
+alternation and is therefore allowed after `=~` and `!~` only. `$$` is one dollar sign; `$1` (label_replace) and a
+`$` that ends a regular expression are left alone. Datadog: values stand in tag filters, lists as `a,b` for `IN (…)`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from sentinel.domain.policy import CountQuery, HistogramQuery, ValueQuery
+from sentinel.domain.workload import Revision, Workload
+
+Variable = str | tuple[str, ...]
+Variables = Mapping[str, Variable]
+
+_Query = TypeVar("_Query", CountQuery, HistogramQuery, ValueQuery)
+
+WORKLOAD_VARIABLES = frozenset({"namespace", "workload", "kind"})
+"""Variables that hold for a workload whatever is rolled out on it: the only ones a counter's selector may use."""
+
+ARM_VARIABLES = frozenset({"candidate_pods", "baseline_pods", "candidate_hash", "baseline_hash"})
+"""Variables that tell the arms apart, for free queries."""
+
+ALL_VARIABLES = WORKLOAD_VARIABLES | ARM_VARIABLES
+
+NO_POD = "/none"
+"""Stands for an empty list: no pod can have this name, while an empty pattern would match series without a pod."""
+
+_VARIABLE = re.compile(r"\$\$|\$(?P<bare>[A-Za-z_]\w*)|\$\{(?P<braced>[A-Za-z_]\w*)\}")
+_LITERAL = re.compile(
+    r"""\#[^\n]*                                     # a comment
+      | (?P<operator>=~|!~)?\s*
+        (?P<literal>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)""",
+    re.VERBOSE | re.DOTALL,
+)
+_RE2_META = re.compile(r"[\\.+*?()|\[\]{}^$]")
+_DATADOG_SAFE = re.compile(r"[\w./:-]*\Z")
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+class RenderingError(ValueError):
+    """A variable is unknown, or stands where its value cannot be put. The text is a whole sentence."""
+
+
+def variables_of(workload: Workload, stable: Revision | None) -> Variables:
+    """The variables of one workload; `stable` is the revision its candidate replaces, None on a first rollout."""
+    return {
+        "namespace": workload.key.namespace,
+        "workload": workload.key.name,
+        "kind": workload.key.kind.value,
+        "candidate_hash": workload.candidate.hash,
+        "candidate_pods": tuple(sorted(pod.name for pod in workload.pods_of(workload.candidate))),
+        "baseline_hash": stable.hash if stable else "",
+        "baseline_pods": tuple(sorted(pod.name for pod in workload.pods_of(stable))) if stable else (),
+    }
+
+
+def used(text: str) -> frozenset[str]:
+    """The names of all variables that a query mentions."""
+    names = (match["bare"] or match["braced"] for match in _VARIABLE.finditer(text))
+    return frozenset(name for name in names if name)
+
+
+def render(text: str, variables: Variables) -> str:
+    """A PromQL query with its variables filled in.
+
+    Raises RenderingError for an unknown variable, one outside a string, or a list that is not matched by `=~`.
+    """
+    parts: list[str] = []
+    end = 0
+    for match in _LITERAL.finditer(text):
+        parts.append(_outside(text[end : match.start()]))
+        parts.append(_rendered_literal(match, variables))
+        end = match.end()
+    parts.append(_outside(text[end:]))
+    return "".join(parts)
+
+
+def render_datadog(text: str, variables: Variables) -> str:
+    """A Datadog query with its variables filled in. Raises RenderingError for a value that no tag can hold."""
+    return _substitute(text, variables, _datadog_value)
+
+
+def render_query(query: _Query, variables: Variables) -> _Query:
+    """A rule's query with its variables filled in, in the language of its source. Raises RenderingError."""
+    put = render_datadog if query.source == "datadog" else render
+    if isinstance(query, CountQuery):
+        return replace(query, total=put(query.total, variables), errors=put(query.errors, variables))
+    if isinstance(query, HistogramQuery):
+        return replace(query, histogram=put(query.histogram, variables))
+    return replace(query, expression=put(query.expression, variables))
+
+
+def quote_regex(text: str) -> str:
+    """A regular expression that matches exactly this text, as RE2's QuoteMeta gives it."""
+    return _RE2_META.sub(lambda match: "\\" + match[0], text)
+
+
+def _outside(text: str) -> str:
+    match = _VARIABLE.search(text)
+    if match:
+        raise RenderingError(f"{match[0]} stands outside a quoted string; a variable is a label's value")
+    return text
+
+
+def _rendered_literal(match: re.Match[str], variables: Variables) -> str:
+    literal = match["literal"]
+    if literal is None:
+        return match[0]
+    quote = literal[0]
+    value = _regex_value if match["operator"] else _plain_value
+    body = _substitute(literal[1:-1], variables, lambda name, v: _escaped(name, value(name, v), quote))
+    return match[0][: -len(literal)] + quote + body + quote
+
+
+def _substitute(text: str, variables: Variables, put: Callable[[str, Variable], str]) -> str:
+    def one(match: re.Match[str]) -> str:
+        name = match["bare"] or match["braced"]
+        if not name:
+            return "$"
+        if name not in variables:
+            known = ", ".join(f"${known}" for known in sorted(variables))
+            raise RenderingError(f"there is no variable {match[0]}; known are {known}")
+        return put(name, variables[name])
+
+    return _VARIABLE.sub(one, text)
+
+
+def _regex_value(_name: str, value: Variable) -> str:
+    if isinstance(value, str):
+        return quote_regex(value)
+    return "|".join(quote_regex(item) for item in value) or NO_POD
+
+
+def _plain_value(name: str, value: Variable) -> str:
+    if isinstance(value, str):
+        return value
+    raise RenderingError(f"${name} is a list of names; match it with =~ or !~")
+
+
+def _escaped(name: str, text: str, quote: str) -> str:
+    if quote == "`":
+        if "`" in text:
+            raise RenderingError(f"the value of ${name} holds a backtick; use double quotes around it")
+        return text
+    text = text.replace("\\", "\\\\").replace(quote, "\\" + quote)
+    return "".join(_ESCAPES.get(char, char) for char in text)
+
+
+def _datadog_value(name: str, value: Variable) -> str:
+    items = (value,) if isinstance(value, str) else value or (NO_POD,)
+    for item in items:
+        if not _DATADOG_SAFE.match(item):
+            raise RenderingError(f"the value of ${name}, {item!r}, cannot stand in a Datadog tag filter")
+    return ",".join(items)

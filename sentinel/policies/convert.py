@@ -1,0 +1,188 @@
+"""From the schema of rule files to the domain's policy."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+
+from sentinel.domain.policy import (
+    AlertRule,
+    Arms,
+    Budget,
+    CountQuery,
+    CrashLoopRule,
+    ErrorRateRule,
+    HealthRule,
+    HistogramQuery,
+    LatencyRule,
+    Match,
+    Operator,
+    Policy,
+    QueryRule,
+    Requirement,
+    Rule,
+    Step,
+    Strategy,
+    UndoPolicy,
+    ValueQuery,
+)
+from sentinel.policies.rule_schema import (
+    DATADOG_INTERVAL,
+    DatadogCounts,
+    ErrorRateSpec,
+    LatencySpec,
+    PrometheusCounts,
+    PrometheusHistogram,
+    QuerySpec,
+    RuleSpec,
+)
+from sentinel.policies.schema import (
+    AlertSpec,
+    MatchSpec,
+    PolicyFile,
+    SelectorSpec,
+    StrategySpec,
+    UndoSpec,
+)
+
+DEFAULT_INTERVAL = timedelta(seconds=15)
+
+
+def policy_of(
+    file: PolicyFile, document: Mapping[str, object], source: str, interval: timedelta = DEFAULT_INTERVAL
+) -> Policy:
+    """The policy that a valid document means. `interval` is that of metric rules that name none."""
+    spec = file.spec
+    return Policy(
+        name=file.metadata.name,
+        digest=digest_of(document),
+        match=_match(spec.match),
+        mode=spec.mode,
+        strategy=_strategy(spec.strategy),
+        rules=_rules(spec.rules, spec.false_rollback_rate, interval),
+        alerts=tuple(_alert(alert) for alert in spec.alerts),
+        undo=_undo(spec.undo),
+        slack_channel=spec.notify.slack.channel if spec.notify.slack else None,
+        follow_edits=spec.on_policy_change == "follow",
+        source=source,
+        document=document,
+    )
+
+
+def digest_of(document: object) -> str:
+    """The SHA-256, in hexadecimal, of a document as canonical JSON: order of keys and layout do not matter."""
+    canonical = json.dumps(
+        document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _match(spec: MatchSpec) -> Match:
+    kinds = tuple(dict.fromkeys(spec.kinds))
+    return Match(kinds, spec.namespaces, spec.names, _selector(spec.selector))
+
+
+def _selector(spec: SelectorSpec) -> tuple[Requirement, ...]:
+    labels = (Requirement(key, Operator.IN, (value,)) for key, value in spec.match_labels.items())
+    expressions = (Requirement(item.key, item.operator, item.values) for item in spec.match_expressions)
+    return (*labels, *expressions)
+
+
+def _strategy(spec: StrategySpec) -> Strategy:
+    steps = spec.canary.steps if spec.canary else ()
+    return Strategy(
+        steps=tuple(Step(step.weight, step.bake, step.approval == "required") for step in steps),
+        bake=spec.bake,
+        guard=spec.guard,
+        deadline=spec.deadline,
+        on_deadline=spec.on_deadline,
+        on_low_traffic=spec.on_low_traffic,
+        min_requests=spec.min_requests,
+        warmup=spec.warmup,
+    )
+
+
+def _rules(specs: tuple[RuleSpec, ...], rate: float, interval: timedelta) -> tuple[Rule, ...]:
+    """The rules; the statistical tests among them share the false rollback rate by their weights."""
+    total = sum(_weight(spec) for spec in specs)
+    return tuple(_rule(spec, rate * _weight(spec) / total if total else 0.0, interval) for spec in specs)
+
+
+def _weight(spec: RuleSpec) -> float:
+    if not spec.tests:
+        return 0.0
+    return 1.0 if spec.weight is None else spec.weight
+
+
+def _rule(spec: RuleSpec, alpha: float, interval: timedelta) -> Rule:
+    if spec.error_rate is not None:
+        return _error_rate(spec.name, spec.error_rate, alpha, interval)
+    if spec.latency is not None:
+        return _latency(spec.name, spec.latency, alpha, interval)
+    if spec.crash_loop is not None:
+        return CrashLoopRule(spec.name, spec.crash_loop.restarts, spec.crash_loop.share)
+    if spec.health is not None:
+        return HealthRule(spec.name, spec.health.ready_within, spec.health.pull_within)
+    if spec.query is not None:
+        return _query(spec.name, spec.query)
+    raise AssertionError("the schema lets no rule without a kind pass")
+
+
+def _error_rate(name: str, spec: ErrorRateSpec, alpha: float, interval: timedelta) -> ErrorRateRule:
+    if spec.datadog is not None:
+        query = CountQuery("datadog", spec.datadog.total, spec.datadog.errors, _arms(spec.datadog))
+        return ErrorRateRule(name, query, spec.max, spec.interval or max(interval, DATADOG_INTERVAL), alpha)
+    if spec.prometheus is not None:
+        query = CountQuery(
+            "prometheus", spec.prometheus.total, spec.prometheus.errors, _arms(spec.prometheus)
+        )
+        return ErrorRateRule(name, query, spec.max, spec.interval or interval, alpha)
+    raise AssertionError("the schema lets no rule without a source pass")
+
+
+def _latency(name: str, spec: LatencySpec, alpha: float, interval: timedelta) -> LatencyRule:
+    if spec.prometheus is None:
+        raise AssertionError("the schema lets no rule without a source pass")
+    query = HistogramQuery(
+        "prometheus", spec.prometheus.histogram, _arms(spec.prometheus), spec.prometheus.unit
+    )
+    return LatencyRule(name, query, spec.limit, spec.quantile, spec.interval or interval, alpha)
+
+
+def _arms(spec: PrometheusCounts | DatadogCounts | PrometheusHistogram) -> Arms:
+    default = "pod_name" if isinstance(spec, DatadogCounts) else "pod"
+    return Arms(spec.pod_label or default, spec.arms.label if spec.arms else None)
+
+
+def _query(name: str, spec: QuerySpec) -> QueryRule:
+    source, text = (
+        ("datadog", spec.datadog) if spec.datadog is not None else ("prometheus", spec.prometheus or "")
+    )
+    return QueryRule(
+        name,
+        ValueQuery(source, text),
+        success=spec.success,
+        failure=spec.fail,
+        interval=spec.interval,
+        initial_delay=spec.initial_delay,
+        count=spec.count,
+        failure_limit=spec.failure_limit,
+        inconclusive_limit=spec.inconclusive_limit,
+        consecutive_error_limit=spec.consecutive_error_limit,
+        consecutive_success_limit=spec.consecutive_success_limit,
+    )
+
+
+def _alert(spec: AlertSpec) -> AlertRule:
+    matchers = tuple(matcher for several in spec.match for matcher in several)
+    return AlertRule(matchers, spec.action, spec.workload_label, spec.lookback)
+
+
+def _undo(spec: UndoSpec) -> UndoPolicy:
+    return UndoPolicy(
+        budget=Budget(spec.budget.max, spec.budget.per),
+        max_target_age=spec.max_target_age,
+        restore_within=spec.restore_within,
+        on_known_bad=spec.on_known_bad,
+        known_bad_for=spec.known_bad_for,
+    )

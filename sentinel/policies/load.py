@@ -1,0 +1,157 @@
+"""Loads rule files: all of them, or the list of everything that is wrong with them."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path as FilePath
+
+from pydantic import ValidationError
+
+from sentinel.domain.errors import ConfigurationError
+from sentinel.domain.policy import Policy
+from sentinel.domain.workload import WorkloadKind
+from sentinel.policies.convert import DEFAULT_INTERVAL, digest_of, policy_of
+from sentinel.policies.document import MAX_BYTES, read_documents
+from sentinel.policies.explain import mistakes_of
+from sentinel.policies.mistakes import InputError, Path, PolicyError, dotted
+from sentinel.policies.nodes import Document
+from sentinel.policies.schema import API_VERSION, KIND, SUPPORTED_KINDS, PolicyFile
+
+SUFFIXES = (".yaml", ".yml")
+TEST_SUFFIXES = (".test.yaml", ".test.yml")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """The policies of all rule files together; `digest` names the set, `files` are those read."""
+
+    policies: tuple[Policy, ...]
+    digest: str
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the daemon brings: the kinds that it can guard, and the interval of rules that name none."""
+
+    kinds: Collection[WorkloadKind] = SUPPORTED_KINDS
+    interval: timedelta = DEFAULT_INTERVAL
+
+
+DEFAULTS = Options()
+
+
+def load(paths: Iterable[FilePath | str], options: Options = DEFAULTS) -> PolicySet | list[PolicyError]:
+    """The policies of these files and folders, or every mistake in any of them, by file and line.
+
+    Of a folder the `*.yaml` and `*.yml` files directly in it are read; hidden ones and rule tests (`*.test.yaml`)
+    are left out. Never raises for what a file holds.
+    """
+    files, errors = _files(paths)
+    loaded: list[tuple[Document, Policy]] = []
+    for file in files:
+        documents, mistakes = _read(file)
+        errors.extend(mistakes)
+        for document in documents:
+            policy, mistakes = _policy(document, options)
+            errors.extend(mistakes)
+            if policy:
+                loaded.append((document, policy))
+    errors.extend(_twice(loaded))
+    if not errors and not loaded:
+        errors.append(PolicyError(", ".join(map(str, paths)) or "rules", 0, 0, "", "no policy was found"))
+    if errors:
+        return sorted(set(errors))
+    return policy_set((policy for _, policy in loaded), tuple(str(file) for file in files))
+
+
+def policy_set(policies: Iterable[Policy], files: tuple[str, ...] = ()) -> PolicySet:
+    """A set of policies with its digest, which neither their order nor their files change."""
+    ordered = tuple(sorted(policies, key=lambda policy: policy.name))
+    return PolicySet(ordered, digest_of([policy.digest for policy in ordered]), files)
+
+
+def restore(document: Mapping[str, object], options: Options = DEFAULTS) -> Policy:
+    """The policy that a document of a loaded policy means.
+
+    Raises ConfigurationError when it does not load any more, with every mistake.
+    """
+    result = _validated(document, options)
+    if isinstance(result, PolicyFile):
+        return policy_of(result, document, "record", options.interval)
+    mistakes = (f"{dotted((*path, *mistake.at))}: {mistake}" for path, mistake in result)
+    raise ConfigurationError("the policy kept in the record does not load any more: " + "; ".join(mistakes))
+
+
+def describe(errors: Iterable[PolicyError]) -> str:
+    """All mistakes, a line to each."""
+    return "\n".join(map(str, errors))
+
+
+def _files(paths: Iterable[FilePath | str]) -> tuple[list[FilePath], list[PolicyError]]:
+    files: dict[FilePath, None] = {}
+    errors: list[PolicyError] = []
+    for path in map(FilePath, paths):
+        try:
+            found = _in_folder(path) if path.is_dir() else [path]
+        except OSError as error:
+            errors.append(PolicyError(str(path), 0, 0, "", f"cannot be read: {error.strerror}"))
+            continue
+        if not found:
+            errors.append(
+                PolicyError(str(path), 0, 0, "", "holds no rule file", "rule files end in .yaml or .yml")
+            )
+        files.update(dict.fromkeys(found))
+    return list(files), errors
+
+
+def _in_folder(folder: FilePath) -> list[FilePath]:
+    return sorted(
+        entry
+        for entry in folder.iterdir()
+        if entry.name.endswith(SUFFIXES)
+        and not entry.name.endswith(TEST_SUFFIXES)
+        and not entry.name.startswith(".")
+        and not entry.is_dir()
+    )
+
+
+def _read(file: FilePath) -> tuple[list[Document], list[PolicyError]]:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        return [], [PolicyError(str(file), 0, 0, "", f"cannot be read: {error.strerror}")]
+    return read_documents(data, str(file))
+
+
+def _policy(document: Document, options: Options) -> tuple[Policy | None, list[PolicyError]]:
+    value = document.value
+    if not isinstance(value, dict):
+        mistake = InputError("is not a mapping of keys to values", f"begin with apiVersion: {API_VERSION}")
+        return None, [document.error((), mistake)]
+    result = _validated(value, options)
+    if not isinstance(result, PolicyFile):
+        return None, [document.error(path, mistake) for path, mistake in result]
+    source = f"{document.file}:{document.root.position.line}"
+    return policy_of(result, value, source, options.interval), []
+
+
+def _validated(value: Mapping[str, object], options: Options) -> PolicyFile | list[tuple[Path, InputError]]:
+    if value.get("kind") != KIND and isinstance(value.get("kind"), str):
+        return [(("kind",), InputError(f"{value['kind']} is not a kind of rule file", f"write kind: {KIND}"))]
+    try:
+        return PolicyFile.model_validate(value, context={"kinds": options.kinds})
+    except ValidationError as error:
+        return list(mistakes_of(error, PolicyFile))
+
+
+def _twice(loaded: list[tuple[Document, Policy]]) -> Iterable[PolicyError]:
+    first: dict[str, Policy] = {}
+    for document, policy in loaded:
+        known = first.setdefault(policy.name, policy)
+        if known is not policy:
+            mistake = InputError(
+                f"two policies are named {policy.name}, the other in {known.source}", "rename one"
+            )
+            yield document.error(("metadata", "name"), mistake)
