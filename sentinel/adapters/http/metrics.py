@@ -1,0 +1,117 @@
+"""The daemon's own metrics, for Prometheus to scrape."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+PREFIX = "sentinel"
+
+_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SLOW = (1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0)
+
+
+class Kind(Enum):
+    """How a metric is kept."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric: its name without the prefix, what it says, its label names."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = _FAST
+
+
+METRICS = (
+    Metric("passes_total", Kind.COUNTER, "Passes over one workload, by how they ended.", ("outcome",)),
+    Metric("pass_seconds", Kind.HISTOGRAM, "How long one pass over one workload took."),
+    Metric("queue_depth", Kind.GAUGE, "Workloads that wait for a pass now."),
+    Metric("decisions_total", Kind.COUNTER, "Decisions, by action and reason.", ("action", "reason")),
+    Metric("undo_total", Kind.COUNTER, "Undos, by what became of them.", ("outcome",)),
+    Metric("undo_seconds", Kind.HISTOGRAM, "From the fault's first sign to the patch that undid it."),
+    Metric(
+        "restore_seconds",
+        Kind.HISTOGRAM,
+        "From the decision to undo until the target was fully available.",
+        buckets=_SLOW,
+    ),
+    Metric(
+        "evidence_missing_total",
+        Kind.COUNTER,
+        "Numbers that could not be had, by source and reason.",
+        ("source", "reason"),
+    ),
+    Metric("source_seconds", Kind.HISTOGRAM, "How long a metrics source took to answer.", ("source",)),
+    Metric("notices_total", Kind.COUNTER, "Notices, by what became of them.", ("outcome",)),
+    Metric("notices_pending", Kind.GAUGE, "Notices that wait to be delivered."),
+    Metric("alerts_total", Kind.COUNTER, "Alerts received, by what became of them.", ("outcome",)),
+    Metric(
+        "webhook_posts_total", Kind.COUNTER, "Posts to the Alertmanager webhook, by HTTP status.", ("code",)
+    ),
+    Metric("watch_age_seconds", Kind.GAUGE, "Since a watch was last heard of.", ("resource",)),
+    Metric("rules_loaded", Kind.GAUGE, "Policies in force."),
+    Metric("rules_reload_total", Kind.COUNTER, "Reloads of the rule files, by how they ended.", ("outcome",)),
+    Metric("rollouts", Kind.GAUGE, "Rollouts on record, by phase.", ("phase",)),
+    Metric("api_requests_total", Kind.COUNTER, "Requests to the Kubernetes API.", ("verb", "code")),
+)
+
+
+class PrometheusTelemetry:
+    """Implements `ports.Telemetry` on a registry of its own. Names and labels must be those of `METRICS`.
+
+    An unknown name raises KeyError, wrong labels ValueError: both are mistakes of the caller.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self._counters = {m.name: self._counter(m) for m in METRICS if m.kind is Kind.COUNTER}
+        self._gauges = {m.name: self._gauge(m) for m in METRICS if m.kind is Kind.GAUGE}
+        self._histograms = {m.name: self._histogram(m) for m in METRICS if m.kind is Kind.HISTOGRAM}
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        """Add to a counter."""
+        counter = self._counters[name]
+        (counter.labels(**labels) if labels else counter).inc(amount)
+
+    def observe(self, name: str, seconds: float, **labels: str) -> None:
+        """Add a duration to a histogram."""
+        histogram = self._histograms[name]
+        (histogram.labels(**labels) if labels else histogram).observe(seconds)
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        gauge = self._gauges[name]
+        (gauge.labels(**labels) if labels else gauge).set(value)
+
+    def _counter(self, metric: Metric) -> Counter:
+        return Counter(metric.name, metric.help, metric.labels, namespace=PREFIX, registry=self.registry)
+
+    def _gauge(self, metric: Metric) -> Gauge:
+        return Gauge(metric.name, metric.help, metric.labels, namespace=PREFIX, registry=self.registry)
+
+    def _histogram(self, metric: Metric) -> Histogram:
+        return Histogram(
+            metric.name,
+            metric.help,
+            metric.labels,
+            namespace=PREFIX,
+            registry=self.registry,
+            buckets=metric.buckets,
+        )

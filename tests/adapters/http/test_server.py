@@ -1,0 +1,233 @@
+"""The HTTP server over a real socket, on virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import pytest
+
+from sentinel.adapters.http.auth import Credentials
+from sentinel.adapters.http.metrics import PrometheusTelemetry
+from sentinel.adapters.http.server import WEBHOOK_PATH, HttpServer, ListenError
+from sentinel.adapters.http.webhook import MAX_BODY, AlertmanagerWebhook, WebhookLimits
+from sentinel.domain.alert import Alert, AlertStatus, Notification
+from sentinel.domain.errors import ClusterUnavailableError, ForbiddenError
+from sentinel.ports import SystemClock
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def parse(body: bytes, received_at: datetime) -> Notification:
+    """One alert named by the body."""
+    if body.startswith(b"bad"):
+        raise ValueError("$.alerts must be a list.")
+    return Notification((Alert(body.decode()[:20], AlertStatus.FIRING, {}, NOW, received_at),))
+
+
+class Intake:
+    """Remembers what was recorded; may be slow or fail."""
+
+    def __init__(self) -> None:
+        self.recorded: list[str] = []
+        self.delay = 0.0
+        self.error: Exception | None = None
+
+    async def receive(self, notification: Notification) -> int:
+        await asyncio.sleep(self.delay)
+        if self.error:
+            raise self.error
+        self.recorded += [alert.fingerprint for alert in notification.alerts]
+        return len(notification.alerts)
+
+
+class World:
+    """A running server and a client."""
+
+    def __init__(self, server: HttpServer, intake: Intake, session: aiohttp.ClientSession) -> None:
+        self.server = server
+        self.intake = intake
+        self.session = session
+        self.url = server.url
+
+    async def post(self, body: bytes | str | io.BytesIO, **headers: str) -> tuple[int, Any, Any]:
+        send = {"Content-Type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
+        async with self.session.post(self.url + WEBHOOK_PATH, data=body, headers=send) as response:
+            return response.status, await response.json(), response.headers
+
+    async def get(self, path: str) -> tuple[int, str]:
+        async with self.session.get(self.url + path) as response:
+            return response.status, await response.text()
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    limits: WebhookLimits | None = None, health: Sequence[str] = (), readiness: Sequence[str] = ()
+) -> AsyncIterator[World]:
+    intake, telemetry = Intake(), PrometheusTelemetry()
+    webhook = AlertmanagerWebhook(
+        intake, parse, clock=SystemClock(), telemetry=telemetry, limits=limits or WebhookLimits()
+    )
+    server = HttpServer(
+        webhook, telemetry, health=lambda: health, readiness=lambda: readiness, host="127.0.0.1", port=0
+    )
+    await server.start()
+    try:
+        async with aiohttp.ClientSession() as session:
+            yield World(server, intake, session)
+    finally:
+        await server.stop()
+
+
+async def test_a_post_is_answered_when_it_is_recorded() -> None:
+    """200 comes after the record was written, with how many it was written to."""
+    async with serving() as world:
+        world.intake.delay = 3.0
+        status, body, _ = await world.post("fire")
+        assert (status, body) == (200, {"recorded": 1})
+        assert world.intake.recorded == ["fire"]
+        assert asyncio.get_running_loop().time() == pytest.approx(3.0)
+
+
+async def test_garbage_is_a_400_with_the_sentence() -> None:
+    """A post that cannot be understood is refused with what is wrong, and not recorded."""
+    async with serving() as world:
+        status, body, _ = await world.post("bad")
+        assert (status, body) == (400, {"error": "$.alerts must be a list."})
+        assert world.intake.recorded == []
+
+
+async def test_a_large_post_is_taken_in() -> None:
+    """A body that is parsed off the event loop is recorded all the same."""
+    async with serving() as world:
+        status, _, _ = await world.post("fire" + "x" * 1_000_000)
+        assert status == 200
+        assert len(world.intake.recorded) == 1
+
+
+async def test_an_oversized_post_is_a_413() -> None:
+    """More than 8 MiB are refused with what would help."""
+    async with serving() as world:
+        status, body, _ = await world.post(io.BytesIO(b"x" * (MAX_BODY + 1)))
+        assert status == 413
+        assert "max_alerts" in body["error"]
+
+
+async def test_another_content_type_is_a_415() -> None:
+    """A form is no alert."""
+    async with serving() as world:
+        assert (await world.post("fire", Content_Type="text/plain"))[0] == 415
+
+
+async def test_a_wrong_token_is_a_401() -> None:
+    """Where a token is configured, a post without it is refused and not recorded."""
+    async with serving(WebhookLimits(credentials=Credentials(("secret",)))) as world:
+        status, _, headers = await world.post("fire")
+        assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert (await world.post("fire", Authorization="Bearer secret"))[0] == 200
+        assert world.intake.recorded == ["fire"]
+
+
+async def test_an_unavailable_cluster_is_a_503_with_its_wait() -> None:
+    """What could not be recorded is asked for again, after the time that the API server named."""
+    async with serving() as world:
+        world.intake.error = ClusterUnavailableError("The API server is overloaded.", retry_after=7)
+        status, body, headers = await world.post("fire")
+        assert (status, headers["Retry-After"]) == (503, "7")
+        assert "The API server is overloaded." in body["error"]
+
+
+async def test_a_forbidden_write_is_a_503_too() -> None:
+    """Alertmanager drops a post after a 4xx, and a missing verb can be granted: so it is asked to try again."""
+    async with serving() as world:
+        world.intake.error = ForbiddenError("The service account may not update rolloutrecords/status.")
+        assert (await world.post("fire"))[0] == 503
+
+
+async def test_a_slow_record_is_a_503_at_the_deadline() -> None:
+    """After 10 s the post is given back."""
+    async with serving() as world:
+        world.intake.delay = 60.0
+        status, _, headers = await world.post("fire")
+        assert (status, headers["Retry-After"]) == (503, "5")
+        assert asyncio.get_running_loop().time() == pytest.approx(10.0)
+
+
+async def test_posts_beyond_the_limit_are_503() -> None:
+    """While as many posts as allowed are in flight, one more is asked to come again; afterwards it is taken."""
+    async with serving(WebhookLimits(in_flight=2)) as world:
+        world.intake.delay = 2.0
+        answers = await asyncio.gather(*(world.post(f"fire-{n}") for n in range(3)))
+        assert sorted(status for status, _, _ in answers) == [200, 200, 503]
+        assert (await world.post("later"))[0] == 200
+
+
+async def test_a_defect_shows_no_traceback() -> None:
+    """An unexpected error is a plain 500."""
+    async with serving() as world:
+        world.intake.error = RuntimeError("secret detail")
+        status, body, _ = await world.post("fire")
+        assert (status, body) == (500, {"error": "Internal error; the daemon's log says more."})
+
+
+async def test_health_and_readiness_say_what_is_wrong() -> None:
+    """Both are 200 when all is well, and 503 with the reasons otherwise."""
+    async with serving() as world:
+        assert (await world.get("/healthz"))[0] == 200
+        assert (await world.get("/readyz"))[0] == 200
+    async with serving(health=["the loop is stuck"], readiness=["pods not synced"]) as world:
+        assert (await world.get("/healthz"))[0] == 503
+        status, text = await world.get("/readyz")
+        assert status == 503
+        assert "pods not synced" in text
+
+
+async def test_posts_are_counted_by_answer() -> None:
+    """`/metrics` counts the posts by their HTTP status."""
+    async with serving() as world:
+        await world.post("fire")
+        await world.post("bad")
+        _, text = await world.get("/metrics")
+        assert 'sentinel_webhook_posts_total{code="200"} 1.0' in text
+        assert 'sentinel_webhook_posts_total{code="400"} 1.0' in text
+
+
+async def test_the_index_names_the_ways_in() -> None:
+    """`/` says what this is and where the rest is; other paths are JSON errors."""
+    async with serving() as world:
+        status, text = await world.get("/")
+        assert status == 200
+        assert WEBHOOK_PATH in text
+        assert await world.get("/nowhere") == (404, '{"error": "Not Found"}')
+        assert (await world.get(WEBHOOK_PATH))[0] == 405
+
+
+async def test_stopping_lets_posts_in_flight_end() -> None:
+    """A post that is being recorded at the stop is answered 200."""
+    async with serving() as world:
+        world.intake.delay = 2.0
+        post = asyncio.ensure_future(world.post("fire"))
+        await asyncio.sleep(0.5)
+        await world.server.stop()
+        assert (await post)[0] == 200
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await world.post("late")
+
+
+async def test_a_taken_port_is_a_sentence() -> None:
+    """Starting where someone listens already names the address."""
+    async with serving() as world:
+        port = int(world.url.rsplit(":", 1)[1])
+        webhook = AlertmanagerWebhook(
+            Intake(), parse, clock=SystemClock(), telemetry=PrometheusTelemetry(), limits=WebhookLimits()
+        )
+        second = HttpServer(
+            webhook, PrometheusTelemetry(), health=list, readiness=list, host="127.0.0.1", port=port
+        )
+        with pytest.raises(ListenError, match=f"127.0.0.1:{port}"):
+            await second.start()
