@@ -168,7 +168,7 @@ async def replay(steps: list[Json]) -> list[Json]:
         lines.append({"step": step["step"]})
         _send(store, step["request"])
     await asyncio.sleep(5)
-    manager.stop()
+    assert manager.stop() == []
     lines.append({"step": "end"})
     return lines
 

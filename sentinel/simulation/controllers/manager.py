@@ -26,25 +26,25 @@ _CONTROLLERS: tuple[type[Controller], ...] = (
 
 
 class ControllerManager:
-    """Starts and stops the controllers together; `seed` fixes the small delays of their queues."""
+    """Starts and stops the controllers together.
 
-    def __init__(self, store: Store, *, seed: int = 0) -> None:
-        self.owners = OwnerIndex(store)
-        self.recorder = EventRecorder(store)
+    `seed` fixes the small delays of their queues; `events` says whether they write Kubernetes Events.
+    """
+
+    def __init__(self, store: Store, *, seed: int = 0, events: bool = True) -> None:
         jitter = random.Random(seed)  # noqa: S311 - reproducible delays, not secrets
-        plane = ControlPlane(store, self.owners, self.recorder, jitter)
-        self._controllers = [controller(plane) for controller in _CONTROLLERS]
+        recorder = EventRecorder(store, enabled=events)
+        self.plane = ControlPlane(store, OwnerIndex(store), recorder, jitter)
+        self._controllers = [controller(self.plane) for controller in _CONTROLLERS]
 
     def start(self) -> None:
         """Begin to control; needs a running event loop."""
         for controller in self._controllers:
             controller.start()
 
-    def stop(self) -> None:
-        """End; raises an ExceptionGroup when a controller failed meanwhile other than by a refusal."""
+    def stop(self) -> list[Exception]:
+        """End; what failed meanwhile in a controller, other than by a refusal of the store."""
         for controller in self._controllers:
             controller.stop()
-        self.owners.close()
-        failures = [failure for controller in self._controllers for failure in controller.failures]
-        if failures:
-            raise ExceptionGroup("controllers of the simulated cluster failed", failures)
+        self.plane.owners.close()
+        return [failure for controller in self._controllers for failure in controller.failures]

@@ -15,10 +15,14 @@ _KEPT = timedelta(hours=1)
 
 
 class EventRecorder:
-    """Writes Events about objects; one that repeats within the hour is counted, not written again."""
+    """Writes Events about objects; one that repeats within the hour is counted, not written again.
 
-    def __init__(self, store: Store) -> None:
+    Where it is not `enabled`, it writes nothing.
+    """
+
+    def __init__(self, store: Store, *, enabled: bool = True) -> None:
         self._store = store
+        self._enabled = enabled
         self._names: dict[tuple[str, ...], str] = {}
         self._written: deque[tuple[datetime, str, str, tuple[str, ...]]] = deque()
 
@@ -34,6 +38,8 @@ class EventRecorder:
         host: str = "",
     ) -> None:
         """Write an Event about `obj` in its namespace; lost without a word where that is going away."""
+        if not self._enabled:
+            return
         now = self._store.now()
         self._expire(now)
         metadata = obj["metadata"]
