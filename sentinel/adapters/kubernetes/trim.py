@@ -114,6 +114,7 @@ def trim_pod(raw: RawObject) -> PodEntry:
         unschedulable=_unschedulable(scheduled),
         ready=is_ready,
         ready_since=_since(ready) if is_ready else None,
+        unready_since=None if is_ready else _since(ready),
         deleting="deletionTimestamp" in metadata,
         containers=_containers(status),
     )

@@ -1,0 +1,125 @@
+"""The adapter's one entry: the connection to a cluster with its watches, its workloads and its records."""
+
+import asyncio
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from sentinel.adapters.kubernetes.access import Access, load_access
+from sentinel.adapters.kubernetes.cache import WorkloadCache
+from sentinel.adapters.kubernetes.client import ApiClient
+from sentinel.adapters.kubernetes.cluster import KubernetesCluster
+from sentinel.adapters.kubernetes.deployments import DeploymentDriver
+from sentinel.adapters.kubernetes.events import EventRecorder
+from sentinel.adapters.kubernetes.preflight import preflight
+from sentinel.adapters.kubernetes.record_objects import record_of
+from sentinel.adapters.kubernetes.records import KubernetesRecordStore
+from sentinel.adapters.kubernetes.reflector import Reflector, Timing
+from sentinel.adapters.kubernetes.resources import DEPLOYMENTS, NODES, PODS, RECORDS, REPLICA_SETS
+from sentinel.adapters.kubernetes.trim import trim_deployment, trim_node, trim_pod, trim_replica_set
+from sentinel.domain.errors import ClusterUnavailableError
+from sentinel.ports import Clock
+
+
+class KubernetesGateway:
+    """One cluster. `cluster` and `records` are what the runtime uses, once `start` was called.
+
+    Of several gateways to one cluster each keeps its own copy. `rng` gives the jitter of back-offs.
+    """
+
+    def __init__(
+        self, access: Access, *, clock: Clock, rng: random.Random, timing: Timing | None = None
+    ) -> None:
+        self.access = access
+        self.client = ApiClient(access)
+        cache = WorkloadCache()
+        self.cluster = KubernetesCluster(
+            cache, DeploymentDriver(self.client), EventRecorder(self.client, clock)
+        )
+        self.records = KubernetesRecordStore(self.client)
+        shared: dict[str, Any] = {"clock": clock, "rng": rng, "timing": timing}
+        self._reflectors: tuple[Reflector[Any], ...] = (
+            Reflector(self.client, NODES, trim_node, cache.node_changed, optional=True, **shared),
+            Reflector(self.client, DEPLOYMENTS, trim_deployment, cache.deployment_changed, **shared),
+            Reflector(self.client, REPLICA_SETS, trim_replica_set, cache.replica_set_changed, **shared),
+            Reflector(self.client, PODS, trim_pod, cache.pod_changed, **shared),
+            Reflector(self.client, RECORDS, record_of, self.records.observed, **shared),
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    async def connect(
+        cls,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        kubeconfig: str | None = None,
+        context: str | None = None,
+        timing: Timing | None = None,
+    ) -> "KubernetesGateway":
+        """A gateway to the cluster of the kubeconfig or of the pod's own service account; nothing is sent yet.
+
+        Raises ConfigurationError with a sentence on what is missing or wrong.
+        """
+        return cls(await load_access(kubeconfig, context, clock), clock=clock, rng=rng, timing=timing)
+
+    async def preflight(self) -> tuple[str, ...]:
+        """A sentence for each thing that is missing: the records' definition, and each verb by its name.
+
+        Raises ClusterUnavailableError when the API server cannot be asked.
+        """
+        await self.client.open()
+        return await preflight(self.client)
+
+    async def start(self) -> None:
+        """Begin all watches. They go on by themselves through every failure, until `close`."""
+        await self.client.open()
+        self._tasks = [
+            asyncio.create_task(reflector.run(), name=f"watch {reflector.resource}")
+            for reflector in self._reflectors
+        ]
+
+    async def wait_synced(self, timeout: float) -> None:
+        """Wait until every watch has its first complete list.
+
+        Raises ClusterUnavailableError after `timeout` seconds that names what is not there yet, and why.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                for reflector in self._reflectors:
+                    await reflector.wait_synced()
+        except TimeoutError as error:
+            raise ClusterUnavailableError(self._unsynced(timeout), reason="NotSynced") from error
+
+    @property
+    def synced(self) -> bool:
+        """Whether every watch has its first complete list."""
+        return all(reflector.synced for reflector in self._reflectors)
+
+    def watch_ages(self) -> Mapping[str, float | None]:
+        """Per watched resource the seconds since the server last said anything; None: not (yet) watched."""
+        return {str(reflector.resource): reflector.age for reflector in self._reflectors}
+
+    def watch_problems(self) -> Mapping[str, str]:
+        """Per resource whose watch is interrupted, the sentence why."""
+        return {
+            str(reflector.resource): str(reflector.problem)
+            for reflector in self._reflectors
+            if reflector.problem is not None
+        }
+
+    async def close(self) -> None:
+        """End the watches and close the connections."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        await self.client.close()
+
+    def _unsynced(self, timeout: float) -> str:
+        parts = [
+            f"{reflector.resource} ({reflector.problem or 'the list is not complete'})"
+            for reflector in self._reflectors
+            if not reflector.synced
+        ]
+        return f"not synced with the cluster within {timeout:g} s: {'; '.join(parts)}"

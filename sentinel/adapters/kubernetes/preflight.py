@@ -1,0 +1,76 @@
+"""What must be there before the daemon can do its work: the definition of the records, and each verb it needs."""
+
+import asyncio
+from collections.abc import Iterable
+
+from sentinel.adapters.kubernetes.client import ApiClient, Target
+from sentinel.adapters.kubernetes.crd import how_to_install
+from sentinel.adapters.kubernetes.raw import mapping
+from sentinel.adapters.kubernetes.resources import (
+    ACCESS_REVIEWS,
+    DEPLOYMENTS,
+    EVENTS,
+    PODS,
+    RECORDS,
+    REPLICA_SETS,
+    Resource,
+)
+from sentinel.domain.errors import ClusterError, NotFoundError
+
+NEEDED: tuple[tuple[Resource, str, tuple[str, ...]], ...] = (
+    (DEPLOYMENTS, "", ("get", "list", "watch", "patch")),
+    (REPLICA_SETS, "", ("get", "list", "watch")),
+    (PODS, "", ("list", "watch")),
+    (RECORDS, "", ("get", "list", "watch", "create", "update", "delete")),
+    (RECORDS, "status", ("update", "patch")),
+    (EVENTS, "", ("create", "patch")),
+)
+"""Resource, subresource and verbs; Nodes are read as well where that is allowed."""
+
+
+async def preflight(client: ApiClient) -> tuple[str, ...]:
+    """A sentence for each thing that is missing; empty when all is there.
+
+    Raises ClusterUnavailableError when the API server cannot be asked.
+    """
+    missing = [*await _definition(client)]
+    asked = [(resource, part, verb) for resource, part, verbs in NEEDED for verb in verbs]
+    allowed = await asyncio.gather(*(_allowed(client, *each) for each in asked))
+    return (*missing, *_lacking(each for each, yes in zip(asked, allowed, strict=True) if not yes))
+
+
+def _lacking(denied: Iterable[tuple[Resource, str, str]]) -> list[str]:
+    verbs: dict[str, list[str]] = {}
+    for resource, part, verb in denied:
+        subject = f"{resource.plural}/{part}" if part else resource.plural
+        group = f' in API group "{resource.group}"' if resource.group else ""
+        verbs.setdefault(subject + group, []).append(verb)
+    return [
+        f"our account may not {', '.join(names)} {what}: grant it by RBAC" for what, names in verbs.items()
+    ]
+
+
+async def _definition(client: ApiClient) -> tuple[str, ...]:
+    try:
+        await client.request("GET", Target(RECORDS), params={"limit": "1"})
+    except NotFoundError:
+        return (how_to_install(),)
+    except ClusterError as error:
+        if error.retryable:
+            raise
+        return ()  # refused: the verbs that are missing are named one by one
+    return ()
+
+
+async def _allowed(client: ApiClient, resource: Resource, subresource: str, verb: str) -> bool:
+    """Ask whether we may do this in every namespace."""
+    attributes = {"verb": verb, "group": resource.group, "resource": resource.plural}
+    if subresource:
+        attributes["subresource"] = subresource
+    review = {
+        "apiVersion": ACCESS_REVIEWS.api_version,
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    answer = await client.create(Target(ACCESS_REVIEWS), review)
+    return mapping(answer.get("status")).get("allowed") is True

@@ -1,0 +1,217 @@
+"""RolloutRecord objects: the custom resource's form of a domain Record, kept within its bounds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+import orjson
+import structlog
+
+from sentinel.adapters.kubernetes.codec import decode, encode
+from sentinel.adapters.kubernetes.raw import RawObject, mapping, text
+from sentinel.adapters.kubernetes.resources import RECORDS
+from sentinel.domain.policy import Mode
+from sentinel.domain.record import (
+    MAX_ALERTS,
+    MAX_DECISIONS,
+    AlertEntry,
+    DecisionEntry,
+    Json,
+    NoticeRef,
+    Phase,
+    Record,
+    RevisionRef,
+    RolloutState,
+)
+from sentinel.domain.workload import WorkloadKey, WorkloadKind
+
+log = structlog.get_logger(__name__)
+
+MAX_STATUS_BYTES = 64 * 1024
+KIND = "RolloutRecord"
+WORKLOAD_LABEL = "rollback-sentinel.dev/workload"
+_TEXT_LIMIT = 1000
+_SHORT_LIMIT = 200
+_LABEL_LIMIT = 63
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadRef:
+    """Which workload; its namespace is the record's own."""
+
+    kind: WorkloadKind
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSpec:
+    """What is known when a rollout is first seen."""
+
+    workload: WorkloadRef
+    candidate: RevisionRef
+    policy: str
+    policy_digest: str
+    started_at: datetime
+    stable: RevisionRef | None = None
+    mode: Mode = Mode.ENFORCE
+    attempt: int = 1
+    trigger: str = ""
+    policy_document: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordHistory:
+    """What stands in the status beside the state."""
+
+    decisions: tuple[DecisionEntry, ...] = ()
+    alerts: tuple[AlertEntry, ...] = ()
+    notice: NoticeRef | None = None
+
+
+def spec_of(record: Record) -> RecordSpec:
+    """The part of the record that is the object's spec."""
+    return RecordSpec(
+        workload=WorkloadRef(record.key.kind, record.key.name, record.workload_uid),
+        candidate=record.candidate,
+        policy=record.policy,
+        policy_digest=record.policy_digest,
+        started_at=record.started_at,
+        stable=record.stable,
+        mode=record.mode,
+        attempt=record.attempt,
+        trigger=record.trigger,
+        policy_document=record.policy_document,
+    )
+
+
+def object_of(record: Record) -> dict[str, Any]:
+    """The whole object, its status within bounds.
+
+    It has no ownerReference: the history, and the memory of bad revisions, outlives the workload, which may come
+    back under its name; it goes with the namespace.
+    """
+    metadata: dict[str, Any] = {
+        "name": record.name,
+        "namespace": record.key.namespace,
+        "labels": {
+            "app.kubernetes.io/managed-by": "rollback-sentinel",
+            WORKLOAD_LABEL: record.key.name[:_LABEL_LIMIT].rstrip("-."),
+        },
+    }
+    if record.version:
+        metadata["resourceVersion"] = record.version
+    if record.uid:
+        metadata["uid"] = record.uid
+    return {
+        "apiVersion": RECORDS.api_version,
+        "kind": KIND,
+        "metadata": metadata,
+        "spec": encode(spec_of(record)),
+        "status": status_of(record),
+    }
+
+
+def status_of(record: Record) -> dict[str, Any]:
+    """The object's status: the newest decisions and alerts, texts cut, at most 64 KiB of JSON.
+
+    What does not fit is given up in this order: the oldest decisions (never one whose outcome is open), the
+    oldest alerts, and last the analysis state, after which the evidence of this step is gathered anew.
+    """
+    decisions = [_short_decision(entry) for entry in record.decisions[-MAX_DECISIONS:]]
+    alerts = [_short_alert(entry) for entry in record.alerts[-MAX_ALERTS:]]
+    status = _encoded(record, record.state, decisions, alerts)
+    while (over := _size(status) - MAX_STATUS_BYTES) > 0:
+        closed = [entry for entry in decisions if entry.outcome is not None]
+        if closed:
+            dropped = _oldest(closed, over)
+            decisions = [entry for entry in decisions if entry not in dropped]
+        elif alerts:
+            alerts = alerts[len(_oldest(alerts, over)) :]
+        else:
+            log.warning("the analysis state is too large to be kept", record=record.name, bytes=_size(status))
+            return _encoded(record, replace(record.state, analysis={}), decisions, alerts)
+        status = _encoded(record, record.state, decisions, alerts)
+    return status
+
+
+def _encoded(
+    record: Record,
+    state: RolloutState,
+    decisions: Sequence[DecisionEntry],
+    alerts: Sequence[AlertEntry],
+) -> dict[str, Any]:
+    history = RecordHistory(tuple(decisions), tuple(alerts), record.notice)
+    return {"revision": _revision_shown(record.candidate), **encode(state), **encode(history)}
+
+
+def _revision_shown(candidate: RevisionRef) -> str:
+    """The revision as the printed column shows it."""
+    return str(candidate.number) if candidate.number else candidate.hash or candidate.digest[:10]
+
+
+def _size(value: object) -> int:
+    return len(orjson.dumps(value))
+
+
+def _oldest(entries: list[T], over: int) -> list[T]:
+    """The first entries that together are large enough, at least one."""
+    chosen: list[T] = []
+    for entry in entries:
+        chosen.append(entry)
+        over -= _size(encode(entry))
+        if over <= 0:
+            break
+    return chosen
+
+
+def _short_decision(entry: DecisionEntry) -> DecisionEntry:
+    outcome = entry.outcome and replace(entry.outcome, detail=_cut(entry.outcome.detail))
+    numbers = {
+        name: _cut(value, _SHORT_LIMIT) if isinstance(value, str) else value
+        for name, value in entry.numbers.items()
+    }
+    return replace(entry, message=_cut(entry.message), numbers=numbers, outcome=outcome)
+
+
+def _short_alert(entry: AlertEntry) -> AlertEntry:
+    labels = {name: _cut(value, _SHORT_LIMIT) for name, value in entry.labels.items()}
+    return replace(entry, summary=_cut(entry.summary), verdict=_cut(entry.verdict), labels=labels)
+
+
+def _cut(value: str, limit: int = _TEXT_LIMIT) -> str:
+    return value if len(value) <= limit else value[: limit - 1] + "…"
+
+
+def record_of(raw: RawObject) -> Record:
+    """The record of an object; one that was created and has no status yet is at its very beginning.
+
+    Raises ValueError that names the field which is missing or cannot be read.
+    """
+    metadata = mapping(raw.get("metadata"))
+    spec = decode(RecordSpec, raw.get("spec"))
+    status = {"phase": Phase.PROGRESSING, **mapping(raw.get("status"))}
+    history = decode(RecordHistory, status)
+    return Record(
+        name=text(metadata.get("name")),
+        key=WorkloadKey(spec.workload.kind, text(metadata.get("namespace")), spec.workload.name),
+        workload_uid=spec.workload.uid,
+        candidate=spec.candidate,
+        stable=spec.stable,
+        policy=spec.policy,
+        policy_digest=spec.policy_digest,
+        started_at=spec.started_at,
+        state=decode(RolloutState, status),
+        mode=spec.mode,
+        attempt=spec.attempt,
+        trigger=spec.trigger,
+        policy_document=spec.policy_document,
+        decisions=history.decisions,
+        alerts=history.alerts,
+        notice=history.notice,
+        uid=text(metadata.get("uid")),
+        version=text(metadata.get("resourceVersion")),
+    )
