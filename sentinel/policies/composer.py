@@ -6,7 +6,7 @@ text, tags, merge keys, values left out, and anchors that would unfold into a hu
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NoReturn, TypeAlias
+from typing import NoReturn
 
 import yaml
 
@@ -18,8 +18,6 @@ MAX_NODES = 50_000
 MAX_DEPTH = 50
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-_ValueEvent: TypeAlias = yaml.ScalarEvent | yaml.SequenceStartEvent | yaml.MappingStartEvent
 
 
 @dataclass(slots=True)
@@ -114,7 +112,7 @@ class Composer:
         if isinstance(event, yaml.AliasEvent):
             return self._aliased(event)
         if not isinstance(event, yaml.ScalarEvent | yaml.SequenceStartEvent | yaml.MappingStartEvent):
-            raise AssertionError(f"YAML's grammar allows no {type(event).__name__} here")
+            raise TypeError(f"YAML's grammar allows no {type(event).__name__} here")
         node = Node(_mark(event))
         self._count(1, node.position)
         if event.tag not in (None, "!"):
