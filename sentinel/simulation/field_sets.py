@@ -32,6 +32,7 @@ _LIST_KEYS: dict[str, tuple[str, ...]] = {
     "podIPs": ("ip",),
     "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
 }
+_KEY_DEFAULTS = {"protocol": "TCP"}
 _ATOMIC = frozenset({"selector", "nodeSelector", "labelSelector", "namespaceSelector", "podSelector"})
 _WITHOUT_DOT = frozenset(
     {"metadata", "spec", "status", "template", "strategy", "updateStrategy", "containers"}
@@ -68,7 +69,7 @@ def shape_of(resource: ResourceType) -> Shape:
     return Shape(without_dot=_WITHOUT_DOT | _WITHOUT_DOT_IN_CRDS) if resource is CRDS else Shape()
 
 
-def item_keys(field: str, item: Any, *, shape: Shape) -> tuple[str, ...] | None:
+def list_keys(field: str, item: Any, *, shape: Shape) -> tuple[str, ...] | None:
     """The fields that tell the items of the list `field` apart; None for a list that is one value."""
     if not isinstance(item, dict) or (shape.custom and field != "ownerReferences"):
         return None
@@ -79,7 +80,8 @@ def item_keys(field: str, item: Any, *, shape: Shape) -> tuple[str, ...] | None:
 
 def item_step(keys: tuple[str, ...], item: dict[str, Any]) -> str:
     """The step that leads to `item`, for example `k:{"name":"main"}`."""
-    values = {key: item.get(key) for key in keys if item.get(key) is not None}
+    values = {key: item.get(key, _KEY_DEFAULTS.get(key)) for key in keys}
+    values = {key: value for key, value in values.items() if value is not None}
     return "k:" + orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()
 
 
@@ -92,7 +94,7 @@ def members(field: str, value: Any, *, shape: Shape) -> dict[str, Any] | None:
     if isinstance(value, list) and value:
         if field == "finalizers":
             return {"v:" + orjson.dumps(item).decode(): item for item in value}
-        keys = item_keys(field, value[0], shape=shape)
+        keys = list_keys(field, value[0], shape=shape)
         if keys:
             return {item_step(keys, item): item for item in value}
     return None

@@ -184,7 +184,7 @@ def _merge_maps(target: JsonObject, patch: JsonObject) -> JsonObject | None:
     if directive == "delete":
         return None
     if directive == "replace":
-        return _without_directives(patch)
+        return _plain(patch)
     if directive != "merge":
         raise bad_request(f'Unknown patch type found: {directive}; it must be "merge", "replace" or "delete"')
     retained = patch.pop("$retainKeys", None)
@@ -228,14 +228,15 @@ def _merge_field(target: JsonObject, key: str, value: Json, order: list[Json] | 
 def _merge_lists(key: str, current: list[Json], patch: list[Json], order: list[Json] | None) -> list[Json]:
     if key in _MERGED_PRIMITIVES:
         merged = [*current, *(value for value in patch if value not in current)]
-    elif (keyed := _merge_key(key, [*patch, *current])) is None:
+    elif (keyed := merge_key(key, [*patch, *current])) is None:
         return [_without_directives(item) for item in patch]
     else:
         merged = _merge_keyed(keyed, current, patch)
     return merged if order is None else _ordered(merged, current, order, key)
 
 
-def _merge_key(key: str, items: list[Json]) -> str | None:
+def merge_key(key: str, items: list[Json]) -> str | None:
+    """The field that tells the items of the list `key` apart; None for a list that is replaced."""
     if key == "ports":
         container = any(isinstance(item, dict) and "containerPort" in item for item in items)
         return "containerPort" if container else "port"
@@ -264,7 +265,7 @@ def _key_of(keyed: str, item: Json) -> Json:
 
 def _ordered(merged: list[Json], current: list[Json], order: list[Json], key: str) -> list[Json]:
     """`merged` with the items named in `order` in that order, the others where they stood among them."""
-    keyed = _merge_key(key, merged)
+    keyed = merge_key(key, merged)
 
     def identity(item: Json) -> Json:
         return item[keyed] if keyed and isinstance(item, dict) else item
@@ -290,10 +291,12 @@ def _text(value: Json) -> str:
 
 
 def _without_directives(value: Json) -> Json:
-    if isinstance(value, dict):
-        return {
-            key: _without_directives(child)
-            for key, child in value.items()
-            if not key.startswith("$") and child is not None
-        }
-    return value
+    return _plain(value) if isinstance(value, dict) else value
+
+
+def _plain(value: JsonObject) -> JsonObject:
+    return {
+        key: _without_directives(child)
+        for key, child in value.items()
+        if not key.startswith("$") and child is not None
+    }

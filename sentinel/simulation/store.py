@@ -28,6 +28,8 @@ from sentinel.simulation.history import Event, EventType, History
 from sentinel.simulation.managed_fields import Writer, record_apply, record_update
 from sentinel.simulation.resources import DEPLOYMENTS, NAMESPACES, NODES, PODS, ResourceType
 
+__all__ = ["Event", "Store", "copy_of", "timestamp"]
+
 JsonObject = dict[str, Any]
 JsonObjects = list[JsonObject]
 _NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"

@@ -19,7 +19,7 @@ from sentinel.simulation.store import Store
 
 JsonObject = dict[str, Any]
 
-ADMIN_TOKEN = "admin"  # noqa: S105 - the well-known token of a cluster that lives on the loopback only
+ADMIN_TOKEN = "admin"
 _DISCOVERY = ("/api", "/apis", "/openapi", "/version", "/healthz", "/livez", "/readyz")
 _PUBLIC = ("/version", "/healthz", "/livez", "/readyz")
 _SELF_REVIEWS = ("selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews")
@@ -49,10 +49,15 @@ def service_account(namespace: str, name: str) -> User:
 
 
 class Tokens:
-    """The bearer tokens that the server knows."""
+    """The bearer tokens that the server knows.
 
-    def __init__(self, admin: str = ADMIN_TOKEN) -> None:
+    A client without a token is `without_token`: an administrator unless told otherwise, because kubectl
+    sends no token over plain HTTP.
+    """
+
+    def __init__(self, admin: str = ADMIN_TOKEN, *, without_token: User = ADMIN) -> None:
         self.admin = admin
+        self.without_token = without_token
         self._users = {admin: ADMIN}
 
     def add(self, token: str, user: User) -> None:
@@ -76,7 +81,7 @@ class Tokens:
     def authenticate(self, header: str) -> User:
         """The client of an `Authorization` header; raises ApiError 401 for an unknown token."""
         if not header:
-            return ANONYMOUS
+            return self.without_token
         kind, _, token = header.partition(" ")
         user = self.user(token.strip()) if kind.lower() == "bearer" else None
         if user is None:

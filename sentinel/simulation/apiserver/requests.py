@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sentinel.simulation.api_errors import ApiError, bad_request
+from sentinel.simulation.resources import ResourceType
 from sentinel.simulation.selectors import single_name
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
@@ -24,6 +25,10 @@ class RequestInfo:
     namespace: str = ""
     name: str = ""
     subresource: str = ""
+
+    def namespace_of(self, resource: ResourceType) -> str | None:
+        """The namespace of the object; None for a resource without namespaces."""
+        return self.namespace if resource.namespaced else None
 
 
 def parse(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:

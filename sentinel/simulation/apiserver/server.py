@@ -1,0 +1,296 @@
+"""The HTTP server: who asks, what for, may they, and who answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any
+
+import orjson
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestHandler
+
+from sentinel.simulation.api_errors import ApiError, unknown_path
+from sentinel.simulation.apiserver import reading, requests, reviews, subresources, writing
+from sentinel.simulation.apiserver.access import Rbac, Tokens, User
+from sentinel.simulation.apiserver.calls import Answer, Call, Services
+from sentinel.simulation.apiserver.discovery import VERSION, Discovery
+from sentinel.simulation.apiserver.namespaces import NamespaceEnds
+from sentinel.simulation.apiserver.openapi import OpenApi
+from sentinel.simulation.apiserver.registry import Registry
+from sentinel.simulation.apiserver.requests import RequestInfo
+from sentinel.simulation.apiserver.watching import Watches, WatchRequest, WatchStream
+from sentinel.simulation.faults import ConnectionDropped, Fault, FaultKind, Faults, WatchFaults
+from sentinel.simulation.resources import NAMESPACES, ResourceType
+from sentinel.simulation.store import Store
+
+JsonObject = dict[str, Any]
+Handler = Callable[[Call], Answer]
+
+_LARGEST_BODY = 3 * 1024 * 1024
+_SHORTEST_WATCH_SECONDS = 1800.0
+_STREAM_HEADERS = {"Content-Type": "application/json"}
+_HTML = b"<html><body><h1>503 Service Unavailable</h1>No server is available to handle this request.</body></html>"
+_WATCH_FAULTS = (
+    FaultKind.DROP,
+    FaultKind.HANG,
+    FaultKind.GONE,
+    FaultKind.GARBAGE,
+    FaultKind.DUPLICATE,
+    FaultKind.REORDER,
+)
+
+_OBJECT: dict[str, Handler] = {
+    "get": reading.get,
+    "list": reading.list_objects,
+    "create": writing.create,
+    "update": writing.update,
+    "patch": writing.patch,
+    "delete": writing.delete,
+    "deletecollection": writing.delete_collection,
+}
+_PARTS: dict[tuple[str, str], Handler] = {
+    ("status", "get"): reading.get,
+    ("status", "update"): writing.update,
+    ("status", "patch"): writing.patch,
+    ("scale", "get"): subresources.get_scale,
+    ("scale", "update"): subresources.write_scale,
+    ("scale", "patch"): subresources.write_scale,
+    ("eviction", "create"): subresources.evict,
+    ("binding", "create"): subresources.bind,
+    ("token", "create"): subresources.issue_token,
+    ("finalize", "update"): writing.finalize,
+}
+
+
+class ApiServer:
+    """The API of a simulated cluster over HTTP on the loopback.
+
+    `faults` are consulted at each request, `tokens` say who the clients are.
+    """
+
+    def __init__(self, store: Store, *, faults: Faults | None = None, tokens: Tokens | None = None) -> None:
+        self.store = store
+        self.faults = faults or Faults()
+        self.tokens = tokens or Tokens()
+        self.registry = Registry(store)
+        self.watches = Watches(store)
+        self._services = Services(store, self.registry, self.tokens, Rbac(store))
+        self._namespaces = NamespaceEnds(store, self.registry)
+        self._discovery = Discovery(self.registry)
+        self._openapi = OpenApi(self.registry, self._discovery)
+        self._random = Random(0)  # noqa: S311 - spreads the ends of watches, keeps no secret
+        self._runner: web.ServerRunner | None = None
+
+    async def start(self, port: int = 0) -> str:
+        """Listen on 127.0.0.1 (port 0: any free one); returns the URL."""
+        server = web.Server(self._handle, request_factory=_request, handler_cancellation=True)
+        self._runner = web.ServerRunner(server)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", port, shutdown_timeout=0.1)
+        await site.start()
+        host, bound = self._runner.addresses[0][:2]
+        return f"http://{host}:{bound}"
+
+    async def stop(self) -> None:
+        """Close every connection and stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        self._namespaces.close()
+        self.watches.close()
+        self.registry.close()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        info = requests.parse(request.method, request.path, request.query)
+        struck = self.faults.striking(info.verb, request.path, request.headers.get("User-Agent", ""))
+        try:
+            if struck and (spoiled := await self._spoil(request, info, struck)) is not None:
+                return spoiled
+            user = self.tokens.authenticate(request.headers.get("Authorization", ""))
+            return await self._serve(request, info, user, struck)
+        except ApiError as error:
+            return _response(error.status(), error.code)
+        except ConnectionDropped:
+            _cut(request)
+            return web.Response()
+
+    async def _spoil(
+        self, request: web.BaseRequest, info: RequestInfo, struck: list[Fault]
+    ) -> web.StreamResponse | None:
+        """Let the faults that come before any work strike; an answer where one takes its place."""
+        for fault in struck:
+            if fault.kind is FaultKind.LATENCY:
+                await asyncio.sleep(fault.seconds)
+            elif fault.kind is FaultKind.ERROR:
+                return _error(fault)
+            elif info.verb != "watch" and fault.kind is FaultKind.HANG:
+                await asyncio.Event().wait()
+        return None
+
+    async def _serve(
+        self, request: web.BaseRequest, info: RequestInfo, user: User, struck: list[Fault]
+    ) -> web.StreamResponse:
+        if not info.resource:
+            self._services.rbac.check(user, info, None)
+            return self._document(request)
+        resource = self._find(info)
+        self._services.rbac.check(user, info, resource)
+        if resource is None:
+            raise unknown_path()
+        call = Call(
+            services=self._services,
+            info=info,
+            resource=resource,
+            query=request.query,
+            headers=request.headers,
+            body=await request.read() if request.can_read_body else b"",
+            user=user,
+            stale_by=max((f.revisions for f in struck if f.kind is FaultKind.STALE), default=0),
+        )
+        if info.verb == "watch":
+            return await self._watch(request, call, struck)
+        answer = _handler(info, resource)(call)
+        dropped = any(f.kind is FaultKind.DROP for f in struck)
+        return await _send_half(request, answer) if dropped else _answer(answer)
+
+    def _find(self, info: RequestInfo) -> ResourceType | None:
+        for review in reviews.REVIEWS:
+            if (review.group, review.version, review.plural) == (info.group, info.version, info.resource):
+                return review
+        found = self.registry.find(info.group, info.version, info.resource)
+        if found is None or (found.namespaced is False and info.namespace and found is not NAMESPACES):
+            return None
+        return found
+
+    def _document(self, request: web.BaseRequest) -> web.Response:
+        path = request.path
+        if request.method not in ("GET", "HEAD"):
+            raise unknown_path()
+        if path in ("/healthz", "/livez", "/readyz"):
+            return web.Response(text="ok")
+        if path == "/version":
+            return _response(VERSION)
+        if path.startswith("/openapi/v3"):
+            return _response(self._openapi.answer(path))
+        body, content_type = self._discovery.answer(path, request.headers.get("Accept", ""), request.host)
+        return _response(body, content_type=content_type)
+
+    async def _watch(self, request: web.BaseRequest, call: Call, struck: list[Fault]) -> web.StreamResponse:
+        asked = self._watch_request(call)
+        asked.check()
+        faults = WatchFaults([f for f in struck if f.kind in _WATCH_FAULTS])
+        response = web.StreamResponse(headers=_STREAM_HEADERS)
+        response.enable_chunked_encoding()
+        stream = WatchStream(self.store, self.watches, asked, call.presenter, faults)
+        await response.prepare(request)
+        try:
+            await stream.run(response)
+            await response.write_eof()
+        except ConnectionResetError:
+            pass  # the client has gone, which is how most watches end
+        return response
+
+    def _watch_request(self, call: Call) -> WatchRequest:
+        query = call.query
+        initial = requests.flag(query, "sendInitialEvents") if "sendInitialEvents" in query else None
+        timeout = requests.number(query, "timeoutSeconds")
+        longest = _SHORTEST_WATCH_SECONDS * (1 + self._random.random())
+        return WatchRequest(
+            resource=call.resource,
+            namespace=call.info.namespace if call.resource.namespaced else "",
+            revision=requests.revision(query),
+            matches=reading.selection(call),
+            bookmarks=requests.flag(query, "allowWatchBookmarks"),
+            initial_events=initial,
+            timeout=float(timeout) if timeout else longest,
+            match=query.get("resourceVersionMatch", ""),
+        )
+
+
+def _request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=_LARGEST_BODY)
+
+
+def _handler(info: RequestInfo, resource: ResourceType) -> Handler:
+    if resource in reviews.REVIEWS and info.verb == "create":
+        return reviews.review
+    if not info.subresource:
+        handler = _OBJECT.get(info.verb)
+    else:
+        part = info.subresource
+        known = part in resource.subresources or (part == "token" and resource.plural == "serviceaccounts")
+        handler = _PARTS.get((part, info.verb)) if known else None
+    if handler is None:
+        raise unknown_path()
+    return handler
+
+
+def _answer(answer: Answer) -> web.Response:
+    response = _response(answer.body, answer.status)
+    for warning in answer.warnings:
+        escaped = warning.replace("\\", "\\\\").replace('"', '\\"')
+        response.headers.add("Warning", f'299 - "{escaped}"')
+    return response
+
+
+def _response(
+    body: Mapping[str, Any], status: int = 200, *, content_type: str = "application/json"
+) -> web.Response:
+    return web.Response(body=orjson.dumps(body), status=status, headers={"Content-Type": content_type})
+
+
+def _error(fault: Fault) -> web.Response:
+    headers = {"Retry-After": str(int(fault.seconds))} if fault.seconds else {}
+    if fault.html:
+        return web.Response(body=_HTML, status=fault.status, content_type="text/html", headers=headers)
+    reasons = {
+        429: ("TooManyRequests", "Too many requests, please try again later."),
+        500: ("InternalError", "Internal error occurred: an injected fault"),
+        503: ("ServiceUnavailable", "the server is currently unable to handle the request"),
+        504: ("Timeout", "Timeout: request did not complete within the allotted timeout"),
+    }
+    reason, message = reasons.get(fault.status, ("", "an injected fault"))
+    error = ApiError(fault.status, reason, message)
+    response = _response(error.status(), fault.status)
+    response.headers.update(headers)
+    return response
+
+
+async def _send_half(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    """Announce the whole answer, send half of it and break the connection."""
+    body = orjson.dumps(answer.body)
+    response = web.StreamResponse(status=answer.status, headers=_STREAM_HEADERS)
+    response.content_length = len(body)
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    raise ConnectionDropped
+
+
+def _cut(request: web.BaseRequest) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def kubeconfig(url: str, token: str, namespace: str = "default") -> JsonObject:
+    """A kubeconfig for a simulated cluster at `url`."""
+    name = "simulation"
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": {"server": url}}],
+        "users": [{"name": name, "user": {"token": token}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": namespace}}],
+        "current-context": name,
+    }
