@@ -1,0 +1,261 @@
+"""What is wrong with a single pod, and whose fault it is: the revision's, or the cluster's.
+
+The cluster's are pods that find no node, that sit on a node that is not ready, that were evicted, preempted or lost
+with their node, whose volumes or network are not set up, and images that cannot be pulled although this revision
+was pulled before. Everything else that keeps a pod from being ready is held against its revision.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sentinel.domain.policy import HealthRule
+from sentinel.domain.workload import Container, Pod, Termination
+
+CLUSTER_REASONS = frozenset(
+    {
+        "Evicted",
+        "NodeAffinity",
+        "NodeLost",
+        "NodeShutdown",
+        "OutOfcpu",
+        "OutOfmemory",
+        "OutOfpods",
+        "Preempted",
+        "Preempting",
+        "Shutdown",
+        "Terminated",
+        "UnexpectedAdmissionError",
+    }
+)
+"""Reasons in a pod's status by which the kubelet or the node controller says that it was not the pod."""
+
+NOT_A_CRASH = frozenset({"ContainerStatusUnknown", "Unknown"})
+"""Ends of a container that kubelet and runtime make up when they lost sight of it: its node went down."""
+
+CREATING = frozenset({"ContainerCreating", "PodInitializing", ""})
+PULLING = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageInspect", "RegistryUnavailable"})
+NEVER_PULLS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
+NOT_CREATED = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+
+FIRST_STATUS = timedelta(seconds=5)
+"""The kubelet's first status of a new pod says that it is not ready; it comes this soon after PodScheduled."""
+
+NO_SUCH_IMAGE = (
+    "not found",
+    "manifest unknown",
+    "name unknown",
+    "no match for platform",
+    "no matching manifest",
+)
+NETWORK_TROUBLE = ("lookup ", "dial ", "i/o timeout", "connection refused")
+"""A name server's 'not found' is not the registry's."""
+NEVER_CREATED = (
+    "not found",
+    "couldn't find key",
+    "non-existent",
+    "no such file",
+    "no command specified",
+    "runasnonroot",
+    "will run as root",
+    "permission denied",
+)
+"""What a config or create error says when trying again cannot help; others may be the runtime's own trouble."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why one pod is bad: a reason for machines, the end of a sentence about the pod for people.
+
+    `cluster`: nobody's fault who wrote the revision. `image`: it could not be pulled. `since` is when the fault
+    began, as far as the status tells.
+    """
+
+    pod: Pod
+    reason: str
+    message: str
+    since: datetime | None = None
+    cluster: bool = False
+    image: bool = False
+
+    def __str__(self) -> str:
+        return f"pod {self.pod.name} {self.message}"
+
+
+def cluster_fault(pod: Pod) -> Fault | None:
+    """What the cluster did to a pod, None where it did its part."""
+    if pod.reason in CLUSTER_REASONS:
+        return Fault(pod, pod.reason, f"was stopped by the cluster ({pod.reason})", cluster=True)
+    if pod.phase == "Unknown" or not pod.node_ready:
+        return Fault(pod, "NodeNotReady", f"is on node {pod.node}, which is not ready", cluster=True)
+    if pod.unschedulable is not None:
+        return Fault(
+            pod, "Unschedulable", f"finds no node: {pod.unschedulable}", since=pod.created_at, cluster=True
+        )
+    return None
+
+
+def health_fault(pod: Pod, rule: HealthRule, now: datetime, pulled: Collection[str]) -> Fault | None:
+    """What keeps a pod from being ready, None while it is ready or still has time.
+
+    `pulled` names the containers whose image some pod of the revision has had.
+    """
+    if pod.ready and pod.node_ready:
+        return None
+    fault = cluster_fault(pod)
+    if fault is not None:
+        return fault
+    stuck = _cannot_pull(pod)
+    if stuck is not None:
+        return _image_fault(pod, stuck, rule, now, pulled)
+    return _creation_fault(pod) or _late(pod, rule, now)
+
+
+def deadline(pod: Pod, rule: HealthRule) -> datetime | None:
+    """When time alone makes a fault of a pod's state, None where it does not."""
+    if pod.ready or cluster_fault(pod) is not None:
+        return None
+    if _cannot_pull(pod) is not None:
+        return pod.scheduled_at + rule.pull_within if pod.scheduled_at is not None else None
+    began = _time_runs_from(pod, rule)
+    return began + rule.ready_within if began is not None else None
+
+
+def crash_of(pod: Pod, restarts: int) -> Container | None:
+    """The container of a pod that crashes: in back-off, or restarted this often; None where none does.
+
+    A pod that the cluster stopped or whose node is not ready did not crash, whatever its containers ended with.
+    """
+    if cluster_fault(pod) is not None:
+        return None
+    return next((c for c in pod.containers if _crashes(c, restarts)), None)
+
+
+def _crashes(container: Container, restarts: int) -> bool:
+    ended = end_of(container)
+    if ended is not None and ended.reason in NOT_A_CRASH:
+        return False
+    return container.waiting == "CrashLoopBackOff" or container.restarts >= restarts
+
+
+def end_of(container: Container) -> Termination | None:
+    """How the newest run that is over ended."""
+    return container.terminated or container.last
+
+
+def ending(container: Container) -> str:
+    """How its newest run ended, for people; empty where unknown."""
+    ended = end_of(container)
+    return f"last exit code {ended.exit_code} ({ended.reason or 'no reason given'})" if ended else ""
+
+
+def _cannot_pull(pod: Pod) -> Container | None:
+    return next((c for c in pod.containers if c.waiting in PULLING | NEVER_PULLS), None)
+
+
+def _image_fault(
+    pod: Pod, container: Container, rule: HealthRule, now: datetime, pulled: Collection[str]
+) -> Fault | None:
+    """An image that cannot be pulled.
+
+    At once where the registry says that there is no such image. 'Denied' and 'unauthorized' wait like a timeout: a
+    registry says so of a wrong name, but also while credentials are renewed.
+    """
+    said = f": {container.waiting_message}" if container.waiting_message else ""
+    message = f"cannot pull {container.image or 'the image'} for container {container.name} ({container.waiting}{said})"
+    if container.name in pulled:
+        message += ", which this revision has pulled before"
+        return Fault(pod, "RegistryOutage", message, pod.scheduled_at, cluster=True, image=True)
+    due = pod.scheduled_at is not None and now >= pod.scheduled_at + rule.pull_within
+    if not due and not _no_such_image(container):
+        return None
+    return Fault(pod, "ImagePull", message, pod.scheduled_at, image=True)
+
+
+def _no_such_image(container: Container) -> bool:
+    said = container.waiting_message.lower()
+    if container.waiting in NEVER_PULLS:
+        return True
+    return any(text in said for text in NO_SUCH_IMAGE) and not any(text in said for text in NETWORK_TROUBLE)
+
+
+def _creation_fault(pod: Pod) -> Fault | None:
+    """A container that cannot be made from what the template says; other trouble may pass until the pod is late."""
+    for container in pod.containers:
+        said = container.waiting_message.lower()
+        if container.waiting in NOT_CREATED and any(text in said for text in NEVER_CREATED):
+            message = (
+                f"cannot start container {container.name} ({container.waiting}: {container.waiting_message})"
+            )
+            return Fault(pod, str(container.waiting), message, pod.scheduled_at)
+    return None
+
+
+def _late(pod: Pod, rule: HealthRule, now: datetime) -> Fault | None:
+    """A pod that is not ready in time: never since it was scheduled, or not again since it ceased to be."""
+    began = _time_runs_from(pod, rule)
+    if began is None or now < began + rule.ready_within:
+        return None
+    within = f"{rule.ready_within.total_seconds():g} s"
+    if is_being_set_up(pod):
+        message = f"is not set up within {within} (volumes, network or the image on node {pod.node})"
+        return Fault(pod, "ContainerCreating", message, pod.scheduled_at, cluster=True)
+    if began == _ceased(pod):
+        return Fault(pod, "NoLongerReady", f"was ready and is not again within {within}{_why(pod)}", began)
+    return Fault(pod, "NotReadyInTime", f"is not ready within {within}{_why(pod)}", began)
+
+
+def _time_runs_from(pod: Pod, rule: HealthRule) -> datetime | None:
+    """From when a pod's time runs, None before it is scheduled.
+
+    From PodScheduled; from when it ceased to be ready; or from its first start where the node took so long to set it
+    up that all its time was spent by then.
+    """
+    if pod.scheduled_at is None:
+        return None
+    ceased = _ceased(pod)
+    if ceased is not None:
+        return ceased
+    starts = [start for container in pod.containers for start in _starts(container)]
+    late_start = starts and not pod.restarts and min(starts) >= pod.scheduled_at + rule.ready_within
+    return min(starts) if late_start else pod.scheduled_at
+
+
+def _ceased(pod: Pod) -> datetime | None:
+    """When a pod that was ready ceased to be, None for one that never was."""
+    if pod.scheduled_at is None or pod.unready_since is None:
+        return None
+    return pod.unready_since if pod.unready_since > pod.scheduled_at + FIRST_STATUS else None
+
+
+def _starts(container: Container) -> Iterable[datetime]:
+    ended = container.terminated
+    return (
+        start for start in (container.running_since, ended.started_at if ended else None) if start is not None
+    )
+
+
+def is_being_set_up(pod: Pod) -> bool:
+    """Whether no container has run yet that did not end well, and those left wait for the node to make them.
+
+    Volumes that do not attach look like this, and so does a slow pull: the status does not say which.
+    """
+    return all(
+        container.waiting in CREATING
+        if container.waiting is not None
+        else container.terminated is not None and container.terminated.exit_code == 0
+        for container in pod.containers
+    )
+
+
+def _why(pod: Pod) -> str:
+    """What its containers show, for people."""
+    container = next((c for c in pod.containers if not c.ready and c.waiting not in CREATING), None)
+    if container is None:
+        return ""
+    if container.waiting:
+        details = [text for text in (container.waiting, container.waiting_message, ending(container)) if text]
+        return f": container {container.name} waits ({', '.join(details)})"
+    if container.running_since is not None:
+        return f": container {container.name} runs and its probe fails"
+    return f": container {container.name} ended, {ending(container)}" if end_of(container) else ""
