@@ -1,0 +1,1 @@
+"""Slack: one message per rollout, its decisions in the thread."""

@@ -1,0 +1,168 @@
+"""What a rollout's message and its thread say: pure formatting as Block Kit."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sentinel.adapters.slack import figures
+from sentinel.adapters.slack.mrkdwn import (
+    MAX_FALLBACK,
+    Block,
+    code,
+    code_block,
+    context,
+    escape,
+    fields,
+    section,
+)
+from sentinel.domain.notice import Notice
+from sentinel.domain.policy import Mode
+from sentinel.domain.record import Action, DecisionEntry, OutcomeKind, Phase, Record
+from sentinel.domain.workload import WorkloadKind
+
+_PHASES = {
+    Phase.PROGRESSING: (":hourglass_flowing_sand:", "Rolling out"),
+    Phase.BAKING: (":hourglass_flowing_sand:", "Baking"),
+    Phase.PROMOTED: (":white_check_mark:", "Promoted"),
+    Phase.UNDOING: (":leftwards_arrow_with_hook:", "Undoing"),
+    Phase.HELD: (":raised_hand:", "Held"),
+    Phase.UNDONE: (":leftwards_arrow_with_hook:", "Undone"),
+    Phase.SUPERSEDED: (":fast_forward:", "Superseded"),
+    Phase.FAILED: (":x:", "Failed"),
+    Phase.UNJUDGED: (":grey_question:", "Finished unjudged"),
+}
+
+_ACTIONS = {
+    Action.START: "Watching",
+    Action.ADVANCE: "Advance",
+    Action.PROMOTE: "Promote",
+    Action.HOLD: "Hold",
+    Action.RESUME: "Resume",
+    Action.UNDO: "Undo",
+    Action.ESCALATE: "A human is needed",
+    Action.SUPERSEDE: "Superseded",
+    Action.RESTORED: "Restored",
+    Action.CLOSE: "Closed",
+}
+
+_OUTCOMES = {
+    OutcomeKind.DONE: "Done",
+    OutcomeKind.FAILED: "Failed",
+    OutcomeKind.REFUSED: "Refused",
+    OutcomeKind.OBSERVED: "Observe mode, nothing touched",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message: its blocks, and the text for notifications and for clients that show no blocks."""
+
+    text: str
+    blocks: tuple[Block, ...]
+
+
+def rollout_message(notice: Notice) -> Message:
+    """The rollout's one message, as it stands now."""
+    record = notice.record
+    icon, phase = _PHASES[record.state.phase]
+    title = f"{icon} *{phase}* {code(_workload(record))}{_observed(record)}"
+    blocks = [section(title), fields(_facts(record))]
+    latest = notice.entry or next(iter(reversed(record.decisions)), None)
+    blocks.append(section(_story(record, latest)))
+    blocks += _next_steps(notice.advice or _by_hand(record))
+    blocks.append(context(_footer(record)))
+    plain = f"{phase}: {_workload(record)}, {record.candidate}"
+    return Message(escape(plain, MAX_FALLBACK), tuple(blocks))
+
+
+def decision_message(notice: Notice, entry: DecisionEntry) -> Message:
+    """One decision, for the thread."""
+    icon = ":rotating_light: " if notice.urgent else ""
+    head = f"{icon}*{_ACTIONS[entry.action]}*{_observed(notice.record)}: {escape(entry.message, 1500)}"
+    blocks = [section("\n".join([head, *_evidence(entry)])), *_next_steps(notice.advice)]
+    rule = f" · rule {code(entry.rule)}" if entry.rule else ""
+    small = f"{code(entry.reason)}{rule} · {figures.moment(entry.at)} · decision {code(entry.id)}"
+    blocks.append(context(small))
+    plain = f"{_ACTIONS[entry.action]}: {_workload(notice.record)}: {entry.message}"
+    return Message(escape(plain, MAX_FALLBACK), tuple(blocks))
+
+
+def _workload(record: Record) -> str:
+    return f"{record.key.kind.lower()}/{record.key.name} in {record.key.namespace}"
+
+
+def _observed(record: Record) -> str:
+    return " (observe mode: nothing is touched)" if record.mode is Mode.OBSERVE else ""
+
+
+def _facts(record: Record) -> list[tuple[str, str]]:
+    state = record.state
+    stable = escape(str(record.stable), 1500) if record.stable else "none: this is its first deployment"
+    facts = [("Candidate", escape(str(record.candidate), 1500)), ("Stable", stable)]
+    if record.candidate.change_cause:
+        facts.append(("Change cause", escape(record.candidate.change_cause, 500)))
+    facts.append(("Triggered by", escape(record.trigger, 300) or "unknown"))
+    facts.append(("Policy", escape(record.policy, 300)))
+    facts.append(("Step", f"{state.step + 1}, {state.weight:.0%} of the pods"))
+    facts.append(("Started", figures.moment(record.started_at)))
+    if record.attempt > 1:
+        facts.append(("Attempt", f"{record.attempt} of this revision"))
+    return facts
+
+
+def _story(record: Record, entry: DecisionEntry | None) -> str:
+    """What was decided last and why; the state's own words where they say more."""
+    said = record.state.message or (entry.message if entry else "") or "Watching the rollout."
+    lines = [escape(said, 1500)]
+    if entry is not None:
+        if entry.rule:
+            lines.append(f"Rule {code(entry.rule)}, because {code(entry.reason)}")
+        lines += _evidence(entry)
+    if record.state.hold is not None and record.state.hold.message != said:
+        lines.append(
+            f"Held since {figures.moment(record.state.hold.since)}: {escape(record.state.hold.message, 500)}"
+        )
+    if record.state.undo is not None:
+        undo = record.state.undo
+        lines.append(f"Back to {escape(str(undo.target), 500)}")
+        lines += [", ".join(figures.undo_times(undo)).capitalize()] if figures.undo_times(undo) else []
+    return "\n".join(lines)
+
+
+def _evidence(entry: DecisionEntry) -> list[str]:
+    """The numbers behind a decision, and what became of it."""
+    lines = [f"• {line}" for line in figures.numbers(entry.numbers)]
+    if entry.outcome is not None:
+        detail = f": {escape(entry.outcome.detail, 800)}" if entry.outcome.detail else ""
+        lines.append(f"{_OUTCOMES[entry.outcome.kind]}{detail}")
+    return lines
+
+
+def _next_steps(steps: Sequence[str]) -> list[Block]:
+    """What a human can do; a step's command, after its first `: kubectl`, is set as code to copy."""
+    lines = []
+    for step in steps:
+        what, found, command = step.partition(": kubectl ")
+        lines.append(f"• {escape(what, 400)}{':' if found else ''}")
+        if found:
+            lines.append(code_block(f"kubectl {command}"))
+    return [section("\n".join(["*What to do next*", *lines]))] if lines else []
+
+
+def _by_hand(record: Record) -> tuple[str, ...]:
+    """How to undo with plain kubectl while the rollout is in flight: `rollout undo` refuses what is paused."""
+    if not record.in_flight or record.key.kind is not WorkloadKind.DEPLOYMENT or record.stable is None:
+        return ()
+    target = f"deployment/{record.key.name}"
+    unpause = _kubectl(record, "patch", target, "--type=merge", "-p", '{"spec":{"paused":false}}')
+    revision = [f"--to-revision={record.stable.number}"] if record.stable.number else []
+    undo = _kubectl(record, "rollout", "undo", target, *revision)
+    return (f"Undo by hand, first lift the pause: {unpause}", f"then go back: {undo}")
+
+
+def _footer(record: Record) -> str:
+    return code(_kubectl(record, "describe", "rolloutrecord", record.name))
+
+
+def _kubectl(record: Record, *words: str) -> str:
+    return shlex.join(["kubectl", "-n", record.key.namespace, *words])

@@ -1,0 +1,160 @@
+"""What the messages say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentinel.adapters.slack.message import decision_message, rollout_message
+from sentinel.domain.notice import Notice
+from sentinel.domain.policy import Mode
+from sentinel.domain.record import Action, Outcome, OutcomeKind, Phase, RevisionRef
+from tests.adapters.slack import stories
+from tests.adapters.slack.blocks import assert_valid, shown
+
+GOLDEN_UNDONE = """\
+:leftwards_arrow_with_hook: *Undone* `deployment/api in shop`
+
+*Candidate*
+revision 8 (shop/api:1.8.0)
+*Stable*
+revision 7 (shop/api:1.7.2)
+*Change cause*
+deploy 1.8.0
+*Triggered by*
+helm
+*Policy*
+shop-api
+*Step*
+1, 10% of the pods
+*Started*
+2026-01-01 12:00:00 UTC
+
+Undone: 12.3% of the candidate's requests fail, the baseline's 0.1%
+Rule `error-rate`, because `ErrorRateOverLimit`
+• *candidate* 12.30% (123 of 1,000 failed) · *baseline* 0.10% (9 of 9,000 failed) · limit 5.00% · odds 1 : 4,000
+Done: template of revision 7 put back
+Back to revision 7 (shop/api:1.7.2)
+Detected in 15.0 s, undone 15.1 s after the fault's first sign, restored 38.0 s after the fault's first sign
+
+*What to do next*
+• Fix the release and deploy it again.
+
+`kubectl -n shop describe rolloutrecord api-7c9`"""
+
+GOLDEN_HELD_REPLY = """\
+:rotating_light: *Hold*: both arms fail: an outage, not the candidate
+
+*What to do next*
+• Let it go on:
+```kubectl -n shop annotate --overwrite rolloutrecords.rollback-sentinel.dev api-7c9 a/b=c```
+
+`Everywhere` · 2026-01-01 12:01:15 UTC · decision `0123456789abcdef`"""
+
+
+def test_an_undone_rollout_reads_as_agreed() -> None:
+    """What, which image, from which stable, who, the rule, both arms in numbers, what was done, what is next."""
+    message = rollout_message(stories.undone())
+    assert_valid(message.blocks)
+    assert shown(message.blocks) == GOLDEN_UNDONE
+    assert message.text == "Undone: deployment/api in shop, revision 8 (shop/api:1.8.0)"
+
+
+def test_an_urgent_hold_reads_as_agreed() -> None:
+    """The reply asks for a human and gives the command to copy."""
+    notice = stories.held()
+    assert notice.entry is not None
+    message = decision_message(notice, notice.entry)
+    assert_valid(message.blocks)
+    assert shown(message.blocks) == GOLDEN_HELD_REPLY
+
+
+def test_a_rollout_in_flight_says_how_to_undo_it_by_hand() -> None:
+    """The plain commands stand in the message: first the pause is lifted, which `rollout undo` would refuse."""
+    text = shown(rollout_message(stories.started()).blocks)
+    unpause = """kubectl -n shop patch deployment/api --type=merge -p '{"spec":{"paused":false}}'"""
+    undo = "kubectl -n shop rollout undo deployment/api --to-revision=7"
+    assert text.index(unpause) < text.index(undo)
+
+
+def test_a_first_deployment_has_no_stable() -> None:
+    """Without a stable the message says so and offers no undo."""
+    notice = stories.started()
+    text = shown(rollout_message(replace(notice, record=replace(notice.record, stable=None))).blocks)
+    assert "first deployment" in text
+    assert "rollout undo" not in text
+
+
+def test_observe_mode_shows() -> None:
+    """Nobody takes an observed undo for a real one."""
+    notice = stories.undone()
+    assert notice.entry is not None
+    observed = replace(
+        notice.entry, outcome=Outcome(OutcomeKind.OBSERVED, stories.START, "would have undone")
+    )
+    notice = Notice(replace(notice.record, mode=Mode.OBSERVE).with_decision(observed), observed)
+    assert "observe mode: nothing is touched" in shown(rollout_message(notice).blocks)
+    assert "Observe mode, nothing touched: would have undone" in shown(
+        decision_message(notice, observed).blocks
+    )
+
+
+def test_a_promotion_shows_every_rule_in_numbers() -> None:
+    """Figures named by their rule come as one line a rule, latencies in seconds."""
+    entry = stories.entry(
+        Action.PROMOTE,
+        "AllRulesPassed",
+        "promoted",
+        numbers={
+            "error-rate.candidate_total": 500,
+            "error-rate.candidate_errors": 0,
+            "latency.candidate_total": 500,
+            "latency.candidate_mean": 0.2,
+            "latency.baseline_total": 0,
+            "latency.limit": 1.0,
+            "crash.pods": 3,
+            "crash.restarts": 0,
+        },
+    )
+    text = shown(decision_message(Notice(stories.record(Phase.PROMOTED), entry), entry).blocks)
+    assert "• error-rate: *candidate* 0.00% (0 of 500 failed)" in text
+    assert "• latency: *candidate* mean 0.2 s, 500 requests · limit 1 s" in text
+    assert "• crash: pods 3, restarts 0" in text
+
+
+@given(
+    st.text(max_size=300),
+    st.sampled_from(["", "<!channel>", "<@U1>", "<http://x|y>", "&lt;", "```", "@here"]),
+)
+def test_no_text_from_outside_can_mention_or_link(text: str, attack: str) -> None:
+    """Whatever stands in names, images, causes and messages, the blocks are valid and free of markup for Slack."""
+    evil = text + attack
+    notice = stories.undone()
+    assert notice.entry is not None
+    entry = replace(notice.entry, message=evil, rule=evil, reason=evil, numbers={evil: evil})
+    record = replace(
+        notice.record,
+        candidate=RevisionRef("d", images=(evil,), change_cause=evil),
+        trigger=evil,
+        policy=evil,
+        state=replace(notice.record.state, message=evil),
+    )
+    evil_notice = Notice(record, entry, advice=(evil,))
+    assert_valid(rollout_message(evil_notice).blocks)
+    assert_valid(decision_message(evil_notice, entry).blocks)
+    assert "<" not in rollout_message(evil_notice).text
+
+
+def test_long_texts_are_cut_to_slacks_limits() -> None:
+    """A message of megabytes, all of it in need of escaping, still makes a valid message."""
+    notice = stories.undone()
+    assert notice.entry is not None
+    huge = "&" * 100_000
+    entry = replace(notice.entry, message=huge, numbers={f"n{n}": huge for n in range(200)})
+    record = replace(notice.record, candidate=RevisionRef("d", images=(huge,) * 9), trigger=huge)
+    steps = tuple(f"{huge}: kubectl {huge}" for _ in range(9))
+    big = Notice(record.with_state(replace(record.state, message=huge)), entry, advice=steps)
+    assert_valid(rollout_message(big).blocks)
+    assert_valid(decision_message(big, entry).blocks)
