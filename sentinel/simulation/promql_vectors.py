@@ -81,6 +81,8 @@ def matched(name: str, modifier: Any, left: Sequence[Any], right: Sequence[Any],
     """One-to-one matching; raises PromqlExecutionError where one side has a label set twice."""
     if modifier is not None and str(modifier.card) not in ("VectorMatchCardinality.OneToOne", "OneToOne"):
         raise PromqlError("group_left and group_right are not supported by this stand-in")
+    if not left or not right:
+        return []
     operation, comparing = operation_of(name), name in COMPARISONS
     as_bool = modifier is not None and modifier.return_bool
     others: dict[tuple[tuple[str, str], ...], Point] = {}
