@@ -103,7 +103,7 @@ def quote_regex(text: str) -> str:
 def _outside(text: str) -> str:
     match = _VARIABLE.search(text)
     if match:
-        raise RenderingError(f"{match[0]} stands outside a quoted string; a variable is a label's value")
+        raise RenderingError(f"{match[0]} stands outside quotes; a variable is a label's value, in quotes")
     return text
 
 

@@ -165,7 +165,7 @@ class Composer:
             hint = (
                 "leave the item out"
                 if frame.key is None
-                else "write {} for the defaults, or leave the key out"
+                else "write one, or {} for all defaults, or leave the key out"
             )
             self._report(child.position, frame.child_path, InputError("has no value", hint))
         frame.add(child)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from sentinel.policies.mistakes import InputError, Path, did_you_mean
+from sentinel.policies.mistakes import InputError, Path, closest, did_you_mean
 
 NOT_YET = frozenset(
     {"blueGreen", "canaryPair", "pair", "gates", "gate", "webhook", "job", "preset", "freeze"}
@@ -34,6 +34,8 @@ def mistakes_of(
 ) -> Iterator[tuple[Path, InputError]]:
     """Each error with its path. Keys in `later` are known, and said to be not supported yet."""
     for item in error.errors(include_url=False):
+        if item["type"] == "too_short" and item["input"]:
+            continue  # its items are wrong and have their own errors; pydantic counts only the right ones
         path = tuple(part for part in item["loc"] if part != "[key]")
         yield path, _mistake(item["type"], path, item, model, later)
 
@@ -117,7 +119,8 @@ def _not_one_of(expected: str, value: object) -> InputError:
     shown = value if isinstance(value, str) and len(value) <= 60 else "this"
     if len(choices) == 1:
         return InputError(f"must be {choices[0]}, not {shown}")
-    return InputError(f"{shown} is none of {', '.join(choices)}", did_you_mean(str(shown), choices))
+    near = closest(str(shown), choices)
+    return InputError(f"{shown} is none of {', '.join(choices)}", f"did you mean {near}?" if near else "")
 
 
 def _plain(_context: Mapping[str, Any], message: str) -> str:

@@ -54,8 +54,9 @@ def _schema(kind: str | list[str], description: str, **more: object) -> WithJson
 def _text(check: Callable[[str], object], what: str) -> Callable[[object], object]:
     def checked(value: object) -> object:
         if not isinstance(value, str):
+            shown = str(value).lower() if isinstance(value, bool) else value
             raise InputError(
-                f"must be text ({what})", f'write "{value}"' if isinstance(value, int | float) else ""
+                f"must be text, {what}", f'write "{shown}"' if isinstance(value, int | float) else ""
             )
         return check(value)
 
@@ -129,8 +130,8 @@ Duration = Annotated[
         ["string", "integer"], "A duration such as 30s, 2m, 1h30m, 7d", pattern=_DURATION_PATTERN, maximum=0
     ),
 ]
-PositiveDuration = Annotated[Duration, AfterValidator(_at_least(timedelta(milliseconds=1)))]
-Interval = Annotated[Duration, AfterValidator(_at_least(timedelta(seconds=1)))]
+PositiveDuration = Annotated[Duration, AfterValidator(_at_least(timedelta(seconds=1)))]
+Interval = PositiveDuration
 Seconds = Annotated[
     float,
     BeforeValidator(parse_seconds),

@@ -12,7 +12,7 @@ _HINT = 'write it such as severity=~"critical|page"'
 _ONE = re.compile(
     r"""\s*(?P<label>"(?:\\.|[^"\\])*"|[a-zA-Z_:][a-zA-Z0-9_:]*)\s*
         (?P<operator>=~|!~|!=|=)\s*
-        (?P<value>"(?:\\.|[^"\\])*"|[^\s,"{}=!~][^,"{}]*|)\s*(?P<end>,|\Z)""",
+        (?P<value>"(?:\\.|[^"\\])*"|[^\s,"{}=!~][^\s,"{}]*|)\s*(?P<end>,|\Z)""",
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)

@@ -71,8 +71,7 @@ def check_expression(text: str) -> str:
 def check_datadog_selector(text: str) -> str:
     """A counter in Datadog: `metric.name{tag:value,…}`; the sentinel adds the aggregation. Raises InputError."""
     _check_variables(text, arms=False)
-    _rendered_datadog(text)
-    if not _DATADOG_SELECTOR.fullmatch(text.replace("${", "$(")):
+    if not _DATADOG_SELECTOR.fullmatch(_rendered_datadog(text)):
         raise InputError(
             "is not a Datadog metric with its scope; the sentinel itself adds sum:, by {…} and .as_count()",
             "write it such as trace.http.request.hits{kube_namespace:$namespace}",
@@ -116,7 +115,8 @@ def _check_variables(text: str, *, arms: bool) -> None:
                 "remove it",
             )
         raise InputError(
-            f"there is no variable ${name}", did_you_mean(name, known) + "; $$ is one dollar sign"
+            f"there is no variable ${name}",
+            did_you_mean(f"${name}", [f"${one}" for one in known]) + "; $$ is one dollar sign",
         )
 
 
@@ -124,7 +124,7 @@ def _parsed(text: str) -> promql.Expr:
     try:
         return promql.parse(render(text, _SAMPLE))
     except RenderingError as error:
-        raise InputError(str(error), 'write it such as {namespace="$namespace"}') from None
+        raise InputError(str(error)) from None
     except ValueError as error:
         raise InputError(f"is not PromQL: {error}", _parse_hint(str(error))) from None
 

@@ -237,7 +237,10 @@ def _check_one_of(model: Model, what: str, keys: tuple[str, ...]) -> None:
         )
     if len(given) > 1:
         raise InputError(
-            f"has two of {what}: {given[0]} and {given[1]}", "keep one", at=(given[1],), key=True
+            f"has two {what.replace(' ', 's ', 1)}, {given[0]} and {given[1]}",
+            "keep one",
+            at=(given[1],),
+            key=True,
         )
 
 

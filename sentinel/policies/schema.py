@@ -55,7 +55,7 @@ def _kind(value: object, info: ValidationInfo) -> WorkloadKind:
 
 def _matchers(value: object) -> tuple[Matcher, ...]:
     if not isinstance(value, str):
-        raise InputError("must be text (Alertmanager's matchers)", "write 'severity=\"page\"', in quotes")
+        raise InputError("must be text, Alertmanager's matchers", "write 'severity=\"page\"', in quotes")
     return parse_matchers(value)
 
 
@@ -132,9 +132,10 @@ class CanarySpec(Model):
                     "leave it out; spec.strategy.bake is how long 100% bakes",
                     at=("steps", index, "weight"),
                 )
-            if index and step.weight <= self.steps[index - 1].weight:
+            before = self.steps[index - 1].weight if index else 0.0
+            if step.weight <= before:
                 raise InputError(
-                    f"{step.weight:.4g} is not more than the step before, {self.steps[index - 1].weight:.4g}",
+                    f"{step.weight * 100:.4g}% is not more than the step before, {before * 100:.4g}%",
                     "give the steps in ascending order",
                     at=("steps", index, "weight"),
                 )
@@ -157,7 +158,7 @@ class StrategySpec(Model):
     def _in_time(self) -> "StrategySpec":
         bakes = sum((step.bake for step in self.canary.steps), self.bake) if self.canary else self.bake
         if bakes > self.deadline:
-            default = "" if "deadline" in self.model_fields_set else ", the default,"
+            default = "" if "deadline" in self.model_fields_set else ", the default"
             raise InputError(
                 f"the bakes take {format_duration(bakes)} together, longer than the deadline of "
                 f"{format_duration(self.deadline)}{default}",

@@ -1,0 +1,55 @@
+"""Alertmanager's matchers."""
+
+import pytest
+
+from sentinel.domain.policy import Matcher, MatchOperator
+from sentinel.policies.matchers import parse_matchers
+from sentinel.policies.mistakes import InputError
+
+EQUAL, NOT_EQUAL = MatchOperator.EQUAL, MatchOperator.NOT_EQUAL
+REGEX, NOT_REGEX = MatchOperator.REGEX, MatchOperator.NOT_REGEX
+
+
+@pytest.mark.parametrize(
+    ("text", "matchers"),
+    [
+        ('a="b"', (Matcher("a", EQUAL, "b"),)),
+        ("a=b", (Matcher("a", EQUAL, "b"),)),
+        (" a != b ", (Matcher("a", NOT_EQUAL, "b"),)),
+        ('{a="b", c=~"d|e"}', (Matcher("a", EQUAL, "b"), Matcher("c", REGEX, "d|e"))),
+        ("a=b,c!~d.*,", (Matcher("a", EQUAL, "b"), Matcher("c", NOT_REGEX, "d.*"))),
+        ('a="x, y=z"', (Matcher("a", EQUAL, "x, y=z"),)),
+        ('a="say \\"hi\\"\\n"', (Matcher("a", EQUAL, 'say "hi"\n'),)),
+        ('a=~"\\d+"', (Matcher("a", REGEX, "\\d+"),)),
+        ('a=""', (Matcher("a", EQUAL, ""),)),
+        ('"my label"="b"', (Matcher("my label", EQUAL, "b"),)),
+    ],
+)
+def test_matchers_are_read(text: str, matchers: tuple[Matcher, ...]) -> None:
+    """One or several, quoted or not, with braces or without."""
+    assert parse_matchers(text) == matchers
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "a",
+        "a==b",
+        "=b",
+        'a="b',
+        'a=b"',
+        "{a=b",
+        "a=b}",
+        "a=b c=d",
+        "1a=b",
+        "a=~[",
+        'a=~"(?=b)"',
+        'a=~"(b)\\1"',
+    ],
+)
+def test_what_is_no_matcher_is_refused(text: str) -> None:
+    """Anything else is refused, regular expressions that RE2 does not know among it."""
+    with pytest.raises(InputError):
+        parse_matchers(text)

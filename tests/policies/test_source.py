@@ -1,0 +1,108 @@
+"""The set in force and its exchange."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from sentinel.domain.errors import ConfigurationError
+from sentinel.policies.source import PolicySource, watch
+from tests.policies.test_load import document
+
+
+def test_an_edit_is_taken_over(tmp_path: Path) -> None:
+    """After a reload the edited set is in force."""
+    file = tmp_path / "shop.yaml"
+    file.write_text(document("old"))
+    source = PolicySource.open([tmp_path])
+    before = source.current.digest
+
+    file.write_text(document("new"))
+
+    assert source.reload() == []
+    assert [policy.name for policy in source.policies()] == ["new"]
+    assert source.current.digest != before
+
+
+async def test_a_bad_edit_changes_nothing(tmp_path: Path) -> None:
+    """One wrong file among good ones leaves the last good set in force, and the mistakes are returned."""
+    (tmp_path / "shop.yaml").write_text(document("old"))
+    source = PolicySource.open([tmp_path])
+    before = source.current
+
+    (tmp_path / "shop.yaml").write_text(document("new"))
+    (tmp_path / "worse.yaml").write_text("spec: [")
+    errors = await source.refresh()
+
+    assert [Path(error.file).name for error in errors] == ["worse.yaml"]
+    assert source.current is before
+
+
+def test_a_source_without_a_first_set_is_refused(tmp_path: Path) -> None:
+    """A daemon that starts with wrong files says every mistake."""
+    (tmp_path / "a.yaml").write_text("spec: [")
+    (tmp_path / "b.yaml").write_text("- x")
+
+    with pytest.raises(ConfigurationError, match=r"(?s)a\.yaml:2:1: is not YAML.*b\.yaml:1:1: is not a mapping"):
+        PolicySource.open([tmp_path])
+
+
+def test_a_rollout_keeps_the_policy_that_it_began_with(tmp_path: Path) -> None:
+    """The document in a record gives the old policy while the edited one is in force."""
+    file = tmp_path / "shop.yaml"
+    file.write_text(document("shop", "rules: [{name: crash, crashLoop: {restarts: 9}}]"))
+    source = PolicySource.open([tmp_path])
+    kept = source.policies()[0]
+
+    file.write_text(document("shop"))
+    source.reload()
+
+    assert source.restore(kept.document).rules == kept.rules
+    assert source.policies()[0].rules != kept.rules
+
+
+def mounted(folder: Path, version: str, text: str) -> None:
+    """Write a ConfigMap's file as the kubelet does: a new folder, and one link that is swapped by renaming."""
+    (folder / f"..{version}").mkdir()
+    (folder / f"..{version}/shop.yaml").write_text(text)
+    (folder / "..data_tmp").symlink_to(f"..{version}")
+    os.replace(folder / "..data_tmp", folder / "..data")
+    if not (folder / "shop.yaml").is_symlink():
+        (folder / "shop.yaml").symlink_to("..data/shop.yaml")
+
+
+@pytest.mark.real_time
+async def test_every_swap_of_a_config_map_is_seen(tmp_path: Path) -> None:
+    """The kubelet's symlink swap is seen each time, not only the first, and the set follows."""
+    mounted(tmp_path, "1", document("one"))
+    source = PolicySource.open([tmp_path])
+    seen: asyncio.Queue[list[str]] = asyncio.Queue()
+    stop = asyncio.Event()
+
+    async def reload() -> None:
+        await source.refresh()
+        await seen.put([policy.name for policy in source.policies()])
+
+    watching = asyncio.create_task(watch(tmp_path, reload, stop=stop))
+    try:
+        for version, name in (("2", "two"), ("3", "three")):
+            await swapped_until_seen(tmp_path, version, name, seen)
+            assert [policy.name for policy in source.policies()] == [name]
+    finally:
+        stop.set()
+        await watching
+
+
+async def swapped_until_seen(folder: Path, version: str, name: str, seen: asyncio.Queue[list[str]]) -> None:
+    """Swap, and swap again while the watch is not up yet, until the change has been taken over."""
+    for attempt in range(50):
+        mounted(folder, f"{version}.{attempt}", document(name))
+        try:
+            async with asyncio.timeout(2):
+                while await seen.get() != [name]:
+                    pass
+        except TimeoutError:
+            continue
+        return
+    raise AssertionError("the swap was never seen")
