@@ -11,6 +11,9 @@ from collections.abc import Awaitable, Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import MissingReason
+
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
@@ -77,6 +80,21 @@ class BlockingPool:
         finally:
             with self._lock:
                 self._taken -= 1
+
+
+async def ask_source(pool: BlockingPool, call: Callable[[], T], *, deadline: float, source: str) -> T:
+    """A call to a metrics source, whose name with its place is `source`: what the pool says becomes a SourceError."""
+    try:
+        return await pool.run(call, deadline=deadline)
+    except TimeoutError as error:
+        message = f"{source} did not answer within {deadline:g} s."
+        raise SourceError(message, reason=MissingReason.SOURCE_TIMEOUT) from error
+    except PoolBusyError as error:
+        message = f"Too many questions to {source} are waiting already; not asked."
+        raise SourceError(message, reason=MissingReason.SOURCE_TIMEOUT) from error
+    except PoolClosedError as error:
+        message = f"The daemon is stopping; {source} is not asked any more."
+        raise SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE) from error
 
 
 def _retrieve(job: "asyncio.Future[T]") -> None:

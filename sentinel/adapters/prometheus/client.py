@@ -15,7 +15,7 @@ from urllib3 import Retry
 
 from sentinel.adapters.prometheus import answers
 from sentinel.adapters.prometheus.answers import Answer
-from sentinel.blocking import BlockingPool, PoolBusyError, PoolClosedError, SharedAnswers
+from sentinel.blocking import BlockingPool, SharedAnswers, ask_source
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 
@@ -88,16 +88,8 @@ class PrometheusClient:
         return answers.parse(result, query)
 
     async def _call(self, call: Callable[[], T]) -> T:
-        try:
-            return await self._pool.run(call, deadline=self._connection.timeout)
-        except TimeoutError as error:
-            raise self._timed_out() from error
-        except PoolBusyError as error:
-            message = f"Too many questions to Prometheus at {self._url} are waiting already; not asked."
-            raise SourceError(message, reason=MissingReason.SOURCE_TIMEOUT) from error
-        except PoolClosedError as error:
-            message = "The daemon is stopping; Prometheus is not asked any more."
-            raise SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE) from error
+        source = f"Prometheus at {self._url}"
+        return await ask_source(self._pool, call, deadline=self._connection.timeout, source=source)
 
     def _query(self, query: str, params: Mapping[str, str]) -> object:
         """In a thread: one instant query by the library, its errors translated."""

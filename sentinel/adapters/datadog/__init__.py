@@ -1,0 +1,1 @@
+"""Datadog: interval counts and free queries as evidence."""

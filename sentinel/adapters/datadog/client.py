@@ -1,0 +1,199 @@
+"""Timeseries queries over datadog-api-client: synchronous in a bounded pool, never retried, rate limits obeyed."""
+
+import asyncio
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import urllib3
+from datadog_api_client import ApiClient, Configuration
+from datadog_api_client.exceptions import ApiException, OpenApiException
+from datadog_api_client.v1.api.metrics_api import MetricsApi
+
+from sentinel.blocking import BlockingPool, SharedAnswers, ask_source
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import MissingReason
+
+REMEMBERED_SERIES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Which Datadog, and as whom. `timeout` in seconds is the deadline of each question."""
+
+    api_key: str = field(repr=False)
+    app_key: str = field(repr=False)
+    url: str = "https://api.datadoghq.com"
+    timeout: float = 15.0
+    threads: int = 2
+    waiting: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series of an answer: of which of the queries (from 0), its tags, its points (seconds, value).
+
+    `interval` is how many seconds a point stands for, 0 where Datadog does not say.
+    """
+
+    query: int
+    tags: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+    interval: int = 0
+
+
+Answer = tuple[Series, ...]
+
+
+class DatadogClient:
+    """Asks Datadog. Raises SourceError with the reason and Datadog's own words.
+
+    The library's asynchronous client is not used: after a timeout it hands out another query's answer.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._pool = BlockingPool("datadog", threads=connection.threads, waiting=connection.waiting)
+        self._shared: SharedAnswers[tuple[str, int, int], Answer] = SharedAnswers(
+            capacity=REMEMBERED_SERIES, weigh=lambda answer: len(answer) + 1
+        )
+        self._blocked_until = 0.0
+        self._api_client = ApiClient(self._configuration())
+        self._metrics = MetricsApi(self._api_client)  # type: ignore[no-untyped-call]
+
+    async def query(self, query: str, since: int, until: int) -> Answer:
+        """The series of a query (several, joined by commas, in one request) between two Unix times in seconds."""
+        return await self._shared.get((query, since, until), lambda: self._ask(query, since, until))
+
+    def close(self) -> None:
+        """Take no more questions."""
+        self._pool.close()
+        self._api_client.close()
+
+    def _configuration(self) -> Configuration:
+        configuration = Configuration(  # type: ignore[no-untyped-call]
+            host=self._connection.url.rstrip("/"),
+            api_key={"apiKeyAuth": self._connection.api_key, "appKeyAuth": self._connection.app_key},
+            request_timeout=self._connection.timeout,
+            return_http_data_only=False,
+        )
+        # `enable_retry` is off by default, and then urllib3's own three retries are on.
+        configuration.retry_policy = urllib3.Retry(0)
+        return configuration
+
+    async def _ask(self, query: str, since: int, until: int) -> Answer:
+        now = asyncio.get_running_loop().time()
+        if now < self._blocked_until:
+            raise _rate_limited(self._blocked_until - now)
+        try:
+            answer, headers = await ask_source(
+                self._pool,
+                lambda: self._request(query, since, until),
+                deadline=self._connection.timeout,
+                source=f"Datadog at {self._connection.url}",
+            )
+        except _RateLimitedError as error:
+            self._block(error.wait)
+            raise
+        if headers.get("x-ratelimit-remaining") == "0":
+            self._block(_reset(headers))
+        return answer
+
+    def _block(self, seconds: float) -> None:
+        self._blocked_until = max(self._blocked_until, asyncio.get_running_loop().time() + seconds)
+
+    def _request(self, query: str, since: int, until: int) -> tuple[Answer, Mapping[str, str]]:
+        """In a thread: one request by the library, its errors translated."""
+        try:
+            answered: Any = self._metrics.query_metrics(_from=since, to=until, query=query)
+            response, _, headers = (
+                answered  # a triple, because of return_http_data_only; the library types the body
+            )
+        except ApiException as error:
+            raise self._refused(error) from error
+        except OpenApiException as error:
+            message = f"Datadog's answer to {query!r} is not what its API describes: {error}"
+            raise SourceError(message[:500], reason=MissingReason.SOURCE_REFUSED) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise self._unanswered(error) from error
+        body = response.to_dict()
+        if body.get("status") == "error" or body.get("error"):
+            message = f"Datadog refuses the query {query!r}: {body.get('error') or 'no reason given'}."
+            raise SourceError(message, reason=MissingReason.BAD_QUERY)
+        return tuple(map(_series, body.get("series", ()))), _lower(headers)
+
+    def _refused(self, error: ApiException) -> SourceError:
+        status = int(error.status or 0)
+        words = _words(error)
+        if status == 429:
+            return _rate_limited(_reset(_lower(error.headers or {})))
+        if status == 400:
+            return SourceError(f"Datadog refuses the query: {words}.", reason=MissingReason.BAD_QUERY)
+        if status in {401, 403}:
+            message = f"Datadog refuses us; check the API key and the application key ({status}: {words})."
+            return SourceError(message, reason=MissingReason.SOURCE_REFUSED)
+        if status == 0 or status in {502, 503, 504}:
+            message = f"Datadog at {self._connection.url} is not available ({status or 'TLS'}: {words})."
+            return SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE)
+        return SourceError(f"Datadog failed ({status}: {words}).", reason=MissingReason.SOURCE_REFUSED)
+
+    def _unanswered(self, error: urllib3.exceptions.HTTPError) -> SourceError:
+        cause = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) else error
+        refused = isinstance(cause, urllib3.exceptions.NewConnectionError)  # to urllib3 a kind of timeout
+        if isinstance(cause, urllib3.exceptions.TimeoutError) and not refused:
+            message = f"Datadog did not answer within {self._connection.timeout:g} s."
+            return SourceError(message, reason=MissingReason.SOURCE_TIMEOUT)
+        message = f"Datadog at {self._connection.url} cannot be reached: {str(cause).rpartition(': ')[2]}."
+        return SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE)
+
+
+class _RateLimitedError(SourceError):
+    """Datadog asks to wait `wait` seconds."""
+
+    def __init__(self, message: str, wait: float) -> None:
+        super().__init__(message, reason=MissingReason.RATE_LIMITED)
+        self.wait = wait
+
+
+def _rate_limited(wait: float) -> _RateLimitedError:
+    return _RateLimitedError(f"Datadog limits our rate: asked again in {math.ceil(wait)} s.", wait)
+
+
+def _reset(headers: Mapping[str, str]) -> float:
+    """How many seconds until the rate limit's period ends; 60 where Datadog does not say."""
+    try:
+        return max(1.0, float(headers["x-ratelimit-reset"]))
+    except (KeyError, ValueError):
+        return 60.0
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _words(error: ApiException) -> str:
+    body = error.body
+    errors = body.get("errors") if isinstance(body, dict) else None
+    text = "; ".join(map(str, errors)) if isinstance(errors, list) else str(body or error.reason)
+    return " ".join(text.split())[:300].rstrip(".")
+
+
+def _series(element: Mapping[str, object]) -> Series:
+    """One series out of the library's plain values; points without a value are left out."""
+    tags = dict(str(tag).partition(":")[::2] for tag in _list(element.get("tag_set")))
+    points = [_list(point) for point in _list(element.get("pointlist"))]
+    numbers = tuple((_float(at) / 1000, _float(value)) for at, value in points if value is not None)
+    return Series(_int(element.get("query_index")), tags, numbers, _int(element.get("interval")))
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _float(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,145 @@
+"""Datadog as a source of evidence: counts of whole minutes that have settled."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import NoReturn
+
+from sentinel.adapters.datadog.client import DatadogClient, Series
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import Missing, MissingReason, Reading, Span, Subject, ValueSample
+from sentinel.domain.policy import Arms, CountQuery, HistogramQuery, ValueQuery
+
+INTERVAL = 60
+"""Seconds of the buckets that are counted: the finest that Datadog keeps of every metric."""
+
+VALUE_WINDOW = 300
+"""How many seconds back a free query's newest point may lie."""
+
+_CORE = re.compile(r"sum:[A-Za-z][\w.]*\{[^{}]*\}")
+_GROUPED = re.compile(r"\bby\s*\{")
+_PROMETHEUS_POD_LABEL = Arms().pod_label
+
+
+class DatadogSource:
+    """Implements `ports.MetricSource`.
+
+    `settle`: seconds that Datadog takes until a count no longer changes. `namespace_tag` and `pod_tag` are the
+    tags by which it names namespace and pod; a rule's `podLabel` goes before the latter.
+    """
+
+    name = "datadog"
+    min_interval = float(INTERVAL)
+
+    def __init__(
+        self,
+        client: DatadogClient,
+        *,
+        settle: float = 90.0,
+        namespace_tag: str = "kube_namespace",
+        pod_tag: str = "pod_name",
+    ) -> None:
+        self._client = client
+        self._settle = settle
+        self._namespace_tag = namespace_tag
+        self._pod_tag = pod_tag
+
+    @property
+    def settle(self) -> float:
+        """Seconds that evidence stays behind the clock."""
+        return self._settle
+
+    async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
+        """What every pod or version counted in the whole minutes from `since`'s to before `until`'s.
+
+        Both ends are cut to the minute in the same way, so that consecutive ticks count each minute once.
+        Raises SourceError(NOT_SETTLED) where no whole minute lies between them.
+        """
+        begin, end = _minute(since), _minute(until)
+        if end <= begin:
+            message = f"Datadog counts by the minute: between {since} and {until} none is complete."
+            raise SourceError(message, reason=MissingReason.NOT_SETTLED)
+        tag = self._arm_tag(query.arms)
+        both = ",".join(self._counted(core, tag) for core in (query.total, query.errors))
+        answer = await self._client.query(both, begin, end)
+        _require_minutes(answer)
+        totals = self._sums((s for s in answer if s.query == 0), tag, begin, end)
+        errors = self._sums((s for s in answer if s.query == 1), tag, begin, end)
+        spans = []
+        for namespace, member in sorted(totals.keys() | errors.keys()):
+            subject = _subject(query.arms, namespace, member)
+            spans.append(
+                _span(subject, totals.get((namespace, member)), errors.get((namespace, member)), end)
+            )
+        return tuple(spans)
+
+    async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> NoReturn:
+        """Refused: Datadog's distributions are sketches without buckets, so nothing can be counted over a limit.
+
+        An average and a count would give a mean, but not the spread that a proof about a mean needs.
+        """
+        raise SourceError(
+            f"Datadog keeps no histogram buckets, so {query.histogram!r} cannot be judged as latency: use a "
+            "query rule on it, such as p99:trace.http.request{...} with the condition value > 1.0.",
+            reason=MissingReason.BAD_QUERY,
+        )
+
+    async def value(self, query: ValueQuery, at: datetime) -> ValueSample:
+        """The newest point of each series within the last five minutes. Raises SourceError."""
+        until = int(at.timestamp())
+        answer = await self._client.query(query.expression, until - VALUE_WINDOW, until)
+        newest = [series.points[-1][1] for series in answer if series.points]
+        return ValueSample(
+            at, tuple(newest), scalar=not _GROUPED.search(query.expression) and len(newest) == 1
+        )
+
+    def _arm_tag(self, arms: Arms) -> str:
+        if arms.version_label:
+            return arms.version_label
+        return self._pod_tag if arms.pod_label == _PROMETHEUS_POD_LABEL else arms.pod_label
+
+    def _counted(self, core: str, tag: str) -> str:
+        if not _CORE.fullmatch(core.strip()):
+            raise SourceError(
+                f"{core!r} is not the core of a Datadog count: write sum:<metric>{{<filters>}}, such as "
+                "sum:trace.http.request.hits{env:prod}; grouping and as_count are added.",
+                reason=MissingReason.BAD_QUERY,
+            )
+        return f"{core.strip()} by {{{self._namespace_tag},{tag}}}.as_count().rollup(sum, {INTERVAL})"
+
+    def _sums(self, series: Iterable[Series], tag: str, begin: int, end: int) -> dict[tuple[str, str], float]:
+        """The counts of the buckets that start within [begin, end), by namespace and pod or version."""
+        sums: dict[tuple[str, str], float] = {}
+        for one in series:
+            key = (one.tags.get(self._namespace_tag, ""), one.tags.get(tag, ""))
+            if key[1] and key[1] != "N/A":
+                inside = sum(value for at, value in one.points if begin <= at < end)
+                sums[key] = sums.get(key, 0.0) + inside
+        return sums
+
+
+def _minute(moment: datetime) -> int:
+    return int(moment.timestamp()) // INTERVAL * INTERVAL
+
+
+def _subject(arms: Arms, namespace: str, member: str) -> Subject:
+    return Subject(namespace, version=member) if arms.version_label else Subject(namespace, pod=member)
+
+
+def _span(subject: Subject, total: float | None, errors: float | None, end: int) -> Span:
+    """No errors where there is a total is none; errors without a total are no evidence."""
+    if total is None:
+        missing = Missing(MissingReason.NO_DATA, str(subject), "errors are counted, but no total")
+        return Span(subject, None, None, missing, cumulative=False)
+    reading = Reading(datetime.fromtimestamp(end, UTC), {"total": total, "errors": errors or 0.0})
+    return Span(subject, None, reading, cumulative=False)
+
+
+def _require_minutes(answer: Iterable[Series]) -> None:
+    """Refuse counts in coarser buckets (long ranges are thinned out): their edges are not the tick's."""
+    coarse = next((series.interval for series in answer if series.interval not in {0, INTERVAL}), None)
+    if coarse is not None:
+        message = (
+            f"Datadog answers in buckets of {coarse} s, not {INTERVAL} s: the range is too long to count."
+        )
+        raise SourceError(message, reason=MissingReason.NO_DATA)
