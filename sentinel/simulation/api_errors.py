@@ -51,8 +51,9 @@ class ApiError(Exception):
             "metadata": self.metadata,
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         }
+        if self.reason:
+            body["reason"] = self.reason
         if self.details is not None:
             body["details"] = self.details
         body["code"] = self.code
@@ -100,6 +101,37 @@ def bad_request(message: str) -> ApiError:
     return ApiError(400, "BadRequest", message)
 
 
+def precondition_failed(resource: ResourceType, name: str, why: str) -> ApiError:
+    """409 for a delete of an object that is not the one that the preconditions name."""
+    kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+    details = {**_details(resource, name), "kind": resource.kind}
+    return ApiError(
+        409, "Conflict", f'Operation cannot be fulfilled on {kind} "{name}": {why}', details=details
+    )
+
+
+def method_not_allowed() -> ApiError:
+    """405 for a verb that the resource does not have."""
+    message = "the server does not allow this method on the requested resource"
+    return ApiError(405, "MethodNotAllowed", message, details={})
+
+
+def invalid_options(kind: str, field: str, reason: str, message: str) -> ApiError:
+    """422 for a parameter of a request; `kind` is that of the options, for example ListOptions."""
+    cause = {"reason": reason, "message": message, "field": field}
+    return ApiError(
+        422,
+        "Invalid",
+        f'{kind}.meta.k8s.io "" is invalid: {field}: {message}',
+        details={"group": "meta.k8s.io", "kind": kind, "causes": [cause]},
+    )
+
+
+def internal(message: str) -> ApiError:
+    """500 in the bare form of errors that the server does not classify."""
+    return ApiError(500, "", message)
+
+
 def unprocessable() -> ApiError:
     """422 without a word of why, as for a JSON patch that does not apply."""
     return ApiError(
@@ -109,7 +141,7 @@ def unprocessable() -> ApiError:
 
 def invalid(resource: ResourceType, name: str, causes: Sequence[Cause]) -> ApiError:
     """422 for an object that breaks the rules of its kind."""
-    sentences = [cause.sentence() for cause in causes]
+    sentences = list(dict.fromkeys(cause.sentence() for cause in causes))
     listed = sentences[0] if len(sentences) == 1 else f"[{', '.join(sentences)}]"
     kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
     return ApiError(
@@ -117,7 +149,7 @@ def invalid(resource: ResourceType, name: str, causes: Sequence[Cause]) -> ApiEr
         "Invalid",
         f'{kind} "{name}" is invalid: {listed}',
         details={
-            "name": name,
+            **({"name": name} if name else {}),
             **({"group": resource.group} if resource.group else {}),
             "kind": resource.kind,
             "causes": [{"reason": c.reason, "message": c.message, "field": c.field} for c in causes],

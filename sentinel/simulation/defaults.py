@@ -9,6 +9,7 @@ from sentinel.simulation.resources import (
     CRDS,
     DAEMONSETS,
     DEPLOYMENTS,
+    EVENTS,
     JOBS,
     NAMESPACES,
     PODS,
@@ -44,6 +45,10 @@ def complete(resource: ResourceType, obj: JsonObject) -> None:
     """Fill in the defaults of an object in place."""
     if resource is NAMESPACES:
         obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = obj["metadata"]["name"]
+    if resource is PODS:
+        _pod_only(obj)
+    if resource is EVENTS:
+        _event(obj)
     defaulter = _DEFAULTERS.get(resource.key)
     if defaulter is not None:
         spec = obj.get("spec")
@@ -72,6 +77,21 @@ def _pod(spec: JsonObject) -> None:
     )
     if spec.get("serviceAccountName"):
         _setdefaults(spec, serviceAccount=spec["serviceAccountName"])
+
+
+def _pod_only(pod: JsonObject) -> None:
+    """Defaults that pods have and pod templates do not."""
+    if isinstance(pod.get("spec"), dict):
+        _setdefaults(pod["spec"], enableServiceLinks=True)
+    for condition in (pod.get("status") or {}).get("conditions") or ():
+        condition.setdefault("lastProbeTime", None)
+        condition.setdefault("lastTransitionTime", None)
+
+
+def _event(event: JsonObject) -> None:
+    for field in ("firstTimestamp", "lastTimestamp", "eventTime"):
+        event.setdefault(field, None)
+    _setdefaults(event, source={}, reportingComponent="", reportingInstance="")
 
 
 def _container(container: JsonObject) -> None:
@@ -112,7 +132,7 @@ def _admit_pod(spec: JsonObject) -> None:
         if key not in keys and None not in keys:
             toleration = {"key": key, "operator": "Exists", "effect": "NoExecute"}
             tolerations.append({**toleration, "tolerationSeconds": _EVICTION_DELAY_SECONDS})
-    _setdefaults(spec, priority=0, enableServiceLinks=True, preemptionPolicy="PreemptLowerPriority")
+    _setdefaults(spec, priority=0, preemptionPolicy="PreemptLowerPriority")
 
 
 def _qos_class(spec: JsonObject) -> str:

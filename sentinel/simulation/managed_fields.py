@@ -169,7 +169,8 @@ def conflicts(
 
 def _described(entry: Entry) -> str:
     through = f' with subresource "{entry["subresource"]}"' if entry.get("subresource") else ""
-    return f'"{entry["manager"]}"{through} using {entry["apiVersion"]}'
+    version = f" using {entry['apiVersion']}" if entry.get("operation") == "Update" else ""
+    return f'"{entry["manager"]}"{through}{version}'
 
 
 def _store(obj: JsonObject, entries: Sequence[Entry]) -> None:

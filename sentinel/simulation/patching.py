@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from sentinel.simulation.api_errors import bad_request, unprocessable
+from sentinel.simulation.api_errors import bad_request, internal, unprocessable
 
 Json = Any
 JsonObject = dict[str, Any]
@@ -55,7 +55,7 @@ def json_patch(obj: JsonObject, patch: Json) -> JsonObject:
     """
     if not isinstance(patch, list) or not all(isinstance(step, dict) for step in patch):
         raise bad_request(
-            "error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch"
+            "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"
         )
     root = _copy(obj)
     for step in patch:
@@ -73,7 +73,6 @@ def _operate(root: Json, step: JsonObject) -> Json:
         case "remove":
             return _remove(root, path)
         case "replace":
-            _lookup(root, path)
             return _replace(root, path, _copy(step.get("value")))
         case "move":
             source = _pointer(step.get("from"))
@@ -137,7 +136,12 @@ def _replace(root: Json, path: list[str], value: Json) -> Json:
     if not path:
         return value
     parent, token = _lookup(root, path[:-1]), path[-1]
-    parent[int(token) if isinstance(parent, list) else token] = value
+    if isinstance(parent, dict):
+        parent[token] = value  # an absent field is no error, as in the library that the real server uses
+    elif isinstance(parent, list):
+        parent[_index(parent, token, end=len(parent))] = value
+    else:
+        raise unprocessable()
     return root
 
 
@@ -259,7 +263,8 @@ def _merge_keyed(keyed: str, current: list[Json], patch: list[Json]) -> list[Jso
 
 def _key_of(keyed: str, item: Json) -> Json:
     if not isinstance(item, dict) or keyed not in item:
-        raise bad_request(f"map: {item} does not contain declared merge key: {keyed}")
+        shown = " ".join(f"{k}:{v}" for k, v in sorted(item.items())) if isinstance(item, dict) else item
+        raise internal(f"map: map[{shown}] does not contain declared merge key: {keyed}")
     return item[keyed]
 
 

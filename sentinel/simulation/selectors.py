@@ -94,10 +94,8 @@ def parse_fields(resource: ResourceType, text: str) -> Predicate:
         if match is None:
             raise bad_request(f"invalid selector: '{requirement}'; can't understand '{requirement}'")
         if match["key"] not in supported:
-            raise bad_request(
-                f'Unable to find "{resource.api_version}, Resource={resource.plural}" that match label '
-                f'selector "", field selector "{text}": field label not supported: {match["key"]}'
-            )
+            known = ", ".join(f'"{field}"' for field in supported)
+            raise bad_request(f'"{match["key"]}" is not a known field selector: only {known}')
         tests.append((tuple(match["key"].split(".")), match["operator"] != "!=", match["value"]))
     return lambda obj: all((_text_at(obj, path) == value) is equal for path, equal, value in tests)
 

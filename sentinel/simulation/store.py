@@ -19,10 +19,11 @@ from sentinel.simulation import defaults
 from sentinel.simulation.api_errors import (
     Cause,
     already_exists,
-    bad_request,
     conflict,
     forbidden,
+    invalid,
     not_found,
+    precondition_failed,
 )
 from sentinel.simulation.history import Event, EventType, History
 from sentinel.simulation.managed_fields import Writer, record_apply, record_update
@@ -139,7 +140,7 @@ class Store:
         """
         created: JsonObject = copy_of(obj)
         metadata = created.setdefault("metadata", {})
-        self._name(metadata)
+        self._name(resource, metadata)
         self._check_namespace(resource, metadata)
         if self.find(resource, metadata.get("namespace"), metadata["name"]) is not None:
             raise already_exists(resource, metadata["name"])
@@ -326,12 +327,13 @@ class Store:
     def _uid(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
-    def _name(self, metadata: JsonObject) -> None:
+    def _name(self, resource: ResourceType, metadata: JsonObject) -> None:
         if metadata.get("name"):
             return
         prefix = metadata.get("generateName")
         if not prefix:
-            raise bad_request("name or generateName is required")
+            why = "Required value: name or generateName is required"
+            raise invalid(resource, "", [Cause("FieldValueRequired", why, "metadata.name")])
         metadata["name"] = prefix[:58] + "".join(self._random.choices(_NAME_ALPHABET, k=5))
 
     def _check_namespace(self, resource: ResourceType, metadata: JsonObject) -> None:
@@ -351,13 +353,12 @@ class Store:
     ) -> None:
         metadata = current["metadata"]
         if uid and uid != metadata["uid"]:
-            raise conflict(resource, metadata["name"], _other_uid(uid, metadata["uid"]))
-        if version and version != metadata["resourceVersion"]:
-            why = (
-                f"Precondition failed: ResourceVersion in precondition: {version}, "
-                f"ResourceVersion in object meta: {metadata['resourceVersion']}"
+            raise precondition_failed(
+                resource, metadata["name"], _not_the_recorded("UID", uid, metadata["uid"])
             )
-            raise conflict(resource, metadata["name"], why)
+        if version and version != metadata["resourceVersion"]:
+            why = _not_the_recorded("ResourceVersion", version, metadata["resourceVersion"])
+            raise precondition_failed(resource, metadata["name"], why)
 
 
 def _position(obj: JsonObject) -> tuple[str, str]:
@@ -367,6 +368,14 @@ def _position(obj: JsonObject) -> tuple[str, str]:
 
 def _other_uid(given: str, current: str) -> str:
     return f"Precondition failed: UID in precondition: {given}, UID in object meta: {current}"
+
+
+def _not_the_recorded(what: str, given: str, current: str) -> str:
+    ends = {
+        "UID": "The object might have been deleted and then recreated",
+        "ResourceVersion": "The object might have been modified",
+    }
+    return f"the {what} in the precondition ({given}) does not match the {what} in record ({current}). {ends[what]}"
 
 
 def _merged(resource: ResourceType, current: JsonObject, obj: JsonObject, subresource: str) -> JsonObject:
@@ -406,10 +415,17 @@ def _spec_changed(resource: ResourceType, current: JsonObject, updated: JsonObje
             k: v for k, v in updated.items() if k not in ignored
         }
     old, new = current.get("spec"), updated.get("spec")
+    if resource is DEPLOYMENTS and not _same_annotations(current, updated):
+        return True
     if resource is PODS and old is not None and new is not None:
         # Binding a pod to a node writes the spec without making a new generation.
         old, new = {**old, "nodeName": None}, {**new, "nodeName": None}
     return bool(old != new)
+
+
+def _same_annotations(current: JsonObject, updated: JsonObject) -> bool:
+    before, after = (obj["metadata"].get("annotations") or {} for obj in (current, updated))
+    return bool(before == after)
 
 
 def _finalizers(current: JsonObject, propagation: str) -> list[str]:

@@ -7,9 +7,10 @@ from typing import Any
 import orjson
 import yaml
 
-from sentinel.simulation.api_errors import ApiError, Cause, bad_request, invalid
+from sentinel.simulation.api_errors import ApiError, bad_request, invalid
 from sentinel.simulation.apiserver import builtin_types, conversion, schemas, validation
 from sentinel.simulation.apiserver.calls import Call
+from sentinel.simulation.resources import ResourceType
 
 JsonObject = dict[str, Any]
 
@@ -64,7 +65,8 @@ def parse_json(body: bytes) -> Any:
 def _unrecognized(call: Call, error: orjson.JSONDecodeError) -> str:
     return (
         f"the object provided is unrecognized (must be of type {call.resource.kind}): couldn't get "
-        f"version/kind; json parse error: {_go_error(call.body, error)} ({call.body.decode(errors='replace')})"
+        f"version/kind; json parse error: {_go_error(call.body, error)} "
+        f"({call.body.decode(errors='replace') or '<empty>'})"
     )
 
 
@@ -85,15 +87,16 @@ def _identified(call: Call, obj: JsonObject) -> JsonObject:
     if resource.custom and not (version and kind):
         missing = "Kind" if not kind else "apiVersion"
         raise bad_request(f"Object '{missing}' is missing in '{call.body.decode(errors='replace')}'")
+    if kind and kind != resource.kind:
+        short = str(version or resource.version).rpartition("/")[2]
+        raise bad_request(
+            f'{kind} in version "{short}" cannot be handled as a {resource.kind}: converting '
+            f"({short}.{kind}) to ({resource.group or 'core'}.{resource.kind}): unknown conversion"
+        )
     if version and version != resource.api_version:
         raise bad_request(
             f"the API version in the data ({version}) does not match the expected API version "
             f"({resource.api_version})"
-        )
-    if kind and kind != resource.kind:
-        raise bad_request(
-            f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
-            f"the kind in the data does not match the expected kind"
         )
     metadata = obj.get("metadata") or {}
     if not isinstance(metadata, dict):
@@ -143,19 +146,22 @@ def check_fields(call: Call, obj: JsonObject, *, patched: bool) -> tuple[JsonObj
         schemas.complete(custom.schema, known)
         wrong = builtin_types.metadata_error(known["metadata"])
     if wrong:
-        raise _undecodable(call, obj, wrong, patched=patched)
+        raise undecodable(call.resource, obj, wrong, patched=patched)
     directive = call.query.get("fieldValidation") or "Warn"
     warnings = tuple(f'unknown field "{name}"' for name in unknown)
     if warnings and directive == "Strict":
-        raise _undecodable(call, obj, f"strict decoding error: {', '.join(warnings)}", patched=patched)
+        why = f"strict decoding error: {', '.join(warnings)}"
+        raise undecodable(call.resource, obj, why, patched=patched)
     return conversion.to_stored(call.resource, known), warnings if directive == "Warn" else ()
 
 
-def _undecodable(call: Call, obj: JsonObject, why: str, *, patched: bool) -> ApiError:
+def undecodable(resource: ResourceType, obj: JsonObject, why: str, *, patched: bool) -> ApiError:
+    """400, or 422 for a `patched` object, for an object that does not fit the type of its kind."""
     if not patched:
-        kind, version = call.resource.kind, call.resource.version
+        kind, version = resource.kind, resource.version
         return bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {why}')
-    shown = orjson.dumps(orjson.dumps(obj).decode()).decode()
+    ordered = {"apiVersion": resource.api_version, **obj}
+    shown = orjson.dumps(orjson.dumps(ordered).decode()).decode()
     message = f"Invalid value: {shown}: {why}"
     return ApiError(
         422,
@@ -174,8 +180,4 @@ def validate(call: Call, obj: JsonObject, current: JsonObject | None) -> None:
         causes = validation.validate_metadata(call.resource, obj)
         causes += schemas.validate(custom.schema, obj)
     if causes:
-        raise invalid(call.resource, obj["metadata"].get("name", ""), _distinct(causes))
-
-
-def _distinct(causes: list[Cause]) -> list[Cause]:
-    return list(dict.fromkeys(causes))
+        raise invalid(call.resource, obj["metadata"].get("name", ""), causes)

@@ -1,12 +1,14 @@
 """The fields of the built-in kinds and their types, as the real server decodes them.
 
-`builtin_types.txt` has a type a line, then its fields as `name:type`. A type is `s` string, `i` and `l`
-whole number (32 and 64 bits), `n` number, `b` boolean, `o` anything, `[T` list, `{T` map, or a type's name.
+`builtin_types.txt` has a type a line, then its fields as `name:type`. A type is `s` string, `t` time,
+`m` time with microseconds, `i` and `l` whole number (32 and 64 bits), `n` number, `b` boolean, `o` anything,
+`[T` list, `{T` map, or a type's name.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,6 +17,19 @@ from typing import Any
 from sentinel.simulation.resources import EVENTS_V1, ResourceType
 
 JsonObject = dict[str, Any]
+_SECONDS = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+_LAYOUTS = {
+    "t": (
+        re.compile(_SECONDS.pattern + r"(\.\d+)?(Z|[+-]\d\d:\d\d)$"),
+        "2006-01-02T15:04:05Z07:00",
+        "Z07:00",
+    ),
+    "m": (
+        re.compile(_SECONDS.pattern + r"\.\d{6}(Z|[+-]\d\d:\d\d)$"),
+        "2006-01-02T15:04:05.000000Z07:00",
+        ".000000",
+    ),
+}
 _GO_NAMES = {"s": "string", "i": "int32", "l": "int64", "n": "float64", "b": "bool"}
 _PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
     "s": str,
@@ -70,14 +85,24 @@ class _Decoder:
             item = kind[1:]
             return [self.value(item, child, f"{path}[{i}]", owner) for i, child in enumerate(value)]
         if kind[0] == "{" and isinstance(value, dict):
-            return {key: self.value(kind[1:], child, f"{path}.{key}", owner) for key, child in value.items()}
+            return {key: self.value(kind[1:], child, path, owner) for key, child in value.items()}
         if kind in table():
             if isinstance(value, dict):
                 return self.struct(kind, value, path)
+        elif kind in _LAYOUTS and isinstance(value, str):
+            self._check_time(kind, value)
+            return value
         elif kind in _PYTHON_TYPES and _is_a(value, kind):
             return value
         self._refuse(kind, value, path, owner)
         return value
+
+    def _check_time(self, kind: str, value: str) -> None:
+        pattern, layout, rest = _LAYOUTS[kind]
+        if not self.type_error and not pattern.match(value):
+            cut = value[19:] if _SECONDS.match(value) else value
+            wanted = rest if _SECONDS.match(value) else "2006"
+            self.type_error = f'parsing time "{value}" as "{layout}": cannot parse "{cut}" as "{wanted}"'
 
     def _refuse(self, kind: str, value: Any, path: str, owner: str) -> None:
         if not self.type_error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sentinel.simulation.api_errors import unknown_path
 from sentinel.simulation.apiserver.registry import Registry
 from sentinel.simulation.apiserver.reviews import REVIEWS
 from sentinel.simulation.resources import NAMESPACES, SERVICE_ACCOUNTS, ResourceType
@@ -46,6 +45,10 @@ VERSION: JsonObject = {
 }
 
 
+class PageNotFoundError(Exception):
+    """No document of any kind stands at the path; the answer is plain text."""
+
+
 class Discovery:
     """Makes the discovery documents from what is served now."""
 
@@ -53,7 +56,7 @@ class Discovery:
         self._registry = registry
 
     def answer(self, path: str, accept: str, host: str) -> tuple[JsonObject, str]:
-        """The document at `path` and its content type; raises ApiError 404 where there is none."""
+        """The document at `path` and its content type; raises PageNotFoundError where there is none."""
         parts = [part for part in path.split("/") if part]
         aggregated = _wants_aggregated(accept)
         if parts in (["api"], ["apis"]) and aggregated:
@@ -71,7 +74,7 @@ class Discovery:
             case ["apis", group, version]:
                 return self._resources(group, version), "application/json"
             case _:
-                raise unknown_path()
+                raise PageNotFoundError
 
     def _types(self) -> Iterable[ResourceType]:
         yield from self._registry.types()
@@ -102,7 +105,7 @@ class Discovery:
     def _resources(self, group: str, version: str) -> JsonObject:
         types = self.served(group, version)
         if not types:
-            raise unknown_path()
+            raise PageNotFoundError
         listed = [entry for resource in types for entry in _entries(resource)]
         group_version = f"{group}/{version}" if group else version
         return {

@@ -21,6 +21,8 @@ JsonObject = dict[str, Any]
 
 _PLAIN: dict[str, JsonObject] = {
     "s": {"type": "string"},
+    "t": {"type": "string", "format": "date-time"},
+    "m": {"type": "string", "format": "date-time"},
     "i": {"type": "integer", "format": "int32"},
     "l": {"type": "integer", "format": "int64"},
     "n": {"type": "number", "format": "double"},

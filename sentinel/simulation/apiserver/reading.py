@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from sentinel.simulation import selectors
-from sentinel.simulation.api_errors import ApiError, bad_request, expired, not_found
+from sentinel.simulation.api_errors import ApiError, bad_request, expired, invalid_options, not_found
 from sentinel.simulation.apiserver.calls import Answer, Call
 from sentinel.simulation.apiserver.requests import number, revision
 
@@ -95,16 +95,18 @@ def _position(call: Call) -> tuple[str, int]:
         return "", max(current - call.stale_by, call.store.history.compacted)
     match = call.query.get("resourceVersionMatch", "")
     if match and asked is None:
-        raise bad_request("resourceVersionMatch is forbidden unless resourceVersion is provided")
+        why = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
+        raise invalid_options("ListOptions", "resourceVersionMatch", "FieldValueForbidden", why)
     if asked is None or (asked == 0 and match != "Exact"):
         return "", current
     if asked > current:
         raise ApiError(
             504,
             "Timeout",
-            f"Too large resource version: {asked}, current: {current}",
+            f"Timeout: Too large resource version: {asked}, current: {current}",
             details={
-                "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
+                "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+                "retryAfterSeconds": 1,
             },
         )
     return "", asked if match == "Exact" else current
@@ -117,7 +119,7 @@ def _continued(call: Call, token: str) -> tuple[str, int]:
         decoded = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         start, at = str(decoded["start"]).removesuffix("\0"), int(decoded["rv"])
     except (ValueError, KeyError, TypeError, binascii.Error) as error:
-        raise bad_request(f"continue key is not valid: {error}") from error
+        raise bad_request(f"invalid continue token: continue key is not valid: {error}") from error
     if at == -1:
         return start, call.store.revision
     if at < call.store.history.compacted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sentinel.simulation.api_errors import ApiError, bad_request
+from sentinel.simulation.api_errors import bad_request, invalid_options
 from sentinel.simulation.resources import ResourceType
 from sentinel.simulation.selectors import single_name
 
@@ -84,19 +84,22 @@ def revision(query: Mapping[str, str]) -> int | None:
     if not text:
         return None
     if not text.isdigit():
-        raise bad_request(f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: invalid syntax')
+        raise bad_request(
+            f'invalid resource version: resourceVersion: Invalid value: "{text}": '
+            f'strconv.ParseUint: parsing "{text}": invalid syntax'
+        )
     return int(text)
 
 
-def dry_run(query: Mapping[str, str], body: object = None) -> bool:
+def dry_run(query: Mapping[str, str], verb: str, body: object = None) -> bool:
     """Whether nothing is to be written; raises ApiError 422 for anything but `All`."""
     asked = [query["dryRun"]] if query.get("dryRun") else []
     if isinstance(body, dict) and isinstance(body.get("dryRun"), list):
         asked += body["dryRun"]
     if any(value != "All" for value in asked):
-        raise ApiError(
-            422, "Invalid", f'dryRun: Unsupported value: {asked}: supported values: "All"', details={}
-        )
+        shown = ", ".join(f'"{value}"' for value in asked)
+        message = f'Unsupported value: [{shown}]: supported values: "All"'
+        raise invalid_options(f"{verb.capitalize()}Options", "dryRun", "FieldValueNotSupported", message)
     return bool(asked)
 
 

@@ -14,11 +14,11 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from sentinel.simulation.api_errors import ApiError, unknown_path
+from sentinel.simulation.api_errors import ApiError, method_not_allowed, unknown_path
 from sentinel.simulation.apiserver import reading, requests, reviews, subresources, writing
 from sentinel.simulation.apiserver.access import Rbac, Tokens, User
 from sentinel.simulation.apiserver.calls import Answer, Call, Services
-from sentinel.simulation.apiserver.discovery import VERSION, Discovery
+from sentinel.simulation.apiserver.discovery import VERSION, Discovery, PageNotFoundError
 from sentinel.simulation.apiserver.namespaces import NamespaceEnds
 from sentinel.simulation.apiserver.openapi import OpenApi
 from sentinel.simulation.apiserver.registry import Registry
@@ -113,6 +113,8 @@ class ApiServer:
                 return spoiled
             user = self.tokens.authenticate(request.headers.get("Authorization", ""))
             return await self._serve(request, info, user, struck)
+        except PageNotFoundError:
+            return web.Response(text="404 page not found\n", status=404)
         except ApiError as error:
             return _response(error.status(), error.code)
         except ConnectionDropped:
@@ -141,6 +143,8 @@ class ApiServer:
         resource = self._find(info)
         self._services.rbac.check(user, info, resource)
         if resource is None:
+            if not self._discovery.served(info.group, info.version):
+                raise PageNotFoundError
             raise unknown_path()
         call = Call(
             services=self._services,
@@ -170,7 +174,7 @@ class ApiServer:
     def _document(self, request: web.BaseRequest) -> web.Response:
         path = request.path
         if request.method not in ("GET", "HEAD"):
-            raise unknown_path()
+            raise PageNotFoundError
         if path in ("/healthz", "/livez", "/readyz"):
             return web.Response(text="ok")
         if path == "/version":
@@ -232,9 +236,21 @@ def _handler(info: RequestInfo, resource: ResourceType) -> Handler:
         part = info.subresource
         known = part in resource.subresources or (part == "token" and resource.plural == "serviceaccounts")
         handler = _PARTS.get((part, info.verb)) if known else None
-    if handler is None:
-        raise unknown_path()
+        if not known or part not in {name for name, _ in _PARTS}:
+            raise unknown_path()
+    if handler is None or not _allows(info, resource):
+        raise method_not_allowed()
     return handler
+
+
+def _allows(info: RequestInfo, resource: ResourceType) -> bool:
+    """Whether the path has the verb: a create has no name, an update has one."""
+    if info.subresource or resource in reviews.REVIEWS:
+        return True
+    if info.verb == "deletecollection":
+        return resource is not NAMESPACES
+    named = info.verb in ("get", "update", "patch", "delete")
+    return info.verb == "list" or named == bool(info.name)
 
 
 def _answer(answer: Answer) -> web.Response:

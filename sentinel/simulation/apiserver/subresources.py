@@ -10,10 +10,11 @@ from sentinel.simulation.api_errors import ApiError, Cause, bad_request, invalid
 from sentinel.simulation.apiserver import bodies, jsonpath, writing
 from sentinel.simulation.apiserver.calls import Answer, Call
 from sentinel.simulation.apiserver.requests import dry_run
-from sentinel.simulation.resources import PDBS, PODS, SERVICE_ACCOUNTS
+from sentinel.simulation.resources import PDBS, PODS, SERVICE_ACCOUNTS, ResourceType
 from sentinel.simulation.selectors import matches_label_selector, printed_label_selector
 
 JsonObject = dict[str, Any]
+SCALES = ResourceType("autoscaling", "v1", "scales", "scale", "Scale")
 _SCALE_FIELDS = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
@@ -42,7 +43,7 @@ def _scale(call: Call, obj: JsonObject) -> JsonObject:
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {field: metadata[field] for field in _SCALE_FIELDS if field in metadata},
-        "spec": {"replicas": replicas},
+        "spec": {"replicas": replicas} if replicas else {},
         "status": status,
     }
 
@@ -60,16 +61,20 @@ def write_scale(call: Call) -> Answer:
     wanted = writing.patched_object(call, scale) if patched else bodies.parse_json(call.body)
     replicas = (wanted.get("spec") or {}).get("replicas", 0)
     if not isinstance(replicas, int) or isinstance(replicas, bool):
-        raise bad_request("json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas of type int32")
+        kind = "string" if isinstance(replicas, str) else "object"
+        why = f"json: cannot unmarshal {kind} into Go struct field ScaleSpec.spec.replicas of type int32"
+        raise bodies.undecodable(SCALES, wanted, why, patched=patched)
     if replicas < 0:
         why = f"Invalid value: {replicas}: must be greater than or equal to 0"
-        raise invalid(call.resource, call.info.name, [Cause("FieldValueInvalid", why, "spec.replicas")])
+        raise invalid(SCALES, call.info.name, [Cause("FieldValueInvalid", why, "spec.replicas")])
     given = wanted.get("metadata") or {}
     identity = {key: given[key] for key in ("uid", "resourceVersion") if given.get(key)}
     metadata = {**current["metadata"], **identity}
     changed = _with_replicas(call, {**current, "metadata": metadata}, replicas)
     answer = writing.write(call, current, changed, ())
-    return Answer(_scale(call, changed if dry_run(call.query) else _object(call)), 200, answer.warnings)
+    return Answer(
+        _scale(call, changed if dry_run(call.query, call.info.verb) else _object(call)), 200, answer.warnings
+    )
 
 
 def _with_replicas(call: Call, obj: JsonObject, replicas: int) -> JsonObject:

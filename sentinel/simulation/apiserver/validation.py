@@ -13,6 +13,7 @@ from sentinel.simulation.resources import (
     CRDS,
     DAEMONSETS,
     DEPLOYMENTS,
+    EVENTS,
     LEASES,
     NAMESPACES,
     PODS,
@@ -106,13 +107,13 @@ def _workload(obj: JsonObject) -> Iterator[Cause]:
     spec = obj.get("spec") or {}
     yield from _negative(spec, "replicas", "minReadySeconds", "revisionHistoryLimit")
     selector, template = spec.get("selector"), spec.get("template") or {}
-    labels = (template.get("metadata") or {}).get("labels") or {}
+    labels = (template.get("metadata") or {}).get("labels")
     if not selector:
         yield required("spec.selector")
         yield invalid_value(
             "spec.template.metadata.labels", labels, "`selector` does not match template `labels`"
         )
-    elif not matches_label_selector(selector, labels):
+    elif not matches_label_selector(selector, labels or {}):
         yield invalid_value(
             "spec.template.metadata.labels", labels, "`selector` does not match template `labels`"
         )
@@ -126,10 +127,9 @@ def _deployment(obj: JsonObject) -> Iterator[Cause]:
     kind, rolling = strategy.get("type"), strategy.get("rollingUpdate")
     if kind not in ("RollingUpdate", "Recreate"):
         supported = 'supported values: "Recreate", "RollingUpdate"'
-        shown = orjson.dumps(kind).decode()
-        yield Cause(
-            "FieldValueNotSupported", f"Unsupported value: {shown}: {supported}", "spec.strategy.type"
-        )
+        limits = {name[0].upper() + name[1:]: value for name, value in (rolling or {}).items()}
+        shown = orjson.dumps({"Type": kind, "RollingUpdate": limits or None}).decode()
+        yield Cause("FieldValueNotSupported", f"Unsupported value: {shown}: {supported}", "spec.strategy")
     if kind == "Recreate" and rolling is not None:
         why = "may not be specified when strategy `type` is 'Recreate'"
         yield Cause("FieldValueForbidden", f"Forbidden: {why}", "spec.strategy.rollingUpdate")
@@ -171,6 +171,14 @@ def _pod_spec(spec: JsonObject, path: str) -> Iterator[Cause]:
             yield required(f"{at}.image")
 
 
+def _event(obj: JsonObject) -> Iterator[Cause]:
+    about = (obj.get("involvedObject") or {}).get("namespace", "")
+    if about != obj["metadata"].get("namespace") and not (
+        about == "" and obj["metadata"].get("namespace") == "default"
+    ):
+        yield invalid_value("involvedObject.namespace", about, "does not match event.namespace")
+
+
 def _lease(obj: JsonObject) -> Iterator[Cause]:
     duration = (obj.get("spec") or {}).get("leaseDurationSeconds")
     if isinstance(duration, int) and duration <= 0:
@@ -204,6 +212,7 @@ _CHECKS: dict[tuple[str, str], Check] = {
     STATEFULSETS.key: _workload,
     DAEMONSETS.key: _workload,
     PODS.key: _pod,
+    EVENTS.key: _event,
     LEASES.key: _lease,
     CRDS.key: _crd,
 }

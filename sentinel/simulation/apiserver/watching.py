@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from sentinel.simulation.api_errors import ApiError, Cause, invalid
+from sentinel.simulation.api_errors import ApiError, Cause, invalid_options
 from sentinel.simulation.apiserver.conversion import stored_type
 from sentinel.simulation.apiserver.presenting import Presenter
 from sentinel.simulation.faults import WatchFaults
@@ -125,8 +125,7 @@ class WatchRequest:
             why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
             causes.append(Cause("FieldValueForbidden", f"Forbidden: {why}", "resourceVersionMatch"))
         if causes:
-            options = ResourceType("meta.k8s.io", "v1", "listoptions", "", "ListOptions")
-            raise invalid(options, "", causes)
+            raise invalid_options("ListOptions", causes[0].field, causes[0].reason, causes[0].message)
 
 
 class WatchStream:

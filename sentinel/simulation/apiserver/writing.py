@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from sentinel.simulation import applying, patching
-from sentinel.simulation.api_errors import ApiError, Cause, bad_request, invalid
-from sentinel.simulation.apiserver import bodies, conversion
+from sentinel.simulation.api_errors import ApiError, Cause, bad_request, internal, invalid, invalid_options
+from sentinel.simulation.apiserver import bodies, conversion, validation
 from sentinel.simulation.apiserver.calls import Answer, Call
 from sentinel.simulation.apiserver.reading import selection
 from sentinel.simulation.apiserver.requests import dry_run, flag, number
@@ -34,6 +34,7 @@ APPLY_PATCH = "application/apply-patch+yaml"
 
 _CREATED_BY_UPDATE = (LEASES.key, EVENTS.key)
 _ANSWERED_WHEN_DELETED = (PODS, SERVICES, PERSISTENT_VOLUME_CLAIMS)
+_POLICIES = ("Foreground", "Background", "Orphan")
 _NEEDS_VERSION = (LEASES.key, CRDS.key, PDBS.key)
 
 
@@ -48,7 +49,7 @@ def _create(
 ) -> Answer:
     created = call.store.prepare_create(call.stored, obj, manager=call.manager, applied=applied)
     bodies.validate(call, created, None)
-    if not dry_run(call.query):
+    if not dry_run(call.query, call.info.verb):
         created = call.store.commit_create(call.stored, created)
     return Answer(call.presenter.one(created), 201, warnings)
 
@@ -89,7 +90,7 @@ def write(
     )
     if call.info.subresource != "status" or call.resource.custom:
         bodies.validate(call, updated, current)
-    if not dry_run(call.query):
+    if not dry_run(call.query, call.info.verb):
         updated = call.store.commit_update(call.stored, current, updated)
     return Answer(call.presenter.one(updated), 200, warnings)
 
@@ -123,7 +124,9 @@ def patched_object(call: Call, obj: JsonObject) -> JsonObject:
     if call.media_type == JSON_PATCH:
         return patching.json_patch(obj, document)
     if not isinstance(document, dict):
-        raise bad_request("json: cannot unmarshal the patch into an object")
+        raise bad_request(
+            "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}"
+        )
     if call.media_type == STRATEGIC_PATCH:
         return patching.strategic_merge_patch(obj, document)
     merged: JsonObject = patching.merge_patch(obj, document)
@@ -139,7 +142,14 @@ def _check_identity(call: Call, current: JsonObject, patched: JsonObject) -> Non
         )
     for field in ("apiVersion", "kind"):
         if patched.get(field) != current.get(field):
-            raise bad_request(f"the patch must not change {field}")
+            raise bodies.undecodable(call.resource, patched, f"the patch changes {field}", patched=True)
+    uid = metadata.get("uid")
+    if uid is not None and uid != current["metadata"]["uid"]:
+        raise invalid(
+            call.resource,
+            call.info.name,
+            [validation.invalid_value("metadata.uid", uid, "field is immutable")],
+        )
 
 
 def _apply(call: Call) -> Answer:
@@ -147,9 +157,7 @@ def _apply(call: Call) -> Answer:
     manager = call.query.get("fieldManager", "")
     if not manager:
         why = "Required value: is required for apply patch"
-        raise ApiError(
-            422, "Invalid", f'PatchOptions.meta.k8s.io "" is invalid: fieldManager: {why}', details={}
-        )
+        raise invalid_options("PatchOptions", "fieldManager", "FieldValueRequired", why)
     document = bodies.parse_yaml(call.body)
     if not isinstance(document, dict):
         raise bad_request("the applied configuration must be an object")
@@ -161,6 +169,8 @@ def _apply(call: Call) -> Answer:
     if metadata.get("managedFields"):
         raise bad_request("metadata.managedFields must be nil")
     applied, warnings = bodies.check_fields(call, {**document, "metadata": metadata}, patched=True)
+    if warnings:
+        raise internal(_undeclared(call, document, warnings[0]))
     current = call.store.find(call.stored, call.info.namespace_of(call.resource), call.info.name)
     writer = Writer(manager, timestamp(call.now()), "Apply", call.info.subresource)
     if current is None and call.info.subresource:
@@ -171,12 +181,21 @@ def _apply(call: Call) -> Answer:
     return write(call, current, merged, warnings, applied)
 
 
+def _undeclared(call: Call, document: JsonObject, warning: str) -> str:
+    namespace = (document.get("metadata") or {}).get("namespace", "")
+    field = warning.split('"')[1]
+    return (
+        f"failed to create typed patch object ({namespace}/{call.info.name}; {call.resource.api_version}, "
+        f"Kind={call.resource.kind}): .{field}: field not declared in schema"
+    )
+
+
 def delete(call: Call) -> Answer:
     """Delete the object, or mark it as being deleted."""
     options = delete_options(call)
     namespace = call.info.namespace_of(call.resource)
     current = call.store.get(call.stored, namespace, call.info.name)
-    if dry_run(call.query, options):
+    if dry_run(call.query, call.info.verb, options):
         return _deleted(call, current, gone=True)
     preconditions = options.get("preconditions") or {}
     marked = call.store.delete(
@@ -205,6 +224,10 @@ def delete_options(call: Call) -> JsonObject:
 def _propagation(call: Call, options: JsonObject) -> str:
     policy = options.get("propagationPolicy") or call.query.get("propagationPolicy")
     if policy:
+        if policy not in _POLICIES:
+            supported = 'supported values: "Foreground", "Background", "Orphan", "nil"'
+            message = f'Unsupported value: "{policy}": {supported}'
+            raise invalid_options("DeleteOptions", "propagationPolicy", "FieldValueNotSupported", message)
         return str(policy)
     orphan = options.get("orphanDependents", flag(call.query, "orphanDependents"))
     return "Orphan" if orphan else "Background"
@@ -238,7 +261,7 @@ def delete_collection(call: Call) -> Answer:
     namespace = call.info.namespace if call.resource.namespaced else ""
     chosen = call.store.list(call.stored, namespace or None, selection(call))
     metadata = {"resourceVersion": str(call.store.revision)}
-    if not dry_run(call.query, options):
+    if not dry_run(call.query, call.info.verb, options):
         for obj in chosen:
             call.store.delete(
                 call.stored,
