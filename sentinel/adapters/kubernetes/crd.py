@@ -1,12 +1,32 @@
 """The RolloutRecord custom resource definition: where it is and how it gets into a cluster."""
 
+from pathlib import Path
+from typing import Any
+
+import yaml
+
 CRD_FILE = "helm/rollback-sentinel/crds/rolloutrecords.yaml"
 CRD_NAME = "rolloutrecords.rollback-sentinel.dev"
+
+_PACKAGE = Path(__file__).resolve().parents[2]
+_PLACES = (_PACKAGE / "crds", _PACKAGE.parent / "helm" / "rollback-sentinel" / "crds")
+"""In an installed package, and in a checkout: the chart's file is the one that both come from."""
+
+
+def definition_text() -> str:
+    """The definitions as YAML, ready for `kubectl apply -f -`."""
+    folder = next(place for place in _PLACES if place.is_dir())
+    return "---\n".join(file.read_text() for file in sorted(folder.glob("*.yaml")))
+
+
+def definitions() -> list[dict[str, Any]]:
+    """The definitions as objects."""
+    return [document for document in yaml.safe_load_all(definition_text()) if document]
 
 
 def how_to_install() -> str:
     """The sentence for someone whose cluster lacks the definition."""
     return (
-        f"the cluster does not know RolloutRecords: run `kubectl apply -f {CRD_FILE}` "
+        "the cluster does not know RolloutRecords: run `sentinel crd | kubectl apply -f -` "
         "(installing the Helm chart does it as well), as someone who may create CustomResourceDefinitions"
     )

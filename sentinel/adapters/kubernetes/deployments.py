@@ -57,8 +57,16 @@ class DeploymentDriver:
 
     async def _restore(self, workload: Workload, target: RevisionRef, timeout: float) -> str:
         live, held = await asyncio.gather(
-            self._client.get(_place(workload), timeout=timeout), self._holder(workload, target, timeout)
+            self._client.get(_place(workload), timeout=timeout),
+            self._holder(workload, target, timeout),
+            return_exceptions=True,
         )
+        if isinstance(live, BaseException):
+            raise live
+        # What is wrong with the Deployment itself says more than a ReplicaSet that went with it.
+        patches.check_judged(live, workload, also=target.digest)
+        if isinstance(held, BaseException):
+            raise held
 
         def plan(seen: RawObject) -> Plan:
             return patches.restore(seen, held, target)

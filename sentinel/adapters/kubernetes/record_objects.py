@@ -9,12 +9,14 @@ import orjson
 import structlog
 
 from sentinel.adapters.kubernetes.codec import decode, encode
-from sentinel.adapters.kubernetes.raw import RawObject, mapping, text
+from sentinel.adapters.kubernetes.raw import RawObject, mapping, text, time
 from sentinel.adapters.kubernetes.resources import RECORDS
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import (
+    APPROVE_ANNOTATION,
     MAX_ALERTS,
     MAX_DECISIONS,
+    RESUME_ANNOTATION,
     AlertEntry,
     DecisionEntry,
     Json,
@@ -192,6 +194,7 @@ def record_of(raw: RawObject) -> Record:
     Raises ValueError that names the field which is missing or cannot be read.
     """
     metadata = mapping(raw.get("metadata"))
+    annotations = mapping(metadata.get("annotations"))
     spec = decode(RecordSpec, raw.get("spec"))
     status = {"phase": Phase.PROGRESSING, **mapping(raw.get("status"))}
     history = decode(RecordHistory, status)
@@ -212,6 +215,13 @@ def record_of(raw: RawObject) -> Record:
         decisions=history.decisions,
         alerts=history.alerts,
         notice=history.notice,
+        approvals=_approvals(text(annotations.get(APPROVE_ANNOTATION))),
+        resumed_at=time(annotations.get(RESUME_ANNOTATION)),
         uid=text(metadata.get("uid")),
         version=text(metadata.get("resourceVersion")),
     )
+
+
+def _approvals(value: str) -> frozenset[int]:
+    """The steps in a human's annotation, e.g. `1, 2`; what is no number says nothing."""
+    return frozenset(int(part) for part in value.replace(",", " ").split() if part.isdecimal())

@@ -11,7 +11,7 @@ from sentinel.adapters.kubernetes.codec import encode
 from sentinel.adapters.kubernetes.raw import ObjectKey
 from sentinel.adapters.kubernetes.record_objects import object_of, record_of, spec_of
 from sentinel.adapters.kubernetes.resources import RECORDS
-from sentinel.domain.errors import ConflictError, NotFoundError
+from sentinel.domain.errors import ConflictError, NotFoundError, PreconditionError
 from sentinel.domain.record import NoticeRef, Record
 from sentinel.domain.workload import WorkloadKey
 
@@ -89,10 +89,21 @@ class KubernetesRecordStore:
             record = self._rebased(record)
             held = self._held.get(_key(record))
             if held is not None and spec_of(held.record) != spec_of(record):
-                written = await self._client.replace(_place(record), object_of(record))
-                record = replace(record, version=written["metadata"]["resourceVersion"])
+                record = await self._write_spec(record)
             raw = await self._client.replace(_place(record, "status"), object_of(record))
             return self._take(record_of(raw))
+
+    async def _write_spec(self, record: Record) -> Record:
+        """Put the spec alone, so that what humans annotate stays; returns the record at its new version."""
+        operations: list[Json] = [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": record.version},
+            {"op": "replace", "path": "/spec", "value": encode(spec_of(record))},
+        ]
+        try:
+            written = await self._client.json_patch(_place(record), operations)
+        except PreconditionError as error:
+            raise ConflictError(str(error), reason="Conflict", status=409) from error
+        return replace(record, version=written["metadata"]["resourceVersion"])
 
     async def save_notice(self, record: Record, notice: NoticeRef) -> None:
         """Write where the rollout's message stands, and nothing else; a record that is gone needs none.

@@ -1,0 +1,38 @@
+"""A simulated cluster over HTTP, and our side of it."""
+
+import random
+from collections.abc import AsyncIterator
+
+import pytest
+
+from sentinel.adapters.kubernetes.client import ApiClient
+from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.ports import SystemClock
+from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
+from sentinel.simulation.resources import CRDS
+from tests.adapters.kubernetes.worlds import access_to, definition
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[SimulatedCluster]:
+    """A cluster with controllers and nodes."""
+    async with SimulatedCluster(options=ClusterOptions(history=500)) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(cluster: SimulatedCluster) -> AsyncIterator[ApiClient]:
+    """An administrator's client; the cluster knows RolloutRecords."""
+    cluster.store.create(CRDS, definition())
+    async with ApiClient(access_to(cluster.url)) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def gateway(cluster: SimulatedCluster, client: ApiClient) -> AsyncIterator[KubernetesGateway]:
+    """A gateway whose watches have synced."""
+    opened = KubernetesGateway(access_to(cluster.url), clock=SystemClock(), rng=random.Random(1))
+    await opened.start()
+    await opened.wait_synced(30)
+    yield opened
+    await opened.close()

@@ -1,0 +1,441 @@
+"""List and watch through everything that goes wrong with them."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import web
+
+from sentinel.adapters.kubernetes.client import ApiClient
+from sentinel.adapters.kubernetes.raw import ObjectKey
+from sentinel.adapters.kubernetes.reflector import Reflector, Timing
+from sentinel.adapters.kubernetes.resources import DEPLOYMENTS, NODES, RECORDS
+from sentinel.adapters.kubernetes.trim import DeploymentEntry, NodeEntry, trim_deployment, trim_node
+from sentinel.domain.errors import ForbiddenError
+from sentinel.ports import SystemClock
+from sentinel.simulation.apiserver.access import User
+from sentinel.simulation.cluster import SimulatedCluster
+from sentinel.simulation.faults import Fault, FaultKind
+from sentinel.simulation.resources import CRDS
+from sentinel.simulation.resources import DEPLOYMENTS as STORED
+from tests.adapters.kubernetes.worlds import access_to, definition, until
+
+WATCH = frozenset({"watch"})
+LIST = frozenset({"list"})
+
+
+class Mirror:
+    """A reflector of Deployments at work, and what its handler was told."""
+
+    def __init__(self, client: ApiClient, timing: Timing | None = None) -> None:
+        self.told: list[tuple[str, str]] = []
+        self.reflector: Reflector[DeploymentEntry] = Reflector(
+            client,
+            DEPLOYMENTS,
+            trim_deployment,
+            self._changed,
+            clock=SystemClock(),
+            rng=random.Random(1),
+            timing=timing,
+        )
+
+    def _changed(self, key: ObjectKey, before: DeploymentEntry | None, after: DeploymentEntry | None) -> None:
+        self.told.append(("new" if before is None else "gone" if after is None else "other", key[1]))
+
+    def image(self, name: str = "web") -> str:
+        entry = self.reflector.entries.get(("default", name))
+        return entry.template.images[0] if entry else ""
+
+
+@asynccontextmanager
+async def mirroring(client: ApiClient, timing: Timing | None = None) -> AsyncIterator[Mirror]:
+    """A reflector that has synced."""
+    mirror = Mirror(client, timing)
+    task = asyncio.create_task(mirror.reflector.run())
+    try:
+        async with asyncio.timeout(120):
+            await mirror.reflector.wait_synced()
+        yield mirror
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_every_page_of_a_list_is_taken(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """A list of several pages is complete."""
+    for number in range(7):
+        cluster.deploy(f"app-{number}", "app:v1", 0)
+    async with mirroring(client, Timing(page=3)) as mirror:
+        assert sorted(name for _, name in mirror.reflector.entries) == [f"app-{n}" for n in range(7)]
+
+
+async def test_changes_are_followed(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """What is made, changed and deleted after the list arrives by the watch."""
+    async with mirroring(client) as mirror:
+        cluster.deploy("web", "app:v1", 0)
+        await until(lambda: mirror.image() == "app:v1")
+        cluster.set_image("web", "app:v2")
+        await until(lambda: mirror.image() == "app:v2")
+        cluster.store.delete(STORED, "default", "web")
+        await until(lambda: not mirror.reflector.entries)
+        assert mirror.told[0] == ("new", "web")
+        assert mirror.told[-1] == ("gone", "web")
+
+
+async def test_an_expired_watch_is_listed_anew(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """A watch that gets a 410 event begins anew with a list, and misses nothing."""
+    cluster.deploy("web", "app:v1", 0)
+    cluster.faults.add(Fault(FaultKind.GONE, verbs=WATCH, path="deployments", count=1))
+    async with mirroring(client) as mirror:
+        cluster.set_image("web", "app:v2")
+        await until(lambda: mirror.image() == "app:v2")
+
+
+async def test_a_refused_version_is_listed_anew(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """A 410 as the answer to the watch itself leads to a new list as well."""
+    cluster.deploy("web", "app:v1", 0)
+    async with mirroring(client, Timing(silence=5)) as mirror:
+        lists = cluster.faults.add(Fault(FaultKind.LATENCY, verbs=LIST, path="deployments"))
+        cluster.faults.add(Fault(FaultKind.ERROR, verbs=WATCH, path="deployments", status=410, count=1))
+        await until(lambda: lists.struck == 1)
+        cluster.set_image("web", "app:v2")
+        await until(lambda: mirror.image() == "app:v2")
+
+
+async def test_what_went_while_nobody_watched_is_announced(
+    cluster: SimulatedCluster, client: ApiClient
+) -> None:
+    """An object deleted while the watch was down is announced as gone after the next list."""
+    cluster.deploy("web", "app:v1", 0)
+    cluster.deploy("other", "app:v1", 0)
+    async with mirroring(client) as mirror:
+        cluster.faults.add(Fault(FaultKind.ERROR, verbs=WATCH | LIST, status=503))
+        await drop_watches(cluster, client)
+        cluster.store.delete(STORED, "default", "web")
+        await compact(cluster)
+        cluster.faults.clear()
+        await until(lambda: ("gone", "web") in mirror.told)
+        assert ("gone", "other") not in mirror.told
+
+
+async def drop_watches(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """Restart the server's listening end: every open connection breaks."""
+    port = int(cluster.url.rsplit(":", 1)[1])
+    await cluster.api._runner.cleanup()  # type: ignore[union-attr]
+    cluster.api._runner = None
+    await cluster.api.start(port)
+
+
+async def compact(cluster: SimulatedCluster) -> None:
+    """Make so many changes that older versions are forgotten."""
+    for number in range(cluster.options.history + 10):
+        cluster.change("other", lambda obj, n=number: obj["metadata"].update(labels={"n": str(n)}))  # type: ignore[misc]
+
+
+async def test_a_dropped_connection_is_resumed(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """A watch whose connection breaks goes on from where it was, without a new list."""
+    cluster.deploy("web", "app:v1", 0)
+    async with mirroring(client) as mirror:
+        lists = cluster.faults.add(Fault(FaultKind.LATENCY, verbs=LIST, path="deployments"))
+        await drop_watches(cluster, client)
+        cluster.set_image("web", "app:v2")
+        await until(lambda: mirror.image() == "app:v2")
+        assert lists.struck == 0
+
+
+async def test_a_half_open_watch_is_found(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """A watch on which nothing ever comes is given up after the silence that is allowed, and made anew."""
+    cluster.deploy("web", "app:v1", 0)
+    cluster.faults.add(Fault(FaultKind.HANG, verbs=WATCH, path="deployments", count=1))
+    async with mirroring(client, Timing(silence=20)) as mirror:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        cluster.set_image("web", "app:v2")
+        await until(lambda: mirror.image() == "app:v2")
+        assert 15 < loop.time() - began < 30
+
+
+async def test_garbage_leads_to_a_new_list(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """A line that is no JSON makes the copy anew."""
+    cluster.deploy("web", "app:v1", 0)
+    cluster.faults.add(Fault(FaultKind.GARBAGE, verbs=WATCH, path="deployments", count=1))
+    async with mirroring(client) as mirror:
+        cluster.set_image("web", "app:v2")
+        await until(lambda: mirror.image() == "app:v2")
+
+
+async def test_an_html_error_page_is_survived(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """A proxy's HTML error to list and watch is waited out."""
+    cluster.deploy("web", "app:v1", 0)
+    cluster.faults.add(
+        Fault(FaultKind.ERROR, verbs=LIST | WATCH, path="deployments", status=502, html=True, count=4)
+    )
+    async with mirroring(client) as mirror:
+        assert mirror.image() == "app:v1"
+        cluster.set_image("web", "app:v2")
+        await until(lambda: mirror.image() == "app:v2")
+
+
+async def test_doubled_events_are_told_once(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """An event that comes twice is told to the handler once."""
+    cluster.faults.add(Fault(FaultKind.DUPLICATE, verbs=WATCH, path="deployments"))
+    async with mirroring(client) as mirror:
+        cluster.deploy("web", "app:v1", 0)
+        await until(lambda: mirror.image() == "app:v1")
+        await asyncio.sleep(5)
+        assert mirror.told.count(("new", "web")) == 1
+
+
+async def test_a_list_that_expires_between_pages_begins_anew(
+    cluster: SimulatedCluster, client: ApiClient
+) -> None:
+    """A continue token that is too old starts the list over, with larger pages."""
+    for number in range(9):
+        cluster.deploy(f"app-{number}", "app:v1", 0)
+    gone = cluster.faults.add(
+        Fault(FaultKind.ERROR, verbs=LIST, path="deployments", status=410, count=1, skip=1)
+    )
+    async with mirroring(client, Timing(page=3)) as mirror:
+        assert gone.struck == 1
+        assert len(mirror.reflector.entries) == 9
+
+
+async def test_retry_after_is_kept_to(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """A server that asks for patience is not asked again before."""
+    cluster.deploy("web", "app:v1", 0)
+    busy = Fault(FaultKind.ERROR, verbs=LIST, path="deployments", status=429, seconds=17, count=1)
+    cluster.faults.add(busy)
+    began = asyncio.get_running_loop().time()
+    async with mirroring(client) as mirror:
+        assert mirror.image() == "app:v1"
+        assert 17 <= asyncio.get_running_loop().time() - began < 20
+
+
+async def test_back_off_grows_and_is_reset(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """A failing server is asked ever less often; after a healthy stretch a retry comes at once again."""
+    down = cluster.faults.add(Fault(FaultKind.ERROR, verbs=LIST, path="deployments", status=500))
+    task_mirror = Mirror(client)
+    task = asyncio.create_task(task_mirror.reflector.run())
+    await asyncio.sleep(300)
+    assert 8 < down.struck < 25
+    cluster.faults.clear()
+    await until(lambda: task_mirror.reflector.synced)
+    await asyncio.sleep(60)
+    await drop_watches(cluster, client)
+    cluster.deploy("web", "app:v1", 0)
+    await until(lambda: task_mirror.image() == "app:v1", seconds=2)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_watches_end_and_go_on(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """Over an hour of watches that end by themselves nothing is lost and nothing listed anew."""
+    async with mirroring(client) as mirror:
+        lists = cluster.faults.add(Fault(FaultKind.LATENCY, verbs=LIST, path="deployments"))
+        watches = cluster.faults.add(Fault(FaultKind.LATENCY, verbs=WATCH, path="deployments"))
+        await asyncio.sleep(3600)
+        cluster.deploy("web", "app:v1", 0)
+        await until(lambda: mirror.image() == "app:v1")
+        assert lists.struck == 0
+        assert 8 <= watches.struck <= 16
+
+
+async def test_the_age_tells_of_silence(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """The age of a healthy watch stays under its bookmarks' interval; one that cannot go on grows old."""
+    async with mirroring(client) as mirror:
+        await asyncio.sleep(600)
+        age = mirror.reflector.age
+        assert age is not None
+        assert age <= 61
+        cluster.faults.add(Fault(FaultKind.ERROR, verbs=WATCH | LIST, status=503))
+        await drop_watches(cluster, client)
+        await asyncio.sleep(600)
+        age = mirror.reflector.age
+        assert age is not None
+        assert age > 500
+        assert mirror.reflector.problem is not None
+
+
+async def test_an_optional_resource_may_be_refused(cluster: SimulatedCluster) -> None:
+    """Nodes that we may not list count as synced, and are taken up once we may."""
+    cluster.api.tokens.add("sentinel", User("sentinel", ("system:authenticated",)))
+    async with ApiClient(access_to(cluster.url, "sentinel")) as client:
+        reflector: Reflector[NodeEntry] = Reflector(
+            client,
+            NODES,
+            trim_node,
+            lambda key, before, after: None,
+            clock=SystemClock(),
+            rng=random.Random(1),
+            optional=True,
+        )
+        task = asyncio.create_task(reflector.run())
+        await until(lambda: reflector.synced)
+        assert reflector.entries == {}
+        assert reflector.age is None
+        assert reflector.problem is None
+        cluster.api.tokens.add("sentinel", User("sentinel", ("system:masters",)))
+        await until(lambda: len(reflector.entries) == 3, seconds=400)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_needed_resource_that_is_refused_is_a_problem(cluster: SimulatedCluster) -> None:
+    """Deployments that we may not list are never synced, and the verb is named."""
+    cluster.api.tokens.add("sentinel", User("sentinel", ("system:authenticated",)))
+    async with ApiClient(access_to(cluster.url, "sentinel")) as client:
+        mirror = Mirror(client)
+        task = asyncio.create_task(mirror.reflector.run())
+        await until(lambda: mirror.reflector.problem is not None)
+        assert isinstance(mirror.reflector.problem, ForbiddenError)
+        assert "'list' on deployments.apps" in str(mirror.reflector.problem)
+        assert not mirror.reflector.synced
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_an_object_that_cannot_be_read_is_left_out(
+    cluster: SimulatedCluster, client: ApiClient
+) -> None:
+    """One object that our reading does not understand does not hide the others."""
+
+    def choosy(raw: Any) -> DeploymentEntry:
+        if raw["metadata"]["name"] == "odd":
+            raise ValueError("odd")
+        return trim_deployment(raw)
+
+    cluster.deploy("odd", "app:v1", 0)
+    cluster.deploy("web", "app:v1", 0)
+    reflector: Reflector[DeploymentEntry] = Reflector(
+        client,
+        DEPLOYMENTS,
+        choosy,
+        lambda key, before, after: None,
+        clock=SystemClock(),
+        rng=random.Random(1),
+    )
+    task = asyncio.create_task(reflector.run())
+    await until(lambda: reflector.synced)
+    assert list(reflector.entries) == [("default", "web")]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_handler_that_fails_does_not_end_the_watch(
+    cluster: SimulatedCluster, client: ApiClient
+) -> None:
+    """A defect in a handler is told and survived: later events still arrive."""
+    failing = [RuntimeError("a defect")]
+    arrived: list[str] = []
+
+    def handler(key: ObjectKey, before: DeploymentEntry | None, after: DeploymentEntry | None) -> None:
+        if failing:
+            raise failing.pop()
+        arrived.append(key[1])
+
+    reflector: Reflector[DeploymentEntry] = Reflector(
+        client, DEPLOYMENTS, trim_deployment, handler, clock=SystemClock(), rng=random.Random(1)
+    )
+    task = asyncio.create_task(reflector.run())
+    cluster.deploy("web", "app:v1", 0)
+    await until(lambda: not failing)
+    cluster.deploy("next", "app:v1", 0)
+    await until(lambda: "next" in arrived)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+Answerer = Callable[[web.Request], Any]
+
+
+@asynccontextmanager
+async def odd_server(answer: Answerer) -> AsyncIterator[ApiClient]:
+    """A server that answers lists and watches as no API server should."""
+    app = web.Application(client_max_size=1 << 26)
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    async with ApiClient(access_to(f"http://127.0.0.1:{runner.addresses[0][1]}")) as client:
+        yield client
+    await runner.cleanup()
+
+
+async def test_a_stream_that_is_empty_is_not_asked_for_all_the_time() -> None:
+    """A server that ends every watch at once, with success, is asked again with growing pauses."""
+    watches = 0
+
+    async def answer(request: web.Request) -> web.Response:
+        nonlocal watches
+        if "watch" in request.query:
+            watches += 1
+            return web.Response(body=b"", content_type="application/json")
+        return web.json_response({"metadata": {"resourceVersion": "5"}, "items": []})
+
+    async with odd_server(answer) as client, mirroring(client):
+        await asyncio.sleep(300)
+        assert 5 < watches < 25
+
+
+async def test_a_line_larger_than_any_buffer_is_read() -> None:
+    """An event of several MiB arrives whole."""
+    raw = {
+        "metadata": {"name": "web", "namespace": "default", "resourceVersion": "6", "uid": "u"},
+        "spec": {"template": {"spec": {"containers": [{"image": "app:v1", "args": ["x" * (5 << 20)]}]}}},
+    }
+    line = orjson.dumps({"type": "ADDED", "object": raw}) + b"\n"
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "watch" not in request.query:
+            return web.json_response({"metadata": {"resourceVersion": "5"}, "items": []})
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(line)
+        await asyncio.sleep(60)
+        return response
+
+    async with odd_server(answer) as client, mirroring(client) as mirror:
+        await until(lambda: mirror.image() == "app:v1")
+
+
+@pytest.mark.parametrize("body", [b"<html>welcome</html>", b"[]", b'{"metadata": {}}', b""])
+async def test_a_list_that_is_none_is_no_empty_cluster(body: bytes) -> None:
+    """An answer with success that is no list never counts as a list."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(body=body)
+
+    async with odd_server(answer) as client:
+        mirror = Mirror(client)
+        task = asyncio.create_task(mirror.reflector.run())
+        await asyncio.sleep(60)
+        assert not mirror.reflector.synced
+        assert mirror.reflector.problem is not None
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_resource_that_comes_later_is_taken_up(cluster: SimulatedCluster) -> None:
+    """A custom resource whose definition is installed while we run is watched without a restart."""
+    async with ApiClient(access_to(cluster.url)) as client:
+        reflector: Reflector[str] = Reflector(
+            client,
+            RECORDS,
+            lambda raw: str(raw["metadata"]["name"]),
+            lambda key, before, after: None,
+            clock=SystemClock(),
+            rng=random.Random(1),
+        )
+        task = asyncio.create_task(reflector.run())
+        await until(lambda: reflector.problem is not None)
+        assert not reflector.synced
+        cluster.store.create(CRDS, definition())
+        await until(lambda: reflector.synced)
+        assert reflector.problem is None
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,80 @@
+"""Shorthands for the tests: waiting for the cluster, and records to write."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sentinel.adapters.kubernetes.access import Access, Credentials
+from sentinel.adapters.kubernetes.crd import CRD_FILE
+from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.domain.record import Phase, Record, RevisionRef, RolloutState
+from sentinel.domain.workload import Workload, WorkloadKey, WorkloadKind
+from sentinel.ports import SystemClock
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+ROOT = Path(__file__).parents[3]
+WEB = WorkloadKey(WorkloadKind.DEPLOYMENT, "default", "web")
+
+
+def access_to(url: str, token: str | None = None) -> Access:
+    """Access to a server over plain HTTP."""
+
+    async def fetch() -> str | None:
+        return f"Bearer {token}" if token else None
+
+    return Access(url, Credentials(fetch, SystemClock()), "a test")
+
+
+def definition() -> dict[str, Any]:
+    """The RolloutRecord definition that ships."""
+    return dict(yaml.safe_load((ROOT / CRD_FILE).read_text()))
+
+
+async def until(holds: Callable[[], bool], seconds: float = 120.0) -> None:
+    """Wait until something holds; fails after so many virtual seconds."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110 - the cluster has no event for just this
+            await asyncio.sleep(0.02)
+
+
+def seen(gateway: KubernetesGateway, key: WorkloadKey = WEB) -> Workload:
+    """The workload as the watches show it; it must be there."""
+    workload = gateway.cluster.workload(key)
+    assert workload is not None
+    return workload
+
+
+async def rolled_out(gateway: KubernetesGateway, key: WorkloadKey = WEB) -> Workload:
+    """The workload once all its pods are the candidate's and available."""
+
+    def done() -> bool:
+        workload = gateway.cluster.workload(key)
+        return workload is not None and workload.rolled_out and len(workload.pods) == workload.desired
+
+    await until(done)
+    return seen(gateway, key)
+
+
+async def changed_from(gateway: KubernetesGateway, digest: str, key: WorkloadKey = WEB) -> Workload:
+    """The workload once its template is another one."""
+    await until(lambda: seen(gateway, key).candidate.digest != digest)
+    return seen(gateway, key)
+
+
+def record(name: str = "web-1", key: WorkloadKey = WEB, started_at: datetime = NOW) -> Record:
+    """A rollout that has just begun."""
+    return Record(
+        name=name,
+        key=key,
+        workload_uid="uid-1",
+        candidate=RevisionRef("d" * 64, "abc", 2, ("app:v2",), "try it"),
+        stable=RevisionRef("c" * 64, "def", 1, ("app:v1",)),
+        policy="web",
+        policy_digest="p" * 8,
+        started_at=started_at,
+        state=RolloutState(Phase.PROGRESSING, step_since=NOW),
+    )
