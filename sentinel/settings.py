@@ -117,7 +117,7 @@ class DatadogSettings(Section):
     api_key_file: Path | None = None
     app_key: SecretStr | None = None
     app_key_file: Path | None = None
-    settle: Seconds = 60.0
+    settle: Seconds = 90.0
     timeout: Seconds = 10.0
     workers: Workers = 2
 

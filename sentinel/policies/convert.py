@@ -130,7 +130,10 @@ def _rule(spec: RuleSpec, alpha: float, interval: timedelta) -> Rule:
 
 def _error_rate(name: str, spec: ErrorRateSpec, alpha: float, interval: timedelta) -> ErrorRateRule:
     if spec.datadog is not None:
-        query = CountQuery("datadog", spec.datadog.total, spec.datadog.errors, _arms(spec.datadog))
+        total, errors = (
+            f"sum:{text.removeprefix('sum:')}" for text in (spec.datadog.total, spec.datadog.errors)
+        )
+        query = CountQuery("datadog", total, errors, _arms(spec.datadog))
         return ErrorRateRule(name, query, spec.max, spec.interval or max(interval, DATADOG_INTERVAL), alpha)
     if spec.prometheus is not None:
         query = CountQuery(
@@ -150,8 +153,8 @@ def _latency(name: str, spec: LatencySpec, alpha: float, interval: timedelta) ->
 
 
 def _arms(spec: PrometheusCounts | DatadogCounts | PrometheusHistogram) -> Arms:
-    default = "pod_name" if isinstance(spec, DatadogCounts) else "pod"
-    return Arms(spec.pod_label or default, spec.arms.label if spec.arms else None)
+    version_label = spec.arms.label if spec.arms else None
+    return Arms(spec.pod_label, version_label) if spec.pod_label else Arms(version_label=version_label)
 
 
 def _query(name: str, spec: QuerySpec) -> QueryRule:

@@ -31,7 +31,7 @@ _SAMPLE: Variables = {
     "candidate_pods": ("a-workload-5d4f8c7b9-abcde",),
     "baseline_pods": ("a-workload-7c9d6b5f4-fghij",),
 }
-_DATADOG_SELECTOR = re.compile(r"[A-Za-z][A-Za-z0-9_.]*\{[^{}]*\}")
+_DATADOG_SELECTOR = re.compile(r"(?:sum:)?[A-Za-z][A-Za-z0-9_.]*\{[^{}]*\}")
 _SELECTOR_HINT = 'write a selector such as http_requests_total{namespace="$namespace"}'
 
 
@@ -46,7 +46,9 @@ def check_selector(text: str) -> str:
 
 def check_histogram(text: str) -> str:
     """The selector of a histogram by its base name, or of its `_bucket` series. Raises InputError."""
-    name = _selector(text).name or ""
+    name = _metric_name(_selector(text))
+    if not name:
+        raise InputError("names no histogram", "begin with the metric's name")
     for suffix in ("_sum", "_count"):
         if name.endswith(suffix):
             raise InputError(
@@ -69,12 +71,12 @@ def check_expression(text: str) -> str:
 
 
 def check_datadog_selector(text: str) -> str:
-    """A counter in Datadog: `metric.name{tag:value,…}`; the sentinel adds the aggregation. Raises InputError."""
+    """A counter in Datadog: `sum:metric.name{tag:value,…}`, `sum:` or not. Raises InputError."""
     _check_variables(text, arms=False)
     if not _DATADOG_SELECTOR.fullmatch(_rendered_datadog(text)):
         raise InputError(
-            "is not a Datadog metric with its scope; the sentinel itself adds sum:, by {…} and .as_count()",
-            "write it such as trace.http.request.hits{kube_namespace:$namespace}",
+            "is not a Datadog count with its scope; the sentinel itself adds by {…} and .as_count()",
+            "write it such as sum:trace.http.request.hits{kube_namespace:$namespace}",
         )
     return text
 
@@ -101,7 +103,16 @@ def _selector(text: str) -> promql.VectorSelector:
         )
     if parsed.offset is not None or parsed.at is not None:
         raise InputError("has an offset or @; the sentinel sets the time of each query", "remove it")
+    if parsed.matchers.or_matchers:
+        raise InputError("joins matchers by or, which Prometheus does not know", 'write =~"a|b"')
     return parsed
+
+
+def _metric_name(selector: promql.VectorSelector) -> str:
+    named = (
+        m.value for m in selector.matchers.matchers if m.name == "__name__" and m.op == promql.MatchOp.Equal
+    )
+    return selector.name or next(named, "")
 
 
 def _check_variables(text: str, *, arms: bool) -> None:

@@ -168,7 +168,8 @@ def test_datadog_counts_are_asked_for_once_a_minute(tmp_path: Path) -> None:
     assert isinstance(rule, ErrorRateRule)
     assert rule.interval == timedelta(seconds=60)
     assert rule.limit == 0.02
-    assert rule.query.arms == Arms("pod_name", "version")
+    assert rule.query.arms == Arms("pod", "version")
+    assert rule.query.total == "sum:a.hits{*}"
 
 
 def test_rules_share_the_false_rollback_rate_by_weight(tmp_path: Path) -> None:

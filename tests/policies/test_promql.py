@@ -27,7 +27,8 @@ def test_selectors_pass_as_they_are(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1", "rate(a[1m])", "a[5m]", "a or b", "(a)", "a @ 5", "$workload", "a" * 9000]
+    "text",
+    ["", "1", "rate(a[1m])", "a[5m]", "a or b", "(a)", "a @ 5", 'a{b="c" or d="e"}', "$workload", "a" * 9000],
 )
 def test_what_is_no_selector_is_refused(text: str) -> None:
     """Anything but an instant vector selector is refused."""
@@ -55,12 +56,15 @@ def test_a_histogram_may_be_named_by_its_buckets() -> None:
     assert check_histogram("a_seconds_bucket")
     with pytest.raises(InputError, match="_count"):
         check_histogram("a_seconds_count")
+    with pytest.raises(InputError, match="names no histogram"):
+        check_histogram('{__name__=~"a.*"}')
 
 
 def test_datadog_selectors_are_a_metric_and_its_scope() -> None:
-    """The aggregation is the collector's, so that only metric and scope are given."""
+    """The grouping is the collector's, so that only metric and scope are given; sums are what is counted."""
+    assert check_datadog_selector("sum:a.hits{*}")
     assert check_datadog_selector("trace.http.request.hits{kube_namespace:$namespace,service:${workload}}")
-    for text in ("", "a.hits", "sum:a.hits{*}", "a.hits{*} by {pod_name}", "a.hits{pod:$candidate_pods}"):
+    for text in ("", "a.hits", "avg:a.hits{*}", "a.hits{*} by {pod_name}", "a.hits{pod:$candidate_pods}"):
         with pytest.raises(InputError):
             check_datadog_selector(text)
 

@@ -44,7 +44,9 @@ def test_a_source_without_a_first_set_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("spec: [")
     (tmp_path / "b.yaml").write_text("- x")
 
-    with pytest.raises(ConfigurationError, match=r"(?s)a\.yaml:2:1: is not YAML.*b\.yaml:1:1: is not a mapping"):
+    with pytest.raises(
+        ConfigurationError, match=r"(?s)a\.yaml:2:1: is not YAML.*b\.yaml:1:1: is not a mapping"
+    ):
         PolicySource.open([tmp_path])
 
 
