@@ -208,3 +208,19 @@ class AlertRules(Protocol):
     async def pending_for(self, alertname: str) -> float | None:
         """The rule's `for:` in seconds, None where it cannot be told."""
         ...
+
+
+class Telemetry(Protocol):
+    """Numbers about the sentinel itself; the names are the adapter's (`sentinel_` is put before them there)."""
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        """Add to a counter."""
+        ...
+
+    def observe(self, name: str, seconds: float, **labels: str) -> None:
+        """Put one observation into a histogram."""
+        ...
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        ...

@@ -1,0 +1,1 @@
+"""Wiring: the only place where objects are built, and the command line."""

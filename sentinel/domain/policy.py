@@ -68,7 +68,10 @@ class OnLowTraffic(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """How a rollout proceeds: canary steps (may be none), the bake at 100 %, the guard after promotion."""
+    """How a rollout proceeds: canary steps (may be none), the bake at 100 %, the guard after promotion.
+
+    `promote_early`: a step may end before its bake when the candidate is proven good.
+    """
 
     steps: tuple[Step, ...] = ()
     bake: timedelta = timedelta(minutes=10)
@@ -78,6 +81,7 @@ class Strategy:
     on_low_traffic: OnLowTraffic = OnLowTraffic.HOLD
     min_requests: int = 100
     warmup: timedelta = timedelta(seconds=30)
+    promote_early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +123,19 @@ class ValueQuery:
     expression: str
 
 
+class Method(StrEnum):
+    """How a limit is judged: by a sequential test with a known error level, or as a plain threshold with `for:`."""
+
+    SEQUENTIAL = "sequential"
+    THRESHOLD = "threshold"
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorRateRule:
     """The candidate's share of failed requests is over `limit` (0 to 1) and worse than the baseline's.
 
-    `alpha` is the accepted chance to undo a good candidate over the whole rollout by this rule.
+    `alpha` is the accepted chance to undo a good candidate over the whole rollout by this rule. With the method
+    `threshold` it is not used: every tick over the limit for `hold` (the file's `for:`) fails.
     """
 
     name: str
@@ -131,6 +143,8 @@ class ErrorRateRule:
     limit: float
     interval: timedelta = timedelta(seconds=15)
     alpha: float = 0.01
+    method: Method = Method.SEQUENTIAL
+    hold: timedelta = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +160,8 @@ class LatencyRule:
     quantile: float | None = None
     interval: timedelta = timedelta(seconds=15)
     alpha: float = 0.01
+    method: Method = Method.SEQUENTIAL
+    hold: timedelta = timedelta(minutes=1)
 
     @property
     def mean(self) -> bool:

@@ -12,6 +12,11 @@ from sentinel.domain.workload import Revision, WorkloadKey
 
 Json = Mapping[str, object]
 
+APPROVE_ANNOTATION = "rollback-sentinel.dev/approve"
+"""On a record: the steps that a human approved, counted from 1, e.g. `"1"` or `"1,2"`."""
+RESUME_ANNOTATION = "rollback-sentinel.dev/resume"
+"""On a record: an RFC 3339 time; a hold that began before it is over."""
+
 MAX_DECISIONS = 50
 MAX_ALERTS = 50
 
@@ -34,7 +39,7 @@ IN_FLIGHT = frozenset({Phase.PROGRESSING, Phase.BAKING, Phase.HELD, Phase.UNDOIN
 
 
 class Action(StrEnum):
-    """What is decided. `observe` marks the first sight; the rest is done to the rollout or said to people."""
+    """What is decided. `start` marks the first sight; the rest is done to the rollout or said to people."""
 
     START = "start"
     ADVANCE = "advance"
@@ -126,7 +131,7 @@ class RevisionRef:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why nothing moves. A `sticky` hold ends by a human or a newer revision only; others when the cause is gone."""
+    """Why nothing moves: a `sticky` hold ends by a human or a newer revision only, others when the cause is gone."""
 
     reason: str
     since: datetime
@@ -136,14 +141,14 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class UndoState:
-    """An undo under way or done. Times are stamps; `fault_at` is when the evidence that led to it began."""
+    """An undo under way or done. `fault_at` is when the evidence that led to it began, where that is known."""
 
     target: RevisionRef
     decided_at: datetime
+    fault_at: datetime | None = None
     patched_at: datetime | None = None
     restored_at: datetime | None = None
     overdue_told: bool = False
-    reapplied_told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +157,9 @@ class RolloutState:
 
     `step` counts from 0; the number of canary steps itself means 100 %. `reached_at` is when the step's weight
     was reached and its pods were ready: its bake counts from there. `weight` is the share really reached.
-    `waited` is time in seconds that did not count (waiting for an approval). `analysis` holds each rule's state as
-    plain JSON values, `measured_until` up to when each rule's evidence has been taken in.
+    `waited` is time in seconds that did not count (waiting for an approval), `waiting_since` the wait under way.
+    `analysis` holds each rule's state as plain JSON values, `measured_until` up to when each rule's evidence has
+    been taken in.
     """
 
     phase: Phase
@@ -162,7 +168,6 @@ class RolloutState:
     reached_at: datetime | None = None
     weight: float = 0.0
     hold: Hold | None = None
-    approved_steps: frozenset[int] = frozenset()
     waited: float = 0.0
     waiting_since: datetime | None = None
     promoted_at: datetime | None = None
@@ -178,10 +183,11 @@ class RolloutState:
 
 @dataclass(frozen=True, slots=True)
 class NoticeRef:
-    """Where the rollout's message stands: Slack's channel and time stamp."""
+    """Where the rollout's message stands (Slack's channel and time stamp), and the id of the last decision told."""
 
     channel: str
     ts: str
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +196,7 @@ class Record:
 
     `trigger` is who changed the template, as far as the API tells. `attempt` counts how often this same revision
     was rolled out on this workload. `version` is the resourceVersion for optimistic concurrency, empty when new.
+    `approvals` and `resumed_at` are what humans asked for by annotation (see `APPROVE_ANNOTATION`).
     """
 
     name: str
@@ -208,6 +215,8 @@ class Record:
     decisions: tuple[DecisionEntry, ...] = ()
     alerts: tuple[AlertEntry, ...] = ()
     notice: NoticeRef | None = None
+    approvals: frozenset[int] = frozenset()
+    resumed_at: datetime | None = None
     uid: str = ""
     version: str = ""
 
@@ -215,6 +224,16 @@ class Record:
     def in_flight(self) -> bool:
         """Whether the rollout is still to be decided or undone."""
         return self.state.phase in IN_FLIGHT
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the candidate was promoted and alerts and crashes still undo it."""
+        return self.state.phase is Phase.PROMOTED and self.state.ended_at is None
+
+    @property
+    def live(self) -> bool:
+        """Whether anything may still happen to the rollout."""
+        return self.in_flight or self.guarded
 
     @property
     def pending(self) -> DecisionEntry | None:

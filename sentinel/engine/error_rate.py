@@ -18,9 +18,19 @@ from math import log
 from typing import cast
 
 from sentinel.domain.evidence import Counts, CountTick
-from sentinel.domain.policy import ErrorRateRule
+from sentinel.domain.policy import ErrorRateRule, Method
 from sentinel.domain.verdict import Number, RuleVerdict
-from sentinel.engine.betting import Wealth, capped, limit_gains, rates_above, ratio_gains
+from sentinel.engine.betting import (
+    LIMIT_FACTORS,
+    RATIOS,
+    Wealth,
+    capped,
+    limit_gains,
+    rates_above,
+    ratio_gains,
+)
+from sentinel.engine.calibration import Restraint
+from sentinel.engine.promotion import fresh_goodness, goodness_gains
 from sentinel.engine.segment import Segment
 from sentinel.engine.standing import (
     Assessment,
@@ -33,11 +43,10 @@ from sentinel.engine.standing import (
     percent,
     unmeasured,
 )
+from sentinel.engine.threshold import judge_threshold
 
 Json = Mapping[str, object]
 
-RATIOS = (2.0, 4.0, 10.0, 50.0)
-LIMIT_FACTORS = (1.25, 1.5, 2.0, 4.0, 10.0)
 TYPICAL = 2
 """Which of the alternatives dates the beginning of a fault."""
 LEAST_LIMIT = 1e-6
@@ -52,6 +61,7 @@ class _State:
     baseline: Counts
     ratio: Wealth
     limit: Wealth
+    good: Wealth
 
 
 def judge_error_rate(
@@ -62,20 +72,28 @@ def judge_error_rate(
     now: datetime,
     *,
     dispersion: float = 1.0,
+    placebo: float = 0.0,
 ) -> tuple[Json, RuleVerdict]:
     """The rule's next state and its verdict.
 
     `state` is what the last call returned (None at first); `tick` None judges again without new evidence. Another
-    `segment.name` starts afresh with `rule.alpha * segment.share`. `dispersion` (φ ≥ 1) is the size up to which
-    errors come in clusters.
+    `segment.name` starts afresh with `rule.alpha * segment.share`. `dispersion` (φ ≥ 1, the size up to which errors
+    come in clusters) and `placebo` (log evidence against the worst placebo canary) come from `calibrate`.
     """
+    if rule.method is Method.THRESHOLD:
+        return judge_threshold(rule, state, tick, segment, now)
+    restraint = Restraint.learnt(dispersion, placebo, _needed(rule, segment))
     before = _load(state, segment)
     if tick is not None and _empty(tick) and tick.missing:
-        return _dump(before), unmeasured(
-            rule.name, tick.missing, _numbers(rule, before, _proof(before), dispersion)
-        )
-    after = before if tick is None else _take_in(rule, before, tick, segment, dispersion)
-    return _dump(after), conclude(_assess(rule, after, segment, dispersion), after.standing, segment, now)
+        numbers = _numbers(rule, before, _proof(before), restraint)
+        return _dump(before), unmeasured(rule.name, tick.missing, numbers)
+    after = before if tick is None else _take_in(rule, before, tick, segment, restraint)
+    return _dump(after), conclude(_assess(rule, after, segment, restraint), after.standing, segment, now)
+
+
+def _needed(rule: ErrorRateRule, segment: Segment) -> float:
+    """The log evidence that proves: ln 1/α of this segment."""
+    return -log(rule.alpha * segment.share)
 
 
 def _empty(tick: CountTick) -> bool:
@@ -83,30 +101,40 @@ def _empty(tick: CountTick) -> bool:
 
 
 def _take_in(
-    rule: ErrorRateRule, state: _State, tick: CountTick, segment: Segment, dispersion: float
+    rule: ErrorRateRule, state: _State, tick: CountTick, segment: Segment, restraint: Restraint
 ) -> _State:
     """The state after one tick of evidence."""
     alone = tick.baseline is None or not segment.concurrent
     baseline = Counts() if tick.baseline is None or alone else tick.baseline
     lasting = state.standing.everywhere
-    outage = over_limit(baseline, rule.limit, dispersion) and (lasting or _over(tick.candidate, rule.limit))
-    ratio, limit = state.ratio, state.limit
-    typical = 0.0
-    if not lasting:
-        against_baseline = ratio_gains(tick.candidate, baseline, RATIOS, dispersion=dispersion)
-        rates = rates_above(_tested(rule.limit), LIMIT_FACTORS)
-        against_limit = limit_gains(tick.candidate, _tested(rule.limit), rates, dispersion=dispersion)
-        typical = against_limit[TYPICAL] if alone else against_baseline[0]
-        ratio = _bet(ratio, against_baseline, outage, tick.candidate.errors + baseline.errors)
-        limit = _bet(limit, against_limit, outage, tick.candidate.total)
+    phi = restraint.dispersion
+    outage = over_limit(baseline, rule.limit, phi) and (lasting or _over(tick.candidate, rule.limit))
     standing = replace(state.standing, everywhere=outage, alone=alone)
-    return _State(
-        standing.after(tick.since, tick.until, min(typical, 0.0) if outage else typical),
-        state.candidate + tick.candidate,
-        state.baseline + baseline,
-        ratio,
-        limit,
+    counted = replace(state, candidate=state.candidate + tick.candidate, baseline=state.baseline + baseline)
+    if lasting:
+        return replace(counted, standing=standing.after(tick.since, tick.until, 0.0))
+    limit, allowed = _tested(rule.limit), capped if outage else tuple
+    ratio = allowed(restraint.limited(ratio_gains(tick.candidate, baseline, RATIOS, dispersion=phi)))
+    rates = rates_above(limit, LIMIT_FACTORS)
+    over = allowed(restraint.discounted(limit_gains(tick.candidate, limit, rates, dispersion=phi)))
+    typical = over[TYPICAL] if alone else ratio[0]
+    return replace(
+        counted,
+        standing=standing.after(tick.since, tick.until, typical),
+        # A tick without observations is no bet, so that it spends no start.
+        ratio=state.ratio.bet(ratio) if tick.candidate.errors + baseline.errors else state.ratio,
+        limit=state.limit.bet(over) if tick.candidate.total else state.limit,
+        good=_goodness(state.good, tick.candidate, baseline, limit, restraint)
+        if segment.early
+        else state.good,
     )
+
+
+def _goodness(
+    good: Wealth, candidate: Counts, baseline: Counts, limit: float, restraint: Restraint
+) -> Wealth:
+    gains = goodness_gains(candidate, baseline, limit, dispersion=restraint.dispersion)
+    return good.bet(restraint.discounted(gains)) if candidate.total else good
 
 
 def _tested(limit: float) -> float:
@@ -118,14 +146,7 @@ def _over(counts: Counts, limit: float) -> bool:
     return counts.errors > limit * counts.total
 
 
-def _bet(wealth: Wealth, gains: tuple[float, ...], outage: bool, observations: int) -> Wealth:
-    """One more bet; a tick without observations is none, so that it spends no start."""
-    if not observations:
-        return wealth
-    return wealth.bet(capped(gains) if outage else gains)
-
-
-def _assess(rule: ErrorRateRule, state: _State, segment: Segment, dispersion: float) -> Assessment:
+def _assess(rule: ErrorRateRule, state: _State, segment: Segment, restraint: Restraint) -> Assessment:
     candidate, baseline = state.candidate.rate, state.baseline.rate
     acceptable = candidate is not None and (
         candidate <= rule.limit or (baseline is not None and candidate <= baseline)
@@ -134,12 +155,13 @@ def _assess(rule: ErrorRateRule, state: _State, segment: Segment, dispersion: fl
     return Assessment(
         rule.name,
         proof.log_e,
-        -log(rule.alpha * segment.share),
+        _needed(rule, segment),
         acceptable,
         state.candidate.total,
         rule.interval,
         _summary(rule, state, proof),
-        _numbers(rule, state, proof, dispersion),
+        _numbers(rule, state, proof, restraint),
+        state.good.log_e if segment.early else 0.0,
     )
 
 
@@ -162,7 +184,7 @@ def _share(counts: Counts) -> str:
     return f"{percent(counts.errors / counts.total)} of {counts.total:,}"
 
 
-def _numbers(rule: ErrorRateRule, state: _State, proof: Proof, dispersion: float) -> Mapping[str, Number]:
+def _numbers(rule: ErrorRateRule, state: _State, proof: Proof, restraint: Restraint) -> Mapping[str, Number]:
     numbers: dict[str, Number] = {
         "candidate_total": state.candidate.total,
         "candidate_errors": state.candidate.errors,
@@ -173,7 +195,8 @@ def _numbers(rule: ErrorRateRule, state: _State, proof: Proof, dispersion: float
         "log_e_limit": round(proof.limit, 4),
         "odds": odds(proof.log_e),
         "ticks": state.standing.ticks,
-        "phi": dispersion,
+        "phi": restraint.dispersion,
+        "discount": restraint.discount,
     }
     rates = {"candidate_rate": state.candidate.rate, "baseline_rate": state.baseline.rate}
     numbers.update({name: rate for name, rate in rates.items() if rate is not None})
@@ -183,19 +206,29 @@ def _numbers(rule: ErrorRateRule, state: _State, proof: Proof, dispersion: float
 
 
 def _load(state: Json | None, segment: Segment) -> _State:
-    if state is not None:
-        standing = Standing.from_json(state["standing"])
-        if standing.segment == segment.name:
-            return _State(
-                standing,
-                Counts(*cast(list[int], state["candidate"])),
-                Counts(*cast(list[int], state["baseline"])),
-                Wealth.from_json(state["ratio"]),
-                Wealth.from_json(state["limit"]),
-            )
-    standing = Standing(segment.name, alone=not segment.concurrent)
-    grids = Wealth.fresh(len(RATIOS)), Wealth.fresh(len(LIMIT_FACTORS))
-    return _State(standing, Counts(), Counts(), *grids)
+    fresh = _State(
+        Standing(segment.name, alone=not segment.concurrent),
+        Counts(),
+        Counts(),
+        Wealth.fresh(len(RATIOS)),
+        Wealth.fresh(len(LIMIT_FACTORS)),
+        fresh_goodness(),
+    )
+    if state is None or "standing" not in state:
+        return fresh
+    loaded = _State(
+        Standing.from_json(state["standing"]),
+        Counts(*cast(list[int], state["candidate"])),
+        Counts(*cast(list[int], state["baseline"])),
+        Wealth.from_json(state["ratio"]),
+        Wealth.from_json(state["limit"]),
+        Wealth.from_json(state["good"]),
+    )
+    same_bets = all(
+        len(getattr(loaded, name).sums) == len(getattr(fresh, name).sums)
+        for name in ("ratio", "limit", "good")
+    )
+    return loaded if loaded.standing.segment == segment.name and same_bets else fresh
 
 
 def _dump(state: _State) -> Json:
@@ -205,4 +238,5 @@ def _dump(state: _State) -> Json:
         "baseline": [state.baseline.total, state.baseline.errors],
         "ratio": state.ratio.as_json(),
         "limit": state.limit.as_json(),
+        "good": state.good.as_json(),
     }

@@ -13,9 +13,19 @@ from math import inf, isinf, log
 from typing import cast
 
 from sentinel.domain.evidence import Histogram, HistogramTick
-from sentinel.domain.policy import LatencyRule
+from sentinel.domain.policy import LatencyRule, Method
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
-from sentinel.engine.betting import Wealth, capped, limit_gains, log_sum, rates_above, ratio_gains
+from sentinel.engine.betting import (
+    LIMIT_FACTORS,
+    Wealth,
+    capped,
+    limit_gains,
+    log_sum,
+    rates_above,
+    ratio_gains,
+)
+from sentinel.engine.calibration import Restraint
+from sentinel.engine.promotion import fresh_goodness, goodness_gains
 from sentinel.engine.segment import Segment
 from sentinel.engine.standing import (
     Assessment,
@@ -35,11 +45,11 @@ from sentinel.engine.tails import (
     mean_gains,
     tail,
 )
+from sentinel.engine.threshold import judge_threshold
 
 Json = Mapping[str, object]
 
 RATIOS = (1.25, 1.5, 2.0, 4.0, 10.0)
-TAIL_FACTORS = (1.25, 1.5, 2.0, 4.0, 10.0)
 STAKES = (0.05, 0.15, 0.4, 0.8, 0.95)
 TYPICAL = 2
 """Which of the alternatives dates the beginning of a fault."""
@@ -57,6 +67,7 @@ class _State:
     edges: tuple[float, ...]
     slower: tuple[Wealth, ...]
     limit: Wealth
+    good: Wealth
 
 
 def judge_latency(
@@ -67,17 +78,25 @@ def judge_latency(
     now: datetime,
     *,
     dispersion: float = 1.0,
+    placebo: float = 0.0,
 ) -> tuple[Json, RuleVerdict]:
     """The rule's next state and its verdict; arguments as for `judge_error_rate`."""
+    if rule.method is Method.THRESHOLD:
+        return judge_threshold(rule, state, tick, segment, now)
+    restraint = Restraint.learnt(dispersion, placebo, _needed(rule, segment))
     before = _load(state, segment)
     if tick is not None and not tick.candidate.total and not _baseline(tick, segment).total and tick.missing:
-        return _dump(before), unmeasured(
-            rule.name, tick.missing, _numbers(rule, before, _proof(before), dispersion)
-        )
-    after = before if tick is None else _take_in(rule, before, tick, segment, dispersion)
+        numbers = _numbers(rule, before, _proof(before), restraint)
+        return _dump(before), unmeasured(rule.name, tick.missing, numbers)
+    after = before if tick is None else _take_in(rule, before, tick, segment, restraint)
     if rule.quantile is not None and after.candidate.bounds and _edge(rule, after.candidate) is None:
-        return _dump(after), _beyond_buckets(rule, after, dispersion)
-    return _dump(after), conclude(_assess(rule, after, segment, dispersion), after.standing, segment, now)
+        return _dump(after), _beyond_buckets(rule, after, restraint)
+    return _dump(after), conclude(_assess(rule, after, segment, restraint), after.standing, segment, now)
+
+
+def _needed(rule: LatencyRule, segment: Segment) -> float:
+    """The log evidence that proves: ln 1/α of this segment."""
+    return -log(rule.alpha * segment.share)
 
 
 def _baseline(tick: HistogramTick, segment: Segment) -> Histogram:
@@ -85,57 +104,58 @@ def _baseline(tick: HistogramTick, segment: Segment) -> Histogram:
 
 
 def _take_in(
-    rule: LatencyRule, state: _State, tick: HistogramTick, segment: Segment, dispersion: float
+    rule: LatencyRule, state: _State, tick: HistogramTick, segment: Segment, restraint: Restraint
 ) -> _State:
     """The state after one tick of evidence."""
-    baseline = _baseline(tick, segment)
+    baseline, ours = _baseline(tick, segment), tick.candidate
     alone = tick.baseline is None or not segment.concurrent
-    edges, slower = state.edges, state.slower
-    if not edges and tick.candidate.total and baseline.total:
-        edges = edges_in_use(tick.candidate + baseline, rule.limit)
-        slower = tuple(Wealth.fresh(len(RATIOS)) for _ in edges)
     lasting = state.standing.everywhere
-    outage = _baseline_over(rule, baseline, dispersion) and (
-        lasting or not _acceptable(rule, tick.candidate, None)
+    outage = _baseline_over(rule, baseline, restraint.dispersion) and (
+        lasting or not _acceptable(rule, ours, None)
     )
-    limit, typical = state.limit, 0.0
-    if not lasting and tick.candidate.total:
-        against_limit = _limit_gains(rule, tick.candidate, dispersion)
-        limit = limit.bet(capped(against_limit) if outage else against_limit)
-        slower, gain = _compare(edges, slower, tick.candidate, baseline, outage, dispersion)
-        typical = against_limit[TYPICAL] if alone else gain
     standing = replace(state.standing, everywhere=outage, alone=alone)
-    return _State(
-        standing.after(tick.since, tick.until, min(typical, 0.0) if outage else typical),
-        state.candidate + tick.candidate,
-        state.baseline + baseline,
-        edges,
-        slower,
-        limit,
+    counted = replace(state, candidate=state.candidate + ours, baseline=state.baseline + baseline)
+    if not counted.edges and ours.total and baseline.total:
+        edges = edges_in_use(ours + baseline, rule.limit)
+        counted = replace(counted, edges=edges, slower=tuple(Wealth.fresh(len(RATIOS)) for _ in edges))
+    if lasting or not ours.total:
+        return replace(counted, standing=standing.after(tick.since, tick.until, 0.0))
+    allowed = capped if outage else tuple
+    over = allowed(restraint.discounted(_limit_gains(rule, ours, restraint.dispersion)))
+    gains = [
+        allowed(restraint.limited(_edge_gains(edge, ours, baseline, restraint.dispersion)))
+        for edge in counted.edges
+    ]
+    typical = over[TYPICAL] if alone or not gains else sum(each[1] for each in gains) / len(gains)
+    return replace(
+        counted,
+        standing=standing.after(tick.since, tick.until, typical),
+        slower=tuple(
+            wealth.bet(each) if any(each) else wealth
+            for wealth, each in zip(counted.slower, gains, strict=True)
+        ),
+        limit=state.limit.bet(over),
+        good=_goodness(rule, state.good, ours, baseline, restraint) if segment.early else state.good,
     )
 
 
-def _compare(
-    edges: tuple[float, ...],
-    slower: tuple[Wealth, ...],
-    candidate: Histogram,
-    baseline: Histogram,
-    outage: bool,
-    dispersion: float,
-) -> tuple[tuple[Wealth, ...], float]:
-    """One more bet at each edge; beside it the mean log gain over the edges, to date a fault by."""
-    after: list[Wealth] = []
-    typical = 0.0
-    for edge, wealth in zip(edges, slower, strict=True):
-        comparable = edge in candidate.bounds and edge in baseline.bounds
-        ours, theirs = tail(candidate, edge), tail(baseline, edge)
-        if not comparable or not ours.errors + theirs.errors:
-            after.append(wealth)
-            continue
-        gains = ratio_gains(ours, theirs, RATIOS, dispersion=dispersion)
-        after.append(wealth.bet(capped(gains) if outage else gains))
-        typical += gains[1] / len(edges)
-    return tuple(after), typical
+def _edge_gains(edge: float, ours: Histogram, baseline: Histogram, dispersion: float) -> tuple[float, ...]:
+    """Log gains of comparing the tails at one edge; none where an arm has no such bucket."""
+    if edge not in ours.bounds or edge not in baseline.bounds:
+        return (0.0,) * len(RATIOS)
+    return ratio_gains(tail(ours, edge), tail(baseline, edge), RATIOS, dispersion=dispersion)
+
+
+def _goodness(
+    rule: LatencyRule, good: Wealth, ours: Histogram, baseline: Histogram, restraint: Restraint
+) -> Wealth:
+    """One more bet that the candidate is good, at the limit's edge; a mean's limit itself cannot be bet on so."""
+    edge = _edge(rule, ours)
+    if edge is None or edge not in baseline.bounds:
+        return good
+    allowed = None if rule.quantile is None else 1 - rule.quantile
+    gains = goodness_gains(tail(ours, edge), tail(baseline, edge), allowed, dispersion=restraint.dispersion)
+    return good.bet(restraint.discounted(gains))
 
 
 def _limit_gains(rule: LatencyRule, candidate: Histogram, dispersion: float) -> tuple[float, ...]:
@@ -144,9 +164,9 @@ def _limit_gains(rule: LatencyRule, candidate: Histogram, dispersion: float) -> 
         return mean_gains(candidate, rule.limit, STAKES, dispersion=dispersion)
     edge = _edge(rule, candidate)
     if edge is None:
-        return (0.0,) * len(TAIL_FACTORS)
+        return (0.0,) * len(LIMIT_FACTORS)
     allowed = 1 - rule.quantile
-    rates = rates_above(allowed, TAIL_FACTORS)
+    rates = rates_above(allowed, LIMIT_FACTORS)
     return limit_gains(tail(candidate, edge), allowed, rates, dispersion=dispersion)
 
 
@@ -176,17 +196,18 @@ def _estimate(rule: LatencyRule, histogram: Histogram) -> float | None:
     )
 
 
-def _assess(rule: LatencyRule, state: _State, segment: Segment, dispersion: float) -> Assessment:
+def _assess(rule: LatencyRule, state: _State, segment: Segment, restraint: Restraint) -> Assessment:
     proof = _proof(state)
     return Assessment(
         rule.name,
         proof.log_e,
-        -log(rule.alpha * segment.share),
+        _needed(rule, segment),
         _acceptable(rule, state.candidate, state.baseline),
         state.candidate.total,
         rule.interval,
         _summary(rule, state, proof),
-        _numbers(rule, state, proof, dispersion),
+        _numbers(rule, state, proof, restraint),
+        state.good.log_e if segment.early else 0.0,
     )
 
 
@@ -227,18 +248,18 @@ def _between(rule: LatencyRule, histogram: Histogram) -> str:
     return f" (no bucket bound: tested at {_seconds(edge)})"
 
 
-def _beyond_buckets(rule: LatencyRule, state: _State, dispersion: float) -> RuleVerdict:
+def _beyond_buckets(rule: LatencyRule, state: _State, restraint: Restraint) -> RuleVerdict:
     finite = [bound for bound in state.candidate.bounds if not isinf(bound)]
     last = _seconds(finite[-1]) if finite else "none"
     message = (
         f"the limit of {_seconds(rule.limit)} is over the last bucket bound ({last}), so nothing can be proven; "
         "add a bucket bound at the limit"
     )
-    numbers = _numbers(rule, state, _proof(state), dispersion)
+    numbers = _numbers(rule, state, _proof(state), restraint)
     return RuleVerdict(rule.name, VerdictKind.INCONCLUSIVE, "LimitBeyondBuckets", message, numbers)
 
 
-def _numbers(rule: LatencyRule, state: _State, proof: Proof, dispersion: float) -> Mapping[str, Number]:
+def _numbers(rule: LatencyRule, state: _State, proof: Proof, restraint: Restraint) -> Mapping[str, Number]:
     numbers: dict[str, Number] = {
         "candidate_total": state.candidate.total,
         "baseline_total": state.baseline.total,
@@ -247,7 +268,8 @@ def _numbers(rule: LatencyRule, state: _State, proof: Proof, dispersion: float) 
         "log_e_limit": round(proof.limit, 4),
         "odds": odds(proof.log_e),
         "ticks": state.standing.ticks,
-        "phi": dispersion,
+        "phi": restraint.dispersion,
+        "discount": restraint.discount,
     }
     for arm, histogram in (("candidate", state.candidate), ("baseline", state.baseline)):
         mean, quantile = estimated_mean(histogram), rule.quantile
@@ -264,19 +286,25 @@ def _numbers(rule: LatencyRule, state: _State, proof: Proof, dispersion: float) 
 
 
 def _load(state: Json | None, segment: Segment) -> _State:
-    if state is not None:
-        standing = Standing.from_json(state["standing"])
-        if standing.segment == segment.name:
-            return _State(
-                standing,
-                _histogram(state["candidate"]),
-                _histogram(state["baseline"]),
-                tuple(cast(list[float], state["edges"])),
-                tuple(Wealth.from_json(value) for value in cast(list[object], state["slower"])),
-                Wealth.from_json(state["limit"]),
-            )
     standing = Standing(segment.name, alone=not segment.concurrent)
-    return _State(standing, Histogram(), Histogram(), (), (), Wealth.fresh(len(STAKES)))
+    fresh = _State(standing, Histogram(), Histogram(), (), (), Wealth.fresh(len(STAKES)), fresh_goodness())
+    if state is None or "standing" not in state:
+        return fresh
+    loaded = _State(
+        Standing.from_json(state["standing"]),
+        _histogram(state["candidate"]),
+        _histogram(state["baseline"]),
+        tuple(cast(list[float], state["edges"])),
+        tuple(Wealth.from_json(value) for value in cast(list[object], state["slower"])),
+        Wealth.from_json(state["limit"]),
+        Wealth.from_json(state["good"]),
+    )
+    same_bets = (
+        len(loaded.limit.sums) == len(fresh.limit.sums)
+        and len(loaded.good.sums) == len(fresh.good.sums)
+        and all(len(wealth.sums) == len(RATIOS) for wealth in loaded.slower)
+    )
+    return loaded if loaded.standing.segment == segment.name and same_bets else fresh
 
 
 def _dump(state: _State) -> Json:
@@ -287,6 +315,7 @@ def _dump(state: _State) -> Json:
         "edges": list(state.edges),
         "slower": [wealth.as_json() for wealth in state.slower],
         "limit": state.limit.as_json(),
+        "good": state.good.as_json(),
     }
 
 

@@ -8,6 +8,7 @@ from typing import cast
 
 from sentinel.domain.evidence import Counts, Missing, MissingReason
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
+from sentinel.engine.promotion import PROVEN_GOOD, remaining
 from sentinel.engine.segment import Segment
 
 Json = Mapping[str, object]
@@ -98,7 +99,7 @@ class Assessment:
 
     `log_e` is the evidence that counts, `needed` what proves it; `acceptable`: the point estimate is at or under
     the limit or the baseline's; `requests` are the candidate's in this segment. `summary` is what was seen, for an
-    engineer.
+    engineer. `good` is the log evidence that the candidate is good, where it may be promoted early.
     """
 
     rule: str
@@ -109,6 +110,7 @@ class Assessment:
     interval: timedelta
     summary: str
     numbers: Mapping[str, Number]
+    good: float = 0.0
 
 
 def conclude(found: Assessment, standing: Standing, segment: Segment, now: datetime) -> RuleVerdict:
@@ -130,14 +132,18 @@ def conclude(found: Assessment, standing: Standing, segment: Segment, now: datet
                 VerdictKind.FAIL, "OverLimit", "over the limit, with no baseline beside it to compare"
             )
         return verdict(VerdictKind.FAIL, "WorseThanBaseline")
-    if not segment.bake_over:
+    if not segment.bake_over and not segment.early:
         return verdict(VerdictKind.PENDING, "Baking")
     if found.requests < segment.min_requests:
         return verdict(VerdictKind.PENDING, "LowTraffic", _shortfall(found, standing, segment))
     if not found.acceptable:
-        return verdict(VerdictKind.PENDING, "NotProven", "worse than it should be, but that may be chance")
+        return verdict(VerdictKind.PENDING, "NotProven", _doubt(found, standing))
+    if not segment.bake_over and found.good < PROVEN_GOOD:
+        return verdict(VerdictKind.PENDING, "Baking", _until_good(found, standing))
     if now - datetime.fromisoformat(standing.until) > STALE_AFTER * found.interval:
         return verdict(VerdictKind.PENDING, "Stale", f"the newest evidence ends at {standing.until}")
+    if not segment.bake_over:
+        return verdict(VerdictKind.PASS, "ProvenGood", f"odds against 'bad' {odds_text(found.good)}")
     return verdict(VerdictKind.PASS, "WithinLimit")
 
 
@@ -157,6 +163,19 @@ def _shortfall(found: Assessment, standing: Standing, segment: Segment) -> str:
         return text
     seconds = lacking / found.requests * standing.ticks * found.interval.total_seconds()
     return f"{text}, {about(timedelta(seconds=seconds))} at this traffic"
+
+
+def _doubt(found: Assessment, standing: Standing) -> str:
+    """That nothing is proven, and how long a proof would take if the evidence goes on as it did."""
+    text = "worse than it should be, but that may be chance"
+    left = remaining(found.log_e, found.needed, standing.ticks * found.interval)
+    return f"{text}; {about(left)} more at this traffic would prove it" if left else text
+
+
+def _until_good(found: Assessment, standing: Standing) -> str:
+    """How long until the candidate may be promoted early."""
+    left = remaining(found.good, PROVEN_GOOD, standing.ticks * found.interval)
+    return f"{about(left)} more at this traffic to prove it good" if left else "not yet proven good"
 
 
 def about(duration: timedelta) -> str:

@@ -1,0 +1,1 @@
+"""The asyncio shell: it observes, asks the engine, writes down what was decided, acts, and tells."""

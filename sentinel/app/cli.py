@@ -1,0 +1,107 @@
+"""The command line: `sentinel run`, `sentinel demo`, `sentinel rules check`, `sentinel crd`."""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sentinel.adapters.kubernetes.crd import definition_text
+from sentinel.app.demo.play import play
+from sentinel.app.logs import configure_logs
+from sentinel.app.wiring import build
+from sentinel.domain.errors import SentinelError
+from sentinel.policies.load import PolicySet, load
+from sentinel.ports import SystemClock
+from sentinel.settings import Settings, load_settings
+
+app = typer.Typer(
+    help="Judges Kubernetes rollouts by YAML rules and promotes or undoes them on its own.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+rules = typer.Typer(help="Rule files.", no_args_is_help=True)
+app.add_typer(rules, name="rules")
+
+
+def main() -> None:
+    """Run the command line; what a user can mend is one sentence on stderr and exit code 2, never a traceback."""
+    try:
+        app()
+    except SentinelError as error:
+        typer.echo(f"sentinel: {error}", err=True)
+        sys.exit(2)
+
+
+@app.command()
+def run(
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Settings file (or SENTINEL_CONFIG).")
+    ] = None,
+) -> None:
+    """Watch the cluster and judge every rollout until SIGTERM."""
+    settings = load_settings(config, os.environ)
+    configure_logs(settings.log.level, settings.log.format)
+    asyncio.run(serve(settings))
+
+
+async def serve(settings: Settings) -> None:
+    """Build, start, wait for SIGTERM or SIGINT, drain, stop. Raises SentinelError."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    application = await build(settings, clock=SystemClock(), rng=random.Random())  # noqa: S311 - jitter
+    starting = asyncio.create_task(application.start())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        starting.result()
+        await stopping
+        await application.stop()
+    else:
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Stay up afterwards, for kubectl.")] = False,
+    port: Annotated[int, typer.Option(help="Port of the simulated API server; 0 takes a free one.")] = 0,
+) -> None:
+    """Play six rollouts on a simulated cluster; exit code 1 when one did not come out as it should."""
+    console = Console()
+    configure_logs("error", "auto")
+    try:
+        well = asyncio.run(play(console, keep=keep, port=port))
+    except KeyboardInterrupt:
+        return
+    raise typer.Exit(0 if well else 1)
+
+
+@app.command()
+def crd() -> None:
+    """Print the custom resource definition: `sentinel crd | kubectl apply -f -`."""
+    typer.echo(definition_text())
+
+
+@rules.command("check")
+def check(paths: Annotated[list[Path], typer.Argument(help="Rule files or folders.")]) -> None:
+    """Say every mistake in rule files with its file, line and path; exit code 1 when there is one."""
+    result = load(paths)
+    if isinstance(result, PolicySet):
+        typer.echo(f"{len(result.policies)} policies in {len(result.files)} files are fine")
+        return
+    for error in result:
+        typer.echo(str(error), err=True)
+    raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Plays the demo: releases, waits, tells."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+
+import aiohttp
+from rich.console import Console
+from rich.live import Live
+
+from sentinel.app.demo.stage import Stage, stage
+from sentinel.app.demo.stories import NAMESPACE, STORIES, Story
+from sentinel.app.demo.view import decisions, progress, summary
+from sentinel.domain.record import Phase
+from sentinel.ports import SystemClock
+
+LONGEST_SECONDS = 85.0
+CANARY_FOR_SECONDS = 2.5
+FINAL = frozenset({Phase.PROMOTED, Phase.UNDONE, Phase.HELD, Phase.FAILED, Phase.SUPERSEDED, Phase.UNJUDGED})
+
+
+async def play(console: Console, *, keep: bool = False, port: int = 0) -> bool:
+    """Play all stories at once; whether every one came out as it should. Stays up afterwards with `keep`."""
+    logging.getLogger("sentinel").setLevel(logging.ERROR)
+    console.print("[bold]Rollback Sentinel[/bold]: a simulated cluster, the real daemon, six releases\n")
+    with console.status("Starting the cluster and six services with 10 pods each …"):
+        context = stage(port)
+        staged = await context.__aenter__()
+    try:
+        released = await _perform(staged, console)
+        console.print(decisions(staged, released))
+        well = [story for story in STORIES if story.came_out(staged.record(story))]
+        console.print(summary(staged, released))
+        if keep:
+            await _stay(staged, console)
+    finally:
+        await context.__aexit__(None, None, None)
+    return len(well) == len(STORIES)
+
+
+async def _perform(staged: Stage, console: Console) -> Mapping[str, datetime]:
+    """Release everything and watch until all stories have ended; when each service was released."""
+    clock = SystemClock()
+    released: dict[str, datetime] = {}
+    for story in STORIES:
+        story.before(staged.cluster, story)
+    for story in STORIES:
+        released[story.service] = clock.now()
+        staged.cluster.set_image(story.service, story.new_image, namespace=NAMESPACE)
+    happenings = [asyncio.create_task(_happen(staged, story)) for story in STORIES]
+    try:
+        with Live(progress(staged, released), console=console, refresh_per_second=4) as live:
+            async with asyncio.timeout(LONGEST_SECONDS):
+                while not all(_ended(staged, story) for story in STORIES):
+                    await asyncio.sleep(0.25)
+                    live.update(progress(staged, released))
+            live.update(progress(staged, released))
+    except TimeoutError:
+        console.print(f"[red]Not every rollout was decided within {LONGEST_SECONDS:.0f} s.[/red]")
+    for task in happenings:
+        task.cancel()
+    await asyncio.gather(*happenings, return_exceptions=True)
+    return released
+
+
+def _ended(staged: Stage, story: Story) -> bool:
+    record = staged.record(story)
+    return record is not None and record.state.phase in FINAL
+
+
+async def _happen(staged: Stage, story: Story) -> None:
+    """What befalls a release once its canary has run for a moment."""
+    if story.meanwhile is None and story.alert is None:
+        return
+    while (record := staged.record(story)) is None or record.state.phase is not Phase.BAKING:  # noqa: ASYNC110 - as a person would
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(CANARY_FOR_SECONDS)
+    if story.meanwhile is not None:
+        story.meanwhile(staged.cluster, story)
+    if story.alert is not None:
+        await _fire(staged, story, story.alert)
+
+
+async def _fire(staged: Stage, story: Story, alertname: str) -> None:
+    """Post an alert as Alertmanager does."""
+    labels = {"alertname": alertname, "namespace": NAMESPACE, "deployment": story.service}
+    alert = {
+        "status": "firing",
+        "labels": labels,
+        "annotations": {"summary": "Orders per minute fell by half"},
+        "startsAt": SystemClock().now().isoformat(),
+        "endsAt": "0001-01-01T00:00:00Z",
+        "generatorURL": "",
+        "fingerprint": "00000000deadbeef",
+    }
+    payload = {
+        "version": "4",
+        "groupKey": "{}",
+        "status": "firing",
+        "receiver": "sentinel",
+        "groupLabels": {},
+        "commonLabels": labels,
+        "commonAnnotations": {},
+        "externalURL": "",
+        "truncatedAlerts": 0,
+        "alerts": [alert],
+    }
+    url = f"{staged.application.http.url}/webhooks/alertmanager"
+    timeout = aiohttp.ClientTimeout(total=10)
+    async with aiohttp.ClientSession(timeout=timeout) as session, session.post(url, json=payload) as response:
+        response.raise_for_status()
+
+
+async def _stay(staged: Stage, console: Console) -> None:
+    console.print(
+        f"\nStill up. In another terminal:\n\n  export KUBECONFIG={staged.kubeconfig}", soft_wrap=True
+    )
+    console.print("  kubectl -n shop get deployments,rolloutrecords")
+    console.print("  kubectl -n shop set image deployment/catalog main=catalog:1.2")
+    console.print(
+        f"\nWebhook, health and metrics: {staged.application.http.url}   Ctrl-C ends it.", soft_wrap=True
+    )
+    await asyncio.Event().wait()

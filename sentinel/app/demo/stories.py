@@ -1,0 +1,94 @@
+"""The demo's six rollouts: what happens to each service, and how it should end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sentinel.domain.record import Phase, Record
+from sentinel.simulation.behaviour import crash_loop
+from sentinel.simulation.cluster import SimulatedCluster
+from sentinel.simulation.traffic import Quality
+
+NAMESPACE = "shop"
+WELL = Quality(errors=0.003, latency=0.08)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One service and its release.
+
+    `before` makes the new image what it is, `meanwhile` is what happens once its canary has run for a moment.
+    `ends` and `reason` are how it should come out; `alert` has it stopped by an alert then.
+    """
+
+    service: str
+    title: str
+    ends: Phase
+    reason: str
+    before: Callable[[SimulatedCluster, "Story"], None] = lambda _cluster, _story: None
+    meanwhile: Callable[[SimulatedCluster, "Story"], None] | None = None
+    alert: str | None = None
+
+    @property
+    def old_image(self) -> str:
+        """The image that runs."""
+        return f"{self.service}:1.0"
+
+    @property
+    def new_image(self) -> str:
+        """The image that is released."""
+        return f"{self.service}:1.1"
+
+    def came_out(self, record: Record | None) -> bool:
+        """Whether the rollout ended as it should."""
+        return record is not None and record.state.phase is self.ends and self.reason in _reasons(record)
+
+
+def _reasons(record: Record) -> set[str]:
+    return {entry.reason for entry in record.decisions} | {entry.rule for entry in record.decisions}
+
+
+def _answers(quality: Quality) -> Callable[[SimulatedCluster, Story], None]:
+    return lambda cluster, story: cluster.serve(story.new_image, quality)
+
+
+def _crashes(cluster: SimulatedCluster, story: Story) -> None:
+    cluster.behave(story.new_image, crash_loop())
+
+
+def _outage(cluster: SimulatedCluster, story: Story) -> None:
+    for image in (story.old_image, story.new_image):
+        cluster.serve(image, Quality(errors=0.4, latency=0.2))
+
+
+STORIES = (
+    Story("catalog", "a good release", Phase.PROMOTED, "AllRulesPassed"),
+    Story(
+        "checkout",
+        "12 % of its requests fail",
+        Phase.UNDONE,
+        "error-rate",
+        before=_answers(Quality(errors=0.12, latency=0.08)),
+    ),
+    Story(
+        "search",
+        "answers take 2 s",
+        Phase.UNDONE,
+        "latency",
+        before=_answers(Quality(errors=0.003, latency=2.0, spread=0.3)),
+    ),
+    Story("cart", "its pods crash at the start", Phase.UNDONE, "crash-loop", before=_crashes),
+    Story(
+        "payments",
+        "looks fine, but an alert fires",
+        Phase.UNDONE,
+        "Alert",
+        alert="CheckoutFunnelBroken",
+    ),
+    Story(
+        "reviews",
+        "an outage hits old and new alike",
+        Phase.HELD,
+        "EnvironmentOutage",
+        meanwhile=_outage,
+    ),
+)

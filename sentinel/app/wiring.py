@@ -1,0 +1,237 @@
+"""Builds the daemon from its settings: the only place where adapters and runtime meet."""
+
+import random
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from pydantic import SecretStr
+
+from sentinel.adapters.alertmanager.payload import parse
+from sentinel.adapters.http.auth import Credentials
+from sentinel.adapters.http.metrics import PrometheusTelemetry
+from sentinel.adapters.http.server import HttpServer
+from sentinel.adapters.http.webhook import AlertmanagerWebhook, WebhookLimits
+from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.adapters.prometheus.client import Connection, PrometheusClient
+from sentinel.adapters.prometheus.rules import PrometheusAlertRules
+from sentinel.adapters.prometheus.source import PrometheusSource
+from sentinel.adapters.slack.notifier import SlackNotifier
+from sentinel.app.rulefiles import keep_reloading
+from sentinel.domain.errors import ConfigurationError
+from sentinel.domain.policy import Budget
+from sentinel.domain.record import Record
+from sentinel.domain.workload import WorkloadKey
+from sentinel.policies.conditions import CelConditions
+from sentinel.policies.load import Options
+from sentinel.policies.source import PolicySource
+from sentinel.ports import AlertRules, Clock, MetricSource, Notifier, RecordStore
+from sentinel.runtime.alerts import AlertDesk
+from sentinel.runtime.announcements import Announcements
+from sentinel.runtime.daemon import Daemon
+from sentinel.runtime.evidence import EvidenceCollector
+from sentinel.runtime.executor import Executor
+from sentinel.runtime.notifications import LogNotifier, Notifications
+from sentinel.runtime.policybook import PolicyBook
+from sentinel.runtime.queue import KeyedQueue
+from sentinel.runtime.reconciler import Limits, Reconciler, Services
+from sentinel.settings import PrometheusSettings, Settings
+
+SYNC_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The metrics systems that the settings name."""
+
+    by_name: Mapping[str, MetricSource]
+    rules: AlertRules | None
+
+
+class Application:
+    """The daemon and its HTTP server, as one thing that starts and stops."""
+
+    def __init__(
+        self,
+        daemon: Daemon,
+        http: HttpServer,
+        store: RecordStore,
+        resources: AsyncExitStack,
+        drain_seconds: float,
+    ) -> None:
+        self.daemon = daemon
+        self.http = http
+        self.store = store
+        self._resources = resources
+        self._drain_seconds = drain_seconds
+
+    async def start(self) -> None:
+        """Listen first, so that probes are answered while the watches sync; then watch and judge.
+
+        Raises SentinelError with a sentence on what is missing; nothing is left running then.
+        """
+        await self.http.start()
+        try:
+            await self.daemon.start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Be unready, take nothing new, finish what is under way, close everything; within the drain time."""
+        await self.daemon.stop(self._drain_seconds * 0.8)
+        await self.http.stop()
+        await self._resources.aclose()
+
+
+async def build(settings: Settings, *, clock: Clock, rng: random.Random) -> Application:
+    """The application that these settings describe; nothing runs yet and nothing was asked of the cluster.
+
+    Raises ConfigurationError for rule files or a kubeconfig that cannot be used.
+    """
+    interval = timedelta(seconds=settings.evaluation.interval)
+    policies = PolicySource.open(settings.rules.paths, Options(interval=interval))
+    gateway = await KubernetesGateway.connect(
+        clock=clock,
+        rng=rng,
+        kubeconfig=str(settings.kubernetes.kubeconfig) if settings.kubernetes.kubeconfig else None,
+        context=settings.kubernetes.context,
+    )
+    telemetry = PrometheusTelemetry()
+    resources = AsyncExitStack()
+    sources = metric_sources(settings, resources)
+    told = notifier(settings, resources)
+    queue: KeyedQueue[WorkloadKey] = KeyedQueue(workers=settings.evaluation.concurrency)
+    book = PolicyBook(policies, settings.mode)
+    services = _services(gateway, book, sources, told, queue, telemetry, clock, rng)
+    budget = settings.undo.budget
+    limits = Limits(Budget(budget.max, timedelta(seconds=budget.per)), settings.records.keep)
+    extra = {}
+    if settings.rules.watch:
+        extra["rule files"] = partial(keep_reloading, policies, settings.rules.paths, telemetry)
+    daemon = Daemon(_Watches(gateway), services, Reconciler(services, queue, limits), queue, extra)
+    desk = AlertDesk(gateway.cluster, gateway.records, book, sources.rules, queue.add, telemetry)
+    http = _http_server(settings, desk, daemon, telemetry, clock)
+    return Application(daemon, http, gateway.records, resources, settings.drain_seconds)
+
+
+def metric_sources(settings: Settings, resources: AsyncExitStack) -> Sources:
+    """A source for each metrics system that has an address or keys in the settings."""
+    by_name: dict[str, MetricSource] = {}
+    rules = None
+    if settings.prometheus.url is not None:
+        client = PrometheusClient(_prometheus_connection(settings.prometheus, settings.prometheus.url))
+        resources.callback(client.close)
+        by_name["prometheus"] = PrometheusSource(client, scrape_interval=settings.prometheus.scrape_interval)
+        rules = PrometheusAlertRules(client)
+    return Sources(by_name, rules)
+
+
+def _prometheus_connection(settings: PrometheusSettings, url: str) -> Connection:
+    headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
+    if settings.bearer_token is not None:
+        headers["Authorization"] = f"Bearer {settings.bearer_token.get_secret_value()}"
+    return Connection(
+        url,
+        headers=headers,
+        verify_tls=settings.verify_tls,
+        timeout=settings.timeout,
+        threads=settings.workers,
+    )
+
+
+def _services(
+    gateway: KubernetesGateway,
+    book: PolicyBook,
+    sources: Sources,
+    told: Notifier,
+    queue: KeyedQueue[WorkloadKey],
+    telemetry: PrometheusTelemetry,
+    clock: Clock,
+    rng: random.Random,
+) -> Services:
+    cluster, store = gateway.cluster, gateway.records
+    return Services(
+        cluster=cluster,
+        store=store,
+        book=book,
+        collector=EvidenceCollector(sources.by_name, cluster.workload, queue.add, clock, telemetry),
+        executor=Executor(cluster, store, clock, telemetry),
+        notifications=Notifications(told, store, partial(_channel_of, book), telemetry, rng),
+        announcements=Announcements(cluster),
+        conditions=CelConditions(),
+        clock=clock,
+        telemetry=telemetry,
+        rng=rng,
+    )
+
+
+def notifier(settings: Settings, resources: AsyncExitStack) -> Notifier:
+    """Slack where the settings have a token, else the log."""
+    slack = settings.slack
+    if slack.token is None:
+        return LogNotifier()
+    told = SlackNotifier(
+        slack.token.get_secret_value(),
+        channel=slack.channel or "",
+        base_url=f"{slack.base_url}/",
+        timeout=slack.timeout,
+    )
+    resources.push_async_callback(told.close)
+    return told
+
+
+def _channel_of(book: PolicyBook, record: Record) -> str:
+    policy = book.of(record)
+    return (policy.slack_channel if policy else None) or ""
+
+
+def _http_server(
+    settings: Settings, desk: AlertDesk, daemon: Daemon, telemetry: PrometheusTelemetry, clock: Clock
+) -> HttpServer:
+    webhook = settings.http.webhook
+    credentials = Credentials(
+        tokens=(_secret(webhook.token),) if webhook.token else (),
+        username=webhook.username or "",
+        password=_secret(webhook.password),
+    )
+    handler = AlertmanagerWebhook(
+        desk, parse, clock=clock, telemetry=telemetry, limits=WebhookLimits(credentials=credentials)
+    )
+    return HttpServer(
+        handler,
+        telemetry,
+        health=daemon.unhealthy,
+        readiness=daemon.unready,
+        host=settings.http.host,
+        port=settings.http.port,
+        drain=settings.drain_seconds * 0.2,
+    )
+
+
+def _secret(value: SecretStr | None) -> str:
+    return value.get_secret_value() if value is not None else ""
+
+
+class _Watches:
+    """The gateway's watches as the daemon wants them."""
+
+    def __init__(self, gateway: KubernetesGateway) -> None:
+        self._gateway = gateway
+
+    async def start(self) -> None:
+        lacking = await self._gateway.preflight()
+        if lacking:
+            raise ConfigurationError("\n".join(lacking))
+        await self._gateway.start()
+
+    async def wait_synced(self) -> None:
+        await self._gateway.wait_synced(SYNC_SECONDS)
+
+    def ages(self) -> Mapping[str, float]:
+        return {name: age for name, age in self._gateway.watch_ages().items() if age is not None}
+
+    async def close(self) -> None:
+        await self._gateway.close()

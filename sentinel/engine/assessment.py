@@ -1,0 +1,146 @@
+"""All rules of a policy on one rollout at one moment: new evidence in, verdicts and the tests' next states out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sentinel.domain.evidence import CountTick, HistogramTick, Missing, Tick, ValueSample
+from sentinel.domain.policy import (
+    CrashLoopRule,
+    ErrorRateRule,
+    HealthRule,
+    LatencyRule,
+    MetricRule,
+    Policy,
+    QueryRule,
+    Rule,
+)
+from sentinel.domain.record import Json, Phase, RolloutState
+from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.domain.workload import Revision, Workload
+from sentinel.engine.error_rate import judge_error_rate
+from sentinel.engine.latency import judge_latency
+from sentinel.engine.pods import judge_crash_loop, judge_health
+from sentinel.engine.query_rule import judge_query
+from sentinel.engine.segment import Segment
+
+Holds = Callable[[str, tuple[float, ...], bool], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one measurement of a metric rule brought: a tick up to `until`, or the reason why there is none."""
+
+    rule: str
+    until: datetime
+    tick: Tick | None = None
+    missing: Missing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """Every rule's verdict, and the tests' states to go on from."""
+
+    verdicts: tuple[RuleVerdict, ...]
+    analysis: Mapping[str, Json]
+    measured_until: Mapping[str, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """What the rules need to know of the rollout they judge."""
+
+    policy: Policy
+    workload: Workload
+    baseline: Revision | None
+    state: RolloutState
+    segment: Segment
+    ever_pulled: bool
+    now: datetime
+
+
+def assess(rollout: Rollout, measured: Sequence[Measured], holds: Holds) -> Assessment:
+    """Judge every rule that speaks in the rollout's phase.
+
+    `holds` evaluates a query rule's condition. After promotion only crash loops speak; nothing does during an undo.
+    """
+    analysis = dict(rollout.state.analysis)
+    until = dict(rollout.state.measured_until)
+    verdicts = []
+    for rule in rules_in(rollout.policy, rollout.state.phase):
+        if isinstance(rule, CrashLoopRule | HealthRule):
+            verdicts.append(_judge_pods(rule, rollout))
+            continue
+        state, verdict = _judge_metric(rule, rollout, [m for m in measured if m.rule == rule.name], holds)
+        analysis[rule.name] = state
+        verdicts.append(verdict)
+    for one in measured:
+        if one.missing is None:
+            until[one.rule] = one.until
+    return Assessment(tuple(verdicts), analysis, until)
+
+
+def rules_in(policy: Policy, phase: Phase) -> tuple[Rule, ...]:
+    """The rules that speak in this phase."""
+    if phase is Phase.UNDOING:
+        return ()
+    if phase is Phase.PROMOTED:
+        return tuple(rule for rule in policy.rules if isinstance(rule, CrashLoopRule))
+    return policy.rules
+
+
+def _judge_pods(rule: CrashLoopRule | HealthRule, rollout: Rollout) -> RuleVerdict:
+    workload, baseline = rollout.workload, rollout.baseline
+    if isinstance(rule, CrashLoopRule):
+        return judge_crash_loop(rule, workload, workload.candidate, baseline)
+    return judge_health(
+        rule, workload, workload.candidate, baseline, rollout.now, ever_pulled=rollout.ever_pulled
+    )
+
+
+def _judge_metric(
+    rule: MetricRule, rollout: Rollout, measured: Sequence[Measured], holds: Holds
+) -> tuple[Json, RuleVerdict]:
+    """Take the measurements in, in order; the verdict is the last one's, or the standing one without any."""
+    state: Json | None = rollout.state.analysis.get(rule.name)
+    verdict = None
+    for one in measured or (None,):
+        state, verdict = _step(rule, state, one.tick if one else None, rollout, holds)
+    assert state is not None
+    assert verdict is not None
+    failed = measured[-1].missing if measured else None
+    return state, _unmeasured(verdict, failed) if failed else verdict
+
+
+def _step(
+    rule: MetricRule, state: Json | None, tick: Tick | None, rollout: Rollout, holds: Holds
+) -> tuple[Json, RuleVerdict]:
+    segment, now = rollout.segment, rollout.now
+    if isinstance(rule, ErrorRateRule):
+        assert tick is None or isinstance(tick, CountTick)
+        return judge_error_rate(rule, state, tick, segment, now)
+    if isinstance(rule, LatencyRule):
+        assert tick is None or isinstance(tick, HistogramTick)
+        return judge_latency(rule, state, tick, segment, now)
+    assert isinstance(rule, QueryRule)
+    assert tick is None or isinstance(tick, ValueSample)
+    return judge_query(rule, state, tick, holds, segment, now)
+
+
+def _unmeasured(verdict: RuleVerdict, missing: Missing) -> RuleVerdict:
+    """A source that gave no answer takes a pass away, and never a fail: what is proven stays proven."""
+    if verdict.kind is VerdictKind.FAIL:
+        return verdict
+    message = f"no evidence: {missing}"
+    return RuleVerdict(verdict.rule, VerdictKind.INCONCLUSIVE, missing.reason.value, message, verdict.numbers)
+
+
+def segment_of(
+    rollout_step: int, steps: int, *, concurrent: bool, bake_over: bool, min_requests: int
+) -> Segment:
+    """The segment of a step: it changes with the step and when the last stable pod is gone.
+
+    A rollout of `steps` canary steps has at most `steps + 2` segments (100 % has two), which share α evenly.
+    """
+    arms = "both" if concurrent else "alone"
+    return Segment(f"{rollout_step}:{arms}", 1 / (steps + 2), concurrent, bake_over, min_requests)

@@ -1,0 +1,284 @@
+"""Which workload and which revision an alert concerns, and what it may therefore do to the rollout.
+
+An alert with a pod label belongs to that pod's revision. Without one it is the candidate's only if it names exactly
+one workload, nothing shows the stable revision equally bad, and it began after the rollout did: `startsAt` is when it
+fired, after its rule's `for:`. What cannot be told apart holds the rollout and never undoes it.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sentinel.domain.alert import AlertStatus
+from sentinel.domain.policy import AlertAction, AlertRule
+from sentinel.domain.record import AlertEntry, Record
+from sentinel.domain.verdict import RuleVerdict
+from sentinel.domain.workload import Workload, WorkloadKey, WorkloadKind
+
+STORM_WORKLOADS = 3
+STORM_WITHIN = timedelta(minutes=2)
+"""Alerts on this many workloads in this time are an outage of what they share."""
+
+KIND_LABELS = {kind.lower(): kind for kind in WorkloadKind}
+
+_SUFFIX = "[bcdfghjklmnpqrstvwxz2456789]"
+"""The letters of the names that Kubernetes makes up."""
+_HASHED_POD = re.compile(rf"(?P<name>.+)-(?P<hash>{_SUFFIX}{{6,10}})-{_SUFFIX}{{5}}")
+_ORDINAL_POD = re.compile(r"(?P<name>.+)-\d+")
+_DAEMON_POD = re.compile(rf"(?P<name>.+)-{_SUFFIX}{{5}}")
+_HASHED_KINDS = (WorkloadKind.DEPLOYMENT, WorkloadKind.ROLLOUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """What an alert comes to for a rollout: its effect (None: nothing), a reason and a sentence."""
+
+    effect: AlertAction | None
+    reason: str
+    message: str
+
+
+def attribute(
+    entry: AlertEntry,
+    rule: AlertRule,
+    record: Record,
+    workload: Workload,
+    others: Sequence[tuple[WorkloadKey, datetime]],
+    verdicts: Sequence[RuleVerdict],
+    *,
+    named: Collection[WorkloadKey] | None = None,
+) -> Attribution:
+    """What a recorded alert comes to.
+
+    `others` tells when alerts of other workloads were received. `named` are the workloads that the alert's labels
+    name (`workloads_named`); None: only those are counted that the labels themselves spell out.
+    """
+    if entry.status is AlertStatus.RESOLVED:
+        return Attribution(None, "Resolved", f"alert {entry.name} is resolved")
+    owner = _owner(entry.labels, record, workload)
+    if owner is not _Owner.CANDIDATE and entry.starts_at < record.started_at:
+        return Attribution(None, "BeganBefore", f"alert {entry.name} fired before this rollout began")
+    storm = _storm(entry, record.key, others)
+    if storm:
+        message = f"alert {entry.name} is one of many: {', '.join(map(str, storm))} had alerts in the same two minutes"
+        return Attribution(AlertAction.HOLD, "AlertStorm", message)
+    if owner is _Owner.OTHER:
+        message = f"alert {entry.name} is of pod {entry.labels['pod']}, which is not the candidate's"
+        return Attribution(None, "OtherRevision", message)
+    doubt = _doubt(entry, rule, owner, record, workload, verdicts)
+    if doubt is None and owner is _Owner.UNSAID:
+        doubt = _not_this_one(entry, rule, workload.key, named) or _maybe_older(entry, rule, record)
+    if doubt is not None:
+        return doubt
+    of = f"pod {entry.labels['pod']} of the candidate" if owner is _Owner.CANDIDATE else str(workload.key)
+    return Attribution(rule.action, "Alert", f"alert {entry.name} fires for {of}{_summary(entry)}")
+
+
+def workloads_named(
+    labels: Mapping[str, str],
+    rule: AlertRule,
+    owner_of_pod: Callable[[str, str], WorkloadKey | None],
+    workloads_behind: Callable[[str, str], Collection[WorkloadKey]],
+) -> tuple[WorkloadKey, ...]:
+    """Every workload that an alert's labels name, none without a namespace.
+
+    The most telling labels count alone: those of workloads, then the pod's, then the service's. An exporter's alert
+    on a Deployment may well carry the exporter's own pod. A label without a kind stands for all kinds of that name.
+    """
+    namespace = labels.get("namespace")
+    if not namespace:
+        return ()
+    spelt = _spelt_out(labels, rule.workload_label)
+    if spelt:
+        return tuple(WorkloadKey(kind, namespace, name) for kind, name in spelt)
+    pod = labels.get("pod")
+    if pod:
+        owner = owner_of_pod(namespace, pod)
+        found = (owner,) if owner is not None else _by_pod_name(namespace, pod)
+        if found:
+            return found
+    service = labels.get("service")
+    return tuple(workloads_behind(namespace, service)) if service else ()
+
+
+def merge_alerts(known: Sequence[AlertEntry], received: Iterable[AlertEntry]) -> tuple[AlertEntry, ...]:
+    """The alerts of a record after more were received, by fingerprint.
+
+    A repeat is no new alert, in whatever order and however often notifications arrive: of one alert the latest
+    firing counts, and once that is resolved it stays so. What was made of it is kept until it fires anew.
+    """
+    merged = {entry.fingerprint: entry for entry in known}
+    for entry in received:
+        before = merged.get(entry.fingerprint)
+        if before is None or entry.starts_at > before.starts_at:
+            merged.pop(entry.fingerprint, None)
+            merged[entry.fingerprint] = entry
+        elif entry.starts_at == before.starts_at and entry.status is AlertStatus.RESOLVED:
+            merged[entry.fingerprint] = replace(before, status=AlertStatus.RESOLVED)
+    return tuple(merged.values())
+
+
+# Whose pod.
+
+
+class _Owner(StrEnum):
+    """Whose pod an alert speaks of."""
+
+    CANDIDATE = "candidate"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+    UNSAID = "unsaid"
+
+
+def _owner(labels: Mapping[str, str], record: Record, workload: Workload) -> _Owner:
+    """Whose pod the alert is of; a pod of another workload is its exporter's and says nothing.
+
+    The name of a Deployment's pod carries the revision's hash, so that a pod that is gone can still be told.
+    """
+    name = labels.get("pod", "")
+    if labels.get("namespace", workload.key.namespace) != workload.key.namespace:
+        return _Owner.UNSAID
+    pod = next((pod for pod in workload.pods if pod.name == name), None)
+    hashed = _HASHED_POD.fullmatch(name)
+    if pod is not None:
+        revision = pod.revision
+    elif workload.key.kind in _HASHED_KINDS:
+        if hashed is None or hashed["name"] != workload.key.name:
+            return _Owner.UNSAID
+        revision = hashed["hash"]
+    else:
+        return _Owner.UNKNOWN if _is_member_name(name, workload.key) else _Owner.UNSAID
+    return _Owner.CANDIDATE if revision in _candidate_hashes(record, workload) else _Owner.OTHER
+
+
+def _candidate_hashes(record: Record, workload: Workload) -> set[str]:
+    """The controller's name for the candidate; the record may have been made before there was one."""
+    same = workload.candidate.digest == record.candidate.digest
+    return {record.candidate.hash, workload.candidate.hash if same else ""} - {""}
+
+
+def _is_member_name(name: str, key: WorkloadKey) -> bool:
+    pattern = _ORDINAL_POD if key.kind is WorkloadKind.STATEFULSET else _DAEMON_POD
+    match = pattern.fullmatch(name)
+    return match is not None and match["name"] == key.name
+
+
+# Which workloads.
+
+
+def _spelt_out(labels: Mapping[str, str], workload_label: str | None) -> list[tuple[WorkloadKind, str]]:
+    """Kinds and names that labels say outright."""
+    found = [(kind, labels[label]) for label, kind in KIND_LABELS.items() if labels.get(label)]
+    for label in ("workload", workload_label):
+        name = labels.get(label, "") if label is not None and label not in KIND_LABELS else ""
+        if name:
+            stated = KIND_LABELS.get(labels.get("workload_type", "").lower())
+            found += [(kind, name) for kind in ((stated,) if stated else WorkloadKind)]
+    return list(dict.fromkeys(found))
+
+
+def _by_pod_name(namespace: str, pod: str) -> tuple[WorkloadKey, ...]:
+    """Whose pod this was, by its name, once it is gone."""
+    for pattern, kinds in (
+        (_HASHED_POD, _HASHED_KINDS),
+        (_ORDINAL_POD, (WorkloadKind.STATEFULSET,)),
+        (_DAEMON_POD, (WorkloadKind.DAEMONSET,)),
+    ):
+        match = pattern.fullmatch(pod)
+        if match is not None:
+            return tuple(WorkloadKey(kind, namespace, match["name"]) for kind in kinds)
+    return ()
+
+
+# What speaks against it.
+
+
+def _storm(
+    entry: AlertEntry, key: WorkloadKey, others: Iterable[tuple[WorkloadKey, datetime]]
+) -> list[WorkloadKey]:
+    """The workloads of the storm that this alert is part of, in order; empty where there is none."""
+    near = [(at, other) for other, at in others if abs(at - entry.received_at) <= STORM_WITHIN]
+    for begins in sorted({entry.received_at, *(at for at, _ in near if at < entry.received_at)}):
+        struck = {key, *(other for at, other in near if begins <= at <= begins + STORM_WITHIN)}
+        if len(struck) >= STORM_WORKLOADS:
+            return sorted(struck)
+    return []
+
+
+def _doubt(
+    entry: AlertEntry,
+    rule: AlertRule,
+    owner: _Owner,
+    record: Record,
+    workload: Workload,
+    verdicts: Sequence[RuleVerdict],
+) -> Attribution | None:
+    """Why the alert may be the environment's rather than the candidate's."""
+    outage = next((verdict for verdict in verdicts if verdict.everywhere), None)
+    if outage is not None:
+        message = f"alert {entry.name} fires while both revisions are bad: {outage.message}"
+        return _unsure(rule, "BaselineEquallyBad", message)
+    if owner is _Owner.CANDIDATE and _stable_alerts_as_much(entry.name, record, workload):
+        message = f"alert {entry.name} fires for as many of the other revision's pods as of the candidate's"
+        return _unsure(rule, "BaselineEquallyBad", message)
+    if owner is _Owner.UNKNOWN:
+        message = (
+            f"alert {entry.name} is of pod {entry.labels['pod']}, whose revision cannot be told any more"
+        )
+        return _unsure(rule, "UnknownPod", message)
+    return None
+
+
+def _unsure(rule: AlertRule, reason: str, message: str) -> Attribution:
+    """Doubt takes the undo away; an alert that only tells people still does."""
+    return Attribution(
+        AlertAction.ESCALATE if rule.action is AlertAction.ESCALATE else AlertAction.HOLD, reason, message
+    )
+
+
+def _stable_alerts_as_much(name: str, record: Record, workload: Workload) -> bool:
+    """Whether this alert fires for no smaller a share of the other pods than of the candidate's."""
+    fires = {e.labels.get("pod") for e in record.alerts if e.name == name and e.status is AlertStatus.FIRING}
+    hashes = _candidate_hashes(record, workload)
+    shares = {}
+    for mine in (True, False):
+        pods = [pod for pod in workload.pods if not pod.deleting and (pod.revision in hashes) is mine]
+        shares[mine] = sum(pod.name in fires for pod in pods) / len(pods) if pods else 0.0
+    return shares[False] > 0 and shares[False] >= shares[True]
+
+
+def _not_this_one(
+    entry: AlertEntry, rule: AlertRule, key: WorkloadKey, named: Collection[WorkloadKey] | None
+) -> Attribution | None:
+    """Why an alert without a pod is not this workload's alone."""
+    if named is None:
+        spelt = _spelt_out(entry.labels, rule.workload_label)
+        names = {name for _, name in spelt} or {entry.labels.get("service", "")} - {""}
+    else:
+        names = {f"{other.name}" if other.namespace == key.namespace else str(other) for other in named}
+    if names == {key.name}:
+        return None
+    whose = f"names {', '.join(sorted(names))}" if names else "names no workload"
+    return _unsure(rule, "NotOneWorkload", f"alert {entry.name} {whose}, so it is not {key}'s alone")
+
+
+def _maybe_older(entry: AlertEntry, rule: AlertRule, record: Record) -> Attribution | None:
+    """Why an alert that fired after the rollout began may be older: it was pending before.
+
+    How long is known from its rule, and then it is older; else the policy's look-back is assumed, and it may be.
+    """
+    pending = timedelta(seconds=entry.pending_for) if entry.pending_for is not None else rule.lookback
+    if entry.starts_at - pending >= record.started_at:
+        return None
+    message = f"alert {entry.name} fired at {entry.starts_at.isoformat()}"
+    if entry.pending_for is not None:
+        message += f" after {pending.total_seconds():g} s pending: what it shows began before this rollout"
+        return Attribution(None, "BeganBefore", message)
+    message += f"; with {pending.total_seconds():g} s of look-back it may have begun before this rollout"
+    return _unsure(rule, "MayHaveBegunBefore", message)
+
+
+def _summary(entry: AlertEntry) -> str:
+    return f": {entry.summary}" if entry.summary else ""

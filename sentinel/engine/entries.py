@@ -1,0 +1,39 @@
+"""Decisions as they are written down."""
+
+import hashlib
+from datetime import datetime
+
+from sentinel.domain.decision import Decision
+from sentinel.domain.record import Action, DecisionEntry, Record
+
+ONCE_PER_ROLLOUT = frozenset({Action.START, Action.PROMOTE, Action.UNDO, Action.SUPERSEDE, Action.RESTORED})
+
+
+def entry_for(record: Record, decision: Decision, now: datetime) -> DecisionEntry:
+    """The entry of a decision, its outcome open.
+
+    The id is a hash of workload, candidate, attempt, action and, for what may be decided more than once in a
+    rollout, the step, the reason and how often that was decided before: whoever decides the same, writes the same.
+    """
+    assert decision.action is not None
+    action = decision.action
+    again = sum(1 for e in record.decisions if e.action is action and e.reason == decision.reason)
+    where = "" if action in ONCE_PER_ROLLOUT else f"{record.state.step}/{decision.reason}/{again}"
+    identity = (
+        f"{record.workload_uid}/{record.candidate.digest}/{record.attempt}/{record.started_at.isoformat()}"
+        f"/{action}/{where}"
+    )
+    return DecisionEntry(
+        id=hashlib.sha256(identity.encode()).hexdigest()[:16],
+        at=now,
+        action=action,
+        reason=decision.reason,
+        message=decision.message,
+        revision=record.candidate.digest,
+        step=decision.state.step,
+        rule=decision.rule,
+        numbers=decision.numbers,
+        target=decision.state.undo.target.digest if action is Action.UNDO and decision.state.undo else "",
+        attempt=record.attempt,
+        escalated=decision.escalate,
+    )

@@ -1,0 +1,83 @@
+"""What keeps a decided action from being done: the hold label and the undo budgets.
+
+Observe mode and the cluster's freeze are no guards: there everything is decided as ever and nothing is touched, so
+that what would have been done can be told (`Situation.mode`).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sentinel.domain.policy import Budget, Policy
+from sentinel.domain.record import Action, DecisionEntry, OutcomeKind, Record
+from sentinel.domain.workload import HOLD_LABEL, Workload
+
+TOUCHING = frozenset({Action.ADVANCE, Action.PROMOTE, Action.HOLD, Action.RESUME, Action.UNDO})
+"""Actions that change the workload; the others only write the record or tell people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Whether an action may be done, and if not, why: `HoldLabel`, `UndoBudget` or `ClusterBudget`."""
+
+    allowed: bool
+    reason: str = ""
+    message: str = ""
+
+
+def permitted(
+    action: Action,
+    policy: Policy,
+    workload: Workload,
+    record: Record,
+    records: Sequence[Record],
+    cluster_records: Sequence[Record],
+    *,
+    cluster_budget: Budget | None,
+    now: datetime,
+) -> Guard:
+    """Whether an action on this workload may be done now.
+
+    `records` are the workload's, `cluster_records` all. Of `record`'s own undo under way nothing is counted, so that
+    one that a restart interrupted can be completed.
+    """
+    if action in TOUCHING and workload.held_by_label:
+        return Guard(
+            False, "HoldLabel", f"nothing is touched while the workload is labelled {HOLD_LABEL}=true"
+        )
+    if action is not Action.UNDO:
+        return Guard(True)
+    own = policy.undo.budget
+    spent = _undos(records, record, own, now)
+    if spent >= own.limit:
+        return Guard(False, "UndoBudget", _spent_text(spent, own, "of this workload"))
+    if cluster_budget is not None:
+        spent = _undos(cluster_records, record, cluster_budget, now)
+        if spent >= cluster_budget.limit:
+            return Guard(False, "ClusterBudget", _spent_text(spent, cluster_budget, "in this cluster"))
+    return Guard(True)
+
+
+def _undos(records: Iterable[Record], own: Record, budget: Budget, now: datetime) -> int:
+    """How many undos of the budget's time were done, or are under way on other rollouts.
+
+    Those under way count: a hundred rollouts that fail in the same second must not all find the budget unspent.
+    """
+    begins = now - budget.per
+    return sum(
+        entry.action is Action.UNDO
+        and _counts(entry, begins, record.name == own.name and record.key == own.key)
+        for record in records
+        for entry in record.decisions
+    )
+
+
+def _counts(entry: DecisionEntry, begins: datetime, own: bool) -> bool:
+    if entry.outcome is None:
+        return not own and entry.at > begins
+    return entry.outcome.kind is OutcomeKind.DONE and entry.outcome.at > begins
+
+
+def _spent_text(spent: int, budget: Budget, whose: str) -> str:
+    hours = f"{budget.per.total_seconds() / 3600:g} h"
+    return f"the undo budget is spent: {spent} undos {whose} within {hours}, {budget.limit} are allowed"

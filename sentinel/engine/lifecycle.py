@@ -1,0 +1,180 @@
+"""Which rollout a workload is in: the meeting of what the cluster shows with what the records tell.
+
+Events are hints: every pass asks this anew, from the snapshot and the records alone, so that a restart, a missed
+event or a hand at the keyboard needs no code of its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sentinel.domain.policy import UndoPolicy
+from sentinel.domain.record import Phase, Record, RevisionRef
+from sentinel.domain.workload import Revision, Workload
+
+REAPPLIED_WITHIN = timedelta(minutes=10)
+"""An undone template that comes back this soon was restored by someone who may not know: never undone twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing is rolled out, and nothing is guarded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """The record's rollout goes on: judged, held, restored or guarded."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """A human put the record's stable template back: the rollout is over, and nothing new began."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """A rollout that has no record yet.
+
+    `stable` is None on a first deployment. `closes` is the rollout that this one ends. `unjudged`: it was over
+    before any sentinel looked. `undone` is the record of the same revision undone before, where it still counts;
+    `reapplied` says that it came back right after that undo.
+    """
+
+    stable: RevisionRef | None
+    attempt: int = 1
+    closes: Record | None = None
+    unjudged: bool = False
+    undone: Record | None = None
+    reapplied: bool = False
+
+
+Sighting = Idle | Continue | RolledBack | Begin
+
+
+def recognise(
+    workload: Workload, records: Sequence[Record], settled: str | None, undo: UndoPolicy, now: datetime
+) -> Sighting:
+    """What the workload is doing.
+
+    `records` are this very workload's (by uid), newest first. `settled` is the digest of the revision that this
+    process last saw fully rolled out, None when it has not watched the workload at rest yet.
+    """
+    digest = workload.candidate.digest
+    latest = records[0] if records else None
+    if latest is None:
+        return _begin(workload, records, settled, undo, now)
+    if latest.candidate.digest == digest:
+        return _same_revision(latest, workload, records, settled, undo, now)
+    undone_to = latest.state.undo.target.digest if latest.state.undo else None
+    if latest.state.phase is Phase.UNDOING and digest == undone_to:
+        return Continue(latest)
+    if latest.state.phase is Phase.UNDONE and digest == undone_to:
+        return Idle()
+    if latest.stable is not None and digest == latest.stable.digest:
+        return Idle() if latest.state.phase in _OVER else RolledBack(latest)
+    return _begin(workload, records, settled, undo, now)
+
+
+_OVER = frozenset({Phase.SUPERSEDED, Phase.FAILED, Phase.UNDONE, Phase.UNJUDGED})
+
+
+def _same_revision(
+    latest: Record,
+    workload: Workload,
+    records: Sequence[Record],
+    settled: str | None,
+    undo: UndoPolicy,
+    now: datetime,
+) -> Sighting:
+    """The newest record is of the revision that is in the spec now."""
+    state = latest.state
+    if state.phase is Phase.UNDOING:
+        came_back = state.undo is not None and state.undo.patched_at is not None
+        return _begin(workload, records, settled, undo, now) if came_back else Continue(latest)
+    if state.phase is Phase.UNJUDGED:
+        return Idle()
+    if state.phase in _OVER:
+        return _begin(workload, records, settled, undo, now)
+    return Idle() if state.ended_at is not None else Continue(latest)
+
+
+def _begin(
+    workload: Workload, records: Sequence[Record], settled: str | None, undo: UndoPolicy, now: datetime
+) -> Begin:
+    digest = workload.candidate.digest
+    latest = records[0] if records else None
+    same = [record for record in records if record.candidate.digest == digest]
+    bad = next((record for record in same if _is_known_bad(record, undo, now)), None)
+    return Begin(
+        stable=_stable(workload, latest, settled),
+        attempt=1 + max((record.attempt for record in same), default=0),
+        closes=latest if latest is not None and latest.live else None,
+        unjudged=workload.rolled_out and settled in (None, digest),
+        undone=bad,
+        reapplied=bad is not None and now - _undone_at(bad) <= REAPPLIED_WITHIN,
+    )
+
+
+def _is_known_bad(record: Record, undo: UndoPolicy, now: datetime) -> bool:
+    if record.state.phase not in (Phase.UNDONE, Phase.UNDOING):
+        return False
+    return now - _undone_at(record) <= undo.known_bad_for
+
+
+def _undone_at(record: Record) -> datetime:
+    undo = record.state.undo
+    return (undo.restored_at or undo.patched_at or undo.decided_at) if undo else record.started_at
+
+
+def _stable(workload: Workload, latest: Record | None, settled: str | None) -> RevisionRef | None:
+    """The revision that was fully available when this rollout began.
+
+    In this order: what a rollout that is cut short was replacing, unless its candidate had taken over in full and
+    was not held; what this process saw at rest; what serves now; what the records say was there before.
+    """
+    digest = workload.candidate.digest
+    if latest is not None and latest.stable is not None and _cut_short(latest, settled):
+        return _still_known(workload, latest.stable)
+    seen = workload.revision(settled) if settled else None
+    if seen is not None and seen.digest != digest:
+        return RevisionRef.of(seen)
+    serving = _serving(workload)
+    if serving is not None:
+        return RevisionRef.of(serving)
+    return _still_known(workload, _recorded(latest)) if latest is not None else None
+
+
+def _cut_short(latest: Record, settled: str | None) -> bool:
+    """Whether the newest rollout ends before its candidate can be called good, or even fully available."""
+    if latest.state.phase in (Phase.PROGRESSING, Phase.BAKING):
+        return settled != latest.candidate.digest
+    return latest.state.phase is Phase.HELD
+
+
+def _serving(workload: Workload) -> Revision | None:
+    """Of the other revisions the one with the most available pods, the newest of equals."""
+    return max(
+        (revision for revision in workload.others if revision.available > 0),
+        key=lambda revision: (revision.available, revision.number),
+        default=None,
+    )
+
+
+def _recorded(latest: Record) -> RevisionRef | None:
+    if latest.state.phase in (Phase.UNDONE, Phase.UNDOING) and latest.state.undo is not None:
+        return latest.state.undo.target
+    if latest.state.phase in (Phase.PROMOTED, Phase.UNJUDGED):
+        return latest.candidate
+    return latest.stable
+
+
+def _still_known(workload: Workload, reference: RevisionRef | None) -> RevisionRef | None:
+    """The reference brought up to date by what the cluster shows now; None for the candidate itself."""
+    if reference is None or reference.digest == workload.candidate.digest:
+        return None
+    seen = workload.revision(reference.digest)
+    return RevisionRef.of(seen) if seen is not None else reference

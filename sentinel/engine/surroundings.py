@@ -1,0 +1,61 @@
+"""What must hold around a candidate that is proven bad with no stable pod beside it to compare with."""
+
+from dataclasses import dataclass, replace
+
+from sentinel.domain.evidence import CountTick, HistogramTick
+from sentinel.domain.policy import ErrorRateRule, LatencyRule
+from sentinel.domain.verdict import RuleVerdict, VerdictKind
+
+OTHERS_OVER = 2
+"""As many other workloads over their limits at the same time point at the environment, not at the candidate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The stable revision in the hour before the rollout, and the neighbours now.
+
+    `stable_was_good` is whether it was under the rule's limit, None where nothing is known. `others_over` counts
+    the other guarded workloads, not rolling out, that crossed their own limits in the last five minutes.
+    """
+
+    stable_was_good: bool | None
+    others_over: int
+
+
+def confirm(verdict: RuleVerdict, around: Surroundings) -> RuleVerdict:
+    """A fail against the limit alone, held against its surroundings (semantics.md, Verdicts).
+
+    It stands only if the stable revision was under the limit before and fewer than two neighbours crossed theirs;
+    else it is inconclusive and counts as an outage of the environment.
+    """
+    if not verdict.alone or verdict.kind is not VerdictKind.FAIL:
+        return verdict
+    if around.others_over >= OTHERS_OVER:
+        reason, why = (
+            "EnvironmentOutage",
+            f"{around.others_over} other workloads are over their limits as well",
+        )
+    elif around.stable_was_good is None:
+        reason, why = "NoBaseline", "nothing is known of the stable revision in the hour before"
+    elif not around.stable_was_good:
+        reason, why = "StableWasBad", "the stable revision was over the limit in the hour before as well"
+    else:
+        return verdict
+    message = f"{verdict.message}; {why}"
+    return replace(verdict, kind=VerdictKind.INCONCLUSIVE, reason=reason, message=message, everywhere=True)
+
+
+def over_limit(rule: ErrorRateRule | LatencyRule, tick: CountTick | HistogramTick) -> bool | None:
+    """Whether the baseline arm of a tick was over the rule's limit, by its plain share or mean; None without data.
+
+    A plain point estimate is enough here: it does not condemn anyone, it can only spare the candidate.
+    """
+    if isinstance(tick, CountTick):
+        rate = tick.baseline.rate if tick.baseline else None
+        return None if rate is None else rate > rule.limit
+    if tick.baseline is None or tick.baseline.total == 0:
+        return None
+    if isinstance(rule, LatencyRule) and rule.quantile is not None:
+        return tick.baseline.over(rule.limit) / tick.baseline.total > 1 - rule.quantile
+    mean = tick.baseline.mean
+    return None if mean is None else mean > rule.limit

@@ -1,0 +1,117 @@
+"""Which revision an undo goes back to, or why there is none."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sentinel.domain.record import Phase, Record, RevisionRef
+from sentinel.domain.workload import Revision, Workload
+
+_BAD_ENDS = frozenset({Phase.UNDOING, Phase.UNDONE, Phase.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The revision to restore, brought up to date by what the cluster shows of it."""
+
+    revision: RevisionRef
+
+
+@dataclass(frozen=True, slots=True)
+class NoTarget:
+    """Why nothing can be restored: `FirstDeployment`, `Superseded`, `Irreversible`, `KnownBad`, `TemplateGone` or
+    `TooOld`, with the end of a sentence for people."""
+
+    reason: str
+    message: str
+
+
+def choose_target(
+    record: Record, records: Sequence[Record], workload: Workload, max_target_age: timedelta, now: datetime
+) -> Target | NoTarget:
+    """Where to go back to: the stable this rollout began with, else the newest promoted revision that is fit.
+
+    `records` are all of the workload; `max_target_age` is how long ago a revision other than the stable may have been
+    promoted. Never the candidate, a revision recorded undone, one whose template no object holds any more, nor one
+    on the other side of a revision that was marked irreversible.
+    """
+    if workload.candidate.digest != record.candidate.digest:
+        return NoTarget("Superseded", f"the template in force is {workload.candidate}, not what was judged")
+    refusal = NoTarget("FirstDeployment", "there is no revision before this one")
+    if record.stable is not None:
+        chosen = _fit(record.stable.digest, records, workload)
+        # Behind a stable that must not be crossed nothing else may be reached either.
+        if isinstance(chosen, Target) or chosen.reason == "Irreversible":
+            return chosen
+        refusal = chosen
+    too_old = 0
+    for digest, promoted_at in _promotions(records):
+        if digest == record.candidate.digest:
+            continue
+        chosen = _fit(digest, records, workload)
+        if isinstance(chosen, NoTarget):
+            continue
+        if now - promoted_at <= max_target_age:
+            return chosen
+        too_old += 1
+    if too_old:
+        age = f"{max_target_age.total_seconds() / 86400:g} days"
+        message = f"{refusal.message}, and every other good revision was promoted more than {age} ago"
+        return NoTarget("TooOld", message)
+    return refusal
+
+
+def known_bad_since(records: Iterable[Record], digest: str) -> datetime | None:
+    """When this template was last undone, None where it never was or was promoted since."""
+    of_template = [record for record in records if record.candidate.digest == digest]
+    undone = max((at for record in of_template if (at := _undone_at(record)) is not None), default=None)
+    promoted = max(
+        (at for record in of_template if (at := record.state.promoted_at) is not None), default=None
+    )
+    return None if promoted is not None and undone is not None and promoted > undone else undone
+
+
+def _undone_at(record: Record) -> datetime | None:
+    """When a rollout was found bad; in observe mode nothing is undone, and nothing counts."""
+    if record.state.phase not in _BAD_ENDS:
+        return None
+    return record.state.undo.decided_at if record.state.undo else record.state.ended_at or record.started_at
+
+
+def _promotions(records: Iterable[Record]) -> list[tuple[str, datetime]]:
+    """Each promoted template with the time of its last promotion, newest first."""
+    latest: dict[str, datetime] = {}
+    for record in records:
+        if (promoted := record.state.promoted_at) is not None:
+            digest = record.candidate.digest
+            latest[digest] = max(promoted, latest.get(digest, promoted))
+    return sorted(latest.items(), key=lambda item: (item[1], item[0]), reverse=True)
+
+
+def _fit(digest: str, records: Iterable[Record], workload: Workload) -> Target | NoTarget:
+    """The target with this template, or why it is unfit."""
+    revision = workload.revision(digest)
+    bad_since = known_bad_since(records, digest)
+    if bad_since is not None:
+        name = revision or f"revision {digest[:8]}"
+        return NoTarget("KnownBad", f"{name} was itself undone at {bad_since.isoformat()}")
+    if revision is None or revision.holder is None:
+        return NoTarget("TemplateGone", f"no object holds the template of revision {digest[:8]} any more")
+    barrier = _barrier(revision, workload)
+    if barrier is not None:
+        why = f"{barrier} is marked irreversible: {barrier.irreversible}"
+        return NoTarget("Irreversible", f"{why}; {revision} cannot be restored across it")
+    return Target(RevisionRef.of(revision))
+
+
+def _barrier(target: Revision, workload: Workload) -> Revision | None:
+    """A revision on the way back from the candidate to the target whose mark the target does not carry."""
+    between = (other for other in workload.others if other.number > target.number)
+    return next(
+        (
+            r
+            for r in (workload.candidate, *between)
+            if r.irreversible and r.irreversible != target.irreversible
+        ),
+        None,
+    )

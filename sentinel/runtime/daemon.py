@@ -1,0 +1,135 @@
+"""The daemon as a whole: what runs, in which order it starts, and how it ends."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Protocol
+
+from sentinel.domain.workload import WorkloadKey
+from sentinel.ports import Telemetry
+from sentinel.runtime.notifications import Notifications
+from sentinel.runtime.queue import KeyedQueue
+from sentinel.runtime.reconciler import Reconciler, Services
+from sentinel.runtime.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+RECOVER_NOTICES_OF = timedelta(hours=24)
+GAUGES_EVERY = 5.0
+
+
+class Watches(Protocol):
+    """The watches behind the cluster and the record store."""
+
+    async def start(self) -> None:
+        """Begin to watch."""
+        ...
+
+    async def wait_synced(self) -> None:
+        """Return when every watch has listed once."""
+        ...
+
+    def ages(self) -> Mapping[str, float]:
+        """Seconds since each watch last heard from the API server, by resource."""
+        ...
+
+    async def close(self) -> None:
+        """Stop watching and close every connection."""
+        ...
+
+
+class Daemon:
+    """Starts watching, then judging, then telling; stops in the opposite order within the time it is given."""
+
+    def __init__(
+        self,
+        watches: Watches,
+        services: Services,
+        reconciler: Reconciler,
+        queue: KeyedQueue[WorkloadKey],
+        extra: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
+    ) -> None:
+        self._watches = watches
+        self._services = services
+        self._reconciler = reconciler
+        self._queue = queue
+        self._supervisor = Supervisor(services.clock)
+        self._extra = dict(extra or {})
+        self._synced = False
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Watch, and once all watches have synced look at every workload. Raises ClusterError."""
+        services = self._services
+        services.cluster.subscribe(self._queue.add)
+        services.store.subscribe(self._queue.add)
+        await self._watches.start()
+        await self._watches.wait_synced()
+        self._supervisor.start(
+            {
+                "passes": lambda: self._queue.run(self._reconciler.reconcile),
+                "notices": services.notifications.run,
+                "events": services.announcements.run,
+                "gauges": self._keep_gauges,
+                **self._extra,
+            }
+        )
+        self._recover_notices(services.notifications)
+        for key in {*services.cluster.keys(), *(record.key for record in services.store.all())}:
+            self._queue.add(key)
+        self._synced = True
+        log.info("watching %d workloads", len(list(services.cluster.keys())))
+
+    def unready(self) -> list[str]:
+        """What keeps the daemon from being ready; empty when it is."""
+        if self._stopping:
+            return ["stopping"]
+        return [] if self._synced else ["the watches have not synced yet"]
+
+    def unhealthy(self) -> list[str]:
+        """What only a restart can mend; empty while passes are served."""
+        return self._supervisor.ended
+
+    def wake(self, key: WorkloadKey) -> None:
+        """Have a workload looked at."""
+        self._queue.add(key)
+
+    async def idle(self) -> None:
+        """Wait until no workload waits for a pass."""
+        await self._queue.idle()
+
+    async def stop(self, seconds: float) -> None:
+        """Let passes and notices that are under way finish for so many seconds altogether, then end everything."""
+        self._stopping = True
+        clock = self._services.clock
+        ends = clock.monotonic() + seconds
+        if not await self._queue.drain(max(0.0, seconds * 0.6)):
+            log.warning("passes were cut short; the next start completes them")
+        await self._services.notifications.drain(max(0.0, min(seconds * 0.3, ends - clock.monotonic())))
+        await self._services.collector.close()
+        await self._supervisor.stop()
+        await self._watches.close()
+
+    def _recover_notices(self, notifications: Notifications) -> None:
+        """Offer the decisions that a former process made and may not have told."""
+        since = self._services.clock.now() - RECOVER_NOTICES_OF
+        for record in self._services.store.all():
+            if record.decisions and record.decisions[-1].at >= since:
+                notifications.recover(record)
+
+    async def _keep_gauges(self) -> None:
+        services = self._services
+        while True:
+            _gauges(services.telemetry, self._watches.ages(), len(self._queue))
+            phases: dict[str, int] = {}
+            for record in services.store.all():
+                phases[record.state.phase.value] = phases.get(record.state.phase.value, 0) + 1
+            for phase, count in phases.items():
+                services.telemetry.gauge("rollouts", count, phase=phase)
+            await services.clock.sleep(GAUGES_EVERY)
+
+
+def _gauges(telemetry: Telemetry, ages: Mapping[str, float], depth: int) -> None:
+    for resource, age in ages.items():
+        telemetry.gauge("watch_age_seconds", age, resource=resource)
+    telemetry.gauge("queue_depth", depth)

@@ -1,0 +1,103 @@
+"""Carries a decision out: the intent is written down first, then the change is made, then what became of it."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from sentinel.domain.decision import Change, Decision, Restore
+from sentinel.domain.errors import ClusterError, PreconditionError
+from sentinel.domain.policy import Mode
+from sentinel.domain.record import Action, DecisionEntry, Outcome, OutcomeKind, Phase, Record
+from sentinel.domain.workload import Workload
+from sentinel.engine.entries import entry_for
+from sentinel.engine.holding import undo_failed
+from sentinel.ports import Clock, Cluster, RecordStore, Telemetry
+
+
+class Executor:
+    """Writes decisions into records and makes their changes, each once.
+
+    Every method raises a retryable ClusterError when the API server did not answer: the record then shows the
+    intent without an outcome, and the next pass completes it.
+    """
+
+    def __init__(self, cluster: Cluster, store: RecordStore, clock: Clock, telemetry: Telemetry) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._clock = clock
+        self._telemetry = telemetry
+
+    async def carry_out(
+        self, record: Record, decision: Decision, workload: Workload | None, mode: Mode
+    ) -> Record:
+        """Enter the decision, make its change if it has one, enter the outcome; returns the record as written.
+
+        Raises ConflictError when someone else wrote the record meanwhile: nothing was done.
+        """
+        entry = entry_for(record, decision, self._clock.now())
+        if decision.change is None or workload is None:
+            observed = mode is Mode.OBSERVE and decision.action is Action.UNDO
+            entry = replace(
+                entry,
+                outcome=Outcome(OutcomeKind.OBSERVED if observed else OutcomeKind.DONE, self._clock.now()),
+            )
+        record = await self._write(record.with_state(decision.state).with_decision(entry))
+        self._telemetry.count("decisions_total", action=entry.action.value, reason=entry.reason)
+        if entry.outcome is not None:
+            return record
+        assert decision.change is not None
+        assert workload is not None
+        return await self._make(record, entry, decision.change, workload)
+
+    async def complete(
+        self, record: Record, entry: DecisionEntry, change: Change | None, workload: Workload
+    ) -> Record:
+        """Finish a decision whose outcome is not known, e.g. after a restart in its middle."""
+        if change is None:
+            return await self._finish(record, entry, OutcomeKind.DONE, "carried on after an interruption")
+        return await self._make(record, entry, change, workload)
+
+    async def refuse(self, record: Record, entry: DecisionEntry, detail: str) -> Record:
+        """Close a decision that must not be made real any more."""
+        return await self._finish(record, entry, OutcomeKind.REFUSED, detail)
+
+    async def steer(self, workload: Workload, change: Change) -> None:
+        """Bring the workload nearer to what was decided before."""
+        await self._cluster.apply(workload, change)
+
+    async def _write(self, record: Record) -> Record:
+        stamped = record.with_state(replace(record.state, saved_at=self._clock.now()))
+        return await (self._store.save(stamped) if stamped.version else self._store.create(stamped))
+
+    async def _make(self, record: Record, entry: DecisionEntry, change: Change, workload: Workload) -> Record:
+        try:
+            detail = await self._cluster.apply(workload, change)
+        except PreconditionError as error:
+            return await self._finish(record, entry, OutcomeKind.REFUSED, str(error))
+        except ClusterError as error:
+            if error.retryable:
+                raise
+            return await self._failed(record, entry, change, str(error))
+        record = self._patched(record, change, self._clock.now())
+        return await self._finish(record, entry, OutcomeKind.DONE, detail)
+
+    def _patched(self, record: Record, change: Change, now: datetime) -> Record:
+        """Note when the undo reached the API server."""
+        undo = record.state.undo
+        if not isinstance(change, Restore) or undo is None:
+            return record
+        if undo.fault_at is not None:
+            self._telemetry.observe("undo_seconds", (now - undo.fault_at).total_seconds())
+        return record.with_state(replace(record.state, undo=replace(undo, patched_at=now)))
+
+    async def _failed(self, record: Record, entry: DecisionEntry, change: Change, detail: str) -> Record:
+        """The API server will never take this change: an undo becomes a hold that asks for a human."""
+        if isinstance(change, Restore) and record.state.phase is Phase.UNDOING:
+            record = record.with_state(undo_failed(record.state, detail, self._clock.now()))
+            entry = replace(entry, escalated=True)
+        return await self._finish(record, entry, OutcomeKind.FAILED, detail)
+
+    async def _finish(self, record: Record, entry: DecisionEntry, kind: OutcomeKind, detail: str) -> Record:
+        done = replace(entry, outcome=Outcome(kind, self._clock.now(), detail))
+        if entry.action is Action.UNDO:
+            self._telemetry.count("undo_total", outcome=kind.value)
+        return await self._write(record.with_decision(done))

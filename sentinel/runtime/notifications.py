@@ -1,0 +1,156 @@
+"""Tells people, beside the critical path: in order per rollout, retried, bounded, and not forgotten by a restart."""
+
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from sentinel.domain.errors import ClusterError, NoticeError
+from sentinel.domain.notice import Notice
+from sentinel.domain.record import MAX_DECISIONS, DecisionEntry, NoticeRef, Record
+from sentinel.engine.advice import advice
+from sentinel.ports import Notifier, RecordStore, Telemetry
+from sentinel.runtime.queue import KeyedQueue
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY = 1.0
+LONGEST_RETRY = 60.0
+MAX_ROLLOUTS = 2_000
+
+
+class Notifications:
+    """One queue per rollout in front of a notifier.
+
+    `tell` never waits and never fails. What the receiver does not take is offered again with growing pauses; what
+    it will never take (a wrong channel, a wrong token) is logged and dropped. After a restart `recover` offers the
+    decisions that a record holds beyond the last one told.
+    """
+
+    def __init__(
+        self,
+        notifier: Notifier,
+        store: RecordStore,
+        channel_of: Callable[[Record], str],
+        telemetry: Telemetry,
+        rng: random.Random,
+    ) -> None:
+        self._notifier = notifier
+        self._store = store
+        self._channel_of = channel_of
+        self._telemetry = telemetry
+        self._rng = rng
+        self._pending: dict[str, deque[DecisionEntry | None]] = {}
+        self._records: dict[str, Record] = {}
+        self._refs: dict[str, NoticeRef] = {}
+        self._failures: dict[str, int] = {}
+        self._queue: KeyedQueue[str] = KeyedQueue(workers=4)
+
+    def tell(self, record: Record, entry: DecisionEntry | None) -> None:
+        """Have this decision told, or (None) the rollout's message brought up to date."""
+        if record.name not in self._pending and len(self._pending) >= MAX_ROLLOUTS:
+            self._telemetry.count("notices_total", outcome="dropped")
+            log.warning("notice dropped: too many rollouts wait for one", extra={"record": record.name})
+            return
+        waiting = self._pending.setdefault(record.name, deque(maxlen=MAX_DECISIONS))
+        self._records[record.name] = record
+        if entry is not None or not waiting:
+            waiting.append(entry)
+        self._telemetry.gauge("notices_pending", sum(len(queue) for queue in self._pending.values()))
+        if record.name not in self._failures:
+            self._queue.add(record.name)
+
+    def recover(self, record: Record) -> None:
+        """Offer what a record holds beyond the last decision told; a rollout that was never told starts anew."""
+        told = record.notice.told if record.notice else ""
+        ids = [entry.id for entry in record.decisions]
+        after = ids.index(told) + 1 if told in ids else 0
+        for entry in record.decisions[after:]:
+            self.tell(record, entry)
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        await self._queue.run(self._work)
+
+    async def drain(self, seconds: float) -> None:
+        """Give what is being delivered so many seconds to finish."""
+        await self._queue.drain(seconds)
+
+    async def _work(self, name: str) -> None:
+        waiting = self._pending.get(name)
+        while waiting:
+            entry = waiting[0]
+            try:
+                await self._publish(name, entry)
+            except NoticeError as error:
+                if error.retryable:
+                    self._later(name, error)
+                    return
+                self._telemetry.count("notices_total", outcome="refused")
+                log.error("notice refused: %s", error, extra={"record": name})
+            if waiting and waiting[0] is entry:
+                waiting.popleft()
+        self._pending.pop(name, None)
+        self._records.pop(name, None)
+        self._failures.pop(name, None)
+        self._telemetry.gauge("notices_pending", sum(len(queue) for queue in self._pending.values()))
+
+    async def _publish(self, name: str, entry: DecisionEntry | None) -> None:
+        record = self._newest(name)
+        notice = Notice(
+            record,
+            entry,
+            channel=self._channel_of(record),
+            advice=advice(record, entry),
+            urgent=entry is not None and entry.escalated,
+        )
+        reference = await self._notifier.publish(notice)
+        self._failures.pop(name, None)
+        self._telemetry.count("notices_total", outcome="sent")
+        if reference is not None:
+            told = entry.id if entry else (record.notice.told if record.notice else "")
+            await self._remember(record, replace(reference, told=told))
+
+    async def _remember(self, record: Record, reference: NoticeRef) -> None:
+        """Note in the record where its message stands; while that fails, memory must do."""
+        self._refs[record.name] = reference
+        if len(self._refs) > MAX_ROLLOUTS:
+            del self._refs[next(iter(self._refs))]
+        try:
+            await self._store.save_notice(record, reference)
+        except ClusterError as error:
+            log.warning("where the notice stands was not noted: %s", error, extra={"record": record.name})
+
+    def _newest(self, name: str) -> Record:
+        """The record as it is now, with the message's place as this process knows it."""
+        record = self._records[name]
+        record = next((r for r in self._store.of_workload(record.key) if r.name == name), record)
+        reference = self._refs.get(name)
+        return replace(record, notice=reference) if reference else record
+
+    def _later(self, name: str, error: NoticeError) -> None:
+        failures = self._failures[name] = self._failures.get(name, 0) + 1
+        pause = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(failures - 1, 10)) * self._rng.uniform(0.5, 1.0)
+        pause = max(pause, error.retry_after or 0.0)
+        self._telemetry.count("notices_total", outcome="retried")
+        log.warning("notice not delivered, again in %.1f s: %s", pause, error, extra={"record": name})
+        self._queue.add_after(name, pause)
+
+
+class LogNotifier:
+    """Tells in the log alone, where no other channel is configured."""
+
+    async def publish(self, notice: Notice) -> NoticeRef | None:
+        """Log the decision."""
+        if notice.entry is not None:
+            level = logging.WARNING if notice.urgent else logging.INFO
+            log.log(
+                level,
+                "%s: %s %s",
+                notice.record.key,
+                notice.entry.action.value,
+                notice.entry.message,
+                extra={"record": notice.record.name, "advice": list(notice.advice)},
+            )
+        return None

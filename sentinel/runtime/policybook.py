@@ -1,0 +1,59 @@
+"""Which policy guards a workload now, and under which one a rollout began."""
+
+import logging
+from collections import OrderedDict
+
+from sentinel.domain.errors import ConfigurationError
+from sentinel.domain.policy import Mode, Policy
+from sentinel.domain.record import Record
+from sentinel.domain.workload import Workload
+from sentinel.engine.matching import Ambiguous, Guarded, guard_of
+from sentinel.ports import PolicySource
+
+log = logging.getLogger(__name__)
+
+MAX_REMEMBERED = 500
+
+
+class PolicyBook:
+    """Policies in force and policies of running rollouts, parsed once each."""
+
+    def __init__(self, source: PolicySource, mode: Mode) -> None:
+        self._source = source
+        self._mode = mode
+        self._restored: OrderedDict[str, Policy] = OrderedDict()
+        self._told_ambiguous: set[str] = set()
+
+    def guarding(self, workload: Workload) -> Policy | None:
+        """The policy that guards a workload now; None where none does, or where two do equally (logged once)."""
+        found = guard_of(self._source.policies(), workload)
+        if isinstance(found, Ambiguous):
+            told = f"{workload.key} {found}"
+            if told not in self._told_ambiguous:
+                self._told_ambiguous.add(told)
+                log.error("not guarded: %s", found, extra={"workload": str(workload.key)})
+        return found.policy if isinstance(found, Guarded) else None
+
+    def of(self, record: Record) -> Policy | None:
+        """The policy a rollout goes on under: the one it began with, or today's of that name where it says so.
+
+        None when its record holds no policy that still loads and none of that name is in force.
+        """
+        today = next((p for p in self._source.policies() if p.name == record.policy), None)
+        if today is not None and (today.digest == record.policy_digest or today.follow_edits):
+            return today
+        if record.policy_digest in self._restored:
+            return self._restored[record.policy_digest]
+        try:
+            policy = self._source.restore(record.policy_document)
+        except ConfigurationError as error:
+            log.error("the rollout's own policy no longer loads: %s", error, extra={"record": record.name})
+            return today
+        self._restored[record.policy_digest] = policy
+        if len(self._restored) > MAX_REMEMBERED:
+            self._restored.popitem(last=False)
+        return policy
+
+    def mode(self, policy: Policy) -> Mode:
+        """The stricter of the policy's and the settings' mode."""
+        return Mode.OBSERVE if Mode.OBSERVE in (policy.mode, self._mode) else Mode.ENFORCE

@@ -1,0 +1,393 @@
+"""One pass over one workload: read, recognise, judge, decide, carry out, look again.
+
+Level-based: a pass asks what is the case, never what happened, so any event may be lost or come twice.
+"""
+
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sentinel.domain.alert import AlertStatus
+from sentinel.domain.decision import Change, Decision, Restore
+from sentinel.domain.errors import ClusterError, ConflictError
+from sentinel.domain.policy import Budget, ErrorRateRule, HealthRule, LatencyRule, Policy
+from sentinel.domain.record import Action, DecisionEntry, Phase, Record
+from sentinel.domain.verdict import RuleVerdict
+from sentinel.domain.workload import Workload, WorkloadKey
+from sentinel.engine.assessment import Holds, Rollout, assess, segment_of
+from sentinel.engine.attribution import attribute, workloads_named
+from sentinel.engine.beginning import (
+    first_decision,
+    new_record,
+    rolled_back_by_hand,
+    superseded,
+    workload_gone,
+)
+from sentinel.engine.decision import decide
+from sentinel.engine.holding import damage_limiting_pause
+from sentinel.engine.lifecycle import Begin, Continue, Idle, RolledBack, recognise
+from sentinel.engine.matching import alert_rule_of
+from sentinel.engine.pods import wake_at
+from sentinel.engine.situation import JudgedAlert, Situation
+from sentinel.engine.surroundings import confirm
+from sentinel.ports import Clock, Cluster, Conditions, RecordStore, Telemetry
+from sentinel.runtime.announcements import Announcements
+from sentinel.runtime.evidence import EvidenceCollector, Neighbour
+from sentinel.runtime.executor import Executor
+from sentinel.runtime.notifications import Notifications
+from sentinel.runtime.policybook import PolicyBook
+from sentinel.runtime.queue import KeyedQueue
+from sentinel.runtime.retention import prune
+from sentinel.runtime.workingstate import WorkingState
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY = 0.2
+LONGEST_RETRY = 30.0
+CONFLICT_PAUSE = 0.02
+"""Someone else wrote the record; the watch brings theirs in about this many seconds."""
+FAR = timedelta(minutes=10)
+"""Every guarded rollout is looked at this often at least, whatever its timers say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The reconciler's settings."""
+
+    cluster_budget: Budget | None = None
+    keep_records: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a pass works with."""
+
+    cluster: Cluster
+    store: RecordStore
+    book: PolicyBook
+    collector: EvidenceCollector
+    executor: Executor
+    notifications: Notifications
+    announcements: Announcements
+    conditions: Conditions
+    clock: Clock
+    telemetry: Telemetry
+    rng: random.Random
+
+
+class Reconciler:
+    """Drives every rollout. `queue` holds the workloads to look at; whoever sees an event adds the workload's key."""
+
+    def __init__(self, services: Services, queue: KeyedQueue[WorkloadKey], limits: Limits) -> None:
+        self._cluster = services.cluster
+        self._store = services.store
+        self._book = services.book
+        self._collector = services.collector
+        self._executor = services.executor
+        self._notifications = services.notifications
+        self._announcements = services.announcements
+        self._holds: Holds = lambda text, values, scalar: services.conditions.holds(
+            text, values, scalar=scalar
+        )
+        self._clock = services.clock
+        self._telemetry = services.telemetry
+        self._rng = services.rng
+        self._limits = limits
+        self._settled: dict[WorkloadKey, str] = {}
+        self._failures: dict[WorkloadKey, int] = {}
+        self._working = WorkingState()
+        self._queue = queue
+
+    async def reconcile(self, key: WorkloadKey) -> None:
+        """One pass. Whatever goes wrong is named in the log and tried again; nothing is raised."""
+        began = self._clock.monotonic()
+        try:
+            await self._pass(key)
+            self._failures.pop(key, None)
+            outcome = "done"
+        except ConflictError:
+            self._queue.add_after(key, CONFLICT_PAUSE)
+            outcome = "conflict"
+        except ClusterError as error:
+            self._try_again(key, error, getattr(error, "retry_after", None))
+            outcome = "retried"
+        except Exception as error:
+            log.exception("a pass over %s failed", key, extra={"workload": str(key)})
+            self._try_again(key, error, None)
+            outcome = "error"
+        self._telemetry.count("passes_total", outcome=outcome)
+        self._telemetry.observe("pass_seconds", self._clock.monotonic() - began)
+
+    def _try_again(self, key: WorkloadKey, error: Exception, retry_after: float | None) -> None:
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        pause = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(failures - 1, 10)) * self._rng.uniform(0.5, 1.0)
+        log.warning("again in %.1f s: %s", pause, error, extra={"workload": str(key)})
+        self._queue.add_after(key, max(pause, retry_after or 0.0))
+
+    async def _pass(self, key: WorkloadKey) -> None:
+        workload = self._cluster.workload(key)
+        records = self._store.of_workload(key)
+        uid = workload.uid if workload else ""
+        for orphan in (r for r in records if r.live and r.workload_uid != uid):
+            await self._end(orphan, workload_gone(orphan, self._clock.now()), None)
+        if workload is None or workload.deleting:
+            self._settled.pop(key, None)
+            self._queue.forget_timer(key)
+            return
+        own = tuple(r for r in records if r.workload_uid == uid)
+        await self._look_at(workload, own)
+        if workload.rolled_out:
+            self._settled[key] = workload.candidate.digest
+
+    async def _look_at(self, workload: Workload, records: tuple[Record, ...]) -> None:
+        latest = records[0] if records else None
+        open_record = latest if latest and latest.live else None
+        policy = self._book.of(open_record) if open_record else self._book.guarding(workload)
+        if policy is None:
+            return
+        now = self._clock.now()
+        sighting = recognise(workload, records, self._settled.get(workload.key), policy.undo, now)
+        match sighting:
+            case Idle():
+                return
+            case RolledBack(record):
+                await self._rolled_back(record, workload, policy, records)
+            case Begin():
+                await self._begin(sighting, workload, records)
+            case Continue(record):
+                await self._continue(record, workload, policy, records)
+
+    # A rollout begins.
+
+    async def _begin(self, begin: Begin, workload: Workload, records: tuple[Record, ...]) -> None:
+        if begin.closes is not None:
+            await self._end(begin.closes, superseded(begin.closes, begin, self._clock.now()), None)
+        policy = self._book.guarding(workload)
+        if policy is None:
+            return
+        now = self._clock.now()
+        mode = self._book.mode(policy)
+        record = new_record(begin, workload, policy, mode, now)
+        situation = self._situation(record, workload, policy, records, now)
+        await self._carry_out(situation, first_decision(begin, situation))
+        await prune(self._store, records, self._limits.keep_records)
+        self._queue.add(workload.key)
+
+    async def _rolled_back(
+        self, record: Record, workload: Workload, policy: Policy, records: tuple[Record, ...]
+    ) -> None:
+        situation = self._situation(record, workload, policy, records, self._clock.now())
+        await self._end(record, rolled_back_by_hand(situation), workload)
+
+    async def _end(self, record: Record, decision: Decision, workload: Workload | None) -> None:
+        """A decision that ends a rollout; nothing more is measured for it."""
+        self._collector.forget(record)
+        record = self._working.apply(record)
+        policy = self._book.of(record)
+        mode = self._book.mode(policy) if policy else record.mode
+        record = await self._executor.carry_out(record, decision, workload, mode)
+        self._tell(record, workload)
+
+    # A rollout goes on.
+
+    async def _continue(
+        self, record: Record, workload: Workload, policy: Policy, records: tuple[Record, ...]
+    ) -> None:
+        pending = record.pending
+        if pending is not None:
+            await self._complete(record, pending, workload, policy, records)
+            self._queue.add(workload.key)
+            return
+        record = self._working.apply(record)
+        situation = await self._judge(record, workload, policy, records)
+        decision = decide(situation)
+        situation = replace(situation, record=_with_alert_verdicts(situation.record, situation.alerts))
+        if decision.action is not None:
+            await self._carry_out(situation, decision)
+            self._queue.add(workload.key)
+            return
+        if decision.change is not None:
+            await self._executor.steer(workload, decision.change)
+        record = await self._checkpoint(situation, decision)
+        self._look_again(record, decision, workload, policy)
+
+    async def _complete(
+        self,
+        record: Record,
+        entry: DecisionEntry,
+        workload: Workload,
+        policy: Policy,
+        records: tuple[Record, ...],
+    ) -> None:
+        """Finish what an interrupted pass had decided, by what the cluster shows now."""
+        change: Change | None = None
+        undo = record.state.undo
+        if entry.action is Action.UNDO and undo is not None:
+            change = Restore(undo.target)
+        elif entry.action is Action.HOLD:
+            change = damage_limiting_pause(
+                self._situation(record, workload, policy, records, self._clock.now())
+            )
+        record = await self._executor.complete(record, entry, change, workload)
+        self._tell(record, workload, entry.id)
+
+    async def _judge(
+        self, record: Record, workload: Workload, policy: Policy, records: tuple[Record, ...]
+    ) -> Situation:
+        measured = self._collector.take(record)
+        now = self._clock.now()
+        situation = self._situation(record, workload, policy, records, now)
+        baseline = workload.revision(record.stable.digest) if record.stable else None
+        ends = situation.bake_ends
+        segment = segment_of(
+            record.state.step,
+            situation.last_step,
+            concurrent=baseline is not None and bool(workload.pods_of(baseline)),
+            bake_over=ends is not None and now >= ends,
+            min_requests=policy.strategy.min_requests,
+        )
+        pulled = self._working.ever_pulled(record, workload)
+        assessment = assess(
+            Rollout(policy, workload, baseline, record.state, segment, pulled, now), measured, self._holds
+        )
+        verdicts = tuple([await self._confirmed(v, record, workload, policy) for v in assessment.verdicts])
+        state = replace(record.state, analysis=assessment.analysis, measured_until=assessment.measured_until)
+        record = record.with_state(state)
+        self._working.remember(record)
+        situation = replace(situation, record=record, verdicts=verdicts)
+        return replace(situation, alerts=self._judged_alerts(situation))
+
+    async def _confirmed(
+        self, verdict: RuleVerdict, record: Record, workload: Workload, policy: Policy
+    ) -> RuleVerdict:
+        """A fail without a concurrent baseline stands only if the surroundings bear it out."""
+        rule = policy.rule(verdict.rule)
+        if not verdict.alone or not isinstance(rule, ErrorRateRule | LatencyRule):
+            return verdict
+        around = await self._collector.surroundings(rule, record, workload, self._neighbours(rule, workload))
+        return confirm(verdict, around)
+
+    def _neighbours(self, rule: ErrorRateRule | LatencyRule, workload: Workload) -> Sequence[Neighbour]:
+        """The other guarded workloads at rest that have a rule of the same kind."""
+        found = []
+        everyone = self._cluster.keys()
+        for key in everyone:
+            other = self._cluster.workload(key) if key != workload.key else None
+            policy = self._book.guarding(other) if other is not None and other.rolled_out else None
+            if other is None or policy is None:
+                continue
+            same = next((r for r in policy.rules if type(r) is type(rule)), None)
+            if isinstance(same, ErrorRateRule | LatencyRule):
+                found.append(Neighbour(other, same))
+        return found
+
+    def _judged_alerts(self, situation: Situation) -> tuple[JudgedAlert, ...]:
+        judged = []
+        record = situation.record
+        elsewhere = self._alerts_elsewhere(record.key) if record.alerts else []
+        for entry in record.alerts:
+            rule = alert_rule_of(situation.policy, entry.labels)
+            if entry.status is not AlertStatus.FIRING or rule is None:
+                continue
+            attribution = attribute(
+                entry,
+                rule,
+                record,
+                situation.workload,
+                elsewhere,
+                situation.verdicts,
+                named=workloads_named(
+                    entry.labels, rule, self._cluster.owner_of_pod, self._cluster.workloads_behind
+                ),
+            )
+            judged.append(JudgedAlert(entry, attribution))
+        return tuple(judged)
+
+    def _alerts_elsewhere(self, key: WorkloadKey) -> list[tuple[WorkloadKey, datetime]]:
+        """When alerts came in for other workloads: a storm is nobody's fault in particular."""
+        return [
+            (other.key, entry.received_at)
+            for other in self._store.all()
+            if other.key != key and other.live
+            for entry in other.alerts
+            if entry.status is AlertStatus.FIRING
+        ]
+
+    # What comes of it.
+
+    async def _carry_out(self, situation: Situation, decision: Decision) -> None:
+        record = await self._executor.carry_out(
+            situation.record, decision, situation.workload, situation.mode
+        )
+        self._working.remember(record)
+        if not record.live:
+            self._collector.forget(record)
+        log.info(
+            "%s: %s",
+            decision.action.value if decision.action else "",
+            decision.message,
+            extra={"workload": str(record.key), "record": record.name, "reason": decision.reason},
+        )
+        self._tell(record, situation.workload)
+
+    def _tell(self, record: Record, workload: Workload | None, entry_id: str | None = None) -> None:
+        entry = record.decided(entry_id) if entry_id else record.decisions[-1]
+        self._notifications.tell(record, entry)
+        if workload is not None and entry is not None:
+            self._announcements.announce(workload, entry)
+
+    async def _checkpoint(self, situation: Situation, decision: Decision) -> Record:
+        """Save at once what a reader of the record would miss, and the tests' states once a minute."""
+        now = situation.now
+        record = situation.record.with_state(decision.state)
+        self._working.remember(record)
+        if not self._working.worth_saving(record, now):
+            return record
+        record = record.with_state(replace(record.state, saved_at=now))
+        record = await self._store.save(record)
+        self._working.remember(record)
+        self._notifications.tell(record, None)
+        return record
+
+    def _look_again(self, record: Record, decision: Decision, workload: Workload, policy: Policy) -> None:
+        now = self._clock.now()
+        due = [now + FAR, decision.wake]
+        if record.state.phase is not Phase.UNDOING:
+            baseline = workload.revision(record.stable.digest) if record.stable else None
+            due.append(self._collector.request(record, policy, workload))
+            due.extend(
+                wake_at(rule, workload, workload.candidate, baseline, now)
+                for rule in policy.rules
+                if isinstance(rule, HealthRule)
+            )
+        first = min(at for at in due if at is not None)
+        self._queue.add_after(workload.key, max(0.001, (first - now).total_seconds()))
+
+    def _situation(
+        self, record: Record, workload: Workload, policy: Policy, records: Sequence[Record], now: datetime
+    ) -> Situation:
+        return Situation(
+            policy=policy,
+            workload=workload,
+            record=record,
+            now=now,
+            mode=self._book.mode(policy),
+            records=records,
+            cluster_records=tuple(self._store.all()),
+            cluster_budget=self._limits.cluster_budget,
+        )
+
+
+def _with_alert_verdicts(record: Record, alerts: Sequence[JudgedAlert]) -> Record:
+    """The record with what became of each alert written beside it."""
+    said = {
+        alert.entry.fingerprint: f"{alert.attribution.effect.value if alert.attribution.effect else 'none'}: "
+        f"{alert.attribution.reason}"
+        for alert in alerts
+    }
+    marked = tuple(
+        replace(entry, verdict=said.get(entry.fingerprint, entry.verdict)) for entry in record.alerts
+    )
+    return record.with_alerts(marked)

@@ -1,0 +1,72 @@
+"""What a running process knows beyond the saved records: the tests' newest states, between two checkpoints."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sentinel.domain.record import Record, RolloutState
+from sentinel.domain.workload import Workload
+
+CHECKPOINT_EVERY = timedelta(minutes=1)
+
+
+class WorkingState:
+    """Newest analysis per record in memory. A restart loses at most a minute of it, and measures that again."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, RolloutState] = {}
+        self._saved: dict[str, Record] = {}
+        self._pulled: set[str] = set()
+
+    def apply(self, record: Record) -> Record:
+        """The record with the newest analysis; what was saved by anyone since counts where it is ahead."""
+        self._saved[record.name] = record
+        newest = self._states.get(record.name)
+        if newest is None or record.state.step != newest.step:
+            return record
+        return record.with_state(
+            replace(
+                record.state,
+                analysis=newest.analysis,
+                measured_until=newest.measured_until,
+            )
+        )
+
+    def remember(self, record: Record) -> None:
+        """Keep this as the newest; a rollout that is over is forgotten."""
+        if record.state.ended_at is not None:
+            self._states.pop(record.name, None)
+            self._saved.pop(record.name, None)
+            self._pulled.discard(record.name)
+            return
+        self._states[record.name] = record.state
+
+    def worth_saving(self, record: Record, now: datetime) -> bool:
+        """Whether a reader of the record would see something new, or a checkpoint is due."""
+        saved = self._saved.get(record.name)
+        if saved is None or _visible(record) != _visible(saved):
+            return True
+        state, before = record.state, saved.state
+        moved = state.analysis != before.analysis or state.measured_until != before.measured_until
+        return moved and (before.saved_at is None or now - before.saved_at >= CHECKPOINT_EVERY)
+
+    def ever_pulled(self, record: Record, workload: Workload) -> bool:
+        """Whether a pod of the candidate ever had its images: then the registry is to blame, not the release."""
+        pods = workload.pods_of(workload.candidate)
+        if any(pod.containers and all(c.pulled for c in pod.containers) for pod in pods):
+            self._pulled.add(record.name)
+        return record.name in self._pulled
+
+
+def _visible(record: Record) -> tuple[object, ...]:
+    state = record.state
+    return (
+        state.phase,
+        state.step,
+        state.reached_at,
+        state.hold,
+        state.waiting_since,
+        state.verdict,
+        state.undo,
+        state.ended_at,
+        tuple(alert.verdict for alert in record.alerts),
+    )
