@@ -1,0 +1,243 @@
+"""Settings from a file and from variables."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from sentinel.domain.errors import ConfigurationError
+from sentinel.domain.policy import Mode
+from sentinel.environment import variable_of
+from sentinel.settings import Settings, load_settings
+
+
+def refused(path: Path | None, environ: dict[str, str]) -> list[str]:
+    """The lines of the error."""
+    with pytest.raises(ConfigurationError) as error:
+        load_settings(path, environ)
+    return str(error.value).splitlines()
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    """No file and no variables are fine."""
+    settings = load_settings(None, {})
+
+    assert settings.mode is Mode.ENFORCE
+    assert settings.drain_seconds == 10
+    assert settings.rules.paths == (Path("rules"),)
+    assert settings.prometheus.url is None
+    assert settings.records.keep == 20
+    assert settings.evaluation.checkpoint_interval == 60
+
+
+def test_the_file_is_read_and_variables_go_before_it(tmp_path: Path) -> None:
+    """A variable overrides its key alone; its neighbours in the file stay."""
+    file = tmp_path / "sentinel.yaml"
+    file.write_text(
+        "mode: observe\nprometheus: {url: 'http://one:9090/', timeout: 3s, headers: {X-Scope: a}}\n"
+        "kubernetes: {namespaces: [a, b]}\nundo: {budget: {max: 3, per: 2h}}\n"
+    )
+
+    settings = load_settings(
+        file, {"SENTINEL_PROMETHEUS__URL": "https://two", "SENTINEL_UNDO__BUDGET__MAX": "7"}
+    )
+
+    assert settings.mode is Mode.OBSERVE
+    assert settings.prometheus.url == "https://two"
+    assert settings.prometheus.timeout == 3
+    assert settings.prometheus.headers["X-Scope"].get_secret_value() == "a"
+    assert settings.kubernetes.namespaces == ("a", "b")
+    assert (settings.undo.budget.max, settings.undo.budget.per) == (7, 7200)
+
+
+def test_variables_hold_lists_mappings_numbers_and_flags() -> None:
+    """Lists by commas, mappings as JSON, times with or without unit."""
+    settings = load_settings(
+        None,
+        {
+            "SENTINEL_KUBERNETES__NAMESPACES": "a, b,",
+            "SENTINEL_RULES__PATHS": "rules,/etc/rules",
+            "SENTINEL_PROMETHEUS__HEADERS": '{"X-Scope-OrgID": "team"}',
+            "SENTINEL_PROMETHEUS__VERIFY_TLS": "false",
+            "SENTINEL_HTTP__PORT": "9000",
+            "SENTINEL_DRAIN_SECONDS": "5",
+            "SENTINEL_EVALUATION__INTERVAL": "1m",
+        },
+    )
+
+    assert settings.kubernetes.namespaces == ("a", "b")
+    assert settings.rules.paths == (Path("rules"), Path("/etc/rules"))
+    assert settings.prometheus.headers["X-Scope-OrgID"].get_secret_value() == "team"
+    assert settings.prometheus.verify_tls is False
+    assert (settings.http.port, settings.drain_seconds, settings.evaluation.interval) == (9000, 5, 60)
+
+
+def test_an_empty_variable_is_not_set() -> None:
+    """Charts leave optional variables empty."""
+    assert load_settings(None, {"SENTINEL_SLACK__TOKEN": "", "SENTINEL_HTTP__PORT": ""}) == load_settings(
+        None, {}
+    )
+
+
+def test_the_process_environment_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the variables that are handed over count."""
+    monkeypatch.setenv("SENTINEL_HTTP__PORT", "1234")
+
+    assert load_settings(None, {}).http.port == 8080
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("SENTINEL_PROMETHEUS_URL", "SENTINEL_PROMETHEUS__URL"),
+        ("SENTINEL_PROMETEUS__URL", "SENTINEL_PROMETHEUS__URL"),
+        ("SENTINEL_HTTP_PORT", "SENTINEL_HTTP__PORT"),
+        ("sentinel_mode", "SENTINEL_MODE"),
+        ("SENTINEL_SLACK__TOKEN_FLIE", "SENTINEL_SLACK__TOKEN_FILE"),
+    ],
+)
+def test_a_misspelt_variable_is_refused_by_name(name: str, near: str) -> None:
+    """The library would ignore it: here it is an error with the closest name."""
+    assert refused(None, {name: "x"}) == [f"{name}: there is no such setting (did you mean {near}?)"]
+
+
+def test_variables_of_others_are_left_alone() -> None:
+    """What Kubernetes sets for Services named sentinel, what the tests use, and what is not ours does no harm."""
+    environ = {
+        "SENTINEL_SERVICE_HOST": "10.0.0.1",
+        "SENTINEL_SERVICE_PORT_HTTP": "8080",
+        "SENTINEL_PORT": "tcp://10.0.0.1:8080",
+        "SENTINEL_PORT_8080_TCP_ADDR": "10.0.0.1",
+        "SENTINEL_WEB_SERVICE_HOST": "10.0.0.2",
+        "SENTINEL_TEST_KUBECONFIG": "/tmp/kubeconfig",
+        "PATH": "/bin",
+        "SENTINELS": "x",
+    }
+
+    assert load_settings(None, environ) == load_settings(None, {})
+
+
+def test_every_mistake_is_listed_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One error names all of them: in the file by line and key, in variables by name."""
+    monkeypatch.chdir(tmp_path)
+    file = Path("sentinel.yaml")
+    file.write_text("promethues: {}\nhttp:\n  port: 99999\nlog: {level: loud}\nslack: {timeout: -1s}\n")
+
+    lines = refused(file, {"SENTINEL_RECORDS__KEEP": "none", "SENTINEL_PROMETHEUS__URL": "prometheus:9090"})
+
+    assert sorted(lines) == [
+        "SENTINEL_PROMETHEUS__URL: is not an http or https address (write it such as http://prometheus:9090)",
+        "SENTINEL_RECORDS__KEEP: must be a whole number",
+        "sentinel.yaml:1:1: promethues: unknown key promethues (did you mean prometheus?)",
+        "sentinel.yaml:3:9: http.port: must be at most 65535",
+        "sentinel.yaml:4:14: log.level: loud is none of debug, info, warning, error",
+        "sentinel.yaml:5:18: slack.timeout: -1s is negative (write a number with a unit (ms, s, m, h, d, w), "
+        "such as 30s or 1h30m)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", "is not YAML"),
+        ("- a", "is not a mapping of keys to values"),
+        ("mode: enforce\n---\nmode: observe\n", "is a second document"),
+        ("http: {port: 1, port: 2}", "is given twice"),
+        ("http: 8080", "must be a mapping of keys to values"),
+        ("datadog: {api_key: secret}", "app_key is missing"),
+        ("slack: {token: secret}", "channel is missing"),
+        ("http: {webhook: {username: me}}", "password is missing"),
+        (
+            "http: {webhook: {username: me, password: secret, token: secret}}",
+            "a token and a user name are given",
+        ),
+        ("slack: {token: secret, token_file: /x, channel: c}", "token is given as well"),
+        ("rules: {paths: []}", "must not be empty"),
+    ],
+)
+def test_a_wrong_file_is_refused_without_showing_secrets(tmp_path: Path, text: str, message: str) -> None:
+    """Each mistake has its sentence, and no secret stands in it."""
+    file = tmp_path / "sentinel.yaml"
+    file.write_text(text)
+
+    lines = refused(file, {})
+
+    assert message in lines[0]
+    assert "secret" not in "".join(lines)
+
+
+def test_a_missing_file_is_said() -> None:
+    """The file that was named must exist, whoever named it."""
+    assert refused(Path("/nowhere.yaml"), {}) == ["/nowhere.yaml: cannot be read: No such file or directory"]
+    assert refused(None, {"SENTINEL_CONFIG": "/nowhere.yaml"})[0].startswith("/nowhere.yaml: cannot be read")
+
+
+def test_secrets_come_from_mounted_files(tmp_path: Path) -> None:
+    """A file's content is the secret, without the newline at its end, from file settings and from variables."""
+    (tmp_path / "token").write_text("xoxb-1\n")
+    (tmp_path / "settings.yaml").write_text(f"slack: {{channel: c, token_file: {tmp_path / 'token'}}}")
+
+    settings = load_settings(
+        tmp_path / "settings.yaml", {"SENTINEL_HTTP__WEBHOOK__TOKEN_FILE": str(tmp_path / "token")}
+    )
+
+    assert settings.slack.token is not None
+    assert settings.http.webhook.token is not None
+    assert settings.slack.token.get_secret_value() == "xoxb-1"
+    assert settings.http.webhook.token.get_secret_value() == "xoxb-1"
+    assert "xoxb-1" not in repr(settings)
+
+
+def test_a_secret_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    """Missing and empty files are errors of the variable that names them."""
+    (tmp_path / "empty").write_text("\n")
+
+    lines = refused(
+        None,
+        {
+            "SENTINEL_SLACK__TOKEN_FILE": str(tmp_path / "none"),
+            "SENTINEL_PROMETHEUS__BEARER_TOKEN_FILE": str(tmp_path / "empty"),
+        },
+    )
+
+    assert sorted(lines) == [
+        f"SENTINEL_PROMETHEUS__BEARER_TOKEN_FILE: {tmp_path / 'empty'} is empty",
+        f"SENTINEL_SLACK__TOKEN_FILE: {tmp_path / 'none'} cannot be read: No such file or directory",
+    ]
+
+
+def test_variable_names_follow_the_keys() -> None:
+    """Two underscores join nested keys."""
+    assert variable_of(("http", "webhook", "token")) == "SENTINEL_HTTP__WEBHOOK__TOKEN"
+
+
+@hypothesis_settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.binary(max_size=200),
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "SENTINEL_MODE",
+                "SENTINEL_PROMETHEUS__HEADERS",
+                "SENTINEL_HTTP__PORT",
+                "SENTINEL_PROMETHEUS__URL",
+            ]
+        )
+        | st.text(max_size=10).map(lambda text: f"SENTINEL_{text}"),
+        st.text(max_size=20),
+    ),
+)
+def test_any_input_is_settings_or_a_clear_error(tmp_path: Path, data: bytes, environ: dict[str, str]) -> None:
+    """Whatever stands in the file and the variables, nothing else comes out."""
+    file = tmp_path / "sentinel.yaml"
+    file.write_bytes(data)
+    try:
+        result: Settings | str = load_settings(file, environ)
+    except ConfigurationError as error:
+        result = str(error)
+
+    assert isinstance(result, Settings) or result.strip()
