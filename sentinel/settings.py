@@ -44,11 +44,13 @@ def _seconds(value: object) -> object:
 
 
 def _url(value: str) -> str:
-    parts = urlsplit(value)
+    """An address without the slash at its end; a wrong one is not shown, as it may hold a password."""
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(
-            f"{value!r} is not an http or https address", "write it such as http://prometheus:9090"
-        )
+        raise InputError("is not an http or https address", "write it such as http://prometheus:9090")
     return value.rstrip("/")
 
 
