@@ -1,0 +1,144 @@
+"""Asking Prometheus: once, within a deadline, with a reason for every failure."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from aiohttp import web
+
+from sentinel.adapters.prometheus.client import Connection, PrometheusClient
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import MissingReason
+from tests.adapters.prometheus.fake import NOW, prometheus
+
+
+def api_error(status: int, kind: str, words: str, **headers: str) -> web.Response:
+    return web.json_response(
+        {"status": "error", "errorType": kind, "error": words}, status=status, headers=headers
+    )
+
+
+async def test_equal_questions_at_equal_times_are_asked_once() -> None:
+    """Twenty workloads under one rule make one query a tick; the answer serves the next tick's beginning."""
+    async with prometheus() as (fake, client):
+        fake.answers["up"] = [({"pod": "a"}, 1)]
+        together = await asyncio.gather(*(client.instant("up", NOW) for _ in range(20)))
+        assert {answer.samples[0].value for answer in together} == {1.0}
+        await client.instant("up", NOW)
+        await client.instant("up", NOW + timedelta(seconds=15))
+        assert fake.asked == [("up", NOW.timestamp()), ("up", NOW.timestamp() + 15)]
+
+
+async def test_the_evaluation_time_is_exact_to_the_millisecond() -> None:
+    """The time asked for is the caller's, not the server's."""
+    async with prometheus() as (fake, client):
+        await client.instant("up", NOW + timedelta(milliseconds=123))
+        assert fake.asked[0][1] == pytest.approx(NOW.timestamp() + 0.123, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "sentence"),
+    [
+        (
+            api_error(400, "bad_data", "parse error: unclosed"),
+            MissingReason.BAD_QUERY,
+            "parse error: unclosed",
+        ),
+        (api_error(422, "execution", "many-to-many"), MissingReason.BAD_QUERY, "many-to-many"),
+        (api_error(503, "timeout", "query timed out"), MissingReason.SOURCE_TIMEOUT, "gave up"),
+        (web.Response(status=503, text="no upstream"), MissingReason.SOURCE_UNREACHABLE, "no upstream"),
+        (web.Response(status=500, text=""), MissingReason.SOURCE_REFUSED, "HTTP 500"),
+        (web.Response(status=401, text="who?"), MissingReason.SOURCE_REFUSED, "check the token"),
+        (api_error(429, "", "slow", **{"Retry-After": "9"}), MissingReason.RATE_LIMITED, "wait 9 s"),
+        (web.Response(text="<html>login</html>"), MissingReason.SOURCE_REFUSED, "wrong URL, or a login page"),
+        (web.json_response([1]), MissingReason.SOURCE_REFUSED, "does not speak Prometheus' API"),
+        (
+            web.json_response({"data": {"result": {}}}),
+            MissingReason.SOURCE_REFUSED,
+            "not what Prometheus answers",
+        ),
+        (web.json_response({"data": {"result": [{}]}}), MissingReason.SOURCE_REFUSED, "not what Prometheus"),
+    ],
+)
+async def test_failures_have_their_reason_and_are_not_retried(
+    fault: web.Response, reason: MissingReason, sentence: str
+) -> None:
+    """Every kind of failure is named in Prometheus' own words, after exactly one request."""
+    async with prometheus() as (fake, client):
+        fake.fault = fault
+        with pytest.raises(SourceError, match=sentence) as caught:
+            await client.instant("up", NOW)
+        assert caught.value.reason == reason
+        assert len(fake.asked) == 1
+
+
+async def test_a_warning_makes_an_answer_no_evidence() -> None:
+    """A store that did not answer leaves numbers out: they are not judged by."""
+    async with prometheus() as (fake, client):
+        fake.answers["up"] = [({"pod": "a"}, 1)]
+        fake.extra = {"warnings": ["No StoreAPIs matched"]}
+        with pytest.raises(SourceError, match="No StoreAPIs matched"):
+            await client.instant("up", NOW)
+
+
+async def test_a_range_vector_is_a_bad_query() -> None:
+    """A rule must ask for numbers at one time."""
+    async with prometheus() as (fake, client):
+        result = {"resultType": "matrix", "result": [{"metric": {}, "values": [[1, "2"]]}]}
+        fake.fault = web.json_response({"status": "success", "data": result})
+        with pytest.raises(SourceError, match="range vector") as caught:
+            await client.instant("up[5m]", NOW)
+        assert caught.value.reason == MissingReason.BAD_QUERY
+
+
+async def test_a_failed_question_is_asked_again() -> None:
+    """A failure is not remembered."""
+    async with prometheus() as (fake, client):
+        fake.fault = web.Response(status=500)
+        with pytest.raises(SourceError):
+            await client.instant("up", NOW)
+        fake.fault = None
+        assert (await client.instant("up", NOW)).samples == ()
+
+
+async def test_the_token_and_the_path_prefix_are_used() -> None:
+    """Prometheus behind a path and a bearer token is reached."""
+    headers = {"Authorization": "Bearer secret"}
+    async with prometheus("/tenant/prom", headers=headers) as (fake, client):
+        fake.token = "secret"
+        fake.answers["up"] = [({}, 1)]
+        assert len((await client.instant("up", NOW)).samples) == 1
+
+
+async def test_an_unreachable_server_is_named_without_object_names() -> None:
+    """A refused connection says where and why in plain words."""
+    client = PrometheusClient(Connection("http://127.0.0.1:1"))
+    with pytest.raises(
+        SourceError, match=r"http://127\.0\.0\.1:1 cannot be reached: Connection refused"
+    ) as caught:
+        await client.instant("up", NOW)
+    client.close()
+    assert caught.value.reason == MissingReason.SOURCE_UNREACHABLE
+
+
+@pytest.mark.real_time
+async def test_a_hanging_server_is_given_up_at_the_deadline() -> None:
+    """A server that accepts and never answers costs its timeout once, and is named so."""
+    async with prometheus(timeout=0.2) as (fake, client):
+        fake.delay = 1.5
+        with pytest.raises(SourceError, match=r"did not answer within 0\.2 s") as caught:
+            await client.instant("up", NOW)
+        assert caught.value.reason == MissingReason.SOURCE_TIMEOUT
+        assert len(fake.asked) == 1
+
+
+@pytest.mark.real_time
+async def test_questions_do_not_pile_up_behind_a_hanging_server() -> None:
+    """With every thread stuck and the line full, one more question fails at once."""
+    async with prometheus(timeout=0.2, threads=1, waiting=1) as (fake, client):
+        fake.delay = 1.5
+        questions = [client.instant(f"up{n}", NOW) for n in range(3)]
+        failures = await asyncio.gather(*questions, return_exceptions=True)
+        assert ["are waiting already" in str(failure) for failure in failures].count(True) == 1

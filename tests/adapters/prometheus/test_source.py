@@ -1,0 +1,210 @@
+"""Counters of pods and versions at two times, and what makes them unusable."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from sentinel.adapters.prometheus.source import PrometheusSource
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import MissingReason, Span, Subject
+from sentinel.domain.policy import Arms, CountQuery, HistogramQuery, ValueQuery
+from tests.adapters.prometheus.fake import NOW, FakePrometheus, Vector, prometheus
+
+QUERY = CountQuery("prometheus", "requests", "failures")
+THEN = NOW - timedelta(seconds=15)
+
+
+def by_pod(**values: float | str) -> Vector:
+    return [({"namespace": "shop", "pod": pod}, value) for pod, value in values.items()]
+
+
+def scraped(
+    fake: FakePrometheus, *pods: str, selector: str = "requests", groups: str = "namespace, pod"
+) -> None:
+    """The pods were scraped right before either time, each through one job."""
+    for at in (THEN, NOW):
+        seconds = at.timestamp()
+        stamps = by_pod(**dict.fromkeys(pods, seconds - 1))
+        fake.answers[f"min by ({groups}) (timestamp({selector}))", seconds] = stamps
+    jobs: Vector = [({"namespace": "shop", "pod": pod, "job": "pods"}, 1) for pod in pods]
+    fake.answers[f"count by (namespace, pod, job) ({selector})"] = jobs
+
+
+def total(fake: FakePrometheus, then: Vector, now: Vector) -> None:
+    fake.answers["sum by (namespace, pod) (requests)", THEN.timestamp()] = then
+    fake.answers["sum by (namespace, pod) (requests)", NOW.timestamp()] = now
+
+
+async def only(source: PrometheusSource) -> Span:
+    (span,) = await source.counts(QUERY, THEN, NOW)
+    return span
+
+
+async def test_totals_and_errors_at_both_times() -> None:
+    """Each pod has its counters before and after; no errors series is no errors."""
+    async with prometheus() as (fake, client):
+        scraped(fake, "a", "b")
+        total(fake, by_pod(a=10, b=20), by_pod(a=15, b=21))
+        fake.answers["sum by (namespace, pod) (failures)"] = by_pod(a=2)
+        a, b = await PrometheusSource(client).counts(QUERY, THEN, NOW)
+    assert (a.subject, b.subject) == (Subject("shop", "a"), Subject("shop", "b"))
+    assert a.before is not None
+    assert a.after is not None
+    assert b.after is not None
+    assert (a.before.values, a.after.values) == ({"total": 10, "errors": 2}, {"total": 15, "errors": 2})
+    assert b.after.values == {"total": 21, "errors": 0}
+    assert a.after.observed_at == NOW - timedelta(seconds=1)
+
+
+async def test_the_next_tick_asks_only_for_its_end() -> None:
+    """What was asked for the end of a tick is remembered for the beginning of the next."""
+    async with prometheus() as (fake, client):
+        scraped(fake, "a")
+        source = PrometheusSource(client)
+        await source.counts(QUERY, THEN, NOW)
+        before = len(fake.asked)
+        end = NOW + timedelta(seconds=15)
+        await source.counts(QUERY, NOW, end)
+        assert {at for _, at in fake.asked[before:]} == {end.timestamp()}
+
+
+async def test_a_new_series_has_no_beginning() -> None:
+    """A pod that was not there before has only its end, and nothing is missing."""
+    async with prometheus() as (fake, client):
+        scraped(fake, "a")
+        total(fake, [], by_pod(a=5))
+        span = await only(PrometheusSource(client))
+    assert (span.before, span.missing) == (None, None)
+    assert span.after is not None
+
+
+@pytest.mark.parametrize(("age", "stale"), [(30, False), (31, True)])
+async def test_two_scrape_intervals_are_the_limit(age: int, stale: bool) -> None:
+    """A sample is usable up to two scrape intervals of 15 s, and stale beyond."""
+    async with prometheus() as (fake, client):
+        scraped(fake, "a")
+        total(fake, by_pod(a=5), by_pod(a=6))
+        stamps = by_pod(a=NOW.timestamp() - age)
+        fake.answers["min by (namespace, pod) (timestamp(requests))", NOW.timestamp()] = stamps
+        span = await only(PrometheusSource(client, scrape_interval=15))
+    assert (span.missing is not None and span.missing.reason is MissingReason.STALE) is stale
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])
+async def test_what_is_no_number_is_missing(value: str) -> None:
+    """A counter that is NaN or infinite is missing evidence of that pod."""
+    async with prometheus() as (fake, client):
+        scraped(fake, "a")
+        total(fake, by_pod(a=5), by_pod(a=value))
+        span = await only(PrometheusSource(client))
+    assert span.missing is not None
+    assert span.missing.reason is MissingReason.NOT_A_NUMBER
+
+
+async def test_a_pod_of_two_jobs_is_missing_and_others_are_not() -> None:
+    """Double counting spoils the pod that is counted twice alone."""
+    async with prometheus() as (fake, client):
+        scraped(fake, "a", "b")
+        total(fake, by_pod(a=10, b=20), by_pod(a=15, b=21))
+        twice: Vector = [({"namespace": "shop", "pod": "a", "job": job}, 1) for job in ("x", "y")]
+        fake.answers["count by (namespace, pod, job) (requests)"] = twice
+        a, b = await PrometheusSource(client).counts(QUERY, THEN, NOW)
+    assert a.missing is not None
+    assert (a.missing.reason, a.missing.detail) == (
+        MissingReason.DUPLICATE_SERIES,
+        "scraped by the jobs x and y",
+    )
+    assert b.missing is None
+
+
+async def test_errors_without_a_total_are_missing() -> None:
+    """A pod that has only errors has no rate."""
+    async with prometheus() as (fake, client):
+        fake.answers["sum by (namespace, pod) (failures)"] = by_pod(a=2)
+        span = await only(PrometheusSource(client))
+    assert span.missing is not None
+    assert span.missing.reason is MissingReason.NO_DATA
+
+
+async def test_a_wrong_pod_label_is_a_bad_query() -> None:
+    """Series that all lack the label are refused with the setting to correct."""
+    async with prometheus() as (fake, client):
+        fake.answers["sum by (namespace, pod) (requests)"] = [({"namespace": "shop"}, 5)]
+        with pytest.raises(SourceError, match="set podLabel") as caught:
+            await PrometheusSource(client).counts(QUERY, THEN, NOW)
+        assert caught.value.reason == MissingReason.BAD_QUERY
+
+
+async def test_another_pod_label_is_grouped_by() -> None:
+    """`podLabel` names the label that holds the pod."""
+    async with prometheus() as (fake, client):
+        labels = {"namespace": "shop", "kubernetes_pod_name": "a"}
+        groups = "namespace, kubernetes_pod_name"
+        fake.answers[f"sum by ({groups}) (requests)"] = [(labels, 5)]
+        fake.answers[f"min by ({groups}) (timestamp(requests))"] = [(labels, NOW.timestamp())]
+        query = CountQuery("prometheus", "requests", "failures", Arms(pod_label="kubernetes_pod_name"))
+        (span,) = await PrometheusSource(client).counts(query, THEN, NOW)
+    assert span.subject == Subject("shop", "a")
+    assert span.after is not None
+
+
+async def test_arms_by_a_version_label() -> None:
+    """Where versions name the arms, a version is the subject, and two pods of it through one job are fine."""
+    async with prometheus() as (fake, client):
+        labels = {"namespace": "shop", "version": "2"}
+        fake.answers["sum by (namespace, version) (requests)"] = [(labels, 5)]
+        fake.answers["min by (namespace, version) (timestamp(requests))"] = [(labels, NOW.timestamp())]
+        pods: Vector = [(labels | {"pod": pod, "job": "mesh"}, 1) for pod in ("a", "b")]
+        fake.answers["count by (namespace, version, pod, job) (requests)"] = pods
+        query = CountQuery("prometheus", "requests", "failures", Arms(version_label="version"))
+        (span,) = await PrometheusSource(client).counts(query, THEN, NOW)
+    assert (span.subject, span.missing) == (Subject("shop", version="2"), None)
+
+
+async def test_a_selector_that_is_none_is_not_asked() -> None:
+    """A function in a rule's selector is refused before any question."""
+    async with prometheus() as (fake, client):
+        with pytest.raises(SourceError, match="is not a selector") as caught:
+            await PrometheusSource(client).counts(CountQuery("prometheus", "rate(x[1m])", "y"), THEN, NOW)
+        assert caught.value.reason == MissingReason.BAD_QUERY
+        assert fake.asked == []
+
+
+async def test_a_histogram_without_bounds_is_a_bad_query() -> None:
+    """Series without `le` are no histogram."""
+    async with prometheus() as (fake, client):
+        fake.answers["sum by (namespace, pod, le) (took_bucket)"] = by_pod(a=5)
+        with pytest.raises(SourceError, match="its label le is no number"):
+            await PrometheusSource(client).histogram(HistogramQuery("prometheus", "took"), THEN, NOW)
+
+
+async def test_bounds_written_in_two_ways_are_duplicates() -> None:
+    """`1` and `1.0` of one pod would count its requests twice."""
+    async with prometheus() as (fake, client):
+        scraped(fake, "a", selector="took_count")
+        buckets: Vector = [({"namespace": "shop", "pod": "a", "le": le}, 5) for le in ("1", "1.0", "+Inf")]
+        fake.answers["sum by (namespace, pod, le) (took_bucket)"] = buckets
+        (span,) = await PrometheusSource(client).histogram(HistogramQuery("prometheus", "took"), THEN, NOW)
+    assert span.missing is not None
+    assert span.missing.reason is MissingReason.DUPLICATE_SERIES
+
+
+async def test_a_free_query_with_a_nan_has_no_values() -> None:
+    """One value that is no number spoils the sample."""
+    async with prometheus() as (fake, client):
+        fake.answers["depth"] = by_pod(a=1, b="NaN")
+        sample = await PrometheusSource(client).value(ValueQuery("prometheus", "depth"), NOW)
+    assert sample.values == ()
+    assert sample.missing is not None
+    assert sample.missing.reason is MissingReason.NOT_A_NUMBER
+
+
+async def test_readiness_says_what_is_wrong() -> None:
+    """A server that answers is ready; of another a sentence tells the trouble."""
+    async with prometheus() as (fake, client):
+        source = PrometheusSource(client)
+        assert await source.ready(NOW) is None
+        fake.token = "other"
+        assert "check the token" in (await source.ready(NOW) or "")

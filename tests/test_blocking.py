@@ -1,0 +1,139 @@
+"""The bounded pool of threads, and questions that are asked once."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from sentinel.blocking import BlockingPool, PoolBusyError, PoolClosedError, SharedAnswers, ask_source
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import MissingReason
+
+
+async def test_a_call_runs_off_the_event_loop() -> None:
+    """The result comes from another thread."""
+    pool = BlockingPool("test")
+    assert await pool.run(threading.get_ident, deadline=5) != threading.get_ident()
+    pool.close()
+
+
+async def test_an_error_of_the_call_is_its_callers() -> None:
+    """What the call raises is raised."""
+    pool = BlockingPool("test")
+    with pytest.raises(ZeroDivisionError):
+        await pool.run(lambda: 1 / 0, deadline=5)
+    assert pool.taken == 0
+    pool.close()
+
+
+@pytest.mark.real_time
+async def test_a_call_given_up_keeps_its_slot_until_it_ends() -> None:
+    """A hung thread counts after its deadline, so that calls do not pile up behind it; at its end it is free."""
+    pool, release, ended = BlockingPool("test", threads=1, waiting=0), threading.Event(), threading.Event()
+
+    def hang() -> None:
+        release.wait(20)
+        ended.set()
+
+    with pytest.raises(TimeoutError):
+        await pool.run(hang, deadline=0.05)
+    assert pool.taken == 1
+    with pytest.raises(PoolBusyError):
+        await pool.run(lambda: None, deadline=5)
+    release.set()
+    await asyncio.to_thread(ended.wait, 20)
+    while pool.taken:  # noqa: ASYNC110 - the thread has ended but for its bookkeeping
+        await asyncio.sleep(0)
+    assert await pool.run(lambda: "free", deadline=5) == "free"
+    pool.close()
+
+
+@pytest.mark.real_time
+async def test_a_call_given_up_in_line_is_never_made() -> None:
+    """What nobody waits for any more is passed over when its turn comes."""
+    pool, release, made = BlockingPool("test", threads=1, waiting=2), threading.Event(), []
+    first = asyncio.ensure_future(pool.run(lambda: release.wait(20), deadline=20))
+    await asyncio.sleep(0)
+    with pytest.raises(TimeoutError):
+        await pool.run(lambda: made.append("late"), deadline=0.05)
+    release.set()
+    await first
+    await pool.run(lambda: made.append("next"), deadline=5)
+    assert made == ["next"]
+    pool.close()
+
+
+async def test_a_closed_pool_takes_nothing() -> None:
+    """After close there is a named error."""
+    pool = BlockingPool("test")
+    pool.close()
+    with pytest.raises(PoolClosedError):
+        await pool.run(lambda: None, deadline=5)
+
+
+async def test_a_source_whose_pool_is_closed_is_unreachable() -> None:
+    """The pool's errors become reasons for missing evidence."""
+    pool = BlockingPool("test")
+    pool.close()
+    with pytest.raises(SourceError, match="stopping") as caught:
+        await ask_source(pool, lambda: None, deadline=1, source="Prometheus")
+    assert caught.value.reason == MissingReason.SOURCE_UNREACHABLE
+
+
+class Oracle:
+    """Answers after a second; counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.error: Exception | None = None
+
+    async def ask(self) -> int:
+        self.asked += 1
+        await asyncio.sleep(1)
+        if self.error:
+            raise self.error
+        return self.asked
+
+
+async def test_the_same_question_at_once_is_asked_once() -> None:
+    """All who ask while it is under way share one answer, and later ones remember it."""
+    shared: SharedAnswers[str, int] = SharedAnswers(capacity=10)
+    oracle = Oracle()
+    assert await asyncio.gather(*(shared.get("q", oracle.ask) for _ in range(5))) == [1] * 5
+    assert await shared.get("q", oracle.ask) == 1
+    assert await shared.get("other", oracle.ask) == 2
+
+
+async def test_one_who_leaves_spoils_nothing_for_the_others() -> None:
+    """Cancelling the first asker does not cancel the question."""
+    shared: SharedAnswers[str, int] = SharedAnswers(capacity=10)
+    oracle = Oracle()
+    first = asyncio.ensure_future(shared.get("q", oracle.ask))
+    second = asyncio.ensure_future(shared.get("q", oracle.ask))
+    await asyncio.sleep(0.5)
+    first.cancel()
+    assert await second == 1
+
+
+async def test_a_failure_is_shared_and_forgotten() -> None:
+    """Those who wait get the error; the next one asks anew."""
+    shared: SharedAnswers[str, int] = SharedAnswers(capacity=10)
+    oracle = Oracle()
+    oracle.error = OSError("down")
+    results = await asyncio.gather(*(shared.get("q", oracle.ask) for _ in range(2)), return_exceptions=True)
+    assert [type(result) for result in results] == [OSError, OSError]
+    oracle.error = None
+    assert await shared.get("q", oracle.ask) == 2
+
+
+async def test_the_oldest_answers_make_room() -> None:
+    """More than the capacity is not kept; what was used last stays."""
+    shared: SharedAnswers[str, int] = SharedAnswers(capacity=2)
+    oracle = Oracle()
+    for question in ("a", "b", "a", "c"):
+        await shared.get(question, oracle.ask)
+    assert oracle.asked == 3
+    assert await shared.get("a", oracle.ask) == 1
+    assert await shared.get("b", oracle.ask) == 4
