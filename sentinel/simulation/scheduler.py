@@ -68,6 +68,8 @@ class Scheduler(Controller):
         self._waiting.discard(key)
         if pod is None or pod["spec"].get("nodeName") or is_terminating(pod):
             return
+        if pod["spec"].get("schedulerName", _COMPONENT) != _COMPONENT:
+            return
         fitting: list[str] = []
         reasons: Counter[str] = Counter()
         nodes = self.store.list(NODES)
