@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sentinel.domain.record import Phase, Record, RevisionRef
 from sentinel.domain.workload import Revision, Workload
 
-_BAD_ENDS = frozenset({Phase.UNDOING, Phase.UNDONE, Phase.FAILED})
+_BAD_ENDS = frozenset({Phase.UNDOING, Phase.UNDONE})
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ def test_a_stable_promoted_since_it_was_undone_is_good() -> None:
     assert digest_or_reason(chosen(guarded)) == "KnownBad"
 
 
-@pytest.mark.parametrize("phase", [Phase.UNDONE, Phase.UNDOING, Phase.FAILED])
+@pytest.mark.parametrize("phase", [Phase.UNDONE, Phase.UNDOING])
 def test_a_bad_end_without_an_undo_of_ours_counts(phase: Phase) -> None:
     """A rollout that ended badly is bad from its end, or else from its start."""
     ended = record(OLD, None, state=RolloutState(phase, ended_at=at(-30)))
@@ -78,9 +78,9 @@ def test_a_bad_end_without_an_undo_of_ours_counts(phase: Phase) -> None:
 
 
 def test_a_revision_observed_to_be_bad_is_not_known_bad() -> None:
-    """What was only held, or superseded, condemns nothing."""
-    assert digest_or_reason(chosen(record(OLD, None, state=RolloutState(Phase.HELD)))) == "old"
-    assert digest_or_reason(chosen(record(OLD, None, state=RolloutState(Phase.SUPERSEDED)))) == "old"
+    """What was only held, superseded, or deleted with its workload, condemns nothing."""
+    for phase in (Phase.HELD, Phase.SUPERSEDED, Phase.FAILED):
+        assert digest_or_reason(chosen(record(OLD, None, state=RolloutState(phase)))) == "old"
 
 
 def test_a_template_that_no_object_holds_is_no_target() -> None:
