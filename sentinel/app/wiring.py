@@ -10,6 +10,9 @@ from functools import partial
 from pydantic import SecretStr
 
 from sentinel.adapters.alertmanager.payload import parse
+from sentinel.adapters.datadog.client import Connection as DatadogConnection
+from sentinel.adapters.datadog.client import DatadogClient
+from sentinel.adapters.datadog.source import DatadogSource
 from sentinel.adapters.http.auth import Credentials
 from sentinel.adapters.http.metrics import PrometheusTelemetry
 from sentinel.adapters.http.server import HttpServer
@@ -37,7 +40,7 @@ from sentinel.runtime.notifications import LogNotifier, Notifications
 from sentinel.runtime.policybook import PolicyBook
 from sentinel.runtime.queue import KeyedQueue
 from sentinel.runtime.reconciler import Limits, Reconciler, Services
-from sentinel.settings import PrometheusSettings, Settings
+from sentinel.settings import DatadogSettings, PrometheusSettings, Settings
 
 SYNC_SECONDS = 60.0
 
@@ -126,7 +129,21 @@ def metric_sources(settings: Settings, resources: AsyncExitStack) -> Sources:
         resources.callback(client.close)
         by_name["prometheus"] = PrometheusSource(client, scrape_interval=settings.prometheus.scrape_interval)
         rules = PrometheusAlertRules(client)
+    if settings.datadog.api_key is not None and settings.datadog.app_key is not None:
+        datadog = DatadogClient(_datadog_connection(settings.datadog))
+        resources.callback(datadog.close)
+        by_name["datadog"] = DatadogSource(datadog, settle=settings.datadog.settle)
     return Sources(by_name, rules)
+
+
+def _datadog_connection(settings: DatadogSettings) -> DatadogConnection:
+    return DatadogConnection(
+        url=settings.host or f"https://api.{settings.site}",
+        api_key=_secret(settings.api_key),
+        app_key=_secret(settings.app_key),
+        timeout=settings.timeout,
+        threads=settings.workers,
+    )
 
 
 def _prometheus_connection(settings: PrometheusSettings, url: str) -> Connection:

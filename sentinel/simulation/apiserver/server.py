@@ -89,9 +89,9 @@ class ApiServer:
     async def start(self, port: int = 0) -> str:
         """Listen on 127.0.0.1 (port 0: any free one); returns the URL."""
         server = web.Server(self._handle, request_factory=_request, handler_cancellation=True)
-        self._runner = web.ServerRunner(server)
+        self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port, shutdown_timeout=0.1)
+        site = web.TCPSite(self._runner, "127.0.0.1", port)
         await site.start()
         host, bound = self._runner.addresses[0][:2]
         return f"http://{host}:{bound}"
