@@ -10,7 +10,7 @@ from sentinel.policies.nodes import Document, Position
 
 MAX_BYTES = 1024 * 1024
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 
 
 def read_documents(data: bytes, file: str) -> tuple[list[Document], list[PolicyError]]:

@@ -32,10 +32,14 @@ class PolicySet:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the daemon brings: the kinds that it can guard, and the interval of rules that name none."""
+    """What the daemon brings: the kinds that it can guard, and the interval of rules that name none.
+
+    `sources` are the metrics systems in its settings; a rule that asks another is refused. None: any will do.
+    """
 
     kinds: Collection[WorkloadKind] = SUPPORTED_KINDS
     interval: timedelta = DEFAULT_INTERVAL
+    sources: Collection[str] | None = None
 
 
 DEFAULTS = Options()
@@ -133,6 +137,9 @@ def _policy(document: Document, options: Options) -> tuple[Policy | None, list[P
     result = _validated(value, options)
     if not isinstance(result, PolicyFile):
         return None, [document.error(path, mistake) for path, mistake in result]
+    absent = list(_absent_sources(result, options))
+    if absent:
+        return None, [document.error(path, mistake) for path, mistake in absent]
     source = f"{document.file}:{document.root.position.line}"
     return policy_of(result, value, source, options.interval), []
 
@@ -144,6 +151,16 @@ def _validated(value: Mapping[str, object], options: Options) -> PolicyFile | li
         return PolicyFile.model_validate(value, context={"kinds": options.kinds})
     except ValidationError as error:
         return list(mistakes_of(error, PolicyFile))
+
+
+def _absent_sources(file: PolicyFile, options: Options) -> Iterable[tuple[Path, InputError]]:
+    for index, rule in enumerate(file.spec.rules):
+        kind, source = rule.source
+        if source and options.sources is not None and source not in options.sources:
+            mistake = InputError(
+                f"the settings name no {source}", f"set {source} there, or remove the rule", key=True
+            )
+            yield ("spec", "rules", index, kind, source), mistake
 
 
 def _twice(loaded: list[tuple[Document, Policy]]) -> Iterable[PolicyError]:

@@ -8,6 +8,8 @@ import promql_parser as promql
 from sentinel.domain.policy import Matcher, MatchOperator
 from sentinel.policies.mistakes import InputError
 
+MAX_MATCHERS = 4096
+
 _HINT = 'write it such as severity=~"critical|page"'
 _ONE = re.compile(
     r"""\s*(?P<label>"(?:\\.|[^"\\])*"|[a-zA-Z_:][a-zA-Z0-9_:]*)\s*
@@ -20,6 +22,8 @@ _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 def parse_matchers(text: str) -> tuple[Matcher, ...]:
     """One or more matchers, separated by commas, braces around them or not. Raises InputError."""
+    if len(text) > MAX_MATCHERS:
+        raise InputError(f"is {len(text)} characters long, more than {MAX_MATCHERS}", "shorten it")
     body = text.strip()
     if body.startswith("{") != body.endswith("}") or not body:
         raise InputError(f"{text!r} is not a matcher", _HINT)

@@ -22,7 +22,6 @@ from sentinel.policies.fields import (
     PositiveShare,
     Seconds,
     Selector,
-    Share,
 )
 from sentinel.policies.mistakes import InputError, closest, did_you_mean
 
@@ -85,7 +84,7 @@ class ErrorRateSpec(Model):
 
     prometheus: PrometheusCounts | None = None
     datadog: DatadogCounts | None = None
-    max: Share
+    max: PositiveShare
     interval: Interval | None = None
 
     @model_validator(mode="after")
@@ -221,6 +220,15 @@ class RuleSpec(Model):
     def tests(self) -> bool:
         """Whether it is a statistical test, which takes a share of the false rollback rate."""
         return self.error_rate is not None or self.latency is not None
+
+    @property
+    def source(self) -> tuple[str, str]:
+        """The key of its kind and of its metrics source; the latter is empty for rules about pods."""
+        measuring = {"errorRate": self.error_rate, "latency": self.latency, "query": self.query}
+        for key, spec in measuring.items():
+            if spec is not None:
+                return key, "prometheus" if spec.prometheus is not None else "datadog"
+        return "", ""
 
 
 def _check_arms(pod_label: object, arms: object) -> None:

@@ -263,6 +263,23 @@ def test_one_name_in_two_files_is_an_error(tmp_path: Path) -> None:
     assert f"the other in {tmp_path / 'a.yaml'}:1" in result[0].message
 
 
+@pytest.mark.parametrize(
+    ("sources", "paths"), [(None, []), ({"prometheus"}, ["spec.rules[1].query.datadog"])]
+)
+def test_a_rule_needs_its_metrics_system_in_the_settings(
+    tmp_path: Path, sources: set[str] | None, paths: list[str]
+) -> None:
+    """Where the daemon says which systems it has, a rule that asks another is refused when it is read."""
+    file = tmp_path / "one.yaml"
+    rules = ("prometheus: up", "datadog: 'a{*}'")
+    listed = [f"{{name: r{i}, query: {{{rule}, fail: value < 1.0}}}}" for i, rule in enumerate(rules)]
+    file.write_text(document("one", f"rules: [{', '.join(listed)}, {{name: c, crashLoop: {{}}}}]"))
+
+    result = load([file], Options(sources=sources))
+
+    assert [error.path for error in result] == paths if isinstance(result, list) else not paths
+
+
 def test_canary_steps_on_a_daemon_set_are_refused(tmp_path: Path) -> None:
     """Also where DaemonSets can be guarded, steps on them cannot be made."""
     file = tmp_path / "one.yaml"
