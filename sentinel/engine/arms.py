@@ -83,7 +83,7 @@ def split_arms(
         return Split(members, concurrent)
     return _split_by_version(
         of_arm,
-        {CANDIDATE: candidate, BASELINE: baseline if concurrent else None},
+        {CANDIDATE: candidate, BASELINE: baseline},
         arms.version_label,
         lambda pod: _is_warm(pod, since, warmup),
     )
@@ -104,7 +104,9 @@ def _split_by_version(
     """Arms by a version label. A version's counts cannot be taken apart, so one cold pod leaves its arm out."""
     concurrent = bool(of_arm[BASELINE])
     versions = {
-        arm: version_of(revision, label) for arm, revision in revisions.items() if revision is not None
+        arm: version_of(revision, label)
+        for arm, revision in revisions.items()
+        if revision is not None and of_arm[arm]
     }
     nothing: dict[str, tuple[Member, ...]] = {CANDIDATE: (), BASELINE: ()}
     unknown = [arm for arm, version in versions.items() if version is None]

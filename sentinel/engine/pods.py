@@ -58,8 +58,8 @@ def judge_health(
 ) -> RuleVerdict:
     """Whether the candidate's images pull and its pods become, and stay, ready in time.
 
-    `ever_pulled`: some pod of this revision has had its images once (see `has_pulled`), so that a pull that fails is
-    the registry's fault. What is the cluster's fault is inconclusive.
+    `ever_pulled`: some pod of this revision has had all its images once, so that a pull that fails is the registry's
+    fault. What is the cluster's fault is inconclusive.
     """
     pods = workload.pods_of(candidate)
     pulled = {c.name for pod in pods for c in pod.containers if c.pulled or ever_pulled}
@@ -83,14 +83,6 @@ def judge_health(
     if workload.progress_deadline_exceeded and not own:
         return _progress_stopped(verdict, pods, workload, baseline)
     return verdict
-
-
-def has_pulled(workload: Workload, revision: Revision) -> bool:
-    """Whether some pod of the revision has all its images now; worth remembering, for pods come and go."""
-    return any(
-        pod.containers and all(container.pulled for container in pod.containers)
-        for pod in workload.pods_of(revision)
-    )
 
 
 def wake_at(

@@ -355,6 +355,15 @@ def test_two_revisions_of_the_same_version_cannot_be_told_apart() -> None:
     assert reasons(tick) == [(MissingReason.BAD_QUERY, "candidate")]
 
 
+def test_an_arm_without_pods_needs_no_version() -> None:
+    """Before the first candidate pod the baseline counts, whatever the candidate's labels are."""
+    for candidate in (NEW, replace(NEW, labels=V1.labels)):
+        tick = versioned(
+            version_span("1", totals(0), totals(50)), pods=(pod("old-1", OLD),), candidate=candidate
+        )
+        assert (tick.candidate, tick.baseline, tick.missing) == (Counts(), Counts(50), ())
+
+
 def test_a_cold_pod_leaves_its_version_out() -> None:
     """A version's counts cannot be taken apart by pod."""
     pods = (pod("new-1"), pod("new-2", ready_since=at(-1)), pod("old-1", OLD))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sentinel.domain.policy import CrashLoopRule, HealthRule
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload import Container, Pod, Revision, Termination
-from sentinel.engine.pods import has_pulled, judge_crash_loop, judge_health, wake_at
+from sentinel.engine.pods import judge_crash_loop, judge_health, wake_at
 from tests.engine.snapshots import NEW, OLD, at, broken, crashed, pod, revision, waiting, workload
 
 CRASHES = CrashLoopRule("crash-loop")
@@ -268,15 +268,6 @@ def test_a_stable_pod_that_is_not_ready_does_not_excuse_a_missing_image() -> Non
 def test_an_unscheduled_pod_waits_for_its_pull() -> None:
     """Without PodScheduled no time runs."""
     assert health(pull_error(scheduled_at=None), now=9999).kind is PENDING
-
-
-def test_has_pulled_needs_all_images_of_one_pod() -> None:
-    """A revision has pulled once one of its pods had every image; a pod without statuses had none."""
-    half = broken(
-        "new-1", waiting("x"), containers=(waiting("ErrImagePull"), Container("proxy", pulled=True))
-    )
-    assert not has_pulled(workload(half, broken("new-2", waiting(""), containers=()), pod("old-1", OLD)), NEW)
-    assert has_pulled(workload(half, pod("new-2")), NEW)
 
 
 # Health: containers that cannot be made.
