@@ -131,12 +131,16 @@ class RevisionRef:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why nothing moves: a `sticky` hold ends by a human or a newer revision only, others when the cause is gone."""
+    """Why nothing moves: a `sticky` hold ends by a human or a newer revision only, others when the cause is gone.
+
+    `gone_since` is since when the cause has not been seen: it must stay away for a while.
+    """
 
     reason: str
     since: datetime
     message: str
     sticky: bool = True
+    gone_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,10 @@ from sentinel.engine.steering import pause_mark, steer, step_reached, weight_rea
 JUDGED_ON = frozenset({"DeadlineExceeded"})
 """Sticky holds under which proof still undoes: nobody asked for the candidate to be kept."""
 
+SET_BY_PEOPLE = frozenset({"HoldLabel", "PausedByHand", "RecreateWithSteps"})
+CALM_FOR = timedelta(minutes=1)
+"""An outage or an alert storm that pauses for breath is not over: so long must its signs stay away."""
+
 
 def decide(situation: Situation) -> Decision:
     """What to do now about a rollout that has a record.
@@ -102,9 +106,17 @@ def _suspend(situation: Situation) -> Decision | None:
     if missing is not None and _bake_is_over(situation):
         return hold(situation, "EvidenceMissing", missing.message, sticky=False, because=missing)
     held = situation.record.state.hold
-    if held is not None:
+    return _let_go(situation, held) if held is not None else None
+
+
+def _let_go(situation: Situation, held: Hold) -> Decision:
+    """Resume once the cause has stayed away for long enough; what people set and unset ends at once."""
+    gone_since = held.gone_since or situation.now
+    over_at = gone_since + (timedelta(0) if held.reason in SET_BY_PEOPLE else CALM_FOR)
+    if situation.now >= over_at:
         return _resume(situation, "HoldOver", f"what it was held for is over ({held.reason})")
-    return None
+    waiting = replace(situation.record.state, hold=replace(held, gone_since=gone_since))
+    return Decision(waiting, wake=over_at, verdicts=situation.verdicts)
 
 
 def _bake_is_over(situation: Situation) -> bool:

@@ -18,7 +18,8 @@ def hold(
     """Hold for this reason. Said once; while the reason stays the same there is nothing new to say."""
     state = situation.record.state
     if state.hold is not None and state.hold.reason == reason:
-        return Decision(state, wake=None, verdicts=situation.verdicts)
+        kept = replace(state, hold=replace(state.hold, gone_since=None))
+        return Decision(kept, wake=None, verdicts=situation.verdicts)
     since = state.hold.since if state.hold else situation.now
     state = replace(
         state,
