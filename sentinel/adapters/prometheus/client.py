@@ -84,15 +84,14 @@ class PrometheusClient:
     async def _ask(self, query: str, at_ms: int) -> Answer:
         # The server's own limit, so that it stops working on what nobody waits for any more.
         params = {"time": f"{at_ms / 1000:.3f}", "timeout": f"{self._connection.timeout:g}s"}
-        result = await self._call(lambda: self._query(query, params))
-        return answers.parse(result, query)
+        return await self._call(lambda: self._query(query, params))
 
     async def _call(self, call: Callable[[], T]) -> T:
         source = f"Prometheus at {self._url}"
         return await ask_source(self._pool, call, deadline=self._connection.timeout, source=source)
 
-    def _query(self, query: str, params: Mapping[str, str]) -> object:
-        """In a thread: one instant query by the library, its errors translated."""
+    def _query(self, query: str, params: Mapping[str, str]) -> Answer:
+        """In a thread: one instant query by the library, its errors translated, its result read."""
         self._last.response = None
         try:
             result: object = self._connect.custom_query(query, params=dict(params))
@@ -101,7 +100,7 @@ class PrometheusClient:
         except (requests.Timeout, requests.ConnectionError, ValueError, KeyError, TypeError) as error:
             raise self._failed(error) from error
         self._check_warnings(self._last.response, query)
-        return result
+        return answers.parse(result, query)
 
     def _get(self, path: str, params: Mapping[str, str]) -> object:
         """In a thread: one request for what the library has no method for."""

@@ -1,0 +1,156 @@
+"""From answers at two times to spans: pure, so that it can run beside the event loop for thousands of pods."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sentinel.adapters.prometheus.answers import Answer, Sample
+from sentinel.domain.evidence import Missing, MissingReason, Reading, Span, Subject
+from sentinel.domain.policy import Arms
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What was asked at one time: counters by what they count, and what is known of their series.
+
+    `oldest` are the time stamps of each subject's oldest sample, `jobs` the series by job.
+    """
+
+    counters: Mapping[str, Answer]
+    oldest: Answer
+    jobs: Answer
+
+
+Naming = Callable[[str, Sample], tuple[str, float]]
+"""What a sample of one of the answers counts, and its value in our units. Raises ValueError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """How answers become readings: `required` is the counter without which a subject has none, `default` the value
+    of those that may be absent, `stale_after` the age that a span's end may have.
+    """
+
+    arms: Arms
+    naming: Naming
+    required: str
+    default: Mapping[str, float]
+    stale_after: timedelta
+
+    def spans(self, since: datetime, before: Answers, until: datetime, after: Answers) -> tuple[Span, ...]:
+        """Both times side by side, in the order of the subjects' names. Raises ValueError."""
+        first, last = self._snapshot(before, since, end=False), self._snapshot(after, until, end=True)
+        subjects = {**last.readings, **last.missing, **first.readings}
+        ordered = sorted(subjects, key=lambda s: (s.namespace, s.pod, s.version))
+        return tuple(_span(subject, first, last) for subject in ordered)
+
+    def _snapshot(self, answers: Answers, at: datetime, *, end: bool) -> "_Snapshot":
+        values, missing = self._gather(answers)
+        scraped = {subject_of(s, self.arms): s.value for s in answers.oldest.samples if s.usable}
+        readings: dict[Subject, Reading] = {}
+        for subject, counters in values.items():
+            stamp = scraped.get(subject)
+            if self.required not in counters or stamp is None:
+                # At a span's beginning a series that was not there yet is no fault.
+                if end:
+                    _note(missing, subject, MissingReason.NO_DATA, f"no series of {self.required}")
+                continue
+            observed = datetime.fromtimestamp(stamp, UTC)
+            # At a span's beginning an old number is still one that was true.
+            if end and at - observed > self.stale_after:
+                age = (at - observed).total_seconds()
+                _note(missing, subject, MissingReason.STALE, f"the last sample is {age:.0f} s old")
+            if subject not in missing:
+                readings[subject] = Reading(observed, {**self.default, **counters})
+        return _Snapshot(readings, missing)
+
+    def _gather(self, answers: Answers) -> tuple[dict[Subject, dict[str, float]], dict[Subject, Missing]]:
+        """The counters of each subject by name, and what spoils some of them."""
+        missing = {
+            subject: Missing(MissingReason.DUPLICATE_SERIES, str(subject), f"scraped by the jobs {jobs}")
+            for subject, jobs in _seen_twice(answers.jobs.samples, self.arms).items()
+        }
+        values: dict[Subject, dict[str, float]] = {}
+        for counter, answer in answers.counters.items():
+            for sample in answer.samples:
+                subject = subject_of(sample, self.arms)
+                counters = values.setdefault(subject, {})
+                name, value = self.naming(counter, sample)
+                if not sample.usable:
+                    _note(missing, subject, MissingReason.NOT_A_NUMBER, f"{name} is {sample.value}")
+                elif name in counters:
+                    _note(missing, subject, MissingReason.DUPLICATE_SERIES, f"two series count {name}")
+                else:
+                    counters[name] = value
+        return values, missing
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """Every subject's counters at one time, and what is wrong with those of some."""
+
+    readings: Mapping[Subject, Reading]
+    missing: Mapping[Subject, Missing]
+
+
+def as_is(counter: str, sample: Sample) -> tuple[str, float]:
+    """The naming of plain counters."""
+    return counter, sample.value
+
+
+def bounds_in_seconds(unit: float) -> Naming:
+    """The naming of a histogram: buckets by their upper bound in seconds, the sum in seconds.
+
+    Bounds are written in one way, whatever the exporter's.
+    """
+
+    def naming(counter: str, sample: Sample) -> tuple[str, float]:
+        if counter == "bucket":
+            return _bound(sample, unit), sample.value
+        return counter, sample.value * unit if counter == "sum" else sample.value
+
+    return naming
+
+
+def subject_label(arms: Arms) -> str:
+    """The label that tells subjects apart."""
+    return arms.version_label or arms.pod_label
+
+
+def subject_of(sample: Sample, arms: Arms) -> Subject:
+    """Whose sample it is."""
+    namespace, member = sample.labels.get("namespace", ""), sample.labels.get(subject_label(arms), "")
+    return Subject(namespace, version=member) if arms.version_label else Subject(namespace, pod=member)
+
+
+def _bound(sample: Sample, unit: float) -> str:
+    try:
+        bound = float(sample.labels.get("le", "")) * unit
+    except ValueError:
+        raise ValueError(
+            f"the series {dict(sample.labels)} is no bucket: its label le is no number"
+        ) from None
+    return "+Inf" if bound == float("inf") else f"{bound:.12g}"
+
+
+def _span(subject: Subject, first: _Snapshot, last: _Snapshot) -> Span:
+    after = last.readings.get(subject)
+    missing = last.missing.get(subject) or first.missing.get(subject)
+    if missing is None and after is None:
+        missing = Missing(MissingReason.NO_DATA, str(subject), "the series ended")
+    return Span(subject, first.readings.get(subject), after, missing)
+
+
+def _note(missing: dict[Subject, Missing], subject: Subject, reason: MissingReason, detail: str) -> None:
+    """The first thing that is wrong with a subject is the one told."""
+    missing.setdefault(subject, Missing(reason, str(subject), detail))
+
+
+def _seen_twice(samples: Iterable[Sample], arms: Arms) -> dict[Subject, str]:
+    """Subjects with a pod that several jobs scrape, with these jobs. Series of no pod cannot tell."""
+    jobs: dict[tuple[Subject, str], list[str]] = {}
+    for sample in samples:
+        pod = sample.labels.get(arms.pod_label, "")
+        if pod:
+            jobs.setdefault((subject_of(sample, arms), pod), []).append(sample.labels.get("job", ""))
+    return {subject: " and ".join(sorted(seen)) for (subject, _), seen in jobs.items() if len(seen) > 1}
