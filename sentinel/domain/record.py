@@ -145,12 +145,17 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class UndoState:
-    """An undo under way or done. `fault_at` is when the evidence that led to it began, where that is known."""
+    """An undo under way or done. `fault_at` is when the evidence that led to it began, where that is known.
+
+    `target_seen` says that the watch has shown the target's template after the patch: only then a template that is
+    the candidate's is news, not an old view.
+    """
 
     target: RevisionRef
     decided_at: datetime
     fault_at: datetime | None = None
     patched_at: datetime | None = None
+    target_seen: bool = False
     restored_at: datetime | None = None
     overdue_told: bool = False
 
@@ -162,6 +167,8 @@ class RolloutState:
     `step` counts from 0; the number of canary steps itself means 100 %. `reached_at` is when the step's weight
     was reached and its pods were ready: its bake counts from there. `weight` is the share really reached.
     `waited` is time in seconds that did not count (waiting for an approval), `waiting_since` the wait under way.
+    `pause_seen` is the workload's generation at which our pause was last seen in force, 0 where none should be, and
+    `resumed_from` the one at which we last lifted it. `released`: a human lifted it, and none is made again.
     `analysis` holds each rule's state as plain JSON values, `measured_until` up to when each rule's evidence has
     been taken in.
     """
@@ -174,6 +181,9 @@ class RolloutState:
     hold: Hold | None = None
     waited: float = 0.0
     waiting_since: datetime | None = None
+    pause_seen: int = 0
+    resumed_from: int = 0
+    released: bool = False
     promoted_at: datetime | None = None
     ended_at: datetime | None = None
     undo: UndoState | None = None
