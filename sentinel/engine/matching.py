@@ -23,8 +23,6 @@ from sentinel.domain.workload import Workload, WorkloadKey
 
 Specificity = tuple[int, int, int, int, int]
 
-_GLOB_CHARACTERS = re.compile(r"[*?\[]")
-
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
@@ -103,7 +101,7 @@ def requirement_holds(requirement: Requirement, labels: Mapping[str, str]) -> bo
             return value is None or value not in requirement.values
         case Operator.EXISTS:
             return value is not None
-        case Operator.DOES_NOT_EXIST:
+        case _:
             return value is None
 
 
@@ -118,7 +116,7 @@ def describe_requirement(requirement: Requirement) -> str:
             return f"{requirement.key} notin ({values})"
         case Operator.EXISTS:
             return requirement.key
-        case Operator.DOES_NOT_EXIST:
+        case _:
             return f"!{requirement.key}"
 
 
@@ -142,13 +140,8 @@ def matcher_holds(matcher: Matcher, labels: Mapping[str, str]) -> bool:
             return value != matcher.value
         case MatchOperator.REGEX:
             return _compiled(matcher.value).fullmatch(value) is not None
-        case MatchOperator.NOT_REGEX:
+        case _:
             return _compiled(matcher.value).fullmatch(value) is None
-
-
-def is_glob(pattern: str) -> bool:
-    """Whether a pattern has glob characters."""
-    return _GLOB_CHARACTERS.search(pattern) is not None
 
 
 @lru_cache(maxsize=1024)

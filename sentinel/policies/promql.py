@@ -20,7 +20,7 @@ from sentinel.engine.rendering import (
 )
 from sentinel.policies.mistakes import InputError, did_you_mean
 
-MAX_QUERY = 8192
+MAX_QUERY = 4096
 
 _SAMPLE: Variables = {
     "namespace": "a-namespace",
@@ -32,6 +32,7 @@ _SAMPLE: Variables = {
     "baseline_pods": ("a-workload-7c9d6b5f4-fghij",),
 }
 _DATADOG_SELECTOR = re.compile(r"(?:sum:)?[A-Za-z][A-Za-z0-9_.]*\{[^{}]*\}")
+_SIGNS = re.compile(r"(?:[-+]\s*){16}")  # the parser's time grows with the square of the nesting
 _SELECTOR_HINT = 'write a selector such as http_requests_total{namespace="$namespace"}'
 
 
@@ -118,6 +119,8 @@ def _metric_name(selector: promql.VectorSelector) -> str:
 def _check_variables(text: str, *, arms: bool) -> None:
     if len(text) > MAX_QUERY:
         raise InputError(f"is {len(text)} characters long, more than {MAX_QUERY}", "shorten it")
+    if _SIGNS.search(text):
+        raise InputError("has a long run of signs", "keep one")
     known = ALL_VARIABLES if arms else WORKLOAD_VARIABLES
     for name in sorted(used(text) - known):
         if name in ARM_VARIABLES:

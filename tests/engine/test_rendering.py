@@ -83,6 +83,12 @@ def test_any_value_matches_itself_alone_in_a_regular_expression(value: str) -> N
     assert not re.fullmatch(pattern, value + "x")
 
 
+def test_a_value_with_a_backtick_has_no_place_between_backticks() -> None:
+    """Raw strings know no escapes, so that such a value is refused there."""
+    with pytest.raises(RenderingError, match="backtick"):
+        render("a{b=`$v`}", {"v": "x`y"})
+
+
 def test_used_names_all_variables() -> None:
     """Both notations count; a doubled dollar sign and groups do not."""
     assert used('a{b="$x", c="${y}z", d="$$no", e="$1"}') == {"x", "y"}

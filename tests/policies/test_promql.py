@@ -28,7 +28,19 @@ def test_selectors_pass_as_they_are(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "1", "rate(a[1m])", "a[5m]", "a or b", "(a)", "a @ 5", 'a{b="c" or d="e"}', "$workload", "a" * 9000],
+    [
+        "",
+        "1",
+        "rate(a[1m])",
+        "a[5m]",
+        "a or b",
+        "(a)",
+        "a @ 5",
+        'a{b="c" or d="e"}',
+        "$workload",
+        "a" * 9000,
+        "-" * 4000 + "a",
+    ],
 )
 def test_what_is_no_selector_is_refused(text: str) -> None:
     """Anything but an instant vector selector is refused."""
