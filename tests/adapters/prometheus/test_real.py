@@ -1,146 +1,172 @@
-"""Evidence from a real Prometheus that really scrapes."""
+"""Evidence from a real Prometheus that really scrapes: one server for the module, a namespace for each test."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 
 from sentinel.adapters.prometheus.client import Connection, PrometheusClient
 from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import MissingReason, Span, Subject
+from sentinel.domain.evidence import MissingReason, Reading, Span, Subject
 from sentinel.domain.policy import CountQuery, HistogramQuery, ValueQuery
 from tests.support.prometheus import Target, real_prometheus
 
-pytestmark = [pytest.mark.real, pytest.mark.real_time]
+pytestmark = [pytest.mark.real, pytest.mark.real_time, pytest.mark.asyncio(loop_scope="module")]
 
-QUERY = CountQuery("prometheus", "http_requests_total", 'http_requests_total{code=~"5.."}')
-
-
-class Exporter:
-    """A page of metrics that a test changes."""
-
-    def __init__(self) -> None:
-        self.text = ""
-        self._scraped = asyncio.Condition()
-
-    async def serve(self, _: web.Request) -> web.Response:
-        async with self._scraped:
-            self._scraped.notify_all()
-        return web.Response(text=self.text)
-
-    async def scraped(self, times: int = 2) -> None:
-        """Wait until what the page shows now is in Prometheus."""
-        async with self._scraped:
-            for _ in range(times):
-                await self._scraped.wait()
+RULES = [{"alert": "HighErrorRate", "expr": "vector(1) > 2", "for": "90s"}]
 
 
-@asynccontextmanager
-async def exporting() -> AsyncIterator[tuple[Exporter, str]]:
-    exporter = Exporter()
+@dataclass
+class World:
+    """A running Prometheus, and the page that it scrapes, in sections. What stands in `twice` two jobs scrape."""
+
+    page: dict[str, str] = field(default_factory=dict)
+    twice: str = ""
+    url: str = ""
+    client: PrometheusClient = field(init=False)
+    source: PrometheusSource = field(init=False)
+    scrapes: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    def connect(self, url: str) -> None:
+        self.client = PrometheusClient(Connection(url))
+        self.source = PrometheusSource(self.client, scrape_interval=5.0)
+
+    async def serve(self, request: web.Request) -> web.Response:
+        async with self.scrapes:
+            self.scrapes.notify_all()
+        return web.Response(text=self.twice if request.path == "/twice" else "".join(self.page.values()))
+
+    async def scraped(self) -> None:
+        """Wait until what the pages show now is in Prometheus: two rounds of its three targets."""
+        async with self.scrapes:
+            for _ in range(7):
+                await self.scrapes.wait()
+
+    async def counts(self, namespace: str, since: datetime, until: datetime) -> dict[str, Span]:
+        selector = f'http_requests_total{{namespace="{namespace}"}}'
+        failed = f'http_requests_total{{namespace="{namespace}",code=~"5.."}}'
+        spans = await self.source.counts(CountQuery("prometheus", selector, failed), since, until)
+        assert {span.subject.namespace for span in spans} <= {namespace}
+        return {span.subject.pod: span for span in spans}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world() -> AsyncIterator[World]:
+    shown = World()
     app = web.Application()
-    app.router.add_get("/metrics", exporter.serve)
+    app.router.add_get("/metrics", shown.serve)
+    app.router.add_get("/twice", shown.serve)
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
-    try:
-        yield exporter, f"{host}:{port}"
-    finally:
-        await runner.cleanup()
+    address = f"{host}:{port}"
+    targets = [
+        Target(address),
+        Target(address, "services", path="/twice"),
+        Target(address, "podmon", path="/twice"),
+    ]
+    async with real_prometheus(targets, RULES, interval="500ms") as url:
+        shown.connect(url)
+        yield shown
+        shown.client.close()
+    await runner.cleanup()
 
 
-@asynccontextmanager
-async def asking(url: str) -> AsyncIterator[PrometheusSource]:
-    client = PrometheusClient(Connection(url))
-    try:
-        yield PrometheusSource(client, scrape_interval=5.0)
-    finally:
-        client.close()
-
-
-def requests(pod: str, ok: int, failed: int | None = None) -> str:
-    lines = [f'http_requests_total{{namespace="shop",pod="{pod}",code="200"}} {ok}']
+def requests(namespace: str, pod: str, ok: int, failed: int | None = None, stamp: str = "") -> str:
+    labels = f'namespace="{namespace}",pod="{pod}"'
+    lines = [f'http_requests_total{{{labels},code="200"}} {ok} {stamp}']
     if failed is not None:
-        lines.append(f'http_requests_total{{namespace="shop",pod="{pod}",code="500"}} {failed}')
+        lines.append(f'http_requests_total{{{labels},code="500"}} {failed}')
     return "\n".join(lines) + "\n"
 
 
-def of(spans: tuple[Span, ...], pod: str) -> Span:
-    return next(span for span in spans if span.subject == Subject("shop", pod))
+def just_now() -> datetime:
+    """A moment ago: a scrape that began before it has its answer already."""
+    return datetime.now(UTC) - timedelta(milliseconds=100)
 
 
-async def test_counters_of_two_pods_at_two_times() -> None:
+def values(reading: Reading | None) -> dict[str, float] | None:
+    return dict(reading.values) if reading else None
+
+
+async def test_counters_of_two_pods_at_two_times(world: World) -> None:
     """Both pods' counters come back as they stood at `since` and at `until`."""
-    async with exporting() as (exporter, address), real_prometheus([address]) as url, asking(url) as source:
-        exporter.text = requests("a", 100, 5) + requests("b", 50)
-        await exporter.scraped()
-        since = datetime.now(UTC)
-        exporter.text = requests("a", 140, 9) + requests("b", 60)
-        await exporter.scraped()
-        spans = await source.counts(QUERY, since, datetime.now(UTC))
-    a, b = of(spans, "a"), of(spans, "b")
-    assert a.before is not None
-    assert a.after is not None
-    assert (a.before.values, a.after.values) == ({"total": 105, "errors": 5}, {"total": 149, "errors": 9})
-    assert b.after is not None
-    assert b.after.values == {"total": 60, "errors": 0}
-    assert [span.missing for span in spans] == [None, None]
+    world.page["two"] = requests("two", "a", 100, 5) + requests("two", "b", 50)
+    await world.scraped()
+    since = just_now()
+    world.page["two"] = requests("two", "a", 140, 9) + requests("two", "b", 60)
+    await world.scraped()
+    spans = await world.counts("two", since, datetime.now(UTC))
+    assert values(spans["a"].before) == {"total": 105, "errors": 5}
+    assert values(spans["a"].after) == {"total": 149, "errors": 9}
+    assert values(spans["b"].after) == {"total": 60, "errors": 0}
+    assert [span.missing for span in spans.values()] == [None, None]
 
 
-async def test_a_vanished_pod_has_no_end() -> None:
-    """A pod whose series ended between the times is missing at the second, by name."""
-    async with exporting() as (exporter, address), real_prometheus([address]) as url, asking(url) as source:
-        exporter.text = requests("a", 100) + requests("b", 50)
-        await exporter.scraped()
-        since = datetime.now(UTC)
-        exporter.text = requests("a", 140)
-        await exporter.scraped()
-        spans = await source.counts(QUERY, since, datetime.now(UTC))
-    gone = of(spans, "b")
+async def test_an_outage_of_ours_is_caught_up_exactly(world: World) -> None:
+    """Another client that remembers nothing finds the same counters at the same past times."""
+    world.page["again"] = requests("again", "a", 100, 5)
+    await world.scraped()
+    since = just_now()
+    world.page["again"] = requests("again", "a", 200, 6)
+    await world.scraped()
+    until = datetime.now(UTC)
+    first = await world.counts("again", since, until)
+    world.page["again"] = requests("again", "a", 900, 90)
+    await world.scraped()
+    world.client.close()
+    world.connect(world.client.url)
+    assert await world.counts("again", since, until) == first
+
+
+async def test_a_vanished_pod_has_no_end(world: World) -> None:
+    """A pod whose series ended between the times is missing at the second."""
+    world.page["gone"] = requests("gone", "a", 100) + requests("gone", "b", 50)
+    await world.scraped()
+    since = just_now()
+    world.page["gone"] = requests("gone", "a", 140)
+    await world.scraped()
+    gone = (await world.counts("gone", since, datetime.now(UTC)))["b"]
     assert gone.after is None
     assert gone.missing is not None
     assert gone.missing.reason is MissingReason.NO_DATA
 
 
-async def test_samples_pushed_long_ago_are_stale() -> None:
+async def test_samples_pushed_long_ago_are_stale(world: World) -> None:
     """A sample that carries an old timestamp of its own is stale, though the query still answers it."""
-    async with exporting() as (exporter, address), real_prometheus([address]) as url, asking(url) as source:
-        stamp = int((datetime.now(UTC) - timedelta(seconds=60)).timestamp() * 1000)
-        exporter.text = f'http_requests_total{{namespace="shop",pod="a",code="200"}} 7 {stamp}\n'
-        await exporter.scraped()
-        now = datetime.now(UTC)
-        span = of(await source.counts(QUERY, now - timedelta(seconds=15), now), "a")
+    stamp = int((datetime.now(UTC) - timedelta(seconds=60)).timestamp() * 1000)
+    world.page["old"] = requests("old", "a", 7, stamp=str(stamp))
+    await world.scraped()
+    now = datetime.now(UTC)
+    span = (await world.counts("old", now - timedelta(seconds=15), now))["a"]
     assert span.missing is not None
     assert span.missing.reason is MissingReason.STALE
 
 
-async def test_a_pod_scraped_by_two_jobs_is_not_counted_double() -> None:
+async def test_a_pod_scraped_by_two_jobs_is_not_counted_double(world: World) -> None:
     """The same pod seen through two jobs is missing evidence, and both jobs are named."""
-    async with exporting() as (exporter, address):
-        exporter.text = requests("a", 100)
-        targets = [Target(address, "pods"), Target(address, "services")]
-        async with real_prometheus(targets) as url, asking(url) as source:
-            await exporter.scraped(6)
-            now = datetime.now(UTC)
-            span = of(await source.counts(QUERY, now, now), "a")
+    world.twice = requests("twice", "a", 100)
+    await world.scraped()
+    now = datetime.now(UTC)
+    span = (await world.counts("twice", now, now))["a"]
     assert span.missing is not None
     assert span.missing.reason is MissingReason.DUPLICATE_SERIES
-    assert "pods and services" in span.missing.detail
+    assert "podmon and services" in span.missing.detail
 
 
-async def test_a_histogram_in_milliseconds_comes_in_seconds() -> None:
+async def test_a_histogram_in_milliseconds_comes_in_seconds(world: World) -> None:
     """Bounds and sum are scaled by the unit, counts are not."""
-    page = "".join(
-        f'took_{series}{{namespace="shop",pod="a"{le}}} {value}\n'
+    world.page["slow"] = "".join(
+        f'took_{series}{{namespace="slow",pod="a"{le}}} {value}\n'
         for series, le, value in [
             ("bucket", ',le="250"', 3),
             ("bucket", ',le="1000.0"', 9),
@@ -149,53 +175,44 @@ async def test_a_histogram_in_milliseconds_comes_in_seconds() -> None:
             ("count", "", 10),
         ]
     )
-    query = HistogramQuery("prometheus", "took", unit=0.001)
-    async with exporting() as (exporter, address), real_prometheus([address]) as url, asking(url) as source:
-        exporter.text = page
-        await exporter.scraped()
-        now = datetime.now(UTC)
-        span = of(await source.histogram(query, now, now), "a")
-    assert span.after is not None
-    assert span.after.values == {"0.25": 3, "1": 9, "+Inf": 10, "sum": pytest.approx(4.2), "count": 10}
+    await world.scraped()
+    now = datetime.now(UTC)
+    (span,) = await world.source.histogram(HistogramQuery("prometheus", "took_bucket", unit=0.001), now, now)
+    assert span.subject == Subject("slow", "a")
+    assert values(span.after) == {"0.25": 3, "1": 9, "+Inf": 10, "sum": pytest.approx(4.2), "count": 10}
 
 
-async def test_free_queries_give_vectors_scalars_and_nothing() -> None:
-    """A vector, a scalar and an empty vector are told apart."""
-    async with exporting() as (exporter, address), real_prometheus([address]) as url, asking(url) as source:
-        exporter.text = requests("a", 100, 5)
-        await exporter.scraped()
-        now = datetime.now(UTC)
-        vector = await source.value(ValueQuery("prometheus", "sum(http_requests_total)"), now)
-        scalar = await source.value(ValueQuery("prometheus", "scalar(sum(http_requests_total)) * 2"), now)
-        empty = await source.value(ValueQuery("prometheus", "no_such_metric"), now)
-        nan = await source.value(ValueQuery("prometheus", "vector(0) / vector(0)"), now)
-    assert (vector.values, vector.scalar) == ((105.0,), False)
-    assert (scalar.values, scalar.scalar) == ((210.0,), True)
-    assert (empty.values, empty.missing) == ((), None)
-    assert nan.missing is not None
-    assert nan.missing.reason is MissingReason.NOT_A_NUMBER
+async def test_free_queries_give_vectors_scalars_and_nothing(world: World) -> None:
+    """A vector, a scalar, an empty vector and a NaN are told apart."""
+    world.page["free"] = requests("free", "a", 100, 5)
+    await world.scraped()
+    now = datetime.now(UTC)
+
+    async def ask(expression: str) -> tuple[tuple[float, ...], bool, MissingReason | None]:
+        sample = await world.source.value(ValueQuery("prometheus", expression), now)
+        return sample.values, sample.scalar, sample.missing.reason if sample.missing else None
+
+    total = 'sum(http_requests_total{namespace="free"})'
+    assert await ask(total) == ((105.0,), False, None)
+    assert await ask(f"scalar({total}) * 2") == ((210.0,), True, None)
+    assert await ask("no_such_metric") == ((), False, None)
+    assert await ask("vector(0) / vector(0)") == ((), False, MissingReason.NOT_A_NUMBER)
 
 
-async def test_a_bad_query_is_refused_in_prometheus_words() -> None:
+async def test_a_bad_query_is_refused_in_prometheus_words(world: World) -> None:
     """What Prometheus says of a query it cannot parse reaches the reader."""
-    async with real_prometheus([]) as url, asking(url) as source:
-        with pytest.raises(SourceError, match="parse error") as caught:
-            await source.value(ValueQuery("prometheus", "sum(("), datetime.now(UTC))
+    with pytest.raises(SourceError, match="parse error") as caught:
+        await world.source.value(ValueQuery("prometheus", "sum(("), datetime.now(UTC))
     assert caught.value.reason == MissingReason.BAD_QUERY
 
 
-async def test_pending_time_comes_from_the_rules() -> None:
+async def test_pending_time_comes_from_the_rules(world: World) -> None:
     """The `for:` of a loaded alerting rule is known, that of an unknown alert is not."""
-    rules = [{"alert": "HighErrorRate", "expr": "vector(1)", "for": "90s"}]
-    async with real_prometheus([], rules) as url:
-        client = PrometheusClient(Connection(url))
-        known = PrometheusAlertRules(client)
-        assert await known.pending_for("HighErrorRate") == 90.0
-        assert await known.pending_for("Unknown") is None
-        client.close()
+    rules = PrometheusAlertRules(world.client)
+    assert await rules.pending_for("HighErrorRate") == 90.0
+    assert await rules.pending_for("Unknown") is None
 
 
-async def test_a_running_prometheus_is_ready() -> None:
+async def test_a_running_prometheus_is_ready(world: World) -> None:
     """Nothing is wrong with a server that answers."""
-    async with real_prometheus([]) as url, asking(url) as source:
-        assert await source.ready(datetime.now(UTC)) is None
+    assert await world.source.ready(datetime.now(UTC)) is None
