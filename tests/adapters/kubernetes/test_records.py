@@ -1,0 +1,251 @@
+"""The store of records against the simulated cluster."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from sentinel.adapters.kubernetes.client import ApiClient, Target
+from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.adapters.kubernetes.record_objects import record_of
+from sentinel.adapters.kubernetes.records import KubernetesRecordStore
+from sentinel.adapters.kubernetes.resources import RECORDS
+from sentinel.domain.errors import ClusterUnavailableError, ConflictError, ForbiddenError
+from sentinel.domain.record import (
+    APPROVE_ANNOTATION,
+    Action,
+    DecisionEntry,
+    NoticeRef,
+    Phase,
+    Record,
+    RolloutState,
+)
+from sentinel.domain.workload import WorkloadKey, WorkloadKind
+from sentinel.simulation.apiserver.access import User
+from sentinel.simulation.cluster import SimulatedCluster
+from sentinel.simulation.faults import Fault, FaultKind
+from tests.adapters.kubernetes.worlds import NOW, WEB, access_to, record, until
+
+DECISION = DecisionEntry("d-1", NOW, Action.HOLD, "R", "held", "d" * 64, 0)
+
+
+def store(client: ApiClient) -> KubernetesRecordStore:
+    """Another replica's store, which watches nothing."""
+    return KubernetesRecordStore(client)
+
+
+async def stored(client: ApiClient, name: str = "web-1") -> Record:
+    """What the API server has."""
+    return record_of(await client.get(Target(RECORDS, "default", name)))
+
+
+async def test_a_new_record_is_written_whole(client: ApiClient, gateway: KubernetesGateway) -> None:
+    """Spec and status are there after create, and the record is seen at once."""
+    created = await gateway.records.create(record())
+    assert await stored(client) == created
+    assert created.state == record().state
+    assert gateway.records.of_workload(WEB) == (created,)
+
+
+async def test_a_name_can_be_created_once(client: ApiClient, gateway: KubernetesGateway) -> None:
+    """Of two who create the same record one is refused, and nothing is overwritten."""
+    created = await store(client).create(record())
+    with pytest.raises(ConflictError):
+        await gateway.records.create(replace(record(), trigger="second"))
+    assert await stored(client) == created
+
+
+async def test_a_save_is_seen_at_once(client: ApiClient, gateway: KubernetesGateway) -> None:
+    """What was saved is read from the store without waiting for the watch."""
+    created = await gateway.records.create(record())
+    saved = await gateway.records.save(created.with_decision(DECISION))
+    assert gateway.records.of_workload(WEB) == (saved,)
+    assert (await stored(client)).decisions == (DECISION,)
+
+
+async def test_an_old_event_does_not_take_a_write_back(
+    cluster: SimulatedCluster, client: ApiClient, gateway: KubernetesGateway
+) -> None:
+    """Events of the watch that are older than our own write change nothing."""
+    cluster.faults.add(Fault(FaultKind.LATENCY, verbs=frozenset({"watch"}), path="rolloutrecords", seconds=5))
+    created = await gateway.records.create(record())
+    for number in range(5):
+        created = await gateway.records.save(created.with_state(RolloutState(Phase.PROGRESSING, step=number)))
+    for _ in range(100):
+        await asyncio.sleep(0.1)
+        (held,) = gateway.records.of_workload(WEB)
+        assert held.state.step == 4
+
+
+async def test_an_event_older_than_the_write_is_ignored(client: ApiClient) -> None:
+    """A record observed at an older version than the one that was written is not taken."""
+    records = store(client)
+    created = await records.create(record())
+    saved = await records.save(created.with_decision(DECISION))
+    records.observed(("default", "web-1"), None, created)
+    assert records.of_workload(WEB) == (saved,)
+
+
+async def test_a_deleted_record_does_not_come_back(client: ApiClient) -> None:
+    """After our own delete an older event of the same object does not revive it."""
+    records = store(client)
+    created = await records.create(record())
+    await records.delete(created)
+    records.observed(("default", "web-1"), None, created)
+    assert records.of_workload(WEB) == ()
+
+
+async def test_another_writer_makes_a_conflict(client: ApiClient, gateway: KubernetesGateway) -> None:
+    """A save over somebody else's is refused; after reading afresh it succeeds."""
+    created = await gateway.records.create(record())
+    other = store(client)
+    await other.save(created.with_decision(DECISION))
+    with pytest.raises(ConflictError):
+        await gateway.records.save(created.with_state(RolloutState(Phase.HELD)))
+    fresh = await gateway.records.fresh(created)
+    assert fresh is not None
+    assert fresh.decisions == (DECISION,)
+    saved = await gateway.records.save(fresh.with_state(RolloutState(Phase.HELD)))
+    assert saved.state.phase is Phase.HELD
+    assert saved.decisions == (DECISION,)
+
+
+async def test_a_notice_does_not_make_a_save_fail(client: ApiClient, gateway: KubernetesGateway) -> None:
+    """A save based on the version before the notice was written succeeds, and keeps the notice."""
+    created = await gateway.records.create(record())
+    await gateway.records.save_notice(created, NoticeRef("#deploys", "1.1"))
+    await gateway.records.save_notice(created, NoticeRef("#deploys", "1.2"))
+    saved = await gateway.records.save(created.with_decision(DECISION))
+    assert saved.notice == NoticeRef("#deploys", "1.2")
+    assert saved.decisions == (DECISION,)
+    assert await stored(client) == saved
+
+
+async def test_a_notice_changes_nothing_else(client: ApiClient, gateway: KubernetesGateway) -> None:
+    """A notice that was read before somebody's save does not take that save back."""
+    created = await gateway.records.create(record())
+    await store(client).save(created.with_decision(DECISION))
+    await gateway.records.save_notice(created, NoticeRef("#deploys", "1.1"))
+    read = await stored(client)
+    assert read.decisions == (DECISION,)
+    assert read.notice == NoticeRef("#deploys", "1.1")
+
+
+async def test_a_notice_does_not_hide_anothers_write(client: ApiClient, gateway: KubernetesGateway) -> None:
+    """A save based on a version before somebody else's write is refused though a notice came on top."""
+    created = await gateway.records.create(record())
+    await store(client).save(created.with_decision(DECISION))
+    await gateway.records.save_notice(created, NoticeRef("#deploys", "1.1"))
+    with pytest.raises(ConflictError):
+        await gateway.records.save(created.with_state(RolloutState(Phase.HELD)))
+
+
+async def test_a_notice_for_a_record_that_is_gone_is_fine(client: ApiClient) -> None:
+    """A record that was removed meanwhile needs no notice."""
+    records = store(client)
+    created = await records.create(record())
+    await client.delete(Target(RECORDS, "default", "web-1"))
+    await store(client).save_notice(created, NoticeRef("#deploys", "1.1"))
+
+
+async def test_a_changed_spec_is_written(client: ApiClient, gateway: KubernetesGateway) -> None:
+    """What became known of the candidate since is kept, and what humans annotated stays."""
+    created = await gateway.records.create(record())
+    patch = {"metadata": {"annotations": {APPROVE_ANNOTATION: "1"}}}
+    await client.merge_patch(Target(RECORDS, "default", "web-1"), patch)
+    fresh = await gateway.records.fresh(created)
+    assert fresh is not None
+    known = replace(fresh, candidate=replace(fresh.candidate, number=9))
+    saved = await gateway.records.save(known)
+    assert saved.candidate.number == 9
+    assert saved.approvals == {1}
+    assert await stored(client) == saved
+
+
+async def test_a_changed_spec_over_an_old_version_is_a_conflict(
+    client: ApiClient, gateway: KubernetesGateway
+) -> None:
+    """A spec is not written over somebody else's change either."""
+    created = await gateway.records.create(record())
+    await store(client).save(created.with_decision(DECISION))
+    with pytest.raises(ConflictError):
+        await gateway.records.save(replace(created, attempt=2))
+    assert (await stored(client)).attempt == 1
+
+
+async def test_others_changes_are_seen_and_told(client: ApiClient, gateway: KubernetesGateway) -> None:
+    """What another replica writes, and what a human annotates, arrives by the watch and is told."""
+    told: list[WorkloadKey] = []
+    gateway.records.subscribe(told.append)
+    created = await store(client).create(record())
+    await until(lambda: gateway.records.of_workload(WEB) == (created,))
+    assert WEB in told
+    patch = {"metadata": {"annotations": {APPROVE_ANNOTATION: "2"}}}
+    await client.merge_patch(Target(RECORDS, "default", "web-1"), patch)
+    await until(lambda: gateway.records.of_workload(WEB)[0].approvals == {2})
+    await client.delete(Target(RECORDS, "default", "web-1"))
+    await until(lambda: gateway.records.of_workload(WEB) == ())
+
+
+async def test_own_writes_are_told_once(client: ApiClient, gateway: KubernetesGateway) -> None:
+    """The echo of an own write on the watch is no news."""
+    created = await gateway.records.create(record())
+    await asyncio.sleep(5)
+    told: list[WorkloadKey] = []
+    gateway.records.subscribe(told.append)
+    await gateway.records.save(created.with_decision(DECISION))
+    await asyncio.sleep(5)
+    assert told == [WEB]
+
+
+async def test_records_come_newest_first(client: ApiClient, gateway: KubernetesGateway) -> None:
+    """A workload's records are ordered by the start of their rollout; others' are not among them."""
+    other = WorkloadKey(WorkloadKind.DEPLOYMENT, "default", "other")
+    for number in (2, 3, 1):
+        await gateway.records.create(record(f"web-{number}", started_at=NOW + timedelta(hours=number)))
+    await gateway.records.create(record("other-1", other))
+    assert [r.name for r in gateway.records.of_workload(WEB)] == ["web-3", "web-2", "web-1"]
+    assert len(tuple(gateway.records.all())) == 4
+
+
+async def test_a_record_is_removed(client: ApiClient, gateway: KubernetesGateway) -> None:
+    """After a delete the record is gone, at once and for good; deleting it again is fine."""
+    created = await gateway.records.create(record())
+    await gateway.records.delete(created)
+    assert gateway.records.of_workload(WEB) == ()
+    assert await gateway.records.fresh(created) is None
+    await gateway.records.delete(created)
+    await asyncio.sleep(5)
+    assert gateway.records.of_workload(WEB) == ()
+
+
+async def test_a_record_made_anew_is_not_removed(client: ApiClient) -> None:
+    """A delete means the very record that was read, not another of its name."""
+    records = store(client)
+    first = await records.create(record())
+    await client.delete(Target(RECORDS, "default", "web-1"))
+    second = await store(client).create(record())
+    await records.delete(first)
+    assert (await stored(client)).uid == second.uid
+
+
+async def test_a_status_that_could_not_be_written_is_made_up_for(
+    cluster: SimulatedCluster, client: ApiClient, gateway: KubernetesGateway
+) -> None:
+    """When the server fails between spec and status, the record is found at its beginning and can be saved."""
+    cluster.faults.add(Fault(FaultKind.ERROR, verbs=frozenset({"update"}), status=503, count=1))
+    with pytest.raises(ClusterUnavailableError):
+        await gateway.records.create(record())
+    await until(lambda: len(gateway.records.of_workload(WEB)) == 1)
+    (found,) = gateway.records.of_workload(WEB)
+    saved = await gateway.records.save(found.with_decision(DECISION))
+    assert saved.decisions == (DECISION,)
+
+
+async def test_a_lacking_verb_is_named(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """Without the right to create records the error names the verb and the resource."""
+    cluster.api.tokens.add("sentinel", User("sentinel"))
+    async with ApiClient(access_to(cluster.url, "sentinel")) as limited:
+        with pytest.raises(ForbiddenError, match=r"'create' on rolloutrecords\.rollback-sentinel\.dev"):
+            await store(limited).create(record())

@@ -1,0 +1,97 @@
+"""From entries to a workload."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentinel.adapters.kubernetes.snapshot import build_workload, parse_mark, rolling_amounts
+from sentinel.adapters.kubernetes.trim import DeploymentEntry, trim_deployment, trim_replica_set
+from sentinel.domain.workload import PAUSED_ANNOTATION, PauseMark
+from tests.adapters.kubernetes.recordings import objects
+
+
+def deployment(**rolling: Any) -> DeploymentEntry:
+    raw = {"metadata": {"name": "web", "namespace": "n"}, "spec": {"strategy": {"rollingUpdate": rolling}}}
+    return trim_deployment(raw)
+
+
+@pytest.mark.parametrize(
+    ("surge", "unavailable", "desired", "expected"),
+    [
+        ("25%", "25%", 20, (5, 5)),
+        ("10%", 0, 20, (2, 0)),
+        ("25%", "25%", 3, (1, 0)),
+        (0, "10%", 5, (0, 1)),
+        (2, 1, 1, (2, 1)),
+        ("0%", "0%", 4, (0, 1)),
+        ("25%", "25%", 0, (0, 1)),
+    ],
+)
+def test_batches_are_resolved_as_the_controller_does(
+    surge: int | str, unavailable: int | str, desired: int, expected: tuple[int, int]
+) -> None:
+    """Surge is rounded up, unavailability down, and both zero mean one pod at a time."""
+    entry = replace(deployment(maxSurge=surge, maxUnavailable=unavailable), desired=desired)
+    assert rolling_amounts(entry) == expected
+
+
+def test_absent_amounts_are_a_quarter() -> None:
+    """Without a strategy 25 % holds for both."""
+    assert rolling_amounts(replace(deployment(), desired=8)) == (2, 2)
+
+
+def test_recreate_takes_all_pods_at_once() -> None:
+    """Recreate has no surge, and all its pods may be gone."""
+    raw = {"spec": {"replicas": 4, "strategy": {"type": "Recreate"}}}
+    entry = trim_deployment(raw)
+    assert entry.recreate
+    assert rolling_amounts(entry) == (0, 4)
+
+
+def test_a_new_template_without_a_replica_set_is_a_candidate() -> None:
+    """A template that no ReplicaSet holds yet is known by our digest alone; the old one is among the others."""
+    raw = objects("deployments")[1]
+    held = trim_replica_set(objects("replicasets")[0])
+    workload = build_workload(trim_deployment(raw), [held], [], ())
+    assert workload.candidate.hash == ""
+    assert workload.candidate.number == 0
+    assert workload.candidate.holder is None
+    assert [revision.digest for revision in workload.others] == [held.template.digest]
+    assert workload.revision(held.template.digest) == workload.others[0]
+
+
+def test_others_come_newest_first() -> None:
+    """The other revisions are ordered by the controller's number."""
+    held = trim_replica_set(objects("replicasets")[0])
+    sets = [
+        replace(held, uid=str(n), name=str(n), number=n, template=replace(held.template, digest=str(n)))
+        for n in (2, 9, 4)
+    ]
+    workload = build_workload(trim_deployment(objects("deployments")[0]), sets, [], ())
+    assert [revision.number for revision in workload.others] == [9, 4, 2]
+
+
+def test_a_pause_of_ours_is_told_from_anothers() -> None:
+    """Only a mark of our making makes a pause ours."""
+    raw = objects("deployments")[0]
+    mark = PauseMark("web-1", datetime(2026, 1, 1, tzinfo=UTC))
+    for annotation, expected in ((str(mark), mark), ("by hand", None), ("web-1,soon", None), ("", None)):
+        metadata = {**raw["metadata"], "annotations": {PAUSED_ANNOTATION: annotation}}
+        entry = trim_deployment({**raw, "metadata": metadata, "spec": {**raw["spec"], "paused": True}})
+        workload = build_workload(entry, [], [], ())
+        assert workload.paused
+        assert workload.pause_mark == expected
+
+
+@given(
+    st.text(alphabet="abc-.0123456789", min_size=1),
+    st.datetimes(timezones=st.just(UTC), min_value=datetime(2000, 1, 1)),  # noqa: DTZ001 - a bound
+)
+def test_a_mark_is_read_as_it_was_written(record: str, until: datetime) -> None:
+    """Whatever the record's name and the time, a mark survives being written and read."""
+    mark = PauseMark(record, until)
+    assert parse_mark(str(mark)) == mark
