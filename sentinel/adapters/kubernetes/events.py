@@ -44,7 +44,9 @@ class EventRecorder:
         try:
             await self._announce(workload, reason, message, "Warning" if warning else "Normal")
         except ClusterError as error:
-            log.warning("an Event was not written", workload=str(workload.key), event=reason, why=str(error))
+            log.warning(
+                "an Event was not written", workload=str(workload.key), about=reason, reason=str(error)
+            )
 
     async def _announce(self, workload: Workload, reason: str, message: str, kind: str) -> None:
         digest = hashlib.sha256("\n".join((workload.uid, kind, reason, message)).encode()).hexdigest()

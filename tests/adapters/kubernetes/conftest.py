@@ -7,10 +7,9 @@ import pytest
 
 from sentinel.adapters.kubernetes.client import ApiClient
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
-from sentinel.ports import SystemClock
 from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
 from sentinel.simulation.resources import CRDS
-from tests.adapters.kubernetes.worlds import access_to, definition
+from tests.adapters.kubernetes.worlds import TestClock, access_to, definition
 
 
 @pytest.fixture
@@ -31,7 +30,7 @@ async def client(cluster: SimulatedCluster) -> AsyncIterator[ApiClient]:
 @pytest.fixture
 async def gateway(cluster: SimulatedCluster, client: ApiClient) -> AsyncIterator[KubernetesGateway]:
     """A gateway whose watches have synced."""
-    opened = KubernetesGateway(access_to(cluster.url), clock=SystemClock(), rng=random.Random(1))
+    opened = KubernetesGateway(access_to(cluster.url), clock=TestClock(), rng=random.Random(1))
     await opened.start()
     await opened.wait_synced(30)
     yield opened

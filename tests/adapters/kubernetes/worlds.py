@@ -14,10 +14,24 @@ from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.domain.record import Phase, Record, RevisionRef, RolloutState
 from sentinel.domain.workload import Workload, WorkloadKey, WorkloadKind
 from sentinel.ports import SystemClock
+from sentinel.simulation.virtual_time import wall_clock
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 ROOT = Path(__file__).parents[3]
 WEB = WorkloadKey(WorkloadKind.DEPLOYMENT, "default", "web")
+
+
+class TestClock(SystemClock):
+    """A clock whose time of day is virtual as well."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self._now = wall_clock()
+
+    def now(self) -> datetime:
+        """The virtual time of day."""
+        return self._now()
 
 
 def access_to(url: str, token: str | None = None) -> Access:

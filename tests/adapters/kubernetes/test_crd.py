@@ -1,0 +1,40 @@
+"""The definition of the custom resource."""
+
+import yaml
+
+from sentinel.adapters.kubernetes.client import ApiClient, Target
+from sentinel.adapters.kubernetes.crd import CRD_NAME, definition_text, definitions, how_to_install
+from sentinel.adapters.kubernetes.record_objects import object_of
+from sentinel.adapters.kubernetes.resources import RECORDS
+from tests.adapters.kubernetes.worlds import definition, record
+
+
+def test_the_definition_is_the_charts() -> None:
+    """What is printed to be applied is the chart's own file."""
+    assert definition() in definitions()
+    assert definition() in list(yaml.safe_load_all(definition_text()))
+    assert definition()["metadata"]["name"] == CRD_NAME
+
+
+def test_the_columns_tell_the_rollout_at_a_glance() -> None:
+    """`kubectl get rr` shows where a rollout stands and why."""
+    (version,) = definition()["spec"]["versions"]
+    shown = [column["name"] for column in version["additionalPrinterColumns"] if not column.get("priority")]
+    assert shown == ["Workload", "Revision", "Phase", "Step", "Verdict", "Reason", "Age"]
+    assert definition()["spec"]["names"]["shortNames"] == ["rr"]
+    assert version["subresources"] == {"status": {}}
+
+
+def test_how_to_install_is_a_command() -> None:
+    """The sentence has a command that can be run as it stands."""
+    assert "sentinel crd | kubectl apply -f -" in how_to_install()
+
+
+async def test_the_api_server_prunes_nothing(client: ApiClient) -> None:
+    """A record as we write it comes back from the API server with all its fields."""
+    written = object_of(record())
+    stored = await client.create(Target(RECORDS, "default"), written)
+    assert stored["spec"] == written["spec"]
+    stored["status"] = written["status"]
+    saved = await client.replace(Target(RECORDS, "default", "web-1", "status"), stored)
+    assert saved["status"] == written["status"]

@@ -1,0 +1,172 @@
+"""The adapter as a whole: start, what is missing, end."""
+
+import asyncio
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from sentinel.adapters.kubernetes.client import ApiClient, Target
+from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.adapters.kubernetes.resources import NODES
+from sentinel.domain.errors import ClusterUnavailableError
+from sentinel.domain.workload import WorkloadKey
+from sentinel.simulation.apiserver.access import User
+from sentinel.simulation.behaviour import crash_loop
+from sentinel.simulation.cluster import SimulatedCluster
+from sentinel.simulation.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES
+from tests.adapters.kubernetes.worlds import WEB, TestClock, access_to, changed_from, rolled_out, seen, until
+
+
+def gateway_as(cluster: SimulatedCluster, token: str | None = None) -> KubernetesGateway:
+    return KubernetesGateway(access_to(cluster.url, token), clock=TestClock(), rng=random.Random(1))
+
+
+async def test_a_kubeconfig_is_enough(cluster: SimulatedCluster, client: ApiClient, tmp_path: Path) -> None:
+    """From a kubeconfig to synced watches in one go."""
+    cluster.deploy("web", "app:v1", 2)
+    path = tmp_path / "config"
+    path.write_text(json.dumps(cluster.kubeconfig(token="admin")))
+    gateway = await KubernetesGateway.connect(clock=TestClock(), rng=random.Random(1), kubeconfig=str(path))
+    await gateway.start()
+    await gateway.wait_synced(30)
+    assert gateway.synced
+    assert list(gateway.cluster.keys()) == [WEB]
+    await gateway.close()
+
+
+async def test_a_rollout_is_seen_as_it_goes(cluster: SimulatedCluster, gateway: KubernetesGateway) -> None:
+    """An update that crash-loops is seen with both arms, by hints that name the workload."""
+    hints: list[WorkloadKey] = []
+    gateway.cluster.subscribe(hints.append)
+    cluster.deploy("web", "app:v1", 3)
+    stable = (await rolled_out(gateway)).candidate
+    cluster.behave("app:v2", crash_loop())
+    cluster.set_image("web", "app:v2")
+    await changed_from(gateway, stable.digest)
+
+    def crashing() -> bool:
+        workload = seen(gateway)
+        bad = workload.pods_of(workload.candidate)
+        return any(c.waiting == "CrashLoopBackOff" for pod in bad for c in pod.containers)
+
+    await until(crashing)
+    workload = seen(gateway)
+    assert workload.revision(stable.digest) is not None
+    assert len(workload.pods_of(workload.others[0])) == 3
+    assert workload.changed_by == "story"
+    assert gateway.cluster.owner_of_pod("default", workload.pods[0].name) == WEB
+    assert set(hints) == {WEB}
+
+
+async def test_a_node_that_fails_is_seen_on_its_pods(
+    cluster: SimulatedCluster, gateway: KubernetesGateway
+) -> None:
+    """A node that falls silent marks the pods on it."""
+    cluster.deploy("web", "app:v1", 3)
+    workload = await rolled_out(gateway)
+    node = workload.pods[0].node
+    assert node is not None
+    cluster.fail_node(node)
+    await until(lambda: any(not pod.node_ready for pod in seen(gateway).pods))
+    assert {pod.node for pod in seen(gateway).pods if not pod.node_ready} == {node}
+
+
+async def test_nothing_is_missing_for_an_administrator(
+    cluster: SimulatedCluster, gateway: KubernetesGateway
+) -> None:
+    """With the definition installed and every right there is nothing to say."""
+    assert await gateway.preflight() == ()
+
+
+async def test_a_missing_definition_says_how_to_install_it(cluster: SimulatedCluster) -> None:
+    """Without the definition of the records the sentence has the command that installs it."""
+    gateway = gateway_as(cluster)
+    (sentence,) = await gateway.preflight()
+    assert "`sentinel crd | kubectl apply -f -`" in sentence
+    await gateway.close()
+
+
+async def test_each_lacking_verb_is_named(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """A role that forgot two verbs leads to sentences that name just these."""
+    rules = [
+        {
+            "apiGroups": ["", "apps", "rollback-sentinel.dev"],
+            "resources": ["deployments", "replicasets", "pods", "rolloutrecords", "events"],
+            "verbs": ["get", "list", "watch", "create", "delete"],
+        },
+        {
+            "apiGroups": ["rollback-sentinel.dev", ""],
+            "resources": ["rolloutrecords", "rolloutrecords/status", "events"],
+            "verbs": ["patch"],
+        },
+    ]
+    cluster.store.create(CLUSTER_ROLES, {"metadata": {"name": "sentinel"}, "rules": rules})
+    cluster.store.create(
+        CLUSTER_ROLE_BINDINGS,
+        {
+            "metadata": {"name": "sentinel"},
+            "roleRef": {"kind": "ClusterRole", "name": "sentinel"},
+            "subjects": [{"kind": "User", "name": "sentinel"}],
+        },
+    )
+    cluster.api.tokens.add("sentinel", User("sentinel", ("system:authenticated",)))
+    gateway = gateway_as(cluster, "sentinel")
+    assert await gateway.preflight() == (
+        'our account may not patch deployments in API group "apps": grant it by RBAC',
+        'our account may not update rolloutrecords/status in API group "rollback-sentinel.dev": '
+        "grant it by RBAC",
+    )
+    await gateway.close()
+
+
+async def test_a_server_that_is_not_there_is_said_by_preflight(unused_tcp_port: int) -> None:
+    """Preflight against nothing fails with the address."""
+    gateway = KubernetesGateway(
+        access_to(f"http://127.0.0.1:{unused_tcp_port}"), clock=TestClock(), rng=random.Random(1)
+    )
+    with pytest.raises(ClusterUnavailableError, match="cannot be reached"):
+        await gateway.preflight()
+    await gateway.close()
+
+
+async def test_what_does_not_sync_is_named(cluster: SimulatedCluster) -> None:
+    """Waiting for a cluster without our definition ends with its name and the reason; the rest works."""
+    cluster.deploy("web", "app:v1", 1)
+    gateway = gateway_as(cluster)
+    await gateway.start()
+    with pytest.raises(ClusterUnavailableError, match="rolloutrecords") as caught:
+        await gateway.wait_synced(20)
+    assert "deployments.apps" not in str(caught.value)
+    assert not gateway.synced
+    assert list(gateway.watch_problems()) == ["rolloutrecords.rollback-sentinel.dev"]
+    assert gateway.cluster.workload(WEB) is not None
+    await gateway.close()
+
+
+async def test_ages_are_known_per_watch(cluster: SimulatedCluster, gateway: KubernetesGateway) -> None:
+    """Every watch has an age, and a healthy one is young."""
+    await asyncio.sleep(300)
+    ages = gateway.watch_ages()
+    assert set(ages) == {
+        "nodes",
+        "deployments.apps",
+        "replicasets.apps",
+        "pods",
+        "rolloutrecords.rollback-sentinel.dev",
+    }
+    assert all(age is not None and age <= 61 for age in ages.values())
+
+
+async def test_after_the_end_nothing_is_left(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """Closing ends every watch at the server and lets no further request through."""
+    gateway = gateway_as(cluster)
+    await gateway.start()
+    await gateway.wait_synced(30)
+    await until(lambda: cluster.api.watches.open == 5)
+    await gateway.close()
+    await asyncio.sleep(1)
+    assert cluster.api.watches.open == 0
+    with pytest.raises(ClusterUnavailableError, match="closed"):
+        await gateway.client.get(Target(NODES, name="node-1"))
