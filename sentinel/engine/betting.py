@@ -12,7 +12,8 @@ the estimate of when a fault began.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, fsum, inf, log
+from math import exp, fsum, inf, log, log1p
+from operator import add
 from typing import cast
 
 from sentinel.domain.evidence import Counts
@@ -47,12 +48,11 @@ class Wealth:
         """The wealth after one more tick whose log gain is given per alternative."""
         tick = self.ticks + 1
         opened = log(LATE / (tick * (tick + 1)))
-        before = self.starts or (-inf,) * len(self.sums)
-        return Wealth(
-            tuple(total + gain for total, gain in zip(self.sums, gains, strict=True)),
-            tuple(log_add(start, opened) + gain for start, gain in zip(before, gains, strict=True)),
-            tick,
-        )
+        sums = tuple(map(add, self.sums, gains))
+        if not self.starts:
+            return Wealth(sums, tuple([opened + gain for gain in gains]), tick)
+        starts = [log_add(start, opened) + gain for start, gain in zip(self.starts, gains, strict=True)]
+        return Wealth(sums, tuple(starts), tick)
 
     @property
     def log_e(self) -> float:
@@ -78,7 +78,7 @@ class Wealth:
 def log_add(left: float, right: float) -> float:
     """ln(eˡ + eʳ) without overflow."""
     high, low = (left, right) if left >= right else (right, left)
-    return high if low == -inf else high + log(1.0 + exp(low - high))
+    return high if low == -inf else high + log1p(exp(low - high))
 
 
 def log_sum(values: Sequence[float]) -> float:

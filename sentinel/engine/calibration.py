@@ -29,8 +29,10 @@ HORIZON = 40
 MOST_PLACEBOS = 20
 PLACEBO_WEIGHT = 0.8
 """How much of the strongest placebo's evidence a candidate has to exceed for each unit that proves."""
-CLUSTERED = 3.0
 MOST_TICKS = 8.0
+CLUSTER_TICKS = 4.0
+STEEPNESS = 28.0
+"""A discount of 1.25 spreads a proof over eight ticks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +72,21 @@ class Restraint:
     def learnt(cls, dispersion: float, placebo: float, needed: float) -> "Restraint":
         """The restraint under which no placebo canary comes near the evidence `needed` (ln 1/α) for an undo.
 
-        What lasts on one pod is told from a fault by lasting as well: the more the placebos showed, the more ticks a
-        proof is spread over, up to eight; where errors come in clusters, over two.
+        What lasts on one pod for a while is told from a fault by lasting longer: the more the placebos showed, the
+        more ticks a proof is spread over, up to eight, and where errors come in clusters of φ over φ/2, up to four.
         """
         discount = max(1.0, PLACEBO_WEIGHT * placebo / needed)
-        ticks = max(min(discount**3, MOST_TICKS), 2.0 if dispersion > CLUSTERED else 1.0)
+        lasting = min(1 + STEEPNESS * (discount - 1), MOST_TICKS)
+        ticks = max(lasting, min(dispersion / 2, CLUSTER_TICKS))
         return cls(dispersion, discount, needed / ticks if ticks > 1 else inf)
 
     def discounted(self, gains: Sequence[float]) -> tuple[float, ...]:
         """The log gains of a tick, divided."""
-        return tuple(gain / self.discount for gain in gains)
+        return tuple([gain / self.discount for gain in gains])
 
     def limited(self, gains: Sequence[float]) -> tuple[float, ...]:
         """The log gains of a tick of a comparison, divided and limited."""
-        return tuple(min(gain / self.discount, self.ceiling) for gain in gains)
+        return tuple([min(gain / self.discount, self.ceiling) for gain in gains])
 
 
 def calibrate(windows: Sequence[Window], *, size: int = 1, horizon: int = HORIZON) -> Calibration:

@@ -4,7 +4,7 @@ A quantile is over a bound exactly when more than 1 − q of the requests lie ab
 a count of "errors", and what holds for errors holds for it. Between edges nothing can be tested exactly.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from math import inf, isinf, log
@@ -13,7 +13,7 @@ from sentinel.domain.evidence import Counts, Histogram
 
 LEAST_TAIL = 0.002
 MOST_TAIL = 0.7
-MAX_EDGES = 6
+MAX_EDGES = 4
 
 
 def limit_edge(bounds: Sequence[float], limit: float) -> float | None:
@@ -25,7 +25,7 @@ def limit_edge(bounds: Sequence[float], limit: float) -> float | None:
 
 
 def edges_in_use(both: Histogram, limit: float) -> tuple[float, ...]:
-    """The bucket edges at which the arms are compared: the limit's, and up to five more between 0.2 % and 70 % tails.
+    """The bucket edges at which the arms are compared: the limit's, and up to three more between 0.2 % and 70 % tails.
 
     They are chosen by what both arms counted together. Given that, which arm each request fell into is still open,
     so that the choice does not bias the comparison.
@@ -48,7 +48,9 @@ def edges_in_use(both: Histogram, limit: float) -> tuple[float, ...]:
 
 def tail(histogram: Histogram, edge: float) -> Counts:
     """The requests of a histogram, those slower than the edge as errors."""
-    return Counts(histogram.total, histogram.over(edge))
+    first = bisect_right(histogram.bounds, edge)
+    slower = sum(histogram.counts[first:])
+    return Counts(slower + sum(histogram.counts[:first]), slower)
 
 
 def mean_gains(

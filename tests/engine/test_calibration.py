@@ -1,0 +1,97 @@
+"""What the baseline pods teach before a rollout: dispersion between them, and what chance does to a placebo canary."""
+
+import json
+import random
+from math import log
+
+import pytest
+
+from sentinel.domain.evidence import Counts
+from sentinel.engine.calibration import (
+    Calibration,
+    Restraint,
+    Window,
+    calibrate,
+    estimate_dispersion,
+    placebo_evidence,
+)
+
+PODS = [f"pod-{i}" for i in range(10)]
+
+
+def history(seed: int, cluster: int = 1, windows: int = 240, sick: str = "") -> list[Window]:
+    """Windows of 150 requests a pod at 1 % errors that come in clusters; a sick pod has 20 % throughout."""
+    draw = random.Random(seed)
+
+    def errors(pod: str) -> int:
+        if pod == sick:
+            return sum(draw.random() < 0.2 for _ in range(150))
+        return sum(cluster for _ in range(150) if draw.random() < 0.01 / cluster)
+
+    return [{pod: Counts(150, min(150, errors(pod))) for pod in PODS} for _ in range(windows)]
+
+
+def test_independent_errors_have_a_dispersion_near_one() -> None:
+    """Errors that fall on requests at random are not taken for clusters."""
+    assert 1.0 <= estimate_dispersion(history(1)) < 1.15
+
+
+def test_clusters_of_five_have_a_dispersion_near_five() -> None:
+    """The dispersion is the size of the clusters."""
+    assert 4.0 < estimate_dispersion(history(2, cluster=5)) < 6.0
+
+
+def test_without_errors_or_history_the_dispersion_is_two() -> None:
+    """Where nothing is known, clusters of two are assumed."""
+    assert estimate_dispersion([]) == 2.0
+    assert estimate_dispersion([{pod: Counts(100, 0) for pod in PODS}] * 40) == 2.0
+
+
+def test_a_short_history_is_shrunk_toward_two() -> None:
+    """A few windows pull the estimate only part of the way from the default."""
+    assert 1.2 < estimate_dispersion(history(3, windows=2)) < 2.5
+
+
+def test_one_pod_alone_teaches_nothing() -> None:
+    """Between one pod and itself there is no spread and no placebo canary."""
+    windows = [{"pod-0": Counts(100, 30)}] * 40
+    assert calibrate(windows) == Calibration(2.0, 0.0, 40)
+
+
+def test_independent_errors_leave_the_placebos_unproven() -> None:
+    """No placebo canary of a workload with independent errors comes near a proof."""
+    windows = history(4)
+    assert placebo_evidence(windows, estimate_dispersion(windows)) < log(100)
+
+
+def test_a_sick_pod_is_evidence_that_chance_gives() -> None:
+    """A pod that stood out before the rollout raises what a candidate has to show."""
+    windows = history(5, sick="pod-3")
+    learnt = calibrate(windows)
+    assert learnt.placebo > 50
+    assert Restraint.learnt(learnt.dispersion, learnt.placebo, log(100)).discount > 5
+
+
+def test_larger_candidates_are_compared_with_larger_placebos() -> None:
+    """With half of the pods in each group, one sick pod stands out less."""
+    windows = history(6, windows=40, sick="pod-3")
+    assert placebo_evidence(windows, 2.0, size=5) < placebo_evidence(windows, 2.0, size=1)
+
+
+def test_independent_traffic_is_not_held_back() -> None:
+    """Without clusters and without placebos that stand out, bets are left as they are."""
+    restraint = Restraint.learnt(1.0, 1.5, log(100))
+    assert restraint.limited((7.0, -3.0)) == (7.0, -3.0)
+
+
+def test_a_lasting_placebo_spreads_a_proof_over_eight_ticks() -> None:
+    """Where placebos were proven, no seven ticks prove a candidate."""
+    needed = log(100)
+    restraint = Restraint.learnt(1.0, 3 * needed, needed)
+    assert 7 * restraint.limited((1e6,))[0] < needed == pytest.approx(8 * restraint.limited((1e6,))[0])
+
+
+def test_calibration_survives_json() -> None:
+    """It is remembered per workload as plain JSON values."""
+    learnt = calibrate(history(7, windows=40))
+    assert Calibration.from_json(json.loads(json.dumps(learnt.as_json()))) == learnt

@@ -1,0 +1,46 @@
+"""Crashes as counts: candidate pods that crash more often than the baseline's are found."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from sentinel.domain.evidence import Counts
+from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.engine.crashes import CrashTick, judge_crashes
+from sentinel.engine.segment import Segment
+
+START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+STEP = Segment("step-0", 1.0, concurrent=True)
+
+
+def play(crashes: list[tuple[int, int]], pods: tuple[int, int]) -> tuple[Mapping[str, object], RuleVerdict]:
+    """The verdict after ticks of a minute in which so many pods of each arm crashed for the first time."""
+    state: Mapping[str, object] | None = None
+    for index, (ours, theirs) in enumerate(crashes):
+        since = START + index * timedelta(minutes=1)
+        arms = Counts(60 * pods[0], ours), Counts(60 * pods[1], theirs)
+        tick = CrashTick(since, since + timedelta(minutes=1), *arms)
+        saved = None if state is None else json.loads(json.dumps(state))
+        state, verdict = judge_crashes("crashes", 0.01, saved, tick, STEP)
+    assert state is not None
+    return state, verdict
+
+
+def test_several_candidate_pods_crashing_where_no_baseline_pod_does_fails() -> None:
+    """Four of ten candidate pods crash, none of ninety others: not chance."""
+    _, verdict = play([(1, 0), (0, 0), (1, 0), (1, 0), (1, 0)], (10, 90))
+    assert verdict.kind is VerdictKind.FAIL
+    assert verdict.message.startswith("4 candidate pods crashed in 0.833 pod hours, 0 baseline pods in 7.5")
+    assert verdict.numbers["first_bad_at"] == START.isoformat()
+
+
+def test_one_crashed_pod_is_never_a_proof() -> None:
+    """A single pod may have a bad node; however large the baseline, it takes two."""
+    _, verdict = play([(1, 0)], (1, 10_000))
+    assert verdict.kind is VerdictKind.PENDING
+
+
+def test_both_arms_crashing_alike_is_no_fail() -> None:
+    """Crashes in proportion to the pods are common to both arms."""
+    _, verdict = play([(1, 9)] * 5, (10, 90))
+    assert verdict.kind is VerdictKind.PENDING
