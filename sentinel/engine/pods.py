@@ -175,7 +175,7 @@ def _crashes_too(rule: CrashLoopRule, stable: Sequence[Pod], pods: Sequence[Pod]
         container = crash_of(pod, rule.restarts)
         if container is not None and _is_current(container, made):
             failing.append(pod)
-    return bool(failing) and _shortfall(failing, stable, rule.share, any(pod.ready for pod in stable)) is None
+    return _shortfall(failing, stable, rule.share, any(pod.ready for pod in stable)) is None
 
 
 def _is_current(container: Container, made: datetime | None) -> bool:
@@ -209,7 +209,7 @@ def _compared(
         )
     failing = [fault.pod for fault in faults if not fault.cluster]
     ready = any(pod.ready for pod in stable)
-    if failing and _shortfall(failing, stable, FAILING_SHARE, ready) is None:
+    if _shortfall(failing, stable, FAILING_SHARE, ready) is None:
         return _everywhere(verdict, "the stable revision's pods are not ready either")
     return verdict
 

@@ -284,8 +284,9 @@ def test_no_number_is_made_of_nan(broken: float) -> None:
 
 def test_interval_counts_are_the_increments_themselves() -> None:
     """A source that counts by interval needs no first reading; a negative count is none."""
-    counted = span("new-1", None, totals(40, 4), cumulative=False)
-    assert ticked(counted, OLD_SPAN).candidate == Counts(40, 4)
+    for errors in (4, 0):
+        counted = span("new-1", None, totals(40, errors), cumulative=False)
+        assert ticked(counted, OLD_SPAN).candidate == Counts(40, errors)
     negative = span("new-1", None, totals(-1), cumulative=False)
     assert reasons(ticked(negative, OLD_SPAN)) == [(MissingReason.WENT_BACKWARDS, "new-1")]
 

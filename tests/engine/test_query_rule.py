@@ -91,7 +91,8 @@ def test_failures_trip_on_more_than_the_limit() -> None:
 
 def test_a_fail_does_not_wait_for_the_bake() -> None:
     """With the default limit the first failure fails, at once."""
-    assert judged(rule(), [HIGH], BAKING)[1].kind is FAIL
+    verdict = judged(rule(), [HIGH], BAKING)[1]
+    assert (verdict.kind, verdict.reason) == (FAIL, "FailureLimit")
 
 
 def test_a_completed_metric_stays_as_it_is() -> None:
@@ -165,6 +166,7 @@ def test_a_count_completes_the_metric() -> None:
         (-1, [LOW, HIGH, LOW, HIGH], FAIL),
         (-1, [HIGH, HIGH, LOW, LOW], PASS),
         (0, [LOW, HIGH], FAIL),
+        (0, [LOW, MIDDLE, LOW, MIDDLE], INCONCLUSIVE),
     ],
 )
 def test_successes_in_a_row(failure_limit: int, values: list[float | None], kind: VerdictKind) -> None:
@@ -202,8 +204,9 @@ def test_a_new_segment_is_measured_anew() -> None:
 
 def test_lists_are_shown_short() -> None:
     """A list of values is shown by its first five."""
-    many = ValueSample(at(0), tuple(float(n) for n in range(7)))
-    assert judge_query(rule(), None, many, holds, BAKED, at(0))[1].numbers["value"] == "[0, 1, 2, 3, 4, …]"
+    for length, shown in ((5, "[0, 1, 2, 3, 4]"), (6, "[0, 1, 2, 3, 4, …]")):
+        many = ValueSample(at(0), tuple(float(n) for n in range(length)))
+        assert judge_query(rule(), None, many, holds, BAKED, at(0))[1].numbers["value"] == shown
 
 
 def test_the_first_measurement_is_due_after_the_initial_delay() -> None:
