@@ -43,7 +43,12 @@ METRICS = (
     Metric("queue_depth", Kind.GAUGE, "Workloads that wait for a pass now."),
     Metric("decisions_total", Kind.COUNTER, "Decisions, by action and reason.", ("action", "reason")),
     Metric("undo_total", Kind.COUNTER, "Undos, by what became of them.", ("outcome",)),
-    Metric("undo_seconds", Kind.HISTOGRAM, "From the fault's first sign to the patch that undid it."),
+    Metric(
+        "undo_seconds",
+        Kind.HISTOGRAM,
+        "From the fault's first sign to the patch that undid it.",
+        buckets=(*_FAST, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0),
+    ),
     Metric(
         "restore_seconds",
         Kind.HISTOGRAM,
