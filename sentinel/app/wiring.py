@@ -94,8 +94,6 @@ async def build(settings: Settings, *, clock: Clock, rng: random.Random) -> Appl
 
     Raises ConfigurationError for rule files or a kubeconfig that cannot be used.
     """
-    interval = timedelta(seconds=settings.evaluation.interval)
-    policies = PolicySource.open(settings.rules.paths, Options(interval=interval))
     gateway = await KubernetesGateway.connect(
         clock=clock,
         rng=rng,
@@ -105,6 +103,10 @@ async def build(settings: Settings, *, clock: Clock, rng: random.Random) -> Appl
     telemetry = PrometheusTelemetry()
     resources = AsyncExitStack()
     sources = metric_sources(settings, resources)
+    options = Options(
+        interval=timedelta(seconds=settings.evaluation.interval), sources=frozenset(sources.by_name)
+    )
+    policies = PolicySource.open(settings.rules.paths, options)
     told = notifier(settings, resources)
     queue: KeyedQueue[WorkloadKey] = KeyedQueue(workers=settings.evaluation.concurrency)
     book = PolicyBook(policies, settings.mode)

@@ -1,7 +1,7 @@
 """All rules of a policy on one rollout at one moment: new evidence in, verdicts and the tests' next states out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sentinel.domain.evidence import CountTick, HistogramTick, Missing, Tick, ValueSample
@@ -29,12 +29,11 @@ Holds = Callable[[str, tuple[float, ...], bool], bool]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one measurement of a metric rule brought: a tick up to `until`, or the reason why there is none."""
+    """What one measurement of a metric rule brought: a tick that ends at `until`."""
 
     rule: str
     until: datetime
-    tick: Tick | None = None
-    missing: Missing | None = None
+    tick: Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,10 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """What the rules need to know of the rollout they judge."""
+    """What the rules need to know of the rollout they judge.
+
+    `unmeasured` says of which metric rules there is no recent evidence, and why: they cannot pass meanwhile.
+    """
 
     policy: Policy
     workload: Workload
@@ -57,6 +59,7 @@ class Rollout:
     segment: Segment
     ever_pulled: bool
     now: datetime
+    unmeasured: Mapping[str, Missing] = field(default_factory=dict)
 
 
 def assess(rollout: Rollout, measured: Sequence[Measured], holds: Holds) -> Assessment:
@@ -74,9 +77,7 @@ def assess(rollout: Rollout, measured: Sequence[Measured], holds: Holds) -> Asse
         state, verdict = _judge_metric(rule, rollout, [m for m in measured if m.rule == rule.name], holds)
         analysis[rule.name] = state
         verdicts.append(verdict)
-    for one in measured:
-        if one.missing is None:
-            until[one.rule] = one.until
+    until.update({one.rule: one.until for one in measured})
     return Assessment(tuple(verdicts), analysis, until)
 
 
@@ -102,14 +103,17 @@ def _judge_metric(
     rule: MetricRule, rollout: Rollout, measured: Sequence[Measured], holds: Holds
 ) -> tuple[Json, RuleVerdict]:
     """Take the measurements in, in order; the verdict is the last one's, or the standing one without any."""
-    state: Json | None = rollout.state.analysis.get(rule.name)
-    verdict = None
-    for one in measured or (None,):
-        state, verdict = _step(rule, state, one.tick if one else None, rollout, holds)
-    assert state is not None
-    assert verdict is not None
-    failed = measured[-1].missing if measured else None
-    return state, _unmeasured(verdict, failed) if failed else verdict
+    state, verdict = _step(
+        rule,
+        rollout.state.analysis.get(rule.name),
+        measured[0].tick if measured else None,
+        rollout,
+        holds,
+    )
+    for one in measured[1:]:
+        state, verdict = _step(rule, state, one.tick, rollout, holds)
+    missing = rollout.unmeasured.get(rule.name)
+    return state, _unmeasured(verdict, missing) if missing else verdict
 
 
 def _step(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import CountTick, HistogramTick, Missing, MissingReason, Span, Tick
+from sentinel.domain.evidence import CountTick, HistogramTick, Missing, MissingReason, Span, Tick, ValueSample
 from sentinel.domain.policy import ErrorRateRule, LatencyRule, MetricRule, Policy, QueryRule
 from sentinel.domain.record import Record
 from sentinel.domain.workload import Revision, Workload, WorkloadKey
@@ -18,6 +18,8 @@ from sentinel.engine.surroundings import OTHERS_OVER, Surroundings, over_limit
 from sentinel.ports import Clock, MetricSource, Telemetry
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+RECENT_INTERVALS = 4
+"""Evidence older than so many ticks lets no rule pass."""
 HOUR_BEFORE = timedelta(hours=1)
 NEIGHBOURS_WITHIN = timedelta(minutes=5)
 
@@ -42,6 +44,7 @@ class _Ledger:
     running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     arrived: list[Measured] = field(default_factory=list)
     attempted: dict[str, datetime] = field(default_factory=dict)
+    failing: dict[str, Missing] = field(default_factory=dict)
 
 
 class EvidenceCollector:
@@ -142,18 +145,32 @@ class EvidenceCollector:
         until: datetime,
     ) -> None:
         began = self._clock.monotonic()
+        ledger = self._ledgers[record.name]
         try:
             tick = await self._ask(rule, record, policy, workload, since, until)
-            measured = Measured(rule.name, until, tick)
+            ledger.arrived.append(Measured(rule.name, until, tick))
+            ledger.failing.pop(rule.name, None)
         except SourceError as error:
             missing = Missing(MissingReason(error.reason), rule.query.source, str(error))
             self._telemetry.count("evidence_missing_total", source=rule.query.source, reason=error.reason)
-            measured = Measured(rule.name, until, missing=missing)
+            ledger.failing[rule.name] = missing
+            if isinstance(rule, QueryRule):  # it counts its errors itself
+                ledger.arrived.append(Measured(rule.name, until, ValueSample(until, missing=missing)))
         self._telemetry.observe("source_seconds", self._clock.monotonic() - began, source=rule.query.source)
+        self._wake(record.key)
+
+    def unmeasured(self, record: Record, policy: Policy) -> dict[str, Missing]:
+        """Of which metric rules there is no recent evidence, and why: the last measurement failed, or is long ago."""
         ledger = self._ledgers.get(record.name)
-        if ledger is not None:
-            ledger.arrived.append(measured)
-            self._wake(record.key)
+        missing = dict(ledger.failing) if ledger else {}
+        for rule in policy.rules:
+            if isinstance(rule, ErrorRateRule | LatencyRule) and rule.name not in missing:
+                until = record.state.measured_until.get(rule.name, record.started_at)
+                age = self._clock.now() - until - self._settle(rule)
+                if age > RECENT_INTERVALS * self._interval(rule):
+                    text = f"the newest evidence is {age.total_seconds():.0f} s old"
+                    missing[rule.name] = Missing(MissingReason.STALE, rule.query.source, text)
+        return missing
 
     def _settle(self, rule: MetricRule) -> timedelta:
         source = self._sources.get(rule.query.source)

@@ -249,8 +249,11 @@ class Reconciler:
             min_requests=policy.strategy.min_requests,
         )
         pulled = self._working.ever_pulled(record, workload)
+        unmeasured = self._collector.unmeasured(record, policy)
         assessment = assess(
-            Rollout(policy, workload, baseline, record.state, segment, pulled, now), measured, self._holds
+            Rollout(policy, workload, baseline, record.state, segment, pulled, now, unmeasured),
+            measured,
+            self._holds,
         )
         verdicts = tuple([await self._confirmed(v, record, workload, policy) for v in assessment.verdicts])
         state = replace(record.state, analysis=assessment.analysis, measured_until=assessment.measured_until)

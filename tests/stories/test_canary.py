@@ -1,26 +1,11 @@
 """Stories of a Deployment that is released in canary steps: the daemon against the simulated cluster."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
+import asyncio
 
 from sentinel.domain.record import Action, Phase
 from sentinel.simulation.behaviour import crash_loop
 from sentinel.simulation.traffic import Quality
-from tests.support.world import NAMESPACE, ROLLING, World, actions, decision, world
-
-
-@pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[World]:
-    """A service of ten pods under traffic, at rest, watched."""
-    async with world(tmp_path) as here:
-        here.cluster.deploy("web", "web:1", 10, namespace=NAMESPACE, **ROLLING)
-        here.cluster.offer("web", 100, namespace=NAMESPACE)
-        await here.settle()
-        await here.start()
-        await here.phase(Phase.UNJUDGED)
-        yield here
+from tests.support.world import NAMESPACE, World, actions, decision
 
 
 async def test_a_good_release_is_promoted_through_its_steps(shop: World) -> None:
@@ -53,3 +38,63 @@ async def test_a_crash_loop_is_undone_at_once(shop: World) -> None:
     record = await shop.phase(Phase.UNDONE, image="web:2", within=60)
     assert decision(record, Action.UNDO).rule == "crash-loop"
     assert shop.image() == "web:1"
+
+
+async def test_a_slow_release_is_undone_at_its_first_step(shop: World) -> None:
+    """A mean of 2 s in the canary alone leads back, by the latency rule."""
+    shop.cluster.serve("web:2", Quality(latency=2.0))
+    shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    record = await shop.phase(Phase.UNDONE, image="web:2", within=300)
+    assert decision(record, Action.UNDO).rule == "latency"
+
+
+async def test_a_regression_that_shows_at_half_of_the_pods_is_undone_there(shop: World) -> None:
+    """A fault that begins in the second step is found there, by that step's own evidence."""
+    shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    await shop.until(lambda: shop.pods_of("web:2") == 5 and shop.paused(), within=200)
+    shop.cluster.serve("web:2", Quality(errors=0.3))
+    record = await shop.phase(Phase.UNDONE, image="web:2", within=200)
+    assert decision(record, Action.UNDO).step == 1
+
+
+async def test_an_outage_of_both_arms_is_held_and_told_not_undone(shop: World) -> None:
+    """Errors everywhere are the environment's: the canary stays where it is, and a human is asked."""
+    shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    await shop.phase(Phase.BAKING, image="web:2")
+    shop.cluster.outage()
+    record = await shop.phase(Phase.HELD, image="web:2", within=120)
+    hold = decision(record, Action.HOLD)
+    assert (hold.reason, hold.escalated) == ("EnvironmentOutage", True)
+    assert shop.image() == "web:2"
+    assert shop.pods_of("web:2") == 1
+
+
+async def test_a_rollout_goes_on_when_the_outage_is_over(shop: World) -> None:
+    """Held for the environment's sake, resumed once its signs have stayed away, promoted in the end."""
+    shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    await shop.phase(Phase.BAKING, image="web:2")
+    shop.cluster.outage()
+    await shop.phase(Phase.HELD, image="web:2", within=120)
+    shop.cluster.outage(False)
+    record = await shop.phase(Phase.PROMOTED, image="web:2", within=1800)
+    assert actions(record) == ["hold", "resume", "advance", "advance", "promote"]
+
+
+async def test_a_crash_after_promotion_is_undone_in_the_guard_window(shop: World) -> None:
+    """A promoted revision whose pods begin to crash goes back to the one before."""
+    shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    await shop.phase(Phase.PROMOTED, image="web:2")
+    shop.cluster.behave("web:2", crash_loop())
+    record = await shop.phase(Phase.UNDONE, image="web:2", within=300)
+    assert decision(record, Action.UNDO).rule == "crash-loop"
+    assert shop.image() == "web:1"
+
+
+async def test_the_guard_window_ends(shop: World) -> None:
+    """After the guard a crash is nobody's but the on-call's: nothing is undone any more."""
+    shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    await shop.phase(Phase.PROMOTED, image="web:2")
+    await shop.until(lambda: not any(r.live for r in shop.records()), within=2400)
+    shop.cluster.behave("web:2", crash_loop())
+    await asyncio.sleep(600)
+    assert shop.image() == "web:2"

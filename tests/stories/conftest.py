@@ -1,0 +1,34 @@
+"""The services that the stories are about."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from sentinel.domain.record import Phase
+from tests.support.world import NAMESPACE, PLAIN_POLICY, ROLLING, World, world
+
+
+async def at_rest(here: World) -> None:
+    """Ten pods of `web:1` under traffic, watched long enough to be compared with."""
+    here.cluster.deploy("web", "web:1", 10, namespace=NAMESPACE, **ROLLING)
+    here.cluster.offer("web", 100, namespace=NAMESPACE)
+    await here.settle()
+    await here.start()
+    await here.phase(Phase.UNJUDGED)
+
+
+@pytest.fixture
+async def shop(tmp_path: Path) -> AsyncIterator[World]:
+    """A service that is released in canary steps."""
+    async with world(tmp_path) as here:
+        await at_rest(here)
+        yield here
+
+
+@pytest.fixture
+async def plain(tmp_path: Path) -> AsyncIterator[World]:
+    """A service that is released by its own rolling update."""
+    async with world(tmp_path, PLAIN_POLICY) as here:
+        await at_rest(here)
+        yield here

@@ -1,0 +1,56 @@
+"""Stories in which the daemon goes and comes back: the records are all it needs."""
+
+import asyncio
+
+import pytest
+
+from sentinel.domain.record import Phase
+from sentinel.simulation.traffic import Quality
+from tests.support.world import NAMESPACE, World, actions
+
+
+@pytest.mark.parametrize("after", [1, 20, 70, 95, 150, 170, 290])
+async def test_a_restart_at_any_time_of_a_good_rollout_carries_on(shop: World, after: int) -> None:
+    """Each step is advanced once and the candidate promoted once, wherever the daemon was restarted."""
+    shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    await asyncio.sleep(after)
+    await shop.restart()
+    record = await shop.phase(Phase.PROMOTED, image="web:2")
+    assert actions(record) == ["advance", "advance", "promote"]
+    assert shop.pods_of("web:2") == 10
+
+
+async def test_a_rollout_that_finished_unwatched_is_unjudged(shop: World) -> None:
+    """What was rolled out while no sentinel watched is never called promoted."""
+    await shop.stop()
+    shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    await shop.settle()
+    await shop.start()
+    record = await shop.phase(Phase.UNJUDGED, image="web:2")
+    assert record.state.promoted_at is None
+
+
+async def test_evidence_gathered_before_a_restart_is_not_lost(shop: World) -> None:
+    """A canary that is bad all along is found though the daemon restarts every half minute."""
+    shop.cluster.serve("web:2", Quality(errors=0.12))
+    shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    for _ in range(4):
+        await asyncio.sleep(20)
+        await shop.restart()
+    record = await shop.phase(Phase.UNDONE, image="web:2", within=120)
+    assert actions(record) == ["undo", "restored"]
+
+
+async def test_a_metrics_outage_holds_and_is_caught_up(shop: World) -> None:
+    """Without Prometheus nothing is promoted and nothing undone; when it is back the rollout goes on."""
+    shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    await shop.phase(Phase.BAKING, image="web:2")
+    shop.cluster.prometheus.status = 503
+    record = await shop.phase(Phase.HELD, image="web:2", within=300)
+    assert record.state.hold is not None
+    assert record.state.hold.reason == "EvidenceMissing"
+    await asyncio.sleep(300)
+    assert shop.pods_of("web:2") == 1
+    shop.cluster.prometheus.status = None
+    record = await shop.phase(Phase.PROMOTED, image="web:2")
+    assert actions(record) == ["hold", "resume", "advance", "advance", "promote"]
