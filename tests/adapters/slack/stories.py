@@ -66,7 +66,7 @@ def undone() -> Notice:
         },
         outcome=Outcome(OutcomeKind.DONE, later(75.1), "template of revision 7 put back"),
     )
-    undo = UndoState(STABLE, later(75), later(60), later(75.1), later(98))
+    undo = UndoState(STABLE, later(75), fault_at=later(60), patched_at=later(75.1), restored_at=later(98))
     told = record(Phase.UNDONE, "Undone: 12.3% of the candidate's requests fail, the baseline's 0.1%")
     told = told.with_state(replace(told.state, undo=undo)).with_decision(decision)
     return Notice(told, decision, advice=("Fix the release and deploy it again.",))
