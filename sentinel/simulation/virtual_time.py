@@ -32,9 +32,9 @@ DEFAULT_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """The wall-clock time of virtual second 0, unless the caller names another."""
 
 _JOB_SLICE = 0.002
-_FAR_JUMP = 0.05
-_POLLS_BEFORE_JUMP = 2
-_POLLS_BEFORE_FAR_JUMP = 8
+_FAR_JUMP = 0.25
+_POLLS_BEFORE_FAR_JUMP = 3
+_OWN_SOCKETS = 1
 
 
 class VirtualTimeDeadlockError(RuntimeError):
@@ -72,11 +72,12 @@ class _VirtualSelector(selectors.BaseSelector):
             return self._wait_for_jobs(timeout)
         if timeout is None:
             return self._wait_for_io()
-        for _ in range(_POLLS_BEFORE_FAR_JUMP if timeout >= _FAR_JUMP else _POLLS_BEFORE_JUMP):
-            os.sched_yield()  # the kernel may still be carrying loopback data to its reader
-            events = self._real.select(0)
-            if events:
-                return events
+        if timeout >= _FAR_JUMP and len(self._real.get_map()) > _OWN_SOCKETS:
+            for _ in range(_POLLS_BEFORE_FAR_JUMP):
+                os.sched_yield()  # the kernel may still be carrying loopback data to its reader
+                events = self._real.select(0)
+                if events:
+                    return events
         self.now += timeout
         return []
 
