@@ -54,6 +54,8 @@ async def real_prometheus(
             f"--config.file={home / 'prometheus.yml'}",
             f"--storage.tsdb.path={home / 'data'}",
             f"--web.listen-address=127.0.0.1:{port}",
+            # Alerts that fire before the Alertmanager is discovered (5 s after the start) are sent again soon.
+            "--rules.alert.resend-delay=1s",
             "--log.level=warn",
         ]
         url = f"http://127.0.0.1:{port}"
