@@ -29,7 +29,7 @@ def apply(
     merged: JsonObject = _merge("", current, {**applied, "metadata": _claims(applied)}, shape)
     others = [
         entry.get("fieldsV1", {})
-        for entry in current["metadata"].get("managedFields", [])
+        for entry in managed_fields.entries_before_apply(resource, current, writer)
         if not writer.wrote(entry, resource)
     ]
     for path in field_sets.paths(before):

@@ -53,23 +53,22 @@ def record_update(
     """Write the entries of `obj`, in place, after an update of `current` (None: a create) by `writer`.
 
     The writer gains what it changed, everybody loses what others changed or what is gone. Entries in `obj`
-    itself replace the current ones, `[{}]` clears them, none at all keeps them.
+    itself replace the current ones, an empty list or `[{}]` clears them, none at all keeps them. An object
+    without entries has none until somebody applies.
     """
-    entries = _base_entries(current, obj)
-    if writer.manager:
+    entries = _base_entries(current, obj, writer)
+    if writer.manager and (entries or current is None):
         difference = _difference(resource, current, obj, writer)
         if difference.changed or difference.removed:
             entries = _after_update(resource, entries, difference, writer)
     _store(obj, entries)
 
 
-def _base_entries(current: JsonObject | None, obj: JsonObject) -> list[Entry]:
+def _base_entries(current: JsonObject | None, obj: JsonObject, writer: Writer) -> list[Entry]:
     given = obj["metadata"].get("managedFields")
-    if given == [{}]:
-        return []
-    if given:
-        return list(given)
-    return list(current["metadata"].get("managedFields", [])) if current else []
+    if current is None or given is None or writer.subresource:
+        return list(current["metadata"].get("managedFields", [])) if current else []
+    return [] if given == [{}] else list(given)
 
 
 def _difference(
@@ -107,7 +106,7 @@ def record_apply(
     resource: ResourceType, current: JsonObject | None, obj: JsonObject, applied: JsonObject, writer: Writer
 ) -> None:
     """Write the entries of `obj`, in place, after `writer` applied `applied` over `current`."""
-    entries = list(current["metadata"].get("managedFields", [])) if current else []
+    entries = entries_before_apply(resource, current, writer) if current else []
     difference = _difference(resource, current, obj, writer)
     own = applied_fields(resource, applied, writer)
     kept: list[Entry] = []
@@ -123,6 +122,18 @@ def record_apply(
     if own and not any(writer.wrote(entry, resource) for entry in kept):
         kept.append(writer.entry(resource, own))
     _store(obj, kept)
+
+
+def entries_before_apply(resource: ResourceType, current: JsonObject, writer: Writer) -> list[Entry]:
+    """The entries that an apply finds; fields of an object without any count as `before-first-apply`'s."""
+    entries: list[Entry] = current["metadata"].get("managedFields", [])
+    if entries:
+        return entries
+    shape = field_sets.shape_of(resource)
+    everything = Comparison({}, field_sets.owned_part(current, with_status=False), shape=shape).changed
+    if not everything:
+        return []
+    return [Writer("before-first-apply", writer.time).entry(resource, everything)]
 
 
 def applied_fields(resource: ResourceType, applied: JsonObject, writer: Writer) -> FieldSet:
@@ -155,7 +166,7 @@ def conflicts(
     difference = _difference(resource, current, obj, writer)
     claimed = applied_fields(resource, applied, writer)
     found: list[Conflict] = []
-    for entry in current["metadata"].get("managedFields", []):
+    for entry in entries_before_apply(resource, current, writer):
         if writer.wrote(entry, resource):
             continue
         taken = field_sets.intersection(entry.get("fieldsV1", {}), difference.changed)

@@ -65,6 +65,7 @@ class Store:
         self._delivering = False
         for name in _INITIAL_NAMESPACES:
             self.create(NAMESPACES, {"metadata": {"name": name}}, manager="kube-apiserver")
+        self.history.compact(self._revision)  # as after a start: nothing before it can be watched from
 
     @property
     def revision(self) -> int:

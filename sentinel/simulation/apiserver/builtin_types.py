@@ -17,6 +17,7 @@ from typing import Any
 from sentinel.simulation.resources import EVENTS_V1, ResourceType
 
 JsonObject = dict[str, Any]
+_SCHEMA = "JSONSchemaProps"  # recursive, and checked as a structural schema where it is used
 _SECONDS = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 _LAYOUTS = {
     "t": (
@@ -79,7 +80,7 @@ class _Decoder:
         return known
 
     def value(self, kind: str, value: Any, path: str, owner: str) -> Any:
-        if kind == "o":
+        if kind == "o" or kind == _SCHEMA:
             return value
         if kind[0] == "[" and isinstance(value, list):
             item = kind[1:]
