@@ -231,3 +231,21 @@ async def test_a_taken_port_is_a_sentence() -> None:
         )
         with pytest.raises(ListenError, match=f"127.0.0.1:{port}"):
             await second.start()
+
+
+async def test_a_body_that_cannot_be_unpacked_is_a_400() -> None:
+    """A post that claims to be compressed and is not is refused."""
+    async with serving() as world:
+        assert (await world.post(b"plain", Content_Encoding="gzip"))[0] == 400
+
+
+async def test_a_server_that_does_not_run_has_no_url_and_stops_quietly() -> None:
+    """Stopping before the start does nothing."""
+    telemetry = PrometheusTelemetry()
+    webhook = AlertmanagerWebhook(
+        Intake(), parse, clock=SystemClock(), telemetry=telemetry, limits=WebhookLimits()
+    )
+    server = HttpServer(webhook, telemetry, health=list, readiness=list)
+    await server.stop()
+    with pytest.raises(RuntimeError, match="not running"):
+        assert server.url

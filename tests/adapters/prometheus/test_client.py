@@ -60,6 +60,8 @@ async def test_the_evaluation_time_is_exact_to_the_millisecond() -> None:
             "not what Prometheus answers",
         ),
         (web.json_response({"data": {"result": [{}]}}), MissingReason.SOURCE_REFUSED, "not what Prometheus"),
+        (web.json_response({"data": {"result": [1]}}), MissingReason.SOURCE_REFUSED, "not what Prometheus"),
+        (web.json_response({"data": {"result": [1, "text"]}}), MissingReason.BAD_QUERY, "the text 'text'"),
     ],
 )
 async def test_failures_have_their_reason_and_are_not_retried(
@@ -91,6 +93,25 @@ async def test_a_range_vector_is_a_bad_query() -> None:
         with pytest.raises(SourceError, match="range vector") as caught:
             await client.instant("up[5m]", NOW)
         assert caught.value.reason == MissingReason.BAD_QUERY
+
+
+async def test_other_endpoints_fail_with_the_same_reasons() -> None:
+    """What is asked beside queries is named as well when it is not Prometheus that answers."""
+    async with prometheus() as (_, client):
+        with pytest.raises(SourceError, match="HTTP 404"):
+            await client.get("/nowhere", {})
+    client = PrometheusClient(Connection("http://127.0.0.1:1"))
+    with pytest.raises(SourceError, match="cannot be reached"):
+        await client.get("/api/v1/rules", {})
+    client.close()
+
+
+async def test_a_stopped_client_says_so() -> None:
+    """After close nothing is asked any more."""
+    client = PrometheusClient(Connection("http://127.0.0.1:1"))
+    client.close()
+    with pytest.raises(SourceError, match="stopping"):
+        await client.instant("up", NOW)
 
 
 async def test_a_failed_question_is_asked_again() -> None:

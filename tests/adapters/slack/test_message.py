@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sentinel.adapters.slack.figures import duration
 from sentinel.adapters.slack.message import decision_message, rollout_message
 from sentinel.domain.notice import Notice
 from sentinel.domain.policy import Mode
-from sentinel.domain.record import Action, Outcome, OutcomeKind, Phase, RevisionRef
+from sentinel.domain.record import Action, Hold, Outcome, OutcomeKind, Phase, RevisionRef, UndoState
 from tests.adapters.slack import stories
 from tests.adapters.slack.blocks import assert_valid, shown
 
@@ -158,3 +161,33 @@ def test_long_texts_are_cut_to_slacks_limits() -> None:
     big = Notice(record.with_state(replace(record.state, message=huge)), entry, advice=steps)
     assert_valid(rollout_message(big).blocks)
     assert_valid(decision_message(big, entry).blocks)
+
+
+def test_a_held_rollout_says_since_when_and_why() -> None:
+    """The hold's own reason and the attempt stand in the message."""
+    notice = stories.held()
+    hold = Hold("KnownBad", stories.START, "this revision was undone an hour ago")
+    state = replace(notice.record.state, hold=hold)
+    record = replace(notice.record, attempt=2).with_state(state)
+    text = shown(rollout_message(replace(notice, record=record)).blocks)
+    assert "Held since 2026-01-01 12:00:00 UTC: this revision was undone an hour ago" in text
+    assert "2 of this revision" in text
+
+
+def test_an_undo_under_way_says_how_far_it_is() -> None:
+    """Before the restore only what has happened is timed, from the decision where the fault's begin is unknown."""
+    notice = stories.undone()
+    undo = UndoState(stories.STABLE, stories.later(75), patched_at=stories.later(75.04))
+    record = notice.record.with_state(replace(notice.record.state, undo=undo))
+    text = shown(rollout_message(replace(notice, record=record)).blocks)
+    assert "Undone 40 ms after the decision" in text
+    assert "restored" not in text.lower()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0421, "42 ms"), (12.34, "12.3 s"), (183, "3 min 3 s"), (7_500, "2 h 5 min")],
+)
+def test_lengths_of_time_read_naturally(seconds: float, text: str) -> None:
+    """Milliseconds, seconds, minutes and hours, to what matters."""
+    assert duration(timedelta(seconds=seconds)) == text

@@ -223,3 +223,31 @@ async def test_an_unreachable_slack_is_retryable() -> None:
         await notifier.publish(stories.started())
     await notifier.close()
     assert caught.value.retryable
+
+
+async def test_a_message_past_its_time_for_edits_still_gets_replies() -> None:
+    """Where the workspace no longer allows edits, the thread goes on and no second message is made."""
+    async with slack() as (fake, notifier):
+        place = await notifier.publish(stories.started())
+        fake.faults = [("chat.update", web.json_response({"ok": False, "error": "edit_window_closed"}))]
+        await notifier.publish(following(stories.undone(), place))
+        assert (len(fake.roots), len(fake.replies("1.000"))) == (1, 2)
+
+
+async def test_an_update_that_is_refused_is_told() -> None:
+    """A scope taken away shows as what it is, and makes no second message."""
+    async with slack() as (fake, notifier):
+        place = await notifier.publish(stories.started())
+        fake.faults = [("chat.update", web.json_response({"ok": False, "error": "missing_scope"}))]
+        with pytest.raises(NoticeError, match="chat:write"):
+            await notifier.publish(following(stories.undone(), place))
+        assert len(fake.roots) == 1
+
+
+async def test_a_rate_limit_without_a_time_is_retryable() -> None:
+    """A Retry-After that is no number leaves the pause to the caller."""
+    async with slack() as (fake, notifier):
+        fake.faults = [("", web.Response(status=429, headers={"Retry-After": "soon"}))]
+        with pytest.raises(NoticeError) as caught:
+            await notifier.publish(stories.started())
+        assert (caught.value.retryable, caught.value.retry_after) == (True, None)
