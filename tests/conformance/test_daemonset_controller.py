@@ -1,0 +1,76 @@
+"""What the daemon relies on about the DaemonSet controller."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.conformance.api import Api
+from tests.conformance.workloads import Workload
+
+JsonObject = dict[str, Any]
+NODES = "/api/v1/nodes"
+
+
+@pytest.fixture
+async def label(api: Api) -> AsyncIterator[dict[str, str]]:
+    """A label that two nodes of the test's own carry, and no other."""
+    mark = {"conformance": secrets.token_hex(4)}
+    names = [f"conformance-{mark['conformance']}-{index}" for index in range(2)]
+    for name in names:
+        (await api.post(NODES, {"metadata": {"name": name, "labels": mark}})).ok()
+    yield mark
+    for name in names:
+        await api.delete(f"{NODES}/{name}")
+
+
+@pytest.fixture
+async def agent(api: Api, namespace: str, label: dict[str, str]) -> Workload:
+    """A DaemonSet on the two nodes, complete."""
+    workload = Workload(api, namespace, "DaemonSet", "agent")
+    await workload.create(pod={"nodeSelector": label})
+    await workload.settle(complete)
+    return workload
+
+
+def complete(workload: JsonObject) -> bool:
+    """Whether both nodes have an available pod of the newest revision."""
+    status = workload.get("status") or {}
+    return status.get("updatedNumberScheduled", 0) == status.get("numberAvailable", 0) == 2
+
+
+async def test_each_matching_node_gets_one_pod(agent: Workload) -> None:
+    """And the status counts them."""
+    status = await agent.status()
+    assert len(await agent.pods()) == 2
+    assert status["desiredNumberScheduled"] == status["currentNumberScheduled"] == status["numberReady"] == 2
+
+
+async def test_an_update_takes_one_node_after_the_other(agent: Workload) -> None:
+    """With maxUnavailable of one it stops at the first pod that is not ready."""
+    await agent.set_image("app:v2")
+    await agent.until(lambda o: o["status"].get("updatedNumberScheduled") == 1)
+    await agent.steady()
+    images = sorted(pod["spec"]["containers"][0]["image"] for pod in await agent.pods())
+    assert images == ["app:v1", "app:v2"]
+    await agent.settle(complete)
+    assert len(await agent.pods("app:v2")) == 2
+
+
+async def test_a_template_put_back_replaces_the_broken_pod(agent: Workload) -> None:
+    """Unlike a StatefulSet: no hand is needed."""
+    await agent.set_image("app:v2")
+    await agent.until(lambda o: o["status"].get("updatedNumberScheduled") == 1)
+    await agent.set_image("app:v1")
+    await agent.settle(complete, unready="app:v2")
+    assert len(await agent.pods("app:v1")) == 2
+
+
+async def test_pods_carry_the_hash_of_their_revision(agent: Workload) -> None:
+    """The label `controller-revision-hash` is the last part of the ControllerRevision's name."""
+    (revision,) = await agent.revisions()
+    hashes = {pod["metadata"]["labels"]["controller-revision-hash"] for pod in await agent.pods()}
+    assert {f"agent-{hashed}" for hashed in hashes} == {revision["metadata"]["name"]}

@@ -1,0 +1,120 @@
+"""What the daemon relies on about the StatefulSet controller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conformance.api import Api
+from tests.conformance.workloads import Workload
+
+JsonObject = dict[str, Any]
+
+
+@pytest.fixture
+def db(api: Api, namespace: str) -> Workload:
+    return Workload(api, namespace, "StatefulSet", "db")
+
+
+def complete(workload: JsonObject) -> bool:
+    """Whether all pods are ready and of the newest revision."""
+    status, replicas = workload.get("status") or {}, workload["spec"]["replicas"]
+    return status.get("readyReplicas", 0) == status.get("updatedReplicas", 0) == replicas and status.get(
+        "currentRevision"
+    ) == status.get("updateRevision")
+
+
+async def running(db: Workload, replicas: int = 3, **spec: Any) -> None:
+    """Bring `app:v1` up completely."""
+    await db.create(replicas=replicas, serviceName="db", **spec)
+    await db.settle(complete)
+
+
+async def images(db: Workload) -> dict[str, str]:
+    return {pod["metadata"]["name"]: pod["spec"]["containers"][0]["image"] for pod in await db.pods()}
+
+
+async def test_pods_come_in_order(db: Workload) -> None:
+    """The second is not made before the first is ready."""
+    await db.create(replicas=2, serviceName="db")
+    await db.until(lambda o: o["status"].get("replicas") == 1)
+    await db.steady()
+    assert list(await images(db)) == ["db-0"]
+    await db.settle(complete)
+    assert sorted(await images(db)) == ["db-0", "db-1"]
+
+
+async def test_pods_carry_the_name_of_their_revision(db: Workload) -> None:
+    """The label `controller-revision-hash` is the ControllerRevision's name, as the status has it."""
+    await running(db, 1)
+    (revision,) = await db.revisions()
+    (pod,) = await db.pods()
+    assert pod["metadata"]["labels"]["controller-revision-hash"] == revision["metadata"]["name"]
+    assert (await db.status())["updateRevision"] == revision["metadata"]["name"]
+
+
+async def test_a_partition_holds_the_lower_ordinals(db: Workload) -> None:
+    """At a partition of two, only the third pod is updated."""
+    await running(db, updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"partition": 2}})
+    await db.set_image("app:v2")
+    held = await db.settle(
+        lambda o: o["status"].get("updatedReplicas") == 1 and o["status"].get("readyReplicas") == 3
+    )
+    await db.steady()
+    assert await images(db) == {"db-0": "app:v1", "db-1": "app:v1", "db-2": "app:v2"}
+    assert held["status"]["currentRevision"] != held["status"]["updateRevision"]
+    assert held["status"]["currentReplicas"] == 2
+
+
+async def test_a_lower_partition_goes_on_from_the_last(db: Workload) -> None:
+    """Down to zero, all are updated, and the update revision becomes the current one."""
+    await running(db, updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"partition": 2}})
+    await db.set_image("app:v2")
+    await db.settle(
+        lambda o: o["status"].get("updatedReplicas") == 1 and o["status"].get("readyReplicas") == 3
+    )
+    await db.change(updateStrategy={"rollingUpdate": {"partition": 0}})
+    await db.settle(complete)
+    assert set((await images(db)).values()) == {"app:v2"}
+
+
+async def test_a_broken_pod_stays_until_it_is_deleted(db: Workload) -> None:
+    """Putting the template back does not replace it; deleting it does."""
+    await running(db)
+    await db.set_image("app:v2")
+    await db.settle(lambda o: o["status"].get("updatedReplicas") == 1, unready="app:v2")
+    await db.set_image("app:v1")
+    await db.until_seen()
+    await db.steady()
+    assert (await images(db))["db-2"] == "app:v2"
+    stuck = next(pod for pod in await db.pods("app:v2"))
+    path = f"/api/v1/namespaces/{db.namespace}/pods/db-2"
+    precondition = {"preconditions": {"uid": stuck["metadata"]["uid"]}}
+    (await db.api.delete(path, precondition)).ok()
+    await db.settle(complete)
+    assert set((await images(db)).values()) == {"app:v1"}
+
+
+async def test_a_template_put_back_uses_its_revision_again(db: Workload) -> None:
+    """The ControllerRevision of the old template moves to the newest number."""
+    await running(db, 1)
+    (first,) = await db.revisions()
+    await db.set_image("app:v2")
+    await db.settle(complete)
+    await db.set_image("app:v1")
+    await db.settle(complete)
+    newest = (await db.revisions())[-1]
+    assert newest["metadata"]["uid"] == first["metadata"]["uid"]
+    assert [revision["revision"] for revision in await db.revisions()] == [2, 3]
+
+
+async def test_a_revision_keeps_the_whole_template(db: Workload) -> None:
+    """So that an undo can be read from it."""
+    await running(db, 1)
+    (revision,) = await db.revisions()
+    template = revision["data"]["spec"]["template"]
+    assert template.pop("$patch") == "replace"
+    wanted = (await db.read())["spec"]["template"]
+    assert template["spec"] == wanted["spec"]
+    assert template["metadata"]["labels"] == wanted["metadata"]["labels"]
