@@ -134,19 +134,34 @@ class ApiClient:
         timeout: float = DEFAULT_TIMEOUT,
     ) -> Json:
         """Send one request and return the answer's JSON object."""
+        answer = await self.exchange(
+            method, target, params=params, body=body, content_type=content_type, timeout=timeout
+        )
+        return decoded(answer, _asked(method, target))
+
+    async def exchange(
+        self,
+        method: str,
+        target: Target,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Json | list[Json] | None = None,
+        content_type: str = "application/json",
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> bytes:
+        """Send one request and return the answer as it came."""
         query = dict(params or {})
         if method in ("POST", "PUT", "PATCH"):
             query["fieldManager"] = MANAGER
-        asked = f"{_VERBS.get(method) or ('get' if target.name else 'list')} {target}"
+        asked = _asked(method, target)
         try:
             async with asyncio.timeout(timeout), self._slots:
-                answer = await self._exchange(method, target, query, body, content_type, asked)
+                return await self._exchange(method, target, query, body, content_type, asked)
         except TimeoutError as error:
             raise ClusterUnavailableError(
                 f"{asked}: the API server at {self.server} did not answer within {timeout:g} s",
                 reason="Timeout",
             ) from error
-        return _decoded(answer, asked)
 
     async def _exchange(
         self,
@@ -254,14 +269,20 @@ def _failure(response: aiohttp.ClientResponse, answer: bytes, asked: str, conten
     )
 
 
-def _decoded(answer: bytes, asked: str) -> Json:
+def _asked(method: str, target: Target) -> str:
+    """What a request asks for, as errors name it."""
+    return f"{_VERBS.get(method) or ('get' if target.name else 'list')} {target}"
+
+
+def decoded(answer: bytes, asked: str) -> Json:
+    """The JSON object of an answer. Raises ClusterUnavailableError, its reason `BadAnswer`, where it is none."""
     try:
-        decoded = orjson.loads(answer)
+        value = orjson.loads(answer)
     except orjson.JSONDecodeError as error:
-        decoded = error
-    if not isinstance(decoded, dict):
+        value = error
+    if not isinstance(value, dict):
         start = answer[:80].decode(errors="replace")
         raise ClusterUnavailableError(
             f"{asked}: the answer is no JSON object: {start!r}", reason="BadAnswer", status=200
         )
-    return decoded
+    return value

@@ -14,9 +14,10 @@ import orjson
 import structlog
 
 from sentinel.adapters.kubernetes.backoff import Backoff
-from sentinel.adapters.kubernetes.client import ApiClient, Target
+from sentinel.adapters.kubernetes.client import ApiClient, Target, decoded
 from sentinel.adapters.kubernetes.errors import status_error
 from sentinel.adapters.kubernetes.lines import LineBuffer
+from sentinel.adapters.kubernetes.paging import Paging
 from sentinel.adapters.kubernetes.raw import ObjectKey, RawObject, key_of, mapping, objects, text
 from sentinel.adapters.kubernetes.resources import Resource
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ForbiddenError
@@ -29,12 +30,11 @@ OnChange = Callable[[ObjectKey, T | None, T | None], None]
 """Told of each change: the key, the entry before (None: new) and after (None: gone)."""
 
 _CHUNK = 50
-_MAX_PAGE = 4000
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The reflector's patience, all in seconds but `page` (objects).
+    """The reflector's patience, all in seconds but `page` (the most objects of one).
 
     `watch_for` is the server-side timeout of one watch (up to half as much again is added, so that watches of
     many replicas do not end together). `silence` is how long a watch may say nothing, bookmarks included, before
@@ -82,7 +82,7 @@ class Reflector(Generic[T]):
         self._timing = timing or Timing()
         self._backoff = Backoff(rng)
         self._version = ""
-        self._page = self._timing.page
+        self._paging = Paging(self._timing.page)
         self._synced = asyncio.Event()
         self._heard_at: float | None = None
         self._refused = False
@@ -173,26 +173,29 @@ class Reflector(Generic[T]):
         for key in self.entries.keys() - seen:
             self._remove(key)
         self._version = text(metadata.get("resourceVersion"))
-        self._page = self._timing.page
+        self._paging.completed()
         self._synced.set()
 
     async def _next_page(self, token: str) -> dict[str, Any]:
-        params = {"limit": str(self._page)}
+        params = {"limit": str(self._paging.limit)}
         if token:
             params["continue"] = token
+        target = Target(self.resource)
         try:
-            answer = await self._client.request(
-                "GET", Target(self.resource), params=params, timeout=self._timing.list_timeout
+            answer = await self._client.exchange(
+                "GET", target, params=params, timeout=self._timing.list_timeout
             )
         except ClusterError as error:
             if error.status == 410 and token:
-                # The list took longer than the server keeps its state: larger pages make it shorter.
-                self._page = min(self._page * 2, _MAX_PAGE)
+                self._paging.expired()
                 raise _RelistError("the list expired between two pages") from error
             raise
-        if not isinstance(answer.get("items"), list):
-            raise ClusterUnavailableError(f"list {self.resource}: an answer without items", reason="Garbage")
-        return answer
+        page = decoded(answer, f"list {target}")
+        items = page.get("items")
+        if not isinstance(items, list):
+            raise ClusterUnavailableError(f"list {target}: an answer without items", reason="Garbage")
+        self._paging.took(len(items), len(answer))
+        return page
 
     async def _take_page(self, answer: dict[str, Any], seen: set[ObjectKey]) -> None:
         for count, raw in enumerate(objects(answer["items"]), start=1):
