@@ -22,7 +22,7 @@ from sentinel.domain.evidence import MissingReason
 T = TypeVar("T")
 
 REMEMBERED_SAMPLES = 100_000
-"""How many samples of past answers are kept for the next tick's `since`: some 30 MiB."""
+"""How many samples of past answers are kept for the next tick's `since`: some 40 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
