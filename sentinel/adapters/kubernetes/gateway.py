@@ -12,7 +12,6 @@ from sentinel.adapters.kubernetes.cluster import KubernetesCluster
 from sentinel.adapters.kubernetes.deployments import DeploymentDriver
 from sentinel.adapters.kubernetes.events import EventRecorder
 from sentinel.adapters.kubernetes.preflight import preflight
-from sentinel.adapters.kubernetes.record_objects import record_of
 from sentinel.adapters.kubernetes.records import KubernetesRecordStore
 from sentinel.adapters.kubernetes.reflector import Reflector, Timing
 from sentinel.adapters.kubernetes.resources import DEPLOYMENTS, NODES, PODS, RECORDS, REPLICA_SETS
@@ -43,7 +42,7 @@ class KubernetesGateway:
             Reflector(self.client, DEPLOYMENTS, trim_deployment, cache.deployment_changed, **shared),
             Reflector(self.client, REPLICA_SETS, trim_replica_set, cache.replica_set_changed, **shared),
             Reflector(self.client, PODS, trim_pod, cache.pod_changed, **shared),
-            Reflector(self.client, RECORDS, record_of, self.records.observed, **shared),
+            Reflector(self.client, RECORDS, self.records.read, self.records.observed, **shared),
         )
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -1,6 +1,5 @@
 """RolloutRecord objects: the custom resource's form of a domain Record, kept within its bounds."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -91,7 +90,7 @@ def spec_of(record: Record) -> RecordSpec:
 
 
 def object_of(record: Record) -> dict[str, Any]:
-    """The whole object, its status within bounds.
+    """The whole object; the record is to be within bounds (`bounded`).
 
     It has no ownerReference: the history, and the memory of bad revisions, outlives the workload, which may come
     back under its name; it goes with the namespace.
@@ -118,36 +117,31 @@ def object_of(record: Record) -> dict[str, Any]:
 
 
 def status_of(record: Record) -> dict[str, Any]:
-    """The object's status: the newest decisions and alerts, texts cut, at most 64 KiB of JSON.
+    """The object's status; the record is to be within bounds (`bounded`)."""
+    history = RecordHistory(record.decisions, record.alerts, record.notice)
+    return {"revision": _revision_shown(record.candidate), **encode(record.state), **encode(history)}
+
+
+def bounded(record: Record) -> Record:
+    """The record as it can be kept: the newest decisions and alerts, texts cut, a status of at most 64 KiB.
 
     What does not fit is given up in this order: the oldest decisions (never one whose outcome is open), the
     oldest alerts, and last the analysis state, after which the evidence of this step is gathered anew.
     """
-    decisions = [_short_decision(entry) for entry in record.decisions[-MAX_DECISIONS:]]
-    alerts = [_short_alert(entry) for entry in record.alerts[-MAX_ALERTS:]]
-    status = _encoded(record, record.state, decisions, alerts)
-    while (over := _size(status) - MAX_STATUS_BYTES) > 0:
-        closed = [entry for entry in decisions if entry.outcome is not None]
+    decisions = tuple(_short_decision(entry) for entry in record.decisions[-MAX_DECISIONS:])
+    alerts = tuple(_short_alert(entry) for entry in record.alerts[-MAX_ALERTS:])
+    kept = replace(record, decisions=decisions, alerts=alerts)
+    while (over := _size(status_of(kept)) - MAX_STATUS_BYTES) > 0:
+        closed = [entry for entry in kept.decisions if entry.outcome is not None]
         if closed:
             dropped = _oldest(closed, over)
-            decisions = [entry for entry in decisions if entry not in dropped]
-        elif alerts:
-            alerts = alerts[len(_oldest(alerts, over)) :]
+            kept = replace(kept, decisions=tuple(entry for entry in kept.decisions if entry not in dropped))
+        elif kept.alerts:
+            kept = replace(kept, alerts=kept.alerts[len(_oldest(list(kept.alerts), over)) :])
         else:
-            log.warning("the analysis state is too large to be kept", record=record.name, bytes=_size(status))
-            return _encoded(record, replace(record.state, analysis={}), decisions, alerts)
-        status = _encoded(record, record.state, decisions, alerts)
-    return status
-
-
-def _encoded(
-    record: Record,
-    state: RolloutState,
-    decisions: Sequence[DecisionEntry],
-    alerts: Sequence[AlertEntry],
-) -> dict[str, Any]:
-    history = RecordHistory(tuple(decisions), tuple(alerts), record.notice)
-    return {"revision": _revision_shown(record.candidate), **encode(state), **encode(history)}
+            log.warning("the analysis state is too large to be kept", record=record.name, over=over)
+            return kept.with_state(replace(kept.state, analysis={}))
+    return kept
 
 
 def _revision_shown(candidate: RevisionRef) -> str:
@@ -171,6 +165,7 @@ def _oldest(entries: list[T], over: int) -> list[T]:
 
 
 def _short_decision(entry: DecisionEntry) -> DecisionEntry:
+    """The entry with its texts cut."""
     outcome = entry.outcome and replace(entry.outcome, detail=_cut(entry.outcome.detail))
     numbers = {
         name: _cut(value, _SHORT_LIMIT) if isinstance(value, str) else value

@@ -8,8 +8,8 @@ from weakref import WeakValueDictionary
 
 from sentinel.adapters.kubernetes.client import ApiClient, Json, Target
 from sentinel.adapters.kubernetes.codec import encode
-from sentinel.adapters.kubernetes.raw import ObjectKey
-from sentinel.adapters.kubernetes.record_objects import object_of, record_of, spec_of
+from sentinel.adapters.kubernetes.raw import ObjectKey, RawObject, key_of, mapping
+from sentinel.adapters.kubernetes.record_objects import bounded, object_of, record_of, spec_of
 from sentinel.adapters.kubernetes.resources import RECORDS
 from sentinel.domain.errors import ConflictError, NotFoundError, PreconditionError
 from sentinel.domain.record import NoticeRef, Record
@@ -75,10 +75,9 @@ class KubernetesRecordStore:
 
     async def create(self, record: Record) -> Record:
         """Write a new record, spec and then status. Raises ConflictError when the name exists already."""
-        body = object_of(replace(record, version="", uid=""))
+        body = object_of(bounded(replace(record, version="", uid="")))
         created = await self._client.create(Target(RECORDS, record.key.namespace), body)
-        metadata = created["metadata"]
-        return await self.save(replace(record, version=metadata["resourceVersion"], uid=metadata["uid"]))
+        return await self.save(_at(record, created))
 
     async def save(self, record: Record) -> Record:
         """Write the status, and the spec where it changed.
@@ -86,12 +85,12 @@ class KubernetesRecordStore:
         Raises ConflictError when someone else wrote since `record.version`.
         """
         async with self._lock(record):
-            record = self._rebased(record)
+            record = self._rebased(bounded(record))
             held = self._held.get(_key(record))
             if held is not None and spec_of(held.record) != spec_of(record):
                 record = await self._write_spec(record)
-            raw = await self._client.replace(_place(record, "status"), object_of(record))
-            return self._take(record_of(raw))
+            written = await self._client.replace(_place(record, "status"), object_of(record))
+            return self._take(_at(record, written))
 
     async def _write_spec(self, record: Record) -> Record:
         """Put the spec alone, so that what humans annotate stays; returns the record at its new version."""
@@ -103,7 +102,7 @@ class KubernetesRecordStore:
             written = await self._client.json_patch(_place(record), operations)
         except PreconditionError as error:
             raise ConflictError(str(error), reason="Conflict", status=409) from error
-        return replace(record, version=written["metadata"]["resourceVersion"])
+        return _at(record, written)
 
     async def save_notice(self, record: Record, notice: NoticeRef) -> None:
         """Write where the rollout's message stands, and nothing else; a record that is gone needs none.
@@ -154,6 +153,15 @@ class KubernetesRecordStore:
 
     # -- what is known
 
+    def read(self, raw: RawObject) -> Record:
+        """The record of an object on the watch; the echo of an own write is not read again.
+
+        Raises ValueError that names the field which cannot be read.
+        """
+        held = self._held.get(key_of(raw))
+        version = mapping(raw.get("metadata")).get("resourceVersion")
+        return held.record if held is not None and held.record.version == version else record_of(raw)
+
     def observed(self, key: ObjectKey, before: Record | None, after: Record | None) -> None:
         """The watch's handler."""
         if after is not None:
@@ -203,6 +211,12 @@ def _key(record: Record) -> ObjectKey:
 
 def _place(record: Record, subresource: str = "") -> Target:
     return Target(RECORDS, record.key.namespace, record.name, subresource)
+
+
+def _at(record: Record, written: Json) -> Record:
+    """The record that was just written, as the server's answer names it."""
+    metadata = written["metadata"]
+    return replace(record, version=metadata["resourceVersion"], uid=metadata["uid"])
 
 
 def _order(record: Record) -> int:

@@ -14,6 +14,7 @@ from sentinel.adapters.kubernetes.record_objects import (
     MAX_STATUS_BYTES,
     RecordHistory,
     RecordSpec,
+    bounded,
     object_of,
     record_of,
     status_of,
@@ -146,7 +147,7 @@ DONE = Outcome(OutcomeKind.DONE, NOW)
 def test_long_texts_are_cut() -> None:
     """Messages and details are kept up to a limit."""
     long = decision(1, "x" * 9000, Outcome(OutcomeKind.FAILED, NOW, "y" * 9000))
-    entry = status_of(replace(record(), decisions=(long,)))["decisions"][0]
+    entry = status_of(bounded(replace(record(), decisions=(long,))))["decisions"][0]
     assert len(entry["message"]) == 1000
     assert len(entry["outcome"]["detail"]) == 1000
 
@@ -154,14 +155,14 @@ def test_long_texts_are_cut() -> None:
 def test_the_newest_fifty_are_kept() -> None:
     """Of more decisions and alerts than fifty the newest are written."""
     many = tuple(decision(number, outcome=DONE) for number in range(60))
-    written = status_of(replace(record(), decisions=many))["decisions"]
+    written = status_of(bounded(replace(record(), decisions=many)))["decisions"]
     assert [entry["id"] for entry in written] == [f"d-{n}" for n in range(10, 60)]
 
 
 def test_a_status_stays_small_by_its_oldest_decisions() -> None:
     """Where fifty decisions are too much the oldest go, and the status fits."""
     many = tuple(decision(n, "ü" * 1000, replace(DONE, detail="z" * 1000)) for n in range(50))
-    status = status_of(replace(record(), decisions=many))
+    status = status_of(bounded(replace(record(), decisions=many)))
     assert len(orjson.dumps(status)) <= MAX_STATUS_BYTES
     ids = [entry["id"] for entry in status["decisions"]]
     assert ids == [f"d-{n}" for n in range(50 - len(ids), 50)]
@@ -172,7 +173,7 @@ def test_an_open_decision_is_never_dropped() -> None:
     """A decision whose outcome is not known yet stays, however old it is."""
     many = (decision(0, "open"), *(decision(n, "ü" * 1000, DONE) for n in range(1, 50)))
     state = replace(record().state, analysis={"r": {"x": "y" * 40_000}})
-    status = status_of(replace(record(), decisions=many, state=state))
+    status = status_of(bounded(replace(record(), decisions=many, state=state)))
     assert len(orjson.dumps(status)) <= MAX_STATUS_BYTES
     assert status["decisions"][0]["id"] == "d-0"
 
@@ -180,7 +181,7 @@ def test_an_open_decision_is_never_dropped() -> None:
 def test_the_analysis_goes_last() -> None:
     """An analysis state that is too large by itself is given up: the status still fits."""
     state = replace(record().state, analysis={"r": {"x": "y" * 70_000}})
-    status = status_of(replace(record(), decisions=(decision(1, outcome=DONE),), state=state))
+    status = status_of(bounded(replace(record(), decisions=(decision(1, outcome=DONE),), state=state)))
     assert len(orjson.dumps(status)) <= MAX_STATUS_BYTES
     assert "analysis" not in status
 
