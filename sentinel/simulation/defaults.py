@@ -37,6 +37,10 @@ def admit(resource: ResourceType, obj: JsonObject) -> None:
         case "DaemonSet" if resource is DAEMONSETS:
             zero = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
             obj["status"] = dict.fromkeys(zero, 0)
+        case "CustomResourceDefinition" if resource is CRDS:
+            stored = [v["name"] for v in obj["spec"].get("versions", ()) if v.get("storage")]
+            names = {"plural": "", "kind": ""}
+            obj["status"] = {"conditions": None, "acceptedNames": names, "storedVersions": stored}
         case _ if "status" in resource.subresources and not resource.custom and "status" not in obj:
             obj["status"] = {}
 

@@ -186,9 +186,10 @@ def _described(entry: Entry) -> str:
 
 def _store(obj: JsonObject, entries: Sequence[Entry]) -> None:
     if entries:
-        ordered = sorted(
-            entries, key=lambda e: (e.get("operation", ""), e.get("time", ""), e.get("manager", ""))
-        )
-        obj["metadata"]["managedFields"] = ordered
+        obj["metadata"]["managedFields"] = sorted(entries, key=_rank)
     else:
         obj["metadata"].pop("managedFields", None)
+
+
+def _rank(entry: Entry) -> tuple[str, ...]:
+    return tuple(entry.get(key, "") for key in ("operation", "time", "manager", "apiVersion", "subresource"))

@@ -85,6 +85,7 @@ class ApiServer:
         self._openapi = OpenApi(self.registry, self._discovery)
         self._random = Random(0)  # noqa: S311 - spreads the ends of watches, keeps no secret
         self._runner: web.ServerRunner | None = None
+        self.url = ""
 
     async def start(self, port: int = 0) -> str:
         """Listen on 127.0.0.1 (port 0: any free one); returns the URL."""
@@ -94,7 +95,8 @@ class ApiServer:
         site = web.TCPSite(self._runner, "127.0.0.1", port)
         await site.start()
         host, bound = self._runner.addresses[0][:2]
-        return f"http://{host}:{bound}"
+        self.url = f"http://{host}:{bound}"
+        return self.url
 
     async def stop(self) -> None:
         """Close every connection and stop listening."""

@@ -98,7 +98,7 @@ def _definition(name: str, kind: str = "string", description: str = "", priority
     if name.startswith("*"):
         name, priority = name[1:], 1
     if name == "Name":
-        return {"name": name, "type": kind, "format": "name", "description": _NAME, "priority": 0}
+        return {"name": name, "type": kind, "format": "name", "description": _NAME, "priority": priority}
     return {"name": name, "type": kind, "format": "", "description": description, "priority": priority}
 
 
