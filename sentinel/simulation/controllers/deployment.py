@@ -7,47 +7,35 @@ those steps: how large the first batch is, what a pause leaves behind, which Rep
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from sentinel.simulation.api_errors import ApiError
 from sentinel.simulation.controllers import deployment_status as ds
 from sentinel.simulation.controllers import revision_annotations as marks
 from sentinel.simulation.controllers.base import FIELD_MANAGER, Controller, Key, key_of
-from sentinel.simulation.controllers.ownership import controller_of, controller_reference
+from sentinel.simulation.controllers.ownership import controller_of
 from sentinel.simulation.controllers.pod_state import created_at
 from sentinel.simulation.controllers.rolling import (
     Budget,
-    Slot,
-    budget,
     new_size,
     old_sizes,
     proportional_sizes,
 )
-from sentinel.simulation.controllers.templates import HASH_LABEL, same_template, template_hash
+from sentinel.simulation.controllers.rollout_view import (
+    Rollout,
+    draft_of,
+    is_saturated,
+    limits_of,
+    owner_key,
+    recreates,
+    replica_failure,
+    slots,
+)
 from sentinel.simulation.history import Event
 from sentinel.simulation.resources import DEPLOYMENTS, PODS, REPLICASETS
-from sentinel.simulation.store import copy_of
 
 JsonObject = dict[str, Any]
 _COMPONENT = "deployment-controller"
-
-
-@dataclass(slots=True)
-class _Rollout:
-    """One sync's view: the Deployment and its ReplicaSets, the new one apart from the old ones."""
-
-    deployment: JsonObject
-    new: JsonObject | None
-    old: list[JsonObject]
-
-    @property
-    def everyone(self) -> list[JsonObject]:
-        return [*self.old, *([self.new] if self.new else [])]
-
-    @property
-    def replicas(self) -> int:
-        return int(self.deployment["spec"]["replicas"])
 
 
 class DeploymentController(Controller):
@@ -62,13 +50,13 @@ class DeploymentController(Controller):
         if event.resource is DEPLOYMENTS:
             yield key_of(event.object)
         elif event.resource is REPLICASETS:
-            yield from _owner_key(event.object)
+            yield from owner_key(event.object)
         elif event.resource is PODS and event.type == "DELETED":
             replica_set = controller_of(event.object)
             if replica_set and replica_set["kind"] == "ReplicaSet":
                 namespace = event.object["metadata"]["namespace"]
                 found = self.store.find(REPLICASETS, namespace, replica_set["name"])
-                yield from _owner_key(found) if found else ()
+                yield from owner_key(found) if found else ()
 
     def sync(self, key: Key) -> None:
         """One pass over one Deployment."""
@@ -76,13 +64,12 @@ class DeploymentController(Controller):
         if deployment is None:
             return
         owned = self.plane.owners.claimed(REPLICASETS, DEPLOYMENTS, deployment, FIELD_MANAGER)
-        owned.sort(key=lambda rs: (created_at(rs), rs["metadata"]["name"]))
         if "deletionTimestamp" in deployment["metadata"]:
             self._publish_status(self._rollout(deployment, owned))
             return
         deployment = self._note_pause(deployment)
         rollout = self._rollout(deployment, owned)
-        if deployment["spec"].get("paused") or self._was_scaled(rollout):
+        if rollout.paused or self._was_scaled(rollout):
             self._sync_scale(rollout)
         elif deployment["spec"]["strategy"]["type"] == "Recreate":
             self._recreate(rollout)
@@ -91,15 +78,13 @@ class DeploymentController(Controller):
 
     # -- which ReplicaSet is which
 
-    def _rollout(self, deployment: JsonObject, owned: list[JsonObject]) -> _Rollout:
-        template = deployment["spec"]["template"]
-        new = next((rs for rs in owned if same_template(rs["spec"]["template"], template)), None)
-        rollout = _Rollout(deployment, new, [rs for rs in owned if rs is not new])
-        if new is not None:
-            self._mark_revision(rollout, new)
+    def _rollout(self, deployment: JsonObject, owned: list[JsonObject]) -> Rollout:
+        rollout = Rollout.of(deployment, owned)
+        if rollout.new is not None:
+            self._mark_revision(rollout, rollout.new)
         return rollout
 
-    def _mark_revision(self, rollout: _Rollout, new: JsonObject) -> None:
+    def _mark_revision(self, rollout: Rollout, new: JsonObject) -> None:
         """Move the current ReplicaSet to the newest revision; where it is there, the Deployment too."""
         wanted = marks.for_new_replica_set(rollout.deployment, new, marks.max_revision(rollout.old) + 1)
         min_ready = rollout.deployment["spec"].get("minReadySeconds", 0)
@@ -114,7 +99,7 @@ class DeploymentController(Controller):
             rollout.new = self._change_replica_set(new, change)
         self._mark_deployment(rollout, rollout.new or new, None)
 
-    def _mark_deployment(self, rollout: _Rollout, new: JsonObject, progress: JsonObject | None) -> None:
+    def _mark_deployment(self, rollout: Rollout, new: JsonObject, progress: JsonObject | None) -> None:
         deployment = rollout.deployment
         status = deployment.get("status", {})
         name = new["metadata"]["name"]
@@ -127,10 +112,10 @@ class DeploymentController(Controller):
             status = ds.with_condition(status, progress)
         rollout.deployment = self._write_status(deployment, status, str(marks.revision(new)))
 
-    def _created(self, rollout: _Rollout) -> JsonObject:
+    def _created(self, rollout: Rollout) -> JsonObject:
         """Make the ReplicaSet of the current template, at the size that the rollout allows at once."""
         deployment = rollout.deployment
-        replica_set = self._draft(rollout)
+        replica_set = draft_of(rollout)
         name = replica_set["metadata"]["name"]
         try:
             created = self.store.create(REPLICASETS, replica_set, manager=FIELD_MANAGER)
@@ -151,31 +136,6 @@ class DeploymentController(Controller):
             )
         self._mark_deployment(rollout, created, progress)
         return created
-
-    def _draft(self, rollout: _Rollout) -> JsonObject:
-        deployment, spec = rollout.deployment, rollout.deployment["spec"]
-        hashed = template_hash(spec["template"], deployment.get("status", {}).get("collisionCount"))
-        template = copy_of(spec["template"])
-        template.setdefault("metadata", {}).setdefault("labels", {})[HASH_LABEL] = hashed
-        selector = copy_of(spec["selector"])
-        selector.setdefault("matchLabels", {})[HASH_LABEL] = hashed
-        limits = limits_of(deployment)
-        everyone = sum(rs["spec"]["replicas"] for rs in rollout.old)
-        size = limits.replicas if _recreates(deployment) else new_size(limits, everyone, 0)
-        draft: JsonObject = {
-            "metadata": {
-                "name": f"{deployment['metadata']['name']}-{hashed}",
-                "namespace": deployment["metadata"]["namespace"],
-                "labels": dict(template["metadata"]["labels"]),
-                "ownerReferences": [controller_reference(DEPLOYMENTS, deployment)],
-            },
-            "spec": {"replicas": size, "selector": selector, "template": template},
-        }
-        if spec.get("minReadySeconds"):
-            draft["spec"]["minReadySeconds"] = spec["minReadySeconds"]
-        marked = marks.for_new_replica_set(deployment, draft, marks.max_revision(rollout.old) + 1)
-        draft["metadata"]["annotations"] = marks.with_sizes(marked, limits.replicas, limits.ceiling)
-        return draft
 
     def _count_collision(self, deployment: JsonObject) -> None:
         status = deployment.get("status", {})
@@ -208,23 +168,23 @@ class DeploymentController(Controller):
             marks.annotations_of(deployment).get(marks.REVISION),
         )
 
-    def _was_scaled(self, rollout: _Rollout) -> bool:
+    def _was_scaled(self, rollout: Rollout) -> bool:
         for rs in rollout.everyone:
             desired = marks.annotations_of(rs).get(marks.DESIRED)
             if rs["spec"]["replicas"] and desired is not None and desired != str(rollout.replicas):
                 return True
         return False
 
-    def _sync_scale(self, rollout: _Rollout) -> None:
+    def _sync_scale(self, rollout: Rollout) -> None:
         """A Deployment that is paused or was scaled: spread its size, start nothing new."""
         self._spread(rollout)
-        if rollout.deployment["spec"].get("paused"):
+        if rollout.paused:
             self._clean_history(rollout)
         status = self._counted(rollout)
         if status != rollout.deployment.get("status", {}):
             self._write_status(rollout.deployment, status, None)
 
-    def _spread(self, rollout: _Rollout) -> None:
+    def _spread(self, rollout: Rollout) -> None:
         active = [rs for rs in rollout.everyone if rs["spec"]["replicas"]]
         only = active[0] if len(active) == 1 else None
         if not active:
@@ -232,17 +192,16 @@ class DeploymentController(Controller):
         if only is not None:
             if only["spec"]["replicas"] != rollout.replicas:
                 self._scale(rollout, only, rollout.replicas)
-        elif _is_saturated(rollout):
-            for rs in rollout.old:
-                if rs["spec"]["replicas"]:
-                    self._scale(rollout, rs, 0)
-        elif active and not _recreates(rollout.deployment):
+        elif is_saturated(rollout):
+            for rs in rollout.active:
+                self._scale(rollout, rs, 0)
+        elif active and not recreates(rollout.deployment):
             total = rollout.deployment.get("status", {}).get("replicas", 0)
-            sizes = proportional_sizes(limits_of(rollout.deployment), _slots(active), total)
+            sizes = proportional_sizes(limits_of(rollout.deployment), slots(active), total)
             for rs in active:
                 self._scale(rollout, rs, sizes[rs["metadata"]["name"]])
 
-    def _scale(self, rollout: _Rollout, replica_set: JsonObject, size: int) -> None:
+    def _scale(self, rollout: Rollout, replica_set: JsonObject, size: int) -> None:
         """Resize a ReplicaSet and write the Deployment's size on it."""
         limits = limits_of(rollout.deployment)
         marked = marks.with_sizes(marks.annotations_of(replica_set), limits.replicas, limits.ceiling)
@@ -266,7 +225,7 @@ class DeploymentController(Controller):
 
     # -- the two strategies
 
-    def _roll(self, rollout: _Rollout) -> None:
+    def _roll(self, rollout: Rollout) -> None:
         if rollout.new is None:
             rollout.new = self._created(rollout)
         new, limits = rollout.new, limits_of(rollout.deployment)
@@ -280,16 +239,16 @@ class DeploymentController(Controller):
             self._clean_history(rollout)
         self._publish_progress(rollout)
 
-    def _shrink_old(self, rollout: _Rollout, new: JsonObject, limits: Budget) -> bool:
-        active = [rs for rs in rollout.old if rs["spec"]["replicas"]]
-        sizes = old_sizes(limits, _slots([new])[0], _slots(active))
+    def _shrink_old(self, rollout: Rollout, new: JsonObject, limits: Budget) -> bool:
+        active = rollout.active
+        sizes = old_sizes(limits, slots([new])[0], slots(active))
         for rs in active:
             if rs["metadata"]["name"] in sizes:
                 self._scale(rollout, rs, sizes[rs["metadata"]["name"]])
         return bool(sizes)
 
-    def _recreate(self, rollout: _Rollout) -> None:
-        active = [rs for rs in rollout.old if rs["spec"]["replicas"]]
+    def _recreate(self, rollout: Rollout) -> None:
+        active = rollout.active
         for rs in active:
             self._scale(rollout, rs, 0)
         if not active and not self._old_pods_run(rollout):
@@ -301,13 +260,13 @@ class DeploymentController(Controller):
                 self._clean_history(rollout)
         self._publish_progress(rollout)
 
-    def _old_pods_run(self, rollout: _Rollout) -> bool:
+    def _old_pods_run(self, rollout: Rollout) -> bool:
         if any(rs.get("status", {}).get("replicas") for rs in rollout.old):
             return True
         pods = (pod for rs in rollout.old for pod in self.plane.owners.owned(PODS, rs))
         return any(pod.get("status", {}).get("phase") not in ("Succeeded", "Failed") for pod in pods)
 
-    def _clean_history(self, rollout: _Rollout) -> None:
+    def _clean_history(self, rollout: Rollout) -> None:
         limit = rollout.deployment["spec"].get("revisionHistoryLimit", ds.NO_DEADLINE)
         kept = [rs for rs in rollout.old if "deletionTimestamp" not in rs["metadata"]]
         excess = max(len(kept) - limit, 0)
@@ -320,18 +279,18 @@ class DeploymentController(Controller):
 
     # -- status
 
-    def _counted(self, rollout: _Rollout) -> JsonObject:
+    def _counted(self, rollout: Rollout) -> JsonObject:
         count = ds.Replicas.of(rollout.everyone, rollout.new)
         return ds.counted_status(rollout.deployment, count, limits_of(rollout.deployment), self.plane.now())
 
-    def _publish_status(self, rollout: _Rollout) -> None:
+    def _publish_status(self, rollout: Rollout) -> None:
         self._write_status(rollout.deployment, self._counted(rollout), None)
 
-    def _publish_progress(self, rollout: _Rollout) -> None:
+    def _publish_progress(self, rollout: Rollout) -> None:
         deployment, now = rollout.deployment, self.plane.now()
         name = rollout.new["metadata"]["name"] if rollout.new else None
         status = ds.judged_status(deployment, self._counted(rollout), name, now)
-        failure = _replica_failure(rollout)
+        failure = replica_failure(rollout)
         status = (
             ds.with_condition(status, failure)
             if failure
@@ -361,55 +320,3 @@ class DeploymentController(Controller):
 
     def _record(self, deployment: JsonObject, reason: str, message: str) -> None:
         self.plane.recorder.record(DEPLOYMENTS, deployment, reason, message, component=_COMPONENT)
-
-
-def limits_of(deployment: JsonObject) -> Budget:
-    """The rollout's bounds; a Recreate has none to either side."""
-    spec = deployment["spec"]
-    if _recreates(deployment):
-        return Budget(spec["replicas"], 0, 0)
-    rolling = spec["strategy"].get("rollingUpdate") or {}
-    return budget(spec["replicas"], rolling.get("maxSurge", "25%"), rolling.get("maxUnavailable", "25%"))
-
-
-def _recreates(deployment: JsonObject) -> bool:
-    return bool(deployment["spec"]["strategy"]["type"] == "Recreate")
-
-
-def _is_saturated(rollout: _Rollout) -> bool:
-    """Whether the new ReplicaSet is the whole Deployment, at the size that was asked for."""
-    new = rollout.new
-    return new is not None and (
-        new["spec"]["replicas"] == rollout.replicas
-        and marks.annotations_of(new).get(marks.DESIRED) == str(rollout.replicas)
-        and new.get("status", {}).get("availableReplicas", 0) == rollout.replicas
-    )
-
-
-def _slots(replica_sets: list[JsonObject]) -> list[Slot]:
-    """The ReplicaSets, oldest first, as the arithmetic takes them."""
-    return [
-        Slot(
-            rs["metadata"]["name"],
-            rs["spec"]["replicas"],
-            rs.get("status", {}).get("availableReplicas", 0),
-            age,
-            int(marks.annotations_of(rs).get(marks.MAX_REPLICAS, 0)),
-        )
-        for age, rs in enumerate(replica_sets)
-    ]
-
-
-def _replica_failure(rollout: _Rollout) -> JsonObject | None:
-    """The ReplicaFailure condition of the new ReplicaSet, else of any, as a Deployment condition."""
-    for rs in [*([rollout.new] if rollout.new else []), *rollout.old]:
-        failure = ds.condition(rs.get("status", {}), ds.REPLICA_FAILURE)
-        if failure is not None:
-            return {**failure, "lastUpdateTime": failure["lastTransitionTime"]}
-    return None
-
-
-def _owner_key(replica_set: JsonObject) -> Iterable[Key]:
-    owner = controller_of(replica_set)
-    if owner is not None and owner["kind"] == "Deployment":
-        yield replica_set["metadata"]["namespace"], owner["name"]
