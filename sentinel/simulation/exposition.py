@@ -15,13 +15,11 @@ from typing import Any
 from aiohttp import web
 
 from sentinel.simulation.resources import DEPLOYMENTS, PODS
+from sentinel.simulation.series import Sample
 from sentinel.simulation.store import Store
 from sentinel.simulation.traffic import BUCKETS, PodCounters, TrafficModel
 
 JsonObject = dict[str, Any]
-Sample = tuple[str, Mapping[str, str], float]
-"""Series name, labels and value."""
-
 REQUESTS = "http_requests_total"
 DURATION = "http_request_duration_seconds"
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

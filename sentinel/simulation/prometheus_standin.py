@@ -7,15 +7,15 @@ import math
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 import promql_parser
 from aiohttp import web
 
-from sentinel.simulation.exposition import Sample
 from sentinel.simulation.promql import Evaluator, parse
 from sentinel.simulation.promql_vectors import Point, PromqlError, PromqlExecutionError, RangeOf, Value
-from sentinel.simulation.series import NAME, SeriesStore
+from sentinel.simulation.series import Sample, SeriesStore
 
 JsonObject = dict[str, Any]
 _MAX_POINTS = 11_000
@@ -80,10 +80,8 @@ class PrometheusStandIn:
     def scrape(self) -> None:
         """Take one sample of every series now."""
         time = round(self._now().timestamp() * 1000)
-        samples = [
-            ({NAME: name, **_TARGET, **labels}, float(value)) for name, labels, value in self._source()
-        ]
-        self.series.ingest("simulated", time, [*samples, ({NAME: "up", **_TARGET}, 1.0)])
+        up: Sample = ("up", {}, 1.0)
+        self.series.ingest("simulated", time, chain(self._source(), [up]), _TARGET)
 
     def instant(self, query: str, time: float) -> Value:
         """The value of a query at a time (Unix seconds); raises PromqlError or PromqlExecutionError."""

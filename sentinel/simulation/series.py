@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 Labels = dict[str, str]
 _Identity = tuple[tuple[str, str], ...]
+Sample = tuple[str, Mapping[str, str], float]
+"""Series name, labels and value."""
 NAME = "__name__"
 _DROP_EVERY = 256
 
@@ -66,22 +68,24 @@ class SeriesStore:
     def __init__(self, retention: float = 3600.0) -> None:
         self._retention = int(retention * 1000)
         self._by_name: dict[str, dict[_Identity, Series]] = {}
-        self._present: dict[str, set[tuple[str, _Identity]]] = {}
+        self._scraped: dict[str, dict[tuple[str, _Identity], Series]] = {}
 
-    def ingest(self, target: str, time: int, samples: Iterable[tuple[Labels, float]]) -> None:
-        """Store one scrape of a target; what its last scrape had and this one has not is marked stale."""
-        seen: set[tuple[str, _Identity]] = set()
-        for labels, value in samples:
-            identity = tuple(sorted(labels.items()))
-            name = labels.get(NAME, "")
-            series = self._by_name.setdefault(name, {}).get(identity)
+    def ingest(self, target: str, time: int, samples: Iterable[Sample], extra: Mapping[str, str]) -> None:
+        """Store one scrape of a target, with its `extra` labels where a sample has none of that name.
+
+        What the last scrape of the target had and this one has not is marked stale.
+        """
+        known = self._scraped.setdefault(target, {})
+        keep_from = time - self._retention
+        for name, labels, value in samples:
+            # Labels come in the same order each time, so the unsorted ones find the series again, cheaply.
+            key = (name, tuple(labels.items()))
+            series = known.get(key)
             if series is None:
-                series = self._by_name[name][identity] = Series(dict(identity))
-            series.add(time, value, time - self._retention)
-            seen.add((name, identity))
-        for name, identity in self._present.get(target, set()) - seen:
-            self._by_name[name][identity].add(time, None, time - self._retention)
-        self._present[target] = seen
+                series = known[key] = self._series(name, {**extra, **labels})
+            series.add(time, value, keep_from)
+        for key in [key for key, series in known.items() if series.times[-1] != time]:
+            known.pop(key).add(time, None, keep_from)
         self._forget(time)
 
     def select(self, matchers: Iterable[Matcher]) -> Iterator[Series]:
@@ -93,6 +97,11 @@ class SeriesStore:
             for series in group.values():
                 if all(matcher.accepts(series.labels) for matcher in conditions):
                     yield series
+
+    def _series(self, name: str, labels: Labels) -> Series:
+        identity = tuple(sorted({NAME: name, **labels}.items()))
+        group = self._by_name.setdefault(name, {})
+        return group.setdefault(identity, Series(dict(identity)))
 
     def _forget(self, time: int) -> None:
         """Drop series that ended before the retention, once in a while."""

@@ -207,7 +207,8 @@ def standin() -> PrometheusStandIn:
         by_time.setdefault(at, []).append((labels, value))
     for at, scraped in by_time.items():
         for labels, value in scraped:
-            built.series.ingest(str(sorted(labels.items())), at * 1000, [(labels, value)])
+            rest = {key: text for key, text in labels.items() if key != NAME}
+            built.series.ingest(str(labels), at * 1000, [(labels[NAME], rest, value)], {})
     return built
 
 
