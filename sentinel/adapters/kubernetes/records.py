@@ -175,6 +175,9 @@ class KubernetesRecordStore:
         key = _key(record)
         held = self._held.get(key)
         if held is not None and _order(record) <= _order(held.record):
+            if equivalent and record.version == held.record.version:
+                # The watch was quicker than the answer to our own write of the notice.
+                self._held[key] = _Held(held.record, held.equivalent | equivalent)
             return held.record
         if record.uid in self._deleted:
             return record

@@ -148,8 +148,9 @@ class Reflector(Generic[T]):
         if error.status == 410 or not isinstance(error, ClusterUnavailableError):
             self._version = ""
         if error.reason != "Silent":
+            if str(error) != str(self.problem):  # told once, not at every retry
+                log.warning("watch interrupted", resource=str(self.resource), reason=str(error))
             self.problem = error
-            log.warning("watch interrupted", resource=str(self.resource), reason=str(error))
         return getattr(error, "retry_after", None) or 0.0
 
     def _heard(self) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from sentinel.adapters.kubernetes.client import ApiClient, Target
+from sentinel.adapters.kubernetes.client import ApiClient, Json, Target
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.adapters.kubernetes.record_objects import record_of
 from sentinel.adapters.kubernetes.records import KubernetesRecordStore
@@ -119,6 +119,27 @@ async def test_a_notice_does_not_make_a_save_fail(client: ApiClient, gateway: Ku
     saved = await gateway.records.save(created.with_decision(DECISION))
     assert saved.notice == NoticeRef("#deploys", "1.2")
     assert saved.decisions == (DECISION,)
+    assert await stored(client) == saved
+
+
+async def test_a_watch_quicker_than_the_answer_does_no_harm(
+    cluster: SimulatedCluster, client: ApiClient
+) -> None:
+    """When the watch shows our notice before its own answer came, a save from before still succeeds."""
+    records: list[KubernetesRecordStore] = []
+
+    class SlowAnswers(ApiClient):
+        async def merge_patch(self, target: Target, body: Json, *, timeout: float = 10.0) -> Json:
+            answer = await super().merge_patch(target, body, timeout=timeout)
+            records[0].observed(("default", "web-1"), None, record_of(answer))
+            return answer
+
+    async with SlowAnswers(access_to(cluster.url)) as slow:
+        records.append(store(slow))
+        created = await records[0].create(record())
+        await records[0].save_notice(created, NoticeRef("#deploys", "1.1"))
+        saved = await records[0].save(created.with_decision(DECISION))
+    assert saved.notice == NoticeRef("#deploys", "1.1")
     assert await stored(client) == saved
 
 
