@@ -13,7 +13,7 @@ lasts as well, but dividing by their φ costs far more power than the placebos d
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from math import inf
+from math import inf, log
 
 from sentinel.domain.evidence import Counts
 from sentinel.engine.betting import RATIOS, Wealth, ratio_gains
@@ -22,13 +22,11 @@ Window = Mapping[str, Counts]
 """What each baseline pod counted in one interval of a rule."""
 
 PRIOR_DISPERSION = 2.0
-PRIOR_WEIGHT = 20.0
+PRIOR_WEIGHT = 10.0
 """So many degrees of freedom is the prior dispersion worth."""
 HORIZON = 40
 """The number of ticks that a placebo canary is watched for: ten minutes at 15 s."""
 MOST_PLACEBOS = 20
-PLACEBO_WEIGHT = 0.8
-"""How much of the strongest placebo's evidence a candidate has to exceed for each unit that proves."""
 MOST_TICKS = 8.0
 CLUSTER_TICKS = 4.0
 STEEPNESS = 28.0
@@ -37,7 +35,7 @@ STEEPNESS = 28.0
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What was learnt: the dispersion φ (≥ 1) and the log evidence against the worst placebo canary (≥ 0).
+    """What was learnt: the dispersion φ (≥ 1), and the log evidence against the worst placebo canary over chance (≥ 0).
 
     `windows` is how many windows it was learnt from; 0 means a default.
     """
@@ -70,12 +68,12 @@ class Restraint:
 
     @classmethod
     def learnt(cls, dispersion: float, placebo: float, needed: float) -> "Restraint":
-        """The restraint under which no placebo canary comes near the evidence `needed` (ln 1/α) for an undo.
+        """The restraint under which no placebo canary would have reached the evidence `needed` (ln 1/α) for an undo.
 
         What lasts on one pod for a while is told from a fault by lasting longer: the more the placebos showed, the
         more ticks a proof is spread over, up to eight, and where errors come in clusters of φ over φ/2, up to four.
         """
-        discount = max(1.0, PLACEBO_WEIGHT * placebo / needed)
+        discount = max(1.0, placebo / needed)
         lasting = min(1 + STEEPNESS * (discount - 1), MOST_TICKS)
         ticks = max(lasting, min(dispersion / 2, CLUSTER_TICKS))
         return cls(dispersion, discount, needed / ticks if ticks > 1 else inf)
@@ -127,21 +125,28 @@ def estimate_dispersion(windows: Sequence[Window]) -> float:
 def placebo_evidence(
     windows: Sequence[Window], dispersion: float, *, size: int = 1, horizon: int = HORIZON
 ) -> float:
-    """The strongest log evidence against any group of `size` baseline pods, each judged as if it were the canary.
+    """The strongest log evidence against any group of `size` baseline pods, each judged as if it were the canary, over
+    what the strongest of so many fair ones shows by chance (the log of their number); at least 0.
 
     The windows are cut into stretches of `horizon`; of many groups an even choice of 20 is taken.
     """
-    strongest = 0.0
+    strongest, placebos = 0.0, 0
     for start in range(0, len(windows), horizon):
         stretch = windows[start : start + horizon]
-        pods = sorted({pod for window in stretch for pod in window})
-        groups = [frozenset(pods[i : i + size]) for i in range(0, len(pods) - size + 1, size)]
-        if len(groups) < 2:
-            continue
-        step = max(1, len(groups) // MOST_PLACEBOS)
-        for group in islice(groups, 0, step * MOST_PLACEBOS, step):
-            strongest = max(strongest, max(_evidence(stretch, group, dispersion)))
-    return strongest
+        groups = _groups(stretch, size)
+        strongest = max([strongest, *(max(_evidence(stretch, group, dispersion)) for group in groups)])
+        placebos += len(groups)
+    return max(0.0, strongest - log(placebos)) if placebos else 0.0
+
+
+def _groups(windows: Sequence[Window], size: int) -> list[frozenset[str]]:
+    """Placebo canaries of so many pods each; none where nothing is left to compare them with."""
+    pods = sorted({pod for window in windows for pod in window})
+    groups = [frozenset(pods[i : i + size]) for i in range(0, len(pods) - size + 1, size)]
+    if len(pods) <= size:
+        return []
+    step = max(1, len(groups) // MOST_PLACEBOS)
+    return list(islice(groups, 0, step * MOST_PLACEBOS, step))
 
 
 def _evidence(windows: Sequence[Window], group: frozenset[str], dispersion: float) -> Iterator[float]:

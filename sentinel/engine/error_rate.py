@@ -7,7 +7,7 @@ or within the limit" (an intersection of proofs needs no correction), and 1/α o
 A tick in which both arms are over the limit is an outage of the environment. It is shown and nothing can be won in
 it. What is lost in the first such tick still counts, because leaving a tick out on account of its own outcome would
 bias the bet; the ticks that follow are left out whole, which is decided before they are seen. An outage begins with a
-tick in which the baseline is over the limit by more than chance (two standard errors and three errors) and the
+tick in which the baseline is over the limit by more than chance (three standard errors and five errors) and the
 candidate's own rate is over it too; it lasts until a tick finds the baseline not over it.
 """
 
@@ -47,7 +47,7 @@ from sentinel.engine.threshold import judge_threshold
 
 Json = Mapping[str, object]
 
-TYPICAL = 2
+TYPICAL = 1
 """Which of the alternatives dates the beginning of a fault."""
 LEAST_LIMIT = 1e-6
 

@@ -17,7 +17,7 @@ from sentinel.domain.verdict import RuleVerdict
 from sentinel.engine.betting import LIMIT_FACTORS, Wealth, capped, limit_gains, rates_above, ratio_gains
 from sentinel.engine.calibration import Restraint
 from sentinel.engine.latency_report import LatencyReport, estimate
-from sentinel.engine.latency_state import RATIOS, STAKES, LatencyState
+from sentinel.engine.latency_state import RATIOS, LatencyState
 from sentinel.engine.promotion import goodness_gains
 from sentinel.engine.segment import Segment
 from sentinel.engine.standing import Assessment, conclude, over_limit, unmeasured
@@ -26,7 +26,9 @@ from sentinel.engine.threshold import judge_threshold
 
 Json = Mapping[str, object]
 
-TYPICAL = 2
+STAKES = (0.05, 0.15, 0.4, 0.8, 0.95)
+"""How much of the wealth is staked on the mean being over its limit."""
+TYPICAL = 1
 """Which of the alternatives dates the beginning of a fault."""
 OUTAGE_REQUESTS = 20
 """A baseline's mean over fewer requests in a tick says nothing of an outage."""
@@ -46,7 +48,8 @@ def judge_latency(
     if rule.method is Method.THRESHOLD:
         return judge_threshold(rule, state, tick, segment, now)
     restraint = Restraint.learnt(dispersion, placebo, _needed(rule, segment))
-    before = LatencyState.load(state, segment)
+    bets = len(STAKES if rule.quantile is None else LIMIT_FACTORS)
+    before = LatencyState.load(state, segment, bets)
     if tick is not None and not tick.candidate.total and not _baseline(tick, segment).total and tick.missing:
         numbers = LatencyReport.of(rule, before).numbers(restraint)
         return before.as_json(), unmeasured(rule.name, tick.missing, numbers)

@@ -13,10 +13,8 @@ from sentinel.engine.standing import Proof, Standing
 
 Json = Mapping[str, object]
 
-RATIOS = (1.25, 1.5, 2.0, 4.0, 10.0)
+RATIOS = (1.25, 1.6, 2.5, 8.0)
 """How many times the baseline's tail a candidate's is bet to be."""
-STAKES = (0.05, 0.15, 0.4, 0.8, 0.95)
-"""How much of the wealth is staked on the mean being over its limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +30,15 @@ class LatencyState:
     good: Wealth
 
     @classmethod
-    def fresh(cls, segment: Segment) -> "LatencyState":
-        """Nothing seen yet."""
+    def fresh(cls, segment: Segment, bets: int) -> "LatencyState":
+        """Nothing seen yet; so many alternatives are bet on against the limit."""
         standing = Standing(segment.name, alone=not segment.concurrent)
-        return cls(standing, Histogram(), Histogram(), (), (), Wealth.fresh(len(STAKES)), fresh_goodness())
+        return cls(standing, Histogram(), Histogram(), (), (), Wealth.fresh(bets), fresh_goodness())
 
     @classmethod
-    def load(cls, state: Json | None, segment: Segment) -> "LatencyState":
+    def load(cls, state: Json | None, segment: Segment, bets: int) -> "LatencyState":
         """What `as_json` gave; afresh for another segment, and where the bets made were others."""
-        fresh = cls.fresh(segment)
+        fresh = cls.fresh(segment, bets)
         if state is None or "standing" not in state:
             return fresh
         loaded = cls(

@@ -187,10 +187,10 @@ def about(duration: timedelta) -> str:
 
 
 def over_limit(counts: Counts, limit: float, dispersion: float = 1.0) -> bool:
-    """Whether one tick's rate is over the limit by more than chance: 2 standard errors, and 3 errors at least."""
+    """Whether one tick's rate is over the limit by more than chance: 3 standard errors, and 5 errors at least."""
     expected = counts.total * limit
     spread = sqrt(dispersion * expected * (1 - limit))
-    return counts.errors >= max(3.0, expected + 2 * spread)
+    return counts.errors >= max(5.0, expected + 3 * spread)
 
 
 def odds(log_e: float) -> float:
