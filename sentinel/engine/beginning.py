@@ -4,15 +4,15 @@ import hashlib
 from dataclasses import replace
 from datetime import datetime
 
-from sentinel.domain.decision import Change, Decision, Pause, Resume
+from sentinel.domain.decision import Change, Decision, Pause
 from sentinel.domain.policy import Mode, OnKnownBad, Policy
 from sentinel.domain.record import Action, Phase, Record, RevisionRef, RolloutState
 from sentinel.domain.workload import Workload
 from sentinel.engine.condemn import Cause, undo
 from sentinel.engine.holding import hold
-from sentinel.engine.lifecycle import Begin
+from sentinel.engine.lifecycle import ROLLED_BACK, Begin
 from sentinel.engine.situation import Situation
-from sentinel.engine.steering import pause_mark, wanted_pods, weight_reached
+from sentinel.engine.steering import pause_mark, steer, wanted_pods, weight_reached
 
 
 def new_record(begin: Begin, workload: Workload, policy: Policy, mode: Mode, now: datetime) -> Record:
@@ -44,10 +44,12 @@ def record_name(workload: Workload, attempt: int) -> str:
 
 def first_decision(begin: Begin, situation: Situation) -> Decision:
     """What is decided at first sight: start judging, or hold, undo or merely note a revision that is known."""
+    if begin.undone is not None and begin.reapplied:
+        return _restored_after_undo(begin.undone, situation)
     if begin.unjudged:
         return _unjudged(situation)
     if begin.undone is not None:
-        known = _known_bad(begin, begin.undone, situation)
+        known = _known_bad(begin.undone, situation)
         if known is not None:
             return known
     workload = situation.workload
@@ -62,7 +64,7 @@ def first_decision(begin: Begin, situation: Situation) -> Decision:
     )
     return Decision(
         state,
-        wake=situation.now,
+        wake=situation.deadline,
         action=Action.START,
         reason="NewRevision",
         message=message,
@@ -106,14 +108,18 @@ def _unjudged(situation: Situation) -> Decision:
     return Decision(state, wake=None, action=Action.CLOSE, reason="NotWatched", message=message)
 
 
-def _known_bad(begin: Begin, bad: Record, situation: Situation) -> Decision | None:
-    """A revision that was undone is here again: held when it came right back, else as the policy says."""
+def _restored_after_undo(bad: Record, situation: Situation) -> Decision:
+    """Someone put an undone revision right back: said once, with the name, and never fought over."""
     who = situation.workload.changed_by or "someone"
-    if begin.reapplied:
-        message = (
-            f"{who} put {bad.candidate} back right after it was undone ({bad.state.reason}); not undone twice"
-        )
-        return hold(situation, "RestoredAfterUndo", message, sticky=True)
+    message = (
+        f"{who} put {bad.candidate} back right after it was undone ({bad.state.reason}); not undone twice"
+    )
+    return hold(situation, "RestoredAfterUndo", message, sticky=True)
+
+
+def _known_bad(bad: Record, situation: Situation) -> Decision | None:
+    """A revision that was undone is here again: judged, held or undone, as the policy says."""
+    who = situation.workload.changed_by or "someone"
     choice = situation.policy.undo.on_known_bad
     if choice is OnKnownBad.JUDGE:
         return None
@@ -125,15 +131,12 @@ def _known_bad(begin: Begin, bad: Record, situation: Situation) -> Decision | No
 
 def superseded(record: Record, by: Begin, now: datetime) -> Decision:
     """The end of a rollout that a newer revision cut short."""
-    undo_state = record.state.undo
-    undone = (
-        record.state.phase is Phase.UNDOING and undo_state is not None and undo_state.patched_at is not None
-    )
     if record.state.phase is Phase.PROMOTED:
         state = replace(record.state, ended_at=now)
         message = "a newer revision ended the guard window"
         return Decision(state, wake=None, action=Action.CLOSE, reason="NewerRevision", message=message)
-    phase = Phase.UNDONE if undone else Phase.SUPERSEDED
+    phase = _end_phase(record)
+    undone = phase is Phase.UNDONE
     message = "put back by someone before it was restored" if by.reapplied else "a newer revision was applied"
     state = replace(
         record.state,
@@ -146,6 +149,13 @@ def superseded(record: Record, by: Begin, now: datetime) -> Decision:
     return Decision(state, wake=None, action=Action.SUPERSEDE, reason="NewerRevision", message=message)
 
 
+def _end_phase(record: Record) -> Phase:
+    """A rollout that others end is superseded; one whose undo was made is remembered as undone."""
+    undo_state = record.state.undo
+    made = undo_state is not None and (undo_state.patched_at is not None or undo_state.target_seen)
+    return Phase.UNDONE if record.state.phase is Phase.UNDOING and made else Phase.SUPERSEDED
+
+
 def rolled_back_by_hand(situation: Situation) -> Decision:
     """The stable template was put back by someone else: the rollout is over, and our pause must not stand."""
     workload = situation.workload
@@ -153,20 +163,20 @@ def rolled_back_by_hand(situation: Situation) -> Decision:
     message = f"{who} put {situation.record.stable} back"
     state = replace(
         situation.record.state,
-        phase=Phase.SUPERSEDED,
+        phase=_end_phase(situation.record),
         hold=None,
         ended_at=situation.now,
-        reason="RolledBackByHand",
+        reason=ROLLED_BACK,
         message=message,
     )
-    ours = workload.paused and workload.pause_mark is not None and situation.mode is Mode.ENFORCE
+    touch = situation.mode is Mode.ENFORCE and not workload.held_by_label
     return Decision(
         state,
         wake=None,
         action=Action.SUPERSEDE,
-        reason="RolledBackByHand",
+        reason=ROLLED_BACK,
         message=message,
-        change=Resume() if ours else None,
+        change=steer(None, workload) if touch else None,
     )
 
 

@@ -99,7 +99,7 @@ def undo(situation: Situation, cause: Cause) -> Decision:
 def _held_instead(situation: Situation, reason: str, message: str, because: RuleVerdict) -> Decision:
     if situation.record.state.phase is Phase.PROMOTED:
         return _told_instead(situation, reason, message, because)
-    return hold(situation, reason, message, sticky=True, because=because)
+    return hold(situation, reason, message, sticky=reason != "HoldLabel", because=because)
 
 
 def _told_instead(situation: Situation, reason: str, message: str, because: RuleVerdict) -> Decision:
@@ -119,15 +119,15 @@ def _told_instead(situation: Situation, reason: str, message: str, because: Rule
 
 
 def _observed(situation: Situation, because: RuleVerdict, message: str) -> Decision:
-    """In observe mode the decision is entered and told, and the rollout is left to people."""
+    """In observe mode the decision is entered and told, and the rollout (or its guard) is left to people."""
     state = replace(
-        situation.record.state,
-        phase=Phase.HELD,
-        hold=Hold("WouldUndo", situation.now, message, sticky=True),
-        verdict=VerdictKind.FAIL.value,
-        reason=because.reason,
-        message=message,
+        situation.record.state, verdict=VerdictKind.FAIL.value, reason=because.reason, message=message
     )
+    if state.phase is Phase.PROMOTED:
+        state = replace(state, ended_at=situation.now)
+    else:
+        held = Hold("WouldUndo", situation.now, message, sticky=True)
+        state = replace(state, phase=Phase.HELD, hold=held)
     return Decision(
         state,
         wake=None,

@@ -13,12 +13,12 @@ def entry_for(record: Record, decision: Decision, now: datetime) -> DecisionEntr
     """The entry of a decision, its outcome open.
 
     The id is a hash of workload, candidate, attempt, action and, for what may be decided more than once in a
-    rollout, the step, the reason and how often that was decided before: whoever decides the same, writes the same.
+    rollout, the step, the reason and the decision before it: whoever decides the same, writes the same.
     """
     assert decision.action is not None
     action = decision.action
-    again = sum(1 for e in record.decisions if e.action is action and e.reason == decision.reason)
-    where = "" if action in ONCE_PER_ROLLOUT else f"{record.state.step}/{decision.reason}/{again}"
+    before = record.decisions[-1].id if record.decisions else ""
+    where = "" if action in ONCE_PER_ROLLOUT else f"{record.state.step}/{decision.reason}/{before}"
     identity = (
         f"{record.workload_uid}/{record.candidate.digest}/{record.attempt}/{record.started_at.isoformat()}"
         f"/{action}/{where}"

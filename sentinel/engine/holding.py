@@ -1,34 +1,43 @@
 """Holding a rollout: nothing moves, a human is told, and no further pod is replaced where a pause prevents it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Decision, Pause
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, Hold, Phase, RolloutState
-from sentinel.domain.verdict import RuleVerdict
+from sentinel.domain.verdict import Number, RuleVerdict
 from sentinel.domain.workload import WorkloadKind
 from sentinel.engine.situation import Situation
 from sentinel.engine.steering import pause_mark
+
+QUIET_FOR = timedelta(minutes=10)
+"""A hold's cause that comes back this soon, while another one held, is entered without telling anyone again."""
 
 
 def hold(
     situation: Situation, reason: str, message: str, *, sticky: bool, because: RuleVerdict | None = None
 ) -> Decision:
-    """Hold for this reason. Said once; while the reason stays the same there is nothing new to say."""
+    """Hold for this reason. Said once; while the reason stays the same there is nothing new to say.
+
+    A hold that only a human ends is not replaced by one that ends on its own.
+    """
     state = situation.record.state
-    if state.hold is not None and state.hold.reason == reason:
-        kept = replace(state, hold=replace(state.hold, gone_since=None))
+    held = state.hold
+    if held is not None and (held.reason == reason or (held.sticky and not sticky)):
+        kept = replace(state, hold=replace(held, gone_since=None))
         return Decision(kept, wake=None, verdicts=situation.verdicts)
-    since = state.hold.since if state.hold else situation.now
     state = replace(
-        state,
+        clocks_stopped(state, situation.now),
         phase=Phase.HELD,
-        hold=Hold(reason, since, message, sticky),
+        hold=Hold(reason, situation.now, message, sticky),
         verdict=because.kind.value if because else state.verdict,
         reason=reason,
         message=message,
     )
+    if held is not None and not sticky and _said_lately(situation, reason):
+        return Decision(state, wake=None, verdicts=situation.verdicts)
     return Decision(
         state,
         wake=None,
@@ -43,13 +52,54 @@ def hold(
     )
 
 
+def _said_lately(situation: Situation, reason: str) -> bool:
+    """Whether this hold was entered a short while ago: causes that take turns are not news each time."""
+    since = situation.now - QUIET_FOR
+    return any(
+        e.action is Action.HOLD and e.reason == reason and e.at > since for e in situation.record.decisions
+    )
+
+
+def clocks_stopped(state: RolloutState, now: datetime) -> RolloutState:
+    """The state with the time of the hold that ends now taken out of the deadline and of the bake."""
+    if state.hold is None:
+        return state
+    lasted = now - state.hold.since
+    # While an approval is awaited the deadline stands still anyway.
+    waited = 0.0 if state.waiting_since is not None else lasted.total_seconds()
+    reached = state.reached_at + lasted if state.reached_at is not None else None
+    return replace(state, waited=state.waited + waited, reached_at=reached)
+
+
+def escalate(
+    situation: Situation,
+    reason: str,
+    message: str,
+    *,
+    rule: str = "",
+    numbers: Mapping[str, Number] | None = None,
+) -> Decision:
+    """Call a human; nothing else changes."""
+    return Decision(
+        situation.record.state,
+        wake=None,
+        action=Action.ESCALATE,
+        reason=reason,
+        message=message,
+        rule=rule,
+        numbers=numbers or {},
+        escalate=True,
+        verdicts=situation.verdicts,
+    )
+
+
 def damage_limiting_pause(situation: Situation) -> Pause | None:
     """A pause of the rolling update under way, where one would keep more pods from being replaced."""
     workload = situation.workload
     pausable = workload.key.kind is WorkloadKind.DEPLOYMENT and not workload.recreate
     if situation.mode is Mode.OBSERVE or workload.held_by_label or workload.paused or not pausable:
         return None
-    if workload.rolled_out:
+    if workload.rolled_out or situation.record.state.released:
         return None
     return Pause(pause_mark(situation.record, situation.policy, situation.now))
 

@@ -54,6 +54,9 @@ class Begin:
 
 Sighting = Idle | Continue | RolledBack | Begin
 
+ROLLED_BACK = "RolledBackByHand"
+"""The reason of a rollout that ended because a human put the stable template back."""
+
 
 def recognise(
     workload: Workload, records: Sequence[Record], settled: str | None, undo: UndoPolicy, now: datetime
@@ -63,43 +66,47 @@ def recognise(
     `records` are this very workload's (by uid), newest first. `settled` is the digest of the revision that this
     process last saw fully rolled out, None when it has not watched the workload at rest yet.
     """
-    digest = workload.candidate.digest
     latest = records[0] if records else None
     if latest is None:
         return _begin(workload, records, settled, undo, now)
+    digest = workload.candidate.digest
     if latest.candidate.digest == digest:
-        return _same_revision(latest, workload, records, settled, undo, now)
-    undone_to = latest.state.undo.target.digest if latest.state.undo else None
-    if latest.state.phase is Phase.UNDOING and digest == undone_to:
-        return Continue(latest)
-    if latest.state.phase is Phase.UNDONE and digest == undone_to:
-        return Idle()
-    if latest.stable is not None and digest == latest.stable.digest:
-        return Idle() if latest.state.phase in _OVER else RolledBack(latest)
-    return _begin(workload, records, settled, undo, now)
+        known = _same_revision(latest)
+    elif latest.state.undo is not None and latest.state.undo.target.digest == digest:
+        known = _undo_target(latest)
+    elif latest.stable is not None and latest.stable.digest == digest:
+        known = _stable_again(latest)
+    else:
+        known = None
+    return known or _begin(workload, records, settled, undo, now)
 
 
-_OVER = frozenset({Phase.SUPERSEDED, Phase.FAILED, Phase.UNDONE, Phase.UNJUDGED})
-
-
-def _same_revision(
-    latest: Record,
-    workload: Workload,
-    records: Sequence[Record],
-    settled: str | None,
-    undo: UndoPolicy,
-    now: datetime,
-) -> Sighting:
-    """The newest record is of the revision that is in the spec now."""
+def _same_revision(latest: Record) -> Sighting | None:
+    """The newest record is of the revision that is in the spec now; None where it begins anew."""
     state = latest.state
     if state.phase is Phase.UNDOING:
-        came_back = state.undo is not None and state.undo.patched_at is not None
-        return _begin(workload, records, settled, undo, now) if came_back else Continue(latest)
-    if state.phase is Phase.UNJUDGED:
-        return Idle()
-    if state.phase in _OVER:
-        return _begin(workload, records, settled, undo, now)
-    return Idle() if state.ended_at is not None else Continue(latest)
+        came_back = state.undo is not None and state.undo.target_seen
+        return None if came_back else Continue(latest)
+    if state.phase in (Phase.SUPERSEDED, Phase.UNDONE, Phase.FAILED):
+        return None
+    return Continue(latest) if latest.live else Idle()
+
+
+def _undo_target(latest: Record) -> Sighting | None:
+    """The newest record's undo leads, or led, to the revision that is in the spec now."""
+    return Continue(latest) if latest.state.phase is Phase.UNDOING else Idle()
+
+
+def _stable_again(latest: Record) -> Sighting | None:
+    """What the newest record's rollout was replacing is in the spec; of a rollout long over that is a new one.
+
+    A pause of ours that an interrupted pass left behind is lifted by the same decision once more.
+    """
+    if latest.live:
+        return RolledBack(latest)
+    if latest.state.reason != ROLLED_BACK:
+        return None
+    return RolledBack(latest) if latest.pending is not None else Idle()
 
 
 def _begin(
@@ -108,7 +115,7 @@ def _begin(
     digest = workload.candidate.digest
     latest = records[0] if records else None
     same = [record for record in records if record.candidate.digest == digest]
-    bad = next((record for record in same if _is_known_bad(record, undo, now)), None)
+    bad = _known_bad(same, undo, now)
     return Begin(
         stable=_stable(workload, latest, settled),
         attempt=1 + max((record.attempt for record in same), default=0),
@@ -119,10 +126,14 @@ def _begin(
     )
 
 
-def _is_known_bad(record: Record, undo: UndoPolicy, now: datetime) -> bool:
-    if record.state.phase not in (Phase.UNDONE, Phase.UNDOING):
-        return False
-    return now - _undone_at(record) <= undo.known_bad_for
+def _known_bad(same: Sequence[Record], undo: UndoPolicy, now: datetime) -> Record | None:
+    """The record in which this revision was undone last, unless it was promoted since or that is long ago."""
+    for record in same:
+        if record.state.phase in (Phase.UNDONE, Phase.UNDOING):
+            return record if now - _undone_at(record) <= undo.known_bad_for else None
+        if record.state.promoted_at is not None:
+            return None
+    return None
 
 
 def _undone_at(record: Record) -> datetime:
@@ -133,26 +144,28 @@ def _undone_at(record: Record) -> datetime:
 def _stable(workload: Workload, latest: Record | None, settled: str | None) -> RevisionRef | None:
     """The revision that was fully available when this rollout began.
 
-    In this order: what a rollout that is cut short was replacing, unless its candidate had taken over in full and
-    was not held; what this process saw at rest; what serves now; what the records say was there before.
+    In this order: what a rollout that is cut short was replacing (or its undo restoring), unless its candidate had
+    taken over in full and was not held; what this process saw at rest; what serves now; what the records say was
+    there before.
     """
     digest = workload.candidate.digest
-    if latest is not None and latest.stable is not None and _cut_short(latest, settled):
-        return _still_known(workload, latest.stable)
+    before = _recorded(latest) if latest is not None else None
+    if latest is not None and before is not None and _cut_short(latest, settled):
+        return _still_known(workload, before)
     seen = workload.revision(settled) if settled else None
     if seen is not None and seen.digest != digest:
         return RevisionRef.of(seen)
     serving = _serving(workload)
     if serving is not None:
         return RevisionRef.of(serving)
-    return _still_known(workload, _recorded(latest)) if latest is not None else None
+    return _still_known(workload, before)
 
 
 def _cut_short(latest: Record, settled: str | None) -> bool:
     """Whether the newest rollout ends before its candidate can be called good, or even fully available."""
     if latest.state.phase in (Phase.PROGRESSING, Phase.BAKING):
         return settled != latest.candidate.digest
-    return latest.state.phase is Phase.HELD
+    return latest.state.phase in (Phase.HELD, Phase.UNDOING)
 
 
 def _serving(workload: Workload) -> Revision | None:

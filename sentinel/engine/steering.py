@@ -1,11 +1,12 @@
 """Canary steps by pausing: where a Deployment should stand, and the one change that brings it nearer."""
 
 import math
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Change, Pause, Resume
 from sentinel.domain.policy import Mode, Policy
-from sentinel.domain.record import Record
+from sentinel.domain.record import Record, RolloutState
 from sentinel.domain.workload import PauseMark, Workload, WorkloadKind
 
 
@@ -28,8 +29,12 @@ def wanted_pods(weight: float, desired: int) -> int:
 
 
 def weight_reached(workload: Workload) -> float:
-    """The share of the wanted pods that are of the candidate, at most 1."""
-    return min(1.0, workload.updated / workload.desired) if workload.desired > 0 else 0.0
+    """The share of the wanted pods that are of the candidate, at most 1.
+
+    Until the controller has seen the spec, its count of updated pods is of the template before.
+    """
+    updated = workload.updated if workload.observed else workload.candidate.replicas
+    return min(1.0, updated / workload.desired) if workload.desired > 0 else 0.0
 
 
 def step_reached(weight: float | None, workload: Workload) -> bool:
@@ -47,20 +52,46 @@ def pause_mark(record: Record, policy: Policy, now: datetime) -> PauseMark:
     return PauseMark(record.name, max(until, now).replace(microsecond=0))
 
 
-def steer(weight: float | None, workload: Workload, mark: PauseMark) -> Change | None:
+def steer(weight: float | None, workload: Workload, mark: PauseMark | None = None) -> Change | None:
     """The change that brings the workload towards the weight, None when it is there or on its way.
 
-    Weight None lets everything go. A pause that is not ours is never lifted, and counts that the controller has not
-    brought up to date are not acted upon.
+    Weight None lets everything go, and takes our mark away where a human lifted the pause and left it. A pause that
+    is not ours is never lifted, and counts that the controller has not brought up to date are not acted upon.
     """
-    ours = workload.paused and workload.pause_mark is not None
+    signed = workload.pause_mark is not None
     if weight is None:
-        return Resume() if ours else None
+        return Resume() if signed else None
     if not workload.observed:
         return None
     wanted = wanted_pods(weight, workload.desired)
-    if ours and workload.updated < wanted:
+    if workload.paused and signed and workload.updated < wanted:
         return Resume()
-    if not workload.paused and workload.updated >= wanted and not workload.rolled_out:
+    if mark is not None and not workload.paused and workload.updated >= wanted and not workload.rolled_out:
         return Pause(mark)
     return None
+
+
+def note_pause(record: Record, workload: Workload) -> RolloutState:
+    """The rollout's state with our pause noted where it is seen in force.
+
+    A view from before we lifted it last says nothing, however late it comes.
+    """
+    if workload.paused and _signed_for(record, workload) and workload.generation > record.state.resumed_from:
+        return replace(record.state, pause_seen=workload.generation)
+    return record.state
+
+
+def note_lifted(state: RolloutState, workload: Workload) -> RolloutState:
+    """The state once we lift the pause."""
+    return replace(state, pause_seen=0, resumed_from=workload.generation)
+
+
+def lifted_by_human(record: Record, workload: Workload) -> bool:
+    """Whether a pause of ours is gone that we did not lift: `kubectl rollout resume` leaves our mark behind, and a
+    patch that takes it away as well is told by the pause having been seen."""
+    gone = _signed_for(record, workload) or record.state.pause_seen > 0
+    return gone and not workload.paused and not record.state.released
+
+
+def _signed_for(record: Record, workload: Workload) -> bool:
+    return workload.pause_mark is not None and workload.pause_mark.record == record.name

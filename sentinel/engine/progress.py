@@ -1,0 +1,180 @@
+"""Progress of a rollout: steer towards the step's weight, let it bake, then advance or promote; then guard."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from sentinel.domain.decision import Change, Decision
+from sentinel.domain.policy import Mode, OnLowTraffic
+from sentinel.domain.record import Action, Phase, RolloutState
+from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.engine.holding import clocks_stopped, escalate
+from sentinel.engine.situation import Situation
+from sentinel.engine.steering import pause_mark, steer, step_reached, weight_reached
+
+_ORDER = (VerdictKind.FAIL, VerdictKind.INCONCLUSIVE, VerdictKind.PENDING, VerdictKind.PASS)
+
+
+def proceed(situation: Situation) -> Decision:
+    """Steer towards the step's weight, let it bake, then advance or promote."""
+    state = situation.record.state
+    workload = situation.workload
+    change = steered(situation)
+    state = replace(state, weight=weight_reached(workload))
+    if state.reached_at is None:
+        if change is not None or not step_reached(situation.weight, workload):
+            return _wait(situation, replace(state, phase=Phase.PROGRESSING), change)
+        state = replace(state, phase=Phase.BAKING, reached_at=situation.now)
+        situation = replace(situation, record=situation.record.with_state(state))
+    if situation.bake_ends is not None and situation.now < situation.bake_ends:
+        return _wait(situation, state, change)
+    open_verdicts = [v for v in situation.verdicts if not _passes(v, situation)]
+    if open_verdicts:
+        return _wait(situation, state, change)
+    return _await_approval(situation, state) or _go_on(situation, state)
+
+
+def _passes(verdict: RuleVerdict, situation: Situation) -> bool:
+    if verdict.kind is VerdictKind.PASS:
+        return True
+    lenient = situation.policy.strategy.on_low_traffic is OnLowTraffic.ADVANCE
+    return lenient and verdict.kind is VerdictKind.PENDING and verdict.reason == "LowTraffic"
+
+
+def _await_approval(situation: Situation, state: RolloutState) -> Decision | None:
+    """Every rule passed and a human must still agree: the clock stands still meanwhile."""
+    if state.step >= situation.last_step:
+        return None
+    step = situation.policy.strategy.steps[state.step]
+    if not step.approval or state.step + 1 in situation.record.approvals:
+        return None
+    if state.waiting_since is not None:
+        return _wait(situation, state, None)
+    message = f"every rule passed at {step.weight:.0%}; step {state.step + 1} waits for approval"
+    waiting = replace(
+        state, waiting_since=situation.now, verdict="pass", reason="AwaitingApproval", message=message
+    )
+    waits = replace(situation, record=situation.record.with_state(waiting))
+    return escalate(waits, "AwaitingApproval", message)
+
+
+def _go_on(situation: Situation, state: RolloutState) -> Decision:
+    state = replace(
+        state, waited=situation.waited.total_seconds(), waiting_since=None, hold=None, verdict="pass"
+    )
+    passed = "; ".join(v.message for v in situation.verdicts if v.numbers) or "every rule passed"
+    if state.step >= situation.last_step:
+        return _promote(situation, state, passed)
+    reached = situation.policy.strategy.steps[state.step].weight
+    state = replace(
+        state,
+        phase=Phase.PROGRESSING,
+        step=state.step + 1,
+        step_since=situation.now,
+        reached_at=None,
+        reason="StepPassed",
+    )
+    ahead = replace(situation, record=situation.record.with_state(state))
+    wanted = f"{ahead.weight:.0%}" if ahead.weight is not None else "100%"
+    message = f"{reached:.0%} passed, on to {wanted}: {passed}"
+    return Decision(
+        replace(state, message=message),
+        wake=ahead.deadline,
+        action=Action.ADVANCE,
+        reason="StepPassed",
+        message=message,
+        change=steered(ahead),
+        numbers=_numbers(situation.verdicts),
+        verdicts=situation.verdicts,
+    )
+
+
+def _promote(situation: Situation, state: RolloutState, passed: str) -> Decision:
+    message = f"promoted: {passed}"
+    state = replace(
+        state,
+        phase=Phase.PROMOTED,
+        promoted_at=situation.now,
+        weight=1.0,
+        reason="Promoted",
+        message=message,
+    )
+    return Decision(
+        state,
+        wake=later(situation, situation.now + situation.policy.strategy.guard),
+        action=Action.PROMOTE,
+        reason="AllRulesPassed",
+        message=message,
+        numbers=_numbers(situation.verdicts),
+        verdicts=situation.verdicts,
+    )
+
+
+def _numbers(verdicts: tuple[RuleVerdict, ...]) -> dict[str, int | float | str]:
+    """All rules' numbers in one mapping, each named by its rule."""
+    return {f"{v.rule}.{name}": value for v in verdicts for name, value in v.numbers.items()}
+
+
+def keep_guard(situation: Situation) -> Decision:
+    state = situation.record.state
+    ends = (state.promoted_at or situation.now) + situation.policy.strategy.guard
+    if situation.now < ends:
+        return Decision(state, wake=ends, verdicts=situation.verdicts)
+    message = "the guard window is over"
+    ended = replace(state, ended_at=situation.now)
+    return Decision(ended, wake=None, action=Action.CLOSE, reason="GuardOver", message=message)
+
+
+def resume(situation: Situation, reason: str, message: str) -> Decision:
+    """Carry on where it stood; the time held counts neither against the deadline nor as bake.
+
+    What expired gets its whole time again, or it would expire at once.
+    """
+    state = clocks_stopped(situation.record.state, situation.now)
+    elapsed = (situation.now - situation.record.started_at).total_seconds()
+    if state.waited + situation.policy.strategy.deadline.total_seconds() <= elapsed:
+        state = replace(state, waited=elapsed)
+    state = replace(
+        state,
+        phase=Phase.BAKING if state.reached_at is not None else Phase.PROGRESSING,
+        hold=None,
+        reason=reason,
+        message=message,
+    )
+    ahead = replace(situation, record=situation.record.with_state(state))
+    return Decision(
+        state,
+        wake=ahead.deadline,
+        action=Action.RESUME,
+        reason=reason,
+        message=message,
+        change=steered(ahead),
+        verdicts=situation.verdicts,
+    )
+
+
+def _wait(situation: Situation, state: RolloutState, change: Change | None) -> Decision:
+    worst = _worst(situation.verdicts)
+    if worst is not None and state.waiting_since is None:
+        state = replace(state, verdict=worst.kind.value, reason=worst.reason, message=worst.message)
+    due = [situation.deadline] if state.waiting_since is None else []
+    ends = state.reached_at + situation.bake if state.reached_at else None
+    if ends is not None and ends > situation.now:
+        due.append(ends)
+    return Decision(state, wake=min(due, default=None), change=change, verdicts=situation.verdicts)
+
+
+def _worst(verdicts: tuple[RuleVerdict, ...]) -> RuleVerdict | None:
+    return min(verdicts, key=lambda v: _ORDER.index(v.kind), default=None)
+
+
+def steered(situation: Situation) -> Change | None:
+    """The change towards the present weight; a rollout without steps is let go of a pause it may have inherited."""
+    if situation.mode is Mode.OBSERVE:
+        return None
+    mark = pause_mark(situation.record, situation.policy, situation.now)
+    return steer(situation.weight, situation.workload, mark)
+
+
+def later(situation: Situation, at: datetime) -> datetime | None:
+    """A time to look again, None where it is past: the pass that follows a decision looks anyway."""
+    return at if at > situation.now else None
