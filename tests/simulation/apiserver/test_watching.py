@@ -1,0 +1,85 @@
+"""Watch streams in time: bookmarks, ends, Tables, many watchers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import aiohttp
+
+from sentinel.simulation.apiserver import ApiServer
+from sentinel.simulation.resources import CONFIGMAPS
+from sentinel.simulation.store import Store
+from tests.simulation.apiserver.conftest import Client
+
+PATH = "/api/v1/namespaces/default/configmaps"
+
+
+async def watched(client: Client, headers: dict[str, str] | None = None, **params: str) -> list[Any]:
+    """The events of a watch until the server ends it."""
+    asked = {"watch": "1", **params}
+    async with client.session.get(client.url + PATH, params=asked, headers=headers) as response:
+        return [json.loads(line) async for line in response.content]
+
+
+def put(store: Store, name: str) -> None:
+    store.create(CONFIGMAPS, {"metadata": {"name": name}})
+
+
+async def test_a_quiet_watch_gets_bookmarks(client: Client, store: Store) -> None:
+    """One a minute, at the newest revision, whatever kind of object that was."""
+    events = await watched(
+        client, resourceVersion=str(store.revision), allowWatchBookmarks="true", timeoutSeconds="130"
+    )
+    assert [event["type"] for event in events] == ["BOOKMARK"] * 3
+    assert events[0]["object"]["metadata"]["resourceVersion"] == str(store.revision)
+
+
+async def test_a_watch_that_did_not_ask_gets_no_bookmark(client: Client, store: Store) -> None:
+    """Silence until the timeout."""
+    assert await watched(client, resourceVersion=str(store.revision), timeoutSeconds="130") == []
+
+
+async def test_a_table_watch_names_its_columns_once(client: Client, store: Store) -> None:
+    """Each event is a Table of one row; the first has the columns."""
+    put(store, "a")
+    put(store, "b")
+    accept = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+    events = await watched(client, accept, timeoutSeconds="1")
+    tables = [event["object"] for event in events]
+    assert [table["rows"][0]["cells"][0] for table in tables] == ["a", "b"]
+    assert [bool(table["columnDefinitions"]) for table in tables] == [True, False]
+
+
+async def test_a_closed_watch_is_forgotten(client: Client, server: ApiServer, store: Store) -> None:
+    """The server keeps nothing of a client that has gone."""
+    async with client.session.get(client.url + PATH, params={"watch": "1"}):
+        assert server.watches.open == 1
+    put(store, "a")
+    await asyncio.sleep(1)
+    assert server.watches.open == 0
+
+
+async def test_a_client_that_does_not_read_is_cut_off(
+    client: Client, server: ApiServer, store: Store
+) -> None:
+    """A watch whose client reads nothing ends instead of growing without bound."""
+    async with client.session.get(client.url + PATH, params={"watch": "1"}):
+        for number in range(30_000):
+            put(store, f"c{number}")
+        await asyncio.sleep(1)
+        assert server.watches.open <= 1
+    await asyncio.sleep(1)
+    assert server.watches.open == 0
+
+
+async def test_the_server_stops_with_watches_open(store: Store) -> None:
+    """Stopping ends every stream at once."""
+    server = ApiServer(store)
+    await server.start()
+    async with asyncio.timeout(5):
+        async with aiohttp.ClientSession() as session:
+            response = await session.get(server.url + PATH, params={"watch": "1"})
+            await server.stop()
+            response.close()
