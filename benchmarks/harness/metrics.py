@@ -1,0 +1,74 @@
+"""Prometheus' stand-in for the reaction benchmark, in a process of its own: counters of every pod of the world."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+
+from benchmarks.harness.link import Link, Message
+from sentinel.simulation.exposition import Sample, pod_samples
+from sentinel.simulation.prometheus_standin import PrometheusStandIn
+from sentinel.simulation.traffic import BUCKETS, PodCounters
+
+REQUESTS_PER_SECOND = 20
+_ONE_ERROR_IN = 500
+_FAST_BUCKET = BUCKETS.index(0.1)
+
+
+def run_metrics(connection: Connection, namespace: str, alerts: tuple[str, ...], interval: float) -> None:
+    """The child process' main function: serve until told to stop.
+
+    Takes ("pod", name, present) and ("stop",); sends ("ready", url). `alerts` are the names of the alert rules
+    that its `/api/v1/rules` knows, `interval` is that of its scrapes in seconds.
+    """
+    asyncio.run(_serve(Link(connection), namespace, alerts, interval))
+
+
+async def _serve(link: Link, namespace: str, alerts: tuple[str, ...], interval: float) -> None:
+    pods = _Pods(namespace)
+    stopped = asyncio.Event()
+
+    def heed(message: Message) -> None:
+        if message[0] == "stop":
+            stopped.set()
+        else:
+            pods.heed(*message[1:])
+
+    prometheus = PrometheusStandIn(pods.samples, lambda: datetime.now(UTC), interval=interval, retention=60.0)
+    prometheus.rules = [
+        {"name": "shop", "rules": [{"type": "alerting", "name": name, "duration": 0} for name in alerts]}
+    ]
+    link.listen(heed)
+    link.send("ready", await prometheus.start())
+    await stopped.wait()
+    await prometheus.stop()
+    link.close()
+
+
+class _Pods:
+    """Every pod answers the same steady stream of requests from its first moment, nearly all of them well."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self._since: dict[str, float] = {}
+
+    def heed(self, name: str, present: bool) -> None:
+        """A pod has come or gone."""
+        if present:
+            self._since[name] = time.monotonic()
+        else:
+            self._since.pop(name, None)
+
+    def samples(self) -> Iterator[Sample]:
+        """Every series as it is now."""
+        now = time.monotonic()
+        for name, since in self._since.items():
+            count = int((now - since) * REQUESTS_PER_SECOND)
+            failed = count // _ONE_ERROR_IN
+            counters = PodCounters(self._namespace, name, "", seconds=count * 0.06)
+            counters.requests = {"200": count - failed, "500": failed}
+            counters.buckets[_FAST_BUCKET] = count
+            yield from pod_samples(counters, {"namespace": self._namespace, "pod": name})
