@@ -32,17 +32,20 @@ async def real_prometheus(
     *,
     interval: str = "1s",
     discovery: str | None = None,
+    home: Path | None = None,
+    port: int = 0,
 ) -> AsyncIterator[str]:
     """Runs Prometheus while the block lasts; yields its URL.
 
     `rules` are rule groups' rules (`alert`, `expr`, `for`, ...), evaluated every `interval`. `alertmanager` is the
-    URL of one. `discovery` is the URL of an `http_sd_configs` endpoint, for targets that come and go. Needs the
-    real clock (marker `real_time`); skips (or fails on CI) where the program is missing.
+    URL of one. `discovery` is the URL of an `http_sd_configs` endpoint, for targets that come and go. One that
+    is run again on the same `home` and `port` is the same server come back, with its data. Needs the real clock
+    (marker `real_time`); skips (or fails on CI) where the program is missing.
     """
     program = binary("prometheus")
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="sentinel-prometheus-") as folder:
-        home = Path(folder)
+    port = port or free_port()
+    with contextlib.ExitStack() as stack:
+        home = home or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sentinel-prometheus-")))
         config = _configuration(targets, alertmanager, interval, discovery)
         if rules:
             groups = {"groups": [{"name": "tests", "interval": interval, "rules": [dict(r) for r in rules]}]}

@@ -135,7 +135,9 @@ class World:
                 raise AssertionError(f"not within {within} s: {what or holds}; {self.describe()}")
             await asyncio.sleep(0.25)
 
-    async def phase(self, phase: Phase, name: str = "web", *, image: str = "", within: float = 1800) -> Record:
+    async def phase(
+        self, phase: Phase, name: str = "web", *, image: str = "", within: float = 1800
+    ) -> Record:
         """Wait until the newest rollout (of an image) is in a phase; its record."""
 
         def reached() -> bool:
@@ -191,7 +193,9 @@ class World:
             answer: dict[str, Any] = await response.json()
             return answer
 
-    def alert(self, *, status: str = "firing", starts_at: datetime | None = None, **labels: str) -> dict[str, Any]:
+    def alert(
+        self, *, status: str = "firing", starts_at: datetime | None = None, **labels: str
+    ) -> dict[str, Any]:
         """An alert as it stands in a payload."""
         labels = {"alertname": "HighErrorRate", "severity": "page", "namespace": NAMESPACE, **labels}
         return {
@@ -227,11 +231,19 @@ def decision(record: Record, action: Action) -> DecisionEntry:
 
 @asynccontextmanager
 async def world(
-    folder: Path, policy: str = CANARY_POLICY, *, options: ClusterOptions | None = None, **environ: str
+    folder: Path,
+    policy: str = CANARY_POLICY,
+    *,
+    now: Callable[[], datetime] | None = None,
+    options: ClusterOptions | None = None,
+    **environ: str,
 ) -> AsyncIterator[World]:
-    """A cluster with the record's definition and a daemon that is set up but not started."""
+    """A cluster with the record's definition and a daemon that is set up but not started.
+
+    `now` is the wall clock, for worlds on real time; without it, the running loop's from a fixed epoch.
+    """
     (folder / "rules").mkdir()
-    async with SimulatedCluster(options=options) as cluster:
+    async with SimulatedCluster(now, options) as cluster:
         for definition in definitions():
             cluster.store.create(CRDS, definition)
         kubeconfig = folder / "kubeconfig"

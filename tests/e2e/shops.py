@@ -1,0 +1,233 @@
+"""A whole shop on real time: a simulated cluster, a real Prometheus and Alertmanager, and the daemon among them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from sentinel.domain.record import Phase, Record
+from sentinel.ports import SystemClock
+from sentinel.simulation.behaviour import Behaviour
+from sentinel.simulation.traffic import Quality
+from tests.support.alertmanager import real_alertmanager
+from tests.support.processes import free_port
+from tests.support.prometheus import Target, real_prometheus
+from tests.support.world import NAMESPACE, ROLLING, World, world
+
+TOKEN = "a-webhook-token"
+WELL = Quality(errors=0.003, latency=0.05)
+"""How every image answers unless its story says otherwise."""
+QUICK = Behaviour(start_after=0.3, ready_after=0.3)
+REQUESTS_PER_SECOND = 300.0
+LONG = 60.0
+"""Seconds within which anything here must have happened, on a machine with much else to do."""
+
+POLICY = """
+apiVersion: rollback-sentinel.dev/v1
+kind: RolloutPolicy
+metadata: {name: shop}
+spec:
+  match: {kinds: [Deployment], namespaces: [shop]}
+  strategy:
+    canary:
+      steps:
+        - {weight: 10%, bake: 4s}
+        - {weight: 50%, bake: 4s}
+    bake: 4s
+    guard: 10m
+    deadline: 5m
+    warmup: 1s
+  rules:
+    - name: error-rate
+      errorRate:
+        prometheus:
+          total: http_requests_total{namespace="$namespace"}
+          errors: http_requests_total{namespace="$namespace", code=~"5.."}
+        max: 5%
+        interval: 1s
+    - name: latency
+      latency:
+        prometheus: {histogram: 'http_request_duration_seconds{namespace="$namespace"}'}
+        mean: 1s
+        interval: 1s
+    - {name: crash-loop, crashLoop: {}}
+    - {name: health, health: {readyWithin: 60s}}
+  alerts:
+    - {match: ['severity="page"'], action: undo}
+  undo: {restoreWithin: 60s}
+"""
+
+SLOW_PODS = 'pod=~"offers-.+|news-.+"'
+ALERT_RULES: tuple[Mapping[str, Any], ...] = (
+    {
+        "alert": "SlowAnswers",
+        "expr": "sum by (namespace, pod)"
+        f' (rate(http_request_duration_seconds_bucket{{le="0.25", {SLOW_PODS}}}[4s]))'
+        f" / sum by (namespace, pod) (rate(http_request_duration_seconds_count{{{SLOW_PODS}}}[4s])) < 0.5",
+        "for": "1s",
+        "labels": {"severity": "page"},
+        "annotations": {"summary": "most answers of {{ $labels.pod }} take longer than 250 ms"},
+    },
+    {
+        "alert": "ClientsTurnedAway",
+        "expr": 'sum by (namespace, deployment) (label_replace(rate(http_requests_total{code="429"}[4s]),'
+        ' "deployment", "$1", "pod", "(.+)-[^-]+-[^-]+")) > 5',
+        "for": "1s",
+        "labels": {"severity": "page"},
+        "annotations": {"summary": "{{ $labels.deployment }} turns clients away"},
+    },
+)
+"""What no rule of the policy measures: slow answers below its limit (told by pod), and 429s (told by Deployment)."""
+
+
+class Prometheus:
+    """A real Prometheus that can go and come back with its data."""
+
+    def __init__(self, home: Path, metrics_url: str, alertmanager: str, *, discovered: bool = False) -> None:
+        self._home = home
+        self._metrics_url = metrics_url
+        self._alertmanager = alertmanager
+        self._discovered = discovered
+        self._port = free_port()
+        self._running = AsyncExitStack()
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    async def up(self) -> None:
+        """Run it, with pods as targets of their own or all on one page."""
+        page = Target(self._metrics_url.removeprefix("http://"))
+        server = real_prometheus(
+            () if self._discovered else (page,),
+            ALERT_RULES,
+            self._alertmanager,
+            discovery=f"{self._metrics_url}/http_sd" if self._discovered else None,
+            home=self._home,
+            port=self._port,
+        )
+        await self._running.enter_async_context(server)
+
+    async def down(self) -> None:
+        """Stop it."""
+        await self._running.aclose()
+
+    async def value(self, query: str) -> float:
+        """The value of a query with one result, 0 where it has none."""
+        parameters = {"query": query}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{self.url}/api/v1/query", params=parameters) as response,
+        ):
+            result = (await response.json())["data"]["result"]
+        return float(result[0]["value"][1]) if result else 0.0
+
+
+@dataclass(slots=True)
+class Shop:
+    """The running whole, with verbs for stories on real time."""
+
+    world: World
+    prometheus: Prometheus
+    alertmanager: str
+
+    def release(self, service: str, quality: Quality = WELL) -> None:
+        """Roll out the new image of a service, which answers so."""
+        self.world.cluster.serve(f"{service}:2", quality)
+        self.world.cluster.set_image(service, f"{service}:2", namespace=NAMESPACE)
+
+    async def phase(self, phase: Phase, service: str) -> Record:
+        """Wait until the release of a service is in a phase; its record."""
+        return await self.world.phase(phase, service, image=f"{service}:2", within=LONG)
+
+    async def until(self, holds: Callable[[], bool], what: str) -> None:
+        """Wait until something holds."""
+        await self.world.until(holds, within=LONG, what=what)
+
+    def pods(self, service: str) -> tuple[int, int]:
+        """How many pods of the old and the new image live."""
+        return self.world.pods_of(f"{service}:1", service), self.world.pods_of(f"{service}:2", service)
+
+    def candidate_pod(self, service: str) -> str:
+        """The name of a pod of the new image."""
+        pods = self.world.cluster.pods(service, namespace=NAMESPACE)
+        images = {pod["metadata"]["name"]: pod["spec"]["containers"][0]["image"] for pod in pods}
+        return next(name for name, image in images.items() if image == f"{service}:2")
+
+    async def alert(self, starts_at: datetime, *, resolved: bool = False, **labels: str) -> None:
+        """Give the real Alertmanager an alert as Prometheus does, or say that it is over."""
+        alert: dict[str, Any] = {"labels": {"namespace": NAMESPACE, "severity": "page", **labels}}
+        alert["startsAt"] = starts_at.isoformat()
+        if resolved:
+            alert["endsAt"] = datetime.now(UTC).isoformat()
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{self.alertmanager}/api/v2/alerts", json=[alert]) as response,
+        ):
+            assert response.status == 200, await response.text()
+
+    @property
+    def webhook(self) -> str:
+        """Where the daemon takes alerts in."""
+        assert self.world.application is not None
+        return f"{self.world.application.http.url}/webhooks/alertmanager"
+
+    async def posts(self, code: int) -> float:
+        """How many posts to the webhook the daemon answered with this status, by its own metrics."""
+        assert self.world.application is not None
+        url = f"{self.world.application.http.url}/metrics"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            page = await response.text()
+        line = f'sentinel_webhook_posts_total{{code="{code}"}} '
+        return sum(float(row.removeprefix(line)) for row in page.splitlines() if row.startswith(line))
+
+
+@asynccontextmanager
+async def shop(folder: Path, services: Mapping[str, int], *, discovered: bool = False) -> AsyncIterator[Shop]:
+    """Services with so many pods each, at rest: under traffic, scraped, guarded.
+
+    `discovered`: whether Prometheus finds each pod by service discovery, or all of them on one page.
+    """
+    port = free_port()
+    async with AsyncExitStack() as stack:
+        here = await stack.enter_async_context(world(folder, POLICY, now=SystemClock().now))
+        credentials = {"authorization": {"type": "Bearer", "credentials": TOKEN}}
+        alertmanager = await stack.enter_async_context(
+            real_alertmanager(f"http://127.0.0.1:{port}/webhooks/alertmanager", http_config=credentials)
+        )
+        here.cluster.behaviours.default = QUICK
+        for service, replicas in services.items():
+            here.cluster.serve(f"{service}:1", WELL)
+            here.cluster.deploy(service, f"{service}:1", replicas, namespace=NAMESPACE, **ROLLING)
+            here.cluster.offer(service, REQUESTS_PER_SECOND, namespace=NAMESPACE)
+        prometheus = Prometheus(
+            folder / "prometheus", here.cluster.metrics_url, alertmanager, discovered=discovered
+        )
+        (folder / "prometheus").mkdir()
+        await prometheus.up()
+        stack.push_async_callback(prometheus.down)
+        here.environ |= {
+            "SENTINEL_PROMETHEUS__URL": prometheus.url,
+            "SENTINEL_PROMETHEUS__SCRAPE_INTERVAL": "1",
+            "SENTINEL_HTTP__PORT": str(port),
+            "SENTINEL_HTTP__WEBHOOK__TOKEN": TOKEN,
+            "SENTINEL_DRAIN_SECONDS": "5",
+        }
+        await _at_rest(here, prometheus, services)
+        yield Shop(here, prometheus, alertmanager)
+
+
+async def _at_rest(here: World, prometheus: Prometheus, services: Mapping[str, int]) -> None:
+    for service in services:
+        await here.settle(service, within=LONG)
+    await here.start()
+    for service in services:
+        await here.phase(Phase.UNJUDGED, service, within=LONG)
+    pods = sum(services.values())
+    async with asyncio.timeout(LONG):
+        while await prometheus.value("count(count by (pod) (http_requests_total offset 2s))") < pods:  # noqa: ASYNC110 - no event tells of a scrape
+            await asyncio.sleep(0.2)
