@@ -10,12 +10,10 @@ import random
 import uuid
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-import orjson
-
-from sentinel.simulation import defaults
+from sentinel.simulation import defaults, transitions
 from sentinel.simulation.api_errors import (
     Cause,
     already_exists,
@@ -23,29 +21,18 @@ from sentinel.simulation.api_errors import (
     forbidden,
     invalid,
     not_found,
-    precondition_failed,
 )
 from sentinel.simulation.history import Event, EventType, History
 from sentinel.simulation.managed_fields import Writer, record_apply, record_update
-from sentinel.simulation.resources import DEPLOYMENTS, NAMESPACES, NODES, PODS, ResourceType
+from sentinel.simulation.resources import NAMESPACES, NODES, ResourceType
+from sentinel.simulation.values import copy_of, timestamp
 
 __all__ = ["Event", "Store", "copy_of", "timestamp"]
 
 JsonObject = dict[str, Any]
 JsonObjects = list[JsonObject]
 _NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-_SERVER_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
 _INITIAL_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
-
-
-def copy_of(value: Any) -> Any:
-    """An independent copy of a JSON value."""
-    return orjson.loads(orjson.dumps(value))
-
-
-def timestamp(moment: datetime) -> str:
-    """`moment` as Kubernetes writes times: UTC, whole seconds."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Store:
@@ -145,7 +132,7 @@ class Store:
         self._check_namespace(resource, metadata)
         if self.find(resource, metadata.get("namespace"), metadata["name"]) is not None:
             raise already_exists(resource, metadata["name"])
-        for field in (*_SERVER_FIELDS, "resourceVersion", "selfLink"):
+        for field in (*transitions.SERVER_FIELDS, "resourceVersion", "selfLink"):
             metadata.pop(field, None)
         metadata["uid"] = self._uid()
         if resource.generations:
@@ -202,14 +189,18 @@ class Store:
         name = current["metadata"]["name"]
         given = obj.get("metadata", {})
         if given.get("uid", current["metadata"]["uid"]) != current["metadata"]["uid"]:
-            raise conflict(resource, name, _other_uid(given["uid"], current["metadata"]["uid"]))
+            raise conflict(resource, name, transitions.other_uid(given["uid"], current["metadata"]["uid"]))
         if given.get("resourceVersion") not in (None, "", current["metadata"]["resourceVersion"]):
             raise conflict(resource, name)
-        updated = _merged(resource, current, copy_of(obj), subresource)
-        updated["metadata"] = _kept_metadata(current["metadata"], updated.get("metadata") or {})
+        updated = transitions.merged(resource, current, copy_of(obj), subresource)
+        updated["metadata"] = transitions.kept_metadata(current["metadata"], updated.get("metadata") or {})
         defaults.complete(resource, updated)
         self._record(resource, current, updated, manager=manager, subresource=subresource, applied=applied)
-        if resource.generations and subresource != "status" and _spec_changed(resource, current, updated):
+        if (
+            resource.generations
+            and subresource != "status"
+            and transitions.spec_changed(resource, current, updated)
+        ):
             updated["metadata"]["generation"] = current["metadata"].get("generation", 0) + 1
         return updated
 
@@ -220,7 +211,7 @@ class Store:
     def commit_update(self, resource: ResourceType, current: JsonObject, updated: JsonObject) -> JsonObject:
         """Store what `prepare_update` returned; an object that lost its last finalizer goes for good."""
         metadata = updated["metadata"]
-        if "deletionTimestamp" in metadata and not _held_back(resource, updated):
+        if "deletionTimestamp" in metadata and not transitions.held_back(resource, updated):
             return self._commit("DELETED", resource, updated, current)
         if updated == current:
             return current
@@ -243,35 +234,13 @@ class Store:
         with 0. Raises ApiError 404, or 409 when `uid` or `resource_version` is not the current one.
         """
         current = self.get(resource, namespace, name)
-        self._check_preconditions(resource, current, uid, resource_version)
-        marked = self.marked_for_deletion(resource, current, propagation, grace_period)
+        transitions.check_preconditions(resource, current, uid, resource_version)
+        marked = transitions.marked_for_deletion(resource, current, propagation, grace_period, self.now())
         if marked is None:
             return self._commit("DELETED", resource, copy_of(current), current)
         if marked == current:
             return current
         return self._commit("MODIFIED", resource, marked, current)
-
-    def marked_for_deletion(
-        self, resource: ResourceType, current: JsonObject, propagation: str, grace_period: int | None
-    ) -> JsonObject | None:
-        """The object as a delete leaves it behind, or None when it goes at once."""
-        finalizers = _finalizers(current, propagation)
-        grace = _grace(resource, current, grace_period)
-        if not finalizers and not grace and (resource is not NAMESPACES):
-            return None
-        marked: JsonObject = copy_of(current)
-        metadata = marked["metadata"]
-        if finalizers:
-            metadata["finalizers"] = finalizers
-        if "deletionTimestamp" not in metadata or grace < metadata.get("deletionGracePeriodSeconds", 0):
-            if "generation" in metadata and "deletionTimestamp" not in metadata:
-                metadata["generation"] += 1
-            metadata["deletionTimestamp"] = timestamp(self.now() + timedelta(seconds=grace))
-            metadata["deletionGracePeriodSeconds"] = grace
-        if resource is NAMESPACES:
-            metadata.pop("deletionGracePeriodSeconds")
-            marked["status"] = {**marked.get("status", {}), "phase": "Terminating"}
-        return marked
 
     def remove(self, resource: ResourceType, namespace: str | None, name: str) -> None:
         """Take an object away whatever holds it: what finalizing a namespace comes to."""
@@ -349,110 +318,7 @@ class Store:
             cause = Cause("NamespaceTerminating", ends, "metadata.namespace")
             raise forbidden(resource, metadata["name"], why, [cause])
 
-    def _check_preconditions(
-        self, resource: ResourceType, current: JsonObject, uid: str | None, version: str | None
-    ) -> None:
-        metadata = current["metadata"]
-        if uid and uid != metadata["uid"]:
-            raise precondition_failed(
-                resource, metadata["name"], _not_the_recorded("UID", uid, metadata["uid"])
-            )
-        if version and version != metadata["resourceVersion"]:
-            why = _not_the_recorded("ResourceVersion", version, metadata["resourceVersion"])
-            raise precondition_failed(resource, metadata["name"], why)
-
 
 def _position(obj: JsonObject) -> tuple[str, str]:
     metadata = obj["metadata"]
     return metadata.get("namespace", ""), metadata["name"]
-
-
-def _other_uid(given: str, current: str) -> str:
-    return f"Precondition failed: UID in precondition: {given}, UID in object meta: {current}"
-
-
-def _not_the_recorded(what: str, given: str, current: str) -> str:
-    ends = {
-        "UID": "The object might have been deleted and then recreated",
-        "ResourceVersion": "The object might have been modified",
-    }
-    return f"the {what} in the precondition ({given}) does not match the {what} in record ({current}). {ends[what]}"
-
-
-def _merged(resource: ResourceType, current: JsonObject, obj: JsonObject, subresource: str) -> JsonObject:
-    """`current` with that part of `obj` that the endpoint may write."""
-    if subresource == "status":
-        merged = {**current, "metadata": dict(obj.get("metadata") or {})}
-        if "status" in obj:
-            merged["status"] = obj["status"]
-        kept = current["metadata"]
-        if resource.custom:
-            own = {"managedFields": merged["metadata"].get("managedFields", kept.get("managedFields"))}
-            merged["metadata"] = {**kept, **({} if own["managedFields"] is None else own)}
-        if resource is DEPLOYMENTS and "labels" in kept:
-            merged["metadata"]["labels"] = kept["labels"]
-        return merged
-    merged = {"kind": resource.kind, "apiVersion": resource.api_version, **obj}
-    if "status" in resource.subresources:
-        merged.pop("status", None)
-        if "status" in current:
-            merged["status"] = current["status"]
-    return merged
-
-
-def _kept_metadata(current: JsonObject, given: JsonObject) -> JsonObject:
-    """The metadata of an update: what only the server may set stays as it was."""
-    kept = {field: current[field] for field in (*_SERVER_FIELDS, "resourceVersion") if field in current}
-    written = {key: value for key, value in given.items() if key not in _SERVER_FIELDS and value is not None}
-    namespace = {"namespace": current["namespace"]} if "namespace" in current else {}
-    generate = {"generateName": current["generateName"]} if "generateName" in current else {}
-    return {**written, "name": current["name"], **generate, **namespace, **kept}
-
-
-def _spec_changed(resource: ResourceType, current: JsonObject, updated: JsonObject) -> bool:
-    if resource.custom:
-        ignored = {"metadata", "status"} if "status" in resource.subresources else {"metadata"}
-        return {k: v for k, v in current.items() if k not in ignored} != {
-            k: v for k, v in updated.items() if k not in ignored
-        }
-    old, new = current.get("spec"), updated.get("spec")
-    if resource is DEPLOYMENTS and not _same_annotations(current, updated):
-        return True
-    if resource is PODS and old is not None and new is not None:
-        # Binding a pod to a node writes the spec without making a new generation.
-        old, new = {**old, "nodeName": None}, {**new, "nodeName": None}
-    return bool(old != new)
-
-
-def _same_annotations(current: JsonObject, updated: JsonObject) -> bool:
-    before, after = (obj["metadata"].get("annotations") or {} for obj in (current, updated))
-    return bool(before == after)
-
-
-def _finalizers(current: JsonObject, propagation: str) -> list[str]:
-    finalizers = [
-        f for f in current["metadata"].get("finalizers", []) if f not in ("orphan", "foregroundDeletion")
-    ]
-    if "deletionTimestamp" in current["metadata"]:
-        return list(current["metadata"].get("finalizers", []))
-    return finalizers + {"Orphan": ["orphan"], "Foreground": ["foregroundDeletion"]}.get(propagation, [])
-
-
-def _grace(resource: ResourceType, current: JsonObject, asked: int | None) -> int:
-    """Seconds that a pod keeps after its deletion; other kinds have none."""
-    if resource is not PODS or not current.get("spec", {}).get("nodeName"):
-        return 0
-    if current.get("status", {}).get("phase") in ("Succeeded", "Failed"):
-        return 0
-    if asked is not None:
-        return max(asked, 0)
-    pending = current["metadata"].get("deletionGracePeriodSeconds")
-    return int(current["spec"].get("terminationGracePeriodSeconds", 30) if pending is None else pending)
-
-
-def _held_back(resource: ResourceType, obj: JsonObject) -> bool:
-    """Whether a deleted object stays for now: by a finalizer, or a grace period that is not over."""
-    metadata = obj["metadata"]
-    if metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds"):
-        return True
-    return resource is NAMESPACES and bool(obj.get("spec", {}).get("finalizers"))

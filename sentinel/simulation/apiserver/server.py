@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
-import orjson
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
@@ -15,7 +14,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from sentinel.simulation.api_errors import ApiError, method_not_allowed, unknown_path
-from sentinel.simulation.apiserver import reading, requests, reviews, subresources, writing
+from sentinel.simulation.apiserver import reading, requests, responses, reviews, subresources, writing
 from sentinel.simulation.apiserver.access import Rbac, Tokens, User
 from sentinel.simulation.apiserver.calls import Answer, Call, Services
 from sentinel.simulation.apiserver.discovery import VERSION, Discovery, PageNotFoundError
@@ -33,8 +32,6 @@ Handler = Callable[[Call], Answer]
 
 _LARGEST_BODY = 3 * 1024 * 1024
 _SHORTEST_WATCH_SECONDS = 1800.0
-_STREAM_HEADERS = {"Content-Type": "application/json"}
-_HTML = b"<html><body><h1>503 Service Unavailable</h1>No server is available to handle this request.</body></html>"
 _WATCH_FAULTS = (
     FaultKind.DROP,
     FaultKind.HANG,
@@ -118,9 +115,9 @@ class ApiServer:
         except PageNotFoundError:
             return web.Response(text="404 page not found\n", status=404)
         except ApiError as error:
-            return _response(error.status(), error.code)
+            return responses.json_response(error.status(), error.code)
         except ConnectionDropped:
-            _cut(request)
+            responses.cut(request)
             return web.Response()
 
     async def _spoil(
@@ -131,7 +128,7 @@ class ApiServer:
             if fault.kind is FaultKind.LATENCY:
                 await asyncio.sleep(fault.seconds)
             elif fault.kind is FaultKind.ERROR:
-                return _error(fault)
+                return responses.spoiled(fault)
             elif info.verb != "watch" and fault.kind is FaultKind.HANG:
                 await asyncio.Event().wait()
         return None
@@ -162,7 +159,7 @@ class ApiServer:
             return await self._watch(request, call, struck)
         answer = _handler(info, resource)(call)
         dropped = any(f.kind is FaultKind.DROP for f in struck)
-        return await _send_half(request, answer) if dropped else _answer(answer)
+        return await responses.send_half(request, answer) if dropped else responses.from_answer(answer)
 
     def _find(self, info: RequestInfo) -> ResourceType | None:
         for review in reviews.REVIEWS:
@@ -180,17 +177,17 @@ class ApiServer:
         if path in ("/healthz", "/livez", "/readyz"):
             return web.Response(text="ok")
         if path == "/version":
-            return _response(VERSION)
+            return responses.json_response(VERSION)
         if path.startswith("/openapi/v3"):
-            return _response(self._openapi.answer(path))
+            return responses.json_response(self._openapi.answer(path))
         body, content_type = self._discovery.answer(path, request.headers.get("Accept", ""), request.host)
-        return _response(body, content_type=content_type)
+        return responses.json_response(body, content_type=content_type)
 
     async def _watch(self, request: web.BaseRequest, call: Call, struck: list[Fault]) -> web.StreamResponse:
         asked = self._watch_request(call)
         asked.check()
         faults = WatchFaults([f for f in struck if f.kind in _WATCH_FAULTS])
-        response = web.StreamResponse(headers=_STREAM_HEADERS)
+        response = web.StreamResponse(headers=responses.JSON_HEADERS)
         response.enable_chunked_encoding()
         stream = WatchStream(self.store, self.watches, asked, call.presenter, faults)
         await response.prepare(request)
@@ -253,62 +250,3 @@ def _allows(info: RequestInfo, resource: ResourceType) -> bool:
         return resource is not NAMESPACES
     named = info.verb in ("get", "update", "patch", "delete")
     return info.verb == "list" or named == bool(info.name)
-
-
-def _answer(answer: Answer) -> web.Response:
-    response = _response(answer.body, answer.status)
-    for warning in answer.warnings:
-        escaped = warning.replace("\\", "\\\\").replace('"', '\\"')
-        response.headers.add("Warning", f'299 - "{escaped}"')
-    return response
-
-
-def _response(
-    body: Mapping[str, Any], status: int = 200, *, content_type: str = "application/json"
-) -> web.Response:
-    return web.Response(body=orjson.dumps(body), status=status, headers={"Content-Type": content_type})
-
-
-def _error(fault: Fault) -> web.Response:
-    headers = {"Retry-After": str(int(fault.seconds))} if fault.seconds else {}
-    if fault.html:
-        return web.Response(body=_HTML, status=fault.status, content_type="text/html", headers=headers)
-    reasons = {
-        429: ("TooManyRequests", "Too many requests, please try again later."),
-        500: ("InternalError", "Internal error occurred: an injected fault"),
-        503: ("ServiceUnavailable", "the server is currently unable to handle the request"),
-        504: ("Timeout", "Timeout: request did not complete within the allotted timeout"),
-    }
-    reason, message = reasons.get(fault.status, ("", "an injected fault"))
-    error = ApiError(fault.status, reason, message)
-    response = _response(error.status(), fault.status)
-    response.headers.update(headers)
-    return response
-
-
-async def _send_half(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-    """Announce the whole answer, send half of it and break the connection."""
-    body = orjson.dumps(answer.body)
-    response = web.StreamResponse(status=answer.status, headers=_STREAM_HEADERS)
-    response.content_length = len(body)
-    await response.prepare(request)
-    await response.write(body[: len(body) // 2])
-    raise ConnectionDropped
-
-
-def _cut(request: web.BaseRequest) -> None:
-    if request.transport is not None:
-        request.transport.abort()
-
-
-def kubeconfig(url: str, token: str, namespace: str = "default") -> JsonObject:
-    """A kubeconfig for a simulated cluster at `url`."""
-    name = "simulation"
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": name, "cluster": {"server": url}}],
-        "users": [{"name": name, "user": {"token": token}}],
-        "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": namespace}}],
-        "current-context": name,
-    }

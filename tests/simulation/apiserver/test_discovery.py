@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from sentinel.simulation.apiserver.ages import duration
 from sentinel.simulation.apiserver.discovery import AGGREGATED
-from sentinel.simulation.apiserver.tables import duration
 from sentinel.simulation.resources import DEPLOYMENTS, PODS
 from sentinel.simulation.store import Store
 from tests.simulation.apiserver.conftest import Client
