@@ -12,15 +12,22 @@ CRD = "rolloutrecords.rollback-sentinel.dev"
 def advice(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
     """The next steps for a human, most useful first; empty where nothing is asked of anyone."""
     phase = record.state.phase
-    if entry is not None and entry.reason == "AwaitingApproval":
-        return (f"Approve: {_annotate(record, APPROVE_ANNOTATION, str(record.state.step + 1))}",)
     if phase is Phase.HELD:
         return _held(record)
     if phase is Phase.UNDOING and entry is not None and entry.escalated:
         return (f"See why the old pods do not come up: {_kubectl(record, 'describe', _object(record))}",)
     if phase is Phase.UNDONE:
-        return ("Fix the release and deploy it again; this revision is remembered as bad for 24 h.",)
-    return ()
+        return ("Fix the release and deploy it again; this revision is remembered as bad for a while.",)
+    return _under_way(record, entry) if record.in_flight else ()
+
+
+def _under_way(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
+    steps = []
+    if entry is not None and entry.reason == "AwaitingApproval":
+        steps.append(f"Approve: {_annotate(record, APPROVE_ANNOTATION, str(record.state.step + 1))}")
+    if record.state.pause_seen:
+        steps.append(f"To go on without further steps, lift the sentinel's pause: {_unpause(record)}")
+    return tuple(steps)
 
 
 def _held(record: Record) -> tuple[str, ...]:

@@ -1,0 +1,62 @@
+"""What a human can do next, as commands that need no sentinel."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import pytest
+
+from sentinel.domain.record import Action, Phase
+from sentinel.engine.advice import advice
+from tests.engine.builders import entry, held, in_state, paused, undoing
+
+
+def test_a_held_rollout_may_be_let_go_on_or_taken_back() -> None:
+    """By annotation, or by hand once our pause is lifted."""
+    steps = advice(held("FirstDeployment"), None)
+    assert "rollback-sentinel.dev/resume=$(date -u +%Y-%m-%dT%H:%M:%SZ)" in steps[0]
+    assert "rollout undo deployment/api" in steps[2]
+
+
+def test_the_patch_that_lifts_our_pause_is_plain_kubectl() -> None:
+    """One merge patch that a shell takes as it stands: the pause and our mark go together."""
+    command = advice(held("FirstDeployment"), None)[1].split(": ", 1)[1]
+    words = shlex.split(command)
+    assert words[:5] == ["kubectl", "-n", "shop", "patch", "deployment/api"]
+    patch = json.loads(words[-1])
+    assert patch["spec"] == {"paused": False}
+    assert list(patch["metadata"]["annotations"].values()) == [None]
+
+
+def test_an_approval_is_one_command() -> None:
+    """With the step's number, from 1."""
+    asked = entry(Action.ESCALATE, "AwaitingApproval")
+    steps = advice(in_state(Phase.BAKING, step=1), asked)
+    assert steps[0].startswith("Approve: kubectl -n shop annotate --overwrite")
+    assert steps[0].endswith("api-new rollback-sentinel.dev/approve=2")
+
+
+def test_while_our_pause_stands_every_notice_says_how_to_lift_it() -> None:
+    """`kubectl rollout undo` refuses a paused Deployment, with or without a sentinel."""
+    ours = in_state(Phase.BAKING, pause_seen=paused(1).generation)
+    assert any('"paused": false' in step for step in advice(ours, None))
+    assert any('"paused": false' in step for step in advice(ours, entry(Action.ESCALATE, "AwaitingApproval")))
+
+
+def test_an_overdue_restore_asks_to_look() -> None:
+    """Why the old pods do not come up."""
+    told = entry(Action.ESCALATE, "RestoreOverdue", escalated=True)
+    assert "kubectl -n shop describe deployment/api" in advice(undoing(), told)[0]
+    assert advice(undoing(), entry(Action.UNDO, "Bad")) == ()
+
+
+def test_an_undone_release_is_to_be_fixed() -> None:
+    """And deployed again."""
+    assert "Fix the release" in advice(in_state(Phase.UNDONE), None)[0]
+
+
+@pytest.mark.parametrize("phase", [Phase.PROGRESSING, Phase.PROMOTED, Phase.SUPERSEDED])
+def test_where_nothing_is_asked_nothing_is_advised(phase: Phase) -> None:
+    """No noise."""
+    assert advice(in_state(phase), entry(Action.START, "NewRevision")) == ()

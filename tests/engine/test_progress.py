@@ -1,0 +1,162 @@
+"""Progress: steering, baking, advancing, waiting for approval, promoting."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from sentinel.domain.decision import Pause, Resume
+from sentinel.domain.policy import OnLowTraffic, Step
+from sentinel.domain.record import Action, Phase
+from sentinel.domain.verdict import VerdictKind
+from sentinel.engine.decision import decide
+from tests.engine.builders import (
+    CANARY,
+    FAIL,
+    MINUTE,
+    PASS,
+    PENDING,
+    PLAIN,
+    in_state,
+    paused,
+    rollout,
+    situation,
+    verdict,
+    with_strategy,
+)
+from tests.engine.snapshots import at
+
+APPROVED = with_strategy(CANARY, steps=(Step(0.1, MINUTE, approval=True), Step(0.5, MINUTE)))
+
+
+def test_a_rollout_is_steered_before_it_bakes() -> None:
+    """Let go below the weight, stopped at it; nothing bakes meanwhile."""
+    go = decide(situation(in_state(), paused(0), PENDING))
+    assert (go.change, go.state.phase, go.state.reached_at) == (Resume(), Phase.PROGRESSING, None)
+    stop = decide(situation(in_state(), rollout(1), PENDING))
+    assert isinstance(stop.change, Pause)
+    assert stop.state.reached_at is None
+
+
+def test_the_bake_begins_when_the_weight_is_reached() -> None:
+    """Counted from then, with the weight that was really reached."""
+    found = decide(situation(in_state(), paused(2), PENDING))
+    assert (found.state.phase, found.state.reached_at, found.state.weight) == (Phase.BAKING, at(70), 0.2)
+    assert found.wake == at(130)
+
+
+def test_a_bake_that_is_not_over_waits() -> None:
+    """However good the verdicts are."""
+    found = decide(situation(in_state(Phase.BAKING, reached_at=at(60)), paused(1), PASS))
+    assert (found.action, found.wake) == (None, at(120))
+
+
+def test_an_open_verdict_extends_the_step() -> None:
+    """Until the deadline, with what is said so far."""
+    found = decide(situation(in_state(Phase.BAKING, reached_at=at(0)), paused(1), PASS, PENDING))
+    assert (found.action, found.state.verdict, found.wake) == (None, "pending", at(3600))
+
+
+def test_a_step_that_passed_advances() -> None:
+    """On to the next weight, with every rule's numbers, each named by its rule."""
+    found = decide(situation(in_state(Phase.BAKING, reached_at=at(0)), paused(1), PASS))
+    assert (found.action, found.state.step, found.state.reached_at) == (Action.ADVANCE, 1, None)
+    assert found.numbers == {"r.n": 1}
+    assert found.message == "10% passed, on to 50%: r says pass"
+
+
+def test_the_last_step_leads_to_all() -> None:
+    """Everything is let go after the last pause."""
+    found = decide(situation(in_state(Phase.BAKING, step=1, reached_at=at(0)), paused(5), PASS))
+    assert (found.state.step, found.change) == (2, Resume())
+    assert found.message.startswith("50% passed, on to 100%")
+
+
+def test_a_rollout_that_passed_at_all_pods_is_promoted() -> None:
+    """And guarded from then on."""
+    found = decide(situation(in_state(Phase.BAKING, step=2, reached_at=at(0)), rollout(10), PASS, now=120))
+    assert (found.action, found.state.phase, found.state.promoted_at) == (
+        Action.PROMOTE,
+        Phase.PROMOTED,
+        at(120),
+    )
+    assert found.wake == at(120 + 3600)
+
+
+def test_a_rollout_without_rules_is_promoted_by_its_bake() -> None:
+    """Where nothing is asked, nothing is open."""
+    found = decide(situation(in_state(Phase.BAKING, reached_at=at(0)), rollout(10), policy=PLAIN, now=120))
+    assert (found.action, found.message) == (Action.PROMOTE, "promoted: every rule passed")
+
+
+def test_a_plain_rollout_bakes_once_all_pods_are_there() -> None:
+    """Its own rolling update makes the steps."""
+    going = decide(situation(in_state(), rollout(9), PENDING, policy=PLAIN))
+    assert (going.change, going.state.reached_at) == (None, None)
+    there = decide(situation(in_state(), rollout(10), PENDING, policy=PLAIN))
+    assert there.state.reached_at == at(70)
+
+
+def test_low_traffic_may_advance_where_the_policy_says_so() -> None:
+    """`onLowTraffic: advance` lets too few requests pass, and nothing else."""
+    quiet = verdict(VerdictKind.PENDING, "LowTraffic")
+    ours = in_state(Phase.BAKING, reached_at=at(0))
+    lenient = with_strategy(CANARY, on_low_traffic=OnLowTraffic.ADVANCE)
+    assert decide(situation(ours, paused(1), quiet)).action is None
+    assert decide(situation(ours, paused(1), quiet, policy=lenient)).action is Action.ADVANCE
+    assert decide(situation(ours, paused(1), PENDING, policy=lenient)).action is None
+
+
+def test_an_approval_is_asked_for_once_and_stops_the_clock() -> None:
+    """Every rule passed: a human is called, and the deadline waits."""
+    ours = in_state(Phase.BAKING, reached_at=at(0))
+    found = decide(situation(ours, paused(1), PASS, policy=APPROVED))
+    assert (found.action, found.reason, found.escalate) == (Action.ESCALATE, "AwaitingApproval", True)
+    waiting = ours.with_state(found.state)
+    later = decide(situation(waiting, paused(1), PASS, policy=APPROVED, now=90_000))
+    assert (later.action, later.wake) == (None, None)
+
+
+def test_an_approved_step_advances_and_the_wait_does_not_count() -> None:
+    """The clock goes on where it stood."""
+    ours = in_state(Phase.BAKING, reached_at=at(0), waiting_since=at(70))
+    ours = replace(ours, approvals=frozenset({1}))
+    found = decide(situation(ours, paused(1), PASS, policy=APPROVED, now=1070))
+    assert (found.action, found.state.waited, found.state.waiting_since) == (Action.ADVANCE, 1000.0, None)
+
+
+def test_an_approval_in_advance_waits_for_nothing() -> None:
+    """But for the rules."""
+    ours = replace(in_state(Phase.BAKING, reached_at=at(0)), approvals=frozenset({1}))
+    assert decide(situation(ours, paused(1), PASS, policy=APPROVED)).action is Action.ADVANCE
+    assert decide(situation(ours, paused(1), PENDING, policy=APPROVED)).action is None
+
+
+def test_an_approval_does_not_overrule_proof() -> None:
+    """What fails while a human thinks is undone."""
+    ours = in_state(Phase.BAKING, reached_at=at(0), waiting_since=at(70))
+    ours = replace(ours, approvals=frozenset({1}))
+    assert decide(situation(ours, paused(1), FAIL, policy=APPROVED)).action is Action.UNDO
+
+
+def test_a_step_without_a_bake_advances_at_once() -> None:
+    """`bake: 0s` asks for the weight alone."""
+    policy = with_strategy(CANARY, steps=(Step(0.1), Step(0.5)))
+    assert decide(situation(in_state(), paused(1), PASS, policy=policy)).action is Action.ADVANCE
+
+
+def test_scaling_up_while_baking_steers_and_keeps_the_bake() -> None:
+    """An HPA that doubles the replicas lowers the weight: more pods come, and the bake goes on."""
+    ours = in_state(Phase.BAKING, reached_at=at(60))
+    found = decide(situation(ours, paused(1, 20), PENDING))
+    assert (found.change, found.state.reached_at, found.action) == (Resume(), at(60), None)
+
+
+def test_a_workload_scaled_to_nothing_is_not_promoted() -> None:
+    """Rules that need pods stay open, and the deadline gives it to a human."""
+    nothing = verdict(VerdictKind.PENDING, "NoPods")
+    ours = in_state(Phase.BAKING, reached_at=at(0))
+    policy = with_strategy(PLAIN, bake=timedelta(0))
+    assert decide(situation(ours, rollout(0, 0), nothing, policy=policy)).action is None
+    late = decide(situation(ours, rollout(0, 0), nothing, policy=policy, now=3600))
+    assert late.reason == "DeadlineExceeded"
