@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +11,12 @@ from sentinel.simulation.resources import (
     DAEMONSETS,
     DEPLOYMENTS,
     EVENTS,
+    HPAS,
     JOBS,
     NAMESPACES,
     PODS,
     REPLICASETS,
+    SECRETS,
     SERVICES,
     STATEFULSETS,
     ResourceType,
@@ -53,6 +56,8 @@ def complete(resource: ResourceType, obj: JsonObject) -> None:
         _pod_only(obj)
     if resource is EVENTS:
         _event(obj)
+    if resource is SECRETS:
+        _secret(obj)
     defaulter = _DEFAULTERS.get(resource.key)
     if defaulter is not None:
         spec = obj.get("spec")
@@ -98,6 +103,14 @@ def _event(event: JsonObject) -> None:
     _setdefaults(event, source={}, reportingComponent="", reportingInstance="")
 
 
+def _secret(secret: JsonObject) -> None:
+    plain = secret.pop("stringData", None) or {}
+    if plain:
+        encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in plain.items()}
+        secret["data"] = {**(secret.get("data") or {}), **encoded}
+    _setdefaults(secret, type="Opaque")
+
+
 def _container(container: JsonObject) -> None:
     image = container.get("image", "")
     tagged = ":" in image.rpartition("/")[2]
@@ -111,6 +124,10 @@ def _container(container: JsonObject) -> None:
     )
     for port in container.get("ports", ()):
         _setdefaults(port, protocol="TCP")
+    for variable in container.get("env", ()):
+        field = (variable.get("valueFrom") or {}).get("fieldRef")
+        if isinstance(field, dict):
+            _setdefaults(field, apiVersion="v1")
     for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
         if isinstance(container.get(probe), dict):
             _probe(container[probe])
@@ -211,6 +228,10 @@ def _job(spec: JsonObject) -> None:
     _setdefaults(spec, completionMode="NonIndexed")
 
 
+def _autoscaler(spec: JsonObject) -> None:
+    _setdefaults(spec, minReplicas=1)
+
+
 def _crd(spec: JsonObject) -> None:
     names = spec.get("names")
     if isinstance(names, dict) and names.get("kind"):
@@ -227,4 +248,5 @@ _DEFAULTERS: dict[tuple[str, str], Callable[[JsonObject], None]] = {
     SERVICES.key: _service,
     JOBS.key: _job,
     CRDS.key: _crd,
+    HPAS.key: _autoscaler,
 }

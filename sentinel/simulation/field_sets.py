@@ -33,9 +33,31 @@ _LIST_KEYS: dict[str, tuple[str, ...]] = {
     "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
 }
 _KEY_DEFAULTS = {"protocol": "TCP"}
-_ATOMIC = frozenset({"selector", "nodeSelector", "labelSelector", "namespaceSelector", "podSelector"})
+_ATOMIC = frozenset(
+    {
+        "selector",
+        "nodeSelector",
+        "labelSelector",
+        "namespaceSelector",
+        "podSelector",
+        "involvedObject",
+        "fieldRef",
+        "secretKeyRef",
+        "configMapKeyRef",
+    }
+)
 _WITHOUT_DOT = frozenset(
-    {"metadata", "spec", "status", "template", "strategy", "updateStrategy", "containers"}
+    {
+        "metadata",
+        "spec",
+        "status",
+        "template",
+        "strategy",
+        "updateStrategy",
+        "containers",
+        "source",
+        "scaleTargetRef",
+    }
 )
 _WITHOUT_DOT_IN_CRDS = frozenset({"names", "acceptedNames", "conditions", "versions"})
 _SERVER_METADATA = frozenset(
@@ -103,7 +125,7 @@ def members(field: str, value: Any, *, shape: Shape) -> dict[str, Any] | None:
 def owned_part(obj: dict[str, Any], *, with_status: bool) -> dict[str, Any]:
     """The part of an object whose fields have managers: not what only the server writes."""
     skipped = {"apiVersion", "kind"} if with_status else {"apiVersion", "kind", "status"}
-    part = {key: value for key, value in obj.items() if key not in skipped}
+    part = {k: v for k, v in obj.items() if k not in skipped and v is not None and v != ""}
     metadata = obj.get("metadata") or {}
     part["metadata"] = {key: value for key, value in metadata.items() if key not in _SERVER_METADATA}
     if not part["metadata"]:

@@ -114,6 +114,14 @@ async def test_strategic_merge_is_for_built_in_kinds(api: Api, samples: str) -> 
     assert reply.reason() == (415, "UnsupportedMediaType")
 
 
+async def test_defaults_are_not_claimed_by_an_apply(api: Api, samples: str) -> None:
+    """What the schema filled in is not among the fields of the applying manager."""
+    applied = await api.patch(f"{samples}/a", sample(samples), "apply", fieldManager="one")
+    assert applied.ok()["spec"] == {"count": 1, "mode": "a"}
+    (entry,) = applied.ok()["metadata"]["managedFields"]
+    assert entry["fieldsV1"] == {"f:spec": {"f:count": {}}}
+
+
 async def test_custom_objects_scale(api: Api, samples: str) -> None:
     """The paths of the scale subresource lead to the replicas."""
     await api.post(samples, sample(samples, replicas=1))

@@ -143,7 +143,6 @@ def check_fields(call: Call, obj: JsonObject, *, patched: bool) -> tuple[JsonObj
         known = orjson.loads(orjson.dumps(obj))
         schemas.drop_nulls(custom.schema, known)
         unknown = tuple(schemas.prune(custom.schema, known))
-        schemas.complete(custom.schema, known)
         wrong = builtin_types.metadata_error(known["metadata"])
     if wrong:
         raise undecodable(call.resource, obj, wrong, patched=patched)
@@ -153,6 +152,16 @@ def check_fields(call: Call, obj: JsonObject, *, patched: bool) -> tuple[JsonObj
         why = f"strict decoding error: {', '.join(warnings)}"
         raise undecodable(call.resource, obj, why, patched=patched)
     return conversion.to_stored(call.resource, known), warnings if directive == "Warn" else ()
+
+
+def completed(call: Call, obj: JsonObject) -> JsonObject:
+    """The object with the defaults of its schema; those of built-in kinds are the store's business."""
+    custom = call.services.registry.custom(call.resource)
+    if custom is None:
+        return obj
+    complete: JsonObject = orjson.loads(orjson.dumps(obj))
+    schemas.complete(custom.schema, complete)
+    return complete
 
 
 def undecodable(resource: ResourceType, obj: JsonObject, why: str, *, patched: bool) -> ApiError:

@@ -13,6 +13,7 @@ JsonObject = dict[str, Any]
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _EVERY_VERB = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+_CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 _PART_VERBS: dict[str, tuple[str, ...]] = {
     "status": ("get", "patch", "update"),
     "scale": ("get", "patch", "update"),
@@ -155,10 +156,14 @@ def _api_versions(host: str) -> JsonObject:
 def _verbs(resource: ResourceType) -> list[str]:
     if resource in REVIEWS:
         return ["create"]
+    if resource.custom:
+        return list(_CUSTOM_VERBS)
     return [verb for verb in _EVERY_VERB if resource is not NAMESPACES or verb != "deletecollection"]
 
 
 def _parts(resource: ResourceType) -> list[str]:
+    if resource.custom:
+        return sorted(resource.subresources, reverse=True)  # the status comes first, as the real one has it
     return sorted(resource.subresources | ({"token"} if resource is SERVICE_ACCOUNTS else set()))
 
 

@@ -73,7 +73,9 @@ class Presenter:
                 "metadata": metadata,
                 "items": [_metadata_of(obj) for obj in served],
             }
-        if not self.resource.custom:
+        if self.resource.custom:
+            metadata = {"continue": "", **metadata}
+        else:
             served = [{k: v for k, v in obj.items() if k not in ("kind", "apiVersion")} for obj in served]
         return {
             "kind": self.resource.listed_kind,

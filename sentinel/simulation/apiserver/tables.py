@@ -27,7 +27,7 @@ _NAME = (
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns of a kind: a `*` in front of a name puts it into the wide form only."""
+    """The columns of a kind: `*` in front of a name puts it into the wide form only, `#` makes it a number."""
 
     columns: tuple[str, ...]
     cells: Cells
@@ -69,6 +69,8 @@ def _layout(resource: ResourceType) -> tuple[list[JsonObject], Cells]:
 def _definition(name: str, kind: str = "string", description: str = "", priority: int = 0) -> JsonObject:
     if name.startswith("*"):
         name, priority = name[1:], 1
+    if name.startswith("#"):
+        name, kind = name[1:], "integer"
     if name == "Name":
         return {"name": name, "type": kind, "format": "name", "description": _NAME, "priority": priority}
     return {"name": name, "type": kind, "format": "", "description": description, "priority": priority}
@@ -242,16 +244,18 @@ _LAYOUTS: dict[tuple[str, str], Layout] = {
     ("apps", "deployments"): Layout(
         ("Name", "Ready", "Up-to-date", "Available", "Age", *_WORKLOAD), _deployment
     ),
-    ("apps", "replicasets"): Layout(("Name", "Desired", "Current", "Ready", "Age", *_WORKLOAD), _replica_set),
+    ("apps", "replicasets"): Layout(
+        ("Name", "#Desired", "#Current", "#Ready", "Age", *_WORKLOAD), _replica_set
+    ),
     ("apps", "statefulsets"): Layout(("Name", "Ready", "Age", "*Containers", "*Images"), _stateful_set),
     ("apps", "daemonsets"): Layout(
         (
             "Name",
-            "Desired",
-            "Current",
-            "Ready",
-            "Up-to-date",
-            "Available",
+            "#Desired",
+            "#Current",
+            "#Ready",
+            "#Up-to-date",
+            "#Available",
             "Node Selector",
             "Age",
             *_WORKLOAD,

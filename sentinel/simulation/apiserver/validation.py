@@ -27,6 +27,15 @@ from sentinel.simulation.selectors import matches_label_selector
 JsonObject = dict[str, Any]
 Check = Callable[[JsonObject], Iterator[Cause]]
 
+_STATEFUL_SET_UPDATES = (
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
 _SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
 _LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 _LABEL_VALUE = re.compile(r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")
@@ -90,10 +99,20 @@ def validate(resource: ResourceType, obj: JsonObject, current: JsonObject | None
 
 
 def _immutable(fields: tuple[str, ...], current: JsonObject, obj: JsonObject) -> Iterator[Cause]:
+    if not fields:
+        yield from _stateful_set_update(current.get("spec") or {}, obj.get("spec") or {})
     for field in fields:
         old, new = (spec.get(field) for spec in (current.get("spec") or {}, obj.get("spec") or {}))
         if old is not None and old != new:
             yield invalid_value(f"spec.{field}", new, "field is immutable")
+
+
+def _stateful_set_update(old: JsonObject, new: JsonObject) -> Iterator[Cause]:
+    if any(old.get(f) != new.get(f) for f in (old.keys() | new.keys()) - set(_STATEFUL_SET_UPDATES)):
+        listed = [f"'{field}'" for field in _STATEFUL_SET_UPDATES]
+        names = f"{', '.join(listed[:-1])} and {listed[-1]}"
+        why = f"updates to statefulset spec for fields other than {names} are forbidden"
+        yield Cause("FieldValueForbidden", f"Forbidden: {why}", "spec")
 
 
 def _negative(spec: JsonObject, *fields: str) -> Iterator[Cause]:
@@ -220,6 +239,6 @@ _IMMUTABLE: dict[tuple[str, str], tuple[str, ...]] = {
     DEPLOYMENTS.key: ("selector",),
     REPLICASETS.key: ("selector",),
     DAEMONSETS.key: ("selector",),
-    STATEFULSETS.key: ("selector", "serviceName", "podManagementPolicy"),
+    STATEFULSETS.key: (),
     ("batch", "jobs"): ("selector",),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -33,7 +34,7 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
 _CREATED_BY_UPDATE = (LEASES.key, EVENTS.key)
-_ANSWERED_WHEN_DELETED = (PODS, SERVICES, PERSISTENT_VOLUME_CLAIMS)
+_ANSWERED_WHEN_DELETED = (PODS, SERVICES, PERSISTENT_VOLUME_CLAIMS, NAMESPACES, CRDS)
 _POLICIES = ("Foreground", "Background", "Orphan")
 _NEEDS_VERSION = (LEASES.key, CRDS.key, PDBS.key)
 
@@ -47,6 +48,7 @@ def create(call: Call) -> Answer:
 def _create(
     call: Call, obj: JsonObject, warnings: tuple[str, ...], applied: JsonObject | None = None
 ) -> Answer:
+    obj = bodies.completed(call, obj)
     created = call.store.prepare_create(call.stored, obj, manager=call.manager, applied=applied)
     bodies.validate(call, created, None)
     if not dry_run(call.query, call.info.verb):
@@ -66,8 +68,9 @@ def update(call: Call) -> Answer:
         call.resource.custom or call.stored.key in _NEEDS_VERSION
     ):
         why = "Invalid value: 0: must be specified for an update"
+        named_by_plural = replace(call.resource, kind=call.resource.plural)
         raise invalid(
-            call.resource, call.info.name, [Cause("FieldValueInvalid", why, "metadata.resourceVersion")]
+            named_by_plural, call.info.name, [Cause("FieldValueInvalid", why, "metadata.resourceVersion")]
         )
     return write(call, current, obj, warnings)
 
@@ -83,7 +86,7 @@ def write(
     updated = call.store.prepare_update(
         call.stored,
         current,
-        obj,
+        bodies.completed(call, obj),
         subresource=call.info.subresource,
         manager=call.manager,
         applied=applied,
@@ -111,10 +114,10 @@ def patch(call: Call) -> Answer:
 def _check_media_type(call: Call) -> None:
     if call.media_type in (JSON_PATCH, MERGE_PATCH):
         return
-    if call.media_type == STRATEGIC_PATCH:
-        if not call.resource.custom:
-            return
+    if call.resource.custom:
         raise bodies.unsupported(f"{JSON_PATCH}, {MERGE_PATCH}, {APPLY_PATCH}")
+    if call.media_type == STRATEGIC_PATCH:
+        return
     raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})
 
 
