@@ -95,7 +95,10 @@ class DecisionEntry:
 
 @dataclass(frozen=True, slots=True)
 class AlertEntry:
-    """One alert as recorded. `verdict` says what it came to, empty until the leader has looked at it."""
+    """One alert as recorded. `verdict` says what it came to, empty until the leader has looked at it.
+
+    `storm` names, in order, the workloads that the same notification struck, where there were three or more.
+    """
 
     fingerprint: str
     name: str
@@ -106,6 +109,7 @@ class AlertEntry:
     summary: str = ""
     pending_for: float | None = None
     truncated: int = 0
+    storm: tuple[str, ...] = ()
     verdict: str = ""
 
 

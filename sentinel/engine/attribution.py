@@ -33,11 +33,15 @@ _HASHED_KINDS = (WorkloadKind.DEPLOYMENT, WorkloadKind.ROLLOUT)
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """What an alert comes to for a rollout: its effect (None: nothing), a reason and a sentence."""
+    """What an alert comes to for a rollout: its effect (None: nothing), a reason and a sentence.
+
+    `told_elsewhere`: people hear of it at another rollout of the same storm; one call is enough.
+    """
 
     effect: AlertAction | None
     reason: str
     message: str
+    told_elsewhere: bool = False
 
 
 def attribute(
@@ -60,10 +64,12 @@ def attribute(
     owner = _owner(entry.labels, record, workload)
     if owner is not _Owner.CANDIDATE and entry.starts_at < record.started_at:
         return Attribution(None, "BeganBefore", f"alert {entry.name} fired before this rollout began")
-    storm = _storm(entry, record.key, others)
+    storm = entry.storm or tuple(map(str, _storm(entry, record.key, others)))
     if storm:
-        message = f"alert {entry.name} is one of many: {', '.join(map(str, storm))} had alerts in the same two minutes"
-        return Attribution(AlertAction.HOLD, "AlertStorm", message)
+        message = f"alert {entry.name} is one of many: {', '.join(storm)} had alerts in the same two minutes"
+        return Attribution(
+            AlertAction.HOLD, "AlertStorm", message, told_elsewhere=storm[0] != str(record.key)
+        )
     if owner is _Owner.OTHER:
         message = f"alert {entry.name} is of pod {entry.labels['pod']}, which is not the candidate's"
         return Attribution(None, "OtherRevision", message)

@@ -101,7 +101,8 @@ def _suspend(situation: Situation) -> Decision | None:
     """Nobody's fault, or not attributable: hold while it lasts, resume when it is over."""
     alert = next((a for a in situation.alerts if _holds(a, situation)), None)
     if alert is not None:
-        return hold(situation, alert.attribution.reason, alert.attribution.message, sticky=False)
+        found = alert.attribution
+        return hold(situation, found.reason, found.message, sticky=False, call=not found.told_elsewhere)
     outage = next((v for v in situation.verdicts if v.everywhere), None)
     if outage is not None:
         return hold(situation, "EnvironmentOutage", outage.message, sticky=False, because=outage)

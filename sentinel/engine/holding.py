@@ -17,11 +17,17 @@ QUIET_FOR = timedelta(minutes=10)
 
 
 def hold(
-    situation: Situation, reason: str, message: str, *, sticky: bool, because: RuleVerdict | None = None
+    situation: Situation,
+    reason: str,
+    message: str,
+    *,
+    sticky: bool,
+    because: RuleVerdict | None = None,
+    call: bool = True,
 ) -> Decision:
     """Hold for this reason. Said once; while the reason stays the same there is nothing new to say.
 
-    A hold that only a human ends is not replaced by one that ends on its own.
+    A hold that only a human ends is not replaced by one that ends on its own. `call`: whether a human is called.
     """
     state = situation.record.state
     held = state.hold
@@ -47,7 +53,7 @@ def hold(
         rule=because.rule if because else "",
         numbers=because.numbers if because else {},
         change=damage_limiting_pause(situation),
-        escalate=True,
+        escalate=call,
         verdicts=situation.verdicts,
     )
 

@@ -24,6 +24,10 @@ class PolicyBook:
         self._restored: OrderedDict[str, Policy] = OrderedDict()
         self._told_ambiguous: set[str] = set()
 
+    def in_force(self) -> tuple[Policy, ...]:
+        """All policies of the rule files."""
+        return self._source.policies()
+
     def guarding(self, workload: Workload) -> Policy | None:
         """The policy that guards a workload now; None where none does, or where two do equally (logged once)."""
         found = guard_of(self._source.policies(), workload)
