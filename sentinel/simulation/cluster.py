@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -17,8 +17,17 @@ from sentinel.simulation.exposition import MetricsServer, state_samples, traffic
 from sentinel.simulation.faults import Faults
 from sentinel.simulation.kubelet import Kubelets
 from sentinel.simulation.prometheus_standin import PrometheusStandIn
-from sentinel.simulation.resources import DEPLOYMENTS, NAMESPACES, NODES, PODS, REPLICASETS
+from sentinel.simulation.resources import (
+    DAEMONSETS,
+    DEPLOYMENTS,
+    NAMESPACES,
+    NODES,
+    PODS,
+    REPLICASETS,
+    STATEFULSETS,
+)
 from sentinel.simulation.scheduler import Scheduler
+from sentinel.simulation.series import Sample
 from sentinel.simulation.store import Store, timestamp
 from sentinel.simulation.traffic import Load, Quality, TrafficModel
 from sentinel.simulation.virtual_time import wall_clock
@@ -134,20 +143,36 @@ class SimulatedCluster:
             self.store.create(NAMESPACES, {"metadata": {"name": name}}, manager="story")
 
     def deploy(
+        self,
+        name: str,
+        image: str,
+        replicas: int = 3,
+        *,
+        namespace: str = "default",
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        **spec: Any,
+    ) -> JsonObject:
+        """Create a Deployment whose pods are labelled `app: <name>`; further fields of its spec by keyword.
+
+        `labels` and `annotations` are the Deployment's own, beside `app`.
+        """
+        manifest = self._manifest(name, image, namespace, {"replicas": replicas, **spec})
+        manifest["metadata"]["labels"] |= labels or {}
+        if annotations:
+            manifest["metadata"]["annotations"] = dict(annotations)
+        return self.store.create(DEPLOYMENTS, manifest, manager="story")
+
+    def deploy_stateful(
         self, name: str, image: str, replicas: int = 3, *, namespace: str = "default", **spec: Any
     ) -> JsonObject:
-        """Create a Deployment labelled `app: <name>`; further fields of its spec by keyword."""
-        self.namespace(namespace)
-        labels = {"app": name}
-        template = {
-            "metadata": {"labels": labels},
-            "spec": {"containers": [{"name": "main", "image": image}]},
-        }
-        manifest = {
-            "metadata": {"name": name, "namespace": namespace, "labels": labels},
-            "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template, **spec},
-        }
-        return self.store.create(DEPLOYMENTS, manifest, manager="story")
+        """Create a StatefulSet in the same manner."""
+        spec = {"serviceName": name, "replicas": replicas, **spec}
+        return self.store.create(STATEFULSETS, self._manifest(name, image, namespace, spec), manager="story")
+
+    def deploy_daemon(self, name: str, image: str, *, namespace: str = "default", **spec: Any) -> JsonObject:
+        """Create a DaemonSet in the same manner."""
+        return self.store.create(DAEMONSETS, self._manifest(name, image, namespace, spec), manager="story")
 
     def set_image(self, name: str, image: str, *, namespace: str = "default") -> JsonObject:
         """Change a Deployment's image."""
@@ -218,6 +243,12 @@ class SimulatedCluster:
         """Begin or end an outage that hits every image alike."""
         self.traffic.set_outage(quality if on else None, after=after)
 
+    def limit_pods(self, namespace: str, pods: int | None) -> None:
+        """Give a namespace a quota of pods for its controllers; None lifts it."""
+        self.plane.pod_quota.pop(namespace, None)
+        if pods is not None:
+            self.plane.pod_quota[namespace] = pods
+
     def fail_node(self, name: str) -> None:
         """A node falls silent: NotReady, its pods with it, nothing on it changes any more."""
         self._kubelets.node_died(name)
@@ -238,7 +269,18 @@ class SimulatedCluster:
 
     # -- the inside
 
-    def _samples(self) -> Any:
+    def _manifest(self, name: str, image: str, namespace: str, spec: JsonObject) -> JsonObject:
+        self.namespace(namespace)
+        template = {
+            "metadata": {"labels": {"app": name}},
+            "spec": {"containers": [{"name": "main", "image": image}]},
+        }
+        return {
+            "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
+            "spec": {"selector": {"matchLabels": {"app": name}}, "template": template, **spec},
+        }
+
+    def _samples(self) -> Iterator[Sample]:
         yield from traffic_samples(self.traffic)
         yield from state_samples(self.store)
 

@@ -285,7 +285,7 @@ class PodLife:
     def _after(self, seconds: float, then: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
         self._timers = [
-            timer for timer in self._timers if not timer.cancelled() and timer.when() > loop.time()
+            timer for timer in self._timers if not timer.cancelled() and timer.when() >= loop.time()
         ]
         self._timers.append(loop.call_later(seconds, then))
 

@@ -73,6 +73,18 @@ async def test_nodes_are_ready_from_the_start() -> None:
     assert [node["status"]["conditions"][0]["status"] for node in nodes] == ["True"] * 4
 
 
+async def test_every_kind_of_workload_comes_up() -> None:
+    """Each through its verb, with the labels and annotations that were asked for."""
+    async with SimulatedCluster(options=ClusterOptions(serve=False)) as cluster:
+        made = cluster.deploy("api", "app:v1", 2, labels={"team": "a"}, annotations={"note": "b"})
+        cluster.deploy_stateful("db", "db:v1", 2)
+        cluster.deploy_daemon("agent", "agent:v1")
+        await asyncio.sleep(20)
+        assert made["metadata"]["labels"] == {"app": "api", "team": "a"}
+        assert made["metadata"]["annotations"] == {"note": "b"}
+        assert [len(cluster.pods(name)) for name in ("api", "db", "agent")] == [2, 2, 3]
+
+
 async def test_without_kubelets_pods_stay_as_they_were_made() -> None:
     """Whoever uses the cluster writes their statuses."""
     async with SimulatedCluster(options=ClusterOptions(serve=False, kubelet=False)) as cluster:

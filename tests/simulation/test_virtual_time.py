@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -105,6 +106,33 @@ async def test_the_clock_does_not_jump_over_a_thread_at_work() -> None:
 
     await asyncio.gather(work(), timer())
     assert order == ["thread", "timer"]
+
+
+async def test_a_blocking_client_in_a_thread_reaches_a_server_of_the_loop() -> None:
+    """A synchronous library's request is served while its thread waits, at no virtual time."""
+    loop = asyncio.get_running_loop()
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+
+    def ask() -> bytes:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            content: bytes = response.read()
+            return content
+
+    try:
+        async with asyncio.timeout(1):
+            assert [await asyncio.to_thread(ask) for _ in range(5)] == [b"hello"] * 5
+        assert loop.time() == 0
+    finally:
+        await runner.cleanup()
 
 
 async def test_name_resolution_does_not_let_the_clock_jump() -> None:

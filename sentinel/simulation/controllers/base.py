@@ -6,14 +6,15 @@ import asyncio
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sentinel.simulation.api_errors import ApiError
+from sentinel.simulation.api_errors import ApiError, forbidden
 from sentinel.simulation.controllers.ownership import OwnerIndex
 from sentinel.simulation.controllers.recorder import EventRecorder
 from sentinel.simulation.history import Event
+from sentinel.simulation.resources import PODS
 from sentinel.simulation.store import Store
 
 JsonObject = dict[str, Any]
@@ -30,6 +31,7 @@ class ControlPlane:
     """What the controllers share.
 
     `latency`: the shortest and longest time in seconds from an event to the sync that it causes.
+    `pod_quota`: the most pods that a namespace may have, where it is limited.
     """
 
     store: Store
@@ -37,10 +39,23 @@ class ControlPlane:
     recorder: EventRecorder
     random: random.Random
     latency: tuple[float, float] = (0.004, 0.010)
+    pod_quota: dict[str, int] = field(default_factory=dict)
 
     def now(self) -> datetime:
         """The cluster's wall clock."""
         return self.store.now()
+
+    def create_pod(self, pod: JsonObject) -> JsonObject:
+        """Create a pod for a controller; raises ApiError, 403 where the namespace's quota is used up."""
+        metadata = pod["metadata"]
+        limit = self.pod_quota.get(metadata["namespace"])
+        if limit is not None:
+            used = len(self.store.list(PODS, metadata["namespace"]))
+            if used >= limit:
+                name = metadata.get("name") or metadata["generateName"]
+                why = f"exceeded quota: pods, requested: pods=1, used: pods={used}, limited: pods={limit}"
+                raise forbidden(PODS, name, why)
+        return self.store.create(PODS, pod, manager=FIELD_MANAGER)
 
 
 class Controller(ABC):
@@ -114,6 +129,12 @@ class Controller(ABC):
             raise
         else:
             self._retries.pop(key, None)
+
+
+def namespace_ends(refusal: ApiError) -> bool:
+    """Whether a write was refused because its namespace is going away: nothing to complain about."""
+    causes = (refusal.details or {}).get("causes") or ()
+    return any(cause["reason"] == "NamespaceTerminating" for cause in causes)
 
 
 def key_of(obj: JsonObject) -> Key:

@@ -105,7 +105,7 @@ class DaemonSetController(Controller):
         pod["spec"].setdefault("tolerations", []).extend(
             {"key": f"node.kubernetes.io/{key}", "operator": "Exists"} for key in _TOLERATED
         )
-        created = self.store.create(PODS, pod, manager=FIELD_MANAGER)
+        created = self.plane.create_pod(pod)
         self._record(owner, "SuccessfulCreate", f"Created pod: {created['metadata']['name']}")
 
     def _delete(self, owner: JsonObject, pod: JsonObject) -> None:

@@ -122,8 +122,6 @@ class DeploymentController(Controller):
         except ApiError as refusal:
             if refusal.reason == "AlreadyExists":
                 self._count_collision(deployment)
-            else:
-                self._note_failed_create(deployment, name, refusal)
             raise
         size = created["spec"]["replicas"]
         if size:
@@ -141,12 +139,6 @@ class DeploymentController(Controller):
         status = deployment.get("status", {})
         counted = {**status, "collisionCount": status.get("collisionCount", 0) + 1}
         self._write_status(deployment, counted, marks.annotations_of(deployment).get(marks.REVISION))
-
-    def _note_failed_create(self, deployment: JsonObject, name: str, refusal: ApiError) -> None:
-        text = f'Failed to create new replica set "{name}": {refusal.message}'
-        failed = ds.make_condition(ds.PROGRESSING, "False", "ReplicaSetCreateError", text, self.plane.now())
-        status = ds.with_condition(deployment.get("status", {}), failed)
-        self._write_status(deployment, status, marks.annotations_of(deployment).get(marks.REVISION))
 
     # -- pause and scale
 

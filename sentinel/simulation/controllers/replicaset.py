@@ -7,7 +7,7 @@ from typing import Any
 
 from sentinel.simulation.api_errors import ApiError
 from sentinel.simulation.controllers import pod_state
-from sentinel.simulation.controllers.base import FIELD_MANAGER, Controller, Key, key_of
+from sentinel.simulation.controllers.base import FIELD_MANAGER, Controller, Key, key_of, namespace_ends
 from sentinel.simulation.controllers.ownership import controller_of, controller_reference
 from sentinel.simulation.controllers.replica_ranking import slow_start_batches, to_delete
 from sentinel.simulation.controllers.templates import pod_from
@@ -63,6 +63,8 @@ class ReplicaSetController(Controller):
             elif missing < 0:
                 self._delete(replica_set, active, min(-missing, _BURST))
         except ApiError as refusal:
+            if namespace_ends(refusal):
+                return None
             return ("FailedCreate" if missing > 0 else "FailedDelete"), refusal.message
         return None
 
@@ -75,8 +77,10 @@ class ReplicaSetController(Controller):
                 pod = pod_from(replica_set["spec"]["template"], namespace, reference)
                 pod["metadata"]["generateName"] = f"{name}-"
                 try:
-                    created = self.store.create(PODS, pod, manager=FIELD_MANAGER)
+                    created = self.plane.create_pod(pod)
                 except ApiError as refusal:
+                    if namespace_ends(refusal):
+                        raise
                     text = f"Error creating: {refusal.message}"
                     self._record(replica_set, "FailedCreate", text, "Warning")
                     raise

@@ -136,7 +136,7 @@ class StatefulSetController(Controller):
             revisions.POD_REVISION_LABEL: revision["metadata"]["name"],
         }
         pod["spec"] |= {"hostname": name, "subdomain": owner["spec"].get("serviceName", "")}
-        self.store.create(PODS, pod, manager=FIELD_MANAGER)
+        self.plane.create_pod(pod)
         self._record(
             owner, "SuccessfulCreate", f"create Pod {name} in StatefulSet {metadata['name']} successful"
         )

@@ -9,7 +9,7 @@ from sentinel.simulation.behaviour import never_ready
 from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
 from sentinel.simulation.controllers.deployment_status import condition
 from sentinel.simulation.controllers.revision_annotations import REVISION, REVISION_HISTORY
-from sentinel.simulation.resources import PODS, REPLICASETS
+from sentinel.simulation.resources import NAMESPACES, PODS, REPLICASETS
 
 QUIET = ClusterOptions(serve=False)
 
@@ -160,6 +160,36 @@ async def test_a_lost_pod_is_replaced() -> None:
         left = {pod["metadata"]["uid"] for pod in cluster.pods("api")}
         assert len(left) == 3
         assert gone["uid"] not in left
+
+
+async def test_an_exhausted_quota_is_a_replica_failure() -> None:
+    """The condition carries the refusal; with room again the rollout goes on and the condition goes."""
+    async with SimulatedCluster(options=QUIET) as cluster:
+        cluster.limit_pods("default", 2)
+        cluster.deploy("api", "app:v1", 4)
+        await asyncio.sleep(30)
+        failure = condition(cluster.deployment("api")["status"], "ReplicaFailure")
+        assert failure is not None
+        assert failure["reason"] == "FailedCreate"
+        assert "exceeded quota: pods, requested: pods=1, used: pods=2, limited: pods=2" in failure["message"]
+        cluster.limit_pods("default", None)
+        await asyncio.sleep(120)
+        assert cluster.deployment("api")["status"]["availableReplicas"] == 4
+        assert condition(cluster.deployment("api")["status"], "ReplicaFailure") is None
+
+
+async def test_a_namespace_that_goes_is_no_failure() -> None:
+    """Pods that can no longer be made there are not complained about."""
+    async with SimulatedCluster(options=QUIET) as cluster:
+        cluster.deploy("api", "app:v1", 2)
+        await asyncio.sleep(10)
+        complaints: list[str] = []
+        cluster.store.subscribe(lambda event: complaints.append(str(event.object)))
+        cluster.store.delete(NAMESPACES, None, "default")
+        await asyncio.sleep(30)
+        assert cluster.pods("api") == []
+        assert complaints
+        assert not any("FailedCreate" in text for text in complaints)
 
 
 async def test_a_quiet_cluster_writes_nothing() -> None:
