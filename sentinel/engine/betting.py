@@ -18,7 +18,7 @@ from typing import cast
 
 from sentinel.domain.evidence import Counts
 
-RATIOS = (2.0, 3.0, 5.0, 20.0)
+RATIOS = (2.0, 3.0, 6.0, 50.0)
 """How many times worse than the baseline a candidate is bet to be."""
 LIMIT_FACTORS = (1.25, 2.0, 4.0, 10.0)
 """How far over a limit a rate is bet to be."""
