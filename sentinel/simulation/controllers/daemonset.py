@@ -20,7 +20,7 @@ _TOLERATED = ("not-ready", "unreachable", "disk-pressure", "memory-pressure", "p
 
 
 class DaemonSetController(Controller):
-    """Keeps the pods of each DaemonSet; surging updates (`maxSurge`) are treated as not surging."""
+    """Keeps the pods of each DaemonSet; under `maxSurge` it takes the old pod away before the new one comes."""
 
     def initial_keys(self) -> Iterable[Key]:
         """Every DaemonSet."""
@@ -73,7 +73,7 @@ class DaemonSetController(Controller):
     ) -> None:
         """Replace old pods: unavailable ones at once, available ones as far as `maxUnavailable` allows."""
         rolling = owner["spec"]["updateStrategy"].get("rollingUpdate") or {}
-        allowed = scaled(rolling.get("maxUnavailable", 1), len(nodes), round_up=True)
+        allowed = _allowed(rolling, len(nodes))
         now, ripe = self.plane.now(), owner["spec"].get("minReadySeconds", 0)
         unavailable = 0
         candidates: list[JsonObject] = []
@@ -145,6 +145,12 @@ class DaemonSetController(Controller):
 
     def _record(self, owner: JsonObject, reason: str, message: str) -> None:
         self.plane.recorder.record(DAEMONSETS, owner, reason, message, component=_COMPONENT)
+
+
+def _allowed(rolling: JsonObject, nodes: int) -> int:
+    """How many nodes may be without an available pod; a surge counts the same, though it loses one first."""
+    unavailable = scaled(rolling.get("maxUnavailable", 1), nodes, round_up=True)
+    return unavailable or scaled(rolling.get("maxSurge", 0), nodes, round_up=True)
 
 
 def _fits(owner: JsonObject, node: JsonObject) -> bool:

@@ -77,6 +77,17 @@ async def test_an_update_replaces_every_pod() -> None:
         assert status(cluster)["updatedNumberScheduled"] == 5
 
 
+async def test_a_surging_update_replaces_every_pod_too() -> None:
+    """With maxUnavailable 0 and maxSurge 1."""
+    async with SimulatedCluster(options=QUIET) as cluster:
+        rolling = {"maxUnavailable": 0, "maxSurge": 1}
+        create(cluster, updateStrategy={"type": "RollingUpdate", "rollingUpdate": rolling})
+        await asyncio.sleep(10)
+        set_image(cluster, "agent:v2")
+        await asyncio.sleep(60)
+        assert images(cluster) == ["agent:v2"] * 5
+
+
 async def test_a_bad_update_stops_at_the_first_node() -> None:
     """With maxUnavailable 1, one broken pod is as far as it gets."""
     async with SimulatedCluster(options=QUIET) as cluster:
