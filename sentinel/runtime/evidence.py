@@ -39,8 +39,9 @@ class Neighbour:
 
 @dataclass(slots=True)
 class _Ledger:
-    """One rollout's measurements under way and those that came in."""
+    """One rollout's measurements under way and those that came in; `since` is when this process took it up."""
 
+    since: datetime
     running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     arrived: list[Measured] = field(default_factory=list)
     attempted: dict[str, datetime] = field(default_factory=dict)
@@ -104,7 +105,7 @@ class EvidenceCollector:
     def _request_rule(
         self, rule: MetricRule, record: Record, policy: Policy, workload: Workload, now: datetime
     ) -> datetime:
-        ledger = self._ledgers.setdefault(record.name, _Ledger())
+        ledger = self._ledgers.setdefault(record.name, _Ledger(now))
         interval = self._interval(rule)
         since, until, after = self._window(rule, record, now)
         last_try = max(ledger.attempted.get(rule.name, since), since)
@@ -160,13 +161,18 @@ class EvidenceCollector:
         self._wake(record.key)
 
     def unmeasured(self, record: Record, policy: Policy) -> dict[str, Missing]:
-        """Of which metric rules there is no recent evidence, and why: the last measurement failed, or is long ago."""
+        """Of which metric rules there is no recent evidence, and why: the last measurement failed, or is long ago.
+
+        What is old because nobody measured is not missing yet: a process that takes a rollout up asks first.
+        """
         ledger = self._ledgers.get(record.name)
-        missing = dict(ledger.failing) if ledger else {}
+        if ledger is None:
+            return {}
+        missing = dict(ledger.failing)
         for rule in policy.rules:
             if isinstance(rule, ErrorRateRule | LatencyRule) and rule.name not in missing:
                 until = record.state.measured_until.get(rule.name, record.started_at)
-                age = self._clock.now() - until - self._settle(rule)
+                age = self._clock.now() - max(until, ledger.since) - self._settle(rule)
                 if age > RECENT_INTERVALS * self._interval(rule):
                     text = f"the newest evidence is {age.total_seconds():.0f} s old"
                     missing[rule.name] = Missing(MissingReason.STALE, rule.query.source, text)

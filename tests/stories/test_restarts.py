@@ -54,3 +54,14 @@ async def test_a_metrics_outage_holds_and_is_caught_up(shop: World) -> None:
     shop.cluster.prometheus.status = None
     record = await shop.phase(Phase.PROMOTED, image="web:2")
     assert actions(record) == ["hold", "resume", "advance", "advance", "promote"]
+
+
+async def test_a_daemon_that_was_away_asks_before_it_holds(shop: World) -> None:
+    """Evidence that is old only because nobody measured is caught up with, not taken for missing."""
+    shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    await shop.phase(Phase.BAKING, image="web:2")
+    await shop.stop()
+    await asyncio.sleep(180)
+    await shop.start()
+    record = await shop.phase(Phase.PROMOTED, image="web:2")
+    assert actions(record) == ["advance", "advance", "promote"]
