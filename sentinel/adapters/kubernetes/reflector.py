@@ -145,7 +145,7 @@ class Reflector(Generic[T]):
         return self._timing.refused_for
 
     def _failed(self, error: ClusterError) -> float:
-        if error.status == 410 or not isinstance(error, ClusterUnavailableError):
+        if not isinstance(error, ClusterUnavailableError):  # among them 410: the version is too old
             self._version = ""
         if error.reason != "Silent":
             if str(error) != str(self.problem):  # told once, not at every retry

@@ -15,6 +15,7 @@ from sentinel.domain.record import RevisionRef
 from sentinel.domain.workload import PAUSED_ANNOTATION, PauseMark, Workload
 from sentinel.simulation.cluster import SimulatedCluster
 from sentinel.simulation.faults import Fault, FaultKind
+from sentinel.simulation.resources import REPLICASETS
 from tests.adapters.kubernetes.worlds import NOW, WEB, changed_from, rolled_out, seen, until
 
 MARK = PauseMark("web-2", NOW + timedelta(hours=1))
@@ -289,6 +290,22 @@ async def test_a_target_whose_template_is_gone_is_said(
     workload, stable = await update(cluster, gateway)
     await client.delete(Target(REPLICA_SETS, "default", seen_holder(workload, stable)))
     with pytest.raises(NotFoundError, match="no ReplicaSet") as caught:
+        await gateway.cluster.apply(workload, Restore(stable))
+    assert caught.value.reason == "TargetGone"
+    assert image(cluster) == "app:v2"
+
+
+async def test_a_replica_set_with_another_template_is_no_target(
+    cluster: SimulatedCluster, gateway: KubernetesGateway
+) -> None:
+    """A ReplicaSet that holds something else than the target's template is not restored from."""
+    workload, stable = await update(cluster, gateway)
+
+    def tamper(obj: dict[str, Any]) -> None:
+        obj["spec"]["template"]["spec"]["containers"][0]["image"] = "app:other"
+
+    cluster.store.mutate(REPLICASETS, "default", seen_holder(workload, stable), tamper)
+    with pytest.raises(NotFoundError) as caught:
         await gateway.cluster.apply(workload, Restore(stable))
     assert caught.value.reason == "TargetGone"
     assert image(cluster) == "app:v2"

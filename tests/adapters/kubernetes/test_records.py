@@ -251,6 +251,18 @@ async def test_a_record_made_anew_is_not_removed(client: ApiClient) -> None:
     assert (await stored(client)).uid == second.uid
 
 
+async def test_a_name_used_for_another_workload_moves(client: ApiClient) -> None:
+    """A record made anew under the same name for another workload is that one's alone."""
+    records = store(client)
+    created = await records.create(record())
+    await client.delete(Target(RECORDS, "default", "web-1"))
+    other = WorkloadKey(WorkloadKind.DEPLOYMENT, "default", "other")
+    anew = await store(client).create(record(key=other))
+    records.observed(("default", "web-1"), created, anew)
+    assert records.of_workload(WEB) == ()
+    assert records.of_workload(other) == (anew,)
+
+
 async def test_a_status_that_could_not_be_written_is_made_up_for(
     cluster: SimulatedCluster, client: ApiClient, gateway: KubernetesGateway
 ) -> None:

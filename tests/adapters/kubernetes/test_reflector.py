@@ -44,6 +44,7 @@ class Mirror:
         )
 
     def _changed(self, key: ObjectKey, before: DeploymentEntry | None, after: DeploymentEntry | None) -> None:
+        assert before != after, "told though nothing changed"
         self.told.append(("new" if before is None else "gone" if after is None else "other", key[1]))
 
     def image(self, name: str = "web") -> str:
@@ -71,6 +72,21 @@ async def test_every_page_of_a_list_is_taken(cluster: SimulatedCluster, client: 
         cluster.deploy(f"app-{number}", "app:v1", 0)
     async with mirroring(client, Timing(page=3)) as mirror:
         assert sorted(name for _, name in mirror.reflector.entries) == [f"app-{n}" for n in range(7)]
+
+
+async def test_others_run_while_a_page_is_read(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """Within a page of a hundred objects the loop is given to others."""
+    for number in range(100):
+        cluster.deploy(f"app-{number}", "app:v1", 0)
+    mirror = Mirror(client)
+    task = asyncio.create_task(mirror.reflector.run())
+    seen: set[int] = set()
+    while not mirror.reflector.synced:
+        seen.add(len(mirror.reflector.entries))
+        await asyncio.sleep(0)
+    assert seen & set(range(1, 100))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_changes_are_followed(cluster: SimulatedCluster, client: ApiClient) -> None:
@@ -184,10 +200,12 @@ async def test_doubled_events_are_told_once(cluster: SimulatedCluster, client: A
     """An event that comes twice is told to the handler once."""
     cluster.faults.add(Fault(FaultKind.DUPLICATE, verbs=WATCH, path="deployments"))
     async with mirroring(client) as mirror:
+        lists = cluster.faults.add(Fault(FaultKind.LATENCY, verbs=LIST, path="deployments"))
         cluster.deploy("web", "app:v1", 0)
         await until(lambda: mirror.image() == "app:v1")
         await asyncio.sleep(5)
         assert mirror.told.count(("new", "web")) == 1
+        assert lists.struck == 0, "the handler complained of an event without a change"
 
 
 async def test_a_list_that_expires_between_pages_begins_anew(
@@ -196,12 +214,14 @@ async def test_a_list_that_expires_between_pages_begins_anew(
     """A continue token that is too old starts the list over, with larger pages."""
     for number in range(9):
         cluster.deploy(f"app-{number}", "app:v1", 0)
+    pages = cluster.faults.add(Fault(FaultKind.LATENCY, verbs=LIST, path="deployments"))
     gone = cluster.faults.add(
         Fault(FaultKind.ERROR, verbs=LIST, path="deployments", status=410, count=1, skip=1)
     )
     async with mirroring(client, Timing(page=3)) as mirror:
         assert gone.struck == 1
         assert len(mirror.reflector.entries) == 9
+        assert pages.struck == 4  # two of three objects, then two of up to six
 
 
 async def test_retry_after_is_kept_to(cluster: SimulatedCluster, client: ApiClient) -> None:
@@ -237,7 +257,10 @@ async def test_watches_end_and_go_on(cluster: SimulatedCluster, client: ApiClien
     async with mirroring(client) as mirror:
         lists = cluster.faults.add(Fault(FaultKind.LATENCY, verbs=LIST, path="deployments"))
         watches = cluster.faults.add(Fault(FaultKind.LATENCY, verbs=WATCH, path="deployments"))
-        await asyncio.sleep(3600)
+        cluster.deploy("other", "app:v1", 0)
+        for _ in range(4):
+            await asyncio.sleep(900)
+            await compact(cluster)
         cluster.deploy("web", "app:v1", 0)
         await until(lambda: mirror.image() == "app:v1")
         assert lists.struck == 0

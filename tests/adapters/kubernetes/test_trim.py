@@ -139,6 +139,12 @@ def test_a_missed_deadline_is_seen() -> None:
     assert any(told)
 
 
+def test_the_copy_of_the_manifest_is_not_kept() -> None:
+    """Annotations are kept, but not the whole manifest that `kubectl apply` leaves there."""
+    notes = {"team": "a", "kubectl.kubernetes.io/last-applied-configuration": "{...}"}
+    assert trim_deployment({"metadata": {"annotations": notes}}).annotations == {"team": "a"}
+
+
 def test_the_irreversible_annotation_of_a_template_is_kept() -> None:
     """A template that says why it cannot be undone keeps that."""
     raw = objects("deployments")[0]
