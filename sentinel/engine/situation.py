@@ -40,8 +40,8 @@ class Situation:
 
     @property
     def stepped(self) -> bool:
-        """Whether canary steps are made for this rollout."""
-        return steps_apply(self.policy, self.workload, self.mode)
+        """Whether canary steps are made for this rollout: a first deployment has no old pods to stay beside."""
+        return self.record.stable is not None and steps_apply(self.policy, self.workload, self.mode)
 
     @property
     def last_step(self) -> int:

@@ -98,3 +98,12 @@ async def test_the_guard_window_ends(shop: World) -> None:
     shop.cluster.behave("web:2", crash_loop())
     await asyncio.sleep(600)
     assert shop.image() == "web:2"
+
+
+async def test_a_first_deployment_is_let_out_in_one_go(shop: World) -> None:
+    """With no old pods to stay beside there are no steps: it is judged as a whole and never paused."""
+    shop.cluster.deploy("new", "new:1", 4, namespace=NAMESPACE)
+    shop.cluster.offer("new", 100, namespace=NAMESPACE)
+    record = await shop.phase(Phase.PROMOTED, "new")
+    assert actions(record) == ["promote"]
+    assert shop.cluster.deployment("new", namespace=NAMESPACE)["metadata"]["generation"] == 1
