@@ -24,16 +24,24 @@ Json = Mapping[str, object]
 FEWEST_PODS = 2
 """One pod's crash is one pod's: a proof needs first crashes of as many candidate pods."""
 
+ENOUGH_NODES = 2
+"""Once crashes are known of as many nodes, no more need be remembered."""
+
 
 @dataclass(frozen=True, slots=True)
 class CrashTick:
     """First crashes between two times: for each arm as `total` the seconds that its pods ran without having crashed
-    before, summed over the pods, and as `errors` how many of them crashed for the first time."""
+    before, summed over the pods, and as `errors` how many of them crashed for the first time.
+
+    `crashed_on` names the nodes of the candidate's pods among them, `nodes` is on how many the candidate runs.
+    """
 
     since: datetime
     until: datetime
     candidate: Counts
     baseline: Counts | None
+    crashed_on: frozenset[str] = frozenset()
+    nodes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,13 @@ class _State:
     candidate: Counts
     baseline: Counts
     ratio: Wealth
+    crashed_on: tuple[str, ...] = ()
+    nodes: int = 1
+
+    @property
+    def one_node(self) -> bool:
+        """Whether all crashes are one node's, though the candidate runs on more."""
+        return len(self.crashed_on) == 1 and self.nodes > 1
 
 
 def judge_crashes(
@@ -49,15 +64,22 @@ def judge_crashes(
 ) -> tuple[Json, RuleVerdict]:
     """The next state and the verdict on crash counts: fail where the candidate's pods are proven to crash more.
 
-    It never passes a candidate: without a proof it is pending. `alpha` is the accepted chance of a false fail.
+    It never passes a candidate: without a proof it is pending. Where all crashes are one node's, though the candidate
+    runs on more, it is the node that is suspected: inconclusive. `alpha` is the accepted chance of a false fail.
     """
     after = _load(state, segment)
     if tick is not None:
         after = _take_in(after, tick, segment)
     proven = after.ratio.log_e >= -log(alpha * segment.share) and after.candidate.errors >= FEWEST_PODS
-    kind = VerdictKind.FAIL if proven else VerdictKind.PENDING
-    reason = "CrashesMore" if proven else "NotProven"
-    return _dump(after), RuleVerdict(rule, kind, reason, _summary(after), _numbers(after))
+    numbers, message = _numbers(after), _summary(after)
+    if proven and after.one_node:
+        remark = f"; all on node {after.crashed_on[0]}, the candidate runs on {after.nodes}"
+        verdict = RuleVerdict(rule, VerdictKind.INCONCLUSIVE, "OneNode", message + remark, numbers)
+    elif proven:
+        verdict = RuleVerdict(rule, VerdictKind.FAIL, "CrashesMore", message, numbers)
+    else:
+        verdict = RuleVerdict(rule, VerdictKind.PENDING, "NotProven", message, numbers)
+    return _dump(after), verdict
 
 
 def _take_in(state: _State, tick: CrashTick, segment: Segment) -> _State:
@@ -72,6 +94,8 @@ def _take_in(state: _State, tick: CrashTick, segment: Segment) -> _State:
         candidate=state.candidate + tick.candidate,
         baseline=state.baseline + baseline,
         ratio=ratio,
+        crashed_on=tuple(sorted({*state.crashed_on, *tick.crashed_on})[:ENOUGH_NODES]),
+        nodes=tick.nodes,
     )
 
 
@@ -106,7 +130,8 @@ def _load(state: Json | None, segment: Segment) -> _State:
         standing, ratio = Standing.from_json(state["standing"]), Wealth.from_json(state["ratio"])
         if standing.segment == segment.name and len(ratio.sums) == len(RATIOS):
             candidate, baseline = (Counts(*cast(list[int], state[arm])) for arm in ("candidate", "baseline"))
-            return _State(standing, candidate, baseline, ratio)
+            crashed_on = tuple(cast(list[str], state["crashed_on"]))
+            return _State(standing, candidate, baseline, ratio, crashed_on, cast(int, state["nodes"]))
     return _State(Standing(segment.name), Counts(), Counts(), Wealth.fresh(len(RATIOS)))
 
 
@@ -116,4 +141,6 @@ def _dump(state: _State) -> Json:
         "candidate": [state.candidate.total, state.candidate.errors],
         "baseline": [state.baseline.total, state.baseline.errors],
         "ratio": state.ratio.as_json(),
+        "crashed_on": list(state.crashed_on),
+        "nodes": state.nodes,
     }
