@@ -127,6 +127,13 @@ async def test_a_half_open_watch_is_silent(client: Client, server: ApiServer, st
     assert await lines(client, store) == []
 
 
+async def test_a_watch_can_be_cut_off(client: Client, server: ApiServer, store: Store) -> None:
+    """The connection breaks at the next event instead of ending properly."""
+    server.faults.add(Fault(FaultKind.DROP, frozenset({"watch"})))
+    with pytest.raises(aiohttp.ClientError):
+        await lines(client, store)
+
+
 async def test_a_watch_can_be_told_that_it_is_gone(client: Client, server: ApiServer, store: Store) -> None:
     """An ERROR event with 410, then the end."""
     server.faults.add(Fault(FaultKind.GONE, frozenset({"watch"})))
