@@ -73,7 +73,7 @@ class Restraint:
         What lasts on one pod for a while is told from a fault by lasting longer: the more the placebos showed, the
         more ticks a proof is spread over, up to eight, and where errors come in clusters of φ over φ/2, up to four.
         """
-        discount = max(1.0, placebo / needed)
+        discount = max(1.0, placebo / needed) if needed > 0 else 1.0
         lasting = min(1 + STEEPNESS * (discount - 1), MOST_TICKS)
         ticks = max(lasting, min(dispersion / 2, CLUSTER_TICKS))
         return cls(dispersion, discount, needed / ticks if ticks > 1 else inf)

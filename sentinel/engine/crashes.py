@@ -10,14 +10,13 @@ baseline pods are judged too harshly, so the caller leaves the warm-up out of th
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from math import log
 from typing import cast
 
 from sentinel.domain.evidence import Counts
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
 from sentinel.engine.betting import RATIOS, Wealth, ratio_gains
 from sentinel.engine.segment import Segment
-from sentinel.engine.standing import Standing, odds, odds_text
+from sentinel.engine.standing import Standing, needed_evidence, odds, odds_text
 
 Json = Mapping[str, object]
 
@@ -70,7 +69,7 @@ def judge_crashes(
     after = _load(state, segment)
     if tick is not None:
         after = _take_in(after, tick, segment)
-    proven = after.ratio.log_e >= -log(alpha * segment.share) and after.candidate.errors >= FEWEST_PODS
+    proven = after.ratio.log_e >= needed_evidence(alpha, segment) and after.candidate.errors >= FEWEST_PODS
     numbers, message = _numbers(after), _summary(after)
     if proven and after.one_node:
         remark = f"; all on node {after.crashed_on[0]}, the candidate runs on {after.nodes}"

@@ -14,7 +14,6 @@ candidate's own rate is over it too; it lasts until a tick finds the baseline no
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from math import log
 from typing import cast
 
 from sentinel.domain.evidence import Counts, CountTick
@@ -37,6 +36,7 @@ from sentinel.engine.standing import (
     Proof,
     Standing,
     conclude,
+    needed_evidence,
     odds,
     odds_text,
     over_limit,
@@ -82,18 +82,13 @@ def judge_error_rate(
     """
     if rule.method is Method.THRESHOLD:
         return judge_threshold(rule, state, tick, segment, now)
-    restraint = Restraint.learnt(dispersion, placebo, _needed(rule, segment))
+    restraint = Restraint.learnt(dispersion, placebo, needed_evidence(rule.alpha, segment))
     before = _load(state, segment)
     if tick is not None and _empty(tick) and tick.missing:
         numbers = _numbers(rule, before, _proof(before), restraint)
         return _dump(before), unmeasured(rule.name, tick.missing, numbers)
     after = before if tick is None else _take_in(rule, before, tick, segment, restraint)
     return _dump(after), conclude(_assess(rule, after, segment, restraint), after.standing, segment, now)
-
-
-def _needed(rule: ErrorRateRule, segment: Segment) -> float:
-    """The log evidence that proves: ln 1/α of this segment."""
-    return -log(rule.alpha * segment.share)
 
 
 def _empty(tick: CountTick) -> bool:
@@ -155,7 +150,7 @@ def _assess(rule: ErrorRateRule, state: _State, segment: Segment, restraint: Res
     return Assessment(
         rule.name,
         proof.log_e,
-        _needed(rule, segment),
+        needed_evidence(rule.alpha, segment),
         acceptable,
         state.candidate.total,
         rule.interval,

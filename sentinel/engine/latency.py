@@ -9,7 +9,6 @@ arms are over the limit are shown and not bet on (see `error_rate`).
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from math import log
 
 from sentinel.domain.evidence import Histogram, HistogramTick
 from sentinel.domain.policy import LatencyRule, Method
@@ -20,7 +19,7 @@ from sentinel.engine.latency_report import LatencyReport, estimate
 from sentinel.engine.latency_state import RATIOS, LatencyState
 from sentinel.engine.promotion import goodness_gains
 from sentinel.engine.segment import Segment
-from sentinel.engine.standing import Assessment, conclude, over_limit, unmeasured
+from sentinel.engine.standing import Assessment, conclude, needed_evidence, over_limit, unmeasured
 from sentinel.engine.tails import edges_in_use, estimated_mean, limit_edge, mean_gains, tail
 from sentinel.engine.threshold import judge_threshold
 
@@ -47,7 +46,7 @@ def judge_latency(
     """The rule's next state and its verdict; arguments as for `judge_error_rate`."""
     if rule.method is Method.THRESHOLD:
         return judge_threshold(rule, state, tick, segment, now)
-    restraint = Restraint.learnt(dispersion, placebo, _needed(rule, segment))
+    restraint = Restraint.learnt(dispersion, placebo, needed_evidence(rule.alpha, segment))
     bets = len(STAKES if rule.quantile is None else LIMIT_FACTORS)
     before = LatencyState.load(state, segment, bets)
     if tick is not None and not tick.candidate.total and not _baseline(tick, segment).total and tick.missing:
@@ -59,11 +58,6 @@ def judge_latency(
         return after.as_json(), report.beyond_buckets(restraint)
     verdict = conclude(_assess(report, segment, restraint), after.standing, segment, now)
     return after.as_json(), verdict
-
-
-def _needed(rule: LatencyRule, segment: Segment) -> float:
-    """The log evidence that proves: ln 1/α of this segment."""
-    return -log(rule.alpha * segment.share)
 
 
 def _baseline(tick: HistogramTick, segment: Segment) -> Histogram:
@@ -159,7 +153,7 @@ def _assess(report: LatencyReport, segment: Segment, restraint: Restraint) -> As
     return Assessment(
         rule.name,
         report.proof.log_e,
-        _needed(rule, segment),
+        needed_evidence(rule.alpha, segment),
         report.acceptable,
         state.candidate.total,
         rule.interval,

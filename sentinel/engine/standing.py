@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from math import exp, log, sqrt
+from math import exp, inf, log, sqrt
 from typing import cast
 
 from sentinel.domain.evidence import Counts, Missing, MissingReason
@@ -135,16 +135,23 @@ def conclude(found: Assessment, standing: Standing, segment: Segment, now: datet
     if not segment.bake_over and not segment.early:
         return verdict(VerdictKind.PENDING, "Baking")
     if found.requests < segment.min_requests:
-        return verdict(VerdictKind.PENDING, "LowTraffic", _shortfall(found, standing, segment))
+        reason = "LowTraffic" if segment.bake_over else "Baking"
+        return verdict(VerdictKind.PENDING, reason, _shortfall(found, standing, segment))
+    if not segment.bake_over and (found.good < PROVEN_GOOD or not found.acceptable):
+        return verdict(VerdictKind.PENDING, "Baking", _until_good(found, standing))
     if not found.acceptable:
         return verdict(VerdictKind.PENDING, "NotProven", _doubt(found, standing))
-    if not segment.bake_over and found.good < PROVEN_GOOD:
-        return verdict(VerdictKind.PENDING, "Baking", _until_good(found, standing))
     if now - datetime.fromisoformat(standing.until) > STALE_AFTER * found.interval:
         return verdict(VerdictKind.PENDING, "Stale", f"the newest evidence ends at {standing.until}")
     if not segment.bake_over:
         return verdict(VerdictKind.PASS, "ProvenGood", f"odds against 'bad' {odds_text(found.good)}")
     return verdict(VerdictKind.PASS, "WithinLimit")
+
+
+def needed_evidence(alpha: float, segment: Segment) -> float:
+    """The log evidence that proves in this segment: ln 1/α of its share; infinite where it has none."""
+    level = alpha * segment.share
+    return -log(level) if level > 0 else inf
 
 
 def unmeasured(rule: str, missing: tuple[Missing, ...], numbers: Mapping[str, Number]) -> RuleVerdict:

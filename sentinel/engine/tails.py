@@ -21,7 +21,8 @@ def limit_edge(bounds: Sequence[float], limit: float) -> float | None:
 
     A quantile proven over this edge is over the limit too; between the two nothing can be proven.
     """
-    return next((bound for bound in bounds if bound >= limit * (1 - 1e-9) and not isinf(bound)), None)
+    index = bisect_left(bounds, limit * (1 - 1e-9))
+    return bounds[index] if index < len(bounds) and not isinf(bounds[index]) else None
 
 
 def edges_in_use(both: Histogram, limit: float) -> tuple[float, ...]:

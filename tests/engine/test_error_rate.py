@@ -235,3 +235,9 @@ def test_evidence_of_other_bets_is_not_taken_over() -> None:
     old = {**state, "ratio": {"sums": [3.0, 4.0], "starts": [], "ticks": 1}}
     _, verdict = judge_error_rate(RULE, old, None, STEP, START)
     assert verdict.numbers["candidate_total"] == 0
+
+
+def test_a_segment_without_a_share_of_alpha_proves_nothing() -> None:
+    """Where no error level is left, there is no fail."""
+    _, verdict = play([counted(0, (150, 150), (1350, 0))], Segment("step-9", 0.0, concurrent=True))
+    assert verdict.kind is VerdictKind.PENDING
