@@ -132,8 +132,11 @@ def _step(
 
 
 def _unmeasured(verdict: RuleVerdict, missing: Missing) -> RuleVerdict:
-    """A source that gave no answer takes a pass away, and never a fail: what is proven stays proven."""
-    if verdict.kind is VerdictKind.FAIL:
+    """A source that gave no answer takes a pass away, and never a fail: what is proven stays proven.
+
+    Nor does it end an outage: that is over when evidence says so.
+    """
+    if verdict.kind is VerdictKind.FAIL or verdict.everywhere:
         return verdict
     message = f"no evidence: {missing}"
     return RuleVerdict(verdict.rule, VerdictKind.INCONCLUSIVE, missing.reason.value, message, verdict.numbers)

@@ -45,16 +45,14 @@ def _decide(situation: Situation) -> Decision:
     if phase is Phase.UNDOING:
         return watch_restore(situation)
     if phase is Phase.PROMOTED:
-        return _first(situation, _condemn_guarded, _tell, keep_guard)
-    return _first(situation, _obey, _condemn, _tell, release, _stay_held, _suspend, _expire, proceed)
+        return _first(situation, _condemn_guarded, _tell) or keep_guard(situation)
+    earlier = _first(situation, _obey, _condemn, _tell, release, _stay_held, _suspend, _expire)
+    return earlier or proceed(situation)
 
 
-def _first(situation: Situation, *questions: Callable[[Situation], Decision | None]) -> Decision:
-    for question in questions:
-        answer = question(situation)
-        if answer is not None:
-            return answer
-    raise AssertionError("the last question always answers")
+def _first(situation: Situation, *questions: Callable[[Situation], Decision | None]) -> Decision | None:
+    answers = (question(situation) for question in questions)
+    return next((answer for answer in answers if answer is not None), None)
 
 
 def _obey(situation: Situation) -> Decision | None:
@@ -93,7 +91,8 @@ def _stay_held(situation: Situation) -> Decision | None:
     if held is None or not held.sticky:
         return None
     if _resumed(situation, held):
-        return resume(situation, "ResumedByHuman", f"a human ended the hold ({held.reason})")
+        found = resume(situation, "ResumedByHuman", f"a human ended the hold ({held.reason})")
+        return replace(found, numbers={"resumed_at": str(situation.record.resumed_at)})
     return Decision(situation.record.state, wake=None, verdicts=situation.verdicts)
 
 
@@ -174,5 +173,8 @@ def _tell(situation: Situation) -> Decision | None:
 
 
 def _resumed(situation: Situation, held: Hold) -> bool:
+    """Whether a human asked after the hold began, in whole seconds; one wish ends one hold."""
     resumed = situation.record.resumed_at
-    return resumed is not None and resumed >= held.since.replace(microsecond=0)
+    if resumed is None or resumed < held.since.replace(microsecond=0):
+        return False
+    return all(entry.numbers.get("resumed_at") != str(resumed) for entry in situation.record.decisions)

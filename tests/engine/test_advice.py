@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 
 import pytest
 
 from sentinel.domain.record import Action, Phase
+from sentinel.domain.workload import WorkloadKey, WorkloadKind
 from sentinel.engine.advice import advice
 from tests.engine.builders import entry, held, in_state, paused, undoing
 
@@ -60,3 +62,9 @@ def test_an_undone_release_is_to_be_fixed() -> None:
 def test_where_nothing_is_asked_nothing_is_advised(phase: Phase) -> None:
     """No noise."""
     assert advice(in_state(phase), entry(Action.START, "NewRevision")) == ()
+
+
+def test_a_kind_that_is_not_paused_is_not_unpaused() -> None:
+    """Only a Deployment has a pause to lift."""
+    daemons = replace(held("FirstDeployment"), key=WorkloadKey(WorkloadKind.DAEMONSET, "shop", "api"))
+    assert len(advice(daemons, None)) == 1

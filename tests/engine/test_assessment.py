@@ -1,0 +1,191 @@
+"""All rules of a policy on one rollout: which speak, what evidence comes to, what missing evidence takes away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sentinel.domain.evidence import (
+    Counts,
+    CountTick,
+    Histogram,
+    HistogramTick,
+    Missing,
+    MissingReason,
+    Tick,
+    ValueSample,
+)
+from sentinel.domain.policy import (
+    CountQuery,
+    CrashLoopRule,
+    ErrorRateRule,
+    HealthRule,
+    HistogramQuery,
+    LatencyRule,
+    QueryRule,
+    Rule,
+    ValueQuery,
+)
+from sentinel.domain.record import Phase
+from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.engine.assessment import Assessment, Measured, Rollout, assess, rules_in, segment_of
+from tests.engine.builders import PLAIN, rollout, state
+from tests.engine.snapshots import OLD, at, pod
+
+ERRORS = ErrorRateRule("errors", CountQuery("prometheus", "t", "e"), 0.05)
+LATENCY = LatencyRule("latency", HistogramQuery("prometheus", "h"), 1.0)
+DEPTH = QueryRule("depth", ValueQuery("prometheus", "q"), failure="value > 10")
+CRASH = CrashLoopRule("crash-loop")
+HEALTH = HealthRule("health")
+INF = float("inf")
+DOWN = Missing(MissingReason.SOURCE_UNREACHABLE, "prometheus", "no route")
+
+
+def holds(_condition: str, values: tuple[float, ...], _scalar: bool) -> bool:
+    """Evaluates `value > 10`."""
+    return values[0] > 10
+
+
+def judge(*rules: Rule, ticks: tuple[Measured, ...] = (), **changes: Any) -> Assessment:
+    """Judge rules on a rollout whose bake is over, at 100 s."""
+    pods = tuple(pod(f"new-{n}") for n in range(3))
+    made = Rollout(
+        replace(PLAIN, rules=rules),
+        rollout(3, pods=pods),
+        OLD,
+        state(Phase.BAKING),
+        segment_of(0, 0, concurrent=True, bake_over=True, min_requests=100),
+        True,
+        at(100),
+    )
+    return assess(replace(made, **changes), ticks, holds)
+
+
+def only(found: Assessment) -> RuleVerdict:
+    """The one verdict."""
+    (verdict,) = found.verdicts
+    return verdict
+
+
+def counted(bad: int, until: float = 90, *, stable_bad: int = 0, total: int = 1000) -> Measured:
+    """A tick of the error rate rule."""
+    tick = CountTick(at(until - 15), at(until), Counts(total, bad), Counts(total, stable_bad), {})
+    return Measured("errors", at(until), tick)
+
+
+def measured(rule: Rule, tick: Tick) -> Measured:
+    """A tick of a rule, up to 90 s."""
+    return Measured(rule.name, at(90), tick)
+
+
+def test_each_rule_speaks_in_its_order() -> None:
+    """One verdict for each, by name."""
+    found = judge(CRASH, HEALTH, ERRORS, LATENCY, DEPTH)
+    assert [verdict.rule for verdict in found.verdicts] == [
+        "crash-loop",
+        "health",
+        "errors",
+        "latency",
+        "depth",
+    ]
+
+
+def test_pods_are_judged_by_the_pod_rules() -> None:
+    """Ready pods pass, without any metric."""
+    assert [v.kind for v in judge(CRASH, HEALTH).verdicts] == [VerdictKind.PASS, VerdictKind.PASS]
+
+
+def test_good_evidence_passes_and_is_dated() -> None:
+    """Enough requests under the limit, up to when they were counted."""
+    found = judge(ERRORS, ticks=(counted(1),))
+    assert only(found).kind is VerdictKind.PASS
+    assert found.measured_until == {"errors": at(90)}
+
+
+def test_bad_evidence_fails() -> None:
+    """Over the limit and worse than the baseline."""
+    assert only(judge(ERRORS, ticks=(counted(400),))).kind is VerdictKind.FAIL
+
+
+def test_slow_answers_fail() -> None:
+    """The latency rule takes histograms."""
+    slow, fast = Histogram((1.0, 5.0, INF), (0, 900, 100)), Histogram((1.0, 5.0, INF), (1000, 0, 0))
+    tick = HistogramTick(at(75), at(90), slow, fast)
+    assert only(judge(LATENCY, ticks=(measured(LATENCY, tick),))).kind is VerdictKind.FAIL
+
+
+@pytest.mark.parametrize(("value", "kind"), [(11.0, VerdictKind.FAIL), (9.0, VerdictKind.PASS)])
+def test_a_query_is_judged_by_its_condition(value: float, kind: VerdictKind) -> None:
+    """The query rule takes values."""
+    sample = ValueSample(at(90), (value,), scalar=True)
+    assert only(judge(DEPTH, ticks=(measured(DEPTH, sample),))).kind is kind
+
+
+def test_several_measurements_are_taken_in_in_order() -> None:
+    """As one after the other would have been: the state adds up."""
+    first = judge(ERRORS, ticks=(counted(1, 75),))
+    second = judge(
+        ERRORS, ticks=(counted(1, 90),), state=replace(state(Phase.BAKING), analysis=first.analysis)
+    )
+    both = judge(ERRORS, ticks=(counted(1, 75), counted(1, 90)))
+    assert both.analysis == second.analysis
+    assert both.measured_until == {"errors": at(90)}
+
+
+def test_without_new_evidence_the_verdict_stands() -> None:
+    """A pass for another reason than a measurement changes nothing."""
+    first = judge(ERRORS, ticks=(counted(400),))
+    again = judge(ERRORS, state=replace(state(Phase.BAKING), analysis=first.analysis))
+    assert only(again).kind is VerdictKind.FAIL
+    assert again.analysis == first.analysis
+
+
+def test_no_evidence_at_all_is_no_pass() -> None:
+    """However long the bake was."""
+    assert all(v.kind is not VerdictKind.PASS for v in judge(ERRORS, LATENCY, DEPTH).verdicts)
+
+
+def test_a_source_that_is_down_takes_a_pass_away() -> None:
+    """Good evidence from before does not stand in for the newest."""
+    verdict = only(judge(ERRORS, ticks=(counted(1),), unmeasured={"errors": DOWN}))
+    assert (verdict.kind, verdict.reason) == (VerdictKind.INCONCLUSIVE, "SourceUnreachable")
+    assert verdict.message == "no evidence: SourceUnreachable prometheus no route"
+
+
+def test_a_source_that_is_down_takes_no_fail_away() -> None:
+    """What is proven stays proven."""
+    verdict = only(judge(ERRORS, ticks=(counted(400),), unmeasured={"errors": DOWN}))
+    assert verdict.kind is VerdictKind.FAIL
+
+
+def test_a_source_that_is_down_ends_no_outage() -> None:
+    """Both arms bad stays so until evidence says otherwise."""
+    verdict = only(judge(ERRORS, ticks=(counted(400, stable_bad=400),), unmeasured={"errors": DOWN}))
+    assert verdict.everywhere
+
+
+def test_one_rules_source_is_no_other_rules() -> None:
+    """Each rule stands on its own evidence."""
+    found = judge(ERRORS, CRASH, ticks=(counted(1),), unmeasured={"latency": DOWN})
+    assert [v.kind for v in found.verdicts] == [VerdictKind.PASS, VerdictKind.PASS]
+
+
+def test_after_promotion_only_crashes_speak() -> None:
+    """And nothing does during an undo."""
+    policy = replace(PLAIN, rules=(ERRORS, CRASH, HEALTH))
+    assert rules_in(policy, Phase.BAKING) == (ERRORS, CRASH, HEALTH)
+    assert rules_in(policy, Phase.PROMOTED) == (CRASH,)
+    assert rules_in(policy, Phase.UNDOING) == ()
+
+
+def test_a_segment_changes_with_the_step_and_with_the_arms() -> None:
+    """Each has its even share of α, over all that there can be."""
+    names = {
+        segment_of(step, 2, concurrent=both, bake_over=False, min_requests=1).name
+        for step in (0, 1, 2)
+        for both in (True, False)
+    }
+    assert len(names) == 6
+    assert segment_of(0, 2, concurrent=True, bake_over=False, min_requests=1).share == 1 / 4

@@ -1,0 +1,90 @@
+"""Holds: entered once, paused where that limits the damage, and their time taken off the clocks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sentinel.domain.decision import Pause
+from sentinel.domain.policy import Mode
+from sentinel.domain.record import Action, Phase
+from sentinel.domain.workload import HOLD_LABEL, PauseMark, Workload, WorkloadKey, WorkloadKind
+from sentinel.engine.holding import clocks_stopped, damage_limiting_pause, hold, undo_failed
+from tests.engine.builders import FAIL, entry, held, in_state, paused, rollout, situation, state, undoing
+from tests.engine.snapshots import at
+
+BAKING = in_state(Phase.BAKING, reached_at=at(60))
+
+
+def test_a_hold_says_why_and_calls_a_human() -> None:
+    """With the rule and the numbers where one is behind it."""
+    found = hold(situation(BAKING, rollout(1)), "Why", "because", sticky=True, because=FAIL)
+    assert (found.action, found.rule, found.numbers, found.escalate) == (Action.HOLD, "r", {"n": 1}, True)
+    assert found.state.verdict == "fail"
+    assert found.change == Pause(PauseMark("api-new", at(3600)))
+
+
+def test_the_same_reason_is_no_news() -> None:
+    """Said once, however often it is seen."""
+    found = hold(situation(held("Why", sticky=False), paused(1)), "Why", "because", sticky=False)
+    assert (found.action, found.change) == (None, None)
+
+
+def test_another_reason_is_news() -> None:
+    """A soft hold may become another, or one that only a human ends."""
+    soft = held("Before", sticky=False)
+    assert hold(situation(soft, paused(1)), "Why", "because", sticky=False).action is Action.HOLD
+    assert hold(situation(soft, paused(1)), "Why", "because", sticky=True).action is Action.HOLD
+
+
+def test_a_sticky_hold_is_told_however_lately_it_was_told_before() -> None:
+    """Only causes that take turns are quiet."""
+    soft = held("Before", sticky=False).with_decision(entry(Action.HOLD, "Why", 60))
+    assert hold(situation(soft, paused(1)), "Why", "because", sticky=True).action is Action.HOLD
+    assert hold(situation(soft, paused(1)), "Why", "because", sticky=False).action is None
+    assert hold(situation(soft, paused(1), now=661), "Why", "because", sticky=False).action is Action.HOLD
+
+
+@pytest.mark.parametrize(
+    ("world", "mode"),
+    [
+        (rollout(1), Mode.OBSERVE),
+        (rollout(1, labels={HOLD_LABEL: "true"}), Mode.ENFORCE),
+        (paused(1), Mode.ENFORCE),
+        (rollout(1, recreate=True), Mode.ENFORCE),
+        (rollout(1, key=WorkloadKey(WorkloadKind.DAEMONSET, "shop", "api")), Mode.ENFORCE),
+        (rollout(10), Mode.ENFORCE),
+    ],
+)
+def test_no_pause_where_it_must_not_or_need_not_be(world: Workload, mode: Mode) -> None:
+    """Observed, labelled, paused already, not pausable, or over."""
+    assert damage_limiting_pause(situation(BAKING, world, mode=mode)) is None
+
+
+def test_no_pause_after_a_human_lifted_ours() -> None:
+    """Never fight."""
+    assert damage_limiting_pause(situation(in_state(released=True), rollout(1))) is None
+
+
+def test_the_clocks_stand_still_while_held() -> None:
+    """The deadline moves on, and what was baked before still counts."""
+    before = held("Why", since=60, reached_at=at(30)).state
+    after = clocks_stopped(before, at(100))
+    assert (after.waited, after.reached_at) == (40.0, at(70))
+    assert clocks_stopped(state(), at(100)) == state()
+
+
+def test_before_the_weight_is_reached_there_is_no_bake_to_move() -> None:
+    """Only the deadline moves."""
+    assert clocks_stopped(held("Why", since=60).state, at(100)).reached_at is None
+
+
+def test_an_undo_that_the_server_refuses_is_a_humans() -> None:
+    """Held, with the server's own words, and no undo pretended."""
+    found = undo_failed(undoing().state, "the template is gone", at(90))
+    assert (found.phase, found.undo) == (Phase.HELD, None)
+    assert found.hold is not None
+    assert (found.hold.reason, found.hold.sticky, found.hold.since) == ("UndoFailed", True, at(90))
+    assert found.message == "the undo failed: the template is gone"
+    assert replace(found, hold=None).reason == "UndoFailed"
