@@ -15,6 +15,7 @@ from sentinel.domain.workload import WorkloadKey
 from sentinel.simulation.apiserver.access import User
 from sentinel.simulation.behaviour import crash_loop
 from sentinel.simulation.cluster import SimulatedCluster
+from sentinel.simulation.faults import Fault, FaultKind
 from sentinel.simulation.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES
 from tests.adapters.kubernetes.worlds import WEB, TestClock, access_to, changed_from, rolled_out, seen, until
 
@@ -129,6 +130,16 @@ async def test_a_server_that_is_not_there_is_said_by_preflight(unused_tcp_port: 
     with pytest.raises(ClusterUnavailableError, match="cannot be reached"):
         await gateway.preflight()
     await gateway.close()
+
+
+async def test_a_hiccup_is_not_taken_for_a_missing_definition(
+    cluster: SimulatedCluster, gateway: KubernetesGateway
+) -> None:
+    """A server that is overloaded for a moment makes preflight fail as such, instead of passing unasked."""
+    overloaded = Fault(FaultKind.ERROR, verbs=frozenset({"list"}), path="rolloutrecords", status=503, count=1)
+    cluster.faults.add(overloaded)
+    with pytest.raises(ClusterUnavailableError):
+        await gateway.preflight()
 
 
 async def test_what_does_not_sync_is_named(cluster: SimulatedCluster) -> None:
