@@ -287,8 +287,11 @@ class Reconciler:
         return found
 
     def _judged_alerts(self, situation: Situation) -> tuple[JudgedAlert, ...]:
-        judged = []
+        """What each firing alert comes to now; during an undo nothing, so that the record keeps what it came to."""
+        judged: list[JudgedAlert] = []
         record = situation.record
+        if record.state.phase is Phase.UNDOING:
+            return ()
         elsewhere = self._alerts_elsewhere(record.key) if record.alerts else []
         for entry in record.alerts:
             rule = alert_rule_of(situation.policy, entry.labels)
