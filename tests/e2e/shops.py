@@ -155,10 +155,10 @@ class Shop:
     def candidate_pod(self, service: str) -> str:
         """The name of a pod of the new image."""
         pods = self.world.cluster.pods(service, namespace=NAMESPACE)
-        images = {pod["metadata"]["name"]: pod["spec"]["containers"][0]["image"] for pod in pods}
+        images = {str(pod["metadata"]["name"]): pod["spec"]["containers"][0]["image"] for pod in pods}
         return next(name for name, image in images.items() if image == f"{service}:2")
 
-    async def alert(self, starts_at: datetime, *, resolved: bool = False, **labels: str) -> None:
+    async def alert(self, labels: Mapping[str, str], starts_at: datetime, *, resolved: bool = False) -> None:
         """Give the real Alertmanager an alert as Prometheus does, or say that it is over."""
         alert: dict[str, Any] = {"labels": {"namespace": NAMESPACE, "severity": "page", **labels}}
         alert["startsAt"] = starts_at.isoformat()
@@ -173,17 +173,19 @@ class Shop:
     @property
     def webhook(self) -> str:
         """Where the daemon takes alerts in."""
-        assert self.world.application is not None
-        return f"{self.world.application.http.url}/webhooks/alertmanager"
+        return f"{self._address}/webhooks/alertmanager"
 
     async def posts(self, code: int) -> float:
         """How many posts to the webhook the daemon answered with this status, by its own metrics."""
-        assert self.world.application is not None
-        url = f"{self.world.application.http.url}/metrics"
-        async with aiohttp.ClientSession() as session, session.get(url) as response:
+        async with aiohttp.ClientSession() as session, session.get(f"{self._address}/metrics") as response:
             page = await response.text()
         line = f'sentinel_webhook_posts_total{{code="{code}"}} '
         return sum(float(row.removeprefix(line)) for row in page.splitlines() if row.startswith(line))
+
+    @property
+    def _address(self) -> str:
+        assert self.world.application is not None
+        return self.world.application.http.url
 
 
 @asynccontextmanager

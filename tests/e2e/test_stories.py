@@ -94,11 +94,13 @@ async def stories(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sto
 async def catalog(shop: Shop) -> Record:
     """A release that is as good as the one before."""
     shop.release("catalog")
-    for new in (1, 5):
-        await shop.until(
-            lambda new=new: shop.pods("catalog")[1] == new and shop.world.paused("catalog"),
-            f"catalog rests at {new} new pods of 10",
-        )
+    rests_at = {1: "10 %", 5: "50 %"}
+    for pods, share in rests_at.items():
+
+        def resting(pods: int = pods) -> bool:
+            return shop.pods("catalog")[1] == pods and shop.world.paused("catalog")
+
+        await shop.until(resting, f"catalog rests at {share}")
     return await shop.phase(Phase.PROMOTED, "catalog")
 
 
@@ -240,9 +242,9 @@ async def stock(shop: Shop) -> Record:
     shop.release("stock")
     await shop.phase(Phase.BAKING, "stock")
     labels, now = {"alertname": "StockMismatch", "deployment": "stock"}, datetime.now(UTC)
-    await shop.alert(now, **labels)
+    await shop.alert(labels, now)
     await shop.phase(Phase.HELD, "stock")
-    await shop.alert(now, resolved=True, **labels)
+    await shop.alert(labels, now, resolved=True)
     return await shop.phase(Phase.PROMOTED, "stock")
 
 
@@ -261,7 +263,7 @@ async def till(shop: Shop) -> Record:
     await shop.phase(Phase.BAKING, "till")
     faults = shop.world.cluster.faults
     failing = faults.add(Fault(FaultKind.ERROR, frozenset({"update", "patch"}), r"rolloutrecords/till"))
-    await shop.alert(datetime.now(UTC), alertname="TillStuck", pod=shop.candidate_pod("till"))
+    await shop.alert({"alertname": "TillStuck", "pod": shop.candidate_pod("till")}, datetime.now(UTC))
     async with asyncio.timeout(30):
         while await shop.posts(503) < 2:  # noqa: ASYNC110 - Alertmanager does not tell of its retries
             await asyncio.sleep(0.1)
