@@ -82,19 +82,22 @@ class Shape:
 
     custom: bool = False
     without_dot: frozenset[str] = _WITHOUT_DOT
+    list_keys: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def shape_of(resource: ResourceType) -> Shape:
     """The shape of the objects of a resource."""
     if resource.custom:
-        return Shape(custom=True, without_dot=frozenset())
+        return Shape(custom=True, without_dot=frozenset(), list_keys=resource.list_keys)
     return Shape(without_dot=_WITHOUT_DOT | _WITHOUT_DOT_IN_CRDS) if resource is CRDS else Shape()
 
 
 def list_keys(field: str, item: Any, *, shape: Shape) -> tuple[str, ...] | None:
     """The fields that tell the items of the list `field` apart; None for a list that is one value."""
-    if not isinstance(item, dict) or (shape.custom and field != "ownerReferences"):
+    if not isinstance(item, dict):
         return None
+    if shape.custom and field != "ownerReferences":
+        return dict(shape.list_keys).get(field)
     if field == "ports":
         return ("containerPort", "protocol") if "containerPort" in item else ("port", "protocol")
     return _LIST_KEYS.get(field)

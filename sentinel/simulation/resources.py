@@ -13,7 +13,8 @@ _ALL = ("all",)
 class ResourceType:
     """A served resource: its names and its subresources.
 
-    `generations` says whether objects carry `metadata.generation`, `listed_kind` names the list.
+    `generations` says whether objects carry `metadata.generation`, `list_kind` names the list where it is not
+    the kind with `List`, `list_keys` are the keyed lists of a custom resource by field name.
     """
 
     group: str
@@ -28,6 +29,7 @@ class ResourceType:
     generations: bool = False
     list_kind: str = ""
     custom: bool = False
+    list_keys: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def api_version(self) -> str:

@@ -86,6 +86,16 @@ def crd(group: str) -> JsonObject:
             "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
             "port": {"x-kubernetes-int-or-string": True},
             "replicas": {"type": "integer"},
+            "entries": {
+                "type": "array",
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["name"],
+                "items": {
+                    "type": "object",
+                    "required": ["name"],
+                    "properties": {"name": {"type": "string"}, "value": {"type": "string"}},
+                },
+            },
         },
     }
     status = {

@@ -122,6 +122,21 @@ async def test_defaults_are_not_claimed_by_an_apply(api: Api, samples: str) -> N
     assert entry["fieldsV1"] == {"f:spec": {"f:count": {}}}
 
 
+async def test_keyed_lists_are_merged_by_their_keys(api: Api, samples: str) -> None:
+    """Two managers can each apply an item of a list that is a map; a key may stand there once."""
+    for manager, value in (("one", "1"), ("two", "2")):
+        entries = [{"name": manager, "value": value}]
+        applied = await api.patch(
+            f"{samples}/a", sample(samples, entries=entries), "apply", fieldManager=manager
+        )
+    assert applied.ok()["spec"]["entries"] == [
+        {"name": "one", "value": "1"},
+        {"name": "two", "value": "2"},
+    ]
+    twice = await api.post(samples, sample(samples, "b", entries=[{"name": "x"}, {"name": "x"}]))
+    assert twice.reason() == (422, "Invalid")
+
+
 async def test_custom_objects_scale(api: Api, samples: str) -> None:
     """The paths of the scale subresource lead to the replicas."""
     await api.post(samples, sample(samples, replicas=1))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from sentinel.simulation.apiserver import schemas
 from sentinel.simulation.resources import BUILT_IN, CRDS, ResourceType
 from sentinel.simulation.store import Event, Store, timestamp
 
@@ -108,6 +109,7 @@ class Registry:
 
 def _custom_resource(spec: JsonObject, version: JsonObject) -> CustomResource:
     names, subresources = spec["names"], version.get("subresources") or {}
+    schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
     served = ResourceType(
         group=spec["group"],
         version=version["name"],
@@ -121,7 +123,7 @@ def _custom_resource(spec: JsonObject, version: JsonObject) -> CustomResource:
         generations=True,
         list_kind=names.get("listKind", ""),
         custom=True,
+        list_keys=tuple(sorted(schemas.list_keys(schema).items())),
     )
-    schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
     columns = tuple(version.get("additionalPrinterColumns") or ())
     return CustomResource(served, schema, columns, subresources.get("scale") or {})

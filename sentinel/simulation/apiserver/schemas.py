@@ -87,6 +87,17 @@ def drop_nulls(schema: Schema, value: Json) -> None:
             drop_nulls(schema["items"], item)
 
 
+def list_keys(schema: Schema) -> dict[str, tuple[str, ...]]:
+    """The keys of each list that is a map (`x-kubernetes-list-type: map`), by the name of its field."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, child in (schema.get("properties") or {}).items():
+        if child.get("x-kubernetes-list-type") == "map":
+            found[name] = tuple(child.get("x-kubernetes-list-map-keys") or ())
+        found |= list_keys(child)
+        found |= list_keys(child.get("items") or {})
+    return found
+
+
 def validate(schema: Schema, value: Json, path: str = "") -> list[Cause]:
     """What is wrong with the value, cause by cause."""
     return list(_validate(schema, value, path))
