@@ -12,6 +12,7 @@ from sentinel.domain.policy import HistogramQuery, LatencyRule
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.engine.latency import judge_latency
 from sentinel.engine.segment import Segment
+from sentinel.engine.standing import about
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, inf)
@@ -132,3 +133,47 @@ def test_state_survives_json_to_the_last_bit(rule: LatencyRule) -> None:
         state, _ = judge_latency(rule, json.loads(json.dumps(state)), tick, STEP, tick.until)
     assert json.dumps(state) == json.dumps(straight)
     assert len(json.dumps(state)) < 4096
+
+
+EARLY = Segment("step-0", 1.0, concurrent=True, early=True)
+
+
+@pytest.mark.parametrize("rule", [MEAN, P99], ids=["mean", "p99"])
+def test_a_candidate_proven_fast_passes_early(rule: LatencyRule) -> None:
+    """Where the baseline has its share of slow requests and the candidate none, it is proven good."""
+    mixed = ((13000, 0.08), (400, 1.5))
+    ticks = [counted(i, latencies((1500, 0.08)), latencies(*mixed)) for i in range(4)]
+    _, verdict = play(rule, ticks, EARLY)
+    assert (verdict.kind, verdict.reason) == (VerdictKind.PASS, "ProvenGood")
+
+
+def test_nothing_is_proven_good_where_no_bound_lies_at_the_limit() -> None:
+    """A mean limit over all bucket bounds leaves nothing to compare: no early pass."""
+    rule = LatencyRule("latency", QUERY, limit=30.0)
+    ticks = [counted(i, latencies((1500, 0.08)), latencies(*FAST)) for i in range(4)]
+    _, verdict = play(rule, ticks, EARLY)
+    assert (verdict.kind, verdict.reason) == (VerdictKind.PENDING, "Baking")
+
+
+def test_other_bucket_bounds_in_the_candidate_are_compared_where_they_agree() -> None:
+    """A release that changes its buckets is compared at common bounds only, and nothing is proven by the change."""
+    other = (0.1, 1.0, 3.0, inf)
+    ticks = [counted(i, latencies(*FAST, bounds=other), latencies(*FAST)) for i in range(5)]
+    state, verdict = play(MEAN, ticks)
+    assert set(state["edges"]) <= {0.1, 1.0}  # type: ignore[call-overload]
+    assert float(verdict.numbers["log_e_ratio"]) < 1
+    _, verdict = play(MEAN, [*ticks[:1], counted(1, latencies(*FAST, bounds=(0.2, inf)), latencies(*FAST))])
+    assert float(verdict.numbers["log_e_ratio"]) < 1
+
+
+def test_an_arm_without_requests_is_said() -> None:
+    """No requests at all is no estimate and no pass."""
+    _, verdict = play(MEAN, [counted(0, Histogram(), latencies(*FAST))], DONE)
+    assert verdict.kind is VerdictKind.PENDING
+    assert verdict.message.startswith("candidate without requests, baseline 107 ms of 1,350")
+
+
+def test_durations_in_messages_are_rough() -> None:
+    """Seconds, minutes or hours, whichever says enough."""
+    lengths = [timedelta(seconds=20), timedelta(minutes=7), timedelta(hours=3)]
+    assert [about(length) for length in lengths] == ["about 20 s", "about 7 min", "about 3 h"]

@@ -80,3 +80,15 @@ def test_the_sum_tells_what_the_buckets_cannot() -> None:
     counts = (0, 0, 0, 50, 0)
     assert mean_gains(Histogram(BOUNDS, counts, 100.0), 1.0, (0.8,))[0] > log(100)
     assert mean_gains(Histogram(BOUNDS, counts), 1.0, (0.8,))[0] == pytest.approx(0)
+
+
+def test_edges_without_requests_are_the_limits_alone() -> None:
+    """Nothing counted yet leaves only the limit's bound; a limit over all bounds leaves none."""
+    assert edges_in_use(Histogram(BOUNDS, (0, 0, 0, 0, 0)), 0.5) == (0.5,)
+    assert edges_in_use(Histogram(BOUNDS, (0, 0, 0, 0, 0)), 5.0) == ()
+
+
+def test_many_useful_edges_are_thinned_out_evenly() -> None:
+    """Of more bounds than are compared, the outermost and some between are taken."""
+    bounds = (*[i / 10 for i in range(1, 11)], inf)
+    assert edges_in_use(Histogram(bounds, (10,) * 11), 5.0) == (0.4, 0.6, 0.8, 1.0)

@@ -73,3 +73,24 @@ def test_a_quantile_is_held_against_a_threshold_too() -> None:
         tick = latency.counted(index, slow, Histogram())
         state, verdict = judge_latency(rule, state, tick, STEP, tick.until)
     assert verdict.kind is VerdictKind.FAIL
+
+
+def test_no_requests_are_not_over_the_threshold() -> None:
+    """A tick without requests says nothing against the candidate, and nothing for it."""
+    _, verdict = play([counted(0, (0, 0), (1350, 13))], DONE, rule=PLAIN)
+    assert (verdict.kind, verdict.reason) == (VerdictKind.PENDING, "LowTraffic")
+    assert verdict.message.startswith("candidate without requests")
+
+
+def test_before_the_bake_is_over_nothing_passes() -> None:
+    """A good candidate is pending while it bakes."""
+    _, verdict = play([counted(0, (150, 1), (1350, 13))], rule=PLAIN)
+    assert (verdict.kind, verdict.reason) == (VerdictKind.PENDING, "Baking")
+
+
+def test_a_latency_threshold_is_told_in_seconds() -> None:
+    """The sentence names the measured latency and its threshold."""
+    rule = replace(latency.MEAN, method=Method.THRESHOLD)
+    tick = latency.counted(0, latency.latencies((150, 0.5)), None)
+    _, verdict = judge_latency(rule, None, tick, DONE, tick.until)
+    assert verdict.message == "candidate 0.5 s, threshold 1 s"
