@@ -21,7 +21,7 @@ NEEDED: tuple[tuple[Resource, str, tuple[str, ...]], ...] = (
     (DEPLOYMENTS, "", ("get", "list", "watch", "patch")),
     (REPLICA_SETS, "", ("get", "list", "watch")),
     (PODS, "", ("list", "watch")),
-    (RECORDS, "", ("get", "list", "watch", "create", "patch", "delete")),
+    (RECORDS, "", ("get", "list", "watch", "create", "delete")),
     (RECORDS, "status", ("update", "patch")),
     (EVENTS, "", ("create", "patch")),
 )

@@ -9,9 +9,9 @@ from weakref import WeakValueDictionary
 from sentinel.adapters.kubernetes.client import ApiClient, Json, Target
 from sentinel.adapters.kubernetes.codec import encode
 from sentinel.adapters.kubernetes.raw import ObjectKey, RawObject, key_of, mapping
-from sentinel.adapters.kubernetes.record_objects import bounded, object_of, record_of, spec_of
+from sentinel.adapters.kubernetes.record_objects import bounded, object_of, record_of
 from sentinel.adapters.kubernetes.resources import RECORDS
-from sentinel.domain.errors import ConflictError, NotFoundError, PreconditionError
+from sentinel.domain.errors import ConflictError, NotFoundError
 from sentinel.domain.record import NoticeRef, Record
 from sentinel.domain.workload import WorkloadKey
 
@@ -80,29 +80,14 @@ class KubernetesRecordStore:
         return await self.save(_at(record, created))
 
     async def save(self, record: Record) -> Record:
-        """Write the status, and the spec where it changed.
+        """Write the status; the spec says how the rollout was first seen, and stays.
 
         Raises ConflictError when someone else wrote since `record.version`.
         """
         async with self._lock(record):
             record = self._rebased(bounded(record))
-            held = self._held.get(_key(record))
-            if held is not None and spec_of(held.record) != spec_of(record):
-                record = await self._write_spec(record)
             written = await self._client.replace(_place(record, "status"), object_of(record))
             return self._take(_at(record, written))
-
-    async def _write_spec(self, record: Record) -> Record:
-        """Put the spec alone, so that what humans annotate stays; returns the record at its new version."""
-        operations: list[Json] = [
-            {"op": "test", "path": "/metadata/resourceVersion", "value": record.version},
-            {"op": "replace", "path": "/spec", "value": encode(spec_of(record))},
-        ]
-        try:
-            written = await self._client.json_patch(_place(record), operations)
-        except PreconditionError as error:
-            raise ConflictError(str(error), reason="Conflict", status=409) from error
-        return _at(record, written)
 
     async def save_notice(self, record: Record, notice: NoticeRef) -> None:
         """Write where the rollout's message stands, and nothing else; a record that is gone needs none.

@@ -170,29 +170,20 @@ async def test_a_notice_for_a_record_that_is_gone_is_fine(client: ApiClient) -> 
     await store(client).save_notice(created, NoticeRef("#deploys", "1.1"))
 
 
-async def test_a_changed_spec_is_written(client: ApiClient, gateway: KubernetesGateway) -> None:
-    """What became known of the candidate since is kept, and what humans annotated stays."""
+async def test_a_save_leaves_what_the_rollout_was_first_seen_as(
+    client: ApiClient, gateway: KubernetesGateway
+) -> None:
+    """The spec is written once, when the record is made, and what humans annotated stays as well."""
     created = await gateway.records.create(record())
     patch = {"metadata": {"annotations": {APPROVE_ANNOTATION: "1"}}}
     await client.merge_patch(Target(RECORDS, "default", "web-1"), patch)
     fresh = await gateway.records.fresh(created)
     assert fresh is not None
-    known = replace(fresh, candidate=replace(fresh.candidate, number=9))
-    saved = await gateway.records.save(known)
-    assert saved.candidate.number == 9
-    assert saved.approvals == {1}
-    assert await stored(client) == saved
-
-
-async def test_a_changed_spec_over_an_old_version_is_a_conflict(
-    client: ApiClient, gateway: KubernetesGateway
-) -> None:
-    """A spec is not written over somebody else's change either."""
-    created = await gateway.records.create(record())
-    await store(client).save(created.with_decision(DECISION))
-    with pytest.raises(ConflictError):
-        await gateway.records.save(replace(created, attempt=2))
-    assert (await stored(client)).attempt == 1
+    await gateway.records.save(replace(fresh.with_decision(DECISION), attempt=2))
+    after = await stored(client)
+    assert after.attempt == 1
+    assert after.decisions == (DECISION,)
+    assert after.approvals == {1}
 
 
 async def test_others_changes_are_seen_and_told(client: ApiClient, gateway: KubernetesGateway) -> None:

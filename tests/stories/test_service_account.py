@@ -1,0 +1,79 @@
+"""The daemon as the service account of `config/rbac.yaml`: what is granted there is enough, and no more than that."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+
+from sentinel.adapters.kubernetes.preflight import NEEDED
+from sentinel.domain.errors import ConfigurationError
+from sentinel.domain.record import Phase
+from sentinel.simulation.behaviour import crash_loop
+from sentinel.simulation.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES
+from tests.stories.conftest import at_rest
+from tests.support.world import NAMESPACE, World, world
+
+RBAC = Path(__file__).parents[2] / "config" / "rbac.yaml"
+NODES = {("", "nodes", "list"), ("", "nodes", "watch")}
+
+
+def role() -> dict[str, Any]:
+    """The ClusterRole that ships."""
+    return next(each for each in yaml.safe_load_all(RBAC.read_text()) if each["kind"] == "ClusterRole")
+
+
+def sign_in(here: World, *, without: str = "") -> None:
+    """Have the daemon use the service account's token; `without` takes one verb on Deployments away."""
+    granted = role()
+    for rule in granted["rules"]:
+        rule["verbs"] = [v for v in rule["verbs"] if (rule["resources"], v) != (["deployments"], without)]
+    here.cluster.store.create(CLUSTER_ROLES, granted)
+    binding = next(
+        each for each in yaml.safe_load_all(RBAC.read_text()) if each["kind"] == "ClusterRoleBinding"
+    )
+    here.cluster.store.create(CLUSTER_ROLE_BINDINGS, binding)
+    account = binding["subjects"][0]
+    token = here.cluster.api.tokens.issue(account["namespace"], account["name"])
+    (here.folder / "kubeconfig").write_bytes(orjson.dumps(here.cluster.kubeconfig(token)))
+
+
+async def test_the_role_that_ships_is_enough_to_promote_to_undo_and_to_tidy_up(tmp_path: Path) -> None:
+    """Canary steps, a promotion, an undo, Events and the removal of old records need nothing else."""
+    async with world(tmp_path, SENTINEL_RECORDS__KEEP="2") as shop:
+        sign_in(shop)
+        await at_rest(shop)
+        shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        await shop.phase(Phase.PROMOTED, image="web:2")
+        shop.cluster.behave("web:3", crash_loop())
+        shop.cluster.set_image("web", "web:3", namespace=NAMESPACE)
+        await shop.phase(Phase.UNDONE, image="web:3")
+        assert shop.image() == "web:2"
+        assert {event["reason"] for event in shop.events()} >= {"SentinelPromote", "SentinelUndo"}
+        assert [record.candidate.images for record in shop.records()] == [("web:3",), ("web:2",)]
+
+
+async def test_a_verb_taken_from_the_role_is_named_at_the_start(tmp_path: Path) -> None:
+    """Without the right to patch Deployments the daemon does not start, and says which right it lacks."""
+    async with world(tmp_path) as shop:
+        sign_in(shop, without="patch")
+        with pytest.raises(ConfigurationError, match='may not patch deployments in API group "apps"'):
+            await shop.start()
+
+
+def test_the_role_that_ships_grants_what_the_daemon_asks_for_and_nothing_else() -> None:
+    """Its verbs are those of preflight, and reading nodes, which is optional."""
+    granted = {
+        (group, resource, verb)
+        for rule in role()["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    asked = {
+        (resource.group, f"{resource.plural}/{part}" if part else resource.plural, verb)
+        for resource, part, verbs in NEEDED
+        for verb in verbs
+    }
+    assert granted == asked | NODES
