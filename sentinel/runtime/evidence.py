@@ -2,31 +2,29 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import CountTick, HistogramTick, Missing, MissingReason, Span, Tick, ValueSample
+from sentinel.domain.evidence import Missing, MissingReason, Span, Tick, ValueSample
 from sentinel.domain.policy import ErrorRateRule, LatencyRule, MetricRule, Policy, QueryRule
 from sentinel.domain.record import Record
 from sentinel.domain.workload import Revision, Workload, WorkloadKey
 from sentinel.engine.assessment import Measured, rules_in
-from sentinel.engine.increments import count_tick, histogram_tick
-from sentinel.engine.query_rule import next_due
+from sentinel.engine.measuring import (
+    HOUR_BEFORE,
+    NEIGHBOURS_WITHIN,
+    Timing,
+    grid,
+    stable_of,
+    tick_of,
+    unmeasured,
+    was_over,
+    window,
+)
 from sentinel.engine.rendering import render_query, variables_of
-from sentinel.engine.surroundings import OTHERS_OVER, Surroundings, over_limit
+from sentinel.engine.surroundings import OTHERS_OVER, Surroundings
 from sentinel.ports import Clock, MetricSource, Telemetry
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-RECENT_INTERVALS = 4
-"""Evidence older than so many ticks lets no rule pass."""
-HOUR_BEFORE = timedelta(hours=1)
-NEIGHBOURS_WITHIN = timedelta(minutes=5)
-
-
-def grid(at: datetime, interval: timedelta) -> datetime:
-    """The last multiple of the interval: ticks of all workloads fall together, so that they share their queries."""
-    return at - (at - EPOCH) % interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +67,10 @@ class EvidenceCollector:
         self._clock = clock
         self._telemetry = telemetry
         self._ledgers: dict[str, _Ledger] = {}
+        self._timings = {
+            name: Timing(timedelta(seconds=source.min_interval), timedelta(seconds=source.settle))
+            for name, source in sources.items()
+        }
 
     def take(self, record: Record) -> tuple[Measured, ...]:
         """What came in since the last call, in the order of its times."""
@@ -106,35 +108,22 @@ class EvidenceCollector:
         self, rule: MetricRule, record: Record, policy: Policy, workload: Workload, now: datetime
     ) -> datetime:
         ledger = self._ledgers.setdefault(record.name, _Ledger(now))
-        interval = self._interval(rule)
-        since, until, after = self._window(rule, record, now)
-        last_try = max(ledger.attempted.get(rule.name, since), since)
-        if until <= last_try or rule.name in ledger.running:
-            return max(after, now + timedelta(milliseconds=10))
-        ledger.attempted[rule.name] = until
+        timing = self._timing(rule)
+        due = window(rule, record, timing, now)
+        last_try = max(ledger.attempted.get(rule.name, due.since), due.since)
+        if due.until <= last_try or rule.name in ledger.running:
+            return max(due.next_due, now + timedelta(milliseconds=10))
+        ledger.attempted[rule.name] = due.until
         task = asyncio.get_running_loop().create_task(
-            self._measure(rule, record, policy, workload, since, until),
+            self._measure(rule, record, policy, workload, due.since, due.until),
             name=f"measure {record.name}/{rule.name}",
         )
         ledger.running[rule.name] = task
         task.add_done_callback(lambda _task: ledger.running.pop(rule.name, None))
-        return max(after, now + interval / 10)
+        return max(due.next_due, now + timing.tick(rule) / 10)
 
-    def _interval(self, rule: MetricRule) -> timedelta:
-        source = self._sources.get(rule.query.source)
-        return max(rule.interval, timedelta(seconds=source.min_interval)) if source else rule.interval
-
-    def _window(self, rule: MetricRule, record: Record, now: datetime) -> tuple[datetime, datetime, datetime]:
-        """From when to when the next measurement reaches, and when the one after it is due."""
-        if isinstance(rule, QueryRule):
-            began = record.state.step_since or record.started_at
-            due = next_due(rule, record.state.analysis.get(rule.name), began)
-            return began, now if now >= due else began, max(due, now + rule.interval) if now >= due else due
-        interval = self._interval(rule)
-        settle = self._settle(rule)
-        since = record.state.measured_until.get(rule.name) or grid(record.started_at, interval)
-        until = grid(now - settle, interval)
-        return since, until, until + interval + settle
+    def _timing(self, rule: MetricRule) -> Timing:
+        return self._timings.get(rule.query.source, Timing())
 
     async def _measure(
         self,
@@ -168,19 +157,7 @@ class EvidenceCollector:
         ledger = self._ledgers.get(record.name)
         if ledger is None:
             return {}
-        missing = dict(ledger.failing)
-        for rule in policy.rules:
-            if isinstance(rule, ErrorRateRule | LatencyRule) and rule.name not in missing:
-                until = record.state.measured_until.get(rule.name, record.started_at)
-                age = self._clock.now() - max(until, ledger.since) - self._settle(rule)
-                if age > RECENT_INTERVALS * self._interval(rule):
-                    text = f"the newest evidence is {age.total_seconds():.0f} s old"
-                    missing[rule.name] = Missing(MissingReason.STALE, rule.query.source, text)
-        return missing
-
-    def _settle(self, rule: MetricRule) -> timedelta:
-        source = self._sources.get(rule.query.source)
-        return timedelta(seconds=source.settle if source else 0)
+        return unmeasured(policy, record, ledger.failing, ledger.since, self._timings, self._clock.now())
 
     def _source(self, name: str) -> MetricSource:
         source = self._sources.get(name)
@@ -200,14 +177,14 @@ class EvidenceCollector:
         since: datetime,
         until: datetime,
     ) -> Tick:
-        stable = _stable_of(workload, record)
+        stable = stable_of(workload, record)
         if isinstance(rule, QueryRule):
             query = render_query(rule.query, variables_of(workload, stable))
             return await self._source(query.source).value(query, until)
         spans = await self._spans(rule, workload, stable, since, until)
         # The pods as they are now, not as they were when the question was sent: they name the arms.
         seen = self._snapshot(record.key) or workload
-        return _tick(rule, spans, seen, _stable_of(seen, record), since, until, policy.strategy.warmup)
+        return tick_of(rule, spans, seen, stable_of(seen, record), since, until, policy.strategy.warmup)
 
     async def _spans(
         self,
@@ -234,12 +211,12 @@ class EvidenceCollector:
 
         A source that does not answer leaves it unknown, which keeps the candidate from being undone.
         """
-        stable = _stable_of(workload, record)
+        stable = stable_of(workload, record)
         began = grid(record.started_at, rule.interval)
-        was_over = (
+        stable_was_over = (
             await self._was_over(rule, workload, stable, began - HOUR_BEFORE, began) if stable else None
         )
-        until = grid(self._clock.now() - self._settle(rule), rule.interval)
+        until = grid(self._clock.now() - self._timing(rule).settle, rule.interval)
         others = 0
         for neighbour in neighbours:
             at_rest = neighbour.workload
@@ -249,7 +226,7 @@ class EvidenceCollector:
             others += bool(over)
             if others >= OTHERS_OVER:
                 break
-        return Surroundings(None if was_over is None else not was_over, others)
+        return Surroundings(None if stable_was_over is None else not stable_was_over, others)
 
     async def _was_over(
         self,
@@ -264,25 +241,4 @@ class EvidenceCollector:
             spans = await self._spans(rule, workload, revision, since, until)
         except SourceError:
             return None
-        no_one = Revision("none")
-        tick = _tick(rule, spans, replace(workload, candidate=no_one), revision, since, until, timedelta(0))
-        return over_limit(rule, tick)
-
-
-def _stable_of(workload: Workload, record: Record) -> Revision | None:
-    return workload.revision(record.stable.digest) if record.stable else None
-
-
-def _tick(
-    rule: ErrorRateRule | LatencyRule,
-    spans: tuple[Span, ...],
-    workload: Workload,
-    baseline: Revision | None,
-    since: datetime,
-    until: datetime,
-    warmup: timedelta,
-) -> CountTick | HistogramTick:
-    make = count_tick if isinstance(rule, ErrorRateRule) else histogram_tick
-    return make(
-        spans, workload, workload.candidate, baseline, since, until, warmup=warmup, arms=rule.query.arms
-    )
+        return was_over(rule, spans, workload, revision, since, until)

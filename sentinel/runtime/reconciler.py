@@ -5,19 +5,19 @@ Level-based: a pass asks what is the case, never what happened, so any event may
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.decision import Change, Decision, Restore
 from sentinel.domain.errors import ClusterError, ConflictError
-from sentinel.domain.policy import Budget, ErrorRateRule, HealthRule, LatencyRule, Policy
+from sentinel.domain.policy import AlertRule, Budget, ErrorRateRule, LatencyRule, Policy
 from sentinel.domain.record import Action, DecisionEntry, Phase, Record
 from sentinel.domain.verdict import RuleVerdict
 from sentinel.domain.workload import Workload, WorkloadKey
-from sentinel.engine.assessment import Holds, Rollout, assess, segment_of
-from sentinel.engine.attribution import attribute, workloads_named
+from sentinel.engine.assessment import Holds
+from sentinel.engine.attribution import workloads_named
 from sentinel.engine.beginning import (
     first_decision,
     new_record,
@@ -27,10 +27,9 @@ from sentinel.engine.beginning import (
 )
 from sentinel.engine.decision import decide
 from sentinel.engine.holding import damage_limiting_pause
+from sentinel.engine.judging import judged, judged_alerts, pods_ripen_at, with_alert_verdicts
 from sentinel.engine.lifecycle import Begin, Continue, Idle, RolledBack, recognise
-from sentinel.engine.matching import alert_rule_of
-from sentinel.engine.pods import wake_at
-from sentinel.engine.situation import JudgedAlert, Situation
+from sentinel.engine.situation import Situation
 from sentinel.engine.surroundings import confirm
 from sentinel.ports import Clock, Cluster, Conditions, RecordStore, Telemetry
 from sentinel.runtime.announcements import Announcements
@@ -203,7 +202,7 @@ class Reconciler:
         record = self._working.apply(record)
         situation = await self._judge(record, workload, policy, records)
         decision = decide(situation)
-        situation = replace(situation, record=_with_alert_verdicts(situation.record, situation.alerts))
+        situation = replace(situation, record=with_alert_verdicts(situation.record, situation.alerts))
         if decision.action is not None:
             await self._carry_out(situation, decision)
             self._queue.add(workload.key)
@@ -239,28 +238,14 @@ class Reconciler:
         measured = self._collector.take(record)
         now = self._clock.now()
         situation = self._situation(record, workload, policy, records, now)
-        baseline = workload.revision(record.stable.digest) if record.stable else None
-        ends = situation.bake_ends
-        segment = segment_of(
-            record.state.step,
-            situation.last_step,
-            concurrent=baseline is not None and bool(workload.pods_of(baseline)),
-            bake_over=ends is not None and now >= ends,
-            min_requests=policy.strategy.min_requests,
-        )
         pulled = self._working.ever_pulled(record, workload)
         unmeasured = self._collector.unmeasured(record, policy)
-        assessment = assess(
-            Rollout(policy, workload, baseline, record.state, segment, pulled, now, unmeasured),
-            measured,
-            self._holds,
-        )
-        verdicts = tuple([await self._confirmed(v, record, workload, policy) for v in assessment.verdicts])
-        state = replace(record.state, analysis=assessment.analysis, measured_until=assessment.measured_until)
-        record = record.with_state(state)
-        self._working.remember(record)
-        situation = replace(situation, record=record, verdicts=verdicts)
-        return replace(situation, alerts=self._judged_alerts(situation))
+        situation = judged(situation, measured, self._holds, ever_pulled=pulled, unmeasured=unmeasured)
+        self._working.remember(situation.record)
+        verdicts = [await self._confirmed(v, record, workload, policy) for v in situation.verdicts]
+        situation = replace(situation, verdicts=tuple(verdicts))
+        elsewhere = self._alerts_elsewhere(record.key) if record.alerts else []
+        return replace(situation, alerts=judged_alerts(situation, elsewhere, self._named))
 
     async def _confirmed(
         self, verdict: RuleVerdict, record: Record, workload: Workload, policy: Policy
@@ -286,30 +271,8 @@ class Reconciler:
                 found.append(Neighbour(other, same))
         return found
 
-    def _judged_alerts(self, situation: Situation) -> tuple[JudgedAlert, ...]:
-        """What each firing alert comes to now; during an undo nothing, so that the record keeps what it came to."""
-        judged: list[JudgedAlert] = []
-        record = situation.record
-        if record.state.phase is Phase.UNDOING:
-            return ()
-        elsewhere = self._alerts_elsewhere(record.key) if record.alerts else []
-        for entry in record.alerts:
-            rule = alert_rule_of(situation.policy, entry.labels)
-            if entry.status is not AlertStatus.FIRING or rule is None:
-                continue
-            attribution = attribute(
-                entry,
-                rule,
-                record,
-                situation.workload,
-                elsewhere,
-                situation.verdicts,
-                named=workloads_named(
-                    entry.labels, rule, self._cluster.owner_of_pod, self._cluster.workloads_behind
-                ),
-            )
-            judged.append(JudgedAlert(entry, attribution))
-        return tuple(judged)
+    def _named(self, labels: Mapping[str, str], rule: AlertRule) -> Collection[WorkloadKey]:
+        return workloads_named(labels, rule, self._cluster.owner_of_pod, self._cluster.workloads_behind)
 
     def _alerts_elsewhere(self, key: WorkloadKey) -> list[tuple[WorkloadKey, datetime]]:
         """When alerts came in for other workloads: a storm is nobody's fault in particular."""
@@ -361,13 +324,8 @@ class Reconciler:
         now = self._clock.now()
         due = [now + FAR, decision.wake]
         if record.state.phase is not Phase.UNDOING:
-            baseline = workload.revision(record.stable.digest) if record.stable else None
             due.append(self._collector.request(record, policy, workload))
-            due.extend(
-                wake_at(rule, workload, workload.candidate, baseline, now)
-                for rule in policy.rules
-                if isinstance(rule, HealthRule)
-            )
+            due.append(pods_ripen_at(policy, workload, record, now))
         first = min(at for at in due if at is not None)
         self._queue.add_after(workload.key, max(0.001, (first - now).total_seconds()))
 
@@ -384,16 +342,3 @@ class Reconciler:
             cluster_records=tuple(self._store.all()),
             cluster_budget=self._limits.cluster_budget,
         )
-
-
-def _with_alert_verdicts(record: Record, alerts: Sequence[JudgedAlert]) -> Record:
-    """The record with what became of each alert written beside it."""
-    said = {
-        alert.entry.fingerprint: f"{alert.attribution.effect.value if alert.attribution.effect else 'none'}: "
-        f"{alert.attribution.reason}"
-        for alert in alerts
-    }
-    marked = tuple(
-        replace(entry, verdict=said.get(entry.fingerprint, entry.verdict)) for entry in record.alerts
-    )
-    return record.with_alerts(marked)

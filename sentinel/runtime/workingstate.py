@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sentinel.domain.record import Record, RolloutState
 from sentinel.domain.workload import Workload
+from sentinel.engine.judging import ever_pulled
 
 CHECKPOINT_EVERY = timedelta(minutes=1)
 
@@ -51,8 +52,7 @@ class WorkingState:
 
     def ever_pulled(self, record: Record, workload: Workload) -> bool:
         """Whether a pod of the candidate ever had its images: then the registry is to blame, not the release."""
-        pods = workload.pods_of(workload.candidate)
-        if any(pod.containers and all(c.pulled for c in pod.containers) for pod in pods):
+        if ever_pulled(workload):
             self._pulled.add(record.name)
         return record.name in self._pulled
 
