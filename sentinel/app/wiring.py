@@ -99,6 +99,7 @@ async def build(settings: Settings, *, clock: Clock, rng: random.Random) -> Appl
         rng=rng,
         kubeconfig=str(settings.kubernetes.kubeconfig) if settings.kubernetes.kubeconfig else None,
         context=settings.kubernetes.context,
+        namespaces=settings.kubernetes.namespaces,
     )
     telemetry = PrometheusTelemetry()
     resources = AsyncExitStack()

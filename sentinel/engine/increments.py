@@ -192,9 +192,10 @@ def _growth(span: Span, member: Member, since: datetime, until: datetime) -> _Va
     after, before = span.after.values, span.before.values if span.before is not None else {}
     if not all(isfinite(n) for n in (*after.values(), *before.values())):
         return Missing(MissingReason.NOT_A_NUMBER, member.name)
+    if any(n < 0 for n in after.values()):
+        return Missing(MissingReason.WENT_BACKWARDS, member.name, "a negative count")
     if not span.cumulative:
-        fell = any(n < 0 for n in after.values())
-        return Missing(MissingReason.WENT_BACKWARDS, member.name, "a negative count") if fell else after
+        return after
     if span.before is None:
         return after if member.started_after(since) else Missing(MissingReason.FIRST_SAMPLE, member.name)
     if not any(_fell(n, after.get(key, 0.0)) for key, n in before.items()):

@@ -2,12 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sentinel.adapters.kubernetes.access import Access, load_access
 from sentinel.adapters.kubernetes.cache import WorkloadCache
-from sentinel.adapters.kubernetes.client import ApiClient
+from sentinel.adapters.kubernetes.client import ApiClient, Target
 from sentinel.adapters.kubernetes.cluster import KubernetesCluster
 from sentinel.adapters.kubernetes.deployments import DeploymentDriver
 from sentinel.adapters.kubernetes.events import EventRecorder
@@ -23,28 +23,63 @@ from sentinel.ports import Clock
 class KubernetesGateway:
     """One cluster. `cluster` and `records` are what the runtime uses, once `start` was called.
 
-    Of several gateways to one cluster each keeps its own copy. `rng` gives the jitter of back-offs.
+    Of several gateways to one cluster each keeps its own copy. `rng` gives the jitter of back-offs. `namespaces`
+    limits it to these: then Roles in them are enough, and nodes are read only where that is allowed.
     """
 
     def __init__(
-        self, access: Access, *, clock: Clock, rng: random.Random, timing: Timing | None = None
+        self,
+        access: Access,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        namespaces: Sequence[str] = (),
+        timing: Timing | None = None,
     ) -> None:
         self.access = access
         self.client = ApiClient(access)
+        self._namespaces = tuple(namespaces)
         cache = WorkloadCache()
         self.cluster = KubernetesCluster(
             cache, DeploymentDriver(self.client), EventRecorder(self.client, clock)
         )
         self.records = KubernetesRecordStore(self.client)
         shared: dict[str, Any] = {"clock": clock, "rng": rng, "timing": timing}
+        nodes = Reflector(self.client, Target(NODES), trim_node, cache.node_changed, optional=True, **shared)
         self._reflectors: tuple[Reflector[Any], ...] = (
-            Reflector(self.client, NODES, trim_node, cache.node_changed, optional=True, **shared),
-            Reflector(self.client, DEPLOYMENTS, trim_deployment, cache.deployment_changed, **shared),
-            Reflector(self.client, REPLICA_SETS, trim_replica_set, cache.replica_set_changed, **shared),
-            Reflector(self.client, PODS, trim_pod, cache.pod_changed, **shared),
-            Reflector(self.client, RECORDS, self.records.read, self.records.observed, **shared),
+            nodes,
+            *(
+                reflector
+                for namespace in self._namespaces or ("",)
+                for reflector in self._watches(cache, namespace, shared)
+            ),
         )
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _watches(
+        self, cache: WorkloadCache, namespace: str, shared: dict[str, Any]
+    ) -> tuple[Reflector[Any], ...]:
+        """The watches of one namespace, or of all of them."""
+        return (
+            Reflector(
+                self.client,
+                Target(DEPLOYMENTS, namespace),
+                trim_deployment,
+                cache.deployment_changed,
+                **shared,
+            ),
+            Reflector(
+                self.client,
+                Target(REPLICA_SETS, namespace),
+                trim_replica_set,
+                cache.replica_set_changed,
+                **shared,
+            ),
+            Reflector(self.client, Target(PODS, namespace), trim_pod, cache.pod_changed, **shared),
+            Reflector(
+                self.client, Target(RECORDS, namespace), self.records.read, self.records.observed, **shared
+            ),
+        )
 
     @classmethod
     async def connect(
@@ -54,13 +89,15 @@ class KubernetesGateway:
         rng: random.Random,
         kubeconfig: str | None = None,
         context: str | None = None,
+        namespaces: Sequence[str] = (),
         timing: Timing | None = None,
     ) -> "KubernetesGateway":
         """A gateway to the cluster of the kubeconfig or of the pod's own service account; nothing is sent yet.
 
         Raises ConfigurationError with a sentence on what is missing or wrong.
         """
-        return cls(await load_access(kubeconfig, context, clock), clock=clock, rng=rng, timing=timing)
+        access = await load_access(kubeconfig, context, clock)
+        return cls(access, clock=clock, rng=rng, namespaces=namespaces, timing=timing)
 
     async def preflight(self) -> tuple[str, ...]:
         """A sentence for each thing that is missing: the records' definition, and each verb by its name.
@@ -68,13 +105,13 @@ class KubernetesGateway:
         Raises ClusterUnavailableError when the API server cannot be asked.
         """
         await self.client.open()
-        return await preflight(self.client)
+        return await preflight(self.client, self._namespaces)
 
     async def start(self) -> None:
         """Begin all watches. They go on by themselves through every failure, until `close`."""
         await self.client.open()
         self._tasks = [
-            asyncio.create_task(reflector.run(), name=f"watch {reflector.resource}")
+            asyncio.create_task(reflector.run(), name=f"watch {reflector.name}")
             for reflector in self._reflectors
         ]
 
@@ -97,12 +134,12 @@ class KubernetesGateway:
 
     def watch_ages(self) -> Mapping[str, float | None]:
         """Per watched resource the seconds since the server last said anything; None: not (yet) watched."""
-        return {str(reflector.resource): reflector.age for reflector in self._reflectors}
+        return {reflector.name: reflector.age for reflector in self._reflectors}
 
     def watch_problems(self) -> Mapping[str, str]:
         """Per resource whose watch is interrupted, the sentence why."""
         return {
-            str(reflector.resource): str(reflector.problem)
+            reflector.name: str(reflector.problem)
             for reflector in self._reflectors
             if reflector.problem is not None
         }
@@ -117,7 +154,7 @@ class KubernetesGateway:
 
     def _unsynced(self, timeout: float) -> str:
         parts = [
-            f"{reflector.resource} ({reflector.problem or 'the list is not complete'})"
+            f"{reflector.name} ({reflector.problem or 'the list is not complete'})"
             for reflector in self._reflectors
             if not reflector.synced
         ]

@@ -1,7 +1,7 @@
 """What must be there before the daemon can do its work: the definition of the records, and each verb it needs."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sentinel.adapters.kubernetes.client import ApiClient, Target
 from sentinel.adapters.kubernetes.crd import how_to_install
@@ -28,31 +28,36 @@ NEEDED: tuple[tuple[Resource, str, tuple[str, ...]], ...] = (
 """Resource, subresource and verbs; Nodes are read as well where that is allowed."""
 
 
-async def preflight(client: ApiClient) -> tuple[str, ...]:
-    """A sentence for each thing that is missing; empty when all is there.
+async def preflight(client: ApiClient, namespaces: Sequence[str] = ()) -> tuple[str, ...]:
+    """A sentence for each thing that is missing; empty when all is there. No namespaces: all of them.
 
     Raises ClusterUnavailableError when the API server cannot be asked.
     """
-    missing = [*await _definition(client)]
-    asked = [(resource, part, verb) for resource, part, verbs in NEEDED for verb in verbs]
-    allowed = await asyncio.gather(*(_allowed(client, *each) for each in asked))
-    return (*missing, *_lacking(each for each, yes in zip(asked, allowed, strict=True) if not yes))
+    missing = [*await _definition(client, namespaces[0] if namespaces else "")]
+    for namespace in namespaces or ("",):
+        asked = [(resource, part, verb) for resource, part, verbs in NEEDED for verb in verbs]
+        allowed = await asyncio.gather(*(_allowed(client, namespace, *each) for each in asked))
+        denied = [each for each, yes in zip(asked, allowed, strict=True) if not yes]
+        missing.extend(_lacking(denied, namespace))
+    return tuple(missing)
 
 
-def _lacking(denied: Iterable[tuple[Resource, str, str]]) -> list[str]:
+def _lacking(denied: Iterable[tuple[Resource, str, str]], namespace: str) -> list[str]:
     verbs: dict[str, list[str]] = {}
     for resource, part, verb in denied:
         subject = f"{resource.plural}/{part}" if part else resource.plural
         group = f' in API group "{resource.group}"' if resource.group else ""
         verbs.setdefault(subject + group, []).append(verb)
+    where = f" in namespace {namespace}" if namespace else ""
     return [
-        f"our account may not {', '.join(names)} {what}: grant it by RBAC" for what, names in verbs.items()
+        f"our account may not {', '.join(names)} {what}{where}: grant it by RBAC"
+        for what, names in verbs.items()
     ]
 
 
-async def _definition(client: ApiClient) -> tuple[str, ...]:
+async def _definition(client: ApiClient, namespace: str) -> tuple[str, ...]:
     try:
-        await client.request("GET", Target(RECORDS), params={"limit": "1"})
+        await client.request("GET", Target(RECORDS, namespace), params={"limit": "1"})
     except NotFoundError:
         return (how_to_install(),)
     except ClusterError as error:
@@ -62,9 +67,11 @@ async def _definition(client: ApiClient) -> tuple[str, ...]:
     return ()
 
 
-async def _allowed(client: ApiClient, resource: Resource, subresource: str, verb: str) -> bool:
-    """Ask whether we may do this in every namespace."""
-    attributes = {"verb": verb, "group": resource.group, "resource": resource.plural}
+async def _allowed(
+    client: ApiClient, namespace: str, resource: Resource, subresource: str, verb: str
+) -> bool:
+    """Ask whether we may do this in the namespace, or (empty) in every one."""
+    attributes = {"namespace": namespace, "verb": verb, "group": resource.group, "resource": resource.plural}
     if subresource:
         attributes["subresource"] = subresource
     review = {

@@ -19,7 +19,6 @@ from sentinel.adapters.kubernetes.errors import status_error
 from sentinel.adapters.kubernetes.lines import LineBuffer
 from sentinel.adapters.kubernetes.paging import Paging
 from sentinel.adapters.kubernetes.raw import ObjectKey, RawObject, key_of, mapping, objects, text
-from sentinel.adapters.kubernetes.resources import Resource
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ForbiddenError
 from sentinel.ports import Clock
 
@@ -56,13 +55,14 @@ class _RelistError(Exception):
 class Reflector(Generic[T]):
     """Mirrors one resource into `entries`. `run` goes on until it is cancelled.
 
-    `trim` makes an entry of a raw object. An `optional` resource that we may not read counts as synced, empty.
+    `trim` makes an entry of a raw object. `target` is the collection, of one namespace or of all; an `optional` one
+    that we may not read counts as synced, empty.
     """
 
     def __init__(
         self,
         client: ApiClient,
-        resource: Resource,
+        target: Target,
         trim: Callable[[RawObject], T],
         on_change: OnChange[T],
         *,
@@ -72,7 +72,7 @@ class Reflector(Generic[T]):
         timing: Timing | None = None,
     ) -> None:
         self.entries: dict[ObjectKey, T] = {}
-        self.resource = resource
+        self._target = target
         self._client = client
         self._trim = trim
         self._on_change = on_change
@@ -88,6 +88,11 @@ class Reflector(Generic[T]):
         self._refused = False
         self.problem: ClusterError | None = None
         """What keeps the watch from going on, None while it does."""
+
+    @property
+    def name(self) -> str:
+        """What it watches, for people and metrics."""
+        return str(self._target)
 
     @property
     def synced(self) -> bool:
@@ -123,7 +128,7 @@ class Reflector(Generic[T]):
             await self._watch()
         except _RelistError as error:
             self._version = ""
-            log.info("watch starts over", resource=str(self.resource), reason=str(error))
+            log.info("watch starts over", resource=self.name, reason=str(error))
         except ForbiddenError as error:
             return self._forbidden(error)
         except ClusterError as error:
@@ -131,14 +136,14 @@ class Reflector(Generic[T]):
         except Exception:
             # A defect of ours must not end the watch for good: it is told, and the copy made anew.
             self._version = ""
-            log.exception("watch failed", resource=str(self.resource))
+            log.exception("watch failed", resource=self.name)
         return 0.0
 
     def _forbidden(self, error: ForbiddenError) -> float:
         if not self._optional:
             return self._failed(error)
         if not self._refused:
-            log.warning("optional resource is not watched", resource=str(self.resource), reason=str(error))
+            log.warning("optional resource is not watched", resource=self.name, reason=str(error))
         self._refused = True
         self._version = ""
         self._synced.set()
@@ -149,7 +154,7 @@ class Reflector(Generic[T]):
             self._version = ""
         if error.reason != "Silent":
             if str(error) != str(self.problem):  # told once, not at every retry
-                log.warning("watch interrupted", resource=str(self.resource), reason=str(error))
+                log.warning("watch interrupted", resource=self.name, reason=str(error))
             self.problem = error
         return getattr(error, "retry_after", None) or 0.0
 
@@ -181,20 +186,19 @@ class Reflector(Generic[T]):
         params = {"limit": str(self._paging.limit)}
         if token:
             params["continue"] = token
-        target = Target(self.resource)
         try:
             answer = await self._client.exchange(
-                "GET", target, params=params, timeout=self._timing.list_timeout
+                "GET", self._target, params=params, timeout=self._timing.list_timeout
             )
         except ClusterError as error:
             if error.status == 410 and token:
                 self._paging.expired()
                 raise _RelistError("the list expired between two pages") from error
             raise
-        page = decoded(answer, f"list {target}")
+        page = decoded(answer, f"list {self._target}")
         items = page.get("items")
         if not isinstance(items, list):
-            raise ClusterUnavailableError(f"list {target}: an answer without items", reason="Garbage")
+            raise ClusterUnavailableError(f"list {self._target}: an answer without items", reason="Garbage")
         self._paging.took(len(items), len(answer))
         return page
 
@@ -217,8 +221,7 @@ class Reflector(Generic[T]):
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(int(lasts)),
         }
-        target = Target(self.resource)
-        async with self._client.stream(target, params, read_timeout=self._timing.silence) as body:
+        async with self._client.stream(self._target, params, read_timeout=self._timing.silence) as body:
             self._heard()
             lines = LineBuffer()
             async for chunk in body.iter_any():
@@ -249,7 +252,7 @@ class Reflector(Generic[T]):
         self._version = version
 
     def _take_error(self, status: RawObject) -> None:
-        error = status_error(status, request=f"watch {self.resource}")
+        error = status_error(status, request=f"watch {self._target}")
         if error.status == 410:
             raise _RelistError(str(error))
         raise error
@@ -262,7 +265,7 @@ class Reflector(Generic[T]):
             key, entry = key_of(raw), self._trim(raw)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             # Relisting would bring the same object again: it is left out, and told.
-            log.error("an object cannot be read", resource=str(self.resource), reason=str(error))
+            log.error("an object cannot be read", resource=self.name, reason=str(error))
             return None
         before = self.entries.get(key)
         self.entries[key] = entry

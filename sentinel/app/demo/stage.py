@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -22,7 +23,7 @@ from sentinel.simulation.resources import CRDS
 
 REPLICAS = 10
 REQUESTS_PER_SECOND = 300.0
-ROLLING = {"strategy": {"rollingUpdate": {"maxSurge": "10%", "maxUnavailable": 0}}}
+ROLLING: dict[str, Any] = {"strategy": {"rollingUpdate": {"maxSurge": "10%", "maxUnavailable": 0}}}
 
 
 @dataclass(frozen=True, slots=True)

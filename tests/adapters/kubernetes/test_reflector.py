@@ -10,7 +10,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from sentinel.adapters.kubernetes.client import ApiClient
+from sentinel.adapters.kubernetes.client import ApiClient, Target
 from sentinel.adapters.kubernetes.raw import ObjectKey
 from sentinel.adapters.kubernetes.reflector import Reflector, Timing
 from sentinel.adapters.kubernetes.resources import DEPLOYMENTS, NODES, RECORDS
@@ -35,7 +35,7 @@ class Mirror:
         self.told: list[tuple[str, str]] = []
         self.reflector: Reflector[DeploymentEntry] = Reflector(
             client,
-            DEPLOYMENTS,
+            Target(DEPLOYMENTS),
             trim_deployment,
             self._changed,
             clock=SystemClock(),
@@ -289,7 +289,7 @@ async def test_an_optional_resource_may_be_refused(cluster: SimulatedCluster) ->
     async with ApiClient(access_to(cluster.url, "sentinel")) as client:
         reflector: Reflector[NodeEntry] = Reflector(
             client,
-            NODES,
+            Target(NODES),
             trim_node,
             lambda key, before, after: None,
             clock=SystemClock(),
@@ -335,7 +335,7 @@ async def test_an_object_that_cannot_be_read_is_left_out(
     cluster.deploy("web", "app:v1", 0)
     reflector: Reflector[DeploymentEntry] = Reflector(
         client,
-        DEPLOYMENTS,
+        Target(DEPLOYMENTS),
         choosy,
         lambda key, before, after: None,
         clock=SystemClock(),
@@ -361,7 +361,7 @@ async def test_a_handler_that_fails_does_not_end_the_watch(
         arrived.append(key[1])
 
     reflector: Reflector[DeploymentEntry] = Reflector(
-        client, DEPLOYMENTS, trim_deployment, handler, clock=SystemClock(), rng=random.Random(1)
+        client, Target(DEPLOYMENTS), trim_deployment, handler, clock=SystemClock(), rng=random.Random(1)
     )
     task = asyncio.create_task(reflector.run())
     cluster.deploy("web", "app:v1", 0)
@@ -448,7 +448,7 @@ async def test_a_resource_that_comes_later_is_taken_up(cluster: SimulatedCluster
     async with ApiClient(access_to(cluster.url)) as client:
         reflector: Reflector[str] = Reflector(
             client,
-            RECORDS,
+            Target(RECORDS),
             lambda raw: str(raw["metadata"]["name"]),
             lambda key, before, after: None,
             clock=SystemClock(),
