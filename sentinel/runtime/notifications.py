@@ -1,5 +1,6 @@
 """Tells people, beside the critical path: in order per rollout, retried, bounded, and not forgotten by a restart."""
 
+import asyncio
 import logging
 import random
 from collections import deque
@@ -17,6 +18,7 @@ log = logging.getLogger(__name__)
 
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 60.0
+DELIVERY_SECONDS = 30.0
 MAX_ROLLOUTS = 2_000
 
 
@@ -45,6 +47,7 @@ class Notifications:
         self._records: dict[str, Record] = {}
         self._refs: dict[str, NoticeRef] = {}
         self._failures: dict[str, int] = {}
+        self._delivering: set[str] = set()
         self._queue: KeyedQueue[str] = KeyedQueue(workers=4)
 
     def tell(self, record: Record, entry: DecisionEntry | None) -> None:
@@ -55,7 +58,8 @@ class Notifications:
             return
         waiting = self._pending.setdefault(record.name, deque(maxlen=MAX_DECISIONS))
         self._records[record.name] = record
-        if entry is not None or not waiting:
+        # What is being delivered shows an older state: the news comes after it.
+        if entry is not None or len(waiting) <= (record.name in self._delivering):
             waiting.append(entry)
         self._telemetry.gauge("notices_pending", sum(len(queue) for queue in self._pending.values()))
         if record.name not in self._failures:
@@ -89,6 +93,10 @@ class Notifications:
                     return
                 self._telemetry.count("notices_total", outcome="refused")
                 log.error("notice refused: %s", error, extra={"record": name})
+            except Exception:
+                # A defect in a notifier: this notice is lost, the ones behind it must not be.
+                self._telemetry.count("notices_total", outcome="failed")
+                log.exception("notice failed", extra={"record": name})
             if waiting and waiting[0] is entry:
                 waiting.popleft()
         self._pending.pop(name, None)
@@ -105,12 +113,23 @@ class Notifications:
             advice=advice(record, entry),
             urgent=entry is not None and entry.escalated,
         )
-        reference = await self._notifier.publish(notice)
+        reference = await self._deliver(name, notice)
         self._failures.pop(name, None)
         self._telemetry.count("notices_total", outcome="sent")
         if reference is not None:
             told = entry.id if entry else (record.notice.told if record.notice else "")
             await self._remember(record, replace(reference, told=told))
+
+    async def _deliver(self, name: str, notice: Notice) -> NoticeRef | None:
+        """Hand it to the notifier within a time; a channel that hangs must not keep the others waiting."""
+        self._delivering.add(name)
+        try:
+            async with asyncio.timeout(DELIVERY_SECONDS):
+                return await self._notifier.publish(notice)
+        except TimeoutError as error:
+            raise NoticeError(f"no answer within {DELIVERY_SECONDS:g} s") from error
+        finally:
+            self._delivering.discard(name)
 
     async def _remember(self, record: Record, reference: NoticeRef) -> None:
         """Note in the record where its message stands; while that fails, memory must do."""

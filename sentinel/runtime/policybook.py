@@ -22,7 +22,7 @@ class PolicyBook:
         self._source = source
         self._mode = mode
         self._restored: OrderedDict[str, Policy] = OrderedDict()
-        self._told_ambiguous: set[str] = set()
+        self._told: set[str] = set()
 
     def in_force(self) -> tuple[Policy, ...]:
         """All policies of the rule files."""
@@ -32,10 +32,7 @@ class PolicyBook:
         """The policy that guards a workload now; None where none does, or where two do equally (logged once)."""
         found = guard_of(self._source.policies(), workload)
         if isinstance(found, Ambiguous):
-            told = f"{workload.key} {found}"
-            if told not in self._told_ambiguous:
-                self._told_ambiguous.add(told)
-                log.error("not guarded: %s", found, extra={"workload": str(workload.key)})
+            self._tell(f"not guarded: {found}", workload=str(workload.key))
         return found.policy if isinstance(found, Guarded) else None
 
     def of(self, record: Record) -> Policy | None:
@@ -51,12 +48,22 @@ class PolicyBook:
         try:
             policy = self._source.restore(record.policy_document)
         except ConfigurationError as error:
-            log.error("the rollout's own policy no longer loads: %s", error, extra={"record": record.name})
+            self._tell(f"the rollout's own policy no longer loads: {error}", record=record.name)
             return today
         self._restored[record.policy_digest] = policy
         if len(self._restored) > MAX_REMEMBERED:
             self._restored.popitem(last=False)
         return policy
+
+    def _tell(self, message: str, **about: str) -> None:
+        """Log it once: it is met again at every pass."""
+        told = f"{about} {message}"
+        if told in self._told:
+            return
+        if len(self._told) >= MAX_REMEMBERED:
+            self._told.clear()
+        self._told.add(told)
+        log.error("%s", message, extra=about)
 
     def mode(self, policy: Policy) -> Mode:
         """The stricter of the policy's and the settings' mode."""

@@ -100,6 +100,7 @@ class KeyedQueue(Generic[Key]):
             self.forget_timer(key)
         running = list(self._running.values())
         if not running:
+            self._idle.set()
             return True
         _done, late = await asyncio.wait(running, timeout=seconds)
         for task in late:

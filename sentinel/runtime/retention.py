@@ -6,8 +6,11 @@ from sentinel.domain.record import Record
 from sentinel.ports import RecordStore
 
 
-async def prune(store: RecordStore, records: Sequence[Record], keep: int) -> None:
-    """Delete what is beyond the newest `keep`; never a rollout that is not over. Raises ClusterError."""
-    for record in records[keep - 1 :] if keep > 0 else records:
+async def prune(store: RecordStore, older: Sequence[Record], keep: int) -> None:
+    """Keep the record that was just made and the newest of those before it, `keep` in all, one at least.
+
+    `older` are the records before it, newest first. A rollout that is not over stays. Raises ClusterError.
+    """
+    for record in older[max(keep - 1, 0) :]:
         if not record.live:
             await store.delete(record)

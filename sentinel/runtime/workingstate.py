@@ -22,7 +22,7 @@ class WorkingState:
         """The record with the newest analysis; what was saved by anyone since counts where it is ahead."""
         self._saved[record.name] = record
         newest = self._states.get(record.name)
-        if newest is None or record.state.step != newest.step:
+        if newest is None or record.state.step != newest.step or _is_later(record.state, newest):
             return record
         return record.with_state(
             replace(
@@ -47,7 +47,12 @@ class WorkingState:
         if saved is None or _visible(record) != _visible(saved):
             return True
         state, before = record.state, saved.state
-        moved = state.analysis != before.analysis or state.measured_until != before.measured_until
+        moved = (state.analysis, state.measured_until, state.weight, state.message) != (
+            before.analysis,
+            before.measured_until,
+            before.weight,
+            before.message,
+        )
         return moved and (before.saved_at is None or now - before.saved_at >= CHECKPOINT_EVERY)
 
     def ever_pulled(self, record: Record, workload: Workload) -> bool:
@@ -55,6 +60,11 @@ class WorkingState:
         if ever_pulled(workload):
             self._pulled.add(record.name)
         return record.name in self._pulled
+
+
+def _is_later(saved: RolloutState, newest: RolloutState) -> bool:
+    """Whether a state was saved after the one in memory was: by another process, that goes on from there."""
+    return saved.saved_at is not None and newest.saved_at is not None and saved.saved_at > newest.saved_at
 
 
 def _visible(record: Record) -> tuple[object, ...]:

@@ -1,0 +1,130 @@
+"""In-memory stand-ins for the world outside: they keep what they were given, and fail when told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from sentinel.domain.errors import ClusterUnavailableError, ConfigurationError
+from sentinel.domain.notice import Notice
+from sentinel.domain.policy import Policy
+from sentinel.domain.record import Json, NoticeRef, Record
+from sentinel.domain.workload import WorkloadKey
+
+
+class LoopClock:
+    """The running loop's time."""
+
+    def now(self) -> datetime:
+        """The time of day."""
+        return datetime.fromtimestamp(self.monotonic(), UTC)
+
+    def monotonic(self) -> float:
+        """Seconds of the loop."""
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+
+@dataclass
+class Counts:
+    """Telemetry by metric and outcome."""
+
+    counted: Counter[str] = field(default_factory=Counter)
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        """Add."""
+        self.counted[f"{name} {labels.get('outcome', '')}".strip()] += int(amount)
+
+    def observe(self, name: str, seconds: float, **labels: str) -> None:
+        """Not kept."""
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        """Not kept."""
+
+
+@dataclass
+class Channel:
+    """A notifier. `answers` are raised, or waited for as seconds, one for each delivery; then all is well."""
+
+    answers: list[Exception | float] = field(default_factory=list)
+    told: list[Notice] = field(default_factory=list)
+    at: list[float] = field(default_factory=list)
+
+    async def publish(self, notice: Notice) -> NoticeRef | None:
+        """Take the notice."""
+        answer = self.answers.pop(0) if self.answers else 0.0
+        if isinstance(answer, Exception):
+            raise answer
+        await asyncio.sleep(answer)
+        self.told.append(notice)
+        self.at.append(asyncio.get_running_loop().time())
+        return NoticeRef("C1", "ts-1")
+
+
+@dataclass
+class Shelf:
+    """A record store in memory."""
+
+    records: dict[str, Record] = field(default_factory=dict)
+    down: bool = False
+
+    def of_workload(self, key: WorkloadKey) -> tuple[Record, ...]:
+        """All of a workload."""
+        return tuple(record for record in self.records.values() if record.key == key)
+
+    def all(self) -> Iterable[Record]:
+        """All."""
+        return tuple(self.records.values())
+
+    async def create(self, record: Record) -> Record:
+        """Keep it."""
+        return await self.save(record)
+
+    async def save(self, record: Record) -> Record:
+        """Keep it."""
+        self.records[record.name] = record
+        return record
+
+    async def save_notice(self, record: Record, notice: NoticeRef) -> None:
+        """Keep the notice, unless down."""
+        if self.down:
+            raise ClusterUnavailableError("the API server is down")
+        self.records[record.name] = replace(self.records[record.name], notice=notice)
+
+    async def fresh(self, record: Record) -> Record | None:
+        """As it is."""
+        return self.records.get(record.name)
+
+    async def delete(self, record: Record) -> None:
+        """Remove it."""
+        self.records.pop(record.name, None)
+
+    def subscribe(self, listener: Callable[[WorkloadKey], None]) -> None:
+        """Nobody is told."""
+
+
+@dataclass
+class Rules:
+    """A policy source."""
+
+    now: tuple[Policy, ...] = ()
+    then: dict[str, Policy] = field(default_factory=dict)
+    restored: int = 0
+
+    def policies(self) -> tuple[Policy, ...]:
+        """In force."""
+        return self.now
+
+    def restore(self, document: Json) -> Policy:
+        """By the document's `name`."""
+        self.restored += 1
+        policy = self.then.get(str(document.get("name")))
+        if policy is None:
+            raise ConfigurationError("no such field: spec.rule")
+        return policy

@@ -1,0 +1,229 @@
+"""People are told in order, again after a failure, and never at the cost of anything else."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+
+import pytest
+
+from sentinel.domain.errors import NoticeError
+from sentinel.domain.record import Action, DecisionEntry, NoticeRef, Record
+from sentinel.runtime import notifications
+from sentinel.runtime.notifications import LogNotifier, Notifications
+from tests.engine.builders import entry, held, in_state
+from tests.runtime.doubles import Channel, Counts, Shelf
+
+START, HELD = entry(Action.START, "NewRevision"), entry(Action.HOLD, "NoData", 60, escalated=True)
+
+
+class Desk:
+    """Notifications with everything around them in memory."""
+
+    def __init__(self, *answers: Exception | float) -> None:
+        self.channel = Channel(list(answers))
+        self.shelf = Shelf()
+        self.counts = Counts()
+        self.notifications = Notifications(
+            self.channel, self.shelf, lambda record: f"#{record.policy}", self.counts, random.Random(1)
+        )
+
+    def tell(self, record: Record, *entries: DecisionEntry | None) -> None:
+        """Have decisions told."""
+        self.shelf.records[record.name] = record
+        for one in entries:
+            self.notifications.tell(record, one)
+
+    @property
+    def reasons(self) -> list[str]:
+        """What was told, in order."""
+        return [notice.entry.reason if notice.entry else "" for notice in self.channel.told]
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """While it delivers."""
+        task = asyncio.create_task(self.notifications.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def test_decisions_are_told_in_their_order() -> None:
+    """Each once, with the policy's channel, and urgently where a human is called."""
+    desk = Desk()
+    async with desk.open():
+        desk.tell(held("NoData"), START, HELD)
+        await asyncio.sleep(1)
+    assert desk.reasons == ["NewRevision", "NoData"]
+    assert [notice.urgent for notice in desk.channel.told] == [False, True]
+    assert desk.channel.told[1].channel == "#api"
+    assert desk.channel.told[1].advice
+
+
+async def test_telling_does_not_wait() -> None:
+    """Before anything is delivered `tell` has returned."""
+    desk = Desk(3600.0)
+    desk.tell(in_state(), START)
+    assert desk.reasons == []
+
+
+async def test_what_was_told_is_noted_in_the_record() -> None:
+    """Where the message stands, and the last decision in it."""
+    desk = Desk()
+    async with desk.open():
+        desk.tell(in_state(), START, HELD)
+        await asyncio.sleep(1)
+    assert desk.shelf.records["api-new"].notice == NoticeRef("C1", "ts-1", HELD.id)
+
+
+async def test_a_record_store_that_is_down_loses_no_notice() -> None:
+    """The message's place is kept in memory meanwhile."""
+    desk = Desk()
+    desk.shelf.down = True
+    async with desk.open():
+        desk.tell(in_state(), START, HELD)
+        await asyncio.sleep(1)
+    assert desk.reasons == ["NewRevision", "NoData"]
+    assert desk.channel.told[1].record.notice == NoticeRef("C1", "ts-1", START.id)
+
+
+async def test_an_outage_delays_and_loses_nothing() -> None:
+    """Tried again with growing pauses, in the same order."""
+    desk = Desk(*[NoticeError("Slack is down")] * 6)
+    async with desk.open():
+        desk.tell(held("NoData"), START)
+        await asyncio.sleep(5)
+        desk.tell(held("NoData"), HELD)
+        await asyncio.sleep(120)
+    assert desk.reasons == ["NewRevision", "NoData"]
+    assert desk.counts.counted["notices_total retried"] == 6
+
+
+async def test_one_channels_outage_is_no_other_rollouts() -> None:
+    """While one waits to be told again, another is told."""
+    desk = Desk(NoticeError("channel is rate limited", retry_after=600))
+    async with desk.open():
+        desk.tell(in_state(), START)
+        await asyncio.sleep(1)
+        desk.tell(replace(in_state(), name="api-other"), HELD)
+        await asyncio.sleep(1)
+        assert desk.reasons == ["NoData"]
+
+
+async def test_the_receivers_own_pause_is_kept() -> None:
+    """`Retry-After` is obeyed, also when more is to be told."""
+    desk = Desk(NoticeError("rate limited", retry_after=90))
+    began = asyncio.get_running_loop().time()
+    async with desk.open():
+        desk.tell(in_state(), START)
+        await asyncio.sleep(5)
+        desk.tell(in_state(), HELD)
+        await asyncio.sleep(200)
+    assert desk.channel.at[0] - began >= 90
+    assert desk.reasons == ["NewRevision", "NoData"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (NoticeError("no such channel", retryable=False), "refused"),
+        (ValueError("a defect of the notifier"), "failed"),
+    ],
+)
+async def test_what_will_never_be_taken_is_dropped(answer: Exception, outcome: str) -> None:
+    """It does not stand in the way of what comes after it."""
+    desk = Desk(answer)
+    async with desk.open():
+        desk.tell(in_state(), START, HELD)
+        await asyncio.sleep(1)
+    assert desk.reasons == ["NoData"]
+    assert desk.counts.counted[f"notices_total {outcome}"] == 1
+
+
+async def test_a_channel_that_hangs_is_given_up_and_tried_again() -> None:
+    """No delivery holds a worker for ever."""
+    desk = Desk(10_000.0)
+    async with desk.open():
+        desk.tell(in_state(), START)
+        await asyncio.sleep(60)
+    assert desk.reasons == ["NewRevision"]
+    assert desk.counts.counted["notices_total retried"] == 1
+
+
+async def test_progress_is_folded() -> None:
+    """Ten updates of a message that wait are one, of the newest state."""
+    desk = Desk()
+    async with desk.open():
+        for n in range(10):
+            desk.tell(in_state(weight=n / 10), None)
+        await asyncio.sleep(1)
+    assert [notice.record.state.weight for notice in desk.channel.told] == [0.9]
+
+
+async def test_progress_during_a_delivery_is_told_after_it() -> None:
+    """What is on its way shows an older state."""
+    desk = Desk(5.0)
+    async with desk.open():
+        desk.tell(in_state(), START)
+        await asyncio.sleep(1)
+        desk.tell(in_state(weight=0.5), None)
+        desk.tell(in_state(weight=0.6), None)
+        await asyncio.sleep(10)
+    assert [notice.record.state.weight for notice in desk.channel.told] == [0.0, 0.6]
+
+
+async def test_a_restart_tells_what_was_not_told() -> None:
+    """Beyond the last decision told, and everything of a rollout that never was."""
+    desk = Desk()
+    ours = in_state().with_decision(START).with_decision(HELD)
+    half = replace(ours, name="half", notice=NoticeRef("C1", "ts-1", START.id))
+    all_told = replace(ours, name="all", notice=NoticeRef("C1", "ts-1", HELD.id))
+    async with desk.open():
+        for record in (ours, half, all_told):
+            desk.shelf.records[record.name] = record
+            desk.notifications.recover(record)
+        await asyncio.sleep(1)
+    assert sorted(desk.reasons) == ["NewRevision", "NoData", "NoData"]
+
+
+async def test_too_many_rollouts_drop_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded, and the drop is counted."""
+    monkeypatch.setattr(notifications, "MAX_ROLLOUTS", 2)
+    desk = Desk()
+    for name in ("a", "b", "c"):
+        desk.tell(replace(in_state(), name=name), START)
+    assert desk.counts.counted["notices_total dropped"] == 1
+
+
+async def test_a_stop_lets_a_delivery_finish() -> None:
+    """And takes nothing new."""
+    desk = Desk(2.0)
+    async with desk.open():
+        desk.tell(in_state(), START)
+        await asyncio.sleep(1)
+        await desk.notifications.drain(5)
+        desk.tell(in_state(), HELD)
+        await asyncio.sleep(5)
+    assert desk.reasons == ["NewRevision"]
+
+
+async def test_without_a_channel_decisions_stand_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """A warning where a human is called; progress is not logged."""
+    desk = Desk()
+    desk.notifications = Notifications(
+        LogNotifier(), desk.shelf, lambda _record: "", desk.counts, random.Random(1)
+    )
+    caplog.set_level("INFO")
+    async with desk.open():
+        desk.tell(in_state(), START, HELD)
+        await asyncio.sleep(1)
+        desk.tell(in_state(), None)
+        await asyncio.sleep(1)
+    levels = [record.levelname for record in caplog.records]
+    assert levels == ["INFO", "WARNING"]

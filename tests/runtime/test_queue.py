@@ -1,0 +1,156 @@
+"""A keyed queue: one worker per key, events folded, wake-ups remembered, an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+from sentinel.runtime.queue import KeyedQueue
+
+Work = Callable[[str], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving(queue: KeyedQueue[str], work: Work) -> AsyncIterator[None]:
+    """A queue that is served."""
+    task = asyncio.create_task(queue.run(work))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+class Log:
+    """Work that takes some seconds, and what was done when."""
+
+    def __init__(self, takes: float = 0) -> None:
+        self.takes = takes
+        self.done: list[tuple[str, float]] = []
+        self.at_once = self.most = 0
+
+    async def __call__(self, key: str) -> None:
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        await asyncio.sleep(self.takes)
+        self.at_once -= 1
+        self.done.append((key, asyncio.get_running_loop().time()))
+
+    @property
+    def keys(self) -> list[str]:
+        """In the order done."""
+        return [key for key, _ in self.done]
+
+
+async def test_keys_are_worked_on_in_their_order() -> None:
+    """First come, first served."""
+    queue, log = KeyedQueue[str](workers=1), Log()
+    async with serving(queue, log):
+        for key in "abc":
+            queue.add(key)
+        await queue.idle()
+    assert log.keys == ["a", "b", "c"]
+
+
+async def test_a_key_that_waits_is_worked_on_once() -> None:
+    """However often it was added."""
+    queue, log = KeyedQueue[str](), Log()
+    for _ in range(10):
+        queue.add("a")
+    assert len(queue) == 1
+    async with serving(queue, log):
+        await queue.idle()
+    assert log.keys == ["a"]
+
+
+async def test_a_key_added_while_it_is_worked_on_is_worked_on_once_more() -> None:
+    """And never twice at once."""
+    queue, log = KeyedQueue[str](), Log(takes=1)
+    async with serving(queue, log):
+        queue.add("a")
+        await asyncio.sleep(0.5)
+        queue.add("a")
+        queue.add("a")
+        await queue.idle()
+    assert (log.keys, log.most) == (["a", "a"], 1)
+
+
+async def test_keys_run_side_by_side_up_to_the_workers() -> None:
+    """Two workers, four keys of a second each: two seconds."""
+    queue, log = KeyedQueue[str](workers=2), Log(takes=1)
+    began = asyncio.get_running_loop().time()
+    async with serving(queue, log):
+        for key in "abcd":
+            queue.add(key)
+        await queue.idle()
+    assert log.most == 2
+    assert log.done[-1][1] - began == 2
+
+
+async def test_a_wake_up_comes_at_its_time() -> None:
+    """Not before; at once where it is due already."""
+    queue, log = KeyedQueue[str](), Log()
+    began = asyncio.get_running_loop().time()
+    async with serving(queue, log):
+        queue.add_after("late", 30)
+        queue.add_after("now", 0)
+        await asyncio.sleep(40)
+    assert [(key, at - began) for key, at in log.done] == [("now", 0), ("late", 30)]
+
+
+async def test_of_several_wake_ups_the_newest_counts() -> None:
+    """One key, one timer."""
+    queue, log = KeyedQueue[str](), Log()
+    began = asyncio.get_running_loop().time()
+    async with serving(queue, log):
+        queue.add_after("a", 30)
+        queue.add_after("a", 10)
+        await asyncio.sleep(60)
+    assert [at - began for _, at in log.done] == [10]
+
+
+async def test_a_forgotten_wake_up_never_comes() -> None:
+    """The workload is gone."""
+    queue, log = KeyedQueue[str](), Log()
+    async with serving(queue, log):
+        queue.add_after("a", 10)
+        queue.forget_timer("a")
+        await asyncio.sleep(60)
+    assert log.keys == []
+
+
+async def test_draining_lets_work_finish_and_takes_nothing_new() -> None:
+    """What waits, and what is due later, is for the next process."""
+    queue, log = KeyedQueue[str](workers=1), Log(takes=1)
+    async with serving(queue, log):
+        queue.add("a")
+        await asyncio.sleep(0.5)
+        queue.add("a")
+        queue.add("b")
+        queue.add_after("c", 1)
+        assert await queue.drain(5)
+        queue.add("d")
+        queue.add_after("e", 1)
+        await asyncio.sleep(10)
+    assert log.keys == ["a"]
+
+
+async def test_draining_cuts_short_what_takes_too_long() -> None:
+    """And says so."""
+    queue, log = KeyedQueue[str](), Log(takes=60)
+    async with serving(queue, log):
+        queue.add("a")
+        await asyncio.sleep(1)
+        assert not await queue.drain(5)
+    assert log.keys == []
+
+
+async def test_a_drained_queue_is_idle() -> None:
+    """Nobody waits for what will not be done."""
+    queue = KeyedQueue[str]()
+    queue.add("a")
+    assert await queue.drain(1)
+    async with asyncio.timeout(1):
+        await queue.idle()
