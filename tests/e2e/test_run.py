@@ -16,6 +16,7 @@ from sentinel.ports import SystemClock
 from sentinel.simulation import apiserver
 from sentinel.simulation.behaviour import Behaviour
 from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
+from sentinel.simulation.faults import Fault, FaultKind
 from sentinel.simulation.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CRDS
 from tests.e2e.child import daemon, run_to_its_end
 from tests.support.processes import free_port
@@ -161,6 +162,17 @@ async def test_a_rollout_outlives_the_daemon_that_began_it(folder: Path, cluster
         assert await second.terminate(within=10) == 0
     made = [entry["action"] for entry in status["decisions"]]
     assert made == ["start", "advance", "advance", "promote"]
+
+
+async def test_sigterm_ends_a_daemon_that_is_not_ready_yet(folder: Path, cluster: SimulatedCluster) -> None:
+    """While a watch has not synced it is alive and not ready, and SIGTERM ends it in time all the same."""
+    cluster.faults.add(Fault(FaultKind.HANG, frozenset({"list"}), "/pods"))
+    async with daemon(folder, variables(folder, cluster)) as running:
+        async with asyncio.timeout(30):
+            while await running.readiness() != 503:  # noqa: ASYNC110 - a child process tells nothing
+                await asyncio.sleep(0.05)
+        assert await running.terminate(within=10) == 0
+        assert "Traceback" not in running.log.read_text()
 
 
 async def test_no_kubeconfig_is_said(folder: Path) -> None:

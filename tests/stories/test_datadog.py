@@ -1,5 +1,6 @@
 """Stories that are judged by Datadog's counts: whole minutes that settle late."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,13 +88,16 @@ async def test_a_release_with_errors_is_undone(measured: Measured) -> None:
 
 
 async def test_an_outage_in_both_arms_is_held(measured: Measured) -> None:
-    """Errors in the minutes of old and new pods alike are the environment's."""
+    """Errors in the minutes of old and new pods alike are the environment's, as long as they last."""
     shop = measured.shop
     shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
     await shop.phase(Phase.BAKING, image="web:2")
     shop.cluster.outage()
     record = await shop.phase(Phase.HELD, image="web:2", within=900)
     assert decision(record, Action.HOLD).reason == "EnvironmentOutage"
+    await asyncio.sleep(1800)
+    record = await shop.phase(Phase.HELD, image="web:2")
+    assert actions(record) == ["hold"]
     assert shop.image() == "web:2"
 
 
