@@ -130,6 +130,7 @@ async def test_draining_lets_work_finish_and_takes_nothing_new() -> None:
         queue.add("a")
         queue.add("b")
         queue.add_after("c", 1)
+        await asyncio.sleep(0.1)
         assert await queue.drain(5)
         queue.add("d")
         queue.add_after("e", 1)
