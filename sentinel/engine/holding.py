@@ -100,12 +100,13 @@ def escalate(
 
 
 def damage_limiting_pause(situation: Situation) -> Pause | None:
-    """A pause of the rolling update under way, where one would keep more pods from being replaced."""
+    """A pause of the rolling update under way, where it keeps old pods from being replaced."""
     workload = situation.workload
     pausable = workload.key.kind is WorkloadKind.DEPLOYMENT and not workload.recreate
     if situation.mode is Mode.OBSERVE or workload.held_by_label or workload.paused or not pausable:
         return None
-    if workload.rolled_out or situation.record.state.released:
+    none_left = workload.observed and workload.updated >= workload.total
+    if none_left or situation.record.state.released:
         return None
     return Pause(pause_mark(situation.record, situation.policy, situation.now))
 

@@ -55,10 +55,11 @@ def test_a_sticky_hold_is_told_however_lately_it_was_told_before() -> None:
         (rollout(1, recreate=True), Mode.ENFORCE),
         (rollout(1, key=WorkloadKey(WorkloadKind.DAEMONSET, "shop", "api")), Mode.ENFORCE),
         (rollout(10), Mode.ENFORCE),
+        (rollout(10, available=3), Mode.ENFORCE),
     ],
 )
 def test_no_pause_where_it_must_not_or_need_not_be(world: Workload, mode: Mode) -> None:
-    """Observed, labelled, paused already, not pausable, or over."""
+    """Observed, labelled, paused already, not pausable, over, or with no old pod left to keep."""
     assert damage_limiting_pause(situation(BAKING, world, mode=mode)) is None
 
 

@@ -77,6 +77,8 @@ async def test_a_first_deployment_that_is_bad_is_held(shop: World) -> None:
     record = await shop.phase(Phase.HELD, "new")
     hold = decision(record, Action.HOLD)
     assert (hold.reason, hold.escalated) == ("FirstDeployment", True)
+    await asyncio.sleep(60)
+    assert not shop.paused("new"), "a pause would keep nothing, and hold up the mended release"
 
 
 async def test_an_undone_revision_put_right_back_is_not_undone_twice(shop: World) -> None:
