@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, StrictInt, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema, model_validator
 
 from sentinel.policies.fields import (
     Condition,
@@ -24,11 +24,36 @@ from sentinel.policies.fields import (
     Selector,
 )
 from sentinel.policies.mistakes import InputError, closest, did_you_mean
+from sentinel.policies.presets import PRESETS, preset_of, with_preset
 
 RULE_KINDS = ("errorRate", "latency", "crashLoop", "health", "query")
 DATADOG_INTERVAL = timedelta(seconds=60)
+LATENCY_KEYS = ("preset", "prometheus", "mean", "interval")
 
 _QUANTILE = re.compile(r"p([1-9]\d?(?:\.\d{1,3})?)")
+
+
+def _preset_name(value: object) -> str:
+    preset_of(value)
+    return str(value)
+
+
+PresetName = Annotated[
+    str,
+    BeforeValidator(_preset_name),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "enum": list(PRESETS),
+            "description": "A metric family whose selectors are filled in; each may be overridden beside it",
+        }
+    ),
+]
+
+
+def _fillable(schema: dict[str, Any]) -> None:
+    """Beside a preset no key is required: in the JSON Schema none is, the check itself says what is missing."""
+    schema.pop("required", None)
 
 
 class ArmsSpec(Model):
@@ -39,6 +64,8 @@ class ArmsSpec(Model):
 
 class PrometheusCounts(Model):
     """Total and failed requests as Prometheus counters."""
+
+    model_config = ConfigDict(json_schema_extra=_fillable)
 
     total: Selector
     errors: Selector
@@ -54,6 +81,8 @@ class PrometheusCounts(Model):
 class DatadogCounts(Model):
     """Total and failed requests as Datadog counts."""
 
+    model_config = ConfigDict(json_schema_extra=_fillable)
+
     total: DatadogSelector
     errors: DatadogSelector
     pod_label: MetricLabel | None = None
@@ -67,6 +96,8 @@ class DatadogCounts(Model):
 
 class PrometheusHistogram(Model):
     """Latencies as a Prometheus histogram; `unit` is the metric's unit, seconds unless said."""
+
+    model_config = ConfigDict(json_schema_extra=_fillable)
 
     histogram: HistogramSelector
     unit: Seconds = 1.0
@@ -82,10 +113,16 @@ class PrometheusHistogram(Model):
 class ErrorRateSpec(Model):
     """The candidate's share of failed requests is over `max` and worse than the baseline's."""
 
+    preset: PresetName | None = None
     prometheus: PrometheusCounts | None = None
     datadog: DatadogCounts | None = None
     max: PositiveShare
     interval: Interval | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, data: Any) -> Any:
+        return with_preset(data, latency=False) if isinstance(data, dict) and "preset" in data else data
 
     @model_validator(mode="after")
     def _consistent(self) -> "ErrorRateSpec":
@@ -106,6 +143,7 @@ class LatencySpec(Model):
     )
     __pydantic_extra__: dict[str, Seconds] = Field(init=False)
 
+    preset: PresetName | None = None
     prometheus: PrometheusHistogram | None = None
     mean: Seconds | None = None
     interval: Interval | None = None
@@ -116,9 +154,9 @@ class LatencySpec(Model):
         """Quantiles are keys of their own; any other unknown key is a mistake here, not in pydantic."""
         if isinstance(data, dict):
             for key in data:
-                if key not in ("prometheus", "mean", "interval") and not _QUANTILE.fullmatch(str(key)):
+                if key not in LATENCY_KEYS and not _QUANTILE.fullmatch(str(key)):
                     raise _unknown_latency_key(key)
-        return data
+        return with_preset(data, latency=True) if isinstance(data, dict) and "preset" in data else data
 
     @model_validator(mode="after")
     def _consistent(self) -> "LatencySpec":
@@ -265,10 +303,10 @@ def _unknown_latency_key(key: object) -> InputError:
             at=(name,),
             key=True,
         )
-    known = ("prometheus", "mean", "interval", "p50", "p99")
+    known = (*LATENCY_KEYS, "p50", "p99")
     hint = (
         did_you_mean(name, known)
         if closest(name, known)
-        else "known: interval, mean, prometheus, p50 to p99.9"
+        else "known: interval, mean, preset, prometheus, p50 to p99.9"
     )
     return InputError(f"unknown key {name}", hint, at=(name,), key=True)
