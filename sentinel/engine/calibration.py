@@ -78,6 +78,15 @@ class Restraint:
         ticks = max(lasting, min(dispersion / 2, CLUSTER_TICKS))
         return cls(dispersion, discount, needed / ticks if ticks > 1 else inf)
 
+    @property
+    def mean_cluster(self) -> float:
+        """The mean size of clusters of geometric sizes whose dispersion is φ.
+
+        Beside a comparison with the baseline, which is held back by all of φ, this is enough for the limit: the
+        comparison protects a candidate that is no worse, the limit's test one that is worse and still within it.
+        """
+        return (self.dispersion + 1) / 2
+
     def discounted(self, gains: Sequence[float]) -> tuple[float, ...]:
         """The log gains of a tick, divided."""
         return tuple([gain / self.discount for gain in gains])

@@ -111,7 +111,8 @@ def _take_in(
     limit, allowed = _tested(rule.limit), capped if outage else tuple
     ratio = allowed(restraint.limited(ratio_gains(tick.candidate, baseline, RATIOS, dispersion=phi)))
     rates = rates_above(limit, LIMIT_FACTORS)
-    over = allowed(restraint.discounted(limit_gains(tick.candidate, limit, rates, dispersion=phi)))
+    clusters = phi if alone else restraint.mean_cluster
+    over = allowed(restraint.discounted(limit_gains(tick.candidate, limit, rates, dispersion=clusters)))
     typical = over[TYPICAL] if alone else ratio[0]
     return replace(
         counted,

@@ -80,7 +80,8 @@ def _take_in(
     if lasting or not ours.total:
         return replace(counted, standing=standing.after(tick.since, tick.until, 0.0))
     allowed = capped if outage else tuple
-    over = allowed(restraint.discounted(_limit_gains(rule, ours, restraint.dispersion)))
+    clusters = restraint.dispersion if alone else restraint.mean_cluster
+    over = allowed(restraint.discounted(_limit_gains(rule, ours, clusters)))
     gains = [
         allowed(restraint.limited(_edge_gains(edge, ours, baseline, restraint.dispersion)))
         for edge in counted.edges

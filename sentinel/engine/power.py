@@ -12,6 +12,7 @@ from datetime import timedelta
 from math import ceil, inf, log, sqrt
 
 from sentinel.engine.betting import LATE, LIMIT_FACTORS, RATIOS, rates_above
+from sentinel.engine.calibration import Restraint
 
 MEDIAN = 0.0
 NINE_OF_TEN = 1.2816
@@ -86,23 +87,26 @@ def _against_baseline(traffic: Traffic, rate: float, interval: timedelta) -> Seq
     for ratio in RATIOS:
         common = log(ratio * traffic.weight + 1 - traffic.weight)
         own = log(ratio) - common
-        growths.append(_scaled(ours * own - theirs * common, ours * own**2 + theirs * common**2, traffic))
+        mean, variance = ours * own - theirs * common, ours * own**2 + theirs * common**2
+        growths.append(_scaled(mean, variance, traffic.dispersion, traffic.dispersion))
     return growths
 
 
 def _against_limit(traffic: Traffic, rate: float, limit: float, interval: timedelta) -> Sequence[Growth]:
     requests = traffic.rps * interval.total_seconds() * traffic.weight
+    clusters = Restraint(traffic.dispersion).mean_cluster
     growths = []
     for alternative in rates_above(limit, LIMIT_FACTORS):
         bad, good = log(alternative / limit), log((1 - alternative) / (1 - limit))
         mean = requests * (rate * bad + (1 - rate) * good)
-        growths.append(_scaled(mean, requests * rate * (1 - rate) * (bad - good) ** 2, traffic))
+        variance = requests * rate * (1 - rate) * (bad - good) ** 2
+        growths.append(_scaled(mean, variance, clusters, traffic.dispersion))
     return growths
 
 
-def _scaled(mean: float, variance: float, traffic: Traffic) -> Growth:
-    """Divided by φ; clusters of φ make the variance φ times what independent errors would have."""
-    return mean / traffic.dispersion, variance / traffic.dispersion
+def _scaled(mean: float, variance: float, divisor: float, dispersion: float) -> Growth:
+    """Log gains divided for clusters, which make the variance φ times what independent errors would have."""
+    return mean / divisor, variance * dispersion / divisor**2
 
 
 def _time(growths: Sequence[Growth], alpha: float, quantile: float) -> float:

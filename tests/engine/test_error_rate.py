@@ -241,3 +241,13 @@ def test_a_segment_without_a_share_of_alpha_proves_nothing() -> None:
     """Where no error level is left, there is no fail."""
     _, verdict = play([counted(0, (150, 150), (1350, 0))], Segment("step-9", 0.0, concurrent=True))
     assert verdict.kind is VerdictKind.PENDING
+
+
+def test_the_limit_alone_is_held_back_by_all_of_the_dispersion() -> None:
+    """Without a baseline beside it, the limit's evidence grows as slowly as the clusters are large."""
+    segments = Segment("full", 1.0, concurrent=False), STEP
+    alone, beside = (
+        play([counted(0, (1500, 120), (1350, 13))], segment, dispersion=9.0)[1].numbers["log_e_limit"]
+        for segment in segments
+    )
+    assert float(alone) < float(beside)
