@@ -177,7 +177,9 @@ def _services(
         cluster=cluster,
         store=store,
         book=book,
-        collector=EvidenceCollector(sources.by_name, cluster.workload, queue.add, clock, telemetry),
+        collector=EvidenceCollector(
+            sources.by_name, cluster.workload, partial(queue.add, routine=True), clock, telemetry
+        ),
         executor=Executor(cluster, store, clock, telemetry),
         notifications=Notifications(told, store, partial(_channel_of, book), telemetry, rng),
         announcements=Announcements(cluster),

@@ -25,6 +25,7 @@ from sentinel.engine.measuring import (
 from sentinel.engine.rendering import render_query, variables_of
 from sentinel.engine.surroundings import OTHERS_OVER, Surroundings
 from sentinel.ports import Clock, MetricSource, Telemetry
+from sentinel.runtime.spanindex import SpanIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class EvidenceCollector:
         self._clock = clock
         self._telemetry = telemetry
         self._ledgers: dict[str, _Ledger] = {}
+        self._index = SpanIndex()
+        self._turn = asyncio.Lock()
         self._timings = {
             name: Timing(timedelta(seconds=source.min_interval), timedelta(seconds=source.settle))
             for name, source in sources.items()
@@ -184,7 +187,12 @@ class EvidenceCollector:
         spans = await self._spans(rule, workload, stable, since, until)
         # The pods as they are now, not as they were when the question was sent: they name the arms.
         seen = self._snapshot(record.key) or workload
-        return tick_of(rule, spans, seen, stable_of(seen, record), since, until, policy.strategy.warmup)
+        # One tick for each turn of the loop: an answer that all rollouts waited for must not hold up an undo.
+        async with self._turn:
+            own = self._index.own(spans, seen)
+            tick = tick_of(rule, own, seen, stable_of(seen, record), since, until, policy.strategy.warmup)
+            await asyncio.sleep(0)
+        return tick
 
     async def _spans(
         self,
@@ -241,4 +249,4 @@ class EvidenceCollector:
             spans = await self._spans(rule, workload, revision, since, until)
         except SourceError:
             return None
-        return was_over(rule, spans, workload, revision, since, until)
+        return was_over(rule, self._index.own(spans, workload), workload, revision, since, until)

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.decision import Change, Decision, Restore
 from sentinel.domain.errors import ClusterError, ConflictError
-from sentinel.domain.policy import AlertRule, Budget, ErrorRateRule, LatencyRule, Policy
+from sentinel.domain.policy import AlertRule, Budget, ErrorRateRule, LatencyRule, Mode, Policy
 from sentinel.domain.record import Action, DecisionEntry, Phase, Record
-from sentinel.domain.verdict import RuleVerdict
+from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload import Workload, WorkloadKey
 from sentinel.engine.assessment import Holds
 from sentinel.engine.attribution import workloads_named
@@ -187,6 +187,7 @@ class Reconciler:
         policy = self._book.of(record)
         mode = self._book.mode(policy) if policy else record.mode
         record = await self._executor.carry_out(record, decision, workload, mode)
+        self._working.remember(record)
         self._tell(record, workload)
 
     # A rollout goes on.
@@ -221,6 +222,10 @@ class Reconciler:
         records: tuple[Record, ...],
     ) -> None:
         """Finish what an interrupted pass had decided, by what the cluster shows now."""
+        if workload.held_by_label or self._book.mode(policy) is Mode.OBSERVE:
+            record = await self._executor.refuse(record, entry, "a human asked meanwhile that nothing be touched")
+            self._tell(record, workload, entry.id)
+            return
         change: Change | None = None
         undo = record.state.undo
         if entry.action is Action.UNDO and undo is not None:
@@ -252,7 +257,8 @@ class Reconciler:
     ) -> RuleVerdict:
         """A fail without a concurrent baseline stands only if the surroundings bear it out."""
         rule = policy.rule(verdict.rule)
-        if not verdict.alone or not isinstance(rule, ErrorRateRule | LatencyRule):
+        proven = verdict.alone and verdict.kind is VerdictKind.FAIL
+        if not proven or not isinstance(rule, ErrorRateRule | LatencyRule):
             return verdict
         around = await self._collector.surroundings(rule, record, workload, self._neighbours(rule, workload))
         return confirm(verdict, around)
@@ -327,7 +333,7 @@ class Reconciler:
             due.append(self._collector.request(record, policy, workload))
             due.append(pods_ripen_at(policy, workload, record, now))
         first = min(at for at in due if at is not None)
-        self._queue.add_after(workload.key, max(0.001, (first - now).total_seconds()))
+        self._queue.add_after(workload.key, max(0.001, (first - now).total_seconds()), routine=True)
 
     def _situation(
         self, record: Record, workload: Workload, policy: Policy, records: Sequence[Record], now: datetime

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-from sentinel.runtime.queue import KeyedQueue
+from sentinel.runtime.queue import MOST_AHEAD, KeyedQueue
 
 Work = Callable[[str], Awaitable[None]]
 
@@ -155,3 +155,50 @@ async def test_a_drained_queue_is_idle() -> None:
     assert await queue.drain(1)
     async with asyncio.timeout(1):
         await queue.idle()
+
+
+async def test_an_event_goes_ahead_of_routine() -> None:
+    """What a fault calls for does not wait behind the ticks of every other rollout."""
+    queue, log = KeyedQueue[str](workers=1), Log()
+    for number in range(5):
+        queue.add(f"tick-{number}", routine=True)
+    queue.add("fault")
+    async with serving(queue, log):
+        await queue.idle()
+    assert log.keys == ["fault", *(f"tick-{number}" for number in range(5))]
+
+
+async def test_what_becomes_urgent_while_it_waits_is_urgent() -> None:
+    """An event for a key that waits for its routine takes it to the front, and there it stays."""
+    queue, log = KeyedQueue[str](workers=1), Log()
+    for key in ("a", "b", "c"):
+        queue.add(key, routine=True)
+    queue.add("c")
+    queue.add("c", routine=True)
+    async with serving(queue, log):
+        await queue.idle()
+    assert log.keys == ["c", "a", "b"]
+
+
+async def test_urgency_does_not_starve_routine() -> None:
+    """After many urgent keys in a row one of routine has its turn."""
+    queue, log = KeyedQueue[str](workers=1), Log()
+    queue.add("tick", routine=True)
+    for number in range(100):
+        queue.add(f"fault-{number}")
+    async with serving(queue, log):
+        await queue.idle()
+    assert log.keys.index("tick") == MOST_AHEAD
+
+
+async def test_a_routine_wake_up_stays_routine_when_it_is_due() -> None:
+    """A timer of routine is one when it fires, also for a key that is being worked on then."""
+    queue, log = KeyedQueue[str](workers=1), Log(takes=2)
+    queue.add("busy")
+    queue.add_after("busy", 1, routine=True)
+    async with serving(queue, log):
+        await asyncio.sleep(1.5)
+        queue.add("fault")
+        await asyncio.sleep(0.1)
+        await queue.idle()
+    assert log.keys == ["busy", "fault", "busy"]

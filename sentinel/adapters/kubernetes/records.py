@@ -41,6 +41,7 @@ class KubernetesRecordStore:
         self._deleted: OrderedDict[str, None] = OrderedDict()
         self._locks: WeakValueDictionary[ObjectKey, asyncio.Lock] = WeakValueDictionary()
         self._listeners: list[Callable[[WorkloadKey], None]] = []
+        self._everyone: tuple[Record, ...] | None = None
 
     def subscribe(self, listener: Callable[[WorkloadKey], None]) -> None:
         """Call the listener whenever a record of a workload was changed by anyone, ourselves included."""
@@ -55,7 +56,9 @@ class KubernetesRecordStore:
 
     def all(self) -> Iterable[Record]:
         """Every record."""
-        return tuple(held.record for held in self._held.values())
+        if self._everyone is None:
+            self._everyone = tuple([held.record for held in self._held.values()])
+        return self._everyone
 
     async def fresh(self, record: Record) -> Record | None:
         """The record as the API server has it now, None when it is gone.
@@ -189,6 +192,7 @@ class KubernetesRecordStore:
         self._tell(held.record.key)
 
     def _tell(self, key: WorkloadKey) -> None:
+        self._everyone = None
         for listener in self._listeners:
             listener(key)
 
