@@ -1,0 +1,57 @@
+"""What stands in the log, whoever writes it."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from sentinel.app.logs import configure_logs
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """JSON logs from `info` up; the logging of the other tests is put back afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    written = io.StringIO()
+    configure_logs("info", "json", written)
+    yield written
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def read(lines: io.StringIO) -> list[dict[str, Any]]:
+    """The lines as they are parsed by whoever collects them."""
+    return [json.loads(line) for line in lines.getvalue().splitlines()]
+
+
+def test_both_ways_of_logging_end_in_the_same_lines(lines: io.StringIO) -> None:
+    """Standard loggers with extras and structured loggers with fields give JSON of one shape."""
+    logging.getLogger("sentinel.one").warning("it is %s", "late", extra={"workload": "web"})
+    structlog.get_logger("sentinel.two").warning("it is late", workload="web")
+    first, second = read(lines)
+    assert (first.pop("logger"), second.pop("logger")) == ("sentinel.one", "sentinel.two")
+    assert first.pop("timestamp") <= second.pop("timestamp")
+    assert first == second == {"level": "warning", "message": "it is late", "workload": "web"}
+
+
+def test_what_is_below_the_level_is_left_out(lines: io.StringIO) -> None:
+    """The level holds for structured loggers as well."""
+    structlog.get_logger("sentinel.two").debug("a detail")
+    logging.getLogger("sentinel.one").debug("a detail")
+    assert read(lines) == []
+
+
+def test_an_exception_stands_in_its_line(lines: io.StringIO) -> None:
+    """A traceback is a field, so that one event stays one line."""
+    try:
+        raise ValueError("no such thing")
+    except ValueError:
+        structlog.get_logger("sentinel.two").exception("it failed")
+    (line,) = read(lines)
+    assert "ValueError: no such thing" in line["exception"]
