@@ -3,7 +3,8 @@
 import random
 
 FIRST_SECONDS = 0.25
-LAST_SECONDS = 30.0
+LAST_SECONDS = 10.0
+"""While an API server is away nothing is undone: its return is to be noticed soon."""
 
 
 class Backoff:

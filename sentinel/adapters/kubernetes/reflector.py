@@ -115,9 +115,14 @@ class Reflector(Generic[T]):
         """List, watch, and begin again wherever that ends."""
         while True:
             began = self._clock.monotonic()
+            resumed = bool(self._version)
             delay = await self._round()
             if self._clock.monotonic() - began >= self._timing.healthy_after:
                 self._backoff.reset()
+            if resumed and not self._version and not delay:
+                # The server is there, e.g. after a restart, and only our version was too old. Once: a version that
+                # was listed in the same round and is refused is waited for.
+                continue
             await self._clock.sleep(max(delay, self._backoff.next()))
 
     async def _round(self) -> float:

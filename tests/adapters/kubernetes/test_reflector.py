@@ -122,6 +122,22 @@ async def test_a_refused_version_is_listed_anew(cluster: SimulatedCluster, clien
         await until(lambda: mirror.image() == "app:v2")
 
 
+async def test_a_server_that_comes_back_having_forgotten_is_listed_at_once(
+    cluster: SimulatedCluster, client: ApiClient
+) -> None:
+    """After an outage the versions from before it are too old; that alone is no reason to wait any longer."""
+    cluster.deploy("web", "app:v1", 0)
+    async with mirroring(client) as mirror:
+        cluster.faults.add(Fault(FaultKind.ERROR, verbs=WATCH | LIST, status=503))
+        await drop_watches(cluster, client)
+        await asyncio.sleep(60)
+        cluster.set_image("web", "app:v2")
+        cluster.faults.clear()
+        refused = cluster.faults.add(Fault(FaultKind.ERROR, verbs=WATCH, status=410, count=1))
+        await until(lambda: refused.struck == 1)
+        await until(lambda: mirror.image() == "app:v2", seconds=1)
+
+
 async def test_what_went_while_nobody_watched_is_announced(
     cluster: SimulatedCluster, client: ApiClient
 ) -> None:
@@ -241,7 +257,7 @@ async def test_back_off_grows_and_is_reset(cluster: SimulatedCluster, client: Ap
     task_mirror = Mirror(client)
     task = asyncio.create_task(task_mirror.reflector.run())
     await asyncio.sleep(300)
-    assert 8 < down.struck < 25
+    assert 25 < down.struck < 60
     cluster.faults.clear()
     await until(lambda: task_mirror.reflector.synced)
     await asyncio.sleep(60)
@@ -402,7 +418,7 @@ async def test_a_stream_that_is_empty_is_not_asked_for_all_the_time() -> None:
 
     async with odd_server(answer) as client, mirroring(client):
         await asyncio.sleep(300)
-        assert 5 < watches < 25
+        assert 5 < watches < 60
 
 
 async def test_a_line_larger_than_any_buffer_is_read() -> None:
