@@ -87,7 +87,6 @@ class KubernetesSettings(Section):
     kubeconfig: Annotated[Path, AfterValidator(Path.expanduser)] | None = None
     context: str | None = None
     namespaces: tuple[str, ...] = ()
-    request_timeout: Seconds = 10.0
 
 
 class RulesSettings(Section):

@@ -13,7 +13,6 @@ import typer
 from rich.console import Console
 
 from sentinel.adapters.kubernetes.crd import definition_text
-from sentinel.app.demo.play import play
 from sentinel.app.logs import configure_logs
 from sentinel.app.wiring import build
 from sentinel.domain.errors import SentinelError
@@ -79,6 +78,8 @@ def demo(
     port: Annotated[int, typer.Option(help="Port of the simulated API server; 0 takes a free one.")] = 0,
 ) -> None:
     """Play six rollouts on a simulated cluster; exit code 1 when one did not come out as it should."""
+    from sentinel.app.demo.play import play  # not at the top: the daemon does without the simulation
+
     console = Console()
     configure_logs("error", "auto")
     try:

@@ -170,7 +170,8 @@ class RolloutState:
 
     `step` counts from 0; the number of canary steps itself means 100 %. `reached_at` is when the step's weight
     was reached and its pods were ready: its bake counts from there. `weight` is the share really reached.
-    `waited` is time in seconds that did not count (waiting for an approval), `waiting_since` the wait under way.
+    `waited` is time in seconds that did not count (waiting for an approval), `waiting_since` the wait under way;
+    `missing_since` is since when nothing but missing evidence keeps the step from passing.
     `pause_seen` is the workload's generation at which our pause was last seen in force, 0 where none should be, and
     `resumed_from` the one at which we last lifted it. `released`: a human lifted it, and none is made again.
     `analysis` holds each rule's state as plain JSON values, `measured_until` up to when each rule's evidence has
@@ -185,6 +186,7 @@ class RolloutState:
     hold: Hold | None = None
     waited: float = 0.0
     waiting_since: datetime | None = None
+    missing_since: datetime | None = None
     pause_seen: int = 0
     resumed_from: int = 0
     released: bool = False

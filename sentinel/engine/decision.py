@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sentinel.domain.decision import Decision, Restore, Resume
-from sentinel.domain.policy import AlertAction, OnDeadline
-from sentinel.domain.record import Hold, Phase
+from sentinel.domain.policy import AlertAction, ErrorRateRule, LatencyRule, OnDeadline
+from sentinel.domain.record import Hold, Phase, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.engine.condemn import condemn
 from sentinel.engine.holding import escalate, hold
@@ -26,6 +26,9 @@ SET_BY_PEOPLE = frozenset({"HoldLabel", "PausedByHand", "RecreateWithSteps"})
 CALM_FOR = timedelta(minutes=1)
 """An outage or an alert storm that pauses for breath is not over: so long must its signs stay away."""
 
+MISSING_FOR = timedelta(minutes=1)
+"""One lost scrape is no outage: so long must evidence be missing before people are told."""
+
 
 def decide(situation: Situation) -> Decision:
     """What to do now about a rollout that has a record.
@@ -33,7 +36,7 @@ def decide(situation: Situation) -> Decision:
     The answer always carries the next state and, unless the rollout is over, when to look again at the latest.
     """
     seen = note_pause(situation.record, situation.workload)
-    situation = replace(situation, record=situation.record.with_state(seen))
+    situation = replace(situation, record=situation.record.with_state(_note_missing(seen, situation)))
     decision = _decide(situation)
     if isinstance(decision.change, Resume | Restore):
         return replace(decision, state=note_lifted(decision.state, situation.workload))
@@ -111,8 +114,9 @@ def _suspend(situation: Situation) -> Decision | None:
             "set spec.strategy.type to RollingUpdate or take the steps out of the policy"
         )
         return hold(situation, "RecreateWithSteps", message, sticky=False)
-    missing = next((v for v in situation.verdicts if v.kind is VerdictKind.INCONCLUSIVE), None)
-    if missing is not None and _bake_is_over(situation):
+    missing_since = situation.record.state.missing_since
+    if missing_since is not None and situation.now >= missing_since + MISSING_FOR:
+        missing = next(v for v in situation.verdicts if v.kind is VerdictKind.INCONCLUSIVE)
         return hold(situation, "EvidenceMissing", missing.message, sticky=False, because=missing)
     held = situation.record.state.hold
     return _let_go(situation, held) if held is not None else None
@@ -134,6 +138,18 @@ def _let_go(situation: Situation, held: Hold) -> Decision:
         return resume(situation, "HoldOver", f"what it was held for is over ({held.reason})")
     waiting = replace(situation.record.state, hold=replace(held, gone_since=gone_since))
     return Decision(waiting, wake=over_at, verdicts=situation.verdicts)
+
+
+def _calm_for(situation: Situation) -> timedelta:
+    """How long signs must stay away: two ticks of the slowest rule at the least, since one may be quiet by chance."""
+    intervals = [r.interval for r in situation.policy.rules if isinstance(r, ErrorRateRule | LatencyRule)]
+    return max([CALM_FOR, *(2 * interval for interval in intervals)])
+
+
+def _note_missing(state: RolloutState, situation: Situation) -> RolloutState:
+    """Since when evidence has been missing that nothing but it keeps the step from passing."""
+    missing = any(v.kind is VerdictKind.INCONCLUSIVE for v in situation.verdicts) and _bake_is_over(situation)
+    return replace(state, missing_since=(state.missing_since or situation.now) if missing else None)
 
 
 def _bake_is_over(situation: Situation) -> bool:

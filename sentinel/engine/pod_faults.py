@@ -38,6 +38,8 @@ PULLING = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageInspect", "Reg
 NEVER_PULLS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 NOT_CREATED = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 
+PROMPT = timedelta(seconds=30)
+"""A pod whose first container starts later than this after its creation was kept back by the cluster."""
 FIRST_STATUS = timedelta(seconds=5)
 """The kubelet's first status of a new pod says that it is not ready; it comes this soon after PodScheduled."""
 
@@ -219,6 +221,17 @@ def _time_runs_from(pod: Pod, rule: HealthRule) -> datetime | None:
     starts = [start for container in pod.containers for start in _starts(container)]
     late_start = starts and not pod.restarts and min(starts) >= pod.scheduled_at + rule.ready_within
     return min(starts) if late_start else pod.scheduled_at
+
+
+def kept_back(pod: Pod) -> bool:
+    """Whether the cluster kept a pod from starting in good time: the controller's deadline then says nothing of it.
+
+    So it is of one that never started: no node, no volume, or an image that its own rule judges.
+    """
+    if pod.restarts or pod.created_at is None:
+        return False
+    starts = [start for container in pod.containers for start in _starts(container)]
+    return not starts or min(starts) > pod.created_at + PROMPT
 
 
 def _ceased(pod: Pod) -> datetime | None:

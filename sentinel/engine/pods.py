@@ -13,7 +13,7 @@ from math import ceil
 from sentinel.domain.policy import CrashLoopRule, HealthRule
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
 from sentinel.domain.workload import Container, Pod, Revision, Workload
-from sentinel.engine.pod_faults import Fault, crash_of, deadline, end_of, ending, health_fault
+from sentinel.engine.pod_faults import Fault, crash_of, deadline, end_of, ending, health_fault, kept_back
 
 FAILING_SHARE = 0.1
 """In which share of the candidate's pods a health fault must show."""
@@ -225,6 +225,8 @@ def _progress_stopped(
             f"the rollout made no progress within its deadline, and {len(pods)} candidate pods are ready"
         )
         return replace(verdict, kind=VerdictKind.INCONCLUSIVE, reason=reason, message=message)
+    if all(kept_back(pod) for pod in unready):
+        return verdict
     message = f"the rollout made no progress within its deadline: {verdict.message}"
     verdict = replace(verdict, kind=VerdictKind.FAIL, reason=reason, message=message)
     stable = workload.pods_of(baseline) if baseline is not None else ()

@@ -75,6 +75,7 @@ def _visible(record: Record) -> tuple[object, ...]:
         state.reached_at,
         state.hold,
         state.waiting_since,
+        state.missing_since,
         state.pause_seen > 0,
         state.resumed_from,
         state.released,

@@ -208,8 +208,10 @@ def test_evidence_missing_before_the_bake_is_over_waits() -> None:
 
 
 def test_evidence_missing_after_the_bake_holds() -> None:
-    """It never passes."""
-    found = decide(situation(BAKED, paused(1), MISSING))
+    """It never passes; a minute later people are told."""
+    first = decide(situation(BAKED, paused(1), MISSING))
+    assert first.action is None
+    found = decide(situation(BAKED.with_state(first.state), paused(1), MISSING, now=130))
     assert (found.action, found.reason) == (Action.HOLD, "EvidenceMissing")
 
 

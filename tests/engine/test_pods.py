@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -440,6 +441,12 @@ def test_the_progress_deadline_fails_pods_that_are_not_ready() -> None:
     """The controller's own deadline is believed where candidate pods are not ready."""
     verdict = health(broken("new-1", RUNNING), pod("new-2"), *stable(), progress_deadline_exceeded=True)
     assert (verdict.kind, verdict.reason) == (FAIL, "ProgressDeadlineExceeded")
+
+
+def test_the_progress_deadline_says_nothing_of_pods_that_the_cluster_kept_back() -> None:
+    """A pod that found its node after ten minutes has its own time still before it."""
+    late = replace(broken("new-1", RUNNING), created_at=at(-600))
+    assert health(late, pod("new-2"), *stable(), progress_deadline_exceeded=True).kind is PENDING
 
 
 def test_the_progress_deadline_without_unready_pods_is_inconclusive() -> None:
