@@ -1,10 +1,10 @@
 """Carries a decision out: the intent is written down first, then the change is made, then what became of it."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Change, Decision, Restore
-from sentinel.domain.errors import ClusterError, PreconditionError
+from sentinel.domain.errors import ClusterError, ForbiddenError, PreconditionError
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, DecisionEntry, Outcome, OutcomeKind, Phase, Record
 from sentinel.domain.workload import Workload
@@ -12,12 +12,15 @@ from sentinel.engine.entries import entry_for
 from sentinel.engine.holding import undo_failed
 from sentinel.ports import Clock, Cluster, RecordStore, Telemetry
 
+FORBIDDEN_FOR = timedelta(seconds=30)
+"""So long an undo that the API server forbids is tried again before a human is called."""
+
 
 class Executor:
     """Writes decisions into records and makes their changes, each once.
 
-    Every method raises a retryable ClusterError when the API server did not answer: the record then shows the
-    intent without an outcome, and the next pass completes it.
+    Every method raises ClusterError when the API server did not answer, or not as it may soon: the record then shows
+    the intent without an outcome, and the next pass completes it.
     """
 
     def __init__(self, cluster: Cluster, store: RecordStore, clock: Clock, telemetry: Telemetry) -> None:
@@ -74,11 +77,19 @@ class Executor:
         except PreconditionError as error:
             return await self._finish(record, entry, OutcomeKind.REFUSED, str(error))
         except ClusterError as error:
-            if error.retryable:
+            if error.retryable or self._may_be_granted(error, entry, change):
                 raise
             return await self._failed(record, entry, change, str(error))
         record = self._patched(record, change, self._clock.now())
         return await self._finish(record, entry, OutcomeKind.DONE, detail)
+
+    def _may_be_granted(self, error: ClusterError, entry: DecisionEntry, change: Change) -> bool:
+        """Whether an undo that is forbidden is to be tried again.
+
+        An API server that has just started refuses what it has not read the roles for yet.
+        """
+        young = self._clock.now() - entry.at < FORBIDDEN_FOR
+        return young and isinstance(change, Restore) and isinstance(error, ForbiddenError)
 
     def _patched(self, record: Record, change: Change, now: datetime) -> Record:
         """Note when the undo reached the API server."""

@@ -1,5 +1,6 @@
 """The daemon as the service account of `config/rbac.yaml`: what is granted there is enough, and no more than that."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,11 @@ import yaml
 
 from sentinel.adapters.kubernetes.preflight import NEEDED
 from sentinel.domain.errors import ConfigurationError
-from sentinel.domain.record import Phase
+from sentinel.domain.record import Action, Phase
 from sentinel.simulation.behaviour import crash_loop
 from sentinel.simulation.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES
 from tests.stories.conftest import at_rest
-from tests.support.world import NAMESPACE, World, world
+from tests.support.world import NAMESPACE, PLAIN_POLICY, World, actions, decision, world
 
 RBAC = Path(__file__).parents[2] / "config" / "rbac.yaml"
 NODES = {("", "nodes", "list"), ("", "nodes", "watch")}
@@ -24,12 +25,19 @@ def role() -> dict[str, Any]:
     return next(each for each in yaml.safe_load_all(RBAC.read_text()) if each["kind"] == "ClusterRole")
 
 
-def sign_in(here: World, *, without: str = "") -> None:
-    """Have the daemon use the service account's token; `without` takes one verb on Deployments away."""
+def grant(here: World, *, without: str = "") -> None:
+    """Give the account the role that ships, less one verb on Deployments."""
     granted = role()
     for rule in granted["rules"]:
         rule["verbs"] = [v for v in rule["verbs"] if (rule["resources"], v) != (["deployments"], without)]
+    if here.cluster.store.list(CLUSTER_ROLES):
+        here.cluster.store.delete(CLUSTER_ROLES, "", granted["metadata"]["name"])
     here.cluster.store.create(CLUSTER_ROLES, granted)
+
+
+def sign_in(here: World, *, without: str = "") -> None:
+    """Have the daemon use the token of the service account."""
+    grant(here, without=without)
     binding = next(
         each for each in yaml.safe_load_all(RBAC.read_text()) if each["kind"] == "ClusterRoleBinding"
     )
@@ -60,6 +68,36 @@ async def test_a_verb_taken_from_the_role_is_named_at_the_start(tmp_path: Path) 
         sign_in(shop, without="patch")
         with pytest.raises(ConfigurationError, match='may not patch deployments in API group "apps"'):
             await shop.start()
+
+
+async def test_an_undo_that_is_forbidden_for_a_moment_is_made_all_the_same(tmp_path: Path) -> None:
+    """An API server that has just started does not know its roles yet: the undo is tried again until it does."""
+    async with world(tmp_path, PLAIN_POLICY) as plain:
+        sign_in(plain)
+        await at_rest(plain)
+        grant(plain, without="patch")
+        plain.cluster.behave("web:2", crash_loop())
+        plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        await plain.phase(Phase.UNDOING, image="web:2")
+        await asyncio.sleep(10)
+        assert plain.image() == "web:2"
+        grant(plain)
+        record = await plain.phase(Phase.UNDONE, image="web:2", within=60)
+        assert actions(record) == ["undo", "restored"]
+
+
+async def test_an_undo_that_stays_forbidden_is_held_and_names_the_right(tmp_path: Path) -> None:
+    """Without the right to patch a human is called soon, and told which right is missing."""
+    async with world(tmp_path, PLAIN_POLICY) as plain:
+        sign_in(plain)
+        await at_rest(plain)
+        grant(plain, without="patch")
+        plain.cluster.behave("web:2", crash_loop())
+        plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        record = await plain.phase(Phase.HELD, image="web:2", within=120)
+        assert decision(record, Action.UNDO).escalated
+        assert record.state.reason == "UndoFailed"
+        assert "lacks the verb 'patch' on deployments.apps" in record.state.message
 
 
 def test_the_role_that_ships_grants_what_the_daemon_asks_for_and_nothing_else() -> None:
