@@ -120,13 +120,18 @@ def _in_folder(folder: FilePath) -> list[FilePath]:
     )
 
 
-def _read(file: FilePath) -> tuple[list[Document], list[PolicyError]]:
+def read_bytes(file: FilePath) -> tuple[bytes, list[PolicyError]]:
+    """What a file holds, at most a byte more than is allowed, or why it cannot be read."""
     try:
         with file.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+            return stream.read(MAX_BYTES + 1), []
     except OSError as error:
-        return [], [PolicyError(str(file), 0, 0, "", f"cannot be read: {error.strerror}")]
-    return read_documents(data, str(file))
+        return b"", [PolicyError(str(file), 0, 0, "", f"cannot be read: {error.strerror}")]
+
+
+def _read(file: FilePath) -> tuple[list[Document], list[PolicyError]]:
+    data, errors = read_bytes(file)
+    return read_documents(data, str(file)) if not errors else ([], errors)
 
 
 def _policy(document: Document, options: Options) -> tuple[Policy | None, list[PolicyError]]:

@@ -88,6 +88,13 @@ class SeriesStore:
             known.pop(key).add(time, None, keep_from)
         self._forget(time)
 
+    def put(self, name: str, labels: Labels, samples: Iterable[tuple[int, float | None]]) -> None:
+        """Store samples of one series, oldest first; times in milliseconds, a value of None ends it."""
+        series = self._series(name, labels)
+        for time, value in samples:
+            series.times.append(time)
+            series.values.append(value)
+
     def select(self, matchers: Iterable[Matcher]) -> Iterator[Series]:
         """The series that all matchers accept."""
         conditions = list(matchers)

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
-from sentinel.adapters.datadog.client import DatadogClient, Series
+from sentinel.adapters.datadog.client import Answer, Series
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Reading, Span, Subject, ValueSample
 from sentinel.domain.policy import Arms, CountQuery, HistogramQuery, ValueQuery
@@ -21,6 +21,14 @@ _GROUPED = re.compile(r"\bby\s*\{")
 _PROMETHEUS_POD_LABEL = Arms().pod_label
 
 
+class Questions(Protocol):
+    """Who is asked: Datadog over HTTP, or counts in memory. Raises SourceError."""
+
+    async def query(self, query: str, since: int, until: int) -> Answer:
+        """The series of a query between two Unix times in seconds."""
+        ...
+
+
 class DatadogSource:
     """Implements `ports.MetricSource`.
 
@@ -33,7 +41,7 @@ class DatadogSource:
 
     def __init__(
         self,
-        client: DatadogClient,
+        client: Questions,
         *,
         settle: float = 90.0,
         namespace_tag: str = "kube_namespace",

@@ -1,14 +1,13 @@
 """Prometheus as a source of evidence: counters of each pod at explicit times, all workloads in one query."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from sentinel.adapters.prometheus import selectors
 from sentinel.adapters.prometheus.answers import Answer
 from sentinel.adapters.prometheus.assembly import Answers, Assembly, as_is, bounds_in_seconds, subject_label
-from sentinel.adapters.prometheus.client import PrometheusClient
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Span, ValueSample
@@ -22,6 +21,18 @@ REMEMBERED_SPANS = 20_000
 T = TypeVar("T")
 
 
+class Questions(Protocol):
+    """Who is asked: a Prometheus over HTTP, or series in memory. Raises SourceError."""
+
+    async def instant(self, query: str, at: datetime) -> Answer:
+        """The answer to an instant query at one evaluation time."""
+        ...
+
+    async def get(self, path: str, params: Mapping[str, str]) -> object:
+        """The `data` of any other endpoint of the API."""
+        ...
+
+
 class PrometheusSource:
     """Implements `ports.MetricSource`.
 
@@ -31,9 +42,7 @@ class PrometheusSource:
 
     name = "prometheus"
 
-    def __init__(
-        self, client: PrometheusClient, *, scrape_interval: float = 15.0, settle: float = 0.0
-    ) -> None:
+    def __init__(self, client: Questions, *, scrape_interval: float = 15.0, settle: float = 0.0) -> None:
         self._client = client
         self._stale_after = timedelta(seconds=STALE_AFTER_INTERVALS * scrape_interval)
         self._settle = settle

@@ -1,0 +1,94 @@
+"""What came out against what was expected, as lines for people."""
+
+from datetime import datetime, timedelta
+
+from sentinel.domain.record import Action, DecisionEntry
+from sentinel.engine.replay import Story
+from sentinel.policies.quantities import format_duration
+from sentinel.policies.ruletest.cases import Expected, ExpectedDecision, ExpectedVerdict
+
+
+def differences(expected: Expected, story: Story, began: datetime) -> tuple[str, ...]:
+    """Every difference; empty where all came out as expected."""
+    found: list[str] = []
+    if expected.decisions is not None:
+        found.extend(_decisions(expected.decisions, story, began))
+    for verdict in expected.verdicts:
+        found.extend(_verdict(verdict, story, began))
+    phase = story.record.state.phase if story.record else None
+    if expected.phase is not None and phase is not expected.phase:
+        found.append(f"phase: expected {expected.phase.value}, got {phase.value if phase else 'no rollout'}")
+    return tuple(found)
+
+
+def moment(at: datetime, began: datetime) -> str:
+    """A time as tests write it."""
+    since = at - began
+    return f"-{format_duration(-since)}" if since < timedelta(0) else format_duration(since)
+
+
+def _decisions(expected: tuple[ExpectedDecision, ...], story: Story, began: datetime) -> list[str]:
+    """The two lists side by side, unless they agree."""
+    got = [entry for entry in story.decisions if entry.action is not Action.START]
+    pairs = [
+        (expected[n] if n < len(expected) else None, got[n] if n < len(got) else None)
+        for n in range(max(len(expected), len(got)))
+    ]
+    wrong = [_wrong(wanted, entry, began) for wanted, entry in pairs]
+    if not any(wrong):
+        return []
+    lines = ["decisions:"]
+    for (wanted, entry), why in zip(pairs, wrong, strict=True):
+        if not why and entry is not None:
+            lines.append(f"    {_got(entry, began)}")
+            continue
+        if wanted is not None:
+            lines.append(f"  - {_wanted(wanted)}" + (f"   ({why})" if entry is not None else ""))
+        if entry is not None:
+            lines.append(f"  + {_got(entry, began)}")
+    return lines
+
+
+def _wrong(wanted: ExpectedDecision | None, entry: DecisionEntry | None, began: datetime) -> str:
+    """What is wrong with a decision; empty where it is as expected."""
+    if wanted is None or entry is None:
+        return "not expected" if wanted is None else "did not come"
+    at = entry.at - began
+    checks = (
+        (entry.action is wanted.action, "another decision"),
+        (wanted.at is None or at == wanted.at, "at another time"),
+        (wanted.by is None or at <= wanted.by, "too late"),
+        (wanted.after is None or at >= wanted.after, "too early"),
+        (not wanted.rule or wanted.rule == entry.rule, "by another rule"),
+        (not wanted.reason or wanted.reason == entry.reason, "for another reason"),
+        (wanted.message in entry.message, "another message"),
+    )
+    return ", ".join(why for holds, why in checks if not holds)
+
+
+def _wanted(wanted: ExpectedDecision) -> str:
+    times = {"at": wanted.at, "by": wanted.by, "after": wanted.after}
+    when = " ".join(f"{word} {format_duration(at)}" for word, at in times.items() if at is not None)
+    message = f"…{wanted.message}…" if wanted.message else ""
+    return " ".join(p for p in (when, wanted.action.value, wanted.rule, wanted.reason, message) if p)
+
+
+def _got(entry: DecisionEntry, began: datetime) -> str:
+    head = " ".join(
+        p for p in (f"at {moment(entry.at, began)}", entry.action.value, entry.rule, entry.reason) if p
+    )
+    return f"{head}: {entry.message}"
+
+
+def _verdict(expected: ExpectedVerdict, story: Story, began: datetime) -> list[str]:
+    at = began + expected.at
+    got = story.verdict(expected.rule, at)
+    where = f"{expected.rule} at {format_duration(expected.at)}"
+    wanted = " ".join(p for p in (expected.verdict.value, expected.reason) if p)
+    if got is None:
+        return [f"{where}: expected {wanted}, but it had said nothing by then"]
+    right = got.kind is expected.verdict and expected.reason in ("", got.reason)
+    if right and expected.message in got.message:
+        return []
+    message = f" …{expected.message}…" if expected.message else ""
+    return [f"{where}: expected {wanted}{message}, got {got.kind.value} {got.reason}: {got.message}"]

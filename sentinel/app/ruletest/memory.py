@@ -1,0 +1,105 @@
+"""Metrics systems whose data are a test's input series; asked through the adapters of the real ones."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from sentinel.adapters.datadog.client import Series
+from sentinel.adapters.prometheus.answers import Answer, Sample
+from sentinel.app.ruletest.series import expanded, timed
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import MissingReason
+from sentinel.policies.ruletest.cases import Case
+from sentinel.simulation.promql import Evaluator, parse
+from sentinel.simulation.promql_vectors import Point, PromqlError, PromqlExecutionError
+from sentinel.simulation.series import NAME, SeriesStore
+
+_COUNTS = re.compile(
+    r"sum:(?P<metric>[A-Za-z][\w.]*)\{(?P<scope>[^{}]*)\} by \{(?P<by>[\w.,]+)\}\.as_count\(\)\.rollup\(sum, 60\)"
+)
+_MINUTE = 60
+
+
+class MemoryPrometheus:
+    """Implements the `Questions` of the Prometheus adapter over series in memory."""
+
+    def __init__(self, store: SeriesStore) -> None:
+        self._evaluator = Evaluator(store)
+        self._known: dict[tuple[str, int], Answer] = {}
+
+    async def instant(self, query: str, at: datetime) -> Answer:
+        """The answer at one time. Raises SourceError for PromQL beyond what is evaluated here."""
+        key = (query, round(at.timestamp() * 1000))
+        if key not in self._known:
+            self._known[key] = self._answer(*key)
+        return self._known[key]
+
+    async def get(self, path: str, params: Mapping[str, str]) -> object:
+        """Nothing but instant queries can be asked."""
+        raise SourceError(f"{path} is not part of a test.", reason=MissingReason.BAD_QUERY)
+
+    def _answer(self, query: str, time: int) -> Answer:
+        try:
+            value = self._evaluator.evaluate(_parsed(query), time)
+        except (PromqlError, PromqlExecutionError) as error:
+            message = f"{query!r} cannot be evaluated in a test ({error}): give the rule's answers instead."
+            raise SourceError(message, reason=MissingReason.BAD_QUERY) from error
+        if isinstance(value, list):
+            points = (point for point in value if isinstance(point, Point))
+            return Answer(tuple(Sample(_unnamed(point.labels), point.value) for point in points))
+        if isinstance(value, float):
+            return Answer((Sample({}, value),), scalar=True)
+        raise SourceError(f"{query!r} gives text, not a number.", reason=MissingReason.BAD_QUERY)
+
+
+class MemoryDatadog:
+    """Answers the count queries of the Datadog adapter; a sample is what was counted in the interval before it."""
+
+    def __init__(self, case: Case, began: datetime) -> None:
+        self._series = [
+            (name, labels, list(timed(one.values, began + one.begins, case.interval)))
+            for name, labels, one in expanded(case)
+        ]
+
+    async def query(self, query: str, since: int, until: int) -> tuple[Series, ...]:
+        """The series of a counting query, by the minute. Raises SourceError for any other query."""
+        found: list[Series] = []
+        end = 0
+        for number, match in enumerate(_COUNTS.finditer(query)):
+            if match.start() not in (0, end + 1):
+                break
+            end = match.end()
+            found.extend(self._counted(number, match, since, until))
+        if end != len(query):
+            message = f"{query!r} cannot be evaluated in a test: give the rule's answers instead."
+            raise SourceError(message, reason=MissingReason.BAD_QUERY)
+        return tuple(found)
+
+    def _counted(self, number: int, match: re.Match[str], since: int, until: int) -> list[Series]:
+        scope = [part.split(":", 1) for part in match["scope"].split(",") if ":" in part]
+        groups: dict[tuple[str, ...], dict[int, float]] = {}
+        for name, labels, samples in self._series:
+            if name != match["metric"] or any(labels.get(tag) != value for tag, value in scope):
+                continue
+            minutes = groups.setdefault(tuple(labels.get(tag, "") for tag in match["by"].split(",")), {})
+            for at, value in samples:
+                minute = int((at - timedelta(microseconds=1)).timestamp()) // _MINUTE * _MINUTE
+                if value is not None and since <= minute < until:
+                    minutes[minute] = minutes.get(minute, 0.0) + value
+        tags = match["by"].split(",")
+        return [
+            Series(number, dict(zip(tags, key, strict=True)), tuple(sorted(minutes.items())), _MINUTE)
+            for key, minutes in groups.items()
+            if minutes
+        ]
+
+
+@lru_cache(maxsize=1024)
+def _parsed(query: str) -> Any:
+    return parse(query)
+
+
+def _unnamed(labels: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in labels.items() if name != NAME}

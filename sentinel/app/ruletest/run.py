@@ -1,0 +1,264 @@
+"""Runs one rule test: the modelled workload, the series in memory, the engine of production, the comparison."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sentinel.adapters.datadog.source import DatadogSource
+from sentinel.adapters.prometheus.source import PrometheusSource
+from sentinel.app.ruletest.compare import differences
+from sentinel.app.ruletest.memory import MemoryDatadog, MemoryPrometheus
+from sentinel.app.ruletest.series import prometheus_store
+from sentinel.domain.alert import AlertStatus
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import Missing, MissingReason, ValueSample
+from sentinel.domain.policy import CountQuery, HistogramQuery, Operator, Policy
+from sentinel.domain.record import AlertEntry
+from sentinel.domain.workload import Revision, WorkloadKey
+from sentinel.engine.attribution import workloads_named
+from sentinel.engine.matching import alert_rule_of, mismatch
+from sentinel.engine.measuring import Timing
+from sentinel.engine.modelled_deployment import BASELINE, CANDIDATE, DeploymentShape, ModelledDeployment
+from sentinel.engine.modelled_pods import PodEvent
+from sentinel.engine.replay import Answer, Ask, Script, Setting, Story, replay
+from sentinel.policies.conditions import CelConditions
+from sentinel.policies.ruletest.cases import Arm, Case, InputAlert, InputAnswer, PodFate
+from sentinel.ports import MetricSource
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+"""When every test's rollout begins."""
+DATADOG_SETTLE = timedelta(seconds=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a test went: `problem` says why it could not be run, `differences` what did not come out as expected."""
+
+    file: str
+    case: Case
+    policy: Policy | None
+    story: Story | None
+    differences: tuple[str, ...]
+    seconds: float
+    problem: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether all came out as expected."""
+        return not self.problem and not self.differences
+
+
+async def run_case(file: str, case: Case, policies: Iterable[Policy]) -> Result:
+    """Run one test against the policy that it names, or the only one."""
+    began = time.perf_counter()
+    policy, problem = _chosen(case, tuple(policies))
+    if policy is None:
+        return Result(file, case, None, None, (), time.perf_counter() - began, problem)
+    key, labels = _workload(case, policy)
+    problem = _unfit(case, policy, key, labels)
+    if problem:
+        return Result(file, case, policy, None, (), time.perf_counter() - began, problem)
+    story = await _story(case, policy, key, labels)
+    found = differences(case.expected, story, BEGAN)
+    return Result(file, case, policy, story, found, time.perf_counter() - began)
+
+
+def _chosen(case: Case, policies: tuple[Policy, ...]) -> tuple[Policy | None, str]:
+    names = ", ".join(sorted(policy.name for policy in policies))
+    if case.policy is None:
+        if len(policies) == 1:
+            return policies[0], ""
+        return None, f"the rule files hold several policies, {names}: say which by policy:"
+    found = next((policy for policy in policies if policy.name == case.policy), None)
+    return found, "" if found else f"there is no policy {case.policy}; the rule files hold {names}"
+
+
+def _workload(case: Case, policy: Policy) -> tuple[WorkloadKey, Mapping[str, str]]:
+    """The workload of the test; what it leaves open is made so that the policy matches."""
+    shape, match = case.shape, policy.match
+    labels = shape.labels
+    if labels is None:
+        asked = (r for r in match.selector if r.operator in (Operator.IN, Operator.EXISTS))
+        labels = {r.key: r.values[0] if r.values else "" for r in asked}
+    namespace = shape.namespace or _literal(match.namespaces, "default")
+    return WorkloadKey(shape.kind, namespace, shape.name or _literal(match.names, "app")), labels
+
+
+def _literal(globs: tuple[str, ...], otherwise: str) -> str:
+    """A name that the first of these globs matches."""
+    return globs[0].replace("*", otherwise).replace("?", "a") if globs else otherwise
+
+
+def _unfit(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[str, str]) -> str:
+    """Why the test makes no sense for the policy; empty where it does."""
+    why = mismatch(policy.match, key, labels)
+    if why:
+        return f"the policy {policy.name} does not guard {key}: {why}"
+    rules = {rule.name for rule in policy.rules}
+    named = [a.rule for a in case.answers] + [v.rule for v in case.expected.verdicts]
+    unknown = next((name for name in named if name not in rules), None)
+    if unknown:
+        return f"the policy {policy.name} has no rule {unknown}; it has {', '.join(sorted(rules))}"
+    return ""
+
+
+async def _story(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[str, str]) -> Story:
+    world = ModelledDeployment(_shape(case, key, labels))
+    sources: Mapping[str, MetricSource] = {
+        "prometheus": PrometheusSource(
+            MemoryPrometheus(prometheus_store(case, BEGAN)), scrape_interval=case.interval.total_seconds()
+        ),
+        "datadog": DatadogSource(MemoryDatadog(case, BEGAN), settle=DATADOG_SETTLE.total_seconds()),
+    }
+    conditions = CelConditions()
+    setting = Setting(
+        policy,
+        world,
+        BEGAN,
+        BEGAN + case.until,
+        holds=lambda text, values, scalar: conditions.holds(text, values, scalar=scalar),
+        stable=BASELINE if case.baseline else None,
+        script=_script(case, policy, key),
+        timings={
+            name: Timing(timedelta(seconds=source.min_interval), timedelta(seconds=source.settle))
+            for name, source in sources.items()
+        },
+    )
+    answers = {answer.rule: answer for answer in case.answers}
+    asking = replay(setting)
+    try:
+        ask = next(asking)
+        while True:
+            ask = asking.send(await _answer(ask, sources[ask.query.source], answers, case))
+    except StopIteration as end:
+        story: Story = end.value
+        return story
+
+
+async def _answer(ask: Ask, source: MetricSource, answers: Mapping[str, InputAnswer], case: Case) -> Answer:
+    scripted = answers.get(ask.rule.name)
+    try:
+        if isinstance(ask.query, CountQuery):
+            return await source.counts(ask.query, ask.since, ask.until)
+        if isinstance(ask.query, HistogramQuery):
+            return await source.histogram(ask.query, ask.since, ask.until)
+        if scripted is not None:
+            return _scripted(scripted, ask.until, case.interval)
+        return await source.value(ask.query, ask.until)
+    except SourceError as error:
+        return error
+
+
+def _scripted(answer: InputAnswer, at: datetime, interval: timedelta) -> ValueSample:
+    """The answer that is given for this time: the newest, as a query would find it."""
+    index = (at - BEGAN - answer.begins) // interval
+    value = answer.values[index] if 0 <= index < len(answer.values) else None
+    if not isinstance(value, float):
+        missing = Missing(MissingReason.NO_DATA, detail="the test gives no answer for this time")
+        return ValueSample(at, missing=missing)
+    if value != value:
+        return ValueSample(at, missing=Missing(MissingReason.NOT_A_NUMBER, detail="the query gives NaN"))
+    return ValueSample(at, (value,), scalar=True)
+
+
+def _shape(case: Case, key: WorkloadKey, labels: Mapping[str, str]) -> DeploymentShape:
+    shape = case.shape
+    return DeploymentShape(
+        BEGAN,
+        key=key,
+        replicas=shape.replicas,
+        max_surge=shape.max_surge,
+        max_unavailable=shape.max_unavailable,
+        ready_after=shape.ready_after,
+        candidate=_revision(case.candidate, CANDIDATE, 2),
+        stable=_revision(case.baseline, BASELINE, 1) if case.baseline else None,
+        labels=labels,
+        annotations=shape.annotations,
+        events=_events(case),
+        changed_by=shape.changed_by,
+    )
+
+
+def _revision(arm: Arm, name: str, number: int) -> Revision:
+    return Revision(
+        name,
+        hash=name,
+        number=number,
+        images=(arm.image,),
+        labels=arm.labels,
+        irreversible=arm.irreversible,
+        holder=name,
+    )
+
+
+def _events(case: Case) -> Mapping[str, tuple[PodEvent, ...]]:
+    """What befalls each pod; `candidate-*` is every pod that arm can have."""
+    pods = case.shape.replicas + case.shape.max_surge
+    events: dict[str, tuple[PodEvent, ...]] = {}
+    for fate in case.pods:
+        arm, _, number = fate.pod.rpartition("-")
+        for name in [f"{arm}-{n}" for n in range(1, pods + 1)] if number == "*" else [fate.pod]:
+            events[name] = (*events.get(name, ()), _event(fate))
+    return events
+
+
+def _event(fate: PodFate) -> PodEvent:
+    at = BEGAN + fate.at if fate.at is not None else None
+    return PodEvent(fate.fate, at, fate.after, fate.restarts, fate.message)
+
+
+def _script(case: Case, policy: Policy, key: WorkloadKey) -> Script:
+    own: list[AlertEntry] = []
+    elsewhere: list[tuple[WorkloadKey, datetime]] = []
+    for alert in case.alerts:
+        others = _others(alert, policy, key)
+        if others:
+            elsewhere.extend((other, BEGAN + alert.received) for other in others)
+        else:
+            own.extend(_entries(alert, key))
+    return Script(
+        alerts=tuple(own),
+        elsewhere=tuple(elsewhere),
+        approvals=tuple((BEGAN + at, step) for at, step in case.approvals),
+        resumes=tuple(BEGAN + at for at in case.resumes),
+        others_over=case.neighbours_over,
+    )
+
+
+def _others(alert: InputAlert, policy: Policy, key: WorkloadKey) -> tuple[WorkloadKey, ...]:
+    """The workloads that an alert names, where this one is not among them."""
+    rule = alert_rule_of(policy, alert.labels)
+    if rule is None or "pod" in alert.labels:
+        return ()
+    named = workloads_named(
+        {"namespace": key.namespace, **alert.labels}, rule, lambda *_: None, lambda *_: ()
+    )
+    return () if key in named else named
+
+
+def _entries(alert: InputAlert, key: WorkloadKey) -> Iterable[AlertEntry]:
+    """The alert as it is recorded when it fires, and again when it is resolved."""
+    labels = {"namespace": key.namespace, **alert.labels}
+    fingerprint = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
+    firing = AlertEntry(
+        fingerprint,
+        labels.get("alertname", "(unnamed alert)"),
+        AlertStatus.FIRING,
+        labels,
+        BEGAN + alert.firing,
+        BEGAN + alert.received,
+        alert.summary,
+        alert.pending.total_seconds() if alert.pending is not None else None,
+    )
+    yield firing
+    if alert.resolved is not None:
+        yield AlertEntry(
+            fingerprint,
+            firing.name,
+            AlertStatus.RESOLVED,
+            labels,
+            firing.starts_at,
+            BEGAN + alert.resolved,
+            alert.summary,
+        )

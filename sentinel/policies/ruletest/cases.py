@@ -1,0 +1,142 @@
+"""What a rule test says, as plain values. Times are counted from the beginning of the rollout."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sentinel.domain.record import Action, Phase
+from sentinel.domain.verdict import VerdictKind
+from sentinel.domain.workload import WorkloadKind
+from sentinel.engine.modelled_pods import Fate
+from sentinel.policies.ruletest.notation import SeriesName, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The modelled workload; what is None is taken from what the policy matches."""
+
+    kind: WorkloadKind = WorkloadKind.DEPLOYMENT
+    namespace: str | None = None
+    name: str | None = None
+    labels: Mapping[str, str] | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    replicas: int = 10
+    max_surge: int = 1
+    max_unavailable: int = 0
+    ready_after: timedelta = timedelta(seconds=5)
+    changed_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One of both revisions: its image, and its pod template's labels."""
+
+    image: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    irreversible: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InputSeries:
+    """One series, or one for each pod of an arm (`pod="candidate-*"`); its first sample is at `begins`."""
+
+    series: SeriesName
+    values: tuple[Value, ...]
+    begins: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class InputAnswer:
+    """The answers to a query rule, one to an interval, for queries that cannot be evaluated here."""
+
+    rule: str
+    values: tuple[Value, ...]
+    begins: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class PodFate:
+    """What befalls a pod, or every pod of an arm (`candidate-*`): at a time, or `after` it was made."""
+
+    pod: str
+    fate: Fate
+    at: timedelta | None = None
+    after: timedelta = timedelta(0)
+    restarts: int = 3
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InputAlert:
+    """An alert: since when it fires, when the notification comes in, when it is resolved."""
+
+    labels: Mapping[str, str]
+    firing: timedelta
+    received: timedelta
+    resolved: timedelta | None = None
+    pending: timedelta | None = None
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedDecision:
+    """A decision that must come, at a time exactly, or by one, or not before one; empty parts are not compared."""
+
+    action: Action
+    at: timedelta | None = None
+    by: timedelta | None = None
+    after: timedelta | None = None
+    rule: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedVerdict:
+    """What a rule must say at a time; empty parts are not compared."""
+
+    at: timedelta
+    rule: str
+    verdict: VerdictKind
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What must come of it. `decisions` are all of them in order, less the start; None: not compared."""
+
+    decisions: tuple[ExpectedDecision, ...] | None = None
+    verdicts: tuple[ExpectedVerdict, ...] = ()
+    phase: Phase | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One test. `line` is where it stands in its file; `baseline` None is a first deployment."""
+
+    name: str
+    line: int
+    policy: str | None
+    interval: timedelta
+    until: timedelta
+    shape: Shape
+    candidate: Arm
+    baseline: Arm | None
+    series: tuple[InputSeries, ...] = ()
+    answers: tuple[InputAnswer, ...] = ()
+    pods: tuple[PodFate, ...] = ()
+    alerts: tuple[InputAlert, ...] = ()
+    approvals: tuple[tuple[timedelta, int], ...] = ()
+    resumes: tuple[timedelta, ...] = ()
+    neighbours_over: int = 0
+    expected: Expected = Expected()
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """One file of tests, and the rule files that it tests."""
+
+    file: str
+    rules: tuple[str, ...]
+    cases: tuple[Case, ...]
