@@ -44,7 +44,7 @@ from sentinel.runtime.workingstate import WorkingState
 log = logging.getLogger(__name__)
 
 FIRST_RETRY = 0.2
-LONGEST_RETRY = 30.0
+LONGEST_RETRY = 10.0
 CONFLICT_PAUSE = 0.02
 """Someone else wrote the record; the watch brings theirs in about this many seconds."""
 FAR = timedelta(minutes=10)
