@@ -1,0 +1,48 @@
+"""Runs all tests of some files and folders."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sentinel.app.ruletest.coverage import Coverage, coverage
+from sentinel.app.ruletest.run import Result, run_case
+from sentinel.domain.policy import Policy
+from sentinel.policies.load import PolicySet, load
+from sentinel.policies.mistakes import PolicyError
+from sentinel.policies.ruletest.load import load_tests
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What came of it: the mistakes in test and rule files, or every test's result and what they cover."""
+
+    errors: tuple[PolicyError, ...]
+    results: tuple[Result, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether every file could be read and every test came out as expected."""
+        return not self.errors and all(result.passed for result in self.results)
+
+
+async def run_tests(paths: Iterable[Path], *, named: str = "") -> Session:
+    """Run the tests of these files and folders whose name contains `named`."""
+    files, errors = load_tests(paths)
+    loaded: dict[tuple[str, ...], tuple[Policy, ...]] = {}
+    for file in files:
+        if file.rules in loaded:
+            continue
+        policies = load(file.rules)
+        loaded[file.rules] = policies.policies if isinstance(policies, PolicySet) else ()
+        errors.extend(() if isinstance(policies, PolicySet) else policies)
+    if errors:
+        return Session(tuple(sorted(set(errors))))
+    results = [
+        await run_case(file.file, case, loaded[file.rules])
+        for file in files
+        for case in file.cases
+        if named in case.name
+    ]
+    every = {policy.digest: policy for policies in loaded.values() for policy in policies}
+    return Session((), tuple(results), coverage(results, every.values()))

@@ -1,0 +1,51 @@
+"""Checks everything that rule files and their tests hold, below some folders."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sentinel.policies.load import SUFFIXES, TEST_SUFFIXES, PolicySet, load
+from sentinel.policies.mistakes import PolicyError
+from sentinel.policies.ruletest.load import load_tests
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The names of the policies, the files read, and all that is wrong with them."""
+
+    policies: tuple[str, ...]
+    files: tuple[str, ...]
+    errors: tuple[PolicyError, ...]
+
+
+def check_paths(paths: Iterable[Path]) -> Checked:
+    """Check these files, and all rule files and tests in these folders and below."""
+    errors: list[PolicyError] = []
+    files: dict[Path, None] = {}
+    for path in paths:
+        below = list(_below(path)) if path.is_dir() else [path]
+        if not below:
+            errors.append(
+                PolicyError(str(path), 0, 0, "", "holds no rule file", "rule files end in .yaml or .yml")
+            )
+        files.update(dict.fromkeys(below))
+    tests = [file for file in files if file.name.endswith(TEST_SUFFIXES)]
+    rule_files = [file for file in files if not file.name.endswith(TEST_SUFFIXES)]
+    errors.extend(load_tests(tests)[1])
+    loaded = load(rule_files) if rule_files else PolicySet((), "")
+    if isinstance(loaded, PolicySet):
+        names = tuple(policy.name for policy in loaded.policies)
+    else:
+        names = ()
+        errors.extend(loaded)
+    return Checked(names, tuple(map(str, files)), tuple(sorted(set(errors))))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The rule files and tests of a folder and its subfolders, hidden ones left out."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if name.endswith(SUFFIXES) and not name.startswith("."):
+                yield Path(root, name)
