@@ -1,4 +1,4 @@
-"""The command line: `sentinel run`, `sentinel demo`, `sentinel rules check`, `sentinel crd`."""
+"""The command line: `sentinel run`, `sentinel demo`, `sentinel rules …`, `sentinel crd`."""
 
 import asyncio
 import gc
@@ -13,10 +13,10 @@ import typer
 from rich.console import Console
 
 from sentinel.adapters.kubernetes.crd import definition_text
+from sentinel.app.commands.rules import rules
 from sentinel.app.logs import configure_logs
 from sentinel.app.wiring import build
 from sentinel.domain.errors import SentinelError
-from sentinel.policies.load import PolicySet, load
 from sentinel.ports import SystemClock
 from sentinel.settings import Settings, load_settings
 
@@ -26,7 +26,6 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
 )
-rules = typer.Typer(help="Rule files.", no_args_is_help=True)
 app.add_typer(rules, name="rules")
 
 
@@ -93,18 +92,6 @@ def demo(
 def crd() -> None:
     """Print the custom resource definition: `sentinel crd | kubectl apply -f -`."""
     typer.echo(definition_text())
-
-
-@rules.command("check")
-def check(paths: Annotated[list[Path], typer.Argument(help="Rule files or folders.")]) -> None:
-    """Say every mistake in rule files with its file, line and path; exit code 1 when there is one."""
-    result = load(paths)
-    if isinstance(result, PolicySet):
-        typer.echo(f"{len(result.policies)} policies in {len(result.files)} files are fine")
-        return
-    for error in result:
-        typer.echo(str(error), err=True)
-    raise typer.Exit(1)
 
 
 if __name__ == "__main__":
