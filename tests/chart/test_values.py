@@ -66,7 +66,7 @@ def test_the_schema_knows_every_setting() -> None:
         path
         for path in _setting_leaves(Settings, "")
         if path not in SET_BY_THE_CHART
-        and not path.rpartition(".")[2].removesuffix("_file").removeprefix("bearer_") in SECRET
+        and path.rpartition(".")[2].removesuffix("_file").removeprefix("bearer_") not in SECRET
     }
     assert known == wanted
 

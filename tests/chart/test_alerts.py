@@ -1,0 +1,31 @@
+"""The chart's alerts, tried by promtool on made-up series."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from tests.support.helm import Helm, only
+from tests.support.processes import binary
+
+UNIT_TESTS = Path(__file__).parent / "alerts.test.yaml"
+
+
+def test_the_alerts_fire_when_they_should_and_only_then(helm: Helm, tmp_path: Path) -> None:
+    """Each alert's unit tests: well, not yet, firing, over; the values' own label is on what fires."""
+    rule = {"enabled": True, "alertLabels": {"team": "platform"}}
+    rendered = only(helm.template({"metrics": {"prometheusRule": rule}}), "PrometheusRule")
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rendered["spec"]))
+    tests = shutil.copy(UNIT_TESTS, tmp_path)
+    told = yaml.safe_load(UNIT_TESTS.read_text())["tests"]
+    tested = {alert["alert"] for group in rendered["spec"]["groups"] for alert in group["rules"]}
+    assert {name for name in tested if name not in str(told)} == set()
+    ended = subprocess.run(
+        [binary("promtool"), "test", "rules", str(tests)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
