@@ -6,6 +6,8 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import yaml
 from kubernetes_asyncio.client import Configuration
@@ -204,8 +206,17 @@ def _access(configuration: Configuration, credentials: Credentials, described: s
         described=described,
         tls=tls,
         server_hostname=configuration.tls_server_name,
-        proxy=configuration.proxy,
+        proxy=configuration.proxy or _environment_proxy(server),
     )
+
+
+def _environment_proxy(server: str) -> str | None:
+    """The proxy that HTTPS_PROXY or HTTP_PROXY names for the server, unless NO_PROXY spares it.
+
+    Asked once: aiohttp (`trust_env`) would look at each request, and for ~/.netrc in a thread as well.
+    """
+    url = urlsplit(server)
+    return None if proxy_bypass(url.netloc) else getproxies().get(url.scheme)
 
 
 def _tls(configuration: Configuration) -> ssl.SSLContext:

@@ -73,7 +73,6 @@ class ApiClient:
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 headers={"User-Agent": MANAGER, "Accept": "application/json"},
-                trust_env=True,
                 read_bufsize=_READ_BUFFER,
             )
 

@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -109,6 +110,19 @@ async def test_a_proxy_is_taken(tmp_path: Path) -> None:
     """The kubeconfig's proxy is used."""
     access = await load(write(tmp_path / "config", {}, **{"proxy-url": "http://127.0.0.1:3128"}))
     assert access.proxy == "http://127.0.0.1:3128"
+
+
+async def test_the_environments_proxy_is_taken_unless_it_spares_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTP_PROXY counts for a kubeconfig that names none, and NO_PROXY for the server's host."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:3128")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:3128")
+    monkeypatch.setenv("no_proxy", "elsewhere.example")
+    through = await load(write(tmp_path / "config", {}))
+    monkeypatch.setenv("no_proxy", urlsplit(through.server).hostname or "")
+    past = await load(write(tmp_path / "config", {}))
+    assert (through.proxy, past.proxy) == ("http://127.0.0.1:3128", None)
 
 
 async def test_a_missing_kubeconfig_says_what_to_do(tmp_path: Path) -> None:
