@@ -37,8 +37,11 @@ class Size:
     worlds: int
 
 
-FULL = Size(healthy=600, faulty=240, hours=40, worlds=20)
-QUICK = Size(healthy=60, faulty=30, hours=5, worlds=3)
+FULL = Size(healthy=600, faulty=240, hours=40, worlds=40)
+QUICK = Size(healthy=60, faulty=30, hours=5, worlds=5)
+
+ROLLOUTS = 10
+"""Rollouts in each world of sticky clients."""
 
 Method = Callable[[Counts], Array]
 
@@ -111,17 +114,17 @@ def judge_sticky(rng: np.random.Generator, size: Size) -> Iterator[Outcome]:
     """Sticky clients: healthy, and with a further 10 % and 20 % of the canary's requests failing."""
     for name, population in POPULATIONS.items():
         for same in (True, False):
-            world = sticky.worlds(rng, population, size.worlds, 20, same=same)
+            world = sticky.worlds(rng, population, size.worlds, ROLLOUTS, same=same)
             limit = 2 * world.before.errors.sum() / world.before.requests.sum()
             chosen: dict[str, Method] = {
-                OURS: partial(run, limit=limit, learnt=learn(world.before)),
+                OURS: partial(run, limit=limit, learnt=np.repeat(learn(world.before), ROLLOUTS).tolist()),
                 "Sentinel, no history": partial(run, limit=limit, learnt=[Calibration()]),
                 "Sentinel, φ = 1": partial(run, limit=limit, learnt=[Calibration(1.0, 0.0, 1)]),
                 "Flagger, 1 failure": partial(_with, peers.TUNABLE["Flagger, 1 failure"][1], limit),
                 "Argo Rollouts, 1m/3": partial(_with, peers.TUNABLE["Argo Rollouts, 1m/3"][1], limit),
                 "Prometheus, for: 1m": partial(_with, peers.TUNABLE["Prometheus, for: 1m"][1], limit),
             }
-            kind = "same clients before" if same else "new clients"
+            kind = "steady clients seen before" if same else "all clients new"
             for share in (0.0, 0.1, 0.2):
                 counts = sticky.broken(rng, world.during, share) if share else world.during
                 for method_name, method in chosen.items():

@@ -196,9 +196,11 @@ def _better(other: Outcome, ours: Outcome) -> bool:
 def _clients(table: Table) -> Iterator[str]:
     yield "## Sticky clients\n"
     yield (
-        "Heavy-tailed clients, a few of which nearly always fail, each bound to one pod; nothing is wrong with the "
-        "candidate, or a further 10 % or 20 % of its requests fail. Everyone's limit is twice the mean rate. The hour "
-        "before has the same clients, bound anew, or wholly different ones.\n"
+        "Heavy-tailed clients, a few of which nearly always fail, each bound to one pod, and bound anew by the "
+        "rollout; nothing is wrong with the candidate, or a further 10 % or 20 % of its requests fail. Everyone's "
+        "limit is twice the mean rate. 30 % of the clients (in *all steady* all, in *short sessions* none) send "
+        "throughout the hour before and the rollout, the others have one session; or all clients of the rollout are "
+        "new.\n"
     )
     for kind in table.values("traffic"):
         for fault in table.values("fault"):

@@ -1,19 +1,20 @@
-"""Sticky clients: heavy-tailed clients, some of which always fail, each bound to one pod for the whole rollout.
+"""Sticky clients: heavy-tailed clients, some of which always fail, each bound to one pod.
 
-Nothing is wrong with either arm; by bad luck a client that always fails is bound to the canary. The hour before has
-either the same clients, bound anew (what a rollout does to session affinity), or wholly different ones.
+Nothing is wrong with either arm; by bad luck a client that always fails is bound to the canary. A rollout binds every
+client anew. Some clients send all the time, before and during the rollout; the others have one session each. Or all
+the clients of the rollout are ones that the hour before never saw.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.scenarios import PODS, TICKS, Array, Counts
+from benchmarks.scenarios import HISTORY, PODS, TICKS, Array, Counts
 
 
 @dataclass(frozen=True)
 class Population:
-    """How the clients of a service are drawn.
+    """How the clients of a service are drawn, for each ten minutes.
 
     `tail` is the Pareto exponent of their request numbers, `failing` the share of clients that fail far more than the
     others (Beta(0.8, 0.8) distributed), `steady` the share that sends throughout instead of in one session.
@@ -27,51 +28,54 @@ class Population:
     base: float = 0.005
 
 
-def clients(rng: np.random.Generator, population: Population) -> tuple[Array, Array]:
-    """Requests and errors of each client in each tick."""
-    weights = rng.pareto(population.tail, population.clients) + 0.2
-    weights = np.minimum(weights, weights.sum() * 0.05)
-    numbers = rng.poisson(weights / weights.sum() * population.requests)
-    steady = rng.random(population.clients) < population.steady
-    requests = np.zeros((population.clients, TICKS))
-    for client, number in enumerate(numbers):
-        start, length = (0, TICKS) if steady[client] else (rng.integers(0, TICKS), 1 + rng.geometric(0.3))
-        at = np.minimum(rng.integers(start, start + length, number), TICKS - 1)
-        np.add.at(requests[client], at, 1)
-    bad = rng.random(population.clients) < population.failing
-    rates = np.where(bad, rng.beta(0.8, 0.8, population.clients), population.base)
-    return requests, rng.binomial(requests.astype(int), rates[:, None]).astype(float)
-
-
-def bind(rng: np.random.Generator, requests: Array, errors: Array, rollouts: int) -> Counts:
-    """The pods' counts when each client is bound to a random pod, once per rollout."""
-    shape = (rollouts, PODS, TICKS)
-    counts = Counts(np.zeros(shape), np.zeros(shape))
-    for rollout in range(rollouts):
-        bound = np.zeros((PODS, len(requests)))
-        bound[rng.integers(0, PODS, len(requests)), np.arange(len(requests))] = 1
-        counts.requests[rollout], counts.errors[rollout] = bound @ requests, bound @ errors
-    return counts
-
-
 @dataclass(frozen=True)
 class World:
-    """Rollouts of one population, with what was seen before each of them."""
+    """Rollouts in one world after another, and the hour before them, one for each world."""
 
     before: Counts
     during: Counts
 
 
+def _clients(rng: np.random.Generator, population: Population, ticks: int) -> tuple[Array, Array]:
+    """Requests and errors of each client in each tick: steady clients throughout, the others in one session."""
+    stretches = ticks / TICKS
+    steady = round(population.clients * population.steady)
+    single = round(population.clients * (1 - population.steady) * stretches)
+    weights = rng.pareto(population.tail, steady + single) + 0.2
+    weights = np.minimum(weights, weights.mean() * population.clients * 0.05)
+    each = weights / weights.mean() * population.requests / population.clients
+    requests = np.zeros((steady + single, ticks))
+    requests[:steady] = rng.poisson(each[:steady, None] / TICKS, (steady, ticks))
+    numbers, starts = rng.poisson(each[steady:]), rng.integers(0, ticks, single)
+    for client, (number, start) in enumerate(zip(numbers, starts, strict=True), start=steady):
+        at = rng.integers(start, start + 1 + rng.geometric(0.3), number)
+        np.add.at(requests[client], np.minimum(at, ticks - 1), 1)
+    bad = rng.random(steady + single) < population.failing
+    rates = np.where(bad, rng.beta(0.8, 0.8, steady + single), population.base)
+    return requests, rng.binomial(requests.astype(int), rates[:, None]).astype(float)
+
+
+def _bound(rng: np.random.Generator, requests: Array, errors: Array, times: int) -> Counts:
+    """The pods' counts when each client is bound to a random pod, so many times anew."""
+    counts = [np.zeros((times, PODS, requests.shape[1])) for _ in range(2)]
+    for index in range(times):
+        pods = np.zeros((PODS, len(requests)))
+        pods[rng.integers(0, PODS, len(requests)), np.arange(len(requests))] = 1
+        counts[0][index], counts[1][index] = pods @ requests, pods @ errors
+    return Counts(*counts)
+
+
 def worlds(
     rng: np.random.Generator, population: Population, number: int, rollouts: int, *, same: bool
 ) -> World:
-    """Several draws of the population, each with so many rollouts, put together."""
-    parts = []
+    """Several draws of the population, each with an hour before and so many rollouts after it."""
+    before, during = [], []
     for _ in range(number):
-        drawn = clients(rng, population)
-        before = bind(rng, *drawn, rollouts)
-        parts.append((before, bind(rng, *(drawn if same else clients(rng, population)), rollouts)))
-    return World(_joined([before for before, _ in parts]), _joined([during for _, during in parts]))
+        requests, errors = _clients(rng, population, HISTORY + TICKS)
+        before.append(_bound(rng, requests[:, :HISTORY], errors[:, :HISTORY], 1))
+        after = requests[:, HISTORY:], errors[:, HISTORY:]
+        during.append(_bound(rng, *(after if same else _clients(rng, population, TICKS)), rollouts))
+    return World(_joined(before), _joined(during))
 
 
 def _joined(parts: list[Counts]) -> Counts:

@@ -12,7 +12,7 @@ lasts as well, but dividing by their φ costs far more power than the placebos d
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from math import inf, log
 
 from sentinel.domain.evidence import Counts
@@ -94,6 +94,23 @@ class Restraint:
     def limited(self, gains: Sequence[float]) -> tuple[float, ...]:
         """The log gains of a tick of a comparison, divided and limited."""
         return tuple([min(gain / self.discount, self.ceiling) for gain in gains])
+
+
+def windows_of(counters: Mapping[str, Sequence[tuple[float, float] | None]]) -> list[Window]:
+    """Windows from each pod's cumulative (total, errors) at the same equally spaced times; None where it has no sample.
+
+    What cannot be told for a pod (a gap, a counter that went backwards, more errors than requests) is left out.
+    """
+    length = max((len(samples) for samples in counters.values()), default=0)
+    windows: list[dict[str, Counts]] = [{} for _ in range(max(0, length - 1))]
+    for pod, samples in counters.items():
+        for window, (before, after) in zip(windows, pairwise(samples), strict=False):
+            if before is None or after is None:
+                continue
+            total, errors = after[0] - before[0], after[1] - before[1]
+            if 0 <= errors <= total:
+                window[pod] = Counts(round(total), round(errors))
+    return list(windows)
 
 
 def calibrate(windows: Sequence[Window], *, size: int = 1, horizon: int = HORIZON) -> Calibration:

@@ -136,6 +136,11 @@ def test_no_errors_or_an_arm_without_requests_is_no_bet_on_the_ratio() -> None:
     assert ratio_gains(Counts(100, 9), Counts(0, 0), RATIOS) == nothing
 
 
+def test_no_requests_are_no_bet_on_the_limit() -> None:
+    """A tick without requests gains and loses nothing."""
+    assert limit_gains(Counts(0, 0), 0.05, rates_above(0.05, LIMIT_FACTORS)) == (0.0,) * len(LIMIT_FACTORS)
+
+
 def test_wealth_is_the_mean_over_alternatives_and_start_times() -> None:
     """The recursion gives exactly the mixture written out."""
     gains = [(0.5, -1.0), (1.5, 0.25), (-0.75, 2.0)]

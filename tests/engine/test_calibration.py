@@ -14,6 +14,7 @@ from sentinel.engine.calibration import (
     calibrate,
     estimate_dispersion,
     placebo_evidence,
+    windows_of,
 )
 
 PODS = [f"pod-{i}" for i in range(10)]
@@ -95,3 +96,33 @@ def test_calibration_survives_json() -> None:
     """It is remembered per workload as plain JSON values."""
     learnt = calibrate(history(7, windows=40))
     assert Calibration.from_json(json.loads(json.dumps(learnt.as_json()))) == learnt
+
+
+def test_windows_are_differences_of_counters() -> None:
+    """Cumulative counters at equal steps become what each pod counted in between."""
+    counters = {"a": [(100.0, 1.0), (150.0, 3.0), (200.0, 3.0)], "b": [(0.0, 0.0), (40.0, 0.0)]}
+    assert windows_of(counters) == [
+        {"a": Counts(50, 2), "b": Counts(40, 0)},
+        {"a": Counts(50, 0)},
+    ]
+
+
+def test_gaps_resets_and_nonsense_are_left_out_of_windows() -> None:
+    """A missing sample, a counter that went backwards, NaN and errors over the total tell nothing of that pod."""
+    counters = {
+        "gap": [(100.0, 1.0), None],
+        "reset": [(100.0, 1.0), (3.0, 0.0)],
+        "nan": [(100.0, 1.0), (float("nan"), 2.0)],
+        "nonsense": [(100.0, 1.0), (110.0, 30.0)],
+    }
+    assert windows_of(counters) == [{}]
+    assert windows_of({}) == []
+
+
+def test_pods_that_are_not_there_throughout_are_no_obstacle() -> None:
+    """A pod that comes and goes counts where it is; a window without errors tells nothing."""
+    windows = history(8, windows=40)
+    partly = [{k: v for k, v in w.items() if k != "pod-1" or i > 20} for i, w in enumerate(windows)]
+    learnt = calibrate([*partly, {"pod-0": Counts(10, 0), "pod-2": Counts(10, 0)}])
+    assert learnt.windows == 41
+    assert learnt.placebo < 3

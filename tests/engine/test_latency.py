@@ -177,3 +177,11 @@ def test_durations_in_messages_are_rough() -> None:
     """Seconds, minutes or hours, whichever says enough."""
     lengths = [timedelta(seconds=20), timedelta(minutes=7), timedelta(hours=3)]
     assert [about(length) for length in lengths] == ["about 20 s", "about 7 min", "about 3 h"]
+
+
+def test_a_state_without_latencies_survives_json() -> None:
+    """Saved before any request was seen, it loads as nothing seen."""
+    state, verdict = play(MEAN, [counted(0, Histogram(), Histogram())])
+    after, again = judge_latency(MEAN, json.loads(json.dumps(state)), None, STEP, START)
+    assert after == state
+    assert again.message == verdict.message

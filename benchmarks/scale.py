@@ -1,0 +1,298 @@
+"""What it costs to take a large cluster in: time, stalls of the event loop, memory.
+
+    python -m benchmarks.scale [--pods 5000] [--deployments 200] [--write] [--date 2026-01-31]
+
+The same pods of the same simulated API server, in a process of its own, are taken in three ways, each in a fresh
+process: by the daemon's watches into its cache (with Deployments, ReplicaSets, Nodes and records beside them), by
+`orjson.loads` of the bare pages, and by kubernetes_asyncio's typed models.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import multiprocessing
+import os
+import random
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import kubernetes_asyncio
+import orjson
+
+from benchmarks.harness.figures import machine, table
+from benchmarks.harness.link import Child, Link
+from sentinel.adapters.kubernetes.access import load_access
+from sentinel.adapters.kubernetes.client import ApiClient, Target
+from sentinel.adapters.kubernetes.crd import definitions
+from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.adapters.kubernetes.resources import PODS
+from sentinel.ports import SystemClock
+from sentinel.simulation.behaviour import Behaviour
+from sentinel.simulation.cluster import ClusterOptions, NodeSpec, SimulatedCluster
+from sentinel.simulation.resources import CRDS, DEPLOYMENTS
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks" / "scale.md"
+_PAGE_SIZE = 500
+_SYNC_SECONDS = 120.0
+_NODES = 100
+_QUICK = Behaviour(start_after=0.01, ready_after=0.01)
+_SPAWN = multiprocessing.get_context("spawn")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds altogether and of processor time, the longest stall of the loop in seconds, memory added in MiB."""
+
+    seconds: float
+    cpu: float
+    stall: float
+    mib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """The three ways, and how many bytes of JSON a pod has."""
+
+    watches: Cost
+    bare: Cost
+    typed: Cost
+    pods: int
+    pod_bytes: int
+
+
+def main() -> None:
+    """Measure, print, and with `--write` keep the page."""
+    parser = argparse.ArgumentParser(prog="benchmarks.scale", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--pods", type=int, default=5000)
+    parser.add_argument("--deployments", type=int, default=200)
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} of docs/benchmarks")
+    parser.add_argument("--date", default=f"{datetime.now(UTC):%Y-%m-%d}", help="the date on the page")
+    arguments = parser.parse_args()
+    page = report(measure(arguments.pods, arguments.deployments), arguments.deployments, arguments.date)
+    print(page)
+    if arguments.write:
+        PAGE.write_text(page)
+
+
+def measure(pods: int, deployments: int) -> Costs:
+    """Set the cluster up and take it in in each way."""
+    with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
+        kubeconfig = Path(folder) / "kubeconfig"
+        world = Child(serve, deployments, pods // deployments)
+        try:
+            kubeconfig.write_bytes(asyncio.run(_address(world)))
+            watches = _in_fresh_process(by_watches, kubeconfig)
+            bare = _in_fresh_process(by_bare_pages, kubeconfig)
+            typed = _in_fresh_process(by_typed_models, kubeconfig)
+            return Costs(watches, bare, typed, pods, _bytes_of_a_pod(kubeconfig))
+        finally:
+            world.stop()
+
+
+async def _address(world: Child) -> bytes:
+    answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    world.link.listen(lambda message: answered.set_result(message[1]))
+    try:
+        async with asyncio.timeout(600):
+            return await answered
+    finally:
+        world.link.close()
+
+
+def _in_fresh_process(way: Callable[[Path], Awaitable[object]], kubeconfig: Path) -> Cost:
+    ours, theirs = _SPAWN.Pipe()
+    process = _SPAWN.Process(target=_weigh, args=(theirs, way, kubeconfig))
+    process.start()
+    theirs.close()
+    cost: Cost = ours.recv()
+    process.join()
+    return cost
+
+
+def _weigh(connection: Connection, way: Callable[[Path], Awaitable[object]], kubeconfig: Path) -> None:
+    connection.send(asyncio.run(_cost(way, kubeconfig)))
+
+
+async def _cost(way: Callable[[Path], Awaitable[object]], kubeconfig: Path) -> Cost:
+    """What one way costs; what it gives is kept until it has been weighed."""
+    gc.collect()
+    memory, cpu, began = _resident(), time.process_time(), time.perf_counter()
+    async with stalls() as worst:
+        kept = await way(kubeconfig)
+    seconds, used = time.perf_counter() - began, time.process_time() - cpu
+    gc.collect()
+    added = _resident() - memory
+    del kept
+    return Cost(seconds, used, worst[0], added / 2**20)
+
+
+@asynccontextmanager
+async def stalls() -> AsyncIterator[list[float]]:
+    """Watch the loop: the one element is the longest time in seconds that it kept a timer of 1 ms waiting."""
+    worst = [0.0]
+
+    async def watch() -> None:
+        while True:
+            asked = time.perf_counter()
+            await asyncio.sleep(0.001)
+            worst[0] = max(worst[0], time.perf_counter() - asked - 0.001)
+
+    task = asyncio.create_task(watch())
+    try:
+        yield worst
+    finally:
+        task.cancel()
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+# -- the three ways
+
+
+async def by_watches(kubeconfig: Path) -> object:
+    """As the daemon does: every watch lists into its cache, trimmed, page by page."""
+    gateway = await KubernetesGateway.connect(
+        clock=SystemClock(), rng=random.Random(0), kubeconfig=str(kubeconfig)
+    )
+    await gateway.start()
+    await gateway.wait_synced(_SYNC_SECONDS)
+    return gateway
+
+
+async def by_bare_pages(kubeconfig: Path) -> object:
+    """Every page decoded and kept as it is: what JSON alone costs."""
+    pages, token = [], ""
+    async with ApiClient(await load_access(str(kubeconfig), None, SystemClock())) as client:
+        while True:
+            params = {"limit": str(_PAGE_SIZE), **({"continue": token} if token else {})}
+            answer = await client.exchange("GET", Target(PODS), params=params, timeout=_SYNC_SECONDS)
+            pages.append(orjson.loads(answer))
+            token = pages[-1]["metadata"].get("continue", "")
+            if not token:
+                return pages
+
+
+async def by_typed_models(kubeconfig: Path) -> object:
+    """As programs on kubernetes_asyncio do by default."""
+    configuration: Any = kubernetes_asyncio.client.Configuration()
+    await kubernetes_asyncio.config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+    async with kubernetes_asyncio.client.ApiClient(configuration) as client:
+        api: Any = kubernetes_asyncio.client.CoreV1Api(client)
+        pages: list[Any] = []
+        more: dict[str, Any] = {}
+        while True:
+            pages.append(await api.list_pod_for_all_namespaces(limit=_PAGE_SIZE, **more))
+            if not pages[-1].metadata._continue:
+                return pages
+            more = {"_continue": pages[-1].metadata._continue}
+
+
+def _bytes_of_a_pod(kubeconfig: Path) -> int:
+    pages: Any = asyncio.run(by_bare_pages(kubeconfig))
+    items = [pod for page in pages for pod in page["items"]]
+    return sum(len(orjson.dumps(pod)) for pod in items) // len(items)
+
+
+# -- the cluster
+
+
+def serve(connection: Connection, deployments: int, replicas: int) -> None:
+    """The cluster's main function: sends ("ready", kubeconfig as bytes), serves until ("stop",)."""
+    asyncio.run(_serve(Link(connection), deployments, replicas))
+
+
+async def _serve(link: Link, deployments: int, replicas: int) -> None:
+    room = deployments * replicas // _NODES * 2 + 20
+    nodes = tuple(NodeSpec(f"node-{i}", cpu="4096", memory="64Ti", pods=room) for i in range(_NODES))
+    options = ClusterOptions(nodes=nodes, events=False, scrape_interval=1e6, history=1000)
+    stopped = asyncio.Event()
+    cluster = SimulatedCluster(lambda: datetime.now(UTC), options)
+    cluster.behaviours.default = _QUICK
+    async with cluster:
+        for definition in definitions():
+            cluster.store.create(CRDS, definition)
+        for index in range(deployments):
+            name = f"web-{index:03d}"
+            cluster.deploy(name, "", replicas, namespace="shop", template=_template(name))
+        while not _available(cluster, replicas):  # noqa: ASYNC110 - as a person would
+            await asyncio.sleep(0.2)
+        gc.collect()
+        gc.freeze()
+        link.listen(lambda _message: stopped.set())
+        link.send("ready", orjson.dumps(cluster.kubeconfig()))
+        await stopped.wait()
+    link.close()
+
+
+def _available(cluster: SimulatedCluster, replicas: int) -> bool:
+    found = cluster.store.list(DEPLOYMENTS, "shop")
+    return all((d.get("status") or {}).get("availableReplicas") == replicas for d in found)
+
+
+def _template(name: str) -> dict[str, Any]:
+    """Pods with what those of a real service have: environment, probes, resources, volumes, annotations."""
+    probe = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 10, "failureThreshold": 3}
+    container = {
+        "name": "main",
+        "image": f"registry.example/shop/{name}:1.0",
+        "env": [{"name": f"SETTING_{i}", "value": f"some value number {i}"} for i in range(25)],
+        "resources": {"requests": {"cpu": "1m", "memory": "1Mi"}, "limits": {"memory": "512Mi"}},
+        "readinessProbe": probe,
+        "livenessProbe": probe,
+        "volumeMounts": [{"name": f"volume-{i}", "mountPath": f"/data/{i}"} for i in range(4)],
+    }
+    volumes = [{"name": f"volume-{i}", "configMap": {"name": f"config-{i}"}} for i in range(4)]
+    annotations = {f"example.com/note-{i}": "a remark of some length " * 3 for i in range(6)}
+    return {
+        "metadata": {"labels": {"app": name}, "annotations": annotations},
+        "spec": {"containers": [container], "volumes": volumes},
+    }
+
+
+# -- the page
+
+
+def report(costs: Costs, deployments: int, date: str) -> str:
+    """The page."""
+    rows = []
+    for what, cost in (
+        ("the daemon's watches (everything)", costs.watches),
+        ("`orjson.loads`, pages kept (pods)", costs.bare),
+        ("kubernetes_asyncio's typed models (pods)", costs.typed),
+    ):
+        per_pod = cost.mib * 2**20 / costs.pods / 1024
+        figures = (
+            f"{cost.seconds:.2f}",
+            f"{cost.cpu:.2f}",
+            f"{cost.stall:.3f}",
+            f"{cost.mib:.0f}",
+            f"{per_pod:.1f}",
+        )
+        rows.append([what, *figures, f"{cost.cpu / costs.bare.cpu:.1f}"])
+    head = ["", "s", "CPU s", "longest stall s", "MiB added", "KiB a pod", "CPU ÷ orjson"]
+    return f"""# Scale: taking a cluster in
+
+`python -m benchmarks.scale`, {date}. {machine("aiohttp", "orjson", "kubernetes-asyncio", "rollback-sentinel")}.
+
+{costs.pods} pods of {deployments} Deployments, {costs.pod_bytes / 1024:.1f} KiB of JSON each, listed over the loopback
+from a simulated API server in a process of its own, each way in a fresh process. Seconds include the server's share;
+the stall is the longest time for which the event loop left a timer of 1 ms waiting, and on a machine that is shared
+it includes what others took of the processor. The first row lists all five resources at once, the others pods alone.
+
+{table(head, rows)}
+"""
+
+
+if __name__ == "__main__":
+    main()
