@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from sentinel.adapters.kubernetes.crd import definition_text
+from sentinel.app.commands.importing import import_command
 from sentinel.app.commands.rules import rules
 from sentinel.app.logs import configure_logs
 from sentinel.app.wiring import build
@@ -30,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(rules, name="rules")
+rules.command("import")(import_command)
 
 
 def main() -> None:

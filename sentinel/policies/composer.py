@@ -59,9 +59,10 @@ class _StopError(Exception):
 class Composer:
     """Reads one file's documents; what is wrong with them is kept in `errors`."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, *, nulls: bool = False) -> None:
         self.errors: list[PolicyError] = []
         self._file = file
+        self._nulls = nulls
         self._anchors: dict[str, Node] = {}
         self._nodes = 0
 
@@ -161,7 +162,7 @@ class Composer:
         frame.node.keys[key] = place
 
     def _attach(self, frame: _Frame, child: Node) -> None:
-        if child.value is None:
+        if child.value is None and not self._nulls:
             hint = (
                 "leave the item out"
                 if frame.key is None

@@ -13,10 +13,13 @@ MAX_BYTES = 1024 * 1024
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 
 
-def read_documents(data: bytes, file: str) -> tuple[list[Document], list[PolicyError]]:
+def read_documents(
+    data: bytes, file: str, *, nulls: bool = False
+) -> tuple[list[Document], list[PolicyError]]:
     """All documents of one file that are not empty, and what is wrong with it as YAML.
 
-    Never raises: a file that cannot be read as YAML gives no document and says why.
+    Never raises: a file that cannot be read as YAML gives no document and says why. `nulls`: keys without a value
+    are no mistake, as in what Kubernetes prints.
     """
     try:
         text = _decoded(data)
@@ -29,7 +32,7 @@ def read_documents(data: bytes, file: str) -> tuple[list[Document], list[PolicyE
             "holds a NUL" if control[0] == "\0" else f"holds the control character U+{ord(control[0]):04X}"
         )
         return [], [PolicyError(file, place.line, place.column, "", message, "remove it")]
-    composer = Composer(file)
+    composer = Composer(file, nulls=nulls)
     try:
         return composer.documents(text), composer.errors
     except yaml.MarkedYAMLError as error:

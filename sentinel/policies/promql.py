@@ -33,6 +33,7 @@ _SAMPLE: Variables = {
 }
 _DATADOG_SELECTOR = re.compile(r"(?:sum:)?[A-Za-z][A-Za-z0-9_.]*\{[^{}]*\}")
 _SIGNS = re.compile(r"(?:[-+]\s*){16}")  # the parser's time grows with the square of the nesting
+_SCALAR_FUNCTIONS = frozenset({"scalar", "time", "pi"})
 _SELECTOR_HINT = 'write a selector such as http_requests_total{namespace="$namespace"}'
 
 
@@ -69,6 +70,12 @@ def check_expression(text: str) -> str:
     if isinstance(parsed, promql.StringLiteral):
         raise InputError("gives text, not a number", "write a query such as max(queue_depth)")
     return text
+
+
+def gives_scalar(text: str) -> bool:
+    """Whether Prometheus answers with one number rather than with a vector. Raises InputError."""
+    _check_variables(text, arms=True)
+    return _scalar(_parsed(text))
 
 
 def check_datadog_selector(text: str) -> str:
@@ -168,6 +175,16 @@ def _check_brackets(text: str) -> None:
             raise InputError(f"has a {char} that closes nothing", "balance the brackets")
     if open_ones:
         raise InputError(f"has a {open_ones[-1]} that is never closed", "balance the brackets")
+
+
+def _scalar(parsed: promql.Expr) -> bool:
+    if isinstance(parsed, promql.ParenExpr | promql.UnaryExpr):
+        return _scalar(parsed.expr)
+    if isinstance(parsed, promql.BinaryExpr):
+        return _scalar(parsed.lhs) and _scalar(parsed.rhs)
+    if isinstance(parsed, promql.Call):
+        return parsed.func.name in _SCALAR_FUNCTIONS
+    return isinstance(parsed, promql.NumberLiteral)
 
 
 def _kind(parsed: promql.Expr) -> str:

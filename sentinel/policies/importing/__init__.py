@@ -1,0 +1,1 @@
+"""Import of other tools' rules: Argo Rollouts, Flagger and Prometheus alerting rules become rule files."""

@@ -1,0 +1,111 @@
+"""The strategy of an Argo Rollout: `setWeight` and `pause` become canary steps with their bakes.
+
+Source: argoproj/argo-rollouts, `pkg/apis/rollouts/v1alpha1/types.go` (`CanaryStep`, `RolloutPause`).
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sentinel.policies.importing.draft import Draft, ImportRefusedError, Values
+from sentinel.policies.importing.shapes import duration, items, mapping, text, whole
+from sentinel.policies.importing.strategy import Paced, put_strategy
+
+_STEPS_WITHOUT_EQUIVALENT = {
+    "setCanaryScale": "the Deployment's own rolling update scales the pods",
+    "setHeaderRoute": "traffic is not routed by headers",
+    "setMirrorRoute": "traffic is not mirrored",
+    "experiment": "there are no experiments; the stable pods are the baseline",
+    "plugin": "there are no step plugins",
+    "replicaProgressThreshold": "a step begins when its pods are there",
+}
+_KEYS_WITHOUT_EQUIVALENT = {
+    "trafficRouting": "the share of pods, not of routed traffic, makes a step",
+    "dynamicStableScale": "the Deployment's own rolling update scales the old pods",
+    "pingPong": "there is one Service",
+    "workloadRef": "name the Deployment that it refers to in spec.match.names",
+}
+
+
+@dataclass(slots=True)
+class _Walk:
+    """The steps so far; `begun` once a weight above zero was set."""
+
+    steps: list[Paced]
+    notes: list[str]
+    complete: bool = False
+
+    @property
+    def begun(self) -> bool:
+        return bool(self.steps)
+
+
+def steps_of(draft: Draft, strategy: Values, spec: Values) -> None:
+    """Put the strategy into the draft, with a note on each thing that has no equivalent."""
+    canary, blue_green = mapping(strategy.get("canary")), mapping(strategy.get("blueGreen"))
+    walk = _Walk([], [])
+    for key, why in _KEYS_WITHOUT_EQUIVALENT.items():
+        if canary.get(key) or spec.get(key):
+            walk.notes.append(f"Left out: {key}; {why}.")
+    for index, step in enumerate(items(canary.get("steps"))):
+        try:
+            _walk(walk, index, step)
+        except ImportRefusedError as error:
+            walk.notes.append(f"Left out: step {index + 1}: {error}.")
+    if mapping(canary.get("analysis")).get("startingStep"):
+        walk.notes.append("The rules judge from the first step on, whatever startingStep says.")
+    if blue_green:
+        _blue_green(walk, blue_green)
+    put_strategy(draft, walk.steps, walk.notes)
+
+
+def _walk(walk: _Walk, index: int, step: Values) -> None:
+    if "setWeight" in step:
+        _weight(walk, index, whole(step["setWeight"], "setWeight"))
+    elif "pause" in step:
+        _pause(walk, index, mapping(step["pause"]))
+    elif "analysis" in step:
+        walk.notes.append(
+            f"The analysis of step {index + 1}: its rules judge every step from the first on, not this one alone."
+        )
+    else:
+        kind = next((str(key) for key in step if key in _STEPS_WITHOUT_EQUIVALENT), "")
+        why = _STEPS_WITHOUT_EQUIVALENT.get(
+            kind, f"there is no step {', '.join(map(str, step)) or '{}'} here"
+        )
+        walk.notes.append(f"Left out: step {index + 1}{f', {kind}' if kind else ''}: {why}.")
+
+
+def _weight(walk: _Walk, index: int, weight: int) -> None:
+    if weight >= 100:
+        walk.complete = True
+        return
+    before = walk.steps[-1].weight if walk.steps else 0
+    if weight <= before:
+        reason = "a step without pods" if weight == 0 else f"not more than the {before}% before"
+        walk.notes.append(f"Left out: step {index + 1}, setWeight {weight}: {reason}.")
+    else:
+        walk.steps.append(Paced(weight))
+
+
+def _pause(walk: _Walk, index: int, pause: Values) -> None:
+    given = text(pause.get("duration"))
+    if walk.complete:
+        walk.notes.append(
+            f"Left out: the pause of step {index + 1}, at 100%; spec.strategy.bake is that time."
+        )
+    elif not walk.begun:
+        walk.notes.append(f"Left out: the pause of step {index + 1}, before there are any new pods.")
+    elif given:
+        walk.steps[-1].bake += duration(given, "its pause")
+    else:
+        walk.steps[-1].approval = True
+
+
+def _blue_green(walk: _Walk, blue_green: Values) -> None:
+    walk.notes.append(
+        "Blue-green: there is no second stack of pods here; the Deployment's own rolling update goes to 100%, and the "
+        "rules judge meanwhile and after."
+    )
+    if blue_green.get("autoPromotionEnabled") is False:
+        walk.notes.append("autoPromotionEnabled false: the first half waits for an approval instead.")
+        walk.steps.append(Paced(50, timedelta(minutes=2), approval=True))

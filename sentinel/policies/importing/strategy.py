@@ -1,0 +1,47 @@
+"""Steps with their bakes, as a rule file's strategy."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sentinel.policies.importing.draft import Draft
+from sentinel.policies.quantities import MAX_DURATION, format_duration
+
+MAX_STEPS = 50
+FINAL_BAKE = timedelta(minutes=10)
+SPARE = timedelta(minutes=30)
+"""How much longer than all bakes the deadline is: for the pods to come up, and for a verdict to be extended."""
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass(slots=True)
+class Paced:
+    """One step: its weight in per cent, how long it bakes, whether a human must approve what follows."""
+
+    weight: float
+    bake: timedelta = timedelta(0)
+    approval: bool = False
+
+
+def put_strategy(draft: Draft, steps: list[Paced], notes: list[str], bake: timedelta = FINAL_BAKE) -> None:
+    """Put steps into a draft; the deadline is made long enough for all of them."""
+    kept = steps[:MAX_STEPS]
+    if len(kept) < len(steps):
+        notes.append(f"Left out: the steps after the first {MAX_STEPS}.")
+    total = sum((step.bake for step in kept), bake)
+    if total + SPARE > MAX_DURATION:
+        notes.append("Left out: the bakes; together they are longer than a year.")
+        kept = [Paced(step.weight, approval=step.approval) for step in kept]
+        total = bake
+    draft.strategy_notes += notes
+    draft.strategy = {"canary": {"steps": [_step(step) for step in kept]}} if kept else {}
+    draft.strategy["bake"] = format_duration(bake)
+    draft.strategy["deadline"] = format_duration(max(HOUR, total + SPARE))
+
+
+def _step(step: Paced) -> dict[str, object]:
+    return {
+        "weight": f"{step.weight:g}%",
+        "bake": format_duration(step.bake),
+        **({"approval": "required"} if step.approval else {}),
+    }

@@ -1,0 +1,227 @@
+"""Argo Rollouts' templates and Rollouts as policies."""
+
+from datetime import timedelta
+
+import pytest
+
+from sentinel.domain.policy import CrashLoopRule, Policy, QueryRule
+from sentinel.policies.importing.importer import Choices, Imported, import_files
+from tests.policies.importing.files import policies_of
+
+TEMPLATE = """
+apiVersion: argoproj.io/v1alpha1
+kind: AnalysisTemplate
+metadata: {name: success-rate}
+spec:
+  args:
+    - name: service
+    - name: hash
+      valueFrom: {podTemplateHashValue: Latest}
+  metrics:
+    - name: Success Rate
+      interval: 5m
+      successCondition: result[0] >= 0.95
+      failureLimit: 3
+      provider:
+        prometheus:
+          address: http://prometheus.example.com:9090
+          query: |
+            sum(rate(requests_total{service="{{args.service}}", hash="{{args.hash}}", code!~"5..$"}[5m]))
+"""
+
+
+def metric(body: str) -> str:
+    """A template with one Prometheus metric."""
+    lines = "\n".join(f"      {line}" for line in body.strip().splitlines())
+    return (
+        "kind: AnalysisTemplate\nmetadata: {name: one}\nspec:\n  metrics:\n    - name: m\n"
+        f"{lines}\n      provider: {{prometheus: {{query: vector(1)}}}}\n"
+    )
+
+
+def imported(*texts: str, **choices: object) -> Imported:
+    """What the importer makes of files."""
+    files = {f"file{index}.yaml": text.encode() for index, text in enumerate(texts)}
+    return import_files(files, Choices(**choices))
+
+
+def only(result: Imported) -> Policy:
+    """The one policy of an import, as the loader reads it."""
+    (policy,) = policies_of(result.text)
+    return policy
+
+
+def rule_of(body: str) -> QueryRule:
+    """The query rule of one metric."""
+    (rule,) = only(imported(metric(body))).rules
+    assert isinstance(rule, QueryRule)
+    return rule
+
+
+def test_a_template_becomes_a_query_rule_with_the_same_numbers() -> None:
+    """Interval, condition and limits are taken over; what Argo leaves out has Argo's defaults."""
+    policy = only(imported(TEMPLATE, arguments={"service": "shop"}))
+    (rule,) = policy.rules
+    assert isinstance(rule, QueryRule)
+    assert (rule.name, rule.success, rule.failure) == ("success-rate", "result[0] >= 0.95", None)
+    assert (rule.interval, rule.failure_limit) == (timedelta(minutes=5), 3)
+    assert (rule.inconclusive_limit, rule.consecutive_error_limit, rule.count) == (0, 4, None)
+
+
+def test_known_arguments_are_filled_in() -> None:
+    """A given value stands in the query; the pod template's hash is the candidate's."""
+    (rule,) = only(imported(TEMPLATE, arguments={"service": "shop"})).rules
+    assert isinstance(rule, QueryRule)
+    assert 'service="shop", hash="${candidate_hash}", code!~"5..$"' in rule.query.expression
+
+
+def test_an_unknown_argument_is_a_placeholder_and_a_note() -> None:
+    """What nobody knows is marked in the query and said; such a query finds nothing, and nothing never passes."""
+    result = imported(TEMPLATE)
+    (rule,) = only(result).rules
+    assert isinstance(rule, QueryRule)
+    assert 'service="TODO-service"' in rule.query.expression
+    assert "# TODO: write the value of service" in result.text
+
+
+def test_an_unknown_argument_outside_quotes_is_refused() -> None:
+    """A placeholder where PromQL has no text could not even be parsed."""
+    result = imported(TEMPLATE.replace("[5m]))", "[{{args.window}}]))"))
+    assert "give it with --arg window=VALUE" in result.refused[0]
+    assert not result.text
+
+
+def test_neither_interval_nor_count_measures_once() -> None:
+    """Argo's effective count is then one."""
+    assert rule_of("successCondition: result[0] > 0").count == 1
+
+
+def test_all_settings_are_taken_over() -> None:
+    """Numbers in quotes count as numbers."""
+    rule = rule_of(
+        "successCondition: result[0] > 5\nfailureCondition: result[0] < 1\ncount: '5'\ninterval: 1m30s\n"
+        "initialDelay: 2m\nfailureLimit: 2\ninconclusiveLimit: 1\nconsecutiveErrorLimit: 7\n"
+        "consecutiveSuccessLimit: 3"
+    )
+    assert (rule.count, rule.interval, rule.initial_delay) == (5, timedelta(seconds=90), timedelta(minutes=2))
+    assert (rule.failure_limit, rule.inconclusive_limit, rule.consecutive_error_limit) == (2, 1, 7)
+    assert (rule.consecutive_success_limit, rule.failure) == (3, "result[0] < 1.0")
+
+
+def test_a_failure_limit_that_is_off_stays_off() -> None:
+    """Argo's -1 beside successes in a row lets any number of measurements fail."""
+    rule = rule_of(
+        "successCondition: result[0] > 5\ninterval: 1m\nfailureLimit: -1\nconsecutiveSuccessLimit: 3"
+    )
+    assert rule.failure_limit >= 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("interval: 1m", "no condition"),
+        ("successCondition: result > 1\ninterval: 1m", "is a list"),
+        ("successCondition: result[0] > 1\ninterval: soon", "interval is not a duration"),
+        ("successCondition: result[0] > 1\ncount: 3", "a count and no interval"),
+        ("successCondition: result[0] > 1\ncount: 3\ninterval: 1m\nfailureLimit: 3", "can never fail"),
+        ("successCondition: result[0] > 1\ninterval: 1m\nfailureLimit: lots", "failureLimit is not a number"),
+    ],
+)
+def test_what_has_no_equivalent_is_refused_and_said(body: str, why: str) -> None:
+    """A metric that cannot be taken over is refused with its reason, never turned into something else."""
+    result = imported(metric(body))
+    assert why in result.refused[0]
+    assert not result.text
+
+
+@pytest.mark.parametrize(
+    "provider", ["web: {url: x}", "job: {spec: {}}", "wavefront: {query: x}", "plugin: {a: {}}"]
+)
+def test_other_providers_are_refused_by_name(provider: str) -> None:
+    """Only Prometheus and Datadog are asked."""
+    result = imported(
+        metric("successCondition: result[0] > 1").replace("prometheus: {query: vector(1)}", provider)
+    )
+    assert f"its provider ({provider.partition(':')[0]}) has no equivalent" in result.refused[0]
+
+
+def test_datadog_keeps_its_default() -> None:
+    """A Datadog answer is one number or nothing, for which default() stands in."""
+    text = metric("successCondition: default(result, 0) < 5\ninterval: 5m").replace(
+        "prometheus: {query: vector(1)}", "datadog: {query: 'sum:errors{service:shop}'}"
+    )
+    (rule,) = only(imported(text)).rules
+    assert isinstance(rule, QueryRule)
+    assert (rule.query.source, rule.success) == ("datadog", "default(result, 0.0) < 5.0")
+
+
+ROLLOUT = """
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: shop, namespace: production}
+spec:
+  strategy:
+    canary:
+      analysis:
+        templates: [{templateName: success-rate}]
+        args: [{name: service, value: shop}]
+      steps:
+        - setWeight: 20
+        - pause: {duration: 10m}
+        - setWeight: 40
+        - pause: {}
+        - setHeaderRoute: {name: x}
+        - setWeight: 40
+        - setWeight: 60
+        - pause: {duration: 90}
+        - setWeight: 100
+        - pause: {duration: 1h}
+"""
+
+
+def test_a_rollouts_weights_and_pauses_become_steps() -> None:
+    """A pause with a duration is a bake, one without waits for an approval; 100 % is no step."""
+    policy = only(imported(ROLLOUT, TEMPLATE))
+    assert [(step.weight, step.bake, step.approval) for step in policy.strategy.steps] == [
+        (0.2, timedelta(minutes=10), False),
+        (0.4, timedelta(0), True),
+        (0.6, timedelta(seconds=90), False),
+    ]
+    assert policy.match.names == ("shop",)
+    assert policy.match.namespaces == ("production",)
+
+
+def test_a_rollout_takes_the_metrics_of_its_templates_with_its_arguments() -> None:
+    """Templates that a Rollout names are part of its policy and none of their own."""
+    result = imported(TEMPLATE, ROLLOUT)
+    (rule,) = only(result).rules
+    assert isinstance(rule, QueryRule)
+    assert 'service="shop"' in rule.query.expression
+    assert not result.refused
+
+
+def test_a_missing_template_is_said() -> None:
+    """A Rollout whose template is not given loses a check: that is refused, and pods are still judged."""
+    result = imported(ROLLOUT)
+    assert "AnalysisTemplate success-rate: it is not among the files given" in result.refused[0]
+    assert any(isinstance(rule, CrashLoopRule) for rule in only(result).rules)
+
+
+def test_what_a_step_cannot_be_is_a_comment() -> None:
+    """Steps without an equivalent are named in the file."""
+    text = imported(ROLLOUT, TEMPLATE).text
+    assert "# Left out: step 5, setHeaderRoute" in text
+    assert "# Left out: step 6, setWeight 40: not more than the 40% before." in text
+    assert "# Left out: the pause of step 10, at 100%" in text
+
+
+def test_dry_runs_decide_nothing() -> None:
+    """A metric that Argo runs dry is left out and said."""
+    result = imported(TEMPLATE + "  dryRun: [{metricName: Success Rate}]\n")
+    assert "none of its checks has an equivalent" in result.refused[-1]
+
+
+def test_templates_refer_to_templates() -> None:
+    """A template takes in those that it names, even in a circle."""
+    circle = TEMPLATE.replace("name: success-rate", "name: outer") + "  templates: [{templateName: outer}]\n"
+    assert len(only(imported(circle)).rules) == 1

@@ -1,0 +1,204 @@
+"""Flagger's Canaries and MetricTemplates as policies."""
+
+from datetime import timedelta
+
+import pytest
+
+from sentinel.domain.policy import ErrorRateRule, HealthRule, LatencyRule, Policy, QueryRule
+from sentinel.policies.importing.importer import Choices, Imported, import_files
+from tests.policies.importing.files import policies_of
+
+CANARY = """
+apiVersion: flagger.app/v1beta1
+kind: Canary
+metadata: {name: podshop, namespace: test}
+spec:
+  provider: istio
+  targetRef: {apiVersion: apps/v1, kind: Deployment, name: shop}
+  progressDeadlineSeconds: 90
+  service: {port: 9898}
+  analysis:
+    interval: 30s
+    threshold: 5
+    maxWeight: 50
+    stepWeight: 20
+    metrics:
+      - name: request-success-rate
+        thresholdRange: {min: 99}
+        interval: 1m
+      - name: request-duration
+        thresholdRange: {max: 500}
+        interval: 30s
+"""
+TEMPLATE = """
+apiVersion: flagger.app/v1beta1
+kind: MetricTemplate
+metadata: {name: not-found, namespace: test}
+spec:
+  provider: {type: prometheus, address: http://prometheus:9090}
+  query: |
+    sum(rate(requests_total{
+      namespace="{{ namespace }}",
+      pod=~"{{ target }}-[0-9a-zA-Z]+(-[0-9a-zA-Z]+)",
+      code="404"}[{{ interval }}]))
+"""
+WITH_TEMPLATE = (
+    CANARY
+    + """
+      - name: not found
+        templateRef: {name: not-found}
+        thresholdRange: {min: 0.5, max: 5}
+        interval: 2m
+"""
+)
+
+
+def imported(*texts: str, provider: str | None = None) -> Imported:
+    """What the importer makes of files."""
+    files = {f"file{index}.yaml": text.encode() for index, text in enumerate(texts)}
+    return import_files(files, Choices(provider=provider))
+
+
+def only(result: Imported) -> Policy:
+    """The one policy of an import, as the loader reads it."""
+    (policy,) = policies_of(result.text)
+    return policy
+
+
+def test_weights_and_intervals_become_steps_that_bake() -> None:
+    """Each weight bakes for one interval."""
+    policy = only(imported(CANARY))
+    assert [(step.weight, step.bake) for step in policy.strategy.steps] == [
+        (0.2, timedelta(seconds=30)),
+        (0.4, timedelta(seconds=30)),
+    ]
+    assert (policy.match.names, policy.match.namespaces) == (("shop",), ("test",))
+
+
+def test_given_step_weights_are_taken_as_they_are() -> None:
+    """stepWeights stand for stepWeight and maxWeight."""
+    policy = only(imported(CANARY.replace("stepWeight: 20", "stepWeights: [1, 5, 30, 100]")))
+    assert [step.weight for step in policy.strategy.steps] == [0.01, 0.05, 0.3]
+
+
+def test_builtin_checks_of_a_mesh_become_rules_that_compare() -> None:
+    """At least 99 % successes is at most 1 % errors; 500 is milliseconds of the 99th percentile."""
+    rules = {rule.name: rule for rule in only(imported(CANARY)).rules}
+    errors, latency = rules["request-success-rate"], rules["request-duration"]
+    assert isinstance(errors, ErrorRateRule)
+    assert isinstance(latency, LatencyRule)
+    assert errors.limit == pytest.approx(0.01)
+    assert (latency.limit, latency.quantile) == (0.5, 0.99)
+    assert "istio_requests_total" in errors.query.total
+
+
+def test_the_progress_deadline_is_how_long_pods_may_take() -> None:
+    """Flagger rolls back what is not ready by then."""
+    (health,) = (rule for rule in only(imported(CANARY)).rules if isinstance(rule, HealthRule))
+    assert health.ready_within == timedelta(seconds=90)
+
+
+def test_an_ingress_is_asked_by_a_query_with_the_same_limit() -> None:
+    """A proxy in front knows no pods: its share of successes is held against Flagger's limit."""
+    rules = {rule.name: rule for rule in only(imported(CANARY.replace("istio", "nginx"))).rules}
+    rule = rules["request-success-rate"]
+    assert isinstance(rule, QueryRule)
+    assert rule.success == "value >= 99.0"
+    assert rule.failure_limit == 4
+    assert 'ingress="shop", status!~"5.*"' in rule.query.expression
+    assert "[1m]" in rule.query.expression
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        "appmesh:v1beta2",
+        "linkerd",
+        "contour",
+        "gloo",
+        "traefik",
+        "kuma",
+        "knative",
+        "osm",
+        "apisix",
+        "gatewayapi:v1",
+    ],
+)
+def test_every_provider_gives_both_checks(provider: str) -> None:
+    """Each known provider's builtin checks pass the loader."""
+    result = imported(CANARY.replace("provider: istio", f'provider: "{provider}"'))
+    assert len(only(result).rules) == 4
+    assert not result.refused
+
+
+def test_an_unknown_provider_is_refused_by_name() -> None:
+    """What is not known is said, and the rest is taken over."""
+    result = imported(CANARY.replace("provider: istio", "provider: mine"))
+    assert "the provider mine has no equivalent" in result.refused[0]
+    assert len(only(result).rules) == 2
+
+
+def test_a_canary_without_provider_takes_the_one_given() -> None:
+    """Flagger's own default, istio, is assumed unless the command says another."""
+    bare = CANARY.replace("  provider: istio\n", "")
+    assert "istio, Flagger's default, is assumed" in imported(bare).text.replace("\n    # ", " ")
+    (rule,) = (
+        one for one in only(imported(bare, provider="linkerd")).rules if isinstance(one, ErrorRateRule)
+    )
+    assert rule.query.total.startswith("response_total")
+
+
+def test_a_metric_template_becomes_a_query_over_the_candidates_pods() -> None:
+    """Flagger's variables become the sentinel's, its range a condition, its pattern of pods the candidate's pods."""
+    rules = {rule.name: rule for rule in only(imported(WITH_TEMPLATE, TEMPLATE)).rules}
+    rule = rules["not-found"]
+    assert isinstance(rule, QueryRule)
+    assert rule.success == "value >= 0.5 && value <= 5.0"
+    assert 'namespace="${namespace}"' in rule.query.expression
+    assert 'pod=~"$candidate_pods"' in rule.query.expression
+    assert "[2m]" in rule.query.expression
+    assert rule.interval == timedelta(seconds=30)
+
+
+def test_template_variables_are_filled_in() -> None:
+    """templateVariables stand in the query; one that is missing is refused."""
+    template = TEMPLATE.replace('code="404"', 'code="{{ variables.code }}"')
+    canary = WITH_TEMPLATE + '        templateVariables: {code: "418"}\n'
+    rules = {rule.name: rule for rule in only(imported(canary, template)).rules}
+    rule = rules["not-found"]
+    assert isinstance(rule, QueryRule)
+    assert 'code="418"' in rule.query.expression
+    assert "variables.code" in imported(WITH_TEMPLATE, template).refused[0]
+
+
+def test_a_metric_without_its_template_is_refused() -> None:
+    """A check that is lost is said."""
+    assert "the MetricTemplate not-found is not among the files given" in imported(WITH_TEMPLATE).refused[0]
+
+
+def test_a_template_alone_is_refused() -> None:
+    """A query without a limit judges nothing."""
+    result = imported(TEMPLATE)
+    assert "has no limit of its own" in result.refused[0]
+    assert not result.text
+
+
+def test_webhooks_that_ask_become_approvals_and_others_are_said() -> None:
+    """Whoever must confirm approves here; a test that nobody calls any more is a lost check."""
+    hooks = """
+    webhooks:
+      - {name: gate, type: confirm-promotion, url: http://x}
+      - {name: smoke, type: pre-rollout, url: http://x}
+      - {name: told, type: event, url: http://x}
+"""
+    result = imported(CANARY + hooks)
+    assert [step.approval for step in only(result).strategy.steps] == [False, True]
+    assert [line for line in result.refused if "smoke" in line]
+    assert not [line for line in result.refused if "told" in line]
+
+
+def test_iterations_bake_at_half() -> None:
+    """A blue-green test of so many intervals is one step of half the pods for as long."""
+    text = CANARY.replace("    maxWeight: 50\n    stepWeight: 20\n", "    iterations: 10\n")
+    (step,) = only(imported(text)).strategy.steps
+    assert (step.weight, step.bake) == (0.5, timedelta(minutes=5))
