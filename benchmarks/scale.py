@@ -17,8 +17,8 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
@@ -46,6 +46,10 @@ _SYNC_SECONDS = 120.0
 _NODES = 100
 _QUICK = Behaviour(start_after=0.01, ready_after=0.01)
 _SPAWN = multiprocessing.get_context("spawn")
+
+
+Way = Callable[[Path], AbstractAsyncContextManager[Any]]
+"""Takes the cluster of a kubeconfig in and keeps it until the context ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ def measure(pods: int, deployments: int) -> Costs:
             watches = _in_fresh_process(by_watches, kubeconfig)
             bare = _in_fresh_process(by_bare_pages, kubeconfig)
             typed = _in_fresh_process(by_typed_models, kubeconfig)
-            return Costs(watches, bare, typed, pods, _bytes_of_a_pod(kubeconfig))
+            return Costs(watches, bare, typed, pods, asyncio.run(_bytes_of_a_pod(kubeconfig)))
         finally:
             world.stop()
 
@@ -108,7 +112,7 @@ async def _address(world: Child) -> bytes:
         world.link.close()
 
 
-def _in_fresh_process(way: Callable[[Path], Awaitable[object]], kubeconfig: Path) -> Cost:
+def _in_fresh_process(way: Way, kubeconfig: Path) -> Cost:
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_weigh, args=(theirs, way, kubeconfig))
     process.start()
@@ -118,20 +122,20 @@ def _in_fresh_process(way: Callable[[Path], Awaitable[object]], kubeconfig: Path
     return cost
 
 
-def _weigh(connection: Connection, way: Callable[[Path], Awaitable[object]], kubeconfig: Path) -> None:
+def _weigh(connection: Connection, way: Way, kubeconfig: Path) -> None:
     connection.send(asyncio.run(_cost(way, kubeconfig)))
 
 
-async def _cost(way: Callable[[Path], Awaitable[object]], kubeconfig: Path) -> Cost:
+async def _cost(way: Way, kubeconfig: Path) -> Cost:
     """What one way costs; what it gives is kept until it has been weighed."""
     gc.collect()
     memory, cpu, began = _resident(), time.process_time(), time.perf_counter()
-    async with stalls() as worst:
-        kept = await way(kubeconfig)
-    seconds, used = time.perf_counter() - began, time.process_time() - cpu
-    gc.collect()
-    added = _resident() - memory
-    del kept
+    async with AsyncExitStack() as kept:
+        async with stalls() as worst:
+            await kept.enter_async_context(way(kubeconfig))
+        seconds, used = time.perf_counter() - began, time.process_time() - cpu
+        gc.collect()
+        added = _resident() - memory
     return Cost(seconds, used, worst[0], added / 2**20)
 
 
@@ -160,17 +164,22 @@ def _resident() -> int:
 # -- the three ways
 
 
-async def by_watches(kubeconfig: Path) -> object:
+@asynccontextmanager
+async def by_watches(kubeconfig: Path) -> AsyncIterator[Any]:
     """As the daemon does: every watch lists into its cache, trimmed, page by page."""
     gateway = await KubernetesGateway.connect(
         clock=SystemClock(), rng=random.Random(0), kubeconfig=str(kubeconfig)
     )
     await gateway.start()
-    await gateway.wait_synced(_SYNC_SECONDS)
-    return gateway
+    try:
+        await gateway.wait_synced(_SYNC_SECONDS)
+        yield gateway
+    finally:
+        await gateway.close()
 
 
-async def by_bare_pages(kubeconfig: Path) -> object:
+@asynccontextmanager
+async def by_bare_pages(kubeconfig: Path) -> AsyncIterator[Any]:
     """Every page decoded and kept as it is: what JSON alone costs."""
     pages, token = [], ""
     async with ApiClient(await load_access(str(kubeconfig), None, SystemClock())) as client:
@@ -180,10 +189,12 @@ async def by_bare_pages(kubeconfig: Path) -> object:
             pages.append(orjson.loads(answer))
             token = pages[-1]["metadata"].get("continue", "")
             if not token:
-                return pages
+                break
+    yield pages
 
 
-async def by_typed_models(kubeconfig: Path) -> object:
+@asynccontextmanager
+async def by_typed_models(kubeconfig: Path) -> AsyncIterator[Any]:
     """As programs on kubernetes_asyncio do by default."""
     configuration: Any = kubernetes_asyncio.client.Configuration()
     await kubernetes_asyncio.config.load_kube_config(str(kubeconfig), client_configuration=configuration)
@@ -193,14 +204,15 @@ async def by_typed_models(kubeconfig: Path) -> object:
         more: dict[str, Any] = {}
         while True:
             pages.append(await api.list_pod_for_all_namespaces(limit=_PAGE_SIZE, **more))
-            if not pages[-1].metadata._continue:
-                return pages
             more = {"_continue": pages[-1].metadata._continue}
+            if not more["_continue"]:
+                break
+    yield pages
 
 
-def _bytes_of_a_pod(kubeconfig: Path) -> int:
-    pages: Any = asyncio.run(by_bare_pages(kubeconfig))
-    items = [pod for page in pages for pod in page["items"]]
+async def _bytes_of_a_pod(kubeconfig: Path) -> int:
+    async with by_bare_pages(kubeconfig) as pages:
+        items = [pod for page in pages for pod in page["items"]]
     return sum(len(orjson.dumps(pod)) for pod in items) // len(items)
 
 

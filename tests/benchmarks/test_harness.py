@@ -1,0 +1,59 @@
+"""The benchmarks measure: every figure that they promise comes out, whatever it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import reaction, scale
+from benchmarks.harness.field import KINDS, Level, Plan
+from benchmarks.harness.figures import Figures, table
+
+TINY = Plan(
+    deployments=3,
+    replicas=2,
+    history=1,
+    interval=5.0,
+    levels=(Level(2, 4),),
+    spacing=0.05,
+    burst=1,
+    bursts=1,
+    warm_up=0.0,
+)
+
+
+def test_quantiles_are_values_that_were_measured() -> None:
+    """By nearest rank, from a sample in any order."""
+    assert Figures.of([float(n) for n in range(200, 0, -1)]) == Figures(200, 100.0, 180.0, 198.0, 200.0)
+
+
+def test_nothing_measured_is_an_error() -> None:
+    """Figures of no sample are not made up."""
+    with pytest.raises(ValueError, match="nothing was measured"):
+        Figures.of([])
+
+
+def test_a_table_is_markdown() -> None:
+    """The first column is text, the others are numbers."""
+    assert table(["", "ms"], [["a", "1"]]) == "|  | ms |\n| --- | ---: |\n| a | 1 |"
+
+
+@pytest.mark.real_time
+async def test_the_reaction_of_the_real_daemon_is_measured(tmp_path: Path) -> None:
+    """Three processes, two rollouts in flight: each strike is undone, timed, and stands on the page."""
+    field = await reaction.measure(TINY, tmp_path)
+    level = TINY.levels[0]
+    assert [len(field.sample(level, kind)) for kind in KINDS] == [2, 2]
+    assert len(field.burst_sample()) == 1
+    assert field.missed == 0
+    assert all(ms > 0 for kind in KINDS for ms in field.sample(level, kind))
+    assert "| 2 in flight, crash loop | 2 |" in reaction.report(TINY, field, "2026-01-31")
+
+
+def test_the_cost_of_a_cluster_is_measured() -> None:
+    """All three ways take every pod in."""
+    costs = scale.measure(pods=20, deployments=2)
+    assert min(way.seconds for way in (costs.watches, costs.bare, costs.typed)) > 0
+    assert costs.pod_bytes > 1000
+    assert "the daemon's watches" in scale.report(costs, 2, "2026-01-31")
