@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from sentinel.domain.evidence import CountTick, HistogramTick, Missing, MissingReason, Span
-from sentinel.domain.policy import ErrorRateRule, LatencyRule, MetricRule, Policy, QueryRule
+from sentinel.domain.policy import Arms, ErrorRateRule, LatencyRule, MetricRule, Policy, QueryRule
 from sentinel.domain.record import Record
 from sentinel.domain.workload import Revision, Workload
+from sentinel.engine.arms import CANDIDATE, version_of
 from sentinel.engine.increments import count_tick, histogram_tick
 from sentinel.engine.query_rule import next_due
+from sentinel.engine.standing import EXPECTED
 from sentinel.engine.surroundings import over_limit
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -110,6 +112,23 @@ def tick_of(
     return make(
         spans, workload, workload.candidate, baseline, since, until, warmup=warmup, arms=rule.query.arms
     )
+
+
+def lacking(tick: CountTick | HistogramTick, workload: Workload, arms: Arms) -> Missing | None:
+    """Why a tick brought no number of the candidate at all, though one was to be expected; None where it did.
+
+    No requests are a number; no series, or only stale ones, are none, and no lack of traffic either.
+    """
+    candidate = workload.candidate
+    names = {CANDIDATE, *(pod.name for pod in workload.pods_of(candidate))}
+    if arms.version_label:
+        names = {CANDIDATE, version_of(candidate, arms.version_label) or CANDIDATE}
+    found = (
+        bool(tick.candidate.bounds) if isinstance(tick, HistogramTick) else not names.isdisjoint(tick.pods)
+    )
+    if found:
+        return None
+    return next((m for m in tick.missing if m.reason not in EXPECTED and m.subject in names), None)
 
 
 def was_over(

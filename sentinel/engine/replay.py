@@ -50,6 +50,7 @@ from sentinel.engine.measuring import (
     HOUR_BEFORE,
     Timing,
     grid,
+    lacking,
     stable_of,
     tick_of,
     unmeasured,
@@ -322,13 +323,16 @@ class _Course:
             else:
                 self._failing[rule.name] = missing
             return
-        self._failing.pop(rule.name, None)
         if isinstance(answer, ValueSample):
             self._arrived.append(Measured(rule.name, until, answer))
             return
         assert not isinstance(rule, QueryRule), "a free query is answered with a value"
         warmup = self._policy.strategy.warmup
         tick = tick_of(rule, answer, workload, stable, since, until, warmup)
+        lack = lacking(tick, workload, rule.query.arms)
+        self._failing = {n: m for n, m in self._failing.items() if n != rule.name}
+        if lack is not None:
+            self._failing[rule.name] = lack
         self._arrived.append(Measured(rule.name, until, tick))
 
     def _confirmed(

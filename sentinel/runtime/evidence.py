@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import Missing, MissingReason, Span, Tick, ValueSample
+from sentinel.domain.evidence import CountTick, HistogramTick, Missing, MissingReason, Span, Tick, ValueSample
 from sentinel.domain.policy import ErrorRateRule, LatencyRule, MetricRule, Policy, QueryRule
 from sentinel.domain.record import Record
 from sentinel.domain.workload import Revision, Workload, WorkloadKey
@@ -16,6 +16,7 @@ from sentinel.engine.measuring import (
     NEIGHBOURS_WITHIN,
     Timing,
     grid,
+    lacking,
     stable_of,
     tick_of,
     unmeasured,
@@ -142,7 +143,7 @@ class EvidenceCollector:
         try:
             tick = await self._ask(rule, record, policy, workload, since, until)
             ledger.arrived.append(Measured(rule.name, until, tick))
-            ledger.failing.pop(rule.name, None)
+            self._note_lack(rule, record, workload, tick)
         except SourceError as error:
             missing = Missing(MissingReason(error.reason), rule.query.source, str(error))
             self._telemetry.count("evidence_missing_total", source=rule.query.source, reason=error.reason)
@@ -151,6 +152,15 @@ class EvidenceCollector:
                 ledger.arrived.append(Measured(rule.name, until, ValueSample(until, missing=missing)))
         self._telemetry.observe("source_seconds", self._clock.monotonic() - began, source=rule.query.source)
         self._wake(record.key)
+
+    def _note_lack(self, rule: MetricRule, record: Record, workload: Workload, tick: Tick) -> None:
+        """An answer without any number of the candidate counts as none, until one comes."""
+        failing = self._ledgers[record.name].failing
+        failing.pop(rule.name, None)
+        if isinstance(tick, CountTick | HistogramTick) and not isinstance(rule, QueryRule):
+            lack = lacking(tick, self._snapshot(record.key) or workload, rule.query.arms)
+            if lack is not None:
+                failing[rule.name] = lack
 
     def unmeasured(self, record: Record, policy: Policy) -> dict[str, Missing]:
         """Of which metric rules there is no recent evidence, and why: the last measurement failed, or is long ago.

@@ -19,6 +19,7 @@ from sentinel.domain.policy import (
     Matcher,
     MatchOperator,
     Mode,
+    OnLowTraffic,
     Policy,
     QueryRule,
     Step,
@@ -125,6 +126,19 @@ def test_no_answer_of_the_source_never_passes() -> None:
 
     assert told(story)[:2] == ["start", "hold"]
     assert "advance" not in told(story)
+
+
+def test_lost_series_are_no_low_traffic() -> None:
+    """A candidate whose series are gone while the stable counts on is held, even where low traffic may advance."""
+    lenient = replace(POLICY, strategy=replace(STEPPED, on_low_traffic=OnLowTraffic.ADVANCE))
+
+    def answer(ask: Ask) -> Answer:
+        return tuple(counted(f"baseline-{n}", ask, 0.0) for n in range(1, 11))
+
+    story = played(lenient, answer, until=1200)
+
+    assert told(story) == ["start", "hold"]
+    assert story.decisions[1].reason == "EvidenceMissing"
 
 
 def test_a_crashing_candidate_is_undone() -> None:

@@ -1,0 +1,106 @@
+"""What is measured when, and what a measurement lacks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from sentinel.domain.evidence import (
+    Counts,
+    CountTick,
+    Histogram,
+    HistogramTick,
+    Missing,
+    MissingReason,
+)
+from sentinel.domain.policy import Arms, CountQuery, ErrorRateRule, Policy, QueryRule, ValueQuery
+from sentinel.engine.measuring import Timing, grid, lacking, unmeasured, window
+from tests.engine.snapshots import NEW, OLD, at, pod, record, workload
+
+PODS = workload(pod("new-1"), pod("old-1", OLD))
+STALE = Missing(MissingReason.STALE, "new-1")
+RULE = ErrorRateRule("errors", CountQuery("prometheus", "t", "e"), 0.05, interval=timedelta(seconds=15))
+
+
+def counted(*missing: Missing, **pods: Counts) -> CountTick:
+    """A tick in which these pods have numbers."""
+    found = {name.replace("_", "-"): counts for name, counts in pods.items()}
+    return CountTick(at(0), at(15), found.get("new-1", Counts()), found.get("old-1"), found, missing)
+
+
+def test_ticks_lie_on_the_grid() -> None:
+    """Whenever it is asked, a tick begins and ends at a multiple of its interval since the epoch."""
+    assert grid(at(29), timedelta(seconds=15)) == at(15)
+    assert grid(at(30), timedelta(seconds=15)) == at(30)
+
+
+def test_a_measurement_goes_on_where_the_last_ended() -> None:
+    """The next one begins where the evidence taken in ends, and ends at the newest settled grid time."""
+    state = replace(record().state, measured_until={"errors": at(30)})
+    timing = Timing(settle=timedelta(seconds=20))
+
+    due = window(RULE, record().with_state(state), timing, at(97))
+
+    assert (due.since, due.until, due.next_due) == (at(30), at(75), at(110))
+
+
+def test_a_free_query_is_not_due_in_its_initial_delay() -> None:
+    """Until the delay is over there is nothing to measure."""
+    rule = QueryRule(
+        "q", ValueQuery("prometheus", "x"), failure="value > 1.0", initial_delay=timedelta(seconds=60)
+    )
+    begun = record().with_state(replace(record().state, step_since=at(0)))
+
+    due = window(rule, begun, Timing(), at(30))
+
+    assert due.until == due.since
+    assert due.next_due == at(60)
+
+
+def test_old_evidence_is_missing() -> None:
+    """Evidence of more than four ticks ago is said to be stale; what was just taken up is not."""
+    policy = Policy("p", "d", rules=(RULE,))
+
+    assert unmeasured(policy, record(), {}, at(0), {}, at(61))["errors"].reason is MissingReason.STALE
+    assert unmeasured(policy, record(), {}, at(30), {}, at(61)) == {}
+
+
+def test_a_candidate_without_any_series_lacks_evidence() -> None:
+    """Only stale series of the candidate are no low traffic, whatever the baseline counts."""
+    assert lacking(counted(STALE, old_1=Counts(100, 0)), PODS, Arms()) == STALE
+
+
+def test_no_requests_are_a_number() -> None:
+    """A candidate whose counters stand still does not lack evidence."""
+    assert lacking(counted(new_1=Counts(0, 0)), PODS, Arms()) is None
+
+
+def test_one_good_pod_is_enough() -> None:
+    """A stale pod beside one that counts leaves the arm measured."""
+    both = workload(pod("new-1"), pod("new-2"))
+
+    assert lacking(counted(Missing(MissingReason.STALE, "new-2"), new_1=Counts(9, 0)), both, Arms()) is None
+
+
+@pytest.mark.parametrize("reason", [MissingReason.FIRST_SAMPLE, MissingReason.NOT_SETTLED])
+def test_what_is_missing_in_the_normal_course_is_no_lack(reason: MissingReason) -> None:
+    """A first sample and counts that have not settled are waited for."""
+    assert lacking(counted(Missing(reason, "new-1")), PODS, Arms()) is None
+
+
+def test_a_histogram_without_buckets_lacks_evidence() -> None:
+    """The same holds for latencies; a histogram of no requests has its bounds and is a number."""
+    gone = HistogramTick(at(0), at(15), Histogram(), Histogram((1.0,), (5,)), (STALE,))
+
+    assert lacking(gone, PODS, Arms()) == STALE
+    assert lacking(replace(gone, candidate=Histogram((1.0,), (0,))), PODS, Arms()) is None
+
+
+def test_a_version_stands_for_its_arm() -> None:
+    """Where a label tells the arms apart, the lack is told by its value."""
+    versioned = replace(PODS, candidate=replace(NEW, labels={"version": "v2"}))
+    lost = Missing(MissingReason.STALE, "v2")
+
+    assert lacking(counted(lost), versioned, Arms(version_label="version")) == lost
