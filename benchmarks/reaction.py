@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -42,6 +43,7 @@ QUICK = Plan(
     burst=10,
     bursts=1,
 )
+AIM_MS = 100.0
 POLLING_SECONDS = 10.0
 """Flagger's least interval."""
 
@@ -85,7 +87,9 @@ def report(plan: Plan, field: Field, date: str) -> str:
         what = f"burst: {plan.burst} crash loops at once, {highest} in flight"
         rows.append(_row(what, burst, yardstick.p50))
     head = ["", "n", "p50 ms", "p90 ms", "p99 ms", "max ms", "p50 ÷ PATCH", "p99 ÷ PATCH"]
-    slowest = Figures.of(field.sample(plan.levels[-1], KINDS[0])).p99 / 1000
+    slowest = max(Figures.of(field.sample(plan.levels[-1], kind)).p99 for kind in KINDS) / 1000
+    reached = "reached" if slowest * 1000 <= AIM_MS else "**not reached**"
+    load_average = os.getloadavg()[0]
     load = [
         [str(level.in_flight), f"{use.cpu_share:.0%}", f"{use.resident_mib:.0f}"]
         for level, use in zip(plan.levels, field.usage, strict=True)
@@ -110,12 +114,13 @@ are under way together; what was undone is released anew.
 
 {table(head, rows)}
 
-Not undone within {field.patience:g} s: {field.missed}.
+Not undone within {field.patience:g} s: {field.missed}. The aim, a p99 of at most {AIM_MS:g} ms at {highest} in
+flight, is {reached} here. The machine's load average at the end, other programs included: {load_average:.1f}.
 
 For context, **modelled, not measured**: something that polls every {POLLING_SECONDS:g} s (Flagger's least interval)
 sees a fault {POLLING_SECONDS / 2:g} s late at the median and {POLLING_SECONDS * 0.99:.1f} s late at the 99th
-percentile, before it does anything: {POLLING_SECONDS * 0.99 / slowest:.0f} times the p99 of a crash loop at
-{plan.levels[-1].in_flight} in flight.
+percentile, before it does anything: {POLLING_SECONDS * 0.99 / slowest:.0f} times the p99 at
+{highest} in flight.
 
 What the daemon used meanwhile (all its threads; strikes and releases included):
 
