@@ -115,7 +115,8 @@ are under way together; what was undone is released anew.
 {table(head, rows)}
 
 Not undone within {field.patience:g} s: {field.missed}. The aim, a p99 of at most {AIM_MS:g} ms at {highest} in
-flight, is {reached} here. The machine's load average at the end, other programs included: {load_average:.1f}.
+flight, is {reached} here. The machine's load average at the end, other programs included: {load_average:.1f}
+(the benchmark ran at niceness {os.nice(0)}).
 
 For context, **modelled, not measured**: something that polls every {POLLING_SECONDS:g} s (Flagger's least interval)
 sees a fault {POLLING_SECONDS / 2:g} s late at the median and {POLLING_SECONDS * 0.99:.1f} s late at the 99th
