@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
@@ -22,6 +22,8 @@ class FaultKind(StrEnum):
     """The answer comes late, by `seconds`."""
     ERROR = "error"
     """The answer is `status`: a Status object, or HTML with `html`; with Retry-After where `seconds` is set."""
+    LOST = "lost"
+    """The connection breaks before the request is served."""
     DROP = "drop"
     """The connection breaks in the middle of the answer; a watch breaks after its next event."""
     HANG = "hang"
@@ -43,6 +45,7 @@ class Fault:
     """One rule. `verbs`, `path` and `user_agent` (regular expressions, found anywhere) choose the requests.
 
     It strikes with `probability`, at most `count` times (None: for ever), after letting `skip` requests pass.
+    `then` is called each time a LOST or DROP has struck: with the request unserved, or served and unanswered.
     """
 
     kind: FaultKind
@@ -56,6 +59,7 @@ class Fault:
     status: int = 500
     html: bool = False
     revisions: int = 10
+    then: Callable[[], None] | None = None
     struck: int = field(default=0, init=False)
 
     def concerns(self, verb: str, path: str, user_agent: str) -> bool:

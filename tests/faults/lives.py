@@ -1,0 +1,225 @@
+"""The daemon's lives in a schedule: started as its pod would be, killed without a farewell, started again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import random
+import weakref
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from sentinel.app import wiring
+from sentinel.app.wiring import Application, build
+from sentinel.domain.errors import NoticeError, SentinelError
+from sentinel.domain.notice import Notice
+from sentinel.domain.record import NoticeRef
+from sentinel.policies.load import Options
+from sentinel.policies.source import PolicySource
+from sentinel.settings import Settings
+from sentinel.simulation.cluster import SimulatedCluster
+from tests.faults.direct import DirectPrometheus, DirectSession, Network
+
+_LIFE: contextvars.ContextVar[Life | None] = contextvars.ContextVar("life", default=None)
+PATIENCE = 3.0
+"""Seconds until a process that ended by itself is started again."""
+
+
+def tracked(
+    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **how: Any
+) -> asyncio.Task[Any]:
+    """The loop's task factory: knows which tasks belong to a life, by the context they were made in."""
+    task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **how)
+    context = how.get("context")
+    life = context.get(_LIFE) if context is not None else _LIFE.get()
+    if life is not None:
+        life.tasks.add(task)
+    return task
+
+
+class SkewedClock:
+    """The daemon's clock: the cluster's time of day plus an error, and the running loop's seconds."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self.error = timedelta()
+
+    def now(self) -> datetime:
+        """The time of day as this machine has it."""
+        return self._now() + self.error
+
+    def monotonic(self) -> float:
+        """The running loop's clock."""
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait on the running loop."""
+        await asyncio.sleep(seconds)
+
+
+class _Policies:
+    """In the place of the rule files' loader: the same text is parsed once for all schedules."""
+
+    @staticmethod
+    def open(paths: tuple[Path, ...], options: Options) -> PolicySource:
+        """The rule set in force."""
+        text = paths[0].read_text()
+        known = next((each for each in _PARSED if each[:2] == (text, options)), None)
+        if known is None:
+            known = (text, options, PolicySource.open(paths, options))
+            _PARSED.append(known)
+        return known[2]
+
+
+_PARSED: list[tuple[str, Options, PolicySource]] = []
+
+
+@dataclass(slots=True)
+class Channel:
+    """Where people are told; it can be down or hang. `told` holds the ids of decisions, in order."""
+
+    down: bool = False
+    hangs: bool = False
+    told: list[str] = field(default_factory=list)
+
+    async def publish(self, notice: Notice) -> NoticeRef | None:
+        """Take a notice."""
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.down:
+            raise NoticeError("the channel is down")
+        await asyncio.sleep(0.01)
+        if notice.entry is not None:
+            self.told.append(notice.entry.id)
+        return NoticeRef("C1", "1.0")
+
+
+class Life:
+    """One process from its start to its death."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+        self.application: Application | None = None
+        self.session: DirectSession | None = None
+        self.died = asyncio.Event()
+
+    def kill(self) -> None:
+        """SIGKILL: from now on nothing of it has any effect, and its connections are reset."""
+        if self.session is not None:
+            self.session.dead = True
+        if self.application is not None:
+            _hang_up(self.application)
+        self.died.set()
+
+    async def bury(self) -> None:
+        """Take away what is left of the process."""
+        while tasks := [task for task in self.tasks if not task.done()]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=5.0)
+        if self.application is not None:
+            await self.application.http.stop()
+            await self.application._resources.aclose()
+
+
+def _hang_up(application: Application) -> None:
+    runner = application.http._runner
+    if runner is None or runner.server is None:
+        return
+    for site in tuple(runner.sites):
+        server = getattr(site, "_server", None)
+        if server is not None:
+            server.close()
+    for connection in runner.server.connections:
+        if connection.transport is not None:
+            connection.transport.abort()
+
+
+class Pod:
+    """Keeps the daemon running, as its Deployment would."""
+
+    def __init__(self, cluster: SimulatedCluster, settings: Settings, network: Network, seed: int) -> None:
+        self.clock = SkewedClock(cluster.now)
+        self.channel = Channel()
+        self.prometheus = DirectPrometheus(cluster, network)
+        self.away = 0.5
+        self.life: Life | None = None
+        self.lives = 0
+        self.faults: list[str] = []
+        self._cluster = cluster
+        self._settings = settings
+        self._network = network
+        self._seed = seed
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str | None:
+        """Where its webhook listens, None while nobody does."""
+        application = self.life.application if self.life is not None and not self.life.died.is_set() else None
+        runner = application.http._runner if application is not None else None
+        return application.http.url if application is not None and runner and runner.addresses else None
+
+    def start(self) -> None:
+        """Keep one running from now on."""
+        self._keeper = asyncio.create_task(self._keep(), name="pod")
+
+    def kill(self, away: float) -> None:
+        """Kill the process; the next one comes after so many seconds."""
+        self.away = away
+        if self.life is not None:
+            self.life.kill()
+
+    async def terminate(self) -> None:
+        """SIGTERM, and none after it."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        if self.life is not None and self.life.application is not None and not self.life.died.is_set():
+            await self.life.application.stop()
+            left = [t.get_name() for t in self.life.tasks if not t.done()]
+            if left:
+                self.faults.append(f"tasks outlive SIGTERM: {sorted(left)}")
+        if self.life is not None:
+            await self.life.bury()
+
+    async def _keep(self) -> None:
+        while True:
+            self.lives += 1
+            life = self.life = Life(self._network)
+            context = contextvars.copy_context()
+            context.run(_LIFE.set, life)
+            boot = asyncio.create_task(self._boot(life), context=context, name="boot")
+            died = asyncio.create_task(life.died.wait(), name="death")
+            try:
+                await asyncio.wait([boot, died], return_when=asyncio.FIRST_COMPLETED)
+                ended = boot.done() and not boot.cancelled() and boot.exception() is not None
+                if ended and not isinstance(boot.exception(), SentinelError):
+                    self.faults.append(f"the start failed: {boot.exception()!r}")
+                if not ended:
+                    await died
+            finally:
+                died.cancel()
+            if ended:
+                life.kill()
+            await life.bury()
+            await asyncio.sleep(PATIENCE if ended else self.away)
+
+    async def _boot(self, life: Life) -> None:
+        prometheus = self.prometheus
+        with (
+            mock.patch.object(wiring, "PrometheusClient", lambda _: prometheus),
+            mock.patch.object(wiring, "notifier", lambda *_: self.channel),
+            mock.patch.object(wiring, "PolicySource", _Policies),
+        ):
+            application = await build(
+                self._settings, clock=self.clock, rng=random.Random(self._seed + self.lives)
+            )
+        life.application = application
+        life.session = DirectSession(self._cluster.api, self._network)
+        application.store._client._session = life.session  # type: ignore[attr-defined]
+        await application.start()

@@ -1,0 +1,269 @@
+"""Watches a schedule from the store's side and notes whatever must never happen. It believes no word of the daemon's
+that is not in a record, and no record where the world can be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sentinel.adapters.kubernetes.digest import digest_of
+from sentinel.adapters.kubernetes.record_objects import record_of
+from sentinel.domain.record import Action, DecisionEntry, OutcomeKind, Phase, Record
+from sentinel.domain.workload import PAUSED_ANNOTATION
+from sentinel.simulation.cluster import SimulatedCluster
+from sentinel.simulation.history import Event
+from sentinel.simulation.resources import DEPLOYMENTS, REPLICASETS
+from tests.faults.plan import BAKE, Service
+
+JsonObject = dict[str, Any]
+BAD = ("crash", "pull", "unready", "errors", "slow")
+EVIDENCE_WITHIN = 60.0
+"""A promotion's evidence was answered this recently: a tick, the passes, and what a fault may hold a write back."""
+
+
+def image_of(deployment: JsonObject) -> str:
+    """The image in its template."""
+    image: str = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+    return image
+
+
+def is_bad(image: str) -> bool:
+    """Whether an image is really bad."""
+    return image.rpartition("-")[2] in BAD
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of one Deployment, by uid."""
+
+    full_since: dict[str, datetime] = field(default_factory=dict)
+    undone: set[str] = field(default_factory=set)
+    alerted: set[str] = field(default_factory=set)
+
+
+class Witness:
+    """`violations` are sentences; empty is good."""
+
+    def __init__(self, cluster: SimulatedCluster, services: tuple[Service, ...]) -> None:
+        self.violations: list[str] = []
+        self.undos = self.promotions = self.holds = 0
+        self.evidence_at: datetime | None = None
+        self.clock_jumped = 0.0
+        self._cluster = cluster
+        self._services: Mapping[str, Service] = {service.name: service for service in services}
+        self._records: dict[str, Record] = {}
+        self._known: dict[str, _Known] = {}
+        self._patched: set[str] = set()
+        self._acting = 0
+        self._unsubscribe = cluster.store.subscribe(self._saw)
+        self.story: list[str] = []
+        """What happened to Deployments and records, line by line: for whoever replays a seed."""
+
+    def close(self) -> None:
+        """See no more."""
+        self._unsubscribe()
+
+    @contextmanager
+    def people(self) -> Iterator[None]:
+        """What happens meanwhile is not the sentinel's doing."""
+        self._acting += 1
+        try:
+            yield
+        finally:
+            self._acting -= 1
+
+    def known(self, deployment: JsonObject) -> _Known:
+        """The notes on a Deployment."""
+        return self._known.setdefault(deployment["metadata"]["uid"], _Known())
+
+    def records(self) -> list[Record]:
+        """Every record as the store has it."""
+        return list(self._records.values())
+
+    def live(self, deployment: JsonObject) -> list[Record]:
+        """The records to which something may still happen, of the very template that is in the spec."""
+        uid, digest = deployment["metadata"]["uid"], digest_of(deployment)
+        return [
+            r for r in self.records() if r.live and r.workload_uid == uid and r.candidate.digest == digest
+        ]
+
+    def wrong(self, what: str) -> None:
+        """Note a violation."""
+        self.violations.append(f"{self._cluster.now():%H:%M:%S.%f} {what}")
+        self.tell(f"WRONG {what}")
+
+    def tell(self, what: str) -> None:
+        """Note what happened."""
+        self.story.append(f"{self._cluster.now():%H:%M:%S.%f} {what}")
+
+    # -- the store's events
+
+    def _saw(self, event: Event) -> None:
+        if event.resource.plural == "rolloutrecords":
+            self._saw_record(event)
+        elif event.resource.key == DEPLOYMENTS.key and event.type == "MODIFIED":
+            assert event.previous is not None
+            self._saw_deployment(event.previous, event.object)
+
+    def _saw_deployment(self, before: JsonObject, after: JsonObject) -> None:
+        self._note_full(after)
+        if before["spec"] != after["spec"]:
+            who = "people" if self._acting else "sentinel"
+            paused = "paused" if after["spec"].get("paused") else ""
+            self.tell(f"{who}: {image_of(before)} -> {image_of(after)} {paused}")
+        if self._acting or before["spec"] == after["spec"]:
+            return
+        if before["spec"].get("paused") and not after["spec"].get("paused"):
+            if PAUSED_ANNOTATION not in (before["metadata"].get("annotations") or {}):
+                self.wrong(f"{image_of(before)}: a pause of others was lifted")
+        if before["spec"]["template"] != after["spec"]["template"]:
+            self._saw_undo(before, after)
+
+    def _note_full(self, deployment: JsonObject) -> None:
+        status, spec = deployment.get("status") or {}, deployment["spec"]
+        counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]
+        seen = status.get("observedGeneration") == deployment["metadata"]["generation"]
+        if seen and counts == [spec["replicas"]] * 3:
+            self.known(deployment).full_since.setdefault(digest_of(deployment), self._cluster.now())
+
+    def _saw_undo(self, before: JsonObject, after: JsonObject) -> None:
+        known, old, new = self.known(before), image_of(before), image_of(after)
+        self.undos += 1
+        uid, digest = before["metadata"]["uid"], digest_of(before)
+        intents = [
+            entry
+            for record in self.records()
+            for entry in record.decisions
+            if record.workload_uid == uid and entry.action is Action.UNDO and entry.revision == digest
+        ]
+        fresh = [entry for entry in intents if entry.outcome is None and entry.id not in self._patched]
+        if not fresh:
+            self.wrong(f"{old} was undone without a decision that is written down and open: {intents}")
+        self._patched |= {entry.id for entry in fresh}
+        if not is_bad(old) and old not in known.alerted:
+            self.wrong(f"{old} is good and was undone")
+        if new in known.undone:
+            self.wrong(f"{old} was undone to {new}, which was undone before")
+        known.undone.add(old)
+
+    def _saw_record(self, event: Event) -> None:
+        name = event.object["metadata"]["name"]
+        if event.type == "DELETED":
+            self._records.pop(name, None)
+            return
+        before, record = self._records.get(name), record_of(event.object)
+        self._tell_record(before, record)
+        self._records[name] = record
+        self._check_entries(before, record)
+        if record.state.phase is Phase.HELD and (before is None or before.state.phase is not Phase.HELD):
+            self.holds += 1
+        if record.state.phase is Phase.PROMOTED and (
+            before is None or before.state.phase is not Phase.PROMOTED
+        ):
+            self._saw_promotion(record)
+
+    def _tell_record(self, before: Record | None, record: Record) -> None:
+        known = {(entry.id, entry.outcome) for entry in before.decisions} if before else set()
+        for entry in record.decisions:
+            if (entry.id, entry.outcome) not in known:
+                outcome = f"{entry.outcome.kind} {entry.outcome.detail}" if entry.outcome else "intended"
+                self.tell(f"{record.name} {entry.action} {entry.reason}: {outcome}; {entry.message}"[:220])
+        if before is None or before.state.phase is not record.state.phase:
+            self.tell(f"{record.name} ({record.candidate.images[0]}) {record.state.phase}")
+
+    def _check_entries(self, before: Record | None, record: Record) -> None:
+        ids = [entry.id for entry in record.decisions]
+        if len(ids) != len(set(ids)):
+            self.wrong(f"{record.name}: a decision is entered twice")
+        now = {entry.id: entry for entry in record.decisions}
+        for old in before.decisions if before else ():
+            new = now.get(old.id)
+            if new is None and len(ids) < 50:
+                self.wrong(f"{record.name}: the decision {old.action} was lost")
+            elif new is not None and old.outcome is not None and new.outcome != old.outcome:
+                self.wrong(f"{record.name}: the outcome of {old.action} was rewritten")
+        for action in (Action.UNDO, Action.PROMOTE):
+            done = [e for e in record.decisions if e.action is action and _done(e)]
+            if len(done) > 1:
+                self.wrong(f"{record.name}: {action} was done {len(done)} times")
+        for old_alert in before.alerts if before else ():
+            if all(alert.fingerprint != old_alert.fingerprint for alert in record.alerts):
+                self.wrong(f"{record.name}: the alert {old_alert.fingerprint} was lost")
+
+    def _saw_promotion(self, record: Record) -> None:
+        self.promotions += 1
+        image = record.candidate.images[0]
+        if is_bad(image):
+            self.wrong(f"{image} is bad and was promoted")
+        known = self._known.get(record.workload_uid, _Known())
+        full = known.full_since.get(record.candidate.digest)
+        now = self._cluster.now()
+        baked = (now - full).total_seconds() if full is not None else 0.0
+        if baked < BAKE - 1.0:
+            self.wrong(f"{image} was promoted after {baked:.1f} s at 100 %")
+        service = self._services[record.key.name]
+        if service.metered:
+            age = (now - self.evidence_at).total_seconds() if self.evidence_at is not None else 1e9
+            if age > EVIDENCE_WITHIN:
+                self.wrong(f"{image} was promoted on evidence {age:.0f} s old")
+
+    # -- the end
+
+    def settled(self) -> list[str]:
+        """What keeps the schedule from being over, in sentences."""
+        found = []
+        for record in self.records():
+            if record.pending is not None:
+                found.append(f"{record.name}: {record.pending.action} has no outcome")
+        for deployment in self._cluster.store.list(DEPLOYMENTS):
+            found.extend(self._unsettled(deployment))
+        return found
+
+    def _unsettled(self, deployment: JsonObject) -> Iterator[str]:
+        name, uid, image = (
+            deployment["metadata"]["name"],
+            deployment["metadata"]["uid"],
+            image_of(deployment),
+        )
+        digest = digest_of(deployment)
+        own = [record for record in self.records() if record.workload_uid == uid]
+        mine = [record for record in own if record.candidate.digest == digest]
+        newest = max(own, key=lambda record: (record.started_at, record.attempt), default=None)
+        mark = (deployment["metadata"].get("annotations") or {}).get(PAUSED_ANNOTATION)
+        if deployment["spec"].get("paused") and mark is not None:
+            owner = self._records.get(mark.partition(",")[0])
+            if owner is None or not owner.live:
+                yield f"{name} ({image}) is left paused by a rollout that is over ({mark})"
+        live = [record for record in own if record.live and record.candidate.digest != digest]
+        for record in live:
+            if record.state.phase is not Phase.UNDOING:
+                yield f"{name}: {record.name} is live and of another template than {image}"
+        if newest is None:
+            yield f"{name} ({image}) has no record"
+        elif newest.state.phase in (Phase.PROGRESSING, Phase.BAKING, Phase.UNDOING):
+            yield f"{name} ({image}) is still {newest.state.phase}: {newest.state.message}"
+        elif newest.state.phase is Phase.HELD:
+            held = newest.state.hold
+            if held is None or not held.reason or not held.message:
+                yield f"{name} ({image}) is held without a reason"
+            elif held.reason == "EvidenceMissing" or (
+                held.reason == "EnvironmentOutage" and not is_bad(image)
+            ):
+                yield f"{name} ({image}) is held though nothing is missing: {held.reason} {held.message}"
+        if is_bad(image) and not deployment["spec"].get("paused"):
+            if any(record.state.phase is Phase.PROMOTED for record in mine):
+                yield f"{name}: {image} is bad and stands promoted"
+
+
+def _done(entry: DecisionEntry) -> bool:
+    return entry.outcome is not None and entry.outcome.kind is OutcomeKind.DONE
+
+
+def templates_of(cluster: SimulatedCluster, deployment: JsonObject) -> list[JsonObject]:
+    """The ReplicaSets of a Deployment, newest first."""
+    owned = cluster.plane.owners.owned(REPLICASETS, deployment)
+    key = "deployment.kubernetes.io/revision"
+    return sorted(owned, key=lambda rs: int(rs["metadata"]["annotations"].get(key, 0)), reverse=True)
