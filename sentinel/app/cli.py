@@ -81,14 +81,20 @@ async def serve(settings: Settings) -> None:
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Stay up afterwards, for kubectl.")] = False,
     port: Annotated[int, typer.Option(help="Port of the simulated API server; 0 takes a free one.")] = 0,
+    metrics_port: Annotated[int, typer.Option(help="Port of the simulated pods' metrics.")] = 0,
+    http_host: Annotated[str, typer.Option(help="Where the daemon listens.")] = "127.0.0.1",
+    http_port: Annotated[int, typer.Option(help="Port of its webhook, health and metrics.")] = 0,
+    prometheus: Annotated[str, typer.Option(help="A real Prometheus to judge by, not the stand-in.")] = "",
 ) -> None:
     """Play six rollouts on a simulated cluster; exit code 1 when one did not come out as it should."""
     from sentinel.app.demo.play import play  # not at the top: the daemon does without the simulation
+    from sentinel.app.demo.stage import Front
 
     console = Console()
     configure_logs("error", "auto")
     try:
-        well = asyncio.run(play(console, keep=keep, port=port))
+        front = Front(port, metrics_port, http_host, http_port, prometheus)
+        well = asyncio.run(play(console, front, keep=keep))
     except KeyboardInterrupt:
         return
     raise typer.Exit(0 if well else 1)

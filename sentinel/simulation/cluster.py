@@ -55,7 +55,8 @@ class ClusterOptions:
     `nodes`: how many, or which. `kubelet`: whether pods are scheduled and live; without, whoever uses the
     cluster writes their statuses. `serve`: whether the API, metrics and the Prometheus stand-in are served
     over HTTP. `events`: whether Kubernetes Events are written. `scrape_interval`: of the stand-in, in
-    seconds. `history`: how many changes a watch can be resumed over. `port`: of the API, 0 for any.
+    seconds. `history`: how many changes a watch can be resumed over. `port`: of the API, 0 for any;
+    `metrics_port`: of the pods' metrics.
     """
 
     seed: int = 0
@@ -66,6 +67,7 @@ class ClusterOptions:
     scrape_interval: float = 5.0
     history: int = 10_000
     port: int = 0
+    metrics_port: int = 0
 
 
 class SimulatedCluster:
@@ -113,7 +115,7 @@ class SimulatedCluster:
         self.traffic.start()
         if self.options.serve:
             self.url = await self.api.start(self.options.port)
-            self.metrics_url = await self._metrics.start()
+            self.metrics_url = await self._metrics.start(self.options.metrics_port)
             self.prometheus_url = await self.prometheus.start()
         return self
 

@@ -9,7 +9,7 @@ import aiohttp
 from rich.console import Console
 from rich.live import Live
 
-from sentinel.app.demo.stage import Stage, stage
+from sentinel.app.demo.stage import Front, Stage, stage
 from sentinel.app.demo.stories import NAMESPACE, STORIES, Story
 from sentinel.app.demo.view import decisions, progress, summary
 from sentinel.domain.record import Phase
@@ -20,12 +20,12 @@ CANARY_FOR_SECONDS = 2.5
 FINAL = frozenset({Phase.PROMOTED, Phase.UNDONE, Phase.HELD, Phase.FAILED, Phase.SUPERSEDED, Phase.UNJUDGED})
 
 
-async def play(console: Console, *, keep: bool = False, port: int = 0) -> bool:
+async def play(console: Console, front: Front, *, keep: bool = False) -> bool:
     """Play all stories at once; whether every one came out as it should. Stays up afterwards with `keep`."""
     logging.getLogger("sentinel").setLevel(logging.ERROR)
     console.print("[bold]Rollback Sentinel[/bold]: a simulated cluster, the real daemon, six releases\n")
     with console.status("Starting the cluster and six services with 10 pods each …"):
-        context = stage(port)
+        context = stage(front)
         staged = await context.__aenter__()
     try:
         released = await _perform(staged, console)

@@ -10,11 +10,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import orjson
 
 from sentinel.adapters.kubernetes.crd import definitions
 from sentinel.app.demo.stories import NAMESPACE, STORIES, WELL, Story
 from sentinel.app.wiring import Application, build
+from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.record import Record
 from sentinel.ports import SystemClock
 from sentinel.settings import load_settings
@@ -23,7 +25,23 @@ from sentinel.simulation.resources import CRDS
 
 REPLICAS = 10
 REQUESTS_PER_SECOND = 300.0
+PROMETHEUS_SECONDS = 120.0
 ROLLING: dict[str, Any] = {"strategy": {"rollingUpdate": {"maxSurge": "10%", "maxUnavailable": 0}}}
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """How the demo meets the world: its ports (0: any free one), and where the daemon listens.
+
+    `prometheus` is the address of a real server to judge by, which scrapes the metrics' port; without one the
+    demo brings a stand-in.
+    """
+
+    api_port: int = 0
+    metrics_port: int = 0
+    http_host: str = "127.0.0.1"
+    http_port: int = 0
+    prometheus: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +65,17 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(port: int = 0) -> AsyncIterator[Stage]:
+async def stage(front: Front) -> AsyncIterator[Stage]:
     """Everything up and at rest: every service runs its old image, the daemon watches."""
     clock = SystemClock()
-    options = ClusterOptions(scrape_interval=1.0, port=port)
+    options = ClusterOptions(scrape_interval=1.0, port=front.api_port, metrics_port=front.metrics_port)
     with tempfile.TemporaryDirectory(prefix="sentinel-demo-") as folder:
         async with SimulatedCluster(clock.now, options) as cluster:
             _furnish(cluster)
             kubeconfig = Path(folder) / "kubeconfig"
             kubeconfig.write_bytes(orjson.dumps(cluster.kubeconfig()))
             application = await build(
-                load_settings(None, _environment(cluster, kubeconfig)),
+                load_settings(None, _environment(cluster, kubeconfig, front)),
                 clock=clock,
                 rng=random.Random(),  # noqa: S311
             )
@@ -65,6 +83,8 @@ async def stage(port: int = 0) -> AsyncIterator[Stage]:
             try:
                 staged = Stage(cluster, application, kubeconfig)
                 await _at_rest(staged)
+                if front.prometheus:
+                    await _scraped(front.prometheus)
                 yield staged
             finally:
                 await application.stop()
@@ -80,16 +100,16 @@ def _furnish(cluster: SimulatedCluster) -> None:
         cluster.offer(story.service, REQUESTS_PER_SECOND, namespace=NAMESPACE)
 
 
-def _environment(cluster: SimulatedCluster, kubeconfig: Path) -> dict[str, str]:
+def _environment(cluster: SimulatedCluster, kubeconfig: Path, front: Front) -> dict[str, str]:
     """The daemon is set up as anyone would set it up: by its variables."""
     return {
         "SENTINEL_KUBERNETES__KUBECONFIG": str(kubeconfig),
         "SENTINEL_RULES__PATHS": str(files("sentinel.app.demo") / "policy.yaml"),
         "SENTINEL_RULES__WATCH": "false",
-        "SENTINEL_PROMETHEUS__URL": cluster.prometheus_url,
+        "SENTINEL_PROMETHEUS__URL": front.prometheus or cluster.prometheus_url,
         "SENTINEL_PROMETHEUS__SCRAPE_INTERVAL": "1",
-        "SENTINEL_HTTP__HOST": "127.0.0.1",
-        "SENTINEL_HTTP__PORT": "0",
+        "SENTINEL_HTTP__HOST": front.http_host,
+        "SENTINEL_HTTP__PORT": str(front.http_port),
         "SENTINEL_DRAIN_SECONDS": "5",
     }
 
@@ -100,3 +120,28 @@ async def _at_rest(staged: Stage) -> None:
             await asyncio.sleep(0.2)
     await staged.application.daemon.idle()
     await asyncio.sleep(3)  # a few scrapes, so that there is a baseline to compare with
+
+
+async def _scraped(prometheus: str) -> None:
+    """Wait until a real Prometheus has seen all pods for some scrapes. Raises ConfigurationError where it does not."""
+    pods = len(STORIES) * REPLICAS
+    query = {"query": "count(count by (namespace, pod) (http_requests_total offset 3s))"}
+    try:
+        async with asyncio.timeout(PROMETHEUS_SECONDS), aiohttp.ClientSession() as session:
+            while await _number(session, f"{prometheus}/api/v1/query", query) < pods:  # noqa: ASYNC110 - as a person would
+                await asyncio.sleep(1)
+    except TimeoutError:
+        raise ConfigurationError(
+            f"the Prometheus at {prometheus} does not know the demo's {pods} pods after {PROMETHEUS_SECONDS:g} s:"
+            " it must scrape the port that --metrics-port names"
+        ) from None
+
+
+async def _number(session: aiohttp.ClientSession, url: str, query: dict[str, str]) -> float:
+    """The value of a query with one result, 0 while there is none or nobody answers."""
+    try:
+        async with session.get(url, params=query, timeout=aiohttp.ClientTimeout(total=5)) as response:
+            result = (await response.json())["data"]["result"]
+    except (aiohttp.ClientError, KeyError, ValueError):
+        return 0.0
+    return float(result[0]["value"][1]) if result else 0.0
