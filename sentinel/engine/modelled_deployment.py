@@ -1,8 +1,9 @@
 """A model of a Deployment's rolling update on virtual time, that follows pauses, resumes and restores.
 
 As the Deployment controller rolls (kubernetes/kubernetes, `pkg/controller/deployment/rolling.go`): new pods up to
-`maxSurge` over the wanted number, old ones away while no more than `maxUnavailable` are missing, old pods that are
-not ready first. While paused neither. Pods are named `candidate-1` and `baseline-1` onwards.
+`maxSurge` over the wanted number, old ones away while no more than `maxUnavailable` are missing, new pods that are
+not ready counted as missing; old pods that are not ready first. While paused neither. Pods are named `candidate-1`
+and `baseline-1` onwards.
 """
 
 from collections.abc import Mapping
@@ -130,14 +131,18 @@ class ModelledDeployment:
         return wanted > 0
 
     def _retire(self) -> bool:
+        """Old pods that are not ready go first, then ready ones, each within what the limits spare."""
+        statuses = {pod.name: pod.at(self._now).ready for pod in self._pods}
         old = [pod for pod in self._pods if pod.revision != self._template.hash]
-        unready = [pod for pod in old if not pod.at(self._now).ready]
-        if unready:
-            self._pods = [pod for pod in self._pods if pod not in unready]
-            return True
-        available = sum(pod.at(self._now).ready for pod in self._pods)
-        spare = available - (self._shape.replicas - self._shape.max_unavailable)
-        gone = old[-spare:] if 0 < spare < len(old) else old if spare > 0 else []
+        at_least = self._shape.replicas - self._shape.max_unavailable
+        new_unready = sum(not statuses[p.name] for p in self._pods if p.revision == self._template.hash)
+        spare = len(self._pods) - at_least - new_unready
+        if spare <= 0:
+            return False
+        gone = [pod for pod in old if not statuses[pod.name]][:spare]
+        ready = [pod for pod in old if statuses[pod.name]]
+        available = sum(statuses.values()) - at_least
+        gone += ready[-min(available, len(ready)) :] if min(available, len(ready)) > 0 else []
         self._pods = [pod for pod in self._pods if pod not in gone]
         return bool(gone)
 

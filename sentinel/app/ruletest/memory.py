@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from sentinel.adapters.datadog.client import Series
 from sentinel.adapters.prometheus.answers import Answer, Sample
-from sentinel.app.ruletest.series import expanded, timed
+from sentinel.app.ruletest.series import expanded
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 from sentinel.policies.ruletest.cases import Case
@@ -58,10 +58,7 @@ class MemoryDatadog:
     """Answers the count queries of the Datadog adapter; a sample is what was counted in the interval before it."""
 
     def __init__(self, case: Case, began: datetime) -> None:
-        self._series = [
-            (name, labels, list(timed(one.values, began + one.begins, case.interval)))
-            for name, labels, one in expanded(case)
-        ]
+        self._series = list(expanded(case, began))
 
     async def query(self, query: str, since: int, until: int) -> tuple[Series, ...]:
         """The series of a counting query, by the minute. Raises SourceError for any other query."""
@@ -85,7 +82,7 @@ class MemoryDatadog:
                 continue
             minutes = groups.setdefault(tuple(labels.get(tag, "") for tag in match["by"].split(",")), {})
             for at, value in samples:
-                minute = int((at - timedelta(microseconds=1)).timestamp()) // _MINUTE * _MINUTE
+                minute = (at - 1) // 1000 // _MINUTE * _MINUTE
                 if value is not None and since <= minute < until:
                     minutes[minute] = minutes.get(minute, 0.0) + value
         tags = match["by"].split(",")

@@ -116,7 +116,7 @@ def _case(spec: CaseSpec, of: CaseFileSpec, line: int) -> Case:
         ),
         candidate=_arm(spec.candidate, "app:2"),
         baseline=None if spec.first_deployment else _arm(spec.baseline, "app:1"),
-        series=tuple(InputSeries(one.series, one.values, one.begins) for one in spec.series),
+        series=_series(of, spec),
         answers=tuple(InputAnswer(one.rule, one.values, one.begins) for one in spec.answers),
         pods=tuple(
             PodFate(pod.pod, pod.becomes, pod.at, pod.after or timedelta(0), pod.restarts, pod.message)
@@ -128,6 +128,12 @@ def _case(spec: CaseSpec, of: CaseFileSpec, line: int) -> Case:
         neighbours_over=spec.neighbours_over,
         expected=_expected(spec.expect),
     )
+
+
+def _series(of: CaseFileSpec, spec: CaseSpec) -> tuple[InputSeries, ...]:
+    """The file's series and the test's own, of one name and labels the latter."""
+    merged = {one.series: one for one in (*of.series, *spec.series)}
+    return tuple(InputSeries(one.series, one.values, one.begins) for one in merged.values())
 
 
 def _arm(spec: RevisionSpec, image: str) -> Arm:

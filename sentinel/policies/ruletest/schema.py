@@ -223,12 +223,16 @@ class CaseSpec(Model):
 
 
 class CaseFileSpec(Model):
-    """One file of tests: `rules` are the files it tests, beside it; that of its own name unless said."""
+    """One file of tests: `rules` are the files it tests, beside it; that of its own name unless said.
+
+    `series` are those of every test; a test's own series of the same name and labels goes before.
+    """
 
     api_version: Literal["rollback-sentinel.dev/v1"]
     kind: Literal["RuleTest"]
     rules: tuple[Text, ...] = ()
     interval: PositiveDuration = timedelta(seconds=15)
+    series: tuple[SeriesSpec, ...] = ()
     tests: Annotated[tuple[CaseSpec, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
