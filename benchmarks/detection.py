@@ -37,7 +37,7 @@ class Size:
     worlds: int
 
 
-FULL = Size(healthy=600, faulty=240, hours=40, worlds=40)
+FULL = Size(healthy=600, faulty=240, hours=40, worlds=60)
 QUICK = Size(healthy=60, faulty=30, hours=5, worlds=5)
 
 ROLLOUTS = 10
@@ -165,7 +165,7 @@ def main() -> None:
     errors = Table()
     for index, cell in enumerate(CELLS):
         errors.extend(judge_cell(np.random.default_rng([arguments.seed, index]), cell, size))
-        print(f"{cell}: {time.monotonic() - began:.0f} s")
+        print(f"{cell}: {time.monotonic() - began:.0f} s", flush=True)
     clients = Table(judge_sticky(np.random.default_rng([arguments.seed, 100]), size))
     slow = Table(judge_latencies(np.random.default_rng([arguments.seed, 200]), size))
     arguments.out.mkdir(parents=True, exist_ok=True)
