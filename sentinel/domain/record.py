@@ -264,6 +264,11 @@ class Record:
         """The entry of this decision, where it was made already."""
         return next((entry for entry in self.decisions if entry.id == decision_id), None)
 
+    def named(self, revision: Revision) -> "Record":
+        """The record with its candidate as the controller names it by now, where this is its candidate."""
+        known = revision.hash and revision.digest == self.candidate.digest
+        return replace(self, candidate=RevisionRef.of(revision)) if known else self
+
     def with_state(self, state: RolloutState) -> "Record":
         """The record with another state."""
         return replace(self, state=state)

@@ -200,7 +200,7 @@ class Reconciler:
             await self._complete(record, pending, workload, policy, records)
             self._queue.add(workload.key)
             return
-        record = self._working.apply(record)
+        record = self._working.apply(record).named(workload.candidate)
         situation = await self._judge(record, workload, policy, records)
         decision = decide(situation)
         situation = replace(situation, record=with_alert_verdicts(situation.record, situation.alerts))

@@ -70,6 +70,7 @@ def _is_later(saved: RolloutState, newest: RolloutState) -> bool:
 def _visible(record: Record) -> tuple[object, ...]:
     state = record.state
     return (
+        record.candidate,
         state.phase,
         state.step,
         state.reached_at,

@@ -17,6 +17,7 @@ async def test_a_good_release_is_promoted_through_its_steps(shop: World) -> None
     assert actions(record) == ["advance", "advance", "promote"]
     assert shop.pods_of("web:2") == 10
     assert not shop.paused()
+    assert record.candidate.number == 2
 
 
 async def test_a_release_with_errors_is_undone_at_its_first_step(shop: World) -> None:

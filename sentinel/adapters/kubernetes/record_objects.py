@@ -66,8 +66,9 @@ class RecordSpec:
 
 @dataclass(frozen=True, slots=True)
 class RecordHistory:
-    """What stands in the status beside the state."""
+    """What stands in the status beside the state; `candidate` once its controller has given it a name."""
 
+    candidate: RevisionRef | None = None
     decisions: tuple[DecisionEntry, ...] = ()
     alerts: tuple[AlertEntry, ...] = ()
     notice: NoticeRef | None = None
@@ -118,8 +119,10 @@ def object_of(record: Record) -> dict[str, Any]:
 
 def status_of(record: Record) -> dict[str, Any]:
     """The object's status; the record is to be within bounds (`bounded`)."""
-    history = RecordHistory(record.decisions, record.alerts, record.notice)
-    return {"revision": _revision_shown(record.candidate), **encode(record.state), **encode(history)}
+    candidate = record.candidate if record.candidate.hash else None
+    history = RecordHistory(candidate, record.decisions, record.alerts, record.notice)
+    shown = {"revision": _revision_shown(record.candidate), "stepNumber": record.state.step + 1}
+    return {**shown, **encode(record.state), **encode(history)}
 
 
 def bounded(record: Record) -> Record:
@@ -197,7 +200,7 @@ def record_of(raw: RawObject) -> Record:
         name=text(metadata.get("name")),
         key=WorkloadKey(spec.workload.kind, text(metadata.get("namespace")), spec.workload.name),
         workload_uid=spec.workload.uid,
-        candidate=spec.candidate,
+        candidate=history.candidate or spec.candidate,
         stable=spec.stable,
         policy=spec.policy,
         policy_digest=spec.policy_digest,
