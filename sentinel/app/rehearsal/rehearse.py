@@ -1,0 +1,217 @@
+"""Rehearses rules on past rollouts: the engine of production on virtual time, answered by Prometheus."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from sentinel.app.rehearsal.history import History
+from sentinel.app.rehearsal.model import Curve, PastRollout, Point, Rehearsed, Told, Verdict
+from sentinel.app.rehearsal.recorded import RecordedWorld, read_samples, states_of
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import CountTick, HistogramTick, MissingReason, ValueSample
+from sentinel.domain.policy import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule, Mode, Policy
+from sentinel.domain.record import Action, DecisionEntry, Phase
+from sentinel.domain.workload import Workload
+from sentinel.engine.assessment import Holds
+from sentinel.engine.matching import Ambiguous, Guarded, guard_of
+from sentinel.engine.measuring import Timing, tick_of
+from sentinel.engine.replay import Answer, Ask, Setting, Story, replay
+from sentinel.ports import MetricSource
+
+MAX_POINTS = 400
+"""Points of one plotted curve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is rehearsed: the policies, and the one that is used whatever it matches, if any."""
+
+    policies: tuple[Policy, ...]
+    forced: Policy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backstage:
+    """Where answers come from."""
+
+    history: History
+    source: MetricSource
+    holds: Holds
+
+
+async def rehearse(rollout: PastRollout, rules: Rules, backstage: Backstage) -> Rehearsed:
+    """What the rules would have made of one rollout. What fails of Prometheus becomes the result's problem."""
+    try:
+        return await _rehearse(rollout, rules, backstage)
+    except SourceError as error:
+        return Rehearsed(rollout, Verdict.FAILED, problem=str(error))
+
+
+async def _rehearse(rollout: PastRollout, rules: Rules, backstage: Backstage) -> Rehearsed:
+    longest = max((_lasts(policy) for policy in rules.policies), default=timedelta(hours=2))
+    until = min(rollout.until, rollout.began + longest)
+    samples = await read_samples(backstage.history, rollout, until)
+    labels = labels_of(samples.labels, rules.policies)
+    states = states_of(rollout, samples, labels, until)
+    if not states or not any(workload.pods for _, workload in states):
+        problem = "kube-state-metrics recorded no pods of it (kube_pod_owner, kube_pod_status_ready)"
+        return Rehearsed(rollout, Verdict.FAILED, problem=problem)
+    policy, why = chosen(rules, states[0][1])
+    if policy is None:
+        return Rehearsed(rollout, Verdict.UNGUARDED, problem=why)
+    world = RecordedWorld(states)
+    played = _as_played(policy)
+    ends = min(until, rollout.began + _lasts(policy))
+    setting = Setting(
+        played,
+        world,
+        rollout.began,
+        ends,
+        holds=backstage.holds,
+        stable=rollout.stable,
+        timings={
+            "prometheus": Timing(
+                timedelta(seconds=backstage.source.min_interval), timedelta(seconds=backstage.source.settle)
+            )
+        },
+    )
+    curves = _Curves(policy, world, rollout)
+    story = await _driven(setting, backstage.source, curves.take)
+    return _told(rollout, policy, story, curves.drawn())
+
+
+def chosen(rules: Rules, workload: Workload) -> tuple[Policy | None, str]:
+    """The policy that guards a workload, or why none does."""
+    if rules.forced is not None:
+        return rules.forced, ""
+    match guard_of(rules.policies, workload):
+        case Guarded(policy):
+            return policy, ""
+        case Ambiguous() as several:
+            return None, str(several)
+    return None, "no policy matches it (are its labels in kube_deployment_labels? else say --policy)"
+
+
+def labels_of(recorded: Mapping[str, str], policies: Iterable[Policy]) -> dict[str, str]:
+    """The workload's labels, as far as policies ask for them: kube-state-metrics writes their names otherwise."""
+    keys = {requirement.key for policy in policies for requirement in policy.match.selector}
+    found = {}
+    for key in keys:
+        plain = "label_" + re.sub(r"[^A-Za-z0-9_]", "_", key)
+        snake = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", plain).lower()
+        value = recorded.get(plain) or recorded.get(snake)
+        if value:
+            found[key] = value
+    return found
+
+
+def _as_played(policy: Policy) -> Policy:
+    """The policy without canary steps: the past was not paced by them, and cannot be paused."""
+    return replace(policy, mode=Mode.ENFORCE, strategy=replace(policy.strategy, steps=()))
+
+
+def _lasts(policy: Policy) -> timedelta:
+    return policy.strategy.deadline + policy.strategy.guard
+
+
+async def _driven(setting: Setting, source: MetricSource, take: Callable[[Ask, Answer], None]) -> Story:
+    asking = replay(setting)
+    try:
+        ask = next(asking)
+        while True:
+            answer = await _answered(ask, source)
+            take(ask, answer)
+            ask = asking.send(answer)
+    except StopIteration as end:
+        story: Story = end.value
+        return story
+
+
+async def _answered(ask: Ask, source: MetricSource) -> Answer:
+    try:
+        if ask.query.source != source.name:
+            return SourceError(
+                f"{ask.query.source} cannot be rehearsed, only {source.name}.", reason=MissingReason.NO_DATA
+            )
+        match ask.query:
+            case CountQuery():
+                return await source.counts(ask.query, ask.since, ask.until)
+            case HistogramQuery():
+                return await source.histogram(ask.query, ask.since, ask.until)
+        return await source.value(ask.query, ask.until)
+    except SourceError as error:
+        return error
+
+
+class _Curves:
+    """Keeps what each measurement showed, for the plots."""
+
+    def __init__(self, policy: Policy, world: RecordedWorld, rollout: PastRollout) -> None:
+        self._policy = policy
+        self._world = world
+        self._rollout = rollout
+        self._points: dict[str, list[Point]] = {}
+
+    def take(self, ask: Ask, answer: Answer) -> None:
+        """Keep one answer."""
+        point = self._point(ask, answer)
+        if point is not None and ask.since >= self._rollout.began - timedelta(minutes=5):
+            self._points.setdefault(ask.rule.name, []).append(point)
+
+    def drawn(self) -> tuple[Curve, ...]:
+        """The curves of all rules that were measured."""
+        curves = []
+        for name, points in self._points.items():
+            rule = self._policy.rule(name)
+            unit, limit = "", None
+            if isinstance(rule, ErrorRateRule):
+                unit, limit = "share", rule.limit
+            elif isinstance(rule, LatencyRule):
+                unit, limit = "seconds", rule.limit if rule.quantile is None else None
+            curves.append(Curve(name, unit, limit, tuple(points[:: -(-len(points) // MAX_POINTS)])))
+        return tuple(curves)
+
+    def _point(self, ask: Ask, answer: Answer) -> Point | None:
+        workload = self._world.at(ask.until)
+        if isinstance(answer, SourceError) or workload is None:
+            return None
+        if isinstance(answer, ValueSample):
+            return Point(ask.until, answer.values[0] if answer.values else None, None)
+        rule = ask.rule
+        if not isinstance(rule, ErrorRateRule | LatencyRule):
+            return None
+        warmup = self._policy.strategy.warmup
+        stable = workload.revision(self._rollout.stable)
+        tick = tick_of(rule, answer, workload, stable, ask.since, ask.until, warmup)
+        return Point(ask.until, *_shown(tick))
+
+
+def _shown(tick: CountTick | HistogramTick) -> tuple[float | None, float | None]:
+    if isinstance(tick, CountTick):
+        return tick.candidate.rate, tick.baseline.rate if tick.baseline else None
+    return tick.candidate.mean, tick.baseline.mean if tick.baseline else None
+
+
+def _told(rollout: PastRollout, policy: Policy, story: Story, curves: tuple[Curve, ...]) -> Rehearsed:
+    decisions = tuple(map(_entry, story.decisions))
+    verdict, decisive = _verdict(story, decisions)
+    return Rehearsed(rollout, verdict, policy.name, decisive, decisions, curves)
+
+
+def _entry(entry: DecisionEntry) -> Told:
+    return Told(entry.at, entry.action.value, entry.reason, entry.message, entry.rule, dict(entry.numbers))
+
+
+def _verdict(story: Story, decisions: Sequence[Told]) -> tuple[Verdict, Told | None]:
+    """What it came to; an undo weighs more than a promotion before it, a promotion more than a hold before it."""
+    for action, verdict in (
+        (Action.UNDO, Verdict.UNDO),
+        (Action.PROMOTE, Verdict.PROMOTE),
+        (Action.HOLD, Verdict.HOLD),
+    ):
+        found = next((told for told in decisions if told.action == action.value), None)
+        if found is not None:
+            return verdict, found
+    held = story.record is not None and story.record.state.phase is Phase.HELD
+    return (Verdict.HOLD if held else Verdict.UNDECIDED), (decisions[-1] if decisions else None)

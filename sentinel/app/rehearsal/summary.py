@@ -1,0 +1,117 @@
+"""What all rehearsals together say of the rules."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from statistics import median
+from typing import Any
+
+from sentinel.app.rehearsal.model import Fate, Rehearsed, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Counts of rollouts. `undone` are those that the rules would have undone.
+
+    Of these `confirmed` were rolled back by people, and `suspected_false` are still running or ran for a day.
+    `missed` were rolled back by people and not by the rules. `saved` are seconds, of the confirmed ones, that the
+    rules were sooner.
+    """
+
+    rollouts: int
+    undone: int
+    confirmed: int
+    suspected_false: int
+    unclear: int
+    missed: int
+    promoted: int
+    held: int
+    undecided: int
+    unguarded: int
+    failed: int
+    saved_total: float
+    saved_median: float | None
+
+
+def summary_of(results: Sequence[Rehearsed]) -> Summary:
+    """Count them."""
+    by = {verdict: [one for one in results if one.verdict is verdict] for verdict in Verdict}
+    undone = by[Verdict.UNDO]
+    saved = [one.saved.total_seconds() for one in undone if one.saved is not None]
+    return Summary(
+        rollouts=len(results),
+        undone=len(undone),
+        confirmed=sum(one.rollout.fate is Fate.ROLLED_BACK for one in undone),
+        suspected_false=sum(one.suspected_false for one in undone),
+        unclear=sum(one.rollout.fate is Fate.REPLACED for one in undone),
+        missed=sum(one.missed for one in results),
+        promoted=len(by[Verdict.PROMOTE]),
+        held=len(by[Verdict.HOLD]),
+        undecided=len(by[Verdict.UNDECIDED]),
+        unguarded=len(by[Verdict.UNGUARDED]),
+        failed=len(by[Verdict.FAILED]),
+        saved_total=sum(saved),
+        saved_median=median(saved) if saved else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that a report shows. `notes` are sentences on what could not be rehearsed."""
+
+    prometheus: str
+    since: datetime
+    until: datetime
+    rules: str
+    results: tuple[Rehearsed, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> Summary:
+        """The counts."""
+        return summary_of(self.results)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "prometheus": self.prometheus,
+            "since": self.since.isoformat(),
+            "until": self.until.isoformat(),
+            "rules": self.rules,
+            "summary": asdict(self.summary),
+            "notes": list(self.notes),
+            "rollouts": [one.as_json() for one in self.results],
+        }
+
+
+def sentences(summary: Summary) -> list[str]:
+    """The counts in words."""
+    found = [
+        f"{summary.rollouts} rollouts: {summary.undone} would have been undone, {summary.promoted} promoted, "
+        f"{summary.held} held, {summary.undecided} were over before anything was decided",
+    ]
+    if summary.undone:
+        found.append(
+            f"of those undone {summary.confirmed} were rolled back by people as well, {summary.suspected_false} were "
+            f"kept (suspected false), {summary.unclear} were soon replaced by something newer"
+        )
+    if summary.missed:
+        found.append(f"{summary.missed} were rolled back by people, but would not have been by the rules")
+    if summary.saved_median is not None:
+        found.append(
+            f"the rules would have been {spoken(summary.saved_median)} sooner at the median, "
+            f"{spoken(summary.saved_total)} in all"
+        )
+    if summary.unguarded or summary.failed:
+        found.append(f"{summary.unguarded} are guarded by no policy, {summary.failed} could not be rehearsed")
+    return found
+
+
+def spoken(seconds: float) -> str:
+    """A time for people, such as `1 h 5 min` or `-40 s`."""
+    sign, rest = ("-" if seconds < 0 else ""), round(abs(seconds))
+    hours, rest = divmod(rest, 3600)
+    minutes, rest = divmod(rest, 60)
+    if hours:
+        return f"{sign}{hours} h {minutes} min"
+    return f"{sign}{minutes} min {rest} s" if minutes else f"{sign}{rest} s"

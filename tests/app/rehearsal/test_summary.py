@@ -1,0 +1,53 @@
+"""The counts over all rehearsals, and how they are said."""
+
+from sentinel.app.rehearsal.model import Fate, Verdict
+from sentinel.app.rehearsal.summary import sentences, spoken, summary_of
+from tests.app.rehearsal.results import report, result
+
+RESULTS = (
+    result(Verdict.UNDO, Fate.ROLLED_BACK, minutes=30, after=2),
+    result(Verdict.UNDO, Fate.ROLLED_BACK, minutes=12, after=2),
+    result(Verdict.UNDO, Fate.KEPT),
+    result(Verdict.UNDO, Fate.REPLACED, minutes=40),
+    result(Verdict.PROMOTE, Fate.ROLLED_BACK, minutes=50),
+    result(Verdict.PROMOTE),
+    result(Verdict.HOLD),
+    result(Verdict.UNGUARDED),
+    result(Verdict.FAILED),
+)
+
+
+def test_every_rollout_is_counted_by_what_was_decided_and_what_became_of_it() -> None:
+    """Undone ones are confirmed, suspected false, or unclear."""
+    summary = summary_of(RESULTS)
+    assert (summary.rollouts, summary.undone, summary.promoted, summary.held) == (9, 4, 2, 1)
+    assert (summary.confirmed, summary.suspected_false, summary.unclear, summary.missed) == (2, 1, 1, 1)
+    assert (summary.unguarded, summary.failed, summary.undecided) == (1, 1, 0)
+
+
+def test_time_saved_is_summed_over_confirmed_undos() -> None:
+    """28 and 10 minutes."""
+    summary = summary_of(RESULTS)
+    assert (summary.saved_total, summary.saved_median) == (38 * 60, 19 * 60)
+    assert summary_of(()).saved_median is None
+
+
+def test_the_sentences_name_what_matters() -> None:
+    """False ones, missed ones, and how much sooner."""
+    text = "\n".join(sentences(summary_of(RESULTS)))
+    assert "1 were kept (suspected false)" in text
+    assert "1 were rolled back by people, but would not have been by the rules" in text
+    assert "19 min 0 s sooner at the median, 38 min 0 s in all" in text
+
+
+def test_the_report_as_json_holds_sums_and_rollouts() -> None:
+    """A program reads both."""
+    plain = report(*RESULTS).as_json()
+    assert plain["summary"]["suspected_false"] == 1
+    assert len(plain["rollouts"]) == 9
+    assert plain["rollouts"][0]["saved_seconds"] == 28 * 60
+
+
+def test_times_are_spoken() -> None:
+    """Hours, minutes, seconds, and a sign where the rules would have been later."""
+    assert [spoken(one) for one in (3900, 61, 40, -40)] == ["1 h 5 min", "1 min 1 s", "40 s", "-40 s"]
