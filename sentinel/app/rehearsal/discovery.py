@@ -13,6 +13,9 @@ STEP = timedelta(seconds=30)
 CREATED_STEP = timedelta(minutes=4)
 """Short enough that no ReplicaSet comes and goes between two samples of Prometheus' lookback."""
 
+SCRAPED_WITHIN = timedelta(minutes=2)
+"""How long after its creation a ReplicaSet may first show in the series."""
+
 KEPT_AFTER = timedelta(days=1)
 """A revision that was in force for so long before a newer one came was good enough for its people."""
 
@@ -113,8 +116,8 @@ def _changes(
 
 
 def _born(birth: float | None, at: datetime, before_at: datetime) -> datetime:
-    """When it began: the ReplicaSet's creation where that lies within the step in which it got its pods."""
-    if birth is not None and before_at.timestamp() < birth <= at.timestamp():
+    """When it began: the ReplicaSet's creation where that is news, not of an old one that got pods again."""
+    if birth is not None and (before_at - SCRAPED_WITHIN).timestamp() < birth <= at.timestamp():
         return datetime.fromtimestamp(birth, at.tzinfo)
     return before_at if birth is None else at
 

@@ -42,6 +42,12 @@ def test_it_begins_when_the_replicaset_was_created() -> None:
     assert found(*series)[0].began == at(54)
 
 
+def test_a_replicaset_may_show_a_scrape_after_its_creation() -> None:
+    """The series lag behind by the interval at which kube-state-metrics is scraped."""
+    series = replicas("a", (0, 60)), replicas("b", (55, 120))
+    assert found(*series, born={"b": at(53.2)})[0].began == at(53.2)
+
+
 def test_going_back_to_what_was_replaced_is_a_rollback() -> None:
     """The bad revision was rolled back; going back is a rollout of its own, begun when it got pods again."""
     bad, back = found(
