@@ -139,7 +139,7 @@ class Recording:
         text = ",".join(f'{key}="{inner}"' for key, inner in labels.items())
         job = ',job="shop"' if name.startswith("http") else ',job="kube-state-metrics"'
         self.lines += [
-            f"{name}{{{text}{job}}} {value(at):g} {at.timestamp():.0f}" for at in _scrapes(since, until)
+            f"{name}{{{text}{job}}} {value(at):.15g} {at.timestamp():.0f}" for at in _scrapes(since, until)
         ]
 
 
