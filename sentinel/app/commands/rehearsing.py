@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sentinel.adapters.prometheus.client import Connection, PrometheusClient
 from sentinel.adapters.prometheus.source import PrometheusSource
-from sentinel.app.rehearsal.discovery import find_rollouts
+from sentinel.app.rehearsal.discovery import find_by_name, find_rollouts
 from sentinel.app.rehearsal.history import History, Paced
 from sentinel.app.rehearsal.html import html_report
 from sentinel.app.rehearsal.listed import pick, read_times
@@ -124,14 +124,22 @@ async def make_report(wish: Wish, console: Console) -> Report:
 
 
 async def _rollouts(wish: Wish, history: History) -> tuple[list[PastRollout], list[str]]:
+    """The rollouts that are asked for, and a sentence on what was not found."""
     found = await find_rollouts(history, wish.since, wish.until, wish.workload)
-    if wish.times is not None:
-        return pick(found, read_times(wish.times))
+    wanted = read_times(wish.times) if wish.times is not None else None
+    named = {(namespace, name) for namespace, name, _ in wanted or ()}
+    named |= {wish.workload} if wish.workload is not None else set()
+    for workload in sorted(named - {(one.namespace, one.workload) for one in found}):
+        policies = wish.rules.policies
+        found += await find_by_name(history, policies, wish.since, wish.until, workload)
+    if wanted is not None:
+        return pick(found, wanted)
     if found:
         return found, []
     return [], [
         "no rollout was found: are there series of kube-state-metrics (kube_replicaset_spec_replicas, "
-        "kube_replicaset_owner, kube_pod_owner), and do they reach that far back?"
+        "kube_replicaset_owner, kube_pod_owner) that reach so far back? Without them name a workload by --workload or "
+        "--times: its pods are then told apart by their names"
     ]
 
 

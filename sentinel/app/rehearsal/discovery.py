@@ -6,8 +6,10 @@ What really became of each: people went back when a later rollout is to the very
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from sentinel.app.rehearsal.byname import read_pods, replicas_of
 from sentinel.app.rehearsal.history import History, Series
 from sentinel.app.rehearsal.model import Fate, PastRollout
+from sentinel.domain.policy import Policy
 
 STEP = timedelta(seconds=30)
 CREATED_STEP = timedelta(minutes=4)
@@ -43,6 +45,18 @@ async def find_rollouts(
         if one.points
     }
     return rollouts_in(replicas, births, until)
+
+
+async def find_by_name(
+    history: History,
+    policies: Iterable[Policy],
+    since: datetime,
+    until: datetime,
+    workload: tuple[str, str],
+) -> list[PastRollout]:
+    """The rollouts of one Deployment by its pods' names, without kube-state-metrics. Raises SourceError."""
+    pods = await read_pods(history, policies, workload, since, until, STEP)
+    return rollouts_in(replicas_of(pods, workload), {}, until)
 
 
 def rollouts_in(

@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from sentinel.app.rehearsal.alerting import read_alerts
+from sentinel.app.rehearsal.byname import read_pods, samples_of
 from sentinel.app.rehearsal.history import History
 from sentinel.app.rehearsal.model import Curve, PastRollout, Point, Rehearsed, Told, Verdict
-from sentinel.app.rehearsal.recorded import RecordedWorld, read_samples, states_of
+from sentinel.app.rehearsal.recorded import BEFORE, STEP, RecordedWorld, read_samples, states_of
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import CountTick, HistogramTick, MissingReason, ValueSample
 from sentinel.domain.policy import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule, Mode, Policy
@@ -16,7 +18,7 @@ from sentinel.domain.workload import Workload
 from sentinel.engine.assessment import Holds
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of
 from sentinel.engine.measuring import Timing, tick_of
-from sentinel.engine.replay import Answer, Ask, Setting, Story, replay
+from sentinel.engine.replay import Answer, Ask, Script, Setting, Story, replay
 from sentinel.ports import MetricSource
 
 MAX_POINTS = 400
@@ -52,10 +54,15 @@ async def _rehearse(rollout: PastRollout, rules: Rules, backstage: Backstage) ->
     longest = max((_lasts(policy) for policy in rules.policies), default=timedelta(hours=2))
     until = min(rollout.until, rollout.began + longest)
     samples = await read_samples(backstage.history, rollout, until)
+    if not samples.series["owner"]:
+        where = rollout.namespace, rollout.workload
+        begin = rollout.began - BEFORE
+        pods = await read_pods(backstage.history, rules.policies, where, begin, until, STEP)
+        samples = replace(samples_of(pods), desired=samples.desired, labels=samples.labels)
     labels = labels_of(samples.labels, rules.policies)
     states = states_of(rollout, samples, labels, until)
-    if not states or not any(workload.pods for _, workload in states):
-        problem = "kube-state-metrics recorded no pods of it (kube_pod_owner, kube_pod_status_ready)"
+    if not any(workload.pods for _, workload in states):
+        problem = "no pods of it were recorded, neither by kube-state-metrics nor by the rules' metrics"
         return Rehearsed(rollout, Verdict.FAILED, problem=problem)
     policy, why = chosen(rules, states[0][1])
     if policy is None:
@@ -70,6 +77,7 @@ async def _rehearse(rollout: PastRollout, rules: Rules, backstage: Backstage) ->
         ends,
         holds=backstage.holds,
         stable=rollout.stable,
+        script=Script(alerts=await read_alerts(backstage.history, rollout, policy, ends)),
         timings={
             "prometheus": Timing(
                 timedelta(seconds=backstage.source.min_interval), timedelta(seconds=backstage.source.settle)

@@ -22,11 +22,15 @@ class Release:
     error_rate: float = 0.0
     seconds: float = 0.1
     crashing: bool = False
+    alert: str = ""
 
 
 @dataclass
 class Recording:
-    """The series of one Deployment that goes through releases; each rollout replaces one pod after the other."""
+    """The series of one Deployment that goes through releases; each rollout replaces one pod after the other.
+
+    `kube`: kube-state-metrics is there.
+    """
 
     releases: list[Release]
     until: datetime
@@ -34,6 +38,7 @@ class Recording:
     requests_per_second: float = 20.0
     namespace: str = NAMESPACE
     name: str = NAME
+    kube: bool = True
     lines: list[str] = field(default_factory=list)
 
     def openmetrics(self) -> str:
@@ -44,6 +49,8 @@ class Recording:
             self._replicaset(release, later)
             for number in range(self.pods):
                 self._pod(release, later, number)
+            if release.alert:
+                self._alert(release, later or self.until)
         self._series(
             "kube_deployment_spec_replicas", self._own(), self.releases[0].at, self.until, lambda _: self.pods
         )
@@ -53,6 +60,13 @@ class Recording:
 
     def _own(self) -> dict[str, str]:
         return {"namespace": self.namespace, "deployment": self.name}
+
+    def _alert(self, release: Release, until: datetime) -> None:
+        """Pending two minutes after the release, firing a minute later."""
+        labels = {"alertname": release.alert, "severity": "critical", **self._own()}
+        pending, firing = release.at + timedelta(minutes=2), release.at + timedelta(minutes=3)
+        self._series("ALERTS", labels | {"alertstate": "pending"}, pending, firing, lambda _: 1)
+        self._series("ALERTS", labels | {"alertstate": "firing"}, firing, until, lambda _: 1)
 
     def _replicaset(self, release: Release, later: datetime | None) -> None:
         name = f"{self.name}-{release.revision}"
@@ -136,8 +150,10 @@ class Recording:
         until: datetime,
         value: Callable[[datetime], float],
     ) -> None:
+        if name.startswith("kube_") and not self.kube:
+            return
         text = ",".join(f'{key}="{inner}"' for key, inner in labels.items())
-        job = ',job="shop"' if name.startswith("http") else ',job="kube-state-metrics"'
+        job = ',job="kube-state-metrics"' if name.startswith("kube_") else ',job="shop"'
         self.lines += [
             f"{name}{{{text}{job}}} {value(at):.15g} {at.timestamp():.0f}" for at in _scrapes(since, until)
         ]

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -46,6 +47,8 @@ spec:
       query:
         prometheus: sum(rate(http_requests_total{pod=~"$candidate_pods", code="500"}[1m])) or vector(0)
         fail: value > 1000.0
+  alerts:
+    - {match: ['alertname="Complaints"'], action: undo}
 """
 
 
@@ -64,6 +67,13 @@ RELEASES = [
     Release("errs5", after(210), error_rate=0.3),
 ]
 
+PLAIN = [
+    Release("one1", BEGAN),
+    Release("two2", after(40), error_rate=0.3),
+    Release("three3", after(80), alert="Complaints"),
+]
+"""A Deployment of which kube-state-metrics told nothing."""
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def prometheus(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
@@ -75,7 +85,8 @@ async def prometheus(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
     other_lines = "\n".join(
         line for line in other.openmetrics().splitlines() if "kube_deployment_labels" not in line
     )
-    (home / "recorded").write_text(f"{recorded}{other_lines}\n# EOF\n")
+    plain = Recording(PLAIN, after(140), name="plain", kube=False).openmetrics()
+    (home / "recorded").write_text(f"{recorded}{other_lines}\n{plain}# EOF\n")
     fill = [promtool, "tsdb", "create-blocks-from", "openmetrics", str(home / "recorded"), str(home / "data")]
     await asyncio.to_thread(subprocess.run, fill, check=True, capture_output=True, timeout=60)
     (home / "prometheus.yml").write_text("global: {}\n")
@@ -187,6 +198,31 @@ async def test_both_arms_are_plotted(report: Report) -> None:
     assert max(point.baseline or 0.0 for point in curve.points) == 0.0
     assert any(point.baseline is not None for point in curve.points)
     assert html_report(report).count("<svg") >= 6
+
+
+async def test_without_kube_state_metrics_pods_are_told_apart_by_their_names(
+    prometheus: str, tmp_path: Path
+) -> None:
+    """A workload that is named is found by the rules' own metric, and judged by it."""
+    wanted = wish(prometheus, tmp_path, workload=(NAMESPACE, "plain"))
+    forced = replace(wanted, rules=Rules(wanted.rules.policies, wanted.rules.policies[0]))
+    report = await make_report(forced, Console(quiet=True))
+    bad = of(report, "two2")
+    assert (bad.rollout.stable, bad.verdict) == ("one1", Verdict.UNDO)
+    assert bad.decisive is not None
+    assert bad.decisive.rule == "error-rate"
+
+
+async def test_an_alert_of_then_counts_as_if_it_had_been_sent(prometheus: str, tmp_path: Path) -> None:
+    """It is found in Prometheus' own series of alerts, and undoes what no rule finds fault with."""
+    wanted = wish(prometheus, tmp_path, workload=(NAMESPACE, "plain"))
+    forced = replace(wanted, rules=Rules(wanted.rules.policies, wanted.rules.policies[0]))
+    report = await make_report(forced, Console(quiet=True))
+    alerted = of(report, "three3")
+    assert alerted.verdict is Verdict.UNDO
+    assert alerted.decisive is not None
+    assert "Complaints" in alerted.decisive.message
+    assert alerted.decisive.at >= after(83)
 
 
 async def test_a_second_run_takes_what_the_first_one_kept(prometheus: str, tmp_path: Path) -> None:

@@ -1,0 +1,91 @@
+"""Past rollouts without kube-state-metrics: pods are told apart by their names in the rules' own metrics.
+
+A pod of a Deployment is named `<deployment>-<pod template hash>-<suffix>`. Its series say when it was there, and it is
+taken as ready while they do; restarts and crashes are not known.
+"""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from sentinel.adapters.prometheus.selectors import COUNT, histogram_series
+from sentinel.app.rehearsal.history import History, Series
+from sentinel.app.rehearsal.recorded import Samples
+from sentinel.domain.policy import CountQuery, ErrorRateRule, LatencyRule, Policy
+from sentinel.engine.rendering import render
+
+_SUFFIX = r"-(?P<hash>[a-z0-9]{1,12})-[a-z0-9]{1,12}"
+
+
+async def read_pods(
+    history: History,
+    policies: Iterable[Policy],
+    workload: tuple[str, str],
+    since: datetime,
+    until: datetime,
+    step: timedelta,
+) -> tuple[Series, ...]:
+    """One series to each pod of a Deployment, there while any metric of the rules has it. Raises SourceError."""
+    asked = await asyncio.gather(
+        *(history.range(query, since, until, step) for query in queries(policies, workload))
+    )
+    pattern = re.compile(re.escape(workload[1]) + _SUFFIX)
+    times: dict[str, set[datetime]] = {}
+    for one in (series for several in asked for series in several):
+        pod = one.labels.get("pod", "")
+        if pattern.fullmatch(pod):
+            times.setdefault(pod, set()).update(at for at, _ in one.points)
+    return tuple(
+        Series({"pod": pod}, tuple((at, 1.0) for at in sorted(found))) for pod, found in times.items()
+    )
+
+
+def queries(policies: Iterable[Policy], workload: tuple[str, str]) -> tuple[str, ...]:
+    """A question for the pods of a namespace to each metric that the policies count requests by."""
+    found: dict[str, None] = {}
+    for rule in (rule for policy in policies for rule in policy.rules):
+        if not isinstance(rule, ErrorRateRule | LatencyRule) or rule.query.arms.version_label:
+            continue
+        if rule.query.source != "prometheus":
+            continue
+        variables = {"namespace": workload[0], "workload": workload[1], "kind": "Deployment"}
+        if isinstance(rule.query, CountQuery):
+            selector = render(rule.query.total, variables)
+        else:
+            selector = histogram_series(render(rule.query.histogram, variables), COUNT)
+        label = rule.query.arms.pod_label
+        counted = f"count by ({label}) ({selector})"
+        renamed = f'label_replace({counted}, "pod", "$1", "{label}", "(.*)")'
+        found[counted if label == "pod" else renamed] = None
+    return tuple(found)
+
+
+def replicas_of(pods: Sequence[Series], workload: tuple[str, str]) -> tuple[Series, ...]:
+    """How many pods each revision had, in the form of kube-state-metrics' ReplicaSets."""
+    counts: dict[str, Counter[datetime]] = {}
+    for pod in pods:
+        counts.setdefault(set_of(pod.labels["pod"]), Counter()).update(at for at, _ in pod.points)
+    return tuple(
+        Series(
+            {"namespace": workload[0], "owner_name": workload[1], "replicaset": name},
+            tuple((at, float(count[at])) for at in sorted(count)),
+        )
+        for name, count in counts.items()
+    )
+
+
+def samples_of(pods: Sequence[Series]) -> Samples:
+    """The pods' series as what kube-state-metrics would have told of them."""
+    owner = tuple(
+        Series({"pod": pod.labels["pod"], "owner_name": set_of(pod.labels["pod"])}, pod.points)
+        for pod in pods
+    )
+    phase = tuple(Series({"pod": pod.labels["pod"], "phase": "Running"}, pod.points) for pod in pods)
+    return Samples({"owner": owner, "ready": tuple(pods), "phase": phase})
+
+
+def set_of(pod: str) -> str:
+    """The ReplicaSet's name in a pod's."""
+    return pod.rpartition("-")[0]
