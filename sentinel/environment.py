@@ -8,7 +8,7 @@ each variable that claims to be a setting is one, or is refused with the closest
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -79,15 +79,23 @@ def _leaves(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[tuple[tup
 
 def _decoded(value: str, info: FieldInfo) -> object:
     shape = get_origin(info.annotation)
-    if shape is tuple:
+    if shape is tuple and not _holds_sections(info):
         return [part.strip() for part in value.split(",") if part.strip()]
-    if shape is not dict:
+    if shape not in (dict, tuple):
         return value
     try:
         decoded = json.loads(value)
     except ValueError:
-        raise InputError("is not JSON", 'write it such as {"X-Scope-OrgID": "team"}') from None
+        example = '[{"token_file": "/secrets/team", "namespaces": ["team"]}]'
+        hint = example if shape is tuple else '{"X-Scope-OrgID": "team"}'
+        raise InputError("is not JSON", f"write it such as {hint}") from None
     return decoded
+
+
+def _holds_sections(info: FieldInfo) -> bool:
+    """Whether a list is one of mappings rather than of names."""
+    inner = get_args(info.annotation)[0]
+    return isinstance(inner, type) and issubclass(inner, BaseModel)
 
 
 def _is_ours(name: str, value: str) -> bool:

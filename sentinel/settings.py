@@ -152,14 +152,35 @@ class SlackSettings(Section):
         return self
 
 
+class WebhookTokenSettings(Section):
+    """A bearer token that may post alerts of some namespaces (globs) alone."""
+
+    token: SecretStr | None = None
+    token_file: Path | None = None
+    namespaces: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _given(self) -> "WebhookTokenSettings":
+        if self.token is None:
+            raise InputError("token is missing", "name its file with token_file", at=("token",))
+        return self
+
+
 class WebhookSettings(Section):
-    """What Alertmanager must show: a bearer token, or a user name and password; nothing where both are unset."""
+    """What Alertmanager must show: a bearer token, or a user name and password; nothing where all are unset.
+
+    `tokens` are further ones that may post for some namespaces alone. One client may post `rate` times a second, and
+    `burst` times at once.
+    """
 
     token: SecretStr | None = None
     token_file: Path | None = None
     username: str | None = None
     password: SecretStr | None = None
     password_file: Path | None = None
+    tokens: tuple[WebhookTokenSettings, ...] = ()
+    rate: Annotated[float, Field(gt=0, le=100_000)] = 100.0
+    burst: Annotated[int, Field(ge=1, le=100_000)] = 200
 
     @model_validator(mode="after")
     def _one_way(self) -> "WebhookSettings":
@@ -173,11 +194,31 @@ class WebhookSettings(Section):
         return self
 
 
+class TlsSettings(Section):
+    """PEM files of the HTTP server's certificate and key; none: plain HTTP.
+
+    With `client_ca_file` whoever posts alerts must show a certificate of that CA; probes and scrapes need none.
+    """
+
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    client_ca_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "TlsSettings":
+        given = {"cert_file": self.cert_file, "key_file": self.key_file}
+        absent = [name for name, file in given.items() if file is None]
+        if absent and (len(absent) == 1 or self.client_ca_file is not None):
+            raise InputError(f"{absent[0]} is missing", "give cert_file and key_file", at=(absent[0],))
+        return self
+
+
 class HttpSettings(Section):
     """Where health, metrics and the webhook are served."""
 
     host: str = "0.0.0.0"  # noqa: S104 - the kubelet's probes and Alertmanager come from outside the pod
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    tls: TlsSettings = TlsSettings()
     webhook: WebhookSettings = WebhookSettings()
 
 

@@ -13,15 +13,15 @@ from sentinel.adapters.alertmanager.payload import parse
 from sentinel.adapters.datadog.client import Connection as DatadogConnection
 from sentinel.adapters.datadog.client import DatadogClient
 from sentinel.adapters.datadog.source import DatadogSource
-from sentinel.adapters.http.auth import Credentials
 from sentinel.adapters.http.metrics import PrometheusTelemetry
-from sentinel.adapters.http.server import HttpServer
+from sentinel.adapters.http.server import HttpServer, ServerOptions
 from sentinel.adapters.http.webhook import AlertmanagerWebhook, WebhookLimits
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.adapters.prometheus.client import Connection, PrometheusClient
 from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.adapters.slack.notifier import SlackNotifier
+from sentinel.app.door import door_of
 from sentinel.app.rulefiles import keep_reloading
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.policy import Budget
@@ -213,23 +213,26 @@ def _channel_of(book: PolicyBook, record: Record) -> str:
 def _http_server(
     settings: Settings, desk: AlertDesk, daemon: Daemon, telemetry: PrometheusTelemetry, clock: Clock
 ) -> HttpServer:
-    webhook = settings.http.webhook
-    credentials = Credentials(
-        tokens=(_secret(webhook.token),) if webhook.token else (),
-        username=webhook.username or "",
-        password=_secret(webhook.password),
-    )
-    handler = AlertmanagerWebhook(
-        desk, parse, clock=clock, telemetry=telemetry, limits=WebhookLimits(credentials=credentials)
+    http = settings.http
+    door = door_of(http)
+    limits = WebhookLimits(
+        rate=http.webhook.rate,
+        burst=http.webhook.burst,
+        credentials=door.credentials,
+        certificate=door.tls is not None and door.tls.requires_certificate,
     )
     return HttpServer(
-        handler,
+        AlertmanagerWebhook(desk, parse, clock=clock, telemetry=telemetry, limits=limits),
         telemetry,
         health=daemon.unhealthy,
         readiness=daemon.unready,
-        host=settings.http.host,
-        port=settings.http.port,
-        drain=settings.drain_seconds * 0.2,
+        options=ServerOptions(
+            host=http.host,
+            port=http.port,
+            drain=settings.drain_seconds * 0.2,
+            tls=door.tls,
+            reread=door.reread,
+        ),
     )
 
 

@@ -3,18 +3,27 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
 from aiohttp import web
 from prometheus_client.aiohttp import make_aiohttp_handler
 
+from sentinel.adapters.http.connections import ConnectionLimits, Connections
 from sentinel.adapters.http.metrics import PrometheusTelemetry
+from sentinel.adapters.http.openapi import document
+from sentinel.adapters.http.tls import ServerTls
 from sentinel.adapters.http.webhook import MAX_BODY, AlertmanagerWebhook, failure
 from sentinel.domain.errors import SentinelError
 
 _log = logging.getLogger(__name__)
 
 WEBHOOK_PATH = "/webhooks/alertmanager"
+
+HANDSHAKE_SECONDS = 5.0
+BACKLOG = 512
+REREAD_EVERY = 2.0
+"""A rotated secret or certificate is in force after this many seconds at most."""
 
 Checks = Callable[[], Sequence[str]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -24,11 +33,26 @@ class ListenError(SentinelError):
     """The address cannot be listened on."""
 
 
-class HttpServer:
-    """Serves on `host`:`port` (port 0: a free one) between `start` and `stop`.
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """Where and how to listen (port 0: a free one); with `tls` HTTPS alone.
 
-    `drain`: seconds that requests in flight have at `stop`. `health` and `readiness` say in sentences
-    what is wrong; nothing means well.
+    `drain`: seconds that requests in flight have at `stop`. `reread` are called every two seconds, in a thread, to
+    take over secrets that were rotated.
+    """
+
+    host: str = "0.0.0.0"  # noqa: S104 - a pod is reached through its own address
+    port: int = 8080
+    drain: float = 5.0
+    tls: ServerTls | None = None
+    reread: tuple[Callable[[], None], ...] = ()
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+
+
+class HttpServer:
+    """Serves between `start` and `stop`.
+
+    `health` and `readiness` say in sentences what is wrong; nothing means well.
     """
 
     def __init__(
@@ -38,43 +62,65 @@ class HttpServer:
         *,
         health: Checks,
         readiness: Checks,
-        host: str = "0.0.0.0",  # noqa: S104 - a pod is reached through its own address
-        port: int = 8080,
-        drain: float = 5.0,
+        options: ServerOptions,
     ) -> None:
         self._webhook = webhook
         self._health = health
         self._readiness = readiness
-        self._host = host
-        self._port = port
-        self._drain = drain
+        self._options = options
         self._app = web.Application(client_max_size=MAX_BODY, middlewares=[_plain_errors])
         self._app.router.add_post(WEBHOOK_PATH, webhook.handle)
         self._app.router.add_get("/healthz", self._healthz)
         self._app.router.add_get("/readyz", self._readyz)
         self._app.router.add_get("/metrics", make_aiohttp_handler(telemetry.registry))
+        self._app.router.add_get("/openapi.json", _openapi)
         self._app.router.add_get("/", _index)
         self._runner: web.AppRunner | None = None
+        self._listening: asyncio.Server | None = None
+        self._rereading: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
         """Where it listens. Only while it runs."""
-        if self._runner is None or not self._runner.addresses:
+        if self._listening is None or not self._listening.sockets:
             raise RuntimeError("the server is not running")
-        host, port = self._runner.addresses[0][:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        host, port = self._listening.sockets[0].getsockname()[:2]
+        scheme = "https" if self._options.tls else "http"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     async def start(self) -> None:
         """Listen. Raises ListenError when the address cannot be had."""
-        runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=self._drain)
+        runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=self._options.drain)
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._host, self._port).start()
+            self._listening = await self._listen(runner)
         except OSError as error:
             await runner.cleanup()
             why = error.strerror or str(error)
-            raise ListenError(f"Cannot listen on {self._host}:{self._port}: {why}.") from error
+            raise ListenError(
+                f"Cannot listen on {self._options.host}:{self._options.port}: {why}."
+            ) from error
         self._runner = runner
+        if self._options.reread:
+            self._rereading = asyncio.create_task(self._keep_rereading(), name="rotated secrets")
+
+    async def _listen(self, runner: web.AppRunner) -> asyncio.Server:
+        if runner.server is None:
+            raise RuntimeError("the runner was not set up")
+        return await asyncio.get_running_loop().create_server(
+            Connections(runner.server, self._options.connections),
+            self._options.host,
+            self._options.port,
+            ssl=self._options.tls.context if self._options.tls else None,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if self._options.tls else None,
+            backlog=BACKLOG,
+        )
+
+    async def _keep_rereading(self) -> None:
+        while True:
+            await asyncio.sleep(REREAD_EVERY)
+            for read in self._options.reread:
+                await asyncio.to_thread(read)
 
     async def stop(self) -> None:
         """Stop accepting, let the requests in flight end, close the rest."""
@@ -82,6 +128,12 @@ class HttpServer:
         if runner is None:
             return
         self._webhook.draining = True
+        if self._rereading is not None:
+            self._rereading.cancel()
+            await asyncio.wait({self._rereading})
+        if self._listening is not None:
+            self._listening.close()
+            self._listening = None
         await runner.cleanup()
 
     async def _healthz(self, _: web.Request) -> web.Response:
@@ -107,8 +159,13 @@ async def _index(_: web.Request) -> web.Response:
         "readiness": "/readyz",
         "metrics": "/metrics",
         "alertmanager": WEBHOOK_PATH,
+        "description": "/openapi.json",
     }
     return web.json_response({"name": "rollback-sentinel", "version": installed, "links": links})
+
+
+async def _openapi(_: web.Request) -> web.Response:
+    return web.json_response(document())
 
 
 @web.middleware

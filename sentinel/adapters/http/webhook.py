@@ -1,15 +1,19 @@
-"""`POST /webhooks/alertmanager`: answered 200 only when what it says is recorded."""
+"""`POST /webhooks/alertmanager`: answered 200 only when what it says is recorded.
+
+What stands at the door, in this order: who it is, how often they come, how much is in hand already.
+"""
 
 import asyncio
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from aiohttp import web
 
-from sentinel.adapters.http.auth import Credentials
+from sentinel.adapters.http.auth import Credentials, Grant
+from sentinel.adapters.http.ratelimit import TokenBuckets
 from sentinel.domain.alert import Notification
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError
 from sentinel.ports import AlertIntake, Clock, Telemetry
@@ -19,15 +23,25 @@ _log = logging.getLogger(__name__)
 MAX_BODY = 8 * 1024 * 1024
 
 _PARSE_IN_THREAD = 64 * 1024
+_PARSED_AT_ONCE = 2
 _RETRY_AFTER = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookLimits:
-    """`deadline` in seconds is for reading, checking and recording one post; `in_flight` posts at once."""
+    """What is taken in at most.
+
+    `deadline` in seconds is for reading, checking and recording one post; `in_flight` posts and `bytes_in_flight` of
+    them are in hand at once; one client may post `rate` times a second on the long run and `burst` times at once.
+    `certificate`: a client must have shown one that the server's TLS verified.
+    """
 
     deadline: float = 10.0
-    in_flight: int = 16
+    in_flight: int = 64
+    bytes_in_flight: int = 4 * MAX_BODY
+    rate: float = 100.0
+    burst: int = 200
+    certificate: bool = False
     credentials: Credentials = field(default_factory=Credentials)
 
 
@@ -51,7 +65,10 @@ class AlertmanagerWebhook:
         self._clock = clock
         self._telemetry = telemetry
         self._limits = limits
+        self._buckets = TokenBuckets(limits.rate, limits.burst)
+        self._parsing = asyncio.Semaphore(_PARSED_AT_ONCE)
         self._in_flight = 0
+        self._bytes = 0
         self.draining = False
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -68,46 +85,96 @@ class AlertmanagerWebhook:
         return response
 
     async def _admit(self, request: web.Request) -> web.Response:
-        credentials = self._limits.credentials
-        if not credentials.allow(request.headers.get("Authorization")):
-            response = failure(401, "The Authorization header is missing or wrong.")
-            for challenge in credentials.challenges:
-                response.headers.add("WWW-Authenticate", challenge)
-            return response
-        if "Content-Type" in request.headers and request.content_type != "application/json":
-            return failure(415, f"Send application/json, not {request.content_type}.")
-        if self.draining or self._in_flight >= self._limits.in_flight:
-            return _later("The daemon is stopping." if self.draining else "Too many posts at once.")
+        grant = self._limits.credentials.check(request.headers.get("Authorization"))
+        if grant is None:
+            return self._unknown()
+        if self._limits.certificate and not request.get_extra_info("peercert"):
+            return failure(401, "A client certificate is needed here.")
+        refused = _unfit(request)
+        if refused is not None:
+            return refused
+        size = MAX_BODY if request.content_length is None else request.content_length
+        busy = self._busy(grant, request.remote or "", size)
+        if busy is not None:
+            return busy
         self._in_flight += 1
+        self._bytes += size
         try:
             async with asyncio.timeout(self._limits.deadline):
-                return await self._record(request)
+                return await self._record(request, grant)
         except TimeoutError:
             return _later(f"Not recorded within {self._limits.deadline:g} s.")
         finally:
             self._in_flight -= 1
+            self._bytes -= size
 
-    async def _record(self, request: web.Request) -> web.Response:
+    def _unknown(self) -> web.Response:
+        response = failure(401, "The Authorization header is missing or wrong.")
+        for challenge in self._limits.credentials.challenges:
+            response.headers.add("WWW-Authenticate", challenge)
+        return response
+
+    def _busy(self, grant: Grant, address: str, size: int) -> web.Response | None:
+        """Why a post must come again later. Not 429: Alertmanager tries again after a 5xx only."""
+        if self.draining:
+            return _later("The daemon is stopping.")
+        # Checked before the bucket, so that a post that is sent away does not cost its client one of its own.
+        if self._in_flight >= self._limits.in_flight:
+            return _later("Too many posts at once.", 1.0)
+        if self._bytes + size > self._limits.bytes_in_flight:
+            return _later("Too much is posted at once.", 1.0)
+        wait = self._buckets.take(f"{grant.name} {address}", self._clock.monotonic())
+        return _later("Too many posts from this client.", wait) if wait else None
+
+    async def _record(self, request: web.Request, grant: Grant) -> web.Response:
         try:
             body = await request.read()
         except web.RequestPayloadError as error:
             return failure(400, f"The body could not be read to its end: {error}.")
-        received_at = self._clock.now()
         try:
-            if len(body) > _PARSE_IN_THREAD:  # 8 MiB take 0.3 s: not on the event loop
-                notification = await asyncio.to_thread(self._parse, body, received_at)
-            else:
-                notification = self._parse(body, received_at)
+            notification = await self._parsed(body)
         except ValueError as error:
             _log.warning("a post to the Alertmanager webhook was refused: %s", error)
             return failure(400, str(error))
+        permitted = self._permitted(notification, grant)
+        refused = len(notification.alerts) - len(permitted.alerts)
+        if refused and not permitted.alerts:
+            return failure(403, "These credentials may not post alerts of these namespaces.")
         try:
-            recorded = await self._intake.receive(notification)
+            recorded = await self._intake.receive(permitted)
         except ClusterError as error:
             _log.warning("alerts could not be recorded: %s", error)
             after = error.retry_after if isinstance(error, ClusterUnavailableError) else None
             return _later(f"Not recorded: {error}", after)
-        return web.json_response({"recorded": recorded})
+        return web.json_response({"recorded": recorded} | ({"refused": refused} if refused else {}))
+
+    async def _parsed(self, body: bytes) -> Notification:
+        received_at = self._clock.now()
+        if len(body) <= _PARSE_IN_THREAD:
+            return self._parse(body, received_at)
+        async with self._parsing:  # 8 MiB take 0.3 s: not on the event loop
+            return await asyncio.to_thread(self._parse, body, received_at)
+
+    def _permitted(self, notification: Notification, grant: Grant) -> Notification:
+        """The alerts that these credentials may post; the others are counted and dropped."""
+        alerts = tuple(one for one in notification.alerts if grant.covers(one.labels.get("namespace")))
+        dropped = len(notification.alerts) - len(alerts)
+        if not dropped:
+            return notification
+        self._telemetry.count("alerts_total", dropped, outcome="forbidden")
+        _log.warning("%d alerts of namespaces that %s may not post for were dropped", dropped, grant.name)
+        return replace(notification, alerts=alerts)
+
+
+def _unfit(request: web.Request) -> web.Response | None:
+    """Why a post will not be read, whenever it comes."""
+    if "Content-Type" in request.headers and request.content_type != "application/json":
+        return failure(415, f"Send application/json, not {request.content_type}.")
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        return failure(415, "Send the body as it is, without a Content-Encoding.")
+    if (request.content_length or 0) > MAX_BODY:
+        raise web.HTTPRequestEntityTooLarge(MAX_BODY, request.content_length or 0)
+    return None
 
 
 def failure(status: int, message: str) -> web.Response:

@@ -1,12 +1,17 @@
-"""Who may post to the webhook."""
+"""Who may post to the webhook, and for which namespaces."""
 
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sentinel.adapters.http.auth import Credentials
+from sentinel.adapters.http.auth import Credentials, Grant, Login
+
+TWO_TOKENS_AND_A_NAME = (Login("old"), Login("new"), Login("pässword", "am"))
 
 
 def basic(pair: str) -> str:
@@ -15,13 +20,13 @@ def basic(pair: str) -> str:
 
 def test_without_credentials_everyone_may_post() -> None:
     """Nothing configured, nothing asked for."""
-    assert Credentials().allow(None)
+    assert Credentials().check(None)
 
 
 @pytest.mark.parametrize("header", ["Bearer old", "Bearer new", "bearer new", basic("am:pässword")])
 def test_any_configured_credential_is_accepted(header: str) -> None:
     """Either token, in any case of the scheme, or the basic pair."""
-    assert Credentials(("old", "new"), "am", "pässword").allow(header)
+    assert Credentials(TWO_TOKENS_AND_A_NAME).check(header)
 
 
 @pytest.mark.parametrize(
@@ -29,9 +34,60 @@ def test_any_configured_credential_is_accepted(header: str) -> None:
 )
 def test_anything_else_is_refused(header: str | None) -> None:
     """No header, a wrong token, a wrong password, or nonsense."""
-    assert not Credentials(("old", "new"), "am", "password").allow(header)
+    assert Credentials(TWO_TOKENS_AND_A_NAME).check(header) is None
+
+
+@given(st.text(st.characters(codec=None, exclude_characters="\r\n")))
+def test_no_header_at_all_makes_it_fail(header: str) -> None:
+    """Whatever a client sends is answered yes or no; only the very token is a yes."""
+    granted = Credentials((Login("tök en"),)).check(header)
+    scheme, _, value = header.partition(" ")
+    assert (granted is not None) == (scheme.lower() == "bearer" and value.strip() == "tök en")
 
 
 def test_secrets_do_not_show() -> None:
-    """A secret does not show in the text of the credentials."""
-    assert "hush" not in repr(Credentials(("hush",), "am", "hush"))
+    """A secret does not show in the text of the credentials or of what they grant."""
+    credentials = Credentials((Login("hush"), Login("hush", "am")))
+    shown = repr([credentials, vars(credentials), credentials.check("Bearer hush")])
+    assert "hush" not in shown
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "namespace", "covered"),
+    [
+        (("shop",), "shop", True),
+        (("shop",), "shop-2", False),
+        (("shop", "pay-*"), "pay-eu", True),
+        (("shop",), "SHOP", False),
+        (("shop",), None, False),
+        (("pay-*",), None, False),
+        (("*",), None, True),
+    ],
+)
+def test_a_grant_covers_its_namespaces_alone(
+    namespaces: tuple[str, ...], namespace: str | None, covered: bool
+) -> None:
+    """Names and globs; an alert without a namespace may concern any, so it needs them all."""
+    assert Grant("team", namespaces).covers(namespace) is covered
+
+
+def test_a_rotated_secret_replaces_the_former_one(tmp_path: Path) -> None:
+    """Once the file was read again, its new secret is accepted and the old one is not."""
+    file = tmp_path / "token"
+    credentials = Credentials((Login("first", file=file),))
+    file.write_text("second\n")
+    credentials.reread()
+    assert credentials.check("Bearer second")
+    assert credentials.check("Bearer first") is None
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe", b"x" * 70_000])
+def test_a_file_without_a_secret_leaves_the_former_one(tmp_path: Path, content: bytes | None) -> None:
+    """A file that is gone, empty, no text or no secret neither locks everyone out nor lets everyone in."""
+    file = tmp_path / "token"
+    credentials = Credentials((Login("first", file=file),))
+    if content is not None:
+        file.write_bytes(content)
+    credentials.reread()
+    assert credentials.check("Bearer first")
+    assert credentials.check("Bearer ") is None

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from sentinel.adapters.alertmanager import payload
-from sentinel.adapters.http.auth import Credentials
+from sentinel.adapters.http.auth import Credentials, Login
 from sentinel.adapters.http.metrics import PrometheusTelemetry
-from sentinel.adapters.http.server import WEBHOOK_PATH, HttpServer
+from sentinel.adapters.http.server import WEBHOOK_PATH, HttpServer, ServerOptions
 from sentinel.adapters.http.webhook import AlertmanagerWebhook, WebhookLimits
 from sentinel.domain.alert import Alert, AlertStatus, Notification
 from sentinel.domain.errors import ClusterUnavailableError
@@ -46,11 +46,12 @@ class Intake:
 async def test_a_rule_that_fires_reaches_the_intake() -> None:
     """The alert comes through the whole way with its labels, past the token and a first failure to record it."""
     intake, telemetry = Intake(), PrometheusTelemetry()
-    limits = WebhookLimits(credentials=Credentials(("secret",)))
+    limits = WebhookLimits(credentials=Credentials((Login("secret"),)))
     webhook = AlertmanagerWebhook(
         intake, payload.parse, clock=SystemClock(), telemetry=telemetry, limits=limits
     )
-    server = HttpServer(webhook, telemetry, health=list, readiness=list, host="127.0.0.1", port=0)
+    options = ServerOptions(host="127.0.0.1", port=0)
+    server = HttpServer(webhook, telemetry, health=list, readiness=list, options=options)
     await server.start()
     token = {"authorization": {"credentials": "secret"}}
     try:

@@ -1,0 +1,146 @@
+"""What the HTTP server answers, as an OpenAPI 3.1 document: served at `/openapi.json` and tested against."""
+
+from typing import Any
+
+Json = dict[str, Any]
+
+_TEXT: Json = {"type": "string"}
+_LABELS: Json = {
+    "type": "object",
+    "maxProperties": 128,
+    "propertyNames": {"maxLength": 256},
+    "additionalProperties": {"type": "string", "maxLength": 4096},
+}
+_TIME: Json = {
+    "type": "string",
+    "format": "date-time",
+    "description": "RFC 3339; year 1 means not set",
+    "examples": ["2026-01-01T12:00:00Z"],
+}
+_ALERT: Json = {
+    "type": "object",
+    "required": ["status", "labels", "startsAt", "fingerprint"],
+    "properties": {
+        "status": {"enum": ["firing", "resolved"]},
+        "labels": _LABELS,
+        "annotations": {
+            "type": ["object", "null"],
+            "additionalProperties": _TEXT,
+            "description": "Shown, and cut where they are too long",
+        },
+        "startsAt": {**_TIME, "description": "When it fired; must be set"},
+        "endsAt": {**_TIME, "type": ["string", "null"]},
+        "generatorURL": _TEXT,
+        "fingerprint": {"type": "string", "minLength": 1},
+    },
+}
+_NOTIFICATION: Json = {
+    "type": "object",
+    "description": "Alertmanager's webhook payload; other keys are passed over",
+    "required": ["version", "alerts"],
+    "properties": {
+        "version": {"const": "4"},
+        "alerts": {"type": "array", "maxItems": 10_000, "items": {"$ref": "#/components/schemas/Alert"}},
+        "truncatedAlerts": {"type": "integer", "minimum": 0},
+        "receiver": _TEXT,
+    },
+}
+_RECORDED: Json = {
+    "type": "object",
+    "required": ["recorded"],
+    "properties": {
+        "recorded": {"type": "integer", "minimum": 0, "description": "To how many rollouts it was recorded"},
+        "refused": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "Alerts of namespaces that these credentials may not post for; they were dropped",
+        },
+    },
+}
+_ERROR: Json = {"type": "object", "required": ["error"], "properties": {"error": _TEXT}}
+_STATUS: Json = {
+    "type": "object",
+    "required": ["status"],
+    "properties": {
+        "status": {"enum": ["ok", "not ok"]},
+        "because": {"type": "array", "items": _TEXT},
+    },
+}
+_SCHEMAS: Json = {
+    "Notification": _NOTIFICATION,
+    "Alert": _ALERT,
+    "Recorded": _RECORDED,
+    "Error": _ERROR,
+    "Status": _STATUS,
+}
+_REFUSALS = {
+    "400": "Not JSON, or not the payload of version 4: the sentence names the JSON path",
+    "401": "The credentials or the client's certificate are missing or wrong",
+    "403": "The credentials may not post for any of these namespaces",
+    "413": "The body is larger than 8 MiB",
+    "415": "The body is not plain application/json",
+}
+
+
+def document() -> Json:
+    """The document. It names every status that each path answers with, but a 500, which is always a defect."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Rollback Sentinel", "version": "1"},
+        "paths": {
+            "/webhooks/alertmanager": {"post": _webhook()},
+            "/healthz": {"get": _check("Whether only a restart could mend it")},
+            "/readyz": {"get": _check("Whether it may be sent alerts")},
+            "/metrics": {"get": _plain("Its own metrics, as Prometheus scrapes them", "text/plain")},
+            "/openapi.json": {"get": _plain("This document", "application/json")},
+            "/": {"get": _plain("Where all this is", "application/json")},
+        },
+        "components": {
+            "schemas": _SCHEMAS,
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "password": {"type": "http", "scheme": "basic"},
+            },
+        },
+    }
+
+
+def _webhook() -> Json:
+    later = _answer("Not recorded: come again after Retry-After seconds", "Error")
+    later["headers"] = {
+        "Retry-After": {"required": True, "schema": {"type": "string", "pattern": "^[0-9]+$"}}
+    }
+    return {
+        "summary": "Take a notification of Alertmanager in",
+        "description": "Answered 200 only when it is recorded in the cluster, or concerns nothing that is guarded.",
+        "security": [{}, {"token": []}, {"password": []}],
+        "requestBody": {"required": True, "content": _json("Notification")},
+        "responses": {
+            "200": _answer("Recorded", "Recorded"),
+            **{code: _answer(text, "Error") for code, text in _REFUSALS.items()},
+            "503": later,
+        },
+    }
+
+
+def _check(summary: str) -> Json:
+    return {
+        "summary": summary,
+        "responses": {"200": _answer("It is well", "Status"), "503": _answer("It says why not", "Status")},
+    }
+
+
+def _plain(summary: str, content: str) -> Json:
+    schema: Json = {"type": "object" if content.endswith("json") else "string"}
+    return {
+        "summary": summary,
+        "responses": {"200": {"description": summary, "content": {content: {"schema": schema}}}},
+    }
+
+
+def _answer(description: str, schema: str) -> Json:
+    return {"description": description, "content": _json(schema)}
+
+
+def _json(schema: str) -> Json:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}

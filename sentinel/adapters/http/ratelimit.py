@@ -1,0 +1,44 @@
+"""How often one client may post: a token bucket for each, bounded in number."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+MAX_CLIENTS = 1024
+
+
+@dataclass(slots=True)
+class _Bucket:
+    tokens: float
+    at: float
+
+
+class TokenBuckets:
+    """`rate` posts a second on the long run and `burst` of them at once, for each client.
+
+    The clients not seen for longest are forgotten past `MAX_CLIENTS`: whoever has that many addresses is bounded by
+    what is in flight instead.
+    """
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+
+    def take(self, client: str, now: float) -> float:
+        """Take one; 0 when it may pass, else after how many seconds the next one may."""
+        bucket = self._buckets.get(client)
+        if bucket is None:
+            bucket = self._buckets[client] = _Bucket(self._burst, now)
+            if len(self._buckets) > MAX_CLIENTS:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(client)
+        bucket.tokens = min(self._burst, bucket.tokens + (now - bucket.at) * self._rate)
+        bucket.at = now
+        if bucket.tokens < 1:
+            return (1 - bucket.tokens) / self._rate
+        bucket.tokens -= 1
+        return 0.0
+
+    def __len__(self) -> int:
+        """How many clients are remembered."""
+        return len(self._buckets)
