@@ -1,0 +1,108 @@
+"""Which cluster, namespace and workload a command means: kubectl's flags, and the connection that they lead to."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+import typer
+
+from sentinel.adapters.kubernetes.access import load_access
+from sentinel.adapters.kubernetes.client import ApiClient
+from sentinel.adapters.kubernetes.context import current_namespace
+from sentinel.adapters.kubernetes.deployments import DeploymentDriver
+from sentinel.adapters.kubernetes.reading import ClusterReader
+from sentinel.domain.errors import ConfigurationError, NotFoundError
+from sentinel.domain.record import Record
+from sentinel.domain.workload import Workload
+from sentinel.ports import SystemClock
+
+T = TypeVar("T")
+
+Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace; the kubeconfig's if none.")]
+Context = Annotated[str, typer.Option("--context", help="Context of the kubeconfig.")]
+Kubeconfig = Annotated[str, typer.Option("--kubeconfig", help="Kubeconfig file.")]
+AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="In every namespace.")]
+WorkloadName = Annotated[str, typer.Argument(metavar="WORKLOAD", help="deployment/NAME, or just NAME.")]
+
+_KINDS = frozenset({"deployment", "deployments", "deploy", "deployment.apps", "deployments.apps"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command looks; an empty namespace means all of them."""
+
+    namespace: str
+    kubeconfig: str | None = None
+    context: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An open connection to the cluster, and what reads and changes it."""
+
+    place: Place
+    client: ApiClient
+    reader: ClusterReader
+    driver: DeploymentDriver
+
+    async def workload(self, name: str, *, pods: bool = False) -> Workload:
+        """The workload of this name. Raises NotFoundError, ConfigurationError."""
+        return await self.reader.workload(self.place.namespace, bare_name(name), pods=pods)
+
+    async def records(self, workload: Workload) -> tuple[Record, ...]:
+        """The records of this very workload (by uid), newest first."""
+        found = await self.reader.records(workload.key.namespace, workload.key.name)
+        return tuple(record for record in found if record.workload_uid == workload.uid)
+
+
+def place(namespace: str, context: str, kubeconfig: str, *, everywhere: bool = False) -> Place:
+    """The place that the flags name."""
+    chosen = "" if everywhere else namespace
+    if not chosen and not everywhere:
+        chosen = current_namespace(kubeconfig or None, context or None, os.environ)
+    return Place(chosen, kubeconfig or None, context or None)
+
+
+def bare_name(text: str) -> str:
+    """The name of a Deployment as kubectl would take it. Raises ConfigurationError for any other kind."""
+    kind, slash, name = text.rpartition("/")
+    if slash and kind.lower() not in _KINDS:
+        raise ConfigurationError(f"{text}: only Deployments are guarded; write deployment/NAME, or just NAME")
+    if not name:
+        raise ConfigurationError(f"{text!r} names no workload; write deployment/NAME, or just NAME")
+    return name
+
+
+@asynccontextmanager
+async def connected(at: Place) -> AsyncIterator[Connection]:
+    """A connection for the length of one command. Raises ConfigurationError for a kubeconfig of no use."""
+    access = await load_access(at.kubeconfig, at.context, SystemClock())
+    async with ApiClient(access) as client:
+        yield Connection(at, client, ClusterReader(client), DeploymentDriver(client))
+
+
+async def find_record(cluster: Connection, name: str) -> Record:
+    """The record of this name, else the newest of the workload of this name.
+
+    The workload itself may be gone: its history stays. Raises NotFoundError where there is neither.
+    """
+    records = await cluster.reader.records(cluster.place.namespace)
+    exact = next((record for record in records if record.name == name), None)
+    bare = bare_name(name)
+    found = exact or next((record for record in records if record.key.name == bare), None)
+    if found is None:
+        raise NotFoundError(
+            f"there is no rollout record {name}, nor one of a workload {bare}, in namespace "
+            f"{cluster.place.namespace}",
+            reason="NotFound",
+            status=404,
+        )
+    return found
+
+
+def run(work: Coroutine[object, object, T]) -> T:
+    """Run a command's work to its end."""
+    return asyncio.run(work)
