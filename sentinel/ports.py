@@ -8,7 +8,7 @@ from typing import Protocol
 from sentinel.domain.alert import Notification
 from sentinel.domain.decision import Change
 from sentinel.domain.evidence import Span, ValueSample
-from sentinel.domain.notice import Notice
+from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.policy import CountQuery, HistogramQuery, Policy, ValueQuery
 from sentinel.domain.record import Json, NoticeRef, Record
 from sentinel.domain.workload import Workload, WorkloadKey
@@ -188,6 +188,14 @@ class Notifier(Protocol):
 
     async def publish(self, notice: Notice) -> NoticeRef | None:
         """Tell; returns where the rollout's message stands, where the channel has such a place."""
+        ...
+
+
+class Broadcaster(Protocol):
+    """Tells people news of the sentinel itself. Raises NoticeError."""
+
+    async def broadcast(self, bulletin: Bulletin) -> None:
+        """Tell it once."""
         ...
 
 

@@ -1,33 +1,95 @@
-"""Takes edited rule files over while the daemon runs; a bad edit leaves the last good set in force."""
+"""Takes edited rule files over while the daemon runs; a bad edit leaves the last good set in force and is told."""
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from sentinel.policies.load import describe
+from sentinel.domain.notice import Bulletin
+from sentinel.policies.load import describe, unread_files
+from sentinel.policies.mistakes import PolicyError
 from sentinel.policies.source import PolicySource, watch
-from sentinel.ports import Telemetry
+from sentinel.ports import Clock, Telemetry
 
 log = logging.getLogger(__name__)
 
+SHOWN = 10
+"""So many mistakes are told in a bulletin; the log has them all."""
 
-async def keep_reloading(source: PolicySource, paths: Iterable[Path], telemetry: Telemetry) -> None:
-    """Watch the folders of the rule files and reload after each change; runs until cancelled."""
-    telemetry.gauge("rules_loaded", len(source.policies()))
 
-    async def reload() -> None:
-        errors = await source.refresh()
-        telemetry.count("rules_reload_total", outcome="refused" if errors else "taken")
-        telemetry.gauge("rules_loaded", len(source.policies()))
-        if errors:
-            log.error(
-                "the edited rule files are refused, the last good ones stay in force:\n%s", describe(errors)
-            )
-        else:
-            log.info("rule files taken over: %d policies", len(source.policies()))
+class RuleFiles:
+    """The rule files on disk. `tell` is given the news; only the replica that acts (`leads`) tells it."""
 
-    folders = {path if path.is_dir() else path.parent for path in paths}
-    async with asyncio.TaskGroup() as tasks:
-        for folder in folders:
-            tasks.create_task(watch(folder, reload))
+    def __init__(
+        self,
+        source: PolicySource,
+        paths: Iterable[Path],
+        telemetry: Telemetry,
+        clock: Clock,
+        tell: Callable[[Bulletin], None],
+        leads: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._source = source
+        self._paths = tuple(paths)
+        self._telemetry = telemetry
+        self._clock = clock
+        self._tell = tell
+        self._leads = leads
+        self._reading = asyncio.Lock()
+        self._refused: str | None = None
+        self._show()
+        for file in unread_files(self._paths):
+            log.warning("%s is not read: name its folder in rules.paths as well", file)
+
+    async def keep_watching(self) -> None:
+        """Watch the folders of the rule files and take edits over; runs until cancelled."""
+        folders = {path if path.is_dir() else path.parent for path in self._paths}
+        async with asyncio.TaskGroup() as tasks:
+            for folder in folders:
+                tasks.create_task(watch(folder, self.take_over))
+
+    async def take_over(self) -> None:
+        """Take the files over if they were edited. All of them or none: one mistake leaves the whole set as it was."""
+        async with self._reading:
+            before = self._source.current.digest
+            errors = await asyncio.to_thread(self._source.reload_edited)
+            if errors is None:
+                return
+            self._telemetry.count("rules_reload_total", outcome="refused" if errors else "taken")
+            if errors:
+                self._refuse(errors)
+            else:
+                self._take(before)
+            self._show()
+
+    def _refuse(self, errors: list[PolicyError]) -> None:
+        text = describe(errors)
+        log.error("the edited rule files are refused, the last good ones stay in force:\n%s", text)
+        if text == self._refused:
+            return
+        self._refused = text
+        shown = [str(error) for error in errors[:SHOWN]]
+        if len(errors) > SHOWN:
+            shown.append(f"and {len(errors) - SHOWN} more")
+        current = self._source.current
+        kept = f"the last good set stays in force: {len(current.policies)} policies, {current.digest[:12]}"
+        self._news(Bulletin("Edited rule files are refused", (*shown, kept)))
+
+    def _take(self, before: str) -> None:
+        current = self._source.current
+        told = f"{len(current.policies)} policies in force, {current.digest[:12]}"
+        log.info("rule files taken over: %s", told)
+        if self._refused is not None:
+            self._refused = None
+            again = "as before" if current.digest == before else "an edit was taken over"
+            self._news(Bulletin("The rule files are fine again", (f"{told}, {again}",), good=True))
+
+    def _news(self, bulletin: Bulletin) -> None:
+        if self._leads():
+            self._tell(bulletin)
+
+    def _show(self) -> None:
+        self._telemetry.gauge("rules_loaded", len(self._source.policies()))
+        self._telemetry.gauge("rules_refused", float(self._refused is not None))
+        if self._refused is None:
+            self._telemetry.gauge("rules_taken_timestamp_seconds", self._clock.now().timestamp())

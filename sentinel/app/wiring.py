@@ -1,11 +1,12 @@
 """Builds the daemon from its settings: the only place where adapters and runtime meet."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Protocol
 
 from pydantic import SecretStr
 
@@ -22,7 +23,7 @@ from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.adapters.slack.notifier import SlackNotifier
 from sentinel.app.door import door_of
-from sentinel.app.rulefiles import keep_reloading
+from sentinel.app.rulefiles import RuleFiles
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.policy import Budget
 from sentinel.domain.record import Record
@@ -30,9 +31,10 @@ from sentinel.domain.workload import WorkloadKey
 from sentinel.policies.conditions import CelConditions
 from sentinel.policies.load import Options
 from sentinel.policies.source import PolicySource
-from sentinel.ports import AlertRules, Clock, MetricSource, Notifier, RecordStore
+from sentinel.ports import AlertRules, Broadcaster, Clock, MetricSource, Notifier, RecordStore
 from sentinel.runtime.alerts import AlertDesk
 from sentinel.runtime.announcements import Announcements
+from sentinel.runtime.bulletins import Bulletins
 from sentinel.runtime.daemon import Daemon
 from sentinel.runtime.evidence import EvidenceCollector
 from sentinel.runtime.executor import Executor
@@ -53,6 +55,10 @@ class Sources:
     rules: AlertRules | None
 
 
+class Channel(Notifier, Broadcaster, Protocol):
+    """Where people are told: of rollouts, and of the sentinel itself."""
+
+
 class Application:
     """The daemon and its HTTP server, as one thing that starts and stops."""
 
@@ -61,12 +67,14 @@ class Application:
         daemon: Daemon,
         http: HttpServer,
         store: RecordStore,
+        rule_files: RuleFiles,
         resources: AsyncExitStack,
         drain_seconds: float,
     ) -> None:
         self.daemon = daemon
         self.http = http
         self.store = store
+        self.rule_files = rule_files
         self._resources = resources
         self._drain_seconds = drain_seconds
 
@@ -114,13 +122,21 @@ async def build(settings: Settings, *, clock: Clock, rng: random.Random) -> Appl
     services = _services(gateway, book, sources, told, queue, telemetry, clock, rng)
     budget = settings.undo.budget
     limits = Limits(Budget(budget.max, timedelta(seconds=budget.per)), settings.records.keep)
-    extra = {}
+    bulletins = Bulletins(told, clock, telemetry)
+    rule_files = RuleFiles(
+        policies,
+        settings.rules.paths,
+        telemetry,
+        clock,
+        bulletins.tell,
+    )
+    extra: dict[str, Callable[[], Awaitable[None]]] = {"bulletins": bulletins.run}
     if settings.rules.watch:
-        extra["rule files"] = partial(keep_reloading, policies, settings.rules.paths, telemetry)
+        extra["rule files"] = rule_files.keep_watching
     daemon = Daemon(_Watches(gateway), services, Reconciler(services, queue, limits), queue, extra)
     desk = AlertDesk(gateway.cluster, gateway.records, book, sources.rules, queue.add, telemetry)
     http = _http_server(settings, desk, daemon, telemetry, clock)
-    return Application(daemon, http, gateway.records, resources, settings.drain_seconds)
+    return Application(daemon, http, gateway.records, rule_files, resources, settings.drain_seconds)
 
 
 def metric_sources(settings: Settings, resources: AsyncExitStack) -> Sources:
@@ -190,7 +206,7 @@ def _services(
     )
 
 
-def notifier(settings: Settings, resources: AsyncExitStack) -> Notifier:
+def notifier(settings: Settings, resources: AsyncExitStack) -> Channel:
     """Slack where the settings have a token, else the log."""
     slack = settings.slack
     if slack.token is None:

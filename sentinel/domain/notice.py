@@ -6,6 +6,15 @@ from sentinel.domain.record import DecisionEntry, Record
 
 
 @dataclass(frozen=True, slots=True)
+class Bulletin:
+    """News of the sentinel itself, not of a rollout: a title, and lines of detail. `good`: something is mended."""
+
+    title: str
+    lines: tuple[str, ...] = ()
+    good: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """News of one rollout: its record as it stands, and the decision that is new (None: progress only).
 

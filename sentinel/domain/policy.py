@@ -283,7 +283,8 @@ class UndoPolicy:
 @dataclass(frozen=True, slots=True)
 class Policy:
     """One rule file's policy. `digest` names its exact text; `document` is it as plain JSON values, so that a
-    rollout can go on under the rules it began with. `slack_channel` overrides the settings' channel."""
+    rollout can go on under the rules it began with. `set_digest` names the whole set of rule files that it was loaded
+    with, empty for one that was restored alone. `slack_channel` overrides the settings' channel."""
 
     name: str
     digest: str
@@ -297,6 +298,7 @@ class Policy:
     follow_edits: bool = False
     source: str = ""
     document: Mapping[str, object] = field(default_factory=dict)
+    set_digest: str = ""
 
     def rule(self, name: str) -> Rule | None:
         """The rule of this name."""

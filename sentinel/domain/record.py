@@ -216,6 +216,7 @@ class Record:
 
     `trigger` is who changed the template, as far as the API tells. `attempt` counts how often this same revision
     was rolled out on this workload. `version` is the resourceVersion for optimistic concurrency, empty when new.
+    `policy_set` is the digest of all the rule files that were in force when it began.
     `approvals` and `resumed_at` are what humans asked for by annotation (see `APPROVE_ANNOTATION`).
     """
 
@@ -232,6 +233,7 @@ class Record:
     attempt: int = 1
     trigger: str = ""
     policy_document: Json = field(default_factory=dict)
+    policy_set: str = ""
     decisions: tuple[DecisionEntry, ...] = ()
     alerts: tuple[AlertEntry, ...] = ()
     notice: NoticeRef | None = None

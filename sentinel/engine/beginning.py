@@ -26,6 +26,7 @@ def new_record(begin: Begin, workload: Workload, policy: Policy, mode: Mode, now
         policy=policy.name,
         policy_digest=policy.digest,
         policy_document=policy.document,
+        policy_set=policy.set_digest,
         started_at=now,
         mode=mode,
         attempt=begin.attempt,

@@ -1,7 +1,7 @@
 """Loads rule files: all of them, or the list of everything that is wrong with them."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path as FilePath
 
@@ -71,8 +71,9 @@ def load(paths: Iterable[FilePath | str], options: Options = DEFAULTS) -> Policy
 
 def policy_set(policies: Iterable[Policy], files: tuple[str, ...] = ()) -> PolicySet:
     """A set of policies with its digest, which neither their order nor their files change."""
-    ordered = tuple(sorted(policies, key=lambda policy: policy.name))
-    return PolicySet(ordered, digest_of([policy.digest for policy in ordered]), files)
+    ordered = sorted(policies, key=lambda policy: policy.name)
+    digest = digest_of([policy.digest for policy in ordered])
+    return PolicySet(tuple(replace(policy, set_digest=digest) for policy in ordered), digest, files)
 
 
 def restore(document: Mapping[str, object], options: Options = DEFAULTS) -> Policy:
@@ -85,6 +86,33 @@ def restore(document: Mapping[str, object], options: Options = DEFAULTS) -> Poli
         return policy_of(result, document, "record", options.interval)
     mistakes = (f"{dotted((*path, *mistake.at))}: {mistake}" for path, mistake in result)
     raise ConfigurationError("the policy kept in the record does not load any more: " + "; ".join(mistakes))
+
+
+def rule_files(paths: Iterable[FilePath | str]) -> list[FilePath]:
+    """The files that `load` reads."""
+    return _files(paths)[0]
+
+
+def unread_files(paths: Iterable[FilePath | str]) -> list[FilePath]:
+    """Rule files in subfolders of these folders: they are not read unless their folder is named as well."""
+    named = [FilePath(path) for path in paths]
+    read = {file.resolve() for file in rule_files(named)}
+    below = (
+        file
+        for folder in named
+        if folder.is_dir()
+        for sub in sorted(folder.iterdir())
+        if sub.is_dir() and not sub.name.startswith(".")
+        for file in sorted(sub.rglob("*"))
+    )
+    return [
+        file
+        for file in below
+        if file.name.endswith(SUFFIXES)
+        and not file.name.endswith(TEST_SUFFIXES)
+        and file.is_file()
+        and file.resolve() not in read
+    ]
 
 
 def describe(errors: Iterable[PolicyError]) -> str:

@@ -1,6 +1,8 @@
 """The rule set in force, and how it is exchanged for an edited one."""
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -9,10 +11,14 @@ from watchfiles import awatch
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.policy import Policy
 from sentinel.policies.convert import digest_of
-from sentinel.policies.load import DEFAULTS, Options, PolicySet, describe, load, restore
+from sentinel.policies.load import DEFAULTS, Options, PolicySet, describe, load, restore, rule_files
 from sentinel.policies.mistakes import PolicyError
 
+log = logging.getLogger(__name__)
+
 DEBOUNCE_MILLISECONDS = 500
+CHECK_SECONDS = 30.0
+"""Edits that the file system does not tell of (a network file system, a folder made anew) are seen this soon."""
 MAX_RESTORED = 1024
 
 
@@ -24,6 +30,7 @@ class PolicySource:
         self._current = current
         self._options = options
         self._restored: dict[str, Policy] = {}
+        self._seen = fingerprint(self._paths)
 
     @classmethod
     def open(cls, paths: Iterable[Path | str], options: Options = DEFAULTS) -> "PolicySource":
@@ -48,11 +55,16 @@ class PolicySource:
 
         Reads files: call it in a thread, or use `refresh`.
         """
+        self._seen = fingerprint(self._paths)
         result = load(self._paths, self._options)
         if isinstance(result, PolicySet):
             self._current = result
             return []
         return result
+
+    def reload_edited(self) -> list[PolicyError] | None:
+        """Reload if a file changed, came or went since they were read last; None where none did."""
+        return None if fingerprint(self._paths) == self._seen else self.reload()
 
     async def refresh(self) -> list[PolicyError]:
         """Reload without blocking the event loop."""
@@ -69,12 +81,47 @@ class PolicySource:
 
 
 async def watch(
-    directory: Path, on_change: Callable[[], Awaitable[None]], *, stop: asyncio.Event | None = None
+    directory: Path,
+    on_change: Callable[[], Awaitable[None]],
+    *,
+    every: float = CHECK_SECONDS,
+    stop: asyncio.Event | None = None,
 ) -> None:
-    """Call `on_change` after files in a directory changed, once for a burst of changes.
+    """Call `on_change` after files in a directory changed, once for a burst of changes, and each `every` seconds.
 
     The directory itself is watched, never a file: a ConfigMap's files are symlinks that the kubelet swaps by
-    renaming one link beside them. Returns when `stop` is set.
+    renaming one link beside them. One that is gone is watched again once it is there. Returns when `stop` is set.
     """
-    async for _ in awatch(directory, stop_event=stop, debounce=DEBOUNCE_MILLISECONDS, recursive=False):
-        await on_change()
+    stopped = stop or asyncio.Event()
+    while not stopped.is_set():
+        try:
+            async for changes in awatch(
+                directory,
+                stop_event=stopped,
+                debounce=DEBOUNCE_MILLISECONDS,
+                recursive=False,
+                rust_timeout=round(every * 1000),
+                yield_on_timeout=True,
+            ):
+                await on_change()
+                if not changes:
+                    break  # nobody tells when the directory was replaced by another: watch what has its name now
+        except OSError as error:
+            log.warning("%s cannot be watched, looking again in %.0f s: %s", directory, every, error)
+            await on_change()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(every):
+                    await stopped.wait()
+
+
+def fingerprint(paths: Iterable[Path | str]) -> tuple[object, ...]:
+    """What the rule files are now, without reading them: which there are, and size, age and identity of each."""
+    return tuple(_identity(file) for file in rule_files(paths))
+
+
+def _identity(file: Path) -> tuple[object, ...]:
+    try:
+        found = file.stat()
+    except OSError as error:
+        return str(file), error.errno
+    return str(file), found.st_mtime_ns, found.st_size, found.st_ino

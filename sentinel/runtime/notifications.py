@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sentinel.domain.errors import ClusterError, NoticeError
-from sentinel.domain.notice import Notice
+from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.record import MAX_DECISIONS, DecisionEntry, NoticeRef, Record
 from sentinel.engine.advice import advice
 from sentinel.ports import Notifier, RecordStore, Telemetry
@@ -173,3 +173,8 @@ class LogNotifier:
                 extra={"record": notice.record.name, "advice": list(notice.advice)},
             )
         return None
+
+    async def broadcast(self, bulletin: Bulletin) -> None:
+        """Log it."""
+        level = logging.INFO if bulletin.good else logging.WARNING
+        log.log(level, "%s", "\n".join((bulletin.title, *bulletin.lines)))

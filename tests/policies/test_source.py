@@ -96,6 +96,60 @@ async def test_every_swap_of_a_config_map_is_seen(tmp_path: Path) -> None:
         await watching
 
 
+def test_a_swap_is_an_edit(tmp_path: Path) -> None:
+    """A ConfigMap's swap changes no link's name, and is seen as an edit all the same; no swap is none."""
+    mounted(tmp_path, "1", document("one"))
+    source = PolicySource.open([tmp_path])
+
+    assert source.reload_edited() is None
+    mounted(tmp_path, "2", document("two"))
+
+    assert source.reload_edited() == []
+    assert [policy.name for policy in source.policies()] == ["two"]
+
+
+def test_every_policy_names_its_set(tmp_path: Path) -> None:
+    """Each policy carries the digest of the whole set that it was loaded with, which any edit changes."""
+    (tmp_path / "a.yaml").write_text(document("a"))
+    (tmp_path / "b.yaml").write_text(document("b"))
+    source = PolicySource.open([tmp_path])
+    before = source.current
+
+    (tmp_path / "b.yaml").write_text(document("b", "rules: [{name: crash, crashLoop: {restarts: 9}}]"))
+    source.reload_edited()
+
+    assert {policy.set_digest for policy in before.policies} == {before.digest}
+    assert {policy.set_digest for policy in source.policies()} == {source.current.digest}
+    assert source.current.digest != before.digest
+
+
+@pytest.mark.real_time
+async def test_a_folder_made_anew_is_watched_again(tmp_path: Path) -> None:
+    """A folder that was removed and made anew, as by a checkout, is looked at again."""
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    (folder / "shop.yaml").write_text(document("one"))
+    source = PolicySource.open([folder])
+    taken = asyncio.Event()
+    stop = asyncio.Event()
+
+    async def reload() -> None:
+        await asyncio.to_thread(source.reload_edited)
+        if [policy.name for policy in source.policies()] == ["two"]:
+            taken.set()
+
+    watching = asyncio.create_task(watch(folder, reload, every=0.1, stop=stop))
+    try:
+        os.rename(folder, tmp_path / "old")
+        folder.mkdir()
+        (folder / "shop.yaml").write_text(document("two"))
+        async with asyncio.timeout(30):
+            await taken.wait()
+    finally:
+        stop.set()
+        await watching
+
+
 async def swapped_until_seen(folder: Path, version: str, name: str, seen: asyncio.Queue[list[str]]) -> None:
     """Swap, and swap again while the watch is not up yet, until the change has been taken over."""
     for attempt in range(50):

@@ -70,7 +70,10 @@ METRICS = (
     ),
     Metric("watch_age_seconds", Kind.GAUGE, "Since a watch was last heard of.", ("resource",)),
     Metric("rules_loaded", Kind.GAUGE, "Policies in force."),
+    Metric("rules_refused", Kind.GAUGE, "Whether the rule files are refused (1) or in force (0)."),
+    Metric("rules_taken_timestamp_seconds", Kind.GAUGE, "When the set in force was taken over."),
     Metric("rules_reload_total", Kind.COUNTER, "Reloads of the rule files, by how they ended.", ("outcome",)),
+    Metric("bulletins_total", Kind.COUNTER, "News of the sentinel, by what became of it.", ("outcome",)),
     Metric("rollouts", Kind.GAUGE, "Rollouts on record, by phase.", ("phase",)),
     Metric("api_requests_total", Kind.COUNTER, "Requests to the Kubernetes API.", ("verb", "code")),
 )

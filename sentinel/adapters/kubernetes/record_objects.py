@@ -62,6 +62,7 @@ class RecordSpec:
     attempt: int = 1
     trigger: str = ""
     policy_document: Json = field(default_factory=dict)
+    policy_set: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ def spec_of(record: Record) -> RecordSpec:
         attempt=record.attempt,
         trigger=record.trigger,
         policy_document=record.policy_document,
+        policy_set=record.policy_set,
     )
 
 
@@ -210,6 +212,7 @@ def record_of(raw: RawObject) -> Record:
         attempt=spec.attempt,
         trigger=spec.trigger,
         policy_document=spec.policy_document,
+        policy_set=spec.policy_set,
         decisions=history.decisions,
         alerts=history.alerts,
         notice=history.notice,

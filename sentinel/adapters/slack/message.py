@@ -15,7 +15,7 @@ from sentinel.adapters.slack.mrkdwn import (
     fields,
     section,
 )
-from sentinel.domain.notice import Notice
+from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, DecisionEntry, OutcomeKind, Phase, Record
 from sentinel.domain.workload import WorkloadKind
@@ -53,6 +53,10 @@ _OUTCOMES = {
 }
 
 
+MAX_DETAIL = 2_900
+"""So many characters of a bulletin's details are shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message: its blocks, and the text for notifications and for clients that show no blocks."""
@@ -85,6 +89,15 @@ def decision_message(notice: Notice, entry: DecisionEntry) -> Message:
     blocks.append(context(small))
     plain = f"{_ACTIONS[entry.action]}: {_workload(notice.record)}: {entry.message}"
     return Message(escape(plain, MAX_FALLBACK), tuple(blocks))
+
+
+def bulletin_message(bulletin: Bulletin) -> Message:
+    """News of the sentinel itself."""
+    icon = ":white_check_mark:" if bulletin.good else ":warning:"
+    blocks = [section(f"{icon} *{escape(bulletin.title)}*")]
+    if bulletin.lines:
+        blocks.append(section(code_block("\n".join(bulletin.lines), MAX_DETAIL)))
+    return Message(escape(bulletin.title, MAX_FALLBACK), tuple(blocks))
 
 
 def _workload(record: Record) -> str:

@@ -8,9 +8,9 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from sentinel.adapters.slack.message import Message, decision_message, rollout_message
+from sentinel.adapters.slack.message import Message, bulletin_message, decision_message, rollout_message
 from sentinel.domain.errors import NoticeError
-from sentinel.domain.notice import Notice
+from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.record import NoticeRef
 
 REMEMBERED = 2_000
@@ -34,7 +34,7 @@ _HINTS = {
 
 
 class SlackNotifier:
-    """Implements `ports.Notifier`.
+    """Implements `ports.Notifier` and `ports.Broadcaster`.
 
     Nothing is retried in here: who calls knows how long a notice may take. The place of a message that was posted
     is remembered until its record holds it, so that a failure in between makes no second one. If an answer of
@@ -58,6 +58,12 @@ class SlackNotifier:
             reply = decision_message(notice, notice.entry)
             await self._post(place.channel, reply, thread=place.ts, broadcast=notice.urgent)
         return place
+
+    async def broadcast(self, bulletin: Bulletin) -> None:
+        """Post news of the sentinel itself to the default channel. Raises NoticeError."""
+        if not self._channel:
+            raise NoticeError("No Slack channel is set in the settings.", retryable=False)
+        await self._post(self._channel, bulletin_message(bulletin))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -1,0 +1,64 @@
+"""Tells people news of the sentinel itself, beside everything else: in order, retried, bounded."""
+
+import asyncio
+import logging
+from collections import deque
+
+from sentinel.domain.errors import NoticeError
+from sentinel.domain.notice import Bulletin
+from sentinel.ports import Broadcaster, Clock, Telemetry
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING = 16
+FIRST_RETRY = 1.0
+LONGEST_RETRY = 60.0
+DELIVERY_SECONDS = 30.0
+
+
+class Bulletins:
+    """A queue in front of a channel. `tell` never waits and never fails; of too many the oldest are dropped."""
+
+    def __init__(self, channel: Broadcaster, clock: Clock, telemetry: Telemetry) -> None:
+        self._channel = channel
+        self._clock = clock
+        self._telemetry = telemetry
+        self._waiting: deque[Bulletin] = deque(maxlen=MAX_WAITING)
+        self._news = asyncio.Event()
+
+    def tell(self, bulletin: Bulletin) -> None:
+        """Have it told."""
+        if len(self._waiting) == MAX_WAITING:
+            self._telemetry.count("bulletins_total", outcome="dropped")
+        self._waiting.append(bulletin)
+        self._news.set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._waiting:
+                await self._deliver(self._waiting.popleft())
+
+    async def _deliver(self, bulletin: Bulletin) -> None:
+        """Offer it until it is taken, or refused for good."""
+        pause = FIRST_RETRY
+        while True:
+            try:
+                async with asyncio.timeout(DELIVERY_SECONDS):
+                    await self._channel.broadcast(bulletin)
+            except (NoticeError, TimeoutError) as error:
+                if isinstance(error, NoticeError) and not error.retryable:
+                    self._telemetry.count("bulletins_total", outcome="refused")
+                    log.error("bulletin refused: %s", error)
+                    return
+                wait = max(pause, getattr(error, "retry_after", None) or 0.0)
+                said = str(error) or f"no answer within {DELIVERY_SECONDS:g} s"
+                log.warning("bulletin not delivered, again in %.0f s: %s", wait, said)
+                self._telemetry.count("bulletins_total", outcome="retried")
+                await self._clock.sleep(wait)
+                pause = min(LONGEST_RETRY, pause * 2)
+                continue
+            self._telemetry.count("bulletins_total", outcome="sent")
+            return

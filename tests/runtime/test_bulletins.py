@@ -1,0 +1,76 @@
+"""News of the sentinel itself: delivered in order, retried, bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+from sentinel.domain.errors import NoticeError
+from sentinel.domain.notice import Bulletin
+from sentinel.runtime.bulletins import MAX_WAITING, Bulletins
+from tests.runtime.doubles import Counts, LoopClock
+
+
+class Channel:
+    """Takes bulletins, after so many failures."""
+
+    def __init__(self, *failures: NoticeError) -> None:
+        self.failures = list(failures)
+        self.told: list[str] = []
+        self.at: list[float] = []
+
+    async def broadcast(self, bulletin: Bulletin) -> None:
+        """Fail, or take it."""
+        self.at.append(asyncio.get_running_loop().time())
+        if self.failures:
+            raise self.failures.pop(0)
+        self.told.append(bulletin.title)
+
+
+async def delivered(channel: Channel, *titles: str, seconds: float = 600) -> Counter[str]:
+    """Tell these, and let some time pass."""
+    counts = Counts()
+    bulletins = Bulletins(channel, LoopClock(), counts)
+    running = asyncio.create_task(bulletins.run())
+    for title in titles:
+        bulletins.tell(Bulletin(title))
+    await asyncio.sleep(seconds)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    return Counter({name.removeprefix("bulletins_total "): n for name, n in counts.counted.items()})
+
+
+async def test_news_comes_in_order() -> None:
+    """What was told first is delivered first."""
+    channel = Channel()
+
+    assert await delivered(channel, "one", "two") == {"sent": 2}
+    assert channel.told == ["one", "two"]
+
+
+async def test_a_channel_that_fails_is_tried_again() -> None:
+    """With growing pauses, at least as long as the channel asks for, and nothing is lost."""
+    channel = Channel(NoticeError("down"), NoticeError("slow", retry_after=40.0))
+
+    assert await delivered(channel, "one") == {"retried": 2, "sent": 1}
+    assert channel.told == ["one"]
+    assert [round(b - a) for a, b in zip(channel.at, channel.at[1:], strict=False)] == [1, 40]
+
+
+async def test_a_refusal_does_not_hold_up_what_follows() -> None:
+    """What the channel will never take is dropped, and the next one is delivered."""
+    channel = Channel(NoticeError("no such channel", retryable=False))
+
+    assert await delivered(channel, "one", "two") == {"refused": 1, "sent": 1}
+    assert channel.told == ["two"]
+
+
+async def test_too_much_news_drops_the_oldest() -> None:
+    """While nobody takes them no more than so many wait, and the newest are kept."""
+    channel = Channel()
+
+    outcomes = await delivered(channel, *(str(n) for n in range(MAX_WAITING + 3)))
+
+    assert outcomes["dropped"] == 3
+    assert channel.told[-1] == str(MAX_WAITING + 2)
+    assert channel.told[0] == "3"
