@@ -315,7 +315,7 @@ class _Course:
         self, rule: MetricRule, record: Record, workload: Workload, since: datetime, until: datetime
     ) -> Generator[Ask, Answer, None]:
         stable = stable_of(workload, record)
-        answer = yield Ask(rule, _query_of(rule, workload, stable), since, until)
+        answer = yield Ask(rule, query_of(rule, workload, stable), since, until)
         if isinstance(answer, SourceError):
             missing = Missing(MissingReason(answer.reason), rule.query.source, str(answer))
             if isinstance(rule, QueryRule):
@@ -355,7 +355,7 @@ class _Course:
         if stable is None:
             return None
         began = grid(record.started_at, rule.interval)
-        answer = yield Ask(rule, _query_of(rule, workload, stable), began - HOUR_BEFORE, began)
+        answer = yield Ask(rule, query_of(rule, workload, stable), began - HOUR_BEFORE, began)
         if isinstance(answer, SourceError | ValueSample):
             return None
         over = was_over(rule, answer, workload, stable, began - HOUR_BEFORE, began)
@@ -423,7 +423,8 @@ class _Course:
         return min(at for at in due if at is not None)
 
 
-def _query_of(rule: MetricRule, workload: Workload, stable: Revision | None) -> Query:
+def query_of(rule: MetricRule, workload: Workload, stable: Revision | None) -> Query:
+    """A rule's query with the workload's variables filled in; `stable` is the baseline's revision."""
     variables = variables_of(workload, stable)
     match rule:
         case ErrorRateRule():

@@ -1,9 +1,9 @@
 """Rehearses rules on past rollouts: the engine of production on virtual time, answered by Prometheus."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sentinel.app.rehearsal.alerting import read_alerts
 from sentinel.app.rehearsal.byname import read_pods, samples_of
@@ -12,17 +12,29 @@ from sentinel.app.rehearsal.model import Curve, PastRollout, Point, Rehearsed, T
 from sentinel.app.rehearsal.recorded import BEFORE, STEP, RecordedWorld, read_samples, states_of
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import CountTick, HistogramTick, MissingReason, ValueSample
-from sentinel.domain.policy import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule, Mode, Policy
+from sentinel.domain.policy import (
+    CountQuery,
+    ErrorRateRule,
+    HistogramQuery,
+    LatencyRule,
+    Mode,
+    Policy,
+    QueryRule,
+)
 from sentinel.domain.record import Action, DecisionEntry, Phase
 from sentinel.domain.workload import Workload
 from sentinel.engine.assessment import Holds
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of
 from sentinel.engine.measuring import Timing, tick_of
-from sentinel.engine.replay import Answer, Ask, Script, Setting, Story, replay
+from sentinel.engine.replay import Answer, Ask, Script, Setting, Story, query_of, replay
 from sentinel.ports import MetricSource
 
 MAX_POINTS = 400
 """Points of one plotted curve."""
+
+SHOWN = timedelta(minutes=20)
+"""How much of a rollout is plotted at least, decided or not."""
+SHOWN_TICK = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +96,10 @@ async def _rehearse(rollout: PastRollout, rules: Rules, backstage: Backstage) ->
             )
         },
     )
-    curves = _Curves(policy, world, rollout)
+    curves = _Curves(policy, RecordedWorld(states), rollout)
     story = await _driven(setting, backstage.source, curves.take)
+    for ask in curves.asks_after(min(until, rollout.began + SHOWN)):
+        curves.take(ask, await _answered(ask, backstage.source))
     return _told(rollout, policy, story, curves.drawn())
 
 
@@ -166,6 +180,20 @@ class _Curves:
         point = self._point(ask, answer)
         if point is not None and ask.since >= self._rollout.began - timedelta(minutes=5):
             self._points.setdefault(ask.rule.name, []).append(point)
+
+    def asks_after(self, until: datetime) -> Iterator[Ask]:
+        """What to ask for the plots of how it went on after the decision."""
+        for rule in self._policy.rules:
+            if not isinstance(rule, ErrorRateRule | LatencyRule | QueryRule):
+                continue
+            known = self._points.get(rule.name)
+            at = known[-1].at if known else self._rollout.began
+            while at + SHOWN_TICK <= until:
+                workload = self._world.at(at + SHOWN_TICK)
+                if workload is not None:
+                    query = query_of(rule, workload, workload.revision(self._rollout.stable))
+                    yield Ask(rule, query, at, at + SHOWN_TICK)
+                at += SHOWN_TICK
 
     def drawn(self) -> tuple[Curve, ...]:
         """The curves of all rules that were measured."""

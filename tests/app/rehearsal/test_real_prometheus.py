@@ -200,6 +200,15 @@ async def test_both_arms_are_plotted(report: Report) -> None:
     assert html_report(report).count("<svg") >= 6
 
 
+async def test_a_plot_goes_on_after_the_decision(report: Report) -> None:
+    """What really happened then lets the reader judge the judgement."""
+    bad = of(report, "errs3")
+    curve = next(one for one in bad.curves if one.rule == "error-rate")
+    assert bad.decisive is not None
+    after_it = [point for point in curve.points if point.at > bad.decisive.at + timedelta(minutes=5)]
+    assert min(point.candidate or 0.0 for point in after_it) > 0.25
+
+
 async def test_without_kube_state_metrics_pods_are_told_apart_by_their_names(
     prometheus: str, tmp_path: Path
 ) -> None:
