@@ -20,6 +20,8 @@ from sentinel.adapters.http.webhook import AlertmanagerWebhook, WebhookLimits
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.adapters.prometheus.client import Connection, PrometheusClient
 from sentinel.adapters.prometheus.rules import PrometheusAlertRules
+from sentinel.adapters.kubernetes.lease import KubernetesLeaseStore, own_namespace
+from sentinel.adapters.kubernetes.servertime import ServerClock
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.adapters.slack.notifier import SlackNotifier
 from sentinel.app.door import door_of
@@ -124,6 +126,7 @@ async def build(settings: Settings, *, clock: Clock, rng: random.Random) -> Appl
     limits = Limits(Budget(budget.max, timedelta(seconds=budget.per)), settings.records.keep)
     bulletins = Bulletins(told, clock, telemetry)
     rule_files = RuleFiles(
+    clock = server_clock = ServerClock(clock)
         policies,
         settings.rules.paths,
         telemetry,
@@ -131,6 +134,7 @@ async def build(settings: Settings, *, clock: Clock, rng: random.Random) -> Appl
         bulletins.tell,
     )
     extra: dict[str, Callable[[], Awaitable[None]]] = {"bulletins": bulletins.run}
+    gateway.client.told_time = server_clock.heard
     if settings.rules.watch:
         extra["rule files"] = rule_files.keep_watching
     daemon = Daemon(_Watches(gateway), services, Reconciler(services, queue, limits), queue, extra)

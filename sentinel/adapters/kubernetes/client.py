@@ -1,7 +1,7 @@
 """Requests to the API server on raw JSON: every one with a timeout, every failure by its name."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ssl import SSLError
@@ -58,6 +58,8 @@ class ApiClient:
     def __init__(self, access: Access) -> None:
         self._access = access
         self._session: aiohttp.ClientSession | None = None
+        self.told_time: Callable[[str, float], None] = lambda _date, _took: None
+        """Told of each answer's Date, and how many seconds after the question it came."""
         self._slots = asyncio.Semaphore(_CONCURRENT_REQUESTS)
 
     @property
@@ -214,6 +216,8 @@ class ApiClient:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._session is None:
             raise ClusterUnavailableError(f"{asked}: the client is closed", reason="Closed")
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
         try:
             async with self._session.request(
                 method,
@@ -226,6 +230,8 @@ class ApiClient:
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=silence),
                 allow_redirects=False,
             ) as response:
+                if response.status < 500 and (date := response.headers.get("Date")):
+                    self.told_time(date, loop.time() - asked_at)
                 yield response
         except aiohttp.SocketTimeoutError as error:
             raise ClusterUnavailableError(

@@ -50,10 +50,10 @@ def spoiled(fault: Fault) -> web.Response:
     return response
 
 
-async def send_half(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+async def send_half(request: web.BaseRequest, answer: Answer, date: str) -> web.StreamResponse:
     """Announce the whole answer, send half of it and break the connection."""
     body = orjson.dumps(answer.body)
-    response = web.StreamResponse(status=answer.status, headers=JSON_HEADERS)
+    response = web.StreamResponse(status=answer.status, headers={**JSON_HEADERS, "Date": date})
     response.content_length = len(body)
     await response.prepare(request)
     await response.write(body[: len(body) // 2])

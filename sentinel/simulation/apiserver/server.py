@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from email.utils import format_datetime
 from random import Random
 from typing import Any
 
@@ -105,6 +106,17 @@ class ApiServer:
         self.registry.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        response = await self._respond(request)
+        if not response.prepared:
+            response.headers["Date"] = self.date
+        return response
+
+    @property
+    def date(self) -> str:
+        """The time of day as answers carry it."""
+        return format_datetime(self.store.now(), usegmt=True)
+
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         info = requests.parse(request.method, request.path, request.query)
         struck = self.faults.striking(info.verb, request.path, request.headers.get("User-Agent", ""))
         try:
@@ -129,6 +141,9 @@ class ApiServer:
                 await asyncio.sleep(fault.seconds)
             elif fault.kind is FaultKind.ERROR:
                 return responses.spoiled(fault)
+            elif fault.kind is FaultKind.LOST:
+                _tell(fault)
+                raise ConnectionDropped
             elif info.verb != "watch" and fault.kind is FaultKind.HANG:
                 await asyncio.Event().wait()
         return None
@@ -158,8 +173,12 @@ class ApiServer:
         if info.verb == "watch":
             return await self._watch(request, call, struck)
         answer = _handler(info, resource)(call)
-        dropped = any(f.kind is FaultKind.DROP for f in struck)
-        return await responses.send_half(request, answer) if dropped else responses.from_answer(answer)
+        drops = [f for f in struck if f.kind is FaultKind.DROP]
+        for fault in drops:
+            _tell(fault)
+        if drops:
+            return await responses.send_half(request, answer, self.date)
+        return responses.from_answer(answer)
 
     def _find(self, info: RequestInfo) -> ResourceType | None:
         for review in reviews.REVIEWS:
@@ -187,7 +206,7 @@ class ApiServer:
         asked = self._watch_request(call)
         asked.check()
         faults = WatchFaults([f for f in struck if f.kind in _WATCH_FAULTS])
-        response = web.StreamResponse(headers=responses.JSON_HEADERS)
+        response = web.StreamResponse(headers={**responses.JSON_HEADERS, "Date": self.date})
         response.enable_chunked_encoding()
         stream = WatchStream(self.store, self.watches, asked, call.presenter, faults)
         await response.prepare(request)
@@ -213,6 +232,11 @@ class ApiServer:
             timeout=float(timeout) if timeout else longest,
             match=query.get("resourceVersionMatch", ""),
         )
+
+
+def _tell(fault: Fault) -> None:
+    if fault.then is not None:
+        fault.then()
 
 
 def _request(
