@@ -88,6 +88,13 @@ class Cluster(Protocol):
 
 class RecordStore(Protocol):
     """The RolloutRecords: read from the watch's cache, written under optimistic concurrency."""
+    async def confirm(self, workload: Workload) -> None:
+        """Look up afresh whether the candidate's pods that seem unready are so.
+
+        Raises ClusterUnavailableError, its reason `WatchDeaf`, where the watch missed something; it begins anew.
+        """
+        ...
+
 
     def of_workload(self, key: WorkloadKey) -> tuple[Record, ...]:
         """All records of a workload, newest rollout first. Own writes are visible at once."""

@@ -137,8 +137,11 @@ async def build(settings: Settings, *, clock: Clock, rng: random.Random) -> Appl
     gateway.client.told_time = server_clock.heard
     if settings.rules.watch:
         extra["rule files"] = rule_files.keep_watching
-    daemon = Daemon(_Watches(gateway), services, Reconciler(services, queue, limits), queue, extra)
-    desk = AlertDesk(gateway.cluster, gateway.records, book, sources.rules, queue.add, telemetry)
+    watches = _Watches(gateway, lease_namespace(settings))
+    daemon = Daemon(watches, services, Reconciler(services, queue, limits), queue, leadership, extra)
+    desk = AlertDesk(
+        gateway.cluster, gateway.records, book, sources.rules, queue.add, telemetry, lambda: gateway.synced
+    )
     http = _http_server(settings, desk, daemon, telemetry, clock)
     return Application(daemon, http, gateway.records, rule_files, resources, settings.drain_seconds)
 

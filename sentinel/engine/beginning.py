@@ -1,8 +1,9 @@
 """The first decision of a rollout: its record, what it is compared with, and whether it is judged at all."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Change, Decision, Pause
 from sentinel.domain.policy import Mode, OnKnownBad, Policy
@@ -14,10 +15,20 @@ from sentinel.engine.lifecycle import ROLLED_BACK, Begin
 from sentinel.engine.situation import Situation
 from sentinel.engine.steering import pause_mark, steer, wanted_pods, weight_reached
 
+JUST_AFTER = timedelta(milliseconds=1)
+
+
+def begins_at(records: Iterable[Record], now: datetime) -> datetime:
+    """When a rollout begins that comes after these: later than all of them, though the clock was set back.
+
+    The newest record is told by its beginning. If it were not the newest, it would be made again and again.
+    """
+    return max([now, *(record.started_at + JUST_AFTER for record in records)])
+
 
 def new_record(begin: Begin, workload: Workload, policy: Policy, mode: Mode, now: datetime) -> Record:
     """The record of a rollout that begins now. Its name is the same whoever makes it: creating it is the lock."""
-    return Record(
+    record = Record(
         name=record_name(workload, begin.attempt),
         key=workload.key,
         workload_uid=workload.uid,
@@ -32,6 +43,18 @@ def new_record(begin: Begin, workload: Workload, policy: Policy, mode: Mode, now
         attempt=begin.attempt,
         trigger=workload.changed_by,
         state=RolloutState(Phase.PROGRESSING, step_since=now, saved_at=now),
+    )
+    begun = begin.begun
+    if begun is None:
+        return record
+    return replace(
+        record,
+        name=begun.name,
+        attempt=begun.attempt,
+        started_at=begun.started_at,
+        alerts=begun.alerts,
+        uid=begun.uid,
+        version=begun.version,
     )
 
 
@@ -136,7 +159,8 @@ def superseded(record: Record, by: Begin, now: datetime) -> Decision:
         state = replace(record.state, ended_at=now)
         message = "a newer revision ended the guard window"
         return Decision(state, wake=None, action=Action.CLOSE, reason="NewerRevision", message=message)
-    phase = _end_phase(record)
+    came_back = by.reapplied and by.undone is not None and by.undone.name == record.name
+    phase = Phase.UNDONE if came_back else _end_phase(record)
     undone = phase is Phase.UNDONE
     message = "put back by someone before it was restored" if by.reapplied else "a newer revision was applied"
     state = replace(

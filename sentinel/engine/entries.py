@@ -1,10 +1,11 @@
 """Decisions as they are written down."""
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime
 
 from sentinel.domain.decision import Decision
-from sentinel.domain.record import Action, DecisionEntry, Record
+from sentinel.domain.record import Action, DecisionEntry, Outcome, OutcomeKind, Phase, Record
 
 ONCE_PER_ROLLOUT = frozenset({Action.START, Action.PROMOTE, Action.UNDO, Action.SUPERSEDE, Action.RESTORED})
 
@@ -37,3 +38,18 @@ def entry_for(record: Record, decision: Decision, now: datetime) -> DecisionEntr
         attempt=record.attempt,
         escalated=decision.escalate,
     )
+
+
+def overtaken(record: Record, end: Decision, now: datetime) -> Record:
+    """The record with its open decisions closed, as its rollout ends before their outcomes were written down.
+
+    An undo is done where the end shows that its target was put back; of anything else it is not known.
+    """
+    undone = end.state.phase is Phase.UNDONE
+    for entry in record.decisions:
+        if entry.outcome is None:
+            made = undone and entry.action is Action.UNDO
+            kind = OutcomeKind.DONE if made else OutcomeKind.REFUSED
+            detail = "the rollout ended before the outcome was written down"
+            record = record.with_decision(replace(entry, outcome=Outcome(kind, now, detail)))
+    return record

@@ -5,11 +5,11 @@ event or a hand at the keyboard needs no code of its own.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.policy import UndoPolicy
-from sentinel.domain.record import Phase, Record, RevisionRef
+from sentinel.domain.record import Phase, Record, RevisionRef, UndoState
 from sentinel.domain.workload import Revision, Workload
 
 REAPPLIED_WITHIN = timedelta(minutes=10)
@@ -37,11 +37,12 @@ class RolledBack:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """A rollout that has no record yet.
+    """A rollout that has no record yet, or one without its first decision.
 
     `stable` is None on a first deployment. `closes` is the rollout that this one ends. `unjudged`: it was over
     before any sentinel looked. `undone` is the record of the same revision undone before, where it still counts;
-    `reapplied` says that it came back right after that undo.
+    `reapplied` says that it came back right after that undo. `begun` is the record that was made for it already, when
+    the first decision could not be written into it.
     """
 
     stable: RevisionRef | None
@@ -50,6 +51,7 @@ class Begin:
     unjudged: bool = False
     undone: Record | None = None
     reapplied: bool = False
+    begun: Record | None = None
 
 
 Sighting = Idle | Continue | RolledBack | Begin
@@ -70,8 +72,10 @@ def recognise(
     if latest is None:
         return _begin(workload, records, settled, undo, now)
     digest = workload.candidate.digest
+    if latest.candidate.digest == digest and _never_begun(latest):
+        return replace(_begin(workload, records[1:], settled, undo, now), begun=latest)
     if latest.candidate.digest == digest:
-        known = _same_revision(latest)
+        known = _same_revision(latest, workload)
     elif latest.state.undo is not None and latest.state.undo.target.digest == digest:
         known = _undo_target(latest)
     elif latest.stable is not None and latest.stable.digest == digest:
@@ -81,15 +85,29 @@ def recognise(
     return known or _begin(workload, records, settled, undo, now)
 
 
-def _same_revision(latest: Record) -> Sighting | None:
+def _never_begun(latest: Record) -> bool:
+    """Whether the record was made and its first decision could not be written: that write brings the state with it."""
+    return latest.live and not latest.decisions and latest.state.step_since is None
+
+
+def _same_revision(latest: Record, workload: Workload) -> Sighting | None:
     """The newest record is of the revision that is in the spec now; None where it begins anew."""
     state = latest.state
     if state.phase is Phase.UNDOING:
-        came_back = state.undo is not None and state.undo.target_seen
+        came_back = state.undo is not None and (state.undo.target_seen or _put_back(state.undo, workload))
         return None if came_back else Continue(latest)
     if state.phase in (Phase.SUPERSEDED, Phase.UNDONE, Phase.FAILED):
         return None
     return Continue(latest) if latest.live else Idle()
+
+
+def _put_back(undo: UndoState, workload: Workload) -> bool:
+    """Whether the target was rolled out since the undo was decided, and the candidate after it, unseen by us.
+
+    The controller's revision numbers tell, which a process that was away, or blind, can still read.
+    """
+    target = workload.revision(undo.target.digest)
+    return target is not None and 0 < undo.target.number < target.number < workload.candidate.number
 
 
 def _undo_target(latest: Record) -> Sighting | None:

@@ -2,24 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sentinel.domain.alert import Alert, AlertStatus, Notification
-from sentinel.domain.errors import ClusterUnavailableError, ConflictError
+from sentinel.domain.errors import ClusterUnavailableError
 from sentinel.domain.policy import AlertRule, Policy
 from sentinel.domain.record import AlertEntry, Record
 from sentinel.domain.workload import WorkloadKey
-from sentinel.engine.attribution import STORM_WITHIN, STORM_WORKLOADS, merge_alerts, workloads_named
+from sentinel.engine.attribution import STORM_WITHIN, STORM_WORKLOADS, workloads_named
 from sentinel.engine.matching import alert_rule_of
 from sentinel.ports import AlertRules, Cluster, RecordStore, Telemetry
+from sentinel.runtime.alertjournal import AlertJournal
 from sentinel.runtime.policybook import PolicyBook
 
 log = logging.getLogger(__name__)
 
-WRITE_ATTEMPTS = 6
 LOOKUP_SECONDS = 2.0
+"""So long a post waits altogether for how long its alerts are pending."""
 YIELD_EVERY = 100
 """So many alerts are sorted before others get their turn on the event loop."""
 MAX_NAMED = 20
@@ -31,15 +32,17 @@ class _Concern:
     """One rollout and the alerts of a notification that concern it."""
 
     record: Record
-    alerts: list[Alert] = field(default_factory=list)
+    known: frozenset[str]
+    alerts: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """What the alerts of one notification have in common."""
+    """What the alerts of one notification have in common, and how long those of a name are pending."""
 
     truncated: int
     storm: tuple[str, ...]
+    pending_for: Mapping[str, float | None]
 
 
 class _Live:
@@ -73,13 +76,15 @@ class AlertDesk:
         rules: AlertRules | None,
         wake: Callable[[WorkloadKey], None],
         telemetry: Telemetry,
+        synced: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._synced = synced
         self._cluster = cluster
         self._store = store
         self._book = book
         self._rules = rules
-        self._wake = wake
         self._telemetry = telemetry
+        self._journal = AlertJournal(store, wake)
         self._struck: dict[WorkloadKey, datetime] = {}
 
     async def receive(self, notification: Notification) -> int:
@@ -87,25 +92,40 @@ class AlertDesk:
 
         Raises a retryable ClusterError when a record could not be written: nothing may be answered 200 then.
         """
+        if not self._synced():
+            raise ClusterUnavailableError(
+                "which rollouts there are is not known yet: the watches have not synced", reason="NotSynced"
+            )
         concerns = await self._concerns(notification.alerts)
-        context = _Context(notification.truncated, self._storm())
-        await asyncio.gather(*(self._record(one, context) for one in concerns))
+        entries = await self._entries(notification, concerns)
+        outcomes = await asyncio.gather(
+            *(self._journal.enter(one.record, [entries[index] for index in one.alerts]) for one in concerns),
+            return_exceptions=True,
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
         self._telemetry.count("alerts_total", len(notification.alerts), outcome="received")
         return len(concerns)
 
     async def _concerns(self, alerts: Sequence[Alert]) -> list[_Concern]:
         live = _Live(self._store.all(), self._book)
         policies = {policy.digest: policy for policy in (*self._book.in_force(), *live.policies.values())}
-        concerns: dict[str, _Concern] = {}
+        concerns: dict[tuple[str, str], _Concern] = {}
         for index, alert in enumerate(alerts):
             if index % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
-            if not self._sort(alert, live, list(policies.values()), concerns):
+            if not self._sort(index, alert, live, list(policies.values()), concerns):
                 self._telemetry.count("alerts_total", outcome="unmatched")
         return list(concerns.values())
 
     def _sort(
-        self, alert: Alert, live: _Live, policies: Sequence[Policy], concerns: dict[str, _Concern]
+        self,
+        index: int,
+        alert: Alert,
+        live: _Live,
+        policies: Sequence[Policy],
+        concerns: dict[tuple[str, str], _Concern],
     ) -> bool:
         """Put the alert to each rollout that it concerns; False when it concerns none."""
         found = False
@@ -121,9 +141,12 @@ class AlertDesk:
                 else []
             )
             for record in meant:
-                known = any(entry.fingerprint == alert.fingerprint for entry in record.alerts)
-                if alert.status is AlertStatus.FIRING or known:
-                    concerns.setdefault(record.name, _Concern(record)).alerts.append(alert)
+                concern = concerns.get(name := (record.key.namespace, record.name)) or _Concern(
+                    record, frozenset(entry.fingerprint for entry in record.alerts)
+                )
+                if alert.status is AlertStatus.FIRING or alert.fingerprint in concern.known:
+                    concerns[name] = concern
+                    concern.alerts.append(index)
                     found = True
         return found
 
@@ -147,51 +170,48 @@ class AlertDesk:
         named = tuple(map(str, sorted(self._struck)))
         return named[:MAX_NAMED] if len(named) >= STORM_WORKLOADS else ()
 
-    async def _record(self, concern: _Concern, context: _Context) -> None:
-        entries = [await self._entry(alert, context) for alert in concern.alerts]
-        record: Record | None = concern.record
-        for attempt in range(WRITE_ATTEMPTS):
-            if record is None:
-                return
-            merged = merge_alerts(record.alerts, entries)
-            if merged == record.alerts:
-                return
-            try:
-                await self._store.save(record.with_alerts(merged))
-            except ConflictError:
-                await asyncio.sleep(0.01 * attempt)
-                record = await self._store.fresh(record)
-                continue
-            self._wake(concern.record.key)
-            return
-        raise ClusterUnavailableError(
-            f"the record {concern.record.name} is being written by others all the time", reason="Conflict"
-        )
+    async def _entries(
+        self, notification: Notification, concerns: Sequence[_Concern]
+    ) -> dict[int, AlertEntry]:
+        """What is to be recorded of each alert that concerns a rollout, by its place in the notification."""
+        indices = sorted({index for concern in concerns for index in concern.alerts})
+        alerts = [notification.alerts[index] for index in indices]
+        names = {one.name for one in alerts if one.pending_for is None and one.status is AlertStatus.FIRING}
+        context = _Context(notification.truncated, self._storm(), await self._pending_for(names))
+        entries: dict[int, AlertEntry] = {}
+        for index, alert in zip(indices, alerts, strict=True):
+            if len(entries) % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+            entries[index] = _entry(alert, context)
+        return entries
 
-    async def _entry(self, alert: Alert, context: _Context) -> AlertEntry:
-        pending_for = alert.pending_for
-        if pending_for is None and alert.status is AlertStatus.FIRING:
-            pending_for = await self._pending_for(alert.name)
-        return AlertEntry(
-            fingerprint=alert.fingerprint,
-            name=alert.name,
-            status=alert.status,
-            labels=alert.labels,
-            starts_at=alert.starts_at,
-            received_at=alert.received_at,
-            summary=alert.annotations.get("summary", ""),
-            pending_for=pending_for,
-            truncated=context.truncated,
-            storm=context.storm,
-        )
-
-    async def _pending_for(self, alertname: str) -> float | None:
-        """The alert rule's `for:`; None, and the policy's look-back counts, where it cannot be had in time."""
+    async def _pending_for(self, names: Iterable[str]) -> dict[str, float | None]:
+        """The alert rules' `for:`; None, and the policy's look-back counts, where it cannot be had in time."""
+        pending: dict[str, float | None] = {}
         if self._rules is None:
-            return None
+            return pending
         try:
             async with asyncio.timeout(LOOKUP_SECONDS):
-                return await self._rules.pending_for(alertname)
+                for name in names:
+                    if len(pending) % YIELD_EVERY == 0:
+                        await asyncio.sleep(0)
+                    pending[name] = await self._rules.pending_for(name)
         except TimeoutError:
-            log.warning("how long %s is pending could not be looked up in time", alertname)
-            return None
+            log.warning("how long the alerts are pending could not be looked up in time")
+        return pending
+
+
+def _entry(alert: Alert, context: _Context) -> AlertEntry:
+    known = alert.pending_for
+    return AlertEntry(
+        fingerprint=alert.fingerprint,
+        name=alert.name,
+        status=alert.status,
+        labels=alert.labels,
+        starts_at=alert.starts_at,
+        received_at=alert.received_at,
+        summary=alert.annotations.get("summary", ""),
+        pending_for=context.pending_for.get(alert.name) if known is None else known,
+        truncated=context.truncated,
+        storm=context.storm,
+    )

@@ -19,6 +19,7 @@ from sentinel.domain.workload import Workload, WorkloadKey
 from sentinel.engine.assessment import Holds
 from sentinel.engine.attribution import workloads_named
 from sentinel.engine.beginning import (
+    begins_at,
     first_decision,
     new_record,
     rolled_back_by_hand,
@@ -26,6 +27,7 @@ from sentinel.engine.beginning import (
     workload_gone,
 )
 from sentinel.engine.decision import decide
+from sentinel.engine.entries import overtaken
 from sentinel.engine.holding import damage_limiting_pause
 from sentinel.engine.judging import judged, judged_alerts, pods_ripen_at, with_alert_verdicts
 from sentinel.engine.lifecycle import Begin, Continue, Idle, RolledBack, recognise
@@ -47,6 +49,8 @@ FIRST_RETRY = 0.2
 LONGEST_RETRY = 10.0
 CONFLICT_PAUSE = 0.02
 """Someone else wrote the record; the watch brings theirs in about this many seconds."""
+TOLD_BY_SILENCE = frozenset({"NotReadyInTime"})
+"""Reasons that rest on nothing having come: they are looked up first, since a watch may have gone deaf."""
 FAR = timedelta(minutes=10)
 """Every guarded rollout is looked at this often at least, whatever its timers say."""
 
@@ -168,7 +172,7 @@ class Reconciler:
             return
         now = self._clock.now()
         mode = self._book.mode(policy)
-        record = new_record(begin, workload, policy, mode, now)
+        record = new_record(begin, workload, policy, mode, begins_at(records, now))
         situation = self._situation(record, workload, policy, records, now)
         await self._carry_out(situation, first_decision(begin, situation))
         await prune(self._store, records, self._limits.keep_records)
@@ -183,7 +187,7 @@ class Reconciler:
     async def _end(self, record: Record, decision: Decision, workload: Workload | None) -> None:
         """A decision that ends a rollout; nothing more is measured for it."""
         self._collector.forget(record)
-        record = self._working.apply(record)
+        record = overtaken(self._working.apply(record), decision, self._clock.now())
         policy = self._book.of(record)
         mode = self._book.mode(policy) if policy else record.mode
         record = await self._executor.carry_out(record, decision, workload, mode)
@@ -301,6 +305,8 @@ class Reconciler:
             self._collector.forget(record)
         log.info(
             "%s: %s",
+        if decision.reason in TOLD_BY_SILENCE:
+            await self._cluster.confirm(situation.workload)
             decision.action.value if decision.action else "",
             decision.message,
             extra={"workload": str(record.key), "record": record.name, "reason": decision.reason},

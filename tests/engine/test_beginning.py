@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sentinel.domain.alert import AlertStatus
 from sentinel.domain.decision import Decision, Pause, Restore, Resume
 from sentinel.domain.policy import Mode, OnKnownBad, Policy
-from sentinel.domain.record import Action, Phase, Record, RevisionRef
+from sentinel.domain.record import Action, AlertEntry, Phase, Record, RevisionRef
 from sentinel.domain.workload import HOLD_LABEL, Workload, WorkloadKey, WorkloadKind
 from sentinel.engine.beginning import (
+    begins_at,
     first_decision,
     new_record,
     record_name,
@@ -247,3 +249,18 @@ def test_a_workload_that_is_gone_ends_its_rollout() -> None:
         at(90),
         None,
     )
+
+
+def test_a_rollout_begins_after_all_before_it_though_the_clock_was_set_back() -> None:
+    """The newest record is told by its beginning; another one that is older would be made again and again."""
+    assert begins_at([record()], at(-3600)) > record().started_at
+    assert begins_at([record()], at(5)) == at(5)
+
+
+def test_a_rollout_whose_record_exists_is_begun_in_it() -> None:
+    """What alerts wrote there meanwhile stays, and the write is one of the version that is there."""
+    alert = AlertEntry("f-1", "Bad", AlertStatus.FIRING, {}, at(1), at(1))
+    begun = replace(record(), uid="u", version="7", alerts=(alert,))
+    made = new_record(Begin(None, begun=begun), rollout(2), CANARY, Mode.ENFORCE, at(9))
+    assert (made.name, made.uid, made.version, made.started_at) == (begun.name, "u", "7", begun.started_at)
+    assert made.alerts == (alert,)

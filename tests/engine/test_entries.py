@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.domain.decision import Decision
-from sentinel.domain.record import MAX_DECISIONS, Action, DecisionEntry, Phase, Record, RevisionRef
-from sentinel.engine.entries import ONCE_PER_ROLLOUT, entry_for
+from sentinel.domain.record import (
+    MAX_DECISIONS,
+    Action,
+    DecisionEntry,
+    OutcomeKind,
+    Phase,
+    Record,
+    RevisionRef,
+)
+from sentinel.engine.entries import ONCE_PER_ROLLOUT, entry_for, overtaken
 from tests.engine.builders import in_state, undoing
 from tests.engine.snapshots import OLD, at, record
 
@@ -92,3 +101,15 @@ def test_an_entry_carries_what_was_decided() -> None:
         True,
         None,
     )
+
+
+@pytest.mark.parametrize(
+    ("end", "kind"), [(Phase.UNDONE, OutcomeKind.DONE), (Phase.SUPERSEDED, OutcomeKind.REFUSED)]
+)
+def test_a_decision_that_the_end_overtook_has_an_outcome(end: Phase, kind: OutcomeKind) -> None:
+    """An open undo is done where the rollout ends undone, and nothing that was decided stays open."""
+    open_one = undoing().with_decision(made(undoing(), Action.UNDO))
+    ended = Decision(in_state(end).state, None, Action.SUPERSEDE, "NewerRevision")
+    closed = overtaken(open_one, ended, at(90))
+    assert closed.pending is None
+    assert [entry.outcome.kind for entry in closed.decisions if entry.outcome] == [kind]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sentinel.domain.policy import UndoPolicy
-from sentinel.domain.record import Action, Phase, Record, RevisionRef
+from sentinel.domain.record import Action, Phase, Record, RevisionRef, RolloutState
 from sentinel.domain.workload import Workload
 from sentinel.engine.lifecycle import Begin, Continue, Idle, RolledBack, Sighting, recognise
 from tests.engine.builders import entry, held, in_state, rollout, undoing, undone_to
@@ -264,3 +264,36 @@ def test_a_superseded_revision_begins_anew_with_the_next_attempt() -> None:
     """Applied again, it is a rollout with its own record."""
     ended = replace(in_state(Phase.SUPERSEDED, ended_at=at(60)), attempt=2)
     assert begin(rollout(2), ended).attempt == 3
+
+
+def numbered(candidate: int, target: int) -> Workload:
+    """NEW is in the spec; these are the controller's numbers of it and of OLD."""
+    made = rollout(2)
+    old = replace(made.others[0], number=target)
+    return replace(made, candidate=replace(made.candidate, number=candidate), others=(old,))
+
+
+def test_an_undone_template_that_came_back_unseen_is_told_by_the_revision_numbers() -> None:
+    """The target was rolled out after the decision and the candidate after it: nobody undoes that again."""
+    ours = undoing(target_seen=False)
+    found = begin(numbered(4, 3), ours)
+    assert (found.undone, found.reapplied, found.closes) == (ours, True, ours)
+
+
+def test_an_old_view_of_the_deployment_is_not_a_template_that_came_back() -> None:
+    """The ReplicaSet's watch may be ahead: the target is newer than the candidate, whose Deployment is yet to come."""
+    ours = undoing(target_seen=False)
+    assert see(numbered(2, 3), ours) == Continue(ours)
+
+
+def test_a_record_without_its_first_decision_begins_again_under_its_name() -> None:
+    """Made, and then the process died: what was to be decided first is decided now, by what was there before it."""
+    before = undone_record()
+    empty = replace(record(attempt=2), started_at=at(100), state=RolloutState(Phase.PROGRESSING))
+    found = begin(rollout(2), empty, before)
+    assert (found.begun, found.attempt, found.undone, found.reapplied) == (empty, 2, before, True)
+
+
+def undone_record() -> Record:
+    """NEW, undone a minute ago."""
+    return in_state(Phase.UNDONE, undo=undone_to(), ended_at=at(65))

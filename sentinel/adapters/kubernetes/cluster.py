@@ -1,20 +1,37 @@
 """The `Cluster` of the runtime: reads from the watches' cache, writes through the API."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from sentinel.adapters.kubernetes.cache import WorkloadCache
+from sentinel.adapters.kubernetes.client import ApiClient, Target
 from sentinel.adapters.kubernetes.deployments import DeploymentDriver
 from sentinel.adapters.kubernetes.events import EventRecorder
+from sentinel.adapters.kubernetes.raw import objects
+from sentinel.adapters.kubernetes.resources import PODS
+from sentinel.adapters.kubernetes.trim import trim_pod
 from sentinel.domain.decision import Change
-from sentinel.domain.errors import InvalidObjectError
-from sentinel.domain.workload import Workload, WorkloadKey, WorkloadKind
+from sentinel.domain.errors import ClusterUnavailableError, InvalidObjectError
+from sentinel.domain.workload import Pod, Workload, WorkloadKey, WorkloadKind
+
+_LOOKED_UP = 5
+"""So many pods are looked up at most: one that is not as it seems is enough."""
 
 
 class KubernetesCluster:
     """Implements `ports.Cluster` for Deployments."""
 
-    def __init__(self, cache: WorkloadCache, driver: DeploymentDriver, events: EventRecorder) -> None:
+    def __init__(
+        self,
+        cache: WorkloadCache,
+        client: ApiClient,
+        driver: DeploymentDriver,
+        events: EventRecorder,
+        renew: Callable[[], None],
+    ) -> None:
         self._cache = cache
+        self._client = client
+        self._renew = renew
         self._driver = driver
         self._events = events
 
@@ -43,6 +60,24 @@ class KubernetesCluster:
         if workload.key.kind is not WorkloadKind.DEPLOYMENT:
             raise InvalidObjectError(f"{workload.key}: only Deployments can be changed", reason="Unsupported")
         return await self._driver.apply(workload, change, timeout=timeout)
+
+    async def confirm(self, workload: Workload) -> None:
+        """Look up whether the candidate's pods that seem unready are so; see `ports.Cluster.confirm`."""
+        own = (pod for pod in workload.pods if pod.revision == workload.candidate.hash)
+        seeming = [pod for pod in own if not pod.ready and not pod.deleting][:_LOOKED_UP]
+        borne_out = await asyncio.gather(*(self._is_unready(workload, pod) for pod in seeming))
+        if not all(borne_out):
+            self._renew()
+            raise ClusterUnavailableError(
+                f"the watch of the pods of {workload.key} has missed a change; it begins anew", reason="WatchDeaf"
+            )
+
+    async def _is_unready(self, workload: Workload, pod: Pod) -> bool:
+        # A list of one, as the daemon may list pods and not get them.
+        params = {"fieldSelector": f"metadata.name={pod.name}", "limit": "1"}
+        found = await self._client.request("GET", Target(PODS, workload.key.namespace), params=params)
+        fresh = [trim_pod(raw).pod for raw in objects(found.get("items"))]
+        return any(now.uid == pod.uid and not now.ready for now in fresh)
 
     async def announce(self, workload: Workload, reason: str, message: str, *, warning: bool = False) -> None:
         """Write a Kubernetes Event on the workload; best effort."""

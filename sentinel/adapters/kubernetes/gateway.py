@@ -41,7 +41,11 @@ class KubernetesGateway:
         self._namespaces = tuple(namespaces)
         cache = WorkloadCache()
         self.cluster = KubernetesCluster(
-            cache, DeploymentDriver(self.client), EventRecorder(self.client, clock)
+            cache,
+            self.client,
+            DeploymentDriver(self.client),
+            EventRecorder(self.client, clock),
+            self._renew,
         )
         self.records = KubernetesRecordStore(self.client)
         shared: dict[str, Any] = {"clock": clock, "rng": rng, "timing": timing}
@@ -146,6 +150,11 @@ class KubernetesGateway:
 
     async def close(self) -> None:
         """End the watches and close the connections."""
+    def _renew(self) -> None:
+        """Begin every watch anew: where one has gone deaf, so may the others have that shared its connection."""
+        for reflector in self._reflectors:
+            reflector.renew()
+
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

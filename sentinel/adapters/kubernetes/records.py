@@ -77,9 +77,17 @@ class KubernetesRecordStore:
     # -- writing
 
     async def create(self, record: Record) -> Record:
-        """Write a new record, spec and then status. Raises ConflictError when the name exists already."""
+        """Write a new record, spec and then status. Raises ConflictError when the name exists already.
+
+        What exists is known from then on, whatever becomes of the second write and though the watch be deaf.
+        """
         body = object_of(bounded(replace(record, version="", uid="")))
-        created = await self._client.create(Target(RECORDS, record.key.namespace), body)
+        try:
+            created = await self._client.create(Target(RECORDS, record.key.namespace), body)
+        except ConflictError:
+            await self.fresh(record)
+            raise
+        self._take(record_of(created))
         return await self.save(_at(record, created))
 
     async def save(self, record: Record) -> Record:

@@ -86,6 +86,7 @@ class Reflector(Generic[T]):
         self._synced = asyncio.Event()
         self._heard_at: float | None = None
         self._refused = False
+        self._patience: asyncio.Timeout | None = None
         self.problem: ClusterError | None = None
         """What keeps the watch from going on, None while it does."""
 
@@ -110,6 +111,11 @@ class Reflector(Generic[T]):
         if self._heard_at is None or self._refused:
             return None
         return self._clock.monotonic() - self._heard_at
+
+    def renew(self) -> None:
+        """End the present watch, which missed something, and begin anew with a list."""
+        if self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(asyncio.get_running_loop().time())
 
     async def run(self) -> None:
         """List, watch, and begin again wherever that ends."""
@@ -226,6 +232,15 @@ class Reflector(Generic[T]):
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(int(lasts)),
         }
+        try:
+            async with asyncio.timeout(None) as self._patience:
+                await self._follow(params)
+        except TimeoutError as error:
+            raise _RelistError("it missed a change") from error
+        finally:
+            self._patience = None
+
+    async def _follow(self, params: dict[str, str]) -> None:
         async with self._client.stream(self._target, params, read_timeout=self._timing.silence) as body:
             self._heard()
             lines = LineBuffer()

@@ -13,7 +13,7 @@ from sentinel.adapters.kubernetes.resources import NODES
 from sentinel.domain.errors import ClusterUnavailableError
 from sentinel.domain.workload import WorkloadKey
 from sentinel.simulation.apiserver.access import User
-from sentinel.simulation.behaviour import crash_loop
+from sentinel.simulation.behaviour import Behaviour, crash_loop, never_ready
 from sentinel.simulation.cluster import SimulatedCluster
 from sentinel.simulation.faults import Fault, FaultKind
 from sentinel.simulation.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES
@@ -181,3 +181,24 @@ async def test_after_the_end_nothing_is_left(cluster: SimulatedCluster, client: 
     assert cluster.api.watches.open == 0
     with pytest.raises(ClusterUnavailableError, match="closed"):
         await gateway.client.get(Target(NODES, name="node-1"))
+
+
+async def test_what_rests_on_silence_is_looked_up(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """A pod that seems unready only because its watch went deaf is told by its name, and the watch begins anew."""
+    cluster.behave("app:v1", never_ready())
+    cluster.deploy("web", "app:v1", 1)
+    await asyncio.sleep(10)
+    deaf = cluster.faults.add(Fault(FaultKind.HANG, verbs=frozenset({"watch"})))
+    gateway = gateway_as(cluster)
+    await gateway.start()
+    await gateway.wait_synced(30)
+    await gateway.cluster.confirm(seen(gateway))  # it is unready
+    cluster.behave("app:v1", Behaviour())
+    await asyncio.sleep(10)
+    assert seen(gateway).candidate.ready == 0
+    cluster.faults.remove(deaf)
+    with pytest.raises(ClusterUnavailableError) as caught:
+        await gateway.cluster.confirm(seen(gateway))
+    assert caught.value.reason == "WatchDeaf"
+    await until(lambda: seen(gateway).candidate.ready == 1, 5)
+    await gateway.close()

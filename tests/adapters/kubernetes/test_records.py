@@ -273,3 +273,25 @@ async def test_a_lacking_verb_is_named(cluster: SimulatedCluster, client: ApiCli
     async with ApiClient(access_to(cluster.url, "sentinel")) as limited:
         with pytest.raises(ForbiddenError, match=r"'create' on rolloutrecords\.rollback-sentinel\.dev"):
             await store(limited).create(record())
+
+
+async def test_a_record_whose_status_could_not_be_written_is_known(
+    cluster: SimulatedCluster, gateway: KubernetesGateway
+) -> None:
+    """It exists, and nobody need wait for the watch to learn of it."""
+    cluster.faults.add(Fault(FaultKind.ERROR, verbs=frozenset({"update"}), path="rolloutrecords", count=1))
+    cluster.faults.add(Fault(FaultKind.HANG, verbs=frozenset({"watch"})))
+    with pytest.raises(ClusterUnavailableError):
+        await gateway.records.create(record())
+    assert [known.name for known in gateway.records.of_workload(WEB)] == ["web-1"]
+
+
+async def test_a_name_that_is_taken_is_known_though_the_watch_is_deaf(
+    cluster: SimulatedCluster, client: ApiClient, gateway: KubernetesGateway
+) -> None:
+    """Who is refused reads what is there: the next attempt goes on from it."""
+    theirs = await store(client).create(record())
+    blind = store(client)
+    with pytest.raises(ConflictError):
+        await blind.create(replace(record(), trigger="second"))
+    assert blind.of_workload(WEB) == (theirs,)
