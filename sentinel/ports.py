@@ -1,6 +1,7 @@
 """What the runtime needs of the world outside, as protocols. Adapters and the simulation implement them."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Protocol
@@ -8,6 +9,7 @@ from typing import Protocol
 from sentinel.domain.alert import Notification
 from sentinel.domain.decision import Change
 from sentinel.domain.evidence import Span, ValueSample
+from sentinel.domain.lease import Lease
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.policy import CountQuery, HistogramQuery, Policy, ValueQuery
 from sentinel.domain.record import Json, NoticeRef, Record
@@ -45,6 +47,11 @@ class SystemClock:
         """Wait on the running loop."""
         await asyncio.sleep(seconds)
 
+    @staticmethod
+    def since_boot() -> float:
+        """Seconds that also count while the machine is suspended, where it has such a clock."""
+        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
 
 class Cluster(Protocol):
     """The workloads of the cluster: read from the watch's cache, changed through the API.
@@ -81,13 +88,6 @@ class Cluster(Protocol):
         """
         ...
 
-    async def announce(self, workload: Workload, reason: str, message: str, *, warning: bool = False) -> None:
-        """Write a Kubernetes Event on the workload."""
-        ...
-
-
-class RecordStore(Protocol):
-    """The RolloutRecords: read from the watch's cache, written under optimistic concurrency."""
     async def confirm(self, workload: Workload) -> None:
         """Look up afresh whether the candidate's pods that seem unready are so.
 
@@ -95,6 +95,13 @@ class RecordStore(Protocol):
         """
         ...
 
+    async def announce(self, workload: Workload, reason: str, message: str, *, warning: bool = False) -> None:
+        """Write a Kubernetes Event on the workload."""
+        ...
+
+
+class RecordStore(Protocol):
+    """The RolloutRecords: read from the watch's cache, written under optimistic concurrency."""
 
     def of_workload(self, key: WorkloadKey) -> tuple[Record, ...]:
         """All records of a workload, newest rollout first. Own writes are visible at once."""
@@ -126,6 +133,22 @@ class RecordStore(Protocol):
 
     def subscribe(self, listener: Callable[[WorkloadKey], None]) -> None:
         """Call the listener whenever a record of a workload was changed by anyone."""
+        ...
+
+
+class LeaseStore(Protocol):
+    """The one lease of all replicas, written under optimistic concurrency."""
+
+    async def read(self, *, timeout: float) -> Lease | None:
+        """The lease as it is now, None where there is none. Raises ClusterError."""
+        ...
+
+    async def write(self, lease: Lease, *, timeout: float) -> Lease:
+        """Make it (its version is empty) or replace the one of this version; returns it as stored.
+
+        Raises ConflictError when it exists already or is another one by now. One that was deleted is made anew, or
+        NotFoundError is raised.
+        """
         ...
 
 

@@ -236,6 +236,19 @@ class RecordsSettings(Section):
     keep: Annotated[int, Field(ge=1, le=1000)] = 20
 
 
+class LeadershipSettings(Section):
+    """How replicas agree on the one that acts: by a Lease. Disabled, this process acts without asking anyone.
+
+    `lease_duration` is how long the cluster may be without a leader after one crashed. `namespace` is where the
+    Lease is: the pod's own where it is unset.
+    """
+
+    enabled: bool = True
+    lease_duration: Annotated[Seconds, Field(ge=5, le=300)] = 15.0
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = "rollback-sentinel"
+    namespace: str | None = None
+
+
 class LogSettings(Section):
     """Logs: `auto` is readable on a terminal and JSON elsewhere."""
 
@@ -273,6 +286,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     records: RecordsSettings = RecordsSettings()
+    leadership: LeadershipSettings = LeadershipSettings()
     log: LogSettings = LogSettings()
     undo: UndoSettings = UndoSettings()
 

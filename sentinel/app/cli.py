@@ -66,7 +66,9 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
-    application = await build(settings, clock=SystemClock(), rng=random.Random())  # noqa: S311 - jitter
+    clock = SystemClock()
+    rng = random.Random()  # noqa: S311 - jitter
+    application = await build(settings, clock=clock, rng=rng, elapsed=clock.since_boot)
     starting = asyncio.create_task(application.start())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,6 +1,8 @@
 """Builds the daemon from its settings: the only place where adapters and runtime meet."""
 
 import random
+import secrets
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -18,10 +20,10 @@ from sentinel.adapters.http.metrics import PrometheusTelemetry
 from sentinel.adapters.http.server import HttpServer, ServerOptions
 from sentinel.adapters.http.webhook import AlertmanagerWebhook, WebhookLimits
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
-from sentinel.adapters.prometheus.client import Connection, PrometheusClient
-from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.adapters.kubernetes.lease import KubernetesLeaseStore, own_namespace
 from sentinel.adapters.kubernetes.servertime import ServerClock
+from sentinel.adapters.prometheus.client import Connection, PrometheusClient
+from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.adapters.slack.notifier import SlackNotifier
 from sentinel.app.door import door_of
@@ -40,6 +42,8 @@ from sentinel.runtime.bulletins import Bulletins
 from sentinel.runtime.daemon import Daemon
 from sentinel.runtime.evidence import EvidenceCollector
 from sentinel.runtime.executor import Executor
+from sentinel.runtime.leadership import Leadership, LeaseElection, SoleLeader
+from sentinel.runtime.leadership import Timing as LeaseTiming
 from sentinel.runtime.notifications import LogNotifier, Notifications
 from sentinel.runtime.policybook import PolicyBook
 from sentinel.runtime.queue import KeyedQueue
@@ -47,6 +51,16 @@ from sentinel.runtime.reconciler import Limits, Reconciler, Services
 from sentinel.settings import DatadogSettings, PrometheusSettings, Settings
 
 SYNC_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """Time, chance and telemetry, which everything needs. `elapsed` is the clock that a lease is reckoned by."""
+
+    clock: Clock
+    rng: random.Random
+    telemetry: PrometheusTelemetry
+    elapsed: Callable[[], float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +113,20 @@ class Application:
         await self._resources.aclose()
 
 
-async def build(settings: Settings, *, clock: Clock, rng: random.Random) -> Application:
+async def build(
+    settings: Settings,
+    *,
+    clock: Clock,
+    rng: random.Random,
+    elapsed: Callable[[], float] | None = None,
+) -> Application:
     """The application that these settings describe; nothing runs yet and nothing was asked of the cluster.
+
+    `elapsed` is the clock that the lease is reckoned by, where it is not the `clock`'s own.
 
     Raises ConfigurationError for rule files or a kubeconfig that cannot be used.
     """
+    clock = server_clock = ServerClock(clock)
     gateway = await KubernetesGateway.connect(
         clock=clock,
         rng=rng,
@@ -111,7 +134,9 @@ async def build(settings: Settings, *, clock: Clock, rng: random.Random) -> Appl
         context=settings.kubernetes.context,
         namespaces=settings.kubernetes.namespaces,
     )
+    gateway.client.told_time = server_clock.heard
     telemetry = PrometheusTelemetry()
+    means = Means(clock, rng, telemetry, elapsed)
     resources = AsyncExitStack()
     sources = metric_sources(settings, resources)
     options = Options(
@@ -121,20 +146,20 @@ async def build(settings: Settings, *, clock: Clock, rng: random.Random) -> Appl
     told = notifier(settings, resources)
     queue: KeyedQueue[WorkloadKey] = KeyedQueue(workers=settings.evaluation.concurrency)
     book = PolicyBook(policies, settings.mode)
-    services = _services(gateway, book, sources, told, queue, telemetry, clock, rng)
+    leadership = _leadership(settings, gateway, means)
+    services = _services(gateway, book, sources, told, queue, leadership, means)
     budget = settings.undo.budget
     limits = Limits(Budget(budget.max, timedelta(seconds=budget.per)), settings.records.keep)
     bulletins = Bulletins(told, clock, telemetry)
     rule_files = RuleFiles(
-    clock = server_clock = ServerClock(clock)
         policies,
         settings.rules.paths,
         telemetry,
         clock,
         bulletins.tell,
+        lambda: leadership.left() > 0,
     )
     extra: dict[str, Callable[[], Awaitable[None]]] = {"bulletins": bulletins.run}
-    gateway.client.told_time = server_clock.heard
     if settings.rules.watch:
         extra["rule files"] = rule_files.keep_watching
     watches = _Watches(gateway, lease_namespace(settings))
@@ -191,11 +216,11 @@ def _services(
     sources: Sources,
     told: Notifier,
     queue: KeyedQueue[WorkloadKey],
-    telemetry: PrometheusTelemetry,
-    clock: Clock,
-    rng: random.Random,
+    leadership: Leadership,
+    means: Means,
 ) -> Services:
     cluster, store = gateway.cluster, gateway.records
+    clock, telemetry = means.clock, means.telemetry
     return Services(
         cluster=cluster,
         store=store,
@@ -203,13 +228,33 @@ def _services(
         collector=EvidenceCollector(
             sources.by_name, cluster.workload, partial(queue.add, routine=True), clock, telemetry
         ),
-        executor=Executor(cluster, store, clock, telemetry),
-        notifications=Notifications(told, store, partial(_channel_of, book), telemetry, rng),
+        executor=Executor(cluster, store, clock, telemetry, leadership.left),
+        notifications=Notifications(told, store, partial(_channel_of, book), telemetry, means.rng),
         announcements=Announcements(cluster),
         conditions=CelConditions(),
         clock=clock,
         telemetry=telemetry,
-        rng=rng,
+        rng=means.rng,
+    )
+
+
+def lease_namespace(settings: Settings) -> str | None:
+    """Where the Lease is, None where there is no election."""
+    return (settings.leadership.namespace or own_namespace()) if settings.leadership.enabled else None
+
+
+def _leadership(settings: Settings, gateway: KubernetesGateway, means: Means) -> Leadership:
+    namespace = lease_namespace(settings)
+    if namespace is None:
+        return SoleLeader(means.telemetry)
+    return LeaseElection(
+        KubernetesLeaseStore(gateway.client, namespace, settings.leadership.name),
+        f"{socket.gethostname()}_{secrets.token_hex(6)}",  # no two processes are ever called the same
+        LeaseTiming.failing_over_within(settings.leadership.lease_duration),
+        means.clock,
+        means.telemetry,
+        means.rng,
+        means.elapsed,
     )
 
 
@@ -266,11 +311,12 @@ def _secret(value: SecretStr | None) -> str:
 class _Watches:
     """The gateway's watches as the daemon wants them."""
 
-    def __init__(self, gateway: KubernetesGateway) -> None:
+    def __init__(self, gateway: KubernetesGateway, lease_namespace: str | None) -> None:
         self._gateway = gateway
+        self._lease_namespace = lease_namespace
 
     async def start(self) -> None:
-        lacking = await self._gateway.preflight()
+        lacking = await self._gateway.preflight(self._lease_namespace)
         if lacking:
             raise ConfigurationError("\n".join(lacking))
         await self._gateway.start()

@@ -46,6 +46,12 @@ class PreconditionError(ClusterError):
     """A patch's `test` did not hold: the object is no longer what was judged. Nothing was written."""
 
 
+class NotLeadingError(ClusterError):
+    """This replica does not hold the lease, or might not any more: nothing was written. Another one acts."""
+
+    retryable = True
+
+
 class InvalidObjectError(ClusterError):
     """The API server refused the object as invalid."""
 

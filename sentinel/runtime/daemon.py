@@ -1,5 +1,6 @@
-"""The daemon as a whole: what runs, in which order it starts, and how it ends."""
+"""The daemon as a whole: what runs, in which order it starts, who of several acts, and how it ends."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
@@ -7,6 +8,7 @@ from typing import Protocol
 
 from sentinel.domain.workload import WorkloadKey
 from sentinel.ports import Telemetry
+from sentinel.runtime.leadership import Leadership
 from sentinel.runtime.notifications import Notifications
 from sentinel.runtime.queue import KeyedQueue
 from sentinel.runtime.reconciler import Reconciler, Services
@@ -16,6 +18,9 @@ log = logging.getLogger(__name__)
 
 RECOVER_NOTICES_OF = timedelta(hours=24)
 GAUGES_EVERY = 5.0
+HANDOVER_PASSES = 0.3
+HANDOVER_NOTICES = 0.2
+"""So many seconds a leader that ends lets its passes and its notices finish before another one may take over."""
 
 
 class Watches(Protocol):
@@ -39,7 +44,11 @@ class Watches(Protocol):
 
 
 class Daemon:
-    """Starts watching, then judging, then telling; stops in the opposite order within the time it is given."""
+    """Starts watching, then judging, then telling; stops in the opposite order within the time it is given.
+
+    Every replica watches and takes alerts in. Only the leader passes over workloads and tells: what the others'
+    watches show waits in the queue, where a key takes room once, until they lead.
+    """
 
     def __init__(
         self,
@@ -47,19 +56,22 @@ class Daemon:
         services: Services,
         reconciler: Reconciler,
         queue: KeyedQueue[WorkloadKey],
+        leadership: Leadership,
         extra: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
     ) -> None:
         self._watches = watches
         self._services = services
         self._reconciler = reconciler
         self._queue = queue
+        self._leadership = leadership
+        self._leading = asyncio.Event()
         self._supervisor = Supervisor(services.clock)
         self._extra = dict(extra or {})
         self._synced = False
         self._stopping = False
 
     async def start(self) -> None:
-        """Watch, and once all watches have synced look at every workload. Raises ClusterError."""
+        """Watch, and once all watches have synced stand for election. Raises ClusterError."""
         services = self._services
         services.cluster.subscribe(self._queue.add)
         services.store.subscribe(self._queue.add)
@@ -67,18 +79,35 @@ class Daemon:
         await self._watches.wait_synced()
         self._supervisor.start(
             {
-                "passes": lambda: self._queue.run(self._reconciler.reconcile),
+                "leadership": lambda: self._leadership.run(self._lead),
                 "notices": services.notifications.run,
                 "events": services.announcements.run,
                 "gauges": self._keep_gauges,
                 **self._extra,
             }
         )
+        self._synced = True
+        log.info("watching %d workloads", len(list(services.cluster.keys())))
+
+    async def _lead(self) -> None:
+        """Look at every workload anew and work until cancelled; nothing of a former time as the leader is kept."""
+        services = self._services
+        self._reconciler.forget()
         self._recover_notices(services.notifications)
         for key in {*services.cluster.keys(), *(record.key for record in services.store.all())}:
             self._queue.add(key)
-        self._synced = True
-        log.info("watching %d workloads", len(list(services.cluster.keys())))
+        self._leading.set()
+        try:
+            await self._queue.run(self._reconciler.reconcile)
+        finally:
+            self._leading.clear()
+            await self._queue.abandon()
+            await services.collector.close()
+
+    @property
+    def leads(self) -> bool:
+        """Whether this replica acts now."""
+        return self._leadership.left() > 0
 
     def unready(self) -> list[str]:
         """What keeps the daemon from being ready; empty when it is."""
@@ -95,17 +124,27 @@ class Daemon:
         self._queue.add(key)
 
     async def idle(self) -> None:
-        """Wait until no workload waits for a pass."""
+        """Wait until this replica leads and no workload waits for a pass."""
+        await self._leading.wait()
         await self._queue.idle()
 
     async def stop(self, seconds: float) -> None:
-        """Let passes and notices that are under way finish for so many seconds altogether, then end everything."""
+        """Let passes and notices that are under way finish for so many seconds altogether, then end everything.
+
+        Where a successor may wait, it is let in as soon as nothing is half done here, and it completes the rest.
+        """
         self._stopping = True
         clock = self._services.clock
         ends = clock.monotonic() + seconds
-        if not await self._queue.drain(max(0.0, seconds * 0.6)):
-            log.warning("passes were cut short; the next start completes them")
-        await self._services.notifications.drain(max(0.0, min(seconds * 0.3, ends - clock.monotonic())))
+        patience = HANDOVER_PASSES if self._leadership.hands_over else seconds * 0.6
+        if not await self._queue.drain(max(0.0, min(patience, seconds))):
+            log.warning("passes were cut short; the next leader completes them")
+        told = asyncio.ensure_future(
+            self._services.notifications.drain(max(0.0, min(seconds * 0.3, ends - clock.monotonic())))
+        )
+        await asyncio.wait({told}, timeout=HANDOVER_NOTICES)
+        await self._leadership.resign(max(0.0, seconds * 0.3))
+        await told
         await self._services.collector.close()
         await self._supervisor.stop()
         await self._watches.close()

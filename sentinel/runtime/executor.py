@@ -11,23 +11,33 @@ from sentinel.domain.workload import Workload
 from sentinel.engine.entries import entry_for
 from sentinel.engine.holding import undo_failed
 from sentinel.ports import Clock, Cluster, RecordStore, Telemetry
+from sentinel.runtime.fence import Fence, fenced, unfenced
 
 FORBIDDEN_FOR = timedelta(seconds=30)
 """So long an undo that the API server forbids is tried again before a human is called."""
 
 
 class Executor:
-    """Writes decisions into records and makes their changes, each once.
+    """Writes decisions into records and makes their changes, each once, and none that the fence does not let through.
 
-    Every method raises ClusterError when the API server did not answer, or not as it may soon: the record then shows
-    the intent without an outcome, and the next pass completes it.
+    Every method raises ClusterError when the API server did not answer, or not as it may soon, and NotLeadingError
+    when another replica acts by now: the record then shows the intent without an outcome, and the next pass, or the
+    next leader's, completes it.
     """
 
-    def __init__(self, cluster: Cluster, store: RecordStore, clock: Clock, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        store: RecordStore,
+        clock: Clock,
+        telemetry: Telemetry,
+        fence: Fence = unfenced,
+    ) -> None:
         self._cluster = cluster
         self._store = store
         self._clock = clock
         self._telemetry = telemetry
+        self._fence = fence
 
     async def carry_out(
         self, record: Record, decision: Decision, workload: Workload | None, mode: Mode
@@ -65,15 +75,24 @@ class Executor:
 
     async def steer(self, workload: Workload, change: Change) -> None:
         """Bring the workload nearer to what was decided before."""
-        await self._cluster.apply(workload, change)
+        await self._apply(workload, change)
+
+    async def keep(self, record: Record) -> Record:
+        """Save the record as it stands, without a decision; returns it as written."""
+        stamped = record.with_state(replace(record.state, saved_at=self._clock.now()))
+        return await fenced(self._fence, lambda _limit: self._store.save(stamped))
 
     async def _write(self, record: Record) -> Record:
         stamped = record.with_state(replace(record.state, saved_at=self._clock.now()))
-        return await (self._store.save(stamped) if stamped.version else self._store.create(stamped))
+        write = self._store.save if stamped.version else self._store.create
+        return await fenced(self._fence, lambda _limit: write(stamped))
+
+    async def _apply(self, workload: Workload, change: Change) -> str:
+        return await fenced(self._fence, lambda limit: self._cluster.apply(workload, change, timeout=limit))
 
     async def _make(self, record: Record, entry: DecisionEntry, change: Change, workload: Workload) -> Record:
         try:
-            detail = await self._cluster.apply(workload, change)
+            detail = await self._apply(workload, change)
         except PreconditionError as error:
             return await self._finish(record, entry, OutcomeKind.REFUSED, str(error))
         except ClusterError as error:

@@ -113,6 +113,20 @@ class KeyedQueue(Generic[Key]):
         """Wait until nothing waits and nothing runs (timers may still be set)."""
         await self._idle.wait()
 
+    async def abandon(self) -> None:
+        """Cancel what is being worked on and wait for its end. What waits goes on waiting, for the next `run`."""
+        running = dict(self._running)
+        for task in running.values():
+            task.cancel()
+        if running:
+            await asyncio.wait(running.values())
+        for key, task in running.items():
+            if self._running.get(key) is task:  # cancelled before it had begun
+                del self._running[key]
+                self._free.release()
+        if not self._running and not len(self):
+            self._idle.set()
+
     async def drain(self, seconds: float) -> bool:
         """Take nothing new, let what runs finish for so many seconds, then cancel it; False if it had to be."""
         self._closed = True

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.decision import Change, Decision, Restore
-from sentinel.domain.errors import ClusterError, ConflictError
+from sentinel.domain.errors import ClusterError, ConflictError, NotLeadingError
 from sentinel.domain.policy import AlertRule, Budget, ErrorRateRule, LatencyRule, Mode, Policy
 from sentinel.domain.record import Action, DecisionEntry, Phase, Record
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
@@ -103,6 +103,12 @@ class Reconciler:
         self._working = WorkingState()
         self._queue = queue
 
+    def forget(self) -> None:
+        """Know nothing but what the watches show: what another leader did meanwhile is in the records alone."""
+        self._working = WorkingState()
+        self._settled.clear()
+        self._failures.clear()
+
     async def reconcile(self, key: WorkloadKey) -> None:
         """One pass. Whatever goes wrong is named in the log and tried again; nothing is raised."""
         began = self._clock.monotonic()
@@ -113,6 +119,8 @@ class Reconciler:
         except ConflictError:
             self._queue.add_after(key, CONFLICT_PAUSE)
             outcome = "conflict"
+        except NotLeadingError:
+            outcome = "not leading"
         except ClusterError as error:
             self._try_again(key, error, getattr(error, "retry_after", None))
             outcome = "retried"
@@ -297,6 +305,8 @@ class Reconciler:
     # What comes of it.
 
     async def _carry_out(self, situation: Situation, decision: Decision) -> None:
+        if decision.reason in TOLD_BY_SILENCE:
+            await self._cluster.confirm(situation.workload)
         record = await self._executor.carry_out(
             situation.record, decision, situation.workload, situation.mode
         )
@@ -305,8 +315,6 @@ class Reconciler:
             self._collector.forget(record)
         log.info(
             "%s: %s",
-        if decision.reason in TOLD_BY_SILENCE:
-            await self._cluster.confirm(situation.workload)
             decision.action.value if decision.action else "",
             decision.message,
             extra={"workload": str(record.key), "record": record.name, "reason": decision.reason},
@@ -326,8 +334,7 @@ class Reconciler:
         self._working.remember(record)
         if not self._working.worth_saving(record, now):
             return record
-        record = record.with_state(replace(record.state, saved_at=now))
-        record = await self._store.save(record)
+        record = await self._executor.keep(record)
         self._working.remember(record)
         self._notifications.tell(record, None)
         return record

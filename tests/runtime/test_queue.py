@@ -202,3 +202,23 @@ async def test_a_routine_wake_up_stays_routine_when_it_is_due() -> None:
         await asyncio.sleep(0.1)
         await queue.idle()
     assert log.keys == ["busy", "fault", "busy"]
+
+
+async def test_what_is_abandoned_frees_its_worker() -> None:
+    """Work under way is cancelled, also what had not begun, and the next run serves on with all its workers."""
+    queue, log = KeyedQueue[str](workers=2), Log(takes=10)
+    async with serving(queue, log):
+        queue.add("a")
+        await asyncio.sleep(1)
+        queue.add("b")
+        queue.add("c")
+        await asyncio.sleep(0)
+    await queue.abandon()
+    assert log.done == []
+    log.takes = log.at_once = log.most = 0
+    async with serving(queue, log):
+        for key in "def":
+            queue.add(key)
+        await queue.idle()
+    assert set(log.keys) >= set("def")
+    assert log.most == 2

@@ -8,11 +8,17 @@ import orjson
 import pytest
 import yaml
 
-from sentinel.adapters.kubernetes.preflight import NEEDED
+from sentinel.adapters.kubernetes.preflight import ELECTING, NEEDED
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.record import Action, Phase
 from sentinel.simulation.behaviour import crash_loop
-from sentinel.simulation.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES
+from sentinel.simulation.resources import (
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    NAMESPACES,
+    ROLE_BINDINGS,
+    ROLES,
+)
 from tests.stories.conftest import at_rest
 from tests.support.world import NAMESPACE, PLAIN_POLICY, World, actions, decision, world
 
@@ -20,14 +26,25 @@ RBAC = Path(__file__).parents[2] / "config" / "rbac.yaml"
 NODES = {("", "nodes", "list"), ("", "nodes", "watch")}
 
 
-def role() -> dict[str, Any]:
-    """The ClusterRole that ships."""
-    return next(each for each in yaml.safe_load_all(RBAC.read_text()) if each["kind"] == "ClusterRole")
+def manifest(kind: str) -> dict[str, Any]:
+    """The one manifest of this kind that ships."""
+    return next(each for each in yaml.safe_load_all(RBAC.read_text()) if each["kind"] == kind)
+
+
+def verbs_of(granted: dict[str, Any]) -> set[tuple[str, str, str]]:
+    """What a role allows: API group, resource, verb."""
+    return {
+        (group, resource, verb)
+        for rule in granted["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
 
 
 def grant(here: World, *, without: str = "") -> None:
     """Give the account the role that ships, less one verb on Deployments."""
-    granted = role()
+    granted = manifest("ClusterRole")
     for rule in granted["rules"]:
         rule["verbs"] = [v for v in rule["verbs"] if (rule["resources"], v) != (["deployments"], without)]
     if here.cluster.store.list(CLUSTER_ROLES):
@@ -38,10 +55,12 @@ def grant(here: World, *, without: str = "") -> None:
 def sign_in(here: World, *, without: str = "") -> None:
     """Have the daemon use the token of the service account."""
     grant(here, without=without)
-    binding = next(
-        each for each in yaml.safe_load_all(RBAC.read_text()) if each["kind"] == "ClusterRoleBinding"
-    )
+    binding = manifest("ClusterRoleBinding")
     here.cluster.store.create(CLUSTER_ROLE_BINDINGS, binding)
+    here.cluster.store.create(NAMESPACES, manifest("Namespace"))
+    here.cluster.store.create(ROLES, manifest("Role"))
+    here.cluster.store.create(ROLE_BINDINGS, manifest("RoleBinding"))
+    here.environ["SENTINEL_LEADERSHIP__NAMESPACE"] = "rollback-sentinel"
     account = binding["subjects"][0]
     token = here.cluster.api.tokens.issue(account["namespace"], account["name"])
     (here.folder / "kubeconfig").write_bytes(orjson.dumps(here.cluster.kubeconfig(token)))
@@ -100,18 +119,20 @@ async def test_an_undo_that_stays_forbidden_is_held_and_names_the_right(tmp_path
         assert "lacks the verb 'patch' on deployments.apps" in record.state.message
 
 
-def test_the_role_that_ships_grants_what_the_daemon_asks_for_and_nothing_else() -> None:
-    """Its verbs are those of preflight, and reading nodes, which is optional."""
-    granted = {
-        (group, resource, verb)
-        for rule in role()["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
-    asked = {
+def asked(needed: Any) -> set[tuple[str, str, str]]:
+    """What preflight asks for."""
+    return {
         (resource.group, f"{resource.plural}/{part}" if part else resource.plural, verb)
-        for resource, part, verbs in NEEDED
+        for resource, part, verbs in needed
         for verb in verbs
     }
-    assert granted == asked | NODES
+
+
+def test_the_role_that_ships_grants_what_the_daemon_asks_for_and_nothing_else() -> None:
+    """Its verbs are those of preflight, and reading nodes, which is optional."""
+    assert verbs_of(manifest("ClusterRole")) == asked(NEEDED) | NODES
+
+
+def test_the_lease_is_granted_in_the_own_namespace_alone() -> None:
+    """Its verbs are those of preflight, by a Role."""
+    assert verbs_of(manifest("Role")) == asked(ELECTING)

@@ -69,6 +69,8 @@ METRICS = (
         "webhook_posts_total", Kind.COUNTER, "Posts to the Alertmanager webhook, by HTTP status.", ("code",)
     ),
     Metric("watch_age_seconds", Kind.GAUGE, "Since a watch was last heard of.", ("resource",)),
+    Metric("leader", Kind.GAUGE, "Whether this replica leads (1), or waits to (0)."),
+    Metric("leader_transitions_total", Kind.COUNTER, "How often this replica became this.", ("to",)),
     Metric("rules_loaded", Kind.GAUGE, "Policies in force."),
     Metric("rules_refused", Kind.GAUGE, "Whether the rule files are refused (1) or in force (0)."),
     Metric("rules_taken_timestamp_seconds", Kind.GAUGE, "When the set in force was taken over."),

@@ -103,13 +103,15 @@ class KubernetesGateway:
         access = await load_access(kubeconfig, context, clock)
         return cls(access, clock=clock, rng=rng, namespaces=namespaces, timing=timing)
 
-    async def preflight(self) -> tuple[str, ...]:
-        """A sentence for each thing that is missing: the records' definition, and each verb by its name.
+    async def preflight(self, lease_namespace: str | None = None) -> tuple[str, ...]:
+        """A sentence for each thing that is missing: a definition, or a verb by its name.
+
+        `lease_namespace` is where the Lease of the election is, None without one.
 
         Raises ClusterUnavailableError when the API server cannot be asked.
         """
         await self.client.open()
-        return await preflight(self.client, self._namespaces)
+        return await preflight(self.client, self._namespaces, lease_namespace)
 
     async def start(self) -> None:
         """Begin all watches. They go on by themselves through every failure, until `close`."""
@@ -148,13 +150,13 @@ class KubernetesGateway:
             if reflector.problem is not None
         }
 
-    async def close(self) -> None:
-        """End the watches and close the connections."""
     def _renew(self) -> None:
         """Begin every watch anew: where one has gone deaf, so may the others have that shared its connection."""
         for reflector in self._reflectors:
             reflector.renew()
 
+    async def close(self) -> None:
+        """End the watches and close the connections."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

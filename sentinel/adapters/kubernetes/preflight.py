@@ -10,6 +10,7 @@ from sentinel.adapters.kubernetes.resources import (
     ACCESS_REVIEWS,
     DEPLOYMENTS,
     EVENTS,
+    LEASES,
     PODS,
     RECORDS,
     REPLICA_SETS,
@@ -27,19 +28,32 @@ NEEDED: tuple[tuple[Resource, str, tuple[str, ...]], ...] = (
 )
 """Resource, subresource and verbs; Nodes are read as well where that is allowed."""
 
+ELECTING: tuple[tuple[Resource, str, tuple[str, ...]], ...] = ((LEASES, "", ("get", "create", "update")),)
+"""The same, in the namespace of the Lease by which replicas agree on a leader."""
 
-async def preflight(client: ApiClient, namespaces: Sequence[str] = ()) -> tuple[str, ...]:
+
+async def preflight(
+    client: ApiClient, namespaces: Sequence[str] = (), lease_namespace: str | None = None
+) -> tuple[str, ...]:
     """A sentence for each thing that is missing; empty when all is there. No namespaces: all of them.
 
-    Raises ClusterUnavailableError when the API server cannot be asked.
+    `lease_namespace` None: there is no election. Raises ClusterUnavailableError when the API server cannot be asked.
     """
     missing = [*await _definition(client, namespaces[0] if namespaces else "")]
     for namespace in namespaces or ("",):
-        asked = [(resource, part, verb) for resource, part, verbs in NEEDED for verb in verbs]
-        allowed = await asyncio.gather(*(_allowed(client, namespace, *each) for each in asked))
-        denied = [each for each, yes in zip(asked, allowed, strict=True) if not yes]
-        missing.extend(_lacking(denied, namespace))
+        missing.extend(await _denied(client, NEEDED, namespace))
+    if lease_namespace is not None:
+        missing.extend(await _denied(client, ELECTING, lease_namespace))
     return tuple(missing)
+
+
+async def _denied(
+    client: ApiClient, needed: Iterable[tuple[Resource, str, tuple[str, ...]]], namespace: str
+) -> list[str]:
+    asked = [(resource, part, verb) for resource, part, verbs in needed for verb in verbs]
+    allowed = await asyncio.gather(*(_allowed(client, namespace, *each) for each in asked))
+    denied = [each for each, yes in zip(asked, allowed, strict=True) if not yes]
+    return _lacking(denied, namespace)
 
 
 def _lacking(denied: Iterable[tuple[Resource, str, str]], namespace: str) -> list[str]:

@@ -1,0 +1,21 @@
+"""The lease by which the replicas of the sentinel agree on who acts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The lease at one moment.
+
+    `holder` is empty once it was given up. `duration` is for how many seconds after its last change it may still be
+    held. The two times are the holder's wall clock and are for people alone: nobody reckons with them. `version` is
+    the resourceVersion for optimistic concurrency, empty while there is no such object.
+    """
+
+    holder: str
+    duration: float
+    transitions: int = 0
+    acquired_at: datetime | None = None
+    renewed_at: datetime | None = None
+    version: str = ""

@@ -1,0 +1,39 @@
+"""The fence in front of every write of the leader: none is begun, and none lasts, beyond the lease."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from math import inf
+from typing import TypeVar
+
+from sentinel.domain.errors import ClusterUnavailableError, NotLeadingError
+
+T = TypeVar("T")
+
+Fence = Callable[[], float]
+"""Seconds for which this replica surely still leads; 0: it must not act."""
+
+LONGEST_WRITE = 10.0
+
+
+def unfenced() -> float:
+    """The fence of a process that shares its work with no other."""
+    return inf
+
+
+async def fenced(fence: Fence, write: Callable[[float], Awaitable[T]]) -> T:
+    """Do the write, which is handed how many seconds it may take, if this replica surely leads for so long.
+
+    Raises NotLeadingError when it may not lead any more: then nothing was sent. ClusterUnavailableError when the
+    write did not end in its time: what became of it is not known.
+    """
+    left = fence()
+    if left <= 0:
+        raise NotLeadingError("this replica does not lead: another one acts", reason="NotLeading")
+    limit = min(left, LONGEST_WRITE)
+    try:
+        async with asyncio.timeout(limit):
+            return await write(limit)
+    except TimeoutError as error:
+        raise ClusterUnavailableError(
+            f"the API server did not answer within {limit:.3g} s", reason="Timeout"
+        ) from error
