@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 
 LOOKUP_SECONDS = 2.0
 """So long a post waits altogether for how long its alerts are pending."""
-YIELD_EVERY = 100
-"""So many alerts are sorted before others get their turn on the event loop."""
+YIELD_EVERY = 500
+"""So many comparisons of alerts with policies and rollouts are made before others get their turn on the event loop."""
 MAX_NAMED = 20
 """So many workloads of a storm are named in a record."""
 
@@ -112,10 +112,14 @@ class AlertDesk:
         live = _Live(self._store.all(), self._book)
         policies = {policy.digest: policy for policy in (*self._book.in_force(), *live.policies.values())}
         concerns: dict[tuple[str, str], _Concern] = {}
+        work = 0
         for index, alert in enumerate(alerts):
-            if index % YIELD_EVERY == 0:
+            meant = self._sort(index, alert, live, list(policies.values()), concerns)
+            work += 1 + len(policies) + meant
+            if work >= YIELD_EVERY:
+                work = 0
                 await asyncio.sleep(0)
-            if not self._sort(index, alert, live, list(policies.values()), concerns):
+            if not meant:
                 self._telemetry.count("alerts_total", outcome="unmatched")
         return list(concerns.values())
 
@@ -126,9 +130,9 @@ class AlertDesk:
         live: _Live,
         policies: Sequence[Policy],
         concerns: dict[tuple[str, str], _Concern],
-    ) -> bool:
-        """Put the alert to each rollout that it concerns; False when it concerns none."""
-        found = False
+    ) -> int:
+        """Put the alert to each rollout that it concerns; how many these are."""
+        found = 0
         for policy in policies:
             rule = alert_rule_of(policy, alert.labels)
             if rule is None:
@@ -147,7 +151,7 @@ class AlertDesk:
                 if alert.status is AlertStatus.FIRING or alert.fingerprint in concern.known:
                     concerns[name] = concern
                     concern.alerts.append(index)
-                    found = True
+                    found += 1
         return found
 
     def _named(self, alert: Alert, rule: AlertRule) -> tuple[WorkloadKey, ...]:
