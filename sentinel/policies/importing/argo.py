@@ -74,9 +74,10 @@ def draft_of_template(resource: Resource, templates: Templates, given: Mapping[s
 def draft_of_rollout(resource: Resource, templates: Templates, given: Mapping[str, str]) -> Draft:
     """The policy of a Rollout: its steps, and the metrics of the templates that its analyses name."""
     draft = Draft(policy_name(resource.name), f"the {resource.title} ({resource.place})")
-    named(draft, resource.name, resource.namespace)
+    named(draft, _deployment_of(resource), resource.namespace)
     draft.notes.append(
-        "It guards the Deployment of that name: make the Rollout a Deployment, whose own rolling update the steps pace."
+        "It guards the Deployment of that name. Where there is none yet, make the Rollout a Deployment, whose own "
+        "rolling update the steps pace."
     )
     strategy = mapping(resource.spec.get("strategy"))
     steps_of(draft, strategy, resource.spec)
@@ -89,6 +90,12 @@ def draft_of_rollout(resource: Resource, templates: Templates, given: Mapping[st
         draft.rules = pod_rules()
         draft.rules[0].notes.append("Added: no metric judges this rollout, so the state of its pods does.")
     return draft
+
+
+def _deployment_of(resource: Resource) -> str:
+    """The Deployment that a Rollout takes its pod template from, else the one that it should become."""
+    reference = mapping(resource.spec.get("workloadRef"))
+    return text(reference.get("name")) if reference.get("kind") == "Deployment" else resource.name
 
 
 def analyses_of(strategy: Values) -> list[Values]:

@@ -22,7 +22,6 @@ _KEYS_WITHOUT_EQUIVALENT = {
     "trafficRouting": "the share of pods, not of routed traffic, makes a step",
     "dynamicStableScale": "the Deployment's own rolling update scales the old pods",
     "pingPong": "there is one Service",
-    "workloadRef": "name the Deployment that it refers to in spec.match.names",
 }
 
 

@@ -52,7 +52,7 @@ class Resource:
 def read_resources(data: bytes, file: str) -> tuple[list[Resource], list[PolicyError]]:
     """The resources of one file, and what is wrong with it as YAML. Never raises."""
     documents, errors = read_documents(data, file, nulls=True)
-    if errors and b"{{" in data:
+    if b"{{" in data and any("not YAML" in error.message or "not text" in error.message for error in errors):
         hint = "if it is a Helm template, render it first: helm template ... > rendered.yaml"
         errors = [*errors, PolicyError(file, 0, 0, "", "holds {{ }} outside quotes", hint)]
     found = [resource for document in documents for resource in _resources(document)]

@@ -200,6 +200,12 @@ def test_a_rollout_takes_the_metrics_of_its_templates_with_its_arguments() -> No
     assert not result.refused
 
 
+def test_a_rollout_by_reference_guards_the_deployment_that_it_refers_to() -> None:
+    """workloadRef names the Deployment whose pods are rolled out."""
+    by_reference = ROLLOUT.replace("spec:\n", "spec:\n  workloadRef: {kind: Deployment, name: shop-web}\n")
+    assert only(imported(by_reference, TEMPLATE)).match.names == ("shop-web",)
+
+
 def test_a_missing_template_is_said() -> None:
     """A Rollout whose template is not given loses a check: that is refused, and pods are still judged."""
     result = imported(ROLLOUT)
