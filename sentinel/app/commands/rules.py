@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sentinel.app.commands.showing import show_command
 from sentinel.app.ruletest.coverage import total
 from sentinel.app.ruletest.report import coverage_lines, lines, write_junit
 from sentinel.app.ruletest.session import run_tests
@@ -18,6 +19,8 @@ from sentinel.policies.presets import PRESETS
 from sentinel.policies.ruletest import schema as test_schema
 
 rules = typer.Typer(help="Rule files: check, explain and test them.", no_args_is_help=True)
+
+rules.command("show")(show_command)
 
 Paths = Annotated[list[Path], typer.Argument(help="Rule files or folders.")]
 

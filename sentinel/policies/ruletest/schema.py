@@ -1,5 +1,6 @@
 """The schema of a file of rule tests: `RuleTest`, version `rollback-sentinel.dev/v1`."""
 
+import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -26,6 +27,8 @@ from sentinel.policies.ruletest.notation import SeriesName, Value, parse_series,
 KIND = "RuleTest"
 DEFAULT_UNTIL = timedelta(hours=3)
 
+_POD = r"(candidate|baseline)-(\d+|\*)"
+
 
 def _series(value: object) -> SeriesName:
     if not isinstance(value, str):
@@ -36,10 +39,9 @@ def _series(value: object) -> SeriesName:
 
 
 def _values(value: object) -> tuple[Value, ...]:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        value = str(value)
     if not isinstance(value, str):
-        raise InputError("must be text, promtool's series notation", "write values such as 0+20x100")
+        hint = "write it in quotes, such as '5' or '0x10': YAML takes the latter for a hexadecimal number"
+        raise InputError("must be text, promtool's series notation", hint)
     return parse_values(value)
 
 
@@ -50,6 +52,21 @@ def _moment(value: object) -> timedelta:
     return parse_duration(value)
 
 
+def _pod(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(_POD, value):
+        raise InputError(
+            f"{value!r} is no modelled pod", "write candidate-1, baseline-2, or candidate-* for all"
+        )
+    return value
+
+
+PodName = Annotated[
+    str,
+    BeforeValidator(_pod),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^{_POD}$", "description": "candidate-1, baseline-2, candidate-*"}
+    ),
+]
 SeriesText = Annotated[
     SeriesName,
     BeforeValidator(_series),
@@ -58,9 +75,7 @@ SeriesText = Annotated[
 Values = Annotated[
     tuple[Value, ...],
     BeforeValidator(_values),
-    WithJsonSchema(
-        {"type": ["string", "number"], "description": "promtool's series notation: 0+20x100, _x3, stale"}
-    ),
+    WithJsonSchema({"type": "string", "description": "promtool's series notation: 0+20x100, _x3, stale"}),
 ]
 Moment = Annotated[
     timedelta,
@@ -121,7 +136,7 @@ class AnswerSpec(Model):
 class PodSpec(Model):
     """What befalls a pod: `at` a time, or `after` it was made."""
 
-    pod: Annotated[str, Field(pattern=r"^(candidate|baseline)-(\d+|\*)$")]
+    pod: PodName
     becomes: Fate
     at: Moment | None = None
     after: Duration | None = None
