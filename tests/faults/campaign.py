@@ -1,16 +1,20 @@
-"""Runs schedules of faults: `python -m tests.faults.campaign SEED...` replays seeds and shows what happened."""
+"""Plays schedules of faults: thousands in several processes, or single seeds with the story of what happened."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import functools
+import gc
 import logging
+import os
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +24,7 @@ from unittest import mock
 import aiohttp
 import orjson
 import structlog
+from aiohttp import web_app
 
 from sentinel.adapters.kubernetes.crd import definitions
 from sentinel.settings import Settings, load_settings
@@ -31,7 +36,7 @@ from sentinel.simulation.resources import CRDS, DEPLOYMENTS
 from sentinel.simulation.traffic import Quality
 from sentinel.simulation.virtual_time import VirtualTimeLoop
 from tests.faults.direct import Network
-from tests.faults.lives import Pod, tracked
+from tests.faults.lives import Loop, Pod
 from tests.faults.plan import FAULTS_END, SCRAPE, Plan, Service, draw, rules
 from tests.faults.witness import JsonObject, Witness, image_of, is_bad, templates_of
 
@@ -111,9 +116,9 @@ class Scene:
         deployment = self._find(name)
         if deployment is None or deployment["spec"].get("paused"):
             return
-        others = templates_of(self.cluster, deployment)[1:2]
-        for before in others:
-            image = image_of(before)
+        templates = templates_of(self.cluster, deployment)
+        if len(templates) > 1:
+            image = image_of(templates[1])
             self._change(name, lambda obj: _set_image(obj, image))
 
     def pause(self, name: str, paused: bool) -> None:
@@ -156,6 +161,9 @@ class Scene:
         newest = max(records, key=lambda record: record.started_at, default=None)
         if newest is None:
             return
+        deployment = self._find(name)
+        if key == "resume" and deployment is not None:
+            self.witness.known(deployment).resumed = True
         values = {"resume": self.cluster.now().isoformat(timespec="seconds"), "approve": "1"}
         text = values.get(key, "payments")
 
@@ -172,7 +180,7 @@ class Scene:
     async def _post_until_taken(self, name: str, fingerprint: str, again: bool) -> None:
         starts = self.cluster.now()
         for _ in range(2 if again else 1):
-            while not await self._post(name, fingerprint, starts.isoformat()):
+            while not await self._post(name, fingerprint, starts.isoformat()):  # noqa: ASYNC110 - as it does
                 await asyncio.sleep(2.0)
             await asyncio.sleep(20.0)
 
@@ -331,23 +339,21 @@ def _drop(*_: object) -> NoReturn:
     raise structlog.DropEvent
 
 
-def run_seed(seed: int, *, verbose: bool = False) -> Report:
+def run_seed(seed: int) -> Report:
     """One schedule on a loop of its own."""
-    return run_plan(draw(seed), verbose=verbose)
-
-
-def run_plan(plan: Plan, *, verbose: bool = False) -> Report:
-    """A schedule that is drawn already."""
+    plan = draw(seed)
     began = time.process_time()
     with (
-        contextlib.nullcontext() if verbose else _quiet(),
+        _quiet(),
         mock.patch.object(virtual_time, "_POLLS_BEFORE_FAR_JUMP", 1),  # hardly anything goes over a socket
-        mock.patch.object(asyncio, "to_thread", _inline),  # threads would make the order of things a matter of luck
+        mock.patch.object(
+            asyncio, "to_thread", _inline
+        ),  # threads would make the order of things a matter of luck
         tempfile.TemporaryDirectory() as folder,
-        asyncio.Runner(loop_factory=VirtualTimeLoop) as runner,
+        asyncio.Runner(loop_factory=Loop) as runner,
     ):
-        runner.get_loop().set_task_factory(tracked)  # type: ignore[arg-type]
         report = runner.run(_play(plan, Path(folder)))
+    web_app._cached_build_middleware.cache_clear()  # else aiohttp keeps a thousand dead servers, and all they knew
     report.seconds = time.process_time() - began
     return report
 
@@ -435,12 +441,20 @@ async def _converge(scene: Scene) -> None:
     loop = asyncio.get_running_loop()
     ends = loop.time() + CONVERGE
     await asyncio.sleep(5.0)
-    while left := [*scene.witness.settled(), *(task.get_name() for task in scene.tasks)]:
+    while left := _left(scene):
         if loop.time() > ends:
             for sentence in left:
                 scene.witness.wrong(f"not converged: {sentence}")
             return
         await asyncio.sleep(5.0)
+
+
+def _left(scene: Scene) -> list[str]:
+    """What keeps the schedule from being over."""
+    if not scene.pod.up:
+        return ["the daemon does not run"]
+    kept = scene.pod.kept_too_long(scene.witness.records())
+    return [*scene.witness.settled(), *kept, *(task.get_name() for task in scene.tasks)]
 
 
 def _report(plan: Plan, scene: Scene) -> Report:
@@ -458,26 +472,50 @@ def _report(plan: Plan, scene: Scene) -> Report:
     )
 
 
-def main(arguments: list[str]) -> int:
-    """Play seeds: single ones, or a range `from-to`."""
-    seeds: list[int] = []
-    for argument in arguments:
-        first, _, last = argument.partition("-")
-        seeds.extend(range(int(first), int(last or first) + 1))
-    failed = 0
+def play(seeds: Iterable[int], seconds: float) -> tuple[int, int]:
+    """Play seeds until the time is up; prints each that failed. Returns how many were played, and failed."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # a collection after each schedule is cheaper than hundreds within it
+    ends = time.monotonic() + seconds
+    played = failed = 0
     for seed in seeds:
+        if time.monotonic() > ends:
+            break
         report = run_seed(seed)
-        if len(seeds) == 1:
-            print("\n".join(report.story))
-        print(
-            f"seed {seed}: {report.seconds:.2f} s, {report.virtual:.0f} virtual, {report.lives} lives, "
-            f"{report.undos} undone, {report.promotions} promoted, {report.holds} held, {report.alerts} alerts"
-        )
+        played += 1
         if report.violations:
             failed += 1
-            print(report)
-    return 1 if failed else 0
+            print(report, flush=True)
+        gc.collect()
+    return played, failed
+
+
+def main() -> int:
+    """Replay the seeds that are named, with their stories; or play many, in several processes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("seeds", nargs="*", type=int, help="seeds to replay")
+    parser.add_argument("--first", type=int, default=0, help="the first seed of many")
+    parser.add_argument("--count", type=int, default=2000, help="how many seeds at most")
+    parser.add_argument("--seconds", type=float, default=150.0, help="for how long at most")
+    parser.add_argument("--workers", type=int, default=2, help="in how many processes")
+    chosen = parser.parse_args()
+    if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets is part of what a seed stands for
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONHASHSEED": "0"})
+    if chosen.seeds:
+        reports = [run_seed(seed) for seed in chosen.seeds]
+        for report in reports:
+            print("\n".join(report.story), report, sep="\n")
+        return int(any(report.violations for report in reports))
+    seeds = range(chosen.first, chosen.first + chosen.count)
+    began = time.monotonic()
+    with ProcessPoolExecutor(chosen.workers) as pool:
+        shares = [seeds[worker :: chosen.workers] for worker in range(chosen.workers)]
+        results = list(pool.map(play, shares, [chosen.seconds] * chosen.workers))
+    played, failed = (sum(column) for column in zip(*results, strict=True))
+    print(f"{played} schedules in {time.monotonic() - began:.0f} s, {failed} failed")
+    return int(failed > 0 or not played)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

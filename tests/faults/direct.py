@@ -47,7 +47,7 @@ class Network:
     async def cross(self) -> None:
         """Be under way for a moment, or for as long as the partition lasts."""
         await asyncio.sleep(self.rng.random() * self.slowest)
-        while self.partitioned:
+        while self.partitioned:  # noqa: ASYNC110 - as a client that keeps sending
             await asyncio.sleep(1.0)
 
     def break_streams(self) -> None:
@@ -198,7 +198,7 @@ class DirectSession:
         assert isinstance(spoiled, web.Response)
         body = spoiled.body
         assert isinstance(body, bytes)
-        return Reply(spoiled.status, spoiled.headers, body)
+        return Reply(spoiled.status, {**spoiled.headers, "Date": self._api.date}, body)
 
     @asynccontextmanager
     async def _watch(
@@ -232,7 +232,7 @@ class DirectSession:
         sending = asyncio.create_task(self._send(watch, stream), name=f"server's watch {question.path}")
         self._network.streams.add(stream)
         try:
-            yield Reply(200, {}, content=stream)
+            yield Reply(200, {"Date": api.date}, content=stream)
         finally:
             self._network.streams.discard(stream)
             sending.cancel()
@@ -289,5 +289,3 @@ class DirectPrometheus:
                 raise SourceError("no answer within 5 s", reason=MissingReason.SOURCE_TIMEOUT)
         if self._prometheus.status is not None:
             raise SourceError("not available", reason=MissingReason.SOURCE_UNREACHABLE)
-
-

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import random
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,11 +17,12 @@ from sentinel.app import wiring
 from sentinel.app.wiring import Application, build
 from sentinel.domain.errors import NoticeError, SentinelError
 from sentinel.domain.notice import Notice
-from sentinel.domain.record import NoticeRef
+from sentinel.domain.record import NoticeRef, Record
 from sentinel.policies.load import Options
 from sentinel.policies.source import PolicySource
 from sentinel.settings import Settings
 from sentinel.simulation.cluster import SimulatedCluster
+from sentinel.simulation.virtual_time import VirtualTimeLoop
 from tests.faults.direct import DirectPrometheus, DirectSession, Network
 
 _LIFE: contextvars.ContextVar[Life | None] = contextvars.ContextVar("life", default=None)
@@ -29,10 +30,30 @@ PATIENCE = 3.0
 """Seconds until a process that ended by itself is started again."""
 
 
-def tracked(
-    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **how: Any
-) -> asyncio.Task[Any]:
-    """The loop's task factory: knows which tasks belong to a life, by the context they were made in."""
+class Loop(VirtualTimeLoop):
+    """Virtual time; knows which tasks and connections belong to a life, by the context they were made in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_task_factory(_tracked)
+
+    async def create_server(self, factory: Any, *arguments: Any, **how: Any) -> asyncio.Server:
+        """As the base class does; the life can end it."""
+        life = _LIFE.get()
+        if life is None:
+            return await super().create_server(factory, *arguments, **how)
+
+        def tracked() -> Any:
+            protocol = factory()
+            life.protocols.add(protocol)
+            return protocol
+
+        server = await super().create_server(tracked, *arguments, **how)
+        life.servers.append(server)
+        return server
+
+
+def _tracked(loop: asyncio.AbstractEventLoop, coro: Any, **how: Any) -> asyncio.Task[Any]:
     task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **how)
     context = how.get("context")
     life = context.get(_LIFE) if context is not None else _LIFE.get()
@@ -107,13 +128,18 @@ class Life:
         self.application: Application | None = None
         self.session: DirectSession | None = None
         self.died = asyncio.Event()
+        self.servers: list[asyncio.Server] = []
+        self.protocols: set[Any] = set()
 
     def kill(self) -> None:
         """SIGKILL: from now on nothing of it has any effect, and its connections are reset."""
         if self.session is not None:
             self.session.dead = True
-        if self.application is not None:
-            _hang_up(self.application)
+        for server in self.servers:
+            server.close()
+        for protocol in self.protocols:
+            if protocol.transport is not None:
+                protocol.transport.abort()
         self.died.set()
 
     async def bury(self) -> None:
@@ -125,19 +151,6 @@ class Life:
         if self.application is not None:
             await self.application.http.stop()
             await self.application._resources.aclose()
-
-
-def _hang_up(application: Application) -> None:
-    runner = application.http._runner
-    if runner is None or runner.server is None:
-        return
-    for site in tuple(runner.sites):
-        server = getattr(site, "_server", None)
-        if server is not None:
-            server.close()
-    for connection in runner.server.connections:
-        if connection.transport is not None:
-            connection.transport.abort()
 
 
 class Pod:
@@ -156,13 +169,21 @@ class Pod:
         self._network = network
         self._seed = seed
         self._keeper: asyncio.Task[None] | None = None
+        self._boot: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str | None:
         """Where its webhook listens, None while nobody does."""
         application = self.life.application if self.life is not None and not self.life.died.is_set() else None
-        runner = application.http._runner if application is not None else None
-        return application.http.url if application is not None and runner and runner.addresses else None
+        try:
+            return application.http.url if application is not None else None
+        except RuntimeError:  # it does not listen yet
+            return None
+
+    @property
+    def up(self) -> bool:
+        """Whether a process has started to its end and lives."""
+        return self._boot is not None and self._boot.done() and not (self.life and self.life.died.is_set())
 
     def start(self) -> None:
         """Keep one running from now on."""
@@ -179,7 +200,7 @@ class Pod:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
-        if self.life is not None and self.life.application is not None and not self.life.died.is_set():
+        if self.up and self.life is not None and self.life.application is not None:
             await self.life.application.stop()
             left = [t.get_name() for t in self.life.tasks if not t.done()]
             if left:
@@ -187,13 +208,33 @@ class Pod:
         if self.life is not None:
             await self.life.bury()
 
+    def kept_too_long(self, records: list[Record]) -> list[str]:
+        """What the process keeps in memory of rollouts that are over and of workloads that are gone."""
+        assert self.life is not None
+        assert self.life.application is not None
+        daemon = self.life.application.daemon
+        reconciler, services = daemon._reconciler, daemon._services
+        live = {record.name for record in records if record.live}
+        keys = set(services.cluster.keys())
+        notices = services.notifications
+        kept = {
+            "measurements": set(services.collector._ledgers) - live,
+            "states": {*reconciler._working._states, *reconciler._working._pulled} - live,
+            "saved records": set(reconciler._working._saved) - live,
+            "workloads at rest": set(reconciler._settled) - keys,
+            "failures": set(reconciler._failures) - keys,
+            "timers": set(daemon._queue._timers) - keys,
+            "notices": {*notices._pending, *notices._records, *notices._failures},
+        }
+        return [f"{what} are kept of {sorted(map(str, names))}" for what, names in kept.items() if names]
+
     async def _keep(self) -> None:
         while True:
             self.lives += 1
             life = self.life = Life(self._network)
             context = contextvars.copy_context()
             context.run(_LIFE.set, life)
-            boot = asyncio.create_task(self._boot(life), context=context, name="boot")
+            boot = self._boot = asyncio.create_task(self._start(life), context=context, name="boot")
             died = asyncio.create_task(life.died.wait(), name="death")
             try:
                 await asyncio.wait([boot, died], return_when=asyncio.FIRST_COMPLETED)
@@ -209,11 +250,11 @@ class Pod:
             await life.bury()
             await asyncio.sleep(PATIENCE if ended else self.away)
 
-    async def _boot(self, life: Life) -> None:
+    async def _start(self, life: Life) -> None:
         prometheus = self.prometheus
         with (
-            mock.patch.object(wiring, "PrometheusClient", lambda _: prometheus),
-            mock.patch.object(wiring, "notifier", lambda *_: self.channel),
+            mock.patch.object(wiring, "PrometheusClient", return_value=prometheus),
+            mock.patch.object(wiring, "notifier", return_value=self.channel),
             mock.patch.object(wiring, "PolicySource", _Policies),
         ):
             application = await build(

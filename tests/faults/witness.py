@@ -13,6 +13,7 @@ from sentinel.adapters.kubernetes.digest import digest_of
 from sentinel.adapters.kubernetes.record_objects import record_of
 from sentinel.domain.record import Action, DecisionEntry, OutcomeKind, Phase, Record
 from sentinel.domain.workload import PAUSED_ANNOTATION
+from sentinel.engine.lifecycle import REAPPLIED_WITHIN
 from sentinel.simulation.cluster import SimulatedCluster
 from sentinel.simulation.history import Event
 from sentinel.simulation.resources import DEPLOYMENTS, REPLICASETS
@@ -40,7 +41,8 @@ class _Known:
     """What is known of one Deployment, by uid."""
 
     full_since: dict[str, datetime] = field(default_factory=dict)
-    undone: set[str] = field(default_factory=set)
+    undone: dict[str, datetime] = field(default_factory=dict)
+    resumed: bool = False
     alerted: set[str] = field(default_factory=set)
 
 
@@ -116,9 +118,9 @@ class Witness:
             self.tell(f"{who}: {image_of(before)} -> {image_of(after)} {paused}")
         if self._acting or before["spec"] == after["spec"]:
             return
-        if before["spec"].get("paused") and not after["spec"].get("paused"):
-            if PAUSED_ANNOTATION not in (before["metadata"].get("annotations") or {}):
-                self.wrong(f"{image_of(before)}: a pause of others was lifted")
+        resumed = before["spec"].get("paused") and not after["spec"].get("paused")
+        if resumed and PAUSED_ANNOTATION not in (before["metadata"].get("annotations") or {}):
+            self.wrong(f"{image_of(before)}: a pause of others was lifted")
         if before["spec"]["template"] != after["spec"]["template"]:
             self._saw_undo(before, after)
 
@@ -131,6 +133,7 @@ class Witness:
 
     def _saw_undo(self, before: JsonObject, after: JsonObject) -> None:
         known, old, new = self.known(before), image_of(before), image_of(after)
+        now = self._cluster.now()
         self.undos += 1
         uid, digest = before["metadata"]["uid"], digest_of(before)
         intents = [
@@ -139,7 +142,7 @@ class Witness:
             for entry in record.decisions
             if record.workload_uid == uid and entry.action is Action.UNDO and entry.revision == digest
         ]
-        fresh = [entry for entry in intents if entry.outcome is None and entry.id not in self._patched]
+        fresh = [entry for entry in intents if not _done(entry) and entry.id not in self._patched]
         if not fresh:
             self.wrong(f"{old} was undone without a decision that is written down and open: {intents}")
         self._patched |= {entry.id for entry in fresh}
@@ -147,7 +150,9 @@ class Witness:
             self.wrong(f"{old} is good and was undone")
         if new in known.undone:
             self.wrong(f"{old} was undone to {new}, which was undone before")
-        known.undone.add(old)
+        if old in known.undone and now - known.undone[old] < REAPPLIED_WITHIN and not known.resumed:
+            self.wrong(f"{old} was put back right after its undo and was undone again")
+        known.undone[old] = now
 
     def _saw_record(self, event: Event) -> None:
         name = event.object["metadata"]["name"]
@@ -158,11 +163,11 @@ class Witness:
         self._tell_record(before, record)
         self._records[name] = record
         self._check_entries(before, record)
-        if record.state.phase is Phase.HELD and (before is None or before.state.phase is not Phase.HELD):
-            self.holds += 1
-        if record.state.phase is Phase.PROMOTED and (
-            before is None or before.state.phase is not Phase.PROMOTED
-        ):
+        phase = record.state.phase
+        if before is not None and before.state.phase is phase:
+            return
+        self.holds += phase is Phase.HELD
+        if phase is Phase.PROMOTED:
             self._saw_promotion(record)
 
     def _tell_record(self, before: Record | None, record: Record) -> None:
@@ -199,6 +204,7 @@ class Witness:
         if is_bad(image):
             self.wrong(f"{image} is bad and was promoted")
         known = self._known.get(record.workload_uid, _Known())
+        known.undone.pop(image, None)
         full = known.full_since.get(record.candidate.digest)
         now = self._cluster.now()
         baked = (now - full).total_seconds() if full is not None else 0.0
@@ -214,48 +220,47 @@ class Witness:
 
     def settled(self) -> list[str]:
         """What keeps the schedule from being over, in sentences."""
-        found = []
-        for record in self.records():
-            if record.pending is not None:
-                found.append(f"{record.name}: {record.pending.action} has no outcome")
+        pending = [(record.name, record.pending) for record in self.records() if record.pending is not None]
+        found = [f"{name}: {entry.action} has no outcome" for name, entry in pending]
         for deployment in self._cluster.store.list(DEPLOYMENTS):
-            found.extend(self._unsettled(deployment))
+            own = [r for r in self.records() if r.workload_uid == deployment["metadata"]["uid"]]
+            newest = max(own, key=lambda record: (record.started_at, record.attempt), default=None)
+            place = f"{deployment['metadata']['name']} ({image_of(deployment)})"
+            found.extend(f"{place} {what}" for what in self._left_behind(deployment, own))
+            what = _unfinished(deployment, newest) if newest is not None else "has no record"
+            found.extend([f"{place} {what}"] if what else [])
         return found
 
-    def _unsettled(self, deployment: JsonObject) -> Iterator[str]:
-        name, uid, image = (
-            deployment["metadata"]["name"],
-            deployment["metadata"]["uid"],
-            image_of(deployment),
-        )
-        digest = digest_of(deployment)
-        own = [record for record in self.records() if record.workload_uid == uid]
-        mine = [record for record in own if record.candidate.digest == digest]
-        newest = max(own, key=lambda record: (record.started_at, record.attempt), default=None)
+    def _left_behind(self, deployment: JsonObject, own: list[Record]) -> Iterator[str]:
+        """A pause of ours, or a rollout, that outlives its reason."""
         mark = (deployment["metadata"].get("annotations") or {}).get(PAUSED_ANNOTATION)
         if deployment["spec"].get("paused") and mark is not None:
             owner = self._records.get(mark.partition(",")[0])
             if owner is None or not owner.live:
-                yield f"{name} ({image}) is left paused by a rollout that is over ({mark})"
-        live = [record for record in own if record.live and record.candidate.digest != digest]
-        for record in live:
-            if record.state.phase is not Phase.UNDOING:
-                yield f"{name}: {record.name} is live and of another template than {image}"
-        if newest is None:
-            yield f"{name} ({image}) has no record"
-        elif newest.state.phase in (Phase.PROGRESSING, Phase.BAKING, Phase.UNDOING):
-            yield f"{name} ({image}) is still {newest.state.phase}: {newest.state.message}"
-        elif newest.state.phase is Phase.HELD:
-            held = newest.state.hold
-            if held is None or not held.reason or not held.message:
-                yield f"{name} ({image}) is held without a reason"
-            elif held.reason == "EvidenceMissing" or (
-                held.reason == "EnvironmentOutage" and not is_bad(image)
-            ):
-                yield f"{name} ({image}) is held though nothing is missing: {held.reason} {held.message}"
-        if is_bad(image) and not deployment["spec"].get("paused"):
-            if any(record.state.phase is Phase.PROMOTED for record in mine):
-                yield f"{name}: {image} is bad and stands promoted"
+                yield f"is left paused by a rollout that is over ({mark})"
+        for record in own:
+            other = record.candidate.digest != digest_of(deployment)
+            if record.live and other and record.state.phase is not Phase.UNDOING:
+                yield f"is in the template, and {record.name} of another one is live"
+
+
+def _unfinished(deployment: JsonObject, newest: Record) -> str:
+    """What a workload's newest rollout still owes, empty when it ended as such a release should."""
+    phase, held, image = newest.state.phase, newest.state.hold, image_of(deployment)
+    if phase in (Phase.PROGRESSING, Phase.BAKING, Phase.UNDOING):
+        return f"is still {phase}: {newest.state.message}"
+    if phase is Phase.HELD:
+        if held is None or not held.reason or not held.message:
+            return "is held without a reason"
+        over = held.reason == "EvidenceMissing" or (held.reason == "EnvironmentOutage" and not is_bad(image))
+        return f"is held though nothing is missing: {held.reason} {held.message}" if over else ""
+    digest, undo = digest_of(deployment), newest.state.undo
+    if newest.candidate.digest == digest:
+        fit = {Phase.UNJUDGED} if is_bad(image) else {Phase.PROMOTED, Phase.UNJUDGED}
+        return "" if phase in fit else f"is in the template, and its rollout ended {phase}"
+    restored = undo is not None and undo.target.digest == digest
+    by_hand = newest.stable is not None and newest.stable.digest == digest
+    return "" if restored or by_hand else f"was never taken up: the newest rollout is of {newest.candidate}"
 
 
 def _done(entry: DecisionEntry) -> bool:
