@@ -25,6 +25,18 @@ threshold at which at most 1 % of healthy rollouts of that very cell are rolled 
 Times are seconds from the fault to the decision, p50/p90, with the share found within ten minutes. A time in
 (parentheses) belongs to a method that rolls back more than 1 % of healthy rollouts in the same kind of traffic: it is
 no achievement. A dash: not found.
+
+**How the engine's own constants were chosen.** The grids of alternatives, the way φ and the placebos hold
+bets back, and how many ticks a proof is spread over were picked from some sixty variants by simulations of
+these very cells, of sticky populations drawn in the same way, and of the public access log named in
+../judgement.md. The draws here are others, the kinds of traffic are not: for Sentinel these figures are
+in-sample, and traffic of another kind may do worse. The sticky scenario was drawn anew once: its hour before
+was one stretch of ten minutes at first, and then up to 2.8 % (clients seen before) and 3.3 % (new ones) of
+healthy rollouts were rolled back in the worst population. With 600 rollouts a share of 1 % is known to within
+about 0.8 points.
+
+The bound is compared where it lies between 4 and 20 ticks: a larger one leaves too little of the ten minutes,
+rollouts not found count as ten minutes, and the ratio would flatter.
 """
 
 
@@ -100,22 +112,21 @@ def _goal_values(table: Table, clients: Table) -> Iterator[tuple[str, str, bool]
         yield f"{fault} errors at ≥ 100 rps: the first tick (p50)", f"{slowest:g} s", slowest <= TICK
     worst = max(_bounded(table), key=lambda o: o.mean / o.bound)
     value = f"{worst.mean / worst.bound:.2f} ({worst.cell}, {worst.fault})"
-    yield "mean ≤ 1.5 × the bound where that is ≥ 4 ticks", value, worst.mean / worst.bound <= 1.5
+    yield "mean ≤ 1.5 × the bound where that is 4 to 20 ticks", value, worst.mean / worst.bound <= 1.5
     for kind in clients.values("traffic"):
         yield _clients_goal(clients, kind)
 
 
 def _clients_goal(clients: Table, kind: str) -> tuple[str, str, bool]:
-    """Over all populations together, with the worst of them named; each alone has few rollouts."""
+    """Met only where every population meets it; what all of them come to together is said beside it."""
     false = [o.share for o in clients.pick(traffic=kind, fault="healthy", method=OURS)]
     found = [o.share for o in clients.pick(traffic=kind, fault="+20%", method=OURS)]
-    mean_false, mean_found = sum(false) / len(false), sum(found) / len(found)
     value = (
-        f"{_percent(mean_false)} and {_percent(mean_found)} over all populations; "
-        f"at worst {_percent(max(false))} and {_percent(min(found))}"
+        f"{_percent(max(false))} and {_percent(min(found))} in the worst populations "
+        f"({_percent(sum(false) / len(false))} and {_percent(sum(found) / len(found))} over all)"
     )
-    name = f"sticky clients, {kind}: ≤ 1 % false, ≥ 90 % of +20 % found"
-    return name, value, mean_false <= LEVEL and mean_found >= 0.9
+    name = f"sticky clients, {kind}: ≤ 1 % false, ≥ 90 % of +20 % found, in every population"
+    return name, value, max(false) <= LEVEL and min(found) >= 0.9
 
 
 def _rps(cell: str) -> float:
