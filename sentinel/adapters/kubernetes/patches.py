@@ -70,7 +70,8 @@ def restore(live: RawObject, replica_set: RawObject, target: RevisionRef) -> Pla
     """Put back the ReplicaSet's template and change-cause, and lift our own pause in the same patch."""
     lifted = _unpause(live) if _our_mark(live) is not None else ()
     if digest_of(live) == target.digest:
-        return Plan(f"{target} is in the template already", (*_tests(live), *lifted) if lifted else ())
+        # The tests are sent though nothing is to be changed: an old answer must not pass for an undo that was made.
+        return Plan(f"{target} is in the template already", (*_tests(live), *lifted))
     template = bare_template(mapping(replica_set.get("spec")).get("template"))
     replaced = {"op": "replace", "path": "/spec/template", "value": template}
     operations = (*_tests(live), replaced, *_change_cause(live, replica_set), *lifted)

@@ -228,6 +228,23 @@ async def test_a_restore_twice_is_done(cluster: SimulatedCluster, gateway: Kuber
     assert cluster.deployment("web")["metadata"]["generation"] == before
 
 
+async def test_an_old_answer_does_not_pass_for_an_undo(
+    cluster: SimulatedCluster, gateway: KubernetesGateway
+) -> None:
+    """Read as it was before the release, the template looks restored already; the undo is made all the same."""
+    cluster.deploy("web", "app:v1", 4, strategy=SLOW)
+    stable = RevisionRef.of((await rolled_out(gateway)).candidate)
+    before = cluster.store.revision
+    cluster.set_image("web", "app:v2")
+    workload = await changed_from(gateway, stable.digest)
+    fault = Fault(FaultKind.STALE, verbs=frozenset({"get"}), path="/deployments/", count=1)
+    fault.revisions = cluster.store.revision - before
+    cluster.faults.add(fault)
+    await gateway.cluster.apply(workload, Restore(stable))
+    assert fault.struck == 1
+    assert image(cluster) == "app:v1"
+
+
 async def test_a_newer_template_is_not_undone(cluster: SimulatedCluster, gateway: KubernetesGateway) -> None:
     """A template that nobody judged is left alone, and the error names who wrote it."""
     workload, stable = await update(cluster, gateway)
