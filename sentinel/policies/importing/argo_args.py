@@ -39,12 +39,12 @@ class Arguments:
             self.secrets.discard(name)
             self.values[name] = value
 
-    def in_query(self, query: str) -> str:
-        """A query with its arguments filled in; an unknown one is left as a placeholder inside quotes.
+    def in_query(self, query: str, *, anywhere: bool = False) -> str:
+        """A query with its arguments filled in; an unknown one is left as a placeholder inside quotes (or anywhere).
 
         Raises ImportRefusedError for an argument that cannot stand where it stands.
         """
-        return fill(query, _PLACEHOLDER, self._for_query)
+        return fill(query, _PLACEHOLDER, self._for_query, anywhere=anywhere)
 
     def in_plain(self, value: object, what: str) -> str:
         """A condition or setting with its arguments filled in. Raises ImportRefusedError for an unknown one."""

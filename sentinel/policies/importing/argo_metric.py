@@ -89,7 +89,7 @@ def _datadog(datadog: Values, arguments: Arguments, notes: list[str]) -> str:
         notes.append(
             f"Argo asks for the last {window}, the sentinel for the last 5 minutes; both take the newest."
         )
-    query = tidy(arguments.in_query(text(datadog.get("query"))))
+    query = tidy(arguments.in_query(text(datadog.get("query")), anywhere=True))
     if not query:
         raise ImportRefusedError("it has no query")
     return query

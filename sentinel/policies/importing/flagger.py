@@ -133,7 +133,7 @@ def _rule(metric: Values, name: str, canary: _Canary) -> Part:
     if reference:
         return _of_template(metric, name, check, canary, text(reference.get("name")))
     if text(metric.get("query")):
-        query, notes = _filled(text(metric["query"]), check, canary, metric)
+        query, notes = _filled(text(metric["query"]), check, canary, metric, "prometheus")
         if check.low is None and check.high is None:
             check = replace(check, high=0.0)
         return Part(policy_name(name), query_body("prometheus", query, check), notes)
@@ -161,11 +161,11 @@ def _of_template(metric: Values, name: str, check: Check, canary: _Canary, refer
         raise ImportRefusedError(
             f"its provider ({kind or 'none'}) has no equivalent; there are prometheus and datadog"
         )
-    query, notes = _filled(text(template.spec.get("query")), check, canary, metric)
+    query, notes = _filled(text(template.spec.get("query")), check, canary, metric, kind)
     return Part(policy_name(name), query_body(kind, query, check), notes)
 
 
-def _filled(query: str, check: Check, canary: _Canary, metric: Values) -> tuple[str, list[str]]:
+def _filled(query: str, check: Check, canary: _Canary, metric: Values, source: str) -> tuple[str, list[str]]:
     """A query with Flagger's variables filled in, and what to know about it. Raises ImportRefusedError."""
     known = {
         "namespace": "${namespace}",
@@ -187,14 +187,14 @@ def _filled(query: str, check: Check, canary: _Canary, metric: Values) -> tuple[
             raise ImportRefusedError(f"{{{{ {inner} }}}} stands outside quotes, where no variable can stand")
         return value
 
-    filled = tidy(fill(query, _PLACEHOLDER, put))
+    filled = tidy(fill(query, _PLACEHOLDER, put, anywhere=source == "datadog"))
     if not filled:
         raise ImportRefusedError("it has no query")
     filled, pods = name_pods(filled, _WORKLOAD)
     notes = []
     if pods:
         notes.append("Its pattern of pod names would match both revisions; it is $candidate_pods here.")
-    elif "candidate_pods" not in filled:
+    elif source == "prometheus" and "candidate_pods" not in filled:
         notes.append(
             "In Flagger the candidate is a Deployment of its own. Here one Deployment holds both revisions: where the "
             'series name pods, add pod=~"$candidate_pods", else the query speaks of both together.'

@@ -11,13 +11,16 @@ Put = Callable[[str, bool], str]
 """Gives the text for a placeholder's inner text; the flag says whether it stands in a quoted string."""
 
 
-def fill(query: str, placeholder: re.Pattern[str], put: Put) -> str:
-    """The query with each placeholder (group 1 is its inner text) replaced; dollar signs of its own are kept."""
+def fill(query: str, placeholder: re.Pattern[str], put: Put, *, anywhere: bool = False) -> str:
+    """The query with each placeholder (group 1 is its inner text) replaced; dollar signs of its own are kept.
+
+    `anywhere`: the language has no quotes, and a variable may stand in any place, as in Datadog's.
+    """
     doubled = _DOLLAR.sub("$$", query)
     strings = [(match.start(), match.end()) for match in _STRING.finditer(doubled)]
 
     def one(match: re.Match[str]) -> str:
-        inside = any(begin < match.start() < end for begin, end in strings)
+        inside = anywhere or any(begin < match.start() < end for begin, end in strings)
         return put(match[1].strip(), inside)
 
     return placeholder.sub(one, doubled)

@@ -1,8 +1,18 @@
-"""Which policy judges a past rollout, by what little the series tell of the workload."""
+"""Which policy judges a past rollout, by what little the series tell; and what a failing Prometheus comes to."""
 
-from sentinel.app.rehearsal.rehearse import Rules, chosen, labels_of
+from collections.abc import Mapping
+from datetime import datetime
+
+from sentinel.adapters.prometheus.answers import Answer
+from sentinel.adapters.prometheus.source import PrometheusSource
+from sentinel.app.rehearsal.history import History
+from sentinel.app.rehearsal.model import Verdict
+from sentinel.app.rehearsal.rehearse import Backstage, Rules, chosen, labels_of, rehearse
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import MissingReason
 from sentinel.domain.policy import Match, Operator, Policy, Requirement
 from sentinel.domain.workload import Revision, Workload, WorkloadKey, WorkloadKind
+from tests.app.rehearsal.results import rollout
 
 
 def policy(name: str, **selector: str) -> Policy:
@@ -54,3 +64,36 @@ def test_a_policy_can_be_chosen_whatever_it_matches() -> None:
     """For recordings without labels."""
     forced = policy("web", app="web")
     assert chosen(Rules((forced,), forced), workload()) == (forced, "")
+
+
+class Silent:
+    """A Prometheus that has nothing, or does not answer."""
+
+    def __init__(self, *, down: bool = False) -> None:
+        self._down = down
+
+    async def instant(self, query: str, at: datetime) -> Answer:
+        return Answer(())
+
+    async def get(self, path: str, params: Mapping[str, str]) -> object:
+        if self._down:
+            raise SourceError("Prometheus is down.", reason=MissingReason.SOURCE_UNREACHABLE)
+        return {"resultType": "matrix", "result": []}
+
+
+def backstage(client: Silent) -> Backstage:
+    """What answers a rehearsal."""
+    return Backstage(History(client), PrometheusSource(client), lambda text, values, scalar: True)
+
+
+async def test_a_prometheus_that_does_not_answer_fails_the_one_rollout() -> None:
+    """The others go on, and the report says why."""
+    found = await rehearse(rollout(), Rules((policy("any"),)), backstage(Silent(down=True)))
+    assert (found.verdict, found.problem) == (Verdict.FAILED, "Prometheus is down.")
+
+
+async def test_a_rollout_without_recorded_pods_cannot_be_rehearsed() -> None:
+    """Nothing can be said of it, which is said."""
+    found = await rehearse(rollout(), Rules((policy("any"),)), backstage(Silent()))
+    assert found.verdict is Verdict.FAILED
+    assert "no pods of it were recorded" in found.problem

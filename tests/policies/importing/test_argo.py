@@ -231,3 +231,121 @@ def test_templates_refer_to_templates() -> None:
     """A template takes in those that it names, even in a circle."""
     circle = TEMPLATE.replace("name: success-rate", "name: outer") + "  templates: [{templateName: outer}]\n"
     assert len(only(imported(circle)).rules) == 1
+
+
+def arguments(*declared: str, query: str) -> str:
+    """A template with arguments and a query."""
+    listed = "".join(f"    - {one}\n" for one in declared)
+    return (
+        f"kind: ClusterAnalysisTemplate\nmetadata: {{name: one}}\nspec:\n  args:\n{listed}  metrics:\n"
+        f"    - name: m\n      interval: 1m\n      successCondition: result[0] > 0\n"
+        f"      provider: {{prometheus: {{query: '{query}'}}}}\n"
+    )
+
+
+def test_fields_of_the_rollout_are_the_workloads_variables() -> None:
+    """metadata.name and metadata.namespace, by argument or directly."""
+    text = arguments(
+        "{name: ns, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}",
+        query='up{a="{{args.ns}}", b="{{rollout.metadata.name}}"}',
+    )
+    (rule,) = only(imported(text)).rules
+    assert isinstance(rule, QueryRule)
+    assert rule.query.expression == 'up{a="${namespace}", b="${workload}"}'
+
+
+def test_an_argument_from_a_secret_is_refused() -> None:
+    """A rule file holds no secrets."""
+    text = arguments(
+        "{name: key, valueFrom: {secretKeyRef: {name: s, key: k}}}", query='up{a="{{args.key}}"}'
+    )
+    assert "comes from a Secret" in imported(text).refused[0]
+
+
+def test_a_variable_outside_quotes_is_refused() -> None:
+    """A pod template's hash can only be a label's value."""
+    text = arguments("{name: h, valueFrom: {podTemplateHashValue: Stable}}", query="up > {{args.h}}")
+    assert "stands outside quotes" in imported(text).refused[0]
+
+
+def test_a_given_argument_wins_over_everything() -> None:
+    """The command line knows best."""
+    text = arguments("{name: a, value: file}", query='up{a="{{args.a}}"}')
+    (rule,) = only(imported(text, arguments={"a": "line"})).rules
+    assert isinstance(rule, QueryRule)
+    assert 'a="line"' in rule.query.expression
+
+
+def test_dollar_signs_of_the_original_stay_dollar_signs() -> None:
+    """They are no variables of the sentinel's."""
+    text = arguments(
+        "{name: a, value: x$y}", query='label_replace(up{a="{{args.a}}"}, "b", "$name", "c", "(.*)")'
+    )
+    (rule,) = only(imported(text)).rules
+    assert isinstance(rule, QueryRule)
+    assert 'a="x$$y"' in rule.query.expression
+    assert '"$$name"' in rule.query.expression
+
+
+@pytest.mark.parametrize(
+    ("provider", "why"),
+    [
+        ("prometheus: {query: 'sum('}", "is not PromQL"),
+        ("prometheus: {query: ''}", "no query"),
+        ("prometheus: {query: up, rangeQuery: {step: 1m}}", "range query"),
+        ("datadog: {queries: {a: x}, formula: a}", "several queries"),
+        ("datadog: {apiVersion: v1}", "no query"),
+    ],
+)
+def test_queries_that_cannot_be_asked_are_refused(provider: str, why: str) -> None:
+    """Each with its reason."""
+    text = metric("successCondition: result[0] > 1").replace("prometheus: {query: vector(1)}", provider)
+    assert why in imported(text).refused[0]
+
+
+def test_a_scalar_is_one_number() -> None:
+    """Prometheus answers scalar() without labels, so result is the number itself."""
+    text = metric("successCondition: result > 1\ninterval: 1m").replace("vector(1)", "scalar(sum(up))")
+    (rule,) = only(imported(text)).rules
+    assert isinstance(rule, QueryRule)
+    assert rule.success == "value > 1.0"
+
+
+def test_blue_green_that_waits_for_a_human_becomes_a_step_that_does() -> None:
+    """The second stack of pods has no equivalent; the approval does."""
+    text = (
+        "kind: Rollout\nmetadata: {name: shop}\nspec:\n  strategy:\n    blueGreen:\n"
+        "      autoPromotionEnabled: false\n      postPromotionAnalysis: {templates: [{templateName: success-rate}]}\n"
+    )
+    result = imported(text, TEMPLATE)
+    policy = only(result)
+    assert [(step.weight, step.approval) for step in policy.strategy.steps] == [(0.5, True)]
+    assert [rule.name for rule in policy.rules] == ["success-rate"]
+    assert "# Blue-green" in result.text
+
+
+def test_steps_that_make_no_sense_are_left_out_with_a_comment() -> None:
+    """A pause before any pods, a weight that is none, a step of no kind."""
+    steps = "[{pause: {duration: 1m}}, {setWeight: lots}, {setWeight: 0}, {unheard: of}, {setWeight: 10}]"
+    text = f"kind: Rollout\nmetadata: {{name: shop}}\nspec: {{strategy: {{canary: {{steps: {steps}}}}}}}\n"
+    result = imported(text)
+    assert [step.weight for step in only(result).strategy.steps] == [0.1]
+    for number in (1, 2, 3, 4):
+        assert f"step {number}" in result.text
+
+
+def test_bakes_of_years_are_left_out() -> None:
+    """A deadline has its limits; the steps stay."""
+    steps = "[{setWeight: 10}, {pause: {duration: 300d}}, {setWeight: 20}, {pause: {duration: 300d}}]"
+    text = f"kind: Rollout\nmetadata: {{name: shop}}\nspec: {{strategy: {{canary: {{steps: {steps}}}}}}}\n"
+    assert [step.bake for step in only(imported(text)).strategy.steps] == [timedelta(0), timedelta(0)]
+
+
+def test_a_placeholder_may_stand_anywhere_in_a_datadog_query() -> None:
+    """Datadog has no quotes: an unknown argument is a tag's value."""
+    text = metric("successCondition: result < 5\ninterval: 5m").replace(
+        "prometheus: {query: vector(1)}", "datadog: {query: 'sum:errors{service:{{args.service}}}'}"
+    )
+    (rule,) = only(imported(text)).rules
+    assert isinstance(rule, QueryRule)
+    assert rule.query.expression == "sum:errors{service:TODO-service}"

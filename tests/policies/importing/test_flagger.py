@@ -202,3 +202,102 @@ def test_iterations_bake_at_half() -> None:
     text = CANARY.replace("    maxWeight: 50\n    stepWeight: 20\n", "    iterations: 10\n")
     (step,) = only(imported(text)).strategy.steps
     assert (step.weight, step.bake) == (0.5, timedelta(minutes=5))
+
+
+def test_an_inline_query_is_a_query_rule() -> None:
+    """The older form: a query in the Canary itself, with a threshold as its maximum."""
+    text = (
+        CANARY
+        + """
+      - name: errors
+        threshold: 5
+        query: sum(rate(errors_total{namespace="{{ namespace }}", deployment="{{target}}"}[{{- interval -}}]))
+"""
+    )
+    (rule,) = (one for one in only(imported(text)).rules if one.name == "errors")
+    assert isinstance(rule, QueryRule)
+    assert rule.success == "value <= 5.0"
+    assert 'deployment="${workload}"}[1m]' in rule.query.expression
+
+
+def test_a_datadog_template_asks_datadog() -> None:
+    """The other provider that is known."""
+    template = TEMPLATE.replace("type: prometheus", "type: datadog").partition("  query:")[0]
+    query = "  query: 'sum:errors{kube_deployment:{{ target }}}'\n"
+    (rule,) = (
+        one for one in only(imported(WITH_TEMPLATE, template + query)).rules if one.name == "not-found"
+    )
+    assert isinstance(rule, QueryRule)
+    assert (rule.query.source, rule.query.expression) == (
+        "datadog",
+        "sum:errors{kube_deployment:${workload}}",
+    )
+
+
+def test_a_duration_that_nginx_means_is_a_mean_in_milliseconds() -> None:
+    """Its series are in seconds, Flagger's limit is not."""
+    (rule,) = (
+        one
+        for one in only(imported(CANARY.replace("istio", "nginx"))).rules
+        if one.name == "request-duration"
+    )
+    assert isinstance(rule, QueryRule)
+    assert rule.success == "value <= 500.0"
+    assert "_sum{" in rule.query.expression
+    assert rule.query.expression.endswith("* 1000")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("thresholdRange: {min: 99}", "{}", "no thresholdRange"),
+        ("thresholdRange: {min: 99}", "thresholdRange: {min: most}", "min is not a number"),
+        ("name: request-success-rate", "name: my-own", "none of Flagger's own"),
+        ("threshold: 5", "threshold: few", "threshold is not a number"),
+    ],
+)
+def test_a_check_that_cannot_be_read_is_refused(old: str, new: str, why: str) -> None:
+    """By its name, with the reason."""
+    assert any(why in line for line in imported(CANARY.replace(old, new).replace("        {}\n", "")).refused)
+
+
+def test_other_targets_and_settings_are_noted() -> None:
+    """A DaemonSet cannot be guarded yet, and no setting vanishes unsaid."""
+    text = CANARY.replace("kind: Deployment", "kind: DaemonSet").replace(
+        "  service:",
+        "  skipAnalysis: true\n  metricsServer: http://x\n  autoscalerRef: {name: a}\n  service:",
+    )
+    alerts = "    alerts: [{name: slack}]\n    mirror: true\n    match: [{headers: {}}]\n"
+    result = imported(text.replace("    metrics:", alerts + "    metrics:"))
+    for said in (
+        "DaemonSet",
+        "skipAnalysis",
+        "metricsServer",
+        "autoscalerRef",
+        "alert slack",
+        "mirror",
+        "match",
+    ):
+        assert said in result.text
+
+
+def test_intervals_that_cannot_be_read_are_a_minute() -> None:
+    """The steps stay, and it is said."""
+    result = imported(CANARY.replace("    interval: 30s\n    threshold", "    interval: soon\n    threshold"))
+    assert {step.bake for step in only(result).strategy.steps} == {timedelta(minutes=1)}
+    assert "it is a minute" in result.text
+
+
+def test_weights_that_cannot_be_read_leave_no_steps() -> None:
+    """A wrong weight is a comment, not a guess."""
+    result = imported(CANARY.replace("stepWeight: 20", "stepWeight: some"))
+    assert not only(result).strategy.steps
+    assert "Left out: the steps: stepWeight is not a number" in result.text
+
+
+def test_a_gate_without_a_step_is_lost() -> None:
+    """There is nothing that could wait."""
+    text = CANARY.replace("    stepWeight: 20\n", "") + (
+        "    webhooks: [{name: gate, type: confirm-rollout, url: http://x}]\n"
+    )
+    assert "no step that could wait" in imported(text).refused[0]
