@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -262,3 +263,23 @@ class Telemetry(Protocol):
     def gauge(self, name: str, value: float, **labels: str) -> None:
         """Set a gauge."""
         ...
+
+    def info(self, name: str, **labels: str) -> None:
+        """Say what holds now, in place of what was said before."""
+        ...
+
+
+class Tracer(Protocol):
+    """Times what the sentinel does, one within another, for whoever collects traces."""
+
+    def span(self, name: str, **attributes: str) -> AbstractContextManager[None]:
+        """A span that lasts as long as its block; an error that leaves the block is noted in it."""
+        ...
+
+
+class NullTracer:
+    """Traces nothing."""
+
+    def span(self, name: str, **attributes: str) -> AbstractContextManager[None]:
+        """Nothing."""
+        return nullcontext()

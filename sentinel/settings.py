@@ -249,6 +249,13 @@ class LeadershipSettings(Section):
     namespace: str | None = None
 
 
+class TracingSettings(Section):
+    """Where traces go, by OTLP over HTTP: a collector's address such as http://collector:4318. Unset: none are made."""
+
+    endpoint: Url | None = None
+    timeout: Seconds = 5.0
+
+
 class LogSettings(Section):
     """Logs: `auto` is readable on a terminal and JSON elsewhere."""
 
@@ -287,6 +294,7 @@ class Settings(BaseSettings):
     evaluation: EvaluationSettings = EvaluationSettings()
     records: RecordsSettings = RecordsSettings()
     leadership: LeadershipSettings = LeadershipSettings()
+    tracing: TracingSettings = TracingSettings()
     log: LogSettings = LogSettings()
     undo: UndoSettings = UndoSettings()
 

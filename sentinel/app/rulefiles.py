@@ -90,6 +90,7 @@ class RuleFiles:
 
     def _show(self) -> None:
         self._telemetry.gauge("rules_loaded", len(self._source.policies()))
+        self._telemetry.info("rules_info", digest=self._source.current.digest)
         self._telemetry.gauge("rules_refused", float(self._refused is not None))
         if self._refused is None:
             self._telemetry.gauge("rules_taken_timestamp_seconds", self._clock.now().timestamp())

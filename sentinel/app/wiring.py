@@ -5,7 +5,7 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Protocol
@@ -28,6 +28,7 @@ from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.adapters.slack.notifier import SlackNotifier
 from sentinel.app.door import door_of
 from sentinel.app.rulefiles import RuleFiles
+from sentinel.app.tracing import tracer_of
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.policy import Budget
 from sentinel.domain.record import Record
@@ -35,7 +36,16 @@ from sentinel.domain.workload import WorkloadKey
 from sentinel.policies.conditions import CelConditions
 from sentinel.policies.load import Options
 from sentinel.policies.source import PolicySource
-from sentinel.ports import AlertRules, Broadcaster, Clock, MetricSource, Notifier, RecordStore
+from sentinel.ports import (
+    AlertRules,
+    Broadcaster,
+    Clock,
+    MetricSource,
+    Notifier,
+    NullTracer,
+    RecordStore,
+    Tracer,
+)
 from sentinel.runtime.alerts import AlertDesk
 from sentinel.runtime.announcements import Announcements
 from sentinel.runtime.bulletins import Bulletins
@@ -45,6 +55,7 @@ from sentinel.runtime.executor import Executor
 from sentinel.runtime.leadership import Leadership, LeaseElection, SoleLeader
 from sentinel.runtime.leadership import Timing as LeaseTiming
 from sentinel.runtime.notifications import LogNotifier, Notifications
+from sentinel.runtime.observedsource import ObservedSource
 from sentinel.runtime.policybook import PolicyBook
 from sentinel.runtime.queue import KeyedQueue
 from sentinel.runtime.reconciler import Limits, Reconciler, Services
@@ -61,6 +72,7 @@ class Means:
     rng: random.Random
     telemetry: PrometheusTelemetry
     elapsed: Callable[[], float] | None = None
+    tracer: Tracer = field(default_factory=NullTracer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +148,11 @@ async def build(
     )
     gateway.client.told_time = server_clock.heard
     telemetry = PrometheusTelemetry()
-    means = Means(clock, rng, telemetry, elapsed)
+    gateway.client.told_answer = lambda verb, code: telemetry.count(
+        "api_requests_total", verb=verb, code=code
+    )
     resources = AsyncExitStack()
+    means = Means(clock, rng, telemetry, elapsed, tracer_of(settings, resources))
     sources = metric_sources(settings, resources)
     options = Options(
         interval=timedelta(seconds=settings.evaluation.interval), sources=frozenset(sources.by_name)
@@ -226,16 +241,26 @@ def _services(
         store=store,
         book=book,
         collector=EvidenceCollector(
-            sources.by_name, cluster.workload, partial(queue.add, routine=True), clock, telemetry
+            _observed(sources, means), cluster.workload, partial(queue.add, routine=True), clock, telemetry
         ),
-        executor=Executor(cluster, store, clock, telemetry, leadership.left),
-        notifications=Notifications(told, store, partial(_channel_of, book), telemetry, means.rng),
+        executor=Executor(cluster, store, clock, telemetry, leadership.left, means.tracer),
+        notifications=Notifications(
+            told, store, partial(_channel_of, book), telemetry, means.rng, means.tracer
+        ),
         announcements=Announcements(cluster),
         conditions=CelConditions(),
         clock=clock,
         telemetry=telemetry,
         rng=means.rng,
+        tracer=means.tracer,
     )
+
+
+def _observed(sources: Sources, means: Means) -> dict[str, MetricSource]:
+    return {
+        name: ObservedSource(source, means.clock, means.telemetry, means.tracer)
+        for name, source in sources.by_name.items()
+    }
 
 
 def lease_namespace(settings: Settings) -> str | None:

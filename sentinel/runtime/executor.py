@@ -10,7 +10,7 @@ from sentinel.domain.record import Action, DecisionEntry, Outcome, OutcomeKind, 
 from sentinel.domain.workload import Workload
 from sentinel.engine.entries import entry_for
 from sentinel.engine.holding import undo_failed
-from sentinel.ports import Clock, Cluster, RecordStore, Telemetry
+from sentinel.ports import Clock, Cluster, NullTracer, RecordStore, Telemetry, Tracer
 from sentinel.runtime.fence import Fence, fenced, unfenced
 
 FORBIDDEN_FOR = timedelta(seconds=30)
@@ -32,12 +32,14 @@ class Executor:
         clock: Clock,
         telemetry: Telemetry,
         fence: Fence = unfenced,
+        tracer: Tracer | None = None,
     ) -> None:
         self._cluster = cluster
         self._store = store
         self._clock = clock
         self._telemetry = telemetry
         self._fence = fence
+        self._tracer = tracer or NullTracer()
 
     async def carry_out(
         self, record: Record, decision: Decision, workload: Workload | None, mode: Mode
@@ -85,10 +87,14 @@ class Executor:
     async def _write(self, record: Record) -> Record:
         stamped = record.with_state(replace(record.state, saved_at=self._clock.now()))
         write = self._store.save if stamped.version else self._store.create
-        return await fenced(self._fence, lambda _limit: write(stamped))
+        with self._tracer.span("save", record=record.name):
+            return await fenced(self._fence, lambda _limit: write(stamped))
 
     async def _apply(self, workload: Workload, change: Change) -> str:
-        return await fenced(self._fence, lambda limit: self._cluster.apply(workload, change, timeout=limit))
+        with self._tracer.span("patch", workload=str(workload.key), change=type(change).__name__):
+            return await fenced(
+                self._fence, lambda limit: self._cluster.apply(workload, change, timeout=limit)
+            )
 
     async def _make(self, record: Record, entry: DecisionEntry, change: Change, workload: Workload) -> Record:
         try:

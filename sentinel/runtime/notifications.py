@@ -11,7 +11,7 @@ from sentinel.domain.errors import ClusterError, NoticeError
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.record import MAX_DECISIONS, DecisionEntry, NoticeRef, Record
 from sentinel.engine.advice import advice
-from sentinel.ports import Notifier, RecordStore, Telemetry
+from sentinel.ports import Notifier, NullTracer, RecordStore, Telemetry, Tracer
 from sentinel.runtime.queue import KeyedQueue
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,9 @@ class Notifications:
         channel_of: Callable[[Record], str],
         telemetry: Telemetry,
         rng: random.Random,
+        tracer: Tracer | None = None,
     ) -> None:
+        self._tracer = tracer or NullTracer()
         self._notifier = notifier
         self._store = store
         self._channel_of = channel_of
@@ -125,7 +127,8 @@ class Notifications:
         self._delivering.add(name)
         try:
             async with asyncio.timeout(DELIVERY_SECONDS):
-                return await self._notifier.publish(notice)
+                with self._tracer.span("notify", record=name):
+                    return await self._notifier.publish(notice)
         except TimeoutError as error:
             raise NoticeError(f"no answer within {DELIVERY_SECONDS:g} s") from error
         finally:

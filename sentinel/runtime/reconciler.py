@@ -6,7 +6,7 @@ Level-based: a pass asks what is the case, never what happened, so any event may
 import logging
 import random
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.alert import AlertStatus
@@ -33,7 +33,7 @@ from sentinel.engine.judging import judged, judged_alerts, pods_ripen_at, with_a
 from sentinel.engine.lifecycle import Begin, Continue, Idle, RolledBack, recognise
 from sentinel.engine.situation import Situation
 from sentinel.engine.surroundings import confirm
-from sentinel.ports import Clock, Cluster, Conditions, RecordStore, Telemetry
+from sentinel.ports import Clock, Cluster, Conditions, NullTracer, RecordStore, Telemetry, Tracer
 from sentinel.runtime.announcements import Announcements
 from sentinel.runtime.evidence import EvidenceCollector, Neighbour
 from sentinel.runtime.executor import Executor
@@ -78,6 +78,7 @@ class Services:
     clock: Clock
     telemetry: Telemetry
     rng: random.Random
+    tracer: Tracer = field(default_factory=NullTracer)
 
 
 class Reconciler:
@@ -97,10 +98,12 @@ class Reconciler:
         self._clock = services.clock
         self._telemetry = services.telemetry
         self._rng = services.rng
+        self._tracer = services.tracer
         self._limits = limits
         self._settled: dict[WorkloadKey, str] = {}
         self._failures: dict[WorkloadKey, int] = {}
         self._working = WorkingState()
+        self._began: dict[WorkloadKey, float] = {}
         self._queue = queue
 
     def forget(self) -> None:
@@ -111,9 +114,10 @@ class Reconciler:
 
     async def reconcile(self, key: WorkloadKey) -> None:
         """One pass. Whatever goes wrong is named in the log and tried again; nothing is raised."""
-        began = self._clock.monotonic()
+        began = self._began[key] = self._clock.monotonic()
         try:
-            await self._pass(key)
+            with self._tracer.span("pass", workload=str(key)):
+                await self._pass(key)
             self._failures.pop(key, None)
             outcome = "done"
         except ConflictError:
@@ -128,6 +132,8 @@ class Reconciler:
             log.exception("a pass over %s failed", key, extra={"workload": str(key)})
             self._try_again(key, error, None)
             outcome = "error"
+        finally:
+            del self._began[key]
         self._telemetry.count("passes_total", outcome=outcome)
         self._telemetry.observe("pass_seconds", self._clock.monotonic() - began)
 
@@ -213,8 +219,9 @@ class Reconciler:
             self._queue.add(workload.key)
             return
         record = self._working.apply(record).named(workload.candidate)
-        situation = await self._judge(record, workload, policy, records)
-        decision = decide(situation)
+        with self._tracer.span("decide", record=record.name):
+            situation = await self._judge(record, workload, policy, records)
+            decision = decide(situation)
         situation = replace(situation, record=with_alert_verdicts(situation.record, situation.alerts))
         if decision.action is not None:
             await self._carry_out(situation, decision)
@@ -235,7 +242,9 @@ class Reconciler:
     ) -> None:
         """Finish what an interrupted pass had decided, by what the cluster shows now."""
         if workload.held_by_label or self._book.mode(policy) is Mode.OBSERVE:
-            record = await self._executor.refuse(record, entry, "a human asked meanwhile that nothing be touched")
+            record = await self._executor.refuse(
+                record, entry, "a human asked meanwhile that nothing be touched"
+            )
             self._tell(record, workload, entry.id)
             return
         change: Change | None = None
@@ -310,6 +319,7 @@ class Reconciler:
         record = await self._executor.carry_out(
             situation.record, decision, situation.workload, situation.mode
         )
+        self._telemetry.observe("decision_seconds", self._clock.monotonic() - self._began[record.key])
         self._working.remember(record)
         if not record.live:
             self._collector.forget(record)

@@ -47,6 +47,9 @@ class Counts:
     def gauge(self, name: str, value: float, **labels: str) -> None:
         """Not kept."""
 
+    def info(self, name: str, **labels: str) -> None:
+        """Not kept."""
+
 
 @dataclass
 class Channel:

@@ -141,6 +141,6 @@ def test_whoever_is_not_cancelled_finds_its_alert_recorded(
 
         answered = await asyncio.gather(*(post(n, *one) for n, one in enumerate(posts)))
         assert {name for name in answered if name} <= recorded(store)
-        assert not journal._pages  # noqa: SLF001 - nothing is kept of what is over
+        assert not journal._pages, "nothing is kept of what is over"
 
     run(story())

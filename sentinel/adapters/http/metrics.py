@@ -24,6 +24,8 @@ class Kind(Enum):
     COUNTER = "counter"
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
+    INFO = "info"
+    """A gauge that is 1 for the one set of labels that holds now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,11 @@ METRICS = (
     Metric("pass_seconds", Kind.HISTOGRAM, "How long one pass over one workload took."),
     Metric("queue_depth", Kind.GAUGE, "Workloads that wait for a pass now."),
     Metric("decisions_total", Kind.COUNTER, "Decisions, by action and reason.", ("action", "reason")),
+    Metric(
+        "decision_seconds",
+        Kind.HISTOGRAM,
+        "From the beginning of the pass that decided until the decision was recorded and carried out.",
+    ),
     Metric("undo_total", Kind.COUNTER, "Undos, by what became of them.", ("outcome",)),
     Metric(
         "undo_seconds",
@@ -61,6 +68,12 @@ METRICS = (
         "Numbers that could not be had, by source and reason.",
         ("source", "reason"),
     ),
+    Metric(
+        "evidence_age_seconds",
+        Kind.GAUGE,
+        "How old the newest evidence of a source was when it was last asked.",
+        ("source",),
+    ),
     Metric("source_seconds", Kind.HISTOGRAM, "How long a metrics source took to answer.", ("source",)),
     Metric("notices_total", Kind.COUNTER, "Notices, by what became of them.", ("outcome",)),
     Metric("notices_pending", Kind.GAUGE, "Notices that wait to be delivered."),
@@ -72,12 +85,18 @@ METRICS = (
     Metric("leader", Kind.GAUGE, "Whether this replica leads (1), or waits to (0)."),
     Metric("leader_transitions_total", Kind.COUNTER, "How often this replica became this.", ("to",)),
     Metric("rules_loaded", Kind.GAUGE, "Policies in force."),
+    Metric("rules_info", Kind.INFO, "The digest of the rule set in force.", ("digest",)),
     Metric("rules_refused", Kind.GAUGE, "Whether the rule files are refused (1) or in force (0)."),
     Metric("rules_taken_timestamp_seconds", Kind.GAUGE, "When the set in force was taken over."),
     Metric("rules_reload_total", Kind.COUNTER, "Reloads of the rule files, by how they ended.", ("outcome",)),
     Metric("bulletins_total", Kind.COUNTER, "News of the sentinel, by what became of it.", ("outcome",)),
     Metric("rollouts", Kind.GAUGE, "Rollouts on record, by phase.", ("phase",)),
-    Metric("api_requests_total", Kind.COUNTER, "Requests to the Kubernetes API.", ("verb", "code")),
+    Metric(
+        "api_requests_total",
+        Kind.COUNTER,
+        "Requests to the Kubernetes API, by verb and answer.",
+        ("verb", "code"),
+    ),
 )
 
 
@@ -93,6 +112,7 @@ class PrometheusTelemetry:
         PlatformCollector(registry=self.registry)
         self._counters = {m.name: self._counter(m) for m in METRICS if m.kind is Kind.COUNTER}
         self._gauges = {m.name: self._gauge(m) for m in METRICS if m.kind is Kind.GAUGE}
+        self._infos = {m.name: self._gauge(m) for m in METRICS if m.kind is Kind.INFO}
         self._histograms = {m.name: self._histogram(m) for m in METRICS if m.kind is Kind.HISTOGRAM}
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
@@ -109,6 +129,12 @@ class PrometheusTelemetry:
         """Set a gauge."""
         gauge = self._gauges[name]
         (gauge.labels(**labels) if labels else gauge).set(value)
+
+    def info(self, name: str, **labels: str) -> None:
+        """Say what holds now, in place of what was said before."""
+        info = self._infos[name]
+        info.clear()
+        info.labels(**labels).set(1)
 
     def _counter(self, metric: Metric) -> Counter:
         return Counter(metric.name, metric.help, metric.labels, namespace=PREFIX, registry=self.registry)

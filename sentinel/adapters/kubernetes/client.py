@@ -60,6 +60,8 @@ class ApiClient:
         self._session: aiohttp.ClientSession | None = None
         self.told_time: Callable[[str, float], None] = lambda _date, _took: None
         """Told of each answer's Date, and how many seconds after the question it came."""
+        self.told_answer: Callable[[str, str], None] = lambda _verb, _code: None
+        """Told of each request's verb and of its answer: the HTTP status, or why there was none."""
         self._slots = asyncio.Semaphore(_CONCURRENT_REQUESTS)
 
     @property
@@ -159,6 +161,7 @@ class ApiClient:
             async with asyncio.timeout(timeout), self._slots:
                 return await self._exchange(method, target, query, body, content_type, asked)
         except TimeoutError as error:
+            self.told_answer(_verb(method, target), "Timeout")
             raise ClusterUnavailableError(
                 f"{asked}: the API server at {self.server} did not answer within {timeout:g} s",
                 reason="Timeout",
@@ -218,6 +221,7 @@ class ApiClient:
             raise ClusterUnavailableError(f"{asked}: the client is closed", reason="Closed")
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
+        verb = asked.partition(" ")[0]
         try:
             async with self._session.request(
                 method,
@@ -232,13 +236,17 @@ class ApiClient:
             ) as response:
                 if response.status < 500 and (date := response.headers.get("Date")):
                     self.told_time(date, loop.time() - asked_at)
+                self.told_answer(verb, str(response.status))
                 yield response
         except aiohttp.SocketTimeoutError as error:
+            self.told_answer(verb, "Silent")
             raise ClusterUnavailableError(
                 f"{asked}: nothing came for {silence} s", reason="Silent"
             ) from error
         except (aiohttp.ClientError, OSError, SSLError) as error:
-            raise self._unreachable(error, asked) from error
+            lost = self._unreachable(error, asked)
+            self.told_answer(verb, lost.reason)
+            raise lost from error
 
     async def _headers(self, payload: bytes | None, content_type: str) -> dict[str, str]:
         headers = {"Content-Type": content_type} if payload is not None else {}
@@ -276,7 +284,12 @@ def _failure(response: aiohttp.ClientResponse, answer: bytes, asked: str, conten
 
 def _asked(method: str, target: Target) -> str:
     """What a request asks for, as errors name it."""
-    return f"{_VERBS.get(method) or ('get' if target.name else 'list')} {target}"
+    return f"{_verb(method, target)} {target}"
+
+
+def _verb(method: str, target: Target) -> str:
+    """A method as Kubernetes' RBAC names it."""
+    return _VERBS.get(method) or ("get" if target.name else "list")
 
 
 def decoded(answer: bytes, asked: str) -> Json:

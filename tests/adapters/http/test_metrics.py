@@ -32,11 +32,23 @@ def test_every_metric_can_be_written(metric: object) -> None:
     telemetry = PrometheusTelemetry()
     labels = dict.fromkeys(metric.labels, "x")  # type: ignore[attr-defined]
     name, kind = metric.name, metric.kind  # type: ignore[attr-defined]
-    write = {Kind.COUNTER: telemetry.count, Kind.GAUGE: telemetry.gauge, Kind.HISTOGRAM: telemetry.observe}[
-        kind
-    ]
+    write = {
+        Kind.COUNTER: telemetry.count,
+        Kind.GAUGE: telemetry.gauge,
+        Kind.HISTOGRAM: telemetry.observe,
+        Kind.INFO: lambda name, _value, **labels: telemetry.info(name, **labels),
+    }[kind]
     write(name, 1.0, **labels)
     assert f"# HELP sentinel_{name}" in text(telemetry)
+
+
+def test_what_holds_now_replaces_what_held_before() -> None:
+    """Of the digests of rule sets the one in force alone is shown."""
+    telemetry = PrometheusTelemetry()
+    telemetry.info("rules_info", digest="f00d")
+    telemetry.info("rules_info", digest="new")
+    assert 'sentinel_rules_info{digest="new"} 1.0' in text(telemetry)
+    assert "f00d" not in text(telemetry)
 
 
 def test_an_unknown_name_is_refused() -> None:

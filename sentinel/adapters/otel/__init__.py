@@ -1,0 +1,1 @@
+"""Traces of the daemon, sent to an OpenTelemetry collector."""
