@@ -6,6 +6,7 @@ from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
+from sentinel.domain.record import Action
 from sentinel.policies.document import read_documents
 from sentinel.policies.explain import mistakes_of
 from sentinel.policies.load import TEST_SUFFIXES, read_bytes
@@ -149,7 +150,9 @@ def _expected(spec: ExpectSpec) -> Expected:
     decisions = None
     if spec.decisions is not None:
         decisions = tuple(
-            ExpectedDecision(one.decision, one.at, one.by, one.after, one.rule, one.reason, one.message)
+            ExpectedDecision(
+                Action(one.decision), one.at, one.by, one.after, one.rule, one.reason, one.message
+            )
             for one in spec.decisions
         )
     verdicts = tuple(

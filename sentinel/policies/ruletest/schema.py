@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from sentinel.domain.record import Action, Phase
+from sentinel.domain.record import Phase
 from sentinel.domain.verdict import VerdictKind
 from sentinel.domain.workload import WorkloadKind
 from sentinel.engine.modelled_pods import Fate
@@ -168,10 +168,16 @@ class ApprovalSpec(Model):
     at: Moment
 
 
+Decision = Literal[
+    "advance", "promote", "hold", "resume", "undo", "escalate", "supersede", "restored", "close"
+]
+"""What can be expected; that a rollout starts goes without saying."""
+
+
 class DecisionSpec(Model):
     """A decision that must come: `at` exactly this time, or `by`, or `after` it."""
 
-    decision: Action
+    decision: Decision
     at: Moment | None = None
     by: Moment | None = None
     after: Moment | None = None
@@ -185,8 +191,6 @@ class DecisionSpec(Model):
             raise InputError(
                 "has an exact time and a bound", "keep at, or by and after", at=("at",), key=True
             )
-        if self.decision is Action.START:
-            raise InputError("the start is not a decision to expect", "leave it out", at=("decision",))
         return self
 
 
@@ -263,4 +267,4 @@ class CaseFileSpec(Model):
 def json_schema() -> dict[str, object]:
     """The JSON Schema of a file of tests, for editors."""
     schema = CaseFileSpec.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": KIND, **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": KIND}
