@@ -138,12 +138,12 @@ async def test_by_default_the_installed_daemon_touches_nothing(helm: Helm, tmp_p
 
 
 async def test_the_installed_deployment_runs(helm: Helm, tmp_path: Path) -> None:
-    """The cluster accepts the pod and brings it up behind its Service."""
+    """The cluster accepts its pods and brings both up."""
     async with world(tmp_path) as here:
         await install(here, helm, {})
 
         def available() -> bool:
             deployment = here.cluster.deployment("rollback-sentinel", namespace="rollback-sentinel")
-            return bool(deployment.get("status", {}).get("availableReplicas") == 1)
+            return bool(deployment.get("status", {}).get("availableReplicas") == 2)
 
-        await here.until(available, within=60, what="the sentinel's own pod is available")
+        await here.until(available, within=60, what="the sentinel's own pods are available")

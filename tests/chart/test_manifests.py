@@ -13,13 +13,28 @@ from sentinel.policies.quantities import parse_duration
 from sentinel.settings import Settings, load_settings
 from tests.support.helm import CHART, Helm, Manifest, only
 
+FILES = (
+    "slack/token",
+    "datadog/api-key",
+    "datadog/app-key",
+    "prometheus/token",
+    "webhook/token",
+    "webhook-0/token",
+    "tls/tls.crt",
+    "tls/tls.key",
+    "tls/ca.crt",
+)
 OPERATOR_KINDS = {"ServiceMonitor", "PrometheusRule"}
 MOUNTED = "/etc/rollback-sentinel"
 SECRETS = {
     "slack": {"channel": "#deploys", "existingSecret": "slack"},
     "datadog": {"existingSecret": "datadog"},
     "prometheus": {"existingSecret": "prometheus"},
-    "webhook": {"existingSecret": "webhook"},
+    "webhook": {
+        "existingSecret": "webhook",
+        "tokens": [{"existingSecret": "team-a", "tokenKey": "alerts", "namespaces": ["team-a", "team-a-*"]}],
+    },
+    "tls": {"existingSecret": "certificate", "clientCa": True},
     "settings": {"prometheus": {"url": "http://prometheus:9090"}},
 }
 MATRIX: dict[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {
@@ -28,7 +43,15 @@ MATRIX: dict[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {
     "production": ({}, ("values-production.yaml",)),
     "secrets": (SECRETS, ()),
     "namespaces": ({"watchNamespaces": ["shop", "bank"], "rbac": {"nodes": False}}, ()),
-    "replicas": ({"replicas": 3, "strategy": {"type": "RollingUpdate"}}, ()),
+    "replicas": ({"replicas": 3}, ()),
+    "alone": (
+        {
+            "replicas": 1,
+            "strategy": {"type": "Recreate", "rollingUpdate": None},
+            "settings": {"leadership": {"enabled": False}},
+        },
+        (),
+    ),
     "bare": (
         {
             "rbac": {"create": False},
@@ -89,7 +112,7 @@ def manifests(request: pytest.FixtureRequest, helm: Helm) -> list[Manifest]:
 def settings_of(manifests: list[Manifest], folder: Path) -> Settings:
     """The rendered settings as the daemon reads them, with a secret's file wherever they name one."""
     text = only(manifests, "ConfigMap", "-settings")["data"]["sentinel.yaml"]
-    for secret in ("slack/token", "datadog/api-key", "datadog/app-key", "prometheus/token", "webhook/token"):
+    for secret in FILES:
         (folder / "secrets" / secret).parent.mkdir(parents=True, exist_ok=True)
         (folder / "secrets" / secret).write_text(f"the {secret}\n")
     file = folder / "sentinel.yaml"
@@ -189,19 +212,37 @@ def test_secrets_are_mounted_as_files_and_never_read_through_the_api(helm: Helm,
         written["datadog"]["app_key_file"],
         written["prometheus"]["bearer_token_file"],
         written["http"]["webhook"]["token_file"],
+        written["http"]["webhook"]["tokens"][0]["token_file"],
     }
     assert named == files
+    assert set(written["http"]["tls"].values()) == {
+        f"{mounts['tls']}/{file}" for file in ("tls.crt", "tls.key", "ca.crt")
+    }
     settings = settings_of(manifests, tmp_path)
     assert settings.slack.token is not None
     assert settings.slack.token.get_secret_value() == "the slack/token"
+    assert settings.http.webhook.tokens[0].namespaces == ("team-a", "team-a-*")
     assert not any("secrets" in str(m.get("rules")) for m in manifests)
+
+
+def test_with_a_certificate_everyone_comes_by_https(helm: Helm) -> None:
+    """The kubelet's probes, Prometheus and the pod of `helm test`; without one by plain HTTP."""
+    monitor = {"metrics": {"serviceMonitor": {"enabled": True}}}
+    for values, scheme in ((monitor, "http"), ({**monitor, **SECRETS}, "https")):
+        manifests = helm.template(values)
+        (container,) = pod(manifests)["containers"]
+        probes = [container[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")]
+        assert [probe["scheme"] for probe in probes] == [scheme.upper()] * 3
+        assert only(manifests, "ServiceMonitor")["spec"]["endpoints"][0]["scheme"] == scheme
+        assert only(manifests, "Pod")["spec"]["containers"][0]["command"][-1].startswith(f"{scheme}://")
+        assert f"url: {scheme}://" in helm.notes(values)
 
 
 def test_one_replica_does_not_keep_its_node_from_being_drained(helm: Helm) -> None:
     """A disruption budget comes with the second replica."""
-    kinds = {m["kind"] for m in helm.template()}
+    kinds = {m["kind"] for m in helm.template({"replicas": 1})}
     assert "PodDisruptionBudget" not in kinds
-    budget = only(helm.template({"replicas": 2}), "PodDisruptionBudget")
+    budget = only(helm.template(), "PodDisruptionBudget")
     assert budget["spec"]["maxUnavailable"] == 1
 
 

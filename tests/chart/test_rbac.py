@@ -4,18 +4,21 @@ from pathlib import Path
 
 import yaml
 
-from sentinel.adapters.kubernetes.preflight import NEEDED
+from sentinel.adapters.kubernetes.preflight import ELECTING, NEEDED
+from sentinel.adapters.kubernetes.resources import Resource
 from tests.support.helm import Helm, granted, only
 
 PLAIN = Path(__file__).parents[2] / "config" / "rbac.yaml"
 NODES = {("", "nodes", "list"), ("", "nodes", "watch")}
 
 
-def asked_for() -> set[tuple[str, str, str]]:
+def asked_for(
+    needed: tuple[tuple[Resource, str, tuple[str, ...]], ...] = NEEDED,
+) -> set[tuple[str, str, str]]:
     """What the daemon makes sure of before it starts."""
     return {
         (resource.group, f"{resource.plural}/{part}" if part else resource.plural, verb)
-        for resource, part, verbs in NEEDED
+        for resource, part, verbs in needed
         for verb in verbs
     }
 
@@ -47,3 +50,19 @@ def test_named_namespaces_get_a_role_each_and_the_cluster_nothing(helm: Helm) ->
 def test_beside_named_namespaces_only_nodes_are_read_cluster_wide(helm: Helm) -> None:
     """Nothing else of the cluster is in reach."""
     assert granted(only(helm.template({"watchNamespaces": ["shop"]}), "ClusterRole")) == NODES
+
+
+def test_the_lease_is_in_the_namespace_of_the_release_alone(helm: Helm) -> None:
+    """A Role there, for the Lease that the settings name; with and without Helm the same. None without an election."""
+    manifests = helm.template()
+    role = only(manifests, "Role", "-leadership")
+    plain = next(m for m in yaml.safe_load_all(PLAIN.read_text()) if m["kind"] == "Role")
+    assert granted(role) == granted(plain) == asked_for(ELECTING)
+    settings = yaml.safe_load(only(manifests, "ConfigMap", "-settings")["data"]["sentinel.yaml"])
+    assert settings["leadership"]["namespace"] == role["metadata"]["namespace"] == "rollback-sentinel"
+    alone = {
+        "replicas": 1,
+        "strategy": {"type": "Recreate", "rollingUpdate": None},
+        "settings": {"leadership": {"enabled": False}},
+    }
+    assert not any(m["kind"] == "Role" for m in helm.template(alone))

@@ -18,7 +18,13 @@ SET_BY_THE_CHART = {
     "slack.channel",
     "http.host",
     "http.port",
+    "http.tls.cert_file",
+    "http.tls.key_file",
+    "http.tls.client_ca_file",
+    "http.webhook.tokens",
     "http.webhook.username",
+    "leadership.name",
+    "leadership.namespace",
 }
 """Settings that have a value of their own in the chart, or no meaning in a cluster."""
 SECRET = ("token", "password", "api_key", "app_key")
@@ -39,6 +45,9 @@ WRONG: list[tuple[Mapping[str, Any], tuple[str, ...]]] = [
     ({"rules": {"default": False}}, ("there are no rules: leave rules.default true",)),
     ({"slack": {"existingSecret": "slack"}}, ("slack.channel is missing", '"#deploys"')),
     ({"prometheus": {"existingSecret": "token"}}, ("settings.prometheus.url is missing",)),
+    ({"settings": {"leadership": {"enabled": False}}}, ("two sentinels at once would both act",)),
+    ({"webhook": {"tokens": [{"existingSecret": "a"}]}}, ("/webhook/tokens/0", "'namespaces'")),
+    ({"tls": {"clientCa": True}}, ("tls.existingSecret is missing",)),
     ({"serviceAccount": {"create": False}}, ("serviceAccount.name is missing",)),
 ]
 

@@ -79,6 +79,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "rollback-sentinel.settings" -}}
 {{- $chart := dict "http" (dict "port" 8080) "rules" (dict "paths" (list "/etc/rollback-sentinel/rules")) }}
 {{- $secrets := "/etc/rollback-sentinel/secrets" }}
+{{- if .Values.settings.leadership.enabled }}
+{{- $_ := set $chart "leadership" (dict "name" (include "rollback-sentinel.fullname" . | replace "." "-") "namespace" .Release.Namespace) }}
+{{- else if or (gt (int .Values.replicas) 1) (ne .Values.strategy.type "Recreate") }}
+{{- fail "settings.leadership.enabled is false: two sentinels at once would both act; set replicas to 1 and strategy to {type: Recreate, rollingUpdate: null}, or leave it true" }}
+{{- end }}
 {{- if .Values.watchNamespaces }}
 {{- $_ := set $chart "kubernetes" (dict "namespaces" .Values.watchNamespaces) }}
 {{- end }}
@@ -102,10 +107,34 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- $_ := set $chart "prometheus" (dict "bearer_token_file" (printf "%s/prometheus/token" $secrets)) }}
 {{- end }}
+{{- $webhook := dict }}
 {{- if .Values.webhook.existingSecret }}
-{{- $_ := set $chart.http "webhook" (dict "token_file" (printf "%s/webhook/token" $secrets)) }}
+{{- $_ := set $webhook "token_file" (printf "%s/webhook/token" $secrets) }}
+{{- end }}
+{{- $tokens := list }}
+{{- range $index, $token := .Values.webhook.tokens }}
+{{- $tokens = append $tokens (dict "token_file" (printf "%s/webhook-%d/token" $secrets $index) "namespaces" $token.namespaces) }}
+{{- end }}
+{{- if $tokens }}
+{{- $_ := set $webhook "tokens" $tokens }}
+{{- end }}
+{{- if $webhook }}
+{{- $_ := set $chart.http "webhook" $webhook }}
+{{- end }}
+{{- if .Values.tls.existingSecret }}
+{{- $tls := dict "cert_file" (printf "%s/tls/tls.crt" $secrets) "key_file" (printf "%s/tls/tls.key" $secrets) }}
+{{- if .Values.tls.clientCa }}
+{{- $_ := set $tls "client_ca_file" (printf "%s/tls/ca.crt" $secrets) }}
+{{- end }}
+{{- $_ := set $chart.http "tls" $tls }}
+{{- else if .Values.tls.clientCa }}
+{{- fail "tls.existingSecret is missing: tls.clientCa needs the Secret that has ca.crt beside the server's certificate" }}
 {{- end }}
 {{- toYaml (mergeOverwrite (deepCopy .Values.settings) $chart) }}
+{{- end }}
+
+{{- define "rollback-sentinel.scheme" -}}
+{{- ternary "https" "http" (ne .Values.tls.existingSecret "") }}
 {{- end }}
 
 {{/* Prometheus' port, as its address names it. */}}
