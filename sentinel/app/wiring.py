@@ -48,6 +48,7 @@ from sentinel.ports import (
 )
 from sentinel.runtime.alerts import AlertDesk
 from sentinel.runtime.announcements import Announcements
+from sentinel.runtime.breaker import Breaker
 from sentinel.runtime.bulletins import Bulletins
 from sentinel.runtime.daemon import Daemon
 from sentinel.runtime.evidence import EvidenceCollector
@@ -258,7 +259,7 @@ def _services(
 
 def _observed(sources: Sources, means: Means) -> dict[str, MetricSource]:
     return {
-        name: ObservedSource(source, means.clock, means.telemetry, means.tracer)
+        name: ObservedSource(Breaker(source, clock, telemetry, means.rng), clock, telemetry, means.tracer)
         for name, source in sources.by_name.items()
     }
 

@@ -75,6 +75,12 @@ METRICS = (
         ("source",),
     ),
     Metric("source_seconds", Kind.HISTOGRAM, "How long a metrics source took to answer.", ("source",)),
+    Metric(
+        "source_circuit_open",
+        Kind.GAUGE,
+        "Whether a metrics source is left alone (1) after failures in a row.",
+        ("source",),
+    ),
     Metric("notices_total", Kind.COUNTER, "Notices, by what became of them.", ("outcome",)),
     Metric("notices_pending", Kind.GAUGE, "Notices that wait to be delivered."),
     Metric("alerts_total", Kind.COUNTER, "Alerts received, by what became of them.", ("outcome",)),

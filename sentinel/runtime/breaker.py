@@ -1,0 +1,125 @@
+"""A circuit breaker in front of a metrics source: one that does not answer is left alone, and tried now and then.
+
+After some failures in a row the circuit opens and questions fail at once, with the reason of the last failure. When
+its pause is over it is half open: one question goes through as a probe. An answer closes the circuit; a failure opens
+it again for twice as long (Nygard, Release It!, chapter 5). Nothing is lost meanwhile: a measurement that failed is
+made good by the next one, which spans its time as well.
+"""
+
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TypeVar
+
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import MissingReason, Span, ValueSample
+from sentinel.domain.policy import CountQuery, HistogramQuery, ValueQuery
+from sentinel.ports import Clock, MetricSource, Telemetry
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+OPENS_AFTER = 3
+"""So many failures in a row open the circuit. Those of questions asked at the same time are one."""
+FIRST_PAUSE = 5.0
+LONGEST_PAUSE = 30.0
+THE_QUESTIONS_FAULT = frozenset({MissingReason.BAD_QUERY.value})
+"""A source that says so is well."""
+
+
+class Breaker:
+    """Implements `ports.MetricSource` over another one."""
+
+    def __init__(self, source: MetricSource, clock: Clock, telemetry: Telemetry, rng: random.Random) -> None:
+        self._source = source
+        self._clock = clock
+        self._telemetry = telemetry
+        self._rng = rng
+        self._failures = 0
+        self._failed_at = float("-inf")
+        self._last: SourceError | None = None
+        self._pause = FIRST_PAUSE
+        self._opened_until: float | None = None
+        self._probing = False
+        self._telemetry.gauge("source_circuit_open", 0, source=self.name)
+
+    @property
+    def name(self) -> str:
+        """The source's."""
+        return self._source.name
+
+    @property
+    def settle(self) -> float:
+        """The source's."""
+        return self._source.settle
+
+    @property
+    def min_interval(self) -> float:
+        """The source's."""
+        return self._source.min_interval
+
+    async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
+        """The source's answer. Raises SourceError, at once while the circuit is open."""
+        return await self._ask(lambda: self._source.counts(query, since, until))
+
+    async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
+        """The source's answer. Raises SourceError, at once while the circuit is open."""
+        return await self._ask(lambda: self._source.histogram(query, since, until))
+
+    async def value(self, query: ValueQuery, at: datetime) -> ValueSample:
+        """The source's answer. Raises SourceError, at once while the circuit is open."""
+        return await self._ask(lambda: self._source.value(query, at))
+
+    async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
+        probes = self._admit()
+        began = self._clock.monotonic()
+        try:
+            answer = await ask()
+        except SourceError as error:
+            if error.reason in THE_QUESTIONS_FAULT:
+                self._answered()
+            else:
+                self._failed(error, began, probes)
+            raise
+        finally:
+            self._probing = self._probing and not probes
+        self._answered()
+        return answer
+
+    def _admit(self) -> bool:
+        """Whether the question is a probe. Raises SourceError where it is not to be asked."""
+        if self._opened_until is None:
+            return False
+        left = self._opened_until - self._clock.monotonic()
+        if left > 0 or self._probing:
+            assert self._last is not None
+            wait = f"asked again in {left:.0f} s" if left > 0 else "being asked again now"
+            raise SourceError(
+                f"{self.name} is left alone after {self._failures} failures in a row ({wait}): {self._last}",
+                reason=self._last.reason,
+            )
+        self._probing = True
+        return True
+
+    def _answered(self) -> None:
+        if self._opened_until is not None:
+            log.info("%s answers again", self.name)
+            self._telemetry.gauge("source_circuit_open", 0, source=self.name)
+        self._failures, self._pause, self._opened_until = 0, FIRST_PAUSE, None
+
+    def _failed(self, error: SourceError, began: float, probes: bool) -> None:
+        self._last = error
+        if began < self._failed_at:  # asked beside one that failed: nothing new
+            return
+        self._failures += 1
+        self._failed_at = self._clock.monotonic()
+        if not probes and self._failures < OPENS_AFTER:
+            return
+        if probes:
+            self._pause = min(LONGEST_PAUSE, self._pause * 2)
+        else:
+            log.warning("%s is left alone for a while: %s", self.name, error)
+            self._telemetry.gauge("source_circuit_open", 1, source=self.name)
+        self._opened_until = self._failed_at + self._pause * self._rng.uniform(0.8, 1.0)

@@ -1,0 +1,168 @@
+"""The circuit breaker in front of a metrics source."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import MissingReason, Span, ValueSample
+from sentinel.domain.policy import CountQuery, HistogramQuery, ValueQuery
+from sentinel.runtime.breaker import FIRST_PAUSE, LONGEST_PAUSE, OPENS_AFTER, Breaker
+from tests.runtime.doubles import Counts, LoopClock
+
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+QUERY = ValueQuery("prometheus", "up")
+
+
+@dataclass
+class Source:
+    """A metrics source that is down while `reason` is set, and answers after `takes` seconds."""
+
+    reason: MissingReason | None = None
+    takes: float = 0.0
+    asked: list[float] = field(default_factory=list)
+    name: str = "prometheus"
+    settle: float = 3.0
+    min_interval: float = 15.0
+
+    async def value(self, query: ValueQuery, at: datetime) -> ValueSample:
+        """One number."""
+        self.asked.append(asyncio.get_running_loop().time())
+        if self.takes:
+            await asyncio.sleep(self.takes)
+        if self.reason is not None:
+            raise SourceError("it is down", reason=self.reason)
+        return ValueSample(at, (1.0,))
+
+    async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
+        """Nothing was counted."""
+        return ()
+
+    async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
+        """Nothing was measured."""
+        return ()
+
+
+@dataclass
+class Gauges(Counts):
+    """Telemetry that keeps its gauges."""
+
+    gauges: dict[str, float] = field(default_factory=dict)
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        """Keep it."""
+        self.gauges[name] = value
+
+
+def breaker(source: Source, telemetry: Gauges | None = None) -> Breaker:
+    """A breaker in front of the source."""
+    return Breaker(source, LoopClock(), telemetry or Gauges(), random.Random(1))
+
+
+async def fails(asked: Breaker) -> SourceError:
+    """The question's error."""
+    with pytest.raises(SourceError) as caught:
+        await asked.value(QUERY, AT)
+    return caught.value
+
+
+async def opened(source: Source, telemetry: Gauges | None = None) -> Breaker:
+    """A breaker whose source has failed often enough."""
+    source.reason = source.reason or MissingReason.SOURCE_UNREACHABLE
+    asked = breaker(source, telemetry)
+    for _ in range(OPENS_AFTER):
+        await asyncio.sleep(1)
+        await fails(asked)
+    return asked
+
+
+async def test_a_source_that_fails_in_a_row_is_left_alone_and_says_so() -> None:
+    """The error keeps the reason of the last failure and says when it is asked again; the gauge shows it."""
+    source, telemetry = Source(), Gauges()
+    asked = await opened(source, telemetry)
+    error = await fails(asked)
+    assert len(source.asked) == OPENS_AFTER
+    assert error.reason == MissingReason.SOURCE_UNREACHABLE
+    assert "left alone after 3 failures in a row (asked again in" in str(error)
+    assert "it is down" in str(error)
+    assert telemetry.gauges == {"source_circuit_open": 1}
+
+
+async def test_an_answer_in_between_keeps_the_circuit_closed() -> None:
+    """Only failures in a row count."""
+    source = Source()
+    asked = breaker(source)
+    for _ in range(10):
+        source.reason = MissingReason.SOURCE_TIMEOUT
+        await fails(asked)
+        source.reason = None
+        await asked.value(QUERY, AT)
+    assert len(source.asked) == 20
+
+
+async def test_failures_at_the_same_time_are_one() -> None:
+    """Five hundred rollouts that share one outage of a second do not open the circuit."""
+    source = Source(MissingReason.SOURCE_TIMEOUT, takes=1.0)
+    asked = breaker(source)
+    await asyncio.gather(*(fails(asked) for _ in range(500)))
+    source.reason = None
+    await asked.value(QUERY, AT)
+
+
+async def test_a_question_that_is_wrong_is_not_the_sources_failure() -> None:
+    """One rule with a bad query does not cost the others their evidence."""
+    source = Source(MissingReason.BAD_QUERY)
+    asked = breaker(source)
+    for _ in range(10):
+        await fails(asked)
+    assert len(source.asked) == 10
+
+
+async def test_one_probe_goes_through_when_the_pause_is_over() -> None:
+    """The others that ask meanwhile fail at once, and an answer lets everybody through again."""
+    source, telemetry = Source(), Gauges()
+    asked = await opened(source, telemetry)
+    await asyncio.sleep(FIRST_PAUSE)
+    source.reason, source.takes = None, 1.0
+    probe = asyncio.ensure_future(asked.value(QUERY, AT))
+    await asyncio.sleep(0.5)
+    assert "being asked again now" in str(await fails(asked))
+    await probe
+    await asked.value(QUERY, AT)
+    assert len(source.asked) == OPENS_AFTER + 2
+    assert telemetry.gauges == {"source_circuit_open": 0}
+
+
+async def test_the_pauses_grow_to_a_bound() -> None:
+    """A source that stays away is tried ever less often, and at least every half minute."""
+    source = Source()
+    asked = await opened(source)
+    for _ in range(300):
+        await asyncio.sleep(1)
+        await fails(asked)
+    probes = source.asked[OPENS_AFTER - 1 :]
+    pauses = [after - before for before, after in itertools.pairwise(probes)]
+    assert pauses == sorted(pauses[:2]) + pauses[2:]
+    assert pauses[0] <= FIRST_PAUSE + 1
+    assert LONGEST_PAUSE * 0.8 <= max(pauses) <= LONGEST_PAUSE + 1
+    assert len(probes) < 20
+
+
+async def test_a_probe_that_is_cancelled_is_none() -> None:
+    """A rollout that ends while it probes leaves the probe to the next question."""
+    source = Source()
+    asked = await opened(source)
+    await asyncio.sleep(FIRST_PAUSE)
+    source.takes, source.reason = 10.0, None
+    probe = asyncio.ensure_future(asked.value(QUERY, AT))
+    await asyncio.sleep(0.5)
+    probe.cancel()
+    await asyncio.gather(probe, return_exceptions=True)
+    source.takes = 0.0
+    assert (await asked.value(QUERY, AT)).values == (1.0,)
