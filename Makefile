@@ -33,7 +33,7 @@ bench-detection: $(DEV)
 # Renews the pinned packages of the image, with their hashes on all platforms.
 lock: $(DEV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip compile --quiet --upgrade $(LOCK) -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade $(LOCK) --extra otel -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade $(LOCK) -o requirements-build.lock requirements-build.in
 
 clean:

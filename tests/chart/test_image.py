@@ -112,10 +112,10 @@ def test_a_lock_has_a_hash_for_every_package_and_names_no_index(name: str) -> No
 
 
 def test_the_lock_satisfies_the_project() -> None:
-    """Every dependency of pyproject.toml is locked at a version that it allows; renewed by `make lock`."""
+    """Every dependency, that of traces too, is locked at a version that pyproject.toml allows; `make lock` renews it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packages = locked("requirements.lock")
-    for text in project["project"]["dependencies"]:
+    for text in [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["otel"]]:
         wanted = Requirement(text)
         version, _ = packages.get(canonicalize_name(wanted.name), ("", 0))
         assert version, f"{wanted.name} is not locked: make lock"

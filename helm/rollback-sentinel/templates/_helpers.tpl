@@ -137,15 +137,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- ternary "https" "http" (ne .Values.tls.existingSecret "") }}
 {{- end }}
 
-{{/* Prometheus' port, as its address names it. */}}
-{{- define "rollback-sentinel.prometheusPort" -}}
-{{- $url := dig "prometheus" "url" "" .Values.settings }}
-{{- if $url }}
-{{- $host := (urlParse $url).host }}
+{{/* The port of an address: the one that it names, or its scheme's; nothing for none. */}}
+{{- define "rollback-sentinel.port" -}}
+{{- if . }}
+{{- $host := (urlParse .).host }}
 {{- if regexMatch ":[0-9]+$" $host }}
 {{- regexFind "[0-9]+$" $host }}
 {{- else }}
-{{- ternary "443" "80" (hasPrefix "https://" $url) }}
+{{- ternary "443" "80" (hasPrefix "https://" .) }}
 {{- end }}
 {{- end }}
 {{- end }}
