@@ -53,7 +53,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table
 
 
 def show(what: RenderableType) -> None:
-    """Write to the terminal, or in full width and without colours to a pipe or file."""
+    """Write to the terminal, or in full width and without colours to a pipe or file; plain text is no markup."""
+    what = Text(what) if isinstance(what, str) else what
     console = Console()
     if console.is_terminal:
         console.print(what)

@@ -1,0 +1,18 @@
+"""Values of options, read and checked."""
+
+from datetime import timedelta
+
+from sentinel.domain.errors import ConfigurationError
+from sentinel.policies.mistakes import InputError
+from sentinel.policies.quantities import parse_duration
+
+
+def duration(text: str, option: str) -> timedelta:
+    """The length of time that an option gives. Raises ConfigurationError where it is none, or not above zero."""
+    try:
+        found = parse_duration(text)
+    except InputError as error:
+        raise ConfigurationError(f"{option}: {error.message} ({error.hint})") from None
+    if found <= timedelta(0):
+        raise ConfigurationError(f"{option}: {text} is no time (write a duration such as 30m or 90s)")
+    return found

@@ -1,0 +1,230 @@
+"""`sentinel wait`: for pipelines, until the rollout of the workload's present revision has come to its end."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sentinel.app.commands.connection import (
+    Connection,
+    Context,
+    Kubeconfig,
+    Namespace,
+    WorkloadName,
+    connected,
+    place,
+    run,
+)
+from sentinel.app.commands.explaining import explained
+from sentinel.app.commands.options import duration
+from sentinel.app.commands.output import age
+from sentinel.domain.errors import ClusterError, ConfigurationError
+from sentinel.domain.policy import Mode
+from sentinel.domain.record import Phase, Record
+from sentinel.domain.workload import GUARD_LABEL, Workload
+
+POLL_SECONDS = 1.0
+SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
+_SEEN_WITHIN = timedelta(minutes=1)
+"""A sentinel that runs makes a record of every workload it guards; one older than this without any has no guard."""
+
+
+class Verdict(IntEnum):
+    """How a wait ends, as the exit code that pipelines read."""
+
+    PROMOTED = 0
+    UNDONE = 1
+    HELD = 2
+    TIMED_OUT = 3
+    UNGUARDED = 4
+    ENDED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The verdict, the sentence that says it, and the rollout, where there was one."""
+
+    verdict: Verdict
+    message: str
+    record: Record | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for the end, for the rollout to be taken up at all, and for a hold to end by itself."""
+
+    whole: timedelta
+    begin: timedelta = timedelta(seconds=30)
+    hold: timedelta = timedelta(minutes=5)
+
+
+def wait_command(
+    workload: WorkloadName,
+    patience: Annotated[str, typer.Option("--for", help="How long at most, such as 30m.")] = "30m",
+    begins_within: Annotated[
+        str, typer.Option(help="How long until a sentinel must have taken the rollout up.")
+    ] = "30s",
+    hold_for: Annotated[
+        str, typer.Option(help="How long a hold may last that ends once its cause is gone.")
+    ] = "5m",
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+) -> None:
+    """Wait until the present revision is promoted, undone or held.
+
+    Exit code 0: promoted, 1: undone, 2: held for a human (or this command failed), 3: not decided in time, 4: nothing
+    guards the workload, 5: ended without a verdict, e.g. superseded by a newer revision. With GITHUB_STEP_SUMMARY set
+    the explanation of the rollout is appended to that file.
+    """
+    limits = Patience(
+        duration(patience, "--for"),
+        duration(begins_within, "--begins-within"),
+        duration(hold_for, "--hold-for"),
+    )
+    end = run(_wait(workload, limits, namespace, context, kubeconfig))
+    typer.echo(end.message)
+    if summary := os.environ.get(SUMMARY_VARIABLE):
+        write_summary(Path(summary), end)
+    raise typer.Exit(int(end.verdict))
+
+
+async def _wait(name: str, limits: Patience, namespace: str, context: str, kubeconfig: str) -> End:
+    async with connected(place(namespace, context, kubeconfig)) as cluster:
+        return await wait_for_end(cluster, name, limits)
+
+
+async def wait_for_end(cluster: Connection, name: str, limits: Patience) -> End:
+    """Follow the rollout to its end, telling its progress line by line. Raises ClusterError.
+
+    An API server that is out of reach once the wait has begun is waited for.
+    """
+    began = datetime.now(UTC)
+    workload = await cluster.workload(name)
+    records = await cluster.records(workload)
+    progress = Progress()
+    while True:
+        now = datetime.now(UTC)
+        record = next((r for r in records if r.candidate.digest == workload.candidate.digest), None)
+        if record is None and not records and (end := _unguarded(workload, now)):
+            return end
+        if record is not None:
+            for line in progress.news(record, now):
+                typer.echo(line)
+            if end := ending(record, now, limits.hold):
+                return end
+        if end := _out_of_patience(workload, record, now - began, limits):
+            return end
+        await asyncio.sleep(POLL_SECONDS)
+        try:
+            records = await cluster.records(workload)
+        except ClusterError as error:
+            if not error.retryable:
+                raise
+            typer.echo(f"still waiting: {error}")
+
+
+def _unguarded(workload: Workload, now: datetime) -> End | None:
+    """The end of a wait for a workload that a sentinel would have on record by now."""
+    made = min((r.created_at for r in (workload.candidate, *workload.others) if r.created_at), default=None)
+    labelled = workload.labels.get(GUARD_LABEL) == "true"
+    if labelled or made is None or now - made < _SEEN_WITHIN:
+        return None
+    message = (
+        f"nothing guards {workload.key}: no rollout of it was ever recorded. Label it {GUARD_LABEL}=true, "
+        "or match it in a rule file; `sentinel preflight` says what is missing"
+    )
+    return End(Verdict.UNGUARDED, message)
+
+
+def _out_of_patience(
+    workload: Workload, record: Record | None, waited: timedelta, limits: Patience
+) -> End | None:
+    """The end that time makes."""
+    if record is None and waited >= min(limits.begin, limits.whole):
+        message = (
+            f"no sentinel took the rollout of {workload.candidate} of {workload.key} up within "
+            f"{age(waited)}: no rule file matches the workload any more, or no sentinel runs"
+        )
+        return End(Verdict.UNGUARDED, message)
+    if record is None or waited < limits.whole:
+        return None
+    if record.state.phase is Phase.HELD:
+        return End(Verdict.HELD, f"still held: {record.state.message}", record)
+    message = f"not decided within {age(waited)}: {record.state.phase.value}, {record.state.message}"
+    return End(Verdict.TIMED_OUT, message, record)
+
+
+def ending(record: Record, now: datetime, hold_for: timedelta) -> End | None:
+    """The verdict on a rollout that has come to its end; None while it goes on.
+
+    A hold that ends by itself, once its cause is gone, is waited out for as long as `hold_for`.
+    """
+    state = record.state
+    hold = state.hold
+    match state.phase:
+        case Phase.PROMOTED:
+            return End(Verdict.PROMOTED, f"promoted: {record.candidate} ({record.name})", record)
+        case Phase.UNDONE:
+            return End(Verdict.UNDONE, f"undone: {state.message}", record)
+        case Phase.HELD if hold is None or hold.sticky or now - hold.since >= hold_for:
+            would = " (observe mode: it would have been undone)" if _would_undo(record) else ""
+            return End(Verdict.HELD, f"held for a human{would}: {state.message}", record)
+        case Phase.SUPERSEDED | Phase.FAILED | Phase.UNJUDGED:
+            return End(Verdict.ENDED, f"{state.phase.value.lower()}: {state.message}", record)
+        case _:
+            return None
+
+
+def _would_undo(record: Record) -> bool:
+    hold = record.state.hold
+    return record.mode is Mode.OBSERVE and hold is not None and hold.reason == "WouldUndo"
+
+
+@dataclass(slots=True)
+class Progress:
+    """What was told of a rollout already."""
+
+    told: int = 0
+    last: str = ""
+
+    def news(self, record: Record, now: datetime) -> Iterator[str]:
+        """A line for each new decision, and one where the rollout stands otherwise than it stood."""
+        stamp = now.strftime("%H:%M:%S")
+        for entry in record.decisions[self.told :]:
+            rule = f" by {entry.rule}" if entry.rule else ""
+            yield f"{stamp} {entry.action.value}{rule}: {entry.message}"
+        self.told = len(record.decisions)
+        state = record.state
+        stands = f"{state.phase.value}, step {state.step + 1}, {state.weight:.0%} of the pods"
+        if stands != self.last:
+            yield f"{stamp} {stands}"
+        self.last = stands
+
+
+def write_summary(file: Path, end: End) -> None:
+    """Append the verdict and the explanation as Markdown. Raises ConfigurationError when that cannot be done."""
+    icon = {Verdict.PROMOTED: "✅", Verdict.UNDONE: "↩️", Verdict.HELD: "✋"}.get(end.verdict, "⚠️")
+    title = end.verdict.name.lower().replace("_", " ")
+    lines = [f"### {icon} Rollout {title}", "", _escaped(end.message), ""]
+    if end.record is not None:
+        told = "\n".join(explained(end.record)).replace("```", "'''")
+        lines += ["<details><summary>Every decision</summary>", "", "```", told, "```", "", "</details>", ""]
+    try:
+        with file.open("a", encoding="utf-8") as stream:
+            stream.write("\n".join(lines))
+    except OSError as error:
+        raise ConfigurationError(
+            f"the summary {file} that {SUMMARY_VARIABLE} names cannot be written: {error.strerror}"
+        ) from error
+
+
+def _escaped(text: str) -> str:
+    """The text with what is markup in Markdown taken literally."""
+    return "".join(f"\\{char}" if char in "\\`*_[]<>#|" else char for char in text)
