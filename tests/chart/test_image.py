@@ -112,7 +112,7 @@ def test_a_lock_has_a_hash_for_every_package_and_names_no_index(name: str) -> No
 
 
 def test_the_lock_satisfies_the_project() -> None:
-    """Every dependency, that of traces too, is locked at a version that pyproject.toml allows; `make lock` renews it."""
+    """Every dependency, those of traces too, is locked at a version that it allows; `make lock` renews it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packages = locked("requirements.lock")
     for text in [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["otel"]]:
