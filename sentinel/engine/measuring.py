@@ -98,6 +98,12 @@ def stable_of(workload: Workload, record: Record) -> Revision | None:
     return workload.revision(record.stable.digest) if record.stable else None
 
 
+def has_stable_pods(workload: Workload, record: Record) -> bool:
+    """Whether pods of the revision that a rollout replaces are still there."""
+    stable = stable_of(workload, record)
+    return stable is not None and bool(workload.pods_of(stable))
+
+
 def tick_of(
     rule: ErrorRateRule | LatencyRule,
     spans: Sequence[Span],

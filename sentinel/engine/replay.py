@@ -50,6 +50,7 @@ from sentinel.engine.measuring import (
     HOUR_BEFORE,
     Timing,
     grid,
+    has_stable_pods,
     lacking,
     stable_of,
     tick_of,
@@ -211,6 +212,7 @@ class _Course:
         self._failing: dict[str, Missing] = {}
         self._pulled = False
         self._was_good: dict[str, bool | None] = {}
+        self._beside: Workload | None = None
 
     def settle(self, now: datetime) -> Generator[Ask, Answer, datetime | None]:
         """Pass after pass at one instant until nothing moves; returns when to look again, None when all is over."""
@@ -253,6 +255,7 @@ class _Course:
         record = new_record(begin, workload, self._policy, self._policy.mode, now)
         self.records = (record, *self.records)
         self._attempted, self._failing, self._arrived, self._pulled = {}, {}, [], False
+        self._was_good, self._beside = {}, None
         situation = self._situation(record, workload, now)
         self._enter(record, first_decision(begin, situation), workload, now)
 
@@ -301,6 +304,8 @@ class _Course:
     ) -> Generator[Ask, Answer, datetime | None]:
         """Ask for all that is due; returns when the next measurement will be."""
         due = []
+        if self._beside is None and has_stable_pods(workload, record):
+            self._beside = workload
         for rule in rules_in(self._policy, record.state.phase):
             if not isinstance(rule, ErrorRateRule | LatencyRule | QueryRule):
                 continue
@@ -351,6 +356,7 @@ class _Course:
     def _stable_was_good(
         self, rule: ErrorRateRule | LatencyRule, record: Record, workload: Workload
     ) -> Generator[Ask, Answer, bool | None]:
+        workload = self._beside or workload
         stable = stable_of(workload, record)
         if stable is None:
             return None

@@ -16,6 +16,7 @@ from sentinel.engine.measuring import (
     NEIGHBOURS_WITHIN,
     Timing,
     grid,
+    has_stable_pods,
     lacking,
     stable_of,
     tick_of,
@@ -39,13 +40,17 @@ class Neighbour:
 
 @dataclass(slots=True)
 class _Ledger:
-    """One rollout's measurements under way and those that came in; `since` is when this process took it up."""
+    """One rollout's measurements under way and those that came in; `since` is when this process took it up.
+
+    `beside` is the workload as it was seen first with stable pods.
+    """
 
     since: datetime
     running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     arrived: list[Measured] = field(default_factory=list)
     attempted: dict[str, datetime] = field(default_factory=dict)
     failing: dict[str, Missing] = field(default_factory=dict)
+    beside: Workload | None = None
 
 
 class EvidenceCollector:
@@ -101,6 +106,9 @@ class EvidenceCollector:
     def request(self, record: Record, policy: Policy, workload: Workload) -> datetime | None:
         """Start the measurements that are due; returns when the next one will be."""
         now = self._clock.now()
+        ledger = self._ledgers.setdefault(record.name, _Ledger(now))
+        if ledger.beside is None and has_stable_pods(workload, record):
+            ledger.beside = workload
         due = [
             self._request_rule(rule, record, policy, workload, now)
             for rule in rules_in(policy, record.state.phase)
@@ -229,10 +237,13 @@ class EvidenceCollector:
 
         A source that does not answer leaves it unknown, which keeps the candidate from being undone.
         """
-        stable = stable_of(workload, record)
+        ledger = self._ledgers.get(record.name)
+        # Whose hour before it was, only a snapshot tells in which those pods still are.
+        before = (ledger.beside if ledger else None) or workload
+        stable = stable_of(before, record)
         began = grid(record.started_at, rule.interval)
         stable_was_over = (
-            await self._was_over(rule, workload, stable, began - HOUR_BEFORE, began) if stable else None
+            await self._was_over(rule, before, stable, began - HOUR_BEFORE, began) if stable else None
         )
         until = grid(self._clock.now() - self._timing(rule).settle, rule.interval)
         others = 0
