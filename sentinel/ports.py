@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from sentinel.domain.alert import Notification
+from sentinel.domain.command import Command, CommandPhase
 from sentinel.domain.decision import Change
 from sentinel.domain.evidence import Span, ValueSample
 from sentinel.domain.lease import Lease
@@ -134,6 +135,30 @@ class RecordStore(Protocol):
 
     def subscribe(self, listener: Callable[[WorkloadKey], None]) -> None:
         """Call the listener whenever a record of a workload was changed by anyone."""
+        ...
+
+
+class CommandStore(Protocol):
+    """The RolloutCommands: read from the watch's cache, answered in their status."""
+
+    def workloads(self) -> Iterable[WorkloadKey]:
+        """Every workload that there is a command for."""
+        ...
+
+    def of_workload(self, key: WorkloadKey) -> tuple[Command, ...]:
+        """All commands for a workload, oldest first. Own answers are visible at once."""
+        ...
+
+    async def answer(self, command: Command, phase: CommandPhase, message: str, at: datetime) -> None:
+        """Write what became of it. Raises ConflictError when someone changed it since it was read."""
+        ...
+
+    async def delete(self, command: Command) -> None:
+        """Remove it; one that is gone already is fine."""
+        ...
+
+    def subscribe(self, listener: Callable[[WorkloadKey], None]) -> None:
+        """Call the listener whenever a command for a workload was made or changed."""
         ...
 
 

@@ -50,6 +50,7 @@ from sentinel.runtime.alerts import AlertDesk
 from sentinel.runtime.announcements import Announcements
 from sentinel.runtime.breaker import Breaker
 from sentinel.runtime.bulletins import Bulletins
+from sentinel.runtime.commands import CommandDesk
 from sentinel.runtime.daemon import Daemon
 from sentinel.runtime.evidence import EvidenceCollector
 from sentinel.runtime.executor import Executor
@@ -249,6 +250,7 @@ def _services(
             told, store, partial(_channel_of, book), telemetry, means.rng, means.tracer
         ),
         announcements=Announcements(cluster),
+        commands=CommandDesk(gateway.commands, clock, telemetry, leadership.left),
         conditions=CelConditions(),
         clock=clock,
         telemetry=telemetry,
@@ -258,6 +260,7 @@ def _services(
 
 
 def _observed(sources: Sources, means: Means) -> dict[str, MetricSource]:
+    clock, telemetry = means.clock, means.telemetry
     return {
         name: ObservedSource(Breaker(source, clock, telemetry, means.rng), clock, telemetry, means.tracer)
         for name, source in sources.by_name.items()

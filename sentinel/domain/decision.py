@@ -36,6 +36,7 @@ class Decision:
     """One decision. `action` None means: nothing new to say, carry on with `state` and look again at `wake`.
 
     `change` may come without an action: steering towards a weight that was decided before is no new decision.
+    `command` is the uid of what a human asked for, and `requested_by` says who it was.
     """
 
     state: RolloutState
@@ -48,3 +49,5 @@ class Decision:
     change: Change | None = None
     escalate: bool = False
     verdicts: tuple[RuleVerdict, ...] = ()
+    command: str = ""
+    requested_by: str = ""

@@ -12,11 +12,6 @@ from sentinel.domain.workload import Revision, WorkloadKey
 
 Json = Mapping[str, object]
 
-APPROVE_ANNOTATION = "rollback-sentinel.dev/approve"
-"""On a record: the steps that a human approved, counted from 1, e.g. `"1"` or `"1,2"`."""
-RESUME_ANNOTATION = "rollback-sentinel.dev/resume"
-"""On a record: an RFC 3339 time; a hold that began before it is over."""
-
 MAX_DECISIONS = 50
 MAX_ALERTS = 50
 
@@ -50,6 +45,8 @@ class Action(StrEnum):
     ESCALATE = "escalate"
     SUPERSEDE = "supersede"
     RESTORED = "restored"
+    APPROVE = "approve"
+    FORGIVE = "forgive"
     CLOSE = "close"
 
 
@@ -75,7 +72,8 @@ class Outcome:
 class DecisionEntry:
     """One decision as recorded. `id` makes it happen once; `revision` is the template digest that was judged.
 
-    `outcome` is None from the intent until the act is done: a restart finds it and completes it.
+    `outcome` is None from the intent until the act is done: a restart finds it and completes it. `command` is the uid
+    of the RolloutCommand that asked for it, `requested_by` who made that; both are empty where nobody was asked.
     """
 
     id: str
@@ -91,6 +89,8 @@ class DecisionEntry:
     attempt: int = 1
     escalated: bool = False
     outcome: Outcome | None = None
+    command: str = ""
+    requested_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ class RolloutState:
     `pause_seen` is the workload's generation at which our pause was last seen in force, 0 where none should be, and
     `resumed_from` the one at which we last lifted it. `released`: a human lifted it, and none is made again.
     `analysis` holds each rule's state as plain JSON values, `measured_until` up to when each rule's evidence has
-    been taken in.
+    been taken in. `forgiven_at` is when a human had an undone revision no longer remembered as bad.
     """
 
     phase: Phase
@@ -199,6 +199,7 @@ class RolloutState:
     analysis: Mapping[str, Json] = field(default_factory=dict)
     measured_until: Mapping[str, datetime] = field(default_factory=dict)
     saved_at: datetime | None = None
+    forgiven_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,7 @@ class Record:
     `trigger` is who changed the template, as far as the API tells. `attempt` counts how often this same revision
     was rolled out on this workload. `version` is the resourceVersion for optimistic concurrency, empty when new.
     `policy_set` is the digest of all the rule files that were in force when it began.
-    `approvals` and `resumed_at` are what humans asked for by annotation (see `APPROVE_ANNOTATION`).
+    `approvals` are the steps that humans approved, from 1, and `resumed_at` is when one last ended a hold.
     """
 
     name: str

@@ -1,12 +1,17 @@
-"""What a human can do next, as commands that work with plain kubectl and need no sentinel."""
+"""What a human can do next, as commands that work with plain kubectl as they stand.
+
+What asks the sentinel is a RolloutCommand, which names who asks; what goes past it needs no sentinel.
+"""
 
 import json
 import shlex
 
-from sentinel.domain.record import APPROVE_ANNOTATION, RESUME_ANNOTATION, DecisionEntry, Phase, Record
+from sentinel.domain.command import CommandAction
+from sentinel.domain.record import DecisionEntry, Phase, Record
 from sentinel.domain.workload import PAUSED_ANNOTATION, WorkloadKind
 
-CRD = "rolloutrecords.rollback-sentinel.dev"
+WHO = "$(kubectl auth whoami -o jsonpath={.status.userInfo.username})"
+"""The API server's own name for the one who asks, as the shell puts it in."""
 
 
 def advice(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
@@ -17,23 +22,24 @@ def advice(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
     if phase is Phase.UNDOING and entry is not None and entry.escalated:
         return (f"See why the old pods do not come up: {_kubectl(record, 'describe', _object(record))}",)
     if phase is Phase.UNDONE:
-        return ("Fix the release and deploy it again; this revision is remembered as bad for a while.",)
+        return (
+            "Fix the release and deploy it again; this revision is remembered as bad for a while.",
+            f"Or have it forgotten: {_ask(record, CommandAction.FORGIVE)}",
+        )
     return _under_way(record, entry) if record.in_flight else ()
 
 
 def _under_way(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
     steps = []
     if entry is not None and entry.reason == "AwaitingApproval":
-        steps.append(f"Approve: {_annotate(record, APPROVE_ANNOTATION, str(record.state.step + 1))}")
+        steps.append(f"Approve: {_ask(record, CommandAction.APPROVE, step=record.state.step + 1)}")
     if record.state.pause_seen:
         steps.append(f"To go on without further steps, lift the sentinel's pause: {_unpause(record)}")
     return tuple(steps)
 
 
 def _held(record: Record) -> tuple[str, ...]:
-    steps = [
-        f"Let it go on: {_annotate(record, RESUME_ANNOTATION, '$(date -u +%Y-%m-%dT%H:%M:%SZ)', raw=True)}"
-    ]
+    steps = [f"Let it go on: {_ask(record, CommandAction.RESUME)}"]
     if record.key.kind is WorkloadKind.DEPLOYMENT:
         steps.append(f"Lift the sentinel's pause: {_unpause(record)}")
         steps.append(f"Then go back by hand: {_kubectl(record, 'rollout', 'undo', _object(record))}")
@@ -48,9 +54,22 @@ def _kubectl(record: Record, *words: str) -> str:
     return shlex.join(["kubectl", "-n", record.key.namespace, *words])
 
 
-def _annotate(record: Record, annotation: str, value: str, *, raw: bool = False) -> str:
-    command = _kubectl(record, "annotate", "--overwrite", CRD, record.name)
-    return f"{command} {annotation}={value if raw else shlex.quote(value)}"
+def _ask(record: Record, action: CommandAction, **more: int) -> str:
+    """A RolloutCommand that a shell makes as it stands; it means this rollout and no later one."""
+    spec = {
+        "workload": {"kind": record.key.kind.value, "name": record.key.name},
+        "record": record.name,
+        "action": action.value,
+        **more,
+        "requestedBy": WHO,
+    }
+    command = {
+        "apiVersion": "rollback-sentinel.dev/v1",
+        "kind": "RolloutCommand",
+        "metadata": {"generateName": f"{action}-", "namespace": record.key.namespace},
+        "spec": spec,
+    }
+    return f"kubectl create -f - <<EOF\n{json.dumps(command)}\nEOF"
 
 
 def _unpause(record: Record) -> str:

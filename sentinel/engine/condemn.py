@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sentinel.domain.decision import Decision, Restore
 from sentinel.domain.policy import AlertAction, Mode
-from sentinel.domain.record import Action, Hold, Phase, UndoState
+from sentinel.domain.record import Action, Hold, Phase, RevisionRef, UndoState
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
 from sentinel.engine.guards import permitted
 from sentinel.engine.holding import hold
@@ -71,14 +71,20 @@ def undo(situation: Situation, cause: Cause) -> Decision:
     )
     if isinstance(target, NoTarget):
         return _held_instead(situation, target.reason, f"{cause.message}; {target.message}", because)
-    message = f"{cause.message}; back to {target.revision}"
     if situation.mode is Mode.OBSERVE:
-        return _observed(situation, because, f"would undo: {message}")
+        return _observed(situation, because, f"would undo: {cause.message}; back to {target.revision}")
+    return undo_to(situation, cause, target.revision)
+
+
+def undo_to(situation: Situation, cause: Cause, target: RevisionRef) -> Decision:
+    """The undo itself: the template of the target is put back, and a rollout that was over is under way again."""
+    message = f"{cause.message}; back to {target}"
     state = replace(
         situation.record.state,
         phase=Phase.UNDOING,
         hold=None,
-        undo=UndoState(target.revision, situation.now, fault_at=cause.fault_at),
+        ended_at=None,
+        undo=UndoState(target, situation.now, fault_at=cause.fault_at),
         verdict=VerdictKind.FAIL.value,
         reason=cause.reason,
         message=message,
@@ -91,7 +97,7 @@ def undo(situation: Situation, cause: Cause) -> Decision:
         message=message,
         rule=cause.rule,
         numbers=cause.numbers,
-        change=Restore(target.revision),
+        change=Restore(target),
         verdicts=situation.verdicts,
     )
 

@@ -14,12 +14,15 @@ def entry_for(record: Record, decision: Decision, now: datetime) -> DecisionEntr
     """The entry of a decision, its outcome open.
 
     The id is a hash of workload, candidate, attempt, action and, for what may be decided more than once in a
-    rollout, the step, the reason and the decision before it: whoever decides the same, writes the same.
+    rollout, the step, the reason and the decision before it: whoever decides the same, writes the same. Of what a
+    human asked for it is the command's uid.
     """
     assert decision.action is not None
     action = decision.action
     before = record.decisions[-1].id if record.decisions else ""
     where = "" if action in ONCE_PER_ROLLOUT else f"{record.state.step}/{decision.reason}/{before}"
+    if decision.command:
+        where = decision.command
     identity = (
         f"{record.workload_uid}/{record.candidate.digest}/{record.attempt}/{record.started_at.isoformat()}"
         f"/{action}/{where}"
@@ -37,6 +40,8 @@ def entry_for(record: Record, decision: Decision, now: datetime) -> DecisionEntr
         target=decision.state.undo.target.digest if action is Action.UNDO and decision.state.undo else "",
         attempt=record.attempt,
         escalated=decision.escalate,
+        command=decision.command,
+        requested_by=decision.requested_by,
     )
 
 

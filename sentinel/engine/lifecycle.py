@@ -145,8 +145,10 @@ def _begin(
 
 
 def _known_bad(same: Sequence[Record], undo: UndoPolicy, now: datetime) -> Record | None:
-    """The record in which this revision was undone last, unless it was promoted since or that is long ago."""
+    """The record in which this revision was undone last, unless it was promoted or forgiven since, or long ago."""
     for record in same:
+        if record.state.forgiven_at is not None:
+            return None
         if record.state.phase in (Phase.UNDONE, Phase.UNDOING):
             return record if now - _undone_at(record) <= undo.known_bad_for else None
         if record.state.promoted_at is not None:

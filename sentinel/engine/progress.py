@@ -89,7 +89,11 @@ def _go_on(situation: Situation, state: RolloutState) -> Decision:
 
 
 def _promote(situation: Situation, state: RolloutState, passed: str) -> Decision:
-    message = f"promoted: {passed}"
+    return promote(situation, state, "AllRulesPassed", f"promoted: {passed}")
+
+
+def promote(situation: Situation, state: RolloutState, reason: str, message: str) -> Decision:
+    """The candidate is the stable one from now on; alerts and crashes still undo it for a while."""
     state = replace(
         state,
         phase=Phase.PROMOTED,
@@ -102,7 +106,7 @@ def _promote(situation: Situation, state: RolloutState, passed: str) -> Decision
         state,
         wake=later(situation, situation.now + situation.policy.strategy.guard),
         action=Action.PROMOTE,
-        reason="AllRulesPassed",
+        reason=reason,
         message=message,
         numbers=_numbers(situation.verdicts),
         verdicts=situation.verdicts,

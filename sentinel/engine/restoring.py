@@ -33,7 +33,12 @@ def watch_restore(situation: Situation) -> Decision:
 
 
 def _may_touch(situation: Situation) -> bool:
-    return situation.mode is Mode.ENFORCE and not situation.workload.held_by_label
+    return situation.mode is Mode.ENFORCE and (not situation.workload.held_by_label or _asked_for(situation))
+
+
+def _asked_for(situation: Situation) -> bool:
+    """Whether a human asked for this undo by name, which the hold label does not bind."""
+    return any(entry.action is Action.UNDO and entry.command for entry in situation.record.decisions)
 
 
 def _restored(situation: Situation, undo: UndoState) -> Decision:

@@ -61,14 +61,32 @@ def choose_target(
     return refusal
 
 
+def numbered_target(
+    number: int, record: Record, records: Sequence[Record], workload: Workload
+) -> Target | NoTarget:
+    """The revision of this number, chosen by a human; what makes a revision unfit binds them as well."""
+    if workload.candidate.digest != record.candidate.digest:
+        return NoTarget("Superseded", f"the template in force is {workload.candidate}, not this rollout's")
+    chosen = next((revision for revision in workload.others if revision.number == number), None)
+    if chosen is None:
+        return NoTarget("TemplateGone", f"there is no other revision {number}")
+    return _fit(chosen.digest, records, workload)
+
+
 def known_bad_since(records: Iterable[Record], digest: str) -> datetime | None:
-    """When this template was last undone, None where it never was or was promoted since."""
+    """When this template was last undone, None where it never was, or was promoted or forgiven since."""
     of_template = [record for record in records if record.candidate.digest == digest]
     undone = max((at for record in of_template if (at := _undone_at(record)) is not None), default=None)
-    promoted = max(
-        (at for record in of_template if (at := record.state.promoted_at) is not None), default=None
+    cleared = max(
+        (
+            at
+            for record in of_template
+            for at in (record.state.promoted_at, record.state.forgiven_at)
+            if at is not None
+        ),
+        default=None,
     )
-    return None if promoted is not None and undone is not None and promoted > undone else undone
+    return None if cleared is not None and undone is not None and cleared > undone else undone
 
 
 def _undone_at(record: Record) -> datetime | None:

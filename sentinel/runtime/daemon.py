@@ -75,6 +75,7 @@ class Daemon:
         services = self._services
         services.cluster.subscribe(self._queue.add)
         services.store.subscribe(self._queue.add)
+        services.commands.subscribe(self._queue.add)
         await self._watches.start()
         await self._watches.wait_synced()
         self._supervisor.start(
@@ -94,7 +95,8 @@ class Daemon:
         services = self._services
         self._reconciler.forget()
         self._recover_notices(services.notifications)
-        for key in {*services.cluster.keys(), *(record.key for record in services.store.all())}:
+        recorded = (record.key for record in services.store.all())
+        for key in {*services.cluster.keys(), *recorded, *services.commands.workloads()}:
             self._queue.add(key)
         self._leading.set()
         try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.alert import AlertStatus
+from sentinel.domain.command import Command
 from sentinel.domain.decision import Change, Decision, Restore
 from sentinel.domain.errors import ClusterError, ConflictError, NotLeadingError
 from sentinel.domain.policy import AlertRule, Budget, ErrorRateRule, LatencyRule, Mode, Policy
@@ -26,6 +27,7 @@ from sentinel.engine.beginning import (
     superseded,
     workload_gone,
 )
+from sentinel.engine.commands import Obeyed, obey
 from sentinel.engine.decision import decide
 from sentinel.engine.entries import overtaken
 from sentinel.engine.holding import damage_limiting_pause
@@ -35,6 +37,7 @@ from sentinel.engine.situation import Situation
 from sentinel.engine.surroundings import confirm
 from sentinel.ports import Clock, Cluster, Conditions, NullTracer, RecordStore, Telemetry, Tracer
 from sentinel.runtime.announcements import Announcements
+from sentinel.runtime.commands import CommandDesk
 from sentinel.runtime.evidence import EvidenceCollector, Neighbour
 from sentinel.runtime.executor import Executor
 from sentinel.runtime.notifications import Notifications
@@ -74,6 +77,7 @@ class Services:
     executor: Executor
     notifications: Notifications
     announcements: Announcements
+    commands: CommandDesk
     conditions: Conditions
     clock: Clock
     telemetry: Telemetry
@@ -92,6 +96,7 @@ class Reconciler:
         self._executor = services.executor
         self._notifications = services.notifications
         self._announcements = services.announcements
+        self._commands = services.commands
         self._holds: Holds = lambda text, values, scalar: services.conditions.holds(
             text, values, scalar=scalar
         )
@@ -152,6 +157,7 @@ class Reconciler:
         if workload is None or workload.deleting:
             self._settled.pop(key, None)
             self._queue.forget_timer(key)
+            await self._commands.refuse_all(key, "there is no such workload")
             return
         own = tuple(r for r in records if r.workload_uid == uid)
         await self._look_at(workload, own)
@@ -163,18 +169,38 @@ class Reconciler:
         open_record = latest if latest and latest.live else None
         policy = self._book.of(open_record) if open_record else self._book.guarding(workload)
         if policy is None:
+            await self._commands.refuse_all(workload.key, "no policy guards this workload")
             return
         now = self._clock.now()
         sighting = recognise(workload, records, self._settled.get(workload.key), policy.undo, now)
         match sighting:
             case Idle():
-                return
+                await self._at_rest(workload, policy, records)
             case RolledBack(record):
                 await self._rolled_back(record, workload, policy, records)
             case Begin():
                 await self._begin(sighting, workload, records)
             case Continue(record):
                 await self._continue(record, workload, policy, records)
+
+    async def _at_rest(self, workload: Workload, policy: Policy, records: tuple[Record, ...]) -> None:
+        """Nothing is rolled out; a human may still ask for something."""
+        command = self._commands.next(workload.key)
+        if command is not None and not records:
+            await self._commands.refuse_all(workload.key, "there is no rollout of it on record")
+        elif command is not None:
+            await self._obey(
+                command, self._situation(records[0], workload, policy, records, self._clock.now())
+            )
+
+    async def _obey(self, command: Command, situation: Situation) -> None:
+        """Enter what a human asked for, or answer them; the answer to what was entered comes with the next pass."""
+        answer = obey(command, situation)
+        if isinstance(answer, Obeyed):
+            await self._carry_out(replace(situation, record=answer.record), answer.decision)
+        else:
+            await self._commands.answer(command, answer.phase, answer.message)
+        self._queue.add(situation.workload.key)
 
     # A rollout begins.
 
@@ -222,6 +248,10 @@ class Reconciler:
         with self._tracer.span("decide", record=record.name):
             situation = await self._judge(record, workload, policy, records)
             decision = decide(situation)
+        command = self._commands.next(workload.key)
+        if command is not None:
+            await self._obey(command, situation)
+            return
         situation = replace(situation, record=with_alert_verdicts(situation.record, situation.alerts))
         if decision.action is not None:
             await self._carry_out(situation, decision)
@@ -241,7 +271,8 @@ class Reconciler:
         records: tuple[Record, ...],
     ) -> None:
         """Finish what an interrupted pass had decided, by what the cluster shows now."""
-        if workload.held_by_label or self._book.mode(policy) is Mode.OBSERVE:
+        held = workload.held_by_label and not entry.command
+        if held or self._book.mode(policy) is Mode.OBSERVE:
             record = await self._executor.refuse(
                 record, entry, "a human asked meanwhile that nothing be touched"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,18 @@ from sentinel.engine.advice import advice
 from tests.engine.builders import entry, held, in_state, paused, undoing
 
 
+def command_in(step: str) -> dict[str, Any]:
+    """The object that a step's command makes."""
+    first, body, last = step.split(": ", 1)[1].split("\n")
+    assert (first, last) == ("kubectl create -f - <<EOF", "EOF")
+    command: dict[str, Any] = json.loads(body)
+    return command
+
+
 def test_a_held_rollout_may_be_let_go_on_or_taken_back() -> None:
-    """By annotation, or by hand once our pause is lifted."""
+    """By a command, or by hand once our pause is lifted."""
     steps = advice(held("FirstDeployment"), None)
-    assert "rollback-sentinel.dev/resume=$(date -u +%Y-%m-%dT%H:%M:%SZ)" in steps[0]
+    assert command_in(steps[0])["spec"]["action"] == "resume"
     assert "rollout undo deployment/api" in steps[2]
 
 
@@ -32,11 +41,17 @@ def test_the_patch_that_lifts_our_pause_is_plain_kubectl() -> None:
 
 
 def test_an_approval_is_one_command() -> None:
-    """With the step's number, from 1."""
+    """With the rollout that is meant, the step's number, from 1, and the name of the one who asks."""
     asked = entry(Action.ESCALATE, "AwaitingApproval")
-    steps = advice(in_state(Phase.BAKING, step=1), asked)
-    assert steps[0].startswith("Approve: kubectl -n shop annotate --overwrite")
-    assert steps[0].endswith("api-new rollback-sentinel.dev/approve=2")
+    command = command_in(advice(in_state(Phase.BAKING, step=1), asked)[0])
+    assert command["metadata"] == {"generateName": "approve-", "namespace": "shop"}
+    assert command["spec"] == {
+        "workload": {"kind": "Deployment", "name": "api"},
+        "record": "api-new",
+        "action": "approve",
+        "step": 2,
+        "requestedBy": "$(kubectl auth whoami -o jsonpath={.status.userInfo.username})",
+    }
 
 
 def test_while_our_pause_stands_every_notice_says_how_to_lift_it() -> None:
@@ -54,8 +69,10 @@ def test_an_overdue_restore_asks_to_look() -> None:
 
 
 def test_an_undone_release_is_to_be_fixed() -> None:
-    """And deployed again."""
-    assert "Fix the release" in advice(in_state(Phase.UNDONE), None)[0]
+    """And deployed again, or forgiven."""
+    steps = advice(in_state(Phase.UNDONE), None)
+    assert "Fix the release" in steps[0]
+    assert command_in(steps[1])["spec"]["action"] == "forgive"
 
 
 @pytest.mark.parametrize("phase", [Phase.PROGRESSING, Phase.PROMOTED, Phase.SUPERSEDED])

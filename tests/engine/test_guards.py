@@ -114,7 +114,7 @@ def test_the_clusters_budget_counts_every_workload() -> None:
 @pytest.mark.parametrize(
     ("action", "allowed"),
     [
-        (action, action in (Action.START, Action.ESCALATE, Action.SUPERSEDE, Action.RESTORED, Action.CLOSE))
+        (action, action not in (Action.ADVANCE, Action.PROMOTE, Action.HOLD, Action.RESUME, Action.UNDO))
         for action in Action
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.domain.record import APPROVE_ANNOTATION, RESUME_ANNOTATION, Action, Phase, Record
+from sentinel.domain.record import Action, Phase, Record
 from sentinel.domain.workload import IRREVERSIBLE_ANNOTATION
 from sentinel.simulation.behaviour import Behaviour, crash_loop, volume_stuck
 from sentinel.simulation.cluster import JsonObject
@@ -162,9 +162,9 @@ async def test_a_step_that_needs_approval_waits_for_it(tmp_path: Path) -> None:
         await here.until(lambda: "AwaitingApproval" in _reasons(here), within=300)
         await asyncio.sleep(3600)
         assert here.pods_of("web:2") == 1
-        await annotate(here, "web:2", APPROVE_ANNOTATION, "1")
+        here.command("approve", step=1)
         record = await here.phase(Phase.PROMOTED, image="web:2", within=900)
-        assert actions(record) == ["escalate", "advance", "advance", "promote"]
+        assert actions(record) == ["escalate", "approve", "advance", "advance", "promote"]
 
 
 def _reasons(here: World) -> set[str]:
@@ -172,26 +172,13 @@ def _reasons(here: World) -> set[str]:
     return {entry.reason for entry in record.decisions} if record else set()
 
 
-async def annotate(here: World, image: str, name: str, value: str) -> None:
-    """What `kubectl annotate rolloutrecord` does."""
-    record = here.record(image=image)
-    assert record is not None
-    records = here.cluster.api.registry.find("rollback-sentinel.dev", "v1", "rolloutrecords")
-    assert records is not None
-
-    def change(obj: JsonObject) -> None:
-        obj["metadata"].setdefault("annotations", {})[name] = value
-
-    here.cluster.store.mutate(records, NAMESPACE, record.name, change, manager="kubectl-annotate")
-
-
 async def test_a_hold_is_ended_by_a_human(plain: World) -> None:
-    """A held rollout goes on when someone says so on its record."""
+    """A held rollout goes on when someone says so."""
     plain.cluster.behave("web:2", volume_stuck())
     plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
     await plain.phase(Phase.HELD, image="web:2", within=3600)
     plain.cluster.behave("web:2", Behaviour())
-    await annotate(plain, "web:2", RESUME_ANNOTATION, plain.cluster.now().isoformat())
+    plain.command("resume")
     record = await plain.phase(Phase.PROMOTED, image="web:2", within=3600)
     assert "resume" in actions(record)
 

@@ -19,7 +19,7 @@ from sentinel.app.wiring import Application, build
 from sentinel.domain.record import Action, DecisionEntry, Phase, Record
 from sentinel.settings import load_settings
 from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
-from sentinel.simulation.resources import CRDS, EVENTS
+from sentinel.simulation.resources import CRDS, EVENTS, ResourceType
 
 NAMESPACE = "shop"
 
@@ -206,6 +206,38 @@ class World:
             "endsAt": "0001-01-01T00:00:00Z",
             "fingerprint": "-".join(sorted(labels.values())),
         }
+
+    def command(self, action: str, name: str = "web", *, by: str = "alice", **spec: Any) -> str:
+        """Ask for something by a RolloutCommand, as `kubectl create` does; its name."""
+        commands = self._commands()
+        made = self.cluster.store.create(
+            commands,
+            {
+                "metadata": {"generateName": f"{action}-", "namespace": NAMESPACE},
+                "spec": {
+                    "workload": {"kind": "Deployment", "name": name},
+                    "action": action,
+                    "requestedBy": by,
+                    **spec,
+                },
+            },
+        )
+        return str(made["metadata"]["name"])
+
+    async def answered(self, command: str, *, within: float = 30) -> tuple[str, str]:
+        """Wait for the answer to a command: its phase and its message."""
+
+        def status() -> dict[str, Any]:
+            found: dict[str, Any] = self.cluster.store.get(self._commands(), NAMESPACE, command)
+            return dict(found.get("status") or {})
+
+        await self.until(lambda: bool(status()), within=within, what=f"{command} is answered")
+        return status()["phase"], status()["message"]
+
+    def _commands(self) -> ResourceType:
+        commands = self.cluster.api.registry.find("rollback-sentinel.dev", "v1", "rolloutcommands")
+        assert commands is not None
+        return commands
 
     def describe(self) -> str:
         """What the records say, for a failing test's message."""

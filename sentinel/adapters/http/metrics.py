@@ -88,6 +88,7 @@ METRICS = (
         "webhook_posts_total", Kind.COUNTER, "Posts to the Alertmanager webhook, by HTTP status.", ("code",)
     ),
     Metric("watch_age_seconds", Kind.GAUGE, "Since a watch was last heard of.", ("resource",)),
+    Metric("commands_total", Kind.COUNTER, "Humans' commands, by what became of them.", ("action", "outcome")),
     Metric("leader", Kind.GAUGE, "Whether this replica leads (1), or waits to (0)."),
     Metric("leader_transitions_total", Kind.COUNTER, "How often this replica became this.", ("to",)),
     Metric("rules_loaded", Kind.GAUGE, "Policies in force."),

@@ -1,4 +1,4 @@
-"""The RolloutRecord custom resource definition: where it is and how it gets into a cluster."""
+"""The custom resource definitions: where they are and how they get into a cluster."""
 
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,6 @@ def definitions() -> list[dict[str, Any]]:
 def how_to_install() -> str:
     """The sentence for someone whose cluster lacks the definition."""
     return (
-        "the cluster does not know RolloutRecords: run `sentinel crd | kubectl apply -f -` "
+        "the cluster does not know RolloutRecords and RolloutCommands: run `sentinel crd | kubectl apply -f -` "
         "(installing the Helm chart does it as well), as someone who may create CustomResourceDefinitions"
     )

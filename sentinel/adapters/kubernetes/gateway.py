@@ -9,19 +9,20 @@ from sentinel.adapters.kubernetes.access import Access, load_access
 from sentinel.adapters.kubernetes.cache import WorkloadCache
 from sentinel.adapters.kubernetes.client import ApiClient, Target
 from sentinel.adapters.kubernetes.cluster import KubernetesCluster
+from sentinel.adapters.kubernetes.commands import KubernetesCommandStore, command_of
 from sentinel.adapters.kubernetes.deployments import DeploymentDriver
 from sentinel.adapters.kubernetes.events import EventRecorder
 from sentinel.adapters.kubernetes.preflight import preflight
 from sentinel.adapters.kubernetes.records import KubernetesRecordStore
 from sentinel.adapters.kubernetes.reflector import Reflector, Timing
-from sentinel.adapters.kubernetes.resources import DEPLOYMENTS, NODES, PODS, RECORDS, REPLICA_SETS
+from sentinel.adapters.kubernetes.resources import COMMANDS, DEPLOYMENTS, NODES, PODS, RECORDS, REPLICA_SETS
 from sentinel.adapters.kubernetes.trim import trim_deployment, trim_node, trim_pod, trim_replica_set
 from sentinel.domain.errors import ClusterUnavailableError
 from sentinel.ports import Clock
 
 
 class KubernetesGateway:
-    """One cluster. `cluster` and `records` are what the runtime uses, once `start` was called.
+    """One cluster. `cluster`, `records` and `commands` are what the runtime uses, once `start` was called.
 
     Of several gateways to one cluster each keeps its own copy. `rng` gives the jitter of back-offs. `namespaces`
     limits it to these: then Roles in them are enough, and nodes are read only where that is allowed.
@@ -48,6 +49,7 @@ class KubernetesGateway:
             self._renew,
         )
         self.records = KubernetesRecordStore(self.client)
+        self.commands = KubernetesCommandStore(self.client)
         shared: dict[str, Any] = {"clock": clock, "rng": rng, "timing": timing}
         nodes = Reflector(self.client, Target(NODES), trim_node, cache.node_changed, optional=True, **shared)
         self._reflectors: tuple[Reflector[Any], ...] = (
@@ -83,6 +85,7 @@ class KubernetesGateway:
             Reflector(
                 self.client, Target(RECORDS, namespace), self.records.read, self.records.observed, **shared
             ),
+            Reflector(self.client, Target(COMMANDS, namespace), command_of, self.commands.observed, **shared),
         )
 
     @classmethod

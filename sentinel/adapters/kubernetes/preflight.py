@@ -8,6 +8,7 @@ from sentinel.adapters.kubernetes.crd import how_to_install
 from sentinel.adapters.kubernetes.raw import mapping
 from sentinel.adapters.kubernetes.resources import (
     ACCESS_REVIEWS,
+    COMMANDS,
     DEPLOYMENTS,
     EVENTS,
     LEASES,
@@ -24,6 +25,8 @@ NEEDED: tuple[tuple[Resource, str, tuple[str, ...]], ...] = (
     (PODS, "", ("list", "watch")),
     (RECORDS, "", ("get", "list", "watch", "create", "delete")),
     (RECORDS, "status", ("update", "patch")),
+    (COMMANDS, "", ("list", "watch", "delete")),
+    (COMMANDS, "status", ("update",)),
     (EVENTS, "", ("create", "patch")),
 )
 """Resource, subresource and verbs; Nodes are read as well where that is allowed."""
@@ -39,7 +42,7 @@ async def preflight(
 
     `lease_namespace` None: there is no election. Raises ClusterUnavailableError when the API server cannot be asked.
     """
-    missing = [*await _definition(client, namespaces[0] if namespaces else "")]
+    missing = [*await _definitions(client, namespaces[0] if namespaces else "")]
     for namespace in namespaces or ("",):
         missing.extend(await _denied(client, NEEDED, namespace))
     if lease_namespace is not None:
@@ -69,15 +72,16 @@ def _lacking(denied: Iterable[tuple[Resource, str, str]], namespace: str) -> lis
     ]
 
 
-async def _definition(client: ApiClient, namespace: str) -> tuple[str, ...]:
-    try:
-        await client.request("GET", Target(RECORDS, namespace), params={"limit": "1"})
-    except NotFoundError:
-        return (how_to_install(),)
-    except ClusterError as error:
-        if error.retryable:
-            raise
-        return ()  # refused: the verbs that are missing are named one by one
+async def _definitions(client: ApiClient, namespace: str) -> tuple[str, ...]:
+    for resource in (RECORDS, COMMANDS):
+        try:
+            await client.request("GET", Target(resource, namespace), params={"limit": "1"})
+        except NotFoundError:
+            return (how_to_install(),)
+        except ClusterError as error:
+            if error.retryable:
+                raise
+            # Refused: the verbs that are missing are named one by one.
     return ()
 
 

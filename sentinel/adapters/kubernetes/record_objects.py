@@ -8,14 +8,12 @@ import orjson
 import structlog
 
 from sentinel.adapters.kubernetes.codec import decode, encode
-from sentinel.adapters.kubernetes.raw import RawObject, mapping, text, time
+from sentinel.adapters.kubernetes.raw import RawObject, mapping, text
 from sentinel.adapters.kubernetes.resources import RECORDS
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import (
-    APPROVE_ANNOTATION,
     MAX_ALERTS,
     MAX_DECISIONS,
-    RESUME_ANNOTATION,
     AlertEntry,
     DecisionEntry,
     Json,
@@ -73,6 +71,8 @@ class RecordHistory:
     decisions: tuple[DecisionEntry, ...] = ()
     alerts: tuple[AlertEntry, ...] = ()
     notice: NoticeRef | None = None
+    approvals: frozenset[int] = frozenset()
+    resumed_at: datetime | None = None
 
 
 def spec_of(record: Record) -> RecordSpec:
@@ -122,7 +122,9 @@ def object_of(record: Record) -> dict[str, Any]:
 def status_of(record: Record) -> dict[str, Any]:
     """The object's status; the record is to be within bounds (`bounded`)."""
     candidate = record.candidate if record.candidate.hash else None
-    history = RecordHistory(candidate, record.decisions, record.alerts, record.notice)
+    history = RecordHistory(
+        candidate, record.decisions, record.alerts, record.notice, record.approvals, record.resumed_at
+    )
     shown = {"revision": _revision_shown(record.candidate), "stepNumber": record.state.step + 1}
     return {**shown, **encode(record.state), **encode(history)}
 
@@ -194,7 +196,6 @@ def record_of(raw: RawObject) -> Record:
     Raises ValueError that names the field which is missing or cannot be read.
     """
     metadata = mapping(raw.get("metadata"))
-    annotations = mapping(metadata.get("annotations"))
     spec = decode(RecordSpec, raw.get("spec"))
     status = {"phase": Phase.PROGRESSING, **mapping(raw.get("status"))}
     history = decode(RecordHistory, status)
@@ -216,13 +217,8 @@ def record_of(raw: RawObject) -> Record:
         decisions=history.decisions,
         alerts=history.alerts,
         notice=history.notice,
-        approvals=_approvals(text(annotations.get(APPROVE_ANNOTATION))),
-        resumed_at=time(annotations.get(RESUME_ANNOTATION)),
+        approvals=history.approvals,
+        resumed_at=history.resumed_at,
         uid=text(metadata.get("uid")),
         version=text(metadata.get("resourceVersion")),
     )
-
-
-def _approvals(value: str) -> frozenset[int]:
-    """The steps in a human's annotation, e.g. `1, 2`; what is no number says nothing."""
-    return frozenset(int(part) for part in value.replace(",", " ").split() if part.isdecimal())

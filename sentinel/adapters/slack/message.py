@@ -43,6 +43,8 @@ _ACTIONS = {
     Action.SUPERSEDE: "Superseded",
     Action.RESTORED: "Restored",
     Action.CLOSE: "Closed",
+    Action.APPROVE: "Approved",
+    Action.FORGIVE: "Forgiven",
 }
 
 _OUTCOMES = {

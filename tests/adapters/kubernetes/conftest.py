@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from sentinel.adapters.kubernetes.client import ApiClient
+from sentinel.adapters.kubernetes.crd import definitions
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
 from sentinel.simulation.resources import CRDS
-from tests.adapters.kubernetes.worlds import TestClock, access_to, definition
+from tests.adapters.kubernetes.worlds import TestClock, access_to
 
 
 @pytest.fixture
@@ -21,8 +22,9 @@ async def cluster() -> AsyncIterator[SimulatedCluster]:
 
 @pytest.fixture
 async def client(cluster: SimulatedCluster) -> AsyncIterator[ApiClient]:
-    """An administrator's client; the cluster knows RolloutRecords."""
-    cluster.store.create(CRDS, definition())
+    """An administrator's client; the cluster knows RolloutRecords and RolloutCommands."""
+    for each in definitions():
+        cluster.store.create(CRDS, each)
     async with ApiClient(access_to(cluster.url)) as opened:
         yield opened
 

@@ -94,7 +94,14 @@ async def test_each_lacking_verb_is_named(cluster: SimulatedCluster, client: Api
     rules = [
         {
             "apiGroups": ["", "apps", "rollback-sentinel.dev"],
-            "resources": ["deployments", "replicasets", "pods", "rolloutrecords", "events"],
+            "resources": [
+                "deployments",
+                "replicasets",
+                "pods",
+                "rolloutrecords",
+                "rolloutcommands",
+                "events",
+            ],
             "verbs": ["get", "list", "watch", "create", "delete"],
         },
         {
@@ -117,6 +124,8 @@ async def test_each_lacking_verb_is_named(cluster: SimulatedCluster, client: Api
     assert await gateway.preflight() == (
         'our account may not patch deployments in API group "apps": grant it by RBAC',
         'our account may not update rolloutrecords/status in API group "rollback-sentinel.dev": '
+        "grant it by RBAC",
+        'our account may not update rolloutcommands/status in API group "rollback-sentinel.dev": '
         "grant it by RBAC",
     )
     await gateway.close()
@@ -151,7 +160,10 @@ async def test_what_does_not_sync_is_named(cluster: SimulatedCluster) -> None:
         await gateway.wait_synced(20)
     assert "deployments.apps" not in str(caught.value)
     assert not gateway.synced
-    assert list(gateway.watch_problems()) == ["rolloutrecords.rollback-sentinel.dev"]
+    assert list(gateway.watch_problems()) == [
+        "rolloutrecords.rollback-sentinel.dev",
+        "rolloutcommands.rollback-sentinel.dev",
+    ]
     assert gateway.cluster.workload(WEB) is not None
     await gateway.close()
 
@@ -166,6 +178,7 @@ async def test_ages_are_known_per_watch(cluster: SimulatedCluster, gateway: Kube
         "replicasets.apps",
         "pods",
         "rolloutrecords.rollback-sentinel.dev",
+        "rolloutcommands.rollback-sentinel.dev",
     }
     assert all(age is not None and age <= 61 for age in ages.values())
 
@@ -175,7 +188,7 @@ async def test_after_the_end_nothing_is_left(cluster: SimulatedCluster, client: 
     gateway = gateway_as(cluster)
     await gateway.start()
     await gateway.wait_synced(30)
-    await until(lambda: cluster.api.watches.open == 5)
+    await until(lambda: cluster.api.watches.open == 6)
     await gateway.close()
     await asyncio.sleep(1)
     assert cluster.api.watches.open == 0

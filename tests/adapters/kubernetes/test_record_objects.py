@@ -22,8 +22,6 @@ from sentinel.adapters.kubernetes.record_objects import (
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import (
-    APPROVE_ANNOTATION,
-    RESUME_ANNOTATION,
     Action,
     AlertEntry,
     DecisionEntry,
@@ -122,18 +120,12 @@ def test_a_record_is_not_owned() -> None:
     assert "ownerReferences" not in object_of(full())["metadata"]
 
 
-def test_what_humans_annotate_is_read() -> None:
-    """Approved steps and a resumption come from the object's annotations; what makes no sense says nothing."""
-    raw = object_of(record())
-    raw["metadata"]["annotations"] = {
-        APPROVE_ANNOTATION: "1, 2 and x",
-        RESUME_ANNOTATION: "2026-03-01T12:00:00Z",
-    }
-    read = record_of(raw)
-    assert read.approvals == {1, 2}
-    assert read.resumed_at == NOW.replace(microsecond=0)
-    raw["metadata"]["annotations"] = {RESUME_ANNOTATION: "now"}
-    assert record_of(raw).resumed_at is None
+def test_what_humans_asked_for_is_kept() -> None:
+    """Approved steps and a resumption stand in the status."""
+    asked = replace(record(), approvals=frozenset({2, 1}), resumed_at=NOW)
+    raw = object_of(asked)
+    assert raw["status"]["approvals"] == [1, 2]
+    assert record_of(raw) == asked
 
 
 def decision(number: int, text: str = "m", outcome: Outcome | None = None) -> DecisionEntry:

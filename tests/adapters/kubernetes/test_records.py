@@ -13,7 +13,6 @@ from sentinel.adapters.kubernetes.records import KubernetesRecordStore
 from sentinel.adapters.kubernetes.resources import RECORDS
 from sentinel.domain.errors import ClusterUnavailableError, ConflictError, ForbiddenError
 from sentinel.domain.record import (
-    APPROVE_ANNOTATION,
     Action,
     DecisionEntry,
     NoticeRef,
@@ -173,28 +172,22 @@ async def test_a_notice_for_a_record_that_is_gone_is_fine(client: ApiClient) -> 
 async def test_a_save_leaves_what_the_rollout_was_first_seen_as(
     client: ApiClient, gateway: KubernetesGateway
 ) -> None:
-    """The spec is written once, when the record is made, and what humans annotated stays as well."""
+    """The spec is written once, when the record is made."""
     created = await gateway.records.create(record())
-    patch = {"metadata": {"annotations": {APPROVE_ANNOTATION: "1"}}}
-    await client.merge_patch(Target(RECORDS, "default", "web-1"), patch)
-    fresh = await gateway.records.fresh(created)
-    assert fresh is not None
-    await gateway.records.save(replace(fresh.with_decision(DECISION), attempt=2))
+    await gateway.records.save(replace(created.with_decision(DECISION), attempt=2))
     after = await stored(client)
     assert after.attempt == 1
     assert after.decisions == (DECISION,)
-    assert after.approvals == {1}
 
 
 async def test_others_changes_are_seen_and_told(client: ApiClient, gateway: KubernetesGateway) -> None:
-    """What another replica writes, and what a human annotates, arrives by the watch and is told."""
+    """What another replica writes arrives by the watch and is told."""
     told: list[WorkloadKey] = []
     gateway.records.subscribe(told.append)
     created = await store(client).create(record())
     await until(lambda: gateway.records.of_workload(WEB) == (created,))
     assert WEB in told
-    patch = {"metadata": {"annotations": {APPROVE_ANNOTATION: "2"}}}
-    await client.merge_patch(Target(RECORDS, "default", "web-1"), patch)
+    await store(client).save(replace(created, approvals=frozenset({2})))
     await until(lambda: gateway.records.of_workload(WEB)[0].approvals == {2})
     await client.delete(Target(RECORDS, "default", "web-1"))
     await until(lambda: gateway.records.of_workload(WEB) == ())
