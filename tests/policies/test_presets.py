@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from sentinel.domain.policy import Arms, CountQuery, ErrorRateRule, HistogramQuery, LatencyRule
@@ -10,6 +12,7 @@ from sentinel.policies.mistakes import InputError
 from sentinel.policies.presets import PRESETS, preset_of
 from sentinel.policies.schema import json_schema
 
+DOCUMENTATION = (Path(__file__).parents[2] / "docs" / "rules-presets.md").read_text()
 WITH_HISTOGRAM = sorted(name for name, preset in PRESETS.items() if preset.histogram)
 
 
@@ -78,6 +81,16 @@ def test_datadog_has_no_latency() -> None:
         preset_of("datadog-apm").latencies()
 
     assert "query rule" in refusal.value.hint
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_every_preset_is_documented(name: str) -> None:
+    """The documentation shows a preset's selectors as they are, and where its names come from."""
+    preset = PRESETS[name]
+    _, _, section = DOCUMENTATION.partition(f"\n## {name}\n")
+    section = section.partition("\n## ")[0]
+
+    assert all(text in section for text in (preset.total, preset.errors, *preset.origin))
 
 
 def test_the_json_schema_lists_the_presets() -> None:
