@@ -12,6 +12,11 @@ from sentinel.policies.load import PolicySet, load, restore
 
 SEED = (Path(__file__).parents[2] / "rules/examples/canary.yaml").read_bytes()
 DOCUMENT = yaml.safe_load(SEED)
+DOCUMENT["spec"]["rules"] += [
+    {"name": "one", "errorRate": {"preset": "istio", "prometheus": {"errors": 'x{a="b"}'}, "max": "5%"}},
+    {"name": "two", "latency": {"preset": "grpc", "p99": "1s"}},
+    {"name": "three", "errorRate": {"preset": "datadog-apm", "datadog": {"podLabel": "pod"}, "max": "5%"}},
+]
 BOUNDED = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -19,6 +24,7 @@ BOUNDED = settings(
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20),
     st.sampled_from(["5%", "1h30m", "$namespace", "value > 1.0", 'a=~"b"', "Deployment", "-1s", "1e999", "[", "((("]),
+    st.just("traefik"),
 )  # fmt: skip
 values = st.recursive(
     scalars,

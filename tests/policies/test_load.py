@@ -313,7 +313,7 @@ def test_a_policy_is_restored_from_its_document_as_json(file: str) -> None:
 
     again = restore(json.loads(json.dumps(policy.document)))
 
-    assert again == dataclasses.replace(policy, source="record")
+    assert again == dataclasses.replace(policy, source="record", set_digest="")
 
 
 def test_a_document_that_no_longer_loads_says_so() -> None:
