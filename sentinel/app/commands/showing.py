@@ -17,7 +17,6 @@ from sentinel.policies.load import PolicySet, describe, load
 from sentinel.policies.mistakes import did_you_mean
 from sentinel.policies.quantities import format_duration
 
-
 _SHORT = {"deploy": "deployment", "sts": "statefulset", "ds": "daemonset"}
 """kubectl's short names."""
 
