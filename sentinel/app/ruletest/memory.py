@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any
 
 from sentinel.adapters.datadog.client import Series
-from sentinel.adapters.prometheus.answers import Answer, Sample, Track
+from sentinel.adapters.prometheus.answers import Answer, Sample
 from sentinel.app.ruletest.series import expanded
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
@@ -36,24 +36,9 @@ class MemoryPrometheus:
             self._known[key] = self._answer(*key)
         return self._known[key]
 
-    async def range(
-        self, query: str, since: datetime, until: datetime, step: timedelta
-    ) -> tuple[Track, ...]:
-        """The answers at equally spaced times. Raises SourceError as `instant` does."""
-        found: dict[frozenset[tuple[str, str]], dict[float, float]] = {}
-        for number in range((until - since) // step + 1):
-            at = since + number * step
-            for sample in (await self.instant(query, at)).samples:
-                found.setdefault(frozenset(sample.labels.items()), {})[at.timestamp()] = sample.value
-        return tuple(Track(dict(labels), values) for labels, values in found.items())
-
     async def get(self, path: str, params: Mapping[str, str]) -> object:
-        """Nothing but queries can be asked."""
+        """Nothing but instant queries can be asked."""
         raise SourceError(f"{path} is not part of a test.", reason=MissingReason.BAD_QUERY)
-
-    async def range(self, query: str, since: datetime, until: datetime, step: timedelta) -> NoReturn:
-        """Nothing but instant queries can be asked: a test has no past to learn from."""
-        raise SourceError(f"{query!r} over a time is not part of a test.", reason=MissingReason.BAD_QUERY)
 
     def _answer(self, query: str, time: int) -> Answer:
         try:
