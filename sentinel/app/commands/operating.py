@@ -4,8 +4,16 @@ from collections.abc import Callable, Mapping
 
 import typer
 
+from sentinel.app.commands.asking import (
+    approve_command,
+    forgive_command,
+    hold_command,
+    promote_command,
+    resume_command,
+)
 from sentinel.app.commands.explaining import explain_command
 from sentinel.app.commands.status import history_command, status_command
+from sentinel.app.commands.undoing import release_command, undo_command
 from sentinel.app.commands.waiting import wait_command
 
 _COMMANDS: Mapping[str, Callable[..., None]] = {
@@ -13,6 +21,13 @@ _COMMANDS: Mapping[str, Callable[..., None]] = {
     "history": history_command,
     "explain": explain_command,
     "wait": wait_command,
+    "approve": approve_command,
+    "hold": hold_command,
+    "resume": resume_command,
+    "promote": promote_command,
+    "undo": undo_command,
+    "release": release_command,
+    "forgive": forgive_command,
 }
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
@@ -28,6 +28,7 @@ from sentinel.domain.errors import ClusterError, ConfigurationError
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Phase, Record
 from sentinel.domain.workload import GUARD_LABEL, Workload
+from sentinel.engine.lifecycle import ROLLED_BACK
 
 POLL_SECONDS = 1.0
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
@@ -109,17 +110,18 @@ async def wait_for_end(cluster: Connection, name: str, limits: Patience) -> End:
     workload = await cluster.workload(name)
     records = await cluster.records(workload)
     progress = Progress()
+    followed: Record | None = None
     while True:
         now = datetime.now(UTC)
-        record = next((r for r in records if r.candidate.digest == workload.candidate.digest), None)
-        if record is None and not records and (end := _unguarded(workload, now)):
+        followed = _again(followed, records) or rollout_of(workload, records)
+        if not records and (end := _unguarded(workload, now)):
             return end
-        if record is not None:
-            for line in progress.news(record, now):
+        if followed is not None:
+            for line in progress.news(followed, now):
                 typer.echo(line)
-            if end := ending(record, now, limits.hold):
+            if end := ending(followed, now, limits.hold):
                 return end
-        if end := _out_of_patience(workload, record, now - began, limits):
+        if end := _out_of_patience(workload, followed, now - began, limits):
             return end
         await asyncio.sleep(POLL_SECONDS)
         try:
@@ -128,6 +130,29 @@ async def wait_for_end(cluster: Connection, name: str, limits: Patience) -> End:
             if not error.retryable:
                 raise
             typer.echo(f"still waiting: {error}")
+
+
+def rollout_of(workload: Workload, records: Sequence[Record]) -> Record | None:
+    """The rollout that led to the workload's present template, None where no sentinel has taken it up yet.
+
+    That is the newest one if it rolls this template out, or if it put it back: a release that was undone before
+    anyone waited for it is undone, and not the good end of the release before.
+    """
+    latest, digest = records[0] if records else None, workload.candidate.digest
+    if latest is None or latest.candidate.digest == digest:
+        return latest
+    undo = latest.state.undo
+    if undo is not None and undo.target.digest == digest:
+        return latest
+    by_hand = latest.state.reason == ROLLED_BACK and latest.stable is not None
+    return latest if by_hand and latest.stable and latest.stable.digest == digest else None
+
+
+def _again(followed: Record | None, records: Sequence[Record]) -> Record | None:
+    """The rollout that is followed already, as it stands now."""
+    if followed is None:
+        return None
+    return next((record for record in records if record.uid == followed.uid), followed)
 
 
 def _unguarded(workload: Workload, now: datetime) -> End | None:

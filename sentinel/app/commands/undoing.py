@@ -1,0 +1,214 @@
+"""`sentinel undo` and `sentinel release`: by a human, as safely as the daemon does it, and without one."""
+
+import asyncio
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from sentinel.app.commands.connection import (
+    AllNamespaces,
+    Connection,
+    Context,
+    Kubeconfig,
+    Namespace,
+    Place,
+    WorkloadName,
+    connected,
+    place,
+    run,
+)
+from sentinel.app.commands.options import duration
+from sentinel.domain.decision import Restore, Resume
+from sentinel.domain.errors import ClusterError, ConfigurationError, PreconditionError
+from sentinel.domain.policy import UndoPolicy
+from sentinel.domain.record import Phase, Record, RevisionRef, RolloutState
+from sentinel.domain.workload import Revision, Workload
+from sentinel.engine.target import NoTarget, choose_target, numbered_target
+
+POLL_SECONDS = 1.0
+CHANGE_TIMEOUT = 10.0
+
+
+def undo_command(
+    workload: WorkloadName,
+    to_revision: Annotated[int, typer.Option("--to-revision", help="Its number; chosen if none.", min=0)] = 0,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    timeout: Annotated[str, typer.Option(help="How long it may take to be fully available again.")] = "5m",
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+) -> None:
+    """Go back to the last good revision, as safely as the daemon does it; works without one too.
+
+    Never to a revision that was itself undone, nor across one that is marked irreversible. Exit code 1 when it was
+    done but is not fully available in time, or was not wanted after all.
+    """
+    patience = duration(timeout, "--timeout").total_seconds()
+    done = run(_undo(workload, to_revision, place(namespace, context, kubeconfig), patience, yes=yes))
+    if not done:
+        raise typer.Exit(1)
+
+
+async def _undo(name: str, to_revision: int, at: Place, patience: float, *, yes: bool) -> bool:
+    async with connected(at) as cluster:
+        workload = await cluster.workload(name)
+        records = await cluster.records(workload)
+        target = undo_target(workload, records, to_revision, datetime.now(UTC))
+        for line in plan(
+            workload, target, (await cluster.reader.facts(workload.key.namespace, workload.key.name)).owner
+        ):
+            typer.echo(line)
+        if not yes and not await asyncio.to_thread(typer.confirm, "Do it?"):
+            return False
+        done = await cluster.driver.apply(workload, Restore(target), timeout=CHANGE_TIMEOUT)
+        typer.echo(f"{workload.key}: {done}")
+        return await _restored(cluster, workload, target, patience)
+
+
+def undo_target(
+    workload: Workload, records: tuple[Record, ...], to_revision: int, now: datetime
+) -> RevisionRef:
+    """The revision to go back to: the one of this number, or the daemon's choice.
+
+    Raises PreconditionError that says why there is none that is fit.
+    """
+    digest = workload.candidate.digest
+    record = next((r for r in records if r.candidate.digest == digest), None) or _unrecorded(workload, now)
+    if records and records[0].state.phase is Phase.UNDOING:
+        raise PreconditionError(
+            f"{workload.key} is being undone already ({records[0].name})", reason="Undoing"
+        )
+    if to_revision:
+        chosen = numbered_target(to_revision, record, records, workload)
+    else:
+        if record.stable is None:
+            record = replace(record, stable=_before(workload))
+        chosen = choose_target(record, records, workload, UndoPolicy().max_target_age, now)
+    if isinstance(chosen, NoTarget):
+        known = ", ".join(str(revision.number) for revision in workload.others if revision.number)
+        raise PreconditionError(
+            f"{workload.key} is left as it is: {chosen.message} (revisions there are: {known or 'none'})",
+            reason=chosen.reason,
+        )
+    return chosen.revision
+
+
+def _unrecorded(workload: Workload, now: datetime) -> Record:
+    """What a record of the present revision would say, had a sentinel watched it."""
+    return Record(
+        name="",
+        key=workload.key,
+        workload_uid=workload.uid,
+        candidate=RevisionRef.of(workload.candidate),
+        stable=None,
+        policy="",
+        policy_digest="",
+        started_at=now,
+        state=RolloutState(Phase.PROGRESSING),
+    )
+
+
+def _before(workload: Workload) -> RevisionRef | None:
+    """Of the other revisions the one that serves, else the newest, as `kubectl rollout undo` has it."""
+
+    def rank(revision: Revision) -> tuple[int, int]:
+        return revision.available, revision.number
+
+    chosen = max(workload.others, key=rank, default=None)
+    return RevisionRef.of(chosen) if chosen else None
+
+
+def plan(workload: Workload, target: RevisionRef, owner: str) -> list[str]:
+    """What will be done, and what stands in its way."""
+    lines = [f"{workload.key}: from {workload.candidate} back to {target}"]
+    if target.change_cause:
+        lines.append(f"  change cause: {target.change_cause}")
+    if workload.paused and workload.pause_mark is not None:
+        lines.append("  it is paused by the sentinel: the same patch lifts that")
+    elif workload.paused:
+        lines.append(
+            "  it is paused, and not by the sentinel: that pause is left, and no pod changes until someone lifts it "
+            f"(kubectl -n {workload.key.namespace} rollout resume deployment/{workload.key.name})"
+        )
+    if owner:
+        lines.append(
+            f"  it is kept by {owner}, which may put the present revision back: undo it there as well"
+        )
+    return lines
+
+
+async def _restored(cluster: Connection, workload: Workload, target: RevisionRef, patience: float) -> bool:
+    """Whether the target is fully available in time; said either way."""
+    began = time.monotonic()
+    while True:
+        try:
+            now = await cluster.workload(workload.key.name)
+        except ClusterError as error:
+            if not error.retryable:
+                raise
+            now = workload
+        took = time.monotonic() - began
+        if now.candidate.digest == target.digest and now.rolled_out:
+            typer.echo(f"{target} is fully available again after {took:.0f} s")
+            return True
+        if took >= patience:
+            typer.echo(
+                f"{target} is not fully available after {took:.0f} s: {now.available} of {now.desired} pods"
+            )
+            return False
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def release_command(
+    workload: Annotated[
+        str, typer.Argument(metavar="[WORKLOAD]", help="deployment/NAME, or just NAME.")
+    ] = "",
+    every: Annotated[
+        bool, typer.Option("--all", help="Every workload that the sentinel has paused.")
+    ] = False,
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+    everywhere: AllNamespaces = False,
+) -> None:
+    """Lift the sentinel's own pauses, so that rollouts go on to 100 %; never anyone else's. Needs no daemon.
+
+    Exit code 1 when a pause could not be lifted.
+    """
+    if bool(workload) == every:
+        raise ConfigurationError("name one workload, or give --all")
+    if everywhere and not every:
+        raise ConfigurationError("--all-namespaces goes with --all")
+    failed = run(_release(workload, place(namespace, context, kubeconfig, everywhere=everywhere)))
+    if failed:
+        raise typer.Exit(1)
+
+
+async def _release(name: str, at: Place) -> bool:
+    """Whether any failed."""
+    async with connected(at) as cluster:
+        found = (await cluster.workload(name),) if name else await cluster.reader.workloads(at.namespace)
+        ours = [workload for workload in found if workload.pause_mark is not None]
+        if not ours:
+            typer.echo(_nothing_to_lift(found[0] if name else None))
+        failed = False
+        for workload in ours:
+            try:
+                done = await cluster.driver.apply(workload, Resume(), timeout=CHANGE_TIMEOUT)
+            except ClusterError as error:
+                failed = True
+                typer.echo(f"{workload.key}: {error}", err=True)
+            else:
+                typer.echo(f"{workload.key}: {done}")
+        return failed
+
+
+def _nothing_to_lift(workload: Workload | None) -> str:
+    if workload is None:
+        return "no workload is paused by the sentinel"
+    if workload.paused:
+        return f"{workload.key} is paused, and not by the sentinel: that pause is left alone"
+    return f"{workload.key} is not paused"

@@ -1,0 +1,124 @@
+"""`sentinel undo` and `sentinel release` as a user types them, with no daemon running."""
+
+from pathlib import Path
+
+import pytest
+
+from sentinel.domain.record import Phase
+from sentinel.simulation.behaviour import crash_loop
+from tests.support.cli import ONLY_PODS as CRASHING
+from tests.support.cli import refusal, sentinel, served
+from tests.support.world import NAMESPACE
+
+pytestmark = pytest.mark.real_time
+
+
+async def test_an_undo_goes_back_to_what_served_before(tmp_path: Path) -> None:
+    """Without any record the revision before is put back, said beforehand, and waited for."""
+    async with served(tmp_path, daemon=False) as here:
+        here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        await here.settle()
+        result = await sentinel(here, "undo", "deployment/web", "--yes")
+        assert result.exit_code == 0, result.output
+        assert here.image() == "web:1"
+        assert "from revision 2 (web:2) back to revision 1 (web:1)" in result.output
+        assert "fully available again" in result.output
+
+
+async def test_an_undo_that_is_not_confirmed_changes_nothing(tmp_path: Path) -> None:
+    """What will be done is shown first, and a no leaves everything as it is."""
+    async with served(tmp_path, daemon=False) as here:
+        here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        await here.settle()
+        result = await sentinel(here, "undo", "web", typed="n\n")
+        assert result.exit_code == 1
+        assert here.image() == "web:2"
+
+
+async def test_an_undo_to_a_revision_that_was_itself_undone_is_refused(tmp_path: Path) -> None:
+    """A human who names a revision is bound by what the records know of it, as the daemon is."""
+    async with served(tmp_path, CRASHING) as here:
+        here.cluster.behave("web:2", crash_loop())
+        here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        await here.phase(Phase.UNDONE, image="web:2", within=30)
+        await here.stop()
+        result = await sentinel(here, "undo", "web", "--to-revision", "2", "--yes")
+        assert "was itself undone" in refusal(result)
+        assert here.image() == "web:1"
+
+
+async def test_a_first_deployment_cannot_be_undone(tmp_path: Path) -> None:
+    """Where there is nothing to go back to, one sentence says so and nothing is touched."""
+    async with served(tmp_path, daemon=False) as here:
+        result = await sentinel(here, "undo", "web", "--yes")
+        assert "there is no revision before this one" in refusal(result)
+        assert here.image() == "web:1"
+
+
+async def test_a_revision_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """An unknown number is refused with the numbers that there are."""
+    async with served(tmp_path, daemon=False) as here:
+        here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        await here.settle()
+        result = await sentinel(here, "undo", "web", "--to-revision", "7", "--yes")
+        assert "there is no other revision 7" in refusal(result)
+        assert "revisions there are: 1" in refusal(result)
+
+
+async def test_an_irreversible_revision_is_not_crossed(tmp_path: Path) -> None:
+    """A revision marked irreversible stays, and its reason is said."""
+
+    def migrate(deployment: dict) -> None:  # type: ignore[type-arg]
+        template = deployment["spec"]["template"]
+        template["metadata"]["annotations"] = {"rollback-sentinel.dev/irreversible": "drops a column"}
+        template["spec"]["containers"][0]["image"] = "web:2"
+
+    async with served(tmp_path, daemon=False) as here:
+        here.cluster.change("web", migrate, namespace=NAMESPACE)
+        await here.settle()
+        result = await sentinel(here, "undo", "web", "--yes")
+        assert "drops a column" in refusal(result)
+        assert here.image() == "web:2"
+
+
+async def test_an_undo_lifts_the_sentinels_own_pause(tmp_path: Path) -> None:
+    """A canary that a daemon paused before it died is undone in one go."""
+    async with served(tmp_path) as here:
+        here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        await here.until(here.paused, within=10)
+        await here.stop()
+        result = await sentinel(here, "undo", "web", "--yes")
+        assert result.exit_code == 0, result.output
+        assert "the same patch lifts that" in result.output
+        assert here.image() == "web:1"
+        assert not here.paused()
+
+
+async def test_release_lifts_our_pause_without_a_daemon(tmp_path: Path) -> None:
+    """A rollout that a daemon left paused goes on to its end."""
+    async with served(tmp_path) as here:
+        here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        await here.until(here.paused, within=10)
+        await here.stop()
+        result = await sentinel(here, "release", "--all")
+        assert result.exit_code == 0, result.output
+        assert "deployment/shop/web: resumed" in result.output
+        await here.settle(within=20)
+        assert here.pods_of("web:2") == 4
+
+
+async def test_release_leaves_a_humans_pause_alone(tmp_path: Path) -> None:
+    """A pause without our mark stays, one by one and with all."""
+    async with served(tmp_path, daemon=False) as here:
+        here.cluster.pause("web", namespace=NAMESPACE)
+        one = await sentinel(here, "release", "web")
+        assert "not by the sentinel: that pause is left alone" in one.output
+        every = await sentinel(here, "release", "--all")
+        assert "no workload is paused by the sentinel" in every.output
+        assert here.paused()
+
+
+async def test_release_wants_to_know_what(tmp_path: Path) -> None:
+    """Neither a name nor --all is one sentence."""
+    async with served(tmp_path, daemon=False) as here:
+        assert "name one workload, or give --all" in refusal(await sentinel(here, "release"))

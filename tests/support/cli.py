@@ -1,0 +1,59 @@
+"""The command line beside a simulated cluster that serves on this process's event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from click.testing import Result
+from typer.testing import CliRunner
+
+from sentinel.app.cli import app
+from sentinel.domain.errors import SentinelError
+from tests.support.world import CANARY_POLICY, NAMESPACE, ROLLING, World, world
+
+FAST = CANARY_POLICY.replace("bake: 1m", "bake: 1s").replace("bake: 2m", "bake: 1s")
+PATIENT = CANARY_POLICY.replace("bake: 1m}", "bake: 1m, approval: required}", 1)
+ONLY_PODS = """
+apiVersion: rollback-sentinel.dev/v1
+kind: RolloutPolicy
+metadata: {name: shop}
+spec:
+  match: {kinds: [Deployment], namespaces: [shop]}
+  strategy:
+    canary:
+      steps: [{weight: 25%, bake: 1s, approval: required}]
+    bake: 1s
+  rules: [{name: crash-loop, crashLoop: {}}]
+"""
+
+
+async def sentinel(here: World, *words: str, typed: str | None = None) -> Result:
+    """Run a command against the world's cluster while that goes on; an error as the user sees it is exit code 2."""
+    where = ["--kubeconfig", here.environ["SENTINEL_KUBERNETES__KUBECONFIG"], "-n", NAMESPACE]
+    line = [*words, *where] if words[0] != "doctor" else [*words, *where[:2]]
+    result = await asyncio.to_thread(CliRunner().invoke, app, line, input=typed)
+    if result.exception is not None and not isinstance(result.exception, SystemExit | SentinelError):
+        raise result.exception
+    return result
+
+
+def refusal(result: Result) -> str:
+    """The one sentence that a command ended with."""
+    assert isinstance(result.exception, SentinelError), result.output
+    return str(result.exception)
+
+
+@asynccontextmanager
+async def served(folder: Path, policy: str = ONLY_PODS, *, daemon: bool = True) -> AsyncIterator[World]:
+    """A cluster on the real clock with four pods of `web:1`, fully rolled out, and a daemon that has seen it so."""
+    async with world(folder, policy, now=lambda: datetime.now(UTC)) as here:
+        here.cluster.deploy("web", "web:1", 4, namespace=NAMESPACE, **ROLLING)
+        await here.settle()
+        if daemon:
+            await here.start()
+            await here.until(lambda: bool(here.records()), within=10, what="web is on record")
+        yield here
