@@ -13,7 +13,10 @@ from sentinel.simulation.behaviour import crash_loop
 from tests.support.helm import Helm, Manifest, only
 from tests.support.world import NAMESPACE, World, world
 
-PLURALS = {"NetworkPolicy": "networkpolicies"}
+PLURALS = {
+    "NetworkPolicy": "networkpolicies",
+    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+}
 ACTING: Mapping[str, Any] = {"settings": {"mode": "enforce"}}
 LABELLED = {"labels": {"rollback-sentinel.dev/guard": "true"}}
 DENIED = (

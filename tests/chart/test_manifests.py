@@ -57,6 +57,7 @@ MATRIX: dict[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {
             "rbac": {"create": False},
             "serviceAccount": {"create": False, "name": "mine"},
             "networkPolicy": {"enabled": False},
+            "admissionPolicy": {"enabled": False},
             "tests": {"enabled": False},
             "rules": {"existingConfigMap": "mine"},
         },
@@ -130,7 +131,7 @@ def test_every_manifest_is_valid(manifests: list[Manifest]) -> None:
     """Kubernetes' schemas of the oldest and the newest version that the chart is for know every field."""
     for manifest in manifests:
         if manifest["kind"] not in OPERATOR_KINDS:
-            for version in ("1.27", "1.37"):
+            for version in ("1.30", "1.37"):
                 kubernetes_validate.validate(manifest, version, strict=True)
 
 
