@@ -15,6 +15,8 @@ from sentinel.engine.attribution import merge_alerts
 from sentinel.ports import RecordStore
 
 WRITE_ATTEMPTS = 6
+WRITES_AT_ONCE = 8
+"""More would only stand in line at the API server, and keep the event loop busy encoding them all in one turn."""
 CONFLICT_PAUSE = 0.01
 """Seconds, times the attempt: someone else is writing the record."""
 
@@ -44,6 +46,7 @@ class AlertJournal:
     def __init__(self, store: RecordStore, wake: Callable[[WorkloadKey], None]) -> None:
         self._store = store
         self._wake = wake
+        self._slots = asyncio.Semaphore(WRITES_AT_ONCE)
         self._pages: dict[tuple[str, str], _Page] = {}
 
     async def enter(self, record: Record, entries: Sequence[AlertEntry]) -> None:
@@ -70,7 +73,8 @@ class AlertJournal:
             page.open = None
         if not batch.done:
             try:
-                await self._write(batch)
+                async with self._slots:
+                    await self._write(batch)
             except ClusterError as error:
                 batch.error = error
             batch.done = True
