@@ -1,7 +1,7 @@
 """Collects the metric rules' evidence beside the passes: what is due is asked for, what came in wakes the rollout."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -102,6 +102,12 @@ class EvidenceCollector:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._ledgers.clear()
+
+    def keep_only(self, live: Collection[str]) -> None:
+        """Drop what is kept of rollouts, by their records' names, that are not live any more."""
+        for name in self._ledgers.keys() - live:
+            for task in self._ledgers.pop(name).running.values():
+                task.cancel()
 
     def request(self, record: Record, policy: Policy, workload: Workload) -> datetime | None:
         """Start the measurements that are due; returns when the next one will be."""

@@ -54,6 +54,7 @@ CONFLICT_PAUSE = 0.02
 """Someone else wrote the record; the watch brings theirs in about this many seconds."""
 TOLD_BY_SILENCE = frozenset({"NotReadyInTime"})
 """Reasons that rest on nothing having come: they are looked up first, since a watch may have gone deaf."""
+SWEEP_EVERY = 60.0
 FAR = timedelta(minutes=10)
 """Every guarded rollout is looked at this often at least, whatever its timers say."""
 
@@ -107,6 +108,7 @@ class Reconciler:
         self._limits = limits
         self._settled: dict[WorkloadKey, str] = {}
         self._failures: dict[WorkloadKey, int] = {}
+        self._swept_at = 0.0
         self._working = WorkingState()
         self._began: dict[WorkloadKey, float] = {}
         self._queue = queue
@@ -117,9 +119,24 @@ class Reconciler:
         self._settled.clear()
         self._failures.clear()
 
+    def _sweep(self) -> None:
+        """Once in a while forget what ended unseen: records deleted, ended by another process, or by a lost answer."""
+        now = self._clock.monotonic()
+        if now < self._swept_at + SWEEP_EVERY:
+            return
+        self._swept_at = now
+        live = {record.name for record in self._store.all() if record.live}
+        self._working.keep_only(live)
+        self._collector.keep_only(live)
+        known = {*self._cluster.keys(), *(record.key for record in self._store.all())}
+        for kept in (self._settled, self._failures):
+            for key in kept.keys() - known:
+                del kept[key]
+
     async def reconcile(self, key: WorkloadKey) -> None:
         """One pass. Whatever goes wrong is named in the log and tried again; nothing is raised."""
         began = self._began[key] = self._clock.monotonic()
+        self._sweep()
         try:
             with self._tracer.span("pass", workload=str(key)):
                 await self._pass(key)

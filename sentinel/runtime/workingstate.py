@@ -1,5 +1,6 @@
 """What a running process knows beyond the saved records: the tests' newest states, between two checkpoints."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -40,6 +41,13 @@ class WorkingState:
             self._pulled.discard(record.name)
             return
         self._states[record.name] = record.state
+
+    def keep_only(self, live: Collection[str]) -> None:
+        """Forget rollouts, by their records' names, that ended otherwise than by this process: gone, or by another."""
+        for kept in (self._states, self._saved):
+            for name in kept.keys() - live:
+                del kept[name]
+        self._pulled.intersection_update(live)
 
     def worth_saving(self, record: Record, now: datetime) -> bool:
         """Whether a reader of the record would see something new, or a checkpoint is due."""

@@ -107,3 +107,18 @@ def test_a_pull_is_remembered_when_its_pod_is_gone() -> None:
     assert not working.ever_pulled(ours, rollout(1, pods=(stuck,)))
     assert working.ever_pulled(ours, rollout(1, pods=(pod("good"),)))
     assert working.ever_pulled(ours, rollout(1, pods=(stuck,)))
+
+
+def test_what_ended_unseen_is_forgotten() -> None:
+    """A rollout that another process ended, or whose record is gone, takes no room."""
+    working = WorkingState()
+    ours = saved(analysis={"r": {"n": 2}}, measured_until={"r": at(30)})
+    working.remember(working.apply(ours))
+    working.ever_pulled(ours, rollout(1, pods=(pod("good"),)))
+    working.keep_only({ours.name})
+    assert working.apply(saved()).state.analysis == {"r": {"n": 2}}
+    working.keep_only(set())
+    assert working.apply(saved()).state.analysis == {}
+    assert not working.ever_pulled(
+        ours, rollout(1, pods=(pod("stuck", containers=(waiting("ErrImagePull"),)),))
+    )
