@@ -13,11 +13,12 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 from unittest import mock
 
@@ -323,7 +324,7 @@ def _set_image(obj: JsonObject, image: str) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """What a campaign makes the daemon log is its everyday; millions of lines tell nobody anything."""
     before, structured = logging.root.manager.disable, structlog.get_config()
     logging.disable(logging.CRITICAL)
@@ -344,7 +345,7 @@ def run_seed(seed: int) -> Report:
     plan = draw(seed)
     began = time.process_time()
     with (
-        _quiet(),
+        quiet(),
         mock.patch.object(virtual_time, "_POLLS_BEFORE_FAR_JUMP", 1),  # hardly anything goes over a socket
         mock.patch.object(
             asyncio, "to_thread", _inline
@@ -384,10 +385,10 @@ async def _play(plan: Plan, folder: Path) -> Report:
 
 
 def _scene(plan: Plan, cluster: SimulatedCluster, folder: Path) -> Scene:
-    for definition in _definitions():
+    for definition in definitions_that_ship():
         cluster.store.create(CRDS, definition)
     network = Network(random.Random(plan.seed))
-    pod = Pod(cluster, _settings(cluster, folder), network, plan.seed)
+    pod = Pod(cluster, settings_of(cluster, folder), network, plan.seed)
     witness = Witness(cluster, plan.services)
     pod.prometheus.answered = lambda: setattr(witness, "evidence_at", cluster.now())
     scene = Scene(cluster, witness, pod, network, {service.name: service for service in plan.services})
@@ -399,11 +400,15 @@ def _scene(plan: Plan, cluster: SimulatedCluster, folder: Path) -> Scene:
 
 
 @functools.cache
-def _definitions() -> tuple[JsonObject, ...]:
+def definitions_that_ship() -> tuple[JsonObject, ...]:
+    """The definitions of our resources, read once."""
     return tuple(definitions())
 
 
-def _settings(cluster: SimulatedCluster, folder: Path) -> Settings:
+def settings_of(
+    cluster: SimulatedCluster, folder: Path, more: Mapping[str, str] = MappingProxyType({})
+) -> Settings:
+    """The settings of a daemon in a schedule, and the rule file that they name."""
     (folder / "policy.yaml").write_text(rules())
     kubeconfig = folder / "kubeconfig"
     cluster.url = "http://127.0.0.1:1"
@@ -418,6 +423,7 @@ def _settings(cluster: SimulatedCluster, folder: Path) -> Settings:
             "SENTINEL_PROMETHEUS__SCRAPE_INTERVAL": str(SCRAPE),
             "SENTINEL_HTTP__HOST": "127.0.0.1",
             "SENTINEL_HTTP__PORT": "0",
+            **more,
         },
     )
 

@@ -247,6 +247,12 @@ class Witness:
 def _unfinished(deployment: JsonObject, newest: Record) -> str:
     """What a workload's newest rollout still owes, empty when it ended as such a release should."""
     phase, held, image = newest.state.phase, newest.state.hold, image_of(deployment)
+    if phase is Phase.UNDOING and deployment["spec"].get(
+        "paused"
+    ):  # by a hand that was told and did not resume
+        return (
+            "" if any(entry.reason == "RestoreOverdue" for entry in newest.decisions) else f"is still {phase}"
+        )
     if phase in (Phase.PROGRESSING, Phase.BAKING, Phase.UNDOING):
         return f"is still {phase}: {newest.state.message}"
     if phase is Phase.HELD:

@@ -50,6 +50,8 @@ class Source:
     """Counters that grow unevenly; down while `down`."""
 
     down: bool = False
+    takes: float = 0.0
+    asking: int = 0
     name: str = "prometheus"
     settle: float = 0.0
     min_interval: float = 0.0
@@ -58,6 +60,11 @@ class Source:
         """The counters of both pods."""
         if self.down:
             raise SourceError("down", reason=MissingReason.SOURCE_UNREACHABLE)
+        self.asking += 1
+        try:
+            await asyncio.sleep(self.takes)
+        finally:
+            self.asking -= 1
         pods = ("new-1", "old-1")
         return tuple(Span(Subject("shop", name), reading(name, since), reading(name, until)) for name in pods)
 
@@ -138,3 +145,17 @@ def test_what_is_counted_is_the_counters_true_difference(
     assert sum(t.candidate.total for t in ticks) == counted("new-1", until) - counted("new-1", began)
     baseline = sum(t.baseline.total for t in ticks if t.baseline is not None)
     assert baseline == counted("old-1", until) - counted("old-1", began)
+
+
+async def test_a_rollout_that_ended_unseen_is_not_measured_any_more() -> None:
+    """What it was still waiting for is cancelled, and nothing of it is kept."""
+    source = Source(takes=3600.0)
+    process = Process(source, in_state(Phase.BAKING))
+    await asyncio.sleep(TICK.total_seconds())
+    await process.step()
+    process.collector.keep_only({process.record.name})
+    assert source.asking == 1
+    process.collector.keep_only(set())
+    await asyncio.sleep(0.1)
+    assert source.asking == 0
+    assert process.collector.take(process.record) == ()

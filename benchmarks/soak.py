@@ -1,0 +1,314 @@
+"""A day in simulated time: hundreds of workloads, thousands of pods and rollouts, and nothing may grow.
+
+`python -m benchmarks.soak` writes docs/benchmarks/soak.md. The daemon is the real one, whole, in one process with the
+simulated cluster; requests are calls (see tests/faults/direct.py), since sockets would cost most of the time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import random
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sentinel.domain.record import Phase, Record
+from sentinel.domain.workload import WorkloadKey
+from sentinel.simulation.behaviour import crash_loop, image_not_found, never_ready
+from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
+from sentinel.simulation.exposition import traffic_samples
+from sentinel.simulation.resources import CRDS
+from sentinel.simulation.traffic import Quality
+from tests.faults.campaign import ROLLING, definitions_that_ship, quiet, settings_of
+from tests.faults.direct import Network
+from tests.faults.lives import Loop, Pod
+from tests.faults.plan import Service
+from tests.faults.witness import Witness
+
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks" / "soak.md"
+NAMESPACE = "shop"
+SCRAPE = 15.0
+HOUR = 3600.0
+KEPT = 3
+"""Records and old ReplicaSets that are kept of each workload, so that what is kept by design is soon complete."""
+WARM_UP = 0.5
+"""The share of the day after which nothing may grow any more."""
+MAY_GROW = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The day's size. `metered` workloads have traffic and rules on it."""
+
+    hours: float = 24.0
+    workloads: int = 500
+    pods: int = 5000
+    rollouts: int = 2000
+    metered: int = 20
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the process held at the end of an hour, after a collection, and the CPU seconds that the hour took."""
+
+    hour: float
+    own_objects: int
+    records: int
+    tasks: int
+    descriptors: int
+    resident: float
+    cpu: float
+
+
+@dataclass(slots=True)
+class Day:
+    """What a day came to."""
+
+    options: Options
+    samples: list[Sample] = field(default_factory=list)
+    released: Counter[str] = field(default_factory=Counter)
+    ended: Counter[str] = field(default_factory=Counter)
+    undos: int = 0
+    promotions: int = 0
+    violations: list[str] = field(default_factory=list)
+    idle_cpu: float = 0.0
+    seconds: float = 0.0
+
+
+def services(options: Options) -> tuple[Service, ...]:
+    """The workloads, with the policy of each."""
+    policies = ("bare", "steps")
+    return tuple(
+        Service(f"s{index}", "plain" if index < options.metered else policies[index % 2], each)
+        for index, each in enumerate([options.pods // options.workloads] * options.workloads)
+    )
+
+
+async def play(options: Options, folder: Path) -> Day:
+    """Play the day."""
+    day = Day(options)
+    nodes = options.pods // 80 + 2
+    cluster_options = ClusterOptions(
+        seed=options.seed, nodes=nodes, serve=False, events=False, scrape_interval=SCRAPE
+    )
+    began = time.monotonic()
+    async with SimulatedCluster(options=cluster_options) as cluster:
+        cluster.prometheus._source = lambda: traffic_samples(cluster.traffic)
+        for definition in definitions_that_ship():
+            cluster.store.create(CRDS, definition)
+        network = Network(random.Random(options.seed), slowest=0.005)
+        pod = Pod(cluster, settings_of(cluster, folder, _more()), network, options.seed)
+        guarded = services(options)
+        witness = Witness(cluster, guarded)
+        pod.prometheus.answered = lambda: setattr(witness, "evidence_at", cluster.now())
+        await _bring_up(cluster, witness, guarded)
+        cluster.prometheus._tick()
+        pod.start()
+        await asyncio.sleep(60)
+        await _through_the_day(day, cluster, witness, guarded)
+        await asyncio.sleep(HOUR)
+        before = time.process_time()
+        await asyncio.sleep(HOUR)
+        day.idle_cpu = time.process_time() - before
+        _conclude(day, pod, witness)
+        await pod.terminate()
+        day.violations += pod.faults
+        witness.close()
+        cluster.prometheus._timer.cancel()  # type: ignore[union-attr]
+    day.seconds = time.monotonic() - began
+    return day
+
+
+def _more() -> dict[str, str]:
+    return {
+        "SENTINEL_PROMETHEUS__SCRAPE_INTERVAL": str(SCRAPE),
+        "SENTINEL_RECORDS__KEEP": str(KEPT),
+        "SENTINEL_UNDO__BUDGET__MAX": "10000",
+    }
+
+
+async def _bring_up(cluster: SimulatedCluster, witness: Witness, guarded: Iterable[Service]) -> None:
+    with witness.people():
+        for service in guarded:
+            cluster.deploy(
+                service.name,
+                f"{service.name}:1-good",
+                service.replicas,
+                namespace=NAMESPACE,
+                labels={"policy": service.policy},
+                revisionHistoryLimit=KEPT,
+                **ROLLING,
+            )
+            if service.metered:
+                cluster.offer(service.name, 60, namespace=NAMESPACE)
+    await asyncio.sleep(120)
+
+
+async def _through_the_day(
+    day: Day, cluster: SimulatedCluster, witness: Witness, guarded: tuple[Service, ...]
+) -> None:
+    """Release at even distances, and take a sample each hour."""
+    rng = random.Random(day.options.seed)
+    loop = asyncio.get_running_loop()
+    began, cpu = loop.time(), time.process_time()
+    every = day.options.hours * HOUR / day.options.rollouts
+    hour = 1
+    for number in range(day.options.rollouts):
+        await asyncio.sleep(max(0.0, began + number * every - loop.time()))
+        if loop.time() - began >= hour * HOUR:
+            day.samples.append(_sample(hour, time.process_time() - cpu))
+            print(day.samples[-1], flush=True)
+            witness.story.clear()
+            hour, cpu = hour + 1, time.process_time()
+        _release(day, cluster, witness, rng.choice(guarded), number, rng)
+    day.samples.append(_sample(day.options.hours, time.process_time() - cpu))
+
+
+def _release(
+    day: Day,
+    cluster: SimulatedCluster,
+    witness: Witness,
+    service: Service,
+    number: int,
+    rng: random.Random,
+) -> None:
+    bad = "errors" if service.metered else rng.choice(("crash", "pull", "unready"))
+    kind = bad if rng.random() < 0.25 else "good"
+    image = f"{service.name}:{number + 2}-{kind}"
+    day.released["bad" if kind != "good" else "good"] += 1
+    if kind == "errors":
+        cluster.serve(image, Quality(errors=0.5))
+    elif kind != "good":
+        cluster.behave(image, {"crash": crash_loop, "pull": image_not_found, "unready": never_ready}[kind]())
+    with witness.people():
+        cluster.set_image(service.name, image, namespace=NAMESPACE)
+
+
+def _sample(hour: float, cpu: float) -> Sample:
+    gc.collect()
+    objects = gc.get_objects()
+    mine = (
+        "sentinel.domain",
+        "sentinel.engine",
+        "sentinel.runtime",
+        "sentinel.adapters",
+        "sentinel.policies",
+    )
+    return Sample(
+        hour,
+        sum(str(type(each).__module__).startswith(mine) and not _of_a_record(each) for each in objects),
+        sum(type(each) is Record for each in objects),
+        len(asyncio.all_tasks()),
+        len(os.listdir("/proc/self/fd")),
+        _resident(),
+        cpu,
+    )
+
+
+def _of_a_record(each: object) -> bool:
+    """Whether an object is a part of what is kept on purpose: the newest records of each workload."""
+    return type(each).__module__ == "sentinel.domain.record" or type(each) is WorkloadKey
+
+
+def _resident() -> float:
+    """Resident memory in MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def _conclude(day: Day, pod: Pod, witness: Witness) -> None:
+    day.violations += [*witness.violations, *pod.kept_too_long(witness.records())]
+    day.violations += [what for what in witness.settled() if "Promoted" not in what]
+    day.undos, day.promotions = witness.undos, witness.promotions
+    day.ended.update(record.state.phase.value for record in witness.records())
+    held = day.ended[Phase.HELD.value]
+    if held > day.options.workloads // 4:
+        day.violations.append(f"{held} rollouts are held")
+
+
+def growth(values: list[float]) -> float:
+    """By which share the last quarter of the values lies over those from half of the day on."""
+    late = values[int(len(values) * WARM_UP) :]
+    third = max(1, len(late) // 3)
+    return statistics.mean(late[-third:]) / max(1e-9, statistics.mean(late[:third])) - 1
+
+
+def page(day: Day) -> str:
+    """The figures as Markdown."""
+    options = day.options
+    lines = [
+        "# Soak: a day in which nothing grows",
+        "",
+        "Written by `make soak` (`python -m benchmarks.soak`); do not edit by hand.",
+        "",
+        f"{options.hours:g} hours of simulated time, {options.workloads} guarded workloads, {options.pods} pods, "
+        f"{options.rollouts} rollouts ({day.released['good']} good, {day.released['bad']} bad), {options.metered} "
+        "workloads with traffic and rules on it. The whole daemon and the simulated cluster are one process, so",
+        "memory and CPU are of both; *own objects* are those of the daemon's own types that Python's collector knows,",
+        f"without the parts of records, of which {KEPT} are kept of each workload (once by the daemon, once by the "
+        "witness).",
+        "",
+        f"Came of it: {day.undos} undone, {day.promotions} promoted; what must never happen "
+        f"(tests/faults/witness.py): {len(day.violations)} times.",
+        "",
+        "| hour | own objects | records | tasks | open files | resident MiB | CPU s in the hour |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {s.hour:g} | {s.own_objects:,} | {s.records:,} | {s.tasks} | {s.descriptors} "
+            f"| {s.resident:.0f} | {s.cpu:.1f} |"
+            for s in day.samples
+        ),
+        "",
+        "| from the middle of the day to its end | grew by |",
+        "|---|---|",
+        *(f"| {name} | {share:+.1%} |" for name, share in grown(day).items()),
+        "",
+        f"An hour in which nothing is released costs {day.idle_cpu:.1f} s of CPU, scrapes of the simulated "
+        f"Prometheus and renewals of the lease included: {day.idle_cpu / HOUR:.2%} of one core.",
+        f"The day took {day.seconds / 60:.0f} minutes of real time.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def grown(day: Day) -> dict[str, float]:
+    """The growth of everything that must not grow."""
+    return {
+        "own objects": growth([float(s.own_objects) for s in day.samples]),
+        "tasks": growth([float(s.tasks) for s in day.samples]),
+        "open files": growth([float(s.descriptors) for s in day.samples]),
+    }
+
+
+def main() -> int:
+    """Play the day and write its page; 1 where something grew or went wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    defaults = Options()
+    parser.add_argument("--hours", type=float, default=defaults.hours)
+    for name in ("workloads", "pods", "rollouts", "metered", "seed"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(defaults, name))
+    parser.add_argument("--output", type=Path, default=PAGE)
+    chosen = vars(parser.parse_args())
+    output: Path = chosen.pop("output")
+    with quiet(), tempfile.TemporaryDirectory() as folder, asyncio.Runner(loop_factory=Loop) as runner:
+        day = runner.run(play(Options(**chosen), Path(folder)))
+    text = page(day)
+    output.write_text(text)
+    print(text)
+    for violation in day.violations[:20]:
+        print(violation)
+    grew = {name: share for name, share in grown(day).items() if share > MAY_GROW}
+    return int(bool(day.violations or grew))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
