@@ -7,6 +7,8 @@ from typing import Any, TextIO
 
 import structlog
 
+from sentinel.domain.texts import plain
+
 QUIET = ("aiohttp.access", "asyncio", "slack_sdk", "urllib3", "datadog_api_client", "kubernetes_asyncio")
 """Loggers of libraries that say too much below warning."""
 
@@ -51,11 +53,24 @@ def configure_logs(level: str, style: str, stream: TextIO | None = None) -> None
 
 
 def _readable(out: TextIO) -> list[Any]:
-    return [structlog.dev.ConsoleRenderer(colors=out.isatty(), sort_keys=False)]
+    return [
+        structlog.processors.format_exc_info,
+        _harmless,
+        structlog.dev.ConsoleRenderer(colors=out.isatty(), sort_keys=False),
+    ]
 
 
 def _json() -> list[Any]:
     return [structlog.processors.format_exc_info, _message_first, structlog.processors.JSONRenderer()]
+
+
+def _harmless(_logger: object, _method: str, event: Mapping[str, Any]) -> dict[str, Any]:
+    """What others wrote cannot steer the terminal, nor pass for a line of its own: lines that follow are indented."""
+    return {_shown(name): _shown(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _shown(text: str) -> str:
+    return "\n    ".join(plain(line) for line in text.split("\n"))
 
 
 def _message_first(_logger: object, _method: str, event: Mapping[str, Any]) -> dict[str, Any]:

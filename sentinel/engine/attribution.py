@@ -14,6 +14,7 @@ from enum import StrEnum
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.policy import AlertAction, AlertRule
 from sentinel.domain.record import AlertEntry, Record
+from sentinel.domain.texts import plain
 from sentinel.domain.verdict import RuleVerdict
 from sentinel.domain.workload import Workload, WorkloadKey, WorkloadKind
 
@@ -58,7 +59,21 @@ def attribute(
 
     `others` tells when alerts of other workloads were received. `named` are the workloads that the alert's labels
     name (`workloads_named`); None: only those are counted that the labels themselves spell out.
+    An alert's texts can hold anything: the message is one line of plain text.
     """
+    found = _attribute(entry, rule, record, workload, others, verdicts, named)
+    return replace(found, message=plain(found.message))
+
+
+def _attribute(
+    entry: AlertEntry,
+    rule: AlertRule,
+    record: Record,
+    workload: Workload,
+    others: Sequence[tuple[WorkloadKey, datetime]],
+    verdicts: Sequence[RuleVerdict],
+    named: Collection[WorkloadKey] | None,
+) -> Attribution:
     if entry.status is AlertStatus.RESOLVED:
         return Attribution(None, "Resolved", f"alert {entry.name} is resolved")
     owner = _owner(entry.labels, record, workload)

@@ -55,3 +55,45 @@ def test_an_exception_stands_in_its_line(lines: io.StringIO) -> None:
         structlog.get_logger("sentinel.two").exception("it failed")
     (line,) = read(lines)
     assert "ValueError: no such thing" in line["exception"]
+
+
+@pytest.fixture
+def readable() -> Iterator[io.StringIO]:
+    """Logs as a person reads them."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    written = io.StringIO()
+    configure_logs("info", "console", written)
+    yield written
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+HOSTILE = "web\x1b[2J\x1b]0;owned\x07\r\x9b31m\u202eforged\u2028\n2026-01-01 [error] all is lost"
+
+
+def said_by(readable: io.StringIO) -> list[str]:
+    return readable.getvalue().rstrip("\n").split("\n")
+
+
+def test_hostile_text_cannot_steer_the_terminal_nor_forge_a_line(readable: io.StringIO) -> None:
+    """Escapes are gone from message, fields and exceptions, and a line that was not ours does not begin like one."""
+    logging.getLogger("sentinel.one").warning("alert %s", HOSTILE, extra={"summary": HOSTILE})
+    structlog.get_logger("sentinel.two").warning(HOSTILE, workload=HOSTILE)
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError:
+        logging.getLogger("sentinel.one").exception("it failed")
+    lines = said_by(readable)
+    assert "all is lost" in readable.getvalue()
+    assert all(line.isprintable() for line in lines)
+    assert not [line for line in lines if line.startswith("2026-01-01 [error]")]
+
+
+def test_hostile_text_stays_one_line_of_json(lines: io.StringIO) -> None:
+    """Whatever stands in a value, one record is one line."""
+    logging.getLogger("sentinel.one").warning("alert %s", HOSTILE, extra={"summary": HOSTILE})
+    (line,) = read(lines)
+    assert line["summary"] == HOSTILE
+    assert lines.getvalue().rstrip("\n").isprintable()

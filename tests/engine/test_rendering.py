@@ -138,3 +138,13 @@ def test_whole_queries_are_rendered_in_their_source_s_language() -> None:
     assert (counts.total, counts.errors) == ('a{b=~"shop\\\\.eu"}', 'e{b="web"}')
     assert histogram.histogram == 'h{b="web"}'
     assert value.expression == "max:a{b:web}"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")), st.sampled_from("\"'"))
+def test_prometheus_own_grammar_sees_one_selector_whatever_the_value(value: str, quote: str) -> None:
+    """A value cannot end its string: the query that Prometheus parses has the rule's matchers and no others."""
+    text = f"up{{namespace={quote}$namespace{quote}, pod=~{quote}$workload{quote}}}"
+    parsed = promql_parser.parse(render(text, {"namespace": value, "workload": value}))
+    assert isinstance(parsed, promql_parser.VectorSelector)
+    by_name = {matcher.name: matcher.value for matcher in parsed.matchers.matchers}
+    assert by_name == {"namespace": value, "pod": quote_regex(value)}

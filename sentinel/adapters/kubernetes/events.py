@@ -10,6 +10,7 @@ from sentinel.adapters.kubernetes.client import MANAGER, ApiClient, Json, Target
 from sentinel.adapters.kubernetes.raw import stamp
 from sentinel.adapters.kubernetes.resources import DEPLOYMENTS, EVENTS
 from sentinel.domain.errors import ClusterError, NotFoundError
+from sentinel.domain.texts import plain
 from sentinel.domain.workload import Workload
 from sentinel.ports import Clock
 
@@ -40,6 +41,7 @@ class EventRecorder:
 
     async def announce(self, workload: Workload, reason: str, message: str, *, warning: bool) -> None:
         """Write an Event on the workload; a failure is logged, nothing depends on it."""
+        message = plain(message)  # `kubectl describe` writes it to a terminal
         message = message if len(message) <= _MESSAGE_LIMIT else message[: _MESSAGE_LIMIT - 1] + "…"
         try:
             await self._announce(workload, reason, message, "Warning" if warning else "Normal")
