@@ -10,7 +10,7 @@ from typing import Protocol
 from sentinel.domain.alert import Notification
 from sentinel.domain.command import Command, CommandPhase
 from sentinel.domain.decision import Change
-from sentinel.domain.evidence import Span, ValueSample
+from sentinel.domain.evidence import Past, PastCounters, Span, ValueSample
 from sentinel.domain.lease import Lease
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.policy import CountQuery, HistogramQuery, Policy, ValueQuery
@@ -210,6 +210,10 @@ class MetricSource(Protocol):
 
     async def value(self, query: ValueQuery, at: datetime) -> ValueSample:
         """The answer of a free query."""
+        ...
+
+    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+        """Cumulative counters of pods over a longer time; empty where a histogram has no bound at `past.over`."""
         ...
 
 

@@ -1,8 +1,8 @@
 """What was measured: readings of counters, what happened between two of them, and why a number is missing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -74,6 +74,30 @@ class Span:
     after: Reading | None
     missing: Missing | None = None
     cumulative: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A question for the counters of some pods of one namespace at `since`, `since + step`, …, `until`.
+
+    `over`: of a histogram, the latency in seconds beyond which a request counts as an error.
+    """
+
+    namespace: str
+    pods: tuple[str, ...]
+    since: datetime
+    until: datetime
+    step: timedelta
+    over: float = 0.0
+
+    @property
+    def length(self) -> int:
+        """How many times it asks for."""
+        return (self.until - self.since) // self.step + 1
+
+
+PastCounters = Mapping[str, Sequence[tuple[float, float] | None]]
+"""Of each pod its cumulative (requests, errors) at the times of a `Past`; None where it had no sample."""
 
 
 @dataclass(frozen=True, slots=True)

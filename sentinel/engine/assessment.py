@@ -18,8 +18,10 @@ from sentinel.domain.policy import (
 from sentinel.domain.record import Json, Phase, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload import Revision, Workload
+from sentinel.engine.calibration import Calibration
 from sentinel.engine.error_rate import judge_error_rate
 from sentinel.engine.latency import judge_latency
+from sentinel.engine.learning import CALIBRATION, calibration_in, learns, settled
 from sentinel.engine.pods import judge_crash_loop, judge_health
 from sentinel.engine.query_rule import judge_query
 from sentinel.engine.segment import Segment
@@ -50,6 +52,7 @@ class Rollout:
     """What the rules need to know of the rollout they judge.
 
     `unmeasured` says of which metric rules there is no recent evidence, and why: they cannot pass meanwhile.
+    `learnt` is what the hour before has taught so far, `remembered` what the workload's last rollout learnt.
     """
 
     policy: Policy
@@ -60,6 +63,8 @@ class Rollout:
     ever_pulled: bool
     now: datetime
     unmeasured: Mapping[str, Missing] = field(default_factory=dict)
+    learnt: Mapping[str, Calibration] = field(default_factory=dict)
+    remembered: Mapping[str, Calibration | None] = field(default_factory=dict)
 
 
 def assess(rollout: Rollout, measured: Sequence[Measured], holds: Holds) -> Assessment:
@@ -103,29 +108,44 @@ def _judge_metric(
     rule: MetricRule, rollout: Rollout, measured: Sequence[Measured], holds: Holds
 ) -> tuple[Json, RuleVerdict]:
     """Take the measurements in, in order; the verdict is the last one's, or the standing one without any."""
-    state, verdict = _step(
-        rule,
-        rollout.state.analysis.get(rule.name),
-        measured[0].tick if measured else None,
-        rollout,
-        holds,
-    )
+    kept, used = _calibration(rule, rollout)
+    state: Json | None = rollout.state.analysis.get(rule.name)
+    state, verdict = _step(rule, state, measured[0].tick if measured else None, rollout, holds, used)
     for one in measured[1:]:
-        state, verdict = _step(rule, state, one.tick, rollout, holds)
+        state, verdict = _step(rule, state, one.tick, rollout, holds, used)
     missing = rollout.unmeasured.get(rule.name)
+    if kept is not None:
+        state = {**state, CALIBRATION: kept.as_json()}
     return state, _unmeasured(verdict, missing) if missing else verdict
 
 
+def _calibration(rule: MetricRule, rollout: Rollout) -> tuple[Calibration | None, Calibration]:
+    """What a rule learnt and keeps, None as long as nothing is learnt; and what it is judged with now."""
+    if not learns(rule):
+        return None, Calibration()
+    before, learnt = rollout.remembered.get(rule.name), rollout.learnt.get(rule.name)
+    kept = calibration_in(rollout.state.analysis.get(rule.name))
+    if kept is None and learnt is not None:
+        kept = settled(learnt, before)
+    return kept, kept or before or Calibration()
+
+
 def _step(
-    rule: MetricRule, state: Json | None, tick: Tick | None, rollout: Rollout, holds: Holds
+    rule: MetricRule,
+    state: Json | None,
+    tick: Tick | None,
+    rollout: Rollout,
+    holds: Holds,
+    calibration: Calibration,
 ) -> tuple[Json, RuleVerdict]:
     segment, now = rollout.segment, rollout.now
+    phi, placebo = calibration.dispersion, calibration.placebo
     if isinstance(rule, ErrorRateRule):
         assert tick is None or isinstance(tick, CountTick)
-        return judge_error_rate(rule, state, tick, segment, now)
+        return judge_error_rate(rule, state, tick, segment, now, dispersion=phi, placebo=placebo)
     if isinstance(rule, LatencyRule):
         assert tick is None or isinstance(tick, HistogramTick)
-        return judge_latency(rule, state, tick, segment, now)
+        return judge_latency(rule, state, tick, segment, now, dispersion=phi, placebo=placebo)
     assert isinstance(rule, QueryRule)
     assert tick is None or isinstance(tick, ValueSample)
     return judge_query(rule, state, tick, holds, segment, now)

@@ -11,6 +11,8 @@ from sentinel.domain.record import Phase, Record
 from sentinel.domain.workload import Workload, WorkloadKey
 from sentinel.engine.assessment import Holds, Measured, Rollout, assess, segment_of
 from sentinel.engine.attribution import attribute
+from sentinel.engine.calibration import Calibration
+from sentinel.engine.learning import learns, remembered
 from sentinel.engine.matching import alert_rule_of
 from sentinel.engine.measuring import stable_of
 from sentinel.engine.pods import wake_at
@@ -27,8 +29,12 @@ def judged(
     *,
     ever_pulled: bool,
     unmeasured: Mapping[str, Missing],
+    learnt: Mapping[str, Calibration],
 ) -> Situation:
-    """The situation with every rule's verdict on what was measured, and the tests' next states in its record."""
+    """The situation with every rule's verdict on what was measured, and the tests' next states in its record.
+
+    `learnt` is what the hour before the rollout has taught so far, by rule.
+    """
     record, workload, policy = situation.record, situation.workload, situation.policy
     baseline = stable_of(workload, record)
     ends = situation.bake_ends
@@ -40,7 +46,20 @@ def judged(
         min_requests=policy.strategy.min_requests,
     )
     rollout = Rollout(
-        policy, workload, baseline, record.state, segment, ever_pulled, situation.now, unmeasured
+        policy,
+        workload,
+        baseline,
+        record.state,
+        segment,
+        ever_pulled,
+        situation.now,
+        unmeasured,
+        learnt,
+        {
+            rule.name: remembered(rule.name, record, situation.records)
+            for rule in policy.rules
+            if learns(rule)
+        },
     )
     assessment = assess(rollout, measured, holds)
     state = replace(record.state, analysis=assessment.analysis, measured_until=assessment.measured_until)

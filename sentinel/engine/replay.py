@@ -1,6 +1,6 @@
 """A rollout replayed on virtual time: the functions that decide in production, with nothing around them.
 
-`replay` is a generator: it yields each question to a metrics source (`Ask`) and is sent its answer, so that whoever
+`replay` is a generator: it yields each `Question` to a metrics source and is sent its answer, so that whoever
 drives it may answer from memory or wait for a server; it returns the `Story`. The order of things is that of a pass
 of `runtime/reconciler.py`; what differs is that nothing takes time: a change is made, and an answer is there, at the
 very instant.
@@ -16,7 +16,7 @@ from typing import Protocol
 
 from sentinel.domain.decision import Change, Decision, Restore
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import Missing, MissingReason, Span, ValueSample
+from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy import (
     AlertRule,
     CountQuery,
@@ -41,9 +41,11 @@ from sentinel.engine.beginning import (
     superseded,
     workload_gone,
 )
+from sentinel.engine.calibration import Calibration, calibrate, windows_of
 from sentinel.engine.decision import decide
 from sentinel.engine.entries import entry_for
 from sentinel.engine.judging import ever_pulled, judged, judged_alerts, pods_ripen_at, with_alert_verdicts
+from sentinel.engine.learning import candidate_pods, past_of
 from sentinel.engine.lifecycle import Begin, Continue, RolledBack, recognise
 from sentinel.engine.measuring import (
     AT_ONCE,
@@ -140,7 +142,17 @@ class Ask:
     until: datetime
 
 
-Answer = tuple[Span, ...] | ValueSample | SourceError
+@dataclass(frozen=True, slots=True)
+class AskPast:
+    """A question for the hour before; answer it with what the source's `history` gives."""
+
+    rule: ErrorRateRule | LatencyRule
+    query: CountQuery | HistogramQuery
+    past: Past
+
+
+Question = Ask | AskPast
+Answer = tuple[Span, ...] | ValueSample | PastCounters | SourceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +187,7 @@ class Story:
         return None
 
 
-def replay(setting: Setting) -> Generator[Ask, Answer, Story]:
+def replay(setting: Setting) -> Generator[Question, Answer, Story]:
     """Replay a rollout. Ends when it is decided for good and its guard is over, or at `setting.ends`."""
     course = _Course(setting)
     now = setting.begins
@@ -187,12 +199,16 @@ def replay(setting: Setting) -> Generator[Ask, Answer, Story]:
     return Story(tuple(course.looks), course.records[0] if course.records else None)
 
 
-def drive(asking: Generator[Ask, Answer, Story], answer: Callable[[Ask], Answer]) -> Story:
-    """Run a replay with a function that answers at once."""
+def drive(
+    asking: Generator[Question, Answer, Story],
+    answer: Callable[[Ask], Answer],
+    recall: Callable[[AskPast], Answer] = lambda _: {},
+) -> Story:
+    """Run a replay with functions that answer at once; without `recall` nothing is known of the hour before."""
     try:
         ask = next(asking)
         while True:
-            ask = asking.send(answer(ask))
+            ask = asking.send(recall(ask) if isinstance(ask, AskPast) else answer(ask))
     except StopIteration as end:
         story: Story = end.value
         return story
@@ -213,8 +229,9 @@ class _Course:
         self._pulled = False
         self._was_good: dict[str, bool | None] = {}
         self._beside: Workload | None = None
+        self._learnt: dict[str, Calibration] = {}
 
-    def settle(self, now: datetime) -> Generator[Ask, Answer, datetime | None]:
+    def settle(self, now: datetime) -> Generator[Question, Answer, datetime | None]:
         """Pass after pass at one instant until nothing moves; returns when to look again, None when all is over."""
         for _ in range(MAX_LOOKS_AT_ONCE):
             workload = self._setting.world.at(now)
@@ -229,7 +246,7 @@ class _Course:
 
     def _pass(
         self, workload: Workload | None, now: datetime
-    ) -> Generator[Ask, Answer, tuple[bool, datetime | None]]:
+    ) -> Generator[Question, Answer, tuple[bool, datetime | None]]:
         latest = self.records[0] if self.records else None
         if workload is None:
             if latest is not None and latest.live:
@@ -256,12 +273,13 @@ class _Course:
         self.records = (record, *self.records)
         self._attempted, self._failing, self._arrived, self._pulled = {}, {}, [], False
         self._was_good, self._beside = {}, None
+        self._learnt = {}
         situation = self._situation(record, workload, now)
         self._enter(record, first_decision(begin, situation), workload, now)
 
     def _continue(
         self, record: Record, workload: Workload, now: datetime
-    ) -> Generator[Ask, Answer, tuple[bool, datetime | None]]:
+    ) -> Generator[Question, Answer, tuple[bool, datetime | None]]:
         situation = yield from self._judge(record, workload, now)
         decision = decide(situation)
         record = with_alert_verdicts(situation.record, situation.alerts)
@@ -278,7 +296,9 @@ class _Course:
         ripe = pods_ripen_at(self._policy, workload, record, now)
         return bool(self._arrived), self._next(now, decision.wake, due, ripe)
 
-    def _judge(self, record: Record, workload: Workload, now: datetime) -> Generator[Ask, Answer, Situation]:
+    def _judge(
+        self, record: Record, workload: Workload, now: datetime
+    ) -> Generator[Question, Answer, Situation]:
         measured, self._arrived = self._arrived, []
         self._pulled = self._pulled or ever_pulled(workload)
         old = unmeasured(self._policy, record, self._failing, record.started_at, self._setting.timings, now)
@@ -288,6 +308,7 @@ class _Course:
             self._setting.holds,
             ever_pulled=self._pulled,
             unmeasured=old,
+            learnt=self._learnt,
         )
         verdicts: tuple[RuleVerdict, ...] = ()
         for verdict in situation.verdicts:
@@ -301,11 +322,12 @@ class _Course:
 
     def _measure(
         self, record: Record, workload: Workload, now: datetime
-    ) -> Generator[Ask, Answer, datetime | None]:
+    ) -> Generator[Question, Answer, datetime | None]:
         """Ask for all that is due; returns when the next measurement will be."""
         due = []
         if self._beside is None and has_stable_pods(workload, record):
             self._beside = workload
+        yield from self._learn(record, workload, now)
         for rule in rules_in(self._policy, record.state.phase):
             if not isinstance(rule, ErrorRateRule | LatencyRule | QueryRule):
                 continue
@@ -316,9 +338,24 @@ class _Course:
                 yield from self._take_in(rule, record, workload, span.since, span.until)
         return min(due, default=None)
 
+    def _learn(self, record: Record, workload: Workload, now: datetime) -> Generator[Question, Answer, None]:
+        """Ask once for the hour before, where it is known whom to ask about."""
+        for rule in self._policy.rules:
+            if not isinstance(rule, ErrorRateRule | LatencyRule) or rule.name in self._learnt:
+                continue
+            past = past_of(rule, record, workload, self._timing(rule), now)
+            if past is None:
+                continue
+            query = query_of(rule, workload, stable_of(workload, record))
+            assert not isinstance(query, ValueQuery)
+            answer = yield AskPast(rule, query, past)
+            size = candidate_pods(self._policy, workload, len(past.pods))
+            windows = windows_of(answer) if isinstance(answer, Mapping) else []
+            self._learnt[rule.name] = calibrate(windows, size=size)
+
     def _take_in(
         self, rule: MetricRule, record: Record, workload: Workload, since: datetime, until: datetime
-    ) -> Generator[Ask, Answer, None]:
+    ) -> Generator[Question, Answer, None]:
         stable = stable_of(workload, record)
         answer = yield Ask(rule, query_of(rule, workload, stable), since, until)
         if isinstance(answer, SourceError):
@@ -331,6 +368,7 @@ class _Course:
         if isinstance(answer, ValueSample):
             self._arrived.append(Measured(rule.name, until, answer))
             return
+        assert isinstance(answer, tuple), "counts are answered with spans"
         assert not isinstance(rule, QueryRule), "a free query is answered with a value"
         warmup = self._policy.strategy.warmup
         tick = tick_of(rule, answer, workload, stable, since, until, warmup)
@@ -342,7 +380,7 @@ class _Course:
 
     def _confirmed(
         self, verdict: RuleVerdict, record: Record, workload: Workload
-    ) -> Generator[Ask, Answer, RuleVerdict]:
+    ) -> Generator[Question, Answer, RuleVerdict]:
         """A fail without a concurrent baseline stands only if the surroundings bear it out."""
         rule = self._policy.rule(verdict.rule)
         proven = verdict.alone and verdict.kind is VerdictKind.FAIL
@@ -355,14 +393,14 @@ class _Course:
 
     def _stable_was_good(
         self, rule: ErrorRateRule | LatencyRule, record: Record, workload: Workload
-    ) -> Generator[Ask, Answer, bool | None]:
+    ) -> Generator[Question, Answer, bool | None]:
         workload = self._beside or workload
         stable = stable_of(workload, record)
         if stable is None:
             return None
         began = grid(record.started_at, rule.interval)
         answer = yield Ask(rule, query_of(rule, workload, stable), began - HOUR_BEFORE, began)
-        if isinstance(answer, SourceError | ValueSample):
+        if not isinstance(answer, tuple):
             return None
         over = was_over(rule, answer, workload, stable, began - HOUR_BEFORE, began)
         return None if over is None else not over

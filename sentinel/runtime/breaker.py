@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import MissingReason, Span, ValueSample
+from sentinel.domain.evidence import MissingReason, Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy import CountQuery, HistogramQuery, ValueQuery
 from sentinel.ports import Clock, MetricSource, Telemetry
 
@@ -71,6 +71,10 @@ class Breaker:
     async def value(self, query: ValueQuery, at: datetime) -> ValueSample:
         """The source's answer. Raises SourceError, at once while the circuit is open."""
         return await self._ask(lambda: self._source.value(query, at))
+
+    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+        """The source's answer. Raises SourceError, at once while the circuit is open."""
+        return await self._ask(lambda: self._source.history(query, past))
 
     async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
         probes = self._admit()

@@ -11,6 +11,7 @@ from sentinel.domain.policy import ErrorRateRule, LatencyRule, MetricRule, Polic
 from sentinel.domain.record import Record
 from sentinel.domain.workload import Revision, Workload, WorkloadKey
 from sentinel.engine.assessment import Measured, rules_in
+from sentinel.engine.calibration import Calibration
 from sentinel.engine.measuring import (
     HOUR_BEFORE,
     NEIGHBOURS_WITHIN,
@@ -27,6 +28,7 @@ from sentinel.engine.measuring import (
 from sentinel.engine.rendering import render_query, variables_of
 from sentinel.engine.surroundings import OTHERS_OVER, Surroundings
 from sentinel.ports import Clock, MetricSource, Telemetry
+from sentinel.runtime.pasts import PastReader
 from sentinel.runtime.spanindex import SpanIndex
 
 
@@ -80,6 +82,7 @@ class EvidenceCollector:
             name: Timing(timedelta(seconds=source.min_interval), timedelta(seconds=source.settle))
             for name, source in sources.items()
         }
+        self._pasts = PastReader(sources, self._timings, wake, telemetry)
 
     def take(self, record: Record) -> tuple[Measured, ...]:
         """What came in since the last call, in the order of its times."""
@@ -89,14 +92,20 @@ class EvidenceCollector:
         arrived, ledger.arrived = ledger.arrived, []
         return tuple(sorted(arrived, key=lambda one: one.until))
 
+    def learnt(self, record: Record) -> Mapping[str, Calibration]:
+        """What the hour before the rollout has taught so far, by rule."""
+        return self._pasts.learnt(record)
+
     def forget(self, record: Record) -> None:
         """The rollout is over: drop what it was still waiting for."""
+        self._pasts.forget(record)
         ledger = self._ledgers.pop(record.name, None)
         for task in ledger.running.values() if ledger else ():
             task.cancel()
 
     async def close(self) -> None:
         """Cancel every measurement."""
+        await self._pasts.close()
         tasks = [task for ledger in self._ledgers.values() for task in ledger.running.values()]
         for task in tasks:
             task.cancel()
@@ -112,6 +121,7 @@ class EvidenceCollector:
     def request(self, record: Record, policy: Policy, workload: Workload) -> datetime | None:
         """Start the measurements that are due; returns when the next one will be."""
         now = self._clock.now()
+        self._pasts.request(record, policy, workload, now)
         ledger = self._ledgers.setdefault(record.name, _Ledger(now))
         if ledger.beside is None and has_stable_pods(workload, record):
             ledger.beside = workload

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
 
-from sentinel.domain.evidence import Span, ValueSample
+from sentinel.domain.evidence import Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy import CountQuery, HistogramQuery, ValueQuery
 from sentinel.ports import Clock, MetricSource, Telemetry, Tracer
 
@@ -47,6 +47,11 @@ class ObservedSource:
     async def value(self, query: ValueQuery, at: datetime) -> ValueSample:
         """The other's answer of a free query."""
         return await self._asked("value", at, lambda: self._source.value(query, at))
+
+    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+        """The other's counters of a longer time; they say nothing of how old the newest evidence is."""
+        with self._tracer.span("collect", source=self.name, asked="history"):
+            return await self._source.history(query, past)
 
     async def _asked(self, what: str, until: datetime, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
         if self._newest is None:  # what was before the first question is nobody's evidence

@@ -314,7 +314,14 @@ class Reconciler:
         situation = self._situation(record, workload, policy, records, now)
         pulled = self._working.ever_pulled(record, workload)
         unmeasured = self._collector.unmeasured(record, policy)
-        situation = judged(situation, measured, self._holds, ever_pulled=pulled, unmeasured=unmeasured)
+        situation = judged(
+            situation,
+            measured,
+            self._holds,
+            ever_pulled=pulled,
+            unmeasured=unmeasured,
+            learnt=self._collector.learnt(record),
+        )
         self._working.remember(situation.record)
         verdicts = [await self._confirmed(v, record, workload, policy) for v in situation.verdicts]
         situation = replace(situation, verdicts=tuple(verdicts))

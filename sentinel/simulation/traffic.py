@@ -66,7 +66,8 @@ class Load:
 
     `rps`: requests a second. `arrivals`: a Poisson stream, or as even as can be. `affinity`: each request
     goes to any ready pod, or each client sticks to one; the `clients`' popularity then falls as
-    1/rank^`skew`, which gives some pods far more than others.
+    1/rank^`skew`, which gives some pods far more than others. All requests of the `broken` clients (by rank,
+    from 1) fail, whoever answers them.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Load:
     affinity: Literal["request", "sticky"] = "request"
     clients: int = 200
     skew: float = 1.1
+    broken: tuple[int, ...] = ()
 
     def takes(self, pod: JsonObject) -> bool:
         """Whether the pod belongs to those that are offered this load."""
@@ -106,11 +108,15 @@ class PodCounters:
 
 @dataclass(slots=True)
 class _Stream:
-    """A load with its ready pods, how far it has been counted, and what did not make a whole request."""
+    """A load with its ready pods, how far it has been counted, and what did not make a whole request.
+
+    `broken` is which share of a pod's requests comes from clients that always fail.
+    """
 
     load: Load
     until: datetime
     pods: dict[str, float] = field(default_factory=dict)
+    broken: dict[str, float] = field(default_factory=dict)
     carry: float = 0.0
     turn: int = 0
     lost: int = 0
@@ -231,13 +237,13 @@ class TrafficModel:
             whole = sum(weights)
             counts = multinomial(self._random, arrived, [weight / whole for weight in weights])
         for uid, count in zip(uids, counts, strict=True):
-            self._serve(self._counters[uid], count)
+            self._serve(self._counters[uid], count, stream.broken.get(uid, 0.0))
 
-    def _serve(self, counters: PodCounters, count: int) -> None:
+    def _serve(self, counters: PodCounters, count: int, broken: float) -> None:
         if count <= 0:
             return
         quality = self.quality(counters.image)
-        failed = binomial(self._random, count, quality.errors)
+        failed = binomial(self._random, count, broken + (1 - broken) * quality.errors)
         for code, number in ((quality.error_code, failed), ("200", count - failed)):
             if number:
                 counters.requests[code] = counters.requests.get(code, 0) + number
@@ -306,11 +312,14 @@ class TrafficModel:
         """Give each pod its share of a load whose clients stick to one pod each."""
         if stream.load.affinity != "sticky" or not stream.pods:
             return
-        weights = dict.fromkeys(stream.pods, 0.0)
+        weights, failing = dict.fromkeys(stream.pods, 0.0), dict.fromkeys(stream.pods, 0.0)
         for rank in range(1, stream.load.clients + 1):
             favourite = max(weights, key=lambda uid: _affinity(rank, uid))
             weights[favourite] += rank**-stream.load.skew
+            if rank in stream.load.broken:
+                failing[favourite] += rank**-stream.load.skew
         stream.pods = weights
+        stream.broken = {uid: failing[uid] / weight for uid, weight in weights.items() if weight}
 
 
 def _affinity(client: int, uid: str) -> bytes:

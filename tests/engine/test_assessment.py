@@ -50,6 +50,11 @@ def holds(_condition: str, values: tuple[float, ...], _scalar: bool) -> bool:
 
 def judge(*rules: Rule, ticks: tuple[Measured, ...] = (), **changes: Any) -> Assessment:
     """Judge rules on a rollout whose bake is over, at 100 s."""
+    return assess(rollout_of(*rules, **changes), ticks, holds)
+
+
+def rollout_of(*rules: Rule, analysis: Any = None, **changes: Any) -> Rollout:
+    """A rollout with these rules whose bake is over, at 100 s."""
     pods = tuple(pod(f"new-{n}") for n in range(3))
     made = Rollout(
         replace(PLAIN, rules=rules),
@@ -60,7 +65,9 @@ def judge(*rules: Rule, ticks: tuple[Measured, ...] = (), **changes: Any) -> Ass
         True,
         at(100),
     )
-    return assess(replace(made, **changes), ticks, holds)
+    if analysis is not None:
+        made = replace(made, state=replace(made.state, analysis=analysis))
+    return replace(made, **changes)
 
 
 def only(found: Assessment) -> RuleVerdict:

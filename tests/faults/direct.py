@@ -11,14 +11,14 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
 
-from sentinel.adapters.prometheus.answers import Answer, Sample
+from sentinel.adapters.prometheus.answers import Answer, Sample, Track
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
@@ -259,6 +259,12 @@ class DirectPrometheus:
         """The answer at one time."""
         at_ms = int(at.timestamp() * 1000)
         return await self._shared.get((query, at_ms), lambda: self._ask(query, at_ms))
+
+    async def range(self, query: str, since: datetime, until: datetime, step: timedelta) -> tuple[Track, ...]:
+        """The answer at equally spaced times."""
+        await self._reach()
+        found = self._prometheus.over(query, since.timestamp(), until.timestamp(), step.total_seconds())
+        return tuple(Track(one.labels, {at / 1000: value for at, value in one.samples}) for one in found)
 
     async def get(self, path: str, params: Mapping[str, str]) -> object:
         """The alert rules; there are none."""

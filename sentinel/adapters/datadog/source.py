@@ -3,11 +3,21 @@
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import NoReturn, Protocol
 
 from sentinel.adapters.datadog.client import Answer, Series
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import Missing, MissingReason, Reading, Span, Subject, ValueSample
+from sentinel.domain.evidence import (
+    Missing,
+    MissingReason,
+    Past,
+    PastCounters,
+    Reading,
+    Span,
+    Subject,
+    ValueSample,
+)
 from sentinel.domain.policy import Arms, CountQuery, HistogramQuery, ValueQuery
 
 INTERVAL = 60
@@ -100,6 +110,35 @@ class DatadogSource:
         return ValueSample(
             at, tuple(newest), scalar=not _GROUPED.search(query.expression) and len(newest) == 1
         )
+
+    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+        """Each pod's counts of whole minutes, added up; `past.step` is a multiple of a minute. Raises SourceError.
+
+        A minute without a point counts nothing: Datadog has no other way to say that there was no request.
+        """
+        if isinstance(query, HistogramQuery):
+            return {}
+        tag = self._arm_tag(query.arms)
+        both = ",".join(self._counted(core, tag) for core in (query.total, query.errors))
+        answer = await self._client.query(both, _minute(past.since), _minute(past.until))
+        _require_minutes(answer)
+        places = {(past.namespace, pod): pod for pod in past.pods}
+        grown: dict[tuple[str, int], list[float]] = {}
+        for one in answer:
+            pod = places.get((one.tags.get(self._namespace_tag, ""), one.tags.get(tag, "")))
+            if pod is not None:
+                steps = grown.setdefault((pod, one.query), [0.0] * past.length)
+                for at, value in one.points:
+                    index = int(at - _minute(past.since)) // int(past.step.total_seconds()) + 1
+                    if 0 < index < past.length:
+                        steps[index] += value
+        return {
+            pod: tuple(
+                zip(accumulate(steps), accumulate(grown.get((pod, 1), [0.0] * past.length)), strict=True)
+            )
+            for (pod, number), steps in grown.items()
+            if number == 0
+        }
 
     def _arm_tag(self, arms: Arms) -> str:
         if arms.version_label:

@@ -29,6 +29,30 @@ class Answer:
     scalar: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One element of a range vector: its values by time (Unix seconds). What is no number is left out."""
+
+    labels: Mapping[str, str]
+    values: Mapping[float, float]
+
+
+def parse_range(result: object, query: str) -> tuple[Track, ...]:
+    """The `data.result` of a range query. Raises SourceError(SOURCE_REFUSED) for anything else."""
+    if not isinstance(result, list):
+        raise _strange(query)
+    return tuple(_track(element, query) for element in result)
+
+
+def _track(element: object, query: str) -> Track:
+    try:
+        labels, pairs = element["metric"], element["values"]  # type: ignore[index]
+        values = ((float(at), float(value)) for at, value in pairs)
+        return Track(dict(labels), {at: value for at, value in values if math.isfinite(value)})
+    except (TypeError, KeyError, ValueError) as error:
+        raise _strange(query) from error
+
+
 def parse(result: object, query: str) -> Answer:
     """The `data.result` of an instant query.
 
@@ -67,6 +91,6 @@ def _number(pair: object, query: str) -> float:
 
 def _strange(query: str) -> SourceError:
     return SourceError(
-        f"The answer to {query!r} is not what Prometheus answers to an instant query.",
+        f"The answer to {query!r} is not what Prometheus answers to such a query.",
         reason=MissingReason.SOURCE_REFUSED,
     )

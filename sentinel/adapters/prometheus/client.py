@@ -1,10 +1,10 @@
-"""Instant queries over prometheus-api-client: bounded, with deadlines, each question asked once."""
+"""Instant and range queries over prometheus-api-client: bounded, with deadlines, each question asked once."""
 
 import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from http.cookiejar import DefaultCookiePolicy
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from prometheus_api_client.prometheus_connect import PrometheusConnect
 from urllib3 import Retry
 
 from sentinel.adapters.prometheus import answers
-from sentinel.adapters.prometheus.answers import Answer
+from sentinel.adapters.prometheus.answers import Answer, Track
 from sentinel.blocking import BlockingPool, SharedAnswers, ask_source
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
@@ -72,6 +72,10 @@ class PrometheusClient:
         at_ms = math.floor(at.timestamp() * 1000)
         return await self._shared.get((query, at_ms), lambda: self._ask(query, at_ms))
 
+    async def range(self, query: str, since: datetime, until: datetime, step: timedelta) -> tuple[Track, ...]:
+        """The answer at equally spaced times, in whole seconds; not remembered."""
+        return await self._call(lambda: self._query_range(query, since, until, step))
+
     async def get(self, path: str, params: Mapping[str, str]) -> object:
         """The `data` of any other endpoint of its API, not remembered."""
         return await self._call(lambda: self._get(path, params))
@@ -91,16 +95,32 @@ class PrometheusClient:
         return await ask_source(self._pool, call, deadline=self._connection.timeout, source=source)
 
     def _query(self, query: str, params: Mapping[str, str]) -> Answer:
-        """In a thread: one instant query by the library, its errors translated, its result read."""
+        """In a thread: one instant query, its result read."""
+        result = self._by_library(query, lambda: self._connect.custom_query(query, params=dict(params)))
+        return answers.parse(result, query)
+
+    def _query_range(
+        self, query: str, since: datetime, until: datetime, step: timedelta
+    ) -> tuple[Track, ...]:
+        """In a thread: one range query, its result read."""
+        params = {"timeout": f"{self._connection.timeout:g}s"}
+        text = f"{step.total_seconds():g}"
+        result = self._by_library(
+            query, lambda: self._connect.custom_query_range(query, since, until, text, params)
+        )
+        return answers.parse_range(result, query)
+
+    def _by_library(self, query: str, ask: Callable[[], object]) -> object:
+        """One query by the library, its errors translated."""
         self._last.response = None
         try:
-            result: object = self._connect.custom_query(query, params=dict(params))
+            result = ask()
         except PrometheusApiClientException as error:
             raise self._refused(self._last.response) from error
         except (requests.Timeout, requests.ConnectionError, ValueError, KeyError, TypeError) as error:
             raise self._failed(error) from error
         self._check_warnings(self._last.response, query)
-        return answers.parse(result, query)
+        return result
 
     def _get(self, path: str, params: Mapping[str, str]) -> object:
         """In a thread: one request for what the library has no method for."""

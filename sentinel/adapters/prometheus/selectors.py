@@ -52,14 +52,27 @@ def histogram_series(selector: str, suffix: str) -> str:
     return _render([("__name__", "=", name.removesuffix(BUCKET) + suffix), *rest])
 
 
+def narrowed(selector: str, *more: tuple[str, str, str]) -> str:
+    """The selector with more matchers, each a label, an operator and a value. Raises ValueError."""
+    parsed = check(selector)
+    named = [("__name__", "=", parsed.name)] if parsed.name else []
+    return _render([*named, *((m.name, _operator(m.op), m.value) for m in parsed.matchers.matchers), *more])
+
+
 def _render(matchers: list[tuple[str, str, str]]) -> str:
     """Matchers as PromQL.
 
     promql-parser cannot print what was changed: `prettify()` shows the text that was parsed, and `str()` leaves
     quotes and backslashes of values unescaped.
     """
-    name = matchers[0][2]
-    if name.isascii() and name.replace("_", "a").replace(":", "a").isalnum() and not name[0].isdigit():
+    label, operator, name = matchers[0]
+    plain = (label, operator) == ("__name__", "=")
+    if (
+        plain
+        and name.isascii()
+        and name.replace("_", "a").replace(":", "a").isalnum()
+        and not name[0].isdigit()
+    ):
         head, listed = name, matchers[1:]
     else:
         head, listed = "", matchers

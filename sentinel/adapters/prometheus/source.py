@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from sentinel.adapters.prometheus import selectors
-from sentinel.adapters.prometheus.answers import Answer
+from sentinel.adapters.prometheus.answers import Answer, Track
 from sentinel.adapters.prometheus.assembly import Answers, Assembly, as_is, bounds_in_seconds, subject_label
+from sentinel.adapters.prometheus.past import buckets_of, counted, slower
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import Missing, MissingReason, Span, ValueSample
+from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy import Arms, CountQuery, HistogramQuery, ValueQuery
+from sentinel.engine.rendering import quote_regex
 
 STALE_AFTER_INTERVALS = 2.0
 
@@ -26,6 +28,10 @@ class Questions(Protocol):
 
     async def instant(self, query: str, at: datetime) -> Answer:
         """The answer to an instant query at one evaluation time."""
+        ...
+
+    async def range(self, query: str, since: datetime, until: datetime, step: timedelta) -> tuple[Track, ...]:
+        """The answer at equally spaced times."""
         ...
 
     async def get(self, path: str, params: Mapping[str, str]) -> object:
@@ -77,6 +83,30 @@ class PrometheusSource:
             missing = Missing(MissingReason.NOT_A_NUMBER, detail=f"the query gives {odd.value}")
             return ValueSample(at, missing=missing, scalar=answer.scalar)
         return ValueSample(at, tuple(sample.value for sample in answer.samples), scalar=answer.scalar)
+
+    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+        """Counters of these pods over a longer time, by range queries; empty where no bucket bound is near `over`.
+
+        Raises SourceError.
+        """
+        label = query.arms.pod_label
+        narrowed = _checked(lambda: [_of_pods(text, label, past) for text in _selectors(query)])
+        if isinstance(query, CountQuery):
+            total, errors = [
+                await self._client.range(f"sum by ({label}) ({each})", past.since, past.until, past.step)
+                for each in narrowed
+            ]
+            return counted(past, label, total, errors)
+        (bucket,) = narrowed
+        known = await self._client.instant(f"count by (le) ({bucket})", past.until)
+        bounds = buckets_of(known, past.over, query.unit)
+        if bounds is None:
+            return {}
+        at_bounds = selectors.narrowed(bucket, ("le", "=~", "|".join(map(quote_regex, bounds))))
+        tracks = await self._client.range(
+            f"sum by ({label}, le) ({at_bounds})", past.since, past.until, past.step
+        )
+        return slower(past, label, tracks, bounds)
 
     async def ready(self, at: datetime) -> str | None:
         """None when Prometheus answers, else a sentence on what is wrong."""
@@ -157,6 +187,21 @@ def _require_label(answer: Answer, selector: str, arms: Arms) -> None:
             f"the {'version' if arms.version_label else 'pod'}.",
             reason=MissingReason.BAD_QUERY,
         )
+
+
+def _selectors(query: CountQuery | HistogramQuery) -> list[str]:
+    if isinstance(query, CountQuery):
+        return [query.total, query.errors]
+    return [selectors.histogram_series(query.histogram, selectors.BUCKET)]
+
+
+def _of_pods(selector: str, label: str, past: Past) -> str:
+    """The selector of these pods alone, in the namespace as far as the selector names it or the series do."""
+    return selectors.narrowed(
+        selector,
+        (label, "=~", "|".join(map(quote_regex, past.pods))),
+        ("namespace", "=", past.namespace),
+    )
 
 
 def _checked(read: Callable[[], list[T]]) -> list[T]:

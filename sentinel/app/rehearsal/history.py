@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from sentinel.adapters.prometheus.answers import Answer
+from sentinel.adapters.prometheus.answers import Answer, Track
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
@@ -35,6 +35,10 @@ class Asking(Protocol):
         """The answer at one time. Raises SourceError."""
         ...
 
+    async def range(self, query: str, since: datetime, until: datetime, step: timedelta) -> tuple[Track, ...]:
+        """The answer at equally spaced times. Raises SourceError."""
+        ...
+
     async def get(self, path: str, params: Mapping[str, str]) -> object:
         """The `data` of an endpoint. Raises SourceError."""
         ...
@@ -59,6 +63,11 @@ class Paced:
     async def _ask(self, query: str, at: datetime) -> Answer:
         await self._turn()
         return await self._client.instant(query, at)
+
+    async def range(self, query: str, since: datetime, until: datetime, step: timedelta) -> tuple[Track, ...]:
+        """The answer at equally spaced times. Raises SourceError."""
+        await self._turn()
+        return await self._client.range(query, since, until, step)
 
     async def get(self, path: str, params: Mapping[str, str]) -> object:
         """The `data` of an endpoint. Raises SourceError."""

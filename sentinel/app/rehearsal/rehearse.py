@@ -26,7 +26,7 @@ from sentinel.domain.workload import Workload
 from sentinel.engine.assessment import Holds
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of
 from sentinel.engine.measuring import Timing, tick_of
-from sentinel.engine.replay import Answer, Ask, Script, Setting, Story, query_of, replay
+from sentinel.engine.replay import Answer, Ask, AskPast, Question, Script, Setting, Story, query_of, replay
 from sentinel.ports import MetricSource
 
 MAX_POINTS = 400
@@ -143,19 +143,22 @@ async def _driven(setting: Setting, source: MetricSource, take: Callable[[Ask, A
         ask = next(asking)
         while True:
             answer = await _answered(ask, source)
-            take(ask, answer)
+            if isinstance(ask, Ask):
+                take(ask, answer)
             ask = asking.send(answer)
     except StopIteration as end:
         story: Story = end.value
         return story
 
 
-async def _answered(ask: Ask, source: MetricSource) -> Answer:
+async def _answered(ask: Question, source: MetricSource) -> Answer:
     try:
         if ask.query.source != source.name:
             return SourceError(
                 f"{ask.query.source} cannot be rehearsed, only {source.name}.", reason=MissingReason.NO_DATA
             )
+        if isinstance(ask, AskPast):
+            return await source.history(ask.query, ask.past)
         match ask.query:
             case CountQuery():
                 return await source.counts(ask.query, ask.since, ask.until)
@@ -215,7 +218,7 @@ class _Curves:
         if isinstance(answer, ValueSample):
             return Point(ask.until, answer.values[0] if answer.values else None, None)
         rule = ask.rule
-        if not isinstance(rule, ErrorRateRule | LatencyRule):
+        if not isinstance(rule, ErrorRateRule | LatencyRule) or not isinstance(answer, tuple):
             return None
         warmup = self._policy.strategy.warmup
         stable = workload.revision(self._rollout.stable)

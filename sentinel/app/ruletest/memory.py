@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from sentinel.adapters.datadog.client import Series
-from sentinel.adapters.prometheus.answers import Answer, Sample
+from sentinel.adapters.prometheus.answers import Answer, Sample, Track
 from sentinel.app.ruletest.series import expanded
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
@@ -36,8 +36,12 @@ class MemoryPrometheus:
             self._known[key] = self._answer(*key)
         return self._known[key]
 
+    async def range(self, query: str, since: datetime, until: datetime, step: timedelta) -> tuple[Track, ...]:
+        """There is no hour before: a test's series begin with its rollout."""
+        raise SourceError("A test has nothing from before its rollout.", reason=MissingReason.NO_DATA)
+
     async def get(self, path: str, params: Mapping[str, str]) -> object:
-        """Nothing but instant queries can be asked."""
+        """Nothing but queries can be asked."""
         raise SourceError(f"{path} is not part of a test.", reason=MissingReason.BAD_QUERY)
 
     def _answer(self, query: str, time: int) -> Answer:

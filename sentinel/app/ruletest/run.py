@@ -21,7 +21,7 @@ from sentinel.engine.matching import alert_rule_of, mismatch
 from sentinel.engine.measuring import Timing
 from sentinel.engine.modelled_deployment import BASELINE, CANDIDATE, DeploymentShape, ModelledDeployment
 from sentinel.engine.modelled_pods import PodEvent
-from sentinel.engine.replay import Answer, Ask, Script, Setting, Story, replay
+from sentinel.engine.replay import Answer, AskPast, Question, Script, Setting, Story, replay
 from sentinel.policies.conditions import CelConditions
 from sentinel.policies.ruletest.cases import Arm, Case, InputAlert, InputAnswer, PodFate
 from sentinel.ports import MetricSource
@@ -136,9 +136,13 @@ async def _story(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[s
         return story
 
 
-async def _answer(ask: Ask, source: MetricSource, answers: Mapping[str, InputAnswer], case: Case) -> Answer:
+async def _answer(
+    ask: Question, source: MetricSource, answers: Mapping[str, InputAnswer], case: Case
+) -> Answer:
     scripted = answers.get(ask.rule.name)
     try:
+        if isinstance(ask, AskPast):
+            return await source.history(ask.query, ask.past)
         if isinstance(ask.query, CountQuery):
             return await source.counts(ask.query, ask.since, ask.until)
         if isinstance(ask.query, HistogramQuery):

@@ -17,7 +17,7 @@ from aiohttp import web
 from sentinel.adapters.datadog.client import Connection, DatadogClient
 from sentinel.adapters.datadog.source import DatadogSource
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import MissingReason, Span, Subject
+from sentinel.domain.evidence import MissingReason, Past, Span, Subject
 from sentinel.domain.policy import Arms, CountQuery, HistogramQuery, ValueQuery
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -303,3 +303,24 @@ async def test_a_hanging_datadog_is_given_up() -> None:
             await source.value(ValueQuery("datadog", "avg:x{*}"), START)
         assert caught.value.reason == MissingReason.SOURCE_TIMEOUT
         assert fake.asked == 1
+
+
+async def test_the_hour_before_is_added_up_by_the_minute() -> None:
+    """Each pod that was asked about has its counts so far at the end of every minute."""
+    past = Past("shop", ("a", "idle"), START, START + timedelta(minutes=3), timedelta(minutes=1))
+    async with datadog() as (fake, source):
+        for minute, hits in enumerate([100, 200, 400, 800]):
+            fake.count(HITS, minute, hits, *pod("a"))
+            fake.count(HITS, minute, hits, *pod("other"))
+        fake.count(ERRORS, 1, 9, *pod("a"))
+        found = await source.history(QUERY, past)
+    assert {name: list(counters) for name, counters in found.items()} == {
+        "a": [(0, 0), (100, 0), (300, 9), (700, 9)]
+    }
+
+
+async def test_latency_has_no_past() -> None:
+    """What cannot be judged as latency teaches nothing either."""
+    past = Past("shop", ("a",), START, START + timedelta(minutes=3), timedelta(minutes=1), over=1.0)
+    async with datadog() as (_, source):
+        assert await source.history(HistogramQuery("datadog", "trace.http.request"), past) == {}

@@ -23,6 +23,7 @@ class FakePrometheus:
     """Answers by query, at any time unless `(query, unix time)` is known; unknown queries are empty vectors."""
 
     answers: dict[str | tuple[str, float], Vector | float] = field(default_factory=dict)
+    ranges: dict[str, list[tuple[dict[str, str], list[float | str | None]]]] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
     fault: web.Response | None = None
     delay: float = 0.0
@@ -47,6 +48,27 @@ class FakePrometheus:
             data = {"resultType": "vector", "result": result}
         return web.json_response({"status": "success", "data": data} | self.extra)
 
+    async def query_range(self, request: web.Request) -> web.Response:
+        """Each series' values from the start on, one to a step; None where there is no sample."""
+        text = request.query["query"]
+        begin, end, step = (float(request.query[name]) for name in ("start", "end", "step"))
+        self.asked.append((text, begin))
+        if self.fault is not None:
+            return self.fault
+        result = [
+            {
+                "metric": labels,
+                "values": [
+                    [begin + n * step, str(v)]
+                    for n, v in enumerate(values)
+                    if v is not None and begin + n * step <= end
+                ],
+            }
+            for labels, values in self.ranges.get(text, [])
+        ]
+        data = {"resultType": "matrix", "result": result}
+        return web.json_response({"status": "success", "data": data} | self.extra)
+
     async def list_rules(self, request: web.Request) -> web.Response:
         self.rules_asked += 1
         if self.fault is not None:
@@ -62,6 +84,7 @@ async def prometheus(
     fake = FakePrometheus()
     app = web.Application()
     app.router.add_get(f"{prefix}/api/v1/query", fake.query)
+    app.router.add_get(f"{prefix}/api/v1/query_range", fake.query_range)
     app.router.add_get(f"{prefix}/api/v1/rules", fake.list_rules)
     runner = web.AppRunner(app)
     await runner.setup()

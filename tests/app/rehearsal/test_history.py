@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sentinel.adapters.prometheus.answers import Answer, Sample
+from sentinel.adapters.prometheus.answers import Answer, Sample, Track
 from sentinel.app.rehearsal.history import MAX_POINTS, History, Paced
 from sentinel.domain.errors import SourceError
 
@@ -25,6 +25,9 @@ class Recorded:
     async def instant(self, query: str, at: datetime) -> Answer:
         self.asked_at.append(asyncio.get_running_loop().time())
         return Answer((Sample({}, at.timestamp()),))
+
+    async def range(self, query: str, since: datetime, until: datetime, step: timedelta) -> tuple[Track, ...]:
+        return ()
 
     async def get(self, path: str, params: Mapping[str, str]) -> object:
         self.asked_at.append(asyncio.get_running_loop().time())

@@ -1,9 +1,9 @@
 """Which policy judges a past rollout, by what little the series tell; and what a failing Prometheus comes to."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sentinel.adapters.prometheus.answers import Answer
+from sentinel.adapters.prometheus.answers import Answer, Track
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.app.rehearsal.history import History
 from sentinel.app.rehearsal.model import Verdict
@@ -74,6 +74,9 @@ class Silent:
 
     async def instant(self, query: str, at: datetime) -> Answer:
         return Answer(())
+
+    async def range(self, query: str, since: datetime, until: datetime, step: timedelta) -> tuple[Track, ...]:
+        return ()
 
     async def get(self, path: str, params: Mapping[str, str]) -> object:
         if self._down:
