@@ -86,7 +86,7 @@ def promote_command(
     context: Context = "",
     kubeconfig: Kubeconfig = "",
 ) -> None:
-    """Promote a rollout on your own responsibility: no further step is judged."""
+    """Skip the steps that are left: the rollout is judged at 100 %, and promoted if it passes there."""
     _ask(workload, Request(CommandAction.PROMOTE, reason), timeout, place(namespace, context, kubeconfig))
 
 

@@ -11,7 +11,9 @@ from sentinel.app.commands.asking import (
     promote_command,
     resume_command,
 )
+from sentinel.app.commands.diagnosing import doctor_command
 from sentinel.app.commands.explaining import explain_command
+from sentinel.app.commands.preflighting import preflight_command
 from sentinel.app.commands.status import history_command, status_command
 from sentinel.app.commands.undoing import release_command, undo_command
 from sentinel.app.commands.waiting import wait_command
@@ -28,6 +30,8 @@ _COMMANDS: Mapping[str, Callable[..., None]] = {
     "undo": undo_command,
     "release": release_command,
     "forgive": forgive_command,
+    "preflight": preflight_command,
+    "doctor": doctor_command,
 }
 
 

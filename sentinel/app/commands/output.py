@@ -41,12 +41,14 @@ STYLES = {
 }
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
-    """A table without lines. On a terminal the last column is cut to what fits."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, wrap: bool = False) -> Table:
+    """A table without lines. On a terminal the last column is cut to what fits, or the last two wrap."""
     made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
-    for column in columns[:-1]:
+    fixed = len(columns) - (2 if wrap else 1)
+    for column in columns[:fixed]:
         made.add_column(column, no_wrap=True, min_width=len(column))
-    made.add_column(columns[-1], no_wrap=True, overflow="ellipsis")
+    for column in columns[fixed:]:
+        made.add_column(column, no_wrap=not wrap, overflow="fold" if wrap else "ellipsis")
     for row in rows:
         made.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
     return made

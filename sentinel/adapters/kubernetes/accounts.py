@@ -1,0 +1,45 @@
+"""What another account may do: the daemon's verbs, asked for it by someone who may ask."""
+
+import asyncio
+
+from sentinel.adapters.kubernetes.client import ApiClient, Json, Target
+from sentinel.adapters.kubernetes.preflight import NEEDED
+from sentinel.adapters.kubernetes.raw import mapping
+from sentinel.adapters.kubernetes.resources import Resource
+
+REVIEWS = Resource("authorization.k8s.io", "v1", "subjectaccessreviews", namespaced=False)
+
+
+async def account_lacks(client: ApiClient, namespace: str, account: str, within: str) -> tuple[str, ...]:
+    """The verbs that the service account needs and lacks in the namespace `within` (empty: in all of them).
+
+    Raises ForbiddenError where we may not ask for others, and ClusterError's other kinds.
+    """
+    user = f"system:serviceaccount:{namespace}:{account}"
+    asked = [(resource, part, verb) for resource, part, verbs in NEEDED for verb in verbs]
+    allowed = await asyncio.gather(*(_allowed(client, user, within, *each) for each in asked))
+    return tuple(
+        f"{verb} {resource}{f'/{part}' if part else ''}"
+        for (resource, part, verb), yes in zip(asked, allowed, strict=True)
+        if not yes
+    )
+
+
+async def _allowed(
+    client: ApiClient, user: str, namespace: str, resource: Resource, part: str, verb: str
+) -> bool:
+    attributes = {"namespace": namespace, "verb": verb, "group": resource.group, "resource": resource.plural}
+    if part:
+        attributes["subresource"] = part
+    groups = [
+        "system:serviceaccounts",
+        f"system:serviceaccounts:{user.split(':')[2]}",
+        "system:authenticated",
+    ]
+    review: Json = {
+        "apiVersion": REVIEWS.api_version,
+        "kind": "SubjectAccessReview",
+        "spec": {"user": user, "groups": groups, "resourceAttributes": attributes},
+    }
+    answer = await client.create(Target(REVIEWS), review)
+    return mapping(answer.get("status")).get("allowed") is True

@@ -1,0 +1,137 @@
+"""`sentinel doctor`: is the installation itself in order?"""
+
+import os
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated
+
+import aiohttp
+import typer
+
+from sentinel.adapters.kubernetes.preflight import preflight
+from sentinel.app.commands.checks import (
+    Check,
+    account_check,
+    conclude,
+    fail,
+    ok,
+    reached,
+    slack_check,
+    source_checks,
+    warn,
+)
+from sentinel.app.commands.connection import Connection, Context, Kubeconfig, Place, connected, run
+from sentinel.app.commands.output import Output, OutputOption
+from sentinel.app.commands.preflighting import Account, ConfigFile
+from sentinel.app.wiring import Sources, lease_namespace, metric_sources
+from sentinel.domain.errors import ClusterError, ConfigurationError
+from sentinel.policies.load import Options, PolicySet, describe, load
+from sentinel.settings import Settings, load_settings
+
+WEBHOOK_TIMEOUT = 5.0
+_SKEW_MINDED = timedelta(seconds=5)
+_SKEW_FATAL = timedelta(seconds=60)
+
+
+def doctor_command(
+    config: ConfigFile = None,
+    url: Annotated[str, typer.Option(help="Where the daemon is served, to see whether it answers.")] = "",
+    account: Account = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Check the installation: settings, rule files, cluster, rights, metrics, Slack; exit code 1 when one fails."""
+    conclude(run(_doctor(config, url, account, Place("", kubeconfig or None, context or None))), output)
+
+
+async def _doctor(config: Path | None, url: str, account: str, at: Place) -> list[Check]:
+    try:
+        settings = load_settings(config, os.environ)
+    except ConfigurationError as error:
+        return [fail("settings", str(error), "mend the settings; nothing else can be looked at before")]
+    async with AsyncExitStack() as resources:
+        sources = metric_sources(settings, resources)
+        checks = [ok("settings", f"valid, mode {settings.mode.value}"), _rules(settings, sources)]
+        checks += await cluster_checks(settings, account, at)
+        checks += [*await source_checks(sources), await slack_check(settings), await _daemon(url)]
+    return checks
+
+
+def _rules(settings: Settings, sources: Sources) -> Check:
+    options = Options(
+        interval=timedelta(seconds=settings.evaluation.interval), sources=frozenset(sources.by_name)
+    )
+    found = load(settings.rules.paths, options)
+    if not isinstance(found, PolicySet):
+        return fail("rule files", describe(found), "mend them: sentinel rules check")
+    names = ", ".join(policy.name for policy in found.policies)
+    return ok("rule files", f"{len(found.policies)} policies: {names}")
+
+
+async def cluster_checks(settings: Settings, account: str, at: Place) -> list[Check]:
+    """Whether the API server answers, what it lacks for the daemon, and whether our clocks agree."""
+    try:
+        async with connected(at) as cluster:
+            dates: list[tuple[str, datetime]] = []
+            cluster.client.told_time = lambda date, _took: dates.append((date, datetime.now(UTC)))
+            checks = [await reached(cluster)]
+            if not dates:
+                return checks
+            within = settings.kubernetes.namespaces
+            return [
+                *checks,
+                clock_check(*dates[-1]),
+                await _needed(cluster, settings),
+                await account_check(cluster, account, within[0] if within else ""),
+            ]
+    except ConfigurationError as error:
+        return [fail("API server", str(error), "name a kubeconfig with --kubeconfig or KUBECONFIG")]
+
+
+async def _needed(cluster: Connection, settings: Settings) -> Check:
+    """What this account lacks of what the daemon needs; which is someone else's where it runs as another."""
+    try:
+        lacking = await preflight(cluster.client, settings.kubernetes.namespaces, lease_namespace(settings))
+    except ClusterError as error:
+        return fail("definitions and own rights", str(error))
+    if lacking:
+        return fail(
+            "definitions and own rights", "; ".join(lacking), "grant them: config/rbac.yaml, or the chart"
+        )
+    return ok("definitions and own rights", "the definitions are there; this account could run the daemon")
+
+
+def clock_check(date: str, ours: datetime) -> Check:
+    """Whether our clock and the API server's agree, by the Date of an answer."""
+    try:
+        theirs = parsedate_to_datetime(date)
+        off = abs(ours - theirs)
+    except (ValueError, TypeError):
+        return warn("clock", f"the API server's Date cannot be read: {date}")
+    found = f"{off.total_seconds():.0f} s apart from the API server's"
+    if off >= _SKEW_MINDED:
+        make = fail if off >= _SKEW_FATAL else warn
+        return make("clock", found, "have both machines' clocks set by NTP")
+    return ok("clock", found)
+
+
+async def _daemon(url: str) -> Check:
+    if not url:
+        return warn("daemon", "not asked", "name its address: --url http://rollback-sentinel:8080")
+    try:
+        timeout = aiohttp.ClientTimeout(total=WEBHOOK_TIMEOUT)
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(f"{url.rstrip('/')}/readyz") as answer,
+        ):
+            said = " ".join((await answer.text()).split())[:200]
+            status = answer.status
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        return fail("daemon", f"{url} does not answer: {error or type(error).__name__}", "is it running?")
+    if status != HTTPStatus.OK:
+        return fail("daemon", f"{url} answers, and is not ready: {said or status}", "see its log")
+    return ok("daemon", f"{url} answers and is ready; alerts go to {url.rstrip('/')}/webhooks/alertmanager")
