@@ -37,7 +37,7 @@ STEEPNESS = 28.0
 class Calibration:
     """What was learnt: the dispersion φ (≥ 1), and the log evidence against the worst placebo canary over chance (≥ 0).
 
-    `windows` is how many windows it was learnt from; 0 means a default.
+    `windows` is from how many windows with requests of two pods at least it was learnt; 0 means a default.
     """
 
     dispersion: float = PRIOR_DISPERSION
@@ -120,9 +120,8 @@ def calibrate(windows: Sequence[Window], *, size: int = 1, horizon: int = HORIZO
     of pods, or too few errors, the default dispersion carries the more weight.
     """
     dispersion = estimate_dispersion(windows)
-    return Calibration(
-        dispersion, placebo_evidence(windows, dispersion, size=size, horizon=horizon), len(windows)
-    )
+    told = sum(sum(counts.total > 0 for counts in window.values()) > 1 for window in windows)
+    return Calibration(dispersion, placebo_evidence(windows, dispersion, size=size, horizon=horizon), told)
 
 
 def estimate_dispersion(windows: Sequence[Window]) -> float:

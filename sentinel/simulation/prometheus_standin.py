@@ -40,6 +40,7 @@ class PrometheusStandIn:
         self.rules: list[JsonObject] = []
         self.status: int | None = None
         self.delay = 0.0
+        self._retention = retention
         self.series = SeriesStore(retention)
         self._source = source
         self._now = now
@@ -82,6 +83,11 @@ class PrometheusStandIn:
         time = round(self._now().timestamp() * 1000)
         up: Sample = ("up", {}, 1.0)
         self.series.ingest("simulated", time, chain(self._source(), [up]), _TARGET)
+
+    def forget(self) -> None:
+        """Lose every sample, as one does that is restarted without its storage."""
+        self.series = SeriesStore(self._retention)
+        self._evaluator = Evaluator(self.series)
 
     def instant(self, query: str, time: float) -> Value:
         """The value of a query at a time (Unix seconds); raises PromqlError or PromqlExecutionError."""

@@ -56,7 +56,7 @@ def test_a_short_history_is_shrunk_toward_two() -> None:
 def test_one_pod_alone_teaches_nothing() -> None:
     """Between one pod and itself there is no spread and no placebo canary."""
     windows = [{"pod-0": Counts(100, 30)}] * 40
-    assert calibrate(windows) == Calibration(2.0, 0.0, 40)
+    assert calibrate(windows) == Calibration(2.0, 0.0, 0)
 
 
 def test_independent_errors_leave_the_placebos_unproven() -> None:
