@@ -49,11 +49,13 @@ class _Known:
 class Witness:
     """`violations` are sentences; empty is good."""
 
-    def __init__(self, cluster: SimulatedCluster, services: tuple[Service, ...]) -> None:
+    def __init__(
+        self, cluster: SimulatedCluster, services: tuple[Service, ...], *, bake: float = BAKE
+    ) -> None:
         self.violations: list[str] = []
         self.undos = self.promotions = self.holds = 0
         self.evidence_at: datetime | None = None
-        self.clock_jumped = 0.0
+        self._bake = bake
         self._cluster = cluster
         self._services: Mapping[str, Service] = {service.name: service for service in services}
         self._records: dict[str, Record] = {}
@@ -208,7 +210,7 @@ class Witness:
         full = known.full_since.get(record.candidate.digest)
         now = self._cluster.now()
         baked = (now - full).total_seconds() if full is not None else 0.0
-        if baked < BAKE - 1.0:
+        if baked < self._bake - 1.0:
             self.wrong(f"{image} was promoted after {baked:.1f} s at 100 %")
         service = self._services[record.key.name]
         if service.metered:
