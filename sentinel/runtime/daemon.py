@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Protocol
 
+from sentinel.domain.record import Phase
 from sentinel.domain.workload import WorkloadKey
 from sentinel.ports import Telemetry
 from sentinel.runtime.leadership import Leadership
@@ -162,9 +163,9 @@ class Daemon:
         services = self._services
         while True:
             _gauges(services.telemetry, self._watches.ages(), len(self._queue))
-            phases: dict[str, int] = {}
+            phases = {phase.value: 0 for phase in Phase}
             for record in services.store.all():
-                phases[record.state.phase.value] = phases.get(record.state.phase.value, 0) + 1
+                phases[record.state.phase.value] += 1
             for phase, count in phases.items():
                 services.telemetry.gauge("rollouts", count, phase=phase)
             await services.clock.sleep(GAUGES_EVERY)
