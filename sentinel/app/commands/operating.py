@@ -14,6 +14,7 @@ from sentinel.app.commands.asking import (
 from sentinel.app.commands.diagnosing import doctor_command
 from sentinel.app.commands.explaining import explain_command
 from sentinel.app.commands.preflighting import preflight_command
+from sentinel.app.commands.reporting import report_command
 from sentinel.app.commands.status import history_command, status_command
 from sentinel.app.commands.undoing import release_command, undo_command
 from sentinel.app.commands.waiting import wait_command
@@ -32,6 +33,7 @@ _COMMANDS: Mapping[str, Callable[..., None]] = {
     "forgive": forgive_command,
     "preflight": preflight_command,
     "doctor": doctor_command,
+    "report": report_command,
 }
 
 
