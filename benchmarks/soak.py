@@ -21,6 +21,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sentinel.adapters.kubernetes.events import _Written
+from sentinel.adapters.prometheus.answers import Answer
+from sentinel.adapters.prometheus.answers import Sample as MetricSample
+from sentinel.domain.evidence import Missing, Reading, Span, Subject
 from sentinel.domain.record import Phase, Record
 from sentinel.domain.workload import WorkloadKey
 from sentinel.simulation.behaviour import crash_loop, image_not_found, never_ready
@@ -40,6 +44,8 @@ SCRAPE = 15.0
 HOUR = 3600.0
 KEPT = 3
 """Records and old ReplicaSets that are kept of each workload, so that what is kept by design is soon complete."""
+REMEMBERED = (Answer, MetricSample, Span, Reading, Subject, Missing, _Written)
+"""What fills memories that have a bound: Prometheus' answers (100,000 samples) and spans (20,000), Events (1,000)."""
 WARM_UP = 0.5
 """The share of the day after which nothing may grow any more."""
 MAY_GROW = 0.05
@@ -63,6 +69,7 @@ class Sample:
 
     hour: float
     own_objects: int
+    remembered: int
     records: int
     tasks: int
     descriptors: int
@@ -206,7 +213,8 @@ def _sample(hour: float, cpu: float) -> Sample:
     )
     return Sample(
         hour,
-        sum(str(type(each).__module__).startswith(mine) and not _of_a_record(each) for each in objects),
+        sum(str(type(each).__module__).startswith(mine) and not _kept(each) for each in objects),
+        sum(type(each) in REMEMBERED for each in objects),
         sum(type(each) is Record for each in objects),
         len(asyncio.all_tasks()),
         len(os.listdir("/proc/self/fd")),
@@ -215,9 +223,10 @@ def _sample(hour: float, cpu: float) -> Sample:
     )
 
 
-def _of_a_record(each: object) -> bool:
-    """Whether an object is a part of what is kept on purpose: the newest records of each workload."""
-    return type(each).__module__ == "sentinel.domain.record" or type(each) is WorkloadKey
+def _kept(each: object) -> bool:
+    """Whether an object is a part of what is kept on purpose: records, and memories that have a bound."""
+    of_a_record = type(each).__module__ == "sentinel.domain.record" or type(each) is WorkloadKey
+    return of_a_record or type(each) in REMEMBERED
 
 
 def _resident() -> float:
@@ -255,16 +264,17 @@ def page(day: Day) -> str:
         f"{options.rollouts} rollouts ({day.released['good']} good, {day.released['bad']} bad), {options.metered} "
         "workloads with traffic and rules on it. The whole daemon and the simulated cluster are one process, so",
         "memory and CPU are of both; *own objects* are those of the daemon's own types that Python's collector knows,",
-        f"without the parts of records, of which {KEPT} are kept of each workload (once by the daemon, once by the "
-        "witness).",
+        "without what fills memories that have a bound (*remembered*: answers of Prometheus, Events that were",
+        f"written) and the parts of records, of which {KEPT} are kept of each workload (once by the daemon, once by",
+        "the witness).",
         "",
         f"Came of it: {day.undos} undone, {day.promotions} promoted; what must never happen "
         f"(tests/faults/witness.py): {len(day.violations)} times.",
         "",
-        "| hour | own objects | records | tasks | open files | resident MiB | CPU s in the hour |",
-        "|---|---|---|---|---|---|---|",
+        "| hour | own objects | remembered | records | tasks | open files | resident MiB | CPU s in the hour |",
+        "|---|---|---|---|---|---|---|---|",
         *(
-            f"| {s.hour:g} | {s.own_objects:,} | {s.records:,} | {s.tasks} | {s.descriptors} "
+            f"| {s.hour:g} | {s.own_objects:,} | {s.remembered:,} | {s.records:,} | {s.tasks} | {s.descriptors} "
             f"| {s.resident:.0f} | {s.cpu:.1f} |"
             for s in day.samples
         ),

@@ -19,6 +19,7 @@ import aiohttp
 from aiohttp import web
 
 from sentinel.adapters.prometheus.answers import Answer, Sample, Track
+from sentinel.adapters.prometheus.client import REMEMBERED_SAMPLES
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
@@ -252,7 +253,9 @@ class DirectPrometheus:
     def __init__(self, cluster: SimulatedCluster, network: Network) -> None:
         self._prometheus = cluster.prometheus
         self._network = network
-        self._shared: SharedAnswers[tuple[str, int], Answer] = SharedAnswers(capacity=20_000)
+        self._shared: SharedAnswers[tuple[str, int], Answer] = SharedAnswers(
+            capacity=REMEMBERED_SAMPLES, weigh=lambda answer: len(answer.samples) + 1
+        )
         self.answered: Callable[[], None] = lambda: None
 
     async def instant(self, query: str, at: datetime) -> Answer:
