@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from sentinel.domain.command import Command, CommandPhase
+from sentinel.domain.errors import ClusterError
 from sentinel.domain.workload import WorkloadKey
 from sentinel.ports import Clock, CommandStore, Telemetry
 from sentinel.runtime.fence import Fence, fenced
@@ -22,6 +23,7 @@ class CommandDesk:
         self._clock = clock
         self._telemetry = telemetry
         self._fence = fence
+        self._unanswerable: set[str] = set()
 
     def subscribe(self, listener: Callable[[WorkloadKey], None]) -> None:
         """Call the listener whenever a command for a workload came in."""
@@ -32,17 +34,30 @@ class CommandDesk:
         return [key for key in self._store.workloads() if self.next(key) is not None]
 
     def next(self, key: WorkloadKey) -> Command | None:
-        """The oldest command for this workload that has no answer yet."""
+        """The oldest command for this workload that has no answer yet, and may get one."""
         commands = self._store.of_workload(key)
-        return next((command for command in commands if command.phase is CommandPhase.PENDING), None)
+        return next((command for command in commands if self._waits(command)), None)
+
+    def _waits(self, command: Command) -> bool:
+        return command.phase is CommandPhase.PENDING and command.uid not in self._unanswerable
 
     async def answer(self, command: Command, phase: CommandPhase, message: str) -> None:
-        """Write down what became of a command, and drop answered ones that are too many. Raises ClusterError."""
+        """Write down what became of a command, and drop answered ones that are too many.
+
+        Raises ClusterError where a retry can help. Where none can, e.g. a right is missing, the command is passed
+        over from now on: what cannot be answered must not keep rollouts from being judged.
+        """
         now = self._clock.now()
-        await fenced(self._fence, lambda _limit: self._store.answer(command, phase, message, now))
+        try:
+            await fenced(self._fence, lambda _limit: self._store.answer(command, phase, message, now))
+            await self._prune(command.key)
+        except ClusterError as error:
+            if error.retryable:
+                raise
+            self._unanswerable.add(command.uid)
+            log.error("%s was %s, and not told: %s", command, phase, error)
         self._telemetry.count("commands_total", action=command.action.value, outcome=phase.value.lower())
         log.info("%s: %s: %s", command, phase, message, extra={"workload": str(command.key)})
-        await self._prune(command.key)
 
     async def refuse_all(self, key: WorkloadKey, why: str) -> None:
         """Answer whatever waits for a workload of which nothing can be asked."""

@@ -210,14 +210,19 @@ class Reconciler:
                 command, self._situation(records[0], workload, policy, records, self._clock.now())
             )
 
-    async def _obey(self, command: Command, situation: Situation) -> None:
-        """Enter what a human asked for, or answer them; the answer to what was entered comes with the next pass."""
+    async def _obey(self, command: Command, situation: Situation) -> bool:
+        """Enter what a human asked for, or answer them; whether a decision was entered.
+
+        The answer to what was entered comes with the next pass.
+        """
         answer = obey(command, situation)
+        entered = isinstance(answer, Obeyed)
         if isinstance(answer, Obeyed):
             await self._carry_out(replace(situation, record=answer.record), answer.decision)
         else:
             await self._commands.answer(command, answer.phase, answer.message)
         self._queue.add(situation.workload.key)
+        return entered
 
     # A rollout begins.
 
@@ -266,8 +271,7 @@ class Reconciler:
             situation = await self._judge(record, workload, policy, records)
             decision = decide(situation)
         command = self._commands.next(workload.key)
-        if command is not None:
-            await self._obey(command, situation)
+        if command is not None and await self._obey(command, situation):
             return
         situation = replace(situation, record=with_alert_verdicts(situation.record, situation.alerts))
         if decision.action is not None:

@@ -11,6 +11,7 @@ import pytest
 from sentinel.domain.record import Action, Phase
 from sentinel.domain.workload import HOLD_LABEL
 from sentinel.simulation.behaviour import Behaviour, crash_loop
+from sentinel.simulation.faults import Fault, FaultKind
 from sentinel.simulation.resources import CRDS
 from sentinel.simulation.store import JsonObject
 from tests.stories.conftest import at_rest
@@ -168,6 +169,17 @@ async def test_answered_commands_are_kept_for_a_while_only(plain: World) -> None
     await asyncio.sleep(1)
     kept = plain.cluster.store.list(plain._commands(), NAMESPACE)
     assert {each["metadata"]["name"] for each in kept} == set(names[-20:])
+
+
+async def test_a_command_that_cannot_be_answered_holds_up_nothing(shop: World) -> None:
+    """The right to write the answer was taken away: the rollout is judged all the same."""
+    forbidden = Fault(FaultKind.ERROR, path="rolloutcommands/[^/]+/status", status=403)
+    shop.cluster.faults.add(forbidden)
+    shop.command("resume")
+    shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    record = await shop.phase(Phase.PROMOTED, image="web:2")
+    assert forbidden.struck == 1
+    assert actions(record) == ["advance", "advance", "promote"]
 
 
 async def test_without_the_definition_of_commands_the_daemon_says_what_to_do(tmp_path: Path) -> None:
