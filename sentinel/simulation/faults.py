@@ -45,7 +45,8 @@ class Fault:
     """One rule. `verbs`, `path` and `user_agent` (regular expressions, found anywhere) choose the requests.
 
     It strikes with `probability`, at most `count` times (None: for ever), after letting `skip` requests pass.
-    `then` is called each time a LOST or DROP has struck: with the request unserved, or served and unanswered.
+    `then` is called each time a LATENCY, LOST or DROP has struck: the request is unserved yet, or (DROP) served and
+    unanswered.
     """
 
     kind: FaultKind

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import contextvars
 import functools
 import gc
 import logging
@@ -37,7 +38,7 @@ from sentinel.simulation.resources import CRDS, DEPLOYMENTS
 from sentinel.simulation.traffic import Quality
 from sentinel.simulation.virtual_time import VirtualTimeLoop
 from tests.faults.direct import Network
-from tests.faults.lives import Loop, Pod
+from tests.faults.lives import Loop, Pod, current_life
 from tests.faults.plan import FAULTS_END, SCRAPE, Plan, Service, draw, rules
 from tests.faults.witness import JsonObject, Witness, image_of, is_bad, templates_of
 
@@ -81,7 +82,8 @@ class Scene:
 
     cluster: SimulatedCluster
     witness: Witness
-    pod: Pod
+    pods: list[Pod]
+    rng: random.Random
     network: Network
     services: dict[str, Service]
     alerts: int = 0
@@ -186,7 +188,7 @@ class Scene:
             await asyncio.sleep(20.0)
 
     async def _post(self, name: str, fingerprint: str, starts: str) -> bool:
-        url, deployment = self.pod.url, self._find(name)
+        url, deployment = self.rng.choice(self.pods).url, self._find(name)
         if deployment is None:
             return True
         self.witness.known(deployment).alerted.add(image_of(deployment))
@@ -238,29 +240,31 @@ class Scene:
     # -- faults
 
     def kill(self, away: float) -> None:
-        """SIGKILL."""
-        self.pod.kill(away)
+        """SIGKILL of some replica."""
+        self.rng.choice(self.pods).kill(away)
 
     def kill_at_write(self, served: bool, skip: int, path: str, turns: int, away: float) -> None:
-        """SIGKILL as a write arrives: before it is served, or when its answer is under way."""
+        """SIGKILL of who writes: before it is served, when its answer is under way, or some steps of its later."""
 
         def strike() -> None:
-            self._spawn(self._kill_after(turns, away), "killer")
+            writer = next((pod for pod in self.pods if pod.life is current_life()), None)
+            if writer is not None:
+                self._spawn(self._kill_after(writer, turns, away), "killer")
 
         kind = FaultKind.DROP if served else FaultKind.LOST
         verbs = frozenset({"create", "update", "patch"})
         fault = Fault(kind, verbs=verbs, path=path, count=1, skip=skip, then=strike)
-        if turns:  # the answer arrives, and the process dies some steps after it
+        if turns:  # the process goes on for some steps
             fault = Fault(
                 FaultKind.LATENCY, verbs=verbs, path=path, count=1, skip=skip, seconds=0.001, then=strike
             )
         self.cluster.faults.add(fault)
 
-    async def _kill_after(self, turns: int, away: float) -> None:
+    async def _kill_after(self, writer: Pod, turns: int, away: float) -> None:
         for _ in range(turns):
             await asyncio.sleep(0.004 if turns > 3 else 0)
         self.witness.tell("=== killed at a write")
-        self.pod.kill(away)
+        writer.kill(away)
 
     def fault(self, kind: str, lasts: float, verbs: tuple[str, ...] = (), **how: Any) -> None:
         """A fault of the API server for a while."""
@@ -293,11 +297,13 @@ class Scene:
 
     def channel(self, down: bool, hangs: bool) -> None:
         """The notifier is down or hangs."""
-        self.pod.channel.down, self.pod.channel.hangs = down, hangs
+        for pod in self.pods:
+            pod.channel.down, pod.channel.hangs = down, hangs
 
     def skew(self, seconds: float) -> None:
         """The daemon's wall clock is wrong by so much."""
-        self.pod.clock.error = timedelta(seconds=seconds)
+        for pod in self.pods:
+            pod.clock.error = timedelta(seconds=seconds)
 
     def stall(self, seconds: float) -> None:
         """The machine stands still: every timer is late by so much."""
@@ -314,7 +320,8 @@ class Scene:
         self.skew(0.0)
 
     def _spawn(self, coro: Any, name: str) -> None:
-        task = asyncio.get_running_loop().create_task(coro, name=name)
+        # In a context of its own: it must not belong to the life that it may end.
+        task = asyncio.get_running_loop().create_task(coro, name=name, context=contextvars.Context())
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
@@ -374,7 +381,8 @@ async def _play(plan: Plan, folder: Path) -> Report:
         finally:
             for task in tuple(scene.tasks):
                 task.cancel()
-            await scene.pod.terminate()
+            for pod in scene.pods:
+                await pod.terminate()
             scene.witness.close()
             cluster.prometheus._timer.cancel()  # type: ignore[union-attr]
     report = _report(plan, scene)
@@ -388,10 +396,13 @@ def _scene(plan: Plan, cluster: SimulatedCluster, folder: Path) -> Scene:
     for definition in definitions_that_ship():
         cluster.store.create(CRDS, definition)
     network = Network(random.Random(plan.seed))
-    pod = Pod(cluster, settings_of(cluster, folder), network, plan.seed)
+    settings = settings_of(cluster, folder)
+    pods = [Pod(cluster, settings, network, plan.seed + index) for index in range(plan.replicas)]
     witness = Witness(cluster, plan.services)
-    pod.prometheus.answered = lambda: setattr(witness, "evidence_at", cluster.now())
-    scene = Scene(cluster, witness, pod, network, {service.name: service for service in plan.services})
+    for pod in pods:
+        pod.prometheus.answered = lambda: setattr(witness, "evidence_at", cluster.now())
+    known = {service.name: service for service in plan.services}
+    scene = Scene(cluster, witness, pods, random.Random(plan.seed), network, known)
     for service in plan.services:
         scene.deploy(service)
         if service.metered:
@@ -431,7 +442,8 @@ def settings_of(
 async def _live(plan: Plan, scene: Scene) -> None:
     loop = asyncio.get_running_loop()
     await asyncio.sleep(8.0)
-    scene.pod.start()
+    for pod in scene.pods:
+        pod.start()
     await asyncio.sleep(4.0)
     began = loop.time()
     for deed in plan.deeds:
@@ -457,9 +469,9 @@ async def _converge(scene: Scene) -> None:
 
 def _left(scene: Scene) -> list[str]:
     """What keeps the schedule from being over."""
-    if not scene.pod.up:
+    if not all(pod.up for pod in scene.pods):
         return ["the daemon does not run"]
-    kept = scene.pod.kept_too_long(scene.witness.records())
+    kept = [what for pod in scene.pods for what in pod.kept_too_long(scene.witness.records())]
     return [*scene.witness.settled(), *kept, *(task.get_name() for task in scene.tasks)]
 
 
@@ -467,10 +479,10 @@ def _report(plan: Plan, scene: Scene) -> Report:
     witness = scene.witness
     return Report(
         plan,
-        [*witness.violations, *scene.pod.faults],
+        [*witness.violations, *(fault for pod in scene.pods for fault in pod.faults)],
         witness.story,
         virtual=asyncio.get_running_loop().time(),
-        lives=scene.pod.lives,
+        lives=sum(pod.lives for pod in scene.pods),
         undos=witness.undos,
         promotions=witness.promotions,
         holds=witness.holds,

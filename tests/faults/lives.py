@@ -53,6 +53,11 @@ class Loop(VirtualTimeLoop):
         return server
 
 
+def current_life() -> Life | None:
+    """The life to which what runs now belongs."""
+    return _LIFE.get()
+
+
 def _tracked(loop: asyncio.AbstractEventLoop, coro: Any, **how: Any) -> asyncio.Task[Any]:
     task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **how)
     context = how.get("context")

@@ -95,9 +95,14 @@ class Plan:
     seed: int
     services: tuple[Service, ...]
     deeds: tuple[Deed, ...]
+    replicas: int = 1
 
     def __str__(self) -> str:
-        lines = [f"seed {self.seed}", *map(str, self.services), *map(str, self.deeds)]
+        lines = [
+            f"seed {self.seed}, {self.replicas} replicas",
+            *map(str, self.services),
+            *map(str, self.deeds),
+        ]
         return "\n".join(lines)
 
 
@@ -115,7 +120,7 @@ def draw(seed: int) -> Plan:
         _alerts(rng, service, deeds)
     for fault in rng.sample(FAULTS, rng.choice((1, 2, 2, 3, 4))):
         fault(rng, deeds)
-    return Plan(seed, services, tuple(sorted(deeds, key=lambda deed: deed.at)))
+    return Plan(seed, services, tuple(sorted(deeds, key=lambda deed: deed.at)), rng.choice((1, 1, 2)))
 
 
 def _releases(rng: random.Random, service: Service, deeds: list[Deed]) -> None:

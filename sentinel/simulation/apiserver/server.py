@@ -139,6 +139,7 @@ class ApiServer:
         for fault in struck:
             if fault.kind is FaultKind.LATENCY:
                 await asyncio.sleep(fault.seconds)
+                _tell(fault)
             elif fault.kind is FaultKind.ERROR:
                 return responses.spoiled(fault)
             elif fault.kind is FaultKind.LOST:
