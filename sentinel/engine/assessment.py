@@ -163,11 +163,17 @@ def _unmeasured(verdict: RuleVerdict, missing: Missing) -> RuleVerdict:
 
 
 def segment_of(
-    rollout_step: int, steps: int, *, concurrent: bool, bake_over: bool, min_requests: int
+    rollout_step: int,
+    steps: int,
+    *,
+    concurrent: bool,
+    bake_over: bool,
+    min_requests: int,
+    early: bool = False,
 ) -> Segment:
     """The segment of a step: it changes with the step and when the last stable pod is gone.
 
     A rollout of `steps` canary steps has at most `steps + 2` segments (100 % has two), which share α evenly.
     """
     arms = "both" if concurrent else "alone"
-    return Segment(f"{rollout_step}:{arms}", 1 / (steps + 2), concurrent, bake_over, min_requests)
+    return Segment(f"{rollout_step}:{arms}", 1 / (steps + 2), concurrent, bake_over, min_requests, early)

@@ -44,6 +44,7 @@ def judged(
         concurrent=baseline is not None and bool(workload.pods_of(baseline)),
         bake_over=ends is not None and situation.now >= ends,
         min_requests=policy.strategy.min_requests,
+        early=policy.strategy.promote_early,
     )
     rollout = Rollout(
         policy,

@@ -25,12 +25,19 @@ def proceed(situation: Situation) -> Decision:
             return _wait(situation, replace(state, phase=Phase.PROGRESSING), change)
         state = replace(state, phase=Phase.BAKING, reached_at=situation.now)
         situation = replace(situation, record=situation.record.with_state(state))
-    if situation.bake_ends is not None and situation.now < situation.bake_ends:
+    baking = situation.bake_ends is not None and situation.now < situation.bake_ends
+    if baking and not _proven_good(situation):
         return _wait(situation, state, change)
     open_verdicts = [v for v in situation.verdicts if not _passes(v, situation)]
     if open_verdicts:
         return _wait(situation, state, change)
     return _await_approval(situation, state) or _go_on(situation, state)
+
+
+def _proven_good(situation: Situation) -> bool:
+    """Whether the step may end before its bake: a rule has proven the candidate good, and no other objects."""
+    verdicts = situation.verdicts
+    return situation.policy.strategy.promote_early and any(v.reason == "ProvenGood" for v in verdicts)
 
 
 def _passes(verdict: RuleVerdict, situation: Situation) -> bool:

@@ -5,7 +5,7 @@ or unfavourable under it, so their mean reaches 1/β with a probability of at mo
 """
 
 from datetime import timedelta
-from math import inf, log
+from math import log
 
 from sentinel.domain.evidence import Counts
 from sentinel.engine.betting import Wealth, limit_gains, ratio_gains
@@ -17,6 +17,7 @@ WORSE = 2.0
 BETTER = (0.5, 0.25)
 BELOW = (0.5, 0.25, 0.1)
 PROVEN_GOOD = -log(BETA)
+HOPELESS = 1000.0
 
 
 def fresh_goodness() -> Wealth:
@@ -38,9 +39,9 @@ def goodness_gains(
 def remaining(log_e: float, needed: float, spent: timedelta) -> timedelta | None:
     """How long until evidence that has grown to `log_e` in the time spent reaches what is needed, at this rate.
 
-    None where it does not grow.
+    None where it does not grow, or so slowly that it would take a thousand times as long.
     """
     if log_e <= 0 or not spent:
         return None
     factor = max(0.0, needed / log_e - 1)
-    return spent * factor if factor < inf else None
+    return spent * factor if factor < HOPELESS else None

@@ -46,6 +46,7 @@ from sentinel.policies.schema import (
 )
 
 DEFAULT_INTERVAL = timedelta(seconds=15)
+DEFAULT_HOLD = timedelta(minutes=1)
 
 
 def policy_of(
@@ -99,6 +100,7 @@ def _strategy(spec: StrategySpec) -> Strategy:
         on_low_traffic=spec.on_low_traffic,
         min_requests=spec.min_requests,
         warmup=spec.warmup,
+        promote_early=spec.promote == "early",
     )
 
 
@@ -134,12 +136,14 @@ def _error_rate(name: str, spec: ErrorRateSpec, alpha: float, interval: timedelt
             f"sum:{text.removeprefix('sum:')}" for text in (spec.datadog.total, spec.datadog.errors)
         )
         query = CountQuery("datadog", total, errors, _arms(spec.datadog))
-        return ErrorRateRule(name, query, spec.max, spec.interval or max(interval, DATADOG_INTERVAL), alpha)
+        tick = spec.interval or max(interval, DATADOG_INTERVAL)
+        return ErrorRateRule(name, query, spec.max, tick, alpha, spec.method, spec.hold or DEFAULT_HOLD)
     if spec.prometheus is not None:
         query = CountQuery(
             "prometheus", spec.prometheus.total, spec.prometheus.errors, _arms(spec.prometheus)
         )
-        return ErrorRateRule(name, query, spec.max, spec.interval or interval, alpha)
+        tick = spec.interval or interval
+        return ErrorRateRule(name, query, spec.max, tick, alpha, spec.method, spec.hold or DEFAULT_HOLD)
     raise AssertionError("the schema lets no rule without a source pass")
 
 
@@ -149,7 +153,8 @@ def _latency(name: str, spec: LatencySpec, alpha: float, interval: timedelta) ->
     query = HistogramQuery(
         "prometheus", spec.prometheus.histogram, _arms(spec.prometheus), spec.prometheus.unit
     )
-    return LatencyRule(name, query, spec.limit, spec.quantile, spec.interval or interval, alpha)
+    tick, hold = spec.interval or interval, spec.hold or DEFAULT_HOLD
+    return LatencyRule(name, query, spec.limit, spec.quantile, tick, alpha, spec.method, hold)
 
 
 def _arms(spec: PrometheusCounts | DatadogCounts | PrometheusHistogram) -> Arms:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema, model_validator
 
+from sentinel.domain.policy import Method
 from sentinel.policies.fields import (
     Condition,
     Count,
@@ -28,7 +29,7 @@ from sentinel.policies.presets import PRESETS, preset_of, with_preset
 
 RULE_KINDS = ("errorRate", "latency", "crashLoop", "health", "query")
 DATADOG_INTERVAL = timedelta(seconds=60)
-LATENCY_KEYS = ("preset", "prometheus", "mean", "interval")
+LATENCY_KEYS = ("preset", "prometheus", "mean", "interval", "method", "for")
 
 _QUANTILE = re.compile(r"p([1-9]\d?(?:\.\d{1,3})?)")
 
@@ -118,6 +119,8 @@ class ErrorRateSpec(Model):
     datadog: DatadogCounts | None = None
     max: PositiveShare
     interval: Interval | None = None
+    method: Method = Method.SEQUENTIAL
+    hold: PositiveDuration | None = Field(None, alias="for")
 
     @model_validator(mode="before")
     @classmethod
@@ -127,6 +130,7 @@ class ErrorRateSpec(Model):
     @model_validator(mode="after")
     def _consistent(self) -> "ErrorRateSpec":
         _check_one_of(self, "source of metrics", ("prometheus", "datadog"))
+        _check_hold(self.method, self.hold)
         if self.max >= 1:
             raise InputError("100% could never be exceeded", "write a limit such as 5%", at=("max",))
         if self.datadog and self.interval and self.interval < DATADOG_INTERVAL:
@@ -147,6 +151,8 @@ class LatencySpec(Model):
     prometheus: PrometheusHistogram | None = None
     mean: Seconds | None = None
     interval: Interval | None = None
+    method: Method = Method.SEQUENTIAL
+    hold: PositiveDuration | None = Field(None, alias="for")
 
     @model_validator(mode="before")
     @classmethod
@@ -161,6 +167,7 @@ class LatencySpec(Model):
     @model_validator(mode="after")
     def _consistent(self) -> "LatencySpec":
         _check_one_of(self, "source of metrics", ("prometheus",))
+        _check_hold(self.method, self.hold)
         limits = [*(["mean"] if self.mean is not None else []), *self.__pydantic_extra__]
         if not limits:
             raise InputError("has no limit", "write mean: 1s, or a quantile such as p99: 1s")
@@ -247,7 +254,7 @@ class RuleSpec(Model):
         _check_one_of(self, "kind of rule", RULE_KINDS)
         if self.weight is not None and not self.tests:
             raise InputError(
-                "only errorRate and latency rules share the false rollback rate",
+                "only errorRate and latency rules that are judged by a test share the false rollback rate",
                 "remove weight",
                 at=("weight",),
                 key=True,
@@ -257,7 +264,8 @@ class RuleSpec(Model):
     @property
     def tests(self) -> bool:
         """Whether it is a statistical test, which takes a share of the false rollback rate."""
-        return self.error_rate is not None or self.latency is not None
+        spec = self.error_rate or self.latency
+        return spec is not None and spec.method is Method.SEQUENTIAL
 
     @property
     def source(self) -> tuple[str, str]:
@@ -267,6 +275,16 @@ class RuleSpec(Model):
             if spec is not None:
                 return key, "prometheus" if spec.prometheus is not None else "datadog"
         return "", ""
+
+
+def _check_hold(method: Method, hold: timedelta | None) -> None:
+    if hold is not None and method is not Method.THRESHOLD:
+        raise InputError(
+            "a sequential test knows no time over the limit",
+            "add method: threshold, or remove for",
+            at=("for",),
+            key=True,
+        )
 
 
 def _check_arms(pod_label: object, arms: object) -> None:
@@ -307,6 +325,6 @@ def _unknown_latency_key(key: object) -> InputError:
     hint = (
         did_you_mean(name, known)
         if closest(name, known)
-        else "known: interval, mean, preset, prometheus, p50 to p99.9"
+        else "known: for, interval, mean, method, preset, prometheus, p50 to p99.9"
     )
     return InputError(f"unknown key {name}", hint, at=(name,), key=True)

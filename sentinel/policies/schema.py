@@ -153,6 +153,7 @@ class StrategySpec(Model):
     on_low_traffic: OnLowTraffic = OnLowTraffic.HOLD
     min_requests: Annotated[Count, Field(ge=1)] = 100
     warmup: Duration = timedelta(seconds=30)
+    promote: Literal["bake", "early"] = "bake"
 
     @model_validator(mode="after")
     def _in_time(self) -> "StrategySpec":

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sentinel.domain.decision import Pause, Resume
-from sentinel.domain.policy import OnLowTraffic, Step
+from sentinel.domain.policy import OnLowTraffic, Policy, Step
 from sentinel.domain.record import Action, Phase
-from sentinel.domain.verdict import VerdictKind
+from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.engine.decision import decide
 from tests.engine.builders import (
     CANARY,
@@ -49,6 +49,20 @@ def test_a_bake_that_is_not_over_waits() -> None:
     """However good the verdicts are."""
     found = decide(situation(in_state(Phase.BAKING, reached_at=at(60)), paused(1), PASS))
     assert (found.action, found.wake) == (None, at(120))
+
+
+def test_a_proof_that_the_candidate_is_good_ends_a_bake_early() -> None:
+    """Only where the policy says so, where a rule has the proof, and where no other rule is open."""
+    early = with_strategy(CANARY, promote_early=True)
+    good, baking = verdict(VerdictKind.PASS, "ProvenGood"), in_state(Phase.BAKING, reached_at=at(60))
+
+    def action(*verdicts: RuleVerdict, policy: Policy = early) -> Action | None:
+        return decide(situation(baking, paused(1), *verdicts, policy=policy)).action
+
+    assert action(good, PASS) is Action.ADVANCE
+    assert action(good, PASS, policy=CANARY) is None
+    assert action(PASS) is None
+    assert action(good, PENDING) is None
 
 
 def test_an_open_verdict_extends_the_step() -> None:

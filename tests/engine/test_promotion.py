@@ -6,7 +6,7 @@ from math import comb, exp
 from sentinel.domain.evidence import Counts
 from sentinel.domain.verdict import VerdictKind
 from sentinel.engine.betting import limit_gains
-from sentinel.engine.promotion import BELOW, BETTER, WORSE, goodness_gains, remaining
+from sentinel.engine.promotion import BELOW, BETTER, PROVEN_GOOD, WORSE, goodness_gains, remaining
 from sentinel.engine.segment import Segment
 from tests.engine.test_error_rate import counted, play
 
@@ -64,3 +64,8 @@ def test_remaining_time_goes_on_at_the_rate_so_far() -> None:
     """Half the evidence in a minute leaves another minute; none leaves no estimate."""
     assert remaining(2.0, 4.0, timedelta(minutes=1)) == timedelta(minutes=1)
     assert remaining(0.0, 4.0, timedelta(minutes=1)) is None
+
+
+def test_a_proof_that_hardly_comes_is_not_estimated() -> None:
+    """Evidence that has grown by next to nothing tells no time, however long was spent."""
+    assert remaining(1e-12, PROVEN_GOOD, timedelta(minutes=10)) is None

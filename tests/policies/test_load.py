@@ -19,6 +19,7 @@ from sentinel.domain.policy import (
     LatencyRule,
     Matcher,
     MatchOperator,
+    Method,
     Mode,
     OnDeadline,
     OnKnownBad,
@@ -186,6 +187,32 @@ def test_rules_share_the_false_rollback_rate_by_weight(tmp_path: Path) -> None:
     assert isinstance(a, ErrorRateRule)
     assert isinstance(b, LatencyRule)
     assert (a.alpha, b.alpha) == pytest.approx((0.03, 0.01))
+
+
+def test_a_threshold_has_its_time_and_no_share_of_the_rate(tmp_path: Path) -> None:
+    """`for:` is how long it must be over the limit, a minute unless said; the tests share the rate without it."""
+    policy = one(
+        tmp_path,
+        "rules:\n"
+        "    - {name: a, errorRate: {prometheus: {total: t, errors: e}, max: 5%, method: threshold, for: 2m}}\n"
+        "    - {name: b, latency: {prometheus: {histogram: h}, p99: 1s, method: threshold}}\n"
+        "    - {name: c, errorRate: {prometheus: {total: t, errors: e}, max: 5%}}",
+    )
+    a, b, c = policy.rules
+
+    assert isinstance(a, ErrorRateRule)
+    assert isinstance(b, LatencyRule)
+    assert isinstance(c, ErrorRateRule)
+    assert (a.method, a.hold, a.alpha) == (Method.THRESHOLD, timedelta(minutes=2), 0)
+    assert (b.method, b.hold, b.limit) == (Method.THRESHOLD, timedelta(minutes=1), 1)
+    assert (c.method, c.alpha) == (Method.SEQUENTIAL, 0.01)
+
+
+@pytest.mark.parametrize(("promote", "early"), [("bake", False), ("early", True)])
+def test_steps_are_promoted_after_their_bake_or_early(tmp_path: Path, promote: str, early: bool) -> None:
+    """`promote: early` lets a proof end a bake."""
+    policy = one(tmp_path, f"strategy: {{promote: {promote}}}\n  rules: [{{name: c, crashLoop: {{}}}}]")
+    assert policy.strategy.promote_early is early
 
 
 def test_all_mistakes_of_all_files_are_said_at_once(tmp_path: Path) -> None:
