@@ -13,10 +13,9 @@ from typer.testing import CliRunner
 
 from sentinel.app.cli import app
 from sentinel.domain.errors import SentinelError
-from tests.support.world import CANARY_POLICY, NAMESPACE, ROLLING, World, world
+from tests.support.world import NAMESPACE, World, world
 
-FAST = CANARY_POLICY.replace("bake: 1m", "bake: 1s").replace("bake: 2m", "bake: 1s")
-PATIENT = CANARY_POLICY.replace("bake: 1m}", "bake: 1m, approval: required}", 1)
+ONE_BY_ONE = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 ONLY_PODS = """
 apiVersion: rollback-sentinel.dev/v1
 kind: RolloutPolicy
@@ -25,7 +24,7 @@ spec:
   match: {kinds: [Deployment], namespaces: [shop]}
   strategy:
     canary:
-      steps: [{weight: 25%, bake: 1s, approval: required}]
+      steps: [{weight: 50%, bake: 1s, approval: required}]
     bake: 1s
   rules: [{name: crash-loop, crashLoop: {}}]
 """
@@ -49,9 +48,9 @@ def refusal(result: Result) -> str:
 
 @asynccontextmanager
 async def served(folder: Path, policy: str = ONLY_PODS, *, daemon: bool = True) -> AsyncIterator[World]:
-    """A cluster on the real clock with four pods of `web:1`, fully rolled out, and a daemon that has seen it so."""
+    """A cluster on the real clock with two pods of `web:1`, fully rolled out, and a daemon that has seen it so."""
     async with world(folder, policy, now=lambda: datetime.now(UTC)) as here:
-        here.cluster.deploy("web", "web:1", 4, namespace=NAMESPACE, **ROLLING)
+        here.cluster.deploy("web", "web:1", 2, namespace=NAMESPACE, strategy=ONE_BY_ONE)
         await here.settle()
         if daemon:
             await here.start()

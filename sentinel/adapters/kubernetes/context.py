@@ -30,9 +30,12 @@ def current_namespace(
             return (service_account / "namespace").read_text().strip() or DEFAULT
         except OSError:
             return DEFAULT
-    file = os.path.expanduser(named or str(Path.home() / ".kube" / "config"))
+    paths = (named or str(Path.home() / ".kube" / "config")).split(os.pathsep)
+    files = [file for path in paths if path and (file := Path(path).expanduser()).is_file()]
+    if not files:
+        return DEFAULT  # the library would log that
     try:
-        contexts, current = kube_config.list_kube_config_contexts(file)
+        contexts, current = kube_config.list_kube_config_contexts(os.pathsep.join(map(str, files)))
     except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError, AttributeError):
         return DEFAULT
     chosen = next((each for each in objects(contexts) if each.get("name") == context), None)

@@ -1,0 +1,123 @@
+"""`sentinel preflight` and `sentinel doctor` as a user types them."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from sentinel.app.commands.checks import Level
+from sentinel.app.commands.diagnosing import clock_check
+from tests.support.cli import ONLY_PODS, sentinel, served
+from tests.support.world import CANARY_POLICY, NAMESPACE, World
+
+
+def levels(result: Result) -> dict[str, str]:
+    """How each check came out."""
+    return {check["check"]: check["level"] for check in json.loads(result.output)}
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The environment that the commands read their settings from."""
+    return monkeypatch
+
+
+def use(settings: pytest.MonkeyPatch, here: World) -> None:
+    """Give the commands the daemon's settings."""
+    for name, value in here.environ.items():
+        settings.setenv(name, value)
+
+
+@pytest.mark.real_time
+async def test_a_workload_in_good_order_passes(tmp_path: Path, settings: pytest.MonkeyPatch) -> None:
+    """Policy, history, first batch: fine; what is only worth knowing is a warning and no failure."""
+    async with served(tmp_path, daemon=False) as here:
+        use(settings, here)
+        result = await sentinel(here, "preflight", "web", "-o", "json")
+        assert result.exit_code == 0, result.output
+        found = levels(result)
+        assert [found[c] for c in ("policy", "revision history", "canary")] == ["ok"] * 3
+        assert [found[c] for c in ("readiness probes", "Slack", "RBAC")] == ["warn"] * 3
+
+
+@pytest.mark.real_time
+async def test_metrics_without_data_for_the_pods_fail(tmp_path: Path, settings: pytest.MonkeyPatch) -> None:
+    """A rule that cannot see the workload would never judge it: found before the rollout, not in it."""
+    async with served(tmp_path, CANARY_POLICY, daemon=False) as here:
+        use(settings, here)
+        result = await sentinel(here, "preflight", "web", "-o", "json")
+        assert result.exit_code == 1
+        assert levels(result)["rule error-rate"] == "fail"
+
+
+@pytest.mark.real_time
+async def test_what_keeps_a_workload_unprotected_is_named(
+    tmp_path: Path, settings: pytest.MonkeyPatch
+) -> None:
+    """No policy, no kept revision, a pause by hand, an owner elsewhere, a batch too large."""
+
+    def spoil(deployment: dict) -> None:  # type: ignore[type-arg]
+        deployment["spec"]["revisionHistoryLimit"] = 0
+        deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"] = 2
+        deployment["spec"]["paused"] = True
+        deployment["metadata"]["labels"]["kustomize.toolkit.fluxcd.io/name"] = "shop"
+
+    async with served(tmp_path, daemon=False) as here:
+        use(settings, here)
+        here.cluster.change("web", spoil, namespace=NAMESPACE)
+        result = await sentinel(here, "preflight", "web", "-o", "json")
+        found = levels(result)
+        assert found["revision history"] == "fail"
+        assert [found[c] for c in ("canary", "hands off", "kept by")] == ["warn"] * 3
+        here.rules(ONLY_PODS.replace("[shop]", "[elsewhere]"))
+        result = await sentinel(here, "preflight", "web")
+        assert result.exit_code == 1
+        assert "no policy in" in result.output
+
+
+@pytest.mark.real_time
+async def test_the_daemons_account_is_asked_about(tmp_path: Path, settings: pytest.MonkeyPatch) -> None:
+    """An account without rights is a failure that names the verbs."""
+    async with served(tmp_path, daemon=False) as here:
+        use(settings, here)
+        result = await sentinel(here, "preflight", "web", "--account", "shop/nobody")
+        assert result.exit_code == 1
+        assert "shop/nobody may not get deployments.apps" in result.output
+
+
+@pytest.mark.real_time
+async def test_a_doctor_finds_a_sound_installation_sound(
+    tmp_path: Path, settings: pytest.MonkeyPatch
+) -> None:
+    """Settings, rule files, cluster, clock, metrics, and the daemon that is asked."""
+    async with served(tmp_path) as here:
+        use(settings, here)
+        assert here.application is not None
+        result = await sentinel(here, "doctor", "--url", here.application.http.url, "-o", "json")
+        assert result.exit_code == 0, result.output
+        found = levels(result)
+        sound = ("settings", "rule files", "API server", "clock", "definitions and own rights", "prometheus")
+        assert [found[c] for c in (*sound, "daemon")] == ["ok"] * 7
+
+
+@pytest.mark.real_time
+async def test_a_doctor_goes_on_past_what_is_broken(tmp_path: Path, settings: pytest.MonkeyPatch) -> None:
+    """A bad rule file, a dead Prometheus and a dead daemon are three failures in one report."""
+    async with served(tmp_path, daemon=False) as here:
+        use(settings, here)
+        settings.setenv("SENTINEL_PROMETHEUS__URL", "http://127.0.0.1:9")
+        here.rules("kind: Nonsense")
+        result = await sentinel(here, "doctor", "--url", "http://127.0.0.1:9", "-o", "json")
+        assert result.exit_code == 1
+        assert [levels(result)[c] for c in ("rule files", "prometheus", "daemon")] == ["fail"] * 3
+
+
+def test_clocks_that_disagree_are_told() -> None:
+    """Seconds are worth a warning, a minute is a failure."""
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    date = format_datetime(noon, usegmt=True)
+    checks = [clock_check(date, noon + timedelta(seconds=off)).level for off in (1, 10, 90)]
+    assert checks == [Level.OK, Level.WARN, Level.FAIL]
