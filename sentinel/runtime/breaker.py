@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 OPENS_AFTER = 3
 """So many failures in a row open the circuit. Those of questions asked at the same time are one."""
-FIRST_PAUSE = 5.0
-LONGEST_PAUSE = 30.0
+FIRST_PAUSE = 10.0
+LONGEST_PAUSE = 60.0
 THE_QUESTIONS_FAULT = frozenset({MissingReason.BAD_QUERY.value})
 """A source that says so is well."""
 
@@ -84,9 +84,11 @@ class Breaker:
         except SourceError as error:
             if error.reason in THE_QUESTIONS_FAULT:
                 self._answered()
-            else:
-                self._failed(error, began, probes)
-            raise
+                raise
+            self._failed(error, began, probes)
+            if self._opened_until is None:
+                raise
+            raise self._left_alone(error) from error
         finally:
             self._probing = self._probing and not probes
         self._answered()
@@ -99,13 +101,18 @@ class Breaker:
         left = self._opened_until - self._clock.monotonic()
         if left > 0 or self._probing:
             assert self._last is not None
-            wait = f"asked again in {left:.0f} s" if left > 0 else "being asked again now"
-            raise SourceError(
-                f"{self.name} is left alone after {self._failures} failures in a row ({wait}): {self._last}",
-                reason=self._last.reason,
-            )
+            raise self._left_alone(self._last)
         self._probing = True
         return True
+
+    def _left_alone(self, because: SourceError) -> SourceError:
+        assert self._opened_until is not None
+        left = self._opened_until - self._clock.monotonic()
+        wait = f"asked again in {left:.0f} s" if left > 0 else "being asked again now"
+        return SourceError(
+            f"{self.name} is left alone after {self._failures} failures in a row ({wait}): {because}",
+            reason=because.reason,
+        )
 
     def _answered(self) -> None:
         if self._opened_until is not None:
@@ -115,7 +122,7 @@ class Breaker:
 
     def _failed(self, error: SourceError, began: float, probes: bool) -> None:
         self._last = error
-        if began < self._failed_at:  # asked beside one that failed: nothing new
+        if began <= self._failed_at:  # asked beside one that failed: nothing new
             return
         self._failures += 1
         self._failed_at = self._clock.monotonic()

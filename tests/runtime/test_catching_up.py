@@ -134,7 +134,7 @@ def test_what_is_counted_is_the_counters_true_difference(
             ticks += await process.step()
         source.down = False
         for _ in range(4):  # the circuit closes, and what was missed is made good
-            await asyncio.sleep(31)
+            await asyncio.sleep(61)
             ticks += await process.step()
         await process.collector.close()
         return process.record, ticks
