@@ -15,6 +15,7 @@ from rich.console import Console
 from sentinel.adapters.kubernetes.crd import definition_text
 from sentinel.app.commands.importing import import_command
 from sentinel.app.commands.operating import add_operating_commands
+from sentinel.app.commands.power import power_command
 from sentinel.app.commands.rehearsing import rehearse_command
 from sentinel.app.commands.rules import rules
 from sentinel.app.logs import configure_logs
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.add_typer(rules, name="rules")
 rules.command("import")(import_command)
 rules.command("rehearse")(rehearse_command)
+rules.command("power")(power_command)
 add_operating_commands(app)
 
 
