@@ -52,6 +52,9 @@ VERBS = {
     ("", "pods"): ["get", "list", "watch"],
     ("", "nodes"): ["get", "list", "watch"],
     ("", "events"): ["create", "patch"],
+    ("rollback-sentinel.dev", "rolloutcommands"): ["list", "watch", "delete"],
+    ("rollback-sentinel.dev", "rolloutcommands/status"): ["update"],
+    ("coordination.k8s.io", "leases"): ["get", "create", "update"],
     ("rollback-sentinel.dev", "rolloutrecords"): [
         "get",
         "list",
