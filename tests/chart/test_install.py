@@ -101,7 +101,7 @@ async def test_the_installed_daemon_undoes_a_crash_loop(
     helm: Helm, tmp_path: Path, values: Mapping[str, Any]
 ) -> None:
     """With the chart's settings, rules and rights, cluster-wide or in one namespace; all else is forbidden to it."""
-    async with world(tmp_path) as here:
+    async with world(tmp_path, confined=False) as here:
         token = await install(here, helm, values)
         here.cluster.deploy("web", "web:1", 5, namespace=NAMESPACE, **LABELLED)
         await here.settle()
@@ -118,7 +118,7 @@ async def test_the_installed_daemon_undoes_a_crash_loop(
 
 async def test_one_namespace_leaves_the_others_out_of_reach(helm: Helm, tmp_path: Path) -> None:
     """The account of `watchNamespaces: [shop]` may not even list what is elsewhere."""
-    async with world(tmp_path) as here:
+    async with world(tmp_path, confined=False) as here:
         token = await install(here, helm, {"watchNamespaces": [NAMESPACE]})
         here.cluster.namespace("bank")
         assert await status(here, token, "GET", f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments") == 200
@@ -128,7 +128,7 @@ async def test_one_namespace_leaves_the_others_out_of_reach(helm: Helm, tmp_path
 
 async def test_by_default_the_installed_daemon_touches_nothing(helm: Helm, tmp_path: Path) -> None:
     """Observe mode: the crash loop is recorded as what would be undone, and the bad image stays."""
-    async with world(tmp_path) as here:
+    async with world(tmp_path, confined=False) as here:
         await install(here, helm, {})
         here.cluster.deploy("web", "web:1", 5, namespace=NAMESPACE, **LABELLED)
         await here.settle()
@@ -142,7 +142,7 @@ async def test_by_default_the_installed_daemon_touches_nothing(helm: Helm, tmp_p
 
 async def test_the_installed_deployment_runs(helm: Helm, tmp_path: Path) -> None:
     """The cluster accepts its pods and brings both up."""
-    async with world(tmp_path) as here:
+    async with world(tmp_path, confined=False) as here:
         await install(here, helm, {})
 
         def available() -> bool:

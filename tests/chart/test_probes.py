@@ -39,7 +39,7 @@ def health_check() -> list[str]:
 
 async def test_they_pass_while_the_sentinel_is_well(helm: Helm, tmp_path: Path) -> None:
     """Against a running daemon both end with 0; `helm test` says what it has seen."""
-    async with world(tmp_path, now=SystemClock().now) as here:
+    async with world(tmp_path, now=SystemClock().now, confined=False) as here:
         await here.start()
         assert here.application is not None
         url = here.application.http.url

@@ -4,31 +4,17 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
-import yaml
 
 from sentinel.adapters.kubernetes.preflight import ELECTING, NEEDED
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.record import Action, Phase
 from sentinel.simulation.behaviour import crash_loop
-from sentinel.simulation.resources import (
-    CLUSTER_ROLE_BINDINGS,
-    CLUSTER_ROLES,
-    NAMESPACES,
-    ROLE_BINDINGS,
-    ROLES,
-)
 from tests.stories.conftest import at_rest
-from tests.support.world import NAMESPACE, PLAIN_POLICY, World, actions, decision, world
+from tests.support.account import grant, manifest
+from tests.support.world import NAMESPACE, PLAIN_POLICY, actions, decision, world
 
-RBAC = Path(__file__).parents[2] / "config" / "rbac.yaml"
 NODES = {("", "nodes", "list"), ("", "nodes", "watch")}
-
-
-def manifest(kind: str) -> dict[str, Any]:
-    """The one manifest of this kind that ships."""
-    return next(each for each in yaml.safe_load_all(RBAC.read_text()) if each["kind"] == kind)
 
 
 def verbs_of(granted: dict[str, Any]) -> set[tuple[str, str, str]]:
@@ -42,34 +28,9 @@ def verbs_of(granted: dict[str, Any]) -> set[tuple[str, str, str]]:
     }
 
 
-def grant(here: World, *, without: str = "") -> None:
-    """Give the account the role that ships, less one verb on Deployments."""
-    granted = manifest("ClusterRole")
-    for rule in granted["rules"]:
-        rule["verbs"] = [v for v in rule["verbs"] if (rule["resources"], v) != (["deployments"], without)]
-    if here.cluster.store.list(CLUSTER_ROLES):
-        here.cluster.store.delete(CLUSTER_ROLES, "", granted["metadata"]["name"])
-    here.cluster.store.create(CLUSTER_ROLES, granted)
-
-
-def sign_in(here: World, *, without: str = "") -> None:
-    """Have the daemon use the token of the service account."""
-    grant(here, without=without)
-    binding = manifest("ClusterRoleBinding")
-    here.cluster.store.create(CLUSTER_ROLE_BINDINGS, binding)
-    here.cluster.store.create(NAMESPACES, manifest("Namespace"))
-    here.cluster.store.create(ROLES, manifest("Role"))
-    here.cluster.store.create(ROLE_BINDINGS, manifest("RoleBinding"))
-    here.environ["SENTINEL_LEADERSHIP__NAMESPACE"] = "rollback-sentinel"
-    account = binding["subjects"][0]
-    token = here.cluster.api.tokens.issue(account["namespace"], account["name"])
-    (here.folder / "kubeconfig").write_bytes(orjson.dumps(here.cluster.kubeconfig(token)))
-
-
 async def test_the_role_that_ships_is_enough_to_promote_to_undo_and_to_tidy_up(tmp_path: Path) -> None:
     """Canary steps, a promotion, an undo, Events and the removal of old records need nothing else."""
     async with world(tmp_path, SENTINEL_RECORDS__KEEP="2") as shop:
-        sign_in(shop)
         await at_rest(shop)
         shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
         await shop.phase(Phase.PROMOTED, image="web:2")
@@ -84,7 +45,7 @@ async def test_the_role_that_ships_is_enough_to_promote_to_undo_and_to_tidy_up(t
 async def test_a_verb_taken_from_the_role_is_named_at_the_start(tmp_path: Path) -> None:
     """Without the right to patch Deployments the daemon does not start, and says which right it lacks."""
     async with world(tmp_path) as shop:
-        sign_in(shop, without="patch")
+        grant(shop.cluster, without="patch")
         with pytest.raises(ConfigurationError, match='may not patch deployments in API group "apps"'):
             await shop.start()
 
@@ -92,15 +53,14 @@ async def test_a_verb_taken_from_the_role_is_named_at_the_start(tmp_path: Path) 
 async def test_an_undo_that_is_forbidden_for_a_moment_is_made_all_the_same(tmp_path: Path) -> None:
     """An API server that has just started does not know its roles yet: the undo is tried again until it does."""
     async with world(tmp_path, PLAIN_POLICY) as plain:
-        sign_in(plain)
         await at_rest(plain)
-        grant(plain, without="patch")
+        grant(plain.cluster, without="patch")
         plain.cluster.behave("web:2", crash_loop())
         plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
         await plain.phase(Phase.UNDOING, image="web:2")
         await asyncio.sleep(10)
         assert plain.image() == "web:2"
-        grant(plain)
+        grant(plain.cluster)
         record = await plain.phase(Phase.UNDONE, image="web:2", within=60)
         assert actions(record) == ["undo", "restored"]
 
@@ -108,9 +68,8 @@ async def test_an_undo_that_is_forbidden_for_a_moment_is_made_all_the_same(tmp_p
 async def test_an_undo_that_stays_forbidden_is_held_and_names_the_right(tmp_path: Path) -> None:
     """Without the right to patch a human is called soon, and told which right is missing."""
     async with world(tmp_path, PLAIN_POLICY) as plain:
-        sign_in(plain)
         await at_rest(plain)
-        grant(plain, without="patch")
+        grant(plain.cluster, without="patch")
         plain.cluster.behave("web:2", crash_loop())
         plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
         record = await plain.phase(Phase.HELD, image="web:2", within=120)

@@ -19,6 +19,7 @@ from sentinel.settings import load_settings
 from sentinel.simulation.behaviour import crash_loop
 from sentinel.simulation.faults import Fault, FaultKind
 from sentinel.simulation.resources import LEASES
+from tests.support.account import HOME
 from tests.support.line import Line, line_to
 from tests.support.world import (
     CANARY_POLICY,
@@ -211,11 +212,11 @@ async def test_a_leader_that_ends_between_intent_and_act_is_completed(tmp_path: 
 async def test_the_lease_tells_who_leads(tmp_path: Path) -> None:
     """As `kubectl get lease` shows it; each change of hands is counted."""
     async with shop(tmp_path) as both:
-        lease = both.here.cluster.store.get(LEASES, "default", "rollback-sentinel")["spec"]
+        lease = both.here.cluster.store.get(LEASES, HOME, "rollback-sentinel")["spec"]
         assert lease["holderIdentity"]
         ending = asyncio.ensure_future(both.end(0))
         await both.until_leading(1, 1.0)
         await ending
-        after = both.here.cluster.store.get(LEASES, "default", "rollback-sentinel")["spec"]
+        after = both.here.cluster.store.get(LEASES, HOME, "rollback-sentinel")["spec"]
         assert after["holderIdentity"] not in ("", lease["holderIdentity"])
         assert after["leaseTransitions"] == lease["leaseTransitions"] + 1

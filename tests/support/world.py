@@ -20,6 +20,7 @@ from sentinel.domain.record import Action, DecisionEntry, Phase, Record
 from sentinel.settings import load_settings
 from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
 from sentinel.simulation.resources import CRDS, EVENTS, ResourceType
+from tests.support.account import HOME, signed_in
 
 NAMESPACE = "shop"
 
@@ -89,13 +90,15 @@ class World:
     cluster: SimulatedCluster
     folder: Path
     environ: dict[str, str]
+    account: Path | None = None
     application: Application | None = None
     seen: list[str] = field(default_factory=list)
 
     async def start(self) -> None:
         """Start the daemon."""
         clock = StoryClock(self.cluster.now)
-        settings = load_settings(None, self.environ)
+        mine = {"SENTINEL_KUBERNETES__KUBECONFIG": str(self.account)} if self.account else {}
+        settings = load_settings(None, {**self.environ, **mine})
         self.application = await build(settings, clock=clock, rng=random.Random(1))
         await self.application.start()
 
@@ -268,10 +271,13 @@ async def world(
     *,
     now: Callable[[], datetime] | None = None,
     options: ClusterOptions | None = None,
+    confined: bool = True,
     **environ: str,
 ) -> AsyncIterator[World]:
     """A cluster with the record's definition and a daemon that is set up but not started.
 
+    The daemon has the rights that ship with it and no others, unless it is not `confined`: then a test must say whose
+    it has, and has an administrator's otherwise. Commands are a person's, and an administrator's.
     `now` is the wall clock, for worlds on real time; without it, the running loop's from a fixed epoch.
     """
     (folder / "rules").mkdir()
@@ -293,6 +299,10 @@ async def world(
                 **environ,
             },
         )
+        if confined:
+            here.account = folder / "account"
+            here.account.write_bytes(signed_in(cluster))
+            here.environ.setdefault("SENTINEL_LEADERSHIP__NAMESPACE", HOME)
         here.rules(policy)
         try:
             yield here

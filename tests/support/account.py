@@ -1,0 +1,49 @@
+"""The daemon as the service account of `config/rbac.yaml`: with the rights that ship, and everything else denied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from sentinel.simulation.cluster import SimulatedCluster
+from sentinel.simulation.resources import (
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    NAMESPACES,
+    ROLE_BINDINGS,
+    ROLES,
+)
+
+RBAC = Path(__file__).parents[2] / "config" / "rbac.yaml"
+HOME = "rollback-sentinel"
+"""The namespace of the account and of the Lease."""
+
+
+def manifest(kind: str) -> dict[str, Any]:
+    """The one manifest of this kind that ships."""
+    return next(each for each in yaml.safe_load_all(RBAC.read_text()) if each["kind"] == kind)
+
+
+def grant(cluster: SimulatedCluster, *, without: str = "") -> None:
+    """Give the account the role that ships, less one verb on Deployments."""
+    granted = manifest("ClusterRole")
+    for rule in granted["rules"]:
+        rule["verbs"] = [v for v in rule["verbs"] if (rule["resources"], v) != (["deployments"], without)]
+    if cluster.store.list(CLUSTER_ROLES):
+        cluster.store.delete(CLUSTER_ROLES, "", granted["metadata"]["name"])
+    cluster.store.create(CLUSTER_ROLES, granted)
+
+
+def signed_in(cluster: SimulatedCluster, *, without: str = "") -> bytes:
+    """Make the account and its rights; its kubeconfig."""
+    grant(cluster, without=without)
+    binding = manifest("ClusterRoleBinding")
+    cluster.store.create(CLUSTER_ROLE_BINDINGS, binding)
+    cluster.store.create(NAMESPACES, manifest("Namespace"))
+    cluster.store.create(ROLES, manifest("Role"))
+    cluster.store.create(ROLE_BINDINGS, manifest("RoleBinding"))
+    account = binding["subjects"][0]
+    return orjson.dumps(cluster.kubeconfig(cluster.api.tokens.issue(account["namespace"], account["name"])))
