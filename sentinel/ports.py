@@ -11,6 +11,7 @@ from sentinel.domain.alert import Notification
 from sentinel.domain.command import Command, CommandPhase
 from sentinel.domain.decision import Change
 from sentinel.domain.evidence import Past, PastCounters, Span, ValueSample
+from sentinel.domain.freeze import Freeze
 from sentinel.domain.lease import Lease
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.policy import CountQuery, HistogramQuery, Policy, ValueQuery
@@ -175,6 +176,14 @@ class LeaseStore(Protocol):
         Raises ConflictError when it exists already or is another one by now. One that was deleted is made anew, or
         NotFoundError is raised.
         """
+        ...
+
+
+class FreezeStore(Protocol):
+    """The cluster's kill switch."""
+
+    async def read(self) -> Freeze | None:
+        """The freeze in force, None where there is none. Raises ClusterError."""
         ...
 
 

@@ -19,6 +19,7 @@ from sentinel.adapters.datadog.source import DatadogSource
 from sentinel.adapters.http.metrics import PrometheusTelemetry
 from sentinel.adapters.http.server import HttpServer, ServerOptions
 from sentinel.adapters.http.webhook import AlertmanagerWebhook, WebhookLimits
+from sentinel.adapters.kubernetes.freezes import KubernetesFreezeStore
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.adapters.kubernetes.lease import KubernetesLeaseStore, own_namespace
 from sentinel.adapters.kubernetes.servertime import ServerClock
@@ -30,6 +31,7 @@ from sentinel.app.door import door_of
 from sentinel.app.rulefiles import RuleFiles
 from sentinel.app.tracing import tracer_of
 from sentinel.domain.errors import ConfigurationError
+from sentinel.domain.notice import Bulletin
 from sentinel.domain.policy import Budget
 from sentinel.domain.record import Record
 from sentinel.domain.workload import WorkloadKey
@@ -54,6 +56,7 @@ from sentinel.runtime.commands import CommandDesk
 from sentinel.runtime.daemon import Daemon
 from sentinel.runtime.evidence import EvidenceCollector
 from sentinel.runtime.executor import Executor
+from sentinel.runtime.freezing import FreezeSwitch
 from sentinel.runtime.leadership import Leadership, LeaseElection, SoleLeader
 from sentinel.runtime.leadership import Timing as LeaseTiming
 from sentinel.runtime.notifications import LogNotifier, Notifications
@@ -162,12 +165,15 @@ async def build(
     policies = PolicySource.open(settings.rules.paths, options)
     told = notifier(settings, resources)
     queue: KeyedQueue[WorkloadKey] = KeyedQueue(workers=settings.evaluation.concurrency)
-    book = PolicyBook(policies, settings.mode)
+    bulletins = Bulletins(told, clock, telemetry)
     leadership = _leadership(settings, gateway, means)
+    switch = _freeze_switch(
+        settings, gateway, means, lambda news: bulletins.tell(news) if leadership.left() > 0 else None
+    )
+    book = PolicyBook(policies, settings.mode, lambda: switch.frozen)
     services = _services(gateway, book, sources, told, queue, leadership, means)
     budget = settings.undo.budget
     limits = Limits(Budget(budget.max, timedelta(seconds=budget.per)), settings.records.keep)
-    bulletins = Bulletins(told, clock, telemetry)
     rule_files = RuleFiles(
         policies,
         settings.rules.paths,
@@ -176,10 +182,11 @@ async def build(
         bulletins.tell,
         lambda: leadership.left() > 0,
     )
-    extra: dict[str, Callable[[], Awaitable[None]]] = {"bulletins": bulletins.run}
+    extra: dict[str, Callable[[], Awaitable[None]]] = {"bulletins": bulletins.run, "freeze": switch.run}
     if settings.rules.watch:
         extra["rule files"] = rule_files.keep_watching
-    watches = _Watches(gateway, lease_namespace(settings))
+    watches = _Watches(gateway, lease_namespace(settings), switch)
+    switch.changed = partial(_look_at_all, gateway, queue)
     daemon = Daemon(watches, services, Reconciler(services, queue, limits), queue, leadership, extra)
     desk = AlertDesk(
         gateway.cluster, gateway.records, book, sources.rules, queue.add, telemetry, lambda: gateway.synced
@@ -272,6 +279,21 @@ def lease_namespace(settings: Settings) -> str | None:
     return (settings.leadership.namespace or own_namespace()) if settings.leadership.enabled else None
 
 
+def _freeze_switch(
+    settings: Settings, gateway: KubernetesGateway, means: Means, tell: Callable[[Bulletin], None]
+) -> FreezeSwitch:
+    """The kill switch, beside the Lease that the leader holds or would hold."""
+    namespace = settings.leadership.namespace or own_namespace()
+    store = KubernetesFreezeStore(gateway.client, namespace, settings.leadership.name)
+    return FreezeSwitch(store, means.clock, means.telemetry, tell)
+
+
+def _look_at_all(gateway: KubernetesGateway, queue: KeyedQueue[WorkloadKey]) -> None:
+    keys = gateway.cluster.keys()
+    for key in keys:
+        queue.add(key)
+
+
 def _leadership(settings: Settings, gateway: KubernetesGateway, means: Means) -> Leadership:
     namespace = lease_namespace(settings)
     if namespace is None:
@@ -340,14 +362,16 @@ def _secret(value: SecretStr | None) -> str:
 class _Watches:
     """The gateway's watches as the daemon wants them."""
 
-    def __init__(self, gateway: KubernetesGateway, lease_namespace: str | None) -> None:
+    def __init__(self, gateway: KubernetesGateway, lease_namespace: str | None, switch: FreezeSwitch) -> None:
         self._gateway = gateway
+        self._switch = switch
         self._lease_namespace = lease_namespace
 
     async def start(self) -> None:
         lacking = await self._gateway.preflight(self._lease_namespace)
         if lacking:
             raise ConfigurationError("\n".join(lacking))
+        await self._switch.look()  # before anything can be decided
         await self._gateway.start()
 
     async def wait_synced(self) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections import OrderedDict
+from collections.abc import Callable
 
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.policy import Mode, Policy
@@ -16,11 +17,15 @@ MAX_REMEMBERED = 500
 
 
 class PolicyBook:
-    """Policies in force and policies of running rollouts, parsed once each."""
+    """Policies in force and policies of running rollouts, parsed once each.
 
-    def __init__(self, source: PolicySource, mode: Mode) -> None:
+    `mode` is the settings'; `frozen` tells whether a human has the whole cluster only watched.
+    """
+
+    def __init__(self, source: PolicySource, mode: Mode, frozen: Callable[[], bool] = lambda: False) -> None:
         self._source = source
         self._mode = mode
+        self._frozen = frozen
         self._restored: OrderedDict[str, Policy] = OrderedDict()
         self._told: set[str] = set()
 
@@ -66,5 +71,6 @@ class PolicyBook:
         log.error("%s", message, extra=about)
 
     def mode(self, policy: Policy) -> Mode:
-        """The stricter of the policy's and the settings' mode."""
-        return Mode.OBSERVE if Mode.OBSERVE in (policy.mode, self._mode) else Mode.ENFORCE
+        """The stricter of the policy's and the settings' mode; observe while the cluster is frozen."""
+        observed = self._frozen() or Mode.OBSERVE in (policy.mode, self._mode)
+        return Mode.OBSERVE if observed else Mode.ENFORCE

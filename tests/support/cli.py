@@ -32,8 +32,9 @@ spec:
 
 async def sentinel(here: World, *words: str, typed: str | None = None) -> Result:
     """Run a command against the world's cluster while that goes on; an error as the user sees it is exit code 2."""
-    where = ["--kubeconfig", here.environ["SENTINEL_KUBERNETES__KUBECONFIG"], "-n", NAMESPACE]
-    line = [*words, *where] if words[0] != "doctor" else [*words, *where[:2]]
+    line = [*words, "--kubeconfig", here.environ["SENTINEL_KUBERNETES__KUBECONFIG"]]
+    if words[0] != "doctor" and "-n" not in words:
+        line += ["-n", NAMESPACE]
     result = await asyncio.to_thread(CliRunner().invoke, app, line, input=typed)
     if result.exception is not None and not isinstance(result.exception, SystemExit | SentinelError):
         raise result.exception
@@ -46,10 +47,17 @@ def refusal(result: Result) -> str:
     return str(result.exception)
 
 
+def home(here: World) -> str:
+    """The namespace that the daemon takes for its own."""
+    return here.environ.get("SENTINEL_LEADERSHIP__NAMESPACE", "default")
+
+
 @asynccontextmanager
-async def served(folder: Path, policy: str = ONLY_PODS, *, daemon: bool = True) -> AsyncIterator[World]:
+async def served(
+    folder: Path, policy: str = ONLY_PODS, *, daemon: bool = True, **environ: str
+) -> AsyncIterator[World]:
     """A cluster on the real clock with two pods of `web:1`, fully rolled out, and a daemon that has seen it so."""
-    async with world(folder, policy, now=lambda: datetime.now(UTC)) as here:
+    async with world(folder, policy, now=lambda: datetime.now(UTC), **environ) as here:
         here.cluster.deploy("web", "web:1", 2, namespace=NAMESPACE, strategy=ONE_BY_ONE)
         await here.settle()
         if daemon:

@@ -90,6 +90,7 @@ METRICS = (
     Metric("watch_age_seconds", Kind.GAUGE, "Since a watch was last heard of.", ("resource",)),
     Metric("commands_total", Kind.COUNTER, "Humans' commands, by what became of them.", ("action", "outcome")),
     Metric("leader", Kind.GAUGE, "Whether this replica leads (1), or waits to (0)."),
+    Metric("frozen", Kind.GAUGE, "Whether a human has the sentinel touch nothing (1): sentinel freeze."),
     Metric("leader_transitions_total", Kind.COUNTER, "How often this replica became this.", ("to",)),
     Metric("rules_loaded", Kind.GAUGE, "Policies in force."),
     Metric("rules_info", Kind.INFO, "The digest of the rule set in force.", ("digest",)),

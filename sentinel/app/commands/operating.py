@@ -13,6 +13,7 @@ from sentinel.app.commands.asking import (
 )
 from sentinel.app.commands.diagnosing import doctor_command
 from sentinel.app.commands.explaining import explain_command
+from sentinel.app.commands.freezing import freeze_command, unfreeze_command
 from sentinel.app.commands.preflighting import preflight_command
 from sentinel.app.commands.reporting import report_command
 from sentinel.app.commands.status import history_command, status_command
@@ -31,6 +32,8 @@ _COMMANDS: Mapping[str, Callable[..., None]] = {
     "undo": undo_command,
     "release": release_command,
     "forgive": forgive_command,
+    "freeze": freeze_command,
+    "unfreeze": unfreeze_command,
     "preflight": preflight_command,
     "doctor": doctor_command,
     "report": report_command,

@@ -1,0 +1,73 @@
+"""Heeds the kill switch: while a human has frozen the cluster, every policy only observes."""
+
+import logging
+from collections.abc import Callable
+
+from sentinel.domain.errors import ClusterError, ForbiddenError
+from sentinel.domain.freeze import Freeze
+from sentinel.domain.notice import Bulletin
+from sentinel.ports import Clock, FreezeStore, Telemetry
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 5.0
+"""So many seconds after it was put in force, or lifted, a freeze is heeded at the latest."""
+
+
+class FreezeSwitch:
+    """Knows whether the cluster is frozen. What cannot be read leaves things as they were last seen.
+
+    `tell` is given the news, `changed` is called so that everything is looked at anew.
+    """
+
+    def __init__(
+        self, store: FreezeStore, clock: Clock, telemetry: Telemetry, tell: Callable[[Bulletin], None]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._telemetry = telemetry
+        self._tell = tell
+        self._freeze: Freeze | None = None
+        self.changed: Callable[[], None] = lambda: None
+
+    @property
+    def frozen(self) -> bool:
+        """Whether nothing may be touched."""
+        return self._freeze is not None
+
+    async def look(self) -> None:
+        """See how it stands now.
+
+        Raises ClusterError where that cannot be known; an account that may not read it cannot be frozen, and is warned.
+        """
+        try:
+            seen = await self._store.read()
+        except ForbiddenError as error:
+            log.warning("`sentinel freeze` is not heeded: %s", error)
+            return
+        before, self._freeze = self._freeze, seen
+        self._telemetry.gauge("frozen", 1 if seen else 0)
+        if (before is None) != (seen is None):
+            self._say(seen)
+            self.changed()
+
+    async def run(self) -> None:
+        """Look again and again until cancelled."""
+        while True:
+            await self._clock.sleep(LOOK_EVERY)
+            try:
+                await self.look()
+            except ClusterError as error:
+                log.warning("whether the cluster is frozen is not known, it stays as it was: %s", error)
+
+    def _say(self, freeze: Freeze | None) -> None:
+        if freeze is None:
+            log.warning("unfrozen: the sentinel acts again")
+            self._tell(Bulletin("The sentinel acts again: the freeze is lifted", good=True))
+            return
+        log.warning("%s: nothing is touched until `sentinel unfreeze`", freeze)
+        lines = (
+            str(freeze),
+            "Everything is decided and told as in observe mode; `sentinel unfreeze` lifts it.",
+        )
+        self._tell(Bulletin("The sentinel touches nothing: the cluster is frozen", lines))

@@ -1,0 +1,60 @@
+"""The kill switch: while the cluster is frozen the sentinel touches nothing."""
+
+import asyncio
+
+from sentinel.adapters.kubernetes.access import load_access
+from sentinel.adapters.kubernetes.client import ApiClient
+from sentinel.adapters.kubernetes.freezes import KubernetesFreezeStore
+from sentinel.domain.freeze import Freeze
+from sentinel.domain.record import Action, OutcomeKind, Phase
+from sentinel.runtime.freezing import LOOK_EVERY
+from sentinel.simulation.behaviour import crash_loop
+from tests.support.cli import home
+from tests.support.world import NAMESPACE, StoryClock, World, decision
+
+
+async def switch(here: World, *, frozen: bool) -> None:
+    """Freeze or unfreeze as the command does, and give the daemon the time it may take."""
+    access = await load_access(
+        here.environ["SENTINEL_KUBERNETES__KUBECONFIG"], None, StoryClock(here.cluster.now)
+    )
+    async with ApiClient(access) as client:
+        store = KubernetesFreezeStore(client, home(here), "rollback-sentinel")
+        if frozen:
+            await store.freeze(Freeze("alice", here.cluster.now(), "audit"))
+        else:
+            assert await store.thaw()
+    await asyncio.sleep(LOOK_EVERY + 1)
+
+
+async def test_a_bad_release_is_told_and_not_undone_while_frozen(plain: World) -> None:
+    """The undo is decided as in observe mode, and the bad template stays."""
+    await switch(plain, frozen=True)
+    plain.cluster.behave("web:2", crash_loop())
+    plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    record = await plain.phase(Phase.HELD, image="web:2")
+    undo = decision(record, Action.UNDO)
+    assert undo.outcome is not None
+    assert undo.outcome.kind is OutcomeKind.OBSERVED
+    assert plain.image() == "web:2"
+
+
+async def test_an_unfrozen_sentinel_undoes_again(plain: World) -> None:
+    """Lifted, the very next bad release is undone."""
+    await switch(plain, frozen=True)
+    await switch(plain, frozen=False)
+    plain.cluster.behave("web:2", crash_loop())
+    plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    await plain.phase(Phase.UNDONE, image="web:2")
+    assert plain.image() == "web:1"
+
+
+async def test_a_restart_does_not_thaw(plain: World) -> None:
+    """The freeze is known before anything can be decided."""
+    await switch(plain, frozen=True)
+    await plain.stop()
+    plain.cluster.behave("web:2", crash_loop())
+    plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    await plain.start()
+    await plain.phase(Phase.HELD, image="web:2")
+    assert plain.image() == "web:2"
