@@ -103,6 +103,13 @@ class EvidenceCollector:
         for task in ledger.running.values() if ledger else ():
             task.cancel()
 
+    def keep_only(self, live: Collection[str]) -> None:
+        """Drop what is kept of rollouts, by their records' names, that are not live any more."""
+        for name in self._ledgers.keys() - live:
+            for task in self._ledgers.pop(name).running.values():
+                task.cancel()
+        self._pasts.keep_only(live)
+
     async def close(self) -> None:
         """Cancel every measurement."""
         await self._pasts.close()
@@ -111,12 +118,6 @@ class EvidenceCollector:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._ledgers.clear()
-
-    def keep_only(self, live: Collection[str]) -> None:
-        """Drop what is kept of rollouts, by their records' names, that are not live any more."""
-        for name in self._ledgers.keys() - live:
-            for task in self._ledgers.pop(name).running.values():
-                task.cancel()
 
     def request(self, record: Record, policy: Policy, workload: Workload) -> datetime | None:
         """Start the measurements that are due; returns when the next one will be."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -74,7 +74,15 @@ class PastReader:
 
     def forget(self, record: Record) -> None:
         """The rollout is over."""
-        for lesson in self._rollouts.pop(record.name, _Lessons()).by_rule.values():
+        self._drop(record.name)
+
+    def keep_only(self, live: Collection[str]) -> None:
+        """Drop what is kept of rollouts, by their records' names, that are not live any more."""
+        for name in self._rollouts.keys() - live:
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        for lesson in self._rollouts.pop(name, _Lessons()).by_rule.values():
             if lesson.task is not None:
                 lesson.task.cancel()
 

@@ -224,6 +224,7 @@ class Pod:
         notices = services.notifications
         kept = {
             "measurements": set(services.collector._ledgers) - live,
+            "lessons": set(services.collector._pasts._rollouts) - live,
             "states": {*reconciler._working._states, *reconciler._working._pulled} - live,
             "saved records": set(reconciler._working._saved) - live,
             "workloads at rest": set(reconciler._settled) - keys,

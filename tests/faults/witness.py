@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sentinel.adapters.kubernetes.digest import digest_of
@@ -21,6 +21,7 @@ from tests.faults.plan import BAKE, Service
 
 JsonObject = dict[str, Any]
 BAD = ("crash", "pull", "unready", "errors", "slow")
+A_MOMENT = timedelta(seconds=2)
 EVIDENCE_WITHIN = 60.0
 """A promotion's evidence was answered this recently: a tick, the passes, and what a fault may hold a write back."""
 
@@ -59,6 +60,7 @@ class Witness:
         self._cluster = cluster
         self._services: Mapping[str, Service] = {service.name: service for service in services}
         self._records: dict[str, Record] = {}
+        self._born: dict[str, datetime] = {}
         self._known: dict[str, _Known] = {}
         self._patched: set[str] = set()
         self._acting = 0
@@ -88,11 +90,14 @@ class Witness:
         return list(self._records.values())
 
     def live(self, deployment: JsonObject) -> list[Record]:
-        """The records to which something may still happen, of the very template that is in the spec."""
+        """The records to which something may still happen, of the very template that is in the spec.
+
+        One that was made a moment ago is not among them: its maker may not have the answer yet.
+        """
         uid, digest = deployment["metadata"]["uid"], digest_of(deployment)
-        return [
-            r for r in self.records() if r.live and r.workload_uid == uid and r.candidate.digest == digest
-        ]
+        known = self._cluster.now() - A_MOMENT
+        own = (r for r in self.records() if r.live and r.workload_uid == uid)
+        return [r for r in own if r.candidate.digest == digest and self._born[r.name] <= known]
 
     def wrong(self, what: str) -> None:
         """Note a violation."""
@@ -163,6 +168,7 @@ class Witness:
             return
         before, record = self._records.get(name), record_of(event.object)
         self._tell_record(before, record)
+        self._born.setdefault(name, self._cluster.now())
         self._records[name] = record
         self._check_entries(before, record)
         phase = record.state.phase
