@@ -171,11 +171,16 @@ class LatencyRule:
 
 @dataclass(frozen=True, slots=True)
 class CrashLoopRule:
-    """Containers of the candidate crash: CrashLoopBackOff or this many restarts, in this share of pods."""
+    """Containers of the candidate crash: CrashLoopBackOff or this many restarts, in this share of pods.
+
+    Beside that, its pods crash more often than the baseline's; `alpha` is the accepted chance to undo a good
+    candidate for that.
+    """
 
     name: str
     restarts: int = 3
     share: float = 0.1
+    alpha: float = 0.001
 
 
 @dataclass(frozen=True, slots=True)

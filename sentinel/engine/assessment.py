@@ -1,7 +1,7 @@
 """All rules of a policy on one rollout at one moment: new evidence in, verdicts and the tests' next states out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sentinel.domain.evidence import CountTick, HistogramTick, Missing, Tick, ValueSample
@@ -19,6 +19,8 @@ from sentinel.domain.record import Json, Phase, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload import Revision, Workload
 from sentinel.engine.calibration import Calibration
+from sentinel.engine.crash_exposure import crash_tick
+from sentinel.engine.crashes import crashes_until, judge_crashes
 from sentinel.engine.error_rate import judge_error_rate
 from sentinel.engine.latency import judge_latency
 from sentinel.engine.learning import CALIBRATION, calibration_in, learns, settled
@@ -61,6 +63,7 @@ class Rollout:
     state: RolloutState
     segment: Segment
     ever_pulled: bool
+    began: datetime
     now: datetime
     unmeasured: Mapping[str, Missing] = field(default_factory=dict)
     learnt: Mapping[str, Calibration] = field(default_factory=dict)
@@ -76,8 +79,13 @@ def assess(rollout: Rollout, measured: Sequence[Measured], holds: Holds) -> Asse
     until = dict(rollout.state.measured_until)
     verdicts = []
     for rule in rules_in(rollout.policy, rollout.state.phase):
-        if isinstance(rule, CrashLoopRule | HealthRule):
-            verdicts.append(_judge_pods(rule, rollout))
+        if isinstance(rule, HealthRule):
+            verdicts.append(_judge_health(rule, rollout))
+            continue
+        if isinstance(rule, CrashLoopRule):
+            crashes, verdict = _judge_crashes(rule, rollout)
+            analysis.update({rule.name: crashes} if crashes is not None else {})
+            verdicts.append(verdict)
             continue
         state, verdict = _judge_metric(rule, rollout, [m for m in measured if m.rule == rule.name], holds)
         analysis[rule.name] = state
@@ -95,13 +103,26 @@ def rules_in(policy: Policy, phase: Phase) -> tuple[Rule, ...]:
     return policy.rules
 
 
-def _judge_pods(rule: CrashLoopRule | HealthRule, rollout: Rollout) -> RuleVerdict:
+def _judge_health(rule: HealthRule, rollout: Rollout) -> RuleVerdict:
     workload, baseline = rollout.workload, rollout.baseline
-    if isinstance(rule, CrashLoopRule):
-        return judge_crash_loop(rule, workload, workload.candidate, baseline)
     return judge_health(
         rule, workload, workload.candidate, baseline, rollout.now, ever_pulled=rollout.ever_pulled
     )
+
+
+def _judge_crashes(rule: CrashLoopRule, rollout: Rollout) -> tuple[Json | None, RuleVerdict]:
+    """The gate for crash loops, and where it lets the candidate pass, crashes as counts beside it."""
+    workload, baseline = rollout.workload, rollout.baseline
+    gate = judge_crash_loop(rule, workload, workload.candidate, baseline)
+    state: Json | None = rollout.state.analysis.get(rule.name)
+    if baseline is None or not rollout.segment.concurrent or rollout.state.phase is Phase.PROMOTED:
+        return state, gate
+    since = crashes_until(state) or rollout.began
+    tick = crash_tick(workload, baseline, since, rollout.now, rollout.policy.strategy.warmup)
+    state, counted = judge_crashes(rule.name, rule.alpha, state, tick, rollout.segment)
+    if gate.kind is VerdictKind.PASS and counted.kind is not VerdictKind.PENDING:
+        return state, counted
+    return state, replace(gate, numbers={**counted.numbers, **gate.numbers})
 
 
 def _judge_metric(

@@ -58,6 +58,12 @@ class _State:
         return len(self.crashed_on) == 1 and self.nodes > 1
 
 
+def crashes_until(state: Json | None) -> datetime | None:
+    """The end of the last tick that was taken in."""
+    until = cast(Mapping[str, str], state["standing"])["until"] if state is not None else ""
+    return datetime.fromisoformat(until) if until else None
+
+
 def judge_crashes(
     rule: str, alpha: float, state: Json | None, tick: CrashTick | None, segment: Segment
 ) -> tuple[Json, RuleVerdict]:

@@ -6,12 +6,14 @@ from datetime import datetime
 
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.evidence import Missing
-from sentinel.domain.policy import AlertRule, HealthRule, Policy
+from sentinel.domain.policy import AlertRule, CrashLoopRule, HealthRule, Policy
 from sentinel.domain.record import Phase, Record
 from sentinel.domain.workload import Workload, WorkloadKey
 from sentinel.engine.assessment import Holds, Measured, Rollout, assess, segment_of
 from sentinel.engine.attribution import attribute
 from sentinel.engine.calibration import Calibration
+from sentinel.engine.crash_exposure import ripe_at
+from sentinel.engine.crashes import crashes_until
 from sentinel.engine.learning import learns, remembered
 from sentinel.engine.matching import alert_rule_of
 from sentinel.engine.measuring import stable_of
@@ -53,6 +55,7 @@ def judged(
         record.state,
         segment,
         ever_pulled,
+        record.started_at,
         situation.now,
         unmeasured,
         learnt,
@@ -108,14 +111,16 @@ def with_alert_verdicts(record: Record, alerts: Sequence[JudgedAlert]) -> Record
 
 
 def pods_ripen_at(policy: Policy, workload: Workload, record: Record, now: datetime) -> datetime | None:
-    """When a health rule's verdict may next change by time alone."""
+    """When a verdict on pods may next change by time alone."""
     baseline = stable_of(workload, record)
-    due = (
-        wake_at(rule, workload, workload.candidate, baseline, now)
-        for rule in policy.rules
-        if isinstance(rule, HealthRule)
-    )
-    return min((at for at in due if at is not None), default=None)
+    due = []
+    for rule in policy.rules:
+        if isinstance(rule, HealthRule):
+            due.append(wake_at(rule, workload, workload.candidate, baseline, now))
+        elif isinstance(rule, CrashLoopRule) and baseline is not None:
+            since = crashes_until(record.state.analysis.get(rule.name)) or record.started_at
+            due.append(ripe_at(workload, baseline, since, policy.strategy.warmup))
+    return min((at for at in due if at is not None and at > now), default=None)
 
 
 def ever_pulled(workload: Workload) -> bool:

@@ -47,6 +47,8 @@ from sentinel.policies.schema import (
 
 DEFAULT_INTERVAL = timedelta(seconds=15)
 DEFAULT_HOLD = timedelta(minutes=1)
+CRASH_WEIGHT = 0.1
+"""Crashes as counts are beside the gate for crash loops, which needs no level: they take little from the others."""
 
 
 def policy_of(
@@ -111,6 +113,8 @@ def _rules(specs: tuple[RuleSpec, ...], rate: float, interval: timedelta) -> tup
 
 
 def _weight(spec: RuleSpec) -> float:
+    if spec.crash_loop is not None:
+        return CRASH_WEIGHT
     if not spec.tests:
         return 0.0
     return 1.0 if spec.weight is None else spec.weight
@@ -122,7 +126,7 @@ def _rule(spec: RuleSpec, alpha: float, interval: timedelta) -> Rule:
     if spec.latency is not None:
         return _latency(spec.name, spec.latency, alpha, interval)
     if spec.crash_loop is not None:
-        return CrashLoopRule(spec.name, spec.crash_loop.restarts, spec.crash_loop.share)
+        return CrashLoopRule(spec.name, spec.crash_loop.restarts, spec.crash_loop.share, alpha)
     if spec.health is not None:
         return HealthRule(spec.name, spec.health.ready_within, spec.health.pull_within)
     if spec.query is not None:

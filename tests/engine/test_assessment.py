@@ -63,6 +63,7 @@ def rollout_of(*rules: Rule, analysis: Any = None, **changes: Any) -> Rollout:
         state(Phase.BAKING),
         segment_of(0, 0, concurrent=True, bake_over=True, min_requests=100),
         True,
+        at(0),
         at(100),
     )
     if analysis is not None:

@@ -80,15 +80,15 @@ def test_the_example_means_what_it_says() -> None:
                 'http_requests_total{namespace="$namespace", code=~"5.."}',
             ),
             limit=0.05,
-            alpha=0.005,
+            alpha=pytest.approx(0.01 / 2.1),
         ),
         LatencyRule(
             "latency",
             HistogramQuery("prometheus", 'http_request_duration_seconds{namespace="$namespace"}'),
             limit=1.0,
-            alpha=0.005,
+            alpha=pytest.approx(0.01 / 2.1),
         ),
-        CrashLoopRule("crash-loop"),
+        CrashLoopRule("crash-loop", alpha=pytest.approx(0.001 / 2.1)),
         HealthRule("health"),
         QueryRule(
             "queue-depth",
@@ -174,19 +174,21 @@ def test_datadog_counts_are_asked_for_once_a_minute(tmp_path: Path) -> None:
 
 
 def test_rules_share_the_false_rollback_rate_by_weight(tmp_path: Path) -> None:
-    """A rule of weight 3 takes three quarters; rules that are no statistical test take nothing."""
+    """A rule of weight 3 takes three times as much, crash counts a tenth; rules that are no test take nothing."""
     policy = one(
         tmp_path,
         "falseRollbackRate: 4%\n  rules:\n"
         "    - {name: a, weight: 3, errorRate: {prometheus: {total: t, errors: e}, max: 5%}}\n"
         "    - {name: b, latency: {prometheus: {histogram: h}, mean: 1s}}\n"
-        "    - {name: c, crashLoop: {}}",
+        "    - {name: c, crashLoop: {}}\n"
+        "    - {name: d, health: {}}",
     )
-    a, b, _ = policy.rules
+    a, b, c, _ = policy.rules
 
     assert isinstance(a, ErrorRateRule)
     assert isinstance(b, LatencyRule)
-    assert (a.alpha, b.alpha) == pytest.approx((0.03, 0.01))
+    assert isinstance(c, CrashLoopRule)
+    assert (a.alpha, b.alpha, c.alpha) == pytest.approx((0.12 / 4.1, 0.04 / 4.1, 0.004 / 4.1))
 
 
 def test_a_threshold_has_its_time_and_no_share_of_the_rate(tmp_path: Path) -> None:

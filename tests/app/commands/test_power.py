@@ -48,7 +48,7 @@ def test_each_step_of_a_policy_is_judged(tmp_path: Path) -> None:
     assert "rule error-rate, step 1" in found.output
     assert "10% of them" in found.output
     assert "50% of them" in found.output
-    assert "level 0.125%" in found.output
+    assert "level 0.119%" in found.output
     assert "no step passes, take 50s" in found.output
 
 
