@@ -5,20 +5,16 @@ Level-based: a pass asks what is the case, never what happened, so any event may
 
 import logging
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from sentinel.domain.alert import AlertStatus
 from sentinel.domain.command import Command
 from sentinel.domain.decision import Change, Decision, Restore
 from sentinel.domain.errors import ClusterError, ConflictError, NotLeadingError
-from sentinel.domain.policy import AlertRule, Budget, ErrorRateRule, LatencyRule, Mode, Policy
+from sentinel.domain.policy import Budget, Mode, Policy
 from sentinel.domain.record import Action, DecisionEntry, Phase, Record
-from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload import Workload, WorkloadKey
-from sentinel.engine.assessment import Holds
-from sentinel.engine.attribution import workloads_named
 from sentinel.engine.beginning import (
     begins_at,
     first_decision,
@@ -31,15 +27,15 @@ from sentinel.engine.commands import Obeyed, obey
 from sentinel.engine.decision import decide
 from sentinel.engine.entries import overtaken
 from sentinel.engine.holding import damage_limiting_pause
-from sentinel.engine.judging import judged, judged_alerts, pods_ripen_at, with_alert_verdicts
+from sentinel.engine.judging import pods_ripen_at, with_alert_verdicts
 from sentinel.engine.lifecycle import Begin, Continue, Idle, RolledBack, recognise
 from sentinel.engine.situation import Situation
-from sentinel.engine.surroundings import confirm
 from sentinel.ports import Clock, Cluster, Conditions, NullTracer, RecordStore, Telemetry, Tracer
 from sentinel.runtime.announcements import Announcements
 from sentinel.runtime.commands import CommandDesk
-from sentinel.runtime.evidence import EvidenceCollector, Neighbour
+from sentinel.runtime.evidence import EvidenceCollector
 from sentinel.runtime.executor import Executor
+from sentinel.runtime.judge import Judge
 from sentinel.runtime.notifications import Notifications
 from sentinel.runtime.policybook import PolicyBook
 from sentinel.runtime.queue import KeyedQueue
@@ -98,8 +94,8 @@ class Reconciler:
         self._notifications = services.notifications
         self._announcements = services.announcements
         self._commands = services.commands
-        self._holds: Holds = lambda text, values, scalar: services.conditions.holds(
-            text, values, scalar=scalar
+        self._judge = Judge(
+            services.cluster, services.store, services.book, services.collector, services.conditions
         )
         self._clock = services.clock
         self._telemetry = services.telemetry
@@ -268,7 +264,10 @@ class Reconciler:
             return
         record = self._working.apply(record).named(workload.candidate)
         with self._tracer.span("decide", record=record.name):
-            situation = await self._judge(record, workload, policy, records)
+            situation = self._situation(record, workload, policy, records, self._clock.now())
+            pulled = self._working.ever_pulled(record, workload)
+            situation = await self._judge.judge(situation, ever_pulled=pulled)
+            self._working.remember(situation.record)
             decision = decide(situation)
         command = self._commands.next(workload.key)
         if command is not None and await self._obey(command, situation):
@@ -309,66 +308,6 @@ class Reconciler:
             )
         record = await self._executor.complete(record, entry, change, workload)
         self._tell(record, workload, entry.id)
-
-    async def _judge(
-        self, record: Record, workload: Workload, policy: Policy, records: tuple[Record, ...]
-    ) -> Situation:
-        measured = self._collector.take(record)
-        now = self._clock.now()
-        situation = self._situation(record, workload, policy, records, now)
-        pulled = self._working.ever_pulled(record, workload)
-        unmeasured = self._collector.unmeasured(record, policy)
-        situation = judged(
-            situation,
-            measured,
-            self._holds,
-            ever_pulled=pulled,
-            unmeasured=unmeasured,
-            learnt=self._collector.learnt(record),
-        )
-        self._working.remember(situation.record)
-        verdicts = [await self._confirmed(v, record, workload, policy) for v in situation.verdicts]
-        situation = replace(situation, verdicts=tuple(verdicts))
-        elsewhere = self._alerts_elsewhere(record.key) if record.alerts else []
-        return replace(situation, alerts=judged_alerts(situation, elsewhere, self._named))
-
-    async def _confirmed(
-        self, verdict: RuleVerdict, record: Record, workload: Workload, policy: Policy
-    ) -> RuleVerdict:
-        """A fail without a concurrent baseline stands only if the surroundings bear it out."""
-        rule = policy.rule(verdict.rule)
-        proven = verdict.alone and verdict.kind is VerdictKind.FAIL
-        if not proven or not isinstance(rule, ErrorRateRule | LatencyRule):
-            return verdict
-        around = await self._collector.surroundings(rule, record, workload, self._neighbours(rule, workload))
-        return confirm(verdict, around)
-
-    def _neighbours(self, rule: ErrorRateRule | LatencyRule, workload: Workload) -> Sequence[Neighbour]:
-        """The other guarded workloads at rest that have a rule of the same kind."""
-        found = []
-        everyone = self._cluster.keys()
-        for key in everyone:
-            other = self._cluster.workload(key) if key != workload.key else None
-            policy = self._book.guarding(other) if other is not None and other.rolled_out else None
-            if other is None or policy is None:
-                continue
-            same = next((r for r in policy.rules if type(r) is type(rule)), None)
-            if isinstance(same, ErrorRateRule | LatencyRule):
-                found.append(Neighbour(other, same))
-        return found
-
-    def _named(self, labels: Mapping[str, str], rule: AlertRule) -> Collection[WorkloadKey]:
-        return workloads_named(labels, rule, self._cluster.owner_of_pod, self._cluster.workloads_behind)
-
-    def _alerts_elsewhere(self, key: WorkloadKey) -> list[tuple[WorkloadKey, datetime]]:
-        """When alerts came in for other workloads: a storm is nobody's fault in particular."""
-        return [
-            (other.key, entry.received_at)
-            for other in self._store.all()
-            if other.key != key and other.live
-            for entry in other.alerts
-            if entry.status is AlertStatus.FIRING
-        ]
 
     # What comes of it.
 
