@@ -114,7 +114,7 @@ async def wait_for_end(cluster: Connection, name: str, limits: Patience) -> End:
     while True:
         now = datetime.now(UTC)
         followed = _again(followed, records) or rollout_of(workload, records)
-        if not records and (end := _unguarded(workload, now)):
+        if not records and (end := unguarded(workload, now)):
             return end
         if followed is not None:
             for line in progress.news(followed, now):
@@ -155,7 +155,7 @@ def _again(followed: Record | None, records: Sequence[Record]) -> Record | None:
     return next((record for record in records if record.uid == followed.uid), followed)
 
 
-def _unguarded(workload: Workload, now: datetime) -> End | None:
+def unguarded(workload: Workload, now: datetime) -> End | None:
     """The end of a wait for a workload that a sentinel would have on record by now."""
     made = min((r.created_at for r in (workload.candidate, *workload.others) if r.created_at), default=None)
     labelled = workload.labels.get(GUARD_LABEL) == "true"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.app.commands.waiting import End, Verdict, ending, rollout_of, write_summary
+from sentinel.app.commands.waiting import End, Verdict, ending, rollout_of, unguarded, write_summary
 from sentinel.domain.record import Hold, Phase, RolloutState, UndoState
 from sentinel.domain.workload import Revision, Workload
 from sentinel.engine.lifecycle import ROLLED_BACK
@@ -76,6 +76,18 @@ def test_an_undo_to_another_revision_is_not_this_ones() -> None:
     """The undo led elsewhere, and then someone released this template: not taken up yet."""
     state = RolloutState(Phase.UNDONE, undo=UndoState(OLD, NOON))
     assert rollout_of(workload("third"), [record(state=state)]) is None
+
+
+def test_a_workload_that_was_never_on_record_is_told_at_once() -> None:
+    """A sentinel would have seen it within a minute; one that is younger, or labelled, may still be taken up."""
+    known = Revision("new", created_at=NOON)
+    plain = replace(workload("new"), candidate=known)
+    labelled = replace(plain, labels={"rollback-sentinel.dev/guard": "true"})
+    assert unguarded(plain, after(59)) is None
+    end = unguarded(plain, after(61))
+    assert end is not None
+    assert end.verdict == 4
+    assert unguarded(labelled, after(61)) is None
 
 
 def test_the_summary_is_markdown_in_which_nothing_is_markup_by_chance(tmp_path: Path) -> None:

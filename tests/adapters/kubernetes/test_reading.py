@@ -1,0 +1,101 @@
+"""One-shot reads against the simulated API server."""
+
+import pytest
+
+from sentinel.adapters.kubernetes import reading
+from sentinel.adapters.kubernetes.accounts import account_lacks
+from sentinel.adapters.kubernetes.client import ApiClient
+from sentinel.adapters.kubernetes.reading import ClusterReader
+from sentinel.adapters.kubernetes.resources import RECORDS
+from sentinel.domain.errors import ForbiddenError, NotFoundError
+from sentinel.simulation.cluster import SimulatedCluster
+from sentinel.simulation.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES
+from tests.adapters.kubernetes.worlds import access_to, until
+
+
+async def settled(cluster: SimulatedCluster) -> None:
+    """Wait until both pods are of the template in force."""
+
+    def done() -> bool:
+        status = cluster.deployment("web").get("status") or {}
+        observed = status.get("observedGeneration") == cluster.deployment("web")["metadata"]["generation"]
+        return (
+            observed
+            and [status.get(k) for k in ("replicas", "updatedReplicas", "availableReplicas")] == [2] * 3
+        )
+
+    await until(done)
+
+
+async def test_a_workload_is_read_with_its_revisions(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """As the watches would show it; pods come only where they are asked for."""
+    cluster.deploy("web", "app:v1", 2)
+    cluster.deploy("other", "app:v1", 1)
+    await settled(cluster)
+    cluster.set_image("web", "app:v2")
+    await settled(cluster)
+    reader = ClusterReader(client)
+    web = await reader.workload("default", "web", pods=True)
+    assert (web.candidate.images, [other.images for other in web.others]) == (("app:v2",), [("app:v1",)])
+    assert sum(pod.ready for pod in web.pods_of(web.candidate)) == 2
+    assert (await reader.workload("default", "web")).pods == ()
+
+
+async def test_lists_are_read_to_their_end(
+    cluster: SimulatedCluster, client: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Page by page, in order of their names."""
+    monkeypatch.setattr(reading, "PAGE", 2)
+    for number in range(5):
+        cluster.deploy(f"w{number}", "app:v1", 1)
+    found = await ClusterReader(client).workloads()
+    assert [workload.key.name for workload in found] == [f"w{number}" for number in range(5)]
+
+
+async def test_a_workload_that_is_not_there_is_said_in_words(
+    cluster: SimulatedCluster, client: ApiClient
+) -> None:
+    """With its kind, name and namespace."""
+    with pytest.raises(NotFoundError, match="there is no Deployment web in namespace default"):
+        await ClusterReader(client).workload("default", "web")
+
+
+async def test_who_keeps_a_deployment_is_read_from_its_marks(
+    cluster: SimulatedCluster, client: ApiClient
+) -> None:
+    """Argo CD, Flux and Helm each leave their own."""
+    helm = {"meta.helm.sh/release-name": "shop"}
+    marks = {
+        "argo": {"annotations": {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:x/argo", **helm}},
+        "flux": {"labels": {"helm.toolkit.fluxcd.io/name": "shop"}, "annotations": helm},
+        "helm": {"annotations": helm},
+        "none": {},
+    }
+    reader = ClusterReader(client)
+    owners = []
+    for name, metadata in marks.items():
+        cluster.deploy(name, "app:v1", 1, **metadata)
+        owners.append((await reader.facts("default", name)).owner)
+    assert owners == ["Argo CD application shop", "Flux HelmRelease shop", "Helm release shop", ""]
+
+
+async def test_an_accounts_missing_verbs_are_named(cluster: SimulatedCluster, client: ApiClient) -> None:
+    """All but those that it was granted."""
+    rules = [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list"]}]
+    cluster.store.create(CLUSTER_ROLES, {"metadata": {"name": "r"}, "rules": rules})
+    subject = {"kind": "ServiceAccount", "name": "sentinel", "namespace": "ops"}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r"}
+    binding = {"metadata": {"name": "b"}, "roleRef": role, "subjects": [subject]}
+    cluster.store.create(CLUSTER_ROLE_BINDINGS, binding)
+    lacking = await account_lacks(client, "ops", "sentinel", "")
+    assert "get deployments.apps" not in lacking
+    assert "watch deployments.apps" in lacking
+    assert f"update {RECORDS}/status" in lacking
+
+
+async def test_one_who_may_not_ask_for_others_is_told_so(cluster: SimulatedCluster) -> None:
+    """Refused, not answered with a no."""
+    token = cluster.api.tokens.issue("ops", "nobody")
+    async with ApiClient(access_to(cluster.url, token)) as nobody:
+        with pytest.raises(ForbiddenError):
+            await account_lacks(nobody, "ops", "sentinel", "")
