@@ -173,7 +173,11 @@ async def build(
     book = PolicyBook(policies, settings.mode, lambda: switch.frozen)
     services = _services(gateway, book, sources, told, queue, leadership, means)
     budget = settings.undo.budget
-    limits = Limits(Budget(budget.max, timedelta(seconds=budget.per)), settings.records.keep)
+    limits = Limits(
+        Budget(budget.max, timedelta(seconds=budget.per)),
+        settings.records.keep,
+        timedelta(seconds=settings.evaluation.checkpoint_interval),
+    )
     rule_files = RuleFiles(
         policies,
         settings.rules.paths,

@@ -61,6 +61,7 @@ class Limits:
 
     cluster_budget: Budget | None = None
     keep_records: int = 20
+    checkpoint_every: timedelta = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +106,13 @@ class Reconciler:
         self._settled: dict[WorkloadKey, str] = {}
         self._failures: dict[WorkloadKey, int] = {}
         self._swept_at = 0.0
-        self._working = WorkingState()
+        self._working = WorkingState(self._limits.checkpoint_every)
         self._began: dict[WorkloadKey, float] = {}
         self._queue = queue
 
     def forget(self) -> None:
         """Know nothing but what the watches show: what another leader did meanwhile is in the records alone."""
-        self._working = WorkingState()
+        self._working = WorkingState(self._limits.checkpoint_every)
         self._settled.clear()
         self._failures.clear()
 

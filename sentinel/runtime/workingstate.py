@@ -12,9 +12,10 @@ CHECKPOINT_EVERY = timedelta(minutes=1)
 
 
 class WorkingState:
-    """Newest analysis per record in memory. A restart loses at most a minute of it, and measures that again."""
+    """Newest analysis per record in memory. A restart loses at most `every` of it, and measures that again."""
 
-    def __init__(self) -> None:
+    def __init__(self, every: timedelta = CHECKPOINT_EVERY) -> None:
+        self._every = every
         self._states: dict[str, RolloutState] = {}
         self._saved: dict[str, Record] = {}
         self._pulled: set[str] = set()
@@ -61,7 +62,7 @@ class WorkingState:
             before.weight,
             before.message,
         )
-        return moved and (before.saved_at is None or now - before.saved_at >= CHECKPOINT_EVERY)
+        return moved and (before.saved_at is None or now - before.saved_at >= self._every)
 
     def ever_pulled(self, record: Record, workload: Workload) -> bool:
         """Whether a pod of the candidate ever had its images: then the registry is to blame, not the release."""

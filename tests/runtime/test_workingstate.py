@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -122,3 +123,12 @@ def test_what_ended_unseen_is_forgotten() -> None:
     assert not working.ever_pulled(
         ours, rollout(1, pods=(pod("stuck", containers=(waiting("ErrImagePull"),)),))
     )
+
+
+def test_the_tests_states_are_saved_as_often_as_the_settings_say() -> None:
+    """What only moved is worth saving when the time between two checkpoints is over, and not before."""
+    working = WorkingState(timedelta(seconds=10))
+    before = working.apply(saved())
+    moved = before.with_state(replace(before.state, analysis={"rule": {"sum": 1}}))
+    assert not working.worth_saving(moved, at(9))
+    assert working.worth_saving(moved, at(10))
