@@ -23,6 +23,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.harness.figures import Figures
 from sentinel.domain.record import MAX_ALERTS, Phase
 from sentinel.simulation.faults import Fault, FaultKind
 from tests.support.world import NAMESPACE, ROLLING, World, world
@@ -63,7 +64,9 @@ async def measure(folder: Path, seconds: float, rate: int) -> None:
         )
         async with stalls() as stalled:
             answers, took = await flooded(here, [10_000], 1)
-        print(f"one post of 10,000 alerts: {dict(answers)} in {took:.2f} s, {writes.struck} writes, {told(stalled)}")
+        print(
+            f"one post of 10,000 alerts: {dict(answers)} in {took:.2f} s, {writes.struck} writes, {told(stalled)}"
+        )
         writes.struck = 0
         async with stalls() as stalled:
             answers, took = await flooded(here, [1] * int(seconds * rate), rate)
@@ -106,8 +109,8 @@ async def stalls() -> AsyncIterator[list[float]]:
 
 def told(late: list[float]) -> str:
     """The stalls in words."""
-    ordered = sorted(late)
-    return f"the loop at most {ordered[-1] * 1000:.0f} ms late, at p99 {ordered[int(len(ordered) * 0.99)] * 1000:.0f} ms"
+    figures = Figures.of([seconds * 1000 for seconds in late])
+    return f"the loop at most {figures.most:.0f} ms late, at p99 {figures.p99:.0f} ms"
 
 
 async def flooded(here: World, sizes: list[int], rate: int) -> tuple[Counter[int], float]:
