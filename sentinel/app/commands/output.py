@@ -44,13 +44,17 @@ STYLES = {
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, wrap: bool = False) -> Table:
     """A table without lines. On a terminal the last column is cut to what fits, or the last two wrap."""
     made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    cells = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
     fixed = len(columns) - (2 if wrap else 1)
-    for column in columns[:fixed]:
-        made.add_column(column, no_wrap=True, min_width=len(column))
+    for index, column in enumerate(columns[:fixed]):
+        widest = max((row[index].cell_len for row in cells), default=0)
+        made.add_column(column, no_wrap=True, min_width=max(widest, len(column)))
     for column in columns[fixed:]:
-        made.add_column(column, no_wrap=not wrap, overflow="fold" if wrap else "ellipsis")
-    for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+        made.add_column(column, overflow="fold" if wrap else "ellipsis")
+    for row in cells:
+        # The column may be narrowed, and only such a one is; its text stays on one line all the same.
+        row[-1].no_wrap = not wrap
+        made.add_row(*row)
     return made
 
 

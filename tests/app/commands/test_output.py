@@ -1,0 +1,42 @@
+"""How commands write."""
+
+from datetime import timedelta
+
+from rich.console import Console
+
+from sentinel.app.commands.output import age, rules_in_words, sparkline, table
+
+
+def drawn(width: int) -> list[str]:
+    """A table whose last column is long, on a terminal of this width."""
+    console = Console(width=width, force_terminal=True, color_system=None)
+    with console.capture() as written:
+        console.print(table(["WORKLOAD", "PHASE", "SAYS"], [["a-long-name", "Superseded", "word " * 50]]))
+    return [line.rstrip() for line in written.get().splitlines()]
+
+
+def test_only_the_last_column_is_cut_to_the_terminal() -> None:
+    """Names and phases stay whole, and no row takes two lines."""
+    head, row = drawn(60)
+    assert head.split() == ["WORKLOAD", "PHASE", "SAYS"]
+    assert row.startswith("a-long-name   Superseded   word word")
+    assert row.endswith("…")
+
+
+def test_ages_are_as_kubectl_shows_them() -> None:
+    """Two units at most, the coarser the older."""
+    ages = [age(timedelta(seconds=s)) for s in (-1, 5, 119, 600, 11520, 200000)]
+    assert ages == ["0s", "5s", "119s", "10m", "3h12m", "2d7h"]
+
+
+def test_latencies_are_told_in_their_unit() -> None:
+    """Under a second in milliseconds; the machine's own figures are left out."""
+    numbers = {"candidate_mean": 2.0, "candidate_total": 25, "baseline_mean": 0.09, "baseline_total": 1535}
+    told = rules_in_words({**numbers, "limit": 1.0, "log_e_ratio": 3.2})
+    assert told == ["candidate 2 s of 25 requests, baseline 90 ms of 1,535 requests, limit 1 s"]
+
+
+def test_bars_share_one_scale() -> None:
+    """From nothing to the top; without a top there is nothing to see."""
+    assert sparkline([0, 0.5, 1, 2], 1) == "▁▄██"
+    assert sparkline([0, 0], 0) == "▁▁"
