@@ -11,6 +11,8 @@ from typing import Annotated
 import aiohttp
 import typer
 
+from sentinel.adapters.kubernetes.freezes import KubernetesFreezeStore
+from sentinel.adapters.kubernetes.lease import own_namespace
 from sentinel.adapters.kubernetes.preflight import preflight
 from sentinel.app.commands.checks import (
     Check,
@@ -86,6 +88,7 @@ async def cluster_checks(settings: Settings, account: str, at: Place) -> list[Ch
                 *checks,
                 clock_check(*dates[-1]),
                 await _needed(cluster, settings),
+                await _frozen(cluster, settings),
                 await account_check(cluster, account, within[0] if within else ""),
             ]
     except ConfigurationError as error:
@@ -103,6 +106,18 @@ async def _needed(cluster: Connection, settings: Settings) -> Check:
             "definitions and own rights", "; ".join(lacking), "grant them: config/rbac.yaml, or the chart"
         )
     return ok("definitions and own rights", "the definitions are there; this account could run the daemon")
+
+
+async def _frozen(cluster: Connection, settings: Settings) -> Check:
+    """Whether someone has thrown the kill switch."""
+    namespace = settings.leadership.namespace or own_namespace()
+    try:
+        freeze = await KubernetesFreezeStore(cluster.client, namespace, settings.leadership.name).read()
+    except ClusterError as error:
+        return warn("kill switch", str(error), "ask as someone who may read Leases there")
+    if freeze is not None:
+        return warn("kill switch", f"{freeze}: nothing is touched", f"sentinel unfreeze -n {namespace}")
+    return ok("kill switch", f"not frozen, as far as namespace {namespace} tells")
 
 
 def clock_check(date: str, ours: datetime) -> Check:

@@ -62,7 +62,7 @@ def report_command(
 async def _report(since: datetime, at: Place, output: Output) -> None:
     async with connected(at) as cluster:
         records = await cluster.reader.records(at.namespace)
-    observed = [r for r in records if r.mode is Mode.OBSERVE and r.started_at >= since]
+    observed = [r for r in records if was_observed(r) and r.started_at >= since]
     now = datetime.now(UTC)
     found = [would for record in observed for would in would_be(record, records, now)]
     if output is Output.TABLE:
@@ -71,11 +71,19 @@ async def _report(since: datetime, at: Place, output: Output) -> None:
         show_data(_as_data(observed, found), output)
 
 
+def was_observed(record: Record) -> bool:
+    """Whether the rollout was only watched: by mode from its beginning, or by a freeze when it mattered."""
+    return record.mode is Mode.OBSERVE or any(_not_made(entry) for entry in record.decisions)
+
+
+def _not_made(entry: DecisionEntry) -> bool:
+    return entry.outcome is not None and entry.outcome.kind is OutcomeKind.OBSERVED
+
+
 def would_be(record: Record, records: Sequence[Record], now: datetime) -> Iterator[WouldBe]:
     """Every undo of a rollout that was decided and not made, with what came of the rollout."""
     for entry in record.decisions:
-        outcome = entry.outcome
-        if entry.action is Action.UNDO and outcome is not None and outcome.kind is OutcomeKind.OBSERVED:
+        if entry.action is Action.UNDO and _not_made(entry):
             yield WouldBe(record, entry, *_turn(record, entry, records, now))
 
 

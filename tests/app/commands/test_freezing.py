@@ -22,6 +22,18 @@ async def test_freeze_and_unfreeze_are_answered(tmp_path: Path) -> None:
         assert told[3] == "nothing was frozen\n"
 
 
+async def test_a_doctor_sees_the_freeze(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wonders why nothing happens finds who threw the switch, and how to lift it."""
+    async with served(tmp_path) as here:
+        for name, value in here.environ.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("SENTINEL_LEADERSHIP__NAMESPACE", home(here))
+        await sentinel(here, "freeze", "--force", "--reason", "audit", "-n", home(here))
+        told = (await sentinel(here, "doctor")).output
+        assert "frozen by kubernetes-admin: audit: nothing is touched" in told
+        assert f"sentinel unfreeze -n {home(here)}" in told
+
+
 async def test_a_freeze_that_nobody_would_heed_is_refused(tmp_path: Path) -> None:
     """In a namespace without a sentinel it would be a false comfort."""
     async with served(tmp_path, daemon=False) as here:

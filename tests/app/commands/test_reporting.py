@@ -1,6 +1,6 @@
 """`sentinel report`: what observe mode would have done, and how it turned out."""
 
-from sentinel.app.commands.reporting import Turn, would_be
+from sentinel.app.commands.reporting import Turn, was_observed, would_be
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, Outcome, OutcomeKind, Phase, Record, RolloutState
 from sentinel.engine.lifecycle import ROLLED_BACK
@@ -38,6 +38,13 @@ def test_a_newer_release_may_have_mended_it() -> None:
 def test_what_still_stands_may_have_been_a_false_alarm() -> None:
     """Nobody has touched it since."""
     assert turn(observed(RolloutState(Phase.HELD))) == (Turn.STANDS, "it still stands, 2h0m later")
+
+
+def test_what_a_freeze_kept_from_being_done_is_reported_too() -> None:
+    """The rollout began under enforce, and nobody touched it when it turned bad."""
+    assert was_observed(record(decisions=(WOULD,)))
+    assert was_observed(record(mode=Mode.OBSERVE))
+    assert not was_observed(record())
 
 
 def test_an_undo_that_was_made_is_not_reported() -> None:
