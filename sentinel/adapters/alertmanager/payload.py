@@ -104,6 +104,8 @@ def _text(value: object, path: str) -> str:
 
 
 def _count(value: object, path: str) -> int:
+    if isinstance(value, float) and value.is_integer():  # 3.0 is 3 in JSON
+        value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise _wrong(path, "a whole number, not negative", value)
     return value

@@ -108,7 +108,7 @@ def _expected(login: Login) -> bytes:
 
 
 def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _read(file: Path) -> tuple[str, str]:

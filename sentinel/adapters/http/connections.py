@@ -1,10 +1,16 @@
 """Connections to the HTTP server, bounded in number and by client, and none that only waits."""
 
 import asyncio
+import logging
 from collections import Counter
 from dataclasses import dataclass
 
 from aiohttp import web
+
+# What is no HTTP is answered 400 and is its sender's fault; a traceback of each would let anyone fill the log.
+# Defects of our own never come here: the server's middleware logs them.
+_unheard = logging.getLogger(f"{__name__}.unheard")
+_unheard.setLevel(logging.CRITICAL)
 
 IDLE_SECONDS = 15.0
 """So long a connection has for the whole head of its next request; aiohttp closes it then."""
@@ -62,6 +68,7 @@ class _Connection(web.RequestHandler):
             max_field_size=MAX_FIELD,
             max_headers=MAX_HEADERS,
             auto_decompress=False,
+            logger=_unheard,
             access_log=None,  # type: ignore[arg-type] # its own way to say that there is none
         )
         self._gate = gate

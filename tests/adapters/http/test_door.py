@@ -150,6 +150,15 @@ async def test_too_large_heads_are_a_400(headers: dict[str, str]) -> None:
         assert (await world.post("fire"))[0] == 200
 
 
+async def test_what_is_no_http_is_answered_and_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Garbage is a 400 without a traceback for each, and the server goes on."""
+    async with serving() as world:
+        for garbage in (b"\x16\x03\x01 hello\r\n\r\n", b"POST / HTTP/9.9\r\n\r\n", head(4, X_Null="\0")):
+            assert b" 400 " in await raw(world, garbage)
+        assert (await world.post("fire"))[0] == 200
+    assert caplog.text == ""
+
+
 async def test_connections_past_the_limit_are_closed_and_others_served() -> None:
     """Idle connections of one address do not add up; once they are gone there is room again."""
     options = ServerOptions(connections=ConnectionLimits(per_address=5))
