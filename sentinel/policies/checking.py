@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sentinel.policies.buckets import between_buckets
 from sentinel.policies.load import SUFFIXES, TEST_SUFFIXES, PolicySet, load
 from sentinel.policies.mistakes import PolicyError
 from sentinel.policies.ruletest.load import load_tests
@@ -12,11 +13,12 @@ from sentinel.policies.ruletest.load import load_tests
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The names of the policies, the files read, and all that is wrong with them."""
+    """The names of the policies, the files read, all that is wrong with them, and what works but may surprise."""
 
     policies: tuple[str, ...]
     files: tuple[str, ...]
     errors: tuple[PolicyError, ...]
+    remarks: tuple[PolicyError, ...] = ()
 
 
 def check_paths(paths: Iterable[Path]) -> Checked:
@@ -36,10 +38,11 @@ def check_paths(paths: Iterable[Path]) -> Checked:
     loaded = load(rule_files) if rule_files else PolicySet((), "")
     if isinstance(loaded, PolicySet):
         names = tuple(policy.name for policy in loaded.policies)
+        remarks = tuple(remark for policy in loaded.policies for remark in between_buckets(policy))
     else:
-        names = ()
+        names, remarks = (), ()
         errors.extend(loaded)
-    return Checked(names, tuple(map(str, files)), tuple(sorted(set(errors))))
+    return Checked(names, tuple(map(str, files)), tuple(sorted(set(errors))), remarks)
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -61,6 +61,11 @@ def parse_share(value: object) -> float:
     return share
 
 
+def format_latency(seconds: float) -> str:
+    """A latency as rule files write it: `250ms`, `1.5s`."""
+    return f"{seconds * 1000:.6g}ms" if seconds < 1 else f"{seconds:.6g}s"
+
+
 def format_duration(duration: timedelta) -> str:
     """A duration as rule files write it: `1h30m`; `0s` for none."""
     rest = round(duration.total_seconds() * 1000)

@@ -85,6 +85,20 @@ def test_fine_files_as_json(folder: Path) -> None:
     assert (answer["errors"], answer["policies"]) == ([], ["shop"])
 
 
+def test_a_limit_between_buckets_is_remarked_on_and_fails_nothing(folder: Path) -> None:
+    """In every format, with exit code 0."""
+    text = document("slow", "rules: [{name: a, latency: {preset: traefik, p99: 500ms}}]")
+    (folder / "slow.yaml").write_text(text)
+
+    said = "500ms is no bound of traefik's usual buckets"
+    plain = sentinel("check", folder)
+    assert plain.exit_code == 0
+    assert f"slow.yaml:1:1: spec.rules[0].latency: {said}" in plain.output
+    (found,) = json.loads(sentinel("check", folder, "--format", "json").stdout)["warnings"]
+    assert said in found["message"]
+    assert sentinel("check", folder, "--format", "github").stdout.startswith("::warning file=")
+
+
 def test_mistakes_annotate_a_pull_request(folder: Path) -> None:
     """GitHub's workflow commands name file, line and column, with what is syntax to them encoded."""
     (folder / "bad.yaml").write_text(document("bad", 'rules: [{name: a, crashLoop: {share: "200%"}}]'))

@@ -40,18 +40,26 @@ def check(
 ) -> None:
     """Say every mistake in rule files and their tests, with its place; exit code 1 when there is one.
 
+    Limits that fall between the usual buckets of a preset are remarked on, which fails nothing.
     Folders are read with their subfolders.
     """
     checked = check_paths(paths)
     if format is Format.JSON:
         found = [_as_json(error) for error in checked.errors]
-        answer = {"errors": found, "policies": list(checked.policies), "files": list(checked.files)}
+        answer = {
+            "errors": found,
+            "warnings": [_as_json(remark) for remark in checked.remarks],
+            "policies": list(checked.policies),
+            "files": list(checked.files),
+        }
         typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
         for error in checked.errors:
             typer.echo(
                 _annotation(error) if format is Format.GITHUB else str(error), err=format is Format.TEXT
             )
+        for remark in checked.remarks:
+            typer.echo(_annotation(remark, "warning") if format is Format.GITHUB else f"warning: {remark}")
         if not checked.errors:
             typer.echo(f"{len(checked.policies)} policies in {len(checked.files)} files are fine")
     if checked.errors:
@@ -69,13 +77,13 @@ def _as_json(error: PolicyError) -> dict[str, object]:
     }
 
 
-def _annotation(error: PolicyError) -> str:
+def _annotation(error: PolicyError, level: str = "error") -> str:
     """A workflow command that GitHub shows at the line of the pull request."""
     place = {"file": error.file} | ({"line": error.line, "col": error.column} if error.line else {})
     properties = ",".join(f"{name}={_escaped(str(value), ':,')}" for name, value in place.items())
     where = f"{error.path}: " if error.path else ""
     hint = f" ({error.hint})" if error.hint else ""
-    return f"::error {properties},title=sentinel rules check::{_escaped(f'{where}{error.message}{hint}')}"
+    return f"::{level} {properties},title=sentinel rules check::{_escaped(f'{where}{error.message}{hint}')}"
 
 
 def _escaped(text: str, more: str = "") -> str:
