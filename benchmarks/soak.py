@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,8 +25,8 @@ from sentinel.adapters.kubernetes.events import _Written
 from sentinel.adapters.prometheus.answers import Answer
 from sentinel.adapters.prometheus.answers import Sample as MetricSample
 from sentinel.domain.evidence import Missing, Reading, Span, Subject
-from sentinel.domain.record import Phase, Record
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.policy import CountQuery, HistogramQuery
+from sentinel.domain.record import Phase
 from sentinel.simulation.behaviour import crash_loop, image_not_found, never_ready
 from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
 from sentinel.simulation.exposition import traffic_samples
@@ -42,10 +42,19 @@ PAGE = Path(__file__).parent.parent / "docs" / "benchmarks" / "soak.md"
 NAMESPACE = "shop"
 SCRAPE = 15.0
 HOUR = 3600.0
-KEPT = 3
+KEPT = 1
 """Records and old ReplicaSets that are kept of each workload, so that what is kept by design is soon complete."""
-REMEMBERED = (Answer, MetricSample, Span, Reading, Subject, Missing, _Written)
+REMEMBERED = (Answer, MetricSample, Span, Reading, Subject, Missing, CountQuery, HistogramQuery, _Written)
 """What fills memories that have a bound: Prometheus' answers (100,000 samples) and spans (20,000), Events (1,000)."""
+MIRROR = frozenset(
+    {
+        "sentinel.domain.record",
+        "sentinel.domain.workload",
+        "sentinel.adapters.kubernetes.trim",
+        "sentinel.adapters.kubernetes.records",
+    }
+)
+"""Where the types are of which the daemon's copy of workloads, ReplicaSets, pods and records is made."""
 WARM_UP = 0.5
 """The share of the day after which nothing may grow any more."""
 MAY_GROW = 0.05
@@ -69,8 +78,8 @@ class Sample:
 
     hour: float
     own_objects: int
+    mirrored: int
     remembered: int
-    records: int
     tasks: int
     descriptors: int
     resident: float
@@ -101,8 +110,8 @@ def services(options: Options) -> tuple[Service, ...]:
     )
 
 
-async def play(options: Options, folder: Path) -> Day:
-    """Play the day."""
+async def play(options: Options, folder: Path, report: Callable[[Day], None]) -> Day:
+    """Play the day; `report` is called each hour."""
     day = Day(options)
     nodes = options.pods // 80 + 2
     cluster_options = ClusterOptions(
@@ -122,7 +131,17 @@ async def play(options: Options, folder: Path) -> Day:
         cluster.prometheus._tick()
         pod.start()
         await asyncio.sleep(60)
-        await _through_the_day(day, cluster, witness, guarded)
+
+        def hourly() -> None:
+            day.undos, day.promotions, day.violations = (
+                witness.undos,
+                witness.promotions,
+                list(witness.violations),
+            )
+            day.seconds = time.monotonic() - began
+            report(day)
+
+        await _through_the_day(day, cluster, witness, guarded, hourly)
         await asyncio.sleep(HOUR)
         before = time.process_time()
         await asyncio.sleep(HOUR)
@@ -162,7 +181,11 @@ async def _bring_up(cluster: SimulatedCluster, witness: Witness, guarded: Iterab
 
 
 async def _through_the_day(
-    day: Day, cluster: SimulatedCluster, witness: Witness, guarded: tuple[Service, ...]
+    day: Day,
+    cluster: SimulatedCluster,
+    witness: Witness,
+    guarded: tuple[Service, ...],
+    hourly: Callable[[], None],
 ) -> None:
     """Release at even distances, and take a sample each hour."""
     rng = random.Random(day.options.seed)
@@ -174,7 +197,7 @@ async def _through_the_day(
         await asyncio.sleep(max(0.0, began + number * every - loop.time()))
         if loop.time() - began >= hour * HOUR:
             day.samples.append(_sample(hour, time.process_time() - cpu))
-            print(day.samples[-1], flush=True)
+            hourly()
             witness.story.clear()
             hour, cpu = hour + 1, time.process_time()
         _release(day, cluster, witness, rng.choice(guarded), number, rng)
@@ -214,8 +237,8 @@ def _sample(hour: float, cpu: float) -> Sample:
     return Sample(
         hour,
         sum(str(type(each).__module__).startswith(mine) and not _kept(each) for each in objects),
+        sum(str(type(each).__module__) in MIRROR for each in objects),
         sum(type(each) in REMEMBERED for each in objects),
-        sum(type(each) is Record for each in objects),
         len(asyncio.all_tasks()),
         len(os.listdir("/proc/self/fd")),
         _resident(),
@@ -224,9 +247,8 @@ def _sample(hour: float, cpu: float) -> Sample:
 
 
 def _kept(each: object) -> bool:
-    """Whether an object is a part of what is kept on purpose: records, and memories that have a bound."""
-    of_a_record = type(each).__module__ == "sentinel.domain.record" or type(each) is WorkloadKey
-    return of_a_record or type(each) in REMEMBERED
+    """Whether an object is a part of what is kept on purpose: the cluster's mirror, and memories that have a bound."""
+    return str(type(each).__module__) in MIRROR or type(each) in REMEMBERED
 
 
 def _resident() -> float:
@@ -260,21 +282,23 @@ def page(day: Day) -> str:
         "",
         "Written by `make soak` (`python -m benchmarks.soak`); do not edit by hand.",
         "",
-        f"{options.hours:g} hours of simulated time, {options.workloads} guarded workloads, {options.pods} pods, "
-        f"{options.rollouts} rollouts ({day.released['good']} good, {day.released['bad']} bad), {options.metered} "
-        "workloads with traffic and rules on it. The whole daemon and the simulated cluster are one process, so",
+        f"{day.samples[-1].hour:g} of {options.hours:g} hours of simulated time, {options.workloads} workloads, "
+        f"{options.pods} pods, {day.released.total()} of {options.rollouts} rollouts ({day.released['good']} good, "
+        f"{day.released['bad']} bad),",
+        f"{options.metered} workloads with traffic and rules on it. The whole daemon and the simulated cluster are one",
+        "process, so",
         "memory and CPU are of both; *own objects* are those of the daemon's own types that Python's collector knows,",
-        "without what fills memories that have a bound (*remembered*: answers of Prometheus, Events that were",
-        f"written) and the parts of records, of which {KEPT} are kept of each workload (once by the daemon, once by",
-        "the witness).",
+        "without its copy of the cluster (*mirrored*: pods, workloads, ReplicaSets and records, the old ones of which",
+        f"are {KEPT} of each workload) and what fills memories that have a bound (*remembered*: answers of Prometheus,",
+        "Events that were written).",
         "",
         f"Came of it: {day.undos} undone, {day.promotions} promoted; what must never happen "
         f"(tests/faults/witness.py): {len(day.violations)} times.",
         "",
-        "| hour | own objects | remembered | records | tasks | open files | resident MiB | CPU s in the hour |",
+        "| hour | own objects | mirrored | remembered | tasks | open files | resident MiB | CPU s in the hour |",
         "|---|---|---|---|---|---|---|---|",
         *(
-            f"| {s.hour:g} | {s.own_objects:,} | {s.remembered:,} | {s.records:,} | {s.tasks} | {s.descriptors} "
+            f"| {s.hour:g} | {s.own_objects:,} | {s.mirrored:,} | {s.remembered:,} | {s.tasks} | {s.descriptors} "
             f"| {s.resident:.0f} | {s.cpu:.1f} |"
             for s in day.samples
         ),
@@ -283,20 +307,33 @@ def page(day: Day) -> str:
         "|---|---|",
         *(f"| {name} | {share:+.1%} |" for name, share in grown(day).items()),
         "",
-        f"An hour in which nothing is released costs {day.idle_cpu:.1f} s of CPU, scrapes of the simulated "
-        f"Prometheus and renewals of the lease included: {day.idle_cpu / HOUR:.2%} of one core.",
+        *_idle(day),
         f"The day took {day.seconds / 60:.0f} minutes of real time.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _idle(day: Day) -> list[str]:
+    if not day.idle_cpu:
+        return ["The day is not over yet."]
+    return [
+        f"An hour in which nothing is released costs {day.idle_cpu:.1f} s of CPU, scrapes of the simulated Prometheus "
+        f"and renewals of the lease included: {day.idle_cpu / HOUR:.2%} of one core.",
+    ]
 
 
 def grown(day: Day) -> dict[str, float]:
     """The growth of everything that must not grow."""
     return {
         "own objects": growth([float(s.own_objects) for s in day.samples]),
+        "mirrored": growth([float(s.mirrored) for s in day.samples]),
         "tasks": growth([float(s.tasks) for s in day.samples]),
         "open files": growth([float(s.descriptors) for s in day.samples]),
     }
+
+
+def _write(output: Path, day: Day) -> None:
+    output.write_text(page(day))
 
 
 def main() -> int:
@@ -310,7 +347,7 @@ def main() -> int:
     chosen = vars(parser.parse_args())
     output: Path = chosen.pop("output")
     with quiet(), tempfile.TemporaryDirectory() as folder, asyncio.Runner(loop_factory=Loop) as runner:
-        day = runner.run(play(Options(**chosen), Path(folder)))
+        day = runner.run(play(Options(**chosen), Path(folder), lambda so_far: _write(output, so_far)))
     text = page(day)
     output.write_text(text)
     print(text)
