@@ -73,8 +73,14 @@ class Breaker:
         return await self._ask(lambda: self._source.value(query, at))
 
     async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
-        """The source's answer. Raises SourceError, at once while the circuit is open."""
-        return await self._ask(lambda: self._source.history(query, past))
+        """The source's answer. Raises SourceError, at once while the circuit is open.
+
+        So large a question may fail where others are answered: its failure does not open the circuit, and it is no
+        probe.
+        """
+        if self._opened_until is not None and self._last is not None:
+            raise self._left_alone(self._last)
+        return await self._source.history(query, past)
 
     async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
         probes = self._admit()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from sentinel.domain.errors import SourceError
@@ -34,11 +34,6 @@ class _Lesson:
     learnt: Calibration | None = None
 
 
-@dataclass(slots=True)
-class _Lessons:
-    by_rule: dict[str, _Lesson] = field(default_factory=dict)
-
-
 class PastReader:
     """Learns once for each rule of each rollout.
 
@@ -56,12 +51,12 @@ class PastReader:
         self._timings = timings
         self._wake = wake
         self._telemetry = telemetry
-        self._rollouts: dict[str, _Lessons] = {}
+        self._rollouts: dict[str, dict[str, _Lesson]] = {}
         self._turns = asyncio.Semaphore(AT_A_TIME)
 
     def learnt(self, record: Record) -> Mapping[str, Calibration]:
         """What has been learnt for a rollout so far, by rule."""
-        lessons = self._rollouts.get(record.name, _Lessons()).by_rule
+        lessons = self._rollouts.get(record.name, {})
         return {name: one.learnt for name, one in lessons.items() if one.learnt is not None}
 
     def request(self, record: Record, policy: Policy, workload: Workload, now: datetime) -> None:
@@ -82,13 +77,13 @@ class PastReader:
             self._drop(name)
 
     def _drop(self, name: str) -> None:
-        for lesson in self._rollouts.pop(name, _Lessons()).by_rule.values():
+        for lesson in self._rollouts.pop(name, {}).values():
             if lesson.task is not None:
                 lesson.task.cancel()
 
     async def close(self) -> None:
         """Cancel every question."""
-        lessons = [lesson for each in self._rollouts.values() for lesson in each.by_rule.values()]
+        lessons = [lesson for each in self._rollouts.values() for lesson in each.values()]
         tasks = [lesson.task for lesson in lessons if lesson.task is not None]
         for task in tasks:
             task.cancel()
@@ -103,7 +98,7 @@ class PastReader:
         workload: Workload,
         now: datetime,
     ) -> None:
-        lessons = self._rollouts.setdefault(record.name, _Lessons()).by_rule
+        lessons = self._rollouts.setdefault(record.name, {})
         lesson = lessons.setdefault(rule.name, _Lesson())
         timing = self._timings.get(rule.query.source, AT_ONCE)
         known = lesson.learnt or calibration_in(record.state.analysis.get(rule.name))

@@ -30,7 +30,7 @@ from sentinel.domain.record import Action, AlertEntry, Phase
 from sentinel.domain.verdict import VerdictKind
 from sentinel.engine.modelled_deployment import DeploymentShape, ModelledDeployment
 from sentinel.engine.modelled_pods import Fate, PodEvent
-from sentinel.engine.replay import Answer, Ask, Script, Setting, Story, drive, replay
+from sentinel.engine.replay import Answer, Ask, AskPast, Script, Setting, Story, drive, replay
 from tests.engine.snapshots import at
 
 MINUTE = timedelta(minutes=1)
@@ -259,3 +259,35 @@ def test_a_verdict_can_be_looked_up() -> None:
 def test_the_same_setting_gives_the_same_story() -> None:
     """A replay has no clock and no chance in it."""
     assert played(answer=0.2) == played(answer=0.2)
+
+
+def test_a_replay_learns_from_the_hour_before() -> None:
+    """It asks once for the old pods, and judges by what that taught."""
+    asked: list[AskPast] = []
+
+    def recall(ask: AskPast) -> Answer:
+        asked.append(ask)
+        return {
+            pod: [(150.0 * n, 15.0 * n if pod == ask.past.pods[0] else 0.0) for n in range(ask.past.length)]
+            for pod in ask.past.pods
+        }
+
+    def counts(ask: Ask) -> Answer:
+        return tuple(
+            counted(f"{arm}-{n}", ask, 0.0) for arm in ("candidate", "baseline") for n in range(1, 30)
+        )
+
+    setting = Setting(
+        POLICY,
+        ModelledDeployment(DeploymentShape(at(0))),
+        at(0),
+        at(7200),
+        lambda *_: False,
+        stable="baseline",
+    )
+    story = drive(replay(setting), counts, recall)
+
+    assert [ask.rule.name for ask in asked] == ["errors"]
+    assert asked[0].past.until == at(0)
+    advance = next(entry for entry in story.decisions if entry.action is Action.ADVANCE)
+    assert float(advance.numbers["errors.phi"]) > 10

@@ -6,12 +6,12 @@ import asyncio
 import itertools
 import random
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import MissingReason, Span, ValueSample
+from sentinel.domain.evidence import MissingReason, Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy import CountQuery, HistogramQuery, ValueQuery
 from sentinel.runtime.breaker import FIRST_PAUSE, LONGEST_PAUSE, OPENS_AFTER, Breaker
 from tests.runtime.doubles import Counts, LoopClock
@@ -47,6 +47,11 @@ class Source:
     async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         """Nothing was measured."""
         return ()
+
+    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+        """Too much is asked for."""
+        self.asked.append(asyncio.get_running_loop().time())
+        raise SourceError("too many samples", reason=MissingReason.SOURCE_TIMEOUT)
 
 
 @dataclass
@@ -166,3 +171,29 @@ async def test_a_probe_that_is_cancelled_is_none() -> None:
     await asyncio.gather(probe, return_exceptions=True)
     source.takes = 0.0
     assert (await asked.value(QUERY, AT)).values == (1.0,)
+
+
+PAST = Past("shop", ("a", "b"), AT - timedelta(hours=1), AT, timedelta(seconds=15))
+COUNTED = CountQuery("prometheus", "requests", "failures")
+
+
+async def test_a_large_question_that_fails_holds_up_no_others() -> None:
+    """However often the hour before cannot be had, measurements go on."""
+    asked = breaker(Source())
+    for _ in range(2 * OPENS_AFTER):
+        await asyncio.sleep(1)
+        with pytest.raises(SourceError, match="too many samples"):
+            await asked.history(COUNTED, PAST)
+    assert (await asked.value(QUERY, AT)).values == (1.0,)
+
+
+async def test_a_source_that_is_left_alone_is_not_asked_for_an_hour_either() -> None:
+    """It is refused at once, and is no probe when the pause is over."""
+    source = Source(MissingReason.SOURCE_UNREACHABLE)
+    asked = await opened(source)
+    before = len(source.asked)
+    for pause in (0.0, LONGEST_PAUSE):
+        await asyncio.sleep(pause)
+        with pytest.raises(SourceError, match="left alone"):
+            await asked.history(COUNTED, PAST)
+    assert len(source.asked) == before

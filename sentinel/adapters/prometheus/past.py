@@ -1,4 +1,4 @@
-"""From answers to range queries to each pod's counters of a longer time."""
+"""From answers to range queries to each pod's counters of a longer time: pure, so that it can run in a thread."""
 
 from collections.abc import Sequence
 

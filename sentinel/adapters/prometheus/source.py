@@ -96,7 +96,7 @@ class PrometheusSource:
                 await self._client.range(f"sum by ({label}) ({each})", past.since, past.until, past.step)
                 for each in narrowed
             ]
-            return counted(past, label, total, errors)
+            return await asyncio.to_thread(counted, past, label, total, errors)
         (bucket,) = narrowed
         known = await self._client.instant(f"count by (le) ({bucket})", past.until)
         bounds = buckets_of(known, past.over, query.unit)
@@ -106,7 +106,7 @@ class PrometheusSource:
         tracks = await self._client.range(
             f"sum by ({label}, le) ({at_bounds})", past.since, past.until, past.step
         )
-        return slower(past, label, tracks, bounds)
+        return await asyncio.to_thread(slower, past, label, tracks, bounds)
 
     async def ready(self, at: datetime) -> str | None:
         """None when Prometheus answers, else a sentence on what is wrong."""

@@ -1,0 +1,118 @@
+"""The hour before a rollout: asked for beside everything else, learnt once, never insisted on."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import MissingReason, Past, PastCounters
+from sentinel.domain.policy import CountQuery, ErrorRateRule, HistogramQuery
+from sentinel.domain.record import Phase
+from sentinel.engine.calibration import Calibration
+from sentinel.engine.learning import CALIBRATION
+from sentinel.engine.measuring import Timing
+from sentinel.runtime.pasts import MOST_ATTEMPTS, PastReader
+from tests.engine.builders import PLAIN, in_state, rollout
+from tests.engine.snapshots import OLD, at, pod
+from tests.runtime.doubles import Counts
+
+ERRORS = ErrorRateRule("errors", CountQuery("prometheus", 't{namespace="$namespace"}', "e"), 0.05)
+POLICY = replace(PLAIN, rules=(ERRORS,))
+WORKLOAD = rollout(1, 4, pods=tuple(pod(f"old-{n}", OLD) for n in range(3)))
+
+
+@dataclass
+class Source:
+    """Knows the hour before, or does not answer while it is down; keeps what it was asked."""
+
+    down: bool = False
+    takes: float = 0.0
+    name: str = "prometheus"
+    settle: float = 0.0
+    min_interval: float = 15.0
+
+    def __post_init__(self) -> None:
+        self.asked: list[CountQuery | HistogramQuery] = []
+
+    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+        """Ten requests a tick of each pod, of which one pod fails one."""
+        self.asked.append(query)
+        await asyncio.sleep(self.takes)
+        if self.down:
+            raise SourceError("down", reason=MissingReason.SOURCE_TIMEOUT)
+        return {
+            name: [(10.0 * n, float(n) if name == "old-0" else 0.0) for n in range(past.length)]
+            for name in past.pods
+        }
+
+
+class Reading:
+    """A reader of one source, the workloads that it woke, and what it counted."""
+
+    def __init__(self, source: Any) -> None:
+        self.woken: list[str] = []
+        self.reader = PastReader(
+            {"prometheus": source},
+            {"prometheus": Timing()},
+            lambda key: self.woken.append(str(key)),
+            Counts(),
+        )
+
+    async def look(self, seconds: float, record: Any = None, wait: float = 1.0) -> None:
+        """One pass so many seconds after the beginning, and a moment for what it set going."""
+        self.reader.request(record or in_state(), POLICY, WORKLOAD, at(seconds))
+        await asyncio.sleep(wait)
+
+
+async def test_what_is_learnt_wakes_the_rollout() -> None:
+    """Asked once with the workload's variables filled in, learnt from 240 windows."""
+    source = Source()
+    reading = Reading(source)
+    for seconds in (1, 2, 60):
+        await reading.look(seconds)
+    assert [query.total for query in source.asked if isinstance(query, CountQuery)] == ['t{namespace="shop"}']
+    assert reading.reader.learnt(in_state())["errors"].windows == 240
+    assert reading.woken == ["deployment/shop/api"]
+
+
+async def test_a_source_that_is_down_is_asked_again_a_tick_later_and_not_for_ever() -> None:
+    """Nothing is learnt meanwhile, and nothing raised."""
+    source = Source(down=True)
+    reading = Reading(source)
+    for seconds in range(0, 600, 5):
+        await reading.look(seconds)
+    assert len(source.asked) == MOST_ATTEMPTS
+    assert reading.reader.learnt(in_state()) == {}
+
+
+async def test_a_source_that_comes_back_is_learnt_from() -> None:
+    """The attempt after it answers."""
+    source = Source(down=True)
+    reading = Reading(source)
+    await reading.look(1)
+    source.down = False
+    await reading.look(20)
+    assert "errors" in reading.reader.learnt(in_state())
+
+
+async def test_what_the_record_has_is_not_asked_for_again() -> None:
+    """After a restart the record knows; after promotion nobody needs it."""
+    source = Source()
+    reading = Reading(source)
+    known = in_state(analysis={"errors": {CALIBRATION: Calibration(3, 0, 240).as_json()}})
+    await reading.look(1, known)
+    await reading.look(2, in_state(Phase.PROMOTED))
+    assert source.asked == []
+
+
+async def test_a_rollout_that_is_over_waits_for_nothing() -> None:
+    """What was under way is given up."""
+    reading = Reading(Source(takes=30))
+    await reading.look(1)
+    reading.reader.forget(in_state())
+    await asyncio.sleep(60)
+    assert reading.woken == []
+    assert reading.reader.learnt(in_state()) == {}
+    await reading.reader.close()
