@@ -147,6 +147,16 @@ async def test_sticky_clients_load_pods_unevenly(cluster: SimulatedCluster) -> N
     assert counts[-1] > 1.5 * counts[0]
 
 
+async def test_all_requests_of_a_broken_client_fail_where_it_sticks(cluster: SimulatedCluster) -> None:
+    """One pod has all the errors of the one client, and the others have none."""
+    cluster.serve("*", Quality(errors=0))
+    cluster.offer("api", 100, affinity="sticky", clients=40, broken=(3,))
+    await asyncio.sleep(1000)
+    failed = [c.requests.get("500", 0) for c in counters(cluster)]
+    assert sorted(failed)[-2] == 0
+    assert max(failed) > 1000
+
+
 async def test_sticky_clients_stay_when_others_come() -> None:
     """The favourites among the pods keep their share when the set does not change."""
     async with SimulatedCluster(options=ClusterOptions(serve=False)) as cluster:
