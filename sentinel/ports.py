@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from sentinel.domain.alert import Notification
-from sentinel.domain.command import Command, CommandPhase
+from sentinel.domain.command import Command, CommandAction, CommandPhase
 from sentinel.domain.decision import Change
 from sentinel.domain.evidence import Past, PastCounters, Span, ValueSample
 from sentinel.domain.freeze import Freeze
@@ -164,6 +164,23 @@ class CommandStore(Protocol):
 
 
 class LeaseStore(Protocol):
+class CommandRequests(Protocol):
+    """Makes RolloutCommands in the name of people who cannot make them themselves."""
+
+    async def request(
+        self,
+        key: WorkloadKey,
+        action: CommandAction,
+        *,
+        name: str,
+        requested_by: str,
+        record: str = "",
+        step: int | None = None,
+    ) -> bool:
+        """Make it; False where one of this name was made already. Raises ClusterError."""
+        ...
+
+
     """The one lease of all replicas, written under optimistic concurrency."""
 
     async def read(self, *, timeout: float) -> Lease | None:

@@ -132,12 +132,28 @@ class DatadogSettings(Section):
         return self
 
 
+class SlackApproversSettings(Section):
+    """Who may press the buttons, by Slack's ids: users such as U024BE7LH, user groups such as S0614TZR7."""
+
+    users: tuple[Annotated[str, Field(pattern="^[UW][A-Z0-9]+$")], ...] = ()
+    groups: tuple[Annotated[str, Field(pattern="^S[A-Z0-9]+$")], ...] = ()
+
+
 class SlackSettings(Section):
-    """Slack; without a token nobody is told there."""
+    """Slack; without a token nobody is told there.
+
+    With an `app_token` (Socket Mode) or a `signing_secret` (posts to /webhooks/slack) messages have buttons, for the
+    `approvers` alone.
+    """
 
     token: SecretStr | None = None
     token_file: Path | None = None
     channel: str | None = None
+    app_token: SecretStr | None = None
+    app_token_file: Path | None = None
+    signing_secret: SecretStr | None = None
+    signing_secret_file: Path | None = None
+    approvers: SlackApproversSettings = SlackApproversSettings()
     base_url: Url = "https://slack.com/api"
     timeout: Seconds = 10.0
 
@@ -148,6 +164,35 @@ class SlackSettings(Section):
                 "channel is missing: a token alone says not where to write",
                 'write "#deploys"',
                 at=("channel",),
+            )
+        return self
+
+    @property
+    def pressable(self) -> bool:
+        """Whether messages have buttons."""
+        return self.app_token is not None or self.signing_secret is not None
+
+    @model_validator(mode="after")
+    def _buttons_whole(self) -> "SlackSettings":
+        named = bool(self.approvers.users or self.approvers.groups)
+        if self.app_token is not None and self.signing_secret is not None:
+            raise InputError(
+                "app_token and signing_secret are given",
+                "keep app_token for Socket Mode, or signing_secret for posts",
+                at=("signing_secret",),
+            )
+        if self.pressable and self.token is None:
+            raise InputError("token is missing: buttons stand in messages of the bot", at=("token",))
+        if self.pressable and not named:
+            raise InputError(
+                "approvers are missing: nobody could press a button",
+                "write approvers: {users: [U024BE7LH]}",
+                at=("approvers",),
+            )
+        if named and not self.pressable:
+            raise InputError(
+                "app_token is missing: approvers have no buttons without it or a signing_secret",
+                at=("app_token",),
             )
         return self
 

@@ -29,6 +29,7 @@ from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.adapters.slack.notifier import SlackNotifier
 from sentinel.app.door import door_of
 from sentinel.app.rulefiles import RuleFiles
+from sentinel.app.pressing import Pressing, pressing_of
 from sentinel.app.tracing import tracer_of
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.notice import Bulletin
@@ -189,13 +190,15 @@ async def build(
     extra: dict[str, Callable[[], Awaitable[None]]] = {"bulletins": bulletins.run, "freeze": switch.run}
     if settings.rules.watch:
         extra["rule files"] = rule_files.keep_watching
-    watches = _Watches(gateway, lease_namespace(settings), switch)
+    pressing = pressing_of(settings.slack, gateway, clock)
+    extra |= pressing.tasks
+    watches = _Watches(gateway, lease_namespace(settings), switch, asking=settings.slack.pressable)
     switch.changed = partial(_look_at_all, gateway, queue)
     daemon = Daemon(watches, services, Reconciler(services, queue, limits), queue, leadership, extra)
     desk = AlertDesk(
         gateway.cluster, gateway.records, book, sources.rules, queue.add, telemetry, lambda: gateway.synced
     )
-    http = _http_server(settings, desk, daemon, telemetry, clock)
+    http = _http_server(settings, desk, daemon, telemetry, clock, pressing)
     return Application(daemon, http, gateway.records, rule_files, resources, settings.drain_seconds)
 
 
@@ -330,11 +333,17 @@ def notifier(settings: Settings, resources: AsyncExitStack) -> Channel:
 
 def _channel_of(book: PolicyBook, record: Record) -> str:
     policy = book.of(record)
+        pressable=slack.pressable,
     return (policy.slack_channel if policy else None) or ""
 
 
 def _http_server(
-    settings: Settings, desk: AlertDesk, daemon: Daemon, telemetry: PrometheusTelemetry, clock: Clock
+    settings: Settings,
+    desk: AlertDesk,
+    daemon: Daemon,
+    telemetry: PrometheusTelemetry,
+    clock: Clock,
+    pressing: Pressing,
 ) -> HttpServer:
     http = settings.http
     door = door_of(http)
@@ -363,18 +372,27 @@ def _secret(value: SecretStr | None) -> str:
     return value.get_secret_value() if value is not None else ""
 
 
+        slack=pressing.webhook,
 class _Watches:
     """The gateway's watches as the daemon wants them."""
 
-    def __init__(self, gateway: KubernetesGateway, lease_namespace: str | None, switch: FreezeSwitch) -> None:
+    def __init__(
+        self,
+        gateway: KubernetesGateway,
+        lease_namespace: str | None,
+        switch: FreezeSwitch,
+        *,
+        asking: bool,
+    ) -> None:
         self._gateway = gateway
         self._switch = switch
         self._lease_namespace = lease_namespace
 
     async def start(self) -> None:
-        lacking = await self._gateway.preflight(self._lease_namespace)
+        lacking = await self._gateway.preflight(self._lease_namespace, asking=self._asking)
         if lacking:
             raise ConfigurationError("\n".join(lacking))
+        self._asking = asking
         await self._switch.look()  # before anything can be decided
         await self._gateway.start()
 

@@ -1,4 +1,7 @@
-"""A stand-in for Slack's Web API on the loopback: channels of messages with threads, and an outage on demand."""
+"""A stand-in for Slack on the loopback: channels of messages with threads and buttons, and an outage on demand.
+
+Its Web API and its Socket Mode are there; whoever presses a button is `press`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from aiohttp import web
 
 TOKEN = "xoxb-1"
 CHANNEL = "#deploys"
+APP_TOKEN = "xapp-1"
+GROUP = "S1"
 
 
 @dataclass(slots=True)
@@ -19,12 +24,19 @@ class FakeSlack:
     """Messages by time stamp, in the order in which they were posted.
 
     While `hangs` no call is answered, while `down` every call is answered with 503.
+    `members` are of the user group; `whispers` are what one user alone was told; `acknowledged` are deliveries.
     """
 
     url: str = ""
     messages: dict[str, dict[str, Any]] = field(default_factory=dict)
     hangs: bool = False
     down: bool = False
+    members: list[str] = field(default_factory=list)
+    whispers: list[tuple[str, str]] = field(default_factory=list)
+    sockets: list[web.WebSocketResponse] = field(default_factory=list)
+    acknowledged: list[str] = field(default_factory=list)
+    presses: int = 0
+    lists: int = 0
 
     def roots(self, containing: str) -> list[dict[str, Any]]:
         """The messages outside of threads that contain a text."""
@@ -40,12 +52,58 @@ class FakeSlack:
             await asyncio.Event().wait()
         if self.down:
             return web.Response(status=503, text="Service Unavailable")
-        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+        method = request.match_info["method"]
+        token = APP_TOKEN if method == "apps.connections.open" else TOKEN
+        if request.headers.get("Authorization") != f"Bearer {token}":
             return web.json_response({"ok": False, "error": "invalid_auth"})
+        if method == "apps.connections.open":
+            address = self.url.replace("http://", "ws://").replace("/api", "/socket")
+            return web.json_response({"ok": True, "url": address})
+        if method == "usergroups.users.list":
+            return self._list(request.query["usergroup"])
         body = await request.json()
-        if request.match_info["method"] == "chat.postMessage":
-            return self._post(body)
-        return self._update(body)
+        if method == "chat.postEphemeral":
+            self.whispers.append((body["user"], body["text"]))
+            return web.json_response({"ok": True, "message_ts": "1.0"})
+        return self._post(body) if method == "chat.postMessage" else self._update(body)
+
+    async def connect(self, request: web.Request) -> web.WebSocketResponse:
+        """Serve one connection of Socket Mode."""
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_json({"type": "hello"})
+        self.sockets.append(socket)
+        try:
+            async for message in socket:
+                self.acknowledged.append(message.json()["envelope_id"])
+        finally:
+            self.sockets.remove(socket)
+        return socket
+
+    async def press(self, message: dict[str, Any], label: str, user: str, *, deliveries: int = 1) -> None:
+        """Press a button of a message as a user does; it reaches us so many times by the newest connection."""
+        payload = self.pressed(message, label, user)
+        envelope = {"type": "interactive", "envelope_id": f"e-{self.presses}", "payload": payload}
+        for _ in range(deliveries):
+            await self.sockets[-1].send_json({**envelope, "accepts_response_payload": False})
+
+    def pressed(self, message: dict[str, Any], label: str, user: str) -> dict[str, Any]:
+        """What Slack sends when a user presses a button of a message."""
+        self.presses += 1
+        (button,) = (each for each in pressable(message) if each["text"]["text"] == label)
+        return {
+            "type": "block_actions",
+            "trigger_id": f"t-{self.presses}",
+            "user": {"id": user, "username": user.lower(), "team_id": "T1"},
+            "container": {"type": "message", "message_ts": message["ts"], "channel_id": "C1"},
+            "actions": [{"type": "button", "action_id": button["action_id"], "value": button["value"]}],
+        }
+
+    def _list(self, group: str) -> web.Response:
+        self.lists += 1
+        if group != GROUP:
+            return web.json_response({"ok": False, "error": "no_such_subteam"})
+        return web.json_response({"ok": True, "users": self.members})
 
     def _post(self, body: dict[str, Any]) -> web.Response:
         if body["channel"] not in (CHANNEL, "C1"):
@@ -60,6 +118,18 @@ class FakeSlack:
             return web.json_response({"ok": False, "error": "message_not_found"})
         message |= {"text": body["text"], "blocks": body["blocks"], "edits": message["edits"] + 1}
         return web.json_response({"ok": True, "channel": "C1", "ts": body["ts"]})
+
+
+def pressable(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """The buttons of a message."""
+    return [
+        button for block in message["blocks"] if block["type"] == "actions" for button in block["elements"]
+    ]
+
+
+def labels(message: dict[str, Any]) -> list[str]:
+    """What a message's buttons say."""
+    return [button["text"]["text"] for button in pressable(message)]
 
 
 def shown(message: dict[str, Any]) -> str:
@@ -83,7 +153,8 @@ async def fake_slack() -> AsyncIterator[FakeSlack]:
     """Serves while the block lasts."""
     slack = FakeSlack()
     app = web.Application()
-    app.router.add_post("/api/{method}", slack.handle)
+    app.router.add_route("*", "/api/{method}", slack.handle)
+    app.router.add_get("/socket", slack.connect)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

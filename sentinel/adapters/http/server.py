@@ -19,6 +19,7 @@ from sentinel.domain.errors import SentinelError
 _log = logging.getLogger(__name__)
 
 WEBHOOK_PATH = "/webhooks/alertmanager"
+SLACK_PATH = "/webhooks/slack"
 
 HANDSHAKE_SECONDS = 5.0
 BACKLOG = 512
@@ -53,6 +54,7 @@ class HttpServer:
     """Serves between `start` and `stop`.
 
     `health` and `readiness` say in sentences what is wrong; nothing means well.
+    `slack` takes Slack's interactions, where there are any.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class HttpServer:
         health: Checks,
         readiness: Checks,
         options: ServerOptions,
+        slack: Handler | None = None,
     ) -> None:
         self._webhook = webhook
         self._health = health
@@ -70,6 +73,8 @@ class HttpServer:
         self._options = options
         self._app = web.Application(client_max_size=MAX_BODY, middlewares=[_plain_errors])
         self._app.router.add_post(WEBHOOK_PATH, webhook.handle)
+        if slack is not None:
+            self._app.router.add_post(SLACK_PATH, slack)
         self._app.router.add_get("/healthz", self._healthz)
         self._app.router.add_get("/readyz", self._readyz)
         self._app.router.add_get("/metrics", make_aiohttp_handler(telemetry.registry))

@@ -47,7 +47,7 @@ class CommandStatus:
 
 
 class KubernetesCommandStore:
-    """Implements `ports.CommandStore`."""
+    """Implements `ports.CommandStore` and `ports.CommandRequests`."""
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
@@ -78,6 +78,32 @@ class KubernetesCommandStore:
             self._commands.get(command.key, {}).pop(_key(command), None)
             return
         self._commands[command.key][_key(command)] = command_of(raw)
+
+    async def request(
+        self,
+        key: WorkloadKey,
+        action: CommandAction,
+        *,
+        name: str,
+        requested_by: str,
+        record: str = "",
+        step: int | None = None,
+    ) -> bool:
+        """Make a command in a person's name; False where one of this name was made already."""
+        spec = CommandSpec(WorkloadRef(key.kind, key.name), action, requested_by, record, step)
+        body: Json = {
+            "apiVersion": COMMANDS.api_version,
+            "kind": "RolloutCommand",
+            "metadata": {"name": name, "namespace": key.namespace},
+            "spec": encode(spec),
+        }
+        try:
+            await self._client.create(Target(COMMANDS, key.namespace), body)
+        except ConflictError as error:
+            if error.reason != "AlreadyExists":
+                raise
+            return False
+        return True
 
     async def delete(self, command: Command) -> None:
         """Remove it; one that is gone already, or was made anew under its name, is fine."""

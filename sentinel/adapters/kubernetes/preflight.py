@@ -34,17 +34,25 @@ NEEDED: tuple[tuple[Resource, str, tuple[str, ...]], ...] = (
 ELECTING: tuple[tuple[Resource, str, tuple[str, ...]], ...] = ((LEASES, "", ("get", "create", "update")),)
 """The same, in the namespace of the Lease by which replicas agree on a leader."""
 
+ASKING: tuple[tuple[Resource, str, tuple[str, ...]], ...] = ((COMMANDS, "", ("create",)),)
+"""The same, for making commands in the name of people who press buttons in Slack."""
+
 
 async def preflight(
-    client: ApiClient, namespaces: Sequence[str] = (), lease_namespace: str | None = None
+    client: ApiClient,
+    namespaces: Sequence[str] = (),
+    lease_namespace: str | None = None,
+    *,
+    asking: bool = False,
 ) -> tuple[str, ...]:
     """A sentence for each thing that is missing; empty when all is there. No namespaces: all of them.
 
-    `lease_namespace` None: there is no election. Raises ClusterUnavailableError when the API server cannot be asked.
+    `lease_namespace` None: there is no election. `asking`: commands are made for people.
+    Raises ClusterUnavailableError when the API server cannot be asked.
     """
     missing = [*await _definitions(client, namespaces[0] if namespaces else "")]
     for namespace in namespaces or ("",):
-        missing.extend(await _denied(client, NEEDED, namespace))
+        missing.extend(await _denied(client, NEEDED + ASKING if asking else NEEDED, namespace))
     if lease_namespace is not None:
         missing.extend(await _denied(client, ELECTING, lease_namespace))
     return tuple(missing)

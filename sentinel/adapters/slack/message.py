@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sentinel.adapters.slack import figures
+from sentinel.adapters.slack.buttons import buttons
 from sentinel.adapters.slack.mrkdwn import (
     MAX_FALLBACK,
     Block,
@@ -67,8 +68,8 @@ class Message:
     blocks: tuple[Block, ...]
 
 
-def rollout_message(notice: Notice) -> Message:
-    """The rollout's one message, as it stands now."""
+def rollout_message(notice: Notice, *, pressable: bool = False) -> Message:
+    """The rollout's one message, as it stands now; `pressable` with the buttons that apply."""
     record = notice.record
     icon, phase = _PHASES[record.state.phase]
     title = f"{icon} *{phase}* {code(_workload(record))}{_observed(record)}"
@@ -76,6 +77,8 @@ def rollout_message(notice: Notice) -> Message:
     latest = notice.entry or next(iter(reversed(record.decisions)), None)
     blocks.append(section(_story(record, latest)))
     blocks += _next_steps(notice.advice or _by_hand(record))
+    if pressable:
+        blocks += buttons(record)
     blocks.append(context(_footer(record)))
     plain = f"{phase}: {_workload(record)}, {record.candidate}"
     return Message(escape(plain, MAX_FALLBACK), tuple(blocks))

@@ -36,15 +36,24 @@ _HINTS = {
 class SlackNotifier:
     """Implements `ports.Notifier` and `ports.Broadcaster`.
 
+    With `pressable` a rollout's message has buttons, which somebody must take the presses of.
+
     Nothing is retried in here: who calls knows how long a notice may take. The place of a message that was posted
     is remembered until its record holds it, so that a failure in between makes no second one. If an answer of
     Slack is lost, its message may be posted twice: Slack takes no idempotency key.
     """
 
     def __init__(
-        self, token: str, *, channel: str = "", base_url: str = AsyncWebClient.BASE_URL, timeout: float = 10.0
+        self,
+        token: str,
+        *,
+        channel: str = "",
+        base_url: str = AsyncWebClient.BASE_URL,
+        timeout: float = 10.0,
+        pressable: bool = False,
     ) -> None:
         self._channel = channel
+        self._pressable = pressable
         self._timeout = timeout
         self._session: aiohttp.ClientSession | None = None
         # The default handlers would repeat a post whose answer was lost, and wait as long as a 429 says.
@@ -71,7 +80,7 @@ class SlackNotifier:
             await self._session.close()
 
     async def _tell_rollout(self, notice: Notice) -> NoticeRef:
-        message = rollout_message(notice)
+        message = rollout_message(notice, pressable=self._pressable)
         record = notice.record
         known = self._posted.get(record.name) or record.notice
         if known is not None and await self._update(known, message):

@@ -98,7 +98,12 @@ async def cluster_checks(settings: Settings, account: str, at: Place) -> list[Ch
 async def _needed(cluster: Connection, settings: Settings) -> Check:
     """What this account lacks of what the daemon needs; which is someone else's where it runs as another."""
     try:
-        lacking = await preflight(cluster.client, settings.kubernetes.namespaces, lease_namespace(settings))
+        lacking = await preflight(
+            cluster.client,
+            settings.kubernetes.namespaces,
+            lease_namespace(settings),
+            asking=settings.slack.pressable,
+        )
     except ClusterError as error:
         return fail("definitions and own rights", str(error))
     if lacking:

@@ -1,0 +1,142 @@
+"""The buttons of a rollout's message: which ones apply, what a press of one carries, and reading it back."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sentinel.adapters.slack.mrkdwn import Block
+from sentinel.domain.command import CommandAction
+from sentinel.domain.policy import Mode
+from sentinel.domain.record import Phase, Record
+
+PREFIX = "rollout."
+
+_LABELS = {CommandAction.APPROVE: "Approve", CommandAction.HOLD: "Hold", CommandAction.UNDO: "Undo"}
+_STYLES = {CommandAction.APPROVE: "primary", CommandAction.UNDO: "danger"}
+_MAX_NAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """One press: what was asked for, of which rollout, and by whom.
+
+    `decision` is the newest decision that the message told when it was pressed: the same button of a later message is
+    another press. `step` counts from 1.
+    """
+
+    action: CommandAction
+    namespace: str
+    record: str
+    step: int
+    decision: str
+    user: str
+    user_name: str
+    channel: str
+    message: str
+
+    @property
+    def command(self) -> str:
+        """The name of its RolloutCommand: the same for a second press by the same person."""
+        told = (self.namespace, self.record, self.action.value, str(self.step), self.decision)
+        digest = hashlib.sha256("\0".join((*told, self.message, self.user)).encode()).hexdigest()
+        return f"slack-{self.action.value}-{digest[:20]}"
+
+    @property
+    def requested_by(self) -> str:
+        """Who is named in the record."""
+        return f"slack:{self.user}/{self.user_name}" if self.user_name else f"slack:{self.user}"
+
+
+def offered(record: Record) -> tuple[CommandAction, ...]:
+    """What can be asked of a rollout as it stands: nothing once it is past."""
+    if not record.live or record.state.phase is Phase.UNDOING:
+        return ()
+    state = record.state
+    actions = []
+    awaits = state.waiting_since is not None and state.phase is not Phase.HELD and record.in_flight
+    if awaits and state.step + 1 not in record.approvals:
+        actions.append(CommandAction.APPROVE)
+    if record.in_flight and state.phase is not Phase.HELD:
+        actions.append(CommandAction.HOLD)
+    if record.stable is not None and record.mode is not Mode.OBSERVE:
+        actions.append(CommandAction.UNDO)
+    return tuple(actions)
+
+
+def buttons(record: Record) -> list[Block]:
+    """The buttons that apply, as one block; none where none does."""
+    elements = [_button(record, action) for action in offered(record)]
+    return [{"type": "actions", "elements": elements}] if elements else []
+
+
+def press_of(payload: Mapping[str, object]) -> Press | None:
+    """The press in an interaction's payload; None for what is no press of ours.
+
+    Raises ValueError with a sentence for one of ours that cannot be read.
+    """
+    actions = payload.get("actions")
+    if payload.get("type") != "block_actions" or not isinstance(actions, list) or len(actions) != 1:
+        return None
+    name = _text(actions[0], "action_id")
+    if not name.startswith(PREFIX):
+        return None
+    value = json.loads(_text(actions[0], "value"))
+    user, container = payload.get("user"), payload.get("container")
+    step = value.get("step") if isinstance(value, dict) else None
+    if not isinstance(step, int):
+        raise ValueError("the button's value has no step")  # noqa: TRY004 - what was sent is wrong, not how we are called
+    return Press(
+        action=CommandAction(name.removeprefix(PREFIX)),
+        namespace=_text(value, "namespace"),
+        record=_text(value, "record"),
+        step=step,
+        decision=_text(value, "decision"),
+        user=_text(user, "id"),
+        user_name=_name(user),
+        channel=_text(container, "channel_id"),
+        message=_text(container, "message_ts"),
+    )
+
+
+def _button(record: Record, action: CommandAction) -> Block:
+    value = {
+        "namespace": record.key.namespace,
+        "record": record.name,
+        "step": record.state.step + 1,
+        "decision": record.decisions[-1].id if record.decisions else "",
+    }
+    button: dict[str, object] = {
+        "type": "button",
+        "action_id": f"{PREFIX}{action.value}",
+        "text": _plain(_LABELS[action]),
+        "value": json.dumps(value),
+    }
+    if action in _STYLES:
+        button["style"] = _STYLES[action]
+    if action is CommandAction.UNDO:
+        button["confirm"] = {
+            "title": _plain("Undo this rollout?"),
+            "text": _plain(f"{record.key.name} goes back to {record.stable}."[:300]),
+            "confirm": _plain("Undo"),
+            "deny": _plain("Leave it"),
+            "style": "danger",
+        }
+    return button
+
+
+def _plain(text: str) -> Mapping[str, object]:
+    return {"type": "plain_text", "text": text}
+
+
+def _text(value: object, key: str) -> str:
+    found = value.get(key) if isinstance(value, Mapping) else None
+    if not isinstance(found, str):
+        raise ValueError(f"{key} is missing or no text")  # noqa: TRY004 - as above
+    return found
+
+
+def _name(user: object) -> str:
+    """The name that Slack shows, as a record can hold it."""
+    found = (user.get("username") or user.get("name")) if isinstance(user, Mapping) else None
+    return "".join(c for c in found if c.isprintable())[:_MAX_NAME] if isinstance(found, str) else ""
