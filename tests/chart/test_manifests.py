@@ -15,6 +15,7 @@ from tests.support.helm import CHART, Helm, Manifest, only
 
 FILES = (
     "slack/token",
+    "slack/app-token",
     "datadog/api-key",
     "datadog/app-key",
     "prometheus/token",
@@ -27,7 +28,7 @@ FILES = (
 OPERATOR_KINDS = {"ServiceMonitor", "PrometheusRule"}
 MOUNTED = "/etc/rollback-sentinel"
 SECRETS = {
-    "slack": {"channel": "#deploys", "existingSecret": "slack"},
+    "slack": {"channel": "#deploys", "existingSecret": "slack", "appTokenKey": "app"},
     "datadog": {"existingSecret": "datadog"},
     "prometheus": {"existingSecret": "prometheus"},
     "webhook": {
@@ -35,7 +36,10 @@ SECRETS = {
         "tokens": [{"existingSecret": "team-a", "tokenKey": "alerts", "namespaces": ["team-a", "team-a-*"]}],
     },
     "tls": {"existingSecret": "certificate", "clientCa": True},
-    "settings": {"prometheus": {"url": "http://prometheus:9090"}},
+    "settings": {
+        "prometheus": {"url": "http://prometheus:9090"},
+        "slack": {"approvers": {"users": ["U1"]}},
+    },
 }
 MATRIX: dict[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {
     "defaults": ({}, ()),
@@ -209,6 +213,7 @@ def test_secrets_are_mounted_as_files_and_never_read_through_the_api(helm: Helm,
     written = yaml.safe_load(only(manifests, "ConfigMap", "-settings")["data"]["sentinel.yaml"])
     named = {
         written["slack"]["token_file"],
+        written["slack"]["app_token_file"],
         written["datadog"]["api_key_file"],
         written["datadog"]["app_key_file"],
         written["prometheus"]["bearer_token_file"],

@@ -4,11 +4,15 @@ from pathlib import Path
 
 import yaml
 
-from sentinel.adapters.kubernetes.preflight import ELECTING, NEEDED
+from sentinel.adapters.kubernetes.preflight import ASKING, ELECTING, NEEDED
 from sentinel.adapters.kubernetes.resources import Resource
 from tests.support.helm import Helm, granted, only
 
 PLAIN = Path(__file__).parents[2] / "config" / "rbac.yaml"
+BUTTONS = {
+    "slack": {"channel": "#deploys", "existingSecret": "slack", "signingSecretKey": "signing"},
+    "settings": {"slack": {"approvers": {"groups": ["S1"]}}},
+}
 NODES = {("", "nodes", "list"), ("", "nodes", "watch")}
 
 
@@ -29,6 +33,25 @@ def test_the_cluster_role_is_that_of_the_plain_manifest(helm: Helm) -> None:
     role = granted(only(helm.template(), "ClusterRole"))
     assert role == granted(plain)
     assert role == asked_for() | NODES
+
+
+def test_with_buttons_in_slack_commands_may_be_made(helm: Helm) -> None:
+    """The same with and without Helm, and nothing more."""
+    manifests = helm.template(BUTTONS)
+    plain = next(yaml.safe_load_all(PLAIN.with_name("rbac-slack.yaml").read_text()))
+    assert granted(plain) == asked_for(ASKING)
+    assert granted(only(manifests, "ClusterRole")) == asked_for() | granted(plain) | NODES
+
+
+def test_with_buttons_the_sentinel_alone_may_ask_in_the_name_of_slack_users(helm: Helm) -> None:
+    """The policy lets its account pass for `slack:` names; without buttons nobody."""
+    (condition,) = only(helm.template(BUTTONS), "ValidatingAdmissionPolicy")["spec"]["matchConditions"]
+    account = "system:serviceaccount:rollback-sentinel:rollback-sentinel"
+    assert condition["expression"] == (
+        f"!(request.operation == 'CREATE' && request.userInfo.username == '{account}' "
+        "&& object.spec.requestedBy.startsWith('slack:'))"
+    )
+    assert "matchConditions" not in only(helm.template(), "ValidatingAdmissionPolicy")["spec"]
 
 
 def test_named_namespaces_get_a_role_each_and_the_cluster_nothing(helm: Helm) -> None:

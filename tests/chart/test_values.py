@@ -27,7 +27,7 @@ SET_BY_THE_CHART = {
     "leadership.namespace",
 }
 """Settings that have a value of their own in the chart, or no meaning in a cluster."""
-SECRET = ("token", "password", "api_key", "app_key")
+SECRET = ("token", "password", "api_key", "app_key", "app_token", "signing_secret")
 
 WRONG: list[tuple[Mapping[str, Any], tuple[str, ...]]] = [
     ({"replicas": "two"}, ("/replicas", "want integer")),
@@ -43,6 +43,12 @@ WRONG: list[tuple[Mapping[str, Any], tuple[str, ...]]] = [
     ({"image": {"digest": "latest"}}, ("/image/digest",)),
     ({"rules": {"files": {"mine": "text"}}}, ("/rules/files", "mine")),
     ({"rules": {"default": False}}, ("there are no rules: leave rules.default true",)),
+    ({"slack": {"channel": "#d", "appTokenKey": "app"}}, ("slack.existingSecret is missing",)),
+    (
+        {"slack": {"channel": "#d", "existingSecret": "slack", "appTokenKey": "app"}},
+        ("settings.slack.approvers are missing",),
+    ),
+    ({"settings": {"slack": {"approvers": {"users": ["@alice"]}}}}, ("/settings/slack/approvers/users",)),
     ({"slack": {"existingSecret": "slack"}}, ("slack.channel is missing", '"#deploys"')),
     ({"prometheus": {"existingSecret": "token"}}, ("settings.prometheus.url is missing",)),
     ({"settings": {"leadership": {"enabled": False}}}, ("two sentinels at once would both act",)),

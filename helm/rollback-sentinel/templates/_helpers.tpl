@@ -47,6 +47,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- default (printf "%s-rules" (include "rollback-sentinel.fullname" .)) .Values.rules.existingConfigMap }}
 {{- end }}
 
+{{/* Whether messages in Slack have buttons: then commands are made for those who press them. */}}
+{{- define "rollback-sentinel.slackButtons" -}}
+{{- if or .Values.slack.appTokenKey .Values.slack.signingSecretKey }}yes{{ end }}
+{{- end }}
+
 {{/* The verbs in a namespace; config/rbac.yaml has the same with the reason for each. */}}
 {{- define "rollback-sentinel.rules" -}}
 - apiGroups: [apps]
@@ -67,6 +72,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [rollback-sentinel.dev]
   resources: [rolloutcommands]
   verbs: [list, watch, delete]
+{{- if include "rollback-sentinel.slackButtons" . }}
+- apiGroups: [rollback-sentinel.dev]
+  resources: [rolloutcommands]
+  verbs: [create]
+{{- end }}
 - apiGroups: [rollback-sentinel.dev]
   resources: [rolloutcommands/status]
   verbs: [update]
@@ -100,6 +110,21 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if .Values.slack.existingSecret }}
 {{- $_ := required "slack.channel is missing: a token alone says not where to write; write \"#deploys\"" .Values.slack.channel }}
 {{- $_ := set $slack "token_file" (printf "%s/slack/token" $secrets) }}
+{{- end }}
+{{- if include "rollback-sentinel.slackButtons" . }}
+{{- $_ := required "slack.existingSecret is missing: buttons stand in messages of the bot" .Values.slack.existingSecret }}
+{{- if and .Values.slack.appTokenKey .Values.slack.signingSecretKey }}
+{{- fail "slack.appTokenKey and slack.signingSecretKey are given: keep the one for Socket Mode or the other for posts" }}
+{{- end }}
+{{- $approvers := dig "slack" "approvers" dict .Values.settings }}
+{{- if not (or (dig "users" list $approvers) (dig "groups" list $approvers)) }}
+{{- fail "settings.slack.approvers are missing: nobody could press a button; write {users: [U024BE7LH]}" }}
+{{- end }}
+{{- if .Values.slack.appTokenKey }}
+{{- $_ := set $slack "app_token_file" (printf "%s/slack/app-token" $secrets) }}
+{{- else }}
+{{- $_ := set $slack "signing_secret_file" (printf "%s/slack/signing-secret" $secrets) }}
+{{- end }}
 {{- end }}
 {{- if $slack }}
 {{- $_ := set $chart "slack" $slack }}
