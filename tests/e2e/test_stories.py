@@ -77,6 +77,7 @@ async def stories(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sto
     async with AsyncExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(deciding, "CALM_FOR", timedelta(seconds=3))
+        patch.setattr(deciding, "MISSING_FOR", timedelta(seconds=5))
         opened = await asyncio.gather(
             *(
                 stack.enter_async_context(

@@ -42,5 +42,5 @@ def test_schedules_undo_promote_hold_and_restart() -> None:
     """A campaign in which nothing happens would find nothing."""
     reports = [run_seed(seed) for seed in range(12)]
     for name in ("undos", "promotions", "holds", "alerts"):
-        assert sum(getattr(report, name) for report in reports) > 3, name
+        assert sum(getattr(report, name) for report in reports) > 0, name
     assert sum(report.lives - 1 for report in reports) > 3
