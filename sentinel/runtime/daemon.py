@@ -105,6 +105,7 @@ class Daemon:
         finally:
             self._leading.clear()
             await self._queue.abandon()
+            self._reconciler.forget()
             await services.collector.close()
 
     @property
