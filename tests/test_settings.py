@@ -241,3 +241,24 @@ def test_any_input_is_settings_or_a_clear_error(tmp_path: Path, data: bytes, env
         result = str(error)
 
     assert isinstance(result, Settings) or result.strip()
+
+
+@pytest.mark.parametrize(
+    ("slack", "message"),
+    [
+        ("app_token: xapp, approvers: {users: [U1]}", "token is missing"),
+        ("token: xoxb, channel: c, app_token: xapp", "approvers are missing"),
+        ("token: xoxb, channel: c, approvers: {groups: [S1]}", "app_token is missing"),
+        (
+            "token: xoxb, channel: c, app_token: xapp, signing_secret: x",
+            "app_token and signing_secret are given",
+        ),
+        ("approvers: {users: ['@alice']}", "slack.approvers.users"),
+    ],
+)
+def test_buttons_that_nobody_could_press_are_refused(tmp_path: Path, slack: str, message: str) -> None:
+    """A token of each kind and somebody by id, or none of it."""
+    file = tmp_path / "sentinel.yaml"
+    file.write_text(f"slack: {{{slack}}}\n")
+    (line,) = refused(file, {})
+    assert message in line

@@ -24,6 +24,7 @@ from sentinel.settings import Settings, load_settings
 from sentinel.simulation.faults import Fault, FaultKind
 from sentinel.simulation.resources import EVENTS
 from tests.stories.conftest import at_rest
+from tests.support.account import let_press
 from tests.support.slack import CHANNEL, fake_slack
 from tests.support.world import CANARY_POLICY, NAMESPACE, World, world
 
@@ -57,6 +58,8 @@ def secrets(slack: str, **more: str) -> dict[str, str]:
         "SENTINEL_DATADOG__HOST": "http://127.0.0.1:9",
         "SENTINEL_SLACK__TOKEN": CANARY,
         "SENTINEL_SLACK__CHANNEL": CHANNEL,
+        "SENTINEL_SLACK__APP_TOKEN": CANARY,
+        "SENTINEL_SLACK__APPROVERS__USERS": "U1",
         "SENTINEL_SLACK__BASE_URL": slack,
         "SENTINEL_HTTP__WEBHOOK__USERNAME": "alertmanager",
         "SENTINEL_HTTP__WEBHOOK__PASSWORD": CANARY,
@@ -80,7 +83,8 @@ def test_every_secret_setting_has_a_canary_here() -> None:
     named = {
         name.removeprefix("SENTINEL_").lower().replace("__", ".") for name in secrets("http://127.0.0.1:9")
     }
-    alone = {"http.webhook.token"}  # not beside a user name; its kind is that of the tokens
+    # Not beside a user name, and not beside an app token; their kinds are those of the others.
+    alone = {"http.webhook.token", "slack.signing_secret"}
     assert set(secret_settings(Settings)) - named - alone == set()
 
 
@@ -123,7 +127,8 @@ async def test_no_output_shows_a_secret_whatever_fails(tmp_path: Path, log: io.S
         "    - {name: crash-loop, crashLoop: {}}",
     )
     async with fake_slack() as slack, world(tmp_path, policy, **secrets(slack.url)) as here:
-        await at_rest(here)  # Slack refuses the token, Datadog cannot be reached
+        let_press(here.cluster)
+        await at_rest(here)  # Slack refuses the tokens, Datadog cannot be reached
         here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
         slack.down = True
         here.cluster.faults.add(Fault(FaultKind.ERROR, path="rolloutrecords", status=500, count=3, skip=5))

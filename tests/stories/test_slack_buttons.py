@@ -15,14 +15,12 @@ from urllib.parse import urlencode
 
 import aiohttp
 import pytest
-import yaml
 
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.record import Action, Phase
-from sentinel.simulation.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES
 from tests.stories.conftest import at_rest
 from tests.stories.test_freeze import switch
-from tests.support.account import RBAC
+from tests.support.account import let_press
 from tests.support.slack import APP_TOKEN, CHANNEL, GROUP, TOKEN, FakeSlack, fake_slack, labels
 from tests.support.world import CANARY_POLICY, NAMESPACE, World, actions, decision, world
 
@@ -47,9 +45,7 @@ async def pressable(
         **environ,
     ) as here:
         if granted:
-            role, binding = yaml.safe_load_all(RBAC.with_name("rbac-slack.yaml").read_text())
-            here.cluster.store.create(CLUSTER_ROLES, role)
-            here.cluster.store.create(CLUSTER_ROLE_BINDINGS, binding)
+            let_press(here.cluster)
         yield here
 
 

@@ -47,3 +47,10 @@ def signed_in(cluster: SimulatedCluster, *, without: str = "") -> bytes:
     cluster.store.create(ROLE_BINDINGS, manifest("RoleBinding"))
     account = binding["subjects"][0]
     return orjson.dumps(cluster.kubeconfig(cluster.api.tokens.issue(account["namespace"], account["name"])))
+
+
+def let_press(cluster: SimulatedCluster) -> None:
+    """Give the account what buttons in Slack need besides."""
+    role, binding = yaml.safe_load_all(RBAC.with_name("rbac-slack.yaml").read_text())
+    cluster.store.create(CLUSTER_ROLES, role)
+    cluster.store.create(CLUSTER_ROLE_BINDINGS, binding)

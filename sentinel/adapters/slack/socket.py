@@ -15,9 +15,16 @@ from slack_sdk.web.async_client import AsyncWebClient
 from sentinel.ports import Clock
 
 _log = logging.getLogger(__name__)
+_client_log = logging.getLogger(f"{__name__}.client")
+# The client logs addresses, which hold a ticket, and whole payloads. What matters of it is told here.
+_client_log.setLevel(logging.CRITICAL)
 
 BACKLOG = 100
 PING_SECONDS = 10.0
+CLOSE_SECONDS = 1.0
+CONNECT_SECONDS = 30.0
+LOST_SECONDS = 60.0
+_LOOK_EVERY = 10.0
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 
@@ -41,13 +48,16 @@ class SocketMode:
         """Connect, and take interactions in until cancelled."""
         pause = _FIRST_PAUSE
         while True:
-            client = SocketModeClient(self._app_token, _log, self._web, ping_interval=PING_SECONDS)
+            client = SocketModeClient(self._app_token, _client_log, self._web, ping_interval=PING_SECONDS)
             client.message_queue = asyncio.Queue(BACKLOG)
             client.socket_mode_request_listeners.append(self._take)
             try:
-                await client.connect_to_new_endpoint()
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await client.connect_to_new_endpoint()
                 _log.info("connected to Slack for the buttons")
-                await asyncio.Event().wait()  # the client connects anew by itself from here on
+                pause = _FIRST_PAUSE
+                await self._while_connected(client)
+                _log.warning("the connection to Slack for the buttons is lost")
             except (SlackClientError, aiohttp.ClientError, OSError, TimeoutError) as error:
                 _log.warning("no connection to Slack for the buttons, again in %.0f s: %s", pause, error)
             finally:
@@ -55,13 +65,30 @@ class SocketMode:
             await self._clock.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
+    async def _while_connected(self, client: SocketModeClient) -> None:
+        """The client connects anew by itself; but with an address that has expired by then it would try for ever."""
+        lost = 0.0
+        while lost < LOST_SECONDS:
+            await self._clock.sleep(_LOOK_EVERY)
+            lost = 0.0 if await client.is_connected() else lost + _LOOK_EVERY
+
     async def _take(self, client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
         """Acknowledge what was taken in; what was not Slack shows as failed to whoever pressed."""
-        if request.type != "interactive" or self._offer(request.envelope_id, request.payload):
-            await client.send_socket_mode_response(SocketModeResponse(request.envelope_id))
+        try:
+            if request.type != "interactive" or self._offer(request.envelope_id, request.payload):
+                await client.send_socket_mode_response(SocketModeResponse(request.envelope_id))
+        except Exception:
+            # The client would only log it where nobody looks. Slack delivers what was not acknowledged again.
+            _log.exception("a delivery from Slack was not acknowledged")
 
 
 async def _close(client: SocketModeClient) -> None:
+    """End everything that the client runs, whether Slack says goodbye or not."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await client.disconnect()
+    except TimeoutError:
+        _log.info("Slack did not close the connection for the buttons in time")
     await client.close()  # type: ignore[no-untyped-call]
     tasks = (client.message_processor, client.current_session_monitor, client.message_receiver)
     await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
