@@ -67,6 +67,8 @@ class SeriesStore:
 
     def __init__(self, retention: float = 3600.0) -> None:
         self._retention = int(retention * 1000)
+        self.begins: int | None = None
+        """The time of the first scrape in milliseconds, None before it."""
         self._by_name: dict[str, dict[_Identity, Series]] = {}
         self._scraped: dict[str, dict[tuple[str, _Identity], Series]] = {}
 
@@ -75,6 +77,7 @@ class SeriesStore:
 
         What the last scrape of the target had and this one has not is marked stale.
         """
+        self.begins = time if self.begins is None else self.begins
         known = self._scraped.setdefault(target, {})
         keep_from = time - self._retention
         for name, labels, value in samples:
