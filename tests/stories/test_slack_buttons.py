@@ -34,16 +34,14 @@ async def pressable(
     folder: Path, slack: FakeSlack, granted: bool = True, **environ: str
 ) -> AsyncIterator[World]:
     """A world that is told in Slack with buttons, for the user U1 and the members of a group."""
-    async with world(
-        folder,
-        POLICY,
-        SENTINEL_SLACK__TOKEN=TOKEN,
-        SENTINEL_SLACK__CHANNEL=CHANNEL,
-        SENTINEL_SLACK__BASE_URL=slack.url,
-        SENTINEL_SLACK__APPROVERS__USERS="U1",
-        SENTINEL_SLACK__APPROVERS__GROUPS=GROUP,
-        **environ,
-    ) as here:
+    settings = {
+        "SENTINEL_SLACK__TOKEN": TOKEN,
+        "SENTINEL_SLACK__CHANNEL": CHANNEL,
+        "SENTINEL_SLACK__BASE_URL": slack.url,
+        "SENTINEL_SLACK__APPROVERS__USERS": "U1",
+        "SENTINEL_SLACK__APPROVERS__GROUPS": GROUP,
+    }
+    async with world(folder, POLICY, **settings | environ) as here:
         if granted:
             let_press(here.cluster)
         yield here
@@ -196,6 +194,30 @@ async def test_rollouts_go_on_while_slack_is_out_and_buttons_come_back_with_it(
         await here.until(lambda: bool(slack.sockets), within=120, what="a new connection")
         await slack.press(await waiting_for_approval(here, slack), "Approve", "U1")
         await here.phase(Phase.PROMOTED, image="web:2")
+
+
+async def test_an_address_that_expired_while_slack_took_no_connection_is_asked_for_anew(
+    told: World, slack: FakeSlack
+) -> None:
+    """The address of a failed attempt is good for nothing afterwards."""
+    await told.until(lambda: bool(slack.sockets), within=60, what="a connection")
+    slack.deaf = True
+    await slack.sockets[0].close()
+    await asyncio.sleep(300)
+    assert slack.sockets == []
+    slack.deaf = False
+    await told.until(lambda: bool(slack.sockets), within=180, what="a new connection")
+
+
+async def test_where_slack_does_not_say_who_is_in_a_group_nobody_of_it_may_press(
+    tmp_path: Path, slack: FakeSlack
+) -> None:
+    """Whoever pressed is told why, and nothing is asked of the sentinel."""
+    async with pressable(tmp_path, slack, **SOCKET, SENTINEL_SLACK__APPROVERS__GROUPS="S9") as here:
+        await at_rest(here)
+        await slack.press(await waiting_for_approval(here, slack), "Approve", "U3")
+        assert "does not say who is in the group S9 (no_such_subteam)" in await whispered(here, slack, "U3")
+        assert commands(here) == []
 
 
 async def test_without_the_right_to_make_commands_the_daemon_says_so(

@@ -23,7 +23,8 @@ GROUP = "S1"
 class FakeSlack:
     """Messages by time stamp, in the order in which they were posted.
 
-    While `hangs` no call is answered, while `down` every call is answered with 503.
+    While `hangs` no call is answered, while `down` every call is answered with 503,
+    and while `deaf` no connection of Socket Mode is accepted. Its addresses hold `tickets`, good for one attempt.
     `members` are of the user group; `whispers` are what one user alone was told; `acknowledged` are deliveries.
     """
 
@@ -31,12 +32,15 @@ class FakeSlack:
     messages: dict[str, dict[str, Any]] = field(default_factory=dict)
     hangs: bool = False
     down: bool = False
+    deaf: bool = False
+    tickets: list[str] = field(default_factory=list)
     members: list[str] = field(default_factory=list)
     whispers: list[tuple[str, str]] = field(default_factory=list)
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
     presses: int = 0
     lists: int = 0
+    opened: int = 0
 
     def roots(self, containing: str) -> list[dict[str, Any]]:
         """The messages outside of threads that contain a text."""
@@ -57,8 +61,10 @@ class FakeSlack:
         if request.headers.get("Authorization") != f"Bearer {token}":
             return web.json_response({"ok": False, "error": "invalid_auth"})
         if method == "apps.connections.open":
+            self.opened += 1
+            self.tickets.append(f"k-{self.opened}")
             address = self.url.replace("http://", "ws://").replace("/api", "/socket")
-            return web.json_response({"ok": True, "url": address})
+            return web.json_response({"ok": True, "url": f"{address}?ticket={self.tickets[-1]}"})
         if method == "usergroups.users.list":
             return self._list(request.query["usergroup"])
         body = await request.json()
@@ -67,8 +73,14 @@ class FakeSlack:
             return web.json_response({"ok": True, "message_ts": "1.0"})
         return self._post(body) if method == "chat.postMessage" else self._update(body)
 
-    async def connect(self, request: web.Request) -> web.WebSocketResponse:
+    async def connect(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection of Socket Mode."""
+        ticket = request.query["ticket"]
+        if ticket not in self.tickets:
+            return web.Response(status=403)
+        self.tickets.remove(ticket)
+        if self.deaf:
+            return web.Response(status=503)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         await socket.send_json({"type": "hello"})

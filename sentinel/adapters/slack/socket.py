@@ -86,7 +86,7 @@ async def _close(client: SocketModeClient) -> None:
     """End everything that the client runs, whether Slack says goodbye or not."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
-            await client.disconnect()
+            await client.disconnect()  # type: ignore[no-untyped-call]
     except TimeoutError:
         _log.info("Slack did not close the connection for the buttons in time")
     await client.close()  # type: ignore[no-untyped-call]
