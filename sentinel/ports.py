@@ -12,6 +12,7 @@ from sentinel.domain.command import Command, CommandAction, CommandPhase
 from sentinel.domain.decision import Change
 from sentinel.domain.evidence import Past, PastCounters, Span, ValueSample
 from sentinel.domain.freeze import Freeze
+from sentinel.domain.gate import GateAnswer, WebhookGate
 from sentinel.domain.lease import Lease
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.policy import CountQuery, HistogramQuery, Policy, ValueQuery
@@ -163,7 +164,6 @@ class CommandStore(Protocol):
         ...
 
 
-class LeaseStore(Protocol):
 class CommandRequests(Protocol):
     """Makes RolloutCommands in the name of people who cannot make them themselves."""
 
@@ -181,6 +181,7 @@ class CommandRequests(Protocol):
         ...
 
 
+class LeaseStore(Protocol):
     """The one lease of all replicas, written under optimistic concurrency."""
 
     async def read(self, *, timeout: float) -> Lease | None:
@@ -266,6 +267,14 @@ class Conditions(Protocol):
 
         Raises ValueError when it cannot be evaluated.
         """
+        ...
+
+
+class GateCaller(Protocol):
+    """Asks the gates of a step."""
+
+    async def ask(self, gate: WebhookGate, record: Record) -> tuple[GateAnswer, str]:
+        """Ask once; the answer and a few words on it. It raises nothing and takes no longer than `gate.timeout`."""
         ...
 
 

@@ -267,6 +267,12 @@ class HttpSettings(Section):
     webhook: WebhookSettings = WebhookSettings()
 
 
+class GatesSettings(Section):
+    """Which hosts the webhooks of gates may be at: globs of their names. None: no webhook is called."""
+
+    allowed_hosts: tuple[str, ...] = ()
+
+
 class EvaluationSettings(Section):
     """How often rules are evaluated that name no interval, how many passes run at once, how often state is saved."""
 
@@ -336,6 +342,7 @@ class Settings(BaseSettings):
     datadog: DatadogSettings = DatadogSettings()
     slack: SlackSettings = SlackSettings()
     http: HttpSettings = HttpSettings()
+    gates: GatesSettings = GatesSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     records: RecordsSettings = RecordsSettings()
     leadership: LeadershipSettings = LeadershipSettings()

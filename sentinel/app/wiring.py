@@ -16,6 +16,7 @@ from sentinel.adapters.alertmanager.payload import parse
 from sentinel.adapters.datadog.client import Connection as DatadogConnection
 from sentinel.adapters.datadog.client import DatadogClient
 from sentinel.adapters.datadog.source import DatadogSource
+from sentinel.adapters.http.gates import WebhookGates
 from sentinel.adapters.http.metrics import PrometheusTelemetry
 from sentinel.adapters.http.server import HttpServer, ServerOptions
 from sentinel.adapters.http.webhook import AlertmanagerWebhook, WebhookLimits
@@ -28,8 +29,8 @@ from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.adapters.slack.notifier import SlackNotifier
 from sentinel.app.door import door_of
-from sentinel.app.rulefiles import RuleFiles
 from sentinel.app.pressing import Pressing, pressing_of
+from sentinel.app.rulefiles import RuleFiles
 from sentinel.app.tracing import tracer_of
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.notice import Bulletin
@@ -58,6 +59,7 @@ from sentinel.runtime.daemon import Daemon
 from sentinel.runtime.evidence import EvidenceCollector
 from sentinel.runtime.executor import Executor
 from sentinel.runtime.freezing import FreezeSwitch
+from sentinel.runtime.gates import GateKeeper
 from sentinel.runtime.leadership import Leadership, LeaseElection, SoleLeader
 from sentinel.runtime.leadership import Timing as LeaseTiming
 from sentinel.runtime.notifications import LogNotifier, Notifications
@@ -172,7 +174,10 @@ async def build(
         settings, gateway, means, lambda news: bulletins.tell(news) if leadership.left() > 0 else None
     )
     book = PolicyBook(policies, settings.mode, lambda: switch.frozen)
-    services = _services(gateway, book, sources, told, queue, leadership, means)
+    gates = WebhookGates(settings.gates.allowed_hosts)
+    resources.push_async_callback(gates.close)
+    keeper = GateKeeper(gates, queue.add, clock, telemetry)
+    services = _services(gateway, book, sources, told, queue, leadership, means, keeper)
     budget = settings.undo.budget
     limits = Limits(
         Budget(budget.max, timedelta(seconds=budget.per)),
@@ -249,6 +254,7 @@ def _services(
     queue: KeyedQueue[WorkloadKey],
     leadership: Leadership,
     means: Means,
+    gates: GateKeeper,
 ) -> Services:
     cluster, store = gateway.cluster, gateway.records
     clock, telemetry = means.clock, means.telemetry
@@ -265,6 +271,7 @@ def _services(
         ),
         announcements=Announcements(cluster),
         commands=CommandDesk(gateway.commands, clock, telemetry, leadership.left),
+        gates=gates,
         conditions=CelConditions(),
         clock=clock,
         telemetry=telemetry,
@@ -326,6 +333,7 @@ def notifier(settings: Settings, resources: AsyncExitStack) -> Channel:
         channel=slack.channel or "",
         base_url=f"{slack.base_url}/",
         timeout=slack.timeout,
+        pressable=slack.pressable,
     )
     resources.push_async_callback(told.close)
     return told
@@ -333,7 +341,6 @@ def notifier(settings: Settings, resources: AsyncExitStack) -> Channel:
 
 def _channel_of(book: PolicyBook, record: Record) -> str:
     policy = book.of(record)
-        pressable=slack.pressable,
     return (policy.slack_channel if policy else None) or ""
 
 
@@ -365,6 +372,7 @@ def _http_server(
             tls=door.tls,
             reread=door.reread,
         ),
+        slack=pressing.webhook,
     )
 
 
@@ -372,7 +380,6 @@ def _secret(value: SecretStr | None) -> str:
     return value.get_secret_value() if value is not None else ""
 
 
-        slack=pressing.webhook,
 class _Watches:
     """The gateway's watches as the daemon wants them."""
 
@@ -385,6 +392,7 @@ class _Watches:
         asking: bool,
     ) -> None:
         self._gateway = gateway
+        self._asking = asking
         self._switch = switch
         self._lease_namespace = lease_namespace
 
@@ -392,7 +400,6 @@ class _Watches:
         lacking = await self._gateway.preflight(self._lease_namespace, asking=self._asking)
         if lacking:
             raise ConfigurationError("\n".join(lacking))
-        self._asking = asking
         await self._switch.look()  # before anything can be decided
         await self._gateway.start()
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from sentinel.domain.gate import WebhookGate
 from sentinel.domain.workload import WorkloadKind
 
 
@@ -45,11 +46,12 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One canary step: the share of pods in (0, 1], how long it bakes, whether a human must approve."""
+    """One canary step: the share of pods in (0, 1], how long it bakes, who must agree before the next."""
 
     weight: float
     bake: timedelta = timedelta(0)
     approval: bool = False
+    gates: tuple[WebhookGate, ...] = ()
 
 
 class OnDeadline(StrEnum):

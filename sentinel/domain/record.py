@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from sentinel.domain.alert import AlertStatus
+from sentinel.domain.gate import GateResult
 from sentinel.domain.policy import Mode
 from sentinel.domain.verdict import Number
 from sentinel.domain.workload import Revision, WorkloadKey
@@ -174,6 +175,7 @@ class RolloutState:
     `missing_since` is since when nothing but missing evidence keeps the step from passing.
     `pause_seen` is the workload's generation at which our pause was last seen in force, 0 where none should be, and
     `resumed_from` the one at which we last lifted it. `released`: a human lifted it, and none is made again.
+    `gates_since` is when the step's gates were first asked, `gates` where each of them stands.
     `analysis` holds each rule's state as plain JSON values, `measured_until` up to when each rule's evidence has
     been taken in. `forgiven_at` is when a human had an undone revision no longer remembered as bad.
     """
@@ -187,6 +189,8 @@ class RolloutState:
     waited: float = 0.0
     waiting_since: datetime | None = None
     missing_since: datetime | None = None
+    gates_since: datetime | None = None
+    gates: tuple[GateResult, ...] = ()
     pause_seen: int = 0
     resumed_from: int = 0
     released: bool = False

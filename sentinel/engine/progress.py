@@ -7,6 +7,7 @@ from sentinel.domain.decision import Change, Decision
 from sentinel.domain.policy import Mode, OnLowTraffic
 from sentinel.domain.record import Action, Phase, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.engine.gates import await_gates, without_gates
 from sentinel.engine.holding import clocks_stopped, escalate
 from sentinel.engine.situation import Situation
 from sentinel.engine.steering import pause_mark, steer, step_reached, weight_reached
@@ -31,7 +32,7 @@ def proceed(situation: Situation) -> Decision:
     open_verdicts = [v for v in situation.verdicts if not _passes(v, situation)]
     if open_verdicts:
         return _wait(situation, state, change)
-    return _await_approval(situation, state) or _go_on(situation, state)
+    return await_gates(situation, state) or _await_approval(situation, state) or _go_on(situation, state)
 
 
 def _proven_good(situation: Situation) -> bool:
@@ -66,7 +67,11 @@ def _await_approval(situation: Situation, state: RolloutState) -> Decision | Non
 
 def _go_on(situation: Situation, state: RolloutState) -> Decision:
     state = replace(
-        state, waited=situation.waited.total_seconds(), waiting_since=None, hold=None, verdict="pass"
+        without_gates(state),
+        waited=situation.waited.total_seconds(),
+        waiting_since=None,
+        hold=None,
+        verdict="pass",
     )
     passed = "; ".join(v.message for v in situation.verdicts if v.numbers) or "every rule passed"
     if state.step >= situation.last_step:
@@ -140,7 +145,7 @@ def resume(situation: Situation, reason: str, message: str) -> Decision:
 
     What expired gets its whole time again, or it would expire at once.
     """
-    state = clocks_stopped(situation.record.state, situation.now)
+    state = without_gates(clocks_stopped(situation.record.state, situation.now))
     elapsed = (situation.now - situation.record.started_at).total_seconds()
     if state.waited + situation.policy.strategy.deadline.total_seconds() <= elapsed:
         state = replace(state, waited=elapsed)

@@ -44,6 +44,7 @@ from sentinel.engine.beginning import (
 from sentinel.engine.calibration import Calibration, calibrate, windows_of
 from sentinel.engine.decision import decide
 from sentinel.engine.entries import entry_for
+from sentinel.engine.gates import ungated
 from sentinel.engine.judging import ever_pulled, judged, judged_alerts, pods_ripen_at, with_alert_verdicts
 from sentinel.engine.learning import candidate_pods, past_of
 from sentinel.engine.lifecycle import Begin, Continue, RolledBack, recognise
@@ -221,7 +222,7 @@ class _Course:
         self.looks: list[Look] = []
         self.records: tuple[Record, ...] = ()
         self._setting = setting
-        self._policy = setting.policy
+        self._policy = ungated(setting.policy)
         self._settled = setting.stable
         self._arrived: list[Measured] = []
         self._attempted: dict[str, datetime] = {}

@@ -4,7 +4,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import timedelta
+from urllib.parse import urlsplit
 
+from sentinel.domain.gate import WebhookGate
 from sentinel.domain.policy import (
     AlertRule,
     Arms,
@@ -38,9 +40,11 @@ from sentinel.policies.rule_schema import (
 )
 from sentinel.policies.schema import (
     AlertSpec,
+    GateSpec,
     MatchSpec,
     PolicyFile,
     SelectorSpec,
+    StepSpec,
     StrategySpec,
     UndoSpec,
 )
@@ -94,7 +98,7 @@ def _selector(spec: SelectorSpec) -> tuple[Requirement, ...]:
 def _strategy(spec: StrategySpec) -> Strategy:
     steps = spec.canary.steps if spec.canary else ()
     return Strategy(
-        steps=tuple(Step(step.weight, step.bake, step.approval == "required") for step in steps),
+        steps=tuple(_step(step) for step in steps),
         bake=spec.bake,
         guard=spec.guard,
         deadline=spec.deadline,
@@ -103,6 +107,22 @@ def _strategy(spec: StrategySpec) -> Strategy:
         min_requests=spec.min_requests,
         warmup=spec.warmup,
         promote_early=spec.promote == "early",
+    )
+
+
+def _step(spec: StepSpec) -> Step:
+    gates = tuple(_gate(gate) for gate in spec.gates)
+    return Step(spec.weight, spec.bake, spec.approval == "required", gates)
+
+
+def _gate(spec: GateSpec) -> WebhookGate:
+    """The gate; where the file gives it no name, the host that it asks."""
+    if spec.webhook is None:
+        raise AssertionError("the schema lets no gate without a webhook pass")
+    webhook = spec.webhook
+    name = spec.name or urlsplit(webhook.url).hostname or ""
+    return WebhookGate(
+        name, webhook.url, webhook.timeout, webhook.within, webhook.metadata, on_failure=spec.on_failure
     )
 
 

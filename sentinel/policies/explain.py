@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from sentinel.policies.mistakes import InputError, Path, closest, did_you_mean
 
-NOT_YET = frozenset({"blueGreen", "canaryPair", "pair", "gates", "gate", "webhook", "job", "freeze"})
+NOT_YET = frozenset({"blueGreen", "canaryPair", "pair", "job", "freeze"})
 
 _WORDS = {
     "string_type": "must be text",

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -114,6 +115,18 @@ def _metric_label(value: str) -> str:
     return value
 
 
+def _web_address(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname or len(value) > 2048:
+        raise InputError("is not an http or https address", "write it such as http://smoke-tests.qa/check")
+    if parts.username or parts.password:
+        raise InputError("holds a user name or password", "rule files are no place for secrets")
+    return value
+
+
 def _channel(value: str) -> str:
     if not re.fullmatch(r"#?[\w.-]{1,80}", value):
         raise InputError(f"{value!r} is not a Slack channel", 'write "#deploys" (in quotes) or its ID')
@@ -163,6 +176,9 @@ MetricLabel = Annotated[
 ]
 Channel = Annotated[
     str, BeforeValidator(_text(_channel, "a Slack channel")), _schema("string", "A Slack channel")
+]
+WebAddress = Annotated[
+    str, BeforeValidator(_text(_web_address, "an address")), _schema("string", "An http or https address")
 ]
 Selector = Annotated[
     str, BeforeValidator(_text(check_selector, "a PromQL selector")), _schema("string", "A PromQL selector")

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
+from sentinel.domain.gate import OnGateFailure
 from sentinel.domain.policy import (
     AlertAction,
     Matcher,
@@ -28,6 +29,7 @@ from sentinel.policies.fields import (
     PositiveDuration,
     PositiveShare,
     Text,
+    WebAddress,
 )
 from sentinel.policies.matchers import parse_matchers
 from sentinel.policies.mistakes import InputError, did_you_mean
@@ -110,12 +112,47 @@ class MatchSpec(Model):
     selector: SelectorSpec = SelectorSpec()
 
 
+class WebhookGateSpec(Model):
+    """What is posted Flagger's payload and answers 2xx to agree; asked again until `within` has passed."""
+
+    url: WebAddress
+    timeout: PositiveDuration = timedelta(seconds=10)
+    within: PositiveDuration = timedelta(minutes=5)
+    metadata: Annotated[dict[Text, Text], Field(max_length=50)] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _call_fits(self) -> "WebhookGateSpec":
+        if self.timeout > self.within:
+            raise InputError(
+                f"one call may take {format_duration(self.timeout)}, longer than all of them, "
+                f"{format_duration(self.within)}",
+                "raise within or lower timeout",
+                at=("timeout",),
+            )
+        return self
+
+
+class GateSpec(Model):
+    """What must agree, besides the rules, before the rollout goes on to the next step."""
+
+    name: Name | None = None
+    webhook: WebhookGateSpec | None = None
+    on_failure: OnGateFailure = OnGateFailure.HOLD
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> "GateSpec":
+        if self.webhook is None:
+            raise InputError("has no webhook", "write webhook: {url: ...}")
+        return self
+
+
 class StepSpec(Model):
     """One canary step."""
 
     weight: PositiveShare
     bake: Duration = timedelta(0)
     approval: Literal["required", "none"] = "none"
+    gates: Annotated[tuple[GateSpec, ...], Field(max_length=10)] = ()
 
 
 class CanarySpec(Model):

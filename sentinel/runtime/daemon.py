@@ -107,6 +107,7 @@ class Daemon:
             await self._queue.abandon()
             self._reconciler.forget()
             await services.collector.close()
+            await services.gates.close()
 
     @property
     def leads(self) -> bool:
@@ -150,6 +151,7 @@ class Daemon:
         await self._leadership.resign(max(0.0, seconds * 0.3))
         await told
         await self._services.collector.close()
+        await self._services.gates.close()
         await self._supervisor.stop()
         await self._watches.close()
 

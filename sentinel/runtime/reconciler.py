@@ -35,6 +35,7 @@ from sentinel.runtime.announcements import Announcements
 from sentinel.runtime.commands import CommandDesk
 from sentinel.runtime.evidence import EvidenceCollector
 from sentinel.runtime.executor import Executor
+from sentinel.runtime.gates import GateKeeper
 from sentinel.runtime.judge import Judge
 from sentinel.runtime.notifications import Notifications
 from sentinel.runtime.policybook import PolicyBook
@@ -76,6 +77,7 @@ class Services:
     notifications: Notifications
     announcements: Announcements
     commands: CommandDesk
+    gates: GateKeeper
     conditions: Conditions
     clock: Clock
     telemetry: Telemetry
@@ -95,6 +97,7 @@ class Reconciler:
         self._notifications = services.notifications
         self._announcements = services.announcements
         self._commands = services.commands
+        self._gates = services.gates
         self._judge = Judge(
             services.cluster, services.store, services.book, services.collector, services.conditions
         )
@@ -125,6 +128,7 @@ class Reconciler:
         live = {record.name for record in self._store.all() if record.live}
         self._working.keep_only(live)
         self._collector.keep_only(live)
+        self._gates.keep_only(live)
         known = {*self._cluster.keys(), *(record.key for record in self._store.all())}
         for kept in (self._settled, self._failures):
             for key in kept.keys() - known:
@@ -246,6 +250,7 @@ class Reconciler:
     async def _end(self, record: Record, decision: Decision, workload: Workload | None) -> None:
         """A decision that ends a rollout; nothing more is measured for it."""
         self._collector.forget(record)
+        self._gates.forget(record.name)
         record = overtaken(self._working.apply(record), decision, self._clock.now())
         policy = self._book.of(record)
         mode = self._book.mode(policy) if policy else record.mode
@@ -263,7 +268,7 @@ class Reconciler:
             await self._complete(record, pending, workload, policy, records)
             self._queue.add(workload.key)
             return
-        record = self._working.apply(record).named(workload.candidate)
+        record = self._gates.taken(self._working.apply(record).named(workload.candidate))
         with self._tracer.span("decide", record=record.name):
             situation = self._situation(record, workload, policy, records, self._clock.now())
             pulled = self._working.ever_pulled(record, workload)
@@ -322,6 +327,7 @@ class Reconciler:
         self._working.remember(record)
         if not record.live:
             self._collector.forget(record)
+            self._gates.forget(record.name)
         log.info(
             "%s: %s",
             decision.action.value if decision.action else "",
@@ -349,6 +355,7 @@ class Reconciler:
         return record
 
     def _look_again(self, record: Record, decision: Decision, workload: Workload, policy: Policy) -> None:
+        self._gates.heed(record, policy)
         now = self._clock.now()
         due = [now + FAR, decision.wake]
         if record.state.phase is not Phase.UNDOING:

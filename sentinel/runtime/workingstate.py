@@ -85,6 +85,8 @@ def _visible(record: Record) -> tuple[object, ...]:
         state.reached_at,
         state.hold,
         state.waiting_since,
+        state.gates_since,
+        tuple(result.answer for result in state.gates),
         state.missing_since,
         state.pause_seen > 0,
         state.resumed_from,

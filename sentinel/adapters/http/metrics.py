@@ -83,12 +83,15 @@ METRICS = (
     ),
     Metric("notices_total", Kind.COUNTER, "Notices, by what became of them.", ("outcome",)),
     Metric("notices_pending", Kind.GAUGE, "Notices that wait to be delivered."),
+    Metric("gate_calls_total", Kind.COUNTER, "Calls of steps' gates, by their answers.", ("answer",)),
     Metric("alerts_total", Kind.COUNTER, "Alerts received, by what became of them.", ("outcome",)),
     Metric(
         "webhook_posts_total", Kind.COUNTER, "Posts to the Alertmanager webhook, by HTTP status.", ("code",)
     ),
     Metric("watch_age_seconds", Kind.GAUGE, "Since a watch was last heard of.", ("resource",)),
-    Metric("commands_total", Kind.COUNTER, "Humans' commands, by what became of them.", ("action", "outcome")),
+    Metric(
+        "commands_total", Kind.COUNTER, "Humans' commands, by what became of them.", ("action", "outcome")
+    ),
     Metric("leader", Kind.GAUGE, "Whether this replica leads (1), or waits to (0)."),
     Metric("frozen", Kind.GAUGE, "Whether a human has the sentinel touch nothing (1): sentinel freeze."),
     Metric("leader_transitions_total", Kind.COUNTER, "How often this replica became this.", ("to",)),

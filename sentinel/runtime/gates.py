@@ -1,0 +1,120 @@
+"""Asks the gates of steps, beside the passes: a pass takes in what was answered and never waits for it."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from datetime import datetime
+
+from sentinel.domain.gate import FINAL, GateAnswer, GateResult, WebhookGate
+from sentinel.domain.policy import Policy
+from sentinel.domain.record import Record
+from sentinel.domain.workload import WorkloadKey
+from sentinel.engine.gates import gates_asked
+from sentinel.ports import Clock, GateCaller, Telemetry
+
+log = logging.getLogger(__name__)
+
+RETRY_EVERY = 10.0
+AT_ONCE = 16
+"""So many gates are asked in the same moment; others wait their turn."""
+
+_Place = tuple[str, datetime, int]
+"""A record's name, since when the gates of its present step are asked, and which of them."""
+
+
+class GateKeeper:
+    """Keeps one task per gate that is to be asked, until it has a final answer or its time is over.
+
+    Answers are kept in memory until the record holds them; a restart asks again what had not passed yet.
+    """
+
+    def __init__(
+        self, caller: GateCaller, wake: Callable[[WorkloadKey], None], clock: Clock, telemetry: Telemetry
+    ) -> None:
+        self._caller = caller
+        self._wake = wake
+        self._clock = clock
+        self._telemetry = telemetry
+        self._tasks: dict[_Place, asyncio.Task[None]] = {}
+        self._results: dict[_Place, GateResult] = {}
+        self._room = asyncio.Semaphore(AT_ONCE)
+
+    def taken(self, record: Record) -> Record:
+        """The record with the newest answers."""
+        since = record.state.gates_since
+        if since is None or not self._results:
+            return record
+        newest = tuple(
+            self._results.get((record.name, since, index), result)
+            for index, result in enumerate(record.state.gates)
+        )
+        return record.with_state(replace(record.state, gates=newest))
+
+    def heed(self, record: Record, policy: Policy) -> None:
+        """Have asked what the record's state asks for, and stop asking what it does not."""
+        gates, since = gates_asked(policy, record), record.state.gates_since
+        if not gates or since is None:
+            self.forget(record.name)
+            return
+        for place in [p for p in self._tasks if p[0] == record.name and p[1] != since]:
+            self._drop(place)
+        for index, (gate, result) in enumerate(zip(gates, record.state.gates, strict=False)):
+            place = (record.name, since, index)
+            if place not in self._tasks and result.answer not in FINAL:
+                self._results[place] = result
+                self._tasks[place] = asyncio.ensure_future(self._keep_asking(place, gate, record))
+
+    def forget(self, name: str) -> None:
+        """Stop asking for a rollout, by its record's name."""
+        for place in [p for p in {*self._tasks, *self._results} if p[0] == name]:
+            self._drop(place)
+
+    def keep_only(self, live: Collection[str]) -> None:
+        """Forget rollouts that ended otherwise than by this process."""
+        for name in {place[0] for place in {*self._tasks, *self._results}} - set(live):
+            self.forget(name)
+
+    async def close(self) -> None:
+        """Stop asking altogether."""
+        tasks = list(self._tasks.values())
+        for name in {place[0] for place in {*self._tasks, *self._results}}:
+            self.forget(name)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _drop(self, place: _Place) -> None:
+        self._results.pop(place, None)
+        task = self._tasks.pop(place, None)
+        if task is not None:
+            task.cancel()
+
+    async def _keep_asking(self, place: _Place, gate: WebhookGate, record: Record) -> None:
+        """Ask until the answer is final or the gate's time is over; once at the least."""
+        ends = place[1] + gate.within
+        while True:
+            result = self._results[place]
+            answer, detail = await self._ask(gate, record)
+            self._results[place] = replace(
+                result, answer=answer, detail=detail, tries=result.tries + 1, at=self._clock.now()
+            )
+            self._telemetry.count("gate_calls_total", answer=answer.value)
+            log.info(
+                "gate %s: %s (%s)",
+                gate.name,
+                answer.value,
+                detail,
+                extra={"workload": str(record.key), "record": record.name},
+            )
+            self._wake(record.key)
+            if answer in FINAL or self._clock.now() >= ends:
+                return
+            await self._clock.sleep(RETRY_EVERY)
+
+    async def _ask(self, gate: WebhookGate, record: Record) -> tuple[GateAnswer, str]:
+        async with self._room:
+            try:
+                return await self._caller.ask(gate, record)
+            except Exception as error:
+                # A defect in the caller is no answer: the gate is asked again, and holds in the end.
+                log.exception("gate %s could not be asked", gate.name, extra={"record": record.name})
+                return GateAnswer.UNANSWERED, f"could not be asked: {type(error).__name__}"
