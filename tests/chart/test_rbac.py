@@ -1,12 +1,16 @@
 """The rights that the chart grants: those that the daemon asks for, wherever they are written down."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import pytest
 import yaml
+from cel_expr_python import cel
 
 from sentinel.adapters.kubernetes.preflight import ASKING, ELECTING, NEEDED
 from sentinel.adapters.kubernetes.resources import Resource
-from tests.support.helm import Helm, granted, only
+from tests.support.helm import Helm, Manifest, granted, only
 
 PLAIN = Path(__file__).parents[2] / "config" / "rbac.yaml"
 BUTTONS = {
@@ -43,15 +47,44 @@ def test_with_buttons_in_slack_commands_may_be_made(helm: Helm) -> None:
     assert granted(only(manifests, "ClusterRole")) == asked_for() | granted(plain) | NODES
 
 
-def test_with_buttons_the_sentinel_alone_may_ask_in_the_name_of_slack_users(helm: Helm) -> None:
-    """The policy lets its account pass for `slack:` names; without buttons nobody."""
-    (condition,) = only(helm.template(BUTTONS), "ValidatingAdmissionPolicy")["spec"]["matchConditions"]
-    account = "system:serviceaccount:rollback-sentinel:rollback-sentinel"
-    assert condition["expression"] == (
-        f"!(request.operation == 'CREATE' && request.userInfo.username == '{account}' "
-        "&& object.spec.requestedBy.startsWith('slack:'))"
+ACCOUNT = "system:serviceaccount:rollback-sentinel:rollback-sentinel"
+
+
+def let_in(policy: Manifest, user: str, requested_by: str) -> bool:
+    """Whether the policy lets a user make a command that is said to be asked for by someone."""
+    environment = cel.NewEnv(
+        variables=dict.fromkeys(("object", "oldObject", "request"), cel.Type.DYN),
     )
-    assert "matchConditions" not in only(helm.template(), "ValidatingAdmissionPolicy")["spec"]
+    seen = {
+        "object": {"spec": {"requestedBy": requested_by}},
+        "oldObject": None,
+        "request": {"operation": "CREATE", "userInfo": {"username": user}},
+    }
+
+    def holds(expression: str) -> bool:
+        return bool(environment.compile(expression).eval(data=seen).value())
+
+    looked_at = all(holds(each["expression"]) for each in policy["spec"].get("matchConditions", ()))
+    return not looked_at or all(holds(each["expression"]) for each in policy["spec"]["validations"])
+
+
+@pytest.mark.parametrize(
+    ("values", "user", "requested_by", "lets"),
+    [
+        (BUTTONS, ACCOUNT, "slack:U1/alice", True),
+        (BUTTONS, ACCOUNT, "bob", False),
+        (BUTTONS, "bob", "slack:U1/alice", False),
+        (BUTTONS, "bob", "bob", True),
+        ({}, ACCOUNT, "slack:U1/alice", False),
+        ({}, "bob", "bob", True),
+    ],
+)
+def test_the_sentinel_alone_may_ask_in_the_name_of_slack_users(
+    helm: Helm, values: Mapping[str, Any], user: str, requested_by: str, lets: bool
+) -> None:
+    """With buttons its account passes for `slack:` names and no others; everyone else asks in their own name."""
+    policy = only(helm.template(values), "ValidatingAdmissionPolicy")
+    assert let_in(policy, user, requested_by) is lets
 
 
 def test_named_namespaces_get_a_role_each_and_the_cluster_nothing(helm: Helm) -> None:
