@@ -5,6 +5,7 @@ mappings are JSON. A variable that is empty counts as not set. A misspelt key or
 secret can be given as a file instead (`token_file`, `SENTINEL_SLACK__TOKEN_FILE`), as Kubernetes mounts it.
 """
 
+import base64
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,6 +53,13 @@ def _url(value: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InputError("is not an http or https address", "write it such as http://prometheus:9090")
     return value.rstrip("/")
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except ValueError:
+        return False
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86_400)]
@@ -267,6 +275,32 @@ class HttpSettings(Section):
     webhook: WebhookSettings = WebhookSettings()
 
 
+class NoticeWebhookSettings(Section):
+    """Where each decision is posted as a CloudEvent, signed with the secret; without a URL nowhere."""
+
+    url: Url | None = None
+    secret: SecretStr | None = None
+    secret_file: Path | None = None
+    timeout: Seconds = 10.0
+
+    @model_validator(mode="after")
+    def _signed(self) -> "NoticeWebhookSettings":
+        if self.url is not None and self.secret is None:
+            raise InputError(
+                "secret is missing: events are signed", "name its file with secret_file", at=("secret",)
+            )
+        secret = self.secret.get_secret_value() if self.secret is not None else ""
+        if secret.startswith("whsec_") and not _is_base64(secret.removeprefix("whsec_")):
+            raise InputError("secret begins with whsec_ and goes on with no base64", at=("secret",))
+        return self
+
+
+class NotifySettings(Section):
+    """Who is told besides Slack."""
+
+    webhook: NoticeWebhookSettings = NoticeWebhookSettings()
+
+
 class GatesSettings(Section):
     """Which hosts the webhooks of gates may be at: globs of their names. None: no webhook is called."""
 
@@ -342,6 +376,7 @@ class Settings(BaseSettings):
     datadog: DatadogSettings = DatadogSettings()
     slack: SlackSettings = SlackSettings()
     http: HttpSettings = HttpSettings()
+    notify: NotifySettings = NotifySettings()
     gates: GatesSettings = GatesSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     records: RecordsSettings = RecordsSettings()

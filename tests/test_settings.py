@@ -262,3 +262,21 @@ def test_buttons_that_nobody_could_press_are_refused(tmp_path: Path, slack: str,
     file.write_text(f"slack: {{{slack}}}\n")
     (line,) = refused(file, {})
     assert message in line
+
+
+@pytest.mark.parametrize(
+    ("webhook", "message"),
+    [
+        ("url: 'http://hooks'", "secret is missing: events are signed"),
+        ("url: 'http://hooks', secret: whsec_!!", "no base64"),
+        ("url: hooks, secret: x", "is not an http or https address"),
+    ],
+)
+def test_a_webhook_for_notices_that_could_not_sign_is_refused(
+    tmp_path: Path, webhook: str, message: str
+) -> None:
+    """Without a secret, or with one that cannot be read, nobody could trust its events."""
+    file = tmp_path / "sentinel.yaml"
+    file.write_text(f"notify: {{webhook: {{{webhook}}}}}\n")
+    (line,) = refused(file, {})
+    assert message in line

@@ -13,6 +13,7 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from sentinel.adapters.alertmanager.payload import parse
+from sentinel.adapters.cloudevents.notifier import CloudEventsNotifier
 from sentinel.adapters.datadog.client import Connection as DatadogConnection
 from sentinel.adapters.datadog.client import DatadogClient
 from sentinel.adapters.datadog.source import DatadogSource
@@ -177,7 +178,17 @@ async def build(
     gates = WebhookGates(settings.gates.allowed_hosts)
     resources.push_async_callback(gates.close)
     keeper = GateKeeper(gates, queue.add, clock, telemetry)
-    services = _services(gateway, book, sources, told, queue, leadership, means, keeper)
+    hooked = _hooked(settings, gateway.records, means, resources)
+    notifications = Notifications(
+        told,
+        gateway.records,
+        partial(_channel_of, book),
+        telemetry,
+        rng,
+        means.tracer,
+        beside=hooked,
+    )
+    services = _services(gateway, book, sources, notifications, queue, leadership, means, keeper)
     budget = settings.undo.budget
     limits = Limits(
         Budget(budget.max, timedelta(seconds=budget.per)),
@@ -193,6 +204,7 @@ async def build(
         lambda: leadership.left() > 0,
     )
     extra: dict[str, Callable[[], Awaitable[None]]] = {"bulletins": bulletins.run, "freeze": switch.run}
+    extra |= {f"notices {number}": hook.run for number, hook in enumerate(hooked, 2)}
     if settings.rules.watch:
         extra["rule files"] = rule_files.keep_watching
     pressing = pressing_of(settings.slack, gateway, clock)
@@ -250,7 +262,7 @@ def _services(
     gateway: KubernetesGateway,
     book: PolicyBook,
     sources: Sources,
-    told: Notifier,
+    notifications: Notifications,
     queue: KeyedQueue[WorkloadKey],
     leadership: Leadership,
     means: Means,
@@ -266,9 +278,7 @@ def _services(
             _observed(sources, means), cluster.workload, partial(queue.add, routine=True), clock, telemetry
         ),
         executor=Executor(cluster, store, clock, telemetry, leadership.left, means.tracer),
-        notifications=Notifications(
-            told, store, partial(_channel_of, book), telemetry, means.rng, means.tracer
-        ),
+        notifications=notifications,
         announcements=Announcements(cluster),
         commands=CommandDesk(gateway.commands, clock, telemetry, leadership.left),
         gates=gates,
@@ -337,6 +347,20 @@ def notifier(settings: Settings, resources: AsyncExitStack) -> Channel:
     )
     resources.push_async_callback(told.close)
     return told
+
+
+def _hooked(
+    settings: Settings, store: RecordStore, means: Means, resources: AsyncExitStack
+) -> tuple[Notifications, ...]:
+    """What tells the webhook that the settings name, beside the other channel."""
+    webhook = settings.notify.webhook
+    if webhook.url is None:
+        return ()
+    events = CloudEventsNotifier(
+        webhook.url, _secret(webhook.secret), timeout=webhook.timeout, now=means.clock.now
+    )
+    resources.push_async_callback(events.close)
+    return (Notifications(events, store, lambda record: "", means.telemetry, means.rng, means.tracer),)
 
 
 def _channel_of(book: PolicyBook, record: Record) -> str:

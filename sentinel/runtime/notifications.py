@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sentinel.domain.errors import ClusterError, NoticeError
@@ -27,7 +27,8 @@ class Notifications:
 
     `tell` never waits and never fails. What the receiver does not take is offered again with growing pauses; what
     it will never take (a wrong channel, a wrong token) is logged and dropped. After a restart `recover` offers the
-    decisions that a record holds beyond the last one told.
+    decisions that a record holds beyond the last one told. Those `beside` it are told the same, each in its own time
+    and run on its own; what they told stands in no record, so that nothing is recovered for them.
     """
 
     def __init__(
@@ -38,7 +39,10 @@ class Notifications:
         telemetry: Telemetry,
         rng: random.Random,
         tracer: Tracer | None = None,
+        *,
+        beside: Sequence["Notifications"] = (),
     ) -> None:
+        self._beside = tuple(beside)
         self._tracer = tracer or NullTracer()
         self._notifier = notifier
         self._store = store
@@ -54,6 +58,11 @@ class Notifications:
 
     def tell(self, record: Record, entry: DecisionEntry | None) -> None:
         """Have this decision told, or (None) the rollout's message brought up to date."""
+        for other in self._beside:
+            other.tell(record, entry)
+        self._offer(record, entry)
+
+    def _offer(self, record: Record, entry: DecisionEntry | None) -> None:
         if record.name not in self._pending and len(self._pending) >= MAX_ROLLOUTS:
             self._telemetry.count("notices_total", outcome="dropped")
             log.warning("notice dropped: too many rollouts wait for one", extra={"record": record.name})
@@ -73,7 +82,7 @@ class Notifications:
         ids = [entry.id for entry in record.decisions]
         after = ids.index(told) + 1 if told in ids else 0
         for entry in record.decisions[after:]:
-            self.tell(record, entry)
+            self._offer(record, entry)
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -81,7 +90,7 @@ class Notifications:
 
     async def drain(self, seconds: float) -> None:
         """Give what is being delivered so many seconds to finish."""
-        await self._queue.drain(seconds)
+        await asyncio.gather(self._queue.drain(seconds), *(other.drain(seconds) for other in self._beside))
 
     async def _work(self, name: str) -> None:
         waiting = self._pending.get(name)

@@ -27,7 +27,7 @@ SET_BY_THE_CHART = {
     "leadership.namespace",
 }
 """Settings that have a value of their own in the chart, or no meaning in a cluster."""
-SECRET = ("token", "password", "api_key", "app_key", "app_token", "signing_secret")
+SECRET = ("token", "password", "api_key", "app_key", "app_token", "signing_secret", "secret")
 
 WRONG: list[tuple[Mapping[str, Any], tuple[str, ...]]] = [
     ({"replicas": "two"}, ("/replicas", "want integer")),

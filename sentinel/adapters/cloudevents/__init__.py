@@ -1,0 +1,1 @@
+"""Notices as CloudEvents, posted to a signed webhook."""

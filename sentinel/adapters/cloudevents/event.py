@@ -1,0 +1,70 @@
+"""A decision as a CloudEvent 1.0 in JSON's structured mode, and its signature by Standard Webhooks."""
+
+import base64
+import hashlib
+import hmac
+from typing import Any
+
+import orjson
+
+from sentinel.domain.notice import Notice
+from sentinel.domain.record import DecisionEntry
+
+CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
+_BASE64_SECRET = "whsec_"
+
+
+def event_of(notice: Notice, entry: DecisionEntry) -> dict[str, Any]:
+    """The event. `source` and `id` together are one decision's for ever, so that a receiver can drop a repeat."""
+    record = notice.record
+    key = record.key
+    return {
+        "specversion": "1.0",
+        "id": f"{record.name}.{entry.id}",
+        "source": f"/namespaces/{key.namespace}/{key.kind.lower()}s/{key.name}",
+        "type": f"dev.rollback-sentinel.rollout.{entry.action.value}",
+        "subject": record.name,
+        "time": entry.at.isoformat(),
+        "datacontenttype": "application/json",
+        "data": {
+            "workload": {"kind": key.kind.value, "namespace": key.namespace, "name": key.name},
+            "record": record.name,
+            "policy": record.policy,
+            "phase": record.state.phase.value,
+            "mode": record.mode.value,
+            "images": list(record.candidate.images),
+            "step": entry.step,
+            "action": entry.action.value,
+            "reason": entry.reason,
+            "message": entry.message,
+            "rule": entry.rule,
+            "numbers": dict(entry.numbers),
+            "outcome": entry.outcome.kind.value if entry.outcome else None,
+            "requestedBy": entry.requested_by,
+            "triggeredBy": record.trigger,
+            "advice": list(notice.advice),
+            "urgent": notice.urgent,
+        },
+    }
+
+
+def body_of(event: dict[str, Any]) -> bytes:
+    """The bytes that are sent, and signed."""
+    return orjson.dumps(event)
+
+
+def signed(body: bytes, ident: str, seconds: int, secret: str) -> dict[str, str]:
+    """The headers that prove who sent these bytes and when (Unix time), as Standard Webhooks has them.
+
+    The secret is `whsec_` and base64, or any other text as it stands.
+    """
+    key = secret.encode()
+    if secret.startswith(_BASE64_SECRET):
+        key = base64.b64decode(secret.removeprefix(_BASE64_SECRET))
+    content = f"{ident}.{seconds}.".encode() + body
+    digest = hmac.new(key, content, hashlib.sha256).digest()
+    return {
+        "webhook-id": ident,
+        "webhook-timestamp": str(seconds),
+        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+    }
