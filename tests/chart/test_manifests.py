@@ -269,14 +269,15 @@ def test_the_network_policy_lets_it_reach_prometheus(helm: Helm, url: str, port:
     assert {53, 443, 6443} <= set(allowed)
 
 
-def test_the_network_policy_lets_it_send_traces(helm: Helm) -> None:
-    """The collector's port, beside Prometheus'."""
+def test_the_network_policy_lets_it_send_traces_and_notices(helm: Helm) -> None:
+    """The collector's and the webhook's ports, beside Prometheus'."""
     settings = {
         "prometheus": {"url": "http://prometheus:9090"},
         "tracing": {"endpoint": "http://collector:4318"},
+        "notify": {"webhook": {"url": "http://hooks:8443"}},
     }
     policy = only(helm.template({"settings": settings}), "NetworkPolicy")["spec"]
-    assert {9090, 4318} <= {p["port"] for rule in policy["egress"] for p in rule["ports"]}
+    assert {9090, 4318, 8443} <= {p["port"] for rule in policy["egress"] for p in rule["ports"]}
 
 
 def test_the_shipped_rules_are_those_of_the_chart() -> None:

@@ -227,3 +227,23 @@ async def test_without_a_channel_decisions_stand_in_the_log(caplog: pytest.LogCa
         await asyncio.sleep(1)
     levels = [record.levelname for record in caplog.records]
     assert levels == ["INFO", "WARNING"]
+
+
+async def test_a_second_channel_is_told_in_its_own_time_and_nothing_old() -> None:
+    """While one hangs the other is told; after a restart only the one whose place is in the record is."""
+    made = replace(in_state(), decisions=(START, HELD))
+    slow, quick = Channel(answers=[20.0]), Channel()
+    shelf = Shelf({made.name: made})
+    second = Notifications(quick, shelf, lambda record: "", Counts(), random.Random(1))
+    first = Notifications(slow, shelf, lambda record: "", Counts(), random.Random(1), beside=(second,))
+    running = [asyncio.ensure_future(each.run()) for each in (first, second)]
+    first.tell(made, START)
+    await asyncio.sleep(5)
+    assert (len(slow.told), len(quick.told)) == (0, 1)
+    await asyncio.sleep(60)
+    first.recover(shelf.records[made.name])
+    await asyncio.sleep(60)
+    assert (len(slow.told), len(quick.told)) == (2, 1)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
