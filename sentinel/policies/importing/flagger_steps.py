@@ -104,4 +104,4 @@ def _webhooks(draft: Draft, analysis: Values, steps: list[Paced], notes: list[st
             notes.append(f"Left out: the webhook {name}, {_HOOKS[kind]}.")
         else:
             told = _HOOKS.get(kind, "of an unknown type")
-            draft.lost.append(f"webhook {name} ({kind}), {told}: steps have no such gate.")
+            draft.lost.append(f"webhook {name} ({kind}), {told}: see whether a gate of a step can do it.")
