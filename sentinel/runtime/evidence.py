@@ -172,9 +172,10 @@ class EvidenceCollector:
         except SourceError as error:
             missing = Missing(MissingReason(error.reason), rule.query.source, str(error))
             self._telemetry.count("evidence_missing_total", source=rule.query.source, reason=error.reason)
-            ledger.failing[rule.name] = missing
             if isinstance(rule, QueryRule):  # it counts its errors itself
                 ledger.arrived.append(Measured(rule.name, until, ValueSample(until, missing=missing)))
+            else:
+                ledger.failing[rule.name] = missing
         self._telemetry.observe("source_seconds", self._clock.monotonic() - began, source=rule.query.source)
         self._wake(record.key)
 

@@ -69,7 +69,8 @@ class KubernetesCluster:
         if not all(borne_out):
             self._renew()
             raise ClusterUnavailableError(
-                f"the watch of the pods of {workload.key} has missed a change; it begins anew", reason="WatchDeaf"
+                f"the watch of the pods of {workload.key} has missed a change; it begins anew",
+                reason="WatchDeaf",
             )
 
     async def _is_unready(self, workload: Workload, pod: Pod) -> bool:

@@ -53,7 +53,9 @@ class ServerClock:
         nearest = min(max(now, stamped), stamped + _RESOLUTION + timedelta(seconds=took))
         if nearest != now:
             if abs(nearest - now) >= _WORTH_TELLING:
-                log.warning("our clock is not the API server's", off_by_seconds=(now - nearest).total_seconds())
+                log.warning(
+                    "our clock is not the API server's", off_by_seconds=(now - nearest).total_seconds()
+                )
             self._set(nearest)
 
     def _set(self, at: datetime) -> None:
