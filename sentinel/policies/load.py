@@ -145,6 +145,7 @@ def _in_folder(folder: FilePath) -> list[FilePath]:
         and not entry.name.endswith(TEST_SUFFIXES)
         and not entry.name.startswith(".")
         and not entry.is_dir()
+        and not entry.is_fifo()  # which would be waited for until someone writes
     )
 
 

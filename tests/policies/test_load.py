@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -250,7 +251,8 @@ def test_several_documents_and_files_make_one_set(tmp_path: Path) -> None:
 
 
 def test_a_folder_leaves_out_what_is_no_rule_file(tmp_path: Path) -> None:
-    """Hidden files, rule tests, other files and folders below are not read."""
+    """Hidden files, rule tests, other files, pipes and folders below are not read."""
+    os.mkfifo(tmp_path / "pipe.yaml")
     for name in (".hidden.yaml", "shop.test.yaml", "notes.txt"):
         (tmp_path / name).write_text("not: [a rule file")
     (tmp_path / "deeper").mkdir()

@@ -146,6 +146,18 @@ async def test_a_binary_review_is_refused(client: Client) -> None:
     assert reply.status == 415
 
 
+async def test_a_binary_question_who_one_is_gets_its_answer(client: Client) -> None:
+    """`kubectl auth whoami`, which notices tell people to run, sends protobuf with nothing in it to read."""
+    reply = await client.request(
+        "POST",
+        "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+        b"k8s\x00",
+        content_type="application/vnd.kubernetes.protobuf",
+    )
+    assert reply.status == 201
+    assert reply.body["status"]["userInfo"]["username"] == "kubernetes-admin"
+
+
 async def test_a_revoked_token_is_unknown(account: Client, server: ApiServer) -> None:
     """401 from then on."""
     server.tokens.revoke(account.token)
