@@ -105,7 +105,9 @@ def _suspend(situation: Situation) -> Decision | None:
     alert = next((a for a in situation.alerts if _holds(a, situation)), None)
     if alert is not None:
         found = alert.attribution
-        return hold(situation, found.reason, found.message, sticky=False, call=not found.told_elsewhere)
+        answer = hold(situation, found.reason, found.message, sticky=False, call=not found.told_elsewhere)
+        told = {"fingerprint": alert.entry.fingerprint} if answer.action is not None else {}
+        return replace(answer, numbers={**answer.numbers, **told})
     outage = next((v for v in situation.verdicts if v.everywhere), None)
     if outage is not None:
         return hold(situation, "EnvironmentOutage", outage.message, sticky=False, because=outage)
@@ -159,8 +161,8 @@ def _bake_is_over(situation: Situation) -> bool:
 
 
 def _expire(situation: Situation) -> Decision | None:
-    if situation.now < situation.deadline:
-        return None
+    if situation.now < situation.deadline or situation.workload.desired == 0:
+        return None  # at zero replicas there is nothing to judge, and nobody to call
     waiting = "; ".join(
         f"{v.rule}: {v.message}" for v in situation.verdicts if v.kind is not VerdictKind.PASS
     )

@@ -173,10 +173,10 @@ def _wait(situation: Situation, state: RolloutState, change: Change | None) -> D
     if worst is not None and state.waiting_since is None:
         state = replace(state, verdict=worst.kind.value, reason=worst.reason, message=worst.message)
     due = [situation.deadline] if state.waiting_since is None else []
-    ends = state.reached_at + situation.bake if state.reached_at else None
-    if ends is not None and ends > situation.now:
-        due.append(ends)
-    return Decision(state, wake=min(due, default=None), change=change, verdicts=situation.verdicts)
+    if state.reached_at is not None:
+        due.append(state.reached_at + situation.bake)
+    ahead = [at for at in due if at > situation.now]
+    return Decision(state, wake=min(ahead, default=None), change=change, verdicts=situation.verdicts)
 
 
 def _worst(verdicts: tuple[RuleVerdict, ...]) -> RuleVerdict | None:
