@@ -70,7 +70,7 @@ class Report:
             [
                 *self.violations[:SHOWN],
                 *([f"and {len(self.violations) - SHOWN} more"] if len(self.violations) > SHOWN else []),
-                f"replay with SENTINEL_FAULT_SEED={self.plan.seed} pytest tests/faults",
+                f"replay with SENTINEL_TEST_FAULT_SEED={self.plan.seed} pytest tests/faults",
                 str(self.plan),
             ]
         )
