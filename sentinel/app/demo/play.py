@@ -57,7 +57,7 @@ async def _perform(staged: Stage, console: Console) -> Mapping[str, datetime]:
                     live.update(progress(staged, released))
             live.update(progress(staged, released))
     except TimeoutError:
-        console.print(f"[red]Not every rollout was decided within {LONGEST_SECONDS:.0f} s.[/red]")
+        console.print(f"\n[red]Not every rollout was decided within {LONGEST_SECONDS:.0f} s.[/red]")
     for task in happenings:
         task.cancel()
     await asyncio.gather(*happenings, return_exceptions=True)

@@ -58,9 +58,9 @@ def _line(entry: DecisionEntry, released: datetime) -> Text:
 def summary(staged: Stage, released: Mapping[str, datetime]) -> Table:
     """The closing table."""
     table = Table(title="Summary", title_justify="left")
-    for column in ("service", "the new release", "expected", "came out"):
-        table.add_column(column)
-    for column in ("step", "release → undo", "fault seen → undo", "undo → restored"):
+    for column in ("service", "expected", "came out"):
+        table.add_column(column, no_wrap=True)
+    for column in ("step", "release\nto undo", "fault seen\nto undo", "undo to\nrestored"):
         table.add_column(column, justify="right")
     table.add_column("")
     for story in STORIES:
@@ -69,7 +69,6 @@ def summary(staged: Stage, released: Mapping[str, datetime]) -> Table:
         times = list(_times(record, released[story.service])) if record else []
         table.add_row(
             story.service,
-            story.title,
             story.ends.value,
             _phase(record),
             *(times or ["", "", "", ""]),
