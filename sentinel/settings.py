@@ -269,7 +269,7 @@ class TlsSettings(Section):
 class HttpSettings(Section):
     """Where health, metrics and the webhook are served."""
 
-    host: str = "0.0.0.0"  # noqa: S104 - the kubelet's probes and Alertmanager come from outside the pod
+    host: str = "0.0.0.0"  # noqa: S104  # nosec B104  # probes and Alertmanager come from outside
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     tls: TlsSettings = TlsSettings()
     webhook: WebhookSettings = WebhookSettings()

@@ -69,7 +69,7 @@ async def serve(settings: Settings) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
     clock = SystemClock()
-    rng = random.Random()  # noqa: S311 - jitter
+    rng = random.Random()  # noqa: S311  # nosec B311  # jitter, not secrets
     application = await build(settings, clock=clock, rng=rng, elapsed=clock.since_boot)
     starting = asyncio.create_task(application.start())
     stopping = asyncio.create_task(stop.wait())

@@ -88,7 +88,7 @@ class SimulatedCluster:
         self.now = now or wall_clock()
         seed = self.options.seed
         self.store = Store(self.now, seed=seed, history=self.options.history)
-        self.faults = Faults(random.Random(seed))  # noqa: S311 - reproducible chance, not secrets
+        self.faults = Faults(random.Random(seed))  # noqa: S311  # nosec B311  # reproducible chance, not secrets
         self.behaviours = BehaviourTable(dict(behaviours or {}))
         self.traffic = TrafficModel(self.store, seed=seed + 1)
         self.api = ApiServer(self.store, faults=self.faults)
@@ -133,7 +133,7 @@ class SimulatedCluster:
         if failures and error is None:
             raise ExceptionGroup("controllers of the simulated cluster failed", failures)
 
-    def kubeconfig(self, token: str = "", namespace: str = "default") -> JsonObject:
+    def kubeconfig(self, token: str = "", namespace: str = "default") -> JsonObject:  # nosec B107  # no token
         """A kubeconfig for this cluster's API; an administrator's unless a `token` of `api.tokens` is given."""
         return kubeconfig(self.url, token or self.api.tokens.admin, namespace)
 

@@ -74,7 +74,7 @@ class Faults:
     """The rules in force; they can be added and removed while the server runs."""
 
     def __init__(self, random: Random | None = None) -> None:
-        self._random = random or Random(0)  # noqa: S311 - chance in tests, not a secret
+        self._random = random or Random(0)  # noqa: S311  # nosec B311  # chance in tests, not a secret
         self.rules: list[Fault] = []
 
     def add(self, fault: Fault) -> Fault:

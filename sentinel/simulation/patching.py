@@ -125,7 +125,7 @@ def _add(root: Json, path: list[str], value: Json) -> Json:
     if isinstance(parent, dict):
         parent[token] = value
     elif isinstance(parent, list):
-        at = len(parent) if token == "-" else _index(parent, token, end=len(parent) + 1)
+        at = len(parent) if token == "-" else _index(parent, token, end=len(parent) + 1)  # nosec B105  # a path
         parent.insert(at, value)
     else:
         raise unprocessable()

@@ -44,7 +44,7 @@ class Store:
     def __init__(self, now: Callable[[], datetime], *, seed: int = 0, history: int = 10_000) -> None:
         self.now = now
         self.history = History(history)
-        self._random = random.Random(seed)  # noqa: S311 - reproducible names, not secrets
+        self._random = random.Random(seed)  # noqa: S311  # nosec B311  # reproducible names, not secrets
         self._revision = 0
         self._objects: dict[tuple[str, str], dict[str, dict[str, JsonObject]]] = {}
         self._listeners: list[Callable[[Event], None]] = []

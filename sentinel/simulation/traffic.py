@@ -130,7 +130,7 @@ class TrafficModel:
 
     def __init__(self, store: Store, *, seed: int = 0) -> None:
         self._store = store
-        self._random = random.Random(seed)  # noqa: S311 - reproducible traffic, not secrets
+        self._random = random.Random(seed)  # noqa: S311  # nosec B311  # reproducible traffic, not secrets
         self._streams: dict[str, _Stream] = {}
         self._counters: dict[str, PodCounters] = {}
         self._images: dict[str, Quality] = {}

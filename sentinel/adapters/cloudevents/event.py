@@ -11,7 +11,7 @@ from sentinel.domain.notice import Notice
 from sentinel.domain.record import DecisionEntry
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
-_BASE64_SECRET = "whsec_"
+_BASE64_SECRET = "whsec_"  # nosec B105  # a prefix
 
 
 def event_of(notice: Notice, entry: DecisionEntry) -> dict[str, Any]:

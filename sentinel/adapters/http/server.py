@@ -42,7 +42,7 @@ class ServerOptions:
     take over secrets that were rotated.
     """
 
-    host: str = "0.0.0.0"  # noqa: S104 - a pod is reached through its own address
+    host: str = "0.0.0.0"  # noqa: S104  # nosec B104  # a pod is reached through its own address
     port: int = 8080
     drain: float = 5.0
     tls: ServerTls | None = None

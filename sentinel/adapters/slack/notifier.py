@@ -26,8 +26,7 @@ _HINTS = {
     "is_archived": "the channel is archived",
     "invalid_auth": "check the bot token",
     "not_authed": "no bot token is set",
-    "token_revoked": "the bot token was revoked",
-    "token_expired": "the bot token has expired",
+    **dict.fromkeys(("token_revoked", "token_expired"), "the bot token is not valid any more: set a new one"),
     "account_inactive": "the bot's account was deactivated",
     "missing_scope": "the app needs the scope chat:write (and chat:write.public for channels it is not in)",
 }

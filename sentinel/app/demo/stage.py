@@ -77,7 +77,7 @@ async def stage(front: Front) -> AsyncIterator[Stage]:
             application = await build(
                 load_settings(None, _environment(cluster, kubeconfig, front)),
                 clock=clock,
-                rng=random.Random(),  # noqa: S311
+                rng=random.Random(),  # noqa: S311  # nosec B311  # jitter, not secrets
             )
             await application.start()
             try:

@@ -19,7 +19,7 @@ from sentinel.simulation.store import Store
 
 JsonObject = dict[str, Any]
 
-ADMIN_TOKEN = "admin"
+ADMIN_TOKEN = "admin"  # nosec B105  # the simulated cluster listens on the loopback alone
 _DISCOVERY = ("/api", "/apis", "/openapi", "/version", "/healthz", "/livez", "/readyz")
 _PUBLIC = ("/version", "/healthz", "/livez", "/readyz")
 _SELF_REVIEWS = ("selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews")

@@ -18,7 +18,7 @@ from sentinel.simulation.apiserver.requests import number, revision
 JsonObject = dict[str, Any]
 Predicate = Callable[[JsonObject], bool]
 
-_TOKEN_VERSION = "meta.k8s.io/v1"
+_TOKEN_VERSION = "meta.k8s.io/v1"  # nosec B105  # a list's page
 _CONTINUE_EXPIRED = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new "
     "list without the continue parameter, or use the continue token in this response to retrieve the "

@@ -81,7 +81,7 @@ class ApiServer:
         self._namespaces = NamespaceEnds(store, self.registry)
         self._discovery = Discovery(self.registry)
         self._openapi = OpenApi(self.registry, self._discovery)
-        self._random = Random(0)  # noqa: S311 - spreads the ends of watches, keeps no secret
+        self._random = Random(0)  # noqa: S311  # nosec B311  # spreads the ends of watches, keeps no secret
         self._runner: web.ServerRunner | None = None
         self.url = ""
 

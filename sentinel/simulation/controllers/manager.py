@@ -8,6 +8,7 @@ from sentinel.simulation.controllers.base import Controller, ControlPlane
 from sentinel.simulation.controllers.daemonset import DaemonSetController
 from sentinel.simulation.controllers.deployment import DeploymentController
 from sentinel.simulation.controllers.garbage import GarbageCollector
+from sentinel.simulation.controllers.job import JobController
 from sentinel.simulation.controllers.nodes import NodeLifecycleController
 from sentinel.simulation.controllers.ownership import OwnerIndex
 from sentinel.simulation.controllers.recorder import EventRecorder
@@ -20,6 +21,7 @@ _CONTROLLERS: tuple[type[Controller], ...] = (
     ReplicaSetController,
     StatefulSetController,
     DaemonSetController,
+    JobController,
     GarbageCollector,
     NodeLifecycleController,
 )
@@ -32,7 +34,7 @@ class ControllerManager:
     """
 
     def __init__(self, store: Store, *, seed: int = 0, events: bool = True) -> None:
-        jitter = random.Random(seed)  # noqa: S311 - reproducible delays, not secrets
+        jitter = random.Random(seed)  # noqa: S311  # nosec B311  # reproducible delays, not secrets
         recorder = EventRecorder(store, enabled=events)
         self.plane = ControlPlane(store, OwnerIndex(store), recorder, jitter)
         self._controllers = [controller(self.plane) for controller in _CONTROLLERS]
