@@ -21,7 +21,8 @@ class Behaviour:
     with `exit_code` and `exit_reason`, at most `crashes` times (None: every time). `liveness_after`: from
     running to being killed for a failing liveness probe. `pull_error`, `config_error`, `mount_error`: the
     message with which it never gets to run. `evicted_after`: from running to eviction. `stop_after`: from
-    deletion to gone. `only_on`: nodes to which the faults are limited, empty for all.
+    deletion to gone. `ends_after`: from running to a good end, of a pod that is not restarted (a Job's) and
+    does not crash; None for never. `only_on`: nodes to which the faults are limited, empty for all.
     """
 
     start_after: float = 1.0
@@ -37,6 +38,7 @@ class Behaviour:
     mount_error: str = ""
     evicted_after: float | None = None
     stop_after: float = 0.5
+    ends_after: float | None = 2.0
     only_on: frozenset[str] = frozenset()
 
     def on(self, *nodes: str) -> Behaviour:
@@ -114,6 +116,16 @@ def becomes_unready(after: float) -> Behaviour:
 def liveness_failing(after: float = 30.0) -> Behaviour:
     """Killed and restarted for a failing liveness probe `after` seconds of each run."""
     return Behaviour(liveness_after=after)
+
+
+def failing(after: float = 2.0, *, exit_code: int = 1) -> Behaviour:
+    """What runs once, as the pod of a Job, ends badly `after` seconds of running."""
+    return Behaviour(crash_after=after, exit_code=exit_code)
+
+
+def hanging() -> Behaviour:
+    """What runs once, as the pod of a Job, never ends."""
+    return Behaviour(ends_after=None)
 
 
 def evicted(after: float) -> Behaviour:

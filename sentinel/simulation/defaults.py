@@ -40,6 +40,8 @@ def admit(resource: ResourceType, obj: JsonObject) -> None:
         case "DaemonSet" if resource is DAEMONSETS:
             zero = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
             obj["status"] = dict.fromkeys(zero, 0)
+        case "Job" if resource is JOBS:
+            _admit_job(obj)
         case "CustomResourceDefinition" if resource is CRDS:
             stored = [v["name"] for v in obj["spec"].get("versions", ()) if v.get("storage")]
             names = {"plural": "", "kind": ""}
@@ -156,6 +158,22 @@ def _admit_pod(spec: JsonObject) -> None:
     _setdefaults(spec, priority=0, preemptionPolicy="PreemptLowerPriority")
 
 
+def _admit_job(job: JsonObject) -> None:
+    """The selector and the labels by which a Job knows its pods, unless it brings its own."""
+    spec, metadata = job.get("spec") or {}, job["metadata"]
+    if not spec.get("manualSelector") and isinstance(spec.get("template"), dict):
+        uid, name = metadata["uid"], metadata["name"]
+        marks = {f"{prefix}controller-uid": uid for prefix in ("batch.kubernetes.io/", "")}
+        marks |= {f"{prefix}job-name": name for prefix in ("batch.kubernetes.io/", "")}
+        template = spec["template"].setdefault("metadata", {})
+        template["labels"] = {**(template.get("labels") or {}), **marks}
+        spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+        _setdefaults(spec, manualSelector=False)
+        if not metadata.get("labels"):
+            metadata["labels"] = dict(template["labels"])
+    job["status"] = {}
+
+
 def _qos_class(spec: JsonObject) -> str:
     resources = [container.get("resources") or {} for container in spec.get("containers", ())]
     if not any(r.get("requests") or r.get("limits") for r in resources):
@@ -225,7 +243,8 @@ def _service(spec: JsonObject) -> None:
 def _job(spec: JsonObject) -> None:
     _template(spec)
     _setdefaults(spec, parallelism=1, completions=1, backoffLimit=6, suspend=False)
-    _setdefaults(spec, completionMode="NonIndexed")
+    replaced = "Failed" if spec.get("podFailurePolicy") else "TerminatingOrFailed"
+    _setdefaults(spec, completionMode="NonIndexed", podReplacementPolicy=replaced)
 
 
 def _autoscaler(spec: JsonObject) -> None:

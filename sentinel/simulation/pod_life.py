@@ -99,7 +99,7 @@ class PodLife:
             self._after(behaviour.ready_after, self._become_ready)
         elif behaviour.ready_after is None and self._container.ready:
             self._become_unready()
-        self._plan_faults(behaviour)
+        self._plan_faults(pod, behaviour)
 
     def _plan_start(self, pod: JsonObject, behaviour: Behaviour) -> None:
         if behaviour.mount_error:
@@ -111,10 +111,13 @@ class PodLife:
         else:
             self._after(behaviour.start_after, self._run)
 
-    def _plan_faults(self, behaviour: Behaviour) -> None:
+    def _plan_faults(self, pod: JsonObject, behaviour: Behaviour) -> None:
         may_crash = behaviour.crashes is None or self._crashes < behaviour.crashes
+        once = pod["spec"].get("restartPolicy", "Always") != "Always"
         if behaviour.crash_after is not None and may_crash:
             self._after(behaviour.crash_after, self._crash)
+        elif once and behaviour.ends_after is not None:
+            self._after(behaviour.ends_after, self._complete)
         if behaviour.liveness_after is not None:
             self._after(behaviour.liveness_after, self._fail_liveness)
         if behaviour.evicted_after is not None:
@@ -194,8 +197,17 @@ class PodLife:
         self._streak = 1 if ran >= _BACK_OFF_RESET else self._streak + 1
         container.state = pod_status.terminated(exit_code, reason, started, now)
         container.ready = False
+        pod = self.pod()
+        policy = pod["spec"].get("restartPolicy", "Always") if pod is not None else "Always"
+        if policy == "Never" or (policy == "OnFailure" and exit_code == 0):
+            self._ended = True
+            self.publish()
+            return
         self.publish()
         self._after(_RESTART_DELAY, self._restart if self._streak == 1 else self._back_off)
+
+    def _complete(self) -> None:
+        self._end_run(0, "Completed")
 
     def _back_off(self) -> None:
         pod = self.pod()
@@ -297,6 +309,8 @@ class PodLife:
         main = self._host.behaviours.of(pod)[0]
         addresses = {"host": _host_address(self.node), "pod": self._address}
         status = pod_status.pod_status(pod, main, self._container, addresses, self._host.store.now())
+        if self._ended:
+            pod_status.end(status, self._container, self._host.store.now())
 
         def change(obj: JsonObject) -> None:
             obj["status"] = status

@@ -77,6 +77,19 @@ def pod_status(
     }
 
 
+def end(status: JsonObject, container: ContainerState, now: datetime) -> None:
+    """Turn a status, in place, into that of a pod which is not restarted and has ended as its container did."""
+    good = container.state["terminated"]["exitCode"] == 0
+    status["phase"] = "Succeeded" if good else "Failed"
+    reason = "PodCompleted" if good else "PodFailed"
+    for entry in status["conditions"]:
+        if entry["type"] in ("Ready", "ContainersReady"):
+            entry |= {"status": "False", "reason": reason, "lastTransitionTime": timestamp(now)}
+            entry.pop("message", None)
+        elif entry["type"] == "PodReadyToStartContainers":
+            entry |= {"status": "False", "lastTransitionTime": timestamp(now)}
+
+
 def condition(type_: str, status: str, now: datetime, reason: str = "", message: str = "") -> JsonObject:
     """A pod condition stamped `now`."""
     return {

@@ -14,6 +14,7 @@ from sentinel.simulation.resources import (
     DAEMONSETS,
     DEPLOYMENTS,
     EVENTS,
+    JOBS,
     LEASES,
     NAMESPACES,
     PODS,
@@ -190,6 +191,18 @@ def _pod_spec(spec: JsonObject, path: str) -> Iterator[Cause]:
             yield required(f"{at}.image")
 
 
+def _job(obj: JsonObject) -> Iterator[Cause]:
+    spec = obj.get("spec") or {}
+    yield from _negative(spec, "activeDeadlineSeconds", "backoffLimit", "completions", "parallelism")
+    pods = (spec.get("template") or {}).get("spec") or {}
+    yield from _pod_spec(pods, "spec.template.spec")
+    if pods.get("restartPolicy") not in ("OnFailure", "Never"):
+        yield required("spec.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"')
+    elif spec.get("podFailurePolicy") and pods["restartPolicy"] != "Never":
+        why = "only \"Never\" is supported when podFailurePolicy is specified"
+        yield invalid_value("spec.template.spec.restartPolicy", pods["restartPolicy"], why)
+
+
 def _event(obj: JsonObject) -> Iterator[Cause]:
     about = (obj.get("involvedObject") or {}).get("namespace", "")
     if about != obj["metadata"].get("namespace") and not (
@@ -231,6 +244,7 @@ _CHECKS: dict[tuple[str, str], Check] = {
     STATEFULSETS.key: _workload,
     DAEMONSETS.key: _workload,
     PODS.key: _pod,
+    JOBS.key: _job,
     EVENTS.key: _event,
     LEASES.key: _lease,
     CRDS.key: _crd,
@@ -240,5 +254,5 @@ _IMMUTABLE: dict[tuple[str, str], tuple[str, ...]] = {
     REPLICASETS.key: ("selector",),
     DAEMONSETS.key: ("selector",),
     STATEFULSETS.key: (),
-    ("batch", "jobs"): ("selector",),
+    JOBS.key: ("selector", "completions", "template"),
 }

@@ -17,6 +17,7 @@ from sentinel.simulation.managed_fields import Writer
 from sentinel.simulation.resources import (
     CRDS,
     EVENTS,
+    JOBS,
     LEASES,
     NAMESPACES,
     PDBS,
@@ -232,7 +233,9 @@ def _propagation(call: Call, options: JsonObject) -> str:
             message = f'Unsupported value: "{policy}": {supported}'
             raise invalid_options("DeleteOptions", "propagationPolicy", "FieldValueNotSupported", message)
         return str(policy)
-    orphan = options.get("orphanDependents", flag(call.query, "orphanDependents"))
+    # A Job's pods outlive it where nothing is said, as they did before there was a garbage collector.
+    unsaid = flag(call.query, "orphanDependents") or call.stored is JOBS
+    orphan = options.get("orphanDependents", unsaid)
     return "Orphan" if orphan else "Background"
 
 

@@ -8,6 +8,7 @@ from sentinel.simulation.controllers.base import Controller, ControlPlane
 from sentinel.simulation.controllers.daemonset import DaemonSetController
 from sentinel.simulation.controllers.deployment import DeploymentController
 from sentinel.simulation.controllers.garbage import GarbageCollector
+from sentinel.simulation.controllers.job import JobController
 from sentinel.simulation.controllers.nodes import NodeLifecycleController
 from sentinel.simulation.controllers.ownership import OwnerIndex
 from sentinel.simulation.controllers.recorder import EventRecorder
@@ -20,6 +21,7 @@ _CONTROLLERS: tuple[type[Controller], ...] = (
     ReplicaSetController,
     StatefulSetController,
     DaemonSetController,
+    JobController,
     GarbageCollector,
     NodeLifecycleController,
 )

@@ -17,6 +17,11 @@ POD: dict[str, Any] = {
 }
 TEMPLATE = {"metadata": {"labels": {"app": "a"}}, "spec": POD["spec"]}
 WORKLOAD = {"selector": {"matchLabels": {"app": "a"}}, "template": TEMPLATE}
+JOB = {
+    **WORKLOAD,
+    "manualSelector": True,
+    "template": {**TEMPLATE, "spec": {**TEMPLATE["spec"], "restartPolicy": "Never"}},
+}
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
 
 
@@ -87,7 +92,7 @@ KINDS: list[tuple[str, str, dict[str, Any], list[Any]]] = [
         {"spec": WORKLOAD},
         ["x", 0, 0, 0, 0, 0, "<none>", "0s", "c", "i:1", "app=a"],
     ),
-    ("batch/v1", "jobs", {"spec": WORKLOAD}, ["x", "Running", "0/1", "", "0s", "c", "i:1", "app=a"]),
+    ("batch/v1", "jobs", {"spec": JOB}, ["x", "Running", "0/1", "", "0s", "c", "i:1", "app=a"]),
     ("coordination.k8s.io/v1", "leases", {"spec": {"holderIdentity": "h"}}, ["x", "h", "0s"]),
     ("v1", "configmaps", {"data": {"a": "1"}}, ["x", 1, "0s"]),
     ("v1", "secrets", {"stringData": {"a": "1"}}, ["x", "Opaque", 1, "0s"]),
