@@ -151,7 +151,9 @@ class CommandStore(Protocol):
         """All commands for a workload, oldest first. Own answers are visible at once."""
         ...
 
-    async def answer(self, command: Command, phase: CommandPhase, message: str, at: datetime) -> None:
+    async def answer(
+        self, command: Command, phase: CommandPhase, message: str, at: datetime, refusal: str = ""
+    ) -> None:
         """Write what became of it. Raises ConflictError when someone changed it since it was read."""
         ...
 

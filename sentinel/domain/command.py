@@ -26,13 +26,21 @@ class CommandPhase(StrEnum):
     REFUSED = "Refused"
 
 
+class Refusal(StrEnum):
+    """Refusals that a program may act on: it is not for the sentinel to touch; people may, with their own rights."""
+
+    OBSERVES = "ObserveMode"
+    NOT_GUARDED = "NotGuarded"
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One RolloutCommand. `uid` is what makes it happen once.
 
     `record` names the rollout that is meant, empty: the workload's newest. `step` counts from 1 and is for `approve`;
     `to_revision` is the controller's number, of the revision to go back to (`undo`) or to forget about (`forgive`).
-    `version` is the resourceVersion for optimistic concurrency.
+    `refusal` is a Refusal's value, empty for any other answer. `version` is the resourceVersion for optimistic
+    concurrency.
     """
 
     name: str
@@ -47,6 +55,7 @@ class Command:
     reason: str = ""
     phase: CommandPhase = CommandPhase.PENDING
     message: str = ""
+    refusal: str = ""
     answered_at: datetime | None = None
     version: str = ""
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from sentinel.domain.command import Command, CommandAction, CommandPhase
+from sentinel.domain.command import Command, CommandAction, CommandPhase, Refusal
 from sentinel.domain.decision import Decision, Restore, Resume
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, DecisionEntry, OutcomeKind, Phase, Record
@@ -43,6 +43,7 @@ class Answered:
 
     phase: CommandPhase
     message: str
+    refusal: str = ""
 
 
 Answer = Obeyed | Answered
@@ -83,8 +84,8 @@ def _outcome(entry: DecisionEntry) -> Answered:
     return Answered(CommandPhase.DONE, entry.message)
 
 
-def _refused(why: str) -> Answered:
-    return Answered(CommandPhase.REFUSED, why)
+def _refused(why: str, refusal: str = "") -> Answered:
+    return Answered(CommandPhase.REFUSED, why, refusal)
 
 
 def _not_meant(command: Command, situation: Situation) -> str | None:
@@ -167,7 +168,7 @@ def _undo(command: Command, situation: Situation) -> Answer:
     if record.state.phase is Phase.UNDOING:
         return _refused("an undo is under way")
     if situation.mode is Mode.OBSERVE:
-        return _refused("in observe mode the sentinel touches nothing")
+        return _refused("in observe mode the sentinel touches nothing", Refusal.OBSERVES)
     if command.to_revision is not None:
         target = numbered_target(command.to_revision, record, situation.records, workload)
     else:

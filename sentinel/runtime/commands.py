@@ -41,7 +41,7 @@ class CommandDesk:
     def _waits(self, command: Command) -> bool:
         return command.phase is CommandPhase.PENDING and command.uid not in self._unanswerable
 
-    async def answer(self, command: Command, phase: CommandPhase, message: str) -> None:
+    async def answer(self, command: Command, phase: CommandPhase, message: str, refusal: str = "") -> None:
         """Write down what became of a command, and drop answered ones that are too many.
 
         Raises ClusterError where a retry can help. Where none can, e.g. a right is missing, the command is passed
@@ -49,7 +49,9 @@ class CommandDesk:
         """
         now = self._clock.now()
         try:
-            await fenced(self._fence, lambda _limit: self._store.answer(command, phase, message, now))
+            await fenced(
+                self._fence, lambda _limit: self._store.answer(command, phase, message, now, refusal)
+            )
             await self._prune(command.key)
         except ClusterError as error:
             if error.retryable:
@@ -59,10 +61,10 @@ class CommandDesk:
         self._telemetry.count("commands_total", action=command.action.value, outcome=phase.value.lower())
         log.info("%s: %s: %s", command, phase, message, extra={"workload": str(command.key)})
 
-    async def refuse_all(self, key: WorkloadKey, why: str) -> None:
+    async def refuse_all(self, key: WorkloadKey, why: str, refusal: str = "") -> None:
         """Answer whatever waits for a workload of which nothing can be asked."""
         while (command := self.next(key)) is not None:
-            await self.answer(command, CommandPhase.REFUSED, why)
+            await self.answer(command, CommandPhase.REFUSED, why, refusal)
 
     async def _prune(self, key: WorkloadKey) -> None:
         answered = [c for c in self._store.of_workload(key) if c.phase is not CommandPhase.PENDING]

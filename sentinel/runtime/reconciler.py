@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from sentinel.domain.command import Command
+from sentinel.domain.command import Command, Refusal
 from sentinel.domain.decision import Change, Decision, Restore
 from sentinel.domain.errors import ClusterError, ConflictError, NotLeadingError
 from sentinel.domain.policy import Budget, Mode, Policy
@@ -187,7 +187,8 @@ class Reconciler:
         open_record = latest if latest and latest.live else None
         policy = self._book.of(open_record) if open_record else self._book.guarding(workload)
         if policy is None:
-            await self._commands.refuse_all(workload.key, "no policy guards this workload")
+            why = "no policy guards this workload"
+            await self._commands.refuse_all(workload.key, why, Refusal.NOT_GUARDED)
             return
         now = self._clock.now()
         sighting = recognise(workload, records, self._settled.get(workload.key), policy.undo, now)
@@ -221,7 +222,7 @@ class Reconciler:
         if isinstance(answer, Obeyed):
             await self._carry_out(replace(situation, record=answer.record), answer.decision)
         else:
-            await self._commands.answer(command, answer.phase, answer.message)
+            await self._commands.answer(command, answer.phase, answer.message, answer.refusal)
         self._queue.add(situation.workload.key)
         return entered
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.domain.command import Command, CommandAction, CommandPhase
+from sentinel.domain.command import Command, CommandAction, CommandPhase, Refusal
 from sentinel.domain.decision import Decision, Restore, Resume
 from sentinel.domain.policy import Mode, Step
 from sentinel.domain.record import Action, Outcome, OutcomeKind, Phase, Record
@@ -183,6 +183,13 @@ def test_a_rollout_that_was_over_is_under_way_again() -> None:
 def test_an_undo_is_guarded_as_the_sentinels_own(where: Situation, why: str) -> None:
     """What it knows binds people, too."""
     assert why in refused(command("undo"), where)
+
+
+def test_what_is_not_for_the_sentinel_to_touch_is_told_to_programs() -> None:
+    """In observe mode people may still undo with their own rights; a bad target binds them as well."""
+    observing = obey(command("undo"), placed(BAKING, mode=Mode.OBSERVE))
+    unfit = obey(command("undo", to_revision=77), placed(BAKING))
+    assert [getattr(each, "refusal", None) for each in (observing, unfit)] == [Refusal.OBSERVES, ""]
 
 
 def test_an_undo_may_name_its_revision() -> None:

@@ -167,7 +167,7 @@ async def test_answered_commands_are_kept_for_a_while_only(plain: World) -> None
         names.append(plain.command("resume"))
         await plain.answered(names[-1])
     await asyncio.sleep(1)
-    kept = plain.cluster.store.list(plain._commands(), NAMESPACE)
+    kept = plain.cluster.store.list(plain.commands_type(), NAMESPACE)
     assert {each["metadata"]["name"] for each in kept} == set(names[-20:])
 
 

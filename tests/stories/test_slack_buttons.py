@@ -81,7 +81,7 @@ async def waiting_for_approval(here: World, slack: FakeSlack) -> dict[str, Any]:
 
 def commands(here: World) -> list[dict[str, Any]]:
     """The specs of all commands."""
-    return [each["spec"] for each in here.cluster.store.list(here._commands(), NAMESPACE)]
+    return [each["spec"] for each in here.cluster.store.list(here.commands_type(), NAMESPACE)]
 
 
 async def whispered(here: World, slack: FakeSlack, user: str) -> str:

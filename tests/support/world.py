@@ -212,7 +212,7 @@ class World:
 
     def command(self, action: str, name: str = "web", *, by: str = "alice", **spec: Any) -> str:
         """Ask for something by a RolloutCommand, as `kubectl create` does; its name."""
-        commands = self._commands()
+        commands = self.commands_type()
         made = self.cluster.store.create(
             commands,
             {
@@ -231,13 +231,14 @@ class World:
         """Wait for the answer to a command: its phase and its message."""
 
         def status() -> dict[str, Any]:
-            found: dict[str, Any] = self.cluster.store.get(self._commands(), NAMESPACE, command)
+            found: dict[str, Any] = self.cluster.store.get(self.commands_type(), NAMESPACE, command)
             return dict(found.get("status") or {})
 
         await self.until(lambda: bool(status()), within=within, what=f"{command} is answered")
         return status()["phase"], status()["message"]
 
-    def _commands(self) -> ResourceType:
+    def commands_type(self) -> ResourceType:
+        """The resource of the RolloutCommands."""
         commands = self.cluster.api.registry.find("rollback-sentinel.dev", "v1", "rolloutcommands")
         assert commands is not None
         return commands

@@ -43,6 +43,7 @@ class CommandStatus:
 
     phase: CommandPhase = CommandPhase.PENDING
     message: str = ""
+    reason: str = ""
     at: datetime | None = None
 
 
@@ -67,9 +68,13 @@ class KubernetesCommandStore:
         commands = self._commands.get(key, {}).values()
         return tuple(sorted(commands, key=lambda command: (command.created_at, command.name)))
 
-    async def answer(self, command: Command, phase: CommandPhase, message: str, at: datetime) -> None:
+    async def answer(
+        self, command: Command, phase: CommandPhase, message: str, at: datetime, refusal: str = ""
+    ) -> None:
         """Write what became of it; a command that is gone needs no answer."""
-        answered = replace(command, phase=phase, message=message[:_MESSAGE_LIMIT], answered_at=at)
+        answered = replace(
+            command, phase=phase, message=message[:_MESSAGE_LIMIT], refusal=refusal, answered_at=at
+        )
         try:
             raw = await self._client.replace(_place(command, "status"), _object_of(answered))
         except NotFoundError as error:
@@ -162,6 +167,7 @@ def command_of(raw: RawObject) -> Command:
         reason=spec.reason,
         phase=status.phase,
         message=status.message,
+        refusal=status.reason,
         answered_at=status.at,
         version=text(metadata.get("resourceVersion")),
     )
@@ -187,7 +193,7 @@ def _object_of(command: Command) -> Json:
             "resourceVersion": command.version,
         },
         "spec": encode(spec),
-        "status": encode(CommandStatus(command.phase, command.message, command.answered_at)),
+        "status": encode(CommandStatus(command.phase, command.message, command.refusal, command.answered_at)),
     }
 
 

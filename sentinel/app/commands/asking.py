@@ -25,6 +25,8 @@ from sentinel.domain.errors import ClusterUnavailableError, PreconditionError
 from sentinel.domain.record import Phase, Record
 
 POLL_SECONDS = 0.25
+_OF_THE_PAST = frozenset({CommandAction.UNDO, CommandAction.FORGIVE})
+"""What can be asked for long after the rollout is over."""
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; it stands in the record.")]
 Timeout = Annotated[str, typer.Option("--timeout", help="How long to wait for the sentinel's answer.")]
@@ -125,10 +127,15 @@ async def ask_and_wait(cluster: Connection, name: str, request: Request, patienc
     workload = await cluster.workload(name)
     records = await cluster.records(workload)
     record = _meant(records[0] if records else None, request, str(workload.key))
+    return await send_and_wait(cluster, record, request, patience)
+
+
+async def send_and_wait(cluster: Connection, record: Record, request: Request, patience: float) -> Command:
+    """As `ask_and_wait`, where the rollout that is meant is known."""
     sender = CommandSender(cluster.client)
     step = request.step or (record.state.step + 1 if request.action is CommandAction.APPROVE else None)
     command = await sender.ask(
-        workload.key,
+        record.key,
         request.action,
         record=record.name,
         step=step,
@@ -153,7 +160,7 @@ def _meant(record: Record | None, request: Request, workload: str) -> Record:
     """The rollout that is meant. Raises PreconditionError where there is none to which this could be done."""
     if record is None:
         raise PreconditionError(f"{workload} has no rollout on record: nothing guards it", reason="NoRollout")
-    if request.action is not CommandAction.FORGIVE and not record.live:
+    if request.action not in _OF_THE_PAST and not record.live:
         raise PreconditionError(
             f"{workload} has no rollout under way: the newest, {record.name}, is {record.state.phase.value}",
             reason="NoRollout",

@@ -1,13 +1,18 @@
-"""`sentinel undo` and `sentinel release`: by a human, as safely as the daemon does it, and without one."""
+"""`sentinel undo` and `sentinel release`: by a human, as safely as the daemon does it, and without one too.
+
+An undo is asked of the running sentinel, so that the record names who wanted it; where none answers, or it must not
+touch the workload, it is made with the rights of whoever typed it.
+"""
 
 import asyncio
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from sentinel.app.commands.asking import Reason, Request, send_and_wait
 from sentinel.app.commands.connection import (
     AllNamespaces,
     Connection,
@@ -21,8 +26,16 @@ from sentinel.app.commands.connection import (
     run,
 )
 from sentinel.app.commands.options import duration
+from sentinel.domain.command import CommandAction, CommandPhase
 from sentinel.domain.decision import Restore, Resume
-from sentinel.domain.errors import ClusterError, ConfigurationError, PreconditionError
+from sentinel.domain.errors import (
+    ClusterError,
+    ClusterUnavailableError,
+    ConfigurationError,
+    ForbiddenError,
+    NotFoundError,
+    PreconditionError,
+)
 from sentinel.domain.policy import UndoPolicy
 from sentinel.domain.record import Phase, Record, RevisionRef, RolloutState
 from sentinel.domain.workload import Revision, Workload
@@ -30,42 +43,94 @@ from sentinel.engine.target import NoTarget, choose_target, numbered_target
 
 POLL_SECONDS = 1.0
 CHANGE_TIMEOUT = 10.0
+ANSWER_WITHIN = 5.0
+"""A running sentinel answers within a second; after so many it is taken to be away."""
 
 
-def undo_command(
+def undo_command(  # noqa: PLR0913 - one to each option
     workload: WorkloadName,
     to_revision: Annotated[int, typer.Option("--to-revision", help="Its number; chosen if none.", min=0)] = 0,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    reason: Reason = "",
+    direct: Annotated[
+        bool,
+        typer.Option("--direct", help="Do not ask a running sentinel; do it with your own rights at once."),
+    ] = False,
     timeout: Annotated[str, typer.Option(help="How long it may take to be fully available again.")] = "5m",
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
 ) -> None:
-    """Go back to the last good revision, as safely as the daemon does it; works without one too.
+    """Go back to the last good revision: asked of the running sentinel, and as safe without one.
 
     Never to a revision that was itself undone, nor across one that is marked irreversible. Exit code 1 when it was
     done but is not fully available in time, or was not wanted after all.
     """
     patience = duration(timeout, "--timeout").total_seconds()
-    done = run(_undo(workload, to_revision, place(namespace, context, kubeconfig), patience, yes=yes))
+    wanted = Wanted(workload, to_revision, reason, confirmed=yes, direct=direct)
+    done = run(_undo(wanted, place(namespace, context, kubeconfig), patience))
     if not done:
         raise typer.Exit(1)
 
 
-async def _undo(name: str, to_revision: int, at: Place, patience: float, *, yes: bool) -> bool:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The undo that a human typed; `to_revision` is 0 where the revision is to be chosen."""
+
+    workload: str
+    to_revision: int
+    reason: str
+    confirmed: bool
+    direct: bool
+
+
+async def _undo(wanted: Wanted, at: Place, patience: float) -> bool:
     async with connected(at) as cluster:
-        workload = await cluster.workload(name)
+        workload = await cluster.workload(wanted.workload)
         records = await cluster.records(workload)
-        target = undo_target(workload, records, to_revision, datetime.now(UTC))
+        target = undo_target(workload, records, wanted.to_revision, datetime.now(UTC))
         for line in plan(
             workload, target, (await cluster.reader.facts(workload.key.namespace, workload.key.name)).owner
         ):
             typer.echo(line)
-        if not yes and not await asyncio.to_thread(typer.confirm, "Do it?"):
+        if not wanted.confirmed and not await asyncio.to_thread(typer.confirm, "Do it?"):
             return False
-        done = await cluster.driver.apply(workload, Restore(target), timeout=CHANGE_TIMEOUT)
+        done = None
+        if not wanted.direct:
+            done = await _by_the_sentinel(cluster, workload, records, target, wanted.reason)
+        if done is None:
+            done = await cluster.driver.apply(workload, Restore(target), timeout=CHANGE_TIMEOUT)
         typer.echo(f"{workload.key}: {done}")
         return await _restored(cluster, workload, target, patience)
+
+
+async def _by_the_sentinel(
+    cluster: Connection, workload: Workload, records: tuple[Record, ...], target: RevisionRef, reason: str
+) -> str | None:
+    """What the running sentinel did when asked; None where none runs or it is not for it to do, which is said.
+
+    Raises PreconditionError where it knows why this must not be done, and ClusterError.
+    """
+    record = records[0] if records else None
+    if record is None or record.candidate.digest != workload.candidate.digest:
+        return None
+    request = Request(CommandAction.UNDO, reason, to_revision=target.number or None)
+    try:
+        answered = await send_and_wait(cluster, record, request, ANSWER_WITHIN)
+    except (ForbiddenError, NotFoundError) as error:
+        why = f"the sentinel could not be asked ({error})"
+    except ClusterUnavailableError as error:
+        if error.reason != "NoAnswer":
+            raise
+        why = f"no sentinel answered within {ANSWER_WITHIN:g} s"
+    else:
+        if answered.phase is CommandPhase.DONE:
+            return answered.message
+        if not answered.refusal:
+            raise PreconditionError(f"{workload.key} is left as it is: {answered.message}", reason="Refused")
+        why = f"the sentinel leaves it to you: {answered.message}"
+    typer.echo(f"{why}; it is done with your own rights")
+    return None
 
 
 def undo_target(

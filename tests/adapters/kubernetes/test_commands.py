@@ -12,7 +12,7 @@ from sentinel.adapters.kubernetes.commands import command_of
 from sentinel.adapters.kubernetes.crd import definitions
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.adapters.kubernetes.resources import COMMANDS
-from sentinel.domain.command import Command, CommandAction, CommandPhase
+from sentinel.domain.command import Command, CommandAction, CommandPhase, Refusal
 from sentinel.domain.errors import ConflictError, InvalidObjectError
 from sentinel.domain.workload import WorkloadKey
 from tests.adapters.kubernetes.worlds import NOW, WEB, until
@@ -60,12 +60,12 @@ async def test_an_answer_stands_in_the_status_and_leaves_the_spec(
     """It is visible at once, and to everyone."""
     asked = await ask(client, "approve", step=2)
     (command,) = await seen(gateway)
-    await gateway.commands.answer(command, CommandPhase.DONE, "alice approved step 2", NOW)
+    await gateway.commands.answer(command, CommandPhase.REFUSED, "it only observes", NOW, Refusal.OBSERVES)
     (own,) = gateway.commands.of_workload(WEB)
-    assert own.phase is CommandPhase.DONE
+    assert own.phase is CommandPhase.REFUSED
     stored = command_of(await client.get(Target(COMMANDS, "default", asked.name)))
-    answered = {"phase": CommandPhase.DONE, "message": "alice approved step 2", "answered_at": NOW}
-    assert stored == replace(asked, **answered, version=stored.version)
+    answered = replace(asked, phase=CommandPhase.REFUSED, message="it only observes", refusal="ObserveMode")
+    assert stored == replace(answered, answered_at=NOW, version=stored.version)
 
 
 async def test_an_answer_to_another_version_is_refused(client: ApiClient, gateway: KubernetesGateway) -> None:

@@ -1,14 +1,15 @@
-"""`sentinel undo` and `sentinel release` as a user types them, with no daemon running."""
+"""`sentinel undo` and `sentinel release` as a user types them, beside a daemon and with none running."""
 
 from pathlib import Path
 
 import pytest
 
-from sentinel.domain.record import Phase
+from sentinel.app.commands import undoing
+from sentinel.domain.record import Action, Phase
 from sentinel.simulation.behaviour import crash_loop
 from tests.support.cli import ONLY_PODS as CRASHING
 from tests.support.cli import refusal, sentinel, served
-from tests.support.world import NAMESPACE
+from tests.support.world import NAMESPACE, decision
 
 pytestmark = pytest.mark.real_time
 
@@ -23,6 +24,81 @@ async def test_an_undo_goes_back_to_what_served_before(tmp_path: Path) -> None:
         assert here.image() == "web:1"
         assert "from revision 2 (web:2) back to revision 1 (web:1)" in result.output
         assert "fully available again" in result.output
+
+
+async def test_a_running_sentinel_records_who_asked(tmp_path: Path) -> None:
+    """The undo is the rollout's own end, in the name of whoever typed it and with their reason."""
+    async with served(tmp_path) as here:
+        here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        await here.phase(Phase.BAKING, image="web:2", within=20)
+        result = await sentinel(here, "undo", "web", "--yes", "--reason", "wrong prices")
+        assert result.exit_code == 0, result.output
+        assert here.image() == "web:1"
+        record = await here.phase(Phase.UNDONE, image="web:2", within=10)
+        undo = decision(record, Action.UNDO)
+        assert undo.requested_by == "kubernetes-admin"
+        assert "wrong prices" in undo.message
+
+
+PLAIN = CRASHING.replace(
+    """
+    canary:
+      steps: [{weight: 50%, bake: 1s, approval: required}]""",
+    "",
+)
+
+
+async def test_a_running_sentinel_goes_back_to_the_revision_that_is_named(tmp_path: Path) -> None:
+    """Also past the one before, and it is recorded as that."""
+    async with served(tmp_path, PLAIN) as here:
+        for image in ("web:2", "web:3"):
+            here.cluster.set_image("web", image, namespace=NAMESPACE)
+            await here.phase(Phase.PROMOTED, image=image, within=20)
+        result = await sentinel(here, "undo", "web", "--to-revision", "1", "--yes")
+        assert result.exit_code == 0, result.output
+        assert here.image() == "web:1"
+        record = await here.phase(Phase.UNDONE, image="web:3", within=10)
+        assert record.state.undo is not None
+        assert record.state.undo.target.number == 1
+
+
+async def test_in_observe_mode_the_undo_is_made_with_ones_own_rights(tmp_path: Path) -> None:
+    """The sentinel touches nothing there, and says so; people still may."""
+    async with served(tmp_path, SENTINEL_MODE="observe") as here:
+        here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        await here.until(lambda: len(here.records()) > 1, within=10)
+        result = await sentinel(here, "undo", "web", "--yes")
+        assert result.exit_code == 0, result.output
+        assert "the sentinel leaves it to you: in observe mode" in result.output
+        assert here.image() == "web:1"
+
+
+async def test_an_undo_waits_for_no_sentinel_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command that nobody answered is taken back, and the undo made all the same."""
+    monkeypatch.setattr(undoing, "ANSWER_WITHIN", 0.5)
+    async with served(tmp_path) as here:
+        here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        await here.phase(Phase.BAKING, image="web:2", within=20)
+        await here.stop()
+        result = await sentinel(here, "undo", "web", "--yes")
+        assert result.exit_code == 0, result.output
+        assert "no sentinel answered within 0.5 s" in result.output
+        assert here.image() == "web:1"
+        assert here.cluster.store.list(here.commands_type()) == []
+
+
+async def test_an_undo_by_someone_who_may_not_ask(tmp_path: Path) -> None:
+    """Whoever may change the Deployment and make no commands is not kept from undoing."""
+    async with served(tmp_path) as here:
+        here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        await here.phase(Phase.BAKING, image="web:2", within=20)
+        here.environ["SENTINEL_KUBERNETES__KUBECONFIG"] = str(here.account)
+        result = await sentinel(here, "undo", "web", "--yes")
+        assert result.exit_code == 0, result.output
+        assert "the sentinel could not be asked" in result.output
+        assert here.image() == "web:1"
 
 
 async def test_an_undo_that_is_not_confirmed_changes_nothing(tmp_path: Path) -> None:
