@@ -115,6 +115,10 @@ class RecordStore(Protocol):
         """Every record."""
         ...
 
+    def live(self) -> Iterable[Record]:
+        """The records of rollouts to which anything may still happen; few, where `all` grows with the history."""
+        ...
+
     async def create(self, record: Record) -> Record:
         """Write a new record (spec and status). Raises ConflictError when the name exists already."""
         ...

@@ -62,12 +62,14 @@ def _undos(records: Iterable[Record], own: Record, budget: Budget, now: datetime
     """How many undos of the budget's time were done, or are under way on other rollouts.
 
     Those under way count: a hundred rollouts that fail in the same second must not all find the budget unspent.
+    A rollout's end is its last outcome, so of those that ended earlier nothing is read.
     """
     begins = now - budget.per
     return sum(
         entry.action is Action.UNDO
         and _counts(entry, begins, record.name == own.name and record.key == own.key)
         for record in records
+        if record.state.ended_at is None or record.state.ended_at > begins
         for entry in record.decisions
     )
 

@@ -52,7 +52,7 @@ class _Live:
         self.policies: dict[str, Policy] = {}
         self._of_policy: dict[str, dict[WorkloadKey, Record]] = {}
         for record in records:
-            policy = book.of(record) if record.live else None
+            policy = book.of(record)
             if policy is not None:
                 self.policies[policy.digest] = policy
                 self._of_policy.setdefault(policy.digest, {})[record.key] = record
@@ -109,7 +109,7 @@ class AlertDesk:
         return len(concerns)
 
     async def _concerns(self, alerts: Sequence[Alert]) -> list[_Concern]:
-        live = _Live(self._store.all(), self._book)
+        live = _Live(self._store.live(), self._book)
         policies = {policy.digest: policy for policy in (*self._book.in_force(), *live.policies.values())}
         concerns: dict[tuple[str, str], _Concern] = {}
         work = 0

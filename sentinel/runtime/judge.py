@@ -82,8 +82,8 @@ class Judge:
         """When alerts came in for other workloads: a storm is nobody's fault in particular."""
         return [
             (other.key, entry.received_at)
-            for other in self._store.all()
-            if other.key != key and other.live
+            for other in self._store.live()
+            if other.key != key
             for entry in other.alerts
             if entry.status is AlertStatus.FIRING
         ]

@@ -125,7 +125,7 @@ class Reconciler:
         if now < self._swept_at + SWEEP_EVERY:
             return
         self._swept_at = now
-        live = {record.name for record in self._store.all() if record.live}
+        live = {record.name for record in self._store.live()}
         self._working.keep_only(live)
         self._collector.keep_only(live)
         self._gates.keep_only(live)

@@ -85,6 +85,10 @@ class Shelf:
         """All."""
         return tuple(self.records.values())
 
+    def live(self) -> Iterable[Record]:
+        """Those to which anything may still happen."""
+        return tuple(record for record in self.records.values() if record.live)
+
     async def create(self, record: Record) -> Record:
         """Keep it."""
         return await self.save(record)

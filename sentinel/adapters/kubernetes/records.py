@@ -41,6 +41,7 @@ class KubernetesRecordStore:
         self._deleted: OrderedDict[str, None] = OrderedDict()
         self._locks: WeakValueDictionary[ObjectKey, asyncio.Lock] = WeakValueDictionary()
         self._listeners: list[Callable[[WorkloadKey], None]] = []
+        self._live: dict[ObjectKey, Record] = {}
         self._everyone: tuple[Record, ...] | None = None
 
     def subscribe(self, listener: Callable[[WorkloadKey], None]) -> None:
@@ -59,6 +60,10 @@ class KubernetesRecordStore:
         if self._everyone is None:
             self._everyone = tuple([held.record for held in self._held.values()])
         return self._everyone
+
+    def live(self) -> Iterable[Record]:
+        """The records of rollouts to which anything may still happen."""
+        return tuple(self._live.values())
 
     async def fresh(self, record: Record) -> Record | None:
         """The record as the API server has it now, None when it is gone.
@@ -181,6 +186,10 @@ class KubernetesRecordStore:
         if held is not None and held.record.key != record.key:
             self._names[held.record.key].discard(key)
         self._names[record.key].add(key)
+        if record.live:
+            self._live[key] = record
+        else:
+            self._live.pop(key, None)
         self._tell(record.key)
         return record
 
@@ -193,6 +202,7 @@ class KubernetesRecordStore:
         if held is None or (uid and held.record.uid != uid):
             return
         del self._held[key]
+        self._live.pop(key, None)
         names = self._names[held.record.key]
         names.discard(key)
         if not names:

@@ -63,6 +63,15 @@ async def test_a_save_is_seen_at_once(client: ApiClient, gateway: KubernetesGate
     assert (await stored(client)).decisions == (DECISION,)
 
 
+async def test_only_the_rollouts_still_open_are_live(client: ApiClient, gateway: KubernetesGateway) -> None:
+    """A record leaves the live ones with the write that ends its rollout, and with its deletion."""
+    ended, deleted = [await gateway.records.create(record(name)) for name in ("web-1", "web-2")]
+    both = {one.name for one in gateway.records.live()}
+    await gateway.records.save(ended.with_state(RolloutState(Phase.SUPERSEDED, ended_at=NOW)))
+    await gateway.records.delete(deleted)
+    assert (both, list(gateway.records.live())) == ({"web-1", "web-2"}, [])
+
+
 async def test_an_old_event_does_not_take_a_write_back(
     cluster: SimulatedCluster, client: ApiClient, gateway: KubernetesGateway
 ) -> None:
