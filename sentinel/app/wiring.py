@@ -207,7 +207,7 @@ async def build(
     extra |= {f"notices {number}": hook.run for number, hook in enumerate(hooked, 2)}
     if settings.rules.watch:
         extra["rule files"] = rule_files.keep_watching
-    pressing = pressing_of(settings.slack, gateway, clock)
+    pressing = pressing_of(settings.slack, gateway, clock, means.telemetry)
     extra |= pressing.tasks
     watches = _Watches(gateway, lease_namespace(settings), switch, asking=settings.slack.pressable)
     switch.changed = partial(_look_at_all, gateway, queue)

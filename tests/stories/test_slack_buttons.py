@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.record import Action, Phase
@@ -91,6 +92,18 @@ async def whispered(here: World, slack: FakeSlack, user: str) -> str:
     return text
 
 
+async def presses(here: World) -> dict[str, float]:
+    """How the presses were counted, by what became of them."""
+    assert here.application is not None
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{here.application.http.url}/metrics") as answer,
+    ):
+        found = text_string_to_metric_families(await answer.text())
+    samples = (sample for family in found for sample in family.samples)
+    return {s.labels["outcome"]: s.value for s in samples if s.name == "sentinel_slack_presses_total"}
+
+
 async def test_an_approval_is_pressed_and_the_rollout_is_promoted(told: World, slack: FakeSlack) -> None:
     """The button is there while the step waits; the record names who pressed; in the end no button is left."""
     message = await waiting_for_approval(told, slack)
@@ -118,6 +131,7 @@ async def test_whoever_is_not_named_is_refused_and_only_they_see_it(
     assert "not among those who may press" in await whispered(told, slack, "U2")
     assert commands(told) == []
     assert "approve by slack:U2/u2 refused: not an approver" in caplog.text
+    assert await presses(told) == {"not allowed": 1}
 
 
 async def test_a_member_of_a_named_group_may_press(told: World, slack: FakeSlack) -> None:
@@ -140,6 +154,7 @@ async def test_a_press_that_is_delivered_twice_is_one_command(told: World, slack
     await slack.press(message, "Approve", "U1", deliveries=2)
     await told.phase(Phase.PROMOTED, image="web:2")
     assert slack.acknowledged == ["e-1", "e-1"]
+    assert await presses(told) == {"asked": 1, "repeated": 1}
     assert len(commands(told)) == 1
     assert slack.whispers == []
 
@@ -157,6 +172,7 @@ async def test_a_second_press_does_nothing(told: World, slack: FakeSlack) -> Non
     assert slack.whispers[-1] == ("U1", "Nothing was done: the moment for this is past.")
     assert len(commands(told)) == 1
     assert actions(record).count("approve") == 1
+    assert await presses(told) == {"asked": 1, "repeated": 1, "past": 1}
 
 
 async def test_a_button_of_a_rollout_that_was_replaced_does_nothing(told: World, slack: FakeSlack) -> None:
@@ -218,6 +234,7 @@ async def test_where_slack_does_not_say_who_is_in_a_group_nobody_of_it_may_press
         await slack.press(await waiting_for_approval(here, slack), "Approve", "U3")
         assert "does not say who is in the group S9 (no_such_subteam)" in await whispered(here, slack, "U3")
         assert commands(here) == []
+        assert await presses(here) == {"unknown": 1}
 
 
 async def test_without_the_right_to_make_commands_the_daemon_says_so(
@@ -256,7 +273,8 @@ async def test_presses_that_slack_posts_are_taken_by_their_signature(
         old = str(int(here.cluster.now().timestamp()) - 301)
         assert await post(here, payload, secret="other") == 401
         assert await post(here, payload, at=old) == 401
-        assert await post(here, payload, at="yesterday") == 401
+        for nonsense in ("yesterday", "9" * 400, "-1", "1e9"):
+            assert await post(here, payload, at=nonsense) == 401
         assert commands(here) == []
         assert await post(here, payload) == 200
         assert await post(here, payload) == 200

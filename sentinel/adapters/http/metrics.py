@@ -89,6 +89,14 @@ METRICS = (
         "webhook_posts_total", Kind.COUNTER, "Posts to the Alertmanager webhook, by HTTP status.", ("code",)
     ),
     Metric("watch_age_seconds", Kind.GAUGE, "Since a watch was last heard of.", ("resource",)),
+    Metric("slack_posts_total", Kind.COUNTER, "Posts to Slack's webhook, by HTTP status.", ("code",)),
+    Metric(
+        "slack_presses_total",
+        Kind.COUNTER,
+        "Presses of buttons in Slack, by what became of them: asked (a command was made), not allowed, past, repeated, "
+        "unknown (who may press could not be asked), failed, unreadable, turned away (too many wait).",
+        ("outcome",),
+    ),
     Metric(
         "commands_total", Kind.COUNTER, "Humans' commands, by what became of them.", ("action", "outcome")
     ),

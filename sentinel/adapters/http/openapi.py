@@ -82,13 +82,17 @@ _REFUSALS = {
 }
 
 
-def document() -> Json:
-    """The document. It names every status that each path answers with, but a 500, which is always a defect."""
+def document(*, slack: bool = False) -> Json:
+    """The document, with Slack's webhook where that is served.
+
+    It names every status that each path answers with, but a 500, which is always a defect.
+    """
     return {
         "openapi": "3.1.0",
         "info": {"title": "Rollback Sentinel", "version": "1"},
         "paths": {
             "/webhooks/alertmanager": {"post": _webhook()},
+            **({"/webhooks/slack": {"post": _slack()}} if slack else {}),
             "/healthz": {"get": _check("Whether only a restart could mend it")},
             "/readyz": {"get": _check("Whether it may be sent alerts")},
             "/metrics": {"get": _plain("Its own metrics, as Prometheus scrapes them", "text/plain")},
@@ -100,6 +104,12 @@ def document() -> Json:
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
                 "password": {"type": "http", "scheme": "basic"},
+                "signature": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-Slack-Signature",
+                    "description": "HMAC-SHA256 of X-Slack-Request-Timestamp and the body, by the signing secret",
+                },
             },
         },
     }
@@ -119,6 +129,30 @@ def _webhook() -> Json:
             "200": _answer("Recorded", "Recorded"),
             **{code: _answer(text, "Error") for code, text in _REFUSALS.items()},
             "503": later,
+        },
+    }
+
+
+def _slack() -> Json:
+    refusals = {
+        "400": "The form has no payload of an interaction",
+        "401": "The signature is missing, wrong, or older than five minutes",
+        "408": "The body did not come within five seconds",
+        "413": "The body is larger than 256 KiB",
+        "415": "The body has a Content-Encoding",
+        "503": "Too many presses wait",
+    }
+    form = {"type": "object", "required": ["payload"], "properties": {"payload": _TEXT}}
+    return {
+        "summary": "Take a press of a button in Slack in",
+        "security": [{"signature": []}],
+        "requestBody": {
+            "required": True,
+            "content": {"application/x-www-form-urlencoded": {"schema": form}},
+        },
+        "responses": {
+            "200": {"description": "Taken in; what comes of it is said in Slack"},
+            **{code: _answer(text, "Error") for code, text in refusals.items()},
         },
     }
 

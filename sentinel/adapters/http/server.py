@@ -71,6 +71,7 @@ class HttpServer:
         self._health = health
         self._readiness = readiness
         self._options = options
+        self._document = document(slack=slack is not None)
         self._app = web.Application(client_max_size=MAX_BODY, middlewares=[_plain_errors])
         self._app.router.add_post(WEBHOOK_PATH, webhook.handle)
         if slack is not None:
@@ -78,7 +79,7 @@ class HttpServer:
         self._app.router.add_get("/healthz", self._healthz)
         self._app.router.add_get("/readyz", self._readyz)
         self._app.router.add_get("/metrics", make_aiohttp_handler(telemetry.registry))
-        self._app.router.add_get("/openapi.json", _openapi)
+        self._app.router.add_get("/openapi.json", self._openapi)
         self._app.router.add_get("/", _index)
         self._runner: web.AppRunner | None = None
         self._listening: asyncio.Server | None = None
@@ -147,6 +148,9 @@ class HttpServer:
     async def _readyz(self, _: web.Request) -> web.Response:
         return _checked(self._readiness())
 
+    async def _openapi(self, _: web.Request) -> web.Response:
+        return web.json_response(self._document)
+
 
 def _checked(wrong: Sequence[str]) -> web.Response:
     if wrong:
@@ -167,10 +171,6 @@ async def _index(_: web.Request) -> web.Response:
         "description": "/openapi.json",
     }
     return web.json_response({"name": "rollback-sentinel", "version": installed, "links": links})
-
-
-async def _openapi(_: web.Request) -> web.Response:
-    return web.json_response(document())
 
 
 @web.middleware

@@ -81,7 +81,7 @@ def press_of(payload: Mapping[str, object]) -> Press | None:
     name = _text(actions[0], "action_id")
     if not name.startswith(PREFIX):
         return None
-    value = json.loads(_text(actions[0], "value"))
+    value = _value(actions[0])
     user, container = payload.get("user"), payload.get("container")
     step = value.get("step") if isinstance(value, dict) else None
     if not isinstance(step, int):
@@ -133,7 +133,15 @@ def _text(value: object, key: str) -> str:
     found = value.get(key) if isinstance(value, Mapping) else None
     if not isinstance(found, str):
         raise ValueError(f"{key} is missing or no text")  # noqa: TRY004 - as above
+    found.encode()  # half a surrogate pair is no text either: UnicodeEncodeError is a ValueError
     return found
+
+
+def _value(button: object) -> object:
+    try:
+        return json.loads(_text(button, "value"))
+    except RecursionError:
+        raise ValueError("the button's value is nested too deeply") from None
 
 
 def _name(user: object) -> str:

@@ -15,7 +15,7 @@ from sentinel.adapters.slack.mrkdwn import escape
 from sentinel.domain.command import Command, CommandAction, CommandPhase
 from sentinel.domain.errors import ClusterError, NoticeError
 from sentinel.domain.record import Record
-from sentinel.ports import Clock, CommandRequests, CommandStore, RecordStore
+from sentinel.ports import Clock, CommandRequests, CommandStore, RecordStore, Telemetry
 
 _log = logging.getLogger(__name__)
 
@@ -41,28 +41,33 @@ class Interactions:
         records: RecordStore,
         commands: Commands,
         clock: Clock,
+        telemetry: Telemetry,
     ) -> None:
         self._client = client
         self._approvers = approvers
         self._records = records
         self._commands = commands
         self._clock = clock
+        self._telemetry = telemetry
         self._queue: asyncio.Queue[Press] = asyncio.Queue(WAITING)
         self._seen: OrderedDict[str, None] = OrderedDict()
 
     def offer(self, delivery: str, payload: Mapping[str, object]) -> bool:
         """Take in an interaction; False when too many wait. One that is delivered again is taken in once."""
         if delivery in self._seen:
+            self._count("repeated")
             return True
         try:
             press = press_of(payload)
         except ValueError as error:
+            self._count("unreadable")
             _log.warning("a press in Slack cannot be read: %s", error)
             return True
         if press is not None:
             try:
                 self._queue.put_nowait(press)
             except asyncio.QueueFull:
+                self._count("turned away")
                 _log.warning("a press in Slack was turned away: too many wait")
                 return False
         self._seen[delivery] = None
@@ -85,6 +90,7 @@ class Interactions:
                     await self._whisper(press, said)
             except Exception:
                 # A defect: this press is lost, the ones behind it must not be.
+                self._count("failed")
                 _log.exception("a press in Slack failed", extra={"record": press.record})
 
     async def _act(self, press: Press) -> str:
@@ -93,23 +99,31 @@ class Interactions:
         try:
             allowed = await self._approvers.allow(press.user)
         except NoticeError as error:
+            self._count("unknown")
             _log.warning("%s by %s refused: %s", press.action, press.requested_by, error, extra=where)
             return f"Nothing was done: {error}"
         if not allowed:
+            self._count("not allowed")
             _log.warning("%s by %s refused: not an approver", press.action, press.requested_by, extra=where)
             return "Nothing was done: you are not among those who may press this (slack.approvers)."
         record = self._record_of(press)
         if record is None or not _applies(press, record):
+            self._count("past")
             return "Nothing was done: the moment for this is past."
         try:
             made = await self._request(press, record)
         except ClusterError as error:
+            self._count("failed")
             _log.warning("%s by %s failed: %s", press.action, press.requested_by, error, extra=where)
             return f"Nothing was done: {error}"
+        self._count("asked" if made else "repeated")
         if not made:
             return "You asked for this already."
         _log.info("%s asked for by %s", press.action, press.requested_by, extra=where)
         return await self._answer(press, record)
+
+    def _count(self, outcome: str) -> None:
+        self._telemetry.count("slack_presses_total", outcome=outcome)
 
     def _record_of(self, press: Press) -> Record | None:
         named = (press.namespace, press.record)

@@ -10,7 +10,7 @@ from aiohttp import web
 from slack_sdk.signature import Clock as SignatureClock
 from slack_sdk.signature import SignatureVerifier
 
-from sentinel.ports import Clock
+from sentinel.ports import Clock, Telemetry
 
 _log = logging.getLogger(__name__)
 
@@ -22,37 +22,60 @@ class SlackWebhook:
     """Checks the signature of the raw body, and its age of five minutes at most, before anything of it is read."""
 
     def __init__(
-        self, signing_secret: str, offer: Callable[[str, Mapping[str, object]], bool], clock: Clock
+        self,
+        signing_secret: str,
+        offer: Callable[[str, Mapping[str, object]], bool],
+        clock: Clock,
+        telemetry: Telemetry,
     ) -> None:
         self._verifier = SignatureVerifier(signing_secret, _Seconds(clock))
         self._offer = offer
+        self._telemetry = telemetry
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one post: at once, as Slack gives three seconds."""
+        response = await self._answer(request)
+        self._telemetry.count("slack_posts_total", code=str(response.status))
+        return response
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            return _refused(415, "Send the body as it is, without a Content-Encoding.")
         try:
             async with asyncio.timeout(READ_WITHIN):
                 body = await _read(request)
         except TimeoutError:
-            return web.Response(status=408, text="The body did not come in time.")
+            return _refused(408, "The body did not come in time.")
         if body is None:
-            return web.Response(status=413, text=f"The body is larger than {MAX_BODY} bytes.")
+            return _refused(413, f"The body is larger than {MAX_BODY} bytes.")
         if not self._signed(body, request.headers):
             _log.warning("a post to %s has no valid signature", request.path)
-            return web.Response(status=401, text="The signature is missing, old or wrong.")
-        try:
-            payload = json.loads(parse_qs(body.decode())["payload"][0])
-            trigger = str(payload["trigger_id"])
-        except (ValueError, KeyError, TypeError):
-            return web.Response(status=400, text="The form has no payload of an interaction.")
-        if not self._offer(trigger, payload):
-            return web.Response(status=503, text="Too many presses wait.")
+            return _refused(401, "The signature is missing, old or wrong.")
+        payload = _interaction(body)
+        if payload is None:
+            return _refused(400, "The form has no payload of an interaction.")
+        if not self._offer(str(payload["trigger_id"]), payload):
+            return _refused(503, "Too many presses wait.")
         return web.Response()
 
     def _signed(self, body: bytes, headers: Mapping[str, str]) -> bool:
         try:
             return self._verifier.is_valid_request(body, dict(headers))
-        except (ValueError, TypeError):  # a time stamp that is no number, or what is no text
+        except (ValueError, TypeError, OverflowError):  # a time stamp that is no number, or none of any clock
             return False
+
+
+def _interaction(body: bytes) -> Mapping[str, object] | None:
+    """The payload in a post's form, None where there is none."""
+    try:
+        payload = json.loads(parse_qs(body.decode())["payload"][0])
+    except (ValueError, KeyError, RecursionError):
+        return None
+    return payload if isinstance(payload, dict) and "trigger_id" in payload else None
+
+
+def _refused(status: int, why: str) -> web.Response:
+    return web.json_response({"error": why}, status=status)
 
 
 async def _read(request: web.Request) -> bytes | None:

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 
 from sentinel.adapters.http.metrics import PrometheusTelemetry
-from sentinel.adapters.http.server import WEBHOOK_PATH, HttpServer, ServerOptions
+from sentinel.adapters.http.server import WEBHOOK_PATH, Handler, HttpServer, ServerOptions
 from sentinel.adapters.http.webhook import AlertmanagerWebhook, WebhookLimits
 from sentinel.domain.alert import Alert, AlertStatus, Notification
 from sentinel.ports import SystemClock
@@ -71,6 +71,7 @@ async def serving(
     *,
     read: Callable[[bytes, datetime], Notification] = parse,
     options: ServerOptions | None = None,
+    slack: Handler | None = None,
 ) -> AsyncIterator[World]:
     """A server with these limits on a free port of the loopback."""
     intake, telemetry = Intake(), PrometheusTelemetry()
@@ -82,6 +83,7 @@ async def serving(
         telemetry,
         health=lambda: health,
         readiness=lambda: readiness,
+        slack=slack,
         options=replace(options or ServerOptions(), host="127.0.0.1", port=0),
     )
     await server.start()

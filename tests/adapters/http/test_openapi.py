@@ -11,8 +11,11 @@ import pytest
 
 from sentinel.adapters.alertmanager import payload
 from sentinel.adapters.http.auth import Credentials, Login
+from sentinel.adapters.http.metrics import PrometheusTelemetry
 from sentinel.adapters.http.openapi import document
 from sentinel.adapters.http.webhook import WebhookLimits
+from sentinel.adapters.slack.webhook import SlackWebhook
+from sentinel.ports import SystemClock
 from tests.adapters.http.serving import World, serving
 
 UNLIMITED = {"rate": 1e6, "burst": 1_000_000}
@@ -49,6 +52,26 @@ async def test_without_credentials_nothing_comes_through(tmp_path: Path) -> None
         status, said = await schemathesis(tmp_path, world, "--include-path", "/webhooks/alertmanager")
         assert status == 0, said
         assert world.intake.recorded == []
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("queued", [True, False])
+async def test_whatever_is_posted_to_slacks_webhook_is_answered_as_the_document_says(
+    tmp_path: Path, queued: bool
+) -> None:
+    """Without a valid signature nothing of it is taken in, whether there is room for presses or not."""
+    taken: list[str] = []
+
+    def offer(delivery: str, _: object) -> bool:
+        taken.append(delivery)
+        return queued
+
+    webhook = SlackWebhook("hush", offer, SystemClock(), PrometheusTelemetry())
+    async with serving(slack=webhook.handle) as world:
+        status, said = await schemathesis(tmp_path, world, "--include-path", "/webhooks/slack")
+        assert status == 0, said
+        assert "/webhooks/slack" in (await world.get("/openapi.json"))[1]
+        assert taken == []
 
 
 async def test_every_path_of_the_document_is_served() -> None:
