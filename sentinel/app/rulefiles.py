@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from sentinel.domain.notice import Bulletin
+from sentinel.domain.notice import Bulletin, BulletinKind
 from sentinel.policies.load import describe, unread_files
 from sentinel.policies.mistakes import PolicyError
 from sentinel.policies.source import PolicySource, watch
@@ -73,7 +73,7 @@ class RuleFiles:
             shown.append(f"and {len(errors) - SHOWN} more")
         current = self._source.current
         kept = f"the last good set stays in force: {len(current.policies)} policies, {current.digest[:12]}"
-        self._news(Bulletin("Edited rule files are refused", (*shown, kept)))
+        self._news(Bulletin(BulletinKind.RULES_REFUSED, "Edited rule files are refused", (*shown, kept)))
 
     def _take(self, before: str) -> None:
         current = self._source.current
@@ -82,7 +82,8 @@ class RuleFiles:
         if self._refused is not None:
             self._refused = None
             again = "as before" if current.digest == before else "an edit was taken over"
-            self._news(Bulletin("The rule files are fine again", (f"{told}, {again}",), good=True))
+            lines = (f"{told}, {again}",)
+            self._news(Bulletin(BulletinKind.RULES_MENDED, "The rule files are fine again", lines, good=True))
 
     def _news(self, bulletin: Bulletin) -> None:
         if self._leads():

@@ -19,7 +19,7 @@ from sentinel.adapters.datadog.client import DatadogClient
 from sentinel.adapters.datadog.source import DatadogSource
 from sentinel.adapters.http.gates import WebhookGates
 from sentinel.adapters.http.metrics import PrometheusTelemetry
-from sentinel.adapters.http.server import HttpServer, ServerOptions
+from sentinel.adapters.http.server import Checks, HttpServer, ServerOptions
 from sentinel.adapters.http.webhook import AlertmanagerWebhook, WebhookLimits
 from sentinel.adapters.kubernetes.freezes import KubernetesFreezeStore
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
@@ -169,16 +169,24 @@ async def build(
     policies = PolicySource.open(settings.rules.paths, options)
     told = notifier(settings, resources)
     queue: KeyedQueue[WorkloadKey] = KeyedQueue(workers=settings.evaluation.concurrency)
-    bulletins = Bulletins(told, clock, telemetry)
+    hook = _webhook_told(settings, means, resources)
+    hooked_bulletins = tuple(Bulletins(each, clock, telemetry) for each in hook)
+    bulletins = Bulletins(told, clock, telemetry, beside=hooked_bulletins)
     leadership = _leadership(settings, gateway, means)
-    switch = _freeze_switch(
-        settings, gateway, means, lambda news: bulletins.tell(news) if leadership.left() > 0 else None
-    )
+
+    def tell(news: Bulletin) -> None:
+        """Of several replicas the one that acts tells."""
+        if leadership.left() > 0:
+            bulletins.tell(news)
+
+    switch = _freeze_switch(settings, gateway, means, tell)
     book = PolicyBook(policies, settings.mode, lambda: switch.frozen)
     gates = WebhookGates(settings.gates.allowed_hosts)
     resources.push_async_callback(gates.close)
     keeper = GateKeeper(gates, queue.add, clock, telemetry)
-    hooked = _hooked(settings, gateway.records, means, resources)
+    hooked = tuple(
+        Notifications(each, gateway.records, lambda record: "", telemetry, rng, means.tracer) for each in hook
+    )
     notifications = Notifications(
         told,
         gateway.records,
@@ -188,7 +196,8 @@ async def build(
         means.tracer,
         beside=hooked,
     )
-    services = _services(gateway, book, sources, notifications, queue, leadership, means, keeper)
+    observed = _observed(sources, means, tell)
+    services = _services(gateway, book, observed, notifications, queue, leadership, means, keeper)
     budget = settings.undo.budget
     limits = Limits(
         Budget(budget.max, timedelta(seconds=budget.per)),
@@ -204,7 +213,8 @@ async def build(
         lambda: leadership.left() > 0,
     )
     extra: dict[str, Callable[[], Awaitable[None]]] = {"bulletins": bulletins.run, "freeze": switch.run}
-    extra |= {f"notices {number}": hook.run for number, hook in enumerate(hooked, 2)}
+    extra |= {f"notices {number}": each.run for number, each in enumerate(hooked, 2)}
+    extra |= {f"bulletins {number}": each.run for number, each in enumerate(hooked_bulletins, 2)}
     if settings.rules.watch:
         extra["rule files"] = rule_files.keep_watching
     pressing = pressing_of(settings.slack, gateway, clock, means.telemetry)
@@ -215,7 +225,7 @@ async def build(
     desk = AlertDesk(
         gateway.cluster, gateway.records, book, sources.rules, queue.add, telemetry, lambda: gateway.synced
     )
-    http = _http_server(settings, desk, daemon, telemetry, clock, pressing)
+    http = _http_server(settings, desk, daemon, telemetry, clock, pressing, switch.remarks)
     return Application(daemon, http, gateway.records, rule_files, resources, settings.drain_seconds)
 
 
@@ -261,7 +271,7 @@ def _prometheus_connection(settings: PrometheusSettings, url: str) -> Connection
 def _services(
     gateway: KubernetesGateway,
     book: PolicyBook,
-    sources: Sources,
+    sources: Mapping[str, MetricSource],
     notifications: Notifications,
     queue: KeyedQueue[WorkloadKey],
     leadership: Leadership,
@@ -275,7 +285,7 @@ def _services(
         store=store,
         book=book,
         collector=EvidenceCollector(
-            _observed(sources, means), cluster.workload, partial(queue.add, routine=True), clock, telemetry
+            sources, cluster.workload, partial(queue.add, routine=True), clock, telemetry
         ),
         executor=Executor(cluster, store, clock, telemetry, leadership.left, means.tracer),
         notifications=notifications,
@@ -290,10 +300,12 @@ def _services(
     )
 
 
-def _observed(sources: Sources, means: Means) -> dict[str, MetricSource]:
+def _observed(
+    sources: Sources, means: Means, tell: Callable[[Bulletin], None]
+) -> dict[str, MetricSource]:
     clock, telemetry = means.clock, means.telemetry
     return {
-        name: ObservedSource(Breaker(source, clock, telemetry, means.rng), clock, telemetry, means.tracer)
+        name: ObservedSource(Breaker(source, clock, telemetry, means.rng, tell), clock, telemetry, means.tracer)
         for name, source in sources.by_name.items()
     }
 
@@ -349,10 +361,10 @@ def notifier(settings: Settings, resources: AsyncExitStack) -> Channel:
     return told
 
 
-def _hooked(
-    settings: Settings, store: RecordStore, means: Means, resources: AsyncExitStack
-) -> tuple[Notifications, ...]:
-    """What tells the webhook that the settings name, beside the other channel."""
+def _webhook_told(
+    settings: Settings, means: Means, resources: AsyncExitStack
+) -> tuple[CloudEventsNotifier, ...]:
+    """The webhook that the settings name, to be told beside the other channel."""
     webhook = settings.notify.webhook
     if webhook.url is None:
         return ()
@@ -360,7 +372,7 @@ def _hooked(
         webhook.url, _secret(webhook.secret), timeout=webhook.timeout, now=means.clock.now
     )
     resources.push_async_callback(events.close)
-    return (Notifications(events, store, lambda record: "", means.telemetry, means.rng, means.tracer),)
+    return (events,)
 
 
 def _channel_of(book: PolicyBook, record: Record) -> str:
@@ -375,6 +387,7 @@ def _http_server(
     telemetry: PrometheusTelemetry,
     clock: Clock,
     pressing: Pressing,
+    remarks: Checks,
 ) -> HttpServer:
     http = settings.http
     door = door_of(http)
@@ -389,6 +402,7 @@ def _http_server(
         telemetry,
         health=daemon.unhealthy,
         readiness=daemon.unready,
+        remarks=remarks,
         options=ServerOptions(
             host=http.host,
             port=http.port,

@@ -1,17 +1,35 @@
 """What people are told."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 
 from sentinel.domain.record import DecisionEntry, Record
 
 
+class BulletinKind(StrEnum):
+    """What news of the sentinel itself is about, for programs."""
+
+    FROZEN = "frozen"
+    UNFROZEN = "unfrozen"
+    RULES_REFUSED = "rules-refused"
+    RULES_MENDED = "rules-mended"
+    SOURCE_SILENT = "source-silent"
+    SOURCE_MENDED = "source-mended"
+
+
 @dataclass(frozen=True, slots=True)
 class Bulletin:
-    """News of the sentinel itself, not of a rollout: a title, and lines of detail. `good`: something is mended."""
+    """News of the sentinel itself, not of a rollout: a title, and lines of detail. `good`: something is mended.
 
+    `at` is when it was told, None before that.
+    """
+
+    kind: BulletinKind
     title: str
     lines: tuple[str, ...] = ()
     good: bool = False
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

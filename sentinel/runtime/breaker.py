@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, PastCounters, Span, ValueSample
+from sentinel.domain.notice import Bulletin, BulletinKind
 from sentinel.domain.policy import CountQuery, HistogramQuery, ValueQuery
 from sentinel.ports import Clock, MetricSource, Telemetry
 
@@ -30,9 +31,17 @@ THE_QUESTIONS_FAULT = frozenset({MissingReason.BAD_QUERY.value})
 
 
 class Breaker:
-    """Implements `ports.MetricSource` over another one."""
+    """Implements `ports.MetricSource` over another one. `tell` is given the news when it opens and closes."""
 
-    def __init__(self, source: MetricSource, clock: Clock, telemetry: Telemetry, rng: random.Random) -> None:
+    def __init__(
+        self,
+        source: MetricSource,
+        clock: Clock,
+        telemetry: Telemetry,
+        rng: random.Random,
+        tell: Callable[[Bulletin], None] = lambda _: None,
+    ) -> None:
+        self._tell = tell
         self._source = source
         self._clock = clock
         self._telemetry = telemetry
@@ -123,6 +132,7 @@ class Breaker:
     def _answered(self) -> None:
         if self._opened_until is not None:
             log.info("%s answers again", self.name)
+            self._tell(Bulletin(BulletinKind.SOURCE_MENDED, f"{self.name} answers again", good=True))
             self._telemetry.gauge("source_circuit_open", 0, source=self.name)
         self._failures, self._pause, self._opened_until = 0, FIRST_PAUSE, None
 
@@ -139,4 +149,9 @@ class Breaker:
         else:
             log.warning("%s is left alone for a while: %s", self.name, error)
             self._telemetry.gauge("source_circuit_open", 1, source=self.name)
+            lines = (
+                str(error),
+                "What needs its numbers waits; alerts and the state of pods are heeded as ever.",
+            )
+            self._tell(Bulletin(BulletinKind.SOURCE_SILENT, f"{self.name} gives no answer", lines))
         self._opened_until = self._failed_at + self._pause * self._rng.uniform(0.8, 1.0)

@@ -1,8 +1,10 @@
-"""Tells people news of the sentinel itself, beside everything else: in order, retried, bounded."""
+"""Tells news of the sentinel itself, beside everything else: in order, retried, bounded."""
 
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
 
 from sentinel.domain.errors import NoticeError
 from sentinel.domain.notice import Bulletin
@@ -17,9 +19,15 @@ DELIVERY_SECONDS = 30.0
 
 
 class Bulletins:
-    """A queue in front of a channel. `tell` never waits and never fails; of too many the oldest are dropped."""
+    """A queue in front of a channel. `tell` never waits and never fails; of too many the oldest are dropped.
 
-    def __init__(self, channel: Broadcaster, clock: Clock, telemetry: Telemetry) -> None:
+    Those `beside` it are told the same, each in its own time and run on its own.
+    """
+
+    def __init__(
+        self, channel: Broadcaster, clock: Clock, telemetry: Telemetry, *, beside: Sequence["Bulletins"] = ()
+    ) -> None:
+        self._beside = tuple(beside)
         self._channel = channel
         self._clock = clock
         self._telemetry = telemetry
@@ -27,7 +35,12 @@ class Bulletins:
         self._news = asyncio.Event()
 
     def tell(self, bulletin: Bulletin) -> None:
-        """Have it told."""
+        """Have it told, as news of this moment."""
+        self._offer(replace(bulletin, at=self._clock.now()))
+
+    def _offer(self, bulletin: Bulletin) -> None:
+        for other in self._beside:
+            other._offer(bulletin)
         if len(self._waiting) == MAX_WAITING:
             self._telemetry.count("bulletins_total", outcome="dropped")
         self._waiting.append(bulletin)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from sentinel.domain.errors import ClusterError, ForbiddenError
 from sentinel.domain.freeze import Freeze
-from sentinel.domain.notice import Bulletin
+from sentinel.domain.notice import Bulletin, BulletinKind
 from sentinel.ports import Clock, FreezeStore, Telemetry
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,10 @@ class FreezeSwitch:
         """Whether nothing may be touched."""
         return self._freeze is not None
 
+    def remarks(self) -> tuple[str, ...]:
+        """What to say of it to whoever asks how the sentinel is; nothing while it may act."""
+        return (f"{self._freeze}: nothing is touched until `sentinel unfreeze`",) if self._freeze else ()
+
     async def look(self) -> None:
         """See how it stands now.
 
@@ -63,11 +67,15 @@ class FreezeSwitch:
     def _say(self, freeze: Freeze | None) -> None:
         if freeze is None:
             log.warning("unfrozen: the sentinel acts again")
-            self._tell(Bulletin("The sentinel acts again: the freeze is lifted", good=True))
+            self._tell(
+                Bulletin(BulletinKind.UNFROZEN, "The sentinel acts again: the freeze is lifted", good=True)
+            )
             return
         log.warning("%s: nothing is touched until `sentinel unfreeze`", freeze)
         lines = (
             str(freeze),
             "Everything is decided and told as in observe mode; `sentinel unfreeze` lifts it.",
         )
-        self._tell(Bulletin("The sentinel touches nothing: the cluster is frozen", lines))
+        self._tell(
+            Bulletin(BulletinKind.FROZEN, "The sentinel touches nothing: the cluster is frozen", lines)
+        )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import datetime
 
 from sentinel.domain.errors import NoticeError
-from sentinel.domain.notice import Bulletin
+from sentinel.domain.notice import Bulletin, BulletinKind
 from sentinel.runtime.bulletins import MAX_WAITING, Bulletins
 from tests.runtime.doubles import Counts, LoopClock
 
@@ -17,6 +18,7 @@ class Channel:
     def __init__(self, *failures: NoticeError) -> None:
         self.failures = list(failures)
         self.told: list[str] = []
+        self.moments: list[datetime | None] = []
         self.at: list[float] = []
 
     async def broadcast(self, bulletin: Bulletin) -> None:
@@ -25,6 +27,7 @@ class Channel:
         if self.failures:
             raise self.failures.pop(0)
         self.told.append(bulletin.title)
+        self.moments.append(bulletin.at)
 
 
 async def delivered(channel: Channel, *titles: str, seconds: float = 600) -> Counter[str]:
@@ -33,7 +36,7 @@ async def delivered(channel: Channel, *titles: str, seconds: float = 600) -> Cou
     bulletins = Bulletins(channel, LoopClock(), counts)
     running = asyncio.create_task(bulletins.run())
     for title in titles:
-        bulletins.tell(Bulletin(title))
+        bulletins.tell(Bulletin(BulletinKind.FROZEN, title))
     await asyncio.sleep(seconds)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -74,3 +77,20 @@ async def test_too_much_news_drops_the_oldest() -> None:
     assert outcomes["dropped"] == 3
     assert channel.told[-1] == str(MAX_WAITING + 2)
     assert channel.told[0] == "3"
+
+
+async def test_a_channel_that_is_down_keeps_none_beside_it_waiting() -> None:
+    """Each has its own queue, and all are told the same news of the same moment."""
+    down, well = Channel(NoticeError("down", retryable=True, retry_after=500)), Channel()
+    beside = Bulletins(well, LoopClock(), Counts())
+    bulletins = Bulletins(down, LoopClock(), Counts(), beside=(beside,))
+    running = [asyncio.create_task(each.run()) for each in (bulletins, beside)]
+    bulletins.tell(Bulletin(BulletinKind.FROZEN, "one"))
+    await asyncio.sleep(10)
+    assert (down.told, well.told) == ([], ["one"])
+    await asyncio.sleep(600)
+    assert down.told == ["one"]
+    assert down.moments == well.moments != [None]
+    for each in running:
+        each.cancel()
+    await asyncio.gather(*running, return_exceptions=True)

@@ -1,6 +1,9 @@
 """The kill switch: while the cluster is frozen the sentinel touches nothing."""
 
 import asyncio
+from typing import Any
+
+import aiohttp
 
 from sentinel.adapters.kubernetes.access import load_access
 from sentinel.adapters.kubernetes.client import ApiClient
@@ -47,6 +50,30 @@ async def test_an_unfrozen_sentinel_undoes_again(plain: World) -> None:
     plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
     await plain.phase(Phase.UNDONE, image="web:2")
     assert plain.image() == "web:1"
+
+
+async def test_a_frozen_sentinel_is_ready_and_says_that_it_is_frozen(plain: World) -> None:
+    """It takes alerts in as ever, so that it stays ready; who asks learns who froze it and why."""
+    assert await readiness(plain) == (200, {"status": "ok"})
+    await switch(plain, frozen=True)
+    status, told = await readiness(plain)
+    assert (status, told["status"]) == (200, "ok")
+    assert "by alice" in told["remarks"][0]
+    assert "audit" in told["remarks"][0]
+    await switch(plain, frozen=False)
+    assert await readiness(plain) == (200, {"status": "ok"})
+
+
+async def readiness(here: World) -> tuple[int, dict[str, Any]]:
+    """What `/readyz` answers, as `/healthz` does."""
+    assert here.application is not None
+    answers = []
+    async with aiohttp.ClientSession() as session:
+        for path in ("/readyz", "/healthz"):
+            async with session.get(here.application.http.url + path) as answer:
+                answers.append((answer.status, await answer.json()))
+    assert answers[0] == answers[1]
+    return answers[0]
 
 
 async def test_a_restart_does_not_thaw(plain: World) -> None:

@@ -1,4 +1,4 @@
-"""A decision as a CloudEvent 1.0 in JSON's structured mode, and its signature by Standard Webhooks."""
+"""News as a CloudEvent 1.0 in JSON's structured mode, and its signature by Standard Webhooks."""
 
 import base64
 import hashlib
@@ -7,10 +7,11 @@ from typing import Any
 
 import orjson
 
-from sentinel.domain.notice import Notice
+from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.record import DecisionEntry
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
+BULLETIN_SOURCE = "/rollback-sentinel"
 _BASE64_SECRET = "whsec_"  # nosec B105  # a prefix
 
 
@@ -45,6 +46,21 @@ def event_of(notice: Notice, entry: DecisionEntry) -> dict[str, Any]:
             "advice": list(notice.advice),
             "urgent": notice.urgent,
         },
+    }
+
+
+def event_of_bulletin(bulletin: Bulletin) -> dict[str, Any]:
+    """The event of what concerns the sentinel itself. Its `id` is the same whenever it is sent again."""
+    at = bulletin.at.isoformat() if bulletin.at else ""
+    content = "\n".join((bulletin.title, *bulletin.lines))
+    return {
+        "specversion": "1.0",
+        "id": f"{bulletin.kind}.{hashlib.sha256(f'{at}{content}'.encode()).hexdigest()[:20]}",
+        "source": BULLETIN_SOURCE,
+        "type": f"dev.rollback-sentinel.bulletin.{bulletin.kind}",
+        **({"time": at} if at else {}),
+        "datacontenttype": "application/json",
+        "data": {"title": bulletin.title, "lines": list(bulletin.lines), "good": bulletin.good},
     }
 
 

@@ -1,14 +1,15 @@
-"""Posts each decision to one URL as a signed CloudEvent."""
+"""Posts each decision, and news of the sentinel itself, to one URL as a signed CloudEvent."""
 
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import aiohttp
 
-from sentinel.adapters.cloudevents.event import CONTENT_TYPE, body_of, event_of, signed
+from sentinel.adapters.cloudevents.event import CONTENT_TYPE, body_of, event_of, event_of_bulletin, signed
 from sentinel.domain.errors import NoticeError
-from sentinel.domain.notice import Notice
+from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.record import NoticeRef
 
 SHOWN_BYTES = 200
@@ -16,7 +17,7 @@ _AGAIN = frozenset({408, 425, 429})
 
 
 class CloudEventsNotifier:
-    """Implements `ports.Notifier`. Nothing is retried in here, and no redirect is followed."""
+    """Implements `ports.Notifier` and `ports.Broadcaster`. Nothing is retried in here, and no redirect is followed."""
 
     def __init__(self, url: str, secret: str, *, timeout: float, now: Callable[[], datetime]) -> None:
         self._url = url
@@ -29,7 +30,14 @@ class CloudEventsNotifier:
         """Post the decision; progress alone is no event. Raises NoticeError, not retryable where a retry is vain."""
         if notice.entry is None:
             return None
-        event = event_of(notice, notice.entry)
+        await self._send(event_of(notice, notice.entry))
+        return None
+
+    async def broadcast(self, bulletin: Bulletin) -> None:
+        """Post it. Raises NoticeError, not retryable where a retry is vain."""
+        await self._send(event_of_bulletin(bulletin))
+
+    async def _send(self, event: dict[str, Any]) -> None:
         try:
             async with asyncio.timeout(self._timeout):
                 await self._post(body_of(event), str(event["id"]))
@@ -37,7 +45,6 @@ class CloudEventsNotifier:
             raise NoticeError(f"the notices' webhook gave no answer within {self._timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise NoticeError(f"the notices' webhook cannot be reached: {type(error).__name__}") from error
-        return None
 
     async def close(self) -> None:
         """Close the connections."""

@@ -64,6 +64,11 @@ _STATUS: Json = {
     "properties": {
         "status": {"enum": ["ok", "not ok"]},
         "because": {"type": "array", "items": _TEXT},
+        "remarks": {
+            "type": "array",
+            "items": _TEXT,
+            "description": "No fault, but good to know: it is frozen",
+        },
     },
 }
 _SCHEMAS: Json = {

@@ -53,7 +53,8 @@ class ServerOptions:
 class HttpServer:
     """Serves between `start` and `stop`.
 
-    `health` and `readiness` say in sentences what is wrong; nothing means well.
+    `health` and `readiness` say in sentences what is wrong; nothing means well. `remarks` are told with both, and are
+    no fault: that it is frozen.
     `slack` takes Slack's interactions, where there are any.
     """
 
@@ -65,11 +66,13 @@ class HttpServer:
         health: Checks,
         readiness: Checks,
         options: ServerOptions,
+        remarks: Checks = tuple,
         slack: Handler | None = None,
     ) -> None:
         self._webhook = webhook
         self._health = health
         self._readiness = readiness
+        self._remarks = remarks
         self._options = options
         self._document = document(slack=slack is not None)
         self._app = web.Application(client_max_size=MAX_BODY, middlewares=[_plain_errors])
@@ -143,19 +146,20 @@ class HttpServer:
         await runner.cleanup()
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        return _checked(self._health())
+        return _checked(self._health(), self._remarks())
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        return _checked(self._readiness())
+        return _checked(self._readiness(), self._remarks())
 
     async def _openapi(self, _: web.Request) -> web.Response:
         return web.json_response(self._document)
 
 
-def _checked(wrong: Sequence[str]) -> web.Response:
+def _checked(wrong: Sequence[str], remarks: Sequence[str]) -> web.Response:
+    further = {"remarks": list(remarks)} if remarks else {}
     if wrong:
-        return web.json_response({"status": "not ok", "because": list(wrong)}, status=503)
-    return web.json_response({"status": "ok"})
+        return web.json_response({"status": "not ok", "because": list(wrong), **further}, status=503)
+    return web.json_response({"status": "ok", **further})
 
 
 async def _index(_: web.Request) -> web.Response:

@@ -8,7 +8,8 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import web
@@ -16,7 +17,7 @@ from aiohttp import web
 from sentinel.adapters.cloudevents.event import signed
 from sentinel.adapters.cloudevents.notifier import CloudEventsNotifier
 from sentinel.domain.errors import NoticeError
-from sentinel.domain.notice import Notice
+from sentinel.domain.notice import Bulletin, BulletinKind, Notice
 from sentinel.domain.record import Action
 from tests.engine.builders import entry, in_state
 
@@ -130,4 +131,37 @@ async def test_a_receiver_that_is_not_there_is_tried_again() -> None:
     """A refused connection is an outage."""
     with pytest.raises(NoticeError, match="cannot be reached") as caught:
         await publish("http://127.0.0.1:9/")
+    assert caught.value.retryable
+
+
+async def test_news_of_the_sentinel_itself_is_an_event_of_its_own_kind(receiver: Receiver) -> None:
+    """Signed as any other; sent again it has the same id, and the same news at another time another one."""
+    notifier = CloudEventsNotifier(receiver.url, "s3cret", timeout=3, now=lambda: NOW)
+    frozen = Bulletin(BulletinKind.FROZEN, "The cluster is frozen", ("by alice",), at=NOW)
+    later = replace(frozen, at=NOW + timedelta(hours=1))
+    try:
+        for bulletin in (frozen, frozen, later):
+            await notifier.broadcast(bulletin)
+    finally:
+        await notifier.close()
+    first, again, other = (json.loads(body) for body in receiver.bodies)
+    assert first["type"] == "dev.rollback-sentinel.bulletin.frozen"
+    assert first["source"] == "/rollback-sentinel"
+    assert datetime.fromisoformat(first["time"]) == NOW
+    assert first["data"] == {"title": "The cluster is frozen", "lines": ["by alice"], "good": False}
+    assert first["id"] == again["id"] != other["id"]
+    ident, stamp = receiver.headers["webhook-id"], int(receiver.headers["webhook-timestamp"])
+    assert (
+        receiver.headers["webhook-signature"]
+        == (signed(receiver.bodies[-1], ident, stamp, "s3cret")["webhook-signature"])
+    )
+
+
+async def test_news_that_is_not_taken_is_told_to_the_caller(receiver: Receiver) -> None:
+    """So that it is kept and sent again."""
+    receiver.status = 503
+    notifier = CloudEventsNotifier(receiver.url, "s3cret", timeout=3, now=lambda: NOW)
+    with pytest.raises(NoticeError) as caught:
+        await notifier.broadcast(Bulletin(BulletinKind.FROZEN, "frozen", at=NOW))
+    await notifier.close()
     assert caught.value.retryable
