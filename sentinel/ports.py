@@ -17,7 +17,7 @@ from sentinel.domain.lease import Lease
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.policy import CountQuery, HistogramQuery, Policy, ValueQuery
 from sentinel.domain.record import Json, NoticeRef, Record
-from sentinel.domain.workload import Workload, WorkloadKey
+from sentinel.domain.workload import Applied, Workload, WorkloadKey
 
 
 class Clock(Protocol):
@@ -99,6 +99,14 @@ class Cluster(Protocol):
         """
         ...
 
+    async def applied(self, key: WorkloadKey) -> Applied | None:
+        """Which pod template the API server has now, read afresh; None when the workload is gone."""
+        ...
+
+    def renew(self) -> None:
+        """Begin the watches anew: one of them has missed something."""
+        ...
+
     async def announce(self, workload: Workload, reason: str, message: str, *, warning: bool = False) -> None:
         """Write a Kubernetes Event on the workload."""
         ...
@@ -133,6 +141,10 @@ class RecordStore(Protocol):
 
     async def fresh(self, record: Record) -> Record | None:
         """The record as the API server has it now, None when it is gone."""
+        ...
+
+    async def refreshed(self, key: WorkloadKey) -> tuple[Record, ...]:
+        """All records of a workload as `of_workload` gives them, after they were read afresh."""
         ...
 
     async def delete(self, record: Record) -> None:

@@ -63,6 +63,7 @@ from sentinel.runtime.freezing import FreezeSwitch
 from sentinel.runtime.gates import GateKeeper
 from sentinel.runtime.leadership import Leadership, LeaseElection, SoleLeader
 from sentinel.runtime.leadership import Timing as LeaseTiming
+from sentinel.runtime.lookups import Lookups
 from sentinel.runtime.notifications import LogNotifier, Notifications
 from sentinel.runtime.observedsource import ObservedSource
 from sentinel.runtime.policybook import PolicyBook
@@ -223,7 +224,14 @@ async def build(
     switch.changed = partial(_look_at_all, gateway, queue)
     daemon = Daemon(watches, services, Reconciler(services, queue, limits), queue, leadership, extra)
     desk = AlertDesk(
-        gateway.cluster, gateway.records, book, sources.rules, queue.add, telemetry, lambda: gateway.synced
+        gateway.cluster,
+        gateway.records,
+        book,
+        sources.rules,
+        Lookups(gateway.cluster, gateway.records, book, clock),
+        queue.add,
+        telemetry,
+        lambda: gateway.synced,
     )
     http = _http_server(settings, desk, daemon, telemetry, clock, pressing, switch.remarks)
     return Application(daemon, http, gateway.records, rule_files, resources, settings.drain_seconds)

@@ -121,6 +121,14 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
+class Applied:
+    """Which pod template, by its digest, is in force on which workload, by its uid."""
+
+    uid: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class PauseMark:
     """Our signature on a pause: the record it belongs to and until when it is meant to last."""
 

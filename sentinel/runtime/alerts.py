@@ -15,6 +15,7 @@ from sentinel.engine.attribution import STORM_WITHIN, STORM_WORKLOADS, workloads
 from sentinel.engine.matching import alert_rule_of
 from sentinel.ports import AlertRules, Cluster, RecordStore, Telemetry
 from sentinel.runtime.alertjournal import AlertJournal
+from sentinel.runtime.lookups import Lookups
 from sentinel.runtime.policybook import PolicyBook
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,15 @@ class _Concern:
     record: Record
     known: frozenset[str]
     alerts: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """A policy that an alert, by its place in the notification, is for, and the workloads that it names."""
+
+    index: int
+    policy: Policy
+    named: tuple[WorkloadKey, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +69,7 @@ class _Live:
 
     def meant(self, policy: Policy, named: Sequence[WorkloadKey], namespace: str | None) -> list[Record]:
         """The policy's rollouts that an alert means: of the workloads it names, or of its namespace."""
-        mine = self._of_policy[policy.digest]
+        mine = self._of_policy.get(policy.digest, {})
         if named:
             return [mine[key] for key in named if key in mine]
         return [record for key, record in mine.items() if namespace in (None, key.namespace)]
@@ -74,6 +84,7 @@ class AlertDesk:
         store: RecordStore,
         book: PolicyBook,
         rules: AlertRules | None,
+        lookups: Lookups,
         wake: Callable[[WorkloadKey], None],
         telemetry: Telemetry,
         synced: Callable[[], bool] = lambda: True,
@@ -83,6 +94,7 @@ class AlertDesk:
         self._store = store
         self._book = book
         self._rules = rules
+        self._lookups = lookups
         self._telemetry = telemetry
         self._journal = AlertJournal(store, wake)
         self._struck: dict[WorkloadKey, datetime] = {}
@@ -90,7 +102,8 @@ class AlertDesk:
     async def receive(self, notification: Notification) -> int:
         """Record what concerns a rollout in flight or guarded; returns to how many it was recorded.
 
-        Raises a retryable ClusterError when a record could not be written: nothing may be answered 200 then.
+        Raises a retryable ClusterError when a record could not be written, or it is not known whether there is one:
+        nothing may be answered 200 then.
         """
         if not self._synced():
             raise ClusterUnavailableError(
@@ -109,50 +122,42 @@ class AlertDesk:
         return len(concerns)
 
     async def _concerns(self, alerts: Sequence[Alert]) -> list[_Concern]:
+        """The rollouts that the alerts concern. Those of the workloads that they name are looked up first."""
+        matches = await self._matches(alerts)
+        keys = {key for match in matches for key in match.named}
+        await self._lookups.bring_up_to_date([key for key in keys if self._cluster.workload(key) is not None])
         live = _Live(self._store.live(), self._book)
-        policies = {policy.digest: policy for policy in (*self._book.in_force(), *live.policies.values())}
         concerns: dict[tuple[str, str], _Concern] = {}
+        concerning: set[int] = set()
         work = 0
-        for index, alert in enumerate(alerts):
-            meant = self._sort(index, alert, live, list(policies.values()), concerns)
-            work += 1 + len(policies) + meant
+        for match in matches:
+            found = _sort(match, alerts[match.index], live, concerns)
+            if found:
+                concerning.add(match.index)
+            work += 1 + found
             if work >= YIELD_EVERY:
                 work = 0
                 await asyncio.sleep(0)
-            if not meant:
-                self._telemetry.count("alerts_total", outcome="unmatched")
+        self._telemetry.count("alerts_total", len(alerts) - len(concerning), outcome="unmatched")
         return list(concerns.values())
 
-    def _sort(
-        self,
-        index: int,
-        alert: Alert,
-        live: _Live,
-        policies: Sequence[Policy],
-        concerns: dict[tuple[str, str], _Concern],
-    ) -> int:
-        """Put the alert to each rollout that it concerns; how many these are."""
-        found = 0
-        for policy in policies:
-            rule = alert_rule_of(policy, alert.labels)
-            if rule is None:
-                continue
-            named = self._named(alert, rule)
-            self._strike(alert, named)
-            meant = (
-                live.meant(policy, named, alert.labels.get("namespace"))
-                if policy.digest in live.policies
-                else []
-            )
-            for record in meant:
-                concern = concerns.get(name := (record.key.namespace, record.name)) or _Concern(
-                    record, frozenset(entry.fingerprint for entry in record.alerts)
-                )
-                if alert.status is AlertStatus.FIRING or alert.fingerprint in concern.known:
-                    concerns[name] = concern
-                    concern.alerts.append(index)
-                    found += 1
-        return found
+    async def _matches(self, alerts: Sequence[Alert]) -> list[_Match]:
+        live = _Live(self._store.live(), self._book)
+        policies = {policy.digest: policy for policy in (*self._book.in_force(), *live.policies.values())}
+        matches: list[_Match] = []
+        work = 0
+        for index, alert in enumerate(alerts):
+            work += 1 + len(policies)
+            if work >= YIELD_EVERY:
+                work = 0
+                await asyncio.sleep(0)
+            for policy in policies.values():
+                rule = alert_rule_of(policy, alert.labels)
+                if rule is not None:
+                    named = self._named(alert, rule)
+                    self._strike(alert, named)
+                    matches.append(_Match(index, policy, named))
+        return matches
 
     def _named(self, alert: Alert, rule: AlertRule) -> tuple[WorkloadKey, ...]:
         return workloads_named(alert.labels, rule, self._cluster.owner_of_pod, self._cluster.workloads_behind)
@@ -203,6 +208,20 @@ class AlertDesk:
         except TimeoutError:
             log.warning("how long the alerts are pending could not be looked up in time")
         return pending
+
+
+def _sort(match: _Match, alert: Alert, live: _Live, concerns: dict[tuple[str, str], _Concern]) -> int:
+    """Put the alert to each rollout of the policy that it concerns; how many these are."""
+    found = 0
+    for record in live.meant(match.policy, match.named, alert.labels.get("namespace")):
+        concern = concerns.get(name := (record.key.namespace, record.name)) or _Concern(
+            record, frozenset(entry.fingerprint for entry in record.alerts)
+        )
+        if alert.status is AlertStatus.FIRING or alert.fingerprint in concern.known:
+            concerns[name] = concern
+            concern.alerts.append(match.index)
+            found += 1
+    return found
 
 
 def _entry(alert: Alert, context: _Context) -> AlertEntry:

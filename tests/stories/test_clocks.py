@@ -71,6 +71,34 @@ async def test_an_alert_that_comes_before_the_watches_have_synced_is_not_lost(sh
     await shop.phase(Phase.UNDONE, image="web:2", within=120)
 
 
+async def test_an_alert_on_a_rollout_that_a_deaf_watch_hid_is_not_lost(shop: World) -> None:
+    """The workload is looked up before anyone is told that nothing is in flight; the watch begins anew."""
+    await shop.stop()
+    shop.cluster.faults.add(Fault(FaultKind.HANG, verbs=frozenset({"watch"}), path="/deployments"))
+    await shop.start()
+    shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    await asyncio.sleep(5)
+    assert shop.record(image="web:2") is None
+    alert = shop.alert(deployment="web")
+    await shop.post_alerts(alert, status=503)
+    await asyncio.sleep(5)
+    assert await shop.post_alerts(alert) == {"recorded": 1}
+    record = shop.record(image="web:2")
+    assert record is not None
+    assert [entry.fingerprint for entry in record.alerts] == [alert["fingerprint"]]
+
+
+async def test_looking_up_costs_two_reads_a_second_at_most(shop: World) -> None:
+    """A storm of alerts on a workload at rest does not become a storm of requests."""
+    asked = shop.cluster.faults.add(
+        Fault(FaultKind.LATENCY, verbs=frozenset({"get", "list"}), path="/deployments/|rolloutrecords")
+    )
+    alert = shop.alert(deployment="web")
+    for _ in range(5):
+        await asyncio.gather(*(shop.post_alerts(alert) for _ in range(20)))
+    assert 0 < asked.struck <= 4
+
+
 def _listens(here: World) -> bool:
     assert here.application is not None
     try:

@@ -192,6 +192,24 @@ async def test_an_alert_posted_to_the_follower_is_acted_upon_by_the_leader(tmp_p
         assert both.undos("web:2") == 1
 
 
+async def test_an_alert_posted_to_a_follower_whose_watch_is_deaf_is_recorded(tmp_path: Path) -> None:
+    """It has not seen the leader's record and looks it up before it answers."""
+    async with shop(tmp_path) as both:
+        await both.end(1)
+        both.here.application = both.replicas[0]
+        records = frozenset({"watch"})
+        both.here.cluster.faults.add(Fault(FaultKind.HANG, verbs=records, path="rolloutrecords"))
+        await both.start(1)
+        deaf = both.replicas[-1]
+        both.here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        await both.here.phase(Phase.BAKING, image="web:2")
+        assert all("web:2" not in record.candidate.images for record in deaf.store.all())
+        await both.post(-1, both.here.alert(deployment="web"))
+        record = await both.here.phase(Phase.UNDONE, image="web:2", within=120)
+        assert actions(record) == ["undo", "restored"]
+        await deaf.stop()
+
+
 async def test_a_leader_that_ends_between_intent_and_act_is_completed(tmp_path: Path) -> None:
     """SIGTERM while its patch is on the way: the successor finds the decision open, and the undo is made once."""
     async with shop(tmp_path, PLAIN_POLICY) as both:

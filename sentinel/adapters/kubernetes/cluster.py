@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable
 from sentinel.adapters.kubernetes.cache import WorkloadCache
 from sentinel.adapters.kubernetes.client import ApiClient, Target
 from sentinel.adapters.kubernetes.deployments import DeploymentDriver
+from sentinel.adapters.kubernetes.digest import digest_of
 from sentinel.adapters.kubernetes.events import EventRecorder
-from sentinel.adapters.kubernetes.raw import objects
-from sentinel.adapters.kubernetes.resources import PODS
+from sentinel.adapters.kubernetes.raw import mapping, objects, text
+from sentinel.adapters.kubernetes.resources import DEPLOYMENTS, PODS
 from sentinel.adapters.kubernetes.trim import trim_pod
 from sentinel.domain.decision import Change
-from sentinel.domain.errors import ClusterUnavailableError, InvalidObjectError
-from sentinel.domain.workload import Pod, Workload, WorkloadKey, WorkloadKind
+from sentinel.domain.errors import ClusterUnavailableError, InvalidObjectError, NotFoundError
+from sentinel.domain.workload import Applied, Pod, Workload, WorkloadKey, WorkloadKind
 
 _LOOKED_UP = 5
 """So many pods are looked up at most: one that is not as it seems is enough."""
@@ -79,6 +80,18 @@ class KubernetesCluster:
         found = await self._client.request("GET", Target(PODS, workload.key.namespace), params=params)
         fresh = [trim_pod(raw).pod for raw in objects(found.get("items"))]
         return any(now.uid == pod.uid and not now.ready for now in fresh)
+
+    async def applied(self, key: WorkloadKey) -> Applied | None:
+        """Which pod template the API server has now; see `ports.Cluster.applied`."""
+        try:
+            live = await self._client.get(Target(DEPLOYMENTS, key.namespace, key.name))
+        except NotFoundError:
+            return None
+        return Applied(text(mapping(live.get("metadata")).get("uid")), digest_of(live))
+
+    def renew(self) -> None:
+        """Begin the watches anew."""
+        self._renew()
 
     async def announce(self, workload: Workload, reason: str, message: str, *, warning: bool = False) -> None:
         """Write a Kubernetes Event on the workload; best effort."""

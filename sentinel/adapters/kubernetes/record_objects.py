@@ -103,7 +103,7 @@ def object_of(record: Record) -> dict[str, Any]:
         "namespace": record.key.namespace,
         "labels": {
             "app.kubernetes.io/managed-by": "rollback-sentinel",
-            WORKLOAD_LABEL: record.key.name[:_LABEL_LIMIT].rstrip("-."),
+            WORKLOAD_LABEL: label_of(record.key),
         },
     }
     if record.version:
@@ -117,6 +117,11 @@ def object_of(record: Record) -> dict[str, Any]:
         "spec": encode(spec_of(record)),
         "status": status_of(record),
     }
+
+
+def label_of(key: WorkloadKey) -> str:
+    """By which label a workload's records are found; long names may share one."""
+    return key.name[:_LABEL_LIMIT].rstrip("-.")
 
 
 def status_of(record: Record) -> dict[str, Any]:

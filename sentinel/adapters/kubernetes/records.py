@@ -3,13 +3,20 @@
 import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
 from sentinel.adapters.kubernetes.client import ApiClient, Json, Target
 from sentinel.adapters.kubernetes.codec import encode
-from sentinel.adapters.kubernetes.raw import ObjectKey, RawObject, key_of, mapping
-from sentinel.adapters.kubernetes.record_objects import bounded, object_of, record_of
+from sentinel.adapters.kubernetes.raw import ObjectKey, RawObject, key_of, mapping, objects
+from sentinel.adapters.kubernetes.record_objects import (
+    WORKLOAD_LABEL,
+    bounded,
+    label_of,
+    object_of,
+    record_of,
+)
 from sentinel.adapters.kubernetes.resources import RECORDS
 from sentinel.domain.errors import ConflictError, NotFoundError
 from sentinel.domain.record import NoticeRef, Record
@@ -78,6 +85,15 @@ class KubernetesRecordStore:
             self._forget(_key(record), record.uid)
             return None
         return self._take(record_of(raw))
+
+    async def refreshed(self, key: WorkloadKey) -> tuple[Record, ...]:
+        """All records of a workload, newest rollout first, after they were read afresh. Raises ClusterError."""
+        params = {"labelSelector": f"{WORKLOAD_LABEL}={label_of(key)}"}
+        found = await self._client.request("GET", Target(RECORDS, key.namespace), params=params)
+        for raw in objects(found.get("items")):
+            with suppress(ValueError):  # one that cannot be read is told of by the watch
+                self._take(self.read(raw))
+        return self.of_workload(key)
 
     # -- writing
 
