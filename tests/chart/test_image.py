@@ -66,10 +66,22 @@ def test_it_runs_without_rights_and_says_how_it_is() -> None:
     """A user by number, as Kubernetes wants to see it; a health check; the exec form, so that signals arrive."""
     stage = dict(last_stage())
     assert stage["USER"] == "65532:65532"
-    assert "/healthz" in stage["HEALTHCHECK"]
+    assert "sentinel.app.healthcheck" in stage["HEALTHCHECK"]
     assert stage["ENTRYPOINT"] == '["sentinel"]'
     for label in ("title", "description", "licenses", "version", "revision", "source"):
         assert f"org.opencontainers.image.{label}=" in stage["LABEL"]
+
+
+def test_nothing_of_others_runs_as_root() -> None:
+    """What installs and builds does so as an ordinary user, and what it made is root's in the end."""
+    user = ""
+    for word, rest in instructions():
+        if word in ("FROM", "USER"):
+            user = rest if word == "USER" else "root"
+        if word == "RUN" and re.search(r"pip\s.*\binstall\b|hatchling|compileall", rest):
+            assert user == "65532:65532", rest
+        if word == "COPY" and rest.startswith("--from"):
+            assert "--chown=0:0" in rest
 
 
 def test_nothing_is_installed_but_from_the_locks() -> None:

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import trustme
 
 from sentinel.ports import SystemClock
+from tests.adapters.http.test_tls import files
 from tests.chart.test_image import last_stage
 from tests.support.helm import Helm, only
 from tests.support.processes import free_port
@@ -48,6 +50,32 @@ async def test_they_pass_while_the_sentinel_is_well(helm: Helm, tmp_path: Path) 
         *command, service = only(helm.template(), "Pod")["spec"]["containers"][0]["command"]
         assert service == "http://rollback-sentinel:8080"
         assert await outcome([*command, url]) == (0, "/readyz is well\n/metrics is well\n")
+
+
+@pytest.mark.parametrize("client_ca", [False, True])
+async def test_the_health_check_passes_with_tls_turned_on(tmp_path: Path, client_ca: bool) -> None:
+    """By variables or the settings file, whatever name the certificate is for; also where posts must show one."""
+    tls = files(tmp_path, trustme.CA(), trustme.CA() if client_ca else None, name="sentinel.example")
+    async with world(
+        tmp_path,
+        now=SystemClock().now,
+        confined=False,
+        SENTINEL_HTTP__TLS__CERT_FILE=str(tls.certificate),
+        SENTINEL_HTTP__TLS__KEY_FILE=str(tls.key),
+        **({"SENTINEL_HTTP__TLS__CLIENT_CA_FILE": str(tls.client_ca)} if client_ca else {}),
+    ) as here:
+        await here.start()
+        assert here.application is not None
+        port = here.application.http.url.rpartition(":")[2]
+        ours = {name: value for name, value in here.environ.items() if "__TLS__" in name}
+        assert await outcome(health_check(), SENTINEL_HTTP__PORT=port, **ours) == (0, "")
+        settings = tmp_path / "sentinel.yaml"
+        settings.write_text(
+            f"http: {{port: {port}, tls: {{cert_file: {tls.certificate}, key_file: {tls.key}}}}}"
+        )
+        assert await outcome(health_check(), SENTINEL_CONFIG=str(settings)) == (0, "")
+        status, said = await outcome(health_check(), SENTINEL_HTTP__PORT=port)
+        assert (status, said.count("\n")) == (1, 1)
 
 
 async def test_they_fail_where_nobody_listens(helm: Helm) -> None:

@@ -15,9 +15,11 @@ from sentinel.adapters.http.webhook import WebhookLimits
 from tests.adapters.http.serving import World, serving
 
 
-def files(folder: Path, ca: trustme.CA, clients: trustme.CA | None = None) -> TlsFiles:
-    """A certificate of this CA for the loopback, and the CA of the clients, written into a folder."""
-    issued = ca.issue_cert("127.0.0.1")
+def files(
+    folder: Path, ca: trustme.CA, clients: trustme.CA | None = None, name: str = "127.0.0.1"
+) -> TlsFiles:
+    """A certificate of this CA for a name, and the CA of the clients, written into a folder."""
+    issued = ca.issue_cert(name)
     found = TlsFiles(folder / "tls.crt", folder / "tls.key", folder / "ca.crt" if clients else None)
     issued.cert_chain_pems[0].write_to_path(found.certificate)
     issued.private_key_pem.write_to_path(found.key)

@@ -1,0 +1,56 @@
+"""Whether the sentinel in this container is well: `python -m sentinel.app.healthcheck`, the image's HEALTHCHECK.
+
+Where it listens, and whether by TLS, it learns as the daemon does, from SENTINEL_CONFIG and the SENTINEL_ variables.
+"""
+
+import http.client
+import os
+import ssl
+import sys
+from http import HTTPStatus
+
+from sentinel.domain.errors import ConfigurationError
+from sentinel.settings import HttpSettings, load_settings
+
+TIMEOUT = 4.0
+PATH = "/healthz"
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # nosec B104  # to be asked, not listened on
+
+
+def fault() -> str:
+    """What is wrong, empty where it is well."""
+    try:
+        settings = load_settings(None, os.environ).http
+    except ConfigurationError as error:
+        return f"the settings cannot be used: {error}"
+    try:
+        status, said = _asked(settings)
+    except (OSError, http.client.HTTPException) as error:
+        return f"port {settings.port} gives no answer: {error}"
+    return "" if status == HTTPStatus.OK else f"{PATH} answers {status}: {said}"
+
+
+def _asked(settings: HttpSettings) -> tuple[int, str]:
+    host = _EVERYWHERE.get(settings.host, settings.host)
+    if settings.tls.cert_file is None:
+        connection = http.client.HTTPConnection(host, settings.port, timeout=TIMEOUT)
+    else:
+        connection = http.client.HTTPSConnection(host, settings.port, timeout=TIMEOUT, context=_trusting())
+    try:
+        connection.request("GET", PATH)
+        response = connection.getresponse()
+        return response.status, response.read(1000).decode("utf-8", "replace")
+    finally:
+        connection.close()
+
+
+def _trusting() -> ssl.SSLContext:
+    """Its certificate is for the name of its Service, and whoever listens here is ourselves."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+if __name__ == "__main__":
+    sys.exit(fault() or 0)
