@@ -49,6 +49,7 @@ class PrometheusClient:
         self._connection = connection
         self._url = connection.url.rstrip("/")
         self._pool = BlockingPool("prometheus", threads=connection.threads, waiting=connection.waiting)
+        self._aside = BlockingPool("prometheus-aside", threads=1, waiting=8)
         self._shared: SharedAnswers[tuple[str, int], Answer] = SharedAnswers(
             capacity=REMEMBERED_SAMPLES, weigh=lambda answer: len(answer.samples) + 1
         )
@@ -77,12 +78,13 @@ class PrometheusClient:
         return await self._call(lambda: self._query_range(query, since, until, step))
 
     async def get(self, path: str, params: Mapping[str, str]) -> object:
-        """The `data` of any other endpoint of its API, not remembered."""
-        return await self._call(lambda: self._get(path, params))
+        """The `data` of any other endpoint of its API, not remembered; it does not queue behind the queries."""
+        return await self._call(lambda: self._get(path, params), self._aside)
 
     def close(self) -> None:
         """Take no more questions."""
         self._pool.close()
+        self._aside.close()
         self._connect.close()
 
     async def _ask(self, query: str, at_ms: int) -> Answer:
@@ -90,9 +92,9 @@ class PrometheusClient:
         params = {"time": f"{at_ms / 1000:.3f}", "timeout": f"{self._connection.timeout:g}s"}
         return await self._call(lambda: self._query(query, params))
 
-    async def _call(self, call: Callable[[], T]) -> T:
+    async def _call(self, call: Callable[[], T], pool: BlockingPool | None = None) -> T:
         source = f"Prometheus at {self._url}"
-        return await ask_source(self._pool, call, deadline=self._connection.timeout, source=source)
+        return await ask_source(pool or self._pool, call, deadline=self._connection.timeout, source=source)
 
     def _query(self, query: str, params: Mapping[str, str]) -> Answer:
         """In a thread: one instant query, its result read."""

@@ -163,3 +163,17 @@ async def test_questions_do_not_pile_up_behind_a_hanging_server() -> None:
         questions = [client.instant(f"up{n}", NOW) for n in range(3)]
         failures = await asyncio.gather(*questions, return_exceptions=True)
         assert ["are waiting already" in str(failure) for failure in failures].count(True) == 1
+
+
+async def test_other_endpoints_do_not_queue_behind_the_queries() -> None:
+    """While every thread waits for a query, what an alert needs to know is answered."""
+    async with prometheus() as (fake, client):
+        fake.delay = 1.0
+        queries = [asyncio.create_task(client.instant(f"up{{a='{number}'}}", NOW)) for number in range(12)]
+        await asyncio.sleep(0.1)
+        fake.rules = [{"name": "Slow", "duration": 60}]
+        assert await client.get("/api/v1/rules", {"type": "alert"})
+        assert not any(query.done() for query in queries)
+        for query in queries:
+            query.cancel()
+        await asyncio.gather(*queries, return_exceptions=True)
