@@ -1,8 +1,8 @@
 """The `SENTINEL_*` variables as nested settings.
 
-Nested keys are joined by two underscores, lists are comma-separated, mappings are JSON; an empty variable counts as
-not set. pydantic-settings ignores what it does not know, so that a misspelt variable would silently do nothing: here
-each variable that claims to be a setting is one, or is refused with the closest name.
+Nested keys are joined by two underscores, lists are comma-separated or JSON, mappings are JSON; an empty variable
+counts as not set. pydantic-settings ignores what it does not know, so that a misspelt variable would silently do
+nothing: here each variable that claims to be a setting is one, or is refused with the closest name.
 """
 
 import json
@@ -80,7 +80,7 @@ def _leaves(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[tuple[tup
 def _decoded(value: str, info: FieldInfo) -> object:
     shape = get_origin(info.annotation)
     if shape is tuple and not _holds_sections(info):
-        return [part.strip() for part in value.split(",") if part.strip()]
+        return _listed(value)
     if shape not in (dict, tuple):
         return value
     try:
@@ -90,6 +90,19 @@ def _decoded(value: str, info: FieldInfo) -> object:
         hint = example if shape is tuple else '{"X-Scope-OrgID": "team"}'
         raise InputError("is not JSON", f"write it such as {hint}") from None
     return decoded
+
+
+def _listed(value: str) -> list[str]:
+    """A list of texts as JSON, which users of pydantic-settings expect, else parted by commas: `[ab]*` is a glob."""
+    try:
+        decoded = json.loads(value)
+    except ValueError:
+        decoded = None
+    if isinstance(decoded, list) and all(isinstance(part, str) for part in decoded):
+        return decoded
+    if value.lstrip().startswith('["'):
+        raise InputError("is not a JSON list of texts", 'write it such as ["a", "b"], or a,b')
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def _holds_sections(info: FieldInfo) -> bool:

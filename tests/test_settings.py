@@ -74,6 +74,28 @@ def test_variables_hold_lists_mappings_numbers_and_flags() -> None:
     assert (settings.http.port, settings.drain_seconds, settings.evaluation.interval) == (9000, 5, 60)
 
 
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ('["/a"]', ["/a"]),
+        (' ["/a", "/b,c"] ', ["/a", "/b,c"]),
+        ("[ab]*", ["[ab]*"]),
+        ("[1],/b", ["[1]", "/b"]),
+    ],
+)
+def test_a_list_may_be_json(text: str, paths: list[str]) -> None:
+    """As users of pydantic-settings write it; what is no JSON list of texts is parted by commas."""
+    settings = load_settings(None, {"SENTINEL_RULES__PATHS": text})
+    assert settings.rules.paths == tuple(map(Path, paths))
+
+
+@pytest.mark.parametrize("text", ['["/a"', '["/a", 1]', '["/a"] x'])
+def test_a_broken_json_list_is_refused(text: str) -> None:
+    """It is not taken for the odd name of a file."""
+    with pytest.raises(ConfigurationError, match=r"SENTINEL_RULES__PATHS.*is not a JSON list of texts"):
+        load_settings(None, {"SENTINEL_RULES__PATHS": text})
+
+
 def test_an_empty_variable_is_not_set() -> None:
     """Charts leave optional variables empty."""
     assert load_settings(None, {"SENTINEL_SLACK__TOKEN": "", "SENTINEL_HTTP__PORT": ""}) == load_settings(

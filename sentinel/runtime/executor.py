@@ -13,6 +13,7 @@ from sentinel.engine.holding import undo_failed
 from sentinel.ports import Clock, Cluster, NullTracer, RecordStore, Telemetry, Tracer
 from sentinel.runtime.fence import Fence, fenced, unfenced
 
+_REMEMBERED = 1_000
 FORBIDDEN_FOR = timedelta(seconds=30)
 """So long an undo that the API server forbids is tried again before a human is called."""
 
@@ -40,6 +41,7 @@ class Executor:
         self._telemetry = telemetry
         self._fence = fence
         self._tracer = tracer or NullTracer()
+        self._interrupted: dict[str, str] = {}
 
     async def carry_out(
         self, record: Record, decision: Decision, workload: Workload | None, mode: Mode
@@ -55,6 +57,15 @@ class Executor:
                 entry,
                 outcome=Outcome(OutcomeKind.OBSERVED if observed else OutcomeKind.DONE, self._clock.now()),
             )
+        try:
+            return await self._carry_out(record, entry, decision, workload)
+        except ClusterError as error:
+            self._remember(entry, error)
+            raise
+
+    async def _carry_out(
+        self, record: Record, entry: DecisionEntry, decision: Decision, workload: Workload | None
+    ) -> Record:
         record = await self._write(record.with_state(decision.state).with_decision(entry))
         self._telemetry.count("decisions_total", action=entry.action.value, reason=entry.reason)
         if entry.outcome is not None:
@@ -66,10 +77,20 @@ class Executor:
     async def complete(
         self, record: Record, entry: DecisionEntry, change: Change | None, workload: Workload
     ) -> Record:
-        """Finish a decision whose outcome is not known, e.g. after a restart in its middle."""
+        """Finish a decision whose outcome is not known: after an error in its middle, a restart, or by a new leader."""
         if change is None:
-            return await self._finish(record, entry, OutcomeKind.DONE, "carried on after an interruption")
+            return await self._finish(record, entry, OutcomeKind.DONE, f"carried on after {self._why(entry)}")
         return await self._make(record, entry, change, workload)
+
+    def _remember(self, entry: DecisionEntry, error: ClusterError) -> None:
+        """Keep what came between, to tell it from a restart."""
+        self._interrupted[entry.id] = str(error)
+        if len(self._interrupted) > _REMEMBERED:
+            del self._interrupted[next(iter(self._interrupted))]
+
+    def _why(self, entry: DecisionEntry) -> str:
+        why = self._interrupted.get(entry.id)
+        return f"an error: {why}" if why else "a restart or a change of leader"
 
     async def refuse(self, record: Record, entry: DecisionEntry, detail: str) -> Record:
         """Close a decision that must not be made real any more."""
@@ -134,6 +155,8 @@ class Executor:
 
     async def _finish(self, record: Record, entry: DecisionEntry, kind: OutcomeKind, detail: str) -> Record:
         done = replace(entry, outcome=Outcome(kind, self._clock.now(), detail))
+        written = await self._write(record.with_decision(done))
+        self._interrupted.pop(entry.id, None)
         if entry.action is Action.UNDO:
             self._telemetry.count("undo_total", outcome=kind.value)
-        return await self._write(record.with_decision(done))
+        return written

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from sentinel.domain.decision import Decision
-from sentinel.domain.errors import NotLeadingError
+from sentinel.domain.decision import Decision, Resume
+from sentinel.domain.errors import ClusterUnavailableError, NotLeadingError
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, Phase
 from sentinel.ports import Cluster
 from sentinel.runtime.executor import Executor
-from tests.engine.builders import in_state
+from tests.engine.builders import in_state, paused
 from tests.runtime.doubles import Counts, LoopClock, Shelf
 
 
@@ -34,3 +34,34 @@ async def test_who_does_not_lead_writes_no_decision_and_no_state() -> None:
     with pytest.raises(NotLeadingError):
         await executor.keep(record)
     assert not shelf.records
+
+
+class Deaf:
+    """A cluster that gives no answer."""
+
+    async def apply(self, *_what: object, **_how: object) -> str:
+        """Never."""
+        raise ClusterUnavailableError("no answer within 5 s")
+
+
+@pytest.mark.parametrize(
+    ("restarted", "detail"),
+    [
+        (False, "carried on after an error: no answer within 5 s"),
+        (True, "carried on after a restart or a change of leader"),
+    ],
+)
+async def test_a_decision_that_was_interrupted_tells_by_what(restarted: bool, detail: str) -> None:
+    """Whoever reads the record is not told of a restart where there was none."""
+    shelf, deaf = Shelf(), Deaf()
+    cluster: Cluster = deaf  # type: ignore[assignment] - of the protocol only what is called
+    first, second = (Executor(cluster, shelf, LoopClock(), Counts()) for _ in range(2))
+    record, workload = in_state(Phase.PROGRESSING), paused(1)
+    decision = Decision(record.state, None, action=Action.ADVANCE, reason="StepPassed", change=Resume())
+    with pytest.raises(ClusterUnavailableError):
+        await first.carry_out(record, decision, workload, Mode.ENFORCE)
+    written = shelf.records[record.name]
+    assert written.pending is not None
+    done = await (second if restarted else first).complete(written, written.pending, None, workload)
+    assert done.decisions[-1].outcome is not None
+    assert done.decisions[-1].outcome.detail == detail
