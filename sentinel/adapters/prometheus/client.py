@@ -49,7 +49,7 @@ class PrometheusClient:
         self._connection = connection
         self._url = connection.url.rstrip("/")
         self._pool = BlockingPool("prometheus", threads=connection.threads, waiting=connection.waiting)
-        self._aside = BlockingPool("prometheus-aside", threads=1, waiting=8)
+        self._aside = BlockingPool("prometheus-aside", threads=connection.threads, waiting=connection.waiting)
         self._shared: SharedAnswers[tuple[str, int], Answer] = SharedAnswers(
             capacity=REMEMBERED_SAMPLES, weigh=lambda answer: len(answer.samples) + 1
         )
