@@ -30,7 +30,10 @@ from sentinel.domain.record import Action, AlertEntry, Phase
 from sentinel.domain.verdict import VerdictKind
 from sentinel.engine.modelled_deployment import DeploymentShape, ModelledDeployment
 from sentinel.engine.modelled_pods import Fate, PodEvent
-from sentinel.engine.replay import Answer, Ask, AskPast, Script, Setting, Story, drive, replay
+from sentinel.engine.replay.course import drive, replay
+from sentinel.engine.replay.questions import Answer, Ask, AskPast
+from sentinel.engine.replay.setting import Script, Setting
+from sentinel.engine.replay.story import Story
 from tests.engine.snapshots import at
 
 MINUTE = timedelta(minutes=1)

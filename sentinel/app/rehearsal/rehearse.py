@@ -26,7 +26,10 @@ from sentinel.domain.workload import Workload
 from sentinel.engine.assessment import Holds
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of
 from sentinel.engine.measuring import Timing, tick_of
-from sentinel.engine.replay import Answer, Ask, AskPast, Question, Script, Setting, Story, query_of, replay
+from sentinel.engine.replay.course import replay
+from sentinel.engine.replay.questions import Answer, Ask, AskPast, Question, query_of
+from sentinel.engine.replay.setting import Script, Setting
+from sentinel.engine.replay.story import Story
 from sentinel.ports import MetricSource
 
 MAX_POINTS = 400

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from sentinel.domain.record import Action, DecisionEntry
-from sentinel.engine.replay import Story
+from sentinel.engine.replay.story import Story
 from sentinel.policies.quantities import format_duration
 from sentinel.policies.ruletest.cases import Expected, ExpectedDecision, ExpectedVerdict
 

@@ -21,7 +21,10 @@ from sentinel.engine.matching import alert_rule_of, mismatch
 from sentinel.engine.measuring import Timing
 from sentinel.engine.modelled_deployment import BASELINE, CANDIDATE, DeploymentShape, ModelledDeployment
 from sentinel.engine.modelled_pods import PodEvent
-from sentinel.engine.replay import Answer, AskPast, Question, Script, Setting, Story, replay
+from sentinel.engine.replay.course import replay
+from sentinel.engine.replay.questions import Answer, AskPast, Question
+from sentinel.engine.replay.setting import Script, Setting
+from sentinel.engine.replay.story import Story
 from sentinel.policies.conditions import CelConditions
 from sentinel.policies.ruletest.cases import Arm, Case, InputAlert, InputAnswer, PodFate
 from sentinel.ports import MetricSource

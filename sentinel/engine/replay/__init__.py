@@ -1,0 +1,1 @@
+"""A rollout replayed on virtual time: the functions that decide in production, with nothing around them."""

@@ -1,0 +1,149 @@
+"""The evidence of a replay: asked for when the runtime would ask for it, kept as the runtime keeps it."""
+
+from collections.abc import Generator, Mapping
+from datetime import datetime
+
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import Missing, MissingReason, ValueSample
+from sentinel.domain.policy import ErrorRateRule, LatencyRule, MetricRule, Policy, QueryRule, ValueQuery
+from sentinel.domain.record import Record
+from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.domain.workload import Workload
+from sentinel.engine.assessment import Measured, rules_in
+from sentinel.engine.calibration import Calibration, calibrate, windows_of
+from sentinel.engine.learning import candidate_pods, past_of
+from sentinel.engine.measuring import (
+    AT_ONCE,
+    HOUR_BEFORE,
+    Timing,
+    grid,
+    has_stable_pods,
+    lacking,
+    stable_of,
+    tick_of,
+    unmeasured,
+    was_over,
+    window,
+)
+from sentinel.engine.replay.questions import Answer, Ask, AskPast, Question, query_of
+from sentinel.engine.surroundings import Surroundings, confirm
+
+
+class Evidence:
+    """What was measured of one rollout. `others_over` counts the neighbours over their limits, whenever it is asked.
+
+    `learnt` is what the hour before taught, by rule.
+    """
+
+    def __init__(self, policy: Policy, timings: Mapping[str, Timing], others_over: int) -> None:
+        self.learnt: dict[str, Calibration] = {}
+        self._policy = policy
+        self._timings = timings
+        self._others_over = others_over
+        self._arrived: list[Measured] = []
+        self._attempted: dict[str, datetime] = {}
+        self._failing: dict[str, Missing] = {}
+        self._was_good: dict[str, bool | None] = {}
+        self._beside: Workload | None = None
+
+    def take(self) -> list[Measured]:
+        """What has arrived since the last time."""
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything has arrived that was not taken."""
+        return bool(self._arrived)
+
+    def unmeasured(self, record: Record, now: datetime) -> Mapping[str, Missing]:
+        """The rules that have not been measured for too long, and why."""
+        return unmeasured(self._policy, record, self._failing, record.started_at, self._timings, now)
+
+    def measure(
+        self, record: Record, workload: Workload, now: datetime
+    ) -> Generator[Question, Answer, datetime | None]:
+        """Ask for all that is due; returns when the next measurement will be."""
+        due = []
+        if self._beside is None and has_stable_pods(workload, record):
+            self._beside = workload
+        yield from self._learn(record, workload, now)
+        for rule in rules_in(self._policy, record.state.phase):
+            if not isinstance(rule, ErrorRateRule | LatencyRule | QueryRule):
+                continue
+            span = window(rule, record, self._timing(rule), now)
+            due.append(span.next_due)
+            if span.until > max(self._attempted.get(rule.name, span.since), span.since):
+                self._attempted[rule.name] = span.until
+                yield from self._take_in(rule, record, workload, span.since, span.until)
+        return min(due, default=None)
+
+    def _learn(self, record: Record, workload: Workload, now: datetime) -> Generator[Question, Answer, None]:
+        """Ask once for the hour before, where it is known whom to ask about."""
+        for rule in self._policy.rules:
+            if not isinstance(rule, ErrorRateRule | LatencyRule) or rule.name in self.learnt:
+                continue
+            past = past_of(rule, record, workload, self._timing(rule), now)
+            if past is None:
+                continue
+            query = query_of(rule, workload, stable_of(workload, record))
+            assert not isinstance(query, ValueQuery)
+            answer = yield AskPast(rule, query, past)
+            size = candidate_pods(self._policy, workload, len(past.pods))
+            windows = windows_of(answer) if isinstance(answer, Mapping) else []
+            self.learnt[rule.name] = calibrate(windows, size=size)
+
+    def _take_in(
+        self, rule: MetricRule, record: Record, workload: Workload, since: datetime, until: datetime
+    ) -> Generator[Question, Answer, None]:
+        stable = stable_of(workload, record)
+        answer = yield Ask(rule, query_of(rule, workload, stable), since, until)
+        if isinstance(answer, SourceError):
+            missing = Missing(MissingReason(answer.reason), rule.query.source, str(answer))
+            if isinstance(rule, QueryRule):
+                self._arrived.append(Measured(rule.name, until, ValueSample(until, missing=missing)))
+            else:
+                self._failing[rule.name] = missing
+            return
+        if isinstance(answer, ValueSample):
+            self._arrived.append(Measured(rule.name, until, answer))
+            return
+        assert isinstance(answer, tuple), "counts are answered with spans"
+        assert not isinstance(rule, QueryRule), "a free query is answered with a value"
+        warmup = self._policy.strategy.warmup
+        tick = tick_of(rule, answer, workload, stable, since, until, warmup)
+        lack = lacking(tick, workload, rule.query.arms)
+        self._failing = {n: m for n, m in self._failing.items() if n != rule.name}
+        if lack is not None:
+            self._failing[rule.name] = lack
+        self._arrived.append(Measured(rule.name, until, tick))
+
+    def confirmed(
+        self, verdict: RuleVerdict, record: Record, workload: Workload
+    ) -> Generator[Question, Answer, RuleVerdict]:
+        """A fail without a concurrent baseline stands only if the surroundings bear it out."""
+        rule = self._policy.rule(verdict.rule)
+        proven = verdict.alone and verdict.kind is VerdictKind.FAIL
+        if not proven or not isinstance(rule, ErrorRateRule | LatencyRule):
+            return verdict
+        if rule.name not in self._was_good:
+            self._was_good[rule.name] = yield from self._stable_was_good(rule, record, workload)
+        around = Surroundings(self._was_good[rule.name], self._others_over)
+        return confirm(verdict, around)
+
+    def _stable_was_good(
+        self, rule: ErrorRateRule | LatencyRule, record: Record, workload: Workload
+    ) -> Generator[Question, Answer, bool | None]:
+        workload = self._beside or workload
+        stable = stable_of(workload, record)
+        if stable is None:
+            return None
+        began = grid(record.started_at, rule.interval)
+        answer = yield Ask(rule, query_of(rule, workload, stable), began - HOUR_BEFORE, began)
+        if not isinstance(answer, tuple):
+            return None
+        over = was_over(rule, answer, workload, stable, began - HOUR_BEFORE, began)
+        return None if over is None else not over
+
+    def _timing(self, rule: MetricRule) -> Timing:
+        return self._timings.get(rule.query.source, AT_ONCE)

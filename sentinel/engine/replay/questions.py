@@ -1,0 +1,59 @@
+"""What a replay asks a metrics source, and what it takes for an answer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import Past, PastCounters, Span, ValueSample
+from sentinel.domain.policy import (
+    CountQuery,
+    ErrorRateRule,
+    HistogramQuery,
+    LatencyRule,
+    MetricRule,
+    QueryRule,
+    ValueQuery,
+)
+from sentinel.domain.workload import Revision, Workload
+from sentinel.engine.rendering import render_query, variables_of
+
+Query = CountQuery | HistogramQuery | ValueQuery
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question to the source of a rule; `query` has no variables left.
+
+    Answer counts and histograms with what the source's `counts` or `histogram` gives between the two times, a free
+    query with its value at `until`.
+    """
+
+    rule: MetricRule
+    query: Query
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AskPast:
+    """A question for the hour before; answer it with what the source's `history` gives."""
+
+    rule: ErrorRateRule | LatencyRule
+    query: CountQuery | HistogramQuery
+    past: Past
+
+
+Question = Ask | AskPast
+Answer = tuple[Span, ...] | ValueSample | PastCounters | SourceError
+
+
+def query_of(rule: MetricRule, workload: Workload, stable: Revision | None) -> Query:
+    """A rule's query with the workload's variables filled in; `stable` is the baseline's revision."""
+    variables = variables_of(workload, stable)
+    match rule:
+        case ErrorRateRule():
+            return render_query(rule.query, variables)
+        case LatencyRule():
+            return render_query(rule.query, variables)
+        case QueryRule():
+            return render_query(rule.query, variables)
