@@ -12,7 +12,7 @@ from sentinel.domain.command import Command, CommandAction, CommandPhase
 from sentinel.domain.decision import Change
 from sentinel.domain.evidence import Past, PastCounters, Span, ValueSample
 from sentinel.domain.freeze import Freeze
-from sentinel.domain.gate import GateAnswer, WebhookGate
+from sentinel.domain.gate import GateAnswer, JobGate, JobState, WebhookGate
 from sentinel.domain.lease import Lease
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.policy import CountQuery, HistogramQuery, Policy, ValueQuery
@@ -289,10 +289,30 @@ class Conditions(Protocol):
 
 
 class GateCaller(Protocol):
-    """Asks the gates of a step."""
+    """Asks the webhooks among the gates of a step."""
 
     async def ask(self, gate: WebhookGate, record: Record) -> tuple[GateAnswer, str]:
         """Ask once; the answer and a few words on it. It raises nothing and takes no longer than `gate.timeout`."""
+        ...
+
+
+class Jobs(Protocol):
+    """Runs the Jobs among the gates of a step, in the workload's namespace and owned by the rollout's record.
+
+    Every method raises `ClusterError` by its named kind.
+    """
+
+    async def run(
+        self, gate: JobGate, record: Record, name: str, *, made: bool, timeout: float = 10.0
+    ) -> JobState:
+        """Where the Job of this name stands; it is made where it was not `made` before and is not there.
+
+        Raises a ClusterError that is not retryable, its reason `NotOurs`, where another's Job has the name.
+        """
+        ...
+
+    async def remove(self, record: Record, name: str, *, timeout: float = 10.0) -> bool:
+        """Delete the Job with its pods; False where there is none that is this rollout's."""
         ...
 
 

@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sentinel.domain.errors import ConfigurationError
+from sentinel.domain.gate import GateLimits
 from sentinel.domain.policy import Mode
 from sentinel.environment import CONFIG_VARIABLE, DELIMITER, PREFIX, VariablesSource, variable_of
 from sentinel.policies.document import MAX_BYTES, read_documents
@@ -301,10 +302,26 @@ class NotifySettings(Section):
     webhook: NoticeWebhookSettings = NoticeWebhookSettings()
 
 
+class GateJobsSettings(Section):
+    """Whether gates may run Jobs; in which of the watched namespaces (none named: all); as which accounts (globs)."""
+
+    enabled: bool = False
+    namespaces: tuple[str, ...] = ()
+    service_accounts: tuple[str, ...] = ("default",)
+
+
 class GatesSettings(Section):
-    """Which hosts the webhooks of gates may be at: globs of their names. None: no webhook is called."""
+    """Which hosts the webhooks of gates may be at, globs of their names (none: no webhook is called); and Jobs."""
 
     allowed_hosts: tuple[str, ...] = ()
+    jobs: GateJobsSettings = GateJobsSettings()
+
+    @property
+    def limits(self) -> GateLimits:
+        """What rule files may ask for."""
+        return GateLimits(
+            self.allowed_hosts, self.jobs.enabled, self.jobs.namespaces, self.jobs.service_accounts
+        )
 
 
 class EvaluationSettings(Section):
@@ -396,6 +413,25 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what `load_settings` gathered: nothing is read behind its back."""
         return (init_settings,)
+
+
+def load_gates(path: Path) -> GateLimits:
+    """What the settings in a file allow gates; nothing else of it is looked at, no secret and no variable.
+
+    Raises ConfigurationError that lists every mistake with its file, line and key.
+    """
+    document, errors = _document(path)
+    value = document.value
+    given = value.get("gates") if isinstance(value, dict) else None
+    try:
+        limits = GatesSettings.model_validate(given if given is not None else {}).limits
+    except ValidationError as error:
+        limits = GateLimits()
+        for where, mistake in mistakes_of(error, GatesSettings, later=frozenset()):
+            errors.append(document.error(("gates", *where), mistake))
+    if errors:
+        raise ConfigurationError("\n".join(map(str, errors)))
+    return limits
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:

@@ -109,7 +109,8 @@ def _choice(value: Schema) -> str:
     if "enum" in value:
         return ", ".join(f"`{each}`" for each in value["enum"]) + "." * ("description" in value)
     if value.get("type") == "object":
-        return "mapping: " + _cell(value["additionalProperties"].get("description", "text"))
+        more = value.get("additionalProperties")
+        return "mapping: " + _cell(more.get("description", "text")) if isinstance(more, dict) else "mapping."
     if "description" in value:
         return ""
     return {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}[

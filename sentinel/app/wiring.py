@@ -3,7 +3,7 @@
 import random
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,6 +23,7 @@ from sentinel.adapters.http.server import Checks, HttpServer, ServerOptions
 from sentinel.adapters.http.webhook import AlertmanagerWebhook, WebhookLimits
 from sentinel.adapters.kubernetes.freezes import KubernetesFreezeStore
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.adapters.kubernetes.jobs import KubernetesJobs
 from sentinel.adapters.kubernetes.lease import KubernetesLeaseStore, own_namespace
 from sentinel.adapters.kubernetes.servertime import ServerClock
 from sentinel.adapters.prometheus.client import Connection, PrometheusClient
@@ -60,6 +61,7 @@ from sentinel.runtime.daemon import Daemon
 from sentinel.runtime.evidence import EvidenceCollector
 from sentinel.runtime.executor import Executor
 from sentinel.runtime.freezing import FreezeSwitch
+from sentinel.runtime.gatejobs import GateJobs
 from sentinel.runtime.gates import GateKeeper
 from sentinel.runtime.leadership import Leadership, LeaseElection, SoleLeader
 from sentinel.runtime.leadership import Timing as LeaseTiming
@@ -164,9 +166,7 @@ async def build(
     resources = AsyncExitStack()
     means = Means(clock, rng, telemetry, elapsed, tracer_of(settings, resources))
     sources = metric_sources(settings, resources)
-    options = Options(
-        interval=timedelta(seconds=settings.evaluation.interval), sources=frozenset(sources.by_name)
-    )
+    options = options_of(settings, sources)
     policies = PolicySource.open(settings.rules.paths, options)
     told = notifier(settings, resources)
     queue: KeyedQueue[WorkloadKey] = KeyedQueue(workers=settings.evaluation.concurrency)
@@ -182,9 +182,7 @@ async def build(
 
     switch = _freeze_switch(settings, gateway, means, tell)
     book = PolicyBook(policies, settings.mode, lambda: switch.frozen)
-    gates = WebhookGates(settings.gates.allowed_hosts)
-    resources.push_async_callback(gates.close)
-    keeper = GateKeeper(gates, queue.add, clock, telemetry)
+    keeper = _gate_keeper(settings, gateway, means, leadership, queue, resources)
     hooked = tuple(
         Notifications(each, gateway.records, lambda record: "", telemetry, rng, means.tracer) for each in hook
     )
@@ -220,7 +218,13 @@ async def build(
         extra["rule files"] = rule_files.keep_watching
     pressing = pressing_of(settings.slack, gateway, clock, means.telemetry)
     extra |= pressing.tasks
-    watches = _Watches(gateway, lease_namespace(settings), switch, asking=settings.slack.pressable)
+    watches = _Watches(
+        gateway,
+        lease_namespace(settings),
+        switch,
+        asking=settings.slack.pressable,
+        jobs_in=job_namespaces(settings),
+    )
     switch.changed = partial(_look_at_all, gateway, queue)
     daemon = Daemon(watches, services, Reconciler(services, queue, limits), queue, leadership, extra)
     desk = AlertDesk(
@@ -235,6 +239,30 @@ async def build(
     )
     http = _http_server(settings, desk, daemon, telemetry, clock, pressing, switch.remarks)
     return Application(daemon, http, gateway.records, rule_files, resources, settings.drain_seconds)
+
+
+def options_of(settings: Settings, sources: Sources) -> Options:
+    """What rule files may rely on under these settings."""
+    return Options(
+        interval=timedelta(seconds=settings.evaluation.interval),
+        sources=frozenset(sources.by_name),
+        gates=settings.gates.limits,
+    )
+
+
+def _gate_keeper(
+    settings: Settings,
+    gateway: KubernetesGateway,
+    means: Means,
+    leadership: Leadership,
+    queue: KeyedQueue[WorkloadKey],
+    resources: AsyncExitStack,
+) -> GateKeeper:
+    clock, telemetry, limits = means.clock, means.telemetry, settings.gates.limits
+    webhooks = WebhookGates(limits)
+    resources.push_async_callback(webhooks.close)
+    jobs = GateJobs(KubernetesJobs(gateway.client), limits, leadership.left, clock, telemetry)
+    return GateKeeper(webhooks, jobs, queue.add, clock, telemetry)
 
 
 def metric_sources(settings: Settings, resources: AsyncExitStack) -> Sources:
@@ -321,6 +349,13 @@ def _observed(
 def lease_namespace(settings: Settings) -> str | None:
     """Where the Lease is, None where there is no election."""
     return (settings.leadership.namespace or own_namespace()) if settings.leadership.enabled else None
+
+
+def job_namespaces(settings: Settings) -> tuple[str, ...] | None:
+    """Where Jobs of gates may be run, `""` for everywhere; None where none may be."""
+    if not settings.gates.jobs.enabled:
+        return None
+    return settings.gates.jobs.namespaces or settings.kubernetes.namespaces or ("",)
 
 
 def _freeze_switch(
@@ -436,14 +471,18 @@ class _Watches:
         switch: FreezeSwitch,
         *,
         asking: bool,
+        jobs_in: Sequence[str] | None,
     ) -> None:
         self._gateway = gateway
         self._asking = asking
+        self._jobs_in = jobs_in
         self._switch = switch
         self._lease_namespace = lease_namespace
 
     async def start(self) -> None:
-        lacking = await self._gateway.preflight(self._lease_namespace, asking=self._asking)
+        lacking = await self._gateway.preflight(
+            self._lease_namespace, asking=self._asking, jobs_in=self._jobs_in
+        )
         if lacking:
             raise ConfigurationError("\n".join(lacking))
         await self._switch.look()  # before anything can be decided

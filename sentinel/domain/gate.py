@@ -1,5 +1,6 @@
 """Gates of a canary step: what must agree, besides the rules, before a rollout goes on."""
 
+import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,22 +30,113 @@ class WebhookGate:
     on_failure: OnGateFailure = OnGateFailure.HOLD
 
 
+@dataclass(frozen=True, slots=True)
+class JobGate:
+    """A Kubernetes Job, run once in the workload's namespace, that must succeed to let the rollout pass.
+
+    `template` is what a CronJob has as its `jobTemplate`. It may take `within` from when the gate is asked.
+    """
+
+    name: str
+    template: Mapping[str, object]
+    within: timedelta = timedelta(minutes=10)
+    on_failure: OnGateFailure = OnGateFailure.HOLD
+
+    @property
+    def service_account(self) -> str:
+        """Whose rights its pods have: a ServiceAccount of the workload's namespace."""
+        return service_account_of(self.template)
+
+
+Gate = WebhookGate | JobGate
+
+
+def service_account_of(template: Mapping[str, object]) -> str:
+    """The ServiceAccount that a Job's template names, or the namespace's own."""
+    value: object = template
+    for key in ("spec", "template", "spec", "serviceAccountName"):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) and value else "default"
+
+
+@dataclass(frozen=True, slots=True)
+class GateLimits:
+    """What the settings allow gates, which rule files name: the hosts that webhooks may be at, and Jobs.
+
+    `hosts` and `service_accounts` are globs. Jobs run in `namespaces`, in any where there are none, as one of these
+    accounts, and only where `jobs` is set.
+    """
+
+    hosts: tuple[str, ...] = ()
+    jobs: bool = False
+    namespaces: tuple[str, ...] = ()
+    service_accounts: tuple[str, ...] = ("default",)
+
+    def host_refused(self, host: str) -> str:
+        """Why no webhook at this host is called; empty where it may be."""
+        if any(fnmatch.fnmatchcase(host.lower().rstrip("."), glob.lower()) for glob in self.hosts):
+            return ""
+        return f"the settings' gates.allowed_hosts do not name {host}"
+
+    def account_refused(self, account: str) -> str:
+        """Why no Job is run as this ServiceAccount, wherever it be; empty where one may be."""
+        if not self.jobs:
+            return "the settings' gates.jobs.enabled is false"
+        if not any(fnmatch.fnmatchcase(account, glob) for glob in self.service_accounts):
+            return f"the settings' gates.jobs.service_accounts do not name {account}"
+        return ""
+
+    def namespace_refused(self, namespace: str) -> str:
+        """Why no Job is run in this namespace; empty where one may be."""
+        if not self.namespaces or namespace in self.namespaces:
+            return ""
+        return f"the settings' gates.jobs.namespaces do not name {namespace}"
+
+
 class GateAnswer(StrEnum):
     """What a gate said last.
 
-    `pending`: not asked yet. `unanswered`: nobody was there to say anything, which is no proof against the
-    candidate. `refused`: it is not called at all, because the settings do not allow its address.
+    `pending`: not asked yet. `running`: its Job has been made and has not ended. `unanswered`: nobody was there to
+    say anything, which is no proof against the candidate. `timeout`: its Job did not end in time, which is none
+    either. `refused`: it is not called at all, because the settings do not allow it.
     """
 
     PENDING = "pending"
+    RUNNING = "running"
     PASSED = "passed"
     FAILED = "failed"
     UNANSWERED = "unanswered"
+    TIMEOUT = "timeout"
     REFUSED = "refused"
 
 
-FINAL = frozenset({GateAnswer.PASSED, GateAnswer.REFUSED})
-"""Answers after which a gate is not asked again."""
+FINAL = frozenset({GateAnswer.PASSED, GateAnswer.TIMEOUT, GateAnswer.REFUSED})
+"""Answers after which no gate is asked again."""
+
+
+def is_final(gate: Gate, answer: GateAnswer) -> bool:
+    """Whether the gate will say nothing else: a webhook's no may become a yes, a Job's may not."""
+    return answer in FINAL or (answer is GateAnswer.FAILED and isinstance(gate, JobGate))
+
+
+class JobPhase(StrEnum):
+    """Where a Job stands. `gone`: it was deleted before it ended."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed out"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """A Job as it was seen: its phase, what its controller says of it, and whether it was made just now."""
+
+    name: str
+    phase: JobPhase
+    message: str = ""
+    made: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from sentinel.domain.gate import WebhookGate
+from sentinel.domain.gate import Gate
 from sentinel.domain.workload import WorkloadKind
 
 
@@ -51,7 +51,7 @@ class Step:
     weight: float
     bake: timedelta = timedelta(0)
     approval: bool = False
-    gates: tuple[WebhookGate, ...] = ()
+    gates: tuple[Gate, ...] = ()
 
 
 class OnDeadline(StrEnum):

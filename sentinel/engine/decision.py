@@ -12,7 +12,7 @@ from sentinel.domain.policy import AlertAction, ErrorRateRule, LatencyRule, OnDe
 from sentinel.domain.record import Hold, Phase, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.engine.condemn import condemn
-from sentinel.engine.gates import GATE_FAILED
+from sentinel.engine.gates import GATE_FAILED, GATE_TIMEOUT
 from sentinel.engine.holding import escalate, hold
 from sentinel.engine.people import obey, paused_by_hand, release
 from sentinel.engine.progress import keep_guard, proceed, resume
@@ -20,7 +20,7 @@ from sentinel.engine.restoring import watch_restore
 from sentinel.engine.situation import JudgedAlert, Situation
 from sentinel.engine.steering import note_lifted, note_pause
 
-JUDGED_ON = frozenset({"DeadlineExceeded", GATE_FAILED})
+JUDGED_ON = frozenset({"DeadlineExceeded", GATE_FAILED, GATE_TIMEOUT})
 """Sticky holds under which proof still undoes: nobody asked for the candidate to be kept."""
 
 SET_BY_PEOPLE = frozenset({"HoldLabel", "PausedByHand", "RecreateWithSteps"})

@@ -1,14 +1,17 @@
 """Gates of a step: asked when every rule has passed and the bake is over, and answered before it goes on.
 
-A gate that says no is asked again until its time is over. Then it holds the rollout, or undoes it where the policy
-says so and the gate itself said no: silence, and an address that must not be called, prove nothing.
+A webhook that says no is asked again until its time is over; a Job runs once, and its end is its answer. Then the
+gate holds the rollout, or undoes it where the policy says so and the gate itself said no: silence, a Job that does
+not end, and what the settings do not allow, prove nothing.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Decision
-from sentinel.domain.gate import GateAnswer, GateResult, OnGateFailure, WebhookGate
+from sentinel.domain.gate import Gate, GateAnswer, GateResult, JobGate, OnGateFailure, is_final
 from sentinel.domain.policy import Policy
 from sentinel.domain.record import Phase, Record, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
@@ -17,9 +20,15 @@ from sentinel.engine.holding import hold
 from sentinel.engine.situation import Situation
 
 GATE_FAILED = "GateFailed"
+GATE_TIMEOUT = "GateTimeout"
+
+JOB_GRACE = timedelta(seconds=30)
+"""Kubernetes ends a Job that takes too long by itself: so long it is given to say so."""
+_JOB_NAME_LENGTH = 63
+"""Pods are labelled with their Job's name, and a label's value is no longer."""
 
 
-def gates_of(policy: Policy, step: int) -> tuple[WebhookGate, ...]:
+def gates_of(policy: Policy, step: int) -> tuple[Gate, ...]:
     """The gates of a step; 100 % has none."""
     steps = policy.strategy.steps
     return steps[step].gates if step < len(steps) else ()
@@ -31,7 +40,7 @@ def ungated(policy: Policy) -> Policy:
     return replace(policy, strategy=replace(policy.strategy, steps=steps))
 
 
-def gates_asked(policy: Policy, record: Record) -> tuple[WebhookGate, ...]:
+def gates_asked(policy: Policy, record: Record) -> tuple[Gate, ...]:
     """The gates that are to be asked now; empty while the rollout waits for something else."""
     state = record.state
     if state.phase is not Phase.BAKING or state.gates_since is None or state.waiting_since is not None:
@@ -62,33 +71,55 @@ def await_gates(situation: Situation, state: RolloutState) -> Decision | None:
     return _wait(situation, gates)
 
 
-def _failed(situation: Situation, gate: WebhookGate, result: GateResult) -> bool:
-    if result.answer is GateAnswer.REFUSED:
+def job_name(record: Record, index: int) -> str:
+    """The name of the Job of a gate of the present step, by its index: the same for whoever asks in this attempt."""
+    since = record.state.gates_since
+    attempt = since.isoformat(timespec="microseconds") if since is not None else ""
+    identity = f"{record.uid}/{record.name}/{record.state.step}/{attempt}/{index}"
+    suffix = f"-gate-{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
+    return record.key.name[: _JOB_NAME_LENGTH - len(suffix)].rstrip("-.").replace(".", "-") + suffix
+
+
+def gate_ends(gate: Gate, since: datetime) -> datetime:
+    """When a gate that is asked since then has had its time."""
+    return since + gate.within + (JOB_GRACE if isinstance(gate, JobGate) else timedelta(0))
+
+
+def _failed(situation: Situation, gate: Gate, result: GateResult) -> bool:
+    if result.answer is not GateAnswer.PASSED and is_final(gate, result.answer):
         return True
-    since = situation.record.state.gates_since or situation.now
-    late = situation.now >= since + gate.within
-    return late and result.answer in (GateAnswer.FAILED, GateAnswer.UNANSWERED)
+    ends = gate_ends(gate, situation.record.state.gates_since or situation.now)
+    if isinstance(gate, JobGate):
+        # What was last seen of a Job before its time was over says nothing of how it ended.
+        return result.at is not None and result.at >= ends
+    return situation.now >= ends and result.answer in (GateAnswer.FAILED, GateAnswer.UNANSWERED)
 
 
-def _fail(situation: Situation, gate: WebhookGate, result: GateResult) -> Decision:
+def _fail(situation: Situation, gate: Gate, result: GateResult) -> Decision:
+    reason = GATE_FAILED
     message = f"gate {gate.name} did not pass after {result.tries} calls: {result.detail}"
+    if isinstance(gate, JobGate):
+        late = result.answer in (GateAnswer.RUNNING, GateAnswer.TIMEOUT)
+        reason = GATE_TIMEOUT if late else GATE_FAILED
+        message = f"gate {gate.name} {'did not end in time' if late else 'did not pass'}: {result.detail}"
     if result.answer is GateAnswer.REFUSED:
-        message = f"gate {gate.name} is not called: {result.detail}"
-    verdict = RuleVerdict(gate.name, VerdictKind.FAIL, GATE_FAILED, message, {"tries": result.tries})
+        said = "has no answer" if isinstance(gate, JobGate) else "is not called"
+        message = f"gate {gate.name} {said}: {result.detail}"
+    verdict = RuleVerdict(gate.name, VerdictKind.FAIL, reason, message, {"tries": result.tries})
     if gate.on_failure is OnGateFailure.UNDO and result.answer is GateAnswer.FAILED:
         undone = condemn(situation, (verdict,))
         if undone is not None:
             return undone
     return hold(
         situation,
-        GATE_FAILED,
+        reason,
         message,
         sticky=True,
         because=replace(verdict, kind=VerdictKind.INCONCLUSIVE),
     )
 
 
-def _wait(situation: Situation, gates: Sequence[WebhookGate]) -> Decision:
+def _wait(situation: Situation, gates: Sequence[Gate]) -> Decision:
     state = situation.record.state
     waiting = [
         f"{result.name} ({result.detail or 'asked'})"
@@ -102,6 +133,6 @@ def _wait(situation: Situation, gates: Sequence[WebhookGate]) -> Decision:
         message=f"every rule passed; waits for {', '.join(waiting)}",
     )
     since = state.gates_since or situation.now
-    due = [situation.deadline, *(since + gate.within for gate in gates)]
+    due = [situation.deadline, *(gate_ends(gate, since) for gate in gates)]
     wake = min((at for at in due if at > situation.now), default=None)
     return Decision(state, wake=wake, verdicts=situation.verdicts)

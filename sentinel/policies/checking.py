@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sentinel.policies.buckets import between_buckets
-from sentinel.policies.load import SUFFIXES, TEST_SUFFIXES, PolicySet, load
+from sentinel.policies.load import DEFAULTS, SUFFIXES, TEST_SUFFIXES, Options, PolicySet, load
 from sentinel.policies.mistakes import PolicyError
 from sentinel.policies.ruletest.load import load_tests
 
@@ -21,8 +21,8 @@ class Checked:
     remarks: tuple[PolicyError, ...] = ()
 
 
-def check_paths(paths: Iterable[Path]) -> Checked:
-    """Check these files, and all rule files and tests in these folders and below."""
+def check_paths(paths: Iterable[Path], options: Options = DEFAULTS) -> Checked:
+    """Check these files, and all rule files and tests in these folders and below; `options` is the daemon's."""
     errors: list[PolicyError] = []
     files: dict[Path, None] = {}
     for path in paths:
@@ -35,7 +35,7 @@ def check_paths(paths: Iterable[Path]) -> Checked:
     tests = [file for file in files if file.name.endswith(TEST_SUFFIXES)]
     rule_files = [file for file in files if not file.name.endswith(TEST_SUFFIXES)]
     errors.extend(load_tests(tests)[1])
-    loaded = load(rule_files) if rule_files else PolicySet((), "")
+    loaded = load(rule_files, options) if rule_files else PolicySet((), "")
     if isinstance(loaded, PolicySet):
         names = tuple(policy.name for policy in loaded.policies)
         remarks = tuple(remark for policy in loaded.policies for remark in between_buckets(policy))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from sentinel.domain.gate import WebhookGate
+from sentinel.domain.gate import Gate, JobGate, WebhookGate
 from sentinel.domain.policy import (
     AlertRule,
     Arms,
@@ -115,10 +115,12 @@ def _step(spec: StepSpec) -> Step:
     return Step(spec.weight, spec.bake, spec.approval == "required", gates)
 
 
-def _gate(spec: GateSpec) -> WebhookGate:
-    """The gate; where the file gives it no name, the host that it asks."""
+def _gate(spec: GateSpec) -> Gate:
+    """The gate; where the file gives a webhook no name, the host that it asks."""
+    if spec.job is not None:
+        return JobGate(spec.name or "", spec.job.template, spec.job.within, spec.on_failure)
     if spec.webhook is None:
-        raise AssertionError("the schema lets no gate without a webhook pass")
+        raise AssertionError("the schema lets no gate without a webhook or a job pass")
     webhook = spec.webhook
     name = spec.name or urlsplit(webhook.url).hostname or ""
     return WebhookGate(

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from sentinel.policies.mistakes import InputError, Path, closest, did_you_mean
 
-NOT_YET = frozenset({"blueGreen", "canaryPair", "pair", "job", "freeze"})
+NOT_YET = frozenset({"blueGreen", "canaryPair", "pair", "freeze"})
 
 _WORDS = {
     "string_type": "must be text",

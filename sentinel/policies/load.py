@@ -8,11 +8,13 @@ from pathlib import Path as FilePath
 from pydantic import ValidationError
 
 from sentinel.domain.errors import ConfigurationError
+from sentinel.domain.gate import GateLimits
 from sentinel.domain.policy import Policy
 from sentinel.domain.workload import WorkloadKind
 from sentinel.policies.convert import DEFAULT_INTERVAL, digest_of, policy_of
 from sentinel.policies.document import MAX_BYTES, read_documents
 from sentinel.policies.explain import mistakes_of
+from sentinel.policies.gate_limits import shut_gates
 from sentinel.policies.mistakes import InputError, Path, PolicyError, dotted
 from sentinel.policies.nodes import Document
 from sentinel.policies.schema import API_VERSION, KIND, SUPPORTED_KINDS, PolicyFile
@@ -34,12 +36,14 @@ class PolicySet:
 class Options:
     """What the daemon brings: the kinds that it can guard, and the interval of rules that name none.
 
-    `sources` are the metrics systems in its settings; a rule that asks another is refused. None: any will do.
+    `sources` are the metrics systems in its settings; a rule that asks another is refused. `gates` is what they
+    allow gates; one that could never be asked is refused. None: any will do.
     """
 
     kinds: Collection[WorkloadKind] = SUPPORTED_KINDS
     interval: timedelta = DEFAULT_INTERVAL
     sources: Collection[str] | None = None
+    gates: GateLimits | None = None
 
 
 DEFAULTS = Options()
@@ -171,7 +175,7 @@ def _policy(document: Document, options: Options) -> tuple[Policy | None, list[P
     result = _validated(value, options)
     if not isinstance(result, PolicyFile):
         return None, [document.error(path, mistake) for path, mistake in result]
-    absent = list(_absent_sources(result, options))
+    absent = [*_absent_sources(result, options), *shut_gates(result, options.gates)]
     if absent:
         return None, [document.error(path, mistake) for path, mistake in absent]
     source = f"{document.file}:{document.root.position.line}"

@@ -1,5 +1,6 @@
 """The schema of a rule file: `RolloutPolicy`, version `rollback-sentinel.dev/v1`."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -31,6 +32,7 @@ from sentinel.policies.fields import (
     Text,
     WebAddress,
 )
+from sentinel.policies.job_template import check_job_template
 from sentinel.policies.matchers import parse_matchers
 from sentinel.policies.mistakes import InputError, did_you_mean
 from sentinel.policies.quantities import format_duration
@@ -42,6 +44,7 @@ SUPPORTED_KINDS = frozenset({WorkloadKind.DEPLOYMENT})
 """The kinds of workloads that can be guarded now; `context={"kinds": …}` widens them."""
 
 MAX_FALSE_ROLLBACK_RATE = 0.2
+MAX_JOB_TIME = timedelta(hours=6)
 
 
 def _kind(value: object, info: ValidationInfo) -> WorkloadKind:
@@ -71,6 +74,19 @@ Kind = Annotated[
     WorkloadKind,
     BeforeValidator(_kind),
     WithJsonSchema({"type": "string", "enum": [kind.value for kind in WorkloadKind]}),
+]
+JobTemplate = Annotated[
+    Mapping[str, object],
+    BeforeValidator(check_job_template),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": "A Job's template, as a CronJob has it under jobTemplate",
+            "properties": {"metadata": {"type": "object"}, "spec": {"type": "object"}},
+            "required": ["spec"],
+            "additionalProperties": False,
+        }
+    ),
 ]
 Matchers = Annotated[
     tuple[Matcher, ...],
@@ -112,6 +128,12 @@ class MatchSpec(Model):
     selector: SelectorSpec = SelectorSpec()
 
 
+def _job_time(value: timedelta) -> timedelta:
+    if value > MAX_JOB_TIME:
+        raise InputError(f"is more than {format_duration(MAX_JOB_TIME)}", "a smoke test is short")
+    return value
+
+
 class WebhookGateSpec(Model):
     """What is posted Flagger's payload and answers 2xx to agree; asked again until `within` has passed."""
 
@@ -132,17 +154,31 @@ class WebhookGateSpec(Model):
         return self
 
 
+class JobGateSpec(Model):
+    """A Job that must succeed within this time: smoke tests. `template` is what a CronJob has as its jobTemplate."""
+
+    template: JobTemplate
+    within: Annotated[PositiveDuration, AfterValidator(_job_time)] = timedelta(minutes=10)
+
+
 class GateSpec(Model):
-    """What must agree, besides the rules, before the rollout goes on to the next step."""
+    """What must agree, besides the rules, before the rollout goes on to the next step: a webhook or a Job."""
 
     name: Name | None = None
     webhook: WebhookGateSpec | None = None
+    job: JobGateSpec | None = None
     on_failure: OnGateFailure = OnGateFailure.HOLD
 
     @model_validator(mode="after")
     def _asks_something(self) -> "GateSpec":
-        if self.webhook is None:
-            raise InputError("has no webhook", "write webhook: {url: ...}")
+        if self.webhook is None and self.job is None:
+            raise InputError(
+                "has neither webhook nor job", "write webhook: {url: ...} or job: {template: ...}"
+            )
+        if self.webhook is not None and self.job is not None:
+            raise InputError("has a webhook and a job", "make them two gates", at=("job",), key=True)
+        if self.job is not None and self.name is None:
+            raise InputError("has no name, which a job needs", "write name: smoke-test")
         return self
 
 

@@ -251,10 +251,10 @@ class Reconciler:
     async def _end(self, record: Record, decision: Decision, workload: Workload | None) -> None:
         """A decision that ends a rollout; nothing more is measured for it."""
         self._collector.forget(record)
-        self._gates.forget(record.name)
-        record = overtaken(self._working.apply(record), decision, self._clock.now())
         policy = self._book.of(record)
         mode = self._book.mode(policy) if policy else record.mode
+        self._gates.dismiss(record, policy, mode)
+        record = overtaken(self._working.apply(record), decision, self._clock.now())
         record = await self._executor.carry_out(record, decision, workload, mode)
         self._working.remember(record)
         self._tell(record, workload)
@@ -328,7 +328,7 @@ class Reconciler:
         self._working.remember(record)
         if not record.live:
             self._collector.forget(record)
-            self._gates.forget(record.name)
+            self._gates.dismiss(record, situation.policy, situation.mode)
         log.info(
             "%s: %s",
             decision.action.value if decision.action else "",
@@ -356,7 +356,7 @@ class Reconciler:
         return record
 
     def _look_again(self, record: Record, decision: Decision, workload: Workload, policy: Policy) -> None:
-        self._gates.heed(record, policy)
+        self._gates.heed(record, policy, self._book.mode(policy))
         now = self._clock.now()
         due = [now + FAR, decision.wake]
         if record.state.phase is not Phase.UNDOING:

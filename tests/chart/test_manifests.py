@@ -48,6 +48,21 @@ MATRIX: dict[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {
     "secrets": (SECRETS, ()),
     "namespaces": ({"watchNamespaces": ["shop", "bank"], "rbac": {"nodes": False}}, ()),
     "replicas": ({"replicas": 3}, ()),
+    "jobs": ({"settings": {"gates": {"allowed_hosts": ["*.qa"], "jobs": {"enabled": True}}}}, ()),
+    "jobs in namespaces": (
+        {
+            "settings": {
+                "gates": {
+                    "jobs": {
+                        "enabled": True,
+                        "namespaces": ["shop", "bank"],
+                        "service_accounts": ["smoke-*"],
+                    }
+                }
+            }
+        },
+        (),
+    ),
     "alone": (
         {
             "replicas": 1,
@@ -278,6 +293,19 @@ def test_the_network_policy_lets_it_send_traces_and_notices(helm: Helm) -> None:
     }
     policy = only(helm.template({"settings": settings}), "NetworkPolicy")["spec"]
     assert {9090, 4318, 8443} <= {p["port"] for rule in policy["egress"] for p in rule["ports"]}
+
+
+def test_the_network_policy_lets_gates_be_called_where_the_settings_name_hosts(helm: Helm) -> None:
+    """At port 80 unless the values say otherwise; none without hosts."""
+    hosts = {"settings": {"gates": {"allowed_hosts": ["*.qa"]}}}
+
+    def ports(values: Mapping[str, Any]) -> set[int]:
+        policy = only(helm.template(values), "NetworkPolicy")["spec"]
+        return {p["port"] for rule in policy["egress"] for p in rule["ports"]}
+
+    assert ports({}) == {53, 443, 6443}
+    assert ports(hosts) == {53, 80, 443, 6443}
+    assert ports({**hosts, "networkPolicy": {"gatePorts": [8080]}}) == {53, 443, 6443, 8080}
 
 
 def test_the_shipped_rules_are_those_of_the_chart() -> None:

@@ -1,6 +1,7 @@
 """The rights that the chart grants: those that the daemon asks for, wherever they are written down."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,11 @@ import pytest
 import yaml
 from cel_expr_python import cel
 
-from sentinel.adapters.kubernetes.preflight import ASKING, ELECTING, NEEDED
+from sentinel.adapters.kubernetes.jobs import job_of
+from sentinel.adapters.kubernetes.preflight import ASKING, ELECTING, NEEDED, RUNNING_JOBS
 from sentinel.adapters.kubernetes.resources import Resource
+from sentinel.domain.gate import JobGate
+from tests.adapters.kubernetes.worlds import record
 from tests.support.helm import Helm, Manifest, granted, only
 
 PLAIN = Path(__file__).parents[2] / "config" / "rbac.yaml"
@@ -47,25 +51,60 @@ def test_with_buttons_in_slack_commands_may_be_made(helm: Helm) -> None:
     assert granted(only(manifests, "ClusterRole")) == asked_for() | granted(plain) | NODES
 
 
+def jobs(**more: Any) -> dict[str, Any]:
+    """Values with which gates may run Jobs."""
+    return {"settings": {"gates": {"jobs": {"enabled": True, **more}}}}
+
+
+def test_with_jobs_of_gates_jobs_may_be_made(helm: Helm) -> None:
+    """The same with and without Helm, and nothing more; in named namespaces for guarded workloads there as well."""
+    plain = next(yaml.safe_load_all(PLAIN.with_name("rbac-jobs.yaml").read_text()))
+    assert granted(plain) == asked_for(RUNNING_JOBS)
+    assert granted(only(helm.template(jobs()), "ClusterRole")) == asked_for() | granted(plain) | NODES
+    within = helm.template({**jobs(), "watchNamespaces": ["shop"]})
+    (role,) = [m for m in within if m["kind"] == "Role" and m["metadata"]["namespace"] == "shop"]
+    assert granted(role) == asked_for() | granted(plain)
+
+
+def test_jobs_of_gates_may_be_kept_to_namespaces(helm: Helm) -> None:
+    """A Role in each, bound to the account; nowhere else may one be made."""
+    manifests = helm.template(jobs(namespaces=["shop", "bank"]))
+    assert granted(only(manifests, "ClusterRole")) == asked_for() | NODES
+    account = only(manifests, "ServiceAccount")["metadata"]
+    for namespace in ("shop", "bank"):
+        inside = [m for m in manifests if m["metadata"].get("namespace") == namespace]
+        assert granted(only(inside, "Role")) == asked_for(RUNNING_JOBS)
+        (subject,) = only(inside, "RoleBinding")["subjects"]
+        assert (subject["name"], subject["namespace"]) == (account["name"], account["namespace"])
+
+
 ACCOUNT = "system:serviceaccount:rollback-sentinel:rollback-sentinel"
 
 
-def let_in(policy: Manifest, user: str, requested_by: str) -> bool:
-    """Whether the policy lets a user make a command that is said to be asked for by someone."""
-    environment = cel.NewEnv(
-        variables=dict.fromkeys(("object", "oldObject", "request"), cel.Type.DYN),
-    )
-    seen = {
-        "object": {"spec": {"requestedBy": requested_by}},
+def refusals(policy: Manifest, user: str, made: Mapping[str, Any]) -> list[str]:
+    """What the policy has against a user's making an object: the validations that do not hold."""
+    spec = policy["spec"]
+    names = ("object", "oldObject", "request", "variables")
+    environment = cel.NewEnv(variables=dict.fromkeys(names, cel.Type.DYN))
+    seen: dict[str, Any] = {
+        "object": made,
         "oldObject": None,
         "request": {"operation": "CREATE", "userInfo": {"username": user}},
+        "variables": {},
     }
 
-    def holds(expression: str) -> bool:
-        return bool(environment.compile(expression).eval(data=seen).value())
+    def value(expression: str) -> Any:
+        return environment.compile(expression).eval(data=seen).plain_value()
 
-    looked_at = all(holds(each["expression"]) for each in policy["spec"].get("matchConditions", ()))
-    return not looked_at or all(holds(each["expression"]) for each in policy["spec"]["validations"])
+    if not all(value(each["expression"]) for each in spec.get("matchConditions", ())):
+        return []
+    for variable in spec.get("variables", ()):
+        seen["variables"][variable["name"]] = value(variable["expression"])
+    return [
+        each.get("message", each["expression"])
+        for each in spec["validations"]
+        if not value(each["expression"])
+    ]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +123,62 @@ def test_the_sentinel_alone_may_ask_in_the_name_of_slack_users(
 ) -> None:
     """With buttons its account passes for `slack:` names and no others; everyone else asks in their own name."""
     policy = only(helm.template(values), "ValidatingAdmissionPolicy")
-    assert let_in(policy, user, requested_by) is lets
+    assert (not refusals(policy, user, {"spec": {"requestedBy": requested_by}})) is lets
+
+
+GATE = JobGate("smoke", {"spec": {"template": {"spec": {"containers": [{"name": "a", "image": "a:1"}]}}}})
+
+
+def job(**pod: Any) -> dict[str, Any]:
+    """The Job that the daemon makes of a gate's template, with more in its pod's spec."""
+    template = {"spec": {"template": {"spec": {"containers": [{"name": "a", "image": "a:1"}], **pod}}}}
+    return job_of(replace(GATE, template=template), replace(record(), uid="1"), "smoke-1")
+
+
+def unowned() -> dict[str, Any]:
+    """Anybody's Job."""
+    made = job()
+    del made["metadata"]["ownerReferences"]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (job(), []),
+        (job(serviceAccountName="smoke-tests"), []),
+        (job(volumes=[{"name": "a", "configMap": {"name": "a"}}], initContainers=[]), []),
+        (unowned(), ["a gate's Job is owned by a RolloutRecord"]),
+        (job(serviceAccountName="admin"), ["settings.gates.jobs.service_accounts do not name"]),
+        (job(serviceAccountName="xdefault"), ["settings.gates.jobs.service_accounts do not name"]),
+        (job(hostNetwork=True), ["a gate's Job must not reach beyond its pod"]),
+        (job(volumes=[{"name": "a", "hostPath": {"path": "/"}}]), ["a gate's Job must not reach beyond"]),
+        (
+            job(initContainers=[{"name": "b", "image": "b", "securityContext": {"privileged": True}}]),
+            ["a gate's Job must not reach beyond"],
+        ),
+    ],
+)
+def test_the_sentinels_account_may_make_jobs_of_gates_alone(
+    helm: Helm, made: Mapping[str, Any], said: list[str]
+) -> None:
+    """Owned by a record, as the accounts that the settings name; others are not looked at."""
+    values = jobs(service_accounts=["default", "smoke-*"])
+    policy = only(helm.template(values), "ValidatingAdmissionPolicy", "-gate-jobs")
+    found = refusals(policy, ACCOUNT, made)
+    assert len(found) == len(said)
+    assert all(text.startswith(start) for text, start in zip(found, said, strict=True))
+    assert refusals(policy, "bob", made) == []
+
+
+def test_jobs_in_other_namespaces_than_those_named_are_refused(helm: Helm) -> None:
+    """Whatever roles the account has got besides."""
+    policies = helm.template(jobs(namespaces=["shop", "bank"]))
+    policy = only(policies, "ValidatingAdmissionPolicy", "-gate-jobs")
+    assert refusals(policy, ACCOUNT, job()) == ["settings.gates.jobs.namespaces do not name this namespace"]
+    inside = job()
+    inside["metadata"]["namespace"] = "bank"
+    assert refusals(policy, ACCOUNT, inside) == []
 
 
 def test_named_namespaces_get_a_role_each_and_the_cluster_nothing(helm: Helm) -> None:

@@ -38,6 +38,8 @@ WRONG: list[tuple[Mapping[str, Any], tuple[str, ...]]] = [
     ({"settings": {"slack": {"token": "xoxb-1"}}}, ("/settings/slack", "'token' not allowed")),
     ({"settings": {"drain_seconds": 0}}, ("/settings/drain_seconds", "minimum")),
     ({"settings": {"evaluation": {"interval": "soon"}}}, ("/settings/evaluation/interval",)),
+    ({"settings": {"gates": {"jobs": {"enable": True}}}}, ("/settings/gates/jobs", "'enable' not allowed")),
+    ({"settings": {"gates": {"jobs": {"namespaces": ["shop-*"]}}}}, ("/settings/gates/jobs/namespaces/0",)),
     ({"watchNamespaces": "shop"}, ("/watchNamespaces", "want array")),
     ({"watchNamespaces": ["Shop"]}, ("/watchNamespaces/0",)),
     ({"image": {"digest": "latest"}}, ("/image/digest",)),

@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 
 from sentinel.domain.decision import Decision, Restore
-from sentinel.domain.gate import GateAnswer, GateResult, OnGateFailure, WebhookGate
+from sentinel.domain.gate import GateAnswer, GateResult, JobGate, OnGateFailure, WebhookGate
 from sentinel.domain.policy import Step
 from sentinel.domain.record import Action, Phase, Record
 from sentinel.engine.decision import decide
-from sentinel.engine.gates import gates_asked, ungated
+from sentinel.engine.gates import gates_asked, job_name, ungated
 from tests.engine.builders import (
     CANARY,
     FAIL,
@@ -32,6 +32,10 @@ UNDOING = with_strategy(
     CANARY,
     steps=(Step(0.1, MINUTE, gates=(replace(GATE, on_failure=OnGateFailure.UNDO),)), Step(0.5, MINUTE)),
 )
+
+
+JOB = JobGate("smoke", {"spec": {}}, 2 * MINUTE, OnGateFailure.UNDO)
+JOBBED = with_strategy(CANARY, steps=(Step(0.1, MINUTE, gates=(JOB,)), Step(0.5, MINUTE)))
 
 
 def asked(answer: GateAnswer, *, tries: int = 1) -> Record:
@@ -144,3 +148,69 @@ def test_a_replay_has_no_gates() -> None:
     """Nobody is there to be asked."""
     assert [step.gates for step in ungated(GATED).strategy.steps] == [(), ()]
     assert ungated(GATED).strategy.deadline == timedelta(hours=1)
+
+
+def seen(answer: GateAnswer, seconds: float) -> Record:
+    """A Job that was first asked for at 60 s and was seen so, then."""
+    result = GateResult("smoke", answer, "Job x: said", 3, at(seconds))
+    return in_state(Phase.BAKING, reached_at=at(0), gates_since=at(60), gates=(result,))
+
+
+def test_a_job_that_failed_undoes_at_once_where_the_policy_says_so() -> None:
+    """Its no is final: there is nothing to wait for."""
+    found = decided(seen(GateAnswer.FAILED, 70), now=70, policy=JOBBED)
+    assert (found.action, found.reason, found.rule) == (Action.UNDO, "GateFailed", "smoke")
+    assert found.message.startswith("gate smoke did not pass: Job x: said")
+
+
+def test_a_job_that_kubernetes_ended_by_its_deadline_holds() -> None:
+    """By a reason of its own, also where a failure would undo: what did not end has proven nothing."""
+    found = decided(seen(GateAnswer.TIMEOUT, 190), now=190, policy=JOBBED)
+    assert (found.action, found.reason, found.escalate) == (Action.HOLD, "GateTimeout", True)
+    assert found.message == "gate smoke did not end in time: Job x: said"
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds", "reason"),
+    [
+        (GateAnswer.RUNNING, 205, None),
+        (GateAnswer.RUNNING, 210, "GateTimeout"),
+        (GateAnswer.UNANSWERED, 205, None),
+        (GateAnswer.UNANSWERED, 210, "GateFailed"),
+    ],
+)
+def test_a_job_that_is_not_heard_of_in_time_holds(
+    answer: GateAnswer, seconds: float, reason: str | None
+) -> None:
+    """What counts is what was seen when its time was over: a restart may have kept its end from being seen."""
+    found = decided(seen(answer, seconds), now=600, policy=JOBBED)
+    assert (found.reason or None) == reason
+
+
+def test_a_job_that_cannot_be_run_says_so() -> None:
+    """It is not a webhook that is not called."""
+    found = decided(seen(GateAnswer.REFUSED, 61), now=61, policy=JOBBED)
+    assert (found.action, found.message) == (Action.HOLD, "gate smoke has no answer: Job x: said")
+
+
+def test_proof_still_undoes_what_a_timeout_holds() -> None:
+    """Nobody asked for the candidate to be kept."""
+    held = decided(seen(GateAnswer.TIMEOUT, 190), now=190, policy=JOBBED).state
+    found = decide(situation(in_state().with_state(held), paused(1), FAIL, policy=JOBBED, now=200))
+    assert found.action is Action.UNDO
+
+
+def test_a_jobs_name_is_that_of_the_attempt() -> None:
+    """The same for whoever asks; another for each gate, step and attempt, each rollout, and no longer than a label."""
+    first = seen(GateAnswer.PENDING, 61)
+    assert job_name(first, 0) == job_name(seen(GateAnswer.RUNNING, 99), 0)
+    others = [
+        job_name(first, 1),
+        job_name(first.with_state(replace(first.state, step=1)), 0),
+        job_name(first.with_state(replace(first.state, gates_since=at(61))), 0),
+        job_name(replace(first, uid="another"), 0),
+    ]
+    assert len({job_name(first, 0), *others}) == 5
+    long = replace(first, key=replace(first.key, name="a.b" * 80))
+    assert len(job_name(long, 0)) <= 63
+    assert "." not in job_name(long, 0)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.record import Action, Phase
 from tests.stories.conftest import at_rest
 from tests.support.world import CANARY_POLICY, NAMESPACE, World, actions, decision, world
@@ -108,13 +109,27 @@ async def test_a_smoke_test_that_keeps_failing_undoes_the_release_where_the_poli
         assert here.image() == "web:1"
 
 
-async def test_a_host_that_the_settings_do_not_name_is_not_called(tmp_path: Path, hook: Hook) -> None:
-    """The release is held, and told why."""
+async def test_a_gate_that_could_never_be_called_keeps_the_daemon_from_starting(
+    tmp_path: Path, hook: Hook
+) -> None:
+    """Said at its place in the rule file, not when a step waits for it."""
     async with world(tmp_path, policy(hook)) as here:
-        await released(here)
-        record = await here.phase(Phase.HELD, image="web:2", within=300)
-        assert "gates.allowed_hosts" in decision(record, Action.HOLD).message
-        assert hook.calls == 0
+        with pytest.raises(ConfigurationError, match=r"gates\[0\].webhook.url: .*allowed_hosts do not name"):
+            await here.start()
+
+
+async def test_a_host_that_the_settings_no_longer_name_is_not_called(gated: World, hook: Hook) -> None:
+    """A rollout under way keeps the policy it began with: it is held, and told why."""
+    hook.status = 500
+    await released(gated)
+    await gated.until(lambda: hook.calls == 1, within=200)
+    await gated.stop()
+    gated.rules(CANARY_POLICY)
+    del gated.environ["SENTINEL_GATES__ALLOWED_HOSTS"]
+    await gated.start()
+    record = await gated.phase(Phase.HELD, image="web:2", within=60)
+    assert "gates.allowed_hosts" in decision(record, Action.HOLD).message
+    assert hook.calls == 1
 
 
 async def test_a_restart_goes_on_waiting_for_the_smoke_test(gated: World, hook: Hook) -> None:

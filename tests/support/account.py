@@ -51,6 +51,15 @@ def signed_in(cluster: SimulatedCluster, *, without: str = "") -> bytes:
 
 def let_press(cluster: SimulatedCluster) -> None:
     """Give the account what buttons in Slack need besides."""
-    role, binding = yaml.safe_load_all(RBAC.with_name("rbac-slack.yaml").read_text())
+    _grant_more(cluster, "rbac-slack.yaml")
+
+
+def let_run_jobs(cluster: SimulatedCluster) -> None:
+    """Give the account what Jobs of gates need besides."""
+    _grant_more(cluster, "rbac-jobs.yaml")
+
+
+def _grant_more(cluster: SimulatedCluster, file: str) -> None:
+    role, binding = yaml.safe_load_all(RBAC.with_name(file).read_text())
     cluster.store.create(CLUSTER_ROLES, role)
     cluster.store.create(CLUSTER_ROLE_BINDINGS, binding)

@@ -77,12 +77,29 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   resources: [rolloutcommands]
   verbs: [create]
 {{- end }}
+{{- if eq (include "rollback-sentinel.gateJobs" .) "everywhere" }}
+{{- include "rollback-sentinel.jobRules" . }}
+{{- end }}
 - apiGroups: [rollback-sentinel.dev]
   resources: [rolloutcommands/status]
   verbs: [update]
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
+{{- end }}
+
+{{/* Where Jobs of gates may be run: everywhere that workloads are guarded, in the namespaces that are named, or nowhere. */}}
+{{- define "rollback-sentinel.gateJobs" -}}
+{{- if dig "gates" "jobs" "enabled" false .Values.settings }}
+{{- ternary "named" "everywhere" (gt (len (dig "gates" "jobs" "namespaces" list .Values.settings)) 0) }}
+{{- end }}
+{{- end }}
+
+{{/* config/rbac-jobs.yaml has the same. */}}
+{{- define "rollback-sentinel.jobRules" }}
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, create, delete]
 {{- end }}
 
 {{- define "rollback-sentinel.nodeRules" -}}

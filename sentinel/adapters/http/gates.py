@@ -5,17 +5,15 @@ be called at all, and whatever name they have, they must not lead to the node's 
 """
 
 import asyncio
-import fnmatch
 import ipaddress
 import socket
-from collections.abc import Sequence
 
 import aiohttp
 import orjson
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from sentinel.domain.gate import GateAnswer, WebhookGate
+from sentinel.domain.gate import GateAnswer, GateLimits, WebhookGate
 from sentinel.domain.record import Record
 
 PHASE = "Progressing"
@@ -69,10 +67,10 @@ class _GuardedResolver(AbstractResolver):
 
 
 class WebhookGates:
-    """Implements `ports.GateCaller`. `allowed_hosts` are globs of host names; without any nothing is called."""
+    """Implements `ports.GateCaller`. Only the hosts that the limits name are called; without any, nothing is."""
 
-    def __init__(self, allowed_hosts: Sequence[str]) -> None:
-        self._allowed = tuple(glob.lower() for glob in allowed_hosts)
+    def __init__(self, limits: GateLimits) -> None:
+        self._limits = limits
         self._session: aiohttp.ClientSession | None = None
 
     async def ask(self, gate: WebhookGate, record: Record) -> tuple[GateAnswer, str]:
@@ -102,8 +100,9 @@ class WebhookGates:
         host = (url.host or "").lower().rstrip(".")
         if url.scheme not in ("http", "https") or not host:
             return "is not an http or https address"
-        if not any(fnmatch.fnmatchcase(host, glob) for glob in self._allowed):
-            return f"the settings' gates.allowed_hosts do not name {host}"
+        refused = self._limits.host_refused(host)
+        if refused:
+            return refused
         try:
             literal = forbidden(host, host)
         except ValueError:

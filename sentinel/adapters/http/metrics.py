@@ -84,6 +84,7 @@ METRICS = (
     Metric("notices_total", Kind.COUNTER, "Notices, by what became of them.", ("outcome",)),
     Metric("notices_pending", Kind.GAUGE, "Notices that wait to be delivered."),
     Metric("gate_calls_total", Kind.COUNTER, "Calls of steps' gates, by their answers.", ("answer",)),
+    Metric("gate_jobs_total", Kind.COUNTER, "Jobs of steps' gates, by what became of them.", ("outcome",)),
     Metric("alerts_total", Kind.COUNTER, "Alerts received, by what became of them.", ("outcome",)),
     Metric(
         "webhook_posts_total", Kind.COUNTER, "Posts to the Alertmanager webhook, by HTTP status.", ("code",)

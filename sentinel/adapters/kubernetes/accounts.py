@@ -1,26 +1,36 @@
 """What another account may do: the daemon's verbs, asked for it by someone who may ask."""
 
 import asyncio
+from collections.abc import Sequence
 
 from sentinel.adapters.kubernetes.client import ApiClient, Json, Target
-from sentinel.adapters.kubernetes.preflight import NEEDED
+from sentinel.adapters.kubernetes.preflight import NEEDED, RUNNING_JOBS
 from sentinel.adapters.kubernetes.raw import mapping
 from sentinel.adapters.kubernetes.resources import Resource
 
 REVIEWS = Resource("authorization.k8s.io", "v1", "subjectaccessreviews", namespaced=False)
 
 
-async def account_lacks(client: ApiClient, namespace: str, account: str, within: str) -> tuple[str, ...]:
+async def account_lacks(
+    client: ApiClient, namespace: str, account: str, within: str, *, jobs_in: Sequence[str] = ()
+) -> tuple[str, ...]:
     """The verbs that the service account needs and lacks in the namespace `within` (empty: in all of them).
 
+    `jobs_in`: where it must be able to run Jobs of gates as well.
     Raises ForbiddenError where we may not ask for others, and ClusterError's other kinds.
     """
     user = f"system:serviceaccount:{namespace}:{account}"
-    asked = [(resource, part, verb) for resource, part, verbs in NEEDED for verb in verbs]
-    allowed = await asyncio.gather(*(_allowed(client, user, within, *each) for each in asked))
+    asked = [(within, resource, part, verb) for resource, part, verbs in NEEDED for verb in verbs]
+    asked += [
+        (place, resource, part, verb)
+        for place in jobs_in
+        for resource, part, verbs in RUNNING_JOBS
+        for verb in verbs
+    ]
+    allowed = await asyncio.gather(*(_allowed(client, user, *each) for each in asked))
     return tuple(
-        f"{verb} {resource}{f'/{part}' if part else ''}"
-        for (resource, part, verb), yes in zip(asked, allowed, strict=True)
+        f"{verb} {resource}{f'/{part}' if part else ''}{f' in {place}' if place != within else ''}"
+        for (place, resource, part, verb), yes in zip(asked, allowed, strict=True)
         if not yes
     )
 

@@ -106,16 +106,22 @@ class KubernetesGateway:
         access = await load_access(kubeconfig, context, clock)
         return cls(access, clock=clock, rng=rng, namespaces=namespaces, timing=timing)
 
-    async def preflight(self, lease_namespace: str | None = None, *, asking: bool = False) -> tuple[str, ...]:
+    async def preflight(
+        self,
+        lease_namespace: str | None = None,
+        *,
+        asking: bool = False,
+        jobs_in: Sequence[str] | None = None,
+    ) -> tuple[str, ...]:
         """A sentence for each thing that is missing: a definition, or a verb by its name.
 
         `lease_namespace` is where the Lease of the election is, None without one. `asking`: commands are made
-        for people as well.
+        for people as well. `jobs_in`: where Jobs of gates are run, `""` for everywhere, None for nowhere.
 
         Raises ClusterUnavailableError when the API server cannot be asked.
         """
         await self.client.open()
-        return await preflight(self.client, self._namespaces, lease_namespace, asking=asking)
+        return await preflight(self.client, self._namespaces, lease_namespace, asking=asking, jobs_in=jobs_in)
 
     async def start(self) -> None:
         """Begin all watches. They go on by themselves through every failure, until `close`."""

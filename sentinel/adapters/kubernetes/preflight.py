@@ -11,6 +11,7 @@ from sentinel.adapters.kubernetes.resources import (
     COMMANDS,
     DEPLOYMENTS,
     EVENTS,
+    JOBS,
     LEASES,
     PODS,
     RECORDS,
@@ -37,6 +38,9 @@ ELECTING: tuple[tuple[Resource, str, tuple[str, ...]], ...] = ((LEASES, "", ("ge
 ASKING: tuple[tuple[Resource, str, tuple[str, ...]], ...] = ((COMMANDS, "", ("create",)),)
 """The same, for making commands in the name of people who press buttons in Slack."""
 
+RUNNING_JOBS: tuple[tuple[Resource, str, tuple[str, ...]], ...] = ((JOBS, "", ("get", "create", "delete")),)
+"""The same, for the Jobs of gates."""
+
 
 async def preflight(
     client: ApiClient,
@@ -44,10 +48,12 @@ async def preflight(
     lease_namespace: str | None = None,
     *,
     asking: bool = False,
+    jobs_in: Sequence[str] | None = None,
 ) -> tuple[str, ...]:
     """A sentence for each thing that is missing; empty when all is there. No namespaces: all of them.
 
-    `lease_namespace` None: there is no election. `asking`: commands are made for people.
+    `lease_namespace` None: there is no election. `asking`: commands are made for people. `jobs_in`: in these
+    namespaces (`""`: everywhere) Jobs of gates are run; None: nowhere.
     Raises ClusterUnavailableError when the API server cannot be asked.
     """
     missing = [*await _definitions(client, namespaces[0] if namespaces else "")]
@@ -55,6 +61,8 @@ async def preflight(
         missing.extend(await _denied(client, NEEDED + ASKING if asking else NEEDED, namespace))
     if lease_namespace is not None:
         missing.extend(await _denied(client, ELECTING, lease_namespace))
+    for namespace in jobs_in or ():
+        missing.extend(await _denied(client, RUNNING_JOBS, namespace))
     return tuple(missing)
 
 

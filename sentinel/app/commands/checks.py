@@ -89,8 +89,13 @@ async def slack_check(settings: Settings) -> Check:
     return ok("Slack", f"reached {who}; notices go to {slack.channel}")
 
 
-async def account_check(cluster: Connection, account: str, within: str) -> Check:
-    """Whether the daemon's service account, given as namespace/name, has every verb it needs."""
+async def account_check(
+    cluster: Connection, account: str, within: str, *, jobs_in: Sequence[str] = ()
+) -> Check:
+    """Whether the daemon's service account, given as namespace/name, has every verb it needs.
+
+    `jobs_in`: the namespaces in which it runs Jobs of gates, `""` for all.
+    """
     name = "RBAC"
     if not account:
         return warn(
@@ -100,7 +105,7 @@ async def account_check(cluster: Connection, account: str, within: str) -> Check
     if not slash or not namespace or not short:
         raise ConfigurationError(f"--account {account}: write it as NAMESPACE/SERVICEACCOUNT")
     try:
-        lacking = await account_lacks(cluster.client, namespace, short, within)
+        lacking = await account_lacks(cluster.client, namespace, short, within, jobs_in=jobs_in)
     except ForbiddenError:
         return warn(name, f"we may not ask what {account} may do", "ask as someone who may")
     if lacking:

@@ -28,9 +28,9 @@ from sentinel.app.commands.checks import (
 from sentinel.app.commands.connection import Connection, Context, Kubeconfig, Place, connected, run
 from sentinel.app.commands.output import Output, OutputOption
 from sentinel.app.commands.preflighting import Account, ConfigFile
-from sentinel.app.wiring import Sources, lease_namespace, metric_sources
+from sentinel.app.wiring import Sources, job_namespaces, lease_namespace, metric_sources, options_of
 from sentinel.domain.errors import ClusterError, ConfigurationError
-from sentinel.policies.load import Options, PolicySet, describe, load
+from sentinel.policies.load import PolicySet, describe, load
 from sentinel.settings import Settings, load_settings
 
 WEBHOOK_TIMEOUT = 5.0
@@ -64,10 +64,7 @@ async def _doctor(config: Path | None, url: str, account: str, at: Place) -> lis
 
 
 def _rules(settings: Settings, sources: Sources) -> Check:
-    options = Options(
-        interval=timedelta(seconds=settings.evaluation.interval), sources=frozenset(sources.by_name)
-    )
-    found = load(settings.rules.paths, options)
+    found = load(settings.rules.paths, options_of(settings, sources))
     if not isinstance(found, PolicySet):
         return fail("rule files", describe(found), "mend them: sentinel rules check")
     names = ", ".join(policy.name for policy in found.policies)
@@ -89,7 +86,9 @@ async def cluster_checks(settings: Settings, account: str, at: Place) -> list[Ch
                 clock_check(*dates[-1]),
                 await _needed(cluster, settings),
                 await _frozen(cluster, settings),
-                await account_check(cluster, account, within[0] if within else ""),
+                await account_check(
+                    cluster, account, within[0] if within else "", jobs_in=job_namespaces(settings) or ()
+                ),
             ]
     except ConfigurationError as error:
         return [fail("API server", str(error), "name a kubeconfig with --kubeconfig or KUBECONFIG")]
@@ -103,6 +102,7 @@ async def _needed(cluster: Connection, settings: Settings) -> Check:
             settings.kubernetes.namespaces,
             lease_namespace(settings),
             asking=settings.slack.pressable,
+            jobs_in=job_namespaces(settings),
         )
     except ClusterError as error:
         return fail("definitions and own rights", str(error))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -24,9 +25,10 @@ from sentinel.app.commands.connection import (
 )
 from sentinel.app.commands.output import Output, OutputOption
 from sentinel.app.commands.undoing import undo_target
-from sentinel.app.wiring import Sources, metric_sources
+from sentinel.app.wiring import Sources, metric_sources, options_of
 from sentinel.domain.errors import PreconditionError, SourceError
 from sentinel.domain.evidence import Span
+from sentinel.domain.gate import Gate, GateLimits, JobGate, WebhookGate
 from sentinel.domain.policy import (
     ErrorRateRule,
     LatencyRule,
@@ -39,7 +41,7 @@ from sentinel.domain.workload import GUARD_LABEL, HOLD_LABEL, Workload
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of
 from sentinel.engine.rendering import RenderingError, render_query, variables_of
 from sentinel.engine.steering import wanted_pods
-from sentinel.policies.load import Options, PolicySet, describe, load
+from sentinel.policies.load import PolicySet, describe, load
 from sentinel.settings import Settings, load_settings
 
 ConfigFile = Annotated[
@@ -85,19 +87,19 @@ async def _preflight(name: str, settings: Settings, account: str, at: Place) -> 
         checks = [*guarded, *workload_checks(subject, datetime.now(UTC))]
         if policy is not None:
             checks += [*strategy_checks(policy, workload), *await metric_checks(policy, workload, sources)]
+        namespace = workload.key.namespace
+        jobs_in = (namespace,) if policy is not None and runs_jobs(policy) else ()
         return [
             *checks,
+            *(gate_checks(policy, settings, namespace) if policy is not None else ()),
             await slack_check(settings),
-            await account_check(cluster, account, workload.key.namespace),
+            await account_check(cluster, account, namespace, jobs_in=jobs_in),
         ]
 
 
 def _policy(subject: Examined, settings: Settings, sources: Sources) -> tuple[Policy | None, list[Check]]:
     """The policy that guards the workload, and what is to be said of that."""
-    options = Options(
-        interval=timedelta(seconds=settings.evaluation.interval), sources=frozenset(sources.by_name)
-    )
-    found = load(settings.rules.paths, options)
+    found = load(settings.rules.paths, options_of(settings, sources))
     if not isinstance(found, PolicySet):
         return None, [fail("policy", describe(found), "mend the rule files: sentinel rules check")]
     guard = guard_of(found.policies, subject.workload)
@@ -190,6 +192,32 @@ def strategy_checks(policy: Policy, workload: Workload) -> list[Check]:
             warn(name, found, f"set spec.strategy.rollingUpdate.maxSurge: {weight} and maxUnavailable: 0")
         ]
     return [ok(name, f"the first step is {wanted} of {workload.desired} pods ({weight})")]
+
+
+def runs_jobs(policy: Policy) -> bool:
+    """Whether a step of the policy has a Job run."""
+    return any(isinstance(gate, JobGate) for step in policy.strategy.steps for gate in step.gates)
+
+
+def gate_checks(policy: Policy, settings: Settings, namespace: str) -> list[Check]:
+    """Whether the settings let each gate of the steps be asked for a workload of this namespace."""
+    return [
+        _gate_check(gate, settings.gates.limits, namespace)
+        for step in policy.strategy.steps
+        for gate in step.gates
+    ]
+
+
+def _gate_check(gate: Gate, limits: GateLimits, namespace: str) -> Check:
+    name = f"gate {gate.name}"
+    if isinstance(gate, WebhookGate):
+        host = urlsplit(gate.url).hostname or ""
+        refused, found = limits.host_refused(host), f"{gate.url} is called"
+    else:
+        account = gate.service_account
+        refused = limits.account_refused(account) or limits.namespace_refused(namespace)
+        found = f"a Job is run in {namespace} as {account}"
+    return fail(name, refused, "allow it there, or take the gate out") if refused else ok(name, found)
 
 
 async def metric_checks(policy: Policy, workload: Workload, sources: Sources) -> list[Check]:

@@ -14,9 +14,11 @@ from sentinel.app.ruletest.report import coverage_lines, lines, write_junit
 from sentinel.app.ruletest.session import run_tests
 from sentinel.policies import schema
 from sentinel.policies.checking import check_paths
+from sentinel.policies.load import DEFAULTS, Options
 from sentinel.policies.mistakes import PolicyError
 from sentinel.policies.presets import PRESETS
 from sentinel.policies.ruletest import schema as test_schema
+from sentinel.settings import load_gates
 
 rules = typer.Typer(help="Rule files: check, explain and test them.", no_args_is_help=True)
 
@@ -37,13 +39,19 @@ class Format(StrEnum):
 def check(
     paths: Paths,
     format: Annotated[Format, typer.Option("--format", "-f", help="How mistakes are told.")] = Format.TEXT,  # noqa: A002
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="The daemon's settings file: say which gates it does not allow."),
+    ] = None,
 ) -> None:
     """Say every mistake in rule files and their tests, with its place; exit code 1 when there is one.
 
+    With the daemon's settings (`--config`) a gate that these would never let be asked is a mistake as well, as it is
+    to the daemon. Of the settings only `gates` is read: no secret that they name need be there.
     Limits that fall between the usual buckets of a preset are remarked on, which fails nothing.
     Folders are read with their subfolders.
     """
-    checked = check_paths(paths)
+    checked = check_paths(paths, Options(gates=load_gates(config)) if config is not None else DEFAULTS)
     if format is Format.JSON:
         found = [_as_json(error) for error in checked.errors]
         answer = {

@@ -199,7 +199,7 @@ def _job(obj: JsonObject) -> Iterator[Cause]:
     if pods.get("restartPolicy") not in ("OnFailure", "Never"):
         yield required("spec.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"')
     elif spec.get("podFailurePolicy") and pods["restartPolicy"] != "Never":
-        why = "only \"Never\" is supported when podFailurePolicy is specified"
+        why = 'only "Never" is supported when podFailurePolicy is specified'
         yield invalid_value("spec.template.spec.restartPolicy", pods["restartPolicy"], why)
 
 

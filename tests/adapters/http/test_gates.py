@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from sentinel.adapters.http.gates import WebhookGates, forbidden
-from sentinel.domain.gate import GateAnswer, WebhookGate
+from sentinel.domain.gate import GateAnswer, GateLimits, WebhookGate
 from tests.engine.snapshots import record
 
 
@@ -47,7 +47,7 @@ async def hook() -> AsyncIterator[Hook]:
 
 
 async def ask(url: str, *allowed: str, **metadata: str) -> tuple[GateAnswer, str]:
-    gates = WebhookGates(allowed)
+    gates = WebhookGates(GateLimits(hosts=tuple(allowed)))
     try:
         return await gates.ask(WebhookGate("smoke", url, timedelta(seconds=3), metadata=metadata), record())
     finally:
