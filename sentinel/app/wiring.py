@@ -336,12 +336,12 @@ def _services(
     )
 
 
-def _observed(
-    sources: Sources, means: Means, tell: Callable[[Bulletin], None]
-) -> dict[str, MetricSource]:
+def _observed(sources: Sources, means: Means, tell: Callable[[Bulletin], None]) -> dict[str, MetricSource]:
     clock, telemetry = means.clock, means.telemetry
     return {
-        name: ObservedSource(Breaker(source, clock, telemetry, means.rng, tell), clock, telemetry, means.tracer)
+        name: ObservedSource(
+            Breaker(source, clock, telemetry, means.rng, tell), clock, telemetry, means.tracer
+        )
         for name, source in sources.by_name.items()
     }
 

@@ -121,6 +121,9 @@ class Executor:
         try:
             detail = await self._apply(workload, change)
         except PreconditionError as error:
+            if isinstance(change, Restore) and error.reason == "TemplateChanged":
+                # What was judged is gone. If it comes back before we see that, it is someone's wish, and not ours.
+                record = record.with_state(undo_failed(record.state, str(error), self._clock.now()))
             return await self._finish(record, entry, OutcomeKind.REFUSED, str(error))
         except ClusterError as error:
             if error.retryable or self._may_be_granted(error, entry, change):

@@ -169,6 +169,7 @@ class Reconciler:
     async def _pass(self, key: WorkloadKey) -> None:
         workload = self._cluster.workload(key)
         records = self._store.of_workload(key)
+        self._let_go(records)
         uid = workload.uid if workload else ""
         for orphan in (r for r in records if r.live and r.workload_uid != uid):
             await self._end(orphan, workload_gone(orphan, self._clock.now()), None)
@@ -182,7 +183,17 @@ class Reconciler:
         if workload.rolled_out:
             self._settled[key] = workload.candidate.digest
 
+    def _let_go(self, records: Sequence[Record]) -> None:
+        """Forget rollouts that are over: the write that ended one may have been made and its answer lost."""
+        for record in records:
+            if not record.live:
+                self._working.remember(record)
+                self._collector.forget(record)
+                self._gates.forget(record.name)
+
     async def _look_at(self, workload: Workload, records: tuple[Record, ...]) -> None:
+        if records and records[0].state.phase is Phase.UNDOING:
+            records = (self._working.noting_target(records[0], workload), *records[1:])
         latest = records[0] if records else None
         open_record = latest if latest and latest.live else None
         policy = self._book.of(open_record) if open_record else self._book.guarding(workload)

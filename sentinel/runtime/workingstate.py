@@ -19,6 +19,8 @@ class WorkingState:
         self._states: dict[str, RolloutState] = {}
         self._saved: dict[str, Record] = {}
         self._pulled: set[str] = set()
+        self._judged_at: dict[str, int] = {}
+        self._restored: set[str] = set()
 
     def apply(self, record: Record) -> Record:
         """The record with the newest analysis; what was saved by anyone since counts where it is ahead."""
@@ -40,15 +42,35 @@ class WorkingState:
             self._states.pop(record.name, None)
             self._saved.pop(record.name, None)
             self._pulled.discard(record.name)
+            self._judged_at.pop(record.name, None)
+            self._restored.discard(record.name)
             return
         self._states[record.name] = record.state
 
     def keep_only(self, live: Collection[str]) -> None:
         """Forget rollouts, by their records' names, that ended otherwise than by this process: gone, or by another."""
-        for kept in (self._states, self._saved):
+        for kept in (self._states, self._saved, self._judged_at):
             for name in kept.keys() - live:
                 del kept[name]
         self._pulled.intersection_update(live)
+        self._restored.intersection_update(live)
+
+    def noting_target(self, record: Record, workload: Workload) -> Record:
+        """A record in Undoing, that says so if its target was ever seen in the template after the candidate.
+
+        Then the undo was made, though its answer was lost and its outcome could not be written down, and a candidate
+        that is in the template again was put back.
+        """
+        undo, digest = record.state.undo, workload.candidate.digest
+        if undo is None:
+            return record
+        if digest == record.candidate.digest:
+            self._judged_at[record.name] = max(workload.generation, self._judged_at.get(record.name, 0))
+        elif digest == undo.target.digest and workload.generation > self._judged_at.get(record.name, 0):
+            self._restored.add(record.name)
+        if record.name not in self._restored:
+            return record
+        return record.with_state(replace(record.state, undo=replace(undo, target_seen=True)))
 
     def worth_saving(self, record: Record, now: datetime) -> bool:
         """Whether a reader of the record would see something new, or a checkpoint is due."""

@@ -226,6 +226,7 @@ class Pod:
             "measurements": set(services.collector._ledgers) - live,
             "lessons": set(services.collector._pasts._rollouts) - live,
             "states": {*reconciler._working._states, *reconciler._working._pulled} - live,
+            "sightings": {*reconciler._working._judged_at, *reconciler._working._restored} - live,
             "saved records": set(reconciler._working._saved) - live,
             "workloads at rest": set(reconciler._settled) - keys,
             "failures": set(reconciler._failures) - keys,

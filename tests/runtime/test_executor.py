@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from sentinel.domain.decision import Decision, Resume
-from sentinel.domain.errors import ClusterUnavailableError, NotLeadingError
+from sentinel.domain.decision import Decision, Restore, Resume
+from sentinel.domain.errors import ClusterUnavailableError, NotLeadingError, PreconditionError
 from sentinel.domain.policy import Mode
-from sentinel.domain.record import Action, Phase
+from sentinel.domain.record import Action, OutcomeKind, Phase
 from sentinel.ports import Cluster
 from sentinel.runtime.executor import Executor
-from tests.engine.builders import in_state, paused
+from tests.engine.builders import in_state, paused, undone_to
+from tests.engine.snapshots import workload
 from tests.runtime.doubles import Counts, LoopClock, Shelf
 
 
@@ -65,3 +66,23 @@ async def test_a_decision_that_was_interrupted_tells_by_what(restarted: bool, de
     done = await (second if restarted else first).complete(written, written.pending, None, workload)
     assert done.decisions[-1].outcome is not None
     assert done.decisions[-1].outcome.detail == detail
+
+
+class Elsewhere:
+    """A cluster in which the workload's template is another one by now."""
+
+    async def apply(self, *_what: object, **_how: object) -> str:
+        """Refused."""
+        raise PreconditionError("the pod template was changed by kubectl", reason="TemplateChanged")
+
+
+async def test_an_undo_that_met_another_template_is_given_to_people() -> None:
+    """What was judged is gone: the decision ends refused, and the same template is not undone by it later."""
+    record = in_state(Phase.UNDOING, undo=undone_to())
+    decision = Decision(record.state, None, action=Action.UNDO, change=Restore(undone_to().target))
+    cluster: Cluster = Elsewhere()  # type: ignore[assignment] - of the protocol only what is called
+    executor = Executor(cluster, Shelf(), LoopClock(), Counts())
+    found = await executor.carry_out(record, decision, workload(), Mode.ENFORCE)
+    assert found.decisions[-1].outcome is not None
+    assert found.decisions[-1].outcome.kind is OutcomeKind.REFUSED
+    assert found.state.phase is Phase.HELD

@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
-from sentinel.domain.record import Phase
+from sentinel.domain.record import OutcomeKind, Phase
+from sentinel.simulation.behaviour import crash_loop
+from sentinel.simulation.faults import Fault, FaultKind
 from sentinel.simulation.traffic import Quality
 from tests.support.world import NAMESPACE, World, actions
 
@@ -65,3 +67,49 @@ async def test_a_daemon_that_was_away_asks_before_it_holds(shop: World) -> None:
     await shop.start()
     record = await shop.phase(Phase.PROMOTED, image="web:2")
     assert actions(record) == ["advance", "advance", "promote"]
+
+
+async def test_an_undo_whose_answer_was_lost_is_not_made_again_when_people_put_the_candidate_back(
+    plain: World,
+) -> None:
+    """It was seen in force; its decision ends as done, and the candidate's return is held, not undone once more."""
+    faults = plain.cluster.faults
+    write = frozenset({"patch"})
+
+    def cut_off() -> None:
+        faults.add(Fault(FaultKind.ERROR, frozenset({"get"}), "/deployments/", status=504))
+
+    faults.add(Fault(FaultKind.DROP, write, "/deployments/", count=1, then=cut_off))
+    plain.cluster.behave("web:2", crash_loop())
+    plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    await plain.until(lambda: plain.image() == "web:1", what="the undo is made")
+    await asyncio.sleep(3)
+    faults.clear()
+    plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    record = await plain.phase(Phase.HELD, image="web:2", within=60)
+    await asyncio.sleep(60)
+    assert plain.image() == "web:2"
+    assert record.attempt == 2
+    first = plain.records()[1]
+    assert [entry.outcome.kind for entry in first.decisions if entry.outcome] == [OutcomeKind.DONE] * 3
+    assert first.state.phase is Phase.UNDONE
+
+
+async def test_what_is_known_of_a_rollout_is_forgotten_though_the_answer_to_its_end_was_lost(
+    plain: World,
+) -> None:
+    """The watch shows that it is over, and nothing is kept of it in memory."""
+    plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    await plain.phase(Phase.PROMOTED, image="web:2")
+    plain.cluster.faults.add(Fault(FaultKind.DROP, frozenset({"update"}), "rolloutrecords"))
+
+    def over() -> bool:
+        record = plain.record(image="web:2")
+        return record is not None and record.state.ended_at is not None
+
+    await plain.until(over, within=3600)
+    await asyncio.sleep(1)
+    assert plain.application is not None
+    daemon = plain.application.daemon
+    assert not daemon._reconciler._working._states
+    assert not daemon._services.collector._ledgers
