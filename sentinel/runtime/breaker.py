@@ -10,17 +10,15 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TypeVar
 
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import MissingReason, Past, PastCounters, Span, ValueSample
+from sentinel.domain.evidence import MissingReason, Past, PastCounters
 from sentinel.domain.notice import Bulletin, BulletinKind
-from sentinel.domain.policy import CountQuery, HistogramQuery, ValueQuery
+from sentinel.domain.policy import CountQuery, HistogramQuery
 from sentinel.ports import Clock, MetricSource, Telemetry
+from sentinel.runtime.wrappedsource import Answered, WrappedSource
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 OPENS_AFTER = 3
 """So many failures in a row open the circuit. Those of questions asked at the same time are one."""
@@ -30,8 +28,8 @@ THE_QUESTIONS_FAULT = frozenset({MissingReason.BAD_QUERY.value})
 """A source that says so is well."""
 
 
-class Breaker:
-    """Implements `ports.MetricSource` over another one. `tell` is given the news when it opens and closes."""
+class Breaker(WrappedSource):
+    """Asks another source, or leaves it alone. `tell` is given the news when it opens and closes."""
 
     def __init__(
         self,
@@ -41,8 +39,8 @@ class Breaker:
         rng: random.Random,
         tell: Callable[[Bulletin], None] = lambda _: None,
     ) -> None:
+        super().__init__(source)
         self._tell = tell
-        self._source = source
         self._clock = clock
         self._telemetry = telemetry
         self._rng = rng
@@ -54,33 +52,6 @@ class Breaker:
         self._probing = False
         self._telemetry.gauge("source_circuit_open", 0, source=self.name)
 
-    @property
-    def name(self) -> str:
-        """The source's."""
-        return self._source.name
-
-    @property
-    def settle(self) -> float:
-        """The source's."""
-        return self._source.settle
-
-    @property
-    def min_interval(self) -> float:
-        """The source's."""
-        return self._source.min_interval
-
-    async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
-        """The source's answer. Raises SourceError, at once while the circuit is open."""
-        return await self._ask(lambda: self._source.counts(query, since, until))
-
-    async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
-        """The source's answer. Raises SourceError, at once while the circuit is open."""
-        return await self._ask(lambda: self._source.histogram(query, since, until))
-
-    async def value(self, query: ValueQuery, at: datetime) -> ValueSample:
-        """The source's answer. Raises SourceError, at once while the circuit is open."""
-        return await self._ask(lambda: self._source.value(query, at))
-
     async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
         """The source's answer. Raises SourceError, at once while the circuit is open.
 
@@ -91,7 +62,8 @@ class Breaker:
             raise self._left_alone(self._last)
         return await self._source.history(query, past)
 
-    async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def _asked(self, what: str, until: datetime, ask: Callable[[], Awaitable[Answered]]) -> Answered:
+        """Put a question. Raises SourceError, at once while the circuit is open."""
         probes = self._admit()
         began = self._clock.monotonic()
         try:

@@ -1,0 +1,54 @@
+"""A metrics source around another one: every question of it passes one place."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TypeVar
+
+from sentinel.domain.evidence import Past, PastCounters, Span, ValueSample
+from sentinel.domain.policy import CountQuery, HistogramQuery, ValueQuery
+from sentinel.ports import MetricSource
+
+Answered = TypeVar("Answered")
+
+
+class WrappedSource(ABC):
+    """Implements `ports.MetricSource` on another one, whose answers and errors these are."""
+
+    def __init__(self, source: MetricSource) -> None:
+        self._source = source
+
+    @property
+    def name(self) -> str:
+        """The other's."""
+        return self._source.name
+
+    @property
+    def settle(self) -> float:
+        """The other's."""
+        return self._source.settle
+
+    @property
+    def min_interval(self) -> float:
+        """The other's."""
+        return self._source.min_interval
+
+    async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
+        """The other's totals and errors."""
+        return await self._asked("counts", until, lambda: self._source.counts(query, since, until))
+
+    async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
+        """The other's histograms."""
+        return await self._asked("histogram", until, lambda: self._source.histogram(query, since, until))
+
+    async def value(self, query: ValueQuery, at: datetime) -> ValueSample:
+        """The other's answer of a free query."""
+        return await self._asked("value", at, lambda: self._source.value(query, at))
+
+    @abstractmethod
+    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+        """The other's counters of a longer time: a question of its own kind."""
+
+    @abstractmethod
+    async def _asked(self, what: str, until: datetime, ask: Callable[[], Awaitable[Answered]]) -> Answered:
+        """Put a question about the time up to `until`; `what` is the method's name."""
