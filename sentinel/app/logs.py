@@ -9,7 +9,15 @@ import structlog
 
 from sentinel.domain.texts import plain
 
-QUIET = ("aiohttp.access", "asyncio", "slack_sdk", "urllib3", "datadog_api_client", "kubernetes_asyncio")
+QUIET = (
+    "aiohttp.access",
+    "asyncio",
+    "slack_sdk",
+    "urllib3",
+    "datadog_api_client",
+    "kubernetes_asyncio",
+    "watchfiles",
+)
 """Loggers of libraries that say too much below warning."""
 
 

@@ -163,12 +163,17 @@ class AlertDesk:
         return workloads_named(alert.labels, rule, self._cluster.owner_of_pod, self._cluster.workloads_behind)
 
     def _strike(self, alert: Alert, named: Iterable[WorkloadKey]) -> None:
-        """Remember which workloads were struck of late, at rest or not: a storm is told by their number."""
+        """Remember which workloads were struck of late, at rest or not: a storm is told by their number.
+
+        A start that is said to be yet to come would hide every other for as long; of an ancient one it is enough to
+        know that it is long past.
+        """
         if alert.status is not AlertStatus.FIRING:
             return
+        at = min(max(alert.starts_at, alert.received_at - 2 * STORM_WITHIN), alert.received_at)
         for key in named:
             if self._cluster.workload(key) is not None:
-                self._struck[key] = max(alert.starts_at, self._struck.get(key, alert.starts_at))
+                self._struck[key] = max(at, self._struck.get(key, at))
 
     def _storm(self) -> tuple[str, ...]:
         """The workloads struck within two minutes, where they are enough to be a storm."""

@@ -47,6 +47,12 @@ def test_what_is_below_the_level_is_left_out(lines: io.StringIO) -> None:
     assert read(lines) == []
 
 
+def test_changes_of_files_are_told_by_the_sentinel_alone(lines: io.StringIO) -> None:
+    """The library that watches rule files tells each change: with the log in that folder its own line is the next."""
+    logging.getLogger("watchfiles.main").info("1 change detected")
+    assert read(lines) == []
+
+
 def test_an_exception_stands_in_its_line(lines: io.StringIO) -> None:
     """A traceback is a field, so that one event stays one line."""
     try:

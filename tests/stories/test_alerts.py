@@ -1,7 +1,9 @@
 """Stories of alerts that come in through the webhook."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
 
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.record import Action, Phase
@@ -141,6 +143,23 @@ async def test_a_storm_over_workloads_at_rest_is_a_storm_too(shop: World) -> Non
         await shop.settle(name)
     await canary(shop)
     await shop.post_alerts(*(shop.alert(deployment=name) for name in ("api", "jobs", "web")))
+    record = await shop.phase(Phase.HELD, image="web:2", within=30)
+    assert decision(record, Action.HOLD).reason == "AlertStorm"
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [datetime.max.replace(tzinfo=UTC), datetime(1, 1, 2, tzinfo=timezone(timedelta(hours=23, minutes=59)))],
+    ids=["last", "first"],
+)
+async def test_an_alert_of_another_age_hides_no_storm(shop: World, forged: datetime) -> None:
+    """Whoever posts an alert that began at the end of time, or at its beginning, does not hide a storm by it."""
+    neighbours = [{"namespace": "elsewhere", "deployment": name} for name in ("api", "jobs", "mail")]
+    for one in neighbours:
+        shop.cluster.deploy(one["deployment"], "any:1", 1, namespace=one["namespace"])
+    await canary(shop)
+    await shop.post_alerts(shop.alert(**neighbours[2], starts_at=forged))
+    await shop.post_alerts(*(shop.alert(**one) for one in neighbours[:2]), shop.alert(deployment="web"))
     record = await shop.phase(Phase.HELD, image="web:2", within=30)
     assert decision(record, Action.HOLD).reason == "AlertStorm"
 

@@ -13,6 +13,8 @@ MAX_ALERTS = 10_000
 MAX_LABELS = 128
 MAX_NAME = 256
 MAX_VALUE = 4096
+MAX_FINGERPRINT = 256
+MAX_COUNT = 2**31 - 1
 
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})")
 
@@ -57,6 +59,10 @@ def _alert(value: object, path: str, received_at: datetime) -> Alert:
     fingerprint = _text(entry.get("fingerprint"), f"{path}.fingerprint")
     if not fingerprint:
         raise ValueError(f"{path}.fingerprint is empty: alerts are told apart by it.")
+    if len(fingerprint) > MAX_FINGERPRINT:
+        raise ValueError(
+            f"{path}.fingerprint has {len(fingerprint)} characters, more than {MAX_FINGERPRINT}."
+        )
     starts_at = _time(entry.get("startsAt"), f"{path}.startsAt")
     if starts_at is None:
         raise ValueError(f"{path}.startsAt is year 1, that is not set.")
@@ -106,8 +112,8 @@ def _text(value: object, path: str) -> str:
 def _count(value: object, path: str) -> int:
     if isinstance(value, float) and value.is_integer():  # 3.0 is 3 in JSON
         value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise _wrong(path, "a whole number, not negative", value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_COUNT:
+        raise _wrong(path, f"a whole number from 0 to {MAX_COUNT}", value)
     return value
 
 

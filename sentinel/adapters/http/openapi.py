@@ -31,7 +31,7 @@ _ALERT: Json = {
         "startsAt": {**_TIME, "description": "When it fired; must be set"},
         "endsAt": {**_TIME, "type": ["string", "null"]},
         "generatorURL": _TEXT,
-        "fingerprint": {"type": "string", "minLength": 1},
+        "fingerprint": {"type": "string", "minLength": 1, "maxLength": 256},
     },
 }
 _NOTIFICATION: Json = {
@@ -41,7 +41,7 @@ _NOTIFICATION: Json = {
     "properties": {
         "version": {"const": "4"},
         "alerts": {"type": "array", "maxItems": 10_000, "items": {"$ref": "#/components/schemas/Alert"}},
-        "truncatedAlerts": {"type": "integer", "minimum": 0},
+        "truncatedAlerts": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
         "receiver": _TEXT,
     },
 }

@@ -129,7 +129,7 @@ class AlertmanagerWebhook:
     async def _record(self, request: web.Request, grant: Grant) -> web.Response:
         try:
             body = await request.read()
-        except web.RequestPayloadError as error:
+        except (web.RequestPayloadError, ConnectionError) as error:  # garbled, or who posted has gone
             return failure(400, f"The body could not be read to its end: {error}.")
         try:
             notification = await self._parsed(body)

@@ -1,5 +1,6 @@
 """RolloutRecord objects: the custom resource's form of a domain Record, kept within its bounds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -33,6 +34,9 @@ WORKLOAD_LABEL = "rollback-sentinel.dev/workload"
 _TEXT_LIMIT = 1000
 _SHORT_LIMIT = 200
 _LABEL_LIMIT = 63
+_ALERT_LABELS_BYTES = 4 * 1024
+_LASTING_DECISIONS = 10
+"""So many of the newest decisions are kept before alerts: whoever may post alerts cannot have history forgotten."""
 
 T = TypeVar("T")
 
@@ -137,16 +141,17 @@ def status_of(record: Record) -> dict[str, Any]:
 def bounded(record: Record) -> Record:
     """The record as it can be kept: the newest decisions and alerts, texts cut, a status of at most 64 KiB.
 
-    What does not fit is given up in this order: the oldest decisions (never one whose outcome is open), the
-    oldest alerts, and last the analysis state, after which the evidence of this step is gathered anew.
+    What does not fit is given up in this order: the oldest decisions but the newest ten, the oldest alerts, the
+    other decisions (never one whose outcome is open), and last the analysis state, after which the evidence of this
+    step is gathered anew.
     """
     decisions = tuple(_short_decision(entry) for entry in record.decisions[-MAX_DECISIONS:])
     alerts = tuple(_short_alert(entry) for entry in record.alerts[-MAX_ALERTS:])
     kept = replace(record, decisions=decisions, alerts=alerts)
     while (over := _size(status_of(kept)) - MAX_STATUS_BYTES) > 0:
         closed = [entry for entry in kept.decisions if entry.outcome is not None]
-        if closed:
-            dropped = _oldest(closed, over)
+        if spare := closed if not kept.alerts else closed[:-_LASTING_DECISIONS]:
+            dropped = _oldest(spare, over)
             kept = replace(kept, decisions=tuple(entry for entry in kept.decisions if entry not in dropped))
         elif kept.alerts:
             kept = replace(kept, alerts=kept.alerts[len(_oldest(list(kept.alerts), over)) :])
@@ -187,8 +192,20 @@ def _short_decision(entry: DecisionEntry) -> DecisionEntry:
 
 
 def _short_alert(entry: AlertEntry) -> AlertEntry:
-    labels = {name: _cut(value, _SHORT_LIMIT) for name, value in entry.labels.items()}
+    labels = _fewer({name: _cut(value, _SHORT_LIMIT) for name, value in entry.labels.items()})
     return replace(entry, summary=_cut(entry.summary), verdict=_cut(entry.verdict), labels=labels)
+
+
+def _fewer(labels: Mapping[str, str]) -> Mapping[str, str]:
+    """The labels without the longest of them, where they are too much; real ones are not."""
+    if _size(labels) <= _ALERT_LABELS_BYTES:
+        return labels
+    kept: dict[str, str] = {}
+    for name, value in sorted(labels.items(), key=_size):
+        if _size({**kept, name: value}) > _ALERT_LABELS_BYTES:
+            break
+        kept[name] = value
+    return kept
 
 
 def _cut(value: str, limit: int = _TEXT_LIMIT) -> str:

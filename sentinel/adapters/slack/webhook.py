@@ -16,6 +16,9 @@ _log = logging.getLogger(__name__)
 
 MAX_BODY = 256 * 1024
 READ_WITHIN = 5.0
+IN_HAND = 16
+"""So many posts are read at once: who signed them is known only when they have been read to their end."""
+_TOLD_EVERY = 60.0
 
 
 class SlackWebhook:
@@ -31,6 +34,9 @@ class SlackWebhook:
         self._verifier = SignatureVerifier(signing_secret, _Seconds(clock))
         self._offer = offer
         self._telemetry = telemetry
+        self._clock = clock
+        self._in_hand = 0
+        self._told = -_TOLD_EVERY
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one post: at once, as Slack gives three seconds."""
@@ -41,15 +47,22 @@ class SlackWebhook:
     async def _answer(self, request: web.Request) -> web.Response:
         if request.headers.get("Content-Encoding", "identity") != "identity":
             return _refused(415, "Send the body as it is, without a Content-Encoding.")
+        if self._in_hand >= IN_HAND:
+            return _refused(503, "Too many posts at once.")
+        self._in_hand += 1
         try:
             async with asyncio.timeout(READ_WITHIN):
                 body = await _read(request)
         except TimeoutError:
             return _refused(408, "The body did not come in time.")
+        except (web.RequestPayloadError, ConnectionError):  # garbled, or who posted has gone
+            return _refused(400, "The body could not be read to its end.")
+        finally:
+            self._in_hand -= 1
         if body is None:
             return _refused(413, f"The body is larger than {MAX_BODY} bytes.")
         if not self._signed(body, request.headers):
-            _log.warning("a post to %s has no valid signature", request.path)
+            self._tell(request)
             return _refused(401, "The signature is missing, old or wrong.")
         payload = _interaction(body)
         if payload is None:
@@ -57,6 +70,13 @@ class SlackWebhook:
         if not self._offer(str(payload["trigger_id"]), payload):
             return _refused(503, "Too many presses wait.")
         return web.Response()
+
+    def _tell(self, request: web.Request) -> None:
+        """Anyone may come here unsigned, as often as they like: the log hears of it once a minute."""
+        now = self._clock.monotonic()
+        if now - self._told >= _TOLD_EVERY:
+            self._told = now
+            _log.warning("a post to %s has no valid signature", request.path)
 
     def _signed(self, body: bytes, headers: Mapping[str, str]) -> bool:
         try:

@@ -77,6 +77,14 @@ def test_unknown_keys_are_passed_over() -> None:
         (post(alert(), alert(status="pending")), r"\$\.alerts\[1\]\.status must be .* it is 'pending'"),
         (post(alert(status=["firing"])), r"\$\.alerts\[0\]\.status must be .* it is a list"),
         (post(alert(fingerprint="")), r"\$\.alerts\[0\]\.fingerprint is empty"),
+        (
+            post(alert(fingerprint="f" * 300)),
+            r"\$\.alerts\[0\]\.fingerprint has 300 characters, more than 256",
+        ),
+        (
+            post(alert(), truncatedAlerts=1e300),
+            r"\$\.truncatedAlerts must be a whole number from 0 to 2147483647",
+        ),
         (post(alert(fingerprint=7)), r"\$\.alerts\[0\]\.fingerprint must be text; it is 7"),
         (post(alert(labels={"pod": 3})), r"\$\.alerts\[0\]\.labels\.pod must be text; it is 3"),
         (post(alert(labels=None)), r"\$\.alerts\[0\]\.labels must be an object"),

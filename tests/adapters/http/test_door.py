@@ -159,6 +159,23 @@ async def test_what_is_no_http_is_answered_and_fills_no_log(caplog: pytest.LogCa
     assert caplog.text == ""
 
 
+async def test_whoever_hangs_up_in_the_middle_of_a_body_fills_no_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is neither a defect of ours nor told with a traceback for each, and the place is free again."""
+    async with serving(WebhookLimits(in_flight=1)) as world:
+        host, port = re.findall(r"//(.*):(\d+)", world.url)[0]
+        for _ in range(3):
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.write(head(1000) + b"fire")
+            await asyncio.sleep(1)
+            writer.transport.abort()
+            await asyncio.sleep(1)
+        assert (await world.post("fire"))[0] == 200
+        assert 'code="500"' not in (await world.get("/metrics"))[1]
+    assert caplog.text == ""
+
+
 async def test_connections_past_the_limit_are_closed_and_others_served() -> None:
     """Idle connections of one address do not add up; once they are gone there is room again."""
     options = ServerOptions(connections=ConnectionLimits(per_address=5))

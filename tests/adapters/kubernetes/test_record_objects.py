@@ -161,6 +161,29 @@ def test_a_status_stays_small_by_its_oldest_decisions() -> None:
     assert len(ids) > 15
 
 
+def alert(number: int, labels: dict[str, str]) -> AlertEntry:
+    at = NOW + timedelta(seconds=number)
+    return AlertEntry(f"f-{number}", "A", AlertStatus.FIRING, labels, at, at)
+
+
+def test_alerts_do_not_have_the_newest_decisions_forgotten() -> None:
+    """However large fifty alerts are, the ten newest decisions stay, and the newest alerts beside them."""
+    flood = tuple(alert(n, {f"l{i}": "ü" * 190 for i in range(128)}) for n in range(50))
+    many = tuple(decision(n, "m" * 1000, DONE) for n in range(50))
+    status = status_of(bounded(replace(record(), decisions=many, alerts=flood)))
+    assert len(orjson.dumps(status)) <= MAX_STATUS_BYTES
+    assert [entry["id"] for entry in status["decisions"]] == [f"d-{n}" for n in range(40, 50)]
+    assert status["alerts"][-1]["fingerprint"] == "f-49"
+
+
+def test_an_alert_with_too_many_labels_loses_the_longest() -> None:
+    """What tells a workload is short and stays."""
+    labels = {"namespace": "shop", "deployment": "web"} | {f"l{i}": "x" * 190 for i in range(100)}
+    (entry,) = status_of(bounded(replace(record(), alerts=(alert(1, labels),))))["alerts"]
+    assert entry["labels"].items() >= {"namespace": "shop", "deployment": "web"}.items()
+    assert len(orjson.dumps(entry["labels"])) <= 4096
+
+
 def test_an_open_decision_is_never_dropped() -> None:
     """A decision whose outcome is not known yet stays, however old it is."""
     many = (decision(0, "open"), *(decision(n, "ü" * 1000, DONE) for n in range(1, 50)))
