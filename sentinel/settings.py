@@ -53,6 +53,11 @@ def _url(value: str) -> str:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InputError("is not an http or https address", "write it such as http://prometheus:9090")
+    if "@" in parts.netloc:
+        raise InputError(
+            "has a user or a password in it, which logs and records would show",
+            "take it out; Prometheus takes headers: {Authorization: Basic ...}",
+        )
     return value.rstrip("/")
 
 

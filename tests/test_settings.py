@@ -52,6 +52,17 @@ def test_the_file_is_read_and_variables_go_before_it(tmp_path: Path) -> None:
     assert (settings.undo.budget.max, settings.undo.budget.per) == (7, 7200)
 
 
+@pytest.mark.parametrize(
+    "key", ["PROMETHEUS__URL", "NOTIFY__WEBHOOK__URL", "TRACING__ENDPOINT", "SLACK__BASE_URL"]
+)
+def test_an_address_holds_no_password(key: str) -> None:
+    """Addresses are told in logs and records: credentials in one are refused, and the refusal does not show them."""
+    (line,) = refused(None, {f"SENTINEL_{key}": "https://user:canary@host.example/path"})
+
+    assert "has a user or a password in it" in line
+    assert "canary" not in line
+
+
 def test_variables_hold_lists_mappings_numbers_and_flags() -> None:
     """Lists by commas, mappings as JSON, times with or without unit."""
     settings = load_settings(
