@@ -1,19 +1,20 @@
 """Blocking calls without blocking the event loop: a bounded pool of threads, and answers shared by all who ask.
 
-A thread cannot be cancelled. So a call that was given up keeps its slot until it has really ended, and the pool
-refuses new calls rather than let them pile up behind a server that hangs.
+A thread cannot be cancelled. So in a pool a call that was given up keeps its slot until it has really ended, and the
+pool refuses new calls rather than let them pile up behind a server that hangs.
 """
 
 import asyncio  # noqa: TID251 - a tool of the adapters, outside the pure core
 import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, TypeVar
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Generic, ParamSpec, TypeVar
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 
+P = ParamSpec("P")
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
@@ -80,6 +81,39 @@ class BlockingPool:
         finally:
             with self._lock:
                 self._taken -= 1
+
+
+def on_own_thread(call: Callable[[], T], name: str) -> "asyncio.Future[T]":
+    """The outcome of a call on a thread of its own, for what may hang for ever: files on a file system that is gone.
+
+    Unlike the event loop's own threads it does not keep the process from ending. Whoever stops waiting (with
+    `asyncio.shield`, as the future must not be cancelled) decides whether to begin another.
+    """
+    outcome = asyncio.get_running_loop().run_in_executor(_OwnThread(name), call)
+    outcome.add_done_callback(_retrieve)
+    return outcome
+
+
+class _OwnThread(Executor):
+    """A daemon thread for each call, which the interpreter does not wait for as it does for those of pools."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Begin the call."""
+        outcome: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                found = fn(*args, **kwargs)
+            except BaseException as error:
+                outcome.set_exception(error)
+            else:
+                outcome.set_result(found)
+
+        threading.Thread(target=work, name=self._name, daemon=True).start()
+        return outcome
 
 
 async def ask_source(pool: BlockingPool, call: Callable[[], T], *, deadline: float, source: str) -> T:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 
 import pytest
 
-from sentinel.blocking import BlockingPool, PoolBusyError, PoolClosedError, SharedAnswers, ask_source
+from sentinel.blocking import (
+    BlockingPool,
+    PoolBusyError,
+    PoolClosedError,
+    SharedAnswers,
+    ask_source,
+    on_own_thread,
+)
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 
@@ -137,3 +145,34 @@ async def test_the_oldest_answers_make_room() -> None:
     assert oracle.asked == 3
     assert await shared.get("a", oracle.ask) == 1
     assert await shared.get("b", oracle.ask) == 4
+
+
+async def test_what_runs_on_its_own_thread_comes_back() -> None:
+    """Its result, or its error."""
+    assert await on_own_thread(threading.get_ident, "test") != threading.get_ident()
+    with pytest.raises(ZeroDivisionError):
+        await on_own_thread(lambda: 1 / 0, "test")
+
+
+@pytest.mark.real_time
+async def test_a_call_that_hangs_keeps_no_process_from_ending() -> None:
+    """Neither the loop that began it nor the interpreter waits for it."""
+    program = """
+import asyncio, threading
+from sentinel.blocking import on_own_thread
+
+async def main():
+    try:
+        async with asyncio.timeout(0.05):
+            await asyncio.shield(on_own_thread(threading.Event().wait, "hangs"))
+    except TimeoutError:
+        print("given up")
+
+asyncio.run(main())
+"""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    async with asyncio.timeout(30):
+        said, _ = await process.communicate()
+    assert (process.returncode, said) == (0, b"given up\n")

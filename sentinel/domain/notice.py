@@ -13,6 +13,7 @@ class BulletinKind(StrEnum):
     FROZEN = "frozen"
     UNFROZEN = "unfrozen"
     RULES_REFUSED = "rules-refused"
+    RULES_UNREADABLE = "rules-unreadable"
     RULES_MENDED = "rules-mended"
     SOURCE_SILENT = "source-silent"
     SOURCE_MENDED = "source-mended"

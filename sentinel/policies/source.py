@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from watchfiles import awatch
+from watchfiles import watch as changes_of
 
+from sentinel.blocking import on_own_thread
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.policy import Policy
 from sentinel.policies.convert import digest_of
@@ -91,27 +94,63 @@ async def watch(
 
     The directory itself is watched, never a file: a ConfigMap's files are symlinks that the kubelet swaps by
     renaming one link beside them. One that is gone is watched again once it is there. Returns when `stop` is set.
+    A file system that hangs keeps a thread of its own waiting, and neither the event loop nor the end of the process.
     """
     stopped = stop or asyncio.Event()
     while not stopped.is_set():
-        try:
-            async for changes in awatch(
-                directory,
-                stop_event=stopped,
-                debounce=DEBOUNCE_MILLISECONDS,
-                recursive=False,
-                rust_timeout=round(every * 1000),
-                yield_on_timeout=True,
-            ):
-                await on_change()
-                if not changes:
-                    break  # nobody tells when the directory was replaced by another: watch what has its name now
-        except OSError as error:
+        error = await _watch_for_a_while(directory, on_change, every, stopped)
+        if error is not None:
             log.warning("%s cannot be watched, looking again in %.0f s: %s", directory, every, error)
             await on_change()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(every):
                     await stopped.wait()
+
+
+async def _watch_for_a_while(
+    directory: Path, on_change: Callable[[], Awaitable[None]], every: float, stopped: asyncio.Event
+) -> OSError | None:
+    """Until nothing has changed for a time: nobody tells when a directory was replaced, so what has its name is watched
+    anew then. What kept it from being watched, None where it was.
+    """
+    loop = asyncio.get_running_loop()
+    changed, ending = asyncio.Event(), threading.Event()
+
+    def look() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            for changes in changes_of(
+                directory,
+                stop_event=ending,
+                debounce=DEBOUNCE_MILLISECONDS,
+                recursive=False,
+                rust_timeout=round(every * 1000),
+                yield_on_timeout=True,
+                raise_interrupt=False,
+            ):
+                loop.call_soon_threadsafe(changed.set)
+                if not changes:
+                    return
+
+    ended = on_own_thread(look, f"watch {directory}")
+    stop = asyncio.ensure_future(stopped.wait())
+    try:
+        while not (ended.done() or stop.done()):
+            told = asyncio.ensure_future(changed.wait())
+            awaited: set[asyncio.Future[Any]] = {ended, stop, told}
+            try:
+                await asyncio.wait(awaited, timeout=2 * every, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                told.cancel()
+            if changed.is_set() or not (ended.done() or stop.done()):
+                changed.clear()
+                await on_change()
+    finally:
+        ending.set()
+        stop.cancel()
+    error = ended.exception() if ended.done() else None
+    if error is not None and not isinstance(error, OSError):
+        raise error
+    return error
 
 
 def fingerprint(paths: Iterable[Path | str]) -> tuple[object, ...]:

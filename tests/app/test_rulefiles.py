@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from sentinel.app import rulefiles
 from sentinel.app.rulefiles import RuleFiles
-from sentinel.domain.notice import Bulletin
+from sentinel.domain.notice import Bulletin, BulletinKind
+from sentinel.policies.mistakes import PolicyError
 from sentinel.policies.source import PolicySource
 from tests.policies.test_load import document
 
@@ -150,6 +153,58 @@ async def test_one_replica_tells(tmp_path: Path) -> None:
     assert folder.telemetry.values["rules_refused"] == 1
 
 
+def hung(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """From now on the file system gives no answer, until the event is set."""
+    monkeypatch.setattr(rulefiles, "READ_WITHIN", 0.05)
+    answers, reload = threading.Event(), folder.source.reload_edited
+
+    def waiting() -> list[PolicyError] | None:
+        answers.wait(60)
+        return reload()
+
+    monkeypatch.setattr(folder.source, "reload_edited", waiting)
+    return answers
+
+
+@pytest.mark.real_time
+async def test_a_file_system_that_hangs_is_told_once_and_its_return(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last good set stays in force, one thread waits and no more; an edit made meanwhile is taken over then."""
+    folder = Folder(tmp_path)
+    before = folder.source.current
+    answers = hung(folder, monkeypatch)
+    await folder.edit(document("renamed"))
+    await folder.files.take_over()
+    assert folder.source.current is before
+    assert [thread.name for thread in threading.enumerate()].count("rule files") == 1
+    assert [bulletin.kind for bulletin in folder.told] == [BulletinKind.RULES_UNREADABLE]
+    assert f"the file system of {tmp_path} gives no answer within 0.05 s" in folder.told[0].lines[0]
+    assert folder.telemetry.values["rules_refused"] == 1
+    answers.set()
+    monkeypatch.setattr(rulefiles, "READ_WITHIN", 20.0)
+    await folder.files.take_over()
+    assert [policy.name for policy in folder.source.policies()] == ["renamed"]
+    assert [bulletin.good for bulletin in folder.told] == [False, True]
+    assert folder.telemetry.values["rules_refused"] == 0
+    assert folder.telemetry.counts == {"rules_reload_total hung": 1, "rules_reload_total taken": 1}
+
+
+@pytest.mark.real_time
+async def test_a_file_system_that_answers_again_is_good_news_without_an_edit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing changed: the same set is in force."""
+    folder = Folder(tmp_path)
+    answers = hung(folder, monkeypatch)
+    await folder.files.take_over()
+    answers.set()
+    monkeypatch.setattr(rulefiles, "READ_WITHIN", 20.0)
+    await folder.files.take_over()
+    assert [bulletin.good for bulletin in folder.told] == [False, True]
+    assert "as before" in folder.told[1].lines[0]
+
+
 async def test_several_folders_are_looked_at_in_turn(tmp_path: Path) -> None:
     """Two looks at once read the files once."""
     folder = Folder(tmp_path)
@@ -172,5 +227,5 @@ def test_rule_files_in_a_subfolder_are_not_silently_left_out(
         Folder(tmp_path)
 
     assert [record.getMessage() for record in caplog.records] == [
-        f"{tmp_path / 'team/a.yaml'} is not read: name its folder in rules.paths as well"
+        f"rule files in subfolders are not read, {tmp_path / 'team/a.yaml'}: name their folders in rules.paths as well"
     ]

@@ -14,6 +14,7 @@ from sentinel.adapters.http.metrics import PrometheusTelemetry
 from sentinel.adapters.http.openapi import document
 from sentinel.adapters.http.tls import ServerTls
 from sentinel.adapters.http.webhook import MAX_BODY, AlertmanagerWebhook, failure
+from sentinel.blocking import on_own_thread
 from sentinel.domain.errors import SentinelError
 
 _log = logging.getLogger(__name__)
@@ -129,7 +130,8 @@ class HttpServer:
         while True:
             await asyncio.sleep(REREAD_EVERY)
             for read in self._options.reread:
-                await asyncio.to_thread(read)
+                # A volume that hangs must not keep the process from ending.
+                await asyncio.shield(on_own_thread(read, "rotated secrets"))
 
     async def stop(self) -> None:
         """Stop accepting, let the requests in flight end, close the rest."""
