@@ -217,7 +217,7 @@ class QuerySpec(Model):
     interval: Interval = timedelta(seconds=30)
     initial_delay: Duration = timedelta(0)
     count: Annotated[StrictInt, Field(ge=1)] | None = None
-    failure_limit: Annotated[Count, Field(ge=0)] = 0
+    failure_limit: Annotated[StrictInt, Field(ge=-1, description="(-1: it never fails)")] = 0
     inconclusive_limit: Annotated[Count, Field(ge=0)] = 0
     consecutive_error_limit: Annotated[Count, Field(ge=0)] = 4
     consecutive_success_limit: Annotated[StrictInt, Field(ge=1)] | None = None

@@ -13,8 +13,8 @@ from sentinel.policies.mistakes import InputError
 from sentinel.policies.promql import gives_scalar
 from sentinel.policies.quantities import format_duration
 
-NO_LIMIT = 1_000_000
-"""Stands for Argo's failureLimit -1, which is off: more failures than a rollout can measure."""
+OFF = -1
+"""Argo's failureLimit that is off: no number of failures fails the metric."""
 
 DATADOG_WINDOW = "5m"
 _NUMBERS = ("failureLimit", "inconclusiveLimit", "consecutiveErrorLimit", "consecutiveSuccessLimit")
@@ -140,12 +140,21 @@ def _limits(metric: Values, arguments: Arguments) -> dict[str, object]:
 
 
 def _check_count(body: dict[str, object], notes: list[str]) -> None:
-    """Argo's failureLimit -1, and limits that a count never reaches."""
+    """A failureLimit that is off, and limits that a count never reaches."""
     count, limit = body.get("count"), body.get("failureLimit", 0)
-    if limit == -1 and count is None and "consecutiveSuccessLimit" in body:
-        body["failureLimit"] = NO_LIMIT
-        notes.append("failureLimit -1 is off: no number of failures ends it.")
+    if limit == OFF:
+        notes.append(_what_is_left(body))
     elif isinstance(limit, int) and limit < 0:
-        raise ImportRefusedError(f"failureLimit {limit} has no equivalent beside a count")
+        raise ImportRefusedError(f"failureLimit {limit}: Argo knows numbers from 0, and -1 for off")
     elif isinstance(count, int) and isinstance(limit, int) and limit >= count:
         raise ImportRefusedError(f"it can never fail: {limit} failures are allowed in {count} measurements")
+
+
+def _what_is_left(body: dict[str, object]) -> str:
+    wanted = body.get("consecutiveSuccessLimit")
+    if not wanted:
+        return "failureLimit -1 is off: it never fails, whatever it measures; it only shows its numbers."
+    if "count" in body:
+        count = body["count"]
+        return f"failureLimit -1 is off: it fails only without {wanted} successes in a row in {count} measurements."
+    return f"failureLimit -1 is off: it never fails, and passes after {wanted} successes in a row."

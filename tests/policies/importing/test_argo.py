@@ -108,12 +108,23 @@ def test_all_settings_are_taken_over() -> None:
     assert (rule.consecutive_success_limit, rule.failure) == (3, "result[0] < 1.0")
 
 
-def test_a_failure_limit_that_is_off_stays_off() -> None:
-    """Argo's -1 beside successes in a row lets any number of measurements fail."""
-    rule = rule_of(
-        "successCondition: result[0] > 5\ninterval: 1m\nfailureLimit: -1\nconsecutiveSuccessLimit: 3"
-    )
-    assert rule.failure_limit >= 1_000_000
+@pytest.mark.parametrize(
+    ("further", "said"),
+    [
+        ("", "never fails, whatever it measures"),
+        ("\ncount: 5", "never fails, whatever it measures"),
+        ("\nconsecutiveSuccessLimit: 3", "passes after 3 successes in a row"),
+        (
+            "\ncount: 5\nconsecutiveSuccessLimit: 3",
+            "fails only without 3 successes in a row in 5 measurements",
+        ),
+    ],
+)
+def test_a_failure_limit_that_is_off_stays_off(further: str, said: str) -> None:
+    """Argo's -1 lets any number of measurements fail; what can still end the rule is said."""
+    text = f"successCondition: result[0] > 5\ninterval: 1m\nfailureLimit: -1{further}"
+    assert rule_of(text).failure_limit == -1
+    assert said in str(imported(metric(text)))
 
 
 @pytest.mark.parametrize(
@@ -124,6 +135,7 @@ def test_a_failure_limit_that_is_off_stays_off() -> None:
         ("successCondition: result[0] > 1\ninterval: soon", "interval is not a duration"),
         ("successCondition: result[0] > 1\ncount: 3", "a count and no interval"),
         ("successCondition: result[0] > 1\ncount: 3\ninterval: 1m\nfailureLimit: 3", "can never fail"),
+        ("successCondition: result[0] > 1\ninterval: 1m\nfailureLimit: -2", "-1 for off"),
         ("successCondition: result[0] > 1\ninterval: 1m\nfailureLimit: lots", "failureLimit is not a number"),
     ],
 )
