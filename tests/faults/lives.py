@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from sentinel.app import wiring
+from sentinel.app import sources, telling, wiring
 from sentinel.app.wiring import Application, build
 from sentinel.domain.errors import NoticeError, SentinelError
 from sentinel.domain.notice import Notice
@@ -260,8 +260,8 @@ class Pod:
     async def _start(self, life: Life) -> None:
         prometheus = self.prometheus
         with (
-            mock.patch.object(wiring, "PrometheusClient", return_value=prometheus),
-            mock.patch.object(wiring, "notifier", return_value=self.channel),
+            mock.patch.object(sources, "PrometheusClient", return_value=prometheus),
+            mock.patch.object(telling, "notifier", return_value=self.channel),
             mock.patch.object(wiring, "PolicySource", _Policies),
         ):
             application = await build(

@@ -12,7 +12,7 @@ from sentinel.adapters.kubernetes.accounts import account_lacks
 from sentinel.adapters.slack.probe import probe
 from sentinel.app.commands.connection import Connection
 from sentinel.app.commands.output import Output, show, show_data, table
-from sentinel.app.wiring import Sources
+from sentinel.app.sources import Sources
 from sentinel.domain.errors import ClusterError, ConfigurationError, ForbiddenError, NoticeError, SourceError
 from sentinel.domain.policy import ValueQuery
 from sentinel.settings import Settings

@@ -28,7 +28,8 @@ from sentinel.app.commands.checks import (
 from sentinel.app.commands.connection import Connection, Context, Kubeconfig, Place, connected, run
 from sentinel.app.commands.output import Output, OutputOption
 from sentinel.app.commands.preflighting import Account, ConfigFile
-from sentinel.app.wiring import Sources, job_namespaces, lease_namespace, metric_sources, options_of
+from sentinel.app.sources import Sources, metric_sources, options_of
+from sentinel.app.watches import job_namespaces, lease_namespace
 from sentinel.domain.errors import ClusterError, ConfigurationError
 from sentinel.policies.load import PolicySet, describe, load
 from sentinel.settings import Settings, load_settings

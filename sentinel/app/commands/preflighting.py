@@ -25,7 +25,7 @@ from sentinel.app.commands.connection import (
 )
 from sentinel.app.commands.output import Output, OutputOption
 from sentinel.app.commands.undoing import undo_target
-from sentinel.app.wiring import Sources, metric_sources, options_of
+from sentinel.app.sources import Sources, metric_sources, options_of
 from sentinel.domain.errors import PreconditionError, SourceError
 from sentinel.domain.evidence import Span
 from sentinel.domain.gate import Gate, GateLimits, JobGate, WebhookGate
