@@ -1,0 +1,90 @@
+"""Every right that is granted is used: whatever no story needs is taken from the role."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from sentinel.adapters.kubernetes.preflight import ELECTING, NEEDED
+from sentinel.domain.record import Phase
+from sentinel.runtime.commands import KEPT
+from sentinel.simulation.apiserver.access import Rbac, User
+from sentinel.simulation.apiserver.requests import RequestInfo
+from sentinel.simulation.behaviour import crash_loop
+from sentinel.simulation.cluster import JsonObject
+from sentinel.simulation.faults import Fault, FaultKind
+from sentinel.simulation.resources import ResourceType
+from tests.stories.conftest import at_rest
+from tests.stories.test_service_account import NODES, asked
+from tests.support.slack import CHANNEL, TOKEN, FakeSlack, fake_slack
+from tests.support.world import NAMESPACE, World, world
+
+Right = tuple[str, str, str]
+"""API group, resource (with its subresource), verb."""
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[FakeSlack]:
+    """A Slack."""
+    async with fake_slack() as running:
+        yield running
+
+
+@pytest.fixture
+def used(monkeypatch: pytest.MonkeyPatch) -> set[Right]:
+    """What service accounts asked of the API server and were allowed by a role."""
+    seen: set[Right] = set()
+    check = Rbac.check
+
+    def checked(self: Rbac, user: User, info: RequestInfo, resource: ResourceType | None) -> None:
+        check(self, user, info, resource)
+        if "serviceaccount" in user.name and info.resource and info.group != "authorization.k8s.io":
+            named = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
+            seen.add((info.group, named, info.verb))
+
+    monkeypatch.setattr(Rbac, "check", checked)
+    return seen
+
+
+def image_of(pod: JsonObject) -> str:
+    image: str = pod["spec"]["containers"][0]["image"]
+    return image
+
+
+async def play(here: World) -> None:
+    """Releases that are promoted and undone, people's commands, alerts, notices, and a write that meets another."""
+    await at_rest(here)
+    here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    await here.phase(Phase.BAKING, image="web:2")
+    for _ in range(KEPT // 2 + 1):
+        here.command("hold", reason="wait")
+        await here.phase(Phase.HELD, image="web:2")
+        here.command("resume", reason="go on")
+        await here.phase(Phase.BAKING, image="web:2")
+    conflict = Fault(FaultKind.ERROR, frozenset({"update"}), "rolloutrecords/.+/status", status=409, count=1)
+    here.cluster.faults.add(conflict)
+    old = next(pod for pod in here.cluster.pods("web", namespace=NAMESPACE) if image_of(pod) == "web:1")
+    await here.post_alerts(here.alert(pod=old["metadata"]["name"]))
+    await here.phase(Phase.PROMOTED, image="web:2")
+    here.cluster.behave("web:3", crash_loop())
+    here.cluster.set_image("web", "web:3", namespace=NAMESPACE)
+    await here.phase(Phase.UNDONE, image="web:3")
+    await asyncio.sleep(60)
+
+
+async def test_every_right_that_is_granted_is_used(
+    tmp_path: Path, slack: FakeSlack, used: set[Right]
+) -> None:
+    """The stories use each verb of the role that ships, and the API server denied them everything else."""
+    settings = {
+        "SENTINEL_RECORDS__KEEP": "2",
+        "SENTINEL_SLACK__TOKEN": TOKEN,
+        "SENTINEL_SLACK__CHANNEL": CHANNEL,
+        "SENTINEL_SLACK__BASE_URL": slack.url,
+    }
+    async with world(tmp_path, **settings) as here:
+        await play(here)
+    assert used == asked(NEEDED) | asked(ELECTING) | NODES
