@@ -1,4 +1,4 @@
-"""The pace of a Flagger Canary: weights and intervals become canary steps with bakes, webhooks become approvals.
+"""The pace of a Flagger Canary: weights and intervals become canary steps with bakes, webhooks become their gates.
 
 Source: fluxcd/flagger, `pkg/apis/flagger/v1beta1/canary.go` (`CanaryAnalysis`, `CanaryWebhook`) and
 `pkg/controller/scheduler.go` (a weight is raised by one step each interval, until maxWeight).
@@ -7,22 +7,10 @@ Source: fluxcd/flagger, `pkg/apis/flagger/v1beta1/canary.go` (`CanaryAnalysis`, 
 from datetime import timedelta
 
 from sentinel.policies.importing.draft import Draft, ImportRefusedError, Values
-from sentinel.policies.importing.shapes import items, number, text, whole
+from sentinel.policies.importing.flagger_webhooks import put_webhooks
+from sentinel.policies.importing.shapes import number, whole
 from sentinel.policies.importing.strategy import MAX_STEPS, Paced, put_strategy
 from sentinel.policies.quantities import format_duration
-
-_HOOKS = {
-    "pre-rollout": "a test before traffic is shifted",
-    "rollout": "a check or a load test at each interval",
-    "post-rollout": "called after a rollout",
-    "event": "told of each event; see spec.notify",
-    "rollback": "rolls back while its answer is 200",
-}
-_CONFIRMING = {
-    "confirm-rollout": "before the rollout: the first step waits for an approval",
-    "confirm-traffic-increase": "before each increase: every step waits for an approval",
-    "confirm-promotion": "before the promotion: the last step waits for an approval",
-}
 
 
 def pace(draft: Draft, spec: Values, analysis: Values, interval: timedelta) -> None:
@@ -33,7 +21,7 @@ def pace(draft: Draft, spec: Values, analysis: Values, interval: timedelta) -> N
     except ImportRefusedError as error:
         notes.append(f"Left out: the steps: {error}.")
         steps = []
-    _webhooks(draft, analysis, steps, notes)
+    put_webhooks(draft, analysis, steps, interval, notes)
     notes += [
         f"Left out: {key}; traffic is shared by the number of pods."
         for key in (
@@ -88,20 +76,3 @@ def _thinned(weights: list[float]) -> list[float]:
 def _count(analysis: Values, key: str) -> int:
     value = analysis.get(key)
     return max(0, whole(value, key)) if value is not None else 0
-
-
-def _webhooks(draft: Draft, analysis: Values, steps: list[Paced], notes: list[str]) -> None:
-    for hook in items(analysis.get("webhooks")):
-        kind, name = text(hook.get("type")) or "rollout", text(hook.get("name")) or "without a name"
-        if kind in _CONFIRMING and steps:
-            chosen = {"confirm-rollout": steps[:1], "confirm-promotion": steps[-1:]}.get(kind, steps)
-            for step in chosen:
-                step.approval = True
-            notes.append(f"The webhook {name}, {_CONFIRMING[kind]}. Nobody is called: a human approves.")
-        elif kind in _CONFIRMING:
-            draft.lost.append(f"webhook {name} ({kind}): there is no step that could wait for an approval.")
-        elif kind in ("event", "post-rollout"):
-            notes.append(f"Left out: the webhook {name}, {_HOOKS[kind]}.")
-        else:
-            told = _HOOKS.get(kind, "of an unknown type")
-            draft.lost.append(f"webhook {name} ({kind}), {told}: see whether a gate of a step can do it.")

@@ -1,6 +1,6 @@
 """Steps with their bakes, as a rule file's strategy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sentinel.policies.importing.draft import Draft
@@ -16,11 +16,12 @@ HOUR = timedelta(hours=1)
 
 @dataclass(slots=True)
 class Paced:
-    """One step: its weight in per cent, how long it bakes, whether a human must approve what follows."""
+    """One step: its weight in per cent, how long it bakes, whether a human must approve what follows, its gates."""
 
     weight: float
     bake: timedelta = timedelta(0)
     approval: bool = False
+    gates: list[dict[str, object]] = field(default_factory=list)
 
 
 def put_strategy(draft: Draft, steps: list[Paced], notes: list[str], bake: timedelta = FINAL_BAKE) -> None:
@@ -31,7 +32,7 @@ def put_strategy(draft: Draft, steps: list[Paced], notes: list[str], bake: timed
     total = sum((step.bake for step in kept), bake)
     if total + SPARE > MAX_DURATION:
         notes.append("Left out: the bakes; together they are longer than a year.")
-        kept = [Paced(step.weight, approval=step.approval) for step in kept]
+        kept = [Paced(step.weight, approval=step.approval, gates=step.gates) for step in kept]
         total = bake
     draft.strategy_notes += notes
     draft.strategy = {"canary": {"steps": [_step(step) for step in kept]}} if kept else {}
@@ -44,4 +45,5 @@ def _step(step: Paced) -> dict[str, object]:
         "weight": f"{step.weight:g}%",
         "bake": format_duration(step.bake),
         **({"approval": "required"} if step.approval else {}),
+        **({"gates": step.gates} if step.gates else {}),
     }

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from sentinel.domain.gate import OnGateFailure, WebhookGate
 from sentinel.domain.policy import ErrorRateRule, HealthRule, LatencyRule, Policy, QueryRule
 from sentinel.policies.importing.importer import Choices, Imported, import_files
 from tests.policies.importing.files import policies_of
@@ -183,18 +184,82 @@ def test_a_template_alone_is_refused() -> None:
     assert not result.text
 
 
-def test_webhooks_that_ask_become_approvals_and_others_are_said() -> None:
-    """Whoever must confirm approves here; a test that nobody calls any more is a lost check."""
-    hooks = """
+HOOKS = """
     webhooks:
-      - {name: gate, type: confirm-promotion, url: http://x}
-      - {name: smoke, type: pre-rollout, url: http://x}
-      - {name: told, type: event, url: http://x}
+      - {name: start, type: confirm-rollout, url: "http://x/gate"}
+      - {name: smoke, type: pre-rollout, url: "http://x", timeout: 30s, metadata: {type: bash, cmd: "curl shop-canary"}}
+      - {name: helm test, url: "http://y", timeout: 3m}
+      - {name: more, type: confirm-traffic-increase, url: "http://x/more"}
+      - {name: promote, type: confirm-promotion, url: "http://x/gate"}
 """
-    result = imported(CANARY + hooks)
-    assert [step.approval for step in only(result).strategy.steps] == [False, True]
-    assert [line for line in result.refused if "smoke" in line]
-    assert not [line for line in result.refused if "told" in line]
+
+
+def test_webhooks_that_decide_become_gates_of_the_steps_they_are_about() -> None:
+    """The first, every one, or the last."""
+    first, last = only(imported(CANARY + HOOKS)).strategy.steps
+    assert [gate.name for gate in first.gates] == ["start", "smoke", "helm-test", "more"]
+    assert [gate.name for gate in last.gates] == ["helm-test", "more", "promote"]
+    assert not first.approval
+
+
+def test_a_webhook_that_confirms_holds_and_one_that_tests_undoes() -> None:
+    """Flagger waits for the one, and rolls back after `threshold` intervals of the other's no."""
+    start, smoke, helm_test, _ = only(imported(CANARY + HOOKS)).strategy.steps[0].gates
+    assert isinstance(start, WebhookGate)
+    assert isinstance(smoke, WebhookGate)
+    assert (start.on_failure, start.within) == (OnGateFailure.HOLD, timedelta(hours=1))
+    assert (smoke.on_failure, smoke.within) == (OnGateFailure.UNDO, timedelta(seconds=150))
+    assert (smoke.timeout, smoke.url) == (timedelta(seconds=30), "http://x")
+    assert smoke.metadata == {"type": "bash", "cmd": "curl shop-canary"}
+    assert helm_test.within == timedelta(minutes=3), "no shorter than one call may take"
+
+
+def test_what_differs_of_a_gate_is_noted() -> None:
+    """When it is asked, where, and what Flagger alone makes."""
+    result = imported(CANARY + HOOKS)
+    text = " ".join(result.text.replace("#", " ").split())
+    assert not result.refused
+    assert "The webhook start is a gate: Flagger asks before the first pod" in text
+    assert "gates.allowed_hosts: [x, y]" in text
+    assert "The command of smoke names a -canary address, which only Flagger makes" in text
+
+
+@pytest.mark.parametrize(
+    ("hook", "said"),
+    [
+        (
+            '{name: load, url: "http://x", metadata: {cmd: "hey -z 1m http://shop"}}',
+            "the load that is measured",
+        ),
+        ('{name: back, type: rollback, url: "http://x"}', "have it run `sentinel undo`"),
+        ('{name: tls, type: rollout, url: "https://x", disableTLS: true}', "always checked"),
+        ('{name: odd, url: "ftp://x"}', "url is not an http or https address"),
+        ('{name: slow, url: "http://x", timeout: soon}', "timeout is not a duration"),
+        ('{name: new, type: whatever, url: "http://x"}', "Flagger does not have"),
+    ],
+)
+def test_a_webhook_that_no_gate_is_like_is_a_lost_check(hook: str, said: str) -> None:
+    """With a sentence on why, and what would be right."""
+    result = imported(f"{CANARY}\n    webhooks: [{hook}]\n")
+    (refused,) = result.refused
+    assert said in refused
+    assert not only(result).strategy.steps[0].gates
+
+
+@pytest.mark.parametrize("kind", ["event", "post-rollout"])
+def test_a_webhook_that_is_only_told_is_noted(kind: str) -> None:
+    """It decided nothing; what tells people here is named."""
+    result = imported(f'{CANARY}\n    webhooks: [{{name: told, type: {kind}, url: "http://x"}}]\n')
+    assert not result.refused
+    assert "notify.webhook" in result.text
+
+
+def test_more_webhooks_than_a_step_may_have_gates_are_lost() -> None:
+    """None is dropped without a word."""
+    hooks = "\n".join(f'      - {{name: "h{n}", url: "http://x"}}' for n in range(12))
+    result = imported(f"{CANARY}\n    webhooks:\n{hooks}\n")
+    assert [len(step.gates) for step in only(result).strategy.steps] == [10, 10]
+    assert len(result.refused) == 2
 
 
 def test_iterations_bake_at_half() -> None:
@@ -300,4 +365,4 @@ def test_a_gate_without_a_step_is_lost() -> None:
     text = CANARY.replace("    stepWeight: 20\n", "") + (
         "    webhooks: [{name: gate, type: confirm-rollout, url: http://x}]\n"
     )
-    assert "no step that could wait" in imported(text).refused[0]
+    assert "no step that could have it as its gate" in imported(text).refused[0]
