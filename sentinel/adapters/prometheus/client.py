@@ -15,12 +15,15 @@ from urllib3 import Retry
 
 from sentinel.adapters.prometheus import answers
 from sentinel.adapters.prometheus.answers import Answer, Track
+from sentinel.adapters.prometheus.session import MAX_ANSWER, AnswerTooLargeError, BoundedSession
 from sentinel.blocking import BlockingPool, SharedAnswers, ask_source
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 
 T = TypeVar("T")
 
+UNUSABLE = (requests.RequestException, ValueError, KeyError, TypeError, RecursionError)
+"""What is raised of no answer, and of one that is not Prometheus' (or is nested so that it cannot be read)."""
 REMEMBERED_SAMPLES = 100_000
 """How many samples of past answers are kept for the next tick's `since`: some 40 MiB."""
 
@@ -119,7 +122,7 @@ class PrometheusClient:
             result = ask()
         except PrometheusApiClientException as error:
             raise self._refused(self._last.response) from error
-        except (requests.Timeout, requests.ConnectionError, ValueError, KeyError, TypeError) as error:
+        except UNUSABLE as error:
             raise self._failed(error) from error
         self._check_warnings(self._last.response, query)
         return result
@@ -136,11 +139,11 @@ class PrometheusClient:
             if response.status_code != requests.codes.ok:
                 raise self._refused(response)
             return response.json()["data"]
-        except (requests.Timeout, requests.ConnectionError, ValueError, KeyError, TypeError) as error:
+        except UNUSABLE as error:
             raise self._failed(error) from error
 
     def _make_session(self) -> requests.Session:
-        session = requests.Session()
+        session = BoundedSession()
         session.trust_env = False
         session.verify = self._connection.ca_file or self._connection.verify_tls
         session.cookies.set_policy(
@@ -170,6 +173,12 @@ class PrometheusClient:
         """The error of a request that got no answer, or not an answer of Prometheus."""
         if isinstance(error, requests.ConnectTimeout | requests.ReadTimeout):
             return self._timed_out()
+        if isinstance(error, AnswerTooLargeError):
+            message = f"Prometheus at {self._url} answered with more than {MAX_ANSWER >> 20} MiB."
+            return SourceError(message, reason=MissingReason.SOURCE_REFUSED)
+        if isinstance(error, requests.exceptions.ChunkedEncodingError):
+            message = f"Prometheus at {self._url} broke its answer off."
+            return SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE)
         if isinstance(error, requests.ConnectionError):
             message = f"Prometheus at {self._url} cannot be reached: {_root(error)}."
             return SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE)
@@ -197,6 +206,8 @@ def _meaning(status: int, kind: str) -> tuple[MissingReason, str]:
         return MissingReason.BAD_QUERY, "refuses the query"
     if status in {401, 403}:
         return MissingReason.SOURCE_REFUSED, "refuses us; check the token"
+    if 300 <= status < 400:
+        return MissingReason.SOURCE_REFUSED, "sends us elsewhere, where we do not follow; write that address"
     if status in {502, 503}:
         return MissingReason.SOURCE_UNREACHABLE, "is not available"
     return MissingReason.SOURCE_REFUSED, "failed"
