@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from sentinel.app.cli import app
 from sentinel.app.commands import rules as commands
+from sentinel.domain.errors import ConfigurationError
 from sentinel.policies.presets import PRESETS
 from sentinel.simulation.cluster import SimulatedCluster
 from tests.policies.test_load import document
@@ -97,6 +99,40 @@ def test_a_limit_between_buckets_is_remarked_on_and_fails_nothing(folder: Path) 
     (found,) = json.loads(sentinel("check", folder, "--format", "json").stdout)["warnings"]
     assert said in found["message"]
     assert sentinel("check", folder, "--format", "github").stdout.startswith("::warning file=")
+
+
+GATED = """rules: [{name: a, crashLoop: {}}]
+  strategy: {canary: {steps: [{weight: 10%, gates: [{webhook: {url: "http://tests.qa/smoke"}}]}]}}"""
+
+
+def test_gates_are_compared_with_the_settings_where_these_are_given(folder: Path, tmp_path: Path) -> None:
+    """Of which nothing else is read: a secret that they name need not be there."""
+    (folder / "gated.yaml").write_text(document("gated", GATED))
+    settings = tmp_path / "sentinel.yaml"
+    settings.write_text("slack: {token_file: /nowhere/token}\ngates: {allowed_hosts: [tests.prod]}\n")
+    assert sentinel("check", folder / "gated.yaml").exit_code == 0
+    refused = sentinel("check", folder / "gated.yaml", "--config", settings)
+    assert refused.exit_code == 1
+    assert "gates[0].webhook.url: the settings' gates.allowed_hosts do not name tests.qa" in refused.output
+    settings.write_text('gates: {allowed_hosts: ["tests.*"]}')
+    assert sentinel("check", folder / "gated.yaml", "--config", settings).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("gates: {allowed_host: []}", "sentinel.yaml:1:9: gates.allowed_host: unknown key"),
+        ("gates: {jobs: {enabled: perhaps}}", "gates.jobs.enabled: must be true or false"),
+        (None, "cannot be read"),
+    ],
+)
+def test_settings_that_are_wrong_are_said(folder: Path, tmp_path: Path, text: str | None, said: str) -> None:
+    """By their place, not by a traceback."""
+    settings = tmp_path / "sentinel.yaml"
+    if text is not None:
+        settings.write_text(text)
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        raise sentinel("check", folder, "--config", settings).exception or AssertionError
 
 
 def test_mistakes_annotate_a_pull_request(folder: Path) -> None:

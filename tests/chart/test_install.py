@@ -9,9 +9,10 @@ import orjson
 import pytest
 
 from sentinel.domain.record import Phase
-from sentinel.simulation.behaviour import crash_loop
+from sentinel.simulation.behaviour import crash_loop, failing
+from sentinel.simulation.resources import JOBS
 from tests.support.helm import Helm, Manifest, only
-from tests.support.world import NAMESPACE, World, world
+from tests.support.world import NAMESPACE, ROLLING, World, world
 
 PLURALS = {
     "NetworkPolicy": "networkpolicies",
@@ -114,6 +115,50 @@ async def test_the_installed_daemon_undoes_a_crash_loop(
         assert {event["reason"] for event in here.events()} >= {"SentinelUndo"}
         for method, path in DENIED:
             assert await status(here, token, method, path) == 403, f"{method} {path}"
+
+
+GATED = """
+apiVersion: rollback-sentinel.dev/v1
+kind: RolloutPolicy
+metadata: {name: web}
+spec:
+  match: {kinds: [Deployment], namespaces: [shop], names: [web]}
+  strategy:
+    canary:
+      steps:
+        - weight: 20%
+          gates:
+            - name: smoke
+              onFailure: undo
+              job: {template: {spec: {template: {spec: {containers: [{name: main, image: "smoke:1"}]}}}}}
+    bake: 1m
+  rules: [{name: crash-loop, crashLoop: {}}]
+"""
+
+
+async def test_the_installed_daemon_runs_jobs_of_gates_where_the_values_say(
+    helm: Helm, tmp_path: Path
+) -> None:
+    """In the namespace that is named, with the rights that come with it, and in no other."""
+    jobs = {"enabled": True, "namespaces": [NAMESPACE]}
+    values = {
+        "settings": {"mode": "enforce", "gates": {"jobs": jobs}},
+        "rules": {"files": {"web.yaml": GATED}},
+    }
+    async with world(tmp_path, confined=False) as here:
+        token = await install(here, helm, values)
+        here.cluster.deploy("web", "web:1", 5, namespace=NAMESPACE, **ROLLING)
+        await here.settle()
+        await here.start()
+        await here.phase(Phase.UNJUDGED)
+        here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        await here.phase(Phase.PROMOTED, image="web:2")
+        here.cluster.behave("smoke:1", failing())
+        here.cluster.set_image("web", "web:3", namespace=NAMESPACE)
+        await here.phase(Phase.UNDONE, image="web:3")
+        assert len(here.cluster.store.list(JOBS, NAMESPACE)) == 2
+        assert await status(here, token, "GET", f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs") == 403
+        assert await status(here, token, "DELETE", "/apis/batch/v1/namespaces/default/jobs/x") == 403
 
 
 async def test_one_namespace_leaves_the_others_out_of_reach(helm: Helm, tmp_path: Path) -> None:

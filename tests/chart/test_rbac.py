@@ -152,6 +152,11 @@ def unowned() -> dict[str, Any]:
         (job(serviceAccountName="admin"), ["settings.gates.jobs.service_accounts do not name"]),
         (job(serviceAccountName="xdefault"), ["settings.gates.jobs.service_accounts do not name"]),
         (job(hostNetwork=True), ["a gate's Job must not reach beyond its pod"]),
+        (job(nodeName="node-1"), ["a gate's Job must not reach beyond its pod"]),
+        (
+            job(containers=[{"name": "a", "image": "a", "ports": [{"containerPort": 1, "hostPort": 1}]}]),
+            ["a gate's Job must not reach beyond its pod"],
+        ),
         (job(volumes=[{"name": "a", "hostPath": {"path": "/"}}]), ["a gate's Job must not reach beyond"]),
         (
             job(initContainers=[{"name": "b", "image": "b", "securityContext": {"privileged": True}}]),

@@ -10,6 +10,7 @@ from click.testing import Result
 
 from sentinel.app.commands.checks import Level
 from sentinel.app.commands.diagnosing import clock_check
+from tests.support.account import let_run_jobs
 from tests.support.cli import ONLY_PODS, sentinel, served
 from tests.support.world import CANARY_POLICY, NAMESPACE, World
 
@@ -86,6 +87,45 @@ async def test_the_daemons_account_is_asked_about(tmp_path: Path, settings: pyte
         result = await sentinel(here, "preflight", "web", "--account", "shop/nobody")
         assert result.exit_code == 1
         assert "shop/nobody may not get deployments.apps" in result.output
+
+
+GATED = ONLY_PODS.replace(
+    "approval: required}",
+    "gates: [{name: smoke, job: {template: {spec: {template: {spec: {containers: [{name: a, image: 'a:1'}]}}}}}}]}",
+)
+
+
+@pytest.mark.real_time
+async def test_what_a_gates_job_needs_is_looked_at(tmp_path: Path, settings: pytest.MonkeyPatch) -> None:
+    """That the settings allow it here, and that the daemon's account may run Jobs in this namespace."""
+    async with served(tmp_path, GATED, daemon=False, SENTINEL_GATES__JOBS__ENABLED="true") as here:
+        use(settings, here)
+        account = ("--account", "rollback-sentinel/rollback-sentinel")
+        result = await sentinel(here, "preflight", "web", *account, "-o", "json")
+        checks = {check["check"]: check for check in json.loads(result.output)}
+        assert checks["gate smoke"]["level"] == "ok"
+        assert "as default" in checks["gate smoke"]["found"]
+        assert checks["RBAC"]["level"] == "fail"
+        assert "create jobs.batch" in checks["RBAC"]["found"]
+        let_run_jobs(here.cluster)
+        result = await sentinel(here, "preflight", "web", *account, "-o", "json")
+        assert levels(result)["RBAC"] == "ok"
+        settings.setenv("SENTINEL_GATES__JOBS__NAMESPACES", "bank")
+        result = await sentinel(here, "preflight", "web", "-o", "json")
+        assert levels(result)["policy"] == "fail"
+
+
+@pytest.mark.real_time
+async def test_a_doctor_asks_for_the_right_to_run_jobs(tmp_path: Path, settings: pytest.MonkeyPatch) -> None:
+    """Where the settings let gates run Jobs, the daemon's account needs it."""
+    async with served(tmp_path, GATED, daemon=False, SENTINEL_GATES__JOBS__ENABLED="true") as here:
+        use(settings, here)
+        account = ("--account", "rollback-sentinel/rollback-sentinel")
+        result = await sentinel(here, "doctor", *account)
+        assert "jobs.batch" in result.output
+        let_run_jobs(here.cluster)
+        result = await sentinel(here, "doctor", *account, "-o", "json")
+        assert levels(result)["RBAC"] == "ok"
 
 
 @pytest.mark.real_time
