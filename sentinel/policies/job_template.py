@@ -103,14 +103,18 @@ _WHOLE_NUMBERS = (
 )
 _RESTARTS = ("Never", "OnFailure")
 MAX_VALUES = 2000
-"""The policy is kept in each rollout's record, which must stay small."""
+MAX_TEXT = 32_768
+"""Characters. The policy is kept in each rollout's record, which must stay small."""
 
 
 def check_job_template(value: object) -> Mapping[str, object]:
     """The template where nothing is wrong with it. Raises InputError with the first mistake's place in it."""
     template = _mapping(value, ())
-    if _size(value) > MAX_VALUES:
-        raise InputError(f"holds more than {MAX_VALUES} values", "put the test into an image or a ConfigMap")
+    if _too_large(value):
+        raise InputError(
+            f"holds more than {MAX_VALUES} values or {MAX_TEXT} characters",
+            "put the test into an image or a ConfigMap",
+        )
     _known(template, frozenset({"metadata", "spec"}), ())
     _metadata(template.get("metadata", {}), ("metadata",))
     spec = _mapping(_needed(template, "spec", ()), ("spec",))
@@ -223,14 +227,16 @@ def _items(value: Mapping[str, object], key: str, at: Path) -> Iterator[tuple[Pa
         yield (*at, key, index), _mapping(item, (*at, key, index))
 
 
-def _size(value: object) -> int:
-    """How many values there are, this one included."""
-    count, waiting = 0, [value]
-    while waiting and count <= MAX_VALUES:
+def _too_large(value: object) -> bool:
+    """Whether there are too many values, or too much text in them."""
+    count, length, waiting = 0, 0, [value]
+    while waiting and count <= MAX_VALUES and length <= MAX_TEXT:
         found = waiting.pop()
         count += 1
         if isinstance(found, Mapping):
-            waiting.extend(found.values())
+            waiting.extend([*found.keys(), *found.values()])
         elif isinstance(found, list):
             waiting.extend(found)
-    return count
+        elif isinstance(found, str):
+            length += len(found)
+    return count > MAX_VALUES or length > MAX_TEXT

@@ -17,6 +17,11 @@ DOCUMENT["spec"]["rules"] += [
     {"name": "two", "latency": {"preset": "grpc", "p99": "1s"}},
     {"name": "three", "errorRate": {"preset": "datadog-apm", "datadog": {"podLabel": "pod"}, "max": "5%"}},
 ]
+JOB = {"spec": {"backoffLimit": 1, "template": {"spec": {"containers": [{"name": "a", "image": "a:1"}]}}}}
+DOCUMENT["spec"]["strategy"]["canary"]["steps"][0]["gates"] = [
+    {"webhook": {"url": "http://qa/check", "within": "5m", "metadata": {"a": "b"}}},
+    {"name": "job", "job": {"template": JOB, "within": "5m"}, "onFailure": "undo"},
+]
 BOUNDED = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.policies.job_template import MAX_VALUES, check_job_template
+from sentinel.policies.job_template import MAX_TEXT, MAX_VALUES, check_job_template
 from sentinel.policies.mistakes import InputError, dotted
 from sentinel.simulation.apiserver.builtin_types import table
 
@@ -94,9 +94,10 @@ def test_what_reaches_beyond_the_pod_is_refused(pod: dict[str, Any], at: str) ->
     assert found == (f"spec.template.spec.{at}", "reaches beyond the pod, which a gate's Job must not")
 
 
-def test_a_template_that_would_fill_the_records_is_refused() -> None:
+@pytest.mark.parametrize("arguments", [["x"] * MAX_VALUES, ["x" * (MAX_TEXT + 1)]])
+def test_a_template_that_would_fill_the_records_is_refused(arguments: list[str]) -> None:
     """The policy is kept in each rollout's record."""
-    big = template({"containers": [{**CONTAINER, "args": ["x"] * MAX_VALUES}]})
+    big = template({"containers": [{**CONTAINER, "args": arguments}]})
     assert "holds more than" in mistake(big)[1]
 
 
