@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from sentinel.adapters.http.auth import Credentials, Login
 from sentinel.adapters.http.tls import ServerTls, TlsError, TlsFiles
 from sentinel.domain.errors import ConfigurationError
-from sentinel.settings import HttpSettings, TlsSettings, WebhookSettings
+from sentinel.settings.people import HttpSettings, TlsSettings, WebhookSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import sys
 from http import HTTPStatus
 
 from sentinel.domain.errors import ConfigurationError
-from sentinel.settings import HttpSettings, load_settings
+from sentinel.settings import load_settings
+from sentinel.settings.people import HttpSettings
 
 TIMEOUT = 4.0
 PATH = "/healthz"

@@ -10,7 +10,7 @@ from sentinel.adapters.slack.interactions import Interactions
 from sentinel.adapters.slack.socket import SocketMode
 from sentinel.adapters.slack.webhook import SlackWebhook
 from sentinel.ports import Clock, Telemetry
-from sentinel.settings import SlackSettings
+from sentinel.settings.people import SlackSettings
 
 
 @dataclass(frozen=True, slots=True)

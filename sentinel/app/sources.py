@@ -19,7 +19,8 @@ from sentinel.policies.load import Options
 from sentinel.ports import AlertRules, MetricSource
 from sentinel.runtime.breaker import Breaker
 from sentinel.runtime.observedsource import ObservedSource
-from sentinel.settings import DatadogSettings, PrometheusSettings, Settings
+from sentinel.settings import Settings
+from sentinel.settings.sections import DatadogSettings, PrometheusSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,182 @@
+"""The sections about people and those who post for them: Slack, the HTTP server's door, notices elsewhere."""
+
+import base64
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import (
+    Field,
+    SecretStr,
+    model_validator,
+)
+
+from sentinel.policies.mistakes import InputError
+from sentinel.settings.values import Seconds, Section, Url
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except ValueError:
+        return False
+
+
+class SlackApproversSettings(Section):
+    """Who may press the buttons, by Slack's ids: users such as U024BE7LH, user groups such as S0614TZR7."""
+
+    users: tuple[Annotated[str, Field(pattern="^[UW][A-Z0-9]+$")], ...] = ()
+    groups: tuple[Annotated[str, Field(pattern="^S[A-Z0-9]+$")], ...] = ()
+
+
+class SlackSettings(Section):
+    """Slack; without a token nobody is told there.
+
+    With an `app_token` (Socket Mode) or a `signing_secret` (posts to /webhooks/slack) messages have buttons, for the
+    `approvers` alone.
+    """
+
+    token: SecretStr | None = None
+    token_file: Path | None = None
+    channel: str | None = None
+    app_token: SecretStr | None = None
+    app_token_file: Path | None = None
+    signing_secret: SecretStr | None = None
+    signing_secret_file: Path | None = None
+    approvers: SlackApproversSettings = SlackApproversSettings()
+    base_url: Url = "https://slack.com/api"
+    timeout: Seconds = 10.0
+
+    @model_validator(mode="after")
+    def _channel_known(self) -> "SlackSettings":
+        if self.token is not None and not self.channel:
+            raise InputError(
+                "channel is missing: a token alone says not where to write",
+                'write "#deploys"',
+                at=("channel",),
+            )
+        return self
+
+    @property
+    def pressable(self) -> bool:
+        """Whether messages have buttons."""
+        return self.app_token is not None or self.signing_secret is not None
+
+    @model_validator(mode="after")
+    def _buttons_whole(self) -> "SlackSettings":
+        named = bool(self.approvers.users or self.approvers.groups)
+        if self.app_token is not None and self.signing_secret is not None:
+            raise InputError(
+                "app_token and signing_secret are given",
+                "keep app_token for Socket Mode, or signing_secret for posts",
+                at=("signing_secret",),
+            )
+        if self.pressable and self.token is None:
+            raise InputError("token is missing: buttons stand in messages of the bot", at=("token",))
+        if self.pressable and not named:
+            raise InputError(
+                "approvers are missing: nobody could press a button",
+                "write approvers: {users: [U024BE7LH]}",
+                at=("approvers",),
+            )
+        if named and not self.pressable:
+            raise InputError(
+                "app_token is missing: approvers have no buttons without it or a signing_secret",
+                at=("app_token",),
+            )
+        return self
+
+
+class WebhookTokenSettings(Section):
+    """A bearer token that may post alerts of some namespaces (globs) alone."""
+
+    token: SecretStr | None = None
+    token_file: Path | None = None
+    namespaces: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _given(self) -> "WebhookTokenSettings":
+        if self.token is None:
+            raise InputError("token is missing", "name its file with token_file", at=("token",))
+        return self
+
+
+class WebhookSettings(Section):
+    """What Alertmanager must show: a bearer token, or a user name and password; nothing where all are unset.
+
+    `tokens` are further ones that may post for some namespaces alone. One client may post `rate` times a second, and
+    `burst` times at once.
+    """
+
+    token: SecretStr | None = None
+    token_file: Path | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    tokens: tuple[WebhookTokenSettings, ...] = ()
+    rate: Annotated[float, Field(gt=0, le=100_000)] = 100.0
+    burst: Annotated[int, Field(ge=1, le=100_000)] = 200
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "WebhookSettings":
+        if (self.username is None) != (self.password is None):
+            absent = "password" if self.password is None else "username"
+            raise InputError(f"{absent} is missing", "give both or neither", at=(absent,))
+        if self.token is not None and self.username is not None:
+            raise InputError(
+                "a token and a user name are given", "keep one of them", at=("username",), key=True
+            )
+        return self
+
+
+class TlsSettings(Section):
+    """PEM files of the HTTP server's certificate and key; none: plain HTTP.
+
+    With `client_ca_file` whoever posts alerts must show a certificate of that CA; probes and scrapes need none.
+    """
+
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    client_ca_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "TlsSettings":
+        given = {"cert_file": self.cert_file, "key_file": self.key_file}
+        absent = [name for name, file in given.items() if file is None]
+        if absent and (len(absent) == 1 or self.client_ca_file is not None):
+            raise InputError(f"{absent[0]} is missing", "give cert_file and key_file", at=(absent[0],))
+        return self
+
+
+class HttpSettings(Section):
+    """Where health, metrics and the webhook are served."""
+
+    host: str = "0.0.0.0"  # noqa: S104  # nosec B104  # probes and Alertmanager come from outside
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    tls: TlsSettings = TlsSettings()
+    webhook: WebhookSettings = WebhookSettings()
+
+
+class NoticeWebhookSettings(Section):
+    """Where each decision is posted as a CloudEvent, signed with the secret; without a URL nowhere."""
+
+    url: Url | None = None
+    secret: SecretStr | None = None
+    secret_file: Path | None = None
+    timeout: Seconds = 10.0
+
+    @model_validator(mode="after")
+    def _signed(self) -> "NoticeWebhookSettings":
+        if self.url is not None and self.secret is None:
+            raise InputError(
+                "secret is missing: events are signed", "name its file with secret_file", at=("secret",)
+            )
+        secret = self.secret.get_secret_value() if self.secret is not None else ""
+        if secret.startswith("whsec_") and not _is_base64(secret.removeprefix("whsec_")):
+            raise InputError("secret begins with whsec_ and goes on with no base64", at=("secret",))
+        return self
+
+
+class NotifySettings(Section):
+    """Who is told besides Slack."""
+
+    webhook: NoticeWebhookSettings = NoticeWebhookSettings()

@@ -1,0 +1,142 @@
+"""The sections of the settings, as the file has them."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    model_validator,
+)
+
+from sentinel.domain.gate import GateLimits
+from sentinel.policies.mistakes import InputError
+from sentinel.settings.values import Seconds, Section, Url, Workers
+
+
+class KubernetesSettings(Section):
+    """How the cluster is reached: by a kubeconfig, else the pod's service account. No namespaces: all of them."""
+
+    kubeconfig: Annotated[Path, AfterValidator(Path.expanduser)] | None = None
+    context: str | None = None
+    namespaces: tuple[str, ...] = ()
+
+
+class RulesSettings(Section):
+    """Where the rule files are: files or folders. `watch` takes edits over without a restart."""
+
+    paths: Annotated[tuple[Path, ...], Field(min_length=1)] = (Path("rules"),)
+    watch: bool = True
+
+
+class PrometheusSettings(Section):
+    """The Prometheus server; without a URL there is none. `scrape_interval` tells what is stale."""
+
+    url: Url | None = None
+    scrape_interval: Seconds = 15.0
+    timeout: Seconds = 5.0
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    bearer_token: SecretStr | None = None
+    bearer_token_file: Path | None = None
+    verify_tls: bool = True
+    workers: Workers = 4
+
+
+class DatadogSettings(Section):
+    """Datadog; without keys there is none. `settle` is how long counts take until they are final."""
+
+    site: str = "datadoghq.com"
+    host: Url | None = None
+    api_key: SecretStr | None = None
+    api_key_file: Path | None = None
+    app_key: SecretStr | None = None
+    app_key_file: Path | None = None
+    settle: Seconds = 90.0
+    timeout: Seconds = 10.0
+    workers: Workers = 2
+
+    @model_validator(mode="after")
+    def _both_keys(self) -> "DatadogSettings":
+        if (self.api_key is None) != (self.app_key is None):
+            absent = "app_key" if self.app_key is None else "api_key"
+            raise InputError(
+                f"{absent} is missing: Datadog needs an API key and an application key", at=(absent,)
+            )
+        return self
+
+
+class GateJobsSettings(Section):
+    """Whether gates may run Jobs; in which of the watched namespaces (none named: all); as which accounts (globs)."""
+
+    enabled: bool = False
+    namespaces: tuple[str, ...] = ()
+    service_accounts: tuple[str, ...] = ("default",)
+
+
+class GatesSettings(Section):
+    """Which hosts the webhooks of gates may be at, globs of their names (none: no webhook is called); and Jobs."""
+
+    allowed_hosts: tuple[str, ...] = ()
+    jobs: GateJobsSettings = GateJobsSettings()
+
+    @property
+    def limits(self) -> GateLimits:
+        """What rule files may ask for."""
+        return GateLimits(
+            self.allowed_hosts, self.jobs.enabled, self.jobs.namespaces, self.jobs.service_accounts
+        )
+
+
+class EvaluationSettings(Section):
+    """How often rules are evaluated that name no interval, how many passes run at once, how often state is saved."""
+
+    interval: Annotated[Seconds, Field(ge=1)] = 15.0
+    concurrency: Annotated[int, Field(ge=1, le=1000)] = 32
+    checkpoint_interval: Annotated[Seconds, Field(ge=5)] = 60.0
+
+
+class RecordsSettings(Section):
+    """How many records are kept of each workload."""
+
+    keep: Annotated[int, Field(ge=1, le=1000)] = 20
+
+
+class LeadershipSettings(Section):
+    """How replicas agree on the one that acts: by a Lease. Disabled, this process acts without asking anyone.
+
+    `lease_duration` is how long the cluster may be without a leader after one crashed. `namespace` is where the
+    Lease is: the pod's own where it is unset.
+    """
+
+    enabled: bool = True
+    lease_duration: Annotated[Seconds, Field(ge=5, le=300)] = 15.0
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = "rollback-sentinel"
+    namespace: str | None = None
+
+
+class TracingSettings(Section):
+    """Where traces go, by OTLP over HTTP: a collector's address such as http://collector:4318. Unset: none are made."""
+
+    endpoint: Url | None = None
+    timeout: Seconds = 5.0
+
+
+class LogSettings(Section):
+    """Logs: `auto` is readable on a terminal and JSON elsewhere."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class BudgetSettings(Section):
+    """At most `max` undos in the whole cluster within `per`; past it everything is only observed, and people paged."""
+
+    max: Annotated[int, Field(ge=0, le=10_000)] = 10
+    per: Seconds = 3600.0
+
+
+class UndoSettings(Section):
+    """Limits of all undos together."""
+
+    budget: BudgetSettings = BudgetSettings()

@@ -1,0 +1,85 @@
+"""Values that many settings have, and the base of all sections."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from sentinel.policies.mistakes import InputError
+from sentinel.policies.quantities import parse_duration
+
+_MAX_SECRET = 64 * 1024
+
+
+def _seconds(value: object) -> object:
+    """Seconds of a number, or of a duration such as `30s`."""
+    if isinstance(value, str) and not re.fullmatch(r"\d+(\.\d+)?", value):
+        return parse_duration(value).total_seconds()
+    return value
+
+
+def _url(value: str) -> str:
+    """An address without the slash at its end; a wrong one is not shown, as it may hold a password."""
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError("is not an http or https address", "write it such as http://prometheus:9090")
+    if "@" in parts.netloc:
+        raise InputError(
+            "has a user or a password in it, which logs and records would show",
+            "take it out; Prometheus takes headers: {Authorization: Basic ...}",
+        )
+    return value.rstrip("/")
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86_400)]
+Url = Annotated[str, AfterValidator(_url)]
+Workers = Annotated[int, Field(ge=1, le=64)]
+
+
+class Section(BaseModel):
+    """Base of all sections: nothing unknown; secrets may stand in files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret_files(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        for name in cls.model_fields:
+            secret = name.removesuffix("_file")
+            if secret == name or secret not in cls.model_fields or not data.get(name):
+                continue
+            if data.get(secret):
+                raise InputError(
+                    f"{secret} is given as well", f"keep {secret} or {name}", at=(name,), key=True
+                )
+            data = {**data, secret: _secret_in(data[name], name)}
+        return data
+
+
+def _secret_in(file: object, key: str) -> str:
+    try:
+        with Path(str(file)).open("rb") as stream:
+            text = stream.read(_MAX_SECRET + 1).decode()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}", at=(key,)) from None
+    except ValueError:
+        raise InputError(f"{file} is not text", at=(key,)) from None
+    if not text.strip() or len(text) > _MAX_SECRET:
+        raise InputError(
+            f"{file} is empty" if not text.strip() else f"{file} is too long for a secret", at=(key,)
+        )
+    return text.strip()

@@ -1,0 +1,58 @@
+"""All sections together."""
+
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from sentinel.domain.policy import Mode
+from sentinel.environment import DELIMITER, PREFIX
+from sentinel.settings.people import HttpSettings, NotifySettings, SlackSettings
+from sentinel.settings.sections import (
+    DatadogSettings,
+    EvaluationSettings,
+    GatesSettings,
+    KubernetesSettings,
+    LeadershipSettings,
+    LogSettings,
+    PrometheusSettings,
+    RecordsSettings,
+    RulesSettings,
+    TracingSettings,
+    UndoSettings,
+)
+from sentinel.settings.values import Seconds
+
+
+class Settings(BaseSettings):
+    """All settings, valid. `mode` observe overrides every policy's; times are in seconds."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter=DELIMITER, extra="forbid", frozen=True
+    )
+
+    mode: Mode = Mode.ENFORCE
+    drain_seconds: Seconds = 10.0
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    rules: RulesSettings = RulesSettings()
+    prometheus: PrometheusSettings = PrometheusSettings()
+    datadog: DatadogSettings = DatadogSettings()
+    slack: SlackSettings = SlackSettings()
+    http: HttpSettings = HttpSettings()
+    notify: NotifySettings = NotifySettings()
+    gates: GatesSettings = GatesSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    records: RecordsSettings = RecordsSettings()
+    leadership: LeadershipSettings = LeadershipSettings()
+    tracing: TracingSettings = TracingSettings()
+    log: LogSettings = LogSettings()
+    undo: UndoSettings = UndoSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_settings` gathered: nothing is read behind its back."""
+        return (init_settings,)
