@@ -49,6 +49,14 @@ async def test_its_metrics_tell_of_an_undo(shop: World) -> None:
     assert sum(name.startswith("sentinel_rules_info{digest=") for name in after) == 1
 
 
+async def test_its_metrics_name_nobodys_workload(shop: World) -> None:
+    """They are served without credentials: no workload, namespace, pod, image or alert is named in them."""
+    await undone(shop)
+    values = {value for name in await exposed(shop) for value in re.findall(r'="([^"]*)"', name)}
+    assert values
+    assert not [v for v in values if re.search(r"\bweb\b|shop|HighErrorRate", v)]
+
+
 async def test_requests_that_fail_are_counted_by_why(shop: World) -> None:
     """A refusal by its status."""
     await undone(shop)

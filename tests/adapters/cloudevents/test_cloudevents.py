@@ -60,6 +60,23 @@ async def receiver() -> AsyncIterator[Receiver]:
 NOTICE = Notice(in_state(), entry(Action.HOLD, "EvidenceMissing", 5), advice=("look",), urgent=True)
 
 
+@pytest.fixture
+def proxied(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Receiver:
+    """The environment names the receiver as the proxy for everything."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, receiver.url)
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    return receiver
+
+
+async def test_no_proxy_of_the_environment_reads_along(proxied: Receiver) -> None:
+    """Events go to the address that the settings name, or nowhere."""
+    with pytest.raises(NoticeError, match="cannot be reached"):
+        await publish("http://127.0.0.1:1/hook")
+    assert proxied.bodies == []
+
+
 async def publish(url: str, notice: Notice = NOTICE, secret: str = "s3cret") -> None:
     notifier = CloudEventsNotifier(url, secret, timeout=3, now=lambda: NOW)
     try:
