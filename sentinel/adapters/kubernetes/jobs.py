@@ -56,12 +56,18 @@ class KubernetesJobs:
             return False
         return True
 
-    async def _create(self, gate: JobGate, record: Record, name: str, timeout: float) -> Json:
+    async def rehearse(self, gate: JobGate, record: Record, *, timeout: float = 10.0) -> None:
+        """Have the API server look at the Job as it would be made; nothing is. Raises ClusterError with its no."""
+        await self._create(gate, record, "gate-rehearsal", timeout, dry_run=True)
+
+    async def _create(
+        self, gate: JobGate, record: Record, name: str, timeout: float, *, dry_run: bool = False
+    ) -> Json:
         """Fields that Kubernetes does not know are refused, not dropped: a test with a typo tests something else."""
         return await self._client.request(
             "POST",
             Target(JOBS, record.key.namespace),
-            params={"fieldValidation": "Strict"},
+            params={"fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})},
             body=job_of(gate, record, name),
             timeout=timeout,
         )

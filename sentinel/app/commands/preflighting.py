@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 
@@ -23,12 +22,12 @@ from sentinel.app.commands.connection import (
     place,
     run,
 )
+from sentinel.app.commands.gating import gate_checks, runs_jobs
 from sentinel.app.commands.output import Output, OutputOption
 from sentinel.app.commands.undoing import undo_target
 from sentinel.app.sources import Sources, metric_sources, options_of
 from sentinel.domain.errors import PreconditionError, SourceError
 from sentinel.domain.evidence import Span
-from sentinel.domain.gate import Gate, GateLimits, JobGate, WebhookGate
 from sentinel.domain.policy import (
     ErrorRateRule,
     LatencyRule,
@@ -91,7 +90,7 @@ async def _preflight(name: str, settings: Settings, account: str, at: Place) -> 
         jobs_in = (namespace,) if policy is not None and runs_jobs(policy) else ()
         return [
             *checks,
-            *(gate_checks(policy, settings, namespace) if policy is not None else ()),
+            *(await gate_checks(policy, settings, cluster, workload) if policy is not None else ()),
             await slack_check(settings),
             await account_check(cluster, account, namespace, jobs_in=jobs_in),
         ]
@@ -192,32 +191,6 @@ def strategy_checks(policy: Policy, workload: Workload) -> list[Check]:
             warn(name, found, f"set spec.strategy.rollingUpdate.maxSurge: {weight} and maxUnavailable: 0")
         ]
     return [ok(name, f"the first step is {wanted} of {workload.desired} pods ({weight})")]
-
-
-def runs_jobs(policy: Policy) -> bool:
-    """Whether a step of the policy has a Job run."""
-    return any(isinstance(gate, JobGate) for step in policy.strategy.steps for gate in step.gates)
-
-
-def gate_checks(policy: Policy, settings: Settings, namespace: str) -> list[Check]:
-    """Whether the settings let each gate of the steps be asked for a workload of this namespace."""
-    return [
-        _gate_check(gate, settings.gates.limits, namespace)
-        for step in policy.strategy.steps
-        for gate in step.gates
-    ]
-
-
-def _gate_check(gate: Gate, limits: GateLimits, namespace: str) -> Check:
-    name = f"gate {gate.name}"
-    if isinstance(gate, WebhookGate):
-        host = urlsplit(gate.url).hostname or ""
-        refused, found = limits.host_refused(host), f"{gate.url} is called"
-    else:
-        account = gate.service_account
-        refused = limits.account_refused(account) or limits.namespace_refused(namespace)
-        found = f"a Job is run in {namespace} as {account}"
-    return fail(name, refused, "allow it there, or take the gate out") if refused else ok(name, found)
 
 
 async def metric_checks(policy: Policy, workload: Workload, sources: Sources) -> list[Check]:

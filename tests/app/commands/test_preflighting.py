@@ -10,6 +10,7 @@ from click.testing import Result
 
 from sentinel.app.commands.checks import Level
 from sentinel.app.commands.diagnosing import clock_check
+from sentinel.simulation.resources import JOBS
 from tests.support.account import let_run_jobs
 from tests.support.cli import ONLY_PODS, sentinel, served
 from tests.support.world import CANARY_POLICY, NAMESPACE, World
@@ -104,7 +105,8 @@ async def test_what_a_gates_job_needs_is_looked_at(tmp_path: Path, settings: pyt
         result = await sentinel(here, "preflight", "web", *account, "-o", "json")
         checks = {check["check"]: check for check in json.loads(result.output)}
         assert checks["gate smoke"]["level"] == "ok"
-        assert "as default" in checks["gate smoke"]["found"]
+        assert "as default; the API server takes it" in checks["gate smoke"]["found"]
+        assert here.cluster.store.list(JOBS) == []
         assert checks["RBAC"]["level"] == "fail"
         assert "create jobs.batch" in checks["RBAC"]["found"]
         let_run_jobs(here.cluster)
@@ -113,6 +115,20 @@ async def test_what_a_gates_job_needs_is_looked_at(tmp_path: Path, settings: pyt
         settings.setenv("SENTINEL_GATES__JOBS__NAMESPACES", "bank")
         result = await sentinel(here, "preflight", "web", "-o", "json")
         assert levels(result)["policy"] == "fail"
+
+
+@pytest.mark.real_time
+async def test_a_gates_job_that_kubernetes_would_not_take_is_found_before_a_rollout(
+    tmp_path: Path, settings: pytest.MonkeyPatch
+) -> None:
+    """By a dry run of the very Job, whose fields are checked strictly."""
+    odd = GATED.replace("image: 'a:1'", "image: 'a:1', ports: [{port: 80}]")
+    async with served(tmp_path, odd, daemon=False, SENTINEL_GATES__JOBS__ENABLED="true") as here:
+        use(settings, here)
+        result = await sentinel(here, "preflight", "web", "-o", "json")
+        (found,) = [c for c in json.loads(result.output) if c["check"] == "gate smoke"]
+        assert (result.exit_code, found["level"]) == (1, "fail")
+        assert 'unknown field "spec.template.spec.containers[0].ports[0].port"' in found["found"]
 
 
 @pytest.mark.real_time
