@@ -16,9 +16,11 @@ import orjson
 from sentinel.app.wiring import Application, build
 from sentinel.domain.record import Phase
 from sentinel.settings import load_settings
-from sentinel.simulation.behaviour import crash_loop
+from sentinel.simulation.behaviour import Behaviour, crash_loop
 from sentinel.simulation.faults import Fault, FaultKind
-from sentinel.simulation.resources import LEASES
+from sentinel.simulation.resources import JOBS, LEASES
+from tests.stories.test_gate_jobs import ALLOWED as JOBS_ALLOWED
+from tests.stories.test_gate_jobs import policy as gated_by_a_job
 from tests.support.account import HOME
 from tests.support.line import Line, line_to
 from tests.support.world import (
@@ -98,10 +100,10 @@ class Shop:
 
 
 @asynccontextmanager
-async def shop(folder: Path, policy: str = CANARY_POLICY) -> AsyncIterator[Shop]:
+async def shop(folder: Path, policy: str = CANARY_POLICY, **environ: str) -> AsyncIterator[Shop]:
     """Ten pods at rest, the first daemon leads, the second one waits; the world's questions go to the second."""
     async with (
-        world(folder, policy) as here,
+        world(folder, policy, **environ) as here,
         line_to(here.cluster.url) as one,
         line_to(here.cluster.url) as two,
     ):
@@ -238,3 +240,23 @@ async def test_the_lease_tells_who_leads(tmp_path: Path) -> None:
         after = both.here.cluster.store.get(LEASES, HOME, "rollback-sentinel")["spec"]
         assert after["holderIdentity"] not in ("", lease["holderIdentity"])
         assert after["leaseTransitions"] == lease["leaseTransitions"] + 1
+
+
+async def test_a_leader_that_crashes_while_a_gates_job_runs_is_followed_by_one_that_finds_it(
+    tmp_path: Path,
+) -> None:
+    """The Job that runs is the one that counts; no second one is made, and none is taken away."""
+    async with shop(tmp_path, gated_by_a_job(), **JOBS_ALLOWED) as both:
+        both.here.cluster.behave("smoke:1", Behaviour(ends_after=60.0))
+        both.here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+
+        def runs() -> bool:
+            jobs = both.here.cluster.store.list(JOBS, NAMESPACE)
+            return any((job.get("status") or {}).get("ready") for job in jobs)
+
+        await both.here.until(runs, within=120)
+        await both.crash(0)
+        await both.until_leading(1, LEASE_TIME)
+        record = await both.here.phase(Phase.PROMOTED, image="web:2")
+        assert actions(record) == ["advance", "advance", "promote"]
+        assert len(both.here.cluster.store.list(JOBS, NAMESPACE)) == 1
