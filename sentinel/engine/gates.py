@@ -58,10 +58,9 @@ def await_gates(situation: Situation, state: RolloutState) -> Decision | None:
     gates = gates_of(situation.policy, state.step) if state.step < situation.last_step else ()
     if not gates:
         return None
-    if state.gates_since is None or len(state.gates) != len(gates):
-        state = replace(
-            state, gates_since=situation.now, gates=tuple(GateResult(gate.name) for gate in gates)
-        )
+    names = [gate.name for gate in gates]
+    if state.gates_since is None or [result.name for result in state.gates] != names:
+        state = replace(state, gates_since=situation.now, gates=tuple(GateResult(name) for name in names))
     if all(result.answer is GateAnswer.PASSED for result in state.gates):
         return None
     situation = replace(situation, record=situation.record.with_state(state))

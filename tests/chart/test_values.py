@@ -99,6 +99,14 @@ def test_the_notes_say_how_to_reach_it(helm: Helm) -> None:
     assert "--set settings.mode=enforce" in notes
 
 
+def test_the_notes_warn_of_jobs_that_may_be_made_everywhere(helm: Helm) -> None:
+    """Until the namespaces are named in which they may."""
+    jobs: dict[str, Any] = {"enabled": True}
+    assert "may create Jobs in every namespace" in helm.notes({"settings": {"gates": {"jobs": jobs}}})
+    jobs["namespaces"] = ["shop"]
+    assert "may create Jobs" not in helm.notes({"settings": {"gates": {"jobs": jobs}}})
+
+
 def test_the_notes_name_the_secret_of_the_webhook(helm: Helm) -> None:
     """With a token there is no warning, and Alertmanager is told to show it."""
     notes = helm.notes({"webhook": {"existingSecret": "sentinel-webhook"}, "settings": {"mode": "enforce"}})

@@ -150,6 +150,14 @@ def test_a_replay_has_no_gates() -> None:
     assert ungated(GATED).strategy.deadline == timedelta(hours=1)
 
 
+def test_other_gates_than_those_that_were_asked_are_asked_anew() -> None:
+    """Where a rollout follows edits of its policy, no answer counts for a gate that did not give it."""
+    steps = (Step(0.1, MINUTE, gates=(replace(GATE, name="other"),)), Step(0.5, MINUTE))
+    found = decided(asked(GateAnswer.PASSED), policy=with_strategy(CANARY, steps=steps))
+    assert (found.action, found.state.gates_since) == (None, at(70))
+    assert [(gate.name, gate.answer) for gate in found.state.gates] == [("other", GateAnswer.PENDING)]
+
+
 def seen(answer: GateAnswer, seconds: float) -> Record:
     """A Job that was first asked for at 60 s and was seen so, then."""
     result = GateResult("smoke", answer, "Job x: said", 3, at(seconds))
