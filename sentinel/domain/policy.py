@@ -1,6 +1,6 @@
 """A rollout policy: which workloads it guards, by which steps and by which rules."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -231,11 +231,16 @@ class MatchOperator(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """One Alertmanager matcher; regular expressions are anchored at both ends. A missing label is empty."""
+    """One Alertmanager matcher; regular expressions are anchored at both ends. A missing label is empty.
+
+    `regex` tells of a regular expression, which `value` shows, whether a text matches as a whole. Whoever posts an
+    alert writes the text: so it must take no longer than the text is long.
+    """
 
     label: str
     operator: MatchOperator
     value: str
+    regex: Callable[[str], bool] | None = field(default=None, repr=False, compare=False)
 
 
 class AlertAction(StrEnum):

@@ -13,10 +13,8 @@ Two policies that are equal in all parts are a tie, which is an error: nothing i
 """
 
 import fnmatch
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from sentinel.domain.policy import AlertRule, Match, Matcher, MatchOperator, Operator, Policy, Requirement
 from sentinel.domain.workload import Workload, WorkloadKey
@@ -139,14 +137,15 @@ def matcher_holds(matcher: Matcher, labels: Mapping[str, str]) -> bool:
         case MatchOperator.NOT_EQUAL:
             return value != matcher.value
         case MatchOperator.REGEX:
-            return _compiled(matcher.value).fullmatch(value) is not None
+            return _fits(matcher, value)
         case _:
-            return _compiled(matcher.value).fullmatch(value) is None
+            return not _fits(matcher, value)
 
 
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
+def _fits(matcher: Matcher, value: str) -> bool:
+    if matcher.regex is None:
+        raise ValueError(f"the matcher of {matcher.label} has no regular expression to match by")
+    return matcher.regex(value)
 
 
 def _any_glob(patterns: tuple[str, ...], text: str) -> bool:

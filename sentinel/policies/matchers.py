@@ -7,6 +7,7 @@ import promql_parser as promql
 
 from sentinel.domain.policy import Matcher, MatchOperator
 from sentinel.policies.mistakes import InputError
+from sentinel.policies.regex import anchored
 
 MAX_MATCHERS = 4096
 
@@ -62,6 +63,7 @@ def _matcher(one: re.Match[str]) -> Matcher:
     label, operator, value = _unquoted(one["label"]), MatchOperator(one["operator"]), _unquoted(one["value"])
     if operator in (MatchOperator.REGEX, MatchOperator.NOT_REGEX):
         check_regex(value)
+        return Matcher(label, operator, value, anchored(value))
     return Matcher(label, operator, value)
 
 

@@ -1,6 +1,7 @@
 """Which policy guards a workload, and which alerts a policy means."""
 
 import fnmatch
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -133,6 +134,11 @@ def test_requirements_hold_as_in_kubernetes(
     assert requirement_holds(Requirement("k", operator, values), labels) is holds
 
 
+def matcher(label: str, operator: MatchOperator, value: str) -> Matcher:
+    """A matcher with its regular expression, as the rule files' loader makes them."""
+    return Matcher(label, operator, value, lambda text: re.fullmatch(value, text) is not None)
+
+
 @pytest.mark.parametrize(
     ("operator", "value", "labels", "holds"),
     [
@@ -152,7 +158,13 @@ def test_matchers_hold_as_in_alertmanager(
     operator: MatchOperator, value: str, labels: Mapping[str, str], holds: bool
 ) -> None:
     """A missing label is empty, and a regular expression covers the whole value."""
-    assert matcher_holds(Matcher("l", operator, value), labels) is holds
+    assert matcher_holds(matcher("l", operator, value), labels) is holds
+
+
+def test_a_matcher_without_its_regular_expression_is_a_mistake_of_ours() -> None:
+    """It neither holds nor does not."""
+    with pytest.raises(ValueError, match="no regular expression"):
+        matcher_holds(Matcher("l", MatchOperator.REGEX, "a"), {})
 
 
 def test_the_first_alert_rule_that_matches_counts() -> None:
@@ -160,7 +172,7 @@ def test_the_first_alert_rule_that_matches_counts() -> None:
     page = AlertRule(
         (Matcher("severity", MatchOperator.EQUAL, "page"), Matcher("app", MatchOperator.EQUAL, "web"))
     )
-    rest = AlertRule((Matcher("severity", MatchOperator.REGEX, ".+"),))
+    rest = AlertRule((matcher("severity", MatchOperator.REGEX, ".+"),))
     guarded = Policy("p", "d", alerts=(page, rest))
 
     assert alert_rule_of(guarded, {"severity": "page", "app": "web"}) is page
@@ -233,7 +245,7 @@ def test_an_added_matcher_never_widens_an_alert_rule(
     operators: list[MatchOperator], labels: dict[str, str]
 ) -> None:
     """All matchers must hold, so that more of them match no more alerts."""
-    matchers = [Matcher("a", operator, "x*") for operator in operators]
+    matchers = [matcher("a", operator, "x*") for operator in operators]
     added = [*matchers, Matcher("b", MatchOperator.NOT_EQUAL, "")]
 
     assert alert_matches(added, labels) <= alert_matches(matchers, labels)
