@@ -104,7 +104,7 @@ def test_the_notes_warn_of_jobs_that_may_be_made_everywhere(helm: Helm) -> None:
     jobs: dict[str, Any] = {"enabled": True}
     assert "may create Jobs in every namespace" in helm.notes({"settings": {"gates": {"jobs": jobs}}})
     jobs["namespaces"] = ["shop"]
-    assert "may create Jobs" not in helm.notes({"settings": {"gates": {"jobs": jobs}}})
+    assert "may create Jobs in" not in helm.notes({"settings": {"gates": {"jobs": jobs}}})
 
 
 def test_the_notes_name_the_secret_of_the_webhook(helm: Helm) -> None:
