@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from sentinel.domain.alert import AlertStatus
+from sentinel.domain.alertroom import AlertsBeyond, counted_beyond, make_room
 from sentinel.domain.gate import GateResult
 from sentinel.domain.policy import Mode
 from sentinel.domain.verdict import Number
@@ -241,6 +242,7 @@ class Record:
     policy_set: str = ""
     decisions: tuple[DecisionEntry, ...] = ()
     alerts: tuple[AlertEntry, ...] = ()
+    alerts_beyond: AlertsBeyond | None = None
     notice: NoticeRef | None = None
     approvals: frozenset[int] = frozenset()
     resumed_at: datetime | None = None
@@ -286,5 +288,10 @@ class Record:
         return replace(self, decisions=tuple([*kept, entry][-MAX_DECISIONS:]))
 
     def with_alerts(self, alerts: tuple[AlertEntry, ...]) -> "Record":
-        """The record with these alerts; the newest are kept."""
-        return replace(self, alerts=alerts[-MAX_ALERTS:])
+        """The record with these alerts, as many as have a place; what is beyond is counted."""
+        return self.with_room_for(alerts, MAX_ALERTS)
+
+    def with_room_for(self, alerts: tuple[AlertEntry, ...], places: int) -> "Record":
+        """The record with these alerts in this many places; what is beyond is counted."""
+        kept, dropped = make_room(alerts, places)
+        return replace(self, alerts=kept, alerts_beyond=counted_beyond(self.alerts_beyond, dropped))

@@ -53,6 +53,7 @@ def new_record(begin: Begin, workload: Workload, policy: Policy, mode: Mode, now
         attempt=begun.attempt,
         started_at=begun.started_at,
         alerts=begun.alerts,
+        alerts_beyond=begun.alerts_beyond,
         uid=begun.uid,
         version=begun.version,
     )

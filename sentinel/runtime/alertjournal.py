@@ -87,7 +87,7 @@ class AlertJournal:
             if record is None:
                 return
             after = record.with_alerts(merge_alerts(record.alerts, batch.entries))
-            if after.alerts == record.alerts:
+            if (after.alerts, after.alerts_beyond) == (record.alerts, record.alerts_beyond):
                 return
             try:
                 await self._store.save(after)

@@ -11,9 +11,9 @@ import structlog
 from sentinel.adapters.kubernetes.codec import decode, encode
 from sentinel.adapters.kubernetes.raw import RawObject, mapping, text
 from sentinel.adapters.kubernetes.resources import RECORDS
+from sentinel.domain.alertroom import AlertsBeyond
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import (
-    MAX_ALERTS,
     MAX_DECISIONS,
     AlertEntry,
     DecisionEntry,
@@ -74,6 +74,7 @@ class RecordHistory:
     candidate: RevisionRef | None = None
     decisions: tuple[DecisionEntry, ...] = ()
     alerts: tuple[AlertEntry, ...] = ()
+    alerts_beyond: AlertsBeyond | None = None
     notice: NoticeRef | None = None
     approvals: frozenset[int] = frozenset()
     resumed_at: datetime | None = None
@@ -132,7 +133,13 @@ def status_of(record: Record) -> dict[str, Any]:
     """The object's status; the record is to be within bounds (`bounded`)."""
     candidate = record.candidate if record.candidate.hash else None
     history = RecordHistory(
-        candidate, record.decisions, record.alerts, record.notice, record.approvals, record.resumed_at
+        candidate,
+        record.decisions,
+        record.alerts,
+        record.alerts_beyond,
+        record.notice,
+        record.approvals,
+        record.resumed_at,
     )
     shown = {"revision": _revision_shown(record.candidate), "stepNumber": record.state.step + 1}
     return {**shown, **encode(record.state), **encode(history)}
@@ -141,20 +148,20 @@ def status_of(record: Record) -> dict[str, Any]:
 def bounded(record: Record) -> Record:
     """The record as it can be kept: the newest decisions and alerts, texts cut, a status of at most 64 KiB.
 
-    What does not fit is given up in this order: the oldest decisions but the newest ten, the oldest alerts, the
-    other decisions (never one whose outcome is open), and last the analysis state, after which the evidence of this
-    step is gathered anew.
+    What does not fit is given up in this order: the oldest decisions but the newest ten, the alerts that
+    `make_room` gives up first, the other decisions (never one whose outcome is open), and last the analysis state,
+    after which the evidence of this step is gathered anew.
     """
     decisions = tuple(_short_decision(entry) for entry in record.decisions[-MAX_DECISIONS:])
-    alerts = tuple(_short_alert(entry) for entry in record.alerts[-MAX_ALERTS:])
-    kept = replace(record, decisions=decisions, alerts=alerts)
+    kept = replace(record, decisions=decisions).with_alerts(tuple(map(_short_alert, record.alerts)))
     while (over := _size(status_of(kept)) - MAX_STATUS_BYTES) > 0:
         closed = [entry for entry in kept.decisions if entry.outcome is not None]
         if spare := closed if not kept.alerts else closed[:-_LASTING_DECISIONS]:
             dropped = _oldest(spare, over)
             kept = replace(kept, decisions=tuple(entry for entry in kept.decisions if entry not in dropped))
         elif kept.alerts:
-            kept = replace(kept, alerts=kept.alerts[len(_oldest(list(kept.alerts), over)) :])
+            fewer = len(kept.alerts) - len(_oldest(list(kept.alerts), over))
+            kept = kept.with_room_for(kept.alerts, fewer)
         else:
             log.warning("the analysis state is too large to be kept", record=record.name, over=over)
             return kept.with_state(replace(kept.state, analysis={}))
@@ -238,6 +245,7 @@ def record_of(raw: RawObject) -> Record:
         policy_set=spec.policy_set,
         decisions=history.decisions,
         alerts=history.alerts,
+        alerts_beyond=history.alerts_beyond,
         notice=history.notice,
         approvals=history.approvals,
         resumed_at=history.resumed_at,

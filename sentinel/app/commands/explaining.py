@@ -27,6 +27,7 @@ from sentinel.app.commands.output import (
     show_data,
     sparkline,
 )
+from sentinel.domain.alertroom import AlertsBeyond
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, AlertEntry, DecisionEntry, OutcomeKind, Phase, Record
 from sentinel.domain.verdict import Number
@@ -74,6 +75,7 @@ def explained(record: Record) -> list[str]:
             "",
             "Alerts",
             *(line for alert in record.alerts for line in _alert(alert, record.started_at)),
+            *([_beyond(record.alerts_beyond)] if record.alerts_beyond else []),
         ]
     curves = list(_curves(record))
     if curves:
@@ -141,6 +143,11 @@ def _alert(alert: AlertEntry, started: datetime) -> Iterator[str]:
     )
     yield f"{_INDENT}- {labels or 'no labels'}; firing since {moment(alert.starts_at)}"
     yield f"{_INDENT}=> {alert.verdict or 'not looked at yet'}"
+
+
+def _beyond(beyond: AlertsBeyond) -> str:
+    fired = f"fired between {moment(beyond.first_at)} and {moment(beyond.last_at)}"
+    return f"  and {beyond.count:,} or more beside these ({', '.join(beyond.names)}), {fired}"
 
 
 def _after(at: datetime, started: datetime) -> str:
