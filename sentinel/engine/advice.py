@@ -9,6 +9,7 @@ import shlex
 from sentinel.domain.command import CommandAction
 from sentinel.domain.record import DecisionEntry, Phase, Record
 from sentinel.domain.workload import PAUSED_ANNOTATION, WorkloadKind
+from sentinel.engine.gates import GATE_TIMEOUT, JOB
 
 WHO = "$(kubectl auth whoami -o jsonpath={.status.userInfo.username})"
 """The API server's own name for the one who asks, as the shell puts it in."""
@@ -16,6 +17,20 @@ WHO = "$(kubectl auth whoami -o jsonpath={.status.userInfo.username})"
 
 def advice(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
     """The next steps for a human, most useful first; empty where nothing is asked of anyone."""
+    return (*_look_into(record, entry), *_by_phase(record, entry))
+
+
+def _look_into(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
+    """Where a gate's Job decided: what it printed, or, where Kubernetes has deleted its pods, what is known of it."""
+    job = entry.numbers.get(JOB) if entry is not None else None
+    if entry is None or not isinstance(job, str):
+        return ()
+    if entry.reason == GATE_TIMEOUT:
+        return (f"See how far its Job came: {_kubectl(record, 'describe', f'job/{job}')}",)
+    return (f"Read what its Job printed: {_kubectl(record, 'logs', f'job/{job}', '--all-containers')}",)
+
+
+def _by_phase(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
     phase = record.state.phase
     if phase is Phase.HELD:
         return _held(record)

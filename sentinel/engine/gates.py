@@ -14,13 +14,15 @@ from sentinel.domain.decision import Decision
 from sentinel.domain.gate import Gate, GateAnswer, GateResult, JobGate, OnGateFailure, is_final
 from sentinel.domain.policy import Policy
 from sentinel.domain.record import Phase, Record, RolloutState
-from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
 from sentinel.engine.condemn import condemn
 from sentinel.engine.holding import hold
 from sentinel.engine.situation import Situation
 
 GATE_FAILED = "GateFailed"
 GATE_TIMEOUT = "GateTimeout"
+JOB = "job"
+"""Among a decision's numbers the name of the Job that made it, which is still there to be looked at."""
 
 JOB_GRACE = timedelta(seconds=30)
 """Kubernetes ends a Job that takes too long by itself: so long it is given to say so."""
@@ -64,9 +66,9 @@ def await_gates(situation: Situation, state: RolloutState) -> Decision | None:
     if all(result.answer is GateAnswer.PASSED for result in state.gates):
         return None
     situation = replace(situation, record=situation.record.with_state(state))
-    for gate, result in zip(gates, state.gates, strict=True):
+    for index, (gate, result) in enumerate(zip(gates, state.gates, strict=True)):
         if _failed(situation, gate, result):
-            return _fail(situation, gate, result)
+            return _fail(situation, gate, result, index)
     return _wait(situation, gates)
 
 
@@ -94,7 +96,7 @@ def _failed(situation: Situation, gate: Gate, result: GateResult) -> bool:
     return situation.now >= ends and result.answer in (GateAnswer.FAILED, GateAnswer.UNANSWERED)
 
 
-def _fail(situation: Situation, gate: Gate, result: GateResult) -> Decision:
+def _fail(situation: Situation, gate: Gate, result: GateResult, index: int) -> Decision:
     reason = GATE_FAILED
     message = f"gate {gate.name} did not pass after {result.tries} calls: {result.detail}"
     if isinstance(gate, JobGate):
@@ -104,7 +106,10 @@ def _fail(situation: Situation, gate: Gate, result: GateResult) -> Decision:
     if result.answer is GateAnswer.REFUSED:
         said = "has no answer" if isinstance(gate, JobGate) else "is not called"
         message = f"gate {gate.name} {said}: {result.detail}"
-    verdict = RuleVerdict(gate.name, VerdictKind.FAIL, reason, message, {"tries": result.tries})
+    numbers: dict[str, Number] = {"tries": result.tries}
+    if isinstance(gate, JobGate) and result.answer in (GateAnswer.FAILED, GateAnswer.TIMEOUT):
+        numbers[JOB] = job_name(situation.record, index)
+    verdict = RuleVerdict(gate.name, VerdictKind.FAIL, reason, message, numbers)
     if gate.on_failure is OnGateFailure.UNDO and result.answer is GateAnswer.FAILED:
         undone = condemn(situation, (verdict,))
         if undone is not None:

@@ -85,3 +85,24 @@ def test_a_kind_that_is_not_paused_is_not_unpaused() -> None:
     """Only a Deployment has a pause to lift."""
     daemons = replace(held("FirstDeployment"), key=WorkloadKey(WorkloadKind.DAEMONSET, "shop", "api"))
     assert len(advice(daemons, None)) == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "reason", "said"),
+    [
+        (Action.HOLD, "GateFailed", "logs job/api-gate-0123456789 --all-containers"),
+        (Action.UNDO, "GateFailed", "logs job/api-gate-0123456789 --all-containers"),
+        (Action.HOLD, "GateTimeout", "describe job/api-gate-0123456789"),
+    ],
+)
+def test_a_gates_job_that_decided_is_where_to_look_first(action: Action, reason: str, said: str) -> None:
+    """What it printed; or, where Kubernetes has deleted its pods, how far it came."""
+    told = entry(action, reason, numbers={"tries": 3, "job": "api-gate-0123456789"})
+    where = held(reason) if action is Action.HOLD else undoing()
+    assert advice(where, told)[0].endswith(f"kubectl -n shop {said}")
+
+
+def test_a_webhook_that_decided_is_nowhere_to_be_looked_at() -> None:
+    """What it said stands in the message."""
+    told = entry(Action.HOLD, "GateFailed", numbers={"tries": 3})
+    assert advice(held("GateFailed"), told) == advice(held("GateFailed"), None)
