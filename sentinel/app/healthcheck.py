@@ -15,7 +15,8 @@ from sentinel.settings.people import HttpSettings
 
 TIMEOUT = 4.0
 PATH = "/healthz"
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # nosec B104  # to be asked, not listened on
+_ANY = "0.0.0.0"  # noqa: S104  # nosec B104  # to be asked, not listened on
+_EVERYWHERE = {_ANY: "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
 def fault() -> str:
