@@ -119,7 +119,7 @@ async def test_an_outage_of_ours_is_caught_up_exactly(world: World) -> None:
     since = just_now()
     world.page["again"] = requests("again", "a", 200, 6)
     await world.scraped()
-    until = datetime.now(UTC)
+    until = just_now()
     first = await world.counts("again", since, until)
     world.page["again"] = requests("again", "a", 900, 90)
     await world.scraped()
