@@ -21,6 +21,8 @@ def proceed(situation: Situation) -> Decision:
     workload = situation.workload
     change = steered(situation)
     state = replace(state, weight=weight_reached(workload))
+    if _stopped_short(situation):
+        state = replace(state, reached_at=None)
     if state.reached_at is None:
         if change is not None or not step_reached(situation.weight, workload):
             return _wait(situation, replace(state, phase=Phase.PROGRESSING), change)
@@ -33,6 +35,12 @@ def proceed(situation: Situation) -> Decision:
     if open_verdicts:
         return _wait(situation, state, change)
     return await_gates(situation, state) or _await_approval(situation, state) or _go_on(situation, state)
+
+
+def _stopped_short(situation: Situation) -> bool:
+    """Whether what was reached is a canary's weight, though everything is judged now: frozen between two steps."""
+    workload = situation.workload
+    return situation.weight is None and workload.paused and workload.updated < workload.desired
 
 
 def _proven_good(situation: Situation) -> bool:

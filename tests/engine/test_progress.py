@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sentinel.domain.decision import Pause, Resume
-from sentinel.domain.policy import OnLowTraffic, Policy, Step
+from sentinel.domain.policy import Mode, OnLowTraffic, Policy, Step
 from sentinel.domain.record import Action, Phase
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.engine.decision import decide
@@ -174,3 +174,13 @@ def test_a_workload_scaled_to_nothing_is_not_promoted() -> None:
     assert decide(situation(ours, rollout(0, 0), nothing, policy=policy)).action is None
     late = decide(situation(ours, rollout(0, 0), nothing, policy=policy, now=3600))
     assert (late.action, late.wake) == (None, None)
+
+
+def test_a_canary_that_is_frozen_at_its_weight_is_never_promoted() -> None:
+    """Steps do not count in observe mode, and a pod in ten is not the whole workload, however long it baked."""
+    frozen = in_state(Phase.BAKING, step=0, reached_at=at(10))
+    waits = decide(situation(frozen, paused(1), PASS, mode=Mode.OBSERVE, now=3000))
+    assert waits.action is not Action.PROMOTE
+    assert waits.state.reached_at is None
+    thawed = decide(situation(frozen.with_state(waits.state), paused(1), PASS, now=3001))
+    assert (thawed.action, thawed.state.phase, thawed.state.reached_at) == (None, Phase.BAKING, at(3001))

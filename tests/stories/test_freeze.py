@@ -13,7 +13,7 @@ from sentinel.domain.record import Action, OutcomeKind, Phase
 from sentinel.runtime.freezing import LOOK_EVERY
 from sentinel.simulation.behaviour import crash_loop
 from tests.support.cli import home
-from tests.support.world import NAMESPACE, StoryClock, World, decision
+from tests.support.world import NAMESPACE, StoryClock, World, actions, decision
 
 
 async def switch(here: World, *, frozen: bool) -> None:
@@ -85,3 +85,19 @@ async def test_a_restart_does_not_thaw(plain: World) -> None:
     await plain.start()
     await plain.phase(Phase.HELD, image="web:2")
     assert plain.image() == "web:2"
+
+
+async def test_a_canary_that_is_frozen_stays_one_and_goes_on_from_there(shop: World) -> None:
+    """A pod in ten is not taken for all of them while nothing moves; unfrozen, the steps that are left are made."""
+    shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    await shop.phase(Phase.BAKING, image="web:2")
+    await switch(shop, frozen=True)
+    await asyncio.sleep(600)
+    record = shop.record(image="web:2")
+    assert record is not None
+    assert record.state.phase is not Phase.PROMOTED
+    assert (shop.paused(), shop.pods_of("web:2")) == (True, 1)
+    await switch(shop, frozen=False)
+    record = await shop.phase(Phase.PROMOTED, image="web:2")
+    assert actions(record) == ["advance", "advance", "promote"]
+    assert not shop.paused()
