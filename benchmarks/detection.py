@@ -37,7 +37,7 @@ class Size:
     worlds: int
 
 
-FULL = Size(healthy=600, faulty=240, hours=40, worlds=60)
+FULL = Size(healthy=600, faulty=240, hours=40, worlds=100)
 QUICK = Size(healthy=60, faulty=30, hours=5, worlds=5)
 
 ROLLOUTS = 10
@@ -129,7 +129,7 @@ def judge_sticky(rng: np.random.Generator, size: Size) -> Iterator[Outcome]:
                 counts = sticky.broken(rng, world.during, share) if share else world.during
                 for method_name, method in chosen.items():
                     fault = f"+{share:.0%}" if share else "healthy"
-                    yield Outcome.of(name, kind, fault, method_name, method(counts))
+                    yield Outcome.of(name, kind, fault, method_name, method(counts)).in_worlds(ROLLOUTS)
 
 
 def judge_latencies(rng: np.random.Generator, size: Size) -> Iterator[Outcome]:
@@ -162,11 +162,12 @@ def main() -> None:
     arguments = parser.parse_args()
     size = QUICK if arguments.quick else FULL
     began = time.monotonic()
+    clients = Table(judge_sticky(np.random.default_rng([arguments.seed, 100]), size))
+    print(f"sticky clients: {time.monotonic() - began:.0f} s", flush=True)
     errors = Table()
     for index, cell in enumerate(CELLS):
         errors.extend(judge_cell(np.random.default_rng([arguments.seed, index]), cell, size))
         print(f"{cell}: {time.monotonic() - began:.0f} s", flush=True)
-    clients = Table(judge_sticky(np.random.default_rng([arguments.seed, 100]), size))
     slow = Table(judge_latencies(np.random.default_rng([arguments.seed, 200]), size))
     arguments.out.mkdir(parents=True, exist_ok=True)
     report.write(arguments.out, errors, clients, slow, seed=arguments.seed, quick=arguments.quick)

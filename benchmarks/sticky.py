@@ -46,10 +46,15 @@ def _clients(rng: np.random.Generator, population: Population, ticks: int) -> tu
     each = weights / weights.mean() * population.requests / population.clients
     requests = np.zeros((steady + single, ticks))
     requests[:steady] = rng.poisson(each[:steady, None] / TICKS, (steady, ticks))
-    numbers, starts = rng.poisson(each[steady:]), rng.integers(0, ticks, single)
-    for client, (number, start) in enumerate(zip(numbers, starts, strict=True), start=steady):
-        at = rng.integers(start, start + 1 + rng.geometric(0.3), number)
-        np.add.at(requests[client], np.minimum(at, ticks - 1), 1)
+    numbers, starts, widths = (
+        rng.poisson(each[steady:]),
+        rng.integers(0, ticks, single),
+        1 + rng.geometric(0.3, single),
+    )
+    client = np.repeat(np.arange(single), numbers)
+    at = starts[client] + (rng.random(len(client)) * widths[client]).astype(int)
+    cells = client * ticks + np.minimum(at, ticks - 1)
+    requests[steady:] = np.bincount(cells, minlength=single * ticks).reshape(single, ticks)
     bad = rng.random(steady + single) < population.failing
     rates = np.where(bad, rng.beta(0.8, 0.8, steady + single), population.base)
     return requests, rng.binomial(requests.astype(int), rates[:, None]).astype(float)

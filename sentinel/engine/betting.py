@@ -12,8 +12,7 @@ the estimate of when a fault began.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, fsum, inf, log, log1p
-from operator import add
+from math import exp, fsum, log, log1p
 from typing import cast
 
 from sentinel.domain.evidence import Counts
@@ -31,54 +30,45 @@ OPEN = log(1 - LATE)
 class Wealth:
     """The log wealth of a bettor, per alternative of a grid.
 
-    `sums` holds the bets open from the first tick; `starts` those opened at later ticks, already weighted by
-    their part of the stake (empty before the first bet); `ticks` counts the ticks bet on.
+    `stakes` is what the bets opened so far have come to, each weighted by its part of the stake; `ticks` counts the
+    ticks bet on. At each, a further part of what is kept for late starts joins what is open, and all of it is bet:
+    one number holds the bets from the first tick and those from every later one.
     """
 
-    sums: tuple[float, ...]
-    starts: tuple[float, ...] = ()
+    stakes: tuple[float, ...]
     ticks: int = 0
 
     @classmethod
     def fresh(cls, size: int) -> "Wealth":
         """No bet made yet on a grid of this size."""
-        return cls((0.0,) * size)
+        return cls((OPEN,) * size)
 
     def bet(self, gains: Sequence[float]) -> "Wealth":
         """The wealth after one more tick whose log gain is given per alternative."""
         tick = self.ticks + 1
-        opened = log(LATE / (tick * (tick + 1)))
-        sums = tuple(map(add, self.sums, gains))
-        if not self.starts:
-            return Wealth(sums, tuple([opened + gain for gain in gains]), tick)
-        starts = [log_add(start, opened) + gain for start, gain in zip(self.starts, gains, strict=True)]
-        return Wealth(sums, tuple(starts), tick)
+        joins = log(LATE / (tick * (tick + 1)))
+        # ln(eʷ + eʲ) + gain, written out: this is the innermost loop of an evaluation.
+        grown = [
+            (w + log1p(exp(joins - w)) if w >= joins else joins + log1p(exp(w - joins))) + gain
+            for w, gain in zip(self.stakes, gains, strict=True)
+        ]
+        return Wealth(tuple(grown), tick)
 
     @property
     def log_e(self) -> float:
         """The log of the whole wealth: the mean over the grid, and what is kept for starts to come."""
-        kept = LATE * len(self.sums) / (self.ticks + 1)
-        parts = [total + OPEN for total in self.sums]
-        parts += self.starts
-        parts.append(log(kept))
-        return log_sum(parts) - log(len(self.sums))
+        size = len(self.stakes)
+        return log_sum([*self.stakes, log(LATE * size / (self.ticks + 1))]) - log(size)
 
     def as_json(self) -> Mapping[str, object]:
         """Plain JSON values; floats survive to the last bit."""
-        return {"sums": list(self.sums), "starts": list(self.starts), "ticks": self.ticks}
+        return {"stakes": list(self.stakes), "ticks": self.ticks}
 
     @classmethod
     def from_json(cls, value: object) -> "Wealth":
-        """The wealth that `as_json` gave."""
+        """The wealth that `as_json` gave; one without bets, on no alternative, from what another version kept."""
         data = cast(Mapping[str, object], value)
-        sums, starts = cast(Sequence[float], data["sums"]), cast(Sequence[float], data["starts"])
-        return cls(tuple(map(float, sums)), tuple(map(float, starts)), cast(int, data["ticks"]))
-
-
-def log_add(left: float, right: float) -> float:
-    """ln(eˡ + eʳ) without overflow."""
-    high, low = (left, right) if left >= right else (right, left)
-    return high if low == -inf else high + log1p(exp(low - high))
+        return cls(tuple(map(float, cast(Sequence[float], data.get("stakes", ())))), cast(int, data["ticks"]))
 
 
 def log_sum(values: Sequence[float]) -> float:

@@ -2,18 +2,18 @@
 
 Errors come in clusters: a retry storm, a bad dependency, a client that always fails and sticks to one pod. Two things
 are learnt. The dispersion φ, from the spread of errors between pods within one tick, stands for clusters that come and
-go. For what lasts, each baseline pod is judged as if it were the canary: the strongest evidence against any of these
-placebo canaries, none of which was worse by its code, is what chance alone brings about for this workload.
+go. For what lasts, each baseline pod is judged as if it were the canary: what the test says of these placebo canaries,
+none of which was worse by its code, is what chance alone brings about for this workload.
 
-The dispersion is the usual ratio of observed to binomial variance. Longer windows (4 and 40 ticks) would measure what
-lasts as well, but dividing by their φ costs far more power than the placebos do for the same share of false alarms
-(see docs/judgement.md).
+The dispersion is the usual ratio of observed to binomial variance. Over ten minutes it shows whether anything lasts on
+pods; bets are not divided by that one, which costs far more power than the placebos do for the same share of false
+alarms (see docs/judgement.md).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from math import inf, log
+from math import inf, log, sqrt
 
 from sentinel.domain.evidence import Counts
 from sentinel.engine.betting import RATIOS, Wealth, ratio_gains
@@ -27,15 +27,24 @@ PRIOR_WEIGHT = 10.0
 HORIZON = 40
 """The number of ticks that a placebo canary is watched for: ten minutes at 15 s."""
 MOST_PLACEBOS = 20
-MOST_TICKS = 8.0
+REFERENCE = log(100)
+"""The evidence that proves where a rule has 1 % for itself: placebos are judged at it."""
+CHANCE = 1.0
+"""So much more, in logs, may the strongest of the placebos show by chance."""
+LASTING_TICKS = 12.0
+"""Where something lasts on pods, a proof is spread over so many ticks: what comes in sessions is over by then."""
+LASTING_DISPERSION = 2.0
+"""Something lasts where the dispersion over the horizon is so many times that of a tick."""
+LASTING_CLUSTER = 8.0
+"""Where something lasts, errors are taken to come in clusters of so many at least: its like may be new."""
+MOST_DISCOUNT = 100.0
 CLUSTER_TICKS = 4.0
-STEEPNESS = 28.0
-"""A discount of 1.25 spreads a proof over eight ticks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What was learnt: the dispersion φ (≥ 1), and the log evidence against the worst placebo canary over chance (≥ 0).
+    """What was learnt: the dispersion φ (≥ 1), and the log evidence that no placebo canary comes to (see
+    `placebo_evidence`), 0 where nothing lasts on pods.
 
     `windows` is from how many windows with requests of two pods at least it was learnt; 0 means a default.
     """
@@ -70,12 +79,12 @@ class Restraint:
     def learnt(cls, dispersion: float, placebo: float, needed: float) -> "Restraint":
         """The restraint under which no placebo canary would have reached the evidence `needed` (ln 1/α) for an undo.
 
-        What lasts on one pod for a while is told from a fault by lasting longer: the more the placebos showed, the
-        more ticks a proof is spread over, up to eight, and where errors come in clusters of φ over φ/2, up to four.
+        What lasts on one pod for a while is told from a fault by a fault's lasting longer: where placebos stood out, a
+        proof is spread over twelve ticks, and where errors come in clusters of φ over φ/2, up to four.
         """
-        discount = max(1.0, placebo / needed) if needed > 0 else 1.0
-        lasting = min(1 + STEEPNESS * (discount - 1), MOST_TICKS)
-        ticks = max(lasting, min(dispersion / 2, CLUSTER_TICKS))
+        lasting = placebo >= REFERENCE
+        discount = max(1.0, placebo / needed) if lasting else 1.0
+        ticks = LASTING_TICKS if lasting else max(1.0, min(dispersion / 2, CLUSTER_TICKS))
         return cls(dispersion, discount, needed / ticks if ticks > 1 else inf)
 
     @property
@@ -150,18 +159,45 @@ def estimate_dispersion(windows: Sequence[Window]) -> float:
 def placebo_evidence(
     windows: Sequence[Window], dispersion: float, *, size: int = 1, horizon: int = HORIZON
 ) -> float:
-    """The strongest log evidence against any group of `size` baseline pods, each judged as if it were the canary, over
-    what the strongest of so many fair ones shows by chance (the log of their number); at least 0.
+    """The log evidence that no group of `size` baseline pods comes to, each judged as if it were the canary and with
+    no more of it won in one tick than a twelfth; 0 where nothing lasts on pods.
 
-    The windows are cut into stretches of `horizon`; of many groups an even choice of 20 is taken.
+    Something does where a placebo canary would have been undone, or where the pods differ by much more over the
+    horizon than within a tick. The windows are cut into stretches of `horizon`; of many groups an even choice of 20
+    is taken.
     """
-    strongest, placebos = 0.0, 0
-    for start in range(0, len(windows), horizon):
-        stretch = windows[start : start + horizon]
-        groups = _groups(stretch, size)
-        strongest = max([strongest, *(max(_evidence(stretch, group, dispersion)) for group in groups)])
-        placebos += len(groups)
-    return max(0.0, strongest - log(placebos)) if placebos else 0.0
+    stretches = [windows[start : start + horizon] for start in range(0, len(windows), horizon)]
+    placebos = [_bets(each, group, dispersion) for each in stretches for group in _groups(each, size)]
+    strongest = max([_strongest(bets, 1.0, inf) for bets in placebos], default=0.0)
+    differ = estimate_dispersion([_merged(each) for each in stretches])
+    undone = strongest - log(max(1, len(placebos))) >= REFERENCE
+    if not placebos or not (undone or differ > LASTING_DISPERSION * dispersion):
+        return 0.0
+    discount = max(1.0, LASTING_CLUSTER / dispersion)
+    for bets in placebos:
+        discount = _unproven(bets, discount)
+    return discount * REFERENCE
+
+
+def _unproven(bets: Sequence[Sequence[float]], discount: float) -> float:
+    """The discount from this one on (within 2 %) under which a placebo canary is not undone."""
+    proven, ceiling = REFERENCE + CHANCE, REFERENCE / LASTING_TICKS
+    if _strongest(bets, discount, ceiling) < proven:
+        return discount
+    low, high = discount, max(discount, MOST_DISCOUNT)
+    while high > 1.02 * low:
+        middle = sqrt(low * high)
+        low, high = (middle, high) if _strongest(bets, middle, ceiling) >= proven else (low, middle)
+    return high
+
+
+def _merged(windows: Sequence[Window]) -> Window:
+    """What each pod counted in several windows together."""
+    merged: dict[str, Counts] = {}
+    for window in windows:
+        for pod, counts in window.items():
+            merged[pod] = merged.get(pod, Counts()) + counts
+    return merged
 
 
 def _groups(windows: Sequence[Window], size: int) -> list[frozenset[str]]:
@@ -174,13 +210,22 @@ def _groups(windows: Sequence[Window], size: int) -> list[frozenset[str]]:
     return list(islice(groups, 0, step * MOST_PLACEBOS, step))
 
 
-def _evidence(windows: Sequence[Window], group: frozenset[str], dispersion: float) -> Iterator[float]:
-    """The log evidence against a group of pods after each window."""
-    wealth = Wealth.fresh(len(RATIOS))
-    yield 0.0
+def _bets(windows: Sequence[Window], group: frozenset[str], dispersion: float) -> list[Sequence[float]]:
+    """The log gains of the comparison of a group of pods with the others, for each window with errors."""
+    bets: list[Sequence[float]] = []
     for window in windows:
         ours = sum((counts for pod, counts in window.items() if pod in group), Counts())
         theirs = sum((counts for pod, counts in window.items() if pod not in group), Counts())
         if ours.errors + theirs.errors:
-            wealth = wealth.bet(ratio_gains(ours, theirs, RATIOS, dispersion=dispersion))
-            yield wealth.log_e
+            bets.append(ratio_gains(ours, theirs, RATIOS, dispersion=dispersion))
+    return bets
+
+
+def _strongest(bets: Sequence[Sequence[float]], discount: float, ceiling: float) -> float:
+    """The most log evidence that these bets come to, held back so; at least 0."""
+    wealth, strongest = Wealth.fresh(len(RATIOS)), 0.0
+    restraint = Restraint(discount=discount, ceiling=ceiling)
+    for gains in bets:
+        wealth = wealth.bet(restraint.limited(gains))
+        strongest = max(strongest, wealth.log_e)
+    return strongest

@@ -133,7 +133,7 @@ def _numbers(state: _State) -> Mapping[str, Number]:
 def _load(state: Json | None, segment: Segment) -> _State:
     if state is not None:
         standing, ratio = Standing.from_json(state["standing"]), Wealth.from_json(state["ratio"])
-        if standing.segment == segment.name and len(ratio.sums) == len(RATIOS):
+        if standing.segment == segment.name and len(ratio.stakes) == len(RATIOS):
             candidate, baseline = (Counts(*cast(list[int], state[arm])) for arm in ("candidate", "baseline"))
             crashed_on = tuple(cast(list[str], state["crashed_on"]))
             return _State(standing, candidate, baseline, ratio, crashed_on, cast(int, state["nodes"]))

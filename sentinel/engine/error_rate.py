@@ -104,7 +104,7 @@ def _take_in(
     lasting = state.standing.everywhere
     phi = restraint.dispersion
     outage = over_limit(baseline, rule.limit, phi) and (lasting or _over(tick.candidate, rule.limit))
-    standing = replace(state.standing, everywhere=outage, alone=alone)
+    standing = state.standing.seen(everywhere=outage, alone=alone)
     counted = replace(state, candidate=state.candidate + tick.candidate, baseline=state.baseline + baseline)
     if lasting:
         return replace(counted, standing=standing.after(tick.since, tick.until, 0.0))
@@ -221,7 +221,7 @@ def _load(state: Json | None, segment: Segment) -> _State:
         Wealth.from_json(state["good"]),
     )
     same_bets = all(
-        len(getattr(loaded, name).sums) == len(getattr(fresh, name).sums)
+        len(getattr(loaded, name).stakes) == len(getattr(fresh, name).stakes)
         for name in ("ratio", "limit", "good")
     )
     return loaded if loaded.standing.segment == segment.name and same_bets else fresh

@@ -7,7 +7,6 @@ arms are over the limit are shown and not bet on (see `error_rate`).
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from sentinel.domain.evidence import Histogram, HistogramTick
@@ -72,31 +71,29 @@ def _take_in(
     alone = tick.baseline is None or not segment.concurrent
     lasting = state.standing.everywhere
     outage = _baseline_over(rule, baseline, restraint.dispersion) and (lasting or _over(rule, ours))
-    standing = replace(state.standing, everywhere=outage, alone=alone)
-    counted = replace(state, candidate=state.candidate + ours, baseline=state.baseline + baseline)
-    if not counted.edges and ours.total and baseline.total:
+    standing = state.standing.seen(everywhere=outage, alone=alone)
+    edges, slower, limit, good = state.edges, state.slower, state.limit, state.good
+    candidate, seen_before = state.candidate + ours, state.baseline + baseline
+    if not edges and ours.total and baseline.total:
         edges = edges_in_use(ours + baseline, rule.limit)
-        counted = replace(counted, edges=edges, slower=tuple(Wealth.fresh(len(RATIOS)) for _ in edges))
-    if lasting or not ours.total:
-        return replace(counted, standing=standing.after(tick.since, tick.until, 0.0))
-    allowed = capped if outage else tuple
-    clusters = restraint.dispersion if alone else restraint.mean_cluster
-    over = allowed(restraint.discounted(_limit_gains(rule, ours, clusters)))
-    gains = [
-        allowed(restraint.limited(_edge_gains(edge, ours, baseline, restraint.dispersion)))
-        for edge in counted.edges
-    ]
-    typical = over[TYPICAL] if alone or not gains else sum(each[1] for each in gains) / len(gains)
-    return replace(
-        counted,
-        standing=standing.after(tick.since, tick.until, typical),
-        slower=tuple(
-            wealth.bet(each) if any(each) else wealth
-            for wealth, each in zip(counted.slower, gains, strict=True)
-        ),
-        limit=state.limit.bet(over),
-        good=_goodness(rule, state.good, ours, baseline, restraint) if segment.early else state.good,
-    )
+        slower = (Wealth.fresh(len(RATIOS)),) * len(edges)
+    typical = 0.0
+    if not lasting and ours.total:
+        allowed = capped if outage else tuple
+        clusters = restraint.dispersion if alone else restraint.mean_cluster
+        over = allowed(restraint.discounted(_limit_gains(rule, ours, clusters)))
+        gains = [
+            allowed(restraint.limited(_edge_gains(edge, ours, baseline, restraint.dispersion)))
+            for edge in edges
+        ]
+        typical = over[TYPICAL] if alone or not gains else sum(each[1] for each in gains) / len(gains)
+        slower = tuple(
+            [wealth.bet(each) if any(each) else wealth for wealth, each in zip(slower, gains, strict=True)]
+        )
+        limit = limit.bet(over)
+        good = _goodness(rule, good, ours, baseline, restraint) if segment.early else good
+    standing = standing.after(tick.since, tick.until, typical)
+    return LatencyState(standing, candidate, seen_before, edges, slower, limit, good)
 
 
 def _edge_gains(edge: float, ours: Histogram, baseline: Histogram, dispersion: float) -> tuple[float, ...]:

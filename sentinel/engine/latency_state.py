@@ -7,7 +7,7 @@ from typing import cast
 
 from sentinel.domain.evidence import Histogram
 from sentinel.engine.betting import Wealth, log_sum
-from sentinel.engine.promotion import fresh_goodness
+from sentinel.engine.promotion import GOODNESS_BETS, fresh_goodness
 from sentinel.engine.segment import Segment
 from sentinel.engine.standing import Proof, Standing
 
@@ -38,9 +38,8 @@ class LatencyState:
     @classmethod
     def load(cls, state: Json | None, segment: Segment, bets: int) -> "LatencyState":
         """What `as_json` gave; afresh for another segment, and where the bets made were others."""
-        fresh = cls.fresh(segment, bets)
         if state is None or "standing" not in state:
-            return fresh
+            return cls.fresh(segment, bets)
         loaded = cls(
             Standing.from_json(state["standing"]),
             _histogram(state["candidate"]),
@@ -50,14 +49,15 @@ class LatencyState:
             Wealth.from_json(state["limit"]),
             Wealth.from_json(state["good"]),
         )
-        return loaded if loaded.standing.segment == segment.name and loaded._fits(fresh) else fresh
+        same = loaded.standing.segment == segment.name and loaded._fits(bets)
+        return loaded if same else cls.fresh(segment, bets)
 
-    def _fits(self, fresh: "LatencyState") -> bool:
-        sizes = {len(wealth.sums) for wealth in self.slower}
+    def _fits(self, bets: int) -> bool:
+        """Whether the bets kept are on the alternatives that are bet on now."""
         return (
-            len(self.limit.sums) == len(fresh.limit.sums)
-            and len(self.good.sums) == len(fresh.good.sums)
-            and sizes <= {len(RATIOS)}
+            len(self.limit.stakes) == bets
+            and len(self.good.stakes) == GOODNESS_BETS
+            and all(len(wealth.stakes) == len(RATIOS) for wealth in self.slower)
         )
 
     def as_json(self) -> Json:

@@ -16,13 +16,14 @@ WORSE = 2.0
 """How many times the baseline's rate a bad candidate has at least."""
 BETTER = (0.5, 0.25)
 BELOW = (0.5, 0.25, 0.1)
+GOODNESS_BETS = len(BETTER) + len(BELOW)
 PROVEN_GOOD = -log(BETA)
 HOPELESS = 1000.0
 
 
 def fresh_goodness() -> Wealth:
     """No evidence yet that the candidate is good."""
-    return Wealth.fresh(len(BETTER) + len(BELOW))
+    return Wealth.fresh(GOODNESS_BETS)
 
 
 def goodness_gains(

@@ -1,7 +1,7 @@
 """What the count rules share: where a rule stands in its segment, and what follows from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import exp, inf, log, sqrt
 from typing import cast
@@ -67,13 +67,19 @@ class Standing:
         """The standing after a tick whose log gain (for one typical alternative) is given."""
         rise = max(0.0, self.rise) + gain
         began = since.isoformat() if self.rise <= 0 else self.bad_since
-        return replace(
-            self,
-            ticks=self.ticks + 1,
-            rise=rise,
-            bad_since=began if rise > 0 else "",
-            until=until.isoformat(),
+        return Standing(
+            self.segment,
+            self.alone,
+            self.everywhere,
+            self.ticks + 1,
+            rise,
+            began if rise > 0 else "",
+            until.isoformat(),
         )
+
+    def seen(self, *, everywhere: bool, alone: bool) -> "Standing":
+        """The standing with what the newest tick showed of both arms."""
+        return Standing(self.segment, alone, everywhere, self.ticks, self.rise, self.bad_since, self.until)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,36 +64,38 @@ def mean_gains(
     the latencies do not tell each x; the gain given is the least that agrees with both, so that what is proven is
     proven wherever the requests lie within their buckets. Without a sum they are taken at their lower bounds.
     """
-    lowers = (0.0, *histogram.bounds[:-1])
-    return tuple(_least_gain(histogram, lowers, limit, stake) / dispersion for stake in stakes)
+    placed = _least_favourable(histogram)
+    gains = []
+    for stake in stakes:
+        scale, rest = stake / limit, 1 - stake
+        gains.append(sum([weight * log(rest + scale * x) for x, weight in placed]) / dispersion)
+    return tuple(gains)
 
 
-def _least_gain(histogram: Histogram, lowers: Sequence[float], limit: float, stake: float) -> float:
-    """Σ ln(1 + λ(x − limit)) at its least.
+def _least_favourable(histogram: Histogram) -> list[tuple[float, float]]:
+    """Latencies, each with how many requests took so long, at which Σ ln(1 + λ(x − limit)) is least for any λ.
 
     The logarithm is concave: within a bucket it is least when all lies at the ends (a chord), and the excess of the
     sum over the lower bounds gains least in the highest buckets, the last of which can take all of it for nothing.
     """
-    scale = stake / limit
-    gain, at_lowers = 0.0, 0.0
-    for lower, count in zip(lowers, histogram.counts, strict=True):
-        if count:
-            gain += count * log(1 + scale * (lower - limit))
-            at_lowers += count * lower
-    if histogram.seconds is None or histogram.counts[-1]:
-        return gain
-    excess = histogram.seconds - at_lowers
-    for index in range(len(lowers) - 2, -1, -1):
-        if excess <= 0:
-            break
-        lower, upper, count = lowers[index], histogram.bounds[index], histogram.counts[index]
-        if not count:
-            continue
-        room = min(excess, count * (upper - lower))
-        rise = log(1 + scale * (upper - limit)) - log(1 + scale * (lower - limit))
-        gain += rise * room / (upper - lower)
-        excess -= room
-    return gain
+    lowers = (0.0, *histogram.bounds[:-1])
+    filled = [
+        (lower, upper, count)
+        for lower, upper, count in zip(lowers, histogram.bounds, histogram.counts, strict=True)
+        if count
+    ]
+    excess = 0.0
+    if histogram.seconds is not None and not histogram.counts[-1]:
+        excess = histogram.seconds - sum([lower * count for lower, _, count in filled])
+    placed: list[tuple[float, float]] = []
+    for lower, upper, count in reversed(filled):
+        moved = 0.0
+        if excess > 0:
+            moved = min(excess / (upper - lower), count)
+            excess -= moved * (upper - lower)
+            placed.append((upper, moved))
+        placed.append((lower, count - moved))
+    return placed
 
 
 def estimated_mean(histogram: Histogram) -> float | None:

@@ -7,7 +7,9 @@ from math import log
 import pytest
 
 from sentinel.domain.evidence import Counts
+from sentinel.engine.betting import RATIOS, Wealth, ratio_gains
 from sentinel.engine.calibration import (
+    CHANCE,
     Calibration,
     Restraint,
     Window,
@@ -85,11 +87,54 @@ def test_independent_traffic_is_not_held_back() -> None:
     assert restraint.limited((7.0, -3.0)) == (7.0, -3.0)
 
 
-def test_a_lasting_placebo_spreads_a_proof_over_eight_ticks() -> None:
-    """Where placebos were proven, no seven ticks prove a candidate."""
+def test_a_lasting_placebo_spreads_a_proof_over_twelve_ticks() -> None:
+    """Where placebos were proven, no eleven ticks prove a candidate."""
     needed = log(100)
     restraint = Restraint.learnt(1.0, 3 * needed, needed)
-    assert 7 * restraint.limited((1e6,))[0] < needed == pytest.approx(8 * restraint.limited((1e6,))[0])
+    assert 11 * restraint.limited((1e6,))[0] < needed == pytest.approx(12 * restraint.limited((1e6,))[0])
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.001])
+def test_no_placebo_would_have_been_undone_under_what_it_taught(alpha: float) -> None:
+    """Judged with the restraint learnt, the sick pod itself comes to no proof in any ten minutes, at any level."""
+    windows = history(9, sick="pod-3")
+    learnt = calibrate(windows)
+    needed = log(1 / alpha)
+    restraint = Restraint.learnt(learnt.dispersion, learnt.placebo, needed)
+    wealth = Wealth.fresh(len(RATIOS))
+    for window in windows[:40]:
+        ours, theirs = window["pod-3"], sum((window[pod] for pod in PODS if pod != "pod-3"), Counts())
+        gains = ratio_gains(ours, theirs, RATIOS, dispersion=learnt.dispersion)
+        wealth = wealth.bet(restraint.limited(gains))
+        assert wealth.log_e < needed + CHANCE * needed / log(100)
+
+
+def test_a_burst_holds_less_back_than_what_lasts() -> None:
+    """A pod that is sick for one tick is told from a fault by time alone; one that is sick throughout is not."""
+    windows = history(10)
+    burst = [{**window, "pod-3": Counts(150, 120)} if i == 20 else window for i, window in enumerate(windows)]
+    assert log(100) <= calibrate(burst).placebo < 0.3 * calibrate(history(10, sick="pod-3")).placebo
+
+
+def test_clusters_that_come_and_go_are_not_taken_to_last() -> None:
+    """Pods that differ over ten minutes as much as within a tick hold nothing back beyond the dispersion."""
+    assert calibrate(history(11, cluster=5)).placebo == 0
+
+
+def test_pods_that_differ_over_ten_minutes_hold_back_before_any_placebo_is_proven() -> None:
+    """A pod with half as many errors again over an hour is no proof in ten minutes, but shows that something lasts."""
+    draw = random.Random(12)
+
+    def window() -> Window:
+        return {
+            pod: Counts(100, sum(draw.random() < 0.02 * share for _ in range(100))) for pod, share in uneven
+        }
+
+    uneven = [(pod, (0.6, 1.0, 1.4)[i % 3]) for i, pod in enumerate(PODS)]
+    windows = [window() for _ in range(120)]
+    learnt = calibrate(windows)
+    assert learnt.dispersion < 1.7
+    assert learnt.dispersion * Restraint.learnt(learnt.dispersion, learnt.placebo, log(100)).discount >= 7.9
 
 
 def test_calibration_survives_json() -> None:

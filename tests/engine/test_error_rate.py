@@ -219,7 +219,7 @@ def test_clustered_errors_need_more_evidence() -> None:
 
 def test_placebos_that_stood_out_hold_a_proof_back() -> None:
     """Where a placebo canary was nearly proven before, one tick proves nothing any more; lasting faults are found."""
-    ticks = [counted(i, (150, 30), (1350, 13)) for i in range(12)]
+    ticks = [counted(i, (150, 30), (1350, 13)) for i in range(13)]
     state: Mapping[str, object] | None = None
     kinds = []
     for tick in ticks:
