@@ -20,12 +20,15 @@ from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.record import Record
 from sentinel.ports import SystemClock
 from sentinel.settings import load_settings
+from sentinel.simulation.behaviour import crash_loop
 from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
 from sentinel.simulation.resources import CRDS
 
 REPLICAS = 10
 REQUESTS_PER_SECOND = 300.0
 PROMETHEUS_SECONDS = 120.0
+CRASHING_IMAGE = "cart:1.2"
+"""For whoever plays on with `--keep`: a bad release that was not undone before."""
 ROLLING: dict[str, Any] = {"strategy": {"rollingUpdate": {"maxSurge": "10%", "maxUnavailable": 0}}}
 
 
@@ -91,6 +94,7 @@ async def stage(front: Front) -> AsyncIterator[Stage]:
 
 
 def _furnish(cluster: SimulatedCluster) -> None:
+    cluster.behave(CRASHING_IMAGE, crash_loop())
     for definition in definitions():
         cluster.store.create(CRDS, definition)
     for story in STORIES:
