@@ -63,6 +63,39 @@ def test_an_address_holds_no_password(key: str) -> None:
     assert "canary" not in line
 
 
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        ("http: {webhook: {token: %s}}", "http.webhook.token"),
+        ("http: {webhook: {tokens: [{token: %s, namespaces: [a]}]}}", "http.webhook.tokens[0].token"),
+        ("http: {webhook: {username: u, password: %s}}", "http.webhook.password"),
+        (
+            "slack: {token: t, channel: '#a', signing_secret: %s, approvers: {users: [U1]}}",
+            "slack.signing_secret",
+        ),
+        ("notify: {webhook: {url: 'http://a', secret: %s}}", "notify.webhook.secret"),
+        ("prometheus: {url: 'http://a', headers: {X-Key: %s}}", "prometheus.headers"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("secret", "why"),
+    [('""', "is empty"), ('"  "', "is empty"), ('"canary\\n"', "has a line break")],
+    ids=["empty", "blank", "of two lines"],
+)
+def test_an_empty_or_broken_secret_is_refused(
+    tmp_path: Path, content: str, key: str, secret: str, why: str
+) -> None:
+    """An empty one opens the door to whoever sends an empty one; it is not taken for none either."""
+    file = tmp_path / "sentinel.yaml"
+    file.write_text(content % secret)
+
+    told = "\n".join(refused(file, {}))
+
+    assert key in told
+    assert why in told
+    assert "canary" not in told
+
+
 def test_variables_hold_lists_mappings_numbers_and_flags() -> None:
     """Lists by commas, mappings as JSON, times with or without unit."""
     settings = load_settings(

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -11,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     model_validator,
 )
 
@@ -68,6 +69,25 @@ class Section(BaseModel):
                 )
             data = {**data, secret: _secret_in(data[name], name)}
         return data
+
+    @model_validator(mode="after")
+    def _secrets_are_some(self) -> Self:
+        """An empty token would let everyone in who sends an empty one, an empty key would sign for anybody."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            for secret in value.values() if isinstance(value, dict) else (value,):
+                if isinstance(secret, SecretStr):
+                    _check_secret(secret.get_secret_value(), name)
+        return self
+
+
+def _check_secret(text: str, name: str) -> None:
+    if not text.strip():
+        raise InputError(f"{name} is empty", "give the secret, or leave the key out", at=(name,))
+    if not text.isprintable():
+        raise InputError(
+            f"{name} has a line break or another control character in it", "take it out", at=(name,)
+        )
 
 
 def _secret_in(file: object, key: str) -> str:

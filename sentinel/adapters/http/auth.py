@@ -47,6 +47,8 @@ class Credentials:
     """The ways in. Without any everyone may post."""
 
     def __init__(self, logins: Sequence[Login] = ()) -> None:
+        if not all(login.secret for login in logins):
+            raise ValueError("a way in without a secret would be open to everyone")
         self._logins = tuple(logins)
         self._unreadable: set[Path] = set()
 

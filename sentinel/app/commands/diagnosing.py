@@ -60,8 +60,16 @@ async def _doctor(config: Path | None, url: str, account: str, at: Place) -> lis
         sources = metric_sources(settings, resources)
         checks = [ok("settings", f"valid, mode {settings.mode.value}"), _rules(settings, sources)]
         checks += await cluster_checks(settings, account, at)
-        checks += [*await source_checks(sources), await slack_check(settings), await _daemon(url)]
-    return checks
+        checks += [*await source_checks(sources), await slack_check(settings), door_check(settings)]
+        return [*checks, await _daemon(url)]
+
+
+def door_check(settings: Settings) -> Check:
+    """Whether anyone may post alerts."""
+    webhook = settings.http.webhook
+    if webhook.tokens or webhook.token or webhook.username or settings.http.tls.client_ca_file:
+        return ok("webhook", "whoever posts alerts must show credentials")
+    return warn("webhook", "whoever reaches the port may post alerts", "set http.webhook.token_file")
 
 
 def _rules(settings: Settings, sources: Sources) -> Check:

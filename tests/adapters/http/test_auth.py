@@ -45,6 +45,12 @@ def test_no_header_at_all_makes_it_fail(header: str) -> None:
     assert (granted is not None) == (scheme.lower() == "bearer" and value.strip() == "tök en")
 
 
+def test_a_way_in_without_a_secret_is_a_mistake_of_ours() -> None:
+    """`Authorization: Bearer` with nothing behind it would be right."""
+    with pytest.raises(ValueError, match="open to everyone"):
+        Credentials((Login(""),))
+
+
 def test_secrets_do_not_show() -> None:
     """A secret does not show in the text of the credentials or of what they grant."""
     credentials = Credentials((Login("hush"), Login("hush", "am")))

@@ -9,7 +9,8 @@ import pytest
 from click.testing import Result
 
 from sentinel.app.commands.checks import Level
-from sentinel.app.commands.diagnosing import clock_check
+from sentinel.app.commands.diagnosing import clock_check, door_check
+from sentinel.settings import load_settings
 from sentinel.simulation.resources import JOBS
 from tests.support.account import let_run_jobs
 from tests.support.cli import ONLY_PODS, sentinel, served
@@ -169,6 +170,21 @@ async def test_a_doctor_goes_on_past_what_is_broken(tmp_path: Path, settings: py
         result = await sentinel(here, "doctor", "--url", "http://127.0.0.1:9", "-o", "json")
         assert result.exit_code == 1
         assert [levels(result)[c] for c in ("rule files", "prometheus", "daemon")] == ["fail"] * 3
+
+
+@pytest.mark.parametrize(
+    ("variables", "level"),
+    [
+        ({}, Level.WARN),
+        ({"TOKEN": "hush"}, Level.OK),
+        ({"USERNAME": "am", "PASSWORD": "hush"}, Level.OK),
+        ({"TOKENS": '[{"token": "hush", "namespaces": ["shop"]}]'}, Level.OK),
+    ],
+)
+def test_an_open_door_is_told(variables: dict[str, str], level: Level) -> None:
+    """Without any credentials everyone may have rollouts stopped: that is worth a warning."""
+    named = {f"SENTINEL_HTTP__WEBHOOK__{name}": value for name, value in variables.items()}
+    assert door_check(load_settings(None, named)).level is level
 
 
 def test_clocks_that_disagree_are_told() -> None:
