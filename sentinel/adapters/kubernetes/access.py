@@ -15,6 +15,7 @@ from kubernetes_asyncio.config import kube_config
 from kubernetes_asyncio.config.config_exception import ConfigException
 from kubernetes_asyncio.config.incluster_config import InClusterConfigLoader
 
+from sentinel.adapters.kubernetes.raw import objects, text
 from sentinel.domain.errors import ConfigurationError
 from sentinel.ports import Clock
 
@@ -108,9 +109,22 @@ async def _from_kubeconfig(paths: str, context: str | None, clock: Clock) -> Acc
                 persist_config=False,
             )
     except _BAD_KUBECONFIG as error:
+        if context and (known := _contexts(paths)) and context not in known:
+            raise ConfigurationError(
+                f"there is no context {context} in the kubeconfig {paths}; there is {', '.join(known)}"
+            ) from error
         raise ConfigurationError(f"the kubeconfig {paths} cannot be used: {_reason(error)}") from error
     credentials = Credentials(lambda: _kubeconfig_token(loader), clock)
     return await asyncio.to_thread(_access, configuration, credentials, f"kubeconfig {paths}")
+
+
+def _contexts(paths: str) -> tuple[str, ...]:
+    """The names of a kubeconfig's contexts; none where it cannot be read."""
+    try:
+        contexts, _ = kube_config.list_kube_config_contexts(paths)
+    except _BAD_KUBECONFIG:
+        return ()
+    return tuple(sorted(text(each.get("name")) for each in objects(contexts)))
 
 
 def _exists(paths: str) -> bool:

@@ -1,6 +1,7 @@
 """Requests to the API server on raw JSON: every one with a timeout, every failure by its name."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -266,7 +267,7 @@ class ApiClient:
             )
         if isinstance(error, aiohttp.ClientConnectorError):
             return ClusterUnavailableError(
-                f"{asked}: the API server at {self.server} cannot be reached: {error.os_error or error}",
+                f"{asked}: the API server at {self.server} cannot be reached: {_why(error.os_error)}",
                 reason="Unreachable",
             )
         return ClusterUnavailableError(
@@ -304,3 +305,9 @@ def decoded(answer: bytes, asked: str) -> Json:
             f"{asked}: the answer is no JSON object: {start!r}", reason="BadAnswer", status=200
         )
     return value
+
+
+def _why(error: OSError) -> str:
+    """The system's own words: asyncio's tell the address once more, and the error as a number."""
+    known = error.errno is not None and error.errno > 0 and not isinstance(error, SSLError)
+    return os.strerror(error.errno).lower() if known and error.errno is not None else str(error)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -63,7 +64,10 @@ def show(what: RenderableType) -> None:
     what = Text(what) if isinstance(what, str) else what
     console = Console()
     if console.is_terminal:
-        console.print(what)
+        # What a narrow terminal has no room for goes on in its next line, as kubectl has it; nothing is left out.
+        wide = console.options.update(max_width=_PIPE_WIDTH)
+        needed = Measurement.get(console, wide, what).minimum
+        Console(width=max(console.width, needed)).print(what)
         return
     plain = Console(width=_PIPE_WIDTH, color_system=None)
     with plain.capture() as written:

@@ -108,7 +108,7 @@ def status_table(found: list[Standing], now: datetime, namespace: str) -> Render
     if not found:
         where = f"namespace {namespace}" if namespace else "any namespace"
         return Text(f"No workload in {where} is labelled {GUARD_LABEL}=true or has a rollout on record.")
-    columns = ["WORKLOAD", "PHASE", "STEP", "WEIGHT", "REVISION", "READY", "AGE", "WHAT THE SENTINEL SAYS"]
+    columns = ["WORKLOAD", "PHASE", "STEP", "WEIGHT", "REVISION", "READY", "AGE", "MESSAGE"]
     rows = [_row(standing, now) for standing in found]
     if not namespace:
         columns.insert(0, "NAMESPACE")

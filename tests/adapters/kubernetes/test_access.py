@@ -151,7 +151,7 @@ async def test_what_is_no_kubeconfig_is_refused_with_its_name(tmp_path: Path, co
 
 async def test_an_unknown_context_is_named(tmp_path: Path) -> None:
     """A context that is not in the file is named."""
-    with pytest.raises(ConfigurationError, match="staging"):
+    with pytest.raises(ConfigurationError, match=r"no context staging in .*config; there is main"):
         await load(write(tmp_path / "config", {}), "staging")
 
 

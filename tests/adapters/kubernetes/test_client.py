@@ -160,6 +160,7 @@ async def test_a_server_that_is_not_there_is_said(unused_tcp_port: int) -> None:
         with pytest.raises(ClusterUnavailableError, match="cannot be reached") as caught:
             await client.get(WEB)
     assert str(unused_tcp_port) in str(caught.value)
+    assert str(caught.value).endswith("cannot be reached: connection refused")
     assert caught.value.reason == "Unreachable"
 
 

@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
+import pytest
 from rich.console import Console
 
-from sentinel.app.commands.output import age, rules_in_words, sparkline, table
+from sentinel.app.commands.output import age, rules_in_words, show, sparkline, table
 
 
 def drawn(width: int) -> list[str]:
@@ -21,6 +22,22 @@ def test_only_the_last_column_is_cut_to_the_terminal() -> None:
     assert head.split() == ["WORKLOAD", "PHASE", "SAYS"]
     assert row.startswith("a-long-name   Superseded   word word")
     assert row.endswith("…")
+
+
+def test_a_narrow_terminal_loses_no_column(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What has no room goes on in the terminal's next line."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "20")
+    show(
+        table(
+            ["WORKLOAD", "PHASE", "READY", "MESSAGE"], [["a-long-name", "Superseded", "10/10", "word " * 9]]
+        )
+    )
+    head, row, *_ = capsys.readouterr().out.splitlines()
+    assert all(name in head for name in ("WORKLOAD", "PHASE", "READY", "MESSAGE"))
+    assert "10/10" in row
 
 
 def test_ages_are_as_kubectl_shows_them() -> None:
