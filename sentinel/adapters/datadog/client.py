@@ -16,6 +16,8 @@ from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 
 REMEMBERED_SERIES = 20_000
+NOT_ITS_API = (OpenApiException, ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What is raised of an answer of another shape (one without series is not one without data), or of no text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +114,18 @@ class DatadogClient:
             )
         except ApiException as error:
             raise self._refused(error) from error
-        except OpenApiException as error:
-            message = f"Datadog's answer to {query!r} is not what its API describes: {error}"
-            raise SourceError(message[:500], reason=MissingReason.SOURCE_REFUSED) from error
         except urllib3.exceptions.HTTPError as error:
             raise self._unanswered(error) from error
+        except NOT_ITS_API as error:
+            raise _strange(query, error) from error
         body = response.to_dict()
         if body.get("status") == "error" or body.get("error"):
             message = f"Datadog refuses the query {query!r}: {body.get('error') or 'no reason given'}."
             raise SourceError(message, reason=MissingReason.BAD_QUERY)
-        return tuple(map(_series, body.get("series", ()))), _lower(headers)
+        try:
+            return tuple(map(_series, body["series"])), _lower(headers)
+        except NOT_ITS_API as error:
+            raise _strange(query, error) from error
 
     def _refused(self, error: ApiException) -> SourceError:
         status = int(error.status or 0)
@@ -154,6 +158,11 @@ class _RateLimitedError(SourceError):
     def __init__(self, message: str, wait: float) -> None:
         super().__init__(message, reason=MissingReason.RATE_LIMITED)
         self.wait = wait
+
+
+def _strange(query: str, error: Exception) -> SourceError:
+    message = f"Datadog's answer to {query!r} is not what its API describes: {error}"
+    return SourceError(message[:500], reason=MissingReason.SOURCE_REFUSED)
 
 
 def _rate_limited(wait: float) -> _RateLimitedError:
