@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 SERVICES = ("pypi", "osv")
-_SECONDS = 240
+_SECONDS = 120
 
 
 def main(files: Sequence[str]) -> int:
