@@ -220,16 +220,15 @@ class Progress:
     last: str = ""
 
     def news(self, record: Record, now: datetime) -> Iterator[str]:
-        """A line for each new decision, and one where the rollout stands otherwise than it stood."""
-        stamp = now.strftime("%H:%M:%S")
+        """A line for each new decision, at its time, and one where the rollout stands otherwise than it stood."""
         for entry in record.decisions[self.told :]:
             rule = f" by {entry.rule}" if entry.rule else ""
-            yield f"{stamp} {entry.action.value}{rule}: {entry.message}"
+            yield f"{entry.at:%H:%M:%S} {entry.action.value}{rule}: {entry.message}"
         self.told = len(record.decisions)
         state = record.state
         stands = f"{state.phase.value}, step {state.step + 1}, {state.weight:.0%} of the pods"
         if stands != self.last:
-            yield f"{stamp} {stands}"
+            yield f"{now:%H:%M:%S} {stands}"
         self.last = stands
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.app.commands.waiting import End, Verdict, ending, rollout_of, unguarded, write_summary
-from sentinel.domain.record import Hold, Phase, RolloutState, UndoState
+from sentinel.app.commands.waiting import End, Progress, Verdict, ending, rollout_of, unguarded, write_summary
+from sentinel.domain.record import Action, Hold, Phase, RolloutState, UndoState
 from sentinel.domain.workload import Revision, Workload
 from sentinel.engine.lifecycle import ROLLED_BACK
 from sentinel.simulation.behaviour import crash_loop
-from tests.app.commands.records import NEW, NOON, OLD, after, record, undone
+from tests.app.commands.records import NEW, NOON, OLD, after, entry, record, undone
 from tests.support.cli import ONLY_PODS, refusal, sentinel, served
 from tests.support.world import NAMESPACE
 
@@ -37,6 +37,18 @@ def test_each_end_has_its_exit_code() -> None:
     assert verdict(Phase.UNDONE) == 1
     assert [verdict(p) for p in (Phase.SUPERSEDED, Phase.FAILED, Phase.UNJUDGED)] == [5, 5, 5]
     assert [verdict(p) for p in (Phase.PROGRESSING, Phase.BAKING, Phase.UNDOING)] == [None, None, None]
+
+
+def test_decisions_are_told_once_at_the_time_they_were_made() -> None:
+    """Also those made before anyone waited; where the rollout stands is told as of now, when that changes."""
+    progress = Progress()
+    first = record(decisions=(entry(Action.START, 0, "NewRevision", "began"),))
+    then = replace(first, decisions=(*first.decisions, entry(Action.ADVANCE, 65, "StepPassed", "on to 50%")))
+    assert list(progress.news(first, after(60))) == [
+        "12:00:00 start: began",
+        "12:01:00 Baking, step 1, 10% of the pods",
+    ]
+    assert list(progress.news(then, after(70))) == ["12:01:05 advance: on to 50%"]
 
 
 def test_a_hold_for_a_human_ends_the_wait_at_once() -> None:
