@@ -48,7 +48,8 @@ from sentinel.runtime.lookups import Lookups
 from sentinel.runtime.notifications import Notifications
 from sentinel.runtime.policybook import PolicyBook
 from sentinel.runtime.queue import KeyedQueue
-from sentinel.runtime.reconciler import Limits, Reconciler, Services
+from sentinel.runtime.reconciler import Reconciler
+from sentinel.runtime.workloadpass import Limits, Services, WorkloadPass
 from sentinel.settings import Settings
 
 
@@ -146,7 +147,8 @@ async def build(
         asking=settings.slack.pressable,
         jobs_in=job_namespaces(settings),
     )
-    reconciler = Reconciler(services, queue, _limits(settings))
+    work = WorkloadPass(services, queue, _limits(settings))
+    reconciler = Reconciler(work, queue, clock, telemetry, rng)
     daemon = Daemon(watches, services, reconciler, queue, leadership, tasks)
     lookups = Lookups(gateway.cluster, gateway.records, book, clock)
     desk = AlertDesk(

@@ -12,8 +12,9 @@ from sentinel.ports import Telemetry
 from sentinel.runtime.leadership import Leadership
 from sentinel.runtime.notifications import Notifications
 from sentinel.runtime.queue import KeyedQueue
-from sentinel.runtime.reconciler import Reconciler, Services
+from sentinel.runtime.reconciler import Reconciler
 from sentinel.runtime.supervisor import Supervisor
+from sentinel.runtime.workloadpass import Services
 
 log = logging.getLogger(__name__)
 

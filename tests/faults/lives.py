@@ -219,16 +219,17 @@ class Pod:
         assert self.life.application is not None
         daemon = self.life.application.daemon
         reconciler, services = daemon._reconciler, daemon._services
+        work = reconciler._work
         live = {record.name for record in records if record.live}
         keys = set(services.cluster.keys())
         notices = services.notifications
         kept = {
             "measurements": set(services.collector._ledgers) - live,
             "lessons": set(services.collector._pasts._rollouts) - live,
-            "states": {*reconciler._working._states, *reconciler._working._pulled} - live,
-            "sightings": {*reconciler._working._judged_at, *reconciler._working._restored} - live,
-            "saved records": set(reconciler._working._saved) - live,
-            "workloads at rest": set(reconciler._settled) - keys,
+            "states": {*work._working._states, *work._working._pulled} - live,
+            "sightings": {*work._working._judged_at, *work._working._restored} - live,
+            "saved records": set(work._working._saved) - live,
+            "workloads at rest": set(work._settled) - keys,
             "failures": set(reconciler._failures) - keys,
             "timers": set(daemon._queue._timers) - keys,
             "notices": {*notices._pending, *notices._records, *notices._failures},

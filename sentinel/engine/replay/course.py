@@ -2,7 +2,7 @@
 
 `replay` is a generator: it yields each `Question` to a metrics source and is sent its answer, so that whoever
 drives it may answer from memory or wait for a server; it returns the `Story`. The order of things is that of a pass
-of `runtime/reconciler.py`; what differs is that nothing takes time: a change is made, and an answer is there, at the
+of `runtime/workloadpass.py`; what differs is that nothing takes time: a change is made, and an answer is there, at the
 very instant.
 
     asking = replay(setting)
