@@ -15,7 +15,7 @@ demo: $(RUN)
 	$(BIN)/sentinel demo
 
 test: $(DEV)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 check: $(DEV)
 	$(BIN)/ruff check .
