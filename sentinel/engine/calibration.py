@@ -10,7 +10,7 @@ pods; bets are not divided by that one, which costs far more power than the plac
 alarms (see docs/judgement.md).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from math import inf, log, sqrt
@@ -167,7 +167,7 @@ def placebo_evidence(
     is taken.
     """
     stretches = [windows[start : start + horizon] for start in range(0, len(windows), horizon)]
-    placebos = [_bets(each, group, dispersion) for each in stretches for group in _groups(each, size)]
+    placebos = [bets for stretch in stretches for bets in _placebos(stretch, size, dispersion)]
     strongest = max([_strongest(bets, 1.0, inf) for bets in placebos], default=0.0)
     differ = estimate_dispersion([_merged(each) for each in stretches])
     undone = strongest - log(max(1, len(placebos))) >= REFERENCE
@@ -210,15 +210,17 @@ def _groups(windows: Sequence[Window], size: int) -> list[frozenset[str]]:
     return list(islice(groups, 0, step * MOST_PLACEBOS, step))
 
 
-def _bets(windows: Sequence[Window], group: frozenset[str], dispersion: float) -> list[Sequence[float]]:
-    """The log gains of the comparison of a group of pods with the others, for each window with errors."""
-    bets: list[Sequence[float]] = []
-    for window in windows:
-        ours = sum((counts for pod, counts in window.items() if pod in group), Counts())
-        theirs = sum((counts for pod, counts in window.items() if pod not in group), Counts())
-        if ours.errors + theirs.errors:
-            bets.append(ratio_gains(ours, theirs, RATIOS, dispersion=dispersion))
-    return bets
+def _placebos(windows: Sequence[Window], size: int, dispersion: float) -> Iterator[list[Sequence[float]]]:
+    """For each group of pods the log gains of its comparison with the others, in the windows with errors."""
+    wholes = [sum(window.values(), Counts()) for window in windows]
+    for group in _groups(windows, size):
+        bets: list[Sequence[float]] = []
+        for window, whole in zip(windows, wholes, strict=True):
+            if whole.errors:
+                ours = sum([window[pod] for pod in group if pod in window], Counts())
+                theirs = Counts(whole.total - ours.total, whole.errors - ours.errors)
+                bets.append(ratio_gains(ours, theirs, RATIOS, dispersion=dispersion))
+        yield bets
 
 
 def _strongest(bets: Sequence[Sequence[float]], discount: float, ceiling: float) -> float:
@@ -226,6 +228,6 @@ def _strongest(bets: Sequence[Sequence[float]], discount: float, ceiling: float)
     wealth, strongest = Wealth.fresh(len(RATIOS)), 0.0
     restraint = Restraint(discount=discount, ceiling=ceiling)
     for gains in bets:
-        wealth = wealth.bet(restraint.limited(gains))
+        wealth = wealth.bet(restraint.limited(gains) if discount > 1 or ceiling < inf else gains)
         strongest = max(strongest, wealth.log_e)
     return strongest
