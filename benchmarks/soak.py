@@ -32,10 +32,11 @@ from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
 from sentinel.simulation.exposition import traffic_samples
 from sentinel.simulation.resources import CRDS
 from sentinel.simulation.traffic import Quality
-from tests.faults.campaign import ROLLING, definitions_that_ship, quiet, settings_of
+from tests.faults.campaign import definitions_that_ship, quiet, settings_of
 from tests.faults.direct import Network
 from tests.faults.lives import Loop, Pod
 from tests.faults.plan import Service
+from tests.faults.scene import ROLLING
 from tests.faults.witness import Witness
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks" / "soak.md"

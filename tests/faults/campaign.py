@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import contextvars
 import functools
 import gc
 import logging
@@ -14,16 +13,17 @@ import random
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
-from datetime import timedelta
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from math import inf
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 from unittest import mock
 
-import aiohttp
 import orjson
 import structlog
 from aiohttp import web_app
@@ -31,23 +31,20 @@ from aiohttp import web_app
 from sentinel.adapters.kubernetes.crd import definitions
 from sentinel.settings import Settings, load_settings
 from sentinel.simulation import virtual_time
-from sentinel.simulation.behaviour import crash_loop, image_not_found, never_ready
 from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
-from sentinel.simulation.faults import Fault, FaultKind
-from sentinel.simulation.resources import CRDS, DEPLOYMENTS
-from sentinel.simulation.traffic import Quality
-from sentinel.simulation.virtual_time import VirtualTimeLoop
+from sentinel.simulation.resources import CRDS
 from tests.faults.direct import Network
-from tests.faults.lives import Loop, Pod, current_life
-from tests.faults.plan import FAULTS_END, SCRAPE, Plan, Service, draw, rules
-from tests.faults.witness import JsonObject, Witness, image_of, is_bad, templates_of
+from tests.faults.lives import Loop, Pod
+from tests.faults.plan import SCRAPE, Deed, Plan, Service, draw, rules
+from tests.faults.scene import NAMESPACE, Scene
+from tests.faults.witness import JsonObject, Witness
 
-NAMESPACE = "shop"
 CONVERGE = 900.0
 """Seconds without faults after which everything must have come to its end: the deadline, and what a hold may add."""
 SHOWN = 8
 """So many violations of one schedule are shown: one defect can break a thousand times what must hold."""
-ROLLING = {"strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}
+SHARE = 20
+"""So many schedules a process plays in a row."""
 
 
 @dataclass(slots=True)
@@ -64,6 +61,7 @@ class Report:
     promotions: int = 0
     holds: int = 0
     alerts: int = 0
+    mattered: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return "\n".join(
@@ -74,260 +72,6 @@ class Report:
                 str(self.plan),
             ]
         )
-
-
-@dataclass(slots=True)
-class Scene:
-    """The deeds of a schedule, each a method."""
-
-    cluster: SimulatedCluster
-    witness: Witness
-    pods: list[Pod]
-    rng: random.Random
-    network: Network
-    services: dict[str, Service]
-    alerts: int = 0
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
-
-    # -- people
-
-    def deploy(self, service: Service) -> None:
-        """Bring a service up for the first time."""
-        with self.witness.people():
-            self.cluster.deploy(
-                service.name,
-                f"{service.name}:1-good",
-                service.replicas,
-                namespace=NAMESPACE,
-                labels={"policy": service.policy},
-                **ROLLING,
-            )
-
-    def release(self, name: str, image: str) -> None:
-        """Release an image, which behaves as its name says."""
-        kind = image.rpartition("-")[2]
-        if kind in ("errors", "slow"):
-            quality = Quality(errors=0.5) if kind == "errors" else Quality(latency=4.0)
-            self.cluster.serve(image, quality)
-        elif is_bad(image):
-            life = {"crash": crash_loop(), "pull": image_not_found(), "unready": never_ready()}[kind]
-            self.cluster.behave(image, life)
-        self._change(name, lambda obj: _set_image(obj, image))
-
-    def put_back(self, name: str) -> None:
-        """`kubectl rollout undo`: the template before, whatever it is."""
-        deployment = self._find(name)
-        if deployment is None or deployment["spec"].get("paused"):
-            return
-        templates = templates_of(self.cluster, deployment)
-        if len(templates) > 1:
-            image = image_of(templates[1])
-            self._change(name, lambda obj: _set_image(obj, image))
-
-    def pause(self, name: str, paused: bool) -> None:
-        """`kubectl rollout pause` and `resume`."""
-        self._change(name, lambda obj: obj["spec"].update(paused=paused))
-
-    def scale(self, name: str, replicas: int) -> None:
-        """`kubectl scale`."""
-        self._change(name, lambda obj: obj["spec"].update(replicas=replicas))
-
-    def touch(self, name: str) -> None:
-        """Somebody writes an annotation that is nobody's business."""
-        self._change(name, lambda obj: obj["metadata"].setdefault("annotations", {}).update(touched="yes"))
-
-    def label(self, name: str, held: bool) -> None:
-        """Put the label on that keeps the sentinel's hands off, or take it away."""
-        key = "rollback-sentinel.dev/hold"
-
-        def change(obj: JsonObject) -> None:
-            obj["metadata"]["labels"].pop(key, None)
-            if held:
-                obj["metadata"]["labels"][key] = "true"
-
-        self._change(name, change)
-
-    def delete(self, name: str, again: bool) -> None:
-        """`kubectl delete`, and maybe `kubectl create` right after."""
-        if self._find(name) is None:
-            return
-        with self.witness.people():
-            self.cluster.store.delete(DEPLOYMENTS, NAMESPACE, name)
-        if again and self._find(name) is None:
-            self.deploy(self.services[name])
-
-    def annotate(self, name: str, key: str) -> None:
-        """Somebody writes to the newest record of a workload: a note, or a wish."""
-        resource = self.cluster.api.registry.find("rollback-sentinel.dev", "v1", "rolloutrecords")
-        assert resource is not None
-        records = [r for r in self.witness.records() if r.key.name == name]
-        newest = max(records, key=lambda record: record.started_at, default=None)
-        if newest is None:
-            return
-        deployment = self._find(name)
-        if key == "resume" and deployment is not None:
-            self.witness.known(deployment).resumed = True
-        values = {"resume": self.cluster.now().isoformat(timespec="seconds"), "approve": "1"}
-        text = values.get(key, "payments")
-
-        def change(obj: JsonObject) -> None:
-            obj["metadata"].setdefault("annotations", {})[f"rollback-sentinel.dev/{key}"] = text
-
-        with self.witness.people():
-            self.cluster.store.mutate(resource, NAMESPACE, newest.name, change, manager="kubectl")
-
-    def alert(self, name: str, fingerprint: str, again: bool) -> None:
-        """An alert on a workload fires, and Alertmanager tells it until it is answered 200."""
-        self._spawn(self._post_until_taken(name, fingerprint, again), f"alertmanager {fingerprint}")
-
-    async def _post_until_taken(self, name: str, fingerprint: str, again: bool) -> None:
-        starts = self.cluster.now()
-        for _ in range(2 if again else 1):
-            while not await self._post(name, fingerprint, starts.isoformat()):  # noqa: ASYNC110 - as it does
-                await asyncio.sleep(2.0)
-            await asyncio.sleep(20.0)
-
-    async def _post(self, name: str, fingerprint: str, starts: str) -> bool:
-        url, deployment = self.rng.choice(self.pods).url, self._find(name)
-        if deployment is None:
-            return True
-        self.witness.known(deployment).alerted.add(image_of(deployment))
-        if url is None:
-            return False
-        before = {record.name for record in self.witness.live(deployment)}
-        labels = {"alertname": "Bad", "severity": "page", "namespace": NAMESPACE, "deployment": name}
-        alert = {
-            "status": "firing",
-            "labels": labels,
-            "annotations": {},
-            "startsAt": starts,
-            "endsAt": "0001-01-01T00:00:00Z",
-            "fingerprint": fingerprint,
-        }
-        payload = {"version": "4", "status": "firing", "receiver": "sentinel", "alerts": [alert]}
-        try:
-            async with (
-                asyncio.timeout(20.0),
-                aiohttp.ClientSession() as session,
-                session.post(f"{url}/webhooks/alertmanager", json=payload) as response,
-            ):
-                status = response.status
-                await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return False
-        if status == 200:
-            self._check_recorded(name, fingerprint, before)
-        elif status != 503:
-            self.witness.wrong(f"the webhook answered {status}")
-        return status == 200
-
-    def _check_recorded(self, name: str, fingerprint: str, before: set[str]) -> None:
-        """Answered 200: it stands in the record of every rollout that was live all the while."""
-        self.alerts += 1
-        deployment = self._find(name)
-        for record in self.witness.live(deployment) if deployment is not None else ():
-            if record.name in before and all(entry.fingerprint != fingerprint for entry in record.alerts):
-                self.witness.wrong(f"{fingerprint} was answered 200 and is not in {record.name}")
-
-    def _change(self, name: str, change: Any) -> None:
-        if self._find(name) is not None:
-            with self.witness.people():
-                self.cluster.change(name, change, namespace=NAMESPACE)
-
-    def _find(self, name: str) -> JsonObject | None:
-        return self.cluster.store.find(DEPLOYMENTS, NAMESPACE, name)
-
-    # -- faults
-
-    def kill(self, away: float) -> None:
-        """SIGKILL of some replica."""
-        self.rng.choice(self.pods).kill(away)
-
-    def kill_at_write(self, served: bool, skip: int, path: str, turns: int, away: float) -> None:
-        """SIGKILL of who writes: before it is served, when its answer is under way, or some steps of its later."""
-
-        def strike() -> None:
-            writer = next((pod for pod in self.pods if pod.life is current_life()), None)
-            if writer is not None:
-                self._spawn(self._kill_after(writer, turns, away), "killer")
-
-        kind = FaultKind.DROP if served else FaultKind.LOST
-        verbs = frozenset({"create", "update", "patch"})
-        fault = Fault(kind, verbs=verbs, path=path, count=1, skip=skip, then=strike)
-        if turns:  # the process goes on for some steps
-            fault = Fault(
-                FaultKind.LATENCY, verbs=verbs, path=path, count=1, skip=skip, seconds=0.001, then=strike
-            )
-        self.cluster.faults.add(fault)
-
-    async def _kill_after(self, writer: Pod, turns: int, away: float) -> None:
-        for _ in range(turns):
-            await asyncio.sleep(0.004 if turns > 3 else 0)
-        self.witness.tell("=== killed at a write")
-        writer.kill(away)
-
-    def fault(self, kind: str, lasts: float, verbs: tuple[str, ...] = (), **how: Any) -> None:
-        """A fault of the API server for a while."""
-        fault = self.cluster.faults.add(Fault(FaultKind(kind), verbs=frozenset(verbs), **how))
-        loop = asyncio.get_running_loop()
-        loop.call_later(
-            lasts, lambda: fault in self.cluster.faults.rules and self.cluster.faults.remove(fault)
-        )
-
-    def partition(self, on: bool) -> None:
-        """Nothing gets through between the daemon and the API server."""
-        self.network.partitioned = on
-        if not on:
-            self.network.break_streams()
-
-    def break_watches(self, silently: bool) -> None:
-        """Every open watch breaks, or says nothing any more."""
-        if silently:
-            self.network.silence_streams()
-        else:
-            self.network.break_streams()
-
-    def compact(self) -> None:
-        """The watch cache begins anew: no older version can be watched from."""
-        self.cluster.store.history.compact(self.cluster.store.revision)
-
-    def metrics(self, status: int | None = None, delay: float = 0.0) -> None:
-        """Prometheus is down, hangs or is slow; without arguments it is well."""
-        self.cluster.prometheus.status, self.cluster.prometheus.delay = status, delay
-
-    def channel(self, down: bool, hangs: bool) -> None:
-        """The notifier is down or hangs."""
-        for pod in self.pods:
-            pod.channel.down, pod.channel.hangs = down, hangs
-
-    def skew(self, seconds: float) -> None:
-        """The daemon's wall clock is wrong by so much."""
-        for pod in self.pods:
-            pod.clock.error = timedelta(seconds=seconds)
-
-    def stall(self, seconds: float) -> None:
-        """The machine stands still: every timer is late by so much."""
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, VirtualTimeLoop)
-        loop._virtual.now += seconds
-
-    def calm(self) -> None:
-        """The end of all faults."""
-        self.cluster.faults.clear()
-        self.partition(False)
-        self.metrics()
-        self.channel(False, False)
-        self.skew(0.0)
-
-    def _spawn(self, coro: Any, name: str) -> None:
-        # In a context of its own: it must not belong to the life that it may end.
-        task = asyncio.get_running_loop().create_task(coro, name=name, context=contextvars.Context())
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-
-
-def _set_image(obj: JsonObject, image: str) -> None:
-    obj["spec"]["template"]["spec"]["containers"][0]["image"] = image
 
 
 @contextlib.contextmanager
@@ -348,8 +92,12 @@ def _drop(*_: object) -> NoReturn:
 
 
 def run_seed(seed: int) -> Report:
+    """The schedule of a seed, played."""
+    return run_plan(draw(seed))
+
+
+def run_plan(plan: Plan) -> Report:
     """One schedule on a loop of its own."""
-    plan = draw(seed)
     began = time.process_time()
     with (
         quiet(),
@@ -364,6 +112,24 @@ def run_seed(seed: int) -> Report:
     web_app._cached_build_middleware.cache_clear()  # else aiohttp keeps a thousand dead servers, and all they knew
     report.seconds = time.process_time() - began
     return report
+
+
+def shrunk(plan: Plan) -> Plan:
+    """The schedule less every deed and service without which it fails as well, one after another."""
+    smaller = True
+    while smaller:
+        smaller = False
+        for each in (*plan.deeds, *plan.services):
+            deeds = tuple(deed for deed in plan.deeds if not _belongs(deed, each))
+            services = tuple(service for service in plan.services if service is not each)
+            tried = replace(plan, deeds=deeds, services=services)
+            if services and run_plan(tried).violations:
+                plan, smaller = tried, True
+    return plan
+
+
+def _belongs(deed: Deed, to: Deed | Service) -> bool:
+    return deed.how.get("name") == to.name if isinstance(to, Service) else deed is to
 
 
 async def _inline(function: Any, *arguments: Any) -> Any:
@@ -399,7 +165,9 @@ def _scene(plan: Plan, cluster: SimulatedCluster, folder: Path) -> Scene:
     settings = settings_of(cluster, folder)
     pods = [Pod(cluster, settings, network, plan.seed + index) for index in range(plan.replicas)]
     witness = Witness(cluster, plan.services)
+    network.felt = witness.felt
     for pod in pods:
+        pod.channel.felt = witness.felt
         pod.prometheus.answered = lambda: setattr(witness, "evidence_at", cluster.now())
     known = {service.name: service for service in plan.services}
     scene = Scene(cluster, witness, pods, random.Random(plan.seed), network, known)
@@ -450,7 +218,7 @@ async def _live(plan: Plan, scene: Scene) -> None:
         await asyncio.sleep(max(0.0, began + deed.at - loop.time()))
         scene.witness.tell(f"=== {deed}")
         getattr(scene, deed.what)(**deed.how)
-    await asyncio.sleep(max(0.0, began + FAULTS_END - loop.time()))
+    await asyncio.sleep(max(0.0, began + plan.ends - loop.time()))
     scene.calm()
 
 
@@ -487,52 +255,89 @@ def _report(plan: Plan, scene: Scene) -> Report:
         promotions=witness.promotions,
         holds=witness.holds,
         alerts=scene.alerts,
+        mattered=frozenset(witness.mattered),
     )
 
 
-def play(seeds: Iterable[int], seconds: float) -> tuple[int, int]:
-    """Play seeds until the time is up; prints each that failed. Returns how many were played, and failed."""
+@dataclass(slots=True)
+class Sum:
+    """What many schedules came to."""
+
+    played: int = 0
+    failed: int = 0
+    mattered: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Sum) -> None:
+        """Count another share."""
+        self.played += other.played
+        self.failed += other.failed
+        self.mattered += other.mattered
+
+    def table(self) -> str:
+        """In how many schedules each fault struck the daemon while a rollout was in flight."""
+        return "\n".join(f"{count:6} {name}" for name, count in sorted(self.mattered.items()))
+
+
+def play(seeds: Iterable[int]) -> Sum:
+    """Play seeds; prints each that failed, with how to replay it."""
     gc.collect()
     gc.freeze()
     gc.disable()  # a collection after each schedule is cheaper than hundreds within it
-    ends = time.monotonic() + seconds
-    played = failed = 0
+    found = Sum()
     for seed in seeds:
-        if time.monotonic() > ends:
-            break
         report = run_seed(seed)
-        played += 1
+        found.played += 1
+        found.mattered.update(report.mattered)
         if report.violations:
-            failed += 1
+            found.failed += 1
             print(report, flush=True)
         gc.collect()
-    return played, failed
+    return found
+
+
+def play_many(seeds: range, seconds: float, workers: int) -> Sum:
+    """Play seeds in several processes, in order, until all are played or the time is up."""
+    ends = time.monotonic() + seconds
+    found = Sum()
+    shares = iter([seeds[start : start + SHARE] for start in range(0, len(seeds), SHARE)])
+    with ProcessPoolExecutor(workers) as pool:
+        under_way = {pool.submit(play, share) for share in islice(shares, workers)}
+        while under_way:
+            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            for each in done:
+                found.add(each.result())
+            if time.monotonic() < ends:
+                under_way |= {pool.submit(play, share) for share in islice(shares, len(done))}
+    return found
 
 
 def main() -> int:
     """Replay the seeds that are named, with their stories; or play many, in several processes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("seeds", nargs="*", type=int, help="seeds to replay")
+    parser.add_argument("--shrink", action="store_true", help="replay the least that still fails")
     parser.add_argument("--first", type=int, default=0, help="the first seed of many")
-    parser.add_argument("--count", type=int, default=2000, help="how many seeds at most")
-    parser.add_argument("--seconds", type=float, default=150.0, help="for how long at most")
-    parser.add_argument("--workers", type=int, default=2, help="in how many processes")
+    parser.add_argument("--count", type=int, default=2000, help="how many seeds")
+    parser.add_argument("--seconds", type=float, default=inf, help="for how long at most; without it, all")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="in how many processes")
     chosen = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets is part of what a seed stands for
         os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONHASHSEED": "0"})
     if chosen.seeds:
-        reports = [run_seed(seed) for seed in chosen.seeds]
+        plans = [draw(seed) for seed in chosen.seeds]
+        reports = [run_plan(shrunk(plan) if chosen.shrink else plan) for plan in plans]
         for report in reports:
             print("\n".join(report.story), report, sep="\n")
         return int(any(report.violations for report in reports))
-    seeds = range(chosen.first, chosen.first + chosen.count)
     began = time.monotonic()
-    with ProcessPoolExecutor(chosen.workers) as pool:
-        shares = [seeds[worker :: chosen.workers] for worker in range(chosen.workers)]
-        results = list(pool.map(play, shares, [chosen.seconds] * chosen.workers))
-    played, failed = (sum(column) for column in zip(*results, strict=True))
-    print(f"{played} schedules in {time.monotonic() - began:.0f} s, {failed} failed")
-    return int(failed > 0 or not played)
+    found = play_many(range(chosen.first, chosen.first + chosen.count), chosen.seconds, chosen.workers)
+    print(found.table())
+    last = chosen.first + found.played - 1
+    print(
+        f"{found.played} schedules (seeds {chosen.first} to {last}) in {time.monotonic() - began:.0f} s, "
+        f"{found.failed} failed"
+    )
+    return int(found.failed > 0 or not found.played)
 
 
 if __name__ == "__main__":

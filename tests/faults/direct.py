@@ -44,10 +44,14 @@ class Network:
     partitioned: bool = False
     slowest: float = 0.02
     streams: set[Stream] = field(default_factory=set)
+    felt: Callable[[str], None] = lambda _what: None
+    """Told of each fault, by its name for people, at the moment when it strikes the daemon."""
 
     async def cross(self) -> None:
         """Be under way for a moment, or for as long as the partition lasts."""
         await asyncio.sleep(self.rng.random() * self.slowest)
+        if self.partitioned:
+            self.felt("partition from the API server")
         while self.partitioned:  # noqa: ASYNC110 - as a client that keeps sending
             await asyncio.sleep(1.0)
 
@@ -73,7 +77,9 @@ class Stream:
 
     async def write(self, data: bytes) -> None:
         """What the server sends."""
-        if not self.silent:
+        if self.silent:
+            self._network.felt("half-open watch")
+        else:
             self._chunks.put_nowait(data)
 
     def end(self, error: Exception | None) -> None:
@@ -165,6 +171,8 @@ class DirectSession:
         self._check_alive()
         info = requests.parse(method, question.path, query)
         struck = self._api.faults.striking(info.verb, question.path, USER_AGENT)
+        for fault in struck:
+            self._network.felt(_named(fault, info.verb))
         if info.verb == "watch" and info.resource:
             async with self._watch(question, info, struck, timeout.sock_read) as reply:
                 yield reply
@@ -221,6 +229,8 @@ class DirectSession:
             asked = api._watch_request(call)
             asked.check()
         except ApiError as error:
+            if error.code == 410:
+                self._network.felt("watch cache begun anew")
             answer = responses.json_response(error.status(), error.code)
             assert isinstance(answer.body, bytes)
             yield Reply(answer.status, answer.headers, answer.body)
@@ -245,6 +255,13 @@ class DirectSession:
             stream.end(None)
         except ConnectionDropped:
             stream.end(aiohttp.ClientPayloadError("the connection was reset"))
+
+
+def _named(fault: Fault, verb: str) -> str:
+    """A fault of the API server for people."""
+    if fault.kind is FaultKind.ERROR:
+        return f"{fault.status} with Retry-After" if fault.seconds else str(fault.status)
+    return f"watch {fault.kind}" if verb == "watch" else f"request {fault.kind}"
 
 
 class DirectPrometheus:
@@ -293,8 +310,10 @@ class DirectPrometheus:
     async def _reach(self) -> None:
         await asyncio.sleep(self._network.rng.random() * self._network.slowest)
         if self._prometheus.delay:
+            self._network.felt("Prometheus slow or hanging")
             await asyncio.sleep(min(self._prometheus.delay, 5.0))
             if self._prometheus.delay > 5.0:
                 raise SourceError("no answer within 5 s", reason=MissingReason.SOURCE_TIMEOUT)
         if self._prometheus.status is not None:
+            self._network.felt("Prometheus down")
             raise SourceError("not available", reason=MissingReason.SOURCE_UNREACHABLE)

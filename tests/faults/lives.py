@@ -9,8 +9,9 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 
 from sentinel.app import sources, telling, wiring
@@ -26,6 +27,7 @@ from sentinel.simulation.virtual_time import VirtualTimeLoop
 from tests.faults.direct import DirectPrometheus, DirectSession, Network
 
 _LIFE: contextvars.ContextVar[Life | None] = contextvars.ContextVar("life", default=None)
+H = TypeVar("H", bound=asyncio.Handle)
 PATIENCE = 3.0
 """Seconds until a process that ended by itself is started again."""
 
@@ -36,6 +38,29 @@ class Loop(VirtualTimeLoop):
     def __init__(self) -> None:
         super().__init__()
         self.set_task_factory(_tracked)
+
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """As the base class does; the life it belongs to can be killed just here, or be paused meanwhile."""
+        life = _life_in(context)
+        if life is None:
+            return super().call_soon(callback, *args, context=context)
+        life.step()
+        return life.scheduled(super().call_soon, callback, args, context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """As the base class does; the life it belongs to may be paused when it is due."""
+        life = _life_in(context)
+        if life is None:
+            return super().call_at(when, callback, *args, context=context)
+        return life.scheduled(partial(super().call_at, when), callback, args, context)
 
     async def create_server(self, factory: Any, *arguments: Any, **how: Any) -> asyncio.Server:
         """As the base class does; the life can end it."""
@@ -58,10 +83,13 @@ def current_life() -> Life | None:
     return _LIFE.get()
 
 
+def _life_in(context: contextvars.Context | None) -> Life | None:
+    return context.get(_LIFE) if context is not None else _LIFE.get()
+
+
 def _tracked(loop: asyncio.AbstractEventLoop, coro: Any, **how: Any) -> asyncio.Task[Any]:
     task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **how)
-    context = how.get("context")
-    life = context.get(_LIFE) if context is not None else _LIFE.get()
+    life = _life_in(how.get("context"))
     if life is not None:
         life.tasks.add(task)
     return task
@@ -111,9 +139,12 @@ class Channel:
     down: bool = False
     hangs: bool = False
     told: list[str] = field(default_factory=list)
+    felt: Callable[[str], None] = lambda _what: None
 
     async def publish(self, notice: Notice) -> NoticeRef | None:
         """Take a notice."""
+        if self.hangs or self.down:
+            self.felt("channel hanging" if self.hangs else "channel down")
         if self.hangs:
             await asyncio.Event().wait()
         if self.down:
@@ -135,9 +166,57 @@ class Life:
         self.died = asyncio.Event()
         self.servers: list[asyncio.Server] = []
         self.protocols: set[Any] = set()
+        self.paused = False
+        self._parked: list[Callable[[], object]] = []
+        self._steps_left = 0
+        self._at_step: Callable[[], None] = lambda: None
+
+    def step(self) -> None:
+        """Something of it goes on after an await."""
+        if self._steps_left:
+            self._steps_left -= 1
+            if not self._steps_left:
+                self._at_step()
+
+    def after_steps(self, steps: int, then: Callable[[], None]) -> None:
+        """Do something, `kill` for one, when this many awaits have ended from now."""
+        self._steps_left, self._at_step = steps, then
+
+    def pause(self) -> None:
+        """SIGSTOP: nothing of it runs, though its time goes on."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """SIGCONT: whatever was due meanwhile runs now, in its order."""
+        self.paused = False
+        parked, self._parked = self._parked, []
+        for each in parked:
+            each()
+
+    def scheduled(
+        self,
+        schedule: Callable[..., H],
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: contextvars.Context | None,
+    ) -> H:
+        """The handle of a callback of this life."""
+        home = context if context is not None else contextvars.copy_context()
+        handles: list[H] = []
+
+        def run() -> None:
+            if self.paused:
+                again = partial(asyncio.get_running_loop().call_soon, run, context=home)
+                self._parked.append(again)
+            elif not handles[0].cancelled():
+                callback(*args)
+
+        handles.append(schedule(run, context=home))
+        return handles[0]
 
     def kill(self) -> None:
         """SIGKILL: from now on nothing of it has any effect, and its connections are reset."""
+        self._steps_left = 0
         if self.session is not None:
             self.session.dead = True
         for server in self.servers:
@@ -146,6 +225,8 @@ class Life:
             if protocol.transport is not None:
                 protocol.transport.abort()
         self.died.set()
+        if self.paused:
+            self.resume()
 
     async def bury(self) -> None:
         """Take away what is left of the process."""
@@ -184,6 +265,12 @@ class Pod:
             return application.http.url if application is not None else None
         except RuntimeError:  # it does not listen yet
             return None
+
+    @property
+    def leads(self) -> bool:
+        """Whether its process is the one that acts."""
+        application = self.life.application if self.life is not None and not self.life.died.is_set() else None
+        return application is not None and application.daemon.leads
 
     @property
     def up(self) -> bool:

@@ -96,6 +96,7 @@ class Plan:
     services: tuple[Service, ...]
     deeds: tuple[Deed, ...]
     replicas: int = 1
+    ends: float = FAULTS_END
 
     def __str__(self) -> str:
         lines = [
@@ -120,7 +121,10 @@ def draw(seed: int) -> Plan:
         _alerts(rng, service, deeds)
     for fault in rng.sample(FAULTS, rng.choice((1, 2, 2, 3, 4))):
         fault(rng, deeds)
-    return Plan(seed, services, tuple(sorted(deeds, key=lambda deed: deed.at)), rng.choice((1, 1, 2)))
+    replicas = rng.choice((1, 1, 2))
+    if any(deed.what == "pause_leader" for deed in deeds):
+        replicas = 2
+    return Plan(seed, services, tuple(sorted(deeds, key=lambda deed: deed.at)), replicas)
 
 
 def _releases(rng: random.Random, service: Service, deeds: list[Deed]) -> None:
@@ -188,6 +192,26 @@ def _kills_at_requests(rng: random.Random, deeds: list[Deed]) -> None:
             "away": round(rng.choice((0.0, rng.uniform(0.0, 15.0))), 2),
         }
         deeds.append(Deed(rng.uniform(0.0, DEEDS_END), "kill_at_write", how))
+
+
+def _kills_at_awaits(rng: random.Random, deeds: list[Deed]) -> None:
+    releases = [deed.at for deed in deeds if deed.what in ("release", "alert")]
+    for _ in range(rng.choice((1, 2))):
+        away = round(rng.choice((0.0, rng.uniform(0.0, 5.0))), 2)
+        at = rng.choice(releases) + rng.choice((0.0, 0.0, rng.uniform(0.0, 30.0)))
+        deeds.append(Deed(at, "kill_at_await", {"steps": rng.randint(1, 400), "away": away}))
+
+
+def _paused_leader(rng: random.Random, deeds: list[Deed]) -> None:
+    at = rng.uniform(0.0, DEEDS_END)
+    deeds.append(Deed(at, "pause_leader", {"seconds": rng.choice((14.0, 20.0, 61.0))}))
+
+
+def _api_restart(rng: random.Random, deeds: list[Deed]) -> None:
+    begins, ends = _span(rng, 15.0)
+    deeds.append(Deed(begins, "partition", {"on": True}))
+    deeds.append(Deed(ends - 0.01, "compact"))
+    deeds.append(Deed(ends, "partition", {"on": False}))
 
 
 def _partition(rng: random.Random, deeds: list[Deed]) -> None:
@@ -283,6 +307,10 @@ FAULTS: tuple[Fault, ...] = (
     _kills_at_requests,
     _kills_at_requests,
     _kills_at_requests,
+    _kills_at_awaits,
+    _kills_at_awaits,
+    _paused_leader,
+    _api_restart,
     _partition,
     _errors,
     _errors,

@@ -19,8 +19,9 @@ from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
 from sentinel.simulation.faults import Fault, FaultKind
 from sentinel.simulation.resources import CRDS
 from tests.e2e.child import Running, daemon
-from tests.faults.campaign import NAMESPACE, ROLLING, definitions_that_ship
+from tests.faults.campaign import definitions_that_ship
 from tests.faults.plan import BAKE, HEADER, POLICIES, Service
+from tests.faults.scene import NAMESPACE, ROLLING
 from tests.faults.witness import Witness, image_of
 
 SERVICES = (Service("s0", "bare", 2), Service("s1", "steps", 3))

@@ -56,6 +56,8 @@ class Witness:
         self.violations: list[str] = []
         self.undos = self.promotions = self.holds = 0
         self.evidence_at: datetime | None = None
+        self.mattered: set[str] = set()
+        """The faults that struck the daemon while a rollout was in flight."""
         self._bake = bake
         self._cluster = cluster
         self._services: Mapping[str, Service] = {service.name: service for service in services}
@@ -80,6 +82,11 @@ class Witness:
             yield
         finally:
             self._acting -= 1
+
+    def felt(self, fault: str) -> None:
+        """Note that a fault strikes the daemon now."""
+        if fault not in self.mattered and any(record.in_flight for record in self._records.values()):
+            self.mattered.add(fault)
 
     def known(self, deployment: JsonObject) -> _Known:
         """The notes on a Deployment."""
@@ -203,7 +210,7 @@ class Witness:
             if len(done) > 1:
                 self.wrong(f"{record.name}: {action} was done {len(done)} times")
         for old_alert in before.alerts if before else ():
-            if all(alert.fingerprint != old_alert.fingerprint for alert in record.alerts):
+            if not stands_in(record, old_alert.fingerprint):
                 self.wrong(f"{record.name}: the alert {old_alert.fingerprint} was lost")
 
     def _saw_promotion(self, record: Record) -> None:
@@ -228,8 +235,12 @@ class Witness:
 
     def settled(self) -> list[str]:
         """What keeps the schedule from being over, in sentences."""
-        pending = [(record.name, record.pending) for record in self.records() if record.pending is not None]
-        found = [f"{name}: {entry.action} has no outcome" for name, entry in pending]
+        found = [
+            f"{record.name}: {entry.action} has no outcome"
+            for record in self.records()
+            for entry in record.decisions
+            if entry.outcome is None
+        ]
         for deployment in self._cluster.store.list(DEPLOYMENTS):
             own = [r for r in self.records() if r.workload_uid == deployment["metadata"]["uid"]]
             newest = max(own, key=lambda record: (record.started_at, record.attempt), default=None)
@@ -275,6 +286,12 @@ def _unfinished(deployment: JsonObject, newest: Record) -> str:
     restored = undo is not None and undo.target.digest == digest
     by_hand = newest.stable is not None and newest.stable.digest == digest
     return "" if restored or by_hand else f"was never taken up: the newest rollout is of {newest.candidate}"
+
+
+def stands_in(record: Record, fingerprint: str) -> bool:
+    """Whether an alert is in a record: in full, or counted."""
+    beyond = record.alerts_beyond.fingerprints if record.alerts_beyond is not None else ()
+    return fingerprint in beyond or any(entry.fingerprint == fingerprint for entry in record.alerts)
 
 
 def _done(entry: DecisionEntry) -> bool:

@@ -51,8 +51,7 @@ def pause(live: RawObject, mark: PauseMark) -> Plan:
         if ours == mark:
             return Plan("it is paused already, by us")
         return Plan(f"our pause now stands for {mark.record}", (*_tests(live), *_annotate(live, mark)))
-    held = (*_tests(live), _test("/metadata/generation", _generation(live)))
-    return Plan("paused", (*held, _add("/spec/paused", True), *_annotate(live, mark)))
+    return Plan("paused", (*_unchanged(live), _add("/spec/paused", True), *_annotate(live, mark)))
 
 
 def resume(live: RawObject) -> Plan:
@@ -62,8 +61,7 @@ def resume(live: RawObject) -> Plan:
         return Plan("it is not paused", (*_tests(live), *stale) if stale else ())
     if _our_mark(live) is None:
         raise _others_pause(live)
-    held = (*_tests(live), _test("/metadata/generation", _generation(live)))
-    return Plan("resumed", (*held, *_unpause(live)))
+    return Plan("resumed", (*_unchanged(live), *_unpause(live)))
 
 
 def restore(live: RawObject, replica_set: RawObject, target: RevisionRef) -> Plan:
@@ -71,10 +69,10 @@ def restore(live: RawObject, replica_set: RawObject, target: RevisionRef) -> Pla
     lifted = _unpause(live) if _our_mark(live) is not None else ()
     if digest_of(live) == target.digest:
         # The tests are sent though nothing is to be changed: an old answer must not pass for an undo that was made.
-        return Plan(f"{target} is in the template already", (*_tests(live), *lifted))
+        return Plan(f"{target} is in the template already", (*_unchanged(live), *lifted))
     template = bare_template(mapping(replica_set.get("spec")).get("template"))
     replaced = {"op": "replace", "path": "/spec/template", "value": template}
-    operations = (*_tests(live), replaced, *_change_cause(live, replica_set), *lifted)
+    operations = (*_unchanged(live), replaced, *_change_cause(live, replica_set), *lifted)
     paused = "; the pause that is not ours was left" if _paused(live) and not lifted else ""
     return Plan(f"the template of {target} was put back{paused}", operations)
 
@@ -98,6 +96,11 @@ def _tests(live: RawObject) -> tuple[Operation, ...]:
     """The very object and the very template that were judged, as the API server gave it."""
     metadata, spec = mapping(live.get("metadata")), mapping(live.get("spec"))
     return (_test("/metadata/uid", metadata.get("uid")), _test("/spec/template", spec.get("template")))
+
+
+def _unchanged(live: RawObject) -> tuple[Operation, ...]:
+    """Besides, that nobody has written to the spec since: a patch that comes late is refused."""
+    return (*_tests(live), _test("/metadata/generation", _generation(live)))
 
 
 def _unpause(live: RawObject) -> tuple[Operation, ...]:

@@ -15,6 +15,7 @@ from sentinel.adapters.kubernetes.trim import CHANGE_CAUSE, trim_deployment
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.record import RevisionRef
 from sentinel.domain.workload import PAUSED_ANNOTATION, PauseMark
+from sentinel.simulation.api_errors import ApiError
 from sentinel.simulation.patching import json_patch
 
 MARK = PauseMark("web-1", datetime(2026, 1, 1, tzinfo=UTC))
@@ -180,3 +181,15 @@ def test_a_claim_that_stands_alone_is_kept() -> None:
     """The last entry is not dropped: without any the server would own every field itself."""
     assert patches.disown(live_deployment(managedFields=[entry("us")]), "us") == ()
     assert patches.disown(live_deployment(), "us") == ()
+
+
+@given(deployments())
+def test_an_undo_that_comes_late_is_refused_though_the_template_is_the_same_again(
+    live: dict[str, Any],
+) -> None:
+    """Another one has undone it meanwhile and people have put it back: the generation tells."""
+    late = patches.restore(live, replica_set(None), TARGET)
+    since = deepcopy(live)
+    since["metadata"]["generation"] += 2
+    with pytest.raises(ApiError):
+        applied(since, late)

@@ -1,0 +1,132 @@
+"""Defects put into the daemon on purpose, each what a plausible mistake would be: a campaign must find every one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+from unittest import mock
+
+from sentinel.domain.record import Record
+from sentinel.domain.verdict import VerdictKind
+from sentinel.engine import decision, lifecycle
+from sentinel.engine.situation import Situation
+from sentinel.runtime import executor
+from sentinel.runtime.alertjournal import AlertJournal
+from sentinel.runtime.executor import Executor
+from sentinel.runtime.lookups import Lookups
+from sentinel.runtime.workingstate import WorkingState
+from tests.faults.campaign import run_seed
+
+Mutant = Callable[[], AbstractContextManager[object]]
+
+
+def _no_fence() -> AbstractContextManager[object]:
+    async def unguarded(_fence: object, write: Callable[[float], Awaitable[Any]]) -> Any:
+        return await write(10.0)
+
+    return mock.patch.object(executor, "fenced", unguarded)
+
+
+def _no_intent() -> AbstractContextManager[object]:
+    real = Executor._write
+
+    async def only_outcomes(self: Executor, record: Record) -> Record:
+        return record if record.pending is not None and record.version else await real(self, record)
+
+    return mock.patch.object(Executor, "_write", only_outcomes)
+
+
+def _answered_before_stored() -> AbstractContextManager[object]:
+    return mock.patch.object(AlertJournal, "enter", mock.AsyncMock())
+
+
+def _not_looked_up() -> AbstractContextManager[object]:
+    return mock.patch.object(Lookups, "bring_up_to_date", mock.AsyncMock())
+
+
+def _undone_on_missing_evidence() -> AbstractContextManager[object]:
+    real = decision.condemn
+
+    def hasty(situation: Situation, verdicts: Iterable[Any]) -> Any:
+        worst = [
+            mock.Mock(
+                wraps=v, **{name: getattr(v, name) for name in v.__slots__} | {"kind": VerdictKind.FAIL}
+            )
+            if v.kind is VerdictKind.INCONCLUSIVE
+            else v
+            for v in verdicts
+        ]
+        return real(situation, tuple(worst))
+
+    return mock.patch.object(decision, "condemn", hasty)
+
+
+def _promoted_early() -> AbstractContextManager[object]:
+    def half(self: Situation) -> Any:
+        reached = self.record.state.reached_at
+        return reached + self.bake / 2 if reached is not None else None
+
+    return mock.patch.object(Situation, "bake_ends", property(half))
+
+
+def _undone_again() -> AbstractContextManager[object]:
+    def unseen(_self: WorkingState, record: Record, _workload: object) -> Record:
+        return record
+
+    both = mock.patch.multiple(lifecycle, _put_back=mock.Mock(return_value=False))
+    return _Both(both, mock.patch.object(WorkingState, "noting_target", unseen))
+
+
+def _open_decisions_forgotten() -> AbstractContextManager[object]:
+    return mock.patch.object(Record, "pending", property(lambda _self: None))
+
+
+class _Both(AbstractContextManager[object]):
+    def __init__(self, one: Any, other: Any) -> None:
+        self._parts = (one, other)
+
+    def __enter__(self) -> object:
+        return [part.__enter__() for part in self._parts]
+
+    def __exit__(self, *details: Any) -> None:
+        for part in self._parts:
+            part.__exit__(*details)
+
+
+MUTANTS: dict[str, Mutant] = {
+    "acts before the intent is written down": _no_intent,
+    "answers an alert before it is stored": _answered_before_stored,
+    "undoes where evidence is missing": _undone_on_missing_evidence,
+    "promotes after half the bake": _promoted_early,
+    "does not complete what was interrupted": _open_decisions_forgotten,
+    "writes without looking at the lease": _no_fence,
+    "believes a deaf watch when an alert comes": _not_looked_up,
+    "makes an undo again whose answer was lost": _undone_again,
+}
+RARE = frozenset(list(MUTANTS)[-3:])
+"""Defects that show in one schedule of hundreds."""
+
+
+def found_within(mutant: Mutant, seeds: Iterable[int]) -> tuple[int, list[str]]:
+    """After how many schedules the defect is found, and what it did; nothing where it is not."""
+    played = 0
+    with mutant():
+        for played, seed in enumerate(seeds, 1):
+            report = run_seed(seed)
+            if report.violations:
+                return played, report.violations
+    return played, []
+
+
+def main() -> None:
+    """Print for each defect how many schedules it took to find it."""
+    first, most = (int(argument) for argument in (*sys.argv[1:], "20000", "1000")[:2])
+    for name, mutant in MUTANTS.items():
+        played, violations = found_within(mutant, range(first, first + most))
+        print(f"{name}: {violations[0] if violations else 'not found'} ({played} schedules)", flush=True)
+
+
+if __name__ == "__main__":
+    main()
