@@ -28,6 +28,12 @@ MAX_NAMED = 20
 """So many workloads of a storm are named in a record."""
 
 
+_Name = tuple[str, str]
+"""A record's namespace and name."""
+_Entered = tuple[_Name, int]
+"""A record, and the place of an alert in the notification."""
+
+
 @dataclass(slots=True)
 class _Concern:
     """One rollout and the alerts of a notification that concern it."""
@@ -109,7 +115,24 @@ class AlertDesk:
             raise ClusterUnavailableError(
                 "which rollouts there are is not known yet: the watches have not synced", reason="NotSynced"
             )
-        concerns = await self._concerns(notification.alerts)
+        alerts = notification.alerts
+        matches = await self._matches(alerts)
+        # What is known to be in flight does not wait for the look-ups: the answer does, the undo need not.
+        entered = await self._enter(notification, matches, frozenset())
+        keys = {key for match in matches for key in match.named}
+        await self._lookups.bring_up_to_date([key for key in keys if self._cluster.workload(key) is not None])
+        entered |= await self._enter(notification, matches, entered)
+        self._telemetry.count("alerts_total", len(alerts), outcome="received")
+        self._telemetry.count(
+            "alerts_total", len(alerts) - len({index for _, index in entered}), outcome="unmatched"
+        )
+        return len({name for name, _ in entered})
+
+    async def _enter(
+        self, notification: Notification, matches: Sequence[_Match], entered: frozenset[_Entered]
+    ) -> frozenset[_Entered]:
+        """Write the alerts into the records of the rollouts known now, but for those `entered` there before."""
+        concerns = await self._concerns(notification.alerts, matches, entered)
         entries = await self._entries(notification, concerns)
         outcomes = await asyncio.gather(
             *(self._journal.enter(one.record, [entries[index] for index in one.alerts]) for one in concerns),
@@ -118,28 +141,23 @@ class AlertDesk:
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
-        self._telemetry.count("alerts_total", len(notification.alerts), outcome="received")
-        return len(concerns)
+        return frozenset((_name(one.record), index) for one in concerns for index in one.alerts)
 
-    async def _concerns(self, alerts: Sequence[Alert]) -> list[_Concern]:
-        """The rollouts that the alerts concern. Those of the workloads that they name are looked up first."""
-        matches = await self._matches(alerts)
-        keys = {key for match in matches for key in match.named}
-        await self._lookups.bring_up_to_date([key for key in keys if self._cluster.workload(key) is not None])
+    async def _concerns(
+        self, alerts: Sequence[Alert], matches: Sequence[_Match], entered: frozenset[_Entered]
+    ) -> list[_Concern]:
+        """The rollouts that the alerts concern."""
         live = _Live(self._store.live(), self._book)
-        concerns: dict[tuple[str, str], _Concern] = {}
-        concerning: set[int] = set()
+        concerns: dict[_Name, _Concern] = {}
         work = 0
         for match in matches:
-            found = _sort(match, alerts[match.index], live, concerns)
-            if found:
-                concerning.add(match.index)
-            work += 1 + found
+            work += 1 + _sort(match, alerts[match.index], live, concerns)
             if work >= YIELD_EVERY:
                 work = 0
                 await asyncio.sleep(0)
-        self._telemetry.count("alerts_total", len(alerts) - len(concerning), outcome="unmatched")
-        return list(concerns.values())
+        for name, concern in concerns.items():
+            concern.alerts = [index for index in concern.alerts if (name, index) not in entered]
+        return [concern for concern in concerns.values() if concern.alerts]
 
     async def _matches(self, alerts: Sequence[Alert]) -> list[_Match]:
         live = _Live(self._store.live(), self._book)
@@ -215,11 +233,11 @@ class AlertDesk:
         return pending
 
 
-def _sort(match: _Match, alert: Alert, live: _Live, concerns: dict[tuple[str, str], _Concern]) -> int:
+def _sort(match: _Match, alert: Alert, live: _Live, concerns: dict[_Name, _Concern]) -> int:
     """Put the alert to each rollout of the policy that it concerns; how many these are."""
     found = 0
     for record in live.meant(match.policy, match.named, alert.labels.get("namespace")):
-        concern = concerns.get(name := (record.key.namespace, record.name)) or _Concern(
+        concern = concerns.get(name := _name(record)) or _Concern(
             record, frozenset(entry.fingerprint for entry in record.alerts)
         )
         if alert.status is AlertStatus.FIRING or alert.fingerprint in concern.known:
@@ -227,6 +245,10 @@ def _sort(match: _Match, alert: Alert, live: _Live, concerns: dict[tuple[str, st
             concern.alerts.append(match.index)
             found += 1
     return found
+
+
+def _name(record: Record) -> _Name:
+    return record.key.namespace, record.name
 
 
 def _entry(alert: Alert, context: _Context) -> AlertEntry:
