@@ -89,7 +89,6 @@ METRICS = (
     Metric(
         "webhook_posts_total", Kind.COUNTER, "Posts to the Alertmanager webhook, by HTTP status.", ("code",)
     ),
-    Metric("watch_age_seconds", Kind.GAUGE, "Since a watch was last heard of.", ("resource",)),
     Metric("slack_posts_total", Kind.COUNTER, "Posts to Slack's webhook, by HTTP status.", ("code",)),
     Metric(
         "slack_presses_total",
@@ -98,6 +97,7 @@ METRICS = (
         "unknown (who may press could not be asked), failed, unreadable, turned away (too many wait).",
         ("outcome",),
     ),
+    Metric("watch_age_seconds", Kind.GAUGE, "Since a watch was last heard of.", ("resource",)),
     Metric(
         "commands_total", Kind.COUNTER, "Humans' commands, by what became of them.", ("action", "outcome")
     ),
