@@ -6,6 +6,7 @@ nothing of those that began.
 
 import asyncio
 from collections.abc import Collection
+from datetime import datetime
 from functools import partial
 
 from sentinel.blocking import SharedAnswers
@@ -58,12 +59,13 @@ class Lookups:
             ) from error
 
     async def _look(self, key: WorkloadKey) -> None:
+        began = self._clock.now()
         async with self._slots:
             applied, records = await asyncio.gather(self._cluster.applied(key), self._store.refreshed(key))
         if applied is None:
             return
         own = tuple(record for record in records if record.workload_uid == applied.uid)
-        if any(record.live and _is_about(record, applied) for record in own):
+        if any(_lived(record, began) and _is_about(record, applied) for record in own):
             return
         if not self._is_seen(key, applied):
             await self._clock.sleep(CATCH_UP)
@@ -89,6 +91,11 @@ class Lookups:
             raise ClusterUnavailableError(
                 f"a rollout of {key} has begun that has no record yet", reason="NoRecordYet"
             )
+
+
+def _lived(record: Record, at: datetime) -> bool:
+    """Whether anything could happen to the rollout at this time: by now it may be undone for this very alert."""
+    return record.live or (record.state.ended_at is not None and record.state.ended_at >= at)
 
 
 def _is_about(record: Record, applied: Applied) -> bool:
