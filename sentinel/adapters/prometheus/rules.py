@@ -11,34 +11,44 @@ _log = logging.getLogger(__name__)
 
 
 class PrometheusAlertRules:
-    """Implements `ports.AlertRules`. The rules are asked for at most once in `keep` seconds, failures included."""
+    """Implements `ports.AlertRules`. The rules are asked for at most once in `keep` seconds, failures included.
+
+    What was known up to ten times as long ago is answered at once while it is renewed: an undo waits for the answer.
+    """
 
     def __init__(self, client: PrometheusClient, *, keep: float = 60.0) -> None:
         self._client = client
         self._keep = keep
         self._pending: Mapping[str, float] = {}
         self._fetched_at: float | None = None
-        self._lock = asyncio.Lock()
+        self._known_at: float | None = None
+        self._renewal: asyncio.Task[None] | None = None
 
     async def pending_for(self, alertname: str) -> float | None:
         """The longest `for:` in seconds of the rules of this name, None where Prometheus does not tell.
 
         The longest, because an alert that began earlier is less likely to be laid at a rollout's door.
         """
-        async with self._lock:
-            now = asyncio.get_running_loop().time()
-            if self._fetched_at is None or now - self._fetched_at >= self._keep:
-                await self._fetch()
-                self._fetched_at = now
+        now = asyncio.get_running_loop().time()
+        renewing = self._renewal is not None and not self._renewal.done()
+        if not renewing and _older(self._fetched_at, now, self._keep):
+            self._renewal = asyncio.create_task(self._fetch())
+        if self._renewal is not None and _older(self._known_at, now, 10 * self._keep):
+            await asyncio.shield(self._renewal)
         return self._pending.get(alertname)
 
     async def _fetch(self) -> None:
+        now = self._fetched_at = asyncio.get_running_loop().time()
         try:
             data = await self._client.get("/api/v1/rules", {"type": "alert"})
         except SourceError as error:  # the caller falls back to its lookback; what was known before stays
             _log.warning("the alert rules cannot be read: %s", error)
             return
-        self._pending = _durations(data)
+        self._pending, self._known_at = _durations(data), now
+
+
+def _older(at: float | None, now: float, seconds: float) -> bool:
+    return at is None or now - at >= seconds
 
 
 def _durations(data: object) -> dict[str, float]:

@@ -20,7 +20,7 @@ async def test_the_longest_of_several_rules_counts() -> None:
 
 
 async def test_rules_are_asked_for_once_a_minute() -> None:
-    """A storm of alerts makes one request; after 60 s changed rules are seen."""
+    """A storm of alerts makes one request; after 60 s the first alert has changed rules fetched and waits for none."""
     async with prometheus() as (fake, client):
         fake.rules = [{"name": "Slow", "duration": 60}]
         rules = PrometheusAlertRules(client)
@@ -29,6 +29,19 @@ async def test_rules_are_asked_for_once_a_minute() -> None:
         fake.rules = [{"name": "Slow", "duration": 90}]
         assert await rules.pending_for("Slow") == 60
         await asyncio.sleep(60)
+        assert await rules.pending_for("Slow") == 60
+        await asyncio.sleep(1)
+        assert await rules.pending_for("Slow") == 90
+
+
+async def test_what_was_known_long_ago_is_not_relied_on() -> None:
+    """Ten minutes after the last question, the first alert waits for the rules as they are."""
+    async with prometheus() as (fake, client):
+        fake.rules = [{"name": "Slow", "duration": 60}]
+        rules = PrometheusAlertRules(client)
+        assert await rules.pending_for("Slow") == 60
+        fake.rules = [{"name": "Slow", "duration": 90}]
+        await asyncio.sleep(600)
         assert await rules.pending_for("Slow") == 90
 
 
