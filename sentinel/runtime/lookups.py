@@ -5,7 +5,7 @@ nothing of those that began.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import partial
 
@@ -29,7 +29,7 @@ REMEMBERED = 1000
 
 
 class Lookups:
-    """Two reads for each workload, at most once in `FRESH_FOR`, however many ask."""
+    """One read for each workload, two where its rollout is not known, at most once in `FRESH_FOR`, however many ask."""
 
     def __init__(self, cluster: Cluster, store: RecordStore, book: PolicyBook, clock: Clock) -> None:
         self._cluster = cluster
@@ -61,11 +61,12 @@ class Lookups:
     async def _look(self, key: WorkloadKey) -> None:
         began = self._clock.now()
         async with self._slots:
-            applied, records = await asyncio.gather(self._cluster.applied(key), self._store.refreshed(key))
-        if applied is None:
-            return
-        own = tuple(record for record in records if record.workload_uid == applied.uid)
-        if any(_lived(record, began) and _is_about(record, applied) for record in own):
+            applied = await self._cluster.applied(key)
+        if applied is None or _in_flight(self._store.of_workload(key), applied, began):
+            return  # the rollout that is known is the one there is: a busy API server is spared the list
+        async with self._slots:
+            records = await self._store.refreshed(key)
+        if _in_flight(records, applied, began):
             return
         if not self._is_seen(key, applied):
             await self._clock.sleep(CATCH_UP)
@@ -91,6 +92,14 @@ class Lookups:
             raise ClusterUnavailableError(
                 f"a rollout of {key} has begun that has no record yet", reason="NoRecordYet"
             )
+
+
+def _in_flight(records: Iterable[Record], applied: Applied, since: datetime) -> bool:
+    """Whether this template is that of a rollout, or of an undo, to which anything could happen since then."""
+    return any(
+        record.workload_uid == applied.uid and _lived(record, since) and _is_about(record, applied)
+        for record in records
+    )
 
 
 def _lived(record: Record, at: datetime) -> bool:
