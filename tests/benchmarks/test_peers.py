@@ -1,13 +1,11 @@
 """The peers of the detection benchmark do what their documentation says."""
 
+import numpy as np
 import pytest
 
-np = pytest.importorskip("numpy", reason="needs the bench extra")
-pytest.importorskip("scipy", reason="needs the bench extra")
-
-from benchmarks import peers  # noqa: E402
-from benchmarks.results import Outcome  # noqa: E402
-from benchmarks.scenarios import PODS, TICKS, Cell, Counts, Fault, bound, independent  # noqa: E402
+from benchmarks import peers
+from benchmarks.results import Outcome
+from benchmarks.scenarios import PODS, TICKS, Cell, Counts, Fault, bound, independent
 
 
 def canary(rates: list[float], requests: float = 100.0) -> Counts:
