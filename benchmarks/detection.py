@@ -37,7 +37,7 @@ class Size:
     worlds: int
 
 
-FULL = Size(healthy=600, faulty=240, hours=40, worlds=60)
+FULL = Size(healthy=600, faulty=240, hours=40, worlds=150)
 QUICK = Size(healthy=60, faulty=30, hours=5, worlds=5)
 
 ROLLOUTS = 10
