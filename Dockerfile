@@ -25,7 +25,7 @@ RUN python -m venv --without-pip /opt/sentinel \
         --require-hashes --no-deps --no-compile --only-binary :all: -r requirements.lock
 
 # Compiled here, since at run time nothing can be written; by hash, so that file times do not matter.
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY sentinel sentinel
 COPY helm/rollback-sentinel/crds helm/rollback-sentinel/crds
 RUN tools/bin/python -m hatchling build -t wheel -d wheel \
@@ -51,6 +51,7 @@ RUN python -m pip uninstall --yes --quiet --root-user-action=ignore pip \
 # Root's, so that the process cannot change its own program.
 COPY --from=build --chown=0:0 /opt/sentinel /opt/sentinel
 COPY rules/default.yaml /etc/rollback-sentinel/rules/default.yaml
+COPY LICENSE NOTICE /licenses/
 
 # The default settings look for rules/ where the process starts.
 WORKDIR /etc/rollback-sentinel
