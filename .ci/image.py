@@ -104,7 +104,11 @@ def _build(python: str, folder: Path) -> None:
             _copy(rest.split(), here)
         elif word == "RUN":
             _run(_placed(rest, root), here, variables)
-    _run(f"ls {root}/opt/sentinel/lib/*/site-packages/rollback_sentinel-*.dist-info/licenses/LICENSE", here, _own())
+    _run(
+        f"ls {root}/opt/sentinel/lib/*/site-packages/rollback_sentinel-*.dist-info/licenses/LICENSE",
+        here,
+        _own(),
+    )
     _run(f"{root}/opt/sentinel/bin/sentinel rules check {ROOT}/rules/default.yaml", here, _own())
     _run(f"{root}/opt/sentinel/bin/python -c 'import sentinel.app.healthcheck'", here, _own())
 
