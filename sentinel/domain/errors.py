@@ -57,11 +57,15 @@ class InvalidObjectError(ClusterError):
 
 
 class SourceError(SentinelError):
-    """A metrics source gave no answer that can be used; `reason` is a MissingReason's value."""
+    """A metrics source gave no answer that can be used; `reason` is a MissingReason's value.
 
-    def __init__(self, message: str, *, reason: str) -> None:
+    `retry_after` are the seconds for which the source asked to be left alone, None where it did not.
+    """
+
+    def __init__(self, message: str, *, reason: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.reason = reason
+        self.retry_after = retry_after
 
 
 class NoticeError(SentinelError):

@@ -22,6 +22,8 @@ class MissingReason(StrEnum):
     SOURCE_REFUSED = "SourceRefused"
     BAD_QUERY = "BadQuery"
     RATE_LIMITED = "RateLimited"
+    OVER_LIMIT = "OverLimit"
+    PARTIAL_ANSWER = "PartialAnswer"
 
 
 @dataclass(frozen=True, slots=True)

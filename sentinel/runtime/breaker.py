@@ -4,9 +4,12 @@ After some failures in a row the circuit opens and questions fail at once, with 
 its pause is over it is half open: one question goes through as a probe. An answer closes the circuit; a failure opens
 it again for twice as long (Nygard, Release It!, chapter 5). Nothing is lost meanwhile: a measurement that failed is
 made good by the next one, which spans its time as well.
+
+A source that asks to be left alone for some time (`Retry-After`) is left alone for it, after the first failure already.
 """
 
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -24,6 +27,8 @@ OPENS_AFTER = 3
 """So many failures in a row open the circuit. Those of questions asked at the same time are one."""
 FIRST_PAUSE = 10.0
 LONGEST_PAUSE = 60.0
+LONGEST_WISH = 300.0
+"""For longer than this no source is left alone because it asked for that: a day would be a mistake of its proxy."""
 THE_QUESTIONS_FAULT = frozenset({MissingReason.BAD_QUERY.value})
 """A source that says so is well."""
 
@@ -49,6 +54,8 @@ class Breaker(WrappedSource):
         self._last: SourceError | None = None
         self._pause = FIRST_PAUSE
         self._opened_until: float | None = None
+        self._wished_until = float("-inf")
+        self._wish: SourceError | None = None
         self._probing = False
         self._telemetry.gauge("source_circuit_open", 0, source=self.name)
 
@@ -60,7 +67,12 @@ class Breaker(WrappedSource):
         """
         if self._opened_until is not None and self._last is not None:
             raise self._left_alone(self._last)
-        return await self._source.history(query, past)
+        self._heed_wish()
+        try:
+            return await self._source.history(query, past)
+        except SourceError as error:
+            self._note_wish(error)
+            raise
 
     async def _asked(self, what: str, until: datetime, ask: Callable[[], Awaitable[Answered]]) -> Answered:
         """Put a question. Raises SourceError, at once while the circuit is open."""
@@ -72,6 +84,7 @@ class Breaker(WrappedSource):
             if error.reason in THE_QUESTIONS_FAULT:
                 self._answered()
                 raise
+            self._note_wish(error)
             self._failed(error, began, probes)
             if self._opened_until is None:
                 raise
@@ -83,6 +96,7 @@ class Breaker(WrappedSource):
 
     def _admit(self) -> bool:
         """Whether the question is a probe. Raises SourceError where it is not to be asked."""
+        self._heed_wish()
         if self._opened_until is None:
             return False
         left = self._opened_until - self._clock.monotonic()
@@ -91,6 +105,21 @@ class Breaker(WrappedSource):
             raise self._left_alone(self._last)
         self._probing = True
         return True
+
+    def _note_wish(self, error: SourceError) -> None:
+        """Remember for how long the source asked to be left alone."""
+        if error.retry_after:
+            self._wish = error
+            until = self._clock.monotonic() + min(LONGEST_WISH, error.retry_after)
+            self._wished_until = max(self._wished_until, until)
+
+    def _heed_wish(self) -> None:
+        """Raises SourceError while the source wants to be left alone."""
+        left = self._wished_until - self._clock.monotonic()
+        if left > 0:
+            assert self._wish is not None
+            text = f"{self.name} asked to be left alone (asked again in {math.ceil(left)} s): {self._wish}"
+            raise SourceError(text, reason=self._wish.reason)
 
     def _left_alone(self, because: SourceError) -> SourceError:
         assert self._opened_until is not None

@@ -13,7 +13,7 @@ import pytest
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy import CountQuery, HistogramQuery, ValueQuery
-from sentinel.runtime.breaker import FIRST_PAUSE, LONGEST_PAUSE, OPENS_AFTER, Breaker
+from sentinel.runtime.breaker import FIRST_PAUSE, LONGEST_PAUSE, LONGEST_WISH, OPENS_AFTER, Breaker
 from tests.runtime.doubles import Counts, LoopClock
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -26,6 +26,7 @@ class Source:
 
     reason: MissingReason | None = None
     takes: float = 0.0
+    retry_after: float | None = None
     asked: list[float] = field(default_factory=list)
     name: str = "prometheus"
     settle: float = 3.0
@@ -37,7 +38,7 @@ class Source:
         if self.takes:
             await asyncio.sleep(self.takes)
         if self.reason is not None:
-            raise SourceError("it is down", reason=self.reason)
+            raise SourceError("it is down", reason=self.reason, retry_after=self.retry_after)
         return ValueSample(at, (1.0,))
 
     async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
@@ -51,7 +52,9 @@ class Source:
     async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
         """Too much is asked for."""
         self.asked.append(asyncio.get_running_loop().time())
-        raise SourceError("too many samples", reason=MissingReason.SOURCE_TIMEOUT)
+        raise SourceError(
+            "too many samples", reason=MissingReason.SOURCE_TIMEOUT, retry_after=self.retry_after
+        )
 
 
 @dataclass
@@ -197,3 +200,53 @@ async def test_a_source_that_is_left_alone_is_not_asked_for_an_hour_either() -> 
         with pytest.raises(SourceError, match="left alone"):
             await asked.history(COUNTED, PAST)
     assert len(source.asked) == before
+
+
+async def test_a_source_that_asks_to_be_left_alone_is_left_alone_so_long() -> None:
+    """The first refusal with a time in it keeps every question back until then, and not a second longer."""
+    source = Source(reason=MissingReason.RATE_LIMITED, retry_after=30.0)
+    asked = breaker(source)
+    await fails(asked)
+    source.reason = None
+    await asyncio.sleep(29)
+    error = await fails(asked)
+    assert error.reason == MissingReason.RATE_LIMITED
+    assert "asked to be left alone (asked again in 1 s)" in str(error)
+    await asyncio.sleep(1)
+    await asked.value(QUERY, AT)
+    assert len(source.asked) == 2
+
+
+async def test_a_wish_is_obeyed_by_every_kind_of_question() -> None:
+    """What the question for an hour was told holds for the questions of a tick, and the other way round."""
+    source = Source(retry_after=30.0)
+    asked = breaker(source)
+    past = Past("shop", ("a",), AT, AT + timedelta(hours=1), timedelta(minutes=1))
+    for _ in range(2):
+        with pytest.raises(SourceError):
+            await asked.history(CountQuery("prometheus", "a", "b"), past)
+        await fails(asked)
+    assert len(source.asked) == 1
+
+
+async def test_no_wish_is_obeyed_for_a_day() -> None:
+    """A proxy that names tomorrow does not leave rollouts without evidence until then."""
+    source = Source(reason=MissingReason.RATE_LIMITED, retry_after=86_400.0)
+    asked = breaker(source)
+    await fails(asked)
+    source.reason = None
+    await asyncio.sleep(LONGEST_WISH)
+    await asked.value(QUERY, AT)
+
+
+async def test_a_probe_waits_for_the_wish() -> None:
+    """An open circuit whose source asked for longer is not probed before."""
+    source = Source(reason=MissingReason.RATE_LIMITED)
+    asked = await opened(source)
+    source.retry_after = 200.0
+    await asyncio.sleep(FIRST_PAUSE)
+    await fails(asked)
+    known = len(source.asked)
+    await asyncio.sleep(199)
+    await fails(asked)
+    assert len(source.asked) == known

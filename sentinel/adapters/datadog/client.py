@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,10 @@ from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 
 REMEMBERED_SERIES = 20_000
+_ABOUT_THE_SOURCE = re.compile(
+    r"time(?:d )?[ -]?out|\blimit|too (?:many|large)|exceed|unavailable|internal|overload", re.IGNORECASE
+)
+"""Words of a Datadog that cannot answer a question which it understands."""
 NOT_ITS_API = (OpenApiException, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What is raised of an answer of another shape (one without series is not one without data), or of no text."""
 
@@ -95,8 +100,8 @@ class DatadogClient:
                 deadline=self._connection.timeout,
                 source=f"Datadog at {self._connection.url}",
             )
-        except _RateLimitedError as error:
-            self._block(error.wait)
+        except SourceError as error:
+            self._block(error.retry_after or 0.0)
             raise
         if headers.get("x-ratelimit-remaining") == "0":
             self._block(_reset(headers))
@@ -120,8 +125,10 @@ class DatadogClient:
             raise _strange(query, error) from error
         body = response.to_dict()
         if body.get("status") == "error" or body.get("error"):
-            message = f"Datadog refuses the query {query!r}: {body.get('error') or 'no reason given'}."
-            raise SourceError(message, reason=MissingReason.BAD_QUERY)
+            raise _failed_query(query, str(body.get("error") or "no reason given"))
+        if parts := _missing_parts(body):
+            message = f"Datadog says that its answer to {query!r} may not be whole: {parts[:300]}."
+            raise SourceError(message, reason=MissingReason.PARTIAL_ANSWER)
         try:
             return tuple(map(_series, body["series"])), _lower(headers)
         except NOT_ITS_API as error:
@@ -132,12 +139,21 @@ class DatadogClient:
         words = _words(error)
         if status == 429:
             return _rate_limited(_reset(_lower(error.headers or {})))
+        if status in {408, 504}:
+            message = f"Datadog gave up on the query ({status}: {words})."
+            return SourceError(message, reason=MissingReason.SOURCE_TIMEOUT)
+        if status == 206:
+            message = f"Datadog answers in part only: {words}."
+            return SourceError(message, reason=MissingReason.PARTIAL_ANSWER)
+        if status in {413, 422}:
+            message = f"Datadog cannot answer the query within its limits ({status}: {words})."
+            return SourceError(message, reason=MissingReason.OVER_LIMIT)
         if status == 400:
             return SourceError(f"Datadog refuses the query: {words}.", reason=MissingReason.BAD_QUERY)
         if status in {401, 403}:
             message = f"Datadog refuses us; check the API key and the application key ({status}: {words})."
             return SourceError(message, reason=MissingReason.SOURCE_REFUSED)
-        if status == 0 or status in {502, 503, 504}:
+        if status == 0 or status in {502, 503}:
             message = f"Datadog at {self._connection.url} is not available ({status or 'TLS'}: {words})."
             return SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE)
         return SourceError(f"Datadog failed ({status}: {words}).", reason=MissingReason.SOURCE_REFUSED)
@@ -152,21 +168,30 @@ class DatadogClient:
         return SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE)
 
 
-class _RateLimitedError(SourceError):
-    """Datadog asks to wait `wait` seconds."""
-
-    def __init__(self, message: str, wait: float) -> None:
-        super().__init__(message, reason=MissingReason.RATE_LIMITED)
-        self.wait = wait
-
-
 def _strange(query: str, error: Exception) -> SourceError:
     message = f"Datadog's answer to {query!r} is not what its API describes: {error}"
     return SourceError(message[:500], reason=MissingReason.SOURCE_REFUSED)
 
 
-def _rate_limited(wait: float) -> _RateLimitedError:
-    return _RateLimitedError(f"Datadog limits our rate: asked again in {math.ceil(wait)} s.", wait)
+def _rate_limited(wait: float) -> SourceError:
+    message = f"Datadog limits our rate: asked again in {math.ceil(wait)} s."
+    return SourceError(message, reason=MissingReason.RATE_LIMITED, retry_after=wait)
+
+
+def _failed_query(query: str, words: str) -> SourceError:
+    """The error of an answer with status 200 that is none."""
+    if _ABOUT_THE_SOURCE.search(words.replace(query, "")):
+        message = f"Datadog cannot answer the query {query!r}: {words}."
+        return SourceError(message, reason=MissingReason.OVER_LIMIT)
+    return SourceError(f"Datadog refuses the query {query!r}: {words}.", reason=MissingReason.BAD_QUERY)
+
+
+def _missing_parts(body: Mapping[str, object]) -> str:
+    """What it says of parts that it lacks: of a whole answer the status is `ok`, and the message none or `success`."""
+    status, message = str(body.get("status", "ok")), str(body.get("message") or "")
+    if status.lower() not in {"ok", "success"}:
+        return f"status {status}; {message}".rstrip("; ")
+    return "" if message.lower() in {"", "ok", "success"} else message
 
 
 def _reset(headers: Mapping[str, str]) -> float:

@@ -1,8 +1,9 @@
 """Instant and range queries over prometheus-api-client: bounded, with deadlines, each question asked once."""
 
+import logging
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http.cookiejar import DefaultCookiePolicy
@@ -13,8 +14,10 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from prometheus_api_client.prometheus_connect import PrometheusConnect
 from urllib3 import Retry
 
-from sentinel.adapters.prometheus import answers
+from sentinel.adapters.prometheus import answers, wholeness
 from sentinel.adapters.prometheus.answers import Answer, Track
+from sentinel.adapters.prometheus.methods import Methods, TooLongError
+from sentinel.adapters.prometheus.refusals import refusal
 from sentinel.adapters.prometheus.session import MAX_ANSWER, AnswerTooLargeError, BoundedSession
 from sentinel.blocking import BlockingPool, SharedAnswers, ask_source
 from sentinel.domain.errors import SourceError
@@ -22,8 +25,12 @@ from sentinel.domain.evidence import MissingReason
 
 T = TypeVar("T")
 
-UNUSABLE = (requests.RequestException, ValueError, KeyError, TypeError, RecursionError)
+_log = logging.getLogger(__name__)
+
+UNUSABLE = (requests.RequestException, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What is raised of no answer, and of one that is not Prometheus' (or is nested so that it cannot be read)."""
+REMEMBERED_ANNOTATIONS = 1_000
+"""After so many different annotations no more are shown."""
 REMEMBERED_SAMPLES = 100_000
 """How many samples of past answers are kept for the next tick's `since`: some 40 MiB."""
 
@@ -56,15 +63,11 @@ class PrometheusClient:
         self._shared: SharedAnswers[tuple[str, int], Answer] = SharedAnswers(
             capacity=REMEMBERED_SAMPLES, weigh=lambda answer: len(answer.samples) + 1
         )
-        self._last = threading.local()
         self._session = self._make_session()
-        self._connect = PrometheusConnect(
-            url=self._url,
-            headers=dict(connection.headers),
-            retry=Retry(0),
-            session=self._session,
-            timeout=math.ceil(connection.timeout),
-        )
+        self._by_method = {method: self._library(method) for method in ("POST", "GET")}
+        self._methods = Methods()
+        self._shown: set[str] = set()
+        self._showing = threading.Lock()
 
     @property
     def url(self) -> str:
@@ -88,7 +91,7 @@ class PrometheusClient:
         """Take no more questions."""
         self._pool.close()
         self._aside.close()
-        self._connect.close()
+        self._session.close()
 
     async def _ask(self, query: str, at_ms: int) -> Answer:
         # The server's own limit, so that it stops working on what nobody waits for any more.
@@ -101,7 +104,7 @@ class PrometheusClient:
 
     def _query(self, query: str, params: Mapping[str, str]) -> Answer:
         """In a thread: one instant query, its result read."""
-        result = self._by_library(query, lambda: self._connect.custom_query(query, params=dict(params)))
+        result = self._by_library(query, lambda library: library.custom_query(query, params=dict(params)))
         return answers.parse(result, query)
 
     def _query_range(
@@ -111,63 +114,108 @@ class PrometheusClient:
         params = {"timeout": f"{self._connection.timeout:g}s"}
         text = f"{step.total_seconds():g}"
         result = self._by_library(
-            query, lambda: self._connect.custom_query_range(query, since, until, text, params)
+            query, lambda library: library.custom_query_range(query, since, until, text, params)
         )
         return answers.parse_range(result, query)
 
-    def _by_library(self, query: str, ask: Callable[[], object]) -> object:
-        """One query by the library, its errors translated."""
-        self._last.response = None
-        try:
-            result = ask()
-        except PrometheusApiClientException as error:
-            raise self._refused(self._last.response) from error
-        except UNUSABLE as error:
-            raise self._failed(error) from error
-        self._check_warnings(self._last.response, query)
-        return result
+    def _by_library(self, query: str, ask: Callable[[PrometheusConnect], object]) -> object:
+        """One query by the library."""
+
+        def by(method: str) -> requests.Response:
+            self._session.take_response()
+            try:
+                ask(self._by_method[method])
+            except (PrometheusApiClientException, *UNUSABLE) as error:
+                if (response := self._session.take_response()) is None:
+                    raise self._failed(error) from error
+                return response  # its status and what stands beside the result say it better
+            return _required(self._session.take_response())
+
+        data = self._answered(query, by)
+        if not isinstance(data, Mapping) or "result" not in data:
+            raise self._failed(ValueError("no result"))
+        return data["result"]
 
     def _get(self, path: str, params: Mapping[str, str]) -> object:
         """In a thread: one request for what the library has no method for."""
-        try:
-            response = self._session.get(
+
+        def by(method: str) -> requests.Response:
+            return self._session.request(
+                method,
                 f"{self._url}{path}",
                 params=dict(params),
                 headers=dict(self._connection.headers),
                 timeout=self._connection.timeout,
             )
+
+        if "query" not in params:
+            return self._answered(path, by, methods=Methods(("GET",)))
+        return self._answered(params["query"], by)
+
+    def _answered(
+        self, query: str, by: Callable[[str], requests.Response], methods: Methods | None = None
+    ) -> object:
+        """The `data` of a whole answer. Raises SourceError for every other one, and for none."""
+        try:
+            response = (methods or self._methods).ask(by)
             if response.status_code != requests.codes.ok:
-                raise self._refused(response)
-            return response.json()["data"]
+                raise refusal(self._url, response, query)
+            envelope = response.json()
+            if envelope.get("status") == "error":
+                raise refusal(self._url, response, query)
+            self._require_whole(envelope, response.headers, query)
+            return envelope["data"]
+        except TooLongError as error:
+            raise self._too_long(query, error) from error
         except UNUSABLE as error:
             raise self._failed(error) from error
 
-    def _make_session(self) -> requests.Session:
+    def _library(self, method: str) -> PrometheusConnect:
+        return PrometheusConnect(
+            url=self._url,
+            headers=dict(self._connection.headers),
+            retry=Retry(0),
+            session=self._session,
+            timeout=math.ceil(self._connection.timeout),
+            method=method,
+        )
+
+    def _make_session(self) -> BoundedSession:
         session = BoundedSession()
         session.trust_env = False
         session.verify = self._connection.ca_file or self._connection.verify_tls
         session.cookies.set_policy(
             DefaultCookiePolicy(allowed_domains=[])
         )  # the one part threads would share
-        session.hooks["response"].append(self._remember)
         return session
 
-    def _remember(self, response: requests.Response, *_: object, **__: object) -> None:
-        """Keep the response of this thread's call: the library drops its warnings, status and headers."""
-        self._last.response = response
+    def _require_whole(self, envelope: object, headers: Mapping[str, str], query: str) -> None:
+        """Raises SourceError where a part is missing; what is remarked on the query is logged once."""
+        parts = wholeness.missing_parts(envelope, headers)
+        if parts:
+            message = f"Prometheus at {self._url} says that its answer to {query!r} may not be whole: {_told(parts)}"
+            raise SourceError(message, reason=MissingReason.PARTIAL_ANSWER)
+        for annotation in wholeness.annotations(envelope):
+            if self._first_time(wholeness.without_position(annotation)):
+                _log.warning("Prometheus remarks on the query %r: %s", query[:1000], annotation)
 
-    def _check_warnings(self, response: requests.Response | None, query: str) -> None:
-        """A warning says that the answer may be incomplete (a store did not answer): then it is no evidence."""
-        if response is None or b'"warnings"' not in response.content:
-            return
-        warnings = response.json().get("warnings")
-        if warnings:
-            message = f"Prometheus warns of its answer to {query!r}: {'; '.join(map(str, warnings))[:500]}"
-            raise SourceError(message, reason=MissingReason.SOURCE_REFUSED)
+    def _first_time(self, annotation: str) -> bool:
+        with self._showing:
+            known = annotation in self._shown or len(self._shown) >= REMEMBERED_ANNOTATIONS
+            self._shown.add(annotation)
+        return not known
 
     def _timed_out(self) -> SourceError:
         message = f"Prometheus at {self._url} did not answer within {self._connection.timeout:g} s."
         return SourceError(message, reason=MissingReason.SOURCE_TIMEOUT)
+
+    def _too_long(self, query: str, error: TooLongError) -> SourceError:
+        """A question that only POST can carry is the question's trouble, not the source's: others are answered."""
+        message = (
+            f"A query of {len(query)} characters is too long for the address of a GET (HTTP {error.get}), and POST is "
+            f"refused (HTTP {error.post}): let POST through to {self._url}/api/v1/query, or select fewer pods."
+        )
+        return SourceError(message, reason=MissingReason.BAD_QUERY)
 
     def _failed(self, error: Exception) -> SourceError:
         """The error of a request that got no answer, or not an answer of Prometheus."""
@@ -185,41 +233,15 @@ class PrometheusClient:
         message = f"What answers at {self._url} does not speak Prometheus' API (wrong URL, or a login page?)."
         return SourceError(message, reason=MissingReason.SOURCE_REFUSED)
 
-    def _refused(self, response: requests.Response | None) -> SourceError:
-        """The error that an HTTP status stands for."""
-        if response is None:
-            return self._failed(ValueError("no response"))
-        status = response.status_code
-        kind, words = _words(response)
-        reason, what = _meaning(status, kind)
-        wait = response.headers.get("Retry-After", "")
-        hint = f" Asked to wait {wait} s." if wait else ""
-        return SourceError(f"Prometheus at {self._url} {what} (HTTP {status}): {words}.{hint}", reason=reason)
+
+def _required(response: requests.Response | None) -> requests.Response:
+    if response is None:
+        raise ValueError("no response")
+    return response
 
 
-def _meaning(status: int, kind: str) -> tuple[MissingReason, str]:
-    if kind == "timeout" or status == 504:
-        return MissingReason.SOURCE_TIMEOUT, "gave up on the query"
-    if status == 429:
-        return MissingReason.RATE_LIMITED, "limits our rate"
-    if status in {400, 422}:
-        return MissingReason.BAD_QUERY, "refuses the query"
-    if status in {401, 403}:
-        return MissingReason.SOURCE_REFUSED, "refuses us; check the token"
-    if 300 <= status < 400:
-        return MissingReason.SOURCE_REFUSED, "sends us elsewhere, where we do not follow; write that address"
-    if status in {502, 503}:
-        return MissingReason.SOURCE_UNREACHABLE, "is not available"
-    return MissingReason.SOURCE_REFUSED, "failed"
-
-
-def _words(response: requests.Response) -> tuple[str, str]:
-    """The error's type and text as Prometheus put them, or the start of whatever else was answered."""
-    try:
-        body = response.json()
-        return str(body["errorType"]), str(body["error"]).rstrip(".")
-    except (ValueError, KeyError, TypeError):
-        return "", " ".join(response.text[:200].split()) or "no text"
+def _told(parts: Sequence[str]) -> str:
+    return "; ".join(parts)[:500]
 
 
 def _root(error: BaseException) -> str:

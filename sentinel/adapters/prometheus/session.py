@@ -1,5 +1,6 @@
 """A session of requests that keeps to one server, and takes no more of an answer than memory has room for."""
 
+import threading
 from typing import Any
 
 import requests
@@ -13,11 +14,39 @@ class AnswerTooLargeError(requests.RequestException):
     """The answer has more than `MAX_ANSWER` bytes."""
 
 
+class ReadOnce(requests.Response):
+    """A response whose JSON is parsed once: the library reads the result, we read what stands beside it."""
+
+    _parsed: Any = None
+
+    def json(self, **kwargs: Any) -> Any:
+        """The body as JSON. Raises ValueError."""
+        if self._parsed is None:
+            self._parsed = super().json(**kwargs)
+        return self._parsed
+
+
 class BoundedSession(requests.Session):
     """Follows no redirect: the settings say who is asked, and a token in a header of its own would go along."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = threading.local()
+
+    def take_response(self) -> requests.Response | None:
+        """The response that this thread read last, once: the library drops its warnings, status and headers."""
+        response: requests.Response | None = getattr(self._last, "response", None)
+        self._last.response = None
+        return response
+
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Nowhere."""
+
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
+        """As of a session, but what is posted stands in the body: the library puts it into the address even so."""
+        if method == "POST" and "params" in kwargs:
+            kwargs["data"] = kwargs.pop("params")
+        return super().request(method, url, *args, **kwargs)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send, and read the answer to its end. Raises AnswerTooLargeError."""
@@ -29,4 +58,6 @@ class BoundedSession(requests.Session):
                 response.close()
                 raise AnswerTooLargeError(response=response)
         response._content = bytes(body)
+        response.__class__ = ReadOnce
+        self._last.response = response
         return response

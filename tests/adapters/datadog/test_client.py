@@ -1,6 +1,8 @@
 """Answers that are not Datadog's: each is a named reason, and none is taken for an answer without data."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -32,6 +34,43 @@ def sized(body: bytes) -> bytes:
 )
 async def test_what_is_not_datadogs_answer_is_missing_evidence(data: bytes, reason: MissingReason) -> None:
     """Whoever answers in its place leaves evidence missing, with the reason."""
+    assert (await refused(data)).reason is reason
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"status": "partial", "series": []}', MissingReason.PARTIAL_ANSWER),
+        (b'{"status": "ok", "message": "some data is missing", "series": []}', MissingReason.PARTIAL_ANSWER),
+        (b'{"status": "error", "error": "Query timed out", "series": []}', MissingReason.OVER_LIMIT),
+        (b'{"status": "error", "error": "Error parsing query", "series": []}', MissingReason.BAD_QUERY),
+    ],
+    ids=["a status of its own", "a message", "an error of Datadog's", "an error of the query's"],
+)
+async def test_an_answer_that_may_not_be_whole_is_no_evidence(body: bytes, reason: MissingReason) -> None:
+    """Of a whole answer the status is ok and the message none or success; everything else is named."""
+    assert (await refused(sized(body))).reason is reason
+
+
+@pytest.mark.real_time
+async def test_a_whole_answer_says_success() -> None:
+    """The message that the API describes for a query that went well is no warning."""
+    async with answering(sized(b'{"status": "ok", "message": "success", "series": []}')) as client:
+        assert await client.query("avg:x{*}", 0, 60) == ()
+
+
+async def refused(data: bytes) -> SourceError:
+    """The error that these bytes are to the client."""
+    async with answering(data) as client:
+        with pytest.raises(SourceError) as error:
+            await client.query("avg:x{*}", 0, 60)
+    return error.value
+
+
+@asynccontextmanager
+async def answering(data: bytes) -> AsyncIterator[DatadogClient]:
+    """A client of a server that answers everything with these bytes and hangs up."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -42,9 +81,7 @@ async def test_what_is_not_datadogs_answer_is_missing_evidence(data: bytes, reas
     port = server.sockets[0].getsockname()[1]
     client = DatadogClient(Connection("key", "key", url=f"http://127.0.0.1:{port}", timeout=20))
     try:
-        with pytest.raises(SourceError) as error:
-            await client.query("avg:x{*}", 0, 60)
-        assert error.value.reason is reason
+        yield client
     finally:
         client.close()
         server.close()

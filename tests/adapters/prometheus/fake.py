@@ -29,11 +29,18 @@ class FakePrometheus:
     delay: float = 0.0
     rules: list[dict[str, Any]] = field(default_factory=list)
     token: str = ""
+    posts_refused: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    methods: list[str] = field(default_factory=list)
     asked: list[tuple[str, float]] = field(default_factory=list)
     rules_asked: int = 0
 
     async def query(self, request: web.Request) -> web.Response:
-        text, at = request.query["query"], float(request.query["time"])
+        self.methods.append(request.method)
+        if request.method == "POST" and self.posts_refused is not None:
+            return web.Response(status=self.posts_refused, text="<html>no posts</html>")
+        asked = await _parameters(request)
+        text, at = asked["query"], float(asked["time"])
         self.asked.append((text, at))
         await asyncio.sleep(self.delay)
         if self.fault is not None:
@@ -46,12 +53,13 @@ class FakePrometheus:
         else:
             result = [{"metric": labels, "value": [at, str(value)]} for labels, value in answer]
             data = {"resultType": "vector", "result": result}
-        return web.json_response({"status": "success", "data": data} | self.extra)
+        return web.json_response({"status": "success", "data": data} | self.extra, headers=self.headers)
 
     async def query_range(self, request: web.Request) -> web.Response:
         """Each series' values from the start on, one to a step; None where there is no sample."""
-        text = request.query["query"]
-        begin, end, step = (float(request.query[name]) for name in ("start", "end", "step"))
+        asked = await _parameters(request)
+        text = asked["query"]
+        begin, end, step = (float(asked[name]) for name in ("start", "end", "step"))
         self.asked.append((text, begin))
         if self.fault is not None:
             return self.fault
@@ -73,7 +81,13 @@ class FakePrometheus:
         self.rules_asked += 1
         if self.fault is not None:
             return self.fault
-        return web.json_response({"status": "success", "data": {"groups": [{"rules": self.rules}]}})
+        data = {"groups": [{"rules": self.rules}]}
+        return web.json_response({"status": "success", "data": data} | self.extra)
+
+
+async def _parameters(request: web.Request) -> dict[str, str]:
+    form = await request.post()
+    return {**request.query, **{name: str(value) for name, value in form.items()}}
 
 
 @contextlib.asynccontextmanager
@@ -83,8 +97,9 @@ async def prometheus(
     """The fake and a client of it, which get along while the block lasts."""
     fake = FakePrometheus()
     app = web.Application()
-    app.router.add_get(f"{prefix}/api/v1/query", fake.query)
-    app.router.add_get(f"{prefix}/api/v1/query_range", fake.query_range)
+    for method in ("GET", "POST"):
+        app.router.add_route(method, f"{prefix}/api/v1/query", fake.query)
+        app.router.add_route(method, f"{prefix}/api/v1/query_range", fake.query_range)
     app.router.add_get(f"{prefix}/api/v1/rules", fake.list_rules)
     runner = web.AppRunner(app)
     await runner.setup()

@@ -52,6 +52,13 @@ async def test_the_evaluation_time_is_exact_to_the_millisecond() -> None:
         (web.Response(status=500, text=""), MissingReason.SOURCE_REFUSED, "HTTP 500"),
         (web.Response(status=401, text="who?"), MissingReason.SOURCE_REFUSED, "check the token"),
         (api_error(429, "", "slow", **{"Retry-After": "9"}), MissingReason.RATE_LIMITED, "wait 9 s"),
+        (web.Response(status=206, text="half"), MissingReason.PARTIAL_ANSWER, "answers in part only"),
+        (web.Response(status=499, text="gone"), MissingReason.SOURCE_UNREACHABLE, "not available"),
+        (
+            web.json_response({"status": "error", "errorType": "timeout", "error": "late"}),
+            MissingReason.SOURCE_TIMEOUT,
+            "late",
+        ),
         (web.Response(text="<html>login</html>"), MissingReason.SOURCE_REFUSED, "wrong URL, or a login page"),
         (web.json_response([1]), MissingReason.SOURCE_REFUSED, "does not speak Prometheus' API"),
         (
@@ -74,15 +81,6 @@ async def test_failures_have_their_reason_and_are_not_retried(
             await client.instant("up", NOW)
         assert caught.value.reason == reason
         assert len(fake.asked) == 1
-
-
-async def test_a_warning_makes_an_answer_no_evidence() -> None:
-    """A store that did not answer leaves numbers out: they are not judged by."""
-    async with prometheus() as (fake, client):
-        fake.answers["up"] = [({"pod": "a"}, 1)]
-        fake.extra = {"warnings": ["No StoreAPIs matched"]}
-        with pytest.raises(SourceError, match="No StoreAPIs matched"):
-            await client.instant("up", NOW)
 
 
 async def test_a_range_vector_is_a_bad_query() -> None:

@@ -1,0 +1,90 @@
+"""What a refusal of Prometheus, or of what stands before it, means: whose fault it is, and when to ask again."""
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import requests
+
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import MissingReason
+
+_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|`[^`]*`|\{[^{}]*\}|\'(?:\\.|[^\'\\])*\'')
+_ABOUT_THE_QUERY = re.compile(
+    r"parse error|cannot parse|unknown func|many-to-many|many-to-one|one-to-many|multiple matches for labels"
+    r"|same labelset|duplicate|invalid (?:parameter|label|regular|expression)|maximum resolution",
+    re.IGNORECASE,
+)
+"""Words of what no server could answer, whatever they are put beside."""
+_ABOUT_THE_SOURCE = re.compile(
+    r"\blimit|exceed|too many|\bmax\b|maximum|-search\.max|err-(?:mimir|cortex)|memory|exhausted|overload|throttl"
+    r"|quota|queue|time(?:d )?out|deadline|cancell?ed|unavailable|connect|\brpc\b|\bEOF\b|expanding series"
+    r"|cannot (?:fetch|search|read)|\bstorage|\bstores?\b|ingester|shutting down",
+    re.IGNORECASE,
+)
+"""Words of a server that cannot answer a question that another, or the same one later, could."""
+
+
+def refusal(url: str, response: requests.Response, query: str = "") -> SourceError:
+    """The error that a response other than an answer stands for, in the server's own words."""
+    status = response.status_code
+    kind, words = words_of(response)
+    reason, what = _meaning(status, kind, words.replace(query, "") if query else words)
+    wait = retry_after(response)
+    hint = f" Asked to wait {wait:.0f} s." if wait else ""
+    message = f"Prometheus at {url} {what} (HTTP {status}): {words}.{hint}"
+    return SourceError(message, reason=reason, retry_after=wait)
+
+
+def spoken(response: requests.Response) -> bool:
+    """Whether it is Prometheus' own error, not one of what stands before it."""
+    return bool(words_of(response)[0])
+
+
+def words_of(response: requests.Response) -> tuple[str, str]:
+    """The error's type and text as Prometheus puts them, or the start of whatever else was answered."""
+    try:
+        body = response.json()
+        return str(body["errorType"]), str(body["error"]).rstrip(".")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "", " ".join(response.text[:200].split()) or "no text"
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """How many seconds it asks to wait, given in seconds or as a date; None where it does not."""
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return max(0.0, (at - datetime.now(UTC)).total_seconds())
+
+
+def _meaning(status: int, kind: str, words: str) -> tuple[MissingReason, str]:
+    if kind == "timeout" or status in {408, 504}:
+        return MissingReason.SOURCE_TIMEOUT, "gave up on the query"
+    if status == 429:
+        return MissingReason.RATE_LIMITED, "limits our rate"
+    if status in {400, 422}:
+        if _limits(words):
+            return MissingReason.OVER_LIMIT, "cannot answer the query within its limits"
+        return MissingReason.BAD_QUERY, "refuses the query"
+    if status in {401, 403}:
+        return MissingReason.SOURCE_REFUSED, "refuses us; check the token"
+    if status == 206:
+        return MissingReason.PARTIAL_ANSWER, "answers in part only"
+    if 300 <= status < 400:
+        return MissingReason.SOURCE_REFUSED, "sends us elsewhere, where we do not follow; write that address"
+    if status in {499, 502, 503}:
+        return MissingReason.SOURCE_UNREACHABLE, "is not available"
+    return MissingReason.SOURCE_REFUSED, "failed"
+
+
+def _limits(words: str) -> bool:
+    """Whether the server tells of limits or trouble of its own; names in quotes and braces are the query's."""
+    told = _QUOTED.sub("", words)
+    return bool(_ABOUT_THE_SOURCE.search(told)) and not _ABOUT_THE_QUERY.search(told)

@@ -1,0 +1,81 @@
+"""Whose fault a refusal is: the query's, or that of a server which cannot answer it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+import requests
+
+from sentinel.adapters.prometheus.refusals import refusal, retry_after
+from sentinel.domain.evidence import MissingReason
+
+OF_THE_SOURCE = [
+    "query processing would load too many samples into memory in query execution",
+    "expanding series: remote_read: remote server http://store/read returned http status 500",
+    "the query hit the max number of series limit (limit: 100000 series) (err-mimir-max-series-per-query)",
+    "the query exceeded the maximum allowed estimated amount of memory consumed by a single query",
+    "exceeded series limit: rpc error: code = ResourceExhausted desc = limit 5 violated (got 6)",
+    "proxy Series(): rpc error: code = Aborted desc = receive series from Addr: 10.0.0.7:10901: EOF",
+    "cannot select more than -search.maxSamplesPerQuery=1000 samples; possible solutions: increase it",
+    "the number of matching timeseries exceeds 30; either narrow down the search or increase the limit",
+    "not enough memory for processing 12 data points across 3 time series",
+    "cannot fetch query results from vmstorage nodes",
+    "timeout exceeded during query execution",
+    "context canceled",
+]
+OF_THE_QUERY = [
+    "many-to-many matching not allowed: matching labels must be unique on one side",
+    'found duplicate series for the match group {pod="rate-limiter-5d4f"} on the left hand-side of the operation',
+    'invalid parameter "query": 1:5: parse error: unknown function with name "limit_total"',
+    'error when executing query="max(memory_limit_bytes))": cannot parse "max(memory_limit_bytes))"',
+    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
+    "exceeded maximum resolution of 11,000 points per timeseries",
+    "vector cannot contain metrics with the same labelset",
+    "something that nobody has seen yet",
+]
+
+
+def response(status: int, words: str, **headers: str) -> requests.Response:
+    """An answer of Prometheus' API that is an error."""
+    made = requests.Response()
+    made.status_code = status
+    made.headers.update(headers)
+    made.json = lambda **_: {"status": "error", "errorType": "execution", "error": words}  # type: ignore[method-assign]
+    return made
+
+
+@pytest.mark.parametrize("words", OF_THE_SOURCE)
+def test_a_limit_of_the_server_is_no_bad_query(words: str) -> None:
+    """Limits and trouble of its own come as 422: the query is in order."""
+    assert refusal("http://p", response(422, words)).reason == MissingReason.OVER_LIMIT
+
+
+@pytest.mark.parametrize("words", OF_THE_QUERY)
+def test_what_no_server_could_answer_is_a_bad_query(words: str) -> None:
+    """Names in the query do not make its mistakes the server's, and one bad query does not shut the source off."""
+    assert refusal("http://p", response(422, words)).reason == MissingReason.BAD_QUERY
+
+
+def test_the_query_itself_says_nothing_of_the_server() -> None:
+    """A server that repeats the query does not tell of limits by it."""
+    query = "max(queue_limit) by(storage)"
+    assert refusal("http://p", response(422, f"strange: {query}"), query).reason == MissingReason.BAD_QUERY
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [({"Retry-After": "9"}, 9.0), ({"Retry-After": "soon"}, None), ({"Retry-After": ""}, None), ({}, None)],
+)
+def test_the_time_to_wait_is_read(header: dict[str, str], seconds: float | None) -> None:
+    """Seconds are taken, anything else is no wish."""
+    assert retry_after(response(429, "slow", **header)) == seconds
+    assert refusal("http://p", response(503, "slow", **header)).retry_after == seconds
+
+
+def test_the_time_to_wait_may_be_a_date() -> None:
+    """Both forms of HTTP are understood; a time that is over is no wait."""
+    later = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    assert 3500 < (retry_after(response(429, "slow", **{"Retry-After": later})) or 0.0) <= 3600
+    assert retry_after(response(429, "slow", **{"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"})) == 0.0
