@@ -47,7 +47,9 @@ class Termination:
 class Container:
     """One container's status. `waiting` is the reason while it waits, e.g. `CrashLoopBackOff`.
 
-    `pulled` says that the image is on the node (the status carries an image ID).
+    `pulled` says that the image is on the node (the status carries an image ID). `init` containers run before the
+    others; one that is a `sidecar` (restartPolicy Always) goes on running beside them, any other runs to its end.
+    `started` says whether its startup probe has passed, None where the status does not tell.
     """
 
     name: str
@@ -61,6 +63,13 @@ class Container:
     image: str = ""
     pulled: bool = False
     init: bool = False
+    sidecar: bool = False
+    started: bool | None = None
+
+    @property
+    def runs_once(self) -> bool:
+        """Whether it is to end before the next container starts."""
+        return self.init and not self.sidecar
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,8 @@ class Pod:
     """One pod. `revision` is the hash by which its controller names its revision (pod-template-hash).
 
     `ready_since` and `unready_since` are when its Ready condition last became what it is now; one of them is None.
+    `furnished` says whether its volumes and its network are set up, so that containers can start; None where the
+    status does not tell.
     """
 
     name: str
@@ -83,6 +94,7 @@ class Pod:
     ready: bool = False
     ready_since: datetime | None = None
     unready_since: datetime | None = None
+    furnished: bool | None = None
     deleting: bool = False
     containers: tuple[Container, ...] = ()
 

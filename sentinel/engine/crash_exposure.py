@@ -70,7 +70,7 @@ def _first_crash(pod: Pod, since: datetime) -> datetime | None:
 
 def _first_end(container: Container, since: datetime) -> datetime | None:
     end = end_of(container)
-    if container.init or end is None or end.reason in NOT_A_CRASH or end.finished_at is None:
+    if container.runs_once or end is None or end.reason in NOT_A_CRASH or end.finished_at is None:
         return None
     crashes = container.restarts + (container.running_since is None)
     if crashes == 2 and end.started_at is not None and end.started_at > since:
@@ -84,7 +84,9 @@ def _exposure(pods: Sequence[Pod], since: datetime, until: datetime, warmup: tim
     for pod in pods:
         if pod.created_at is None:
             continue
-        crashed = any(end_of(container) is not None for container in pod.containers if not container.init)
+        crashed = any(
+            end_of(container) is not None for container in pod.containers if not container.runs_once
+        )
         end = _first_crash(pod, since) if crashed else until
         begin = max(since, pod.created_at + warmup)
         if end is not None:

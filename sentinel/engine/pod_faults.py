@@ -1,16 +1,27 @@
 """What is wrong with a single pod, and whose fault it is: the revision's, or the cluster's.
 
 The cluster's are pods that find no node, that sit on a node that is not ready, that were evicted, preempted or lost
-with their node, whose volumes or network are not set up, and images that cannot be pulled although this revision
-was pulled before. Everything else that keeps a pod from being ready is held against its revision.
+with their node, whose volumes or network are not set up, whose images take long to be pulled, and images that cannot be
+pulled although this revision was pulled before. Everything else that keeps a pod from being ready is held against its
+revision.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sentinel.domain.policy import HealthRule
 from sentinel.domain.workload import Container, Pod, Termination
+from sentinel.engine.setting_up import (
+    CREATING,
+    PROMPT,
+    PULLING,
+    due,
+    is_being_set_up,
+    is_done,
+    missing,
+    set_up_time,
+)
 
 CLUSTER_REASONS = frozenset(
     {
@@ -33,13 +44,9 @@ CLUSTER_REASONS = frozenset(
 NOT_A_CRASH = frozenset({"ContainerStatusUnknown", "Unknown"})
 """Ends of a container that kubelet and runtime make up when they lost sight of it: its node went down."""
 
-CREATING = frozenset({"ContainerCreating", "PodInitializing", ""})
-PULLING = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageInspect", "RegistryUnavailable"})
 NEVER_PULLS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 NOT_CREATED = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 
-PROMPT = timedelta(seconds=30)
-"""A pod whose first container starts later than this after its creation was kept back by the cluster."""
 FIRST_STATUS = timedelta(seconds=5)
 """The kubelet's first status of a new pod says that it is not ready; it comes this soon after PodScheduled."""
 
@@ -119,7 +126,7 @@ def deadline(pod: Pod, rule: HealthRule) -> datetime | None:
         return None
     if _cannot_pull(pod) is not None:
         return pod.scheduled_at + rule.pull_within if pod.scheduled_at is not None else None
-    began = _time_runs_from(pod, rule)
+    began = _time_runs_from(pod)
     return began + rule.ready_within if began is not None else None
 
 
@@ -137,6 +144,8 @@ def _crashes(container: Container, restarts: int) -> bool:
     ended = end_of(container)
     if ended is not None and ended.reason in NOT_A_CRASH:
         return False
+    if container.runs_once and is_done(container):
+        return False  # its failures before are over
     return container.waiting == "CrashLoopBackOff" or container.restarts >= restarts
 
 
@@ -195,43 +204,30 @@ def _creation_fault(pod: Pod) -> Fault | None:
 
 def _late(pod: Pod, rule: HealthRule, now: datetime) -> Fault | None:
     """A pod that is not ready in time: never since it was scheduled, or not again since it ceased to be."""
-    began = _time_runs_from(pod, rule)
+    began = _time_runs_from(pod)
     if began is None or now < began + rule.ready_within:
         return None
     within = f"{rule.ready_within.total_seconds():g} s"
     if is_being_set_up(pod):
-        message = f"is not set up within {within} (volumes, network or the image on node {pod.node})"
+        message = f"is not set up within {within}: {missing(pod)}"
         return Fault(pod, "ContainerCreating", message, pod.scheduled_at, cluster=True)
     if began == _ceased(pod):
         return Fault(pod, "NoLongerReady", f"was ready and is not again within {within}{_why(pod)}", began)
     return Fault(pod, "NotReadyInTime", f"is not ready within {within}{_why(pod)}", began)
 
 
-def _time_runs_from(pod: Pod, rule: HealthRule) -> datetime | None:
+def _time_runs_from(pod: Pod) -> datetime | None:
     """From when a pod's time runs, None before it is scheduled.
 
-    From PodScheduled; from when it ceased to be ready; or from its first start where the node took so long to set it
-    up that all its time was spent by then.
+    From PodScheduled, less what the cluster took to set it up where that was long; from when it ceased to be ready.
     """
     if pod.scheduled_at is None:
         return None
     ceased = _ceased(pod)
     if ceased is not None:
         return ceased
-    starts = [start for container in pod.containers for start in _starts(container)]
-    late_start = starts and not pod.restarts and min(starts) >= pod.scheduled_at + rule.ready_within
-    return min(starts) if late_start else pod.scheduled_at
-
-
-def kept_back(pod: Pod) -> bool:
-    """Whether the cluster kept a pod from starting in good time: the controller's deadline then says nothing of it.
-
-    So it is of one that never started: no node, no volume, or an image that its own rule judges.
-    """
-    if pod.restarts or pod.created_at is None:
-        return False
-    starts = [start for container in pod.containers for start in _starts(container)]
-    return not starts or min(starts) > pod.created_at + PROMPT
+    spent = set_up_time(pod, pod.scheduled_at)
+    return pod.scheduled_at + spent if spent > PROMPT else pod.scheduled_at
 
 
 def _ceased(pod: Pod) -> datetime | None:
@@ -241,34 +237,17 @@ def _ceased(pod: Pod) -> datetime | None:
     return pod.unready_since if pod.unready_since > pod.scheduled_at + FIRST_STATUS else None
 
 
-def _starts(container: Container) -> Iterable[datetime]:
-    ended = container.terminated
-    return (
-        start for start in (container.running_since, ended.started_at if ended else None) if start is not None
-    )
-
-
-def is_being_set_up(pod: Pod) -> bool:
-    """Whether no container has run yet that did not end well, and those left wait for the node to make them.
-
-    Volumes that do not attach look like this, and so does a slow pull: the status does not say which.
-    """
-    return all(
-        container.waiting in CREATING
-        if container.waiting is not None
-        else container.terminated is not None and container.terminated.exit_code == 0
-        for container in pod.containers
-    )
-
-
 def _why(pod: Pod) -> str:
     """What its containers show, for people."""
-    container = next((c for c in pod.containers if not c.ready and c.waiting not in CREATING), None)
+    container = next((c for c in due(pod) if c.waiting not in CREATING), None)
     if container is None:
         return ""
+    kind = "sidecar" if container.sidecar else "init container" if container.init else "container"
+    named = f": {kind} {container.name}"
     if container.waiting:
         details = [text for text in (container.waiting, container.waiting_message, ending(container)) if text]
-        return f": container {container.name} waits ({', '.join(details)})"
+        return f"{named} waits ({', '.join(details)})"
     if container.running_since is not None:
-        return f": container {container.name} runs and its probe fails"
-    return f": container {container.name} ended, {ending(container)}" if end_of(container) else ""
+        probe = "its startup probe" if container.sidecar else "its probe"
+        return f"{named} still runs" if container.runs_once else f"{named} runs and {probe} fails"
+    return f"{named} ended, {ending(container)}" if end_of(container) else ""

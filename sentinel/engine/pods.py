@@ -13,7 +13,8 @@ from math import ceil
 from sentinel.domain.policy import CrashLoopRule, HealthRule
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
 from sentinel.domain.workload import Container, Pod, Revision, Workload
-from sentinel.engine.pod_faults import Fault, crash_of, deadline, end_of, ending, health_fault, kept_back
+from sentinel.engine.pod_faults import Fault, crash_of, deadline, end_of, ending, health_fault
+from sentinel.engine.setting_up import kept_back
 
 FAILING_SHARE = 0.1
 """In which share of the candidate's pods a health fault must show."""

@@ -16,13 +16,14 @@ ANNOTATION = "simulation.rollback-sentinel.dev/behaviour"
 class Behaviour:
     """The life of a pod's main container; all times in seconds.
 
-    `start_after`: from being bound to a node to running. `ready_after`: from running to ready, None for never.
-    `unready_after`: from ready to failing its readiness probe for good. `crash_after`: from running to exit
-    with `exit_code` and `exit_reason`, at most `crashes` times (None: every time). `liveness_after`: from
-    running to being killed for a failing liveness probe. `pull_error`, `config_error`, `mount_error`: the
-    message with which it never gets to run. `evicted_after`: from running to eviction. `stop_after`: from
-    deletion to gone. `ends_after`: from running to a good end, of a pod that is not restarted (a Job's) and
-    does not crash; None for never. `only_on`: nodes to which the faults are limited, empty for all.
+    `start_after`: from being bound to a node to running; long for an image that is slow to pull. `ready_after`:
+    from running to ready, None for never. `unready_after`: from ready to failing its readiness probe for good.
+    `crash_after`: from running to exit with `exit_code` and `exit_reason`, at most `crashes` times (None: every
+    time). `liveness_after`: from running to being killed for a failing liveness probe. `pull_error`,
+    `config_error`, `mount_error`: the message with which it never gets to run. `evicted_after`: from running to
+    eviction. `stop_after`: from deletion to gone. `ends_after`: from running to a good end, of a pod that is
+    not restarted (a Job's) and does not crash; None for never. `only_on`: nodes to which the faults are
+    limited, empty for all.
     """
 
     start_after: float = 1.0
@@ -89,6 +90,11 @@ def registry_timeout() -> Behaviour:
         pull_error='rpc error: code = DeadlineExceeded desc = failed to pull and unpack image "{image}": '
         'failed to resolve reference "{image}": dial tcp: i/o timeout'
     )
+
+
+def slow_pull(after: float) -> Behaviour:
+    """The image takes so long to be pulled; what else is in the pod runs meanwhile."""
+    return Behaviour(start_after=after)
 
 
 def config_error(message: str = 'configmap "settings" not found') -> Behaviour:

@@ -23,6 +23,8 @@ _FIRST_BACK_OFF = 10.0
 _LAST_BACK_OFF = 300.0
 _BACK_OFF_RESET = 600.0
 _RESTART_DELAY = 1.0
+_FURNISHED_AFTER = 1.0
+"""From being bound to having volumes and network, where the main container takes longer to start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,10 @@ class PodLife:
     def _plan_start(self, pod: JsonObject, behaviour: Behaviour) -> None:
         if behaviour.mount_error:
             self._warn(pod, "FailedAttachVolume", behaviour.mount_error)
-        elif behaviour.pull_error:
+            return
+        if behaviour.start_after > _FURNISHED_AFTER and not self._container.furnished:
+            self._after(_FURNISHED_AFTER, self._furnish)
+        if behaviour.pull_error:
             self._after(min(behaviour.start_after, 1.0), self._fail_pull)
         elif self._crashes:
             self._after(_RESTART_DELAY, self._restart)
@@ -126,6 +131,10 @@ class PodLife:
             self._after(behaviour.unready_after, self._become_unready)
 
     # -- what happens to a container
+
+    def _furnish(self) -> None:
+        self._container.furnished = True
+        self.publish()
 
     def _run(self) -> None:
         pod = self.pod()

@@ -15,12 +15,13 @@ _NOT_READY = "ContainersNotReady"
 
 @dataclass(slots=True)
 class ContainerState:
-    """The main container as its kubelet knows it."""
+    """The main container as its kubelet knows it; `furnished` says that the pod's volumes and network are set up."""
 
     state: JsonObject = field(default_factory=lambda: {"waiting": {"reason": "ContainerCreating"}})
     last_state: JsonObject = field(default_factory=dict)
     restarts: int = 0
     ready: bool = False
+    furnished: bool = False
 
     @property
     def running(self) -> bool:
@@ -35,7 +36,12 @@ def waiting(reason: str, message: str = "") -> JsonObject:
 
 def running(since: datetime) -> JsonObject:
     """A container state that runs."""
-    return {"running": {"startedAt": timestamp(since)}}
+    return running_at(timestamp(since))
+
+
+def running_at(since: str) -> JsonObject:
+    """A container state that runs, with its time as it is written."""
+    return {"running": {"startedAt": since}}
 
 
 def terminated(exit_code: int, reason: str, started: str, finished: datetime) -> JsonObject:
@@ -55,23 +61,29 @@ def pod_status(
 ) -> JsonObject:
     """The whole status: phase, conditions, addresses, and one entry per container.
 
-    The containers other than `main` run well whenever the main one was started at all.
+    The containers other than `main` run well, and init containers that are no sidecars have ended well, as soon as
+    the pod is furnished.
     """
     started = container.running or bool(container.last_state) or "terminated" in container.state
+    furnished = started or container.furnished
+    since = pod.get("status", {}).get("startTime") or timestamp(now)
+    beside = ContainerState(running_at(since), ready=True) if furnished else ContainerState()
     statuses = [
-        _container_status(spec, container if index == main else _companion(started, pod, now))
+        _container_status(spec, container if index == main else beside)
         for index, spec in enumerate(pod["spec"]["containers"])
     ]
     ready = all(status["ready"] for status in statuses)
     unready = [status["name"] for status in statuses if not status["ready"]]
+    first = [_init_status(spec, beside, since) for spec in pod["spec"].get("initContainers") or ()]
     before = pod.get("status", {})
     return {
         "phase": "Running" if started else "Pending",
-        "conditions": _conditions(before.get("conditions") or [], started, ready, unready, now),
+        "conditions": _conditions(before.get("conditions") or [], furnished, ready, unready, now),
         "hostIP": addresses["host"],
         "hostIPs": [{"ip": addresses["host"]}],
         **({"podIP": addresses["pod"], "podIPs": [{"ip": addresses["pod"]}]} if started else {}),
         "startTime": before.get("startTime") or timestamp(now),
+        **({"initContainerStatuses": first} if first else {}),
         "containerStatuses": statuses,
         "qosClass": before.get("qosClass", "BestEffort"),
     }
@@ -103,12 +115,12 @@ def condition(type_: str, status: str, now: datetime, reason: str = "", message:
 
 
 def _conditions(
-    before: list[JsonObject], started: bool, ready: bool, unready: list[str], now: datetime
+    before: list[JsonObject], furnished: bool, ready: bool, unready: list[str], now: datetime
 ) -> list[JsonObject]:
     state = "True" if ready else "False"
     why = () if ready else (_NOT_READY, f"containers with unready status: [{' '.join(unready)}]")
     wanted = [
-        condition("PodReadyToStartContainers", "True" if started else "False", now),
+        condition("PodReadyToStartContainers", "True" if furnished else "False", now),
         condition("Initialized", "True", now),
         condition("Ready", state, now, *why),
         condition("ContainersReady", state, now, *why),
@@ -137,8 +149,9 @@ def _container_status(spec: JsonObject, container: ContainerState) -> JsonObject
     }
 
 
-def _companion(started: bool, pod: JsonObject, now: datetime) -> ContainerState:
-    if not started:
-        return ContainerState()
-    since = pod.get("status", {}).get("startTime") or timestamp(now)
-    return ContainerState(state={"running": {"startedAt": since}}, ready=True)
+def _init_status(spec: JsonObject, beside: ContainerState, since: str) -> JsonObject:
+    """An init container: a sidecar runs beside the others, any other has ended well at once."""
+    if spec.get("restartPolicy") == "Always" or not beside.running:
+        return _container_status(spec, beside)
+    ended = terminated(0, "Completed", since, datetime.fromisoformat(since.replace("Z", "+00:00")))
+    return _container_status(spec, ContainerState(ended, ready=True))

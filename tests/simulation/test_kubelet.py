@@ -70,6 +70,29 @@ async def test_a_healthy_pod_becomes_ready(cluster: SimulatedCluster) -> None:
     assert {"Scheduled", "Pulled", "Created", "Started"} <= reasons(cluster)
 
 
+async def test_other_containers_run_while_a_slow_image_is_pulled(cluster: SimulatedCluster) -> None:
+    """Sidecars of both kinds run, init containers have ended, and the pod is furnished but pending."""
+    cluster.behave("app:v1", lives.slow_pull(60))
+    containers = [{"name": "main", "image": "app:v1"}, {"name": "proxy", "image": "proxy:1"}]
+    first = [
+        {"name": "mesh", "image": "mesh:1", "restartPolicy": "Always"},
+        {"name": "setup", "image": "setup:1"},
+    ]
+    cluster.store.create(
+        PODS,
+        {
+            "metadata": {"name": "p", "namespace": "default"},
+            "spec": {"containers": containers, "initContainers": first},
+        },
+    )
+    await asyncio.sleep(30)
+    found = status(cluster)
+    states = {s["name"]: set(s["state"]) for s in found["initContainerStatuses"] + found["containerStatuses"]}
+    assert states == {"mesh": {"running"}, "setup": {"terminated"}, "main": {"waiting"}, "proxy": {"running"}}
+    told = {c["type"]: c["status"] for c in found["conditions"]}
+    assert (told["PodReadyToStartContainers"], found["phase"]) == ("True", "Pending")
+
+
 async def test_a_crash_loop_restarts_once_at_once_then_backs_off(cluster: SimulatedCluster) -> None:
     """The first restart comes at once; after the second crash the pod waits in CrashLoopBackOff."""
     run_pod(cluster, lives.crash_loop(after=1, exit_code=3))

@@ -1,6 +1,9 @@
 """Stories in which the release is not to blame: nothing is undone, and nothing is promoted on a guess."""
 
 import asyncio
+from collections.abc import Callable
+
+import pytest
 
 from sentinel.domain.record import Action, Phase
 from sentinel.simulation.behaviour import (
@@ -8,6 +11,7 @@ from sentinel.simulation.behaviour import (
     crash_loop,
     image_not_found,
     registry_error,
+    slow_pull,
     volume_stuck,
 )
 from sentinel.simulation.cluster import JsonObject
@@ -38,6 +42,38 @@ async def test_a_volume_that_does_not_attach_is_not_held_against_the_release(pla
     plain.cluster.behave("web:2", volume_stuck())
     plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
     record = await plain.phase(Phase.HELD, image="web:2", within=3600)
+    assert "undo" not in actions(record)
+
+
+def beside(kind: str, order: str) -> Callable[[JsonObject], None]:
+    """A change that releases `web:2` with a sidecar: classic or native, before or after the application."""
+
+    def change(obj: JsonObject) -> None:
+        spec = obj["spec"]["template"]["spec"]
+        spec["containers"][0]["image"] = "web:2"
+        proxy: JsonObject = {"name": "proxy", "image": "proxy:1"}
+        if kind == "native":
+            spec["initContainers"] = [{**proxy, "restartPolicy": "Always"}]
+        elif order == "first":
+            spec["containers"].insert(0, proxy)
+        else:
+            spec["containers"].append(proxy)
+
+    return change
+
+
+@pytest.mark.parametrize(("kind", "order"), [("classic", "first"), ("classic", "last"), ("native", "")])
+async def test_a_slow_pull_beside_a_sidecar_that_runs_is_not_held_against_the_release(
+    plain: World, kind: str, order: str
+) -> None:
+    """Five minutes of pulling with `readyWithin: 2m` undo nothing, and the release goes on after them."""
+    plain.cluster.behave("web:2", slow_pull(300))
+    plain.cluster.change("web", beside(kind, order), namespace=NAMESPACE)
+    await asyncio.sleep(240)
+    record = plain.records()[0]
+    assert actions(record) == []
+    plain.cluster.behave("web:2", slow_pull(1))
+    record = await plain.phase(Phase.PROMOTED, within=3600)
     assert "undo" not in actions(record)
 
 

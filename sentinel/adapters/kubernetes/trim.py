@@ -115,14 +115,20 @@ def trim_pod(raw: RawObject) -> PodEntry:
         ready=is_ready,
         ready_since=_since(ready) if is_ready else None,
         unready_since=None if is_ready else _since(ready),
+        furnished=_told(conditions.get("PodReadyToStartContainers", {})),
         deleting="deletionTimestamp" in metadata,
-        containers=_containers(status),
+        containers=_containers(spec, status),
     )
     return PodEntry(intern(text(metadata.get("namespace"))), intern(controller_of(metadata)[2]), pod)
 
 
 def _since(condition: RawObject) -> datetime | None:
     return time(condition.get("lastTransitionTime"))
+
+
+def _told(condition: RawObject) -> bool | None:
+    """What a condition says; None where it is absent or unknown."""
+    return {"True": True, "False": False}.get(text(condition.get("status")))
 
 
 def _unschedulable(scheduled: RawObject) -> str | None:
@@ -132,12 +138,20 @@ def _unschedulable(scheduled: RawObject) -> str | None:
     return intern(_cut(text(scheduled.get("message"))) or text(scheduled.get("reason")))
 
 
-def _containers(status: RawObject) -> tuple[Container, ...]:
-    init = [_container(item, init=True) for item in objects(status.get("initContainerStatuses"))]
-    return (*init, *(_container(item, init=False) for item in objects(status.get("containerStatuses"))))
+def _containers(spec: RawObject, status: RawObject) -> tuple[Container, ...]:
+    init = objects(status.get("initContainerStatuses"))
+    kept = {
+        text(item.get("name"))
+        for item in objects(spec.get("initContainers"))
+        if item.get("restartPolicy") == "Always"
+    }
+    return (
+        *(_container(item, init=True, sidecar=text(item.get("name")) in kept) for item in init),
+        *(_container(item) for item in objects(status.get("containerStatuses"))),
+    )
 
 
-def _container(raw: RawObject, *, init: bool) -> Container:
+def _container(raw: RawObject, *, init: bool = False, sidecar: bool = False) -> Container:
     state = mapping(raw.get("state"))
     waiting = state.get("waiting")
     waits = mapping(waiting)
@@ -153,6 +167,8 @@ def _container(raw: RawObject, *, init: bool) -> Container:
         image=intern(text(raw.get("image"))),
         pulled=bool(raw.get("imageID")),
         init=init,
+        sidecar=sidecar,
+        started=started if isinstance(started := raw.get("started"), bool) else None,
     )
 
 

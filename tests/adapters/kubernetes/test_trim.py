@@ -80,6 +80,30 @@ def test_init_containers_are_told_apart() -> None:
     assert [(c.name, c.init) for c in trimmed.containers] == [("setup", True), ("main", False)]
 
 
+def test_sidecars_are_init_containers_that_are_always_restarted() -> None:
+    """The spec says which init containers go on running; ephemeral containers are none of the pod's own."""
+    raw = pod(
+        initContainerStatuses=[{"name": "setup"}, {"name": "mesh", "started": False}],
+        containerStatuses=[{"name": "main", "started": True}],
+        ephemeralContainerStatuses=[{"name": "debugger"}],
+    )
+    raw["spec"] = {"initContainers": [{"name": "setup"}, {"name": "mesh", "restartPolicy": "Always"}]}
+    found = [(c.name, c.init, c.sidecar, c.started) for c in trim_pod(raw).pod.containers]
+    assert found == [
+        ("setup", True, False, None),
+        ("mesh", True, True, False),
+        ("main", False, False, True),
+    ]
+
+
+@pytest.mark.parametrize(("status", "furnished"), [("True", True), ("False", False), ("Unknown", None)])
+def test_a_pod_says_whether_its_volumes_and_network_are_there(status: str, furnished: bool | None) -> None:
+    """By its condition PodReadyToStartContainers; older clusters write none."""
+    ready = {"type": "PodReadyToStartContainers", "status": status}
+    assert trim_pod(pod(conditions=[ready])).pod.furnished is furnished
+    assert trim_pod(pod()).pod.furnished is None
+
+
 def test_a_pod_on_its_way_out_is_marked() -> None:
     """A deletion timestamp makes a pod deleting, and an eviction's reason is kept."""
     raw = pod(phase="Failed", reason="Evicted")
