@@ -172,7 +172,9 @@ class RolloutState:
 
     `step` counts from 0; the number of canary steps itself means 100 %. `reached_at` is when the step's weight
     was reached and its pods were ready: its bake counts from there. `weight` is the share really reached.
-    `waited` is time in seconds that did not count (waiting for an approval), `waiting_since` the wait under way;
+    `baked` is how many seconds of this step's bake went before the workload was scaled to zero.
+    `waited` is for how many seconds the deadline's clock stood still, `stopped_since` since when it does now (held,
+    waiting for an approval, scaled to zero), and `waiting_since` since when an approval is awaited;
     `missing_since` is since when nothing but missing evidence keeps the step from passing.
     `pause_seen` is the workload's generation at which our pause was last seen in force, 0 where none should be, and
     `resumed_from` the one at which we last lifted it. `released`: a human lifted it, and none is made again.
@@ -185,9 +187,11 @@ class RolloutState:
     step: int = 0
     step_since: datetime | None = None
     reached_at: datetime | None = None
+    baked: float = 0.0
     weight: float = 0.0
     hold: Hold | None = None
     waited: float = 0.0
+    stopped_since: datetime | None = None
     waiting_since: datetime | None = None
     missing_since: datetime | None = None
     gates_since: datetime | None = None

@@ -28,6 +28,7 @@ from sentinel.engine.pods import judge_crash_loop, judge_health
 from sentinel.engine.query_rule import judge_query
 from sentinel.engine.segment import Segment
 
+SCALED_TO_ZERO = "ScaledToZero"
 Holds = Callable[[str, tuple[float, ...], bool], bool]
 
 
@@ -74,9 +75,14 @@ def assess(rollout: Rollout, measured: Sequence[Measured], holds: Holds) -> Asse
     """Judge every rule that speaks in the rollout's phase.
 
     `holds` evaluates a query rule's condition. After promotion only crash loops speak; nothing does during an undo.
+    At zero replicas nothing is judged: what is measured then, is not of the candidate.
     """
     analysis = dict(rollout.state.analysis)
     until = dict(rollout.state.measured_until)
+    if rollout.workload.desired == 0:
+        until.update({one.rule: one.until for one in measured})
+        idle = tuple(_scaled_to_zero(rule) for rule in rules_in(rollout.policy, rollout.state.phase))
+        return Assessment(idle, analysis, until)
     verdicts = []
     for rule in rules_in(rollout.policy, rollout.state.phase):
         if isinstance(rule, HealthRule):
@@ -92,6 +98,11 @@ def assess(rollout: Rollout, measured: Sequence[Measured], holds: Holds) -> Asse
         verdicts.append(verdict)
     until.update({one.rule: one.until for one in measured})
     return Assessment(tuple(verdicts), analysis, until)
+
+
+def _scaled_to_zero(rule: Rule) -> RuleVerdict:
+    message = "scaled to zero: there is nothing to judge"
+    return RuleVerdict(rule.name, VerdictKind.PENDING, SCALED_TO_ZERO, message)
 
 
 def rules_in(policy: Policy, phase: Phase) -> tuple[Rule, ...]:

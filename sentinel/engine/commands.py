@@ -10,18 +10,18 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sentinel.domain.command import Command, CommandAction, CommandPhase, Refusal
-from sentinel.domain.decision import Decision, Restore, Resume
+from sentinel.domain.decision import Decision
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, DecisionEntry, OutcomeKind, Phase, Record
 from sentinel.domain.verdict import VerdictKind
 from sentinel.domain.workload import HOLD_LABEL
 from sentinel.engine.condemn import Cause, undo_to
 from sentinel.engine.decision import decide
-from sentinel.engine.holding import clocks_stopped, hold
+from sentinel.engine.holding import hold, without_hold
+from sentinel.engine.noting import noted, settled
 from sentinel.engine.people import paused_by_hand
 from sentinel.engine.progress import promote, steered
 from sentinel.engine.situation import Situation
-from sentinel.engine.steering import note_lifted, note_pause
 from sentinel.engine.target import NoTarget, choose_target, numbered_target
 
 VALID_FOR = timedelta(minutes=10)
@@ -60,15 +60,13 @@ def obey(command: Command, situation: Situation) -> Answer:
     refusal = _not_meant(command, situation)
     if refusal is not None:
         return _refused(refusal)
-    seen = note_pause(situation.record, situation.workload)
-    situation = replace(situation, record=situation.record.with_state(seen))
+    situation = noted(situation)
     answer = _ACTIONS[command.action](command, situation)
     if isinstance(answer, Answered):
         return answer
-    decision = answer.decision
-    if isinstance(decision.change, Resume | Restore):
-        decision = replace(decision, state=note_lifted(decision.state, situation.workload))
-    named = replace(decision, command=command.uid, requested_by=command.requested_by)
+    named = replace(
+        settled(answer.decision, situation), command=command.uid, requested_by=command.requested_by
+    )
     return replace(answer, decision=named)
 
 
@@ -189,13 +187,7 @@ def _promote(command: Command, situation: Situation) -> Answer:
     if refusal is not None:
         return _refused(refusal)
     workload, record = situation.workload, situation.record
-    state = replace(
-        clocks_stopped(record.state, situation.now),
-        phase=Phase.PROGRESSING,
-        hold=None,
-        waited=situation.waited.total_seconds(),
-        waiting_since=None,
-    )
+    state = replace(without_hold(record.state, situation.now), phase=Phase.PROGRESSING, waiting_since=None)
     if state.step >= situation.last_step:
         if not workload.rolled_out:
             return _refused(f"{workload.available} of {workload.desired} pods are available at 100%")
@@ -207,6 +199,7 @@ def _promote(command: Command, situation: Situation) -> Answer:
         step=situation.last_step,
         step_since=situation.now,
         reached_at=None,
+        baked=0.0,
         reason="StepsSkipped",
         message=message,
     )

@@ -7,23 +7,26 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from sentinel.domain.decision import Decision, Restore, Resume
-from sentinel.domain.policy import AlertAction, ErrorRateRule, LatencyRule, OnDeadline
+from sentinel.domain.decision import Decision
+from sentinel.domain.policy import AlertAction, MetricRule, OnDeadline
 from sentinel.domain.record import Hold, Phase, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.engine.condemn import condemn
 from sentinel.engine.gates import GATE_FAILED, GATE_TIMEOUT
 from sentinel.engine.holding import escalate, hold
+from sentinel.engine.noting import noted, settled
 from sentinel.engine.people import obey, paused_by_hand, release
-from sentinel.engine.progress import keep_guard, proceed, resume
+from sentinel.engine.progress import keep_guard, proceed, resume, stand_still
 from sentinel.engine.restoring import watch_restore
 from sentinel.engine.situation import JudgedAlert, Situation
-from sentinel.engine.steering import note_lifted, note_pause
 
 JUDGED_ON = frozenset({"DeadlineExceeded", GATE_FAILED, GATE_TIMEOUT})
 """Sticky holds under which proof still undoes: nobody asked for the candidate to be kept."""
 
 SET_BY_PEOPLE = frozenset({"HoldLabel", "PausedByHand", "RecreateWithSteps"})
+MEASURED = frozenset({"EnvironmentOutage", "EvidenceMissing"})
+"""Holds whose cause is seen, and seen to be gone, by the rules' measurements alone."""
+
 CALM_FOR = timedelta(minutes=1)
 """An outage or an alert storm that pauses for breath is not over: so long must its signs stay away."""
 
@@ -36,12 +39,10 @@ def decide(situation: Situation) -> Decision:
 
     The answer always carries the next state and, unless the rollout is over, when to look again at the latest.
     """
-    seen = note_pause(situation.record, situation.workload)
-    situation = replace(situation, record=situation.record.with_state(_note_missing(seen, situation)))
-    decision = _decide(situation)
-    if isinstance(decision.change, Resume | Restore):
-        return replace(decision, state=note_lifted(decision.state, situation.workload))
-    return decision
+    situation = noted(situation)
+    state = _note_missing(situation.record.state, situation)
+    situation = replace(situation, record=situation.record.with_state(state))
+    return settled(_decide(situation), situation)
 
 
 def _decide(situation: Situation) -> Decision:
@@ -50,7 +51,7 @@ def _decide(situation: Situation) -> Decision:
         return watch_restore(situation)
     if phase is Phase.PROMOTED:
         return _first(situation, _condemn_guarded, _tell) or keep_guard(situation)
-    earlier = _first(situation, _obey, _condemn, _tell, release, _stay_held, _suspend, _expire)
+    earlier = _first(situation, _obey, _condemn, _tell, release, _stay_held, _suspend, stand_still, _expire)
     return earlier or proceed(situation)
 
 
@@ -133,19 +134,30 @@ def _holds(alert: JudgedAlert, situation: Situation) -> bool:
 
 
 def _let_go(situation: Situation, held: Hold) -> Decision:
-    """Resume once the cause has stayed away for long enough; what people set and unset ends at once."""
-    gone_since = held.gone_since or situation.now
+    """Resume once the cause has stayed away for long enough; what people set and unset ends at once.
+
+    Of a workload scaled to zero the absence of signs says nothing.
+    """
     at_once = held.reason in SET_BY_PEOPLE or _resumed(situation, held)
-    over_at = gone_since + (timedelta(0) if at_once else CALM_FOR)
+    if situation.workload.desired == 0 and not at_once:
+        kept = replace(situation.record.state, hold=replace(held, gone_since=None))
+        return Decision(kept, wake=None, verdicts=situation.verdicts)
+    gone_since = held.gone_since or situation.now
+    over_at = gone_since + (timedelta(0) if at_once else _calm_for(situation, held))
     if situation.now >= over_at:
         return resume(situation, "HoldOver", f"what it was held for is over ({held.reason})")
     waiting = replace(situation.record.state, hold=replace(held, gone_since=gone_since))
     return Decision(waiting, wake=over_at, verdicts=situation.verdicts)
 
 
-def _calm_for(situation: Situation) -> timedelta:
-    """How long signs must stay away: two ticks of the slowest rule at the least, since one may be quiet by chance."""
-    intervals = [r.interval for r in situation.policy.rules if isinstance(r, ErrorRateRule | LatencyRule)]
+def _calm_for(situation: Situation, held: Hold) -> timedelta:
+    """How long signs must stay away: where they are measured, two ticks of the slowest rule at the least.
+
+    One tick may be quiet by chance.
+    """
+    if held.reason not in MEASURED:
+        return CALM_FOR
+    intervals = (rule.interval for rule in situation.policy.rules if isinstance(rule, MetricRule))
     return max([CALM_FOR, *(2 * interval for interval in intervals)])
 
 
@@ -161,8 +173,8 @@ def _bake_is_over(situation: Situation) -> bool:
 
 
 def _expire(situation: Situation) -> Decision | None:
-    if situation.now < situation.deadline or situation.workload.desired == 0:
-        return None  # at zero replicas there is nothing to judge, and nobody to call
+    if situation.now < situation.deadline:
+        return None
     waiting = "; ".join(
         f"{v.rule}: {v.message}" for v in situation.verdicts if v.kind is not VerdictKind.PASS
     )

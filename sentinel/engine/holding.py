@@ -35,7 +35,7 @@ def hold(
         kept = replace(state, hold=replace(held, gone_since=None))
         return Decision(kept, wake=None, verdicts=situation.verdicts)
     state = replace(
-        clocks_stopped(state, situation.now),
+        without_hold(state, situation.now),
         phase=Phase.HELD,
         hold=Hold(reason, situation.now, message, sticky),
         verdict=because.kind.value if because else state.verdict,
@@ -66,15 +66,11 @@ def _said_lately(situation: Situation, reason: str) -> bool:
     )
 
 
-def clocks_stopped(state: RolloutState, now: datetime) -> RolloutState:
-    """The state with the time of the hold that ends now taken out of the deadline and of the bake."""
-    if state.hold is None:
-        return state
-    lasted = now - state.hold.since
-    # While an approval is awaited the deadline stands still anyway.
-    waited = 0.0 if state.waiting_since is not None else lasted.total_seconds()
-    reached = state.reached_at + lasted if state.reached_at is not None else None
-    return replace(state, waited=state.waited + waited, reached_at=reached)
+def without_hold(state: RolloutState, now: datetime) -> RolloutState:
+    """The state with its hold ended now, and the time that it lasted taken out of the bake."""
+    if state.hold is None or state.reached_at is None:
+        return replace(state, hold=None)
+    return replace(state, hold=None, reached_at=state.reached_at + (now - state.hold.since))
 
 
 def escalate(

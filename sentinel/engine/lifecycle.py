@@ -138,10 +138,19 @@ def _begin(
         stable=_stable(workload, latest, settled),
         attempt=1 + max((record.attempt for record in same), default=0),
         closes=latest if latest is not None and latest.live else None,
-        unjudged=workload.rolled_out and settled in (None, digest),
+        unjudged=_over_unseen(workload, latest, settled),
         undone=bad,
         reapplied=bad is not None and now - _undone_at(bad) <= REAPPLIED_WITHIN,
     )
+
+
+def _over_unseen(workload: Workload, latest: Record | None, settled: str | None) -> bool:
+    """Whether the revision was fully rolled out before this process looked.
+
+    No pods are no rollout: what came while the workload was scaled to zero is judged once there are pods.
+    """
+    came_at_zero = workload.desired == 0 and latest is not None
+    return workload.rolled_out and not came_at_zero and settled in (None, workload.candidate.digest)
 
 
 def _known_bad(same: Sequence[Record], undo: UndoPolicy, now: datetime) -> Record | None:

@@ -40,7 +40,7 @@ def release(situation: Situation) -> Decision | None:
             step=situation.last_step,
             step_since=situation.now,
             reached_at=None,
-            waited=situation.waited.total_seconds(),
+            baked=0.0,
             waiting_since=None,
         )
     if state.hold is None:

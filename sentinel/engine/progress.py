@@ -1,14 +1,15 @@
 """Progress of a rollout: steer towards the step's weight, let it bake, then advance or promote; then guard."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Change, Decision
 from sentinel.domain.policy import Mode, OnLowTraffic
 from sentinel.domain.record import Action, Phase, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.engine.assessment import SCALED_TO_ZERO
 from sentinel.engine.gates import await_gates, without_gates
-from sentinel.engine.holding import clocks_stopped, escalate
+from sentinel.engine.holding import escalate, without_hold
 from sentinel.engine.situation import Situation
 from sentinel.engine.steering import pause_mark, steer, step_reached, weight_reached
 
@@ -20,19 +21,19 @@ def proceed(situation: Situation) -> Decision:
     state = situation.record.state
     workload = situation.workload
     change = steered(situation)
-    state = replace(state, weight=weight_reached(workload))
     if _stopped_short(situation):
         state = replace(state, reached_at=None)
     if state.reached_at is None:
         if change is not None or not step_reached(situation.weight, workload):
             return _wait(situation, replace(state, phase=Phase.PROGRESSING), change)
-        state = replace(state, phase=Phase.BAKING, reached_at=situation.now)
+        baked = timedelta(seconds=state.baked)
+        state = replace(state, phase=Phase.BAKING, reached_at=situation.now - baked, baked=0.0)
         situation = replace(situation, record=situation.record.with_state(state))
     baking = situation.bake_ends is not None and situation.now < situation.bake_ends
     if baking and not _proven_good(situation):
         return _wait(situation, state, change)
     open_verdicts = [v for v in situation.verdicts if not _passes(v, situation)]
-    if open_verdicts:
+    if open_verdicts or _fallen_short(situation):
         return _wait(situation, state, change)
     return await_gates(situation, state) or _await_approval(situation, state) or _go_on(situation, state)
 
@@ -41,6 +42,26 @@ def _stopped_short(situation: Situation) -> bool:
     """Whether what was reached is a canary's weight, though everything is judged now: frozen between two steps."""
     workload = situation.workload
     return situation.weight is None and workload.paused and workload.updated < workload.desired
+
+
+def _fallen_short(situation: Situation) -> bool:
+    """Whether a step that was reached is not any more, as after a scale-up: it ends at its weight or above."""
+    return situation.weight is not None and not step_reached(situation.weight, situation.workload)
+
+
+def stand_still(situation: Situation) -> Decision | None:
+    """Scaled to zero there is nothing to judge, and nobody to call: the rollout goes on once there are pods again."""
+    if situation.workload.desired > 0:
+        return None
+    message = "scaled to zero: nothing is judged, and the deadline's clock stands still until it is scaled up"
+    state = replace(
+        situation.record.state,
+        phase=Phase.PROGRESSING,
+        verdict=VerdictKind.PENDING.value,
+        reason=SCALED_TO_ZERO,
+        message=message,
+    )
+    return Decision(state, wake=None, change=steered(situation), verdicts=situation.verdicts)
 
 
 def _proven_good(situation: Situation) -> bool:
@@ -65,7 +86,7 @@ def _await_approval(situation: Situation, state: RolloutState) -> Decision | Non
         return None
     if state.waiting_since is not None:
         return _wait(situation, state, None)
-    message = f"every rule passed at {step.weight:.0%}; step {state.step + 1} waits for approval"
+    message = f"every rule passed at {_reached(situation)}; step {state.step + 1} waits for approval"
     waiting = replace(
         state, waiting_since=situation.now, verdict="pass", reason="AwaitingApproval", message=message
     )
@@ -76,7 +97,6 @@ def _await_approval(situation: Situation, state: RolloutState) -> Decision | Non
 def _go_on(situation: Situation, state: RolloutState) -> Decision:
     state = replace(
         without_gates(state),
-        waited=situation.waited.total_seconds(),
         waiting_since=None,
         hold=None,
         verdict="pass",
@@ -84,18 +104,17 @@ def _go_on(situation: Situation, state: RolloutState) -> Decision:
     passed = "; ".join(v.message for v in situation.verdicts if v.numbers) or "every rule passed"
     if state.step >= situation.last_step:
         return _promote(situation, state, passed)
-    reached = situation.policy.strategy.steps[state.step].weight
     state = replace(
         state,
         phase=Phase.PROGRESSING,
         step=state.step + 1,
         step_since=situation.now,
         reached_at=None,
+        baked=0.0,
         reason="StepPassed",
     )
     ahead = replace(situation, record=situation.record.with_state(state))
-    wanted = f"{ahead.weight:.0%}" if ahead.weight is not None else "100%"
-    message = f"{reached:.0%} passed, on to {wanted}: {passed}"
+    message = f"{_reached(situation)} passed, on to {_ahead(ahead)}: {passed}"
     return Decision(
         replace(state, message=message),
         wake=ahead.deadline,
@@ -106,6 +125,21 @@ def _go_on(situation: Situation, state: RolloutState) -> Decision:
         numbers=_numbers(situation.verdicts),
         verdicts=situation.verdicts,
     )
+
+
+def _reached(situation: Situation) -> str:
+    """The weight that the present step is judged at: what is reached now, however much it asks for."""
+    reached = f"{weight_reached(situation.workload):.0%}"
+    asked = f"{situation.weight:.0%}" if situation.weight is not None else "100%"
+    step = situation.record.state.step + 1
+    return reached if reached == asked else f"{reached} of the pods (step {step} asks for {asked})"
+
+
+def _ahead(situation: Situation) -> str:
+    """Where the step that begins now leads; scaling may have brought the rollout that far, or further, already."""
+    asked = f"{situation.weight:.0%}" if situation.weight is not None else "100%"
+    there = situation.weight is not None and weight_reached(situation.workload) > situation.weight
+    return f"step {situation.record.state.step + 1}, which asks for {asked}" if there else asked
 
 
 def _promote(situation: Situation, state: RolloutState, passed: str) -> Decision:
@@ -153,14 +187,13 @@ def resume(situation: Situation, reason: str, message: str) -> Decision:
 
     What expired gets its whole time again, or it would expire at once.
     """
-    state = without_gates(clocks_stopped(situation.record.state, situation.now))
-    elapsed = (situation.now - situation.record.started_at).total_seconds()
-    if state.waited + situation.policy.strategy.deadline.total_seconds() <= elapsed:
-        state = replace(state, waited=elapsed)
+    state = without_gates(without_hold(situation.record.state, situation.now))
+    if situation.deadline <= situation.now:
+        elapsed = (situation.now - situation.record.started_at).total_seconds()
+        state = replace(state, waited=elapsed, stopped_since=None)
     state = replace(
         state,
         phase=Phase.BAKING if state.reached_at is not None else Phase.PROGRESSING,
-        hold=None,
         reason=reason,
         message=message,
     )
@@ -180,7 +213,7 @@ def _wait(situation: Situation, state: RolloutState, change: Change | None) -> D
     worst = _worst(situation.verdicts)
     if worst is not None and state.waiting_since is None:
         state = replace(state, verdict=worst.kind.value, reason=worst.reason, message=worst.message)
-    due = [situation.deadline] if state.waiting_since is None else []
+    due = [situation.deadline] if state.stopped_since is None else []
     if state.reached_at is not None:
         due.append(state.reached_at + situation.bake)
     ahead = [at for at in due if at > situation.now]

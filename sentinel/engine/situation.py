@@ -62,9 +62,9 @@ class Situation:
 
     @property
     def waited(self) -> timedelta:
-        """Time that does not count, the wait under way included."""
+        """For how long the clock has stood still, the stop under way included."""
         state = self.record.state
-        running = self.now - state.waiting_since if state.waiting_since else timedelta(0)
+        running = self.now - state.stopped_since if state.stopped_since else timedelta(0)
         return timedelta(seconds=state.waited) + running
 
     @property

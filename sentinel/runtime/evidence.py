@@ -55,6 +55,14 @@ class _Ledger:
     beside: Workload | None = None
 
 
+def _idle(rule: MetricRule, workload: Workload) -> bool:
+    """Whether a query is not asked now: at zero replicas its value is not of the candidate, and its count waits.
+
+    Counters are read on, so that what comes after a scale-up is differenced from just before.
+    """
+    return isinstance(rule, QueryRule) and workload.desired == 0
+
+
 class EvidenceCollector:
     """Measures for every rollout in flight; never more than one measurement of a rule at a time.
 
@@ -129,7 +137,7 @@ class EvidenceCollector:
         due = [
             self._request_rule(rule, record, policy, workload, now)
             for rule in rules_in(policy, record.state.phase)
-            if isinstance(rule, ErrorRateRule | LatencyRule | QueryRule)
+            if isinstance(rule, ErrorRateRule | LatencyRule | QueryRule) and not _idle(rule, workload)
         ]
         return min(due, default=None)
 

@@ -107,6 +107,7 @@ def _visible(record: Record) -> tuple[object, ...]:
         state.reached_at,
         state.hold,
         state.waiting_since,
+        state.stopped_since,
         state.gates_since,
         tuple(result.answer for result in state.gates),
         state.missing_since,

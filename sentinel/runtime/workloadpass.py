@@ -146,7 +146,7 @@ class WorkloadPass:
             return
         own = tuple(r for r in records if r.workload_uid == uid)
         await self._look_at(workload, own)
-        if workload.rolled_out:
+        if workload.rolled_out and workload.desired > 0:  # no pods are no proof of a revision
             self._settled[key] = workload.candidate.digest
 
     def _let_go(self, records: Sequence[Record]) -> None:

@@ -197,3 +197,11 @@ def test_a_segment_changes_with_the_step_and_with_the_arms() -> None:
     }
     assert len(names) == 6
     assert segment_of(0, 2, concurrent=True, bake_over=False, min_requests=1).share == 1 / 4
+
+
+def test_at_zero_replicas_nothing_is_judged() -> None:
+    """A query that reads 0, or 100, then speaks of no candidate: no fail, no pass, and no count of it."""
+    sample = Measured("depth", at(95), ValueSample(at(95), (100.0,)))
+    found = judge(DEPTH, HEALTH, ERRORS, ticks=(sample,), workload=rollout(0, 0))
+    assert {(v.kind, v.reason) for v in found.verdicts} == {(VerdictKind.PENDING, "ScaledToZero")}
+    assert (found.analysis, found.measured_until) == ({}, {"depth": at(95)})

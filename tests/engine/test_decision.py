@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from sentinel.domain.decision import Pause, Resume
-from sentinel.domain.policy import AlertAction, Mode, OnDeadline
+from sentinel.domain.policy import AlertAction, CountQuery, ErrorRateRule, Mode, OnDeadline
 from sentinel.domain.record import Action, Phase, Record
 from sentinel.domain.workload import HOLD_LABEL
 from sentinel.engine.decision import decide
@@ -169,6 +169,23 @@ def test_a_hold_ends_a_minute_after_its_alert_did() -> None:
     assert (over.action, over.reason) == (Action.RESUME, "HoldOver")
 
 
+@pytest.mark.parametrize(
+    ("reason", "calm"), [("EnvironmentOutage", 600), ("EvidenceMissing", 600), ("Alert", 60)]
+)
+def test_a_measured_hold_ends_after_two_quiet_ticks_of_the_slowest_rule(reason: str, calm: float) -> None:
+    """One tick of a five-minute rule may be quiet by chance; an alert's end is told, not measured."""
+    metric = CountQuery("prometheus", "t", "e")
+    slow = ErrorRateRule("slow", metric, 0.05, interval=timedelta(minutes=5))
+    policy = replace(CANARY, rules=(ErrorRateRule("fast", metric, 0.05), slow))
+    ours = held(reason, sticky=False, reached_at=at(50))
+    quiet = decide(situation(ours, paused(1), PENDING, policy=policy, now=100))
+    assert (quiet.action, quiet.wake) == (None, at(100 + calm))
+    early = situation(ours.with_state(quiet.state), paused(1), PENDING, policy=policy, now=99 + calm)
+    assert decide(early).action is None
+    over = situation(ours.with_state(quiet.state), paused(1), PENDING, policy=policy, now=100 + calm)
+    assert decide(over).action is Action.RESUME
+
+
 def test_an_alert_that_fires_again_within_the_minute_keeps_the_hold() -> None:
     """The calm is counted anew."""
     ours = held("Alert", sticky=False, reached_at=at(50))
@@ -276,7 +293,7 @@ def test_a_hold_that_takes_the_place_of_another_keeps_the_time_held() -> None:
     """The time of the first is not lost."""
     ours = held("HoldLabel", sticky=False, since=60, reached_at=at(0))
     switched = decide(situation(ours, paused(1), OUTAGE, now=160)).state
-    assert (switched.waited, switched.reached_at) == (100, at(100))
+    assert (switched.stopped_since, switched.reached_at) == (at(60), at(100))
 
 
 def test_a_hold_while_an_approval_is_awaited_is_not_counted_twice() -> None:

@@ -10,7 +10,7 @@ from sentinel.domain.decision import Pause
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, Phase
 from sentinel.domain.workload import HOLD_LABEL, PauseMark, Workload, WorkloadKey, WorkloadKind
-from sentinel.engine.holding import clocks_stopped, damage_limiting_pause, hold, undo_failed
+from sentinel.engine.holding import damage_limiting_pause, hold, undo_failed, without_hold
 from tests.engine.builders import FAIL, entry, held, in_state, paused, rollout, situation, state, undoing
 from tests.engine.snapshots import at
 
@@ -68,17 +68,13 @@ def test_no_pause_after_a_human_lifted_ours() -> None:
     assert damage_limiting_pause(situation(in_state(released=True), rollout(1))) is None
 
 
-def test_the_clocks_stand_still_while_held() -> None:
-    """The deadline moves on, and what was baked before still counts."""
+def test_a_hold_takes_its_time_out_of_the_bake() -> None:
+    """What was baked before still counts; before the weight is reached there is no bake to move."""
     before = held("Why", since=60, reached_at=at(30)).state
-    after = clocks_stopped(before, at(100))
-    assert (after.waited, after.reached_at) == (40.0, at(70))
-    assert clocks_stopped(state(), at(100)) == state()
-
-
-def test_before_the_weight_is_reached_there_is_no_bake_to_move() -> None:
-    """Only the deadline moves."""
-    assert clocks_stopped(held("Why", since=60).state, at(100)).reached_at is None
+    after = without_hold(before, at(100))
+    assert (after.hold, after.reached_at) == (None, at(70))
+    assert without_hold(replace(before, reached_at=None), at(100)).reached_at is None
+    assert without_hold(state(), at(100)) == state()
 
 
 def test_an_undo_that_the_server_refuses_is_a_humans() -> None:

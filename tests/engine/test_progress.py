@@ -166,14 +166,42 @@ def test_scaling_up_while_baking_steers_and_keeps_the_bake() -> None:
     assert (found.change, found.state.reached_at, found.action) == (Resume(), at(60), None)
 
 
-def test_a_workload_scaled_to_nothing_is_not_promoted() -> None:
-    """Rules that need pods stay open, and nobody is called as long as there is nothing to judge."""
-    nothing = verdict(VerdictKind.PENDING, "NoPods")
+def test_a_workload_scaled_to_zero_is_not_promoted_and_says_so() -> None:
+    """Not even where no rule is open, and nobody is called as long as there is nothing to judge."""
     ours = in_state(Phase.BAKING, reached_at=at(0))
     policy = with_strategy(PLAIN, bake=timedelta(0))
-    assert decide(situation(ours, rollout(0, 0), nothing, policy=policy)).action is None
-    late = decide(situation(ours, rollout(0, 0), nothing, policy=policy, now=3600))
+    idle = decide(situation(ours, rollout(0, 0), PASS, policy=policy))
+    assert (idle.action, idle.state.reason, idle.state.phase) == (None, "ScaledToZero", Phase.PROGRESSING)
+    late = decide(situation(ours.with_state(idle.state), rollout(0, 0), PASS, policy=policy, now=9000))
     assert (late.action, late.wake) == (None, None)
+
+
+def test_time_at_zero_counts_neither_as_bake_nor_against_the_deadline() -> None:
+    """What was baked before is kept, and goes on once the weight is reached again."""
+    ours = in_state(Phase.BAKING, reached_at=at(60))
+    idle = decide(situation(ours, paused(0, 0), PENDING, now=100)).state
+    assert (idle.reached_at, idle.baked, idle.weight) == (None, 40.0, 0.0)
+    still = decide(situation(ours.with_state(idle), paused(0, 0), PENDING, now=5000)).state
+    back = situation(ours.with_state(still), paused(10), PENDING, now=8000)
+    after = decide(back).state
+    assert (after.reached_at, after.baked, after.weight) == (at(7960), 0.0, 1.0)
+    assert situation(ours.with_state(after), paused(10), now=8000).deadline == at(3600 + 7900)
+
+
+def test_a_step_is_recorded_with_the_weight_reached_now() -> None:
+    """Not with the one that the policy asks for, and not with the one of when the bake began."""
+    ours = in_state(Phase.BAKING, reached_at=at(0), weight=0.1)
+    found = decide(situation(ours, paused(3), PASS))
+    assert found.message == "30% of the pods (step 1 asks for 10%) passed, on to 50%: r says pass"
+    far = decide(situation(ours, paused(10), PASS))
+    assert "passed, on to step 2, which asks for 50%: " in far.message
+
+
+def test_a_step_that_fell_short_of_its_weight_is_not_passed() -> None:
+    """Scaled up at the end of its bake: the pods that are lacking come first."""
+    ours = in_state(Phase.BAKING, reached_at=at(0))
+    found = decide(situation(ours, paused(1, 20), PASS))
+    assert (found.action, found.change) == (None, Resume())
 
 
 def test_a_canary_that_is_frozen_at_its_weight_is_never_promoted() -> None:
