@@ -88,10 +88,20 @@ class Strategy:
 
 @dataclass(frozen=True, slots=True)
 class Arms:
-    """How candidate and baseline are told apart in a metric: by pod (default) or by a version label."""
+    """How candidate and baseline are told apart in a metric: by pod (default) or by a version label.
+
+    `namespace_label` is the label that names the workload's namespace. A Datadog source takes the defaults of both
+    labels for its own tags.
+    """
 
     pod_label: str = "pod"
     version_label: str | None = None
+    namespace_label: str = "namespace"
+
+    @property
+    def subject_label(self) -> str:
+        """The label that tells subjects apart within a namespace."""
+        return self.version_label or self.pod_label
 
 
 @dataclass(frozen=True, slots=True)

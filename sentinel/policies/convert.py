@@ -28,6 +28,7 @@ from sentinel.domain.policy import (
     UndoPolicy,
     ValueQuery,
 )
+from sentinel.policies.promql import datadog_namespace_tag, namespace_label
 from sentinel.policies.rule_schema import (
     DATADOG_INTERVAL,
     DatadogCounts,
@@ -184,8 +185,21 @@ def _latency(name: str, spec: LatencySpec, alpha: float, interval: timedelta) ->
 
 
 def _arms(spec: PrometheusCounts | DatadogCounts | PrometheusHistogram) -> Arms:
-    version_label = spec.arms.label if spec.arms else None
-    return Arms(spec.pod_label, version_label) if spec.pod_label else Arms(version_label=version_label)
+    default = Arms()
+    return Arms(
+        spec.pod_label or default.pod_label,
+        spec.arms.label if spec.arms else None,
+        spec.namespace_label or _matched_by_namespace(spec) or default.namespace_label,
+    )
+
+
+def _matched_by_namespace(spec: PrometheusCounts | DatadogCounts | PrometheusHistogram) -> str | None:
+    """The label that the rule itself holds against `$namespace`: on every series that it finds, that is where the
+    workload's namespace stands.
+    """
+    if isinstance(spec, DatadogCounts):
+        return datadog_namespace_tag(spec.total)
+    return namespace_label(spec.total if isinstance(spec, PrometheusCounts) else spec.histogram)
 
 
 def _query(name: str, spec: QuerySpec) -> QueryRule:

@@ -151,7 +151,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             ),
             needs=(
                 "pods scraped through the Prometheus exporter; for metrics sent by OTLP set podLabel: k8s_pod_name and "
-                "have Prometheus promote k8s.pod.name and k8s.namespace.name (as namespace)"
+                "namespaceLabel: k8s_namespace_name, "
+                "and have Prometheus promote the resource attributes k8s.pod.name and k8s.namespace.name"
             ),
         ),
         "spring-boot": Preset(
@@ -229,4 +230,15 @@ def with_preset(data: Mapping[str, object], *, latency: bool) -> dict[str, objec
         return dict(data)
     if "podLabel" in own or "arms" in own:
         filled.pop("arms", None)
+    place = own.get("namespaceLabel")
+    if isinstance(place, str):
+        filled = {key: _placed(value, place) for key, value in filled.items()}
     return {**data, preset.source: {**filled, **own}}
+
+
+def _placed(value: object, label: str) -> object:
+    """A preset's selector with another label for the namespace."""
+    name = label if label.isidentifier() else f'"{label}"'
+    return (
+        value.replace('namespace="$namespace"', f'{name}="$namespace"') if isinstance(value, str) else value
+    )

@@ -32,6 +32,9 @@ _SAMPLE: Variables = {
     "baseline_pods": ("a-workload-7c9d6b5f4-fghij",),
 }
 _DATADOG_SELECTOR = re.compile(r"(?:sum:)?[A-Za-z][A-Za-z0-9_.]*\{[^{}]*\}")
+_DATADOG_NAMESPACE = re.compile(
+    r"(?<![\w./!-])(?P<tag>[A-Za-z][\w./-]*):\$(?:namespace|\{namespace\})(?=[\s,}])"
+)
 _SIGNS = re.compile(r"(?:[-+]\s*){16}")  # the parser's time grows with the square of the nesting
 _SCALAR_FUNCTIONS = frozenset({"scalar", "time", "pi"})
 _SELECTOR_HINT = 'write a selector such as http_requests_total{namespace="$namespace"}'
@@ -76,6 +79,19 @@ def gives_scalar(text: str) -> bool:
     """Whether Prometheus answers with one number rather than with a vector. Raises InputError."""
     _check_variables(text, arms=True)
     return _scalar(_parsed(text))
+
+
+def namespace_label(selector: str) -> str | None:
+    """The one label that a selector wants to be `$namespace`, None where there is none, or no single one."""
+    matchers = _selector(selector).matchers.matchers
+    labels = [m.name for m in matchers if m.op == promql.MatchOp.Equal and m.value == _SAMPLE["namespace"]]
+    return labels[0] if len(labels) == 1 else None
+
+
+def datadog_namespace_tag(selector: str) -> str | None:
+    """The one tag that a Datadog counter's scope wants to be `$namespace`, as `namespace_label` says of labels."""
+    tags = [match["tag"] for match in _DATADOG_NAMESPACE.finditer(selector)]
+    return tags[0] if len(tags) == 1 else None
 
 
 def check_datadog_selector(text: str) -> str:

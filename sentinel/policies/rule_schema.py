@@ -71,6 +71,7 @@ class PrometheusCounts(Model):
     total: Selector
     errors: Selector
     pod_label: MetricLabel | None = None
+    namespace_label: MetricLabel | None = None
     arms: ArmsSpec | None = None
 
     @model_validator(mode="after")
@@ -87,6 +88,7 @@ class DatadogCounts(Model):
     total: DatadogSelector
     errors: DatadogSelector
     pod_label: MetricLabel | None = None
+    namespace_label: MetricLabel | None = None
     arms: ArmsSpec | None = None
 
     @model_validator(mode="after")
@@ -103,6 +105,7 @@ class PrometheusHistogram(Model):
     histogram: HistogramSelector
     unit: Seconds = 1.0
     pod_label: MetricLabel | None = None
+    namespace_label: MetricLabel | None = None
     arms: ArmsSpec | None = None
 
     @model_validator(mode="after")

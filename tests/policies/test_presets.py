@@ -101,3 +101,48 @@ def test_the_json_schema_lists_the_presets() -> None:
     preset = definitions["ErrorRateSpec"]["properties"]["preset"]
     assert sorted(preset["anyOf"][0]["enum"]) == sorted(PRESETS)
     assert "required" not in definitions["PrometheusCounts"]
+
+
+def test_a_presets_selectors_take_the_namespaces_label() -> None:
+    """Beside a preset, `namespaceLabel` says where its selectors look for the namespace."""
+    own = {"namespaceLabel": "kubernetes_namespace", "podLabel": "kubernetes_pod_name"}
+
+    query = rule(errorRate={"preset": "prometheus-http", "prometheus": own, "max": "5%"}).query
+
+    assert query == CountQuery(
+        "prometheus",
+        'http_requests_total{kubernetes_namespace="$namespace"}',
+        'http_requests_total{kubernetes_namespace="$namespace", code=~"5.."}',
+        Arms("kubernetes_pod_name", namespace_label="kubernetes_namespace"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("selector", "more", "label"),
+    [
+        ('r{k8s_ns="$namespace"}', {}, "k8s_ns"),
+        ('r{k8s_ns="$namespace"}', {"namespaceLabel": "other"}, "other"),
+        ('r{k8s_ns="$namespace", ns="$namespace"}', {}, "namespace"),
+        ('r{k8s_ns=~"$namespace|all"}', {}, "namespace"),
+        ("r", {}, "namespace"),
+    ],
+)
+def test_the_namespaces_label_is_the_one_held_against_it(
+    selector: str, more: dict[str, str], label: str
+) -> None:
+    """Unless the rule says it: the one label that its selector wants to be the workload's namespace."""
+    counts = {"total": selector, "errors": selector, **more}
+    histogram = {"histogram": selector, **more}
+
+    by_count = rule(errorRate={"prometheus": counts, "max": "5%"}).query.arms
+    by_histogram = rule(latency={"prometheus": histogram, "mean": "1s"}).query.arms
+
+    assert (by_count.namespace_label, by_histogram.namespace_label) == (label, label)
+
+
+def test_datadogs_namespace_tag_is_the_one_held_against_it() -> None:
+    """A scope's tag that must be the workload's namespace names it in the answer as well."""
+    scope = "{env:prod,k8s.namespace:$namespace}"
+    counts = {"total": f"sum:hits{scope}", "errors": f"sum:errors{scope}"}
+
+    assert rule(errorRate={"datadog": counts, "max": "5%"}).query.arms.namespace_label == "k8s.namespace"

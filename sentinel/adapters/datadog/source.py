@@ -28,7 +28,7 @@ VALUE_WINDOW = 300
 
 _CORE = re.compile(r"sum:[A-Za-z][\w.]*\{[^{}]*\}")
 _GROUPED = re.compile(r"\bby\s*\{")
-_PROMETHEUS_POD_LABEL = Arms().pod_label
+_DEFAULT = Arms()
 
 
 class Questions(Protocol):
@@ -43,7 +43,7 @@ class DatadogSource:
     """Implements `ports.MetricSource`.
 
     `settle`: seconds that Datadog takes until a count no longer changes. `namespace_tag` and `pod_tag` are the
-    tags by which it names namespace and pod; a rule's `podLabel` goes before the latter.
+    tags by which it names namespace and pod; a rule's `namespaceLabel` and `podLabel` go before them.
     """
 
     name = "datadog"
@@ -77,12 +77,12 @@ class DatadogSource:
         if end <= begin:
             message = f"Datadog counts by the minute: between {since} and {until} none is complete."
             raise SourceError(message, reason=MissingReason.NOT_SETTLED)
-        tag = self._arm_tag(query.arms)
-        both = ",".join(self._counted(core, tag) for core in (query.total, query.errors))
+        place, tag = self._place_tag(query.arms), self._arm_tag(query.arms)
+        both = ",".join(self._counted(core, place, tag) for core in (query.total, query.errors))
         answer = await self._client.query(both, begin, end)
         _require_minutes(answer)
-        totals = self._sums((s for s in answer if s.query == 0), tag, begin, end)
-        errors = self._sums((s for s in answer if s.query == 1), tag, begin, end)
+        totals = _sums((s for s in answer if s.query == 0), (place, tag), begin, end)
+        errors = _sums((s for s in answer if s.query == 1), (place, tag), begin, end)
         spans = []
         for namespace, member in sorted(totals.keys() | errors.keys()):
             subject = _subject(query.arms, namespace, member)
@@ -118,14 +118,14 @@ class DatadogSource:
         """
         if isinstance(query, HistogramQuery):
             return {}
-        tag = self._arm_tag(query.arms)
-        both = ",".join(self._counted(core, tag) for core in (query.total, query.errors))
+        place, tag = self._place_tag(query.arms), self._arm_tag(query.arms)
+        both = ",".join(self._counted(core, place, tag) for core in (query.total, query.errors))
         answer = await self._client.query(both, _minute(past.since), _minute(past.until))
         _require_minutes(answer)
         places = {(past.namespace, pod): pod for pod in past.pods}
         grown: dict[tuple[str, int], list[float]] = {}
         for one in answer:
-            pod = places.get((one.tags.get(self._namespace_tag, ""), one.tags.get(tag, "")))
+            pod = places.get((one.tags.get(place, ""), one.tags.get(tag, "")))
             if pod is not None:
                 steps = grown.setdefault((pod, one.query), [0.0] * past.length)
                 for at, value in one.points:
@@ -143,26 +143,33 @@ class DatadogSource:
     def _arm_tag(self, arms: Arms) -> str:
         if arms.version_label:
             return arms.version_label
-        return self._pod_tag if arms.pod_label == _PROMETHEUS_POD_LABEL else arms.pod_label
+        return self._pod_tag if arms.pod_label == _DEFAULT.pod_label else arms.pod_label
 
-    def _counted(self, core: str, tag: str) -> str:
+    def _place_tag(self, arms: Arms) -> str:
+        named = arms.namespace_label
+        return self._namespace_tag if named == _DEFAULT.namespace_label else named
+
+    def _counted(self, core: str, place: str, tag: str) -> str:
         if not _CORE.fullmatch(core.strip()):
             raise SourceError(
                 f"{core!r} is not the core of a Datadog count: write sum:<metric>{{<filters>}}, such as "
                 "sum:trace.http.request.hits{env:prod}; grouping and as_count are added.",
                 reason=MissingReason.BAD_QUERY,
             )
-        return f"{core.strip()} by {{{self._namespace_tag},{tag}}}.as_count().rollup(sum, {INTERVAL})"
+        return f"{core.strip()} by {{{place},{tag}}}.as_count().rollup(sum, {INTERVAL})"
 
-    def _sums(self, series: Iterable[Series], tag: str, begin: int, end: int) -> dict[tuple[str, str], float]:
-        """The counts of the buckets that start within [begin, end), by namespace and pod or version."""
-        sums: dict[tuple[str, str], float] = {}
-        for one in series:
-            key = (one.tags.get(self._namespace_tag, ""), one.tags.get(tag, ""))
-            if key[1] and key[1] != "N/A":
-                inside = sum(value for at, value in one.points if begin <= at < end)
-                sums[key] = sums.get(key, 0.0) + inside
-        return sums
+
+def _sums(
+    series: Iterable[Series], tags: tuple[str, str], begin: int, end: int
+) -> dict[tuple[str, str], float]:
+    """The counts of the buckets that start within [begin, end), by the values of both tags."""
+    sums: dict[tuple[str, str], float] = {}
+    for one in series:
+        place, member = (one.tags.get(tag, "") for tag in tags)
+        if member and member != "N/A":
+            inside = sum(value for at, value in one.points if begin <= at < end)
+            sums[place, member] = sums.get((place, member), 0.0) + inside
+    return sums
 
 
 def _minute(moment: datetime) -> int:

@@ -112,14 +112,10 @@ def bounds_in_seconds(unit: float) -> Naming:
     return naming
 
 
-def subject_label(arms: Arms) -> str:
-    """The label that tells subjects apart."""
-    return arms.version_label or arms.pod_label
-
-
 def subject_of(sample: Sample, arms: Arms) -> Subject:
     """Whose sample it is."""
-    namespace, member = sample.labels.get("namespace", ""), sample.labels.get(subject_label(arms), "")
+    namespace = sample.labels.get(arms.namespace_label, "")
+    member = sample.labels.get(arms.subject_label, "")
     return Subject(namespace, version=member) if arms.version_label else Subject(namespace, pod=member)
 
 

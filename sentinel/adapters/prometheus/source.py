@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from sentinel.adapters.prometheus import selectors
 from sentinel.adapters.prometheus.answers import Answer, Track
-from sentinel.adapters.prometheus.assembly import Answers, Assembly, as_is, bounds_in_seconds, subject_label
+from sentinel.adapters.prometheus.assembly import Answers, Assembly, as_is, bounds_in_seconds
 from sentinel.adapters.prometheus.past import buckets_of, counted, slower
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
@@ -90,7 +90,7 @@ class PrometheusSource:
         Raises SourceError.
         """
         label = query.arms.pod_label
-        narrowed = _checked(lambda: [_of_pods(text, label, past) for text in _selectors(query)])
+        narrowed = _checked(lambda: [_of_pods(text, query.arms, past) for text in _selectors(query)])
         if isinstance(query, CountQuery):
             total, errors = [
                 await self._client.range(f"sum by ({label}) ({each})", past.since, past.until, past.step)
@@ -123,14 +123,14 @@ class PrometheusSource:
         return await _assembled(assembly, since, before, until, after)
 
     async def _counts_at(self, query: CountQuery, at: datetime) -> Answers:
-        sums = f"sum by (namespace, {subject_label(query.arms)})"
+        sums = f"sum by ({_subject_labels(query.arms)})"
         # Errors before totals: a scrape that lands in between then makes too few errors for one tick, which the
         # next one makes good, and never more errors than requests.
         errors = await self._client.instant(f"{sums} ({query.errors})", at)
         totals, (oldest, jobs) = await asyncio.gather(
             self._client.instant(f"{sums} ({query.total})", at), self._context(query.total, query.arms, at)
         )
-        _require_label(totals, query.total, query.arms)
+        _require_labels(totals, query.total, query.arms)
         return Answers({"total": totals, "errors": errors}, oldest, jobs)
 
     async def _measure(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
@@ -146,22 +146,21 @@ class PrometheusSource:
                 for suffix in (selectors.BUCKET, selectors.SUM, selectors.COUNT)
             ]
         )
-        groups = f"namespace, {subject_label(query.arms)}"
+        groups = _subject_labels(query.arms)
         buckets, sums, counts, (oldest, jobs) = await asyncio.gather(
             self._client.instant(f"sum by ({groups}, le) ({bucket})", at),
             self._client.instant(f"sum by ({groups}) ({total})", at),
             self._client.instant(f"sum by ({groups}) ({count})", at),
             self._context(count, query.arms, at),
         )
-        _require_label(buckets, bucket, query.arms)
+        _require_labels(buckets, bucket, query.arms)
         return Answers({"bucket": buckets, "sum": sums, "count": counts}, oldest, jobs)
 
     async def _context(self, selector: str, arms: Arms, at: datetime) -> tuple[Answer, Answer]:
         """When each subject was scraped (an instant vector's own times are the question's), and by which jobs."""
-        label = subject_label(arms)
-        by_job = dict.fromkeys(["namespace", label, arms.pod_label, "job"])
+        by_job = dict.fromkeys([arms.namespace_label, arms.subject_label, arms.pod_label, "job"])
         oldest, jobs = await asyncio.gather(
-            self._client.instant(f"min by (namespace, {label}) (timestamp({selector}))", at),
+            self._client.instant(f"min by ({_subject_labels(arms)}) (timestamp({selector}))", at),
             self._client.instant(f"count by ({', '.join(by_job)}) ({selector})", at),
         )
         return oldest, jobs
@@ -177,16 +176,22 @@ async def _assembled(
         raise SourceError(f"{error}.", reason=MissingReason.BAD_QUERY) from error
 
 
-def _require_label(answer: Answer, selector: str, arms: Arms) -> None:
-    """Refuse an answer none of whose series says which pod or version it is of: the label's name is wrong."""
-    label = subject_label(arms)
-    if answer.samples and not any(sample.labels.get(label) for sample in answer.samples):
-        setting = "arms.label" if arms.version_label else "podLabel"
-        raise SourceError(
-            f"None of the series of {selector!r} has the label {label!r}: set {setting} to the label that names "
-            f"the {'version' if arms.version_label else 'pod'}.",
-            reason=MissingReason.BAD_QUERY,
-        )
+def _require_labels(answer: Answer, selector: str, arms: Arms) -> None:
+    """Refuse an answer none of whose series says which pod or version it is of: the label's name is wrong.
+
+    Series of versions need not say their namespace: those of one namespace are asked for by the selector.
+    """
+    if arms.version_label:
+        needed = {"arms.label": (arms.version_label, "version")}
+    else:
+        needed = {"podLabel": (arms.pod_label, "pod"), "namespaceLabel": (arms.namespace_label, "namespace")}
+    for setting, (label, what) in needed.items():
+        if answer.samples and not any(sample.labels.get(label) for sample in answer.samples):
+            raise SourceError(
+                f"None of the series of {selector!r} has the label {label!r}: set {setting} to the label that "
+                f"names the {what}.",
+                reason=MissingReason.BAD_QUERY,
+            )
 
 
 def _selectors(query: CountQuery | HistogramQuery) -> list[str]:
@@ -195,12 +200,17 @@ def _selectors(query: CountQuery | HistogramQuery) -> list[str]:
     return [selectors.histogram_series(query.histogram, selectors.BUCKET)]
 
 
-def _of_pods(selector: str, label: str, past: Past) -> str:
+def _subject_labels(arms: Arms) -> str:
+    """What every question is grouped by."""
+    return f"{arms.namespace_label}, {arms.subject_label}"
+
+
+def _of_pods(selector: str, arms: Arms, past: Past) -> str:
     """The selector of these pods alone, in the namespace as far as the selector names it or the series do."""
     return selectors.narrowed(
         selector,
-        (label, "=~", "|".join(map(quote_regex, past.pods))),
-        ("namespace", "=", past.namespace),
+        (arms.pod_label, "=~", "|".join(map(quote_regex, past.pods))),
+        (arms.namespace_label, "=", past.namespace),
     )
 
 

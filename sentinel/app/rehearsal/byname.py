@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sentinel.adapters.prometheus.selectors import COUNT, histogram_series
+from sentinel.adapters.prometheus.selectors import COUNT, histogram_series, narrowed
 from sentinel.app.rehearsal.history import History, Series
 from sentinel.app.rehearsal.recorded import Samples
 from sentinel.domain.policy import CountQuery, ErrorRateRule, LatencyRule, Policy
@@ -55,7 +55,8 @@ def queries(policies: Iterable[Policy], workload: tuple[str, str]) -> tuple[str,
             selector = render(rule.query.total, variables)
         else:
             selector = histogram_series(render(rule.query.histogram, variables), COUNT)
-        label = rule.query.arms.pod_label
+        label, place = rule.query.arms.pod_label, rule.query.arms.namespace_label
+        selector = narrowed(selector, (place, "=", workload[0]))
         counted = f"count by ({label}) ({selector})"
         renamed = f'label_replace({counted}, "pod", "$1", "{label}", "(.*)")'
         found[counted if label == "pod" else renamed] = None

@@ -123,9 +123,7 @@ def success_rate(provider: Provider, check: Check) -> Part:
     low = check.low
     if low is not None and check.high is None and 0 < low < 100 and (provider.preset or provider.pod_label):
         limit = f"{round(100 - low, 9):g}%"
-        return Part(
-            "request-success-rate", {"errorRate": _counts(provider) | {"max": limit}}, _by_pod(provider)
-        )
+        return Part("request-success-rate", {"errorRate": _counts(provider) | {"max": limit}}, _by_pod())
     window = format_duration(check.window)
     scope = _scope(provider, check)
     total = f"sum(rate({provider.total}{{{scope}}}[{window}]))"
@@ -139,7 +137,7 @@ def request_duration(provider: Provider, check: Check) -> Part:
     if high is not None and check.low is None and high >= 1 and (provider.preset or provider.pod_label):
         limit = format_duration(timedelta(milliseconds=high))
         key = "mean" if provider.mean else "p99"
-        return Part("request-duration", {"latency": _histogram(provider) | {key: limit}}, _by_pod(provider))
+        return Part("request-duration", {"latency": _histogram(provider) | {key: limit}}, _by_pod())
     scope, window = _scope(provider, check), format_duration(check.window)
     if provider.mean:
         total, count = (
@@ -182,16 +180,11 @@ def _query(name: str, query: str, check: Check) -> Part:
     return Part(name, query_body("prometheus", query, check), notes)
 
 
-def _by_pod(provider: Provider) -> list[str]:
-    notes = [
+def _by_pod() -> list[str]:
+    return [
         "Flagger holds the candidate against the limit alone, by a rate over a window. Here it must also be proven "
         "worse than the old pods; thresholds count requests, not checks."
     ]
-    if provider.pod_label:
-        notes.append(
-            f"The series must name the namespace in the label namespace, beside {provider.pod_label}."
-        )
-    return notes
 
 
 def _counts(provider: Provider) -> dict[str, object]:

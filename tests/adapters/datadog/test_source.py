@@ -23,7 +23,9 @@ from sentinel.domain.policy import Arms, CountQuery, HistogramQuery, ValueQuery
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HITS = "sum:trace.http.request.hits{env:prod}"
 ERRORS = "sum:trace.http.request.errors{env:prod}"
-COUNTED = re.compile(r"\} by \{kube_namespace,(pod_name|version)\}\.as_count\(\)\.rollup\(sum, 60\)$")
+COUNTED = re.compile(
+    r"\} by \{(kube_namespace|k8s_ns),(pod_name|version)\}\.as_count\(\)\.rollup\(sum, 60\)$"
+)
 QUERY = CountQuery("datadog", HITS, ERRORS)
 
 
@@ -324,3 +326,12 @@ async def test_latency_has_no_past() -> None:
     past = Past("shop", ("a",), START, START + timedelta(minutes=3), timedelta(minutes=1), over=1.0)
     async with datadog() as (_, source):
         assert await source.history(HistogramQuery("datadog", "trace.http.request"), past) == {}
+
+
+async def test_another_namespace_tag_is_grouped_by() -> None:
+    """A rule's own namespace tag goes before the settings'."""
+    async with datadog() as (fake, source):
+        query = CountQuery("datadog", HITS, ERRORS, Arms(namespace_label="k8s_ns"))
+        fake.count(HITS, 0, 7, "k8s_ns:shop", "pod_name:a")
+        spans = await source.counts(query, START, START + timedelta(minutes=1))
+    assert after(spans, Subject("shop", "a"))["total"] == 7

@@ -88,3 +88,13 @@ async def test_what_is_no_matrix_is_refused_by_name() -> None:
         with pytest.raises(SourceError, match="is not what Prometheus answers") as caught:
             await PrometheusSource(client).history(QUERY, PAST)
     assert caught.value.reason == MissingReason.SOURCE_REFUSED
+
+
+async def test_another_namespace_label_is_used() -> None:
+    """The rule's own name of the namespace label narrows the pods' history."""
+    query = CountQuery("prometheus", "r", "e", Arms(namespace_label="kubernetes_namespace"))
+    matchers = ONLY.replace("namespace=", "kubernetes_namespace=")
+    async with prometheus() as (fake, client):
+        fake.ranges[f"sum by (pod) (r{{{matchers}}})"] = [({"pod": "web-a"}, [1, 2, 3])]
+        found = await PrometheusSource(client).history(query, PAST)
+    assert found == {"web-a": ((1, 0), (2, 0), (3, 0))}

@@ -208,3 +208,30 @@ async def test_readiness_says_what_is_wrong() -> None:
         assert await source.ready(NOW) is None
         fake.token = "other"
         assert "check the token" in (await source.ready(NOW) or "")
+
+
+async def test_another_namespace_label_is_grouped_by() -> None:
+    """`namespaceLabel` names the label that holds the namespace, in every question."""
+    async with prometheus() as (fake, client):
+        labels = {"kubernetes_namespace": "shop", "pod": "a"}
+        groups = "kubernetes_namespace, pod"
+        fake.answers[f"sum by ({groups}) (requests)"] = [(labels, 5)]
+        fake.answers[f"min by ({groups}) (timestamp(requests))"] = [(labels, NOW.timestamp())]
+        twice: Vector = [(labels | {"job": job}, 1) for job in ("x", "y")]
+        fake.answers[f"count by ({groups}, job) (requests)"] = twice
+        arms = Arms(namespace_label="kubernetes_namespace")
+        (span,) = await PrometheusSource(client).counts(
+            CountQuery("prometheus", "requests", "failures", arms), THEN, NOW
+        )
+    assert span.subject == Subject("shop", "a")
+    assert span.missing is not None
+    assert span.missing.reason is MissingReason.DUPLICATE_SERIES
+
+
+async def test_a_wrong_namespace_label_is_a_bad_query() -> None:
+    """Series that all lack the namespace's label are refused with the setting to correct."""
+    async with prometheus() as (fake, client):
+        fake.answers["sum by (namespace, pod) (requests)"] = [({"pod": "a"}, 5)]
+        with pytest.raises(SourceError, match="set namespaceLabel") as caught:
+            await PrometheusSource(client).counts(QUERY, THEN, NOW)
+        assert caught.value.reason == MissingReason.BAD_QUERY

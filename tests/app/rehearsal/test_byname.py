@@ -17,9 +17,10 @@ def pod(name: str, begin: int, end: int) -> Series:
 
 
 def test_each_metric_is_asked_for_its_pods_under_its_own_label() -> None:
-    """Errors without requests name no pod, a histogram's count is enough, versions are no pods."""
-    counts = CountQuery("prometheus", 'total{namespace="$namespace"}', "errors")
-    renamed = HistogramQuery("prometheus", 'h{namespace="$namespace"}', Arms("kubernetes_pod_name"))
+    """In the workload's namespace alone; errors without requests name no pod, versions are no pods."""
+    counts = CountQuery("prometheus", "total", "errors")
+    labels = Arms("kubernetes_pod_name", namespace_label="kubernetes_namespace")
+    renamed = HistogramQuery("prometheus", "h", labels)
     version = CountQuery("prometheus", "x", "y", Arms(version_label="version"))
     rules = (
         ErrorRateRule("a", counts, 0.1),
@@ -28,7 +29,7 @@ def test_each_metric_is_asked_for_its_pods_under_its_own_label() -> None:
     )
     assert queries([Policy("p", "d", rules=rules)], WEB) == (
         'count by (pod) (total{namespace="shop"})',
-        'label_replace(count by (kubernetes_pod_name) (h_count{namespace="shop"}), "pod", "$1", '
+        'label_replace(count by (kubernetes_pod_name) (h_count{kubernetes_namespace="shop"}), "pod", "$1", '
         '"kubernetes_pod_name", "(.*)")',
     )
 
