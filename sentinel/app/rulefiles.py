@@ -52,6 +52,11 @@ class RuleFiles:
                 _some(left_out),
             )
 
+    @property
+    def digest(self) -> str:
+        """The digest of the rule set in force."""
+        return self._source.current.digest
+
     async def keep_watching(self) -> None:
         """Watch the folders of the rule files and take edits over; runs until cancelled."""
         async with asyncio.TaskGroup() as tasks:

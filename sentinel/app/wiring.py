@@ -23,6 +23,7 @@ from sentinel.app.means import Means
 from sentinel.app.pressing import Pressing, pressing_of
 from sentinel.app.rulefiles import RuleFiles
 from sentinel.app.sources import guarded_sources, metric_sources, options_of
+from sentinel.app.startup import announce_start, show_build
 from sentinel.app.telling import channels
 from sentinel.app.tracing import tracer_of
 from sentinel.app.watches import Watches, job_namespaces, lease_namespace
@@ -49,6 +50,7 @@ from sentinel.runtime.notifications import Notifications
 from sentinel.runtime.policybook import PolicyBook
 from sentinel.runtime.queue import KeyedQueue
 from sentinel.runtime.reconciler import Reconciler
+from sentinel.runtime.reporting import Reporter
 from sentinel.runtime.workloadpass import Limits, Services, WorkloadPass
 from sentinel.settings import Settings
 
@@ -60,17 +62,18 @@ class Application:
         self,
         daemon: Daemon,
         http: HttpServer,
-        store: RecordStore,
         rule_files: RuleFiles,
         resources: AsyncExitStack,
-        drain_seconds: float,
+        settings: Settings,
+        gateway: KubernetesGateway,
     ) -> None:
         self.daemon = daemon
         self.http = http
-        self.store = store
+        self.store: RecordStore = gateway.records
         self.rule_files = rule_files
         self._resources = resources
-        self._drain_seconds = drain_seconds
+        self._settings = settings
+        self._gateway = gateway
 
     async def start(self) -> None:
         """Listen first, so that probes are answered while the watches sync; then watch and judge.
@@ -79,6 +82,7 @@ class Application:
         """
         await self.http.start()
         try:
+            await announce_start(self._settings, self.rule_files.digest, self.http.url, self._gateway.client)
             await self.daemon.start()
         except BaseException:
             await self.stop()
@@ -86,7 +90,7 @@ class Application:
 
     async def stop(self) -> None:
         """Be unready, take nothing new, finish what is under way, close everything; within the drain time."""
-        await self.daemon.stop(self._drain_seconds * 0.8)
+        await self.daemon.stop(self._settings.drain_seconds * 0.8)
         await self.http.stop()
         await self._resources.aclose()
 
@@ -114,6 +118,7 @@ async def build(
     )
     gateway.client.told_time = server_clock.heard
     telemetry = PrometheusTelemetry()
+    show_build(telemetry)
     gateway.client.told_answer = lambda verb, code: telemetry.count(
         "api_requests_total", verb=verb, code=code
     )
@@ -162,7 +167,7 @@ async def build(
         lambda: gateway.synced,
     )
     http = _http_server(settings, desk, daemon, telemetry, clock, pressing, switch.remarks)
-    return Application(daemon, http, gateway.records, rule_files, resources, settings.drain_seconds)
+    return Application(daemon, http, rule_files, resources, settings, gateway)
 
 
 def _tell(bulletins: Bulletins, leadership: Leadership, news: Bulletin) -> None:
@@ -207,6 +212,7 @@ def _services(
 ) -> Services:
     cluster, store = gateway.cluster, gateway.records
     clock, telemetry = means.clock, means.telemetry
+    announcements = Announcements(cluster)
     return Services(
         cluster=cluster,
         store=store,
@@ -214,9 +220,12 @@ def _services(
         collector=EvidenceCollector(
             sources, cluster.workload, partial(queue.add, routine=True), clock, telemetry
         ),
-        executor=Executor(cluster, store, clock, telemetry, leadership.left, means.tracer),
+        executor=Executor(
+            cluster, store, clock, telemetry, leadership.left, means.tracer, owed=notifications.remembers
+        ),
         notifications=notifications,
-        announcements=Announcements(cluster),
+        announcements=announcements,
+        reporter=Reporter(notifications, announcements, book.mode_of),
         commands=CommandDesk(gateway.commands, clock, telemetry, leadership.left),
         gates=gates,
         conditions=CelConditions(),

@@ -76,6 +76,8 @@ class DecisionEntry:
 
     `outcome` is None from the intent until the act is done: a restart finds it and completes it. `command` is the uid
     of the RolloutCommand that asked for it, `requested_by` who made that; both are empty where nobody was asked.
+    `owed`: when it was made, a channel that remembers (Slack) was configured, so people must hear of it even if this
+    process does not live to say it.
     """
 
     id: str
@@ -93,6 +95,7 @@ class DecisionEntry:
     outcome: Outcome | None = None
     command: str = ""
     requested_by: str = ""
+    owed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +275,11 @@ class Record:
     def pending(self) -> DecisionEntry | None:
         """The decision that was entered and whose outcome is not known: to be completed first."""
         return next((entry for entry in self.decisions if entry.outcome is None), None)
+
+    def decisions_after(self, decision_id: str) -> tuple[DecisionEntry, ...]:
+        """The decisions after the one of this id; all where it is not kept, since the newest are."""
+        ids = [entry.id for entry in self.decisions]
+        return self.decisions[ids.index(decision_id) + 1 :] if decision_id in ids else self.decisions
 
     def decided(self, decision_id: str) -> DecisionEntry | None:
         """The entry of this decision, where it was made already."""

@@ -8,6 +8,7 @@ from sentinel.domain.errors import ClusterError
 from sentinel.domain.record import DecisionEntry
 from sentinel.domain.workload import Workload
 from sentinel.ports import Cluster
+from sentinel.runtime.logfields import about_workload
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Announcements:
         try:
             self._waiting.put_nowait(_Announcement(workload, entry))
         except asyncio.QueueFull:
-            log.warning("event dropped: too many wait", extra={"workload": str(workload.key)})
+            log.warning("event dropped: too many wait", extra=about_workload(workload.key))
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -45,4 +46,4 @@ class Announcements:
             try:
                 await self._cluster.announce(one.workload, reason, message, warning=warning)
             except ClusterError as error:
-                log.warning("event not written: %s", error, extra={"workload": str(one.workload.key)})
+                log.warning("event not written: %s", error, extra=about_workload(one.workload.key))

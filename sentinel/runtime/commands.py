@@ -8,6 +8,7 @@ from sentinel.domain.errors import ClusterError
 from sentinel.domain.workload import WorkloadKey
 from sentinel.ports import Clock, CommandStore, Telemetry
 from sentinel.runtime.fence import Fence, fenced
+from sentinel.runtime.logfields import about_workload
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class CommandDesk:
             self._unanswerable.add(command.uid)
             log.error("%s was %s, and not told: %s", command, phase, error)
         self._telemetry.count("commands_total", action=command.action.value, outcome=phase.value.lower())
-        log.info("%s: %s: %s", command, phase, message, extra={"workload": str(command.key)})
+        log.info("%s: %s: %s", command, phase, message, extra=about_workload(command.key))
 
     async def refuse_all(self, key: WorkloadKey, why: str, refusal: str = "") -> None:
         """Answer whatever waits for a workload of which nothing can be asked."""

@@ -3,14 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
 from typing import Protocol
 
 from sentinel.domain.record import Phase
 from sentinel.domain.workload import WorkloadKey
 from sentinel.ports import Telemetry
 from sentinel.runtime.leadership import Leadership
-from sentinel.runtime.notifications import Notifications
 from sentinel.runtime.queue import KeyedQueue
 from sentinel.runtime.reconciler import Reconciler
 from sentinel.runtime.supervisor import Supervisor
@@ -18,7 +16,6 @@ from sentinel.runtime.workloadpass import Services
 
 log = logging.getLogger(__name__)
 
-RECOVER_NOTICES_OF = timedelta(hours=24)
 GAUGES_EVERY = 5.0
 HANDOVER_PASSES = 0.3
 HANDOVER_NOTICES = 0.2
@@ -96,7 +93,7 @@ class Daemon:
         """Look at every workload anew and work until cancelled; nothing of a former time as the leader is kept."""
         services = self._services
         self._reconciler.forget()
-        self._recover_notices(services.notifications)
+        services.reporter.take_over(services.store.all(), services.clock.now())
         recorded = (record.key for record in services.store.all())
         for key in {*services.cluster.keys(), *recorded, *services.commands.workloads()}:
             self._queue.add(key)
@@ -106,6 +103,7 @@ class Daemon:
         finally:
             self._leading.clear()
             await self._queue.abandon()
+            services.notifications.forget()
             self._reconciler.forget()
             await services.collector.close()
             await services.gates.close()
@@ -155,13 +153,6 @@ class Daemon:
         await self._services.gates.close()
         await self._supervisor.stop()
         await self._watches.close()
-
-    def _recover_notices(self, notifications: Notifications) -> None:
-        """Offer the decisions that a former process made and may not have told."""
-        since = self._services.clock.now() - RECOVER_NOTICES_OF
-        for record in self._services.store.all():
-            if record.decisions and record.decisions[-1].at >= since:
-                notifications.recover(record)
 
     async def _keep_gauges(self) -> None:
         services = self._services

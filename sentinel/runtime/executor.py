@@ -34,13 +34,17 @@ class Executor:
         telemetry: Telemetry,
         fence: Fence = unfenced,
         tracer: Tracer | None = None,
+        *,
+        owed: bool = False,
     ) -> None:
+        """With `owed`, people must hear of every decision: it is marked so in the record."""
         self._cluster = cluster
         self._store = store
         self._clock = clock
         self._telemetry = telemetry
         self._fence = fence
         self._tracer = tracer or NullTracer()
+        self._owed = owed
         self._interrupted: dict[str, str] = {}
 
     async def carry_out(
@@ -50,7 +54,7 @@ class Executor:
 
         Raises ConflictError when someone else wrote the record meanwhile: nothing was done.
         """
-        entry = entry_for(record, decision, self._clock.now())
+        entry = replace(entry_for(record, decision, self._clock.now()), owed=self._owed)
         if decision.change is None or workload is None:
             observed = mode is Mode.OBSERVE and decision.action is Action.UNDO
             entry = replace(

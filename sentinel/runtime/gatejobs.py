@@ -8,6 +8,7 @@ from sentinel.domain.record import Record
 from sentinel.engine.gates import job_name
 from sentinel.ports import Clock, Jobs, Telemetry
 from sentinel.runtime.fence import Fence, fenced
+from sentinel.runtime.logfields import about_record
 
 log = logging.getLogger(__name__)
 
@@ -80,13 +81,13 @@ class GateJobs:
                     attempt,
                     TAKE_AWAY_TRIES,
                     error,
-                    extra={"workload": str(record.key), "record": record.name},
+                    extra=about_record(record),
                 )
                 await self._clock.sleep(TAKE_AWAY_PAUSE)
             else:
                 if removed:
                     self._count("taken_away")
-                    log.info("Job %s is deleted: nobody waits for it", name, extra={"record": record.name})
+                    log.info("Job %s is deleted: nobody waits for it", name, extra=about_record(record))
                 return
 
     def _count(self, outcome: str) -> None:

@@ -13,6 +13,7 @@ from sentinel.domain.workload import WorkloadKey
 from sentinel.engine.gates import gate_ends, gates_asked, gates_of
 from sentinel.ports import Clock, GateCaller, Telemetry
 from sentinel.runtime.gatejobs import GateJobs
+from sentinel.runtime.logfields import about_record
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +143,7 @@ class GateKeeper:
                     gate.name,
                     answer.value,
                     detail,
-                    extra={"workload": str(record.key), "record": record.name},
+                    extra=about_record(record),
                 )
             self._wake(record.key)
             if is_final(gate, answer) or self._clock.now() >= ends:
@@ -157,5 +158,5 @@ class GateKeeper:
                 return await self._caller.ask(gate, record)
             except Exception as error:
                 # A defect in the caller is no answer: the gate is asked again, and holds in the end.
-                log.exception("gate %s could not be asked", gate.name, extra={"record": record.name})
+                log.exception("gate %s could not be asked", gate.name, extra=about_record(record))
                 return GateAnswer.UNANSWERED, f"could not be asked: {type(error).__name__}"

@@ -6,12 +6,14 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from sentinel.domain.errors import ClusterError, NoticeError
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.record import MAX_DECISIONS, DecisionEntry, NoticeRef, Record
 from sentinel.engine.advice import advice
 from sentinel.ports import Notifier, NullTracer, RecordStore, Telemetry, Tracer
+from sentinel.runtime.logfields import Fields, about_record
 from sentinel.runtime.queue import KeyedQueue
 
 log = logging.getLogger(__name__)
@@ -26,9 +28,9 @@ class Notifications:
     """One queue per rollout in front of a notifier.
 
     `tell` never waits and never fails. What the receiver does not take is offered again with growing pauses; what
-    it will never take (a wrong channel, a wrong token) is logged and dropped. After a restart `recover` offers the
-    decisions that a record holds beyond the last one told. Those `beside` it are told the same, each in its own time
-    and run on its own; what they told stands in no record, so that nothing is recovered for them.
+    it will never take (a wrong channel, a wrong token) is logged and dropped. After a restart `recover` offers what
+    people are still owed. Those `beside` it are told the same, each in its own time and run on its own; what they
+    told stands in no record, so that nothing is recovered for them.
     """
 
     def __init__(
@@ -56,6 +58,11 @@ class Notifications:
         self._delivering: set[str] = set()
         self._queue: KeyedQueue[str] = KeyedQueue(workers=4)
 
+    @property
+    def remembers(self) -> bool:
+        """Whether the records say what was told, so that a restart can tell what was not."""
+        return not isinstance(self._notifier, LogNotifier)
+
     def tell(self, record: Record, entry: DecisionEntry | None) -> None:
         """Have this decision told, or (None) the rollout's message brought up to date."""
         for other in self._beside:
@@ -65,7 +72,7 @@ class Notifications:
     def _offer(self, record: Record, entry: DecisionEntry | None) -> None:
         if record.name not in self._pending and len(self._pending) >= MAX_ROLLOUTS:
             self._telemetry.count("notices_total", outcome="dropped")
-            log.warning("notice dropped: too many rollouts wait for one", extra={"record": record.name})
+            log.warning("notice dropped: too many rollouts wait for one", extra=about_record(record))
             return
         waiting = self._pending.setdefault(record.name, deque(maxlen=MAX_DECISIONS))
         self._records[record.name] = record
@@ -76,13 +83,26 @@ class Notifications:
         if record.name not in self._failures:
             self._queue.add(record.name)
 
-    def recover(self, record: Record) -> None:
-        """Offer what a record holds beyond the last decision told; a rollout that was never told starts anew."""
-        told = record.notice.told if record.notice else ""
-        ids = [entry.id for entry in record.decisions]
-        after = ids.index(told) + 1 if told in ids else 0
-        for entry in record.decisions[after:]:
+    def recover(self, record: Record, since: datetime) -> None:
+        """Offer what people are owed of this rollout from a former process, or another replica.
+
+        Those are the decisions, not older than `since`, that were made while a channel was configured and were not
+        told. Of what was decided before the first contact with a channel nothing is told; a rollout that is still in
+        flight gets its message, and one that moved on untold has its message brought up to date.
+        """
+        place = self._place(record)
+        untold = record.decisions_after(place.told if place else "")
+        owed = [entry for entry in untold if entry.owed and entry.outcome is not None and entry.at >= since]
+        for entry in owed:
             self._offer(record, entry)
+        moved_on = place is not None and bool(untold) and untold[-1].at >= since
+        if not owed and (moved_on or (place is None and record.in_flight)):
+            self._offer(record, None)
+
+    def forget(self) -> None:
+        """Drop what waits, except for the channels beside: another replica leads now and offers it."""
+        for waiting in self._pending.values():
+            waiting.clear()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -103,11 +123,11 @@ class Notifications:
                     self._later(name, error)
                     return
                 self._telemetry.count("notices_total", outcome="refused")
-                log.error("notice refused: %s", error, extra={"record": name})
+                log.error("notice refused: %s", error, extra=self._about(name))
             except Exception:
                 # A defect in a notifier: this notice is lost, the ones behind it must not be.
                 self._telemetry.count("notices_total", outcome="failed")
-                log.exception("notice failed", extra={"record": name})
+                log.exception("notice failed", extra=self._about(name))
             if waiting and waiting[0] is entry:
                 waiting.popleft()
         self._pending.pop(name, None)
@@ -151,39 +171,44 @@ class Notifications:
         try:
             await self._store.save_notice(record, reference)
         except ClusterError as error:
-            log.warning("where the notice stands was not noted: %s", error, extra={"record": record.name})
+            log.warning("where the notice stands was not noted: %s", error, extra=about_record(record))
+        else:
+            self._refs.pop(record.name, None)
 
     def _newest(self, name: str) -> Record:
         """The record as it is now, with the message's place as this process knows it."""
         record = self._records[name]
         record = next((r for r in self._store.of_workload(record.key) if r.name == name), record)
-        reference = self._refs.get(name)
-        return replace(record, notice=reference) if reference else record
+        return replace(record, notice=self._place(record))
+
+    def _place(self, record: Record) -> NoticeRef | None:
+        """Where the message stands: as the record has it, or this process where it could not write it down.
+
+        Another replica may have told more since.
+        """
+        noted, known = record.notice, self._refs.get(record.name)
+        if noted is None or known is None:
+            return known or noted
+        return min(known, noted, key=lambda place: len(record.decisions_after(place.told)))
+
+    def _about(self, name: str) -> Fields:
+        record = self._records.get(name)
+        return about_record(record) if record else {"record": name}
 
     def _later(self, name: str, error: NoticeError) -> None:
         failures = self._failures[name] = self._failures.get(name, 0) + 1
         pause = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(failures - 1, 10)) * self._rng.uniform(0.5, 1.0)
         pause = max(pause, error.retry_after or 0.0)
         self._telemetry.count("notices_total", outcome="retried")
-        log.warning("notice not delivered, again in %.1f s: %s", pause, error, extra={"record": name})
+        log.warning("notice not delivered, again in %.1f s: %s", pause, error, extra=self._about(name))
         self._queue.add_after(name, pause)
 
 
 class LogNotifier:
-    """Tells in the log alone, where no other channel is configured."""
+    """Where no channel is configured: the log, which has every decision already."""
 
     async def publish(self, notice: Notice) -> NoticeRef | None:
-        """Log the decision."""
-        if notice.entry is not None:
-            level = logging.WARNING if notice.urgent else logging.INFO
-            log.log(
-                level,
-                "%s: %s %s",
-                notice.record.key,
-                notice.entry.action.value,
-                notice.entry.message,
-                extra={"record": notice.record.name, "advice": list(notice.advice)},
-            )
+        """Nothing is left to say."""
         return None
 
     async def broadcast(self, bulletin: Bulletin) -> None:

@@ -10,6 +10,7 @@ from sentinel.domain.record import Record
 from sentinel.domain.workload import Workload
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of
 from sentinel.ports import PolicySource
+from sentinel.runtime.logfields import Fields, about_record, about_workload
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class PolicyBook:
         """The policy that guards a workload now; None where none does, or where two do equally (logged once)."""
         found = guard_of(self._source.policies(), workload)
         if isinstance(found, Ambiguous):
-            self._tell(f"not guarded: {found}", workload=str(workload.key))
+            self._tell(f"not guarded: {found}", about_workload(workload.key))
         return found.policy if isinstance(found, Guarded) else None
 
     def of(self, record: Record) -> Policy | None:
@@ -53,14 +54,14 @@ class PolicyBook:
         try:
             policy = self._source.restore(record.policy_document)
         except ConfigurationError as error:
-            self._tell(f"the rollout's own policy no longer loads: {error}", record=record.name)
+            self._tell(f"the rollout's own policy no longer loads: {error}", about_record(record))
             return today
         self._restored[record.policy_digest] = policy
         if len(self._restored) > MAX_REMEMBERED:
             self._restored.popitem(last=False)
         return policy
 
-    def _tell(self, message: str, **about: str) -> None:
+    def _tell(self, message: str, about: Fields) -> None:
         """Log it once: it is met again at every pass."""
         told = f"{about} {message}"
         if told in self._told:
@@ -69,6 +70,11 @@ class PolicyBook:
             self._told.clear()
         self._told.add(told)
         log.error("%s", message, extra=about)
+
+    def mode_of(self, record: Record) -> Mode:
+        """The mode in which a rollout goes on now; the one it began in where no policy is left for it."""
+        policy = self.of(record)
+        return self.mode(policy) if policy else record.mode
 
     def mode(self, policy: Policy) -> Mode:
         """The stricter of the policy's and the settings' mode; observe while the cluster is frozen."""

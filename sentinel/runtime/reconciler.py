@@ -6,6 +6,7 @@ import random
 from sentinel.domain.errors import ClusterError, ConflictError, NotLeadingError
 from sentinel.domain.workload import WorkloadKey
 from sentinel.ports import Clock, Telemetry
+from sentinel.runtime.logfields import about_workload
 from sentinel.runtime.queue import KeyedQueue
 from sentinel.runtime.workloadpass import WorkloadPass
 
@@ -59,7 +60,7 @@ class Reconciler:
             self._try_again(key, error, getattr(error, "retry_after", None))
             outcome = "retried"
         except Exception as error:
-            log.exception("a pass over %s failed", key, extra={"workload": str(key)})
+            log.exception("a pass over %s failed", key, extra=about_workload(key))
             self._try_again(key, error, None)
             outcome = "error"
         self._telemetry.count("passes_total", outcome=outcome)
@@ -75,5 +76,5 @@ class Reconciler:
     def _try_again(self, key: WorkloadKey, error: Exception, retry_after: float | None) -> None:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         pause = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(failures - 1, 10)) * self._rng.uniform(0.5, 1.0)
-        log.warning("again in %.1f s: %s", pause, error, extra={"workload": str(key)})
+        log.warning("again in %.1f s: %s", pause, error, extra=about_workload(key))
         self._queue.add_after(key, max(pause, retry_after or 0.0))

@@ -39,6 +39,7 @@ from sentinel.runtime.judge import Judge
 from sentinel.runtime.notifications import Notifications
 from sentinel.runtime.policybook import PolicyBook
 from sentinel.runtime.queue import KeyedQueue
+from sentinel.runtime.reporting import Reporter
 from sentinel.runtime.retention import prune
 from sentinel.runtime.workingstate import WorkingState
 
@@ -70,6 +71,7 @@ class Services:
     executor: Executor
     notifications: Notifications
     announcements: Announcements
+    reporter: Reporter
     commands: CommandDesk
     gates: GateKeeper
     conditions: Conditions
@@ -89,7 +91,7 @@ class WorkloadPass:
         self._collector = services.collector
         self._executor = services.executor
         self._notifications = services.notifications
-        self._announcements = services.announcements
+        self._reporter = services.reporter
         self._commands = services.commands
         self._gates = services.gates
         self._judge = Judge(
@@ -118,7 +120,9 @@ class WorkloadPass:
         self._working.keep_only(live)
         self._collector.keep_only(live)
         self._gates.keep_only(live)
-        known = {*self._cluster.keys(), *(record.key for record in self._store.all())}
+        recorded = tuple(self._store.all())
+        self._reporter.keep_only({record.name for record in recorded})
+        known = {*self._cluster.keys(), *(record.key for record in recorded)}
         for key in self._settled.keys() - known:
             del self._settled[key]
         return known
@@ -136,6 +140,8 @@ class WorkloadPass:
         workload = self._cluster.workload(key)
         records = self._store.of_workload(key)
         self._let_go(records)
+        for record in reversed(records):
+            self._reporter.report(record, workload)
         uid = workload.uid if workload else ""
         for orphan in (r for r in records if r.live and r.workload_uid != uid):
             await self._end(orphan, workload_gone(orphan, self._clock.now()), None)
@@ -229,12 +235,12 @@ class WorkloadPass:
         """A decision that ends a rollout; nothing more is measured for it."""
         self._collector.forget(record)
         policy = self._book.of(record)
-        mode = self._book.mode(policy) if policy else record.mode
+        mode = self._book.mode_of(record)
         self._gates.dismiss(record, policy, mode)
         record = overtaken(self._working.apply(record), decision, self._clock.now())
         record = await self._executor.carry_out(record, decision, workload, mode)
         self._working.remember(record)
-        self._tell(record, workload)
+        self._reporter.report(record, workload)
 
     # A rollout goes on.
 
@@ -280,7 +286,7 @@ class WorkloadPass:
             record = await self._executor.refuse(
                 record, entry, "a human asked meanwhile that nothing be touched"
             )
-            self._tell(record, workload, entry.id)
+            self._reporter.report(record, workload)
             return
         change: Change | None = None
         undo = record.state.undo
@@ -291,7 +297,7 @@ class WorkloadPass:
                 self._situation(record, workload, policy, records, self._clock.now())
             )
         record = await self._executor.complete(record, entry, change, workload)
-        self._tell(record, workload, entry.id)
+        self._reporter.report(record, workload)
 
     # What comes of it.
 
@@ -306,19 +312,7 @@ class WorkloadPass:
         if not record.live:
             self._collector.forget(record)
             self._gates.dismiss(record, situation.policy, situation.mode)
-        log.info(
-            "%s: %s",
-            decision.action.value if decision.action else "",
-            decision.message,
-            extra={"workload": str(record.key), "record": record.name, "reason": decision.reason},
-        )
-        self._tell(record, situation.workload)
-
-    def _tell(self, record: Record, workload: Workload | None, entry_id: str | None = None) -> None:
-        entry = record.decided(entry_id) if entry_id else record.decisions[-1]
-        self._notifications.tell(record, entry)
-        if workload is not None and entry is not None:
-            self._announcements.announce(workload, entry)
+        self._reporter.report(record, situation.workload)
 
     async def _checkpoint(self, situation: Situation, decision: Decision) -> Record:
         """Save at once what a reader of the record would miss, and the tests' states once a minute."""

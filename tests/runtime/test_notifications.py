@@ -7,14 +7,16 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
 from sentinel.domain.errors import NoticeError
-from sentinel.domain.record import Action, DecisionEntry, NoticeRef, Record
+from sentinel.domain.record import Action, DecisionEntry, NoticeRef, Phase, Record
 from sentinel.runtime import notifications
-from sentinel.runtime.notifications import LogNotifier, Notifications
+from sentinel.runtime.notifications import Notifications
 from tests.engine.builders import entry, held, in_state
+from tests.engine.snapshots import at
 from tests.runtime.doubles import Channel, Counts, Shelf
 
 START, HELD = entry(Action.START, "NewRevision"), entry(Action.HOLD, "NoData", 60, escalated=True)
@@ -178,18 +180,81 @@ async def test_progress_during_a_delivery_is_told_after_it() -> None:
     assert [notice.record.state.weight for notice in desk.channel.told] == [0.0, 0.6]
 
 
-async def test_a_restart_tells_what_was_not_told() -> None:
-    """Beyond the last decision told, and everything of a rollout that never was."""
+LONG_AGO = at(-3600)
+OWED_START, OWED_HOLD = replace(START, owed=True), replace(HELD, owed=True)
+
+
+async def recovered(*records: Record, since: datetime = LONG_AGO) -> list[str]:
+    """What a new process tells of these records: their names and the reasons, empty where only a message changes."""
     desk = Desk()
-    ours = in_state().with_decision(START).with_decision(HELD)
-    half = replace(ours, name="half", notice=NoticeRef("C1", "ts-1", START.id))
-    all_told = replace(ours, name="all", notice=NoticeRef("C1", "ts-1", HELD.id))
     async with desk.open():
-        for record in (ours, half, all_told):
+        for record in records:
             desk.shelf.records[record.name] = record
-            desk.notifications.recover(record)
+            desk.notifications.recover(record, since)
         await asyncio.sleep(1)
-    assert sorted(desk.reasons) == ["NewRevision", "NoData", "NoData"]
+    return sorted(
+        f"{notice.record.name} {notice.entry.reason if notice.entry else ''}".strip()
+        for notice in desk.channel.told
+    )
+
+
+async def test_a_restart_tells_what_people_are_owed() -> None:
+    """Beyond the last decision told, and everything of a rollout of which nothing was told yet."""
+    ours = replace(in_state(), name="none", decisions=(OWED_START, OWED_HOLD))
+    half = replace(ours, name="half", notice=NoticeRef("C1", "ts-1", START.id))
+    every = replace(ours, name="every", notice=NoticeRef("C1", "ts-1", HELD.id))
+    assert await recovered(ours, half, every) == ["half NoData", "none NewRevision", "none NoData"]
+
+
+async def test_the_first_contact_tells_only_what_is_in_flight() -> None:
+    """What was decided while no channel was configured is not news; a rollout under way gets its message."""
+    over = replace(in_state(Phase.PROMOTED), name="over", decisions=(START, HELD))
+    under_way = replace(in_state(), name="under-way", decisions=(START, HELD))
+    assert await recovered(over, under_way) == ["under-way"]
+
+
+async def test_a_message_that_fell_behind_is_brought_up_to_date() -> None:
+    """The channel was switched off for a while: its message must not say for ever that the rollout goes on."""
+    behind = replace(
+        in_state(Phase.PROMOTED),
+        name="behind",
+        decisions=(OWED_START, HELD),
+        notice=NoticeRef("C1", "ts-1", START.id),
+    )
+    assert await recovered(behind) == ["behind"]
+
+
+async def test_what_is_too_old_or_not_done_yet_is_not_recovered() -> None:
+    """The pass that completes a decision tells it; what is older than a day is history."""
+    undo = entry(Action.UNDO, "CrashLoop", 90, owed=True, outcome=None)
+    opened = replace(in_state(), name="open", decisions=(OWED_START, OWED_HOLD, undo))
+    assert await recovered(opened, since=at(30)) == ["open NoData"]
+
+
+async def test_what_a_successor_tells_is_not_told_here_as_well() -> None:
+    """A replica that does not lead any more drops what waits: the next leader finds it in the record."""
+    desk = Desk(NoticeError("Slack is down"))
+    async with desk.open():
+        desk.tell(in_state(), OWED_START)
+        await asyncio.sleep(0.1)
+        desk.notifications.forget()
+        await asyncio.sleep(60)
+    assert desk.reasons == []
+
+
+async def test_a_leader_of_before_repeats_nothing_that_was_told_meanwhile() -> None:
+    """Its own idea of what was told is older than the record."""
+    desk = Desk()
+    desk.shelf.down = True
+    async with desk.open():
+        desk.tell(in_state(), OWED_START)
+        await asyncio.sleep(1)
+        desk.shelf.down = False
+        place = NoticeRef("C1", "ts-1", HELD.id)
+        record = replace(in_state(), decisions=(OWED_START, OWED_HOLD), notice=place)
+        desk.notifications.recover(record, LONG_AGO)
+        await asyncio.sleep(1)
+    assert desk.reasons == ["NewRevision"]
 
 
 async def test_too_many_rollouts_drop_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,25 +278,9 @@ async def test_a_stop_lets_a_delivery_finish() -> None:
     assert desk.reasons == ["NewRevision"]
 
 
-async def test_without_a_channel_decisions_stand_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    """A warning where a human is called; progress is not logged."""
-    desk = Desk()
-    desk.notifications = Notifications(
-        LogNotifier(), desk.shelf, lambda _record: "", desk.counts, random.Random(1)
-    )
-    caplog.set_level("INFO")
-    async with desk.open():
-        desk.tell(in_state(), START, HELD)
-        await asyncio.sleep(1)
-        desk.tell(in_state(), None)
-        await asyncio.sleep(1)
-    levels = [record.levelname for record in caplog.records]
-    assert levels == ["INFO", "WARNING"]
-
-
 async def test_a_second_channel_is_told_in_its_own_time_and_nothing_old() -> None:
     """While one hangs the other is told; after a restart only the one whose place is in the record is."""
-    made = replace(in_state(), decisions=(START, HELD))
+    made = replace(in_state(), decisions=(OWED_START, OWED_HOLD))
     slow, quick = Channel(answers=[20.0]), Channel()
     shelf = Shelf({made.name: made})
     second = Notifications(quick, shelf, lambda record: "", Counts(), random.Random(1))
@@ -241,7 +290,7 @@ async def test_a_second_channel_is_told_in_its_own_time_and_nothing_old() -> Non
     await asyncio.sleep(5)
     assert (len(slow.told), len(quick.told)) == (0, 1)
     await asyncio.sleep(60)
-    first.recover(shelf.records[made.name])
+    first.recover(shelf.records[made.name], LONG_AGO)
     await asyncio.sleep(60)
     assert (len(slow.told), len(quick.told)) == (2, 1)
     for task in running:

@@ -40,6 +40,7 @@ class Metric:
 
 
 METRICS = (
+    Metric("build_info", Kind.INFO, "Which release runs, and on which Python.", ("version", "python")),
     Metric("passes_total", Kind.COUNTER, "Passes over one workload, by how they ended.", ("outcome",)),
     Metric("pass_seconds", Kind.HISTOGRAM, "How long one pass over one workload took."),
     Metric("queue_depth", Kind.GAUGE, "Workloads that wait for a pass now."),

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 
 from aiohttp import web
 from prometheus_client.aiohttp import make_aiohttp_handler
@@ -16,6 +15,7 @@ from sentinel.adapters.http.tls import ServerTls
 from sentinel.adapters.http.webhook import MAX_BODY, AlertmanagerWebhook, failure
 from sentinel.blocking import on_own_thread
 from sentinel.domain.errors import SentinelError
+from sentinel.version import installed_version
 
 _log = logging.getLogger(__name__)
 
@@ -165,10 +165,6 @@ def _checked(wrong: Sequence[str], remarks: Sequence[str]) -> web.Response:
 
 
 async def _index(_: web.Request) -> web.Response:
-    try:
-        installed = version("rollback-sentinel")
-    except PackageNotFoundError:  # run from a checkout that was not installed
-        installed = "unknown"
     links = {
         "health": "/healthz",
         "readiness": "/readyz",
@@ -176,7 +172,7 @@ async def _index(_: web.Request) -> web.Response:
         "alertmanager": WEBHOOK_PATH,
         "description": "/openapi.json",
     }
-    return web.json_response({"name": "rollback-sentinel", "version": installed, "links": links})
+    return web.json_response({"name": "rollback-sentinel", "version": installed_version(), "links": links})
 
 
 @web.middleware

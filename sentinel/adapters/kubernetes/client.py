@@ -290,7 +290,7 @@ def _asked(method: str, target: Target) -> str:
 
 def _verb(method: str, target: Target) -> str:
     """A method as Kubernetes' RBAC names it."""
-    return _VERBS.get(method) or ("get" if target.name else "list")
+    return _VERBS.get(method) or ("get" if target.name or not target.resource.version else "list")
 
 
 def decoded(answer: bytes, asked: str) -> Json:

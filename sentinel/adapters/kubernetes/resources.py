@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One resource of the API: `plural` in `group` (empty: core) and `version`."""
+    """One resource of the API: `plural` in `group` (empty: core) and `version` (empty: the server's own, no API's)."""
 
     group: str
     version: str
@@ -23,6 +23,8 @@ class Resource:
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
         """The URL path of the collection (of all namespaces where none is given), an object or a subresource."""
+        if not self.version:
+            return f"/{self.plural}"
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         space = f"/namespaces/{quote(namespace, safe='')}" if self.namespaced and namespace else ""
         tail = "".join(f"/{quote(part, safe='')}" for part in (name, subresource) if part)
@@ -38,4 +40,5 @@ RECORDS = Resource("rollback-sentinel.dev", "v1", "rolloutrecords")
 JOBS = Resource("batch", "v1", "jobs")
 LEASES = Resource("coordination.k8s.io", "v1", "leases")
 COMMANDS = Resource("rollback-sentinel.dev", "v1", "rolloutcommands")
+VERSION = Resource("", "", "version", namespaced=False)
 ACCESS_REVIEWS = Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews", namespaced=False)

@@ -1,0 +1,36 @@
+"""The fields by which log lines are found: the same names in every line that is about a workload or a decision."""
+
+from sentinel.domain.policy import Mode
+from sentinel.domain.record import DecisionEntry, Record
+from sentinel.domain.workload import WorkloadKey
+
+Fields = dict[str, object]
+
+
+def about_workload(key: WorkloadKey) -> Fields:
+    """The fields of a line about a workload."""
+    return {"workload": str(key), "namespace": key.namespace}
+
+
+def about_record(record: Record) -> Fields:
+    """The fields of a line about a rollout."""
+    return {**about_workload(record.key), "record": record.name}
+
+
+def about_decision(record: Record, entry: DecisionEntry, mode: Mode) -> Fields:
+    """The fields of a decision's line: all of them in every line, empty where they do not apply.
+
+    `decided_at` is the decision's own time, `step` counts from 1, and `outcome` is what became of it.
+    """
+    return {
+        **about_record(record),
+        "action": entry.action.value,
+        "reason": entry.reason,
+        "rule": entry.rule,
+        "decided_at": entry.at.isoformat(),
+        "mode": mode.value,
+        "step": entry.step + 1,
+        "outcome": entry.outcome.kind.value if entry.outcome else "",
+        "decision": entry.id,
+        "requested_by": entry.requested_by,
+    }

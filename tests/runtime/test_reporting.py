@@ -1,0 +1,102 @@
+"""Every decision is reported once, whatever its kind, with the fields by which log lines are found."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from sentinel.domain.policy import Mode
+from sentinel.domain.record import Action, DecisionEntry, Outcome, OutcomeKind, Record
+from sentinel.ports import Cluster
+from sentinel.runtime.announcements import Announcements
+from sentinel.runtime.notifications import LogNotifier, Notifications
+from sentinel.runtime.reporting import Reporter
+from tests.engine.builders import entry, in_state
+from tests.engine.snapshots import at
+from tests.runtime.doubles import Counts, Shelf
+
+FIELDS = ("workload", "namespace", "action", "reason", "rule", "decided_at", "mode", "step")
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """The log from INFO on."""
+    caplog.set_level(logging.INFO)
+    return caplog
+
+
+def reporter(mode: Mode = Mode.ENFORCE) -> Reporter:
+    """One that has only the log."""
+    cluster: Cluster = object()  # type: ignore[assignment] - no Event is written here
+    notifications = Notifications(LogNotifier(), Shelf(), lambda _: "", Counts(), Random(1))
+    return Reporter(notifications, Announcements(cluster), lambda _: mode)
+
+
+def rollout(*entries: DecisionEntry) -> Record:
+    """A rollout with these decisions."""
+    return replace(in_state(), decisions=entries)
+
+
+def actions(logged: pytest.LogCaptureFixture) -> list[str]:
+    """The decisions in the log."""
+    return [line.__dict__["action"] for line in logged.records]
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("action", Action)
+def test_every_kind_of_decision_is_logged_with_its_fields(
+    action: Action, mode: Mode, logged: pytest.LogCaptureFixture
+) -> None:
+    """The time is the decision's own, the step counts from 1, and a field that does not apply is empty."""
+    record = rollout(entry(action, "CrashLoop", 60, rule="crash-loop", step=1))
+    reporter(mode).report(record, None)
+    (line,) = logged.records
+    assert {name: line.__dict__[name] for name in FIELDS} == {
+        "workload": str(record.key),
+        "namespace": record.key.namespace,
+        "action": action.value,
+        "reason": "CrashLoop",
+        "rule": "crash-loop",
+        "decided_at": at(60).isoformat(),
+        "mode": mode.value,
+        "step": 2,
+    }
+
+
+def test_a_decision_that_calls_a_human_is_a_warning(logged: pytest.LogCaptureFixture) -> None:
+    """With what can be done next."""
+    reporter().report(rollout(entry(Action.ESCALATE, "Alert", escalated=True)), None)
+    (line,) = logged.records
+    assert line.levelname == "WARNING"
+
+
+def test_a_decision_is_reported_once(logged: pytest.LogCaptureFixture) -> None:
+    """However often the record is looked at."""
+    report = reporter().report
+    start, hold = entry(Action.START, "NewRevision"), entry(Action.HOLD, "NoData", 60)
+    for record in (rollout(start), rollout(start), rollout(start, hold), rollout(start, hold)):
+        report(record, None)
+    assert actions(logged) == ["start", "hold"]
+
+
+def test_a_decision_is_reported_when_its_outcome_is_known(logged: pytest.LogCaptureFixture) -> None:
+    """Before that nobody can say what became of it."""
+    report = reporter().report
+    intent = entry(Action.UNDO, "CrashLoop", outcome=None)
+    report(rollout(intent), None)
+    assert not logged.records
+    report(rollout(replace(intent, outcome=Outcome(OutcomeKind.DONE, at(1)))), None)
+    assert actions(logged) == ["undo"]
+
+
+def test_a_new_process_logs_nothing_that_was_decided_before_it(logged: pytest.LogCaptureFixture) -> None:
+    """The log of the one before has it; what comes after is logged."""
+    new, past = reporter(), rollout(entry(Action.START, "NewRevision"))
+    new.take_over([past], at(600))
+    new.report(past, None)
+    assert not logged.records
+    new.report(past.with_decision(entry(Action.PROMOTE, "Passed", 700)), None)
+    assert actions(logged) == ["promote"]

@@ -1,0 +1,68 @@
+"""What a start says of itself."""
+
+import logging
+import platform
+
+import pytest
+from pydantic import SecretStr
+
+from sentinel.app.startup import digest_of
+from sentinel.domain.errors import ClusterError
+from sentinel.settings import Settings, load_settings
+from sentinel.simulation.faults import Fault, FaultKind
+from sentinel.version import installed_version
+from tests.stories.test_observed import exposed
+from tests.support.world import World
+
+
+def started(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
+    """The fields of each start-up line."""
+    return [line.__dict__ for line in caplog.records if "settings_digest" in line.__dict__]
+
+
+async def test_a_start_says_what_was_started(shop: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Version, mode, the digests of settings and rules, where it listens, and the API server with its version."""
+    caplog.set_level(logging.INFO)
+    await shop.restart()
+    (line,) = started(caplog)
+    assert shop.application is not None
+    record = shop.record()
+    assert record is not None
+    assert line["version"] == installed_version()
+    assert line["mode"] == "enforce"
+    assert line["rules_digest"] == record.policy_set
+    assert line["address"] == shop.application.http.url
+    assert str(line["server_version"]).startswith("v1.")
+    assert len(str(line["settings_digest"])) == 64
+
+
+async def test_a_start_without_an_api_server_says_so(shop: World, caplog: pytest.LogCaptureFixture) -> None:
+    """The line comes all the same, before anything is waited for."""
+    caplog.set_level(logging.INFO)
+    await shop.stop()
+    shop.cluster.faults.add(Fault(FaultKind.HANG))
+    with pytest.raises(ClusterError):
+        await shop.start()
+    shop.application = None
+    (line,) = started(caplog)
+    assert str(line["server_version"]).startswith("unknown (")
+
+
+async def test_its_metrics_name_the_release(shop: World) -> None:
+    """`sentinel_build_info` is 1 for the version that runs."""
+    labels = f'{{python="{platform.python_version()}",version="{installed_version()}"}}'
+    assert (await exposed(shop))[f"sentinel_build_info{labels}"] == 1
+
+
+def test_the_digest_of_settings_tells_settings_apart_and_no_secret() -> None:
+    """Two processes with the same settings have the same digest; a secret does not change it."""
+    plain, other = load_settings(None, {}), load_settings(None, {"SENTINEL_MODE": "observe"})
+    first, second = (with_token(plain, token) for token in ("xoxb-1", "xoxb-2"))
+    assert digest_of(plain) == digest_of(load_settings(None, {})) != digest_of(other)
+    assert digest_of(first) == digest_of(second) != digest_of(plain)
+
+
+def with_token(settings: Settings, token: str) -> Settings:
+    """The settings with a token for Slack."""
+    slack = settings.slack.model_copy(update={"token": SecretStr(token)})
+    return settings.model_copy(update={"slack": slack})
