@@ -85,10 +85,10 @@ async def test_a_refused_edit_is_told_in_slack_and_changes_nothing(here: World, 
 
 
 async def test_slack_out_of_order_hears_of_it_later(here: World, slack: FakeSlack) -> None:
-    """A refusal that Slack could not take is told once Slack is back."""
+    """A refused edit that Slack did not take is told once Slack is back."""
     slack.down = True
     await edit(here, "spec: [")
-    await here.until(lambda: True)
+    await here.until(lambda: slack.refused > 0, what="Slack was asked while it was down")
     slack.down = False
 
     await here.until(lambda: bool(slack.roots("refused")), within=120, what="the refusal is told")

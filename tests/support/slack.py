@@ -25,7 +25,8 @@ class FakeSlack:
 
     While `hangs` no call is answered, while `down` every call is answered with 503,
     and while `deaf` no connection of Socket Mode is accepted. Its addresses hold `tickets`, good for one attempt.
-    `members` are of the user group; `whispers` are what one user alone was told; `acknowledged` are deliveries.
+    `members` are of the user group; `whispers` are what one user alone was told; `acknowledged` are deliveries;
+    `refused` counts the calls answered while `down`.
     """
 
     url: str = ""
@@ -41,6 +42,7 @@ class FakeSlack:
     presses: int = 0
     lists: int = 0
     opened: int = 0
+    refused: int = 0
 
     def roots(self, containing: str) -> list[dict[str, Any]]:
         """The messages outside of threads that contain a text."""
@@ -55,6 +57,7 @@ class FakeSlack:
         if self.hangs:
             await asyncio.Event().wait()
         if self.down:
+            self.refused += 1
             return web.Response(status=503, text="Service Unavailable")
         method = request.match_info["method"]
         token = APP_TOKEN if method == "apps.connections.open" else TOKEN
