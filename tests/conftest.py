@@ -6,8 +6,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 import pytest
+from hypothesis import settings
 
 from sentinel.simulation.virtual_time import VirtualTimeLoop
+
+# A slow machine is no fault of what is tested.
+settings.register_profile("here", deadline=None)
+settings.load_profile("here")
 
 
 def pytest_asyncio_loop_factories(

@@ -80,9 +80,18 @@ class Planted(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def run_tests(arguments: Sequence[str]) -> int:
     """Run tests in this process, the same ones each time, and leave nothing behind; pytest's exit code."""
-    hypothesis.settings.register_profile("mutants", database=None, derandomize=True)
-    hypothesis.settings.load_profile("mutants")
-    options = ["-q", "-x", "-n", "0", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
+    hypothesis.settings.register_profile("mutants", database=None, derandomize=True, deadline=None)
+    options = [
+        "--hypothesis-profile=mutants",
+        "-q",
+        "-x",
+        "-n",
+        "0",
+        "--no-header",
+        "--tb=no",
+        "-p",
+        "no:cacheprovider",
+    ]
     return int(pytest.main([*options, *arguments]))
 
 
@@ -118,7 +127,7 @@ def outcome(module: Module, mutant: Mutant) -> str:
 def measured(data: Path) -> dict[str, dict[int, list[str]]]:
     """By file and line, the tests that run it; from a measurement in `data`, which is made where there is none."""
     if not data.exists():
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "--no-header", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "--timeout=0", "-p", "no:cacheprovider"]
         watched = ["--cov=sentinel.engine", "--cov=sentinel.domain", "--cov-context=test", "--cov-report="]
         environment = {**os.environ, "COVERAGE_FILE": str(data)}
         if subprocess.run([*command, *watched, *TESTS], env=environment, check=False, cwd=ROOT).returncode:
