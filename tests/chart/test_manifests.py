@@ -255,7 +255,7 @@ def test_with_a_certificate_everyone_comes_by_https(helm: Helm) -> None:
         probes = [container[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")]
         assert [probe["scheme"] for probe in probes] == [scheme.upper()] * 3
         assert only(manifests, "ServiceMonitor")["spec"]["endpoints"][0]["scheme"] == scheme
-        assert only(manifests, "Pod")["spec"]["containers"][0]["command"][-1].startswith(f"{scheme}://")
+        assert only(manifests, "Pod")["spec"]["containers"][0]["command"][-2].startswith(f"{scheme}://")
         assert f"url: {scheme}://" in helm.notes(values)
 
 
@@ -265,6 +265,12 @@ def test_one_replica_does_not_keep_its_node_from_being_drained(helm: Helm) -> No
     assert "PodDisruptionBudget" not in kinds
     budget = only(helm.template(), "PodDisruptionBudget")
     assert budget["spec"]["maxUnavailable"] == 1
+
+
+def network_policy(helm: Helm, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the NetworkPolicy of the sentinel's own pods allows."""
+    spec: dict[str, Any] = only(helm.template(values), "NetworkPolicy", "sentinel")["spec"]
+    return spec
 
 
 @pytest.mark.parametrize(
@@ -278,7 +284,7 @@ def test_one_replica_does_not_keep_its_node_from_being_drained(helm: Helm) -> No
 )
 def test_the_network_policy_lets_it_reach_prometheus(helm: Helm, url: str, port: int) -> None:
     """The port that Prometheus' address names, or its scheme's."""
-    policy = only(helm.template({"settings": {"prometheus": {"url": url}}}), "NetworkPolicy")["spec"]
+    policy = network_policy(helm, {"settings": {"prometheus": {"url": url}}})
     allowed = [p["port"] for rule in policy["egress"] for p in rule["ports"]]
     assert port in allowed
     assert {53, 443, 6443} <= set(allowed)
@@ -291,7 +297,7 @@ def test_the_network_policy_lets_it_send_traces_and_notices(helm: Helm) -> None:
         "tracing": {"endpoint": "http://collector:4318"},
         "notify": {"webhook": {"url": "http://hooks:8443"}},
     }
-    policy = only(helm.template({"settings": settings}), "NetworkPolicy")["spec"]
+    policy = network_policy(helm, {"settings": settings})
     assert {9090, 4318, 8443} <= {p["port"] for rule in policy["egress"] for p in rule["ports"]}
 
 
@@ -300,7 +306,7 @@ def test_the_network_policy_lets_gates_be_called_where_the_settings_name_hosts(h
     hosts = {"settings": {"gates": {"allowed_hosts": ["*.qa"]}}}
 
     def ports(values: Mapping[str, Any]) -> set[int]:
-        policy = only(helm.template(values), "NetworkPolicy")["spec"]
+        policy = network_policy(helm, values)
         return {p["port"] for rule in policy["egress"] for p in rule["ports"]}
 
     assert ports({}) == {53, 443, 6443}

@@ -1,6 +1,7 @@
 """The commands that look after a running sentinel: the image's health check and the pod of `helm test`."""
 
 import asyncio
+import errno
 import json
 import os
 import sys
@@ -8,6 +9,9 @@ from pathlib import Path
 
 import pytest
 import trustme
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from aiohttp.typedefs import Handler
 
 from sentinel.ports import SystemClock
 from tests.adapters.http.test_tls import files
@@ -15,6 +19,8 @@ from tests.chart.test_image import last_stage
 from tests.support.helm import Helm, only
 from tests.support.processes import free_port
 from tests.support.world import world
+
+REFUSED = f"<urlopen error [Errno {errno.ECONNREFUSED}] {os.strerror(errno.ECONNREFUSED)}>"
 
 pytestmark = [pytest.mark.real_time]
 
@@ -39,6 +45,18 @@ def health_check() -> list[str]:
     return command
 
 
+def helm_test(helm: Helm) -> list[str]:
+    """The command of the pod of `helm test`; last come the address and how many seconds it waits."""
+    command: list[str] = only(helm.template(), "Pod")["spec"]["containers"][0]["command"]
+    return command
+
+
+def _application(answer: Handler) -> web.Application:
+    application = web.Application()
+    application.router.add_get("/{path}", answer)
+    return application
+
+
 async def test_they_pass_while_the_sentinel_is_well(helm: Helm, tmp_path: Path) -> None:
     """Against a running daemon both end with 0; `helm test` says what it has seen."""
     async with world(tmp_path, now=SystemClock().now, confined=False) as here:
@@ -47,9 +65,9 @@ async def test_they_pass_while_the_sentinel_is_well(helm: Helm, tmp_path: Path) 
         url = here.application.http.url
         port = url.rpartition(":")[2]
         assert (await outcome(health_check(), SENTINEL_HTTP__PORT=port))[0] == 0
-        *command, service = only(helm.template(), "Pod")["spec"]["containers"][0]["command"]
+        *command, service, patience = helm_test(helm)
         assert service == "http://rollback-sentinel:8080"
-        assert await outcome([*command, url]) == (0, "/readyz is well\n/metrics is well\n")
+        assert await outcome([*command, url, patience]) == (0, "/readyz is well\n/metrics is well\n")
 
 
 @pytest.mark.parametrize("client_ca", [False, True])
@@ -82,5 +100,19 @@ async def test_they_fail_where_nobody_listens(helm: Helm) -> None:
     """Both end with something else than 0."""
     port = str(free_port())
     assert (await outcome(health_check(), SENTINEL_HTTP__PORT=port))[0] != 0
-    *command, _ = only(helm.template(), "Pod")["spec"]["containers"][0]["command"]
-    assert (await outcome([*command, f"http://127.0.0.1:{port}"]))[0] != 0
+    *command, _, _ = helm_test(helm)
+    url = f"http://127.0.0.1:{port}"
+    status, said = await outcome([*command, url, "0"])
+    assert (status, said) == (1, f"{url}/readyz did not answer within 0 s: {REFUSED}\n")
+
+
+async def test_helm_test_waits_for_a_sentinel_that_still_starts(helm: Helm) -> None:
+    """`helm test` right after the installation, before a pod is ready, passes once one is."""
+    answers = iter([503, 503, 200, 200])
+    *command, _, patience = helm_test(helm)
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=next(answers), text="ok sentinel_queue_depth 0")
+
+    async with TestServer(_application(answer)) as server:
+        assert (await outcome([*command, str(server.make_url("")).rstrip("/"), patience]))[0] == 0

@@ -20,6 +20,11 @@ app.kubernetes.io/name: {{ include "rollback-sentinel.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{- define "rollback-sentinel.testSelectorLabels" -}}
+app.kubernetes.io/name: {{ include "rollback-sentinel.name" . | trunc 58 }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
 {{- define "rollback-sentinel.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "rollback-sentinel.selectorLabels" . }}
