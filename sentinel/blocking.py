@@ -5,7 +5,9 @@ pool refuses new calls rather than let them pile up behind a server that hangs.
 """
 
 import asyncio  # noqa: TID251 - a tool of the adapters, outside the pure core
+import math
 import threading
+import traceback
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -57,10 +59,13 @@ class BlockingPool:
         job = asyncio.get_running_loop().run_in_executor(self._executor, self._work, call, given_up)
         job.add_done_callback(_retrieve)
         try:
-            async with asyncio.timeout(deadline):
-                return await asyncio.shield(job)
+            # Not asyncio.timeout: what it raises holds the task, which would hold what it raised.
+            if not (await asyncio.wait({job}, timeout=deadline))[0]:
+                raise TimeoutError
+            return job.result()
         finally:
             given_up.set()
+            del job  # it holds the error, whose traceback holds this frame
 
     def close(self) -> None:
         """Take no more calls. Those in line end unmade, those under way end on their own."""
@@ -78,6 +83,9 @@ class BlockingPool:
             if self._closed or given_up.is_set():
                 raise PoolClosedError
             return call()
+        except BaseException as error:
+            _empty_frames(error)
+            raise
         finally:
             with self._lock:
                 self._taken -= 1
@@ -131,6 +139,16 @@ async def ask_source(pool: BlockingPool, call: Callable[[], T], *, deadline: flo
         raise SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE) from error
 
 
+def _empty_frames(error: BaseException | None) -> None:
+    """Drop the local variables of the calls that have failed: among them are whole answers and connections.
+
+    Libraries keep errors in variables, which makes cycles that nothing but a walk over the whole heap would find.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
 def _retrieve(job: "asyncio.Future[T]") -> None:
     """Look at the outcome of a job whose caller has gone, so that asyncio does not complain of it."""
     if not job.cancelled():
@@ -141,36 +159,61 @@ class SharedAnswers(Generic[K, T]):
     """Asks each question once: those who ask the same while it is under way share the answer, and the newest
     answers are remembered. Failures are shared by those who wait and not remembered.
 
-    `weigh` gives the size of an answer; all that are remembered weigh at most `capacity` together.
+    `weigh` gives the size of an answer; all that are remembered weigh at most `capacity` together. An answer that
+    nobody has asked for within `keep` seconds is forgotten, whether or not anything else is asked.
     """
 
-    def __init__(self, *, capacity: int, weigh: Callable[[T], int] = lambda _: 1) -> None:
+    def __init__(
+        self, *, capacity: int, weigh: Callable[[T], int] = lambda _: 1, keep: float = math.inf
+    ) -> None:
         self._capacity = capacity
         self._weigh = weigh
+        self._keep = keep
         self._weight = 0
-        self._remembered: OrderedDict[K, T] = OrderedDict()
+        self._remembered: OrderedDict[K, tuple[float, T]] = OrderedDict()
         self._asking: dict[K, asyncio.Task[T]] = {}
+        self._sweeps = False
 
     async def get(self, key: K, ask: Callable[[], Awaitable[T]]) -> T:
         """The answer of this question; `ask` is called if nobody has it or is at it."""
         if key in self._remembered:
-            self._remembered.move_to_end(key)
-            return self._remembered[key]
+            _, answer = self._remembered.pop(key)
+            self._remembered[key] = (asyncio.get_running_loop().time(), answer)
+            return answer
         task = self._asking.get(key)
         if task is None:
             task = asyncio.ensure_future(self._ask(key, ask))
             task.add_done_callback(_retrieve)
             self._asking[key] = task
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        finally:
+            del task  # it holds the error, whose traceback holds this frame
 
     async def _ask(self, key: K, ask: Callable[[], Awaitable[T]]) -> T:
         try:
             answer = await ask()
         finally:
             del self._asking[key]
-        self._remembered[key] = answer
+        self._remembered[key] = (asyncio.get_running_loop().time(), answer)
         self._weight += self._weigh(answer)
         while self._weight > self._capacity and len(self._remembered) > 1:
-            _, oldest = self._remembered.popitem(last=False)
-            self._weight -= self._weigh(oldest)
+            self._forget_oldest()
+        if not self._sweeps and self._keep < math.inf:
+            self._sweep()
         return answer
+
+    def _sweep(self) -> None:
+        """Forget what is too old, and come again when the oldest of the others will be."""
+        loop = asyncio.get_running_loop()
+        while self._remembered:
+            used_at, _ = next(iter(self._remembered.values()))
+            if loop.time() < used_at + self._keep:
+                loop.call_at(used_at + self._keep, self._sweep)
+                break
+            self._forget_oldest()
+        self._sweeps = bool(self._remembered)
+
+    def _forget_oldest(self) -> None:
+        _, (_, oldest) = self._remembered.popitem(last=False)
+        self._weight -= self._weigh(oldest)

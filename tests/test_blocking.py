@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
+import time
+import weakref
+from collections.abc import Callable
 
 import pytest
 
@@ -145,6 +149,78 @@ async def test_the_oldest_answers_make_room() -> None:
     assert oracle.asked == 3
     assert await shared.get("a", oracle.ask) == 1
     assert await shared.get("b", oracle.ask) == 4
+
+
+async def test_an_answer_that_nobody_asks_for_any_more_is_forgotten() -> None:
+    """After `keep` seconds, though nothing else is asked; one that is asked for again stays as long again."""
+    shared: SharedAnswers[str, Held] = SharedAnswers(capacity=10, keep=60)
+    once, again = [weakref.ref(await shared.get(question, held)) for question in ("once", "again")]
+    await asyncio.sleep(50)
+    await shared.get("again", held)
+    await asyncio.sleep(20)
+    assert (once() is None, again() is None) == (True, False)
+    await asyncio.sleep(50)
+    assert again() is None
+
+
+class Held:
+    """Something large."""
+
+
+class Down(Exception):  # noqa: N818 - it is what it says
+    """The source is down."""
+
+
+async def held() -> Held:
+    """An answer."""
+    return Held()
+
+
+def fail(seen: list[weakref.ref[Held]]) -> None:
+    """A call that fails with something large at hand, and as libraries do keeps its error in a variable."""
+    large = Held()
+    seen.append(weakref.ref(large))
+    try:
+        raise Down
+    except Down as error:
+        kept = error
+    raise kept
+
+
+def come_too_late(seen: list[weakref.ref[Held]]) -> Held:
+    """A call whose answer comes when nobody waits any more."""
+    time.sleep(0.3)
+    large = Held()
+    seen.append(weakref.ref(large))
+    return large
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("call", [fail, come_too_late])
+async def test_what_a_failed_question_held_is_free_at_once(
+    call: Callable[[list[weakref.ref[Held]]], object],
+) -> None:
+    """Without the garbage collector, which walks over the whole heap but every ten minutes."""
+    pool, seen = BlockingPool("test"), list[weakref.ref[Held]]()
+    shared: SharedAnswers[str, object] = SharedAnswers(capacity=10)
+
+    async def ask() -> object:
+        return await ask_source(pool, lambda: call(seen), deadline=0.1, source="it")
+
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            await shared.get("q", ask)
+        except (SourceError, Down) as error:
+            failure = weakref.ref(error)
+        while pool.taken:  # noqa: ASYNC110 - the call that came too late
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        assert ([large() for large in seen], failure()) == ([None], None)
+    finally:
+        gc.enable()
+        pool.close()
 
 
 async def test_what_runs_on_its_own_thread_comes_back() -> None:

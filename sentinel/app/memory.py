@@ -1,4 +1,4 @@
-"""When the garbage collector walks the heap: at chosen moments, not in the middle of an undo.
+"""When the garbage collector walks the heap and free memory goes back to the system: not in the middle of an undo.
 
 The caches hold a million objects and hardly a cycle. Python walks all that came since the last freeze whenever that
 grew by a quarter, on whatever thread allocates next, with every other one standing still: at 200 rollouts in flight a
@@ -6,6 +6,7 @@ tenth of a second twice in five seconds, and not one object was ever found. So t
 oldest is left to `keep_tidy`, and what a walk found alive is set aside once walking it takes long.
 """
 
+import ctypes
 import gc
 import logging
 import time
@@ -26,9 +27,21 @@ NEVER = 1_000_000_000
 
 
 def settle() -> None:
-    """Set aside what the caches hold, once they are full."""
+    """Set aside what the caches hold, once they are full, and give back what filling them took."""
     gc.collect()
     gc.freeze()
+    give_back()
+
+
+def give_back() -> None:
+    """Give the pages that glibc's allocator holds and nobody uses back to the system; elsewhere do nothing.
+
+    By itself it gives back only what lies at the end of a heap: of the pages of lists that were read and dropped at the
+    start, a quarter of what 1,000 pods take stays resident for good.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 async def keep_tidy(clock: Clock) -> None:
@@ -43,6 +56,7 @@ async def keep_tidy(clock: Clock) -> None:
             took = time.perf_counter() - began
             if took > LONG_WALK:
                 gc.freeze()
+            give_back()
             log.debug("walked the heap in %.0f ms, found %d objects", took * 1000, found)
     finally:
         gc.set_threshold(young, middle, old)

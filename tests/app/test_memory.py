@@ -1,9 +1,12 @@
 """When the garbage collector walks the heap (`sentinel.app.memory`)."""
 
 import asyncio
+import ctypes
 import gc
+import resource
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +67,32 @@ async def test_what_a_long_walk_found_alive_is_set_aside(monkeypatch: pytest.Mon
     await asyncio.sleep(memory.TIDY_EVERY + 1)
     assert gc.get_freeze_count() > 0
     tidying.cancel()
+
+
+@pytest.mark.real_time
+async def test_memory_that_nobody_uses_goes_back_to_the_system() -> None:
+    """Blocks that were freed between others that are in use do not stay resident once the caches are settled."""
+    size, count = 4096, 8000
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "malloc_trim"):
+        pytest.skip("the allocator of this platform is not glibc's")
+    libc.malloc.restype = ctypes.c_void_p
+    libc.free.argtypes = [ctypes.c_void_p]
+    blocks = [libc.malloc(size) for _ in range(count)]
+    for block in blocks:
+        ctypes.memset(block, 1, size)
+    kept = blocks[:: count // 4]
+    for block in blocks:
+        if block not in kept:
+            libc.free(block)
+    before = resident()
+    memory.settle()
+    after = resident()
+    for block in kept:
+        libc.free(block)
+    assert before - after > size * count / 2
+
+
+def resident() -> int:
+    """The bytes that this process occupies."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

@@ -17,6 +17,8 @@ from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 
 REMEMBERED_SERIES = 20_000
+REMEMBERED_SECONDS = 180.0
+"""So many series of past answers are kept, for so long: rules whose ticks are further apart ask again."""
 _ABOUT_THE_SOURCE = re.compile(
     r"time(?:d )?[ -]?out|\blimit|too (?:many|large)|exceed|unavailable|internal|overload", re.IGNORECASE
 )
@@ -63,7 +65,7 @@ class DatadogClient:
         self._connection = connection
         self._pool = BlockingPool("datadog", threads=connection.threads, waiting=connection.waiting)
         self._shared: SharedAnswers[tuple[str, int, int], Answer] = SharedAnswers(
-            capacity=REMEMBERED_SERIES, weigh=lambda answer: len(answer) + 1
+            capacity=REMEMBERED_SERIES, weigh=lambda answer: len(answer) + 1, keep=REMEMBERED_SECONDS
         )
         self._blocked_until = 0.0
         self._api_client = ApiClient(self._configuration())

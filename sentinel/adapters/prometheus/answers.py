@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from sys import intern
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
@@ -74,7 +75,8 @@ def _sample(element: object, query: str) -> Sample:
             f"The query {query!r} gives a range vector; a rule needs an instant vector or a scalar.",
             reason=MissingReason.BAD_QUERY,
         )
-    labels = {str(name): str(value) for name, value in element["metric"].items()}
+    # Interned: the same few names and values come with every answer, and many answers are remembered.
+    labels = {intern(str(name)): intern(str(value)) for name, value in element["metric"].items()}
     return Sample(labels, _number(element.get("value"), query))
 
 

@@ -32,7 +32,9 @@ UNUSABLE = (requests.RequestException, ValueError, KeyError, TypeError, Attribut
 REMEMBERED_ANNOTATIONS = 1_000
 """After so many different annotations no more are shown."""
 REMEMBERED_SAMPLES = 100_000
-"""How many samples of past answers are kept for the next tick's `since`: some 40 MiB."""
+"""How many samples of past answers are kept for the next tick's `since`: some 28 MiB."""
+REMEMBERED_SECONDS = 180.0
+"""How long they are kept: rules whose ticks are further apart ask again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,9 @@ class PrometheusClient:
         self._pool = BlockingPool("prometheus", threads=connection.threads, waiting=connection.waiting)
         self._aside = BlockingPool("prometheus-aside", threads=connection.threads, waiting=connection.waiting)
         self._shared: SharedAnswers[tuple[str, int], Answer] = SharedAnswers(
-            capacity=REMEMBERED_SAMPLES, weigh=lambda answer: len(answer.samples) + 1
+            capacity=REMEMBERED_SAMPLES,
+            weigh=lambda answer: len(answer.samples) + 1,
+            keep=REMEMBERED_SECONDS,
         )
         self._session = self._make_session()
         self._by_method = {method: self._library(method) for method in ("POST", "GET")}

@@ -19,6 +19,8 @@ STALE_AFTER_INTERVALS = 2.0
 
 REMEMBERED_SPANS = 20_000
 """How many spans are kept for workloads that share a query within a tick."""
+REMEMBERED_SECONDS = 60.0
+"""How long they are kept."""
 
 T = TypeVar("T")
 
@@ -55,7 +57,9 @@ class PrometheusSource:
         self._min_interval = scrape_interval
         self._shared: SharedAnswers[
             tuple[CountQuery | HistogramQuery, datetime, datetime], tuple[Span, ...]
-        ] = SharedAnswers(capacity=REMEMBERED_SPANS, weigh=lambda spans: len(spans) + 1)
+        ] = SharedAnswers(
+            capacity=REMEMBERED_SPANS, weigh=lambda spans: len(spans) + 1, keep=REMEMBERED_SECONDS
+        )
 
     @property
     def settle(self) -> float:
