@@ -74,9 +74,9 @@ def first_decision(begin: Begin, situation: Situation) -> Decision:
     if begin.unjudged:
         return _unjudged(situation)
     if begin.undone is not None:
-        known = _known_bad(begin.undone, situation)
-        if known is not None:
-            return known
+        treated = _applied_again(begin.undone, situation)
+        if treated is not None:
+            return treated
     workload = situation.workload
     message = (
         f"{workload.candidate} replaces {begin.stable}" if begin.stable else f"first {workload.candidate}"
@@ -142,7 +142,7 @@ def _restored_after_undo(bad: Record, situation: Situation) -> Decision:
     return hold(situation, "RestoredAfterUndo", message, sticky=True)
 
 
-def _known_bad(bad: Record, situation: Situation) -> Decision | None:
+def _applied_again(bad: Record, situation: Situation) -> Decision | None:
     """A revision that was undone is here again: judged, held or undone, as the policy says."""
     who = situation.workload.changed_by or "someone"
     choice = situation.policy.undo.on_known_bad

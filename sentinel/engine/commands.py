@@ -15,6 +15,7 @@ from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, DecisionEntry, OutcomeKind, Phase, Record
 from sentinel.domain.verdict import VerdictKind
 from sentinel.domain.workload import HOLD_LABEL
+from sentinel.engine.badness import forgivable
 from sentinel.engine.condemn import Cause, undo_to
 from sentinel.engine.decision import decide
 from sentinel.engine.holding import hold, without_hold
@@ -223,19 +224,13 @@ def _proven_bad(situation: Situation) -> str | None:
 
 
 def _forgive(command: Command, situation: Situation) -> Answer:
-    """Of the undone rollouts the one that is named by its record or its revision, else the newest."""
-    for record in situation.records:
-        undone = record.state.phase is Phase.UNDONE and record.state.forgiven_at is None
-        if undone and command.record in ("", record.name) and _is_meant(record, command.to_revision):
-            message = _said(command, f"forgave {record.candidate}: it is not remembered as bad any more")
-            state = replace(record.state, forgiven_at=situation.now)
-            decision = Decision(state, None, action=Action.FORGIVE, reason="Forgiven", message=message)
-            return Obeyed(record, decision)
-    return _refused("no such revision is remembered as bad")
-
-
-def _is_meant(record: Record, number: int | None) -> bool:
-    return number is None or record.candidate.number == number
+    record = forgivable(situation.records, name=command.record, number=command.to_revision)
+    if record is None:
+        return _refused("no such revision is remembered as bad")
+    message = _said(command, f"forgave {record.candidate}: it is not remembered as bad any more")
+    state = replace(record.state, forgiven_at=situation.now)
+    decision = Decision(state, None, action=Action.FORGIVE, reason="Forgiven", message=message)
+    return Obeyed(record, decision)
 
 
 _ACTIONS: Mapping[CommandAction, Callable[[Command, Situation], Answer]] = {

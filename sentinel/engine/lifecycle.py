@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from sentinel.domain.policy import UndoPolicy
 from sentinel.domain.record import Phase, Record, RevisionRef, UndoState
 from sentinel.domain.workload import Revision, Workload
+from sentinel.engine.badness import known_bad
 
 REAPPLIED_WITHIN = timedelta(minutes=10)
 """An undone template that comes back this soon was restored by someone who may not know: never undone twice."""
@@ -133,14 +134,16 @@ def _begin(
     digest = workload.candidate.digest
     latest = records[0] if records else None
     same = [record for record in records if record.candidate.digest == digest]
-    bad = _known_bad(same, undo, now)
+    bad = known_bad(records, digest)
+    if bad is not None and now - bad.at > undo.known_bad_for:
+        bad = None
     return Begin(
         stable=_stable(workload, latest, settled),
         attempt=1 + max((record.attempt for record in same), default=0),
         closes=latest if latest is not None and latest.live else None,
         unjudged=_over_unseen(workload, latest, settled),
-        undone=bad,
-        reapplied=bad is not None and now - _undone_at(bad) <= REAPPLIED_WITHIN,
+        undone=bad.record if bad is not None else None,
+        reapplied=bad is not None and now - bad.at <= REAPPLIED_WITHIN,
     )
 
 
@@ -151,23 +154,6 @@ def _over_unseen(workload: Workload, latest: Record | None, settled: str | None)
     """
     came_at_zero = workload.desired == 0 and latest is not None
     return workload.rolled_out and not came_at_zero and settled in (None, workload.candidate.digest)
-
-
-def _known_bad(same: Sequence[Record], undo: UndoPolicy, now: datetime) -> Record | None:
-    """The record in which this revision was undone last, unless it was promoted or forgiven since, or long ago."""
-    for record in same:
-        if record.state.forgiven_at is not None:
-            return None
-        if record.state.phase in (Phase.UNDONE, Phase.UNDOING):
-            return record if now - _undone_at(record) <= undo.known_bad_for else None
-        if record.state.promoted_at is not None:
-            return None
-    return None
-
-
-def _undone_at(record: Record) -> datetime:
-    undo = record.state.undo
-    return (undo.restored_at or undo.patched_at or undo.decided_at) if undo else record.started_at
 
 
 def _stable(workload: Workload, latest: Record | None, settled: str | None) -> RevisionRef | None:

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sentinel.domain.record import Phase, Record, RevisionRef
+from sentinel.domain.record import Record, RevisionRef
 from sentinel.domain.workload import Revision, Workload
-
-_BAD_ENDS = frozenset({Phase.UNDOING, Phase.UNDONE})
+from sentinel.engine.badness import known_bad
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +72,6 @@ def numbered_target(
     return _fit(chosen.digest, records, workload)
 
 
-def known_bad_since(records: Iterable[Record], digest: str) -> datetime | None:
-    """When this template was last undone, None where it never was, or was promoted or forgiven since."""
-    of_template = [record for record in records if record.candidate.digest == digest]
-    undone = max((at for record in of_template if (at := _undone_at(record)) is not None), default=None)
-    cleared = max(
-        (
-            at
-            for record in of_template
-            for at in (record.state.promoted_at, record.state.forgiven_at)
-            if at is not None
-        ),
-        default=None,
-    )
-    return None if cleared is not None and undone is not None and cleared > undone else undone
-
-
-def _undone_at(record: Record) -> datetime | None:
-    """When a rollout was found bad; in observe mode nothing is undone, and nothing counts."""
-    if record.state.phase not in _BAD_ENDS:
-        return None
-    return record.state.undo.decided_at if record.state.undo else record.state.ended_at or record.started_at
-
-
 def _promotions(records: Iterable[Record]) -> list[tuple[str, datetime]]:
     """Each promoted template with the time of its last promotion, newest first."""
     latest: dict[str, datetime] = {}
@@ -109,10 +85,10 @@ def _promotions(records: Iterable[Record]) -> list[tuple[str, datetime]]:
 def _fit(digest: str, records: Iterable[Record], workload: Workload) -> Target | NoTarget:
     """The target with this template, or why it is unfit."""
     revision = workload.revision(digest)
-    bad_since = known_bad_since(records, digest)
-    if bad_since is not None:
+    bad = known_bad(records, digest)
+    if bad is not None:
         name = revision or f"revision {digest[:8]}"
-        return NoTarget("KnownBad", f"{name} was itself undone at {bad_since.isoformat()}")
+        return NoTarget("KnownBad", f"{name} was itself undone at {bad.at.isoformat()}")
     if revision is None or revision.holder is None:
         return NoTarget("TemplateGone", f"no object holds the template of revision {digest[:8]} any more")
     barrier = _barrier(revision, workload)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from sentinel.domain.record import Phase, Record, RevisionRef, RolloutState, UndoState
 from sentinel.domain.workload import Revision
-from sentinel.engine.target import NoTarget, Target, choose_target, known_bad_since
+from sentinel.engine.badness import KnownBad, known_bad
+from sentinel.engine.target import NoTarget, Target, choose_target
 from tests.engine.snapshots import NEW, OLD, at, record, revision, workload
 
 WEEK = timedelta(days=7)
@@ -72,9 +73,10 @@ def test_a_stable_promoted_since_it_was_undone_is_good() -> None:
 def test_a_bad_end_without_an_undo_of_ours_counts(phase: Phase) -> None:
     """A rollout that ended badly is bad from its end, or else from its start."""
     ended = record(OLD, None, state=RolloutState(phase, ended_at=at(-30)))
-    assert known_bad_since([ended], "old") == at(-30)
-    assert known_bad_since([record(OLD, None, state=RolloutState(phase))], "old") == at(0)
-    assert known_bad_since([ended], "other") is None
+    unended = record(OLD, None, state=RolloutState(phase))
+    assert known_bad([ended], "old") == KnownBad(ended, at(-30))
+    assert known_bad([unended], "old") == KnownBad(unended, at(0))
+    assert known_bad([ended], "other") is None
 
 
 def test_a_revision_observed_to_be_bad_is_not_known_bad() -> None:
@@ -186,7 +188,7 @@ def test_every_target_is_fit(held: list[Revision], history: list[Record], stable
     digest = result.revision.digest
     target = next(r for r in held if r.digest == digest)
     assert target.holder is not None
-    assert known_bad_since(history, digest) is None
+    assert known_bad(history, digest) is None
     assert not any(r.irreversible not in ("", target.irreversible) for r in held if r.number > target.number)
     ages = [
         at(0) - r.state.promoted_at for r in history if r.candidate.digest == digest and r.state.promoted_at

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest.mock import patch
 
 from click.testing import Result
 from typer.testing import CliRunner
 
 from sentinel.app.cli import app
+from sentinel.app.commands import confirming
 from sentinel.domain.errors import SentinelError
 from tests.support.world import NAMESPACE, World, world
 
@@ -31,11 +33,15 @@ spec:
 
 
 async def sentinel(here: World, *words: str, typed: str | None = None) -> Result:
-    """Run a command against the world's cluster while that goes on; an error as the user sees it is exit code 2."""
+    """Run a command against the world's cluster while that goes on; an error as the user sees it is exit code 2.
+
+    `typed` is what somebody types at a terminal; without it there is none.
+    """
     line = [*words, "--kubeconfig", here.environ["SENTINEL_KUBERNETES__KUBECONFIG"]]
     if words[0] != "doctor" and "-n" not in words:
         line += ["-n", NAMESPACE]
-    result = await asyncio.to_thread(CliRunner().invoke, app, line, input=typed)
+    with patch.object(confirming, "at_terminal", lambda: typed is not None):
+        result = await asyncio.to_thread(CliRunner().invoke, app, line, input=typed)
     if result.exception is not None and not isinstance(result.exception, SystemExit | SentinelError):
         raise result.exception
     return result

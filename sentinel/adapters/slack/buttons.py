@@ -15,6 +15,8 @@ PREFIX = "rollout."
 _LABELS = {CommandAction.APPROVE: "Approve", CommandAction.HOLD: "Hold", CommandAction.UNDO: "Undo"}
 _STYLES = {CommandAction.APPROVE: "primary", CommandAction.UNDO: "danger"}
 _MAX_NAME = 100
+_MAX_CONFIRM = 300
+"""So many characters of a question's text does Slack take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +116,25 @@ def _button(record: Record, action: CommandAction) -> Block:
     }
     if action in _STYLES:
         button["style"] = _STYLES[action]
-    if action is CommandAction.UNDO:
-        button["confirm"] = {
-            "title": _plain("Undo this rollout?"),
-            "text": _plain(f"{record.key.name} goes back to {record.stable}."[:300]),
-            "confirm": _plain("Undo"),
-            "deny": _plain("Leave it"),
-            "style": "danger",
-        }
+    if action is not CommandAction.HOLD:
+        button["confirm"] = _confirm(record, action)
     return button
+
+
+def _confirm(record: Record, action: CommandAction) -> Block:
+    """The question before a press that moves the rollout: what comes of it, and where it stands."""
+    undo, state = action is CommandAction.UNDO, record.state
+    title = "Undo this rollout?" if undo else f"Approve step {state.step + 1}?"
+    comes = f"goes back to {record.stable}" if undo else "goes on to its next step once every rule has passed"
+    stands = f"It is {state.phase.value}, at {state.weight:.0%} of the pods"
+    text = f"{record.key.name} {comes}. {stands}: {' '.join(state.message.split()) or 'no decision yet'}"
+    return {
+        "title": _plain(title),
+        "text": _plain(text if len(text) <= _MAX_CONFIRM else f"{text[: _MAX_CONFIRM - 1]}…"),
+        "confirm": _plain(_LABELS[action]),
+        "deny": _plain("Leave it"),
+        "style": _STYLES[action],
+    }
 
 
 def _plain(text: str) -> Mapping[str, object]:

@@ -7,6 +7,7 @@ import typer
 
 from sentinel.adapters.kubernetes.asking import CommandSender
 from sentinel.adapters.kubernetes.freezes import KubernetesFreezeStore
+from sentinel.app.commands.confirming import Yes, confirmed
 from sentinel.app.commands.connection import Context, Kubeconfig, Place, connected, place, run
 from sentinel.domain.errors import ConflictError, NotFoundError
 from sentinel.domain.freeze import Freeze
@@ -33,13 +34,18 @@ def freeze_command(
 
 
 def unfreeze_command(
+    yes: Yes = False,
     lease: LeaseName = "rollback-sentinel",
     namespace: Where = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
 ) -> None:
-    """Let the sentinel act again. What it decided meanwhile is not made up for."""
-    typer.echo(run(_unfreeze(lease, place(namespace, context, kubeconfig))))
+    """Let the sentinel act again. What it decided meanwhile is not made up for.
+
+    Says who froze it and why, and asks (exit code 3: no terminal, and no --yes).
+    """
+    if not run(_unfreeze(lease, place(namespace, context, kubeconfig), yes=yes)):
+        raise typer.Exit(1)
 
 
 async def _freeze(reason: str, lease: str, at: Place, *, force: bool) -> str:
@@ -55,10 +61,19 @@ async def _freeze(reason: str, lease: str, at: Place, *, force: bool) -> str:
     return f"frozen: {HEEDED} the sentinel touches nothing any more, until `sentinel unfreeze`"
 
 
-async def _unfreeze(lease: str, at: Place) -> str:
+async def _unfreeze(lease: str, at: Place, *, yes: bool) -> bool:
+    """Whether nothing is frozen any more."""
     async with connected(at) as cluster:
-        lifted = await KubernetesFreezeStore(cluster.client, at.namespace, lease).thaw()
-    return f"unfrozen: {HEEDED} the sentinel acts again" if lifted else "nothing was frozen"
+        store = KubernetesFreezeStore(cluster.client, at.namespace, lease)
+        freeze = await store.read()
+        if freeze is None:
+            typer.echo("nothing was frozen")
+            return True
+        if not await confirmed([str(freeze)], "Let the sentinel act again?", yes=yes):
+            return False
+        await store.thaw()
+    typer.echo(f"unfrozen: {HEEDED} the sentinel acts again")
+    return True
 
 
 def _nobody(namespace: str, lease: str) -> NotFoundError:

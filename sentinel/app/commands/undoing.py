@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from sentinel.app.commands.asking import Reason, Request, send_and_wait
+from sentinel.app.commands.confirming import Yes, confirmed, standing
 from sentinel.app.commands.connection import (
     AllNamespaces,
     Connection,
@@ -50,7 +51,7 @@ ANSWER_WITHIN = 5.0
 def undo_command(  # noqa: PLR0913 - one to each option
     workload: WorkloadName,
     to_revision: Annotated[int, typer.Option("--to-revision", help="Its number; chosen if none.", min=0)] = 0,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     reason: Reason = "",
     direct: Annotated[
         bool,
@@ -64,7 +65,8 @@ def undo_command(  # noqa: PLR0913 - one to each option
     """Go back to the last good revision: asked of the running sentinel, and as safe without one.
 
     Never to a revision that was itself undone, nor across one that is marked irreversible. Exit code 1 when it was
-    done but is not fully available in time, or was not wanted after all.
+    done but is not fully available in time, or was not wanted after all; 3 when there is no terminal to ask at and no
+    --yes.
     """
     patience = duration(timeout, "--timeout").total_seconds()
     wanted = Wanted(workload, to_revision, reason, confirmed=yes, direct=direct)
@@ -89,11 +91,8 @@ async def _undo(wanted: Wanted, at: Place, patience: float) -> bool:
         workload = await cluster.workload(wanted.workload)
         records = await cluster.records(workload)
         target = undo_target(workload, records, wanted.to_revision, datetime.now(UTC))
-        for line in plan(
-            workload, target, (await cluster.reader.facts(workload.key.namespace, workload.key.name)).owner
-        ):
-            typer.echo(line)
-        if not wanted.confirmed and not await asyncio.to_thread(typer.confirm, "Do it?"):
+        owner = (await cluster.reader.facts(workload.key.namespace, workload.key.name)).owner
+        if not await confirmed(plan(workload, target, owner), "Undo it?", yes=wanted.confirmed):
             return False
         done = None
         if not wanted.direct:
@@ -234,6 +233,7 @@ def release_command(
     every: Annotated[
         bool, typer.Option("--all", help="Every workload that the sentinel has paused.")
     ] = False,
+    yes: Yes = False,
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
@@ -241,34 +241,56 @@ def release_command(
 ) -> None:
     """Lift the sentinel's own pauses, so that rollouts go on to 100 %; never anyone else's. Needs no daemon.
 
-    Exit code 1 when a pause could not be lifted.
+    Says why each is paused or held, with its last numbers, and asks. Exit code 1 when a pause could not be lifted or
+    the answer was no, 3 when there is no terminal to ask at and no --yes.
     """
     if bool(workload) == every:
         raise ConfigurationError("name one workload, or give --all")
     if everywhere and not every:
         raise ConfigurationError("--all-namespaces goes with --all")
-    failed = run(_release(workload, place(namespace, context, kubeconfig, everywhere=everywhere)))
-    if failed:
+    at = place(namespace, context, kubeconfig, everywhere=everywhere)
+    if not run(_release(workload, at, yes=yes)):
         raise typer.Exit(1)
 
 
-async def _release(name: str, at: Place) -> bool:
-    """Whether any failed."""
+async def _release(name: str, at: Place, *, yes: bool) -> bool:
+    """Whether all that was to be lifted was."""
     async with connected(at) as cluster:
         found = (await cluster.workload(name),) if name else await cluster.reader.workloads(at.namespace)
         ours = [workload for workload in found if workload.pause_mark is not None]
         if not ours:
             typer.echo(_nothing_to_lift(found[0] if name else None))
-        failed = False
-        for workload in ours:
-            try:
-                done = await cluster.driver.apply(workload, Resume(), timeout=CHANGE_TIMEOUT)
-            except ClusterError as error:
-                failed = True
-                typer.echo(f"{workload.key}: {error}", err=True)
-            else:
-                typer.echo(f"{workload.key}: {done}")
-        return failed
+            return True
+        lines = [line for workload in ours for line in await _paused(cluster, workload)]
+        if not await confirmed(lines, "Let it go on to 100%?" if name else "Let all go on to 100%?", yes=yes):
+            return False
+        return all([await _lifted(cluster, workload) for workload in ours])
+
+
+async def _lifted(cluster: Connection, workload: Workload) -> bool:
+    """Whether our pause could be lifted; said either way."""
+    try:
+        done = await cluster.driver.apply(workload, Resume(), timeout=CHANGE_TIMEOUT)
+    except ClusterError as error:
+        typer.echo(f"{workload.key}: {error}", err=True)
+        return False
+    typer.echo(f"{workload.key}: {done}")
+    return True
+
+
+async def _paused(cluster: Connection, workload: Workload) -> list[str]:
+    """What is known of a workload that we paused; that its record cannot be read keeps nobody from releasing it."""
+    assert workload.pause_mark is not None
+    name = workload.pause_mark.record
+    try:
+        records = await cluster.records(workload)
+    except ClusterError as error:
+        return [f"{workload.key}: why it is paused is not known ({error})"]
+    record = next((record for record in records if record.name == name), None)
+    if record is None:
+        return [f"{workload.key}: why it is paused is not known (there is no record {name})"]
+    going_on = "  released, it goes on to 100%, with no further step before that"
+    return [f"{workload.key}: paused by the sentinel", *standing(record), going_on]
 
 
 def _nothing_to_lift(workload: Workload | None) -> str:

@@ -64,13 +64,20 @@ def test_a_rollout_that_is_past_has_no_buttons(phase: Phase) -> None:
     assert buttons(record(phase)) == []
 
 
-def test_the_undo_alone_asks_for_a_confirmation() -> None:
-    """It says what goes back to what."""
-    (block,) = buttons(waiting())
+def test_what_moves_a_rollout_asks_first() -> None:
+    """It says what will happen and where the rollout stands, within what Slack takes; a hold needs no question."""
+    told = waiting()
+    told = told.with_state(replace(told.state, weight=0.1, message="every rule passed " * 30))
+    (block,) = buttons(told)
     elements: Any = block["elements"]
     asked = {each["text"]["text"]: each.get("confirm") for each in elements}
-    assert asked["Approve"] is asked["Hold"] is None
-    assert asked["Undo"]["text"]["text"] == "api goes back to revision 7 (shop/api:1.7.2)."
+    assert asked["Hold"] is None
+    stands = "It is Baking, at 10% of the pods: every rule passed every rule passed"
+    assert asked["Undo"]["text"]["text"].startswith(f"api goes back to revision 7 (shop/api:1.7.2). {stands}")
+    approve = asked["Approve"]
+    assert approve["title"]["text"] == "Approve step 1?"
+    assert stands in approve["text"]["text"]
+    assert len(approve["text"]["text"]) == 300
 
 
 def test_without_anyone_to_take_presses_there_are_no_buttons() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sentinel.domain.record import Phase
+from sentinel.simulation.behaviour import crash_loop
 from tests.support.cli import refusal, sentinel, served
 from tests.support.world import NAMESPACE
 
@@ -19,9 +20,9 @@ async def test_hold_resume_and_approve_move_a_rollout(tmp_path: Path) -> None:
         held = await sentinel(here, "hold", "web", "--reason", "let me look")
         assert held.exit_code == 0, held.output
         await here.phase(Phase.HELD, image="web:2", within=5)
-        resumed = await sentinel(here, "resume", "web")
+        resumed = await sentinel(here, "resume", "web", "--yes")
         assert resumed.exit_code == 0, resumed.output
-        approved = await sentinel(here, "approve", "web")
+        approved = await sentinel(here, "approve", "web", "--yes")
         assert approved.exit_code == 0, approved.output
         await here.phase(Phase.PROMOTED, image="web:2", within=30)
 
@@ -35,8 +36,37 @@ async def test_a_command_that_no_sentinel_answers_is_taken_back(tmp_path: Path) 
         result = await sentinel(here, "hold", "web", "--timeout", "1s")
         assert "the command was taken back" in refusal(result)
         await here.start()
-        assert (await sentinel(here, "approve", "web")).exit_code == 0
+        assert (await sentinel(here, "approve", "web", "--yes")).exit_code == 0
         await here.phase(Phase.PROMOTED, image="web:2", within=30)
+
+
+@pytest.mark.parametrize("action", ["resume", "promote", "approve"])
+async def test_what_lets_a_held_rollout_go_on_asks_first(tmp_path: Path, action: str) -> None:
+    """Why it is held is said; a no, and nobody to answer, leave everything as it is."""
+    shown = "(HeldByHuman): kubernetes-admin asked that nothing moves: looks odd"
+    async with served(tmp_path) as here:
+        here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        await here.phase(Phase.BAKING, image="web:2", within=20)
+        await sentinel(here, "hold", "web", "--reason", "looks odd")
+        declined = await sentinel(here, action, "web", typed="n\n")
+        assert (declined.exit_code, shown in declined.output) == (1, True), declined.output
+        nobody = await sentinel(here, action, "web")
+        assert (nobody.exit_code, "there is no terminal" in nobody.output) == (3, True), nobody.output
+        record = await here.phase(Phase.HELD, image="web:2", within=5)
+        assert not record.approvals
+        assert here.pods_of("web:2") == 1
+
+
+async def test_an_undone_revision_is_forgiven_only_after_its_fault_was_shown(tmp_path: Path) -> None:
+    """The question says what it was undone for."""
+    async with served(tmp_path) as here:
+        here.cluster.behave("web:2", crash_loop())
+        here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        await here.phase(Phase.UNDONE, image="web:2", within=30)
+        assert (await sentinel(here, "forgive", "web")).exit_code == 3
+        forgiven = await sentinel(here, "forgive", "web", typed="y\n")
+        assert forgiven.exit_code == 0, forgiven.output
+        assert "candidate pods crash" in forgiven.output
 
 
 async def test_there_must_be_something_to_ask_for(tmp_path: Path) -> None:

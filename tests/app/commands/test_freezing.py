@@ -14,12 +14,24 @@ async def test_freeze_and_unfreeze_are_answered(tmp_path: Path) -> None:
     async with served(tmp_path, SENTINEL_LEADERSHIP__ENABLED="true") as here:
         told = [
             (await sentinel(here, *words, "-n", home(here))).output
-            for words in (("freeze", "--reason", "audit"), ("freeze",), ("unfreeze",), ("unfreeze",))
+            for words in (("freeze", "--reason", "audit"), ("freeze",), ("unfreeze", "--yes"), ("unfreeze",))
         ]
         assert told[0].startswith("frozen: within 5 s")
         assert told[1] == "frozen by kubernetes-admin: audit already\n"
-        assert told[2].startswith("unfrozen: ")
+        assert "unfrozen: " in told[2]
         assert told[3] == "nothing was frozen\n"
+
+
+async def test_a_thaw_says_who_froze_and_asks(tmp_path: Path) -> None:
+    """Whoever froze may have had a reason that still holds."""
+    async with served(tmp_path, SENTINEL_LEADERSHIP__ENABLED="true") as here:
+        await sentinel(here, "freeze", "--reason", "audit", "-n", home(here))
+        declined = await sentinel(here, "unfreeze", "-n", home(here), typed="n\n")
+        assert declined.exit_code == 1
+        assert "frozen by kubernetes-admin: audit" in declined.output
+        assert (await sentinel(here, "unfreeze", "-n", home(here))).exit_code == 3
+        thawed = await sentinel(here, "unfreeze", "-n", home(here), typed="y\n")
+        assert "unfrozen: " in thawed.output
 
 
 async def test_a_doctor_sees_the_freeze(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,11 +173,42 @@ async def test_release_lifts_our_pause_without_a_daemon(tmp_path: Path) -> None:
         here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
         await here.until(here.paused, within=10)
         await here.stop()
-        result = await sentinel(here, "release", "--all")
+        result = await sentinel(here, "release", "--all", "--yes")
         assert result.exit_code == 0, result.output
         assert "deployment/shop/web: resumed" in result.output
         await here.settle(within=20)
         assert here.pods_of("web:2") == 2
+
+
+@pytest.mark.parametrize("typed", ["n\n", None])
+async def test_release_says_why_a_rollout_is_held_and_asks(tmp_path: Path, typed: str | None) -> None:
+    """A no, and nobody to answer, leave the pause where it is; a daemon is not needed for the question."""
+    async with served(tmp_path) as here:
+        here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        await here.until(here.paused, within=10)
+        await sentinel(here, "hold", "web", "--reason", "38 % of the orders fail")
+        await here.phase(Phase.HELD, image="web:2", within=5)
+        await here.stop()
+        result = await sentinel(here, "release", "web", typed=typed)
+        assert result.exit_code == (1 if typed else 3), result.output
+        assert (
+            "(HeldByHuman): kubernetes-admin asked that nothing moves: 38 % of the orders fail"
+            in result.output
+        )
+        assert "released, it goes on to 100%" in result.output
+        assert here.paused()
+        released = await sentinel(here, "release", "web", typed="y\n")
+        assert released.exit_code == 0, released.output
+        assert not here.paused()
+
+
+async def test_an_undo_without_a_terminal_needs_a_yes(tmp_path: Path) -> None:
+    """A script that forgot it changes nothing, and is told by an exit code of its own."""
+    async with served(tmp_path, daemon=False) as here:
+        here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        result = await sentinel(here, "undo", "web")
+        assert (result.exit_code, "add --yes" in result.output) == (3, True), result.output
+        assert here.image() == "web:2"
 
 
 async def test_release_leaves_a_humans_pause_alone(tmp_path: Path) -> None:

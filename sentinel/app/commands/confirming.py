@@ -1,0 +1,70 @@
+"""Questions before commands that let go of what the sentinel stopped, with what a good answer needs to know."""
+
+import asyncio
+import sys
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from sentinel.app.commands.output import moment, rules_in_words
+from sentinel.domain.record import Record
+
+NOT_CONFIRMED = 3
+"""The exit code where a command has to ask and there is nobody to answer."""
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
+
+
+def at_terminal() -> bool:
+    """Whether somebody can answer."""
+    return sys.stdin.isatty()
+
+
+async def confirmed(lines: Iterable[str], question: str, *, yes: bool) -> bool:
+    """Show what will happen, and ask unless that was answered on the command line.
+
+    Raises typer.Exit with `NOT_CONFIRMED` where there is no terminal to ask at.
+    """
+    for line in lines:
+        typer.echo(line)
+    if yes:
+        return True
+    if not at_terminal():
+        typer.echo(
+            "sentinel: nothing was done: this command asks first, and there is no terminal; "
+            "add --yes to do it without a question",
+            err=True,
+        )
+        raise typer.Exit(NOT_CONFIRMED)
+    if await asyncio.to_thread(typer.confirm, question):
+        return True
+    typer.echo("nothing was done")
+    return False
+
+
+def standing(record: Record) -> list[str]:
+    """Where a rollout stands, why it is held, and the last numbers that a decision rested on."""
+    state = record.state
+    lines = [f"  {record.candidate} is at {state.weight:.0%} of the pods, step {state.step + 1}"]
+    if state.hold is not None:
+        lines.append(
+            f"  held since {moment(state.hold.since)} ({state.hold.reason}): {_line(state.hold.message)}"
+        )
+    elif state.message:
+        lines.append(f"  {state.phase.value} ({state.reason}): {_line(state.message)}")
+    return lines + last_numbers(record)
+
+
+def last_numbers(record: Record) -> list[str]:
+    """Both arms' figures from the newest decision that has any, with its time."""
+    for entry in reversed(record.decisions):
+        figures = rules_in_words(entry.numbers)
+        if figures:
+            rule = f"{entry.rule}: " if entry.rule else ""
+            return [f"  last numbers, of {moment(entry.at)}:", *(f"    {rule}{line}" for line in figures)]
+    return []
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
