@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sentinel.policies.buckets import between_buckets
+from sentinel.policies.dialects import in_a_dialect
 from sentinel.policies.load import DEFAULTS, SUFFIXES, TEST_SUFFIXES, Options, PolicySet, load
 from sentinel.policies.mistakes import PolicyError
 from sentinel.policies.ruletest.load import load_tests
+
+_REMARKS = (between_buckets, in_a_dialect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ def check_paths(paths: Iterable[Path], options: Options = DEFAULTS) -> Checked:
     loaded = load(rule_files, options) if rule_files else PolicySet((), "")
     if isinstance(loaded, PolicySet):
         names = tuple(policy.name for policy in loaded.policies)
-        remarks = tuple(remark for policy in loaded.policies for remark in between_buckets(policy))
+        remarks = tuple(remark for policy in loaded.policies for of in _REMARKS for remark in of(policy))
     else:
         names, remarks = (), ()
         errors.extend(loaded)

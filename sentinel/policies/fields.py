@@ -33,7 +33,7 @@ _LABEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _DNS_PREFIX = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _GLOB = re.compile(r"[a-z0-9.*?\[\]!-]+")
-_METRIC_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]*")
+_METRIC_LABEL = re.compile(r"[^\W\d][\w.:/-]{0,254}")
 
 
 class Model(BaseModel):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from sentinel.engine.selector import label_name
 from sentinel.policies.mistakes import InputError, did_you_mean
 
 
@@ -238,7 +239,5 @@ def with_preset(data: Mapping[str, object], *, latency: bool) -> dict[str, objec
 
 def _placed(value: object, label: str) -> object:
     """A preset's selector with another label for the namespace."""
-    name = label if label.isidentifier() else f'"{label}"'
-    return (
-        value.replace('namespace="$namespace"', f'{name}="$namespace"') if isinstance(value, str) else value
-    )
+    placed = f'{label_name(label)}="$namespace"'
+    return value.replace('namespace="$namespace"', placed) if isinstance(value, str) else value

@@ -1,13 +1,16 @@
 """Checks the queries of rule files: PromQL by promql-parser, Datadog's selectors by their shape.
 
 Counters are named by instant vector selectors, because the collector itself sums them per pod and takes the
-differences; free queries may be any expression that gives a number or a vector.
+differences; free queries may be any expression that gives a number or a vector. A free query goes to the server as it
+is, and servers know more than the parser (Prometheus' newest syntax, MetricsQL), so what the parser does not understand
+is refused only where no server could understand it; the rest is remarked on (`not_understood`).
 """
 
 import re
 
 import promql_parser as promql
 
+from sentinel.engine.promql_texts import patterns, without_raw_texts, without_texts
 from sentinel.engine.rendering import (
     ALL_VARIABLES,
     ARM_VARIABLES,
@@ -18,7 +21,9 @@ from sentinel.engine.rendering import (
     render_datadog,
     used,
 )
+from sentinel.engine.selector import Selector, SelectorError, read_selector
 from sentinel.policies.mistakes import InputError, did_you_mean
+from sentinel.policies.regex import anchored
 
 MAX_QUERY = 4096
 
@@ -51,7 +56,7 @@ def check_selector(text: str) -> str:
 
 def check_histogram(text: str) -> str:
     """The selector of a histogram by its base name, or of its `_bucket` series. Raises InputError."""
-    name = _metric_name(_selector(text))
+    name = _selector(text).metric
     if not name:
         raise InputError("names no histogram", "begin with the metric's name")
     for suffix in ("_sum", "_count"):
@@ -63,9 +68,12 @@ def check_histogram(text: str) -> str:
 
 
 def check_expression(text: str) -> str:
-    """Any PromQL that gives a number or an instant vector. Raises InputError."""
-    _check_variables(text, arms=True)
-    parsed = _parsed(text)
+    """Any PromQL that gives a number or an instant vector, as far as can be told. Raises InputError."""
+    rendered = _rendered(text, arms=True)
+    parsed = _parsed(rendered)
+    if parsed is None:
+        _check_closed(rendered)
+        _check_patterns(rendered)
     if isinstance(parsed, promql.MatrixSelector | promql.SubqueryExpr):
         raise InputError(
             "gives a range, not a number", "put a function such as rate() or max_over_time() around it"
@@ -76,15 +84,32 @@ def check_expression(text: str) -> str:
 
 
 def gives_scalar(text: str) -> bool:
-    """Whether Prometheus answers with one number rather than with a vector. Raises InputError."""
-    _check_variables(text, arms=True)
-    return _scalar(_parsed(text))
+    """Whether Prometheus answers with one number rather than with a vector, as far as can be told.
+
+    Raises InputError.
+    """
+    parsed = _parsed(_rendered(text, arms=True))
+    return parsed is not None and _scalar(parsed)
+
+
+def not_understood(text: str) -> str:
+    """What the parser does not understand of a free query that passed the check; empty where it understands all."""
+    try:
+        promql.parse(without_raw_texts(render(text, _SAMPLE)))
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def read_rule_selector(text: str) -> Selector:
+    """The selector of a rule with names put in for its variables. Raises InputError."""
+    return _selector(text)
 
 
 def namespace_label(selector: str) -> str | None:
     """The one label that a selector wants to be `$namespace`, None where there is none, or no single one."""
-    matchers = _selector(selector).matchers.matchers
-    labels = [m.name for m in matchers if m.op == promql.MatchOp.Equal and m.value == _SAMPLE["namespace"]]
+    matchers = _selector(selector).matchers
+    labels = [m.label for m in matchers if (m.operator, m.value) == ("=", _SAMPLE["namespace"])]
     return labels[0] if len(labels) == 1 else None
 
 
@@ -117,26 +142,35 @@ def check_datadog_query(text: str) -> str:
     return text
 
 
-def _selector(text: str) -> promql.VectorSelector:
-    _check_variables(text, arms=False)
+def _selector(text: str) -> Selector:
+    rendered = _rendered(text, arms=False)
+    try:
+        selector = read_selector(rendered)
+    except SelectorError as error:
+        raise _no_selector(rendered, error) from None
+    _check_patterns(rendered)
+    return selector
+
+
+def _no_selector(text: str, error: SelectorError) -> InputError:
     parsed = _parsed(text)
-    if not isinstance(parsed, promql.VectorSelector):
-        raise InputError(
-            f"is {_kind(parsed)}, not a selector; the sentinel itself sums and takes the differences",
-            _SELECTOR_HINT,
-        )
-    if parsed.offset is not None or parsed.at is not None:
-        raise InputError("has an offset or @; the sentinel sets the time of each query", "remove it")
-    if parsed.matchers.or_matchers:
-        raise InputError("joins matchers by or, which Prometheus does not know", 'write =~"a|b"')
-    return parsed
-
-
-def _metric_name(selector: promql.VectorSelector) -> str:
-    named = (
-        m.value for m in selector.matchers.matchers if m.name == "__name__" and m.op == promql.MatchOp.Equal
+    if parsed is None or isinstance(parsed, promql.VectorSelector):
+        return InputError(str(error), _SELECTOR_HINT)
+    return InputError(
+        f"is {_kind(parsed)}, not a selector; the sentinel itself sums and takes the differences",
+        _SELECTOR_HINT,
     )
-    return selector.name or next(named, "")
+
+
+def _check_patterns(rendered: str) -> None:
+    """Prometheus' regular expressions are RE2's, not those that the parser knows."""
+    try:
+        for pattern in patterns(rendered):
+            anchored(pattern)
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def _check_variables(text: str, *, arms: bool) -> None:
@@ -157,21 +191,32 @@ def _check_variables(text: str, *, arms: bool) -> None:
         )
 
 
-def _parsed(text: str) -> promql.Expr:
+def _rendered(text: str, *, arms: bool) -> str:
+    _check_variables(text, arms=arms)
     try:
-        return promql.parse(render(text, _SAMPLE))
+        return render(text, _SAMPLE)
     except RenderingError as error:
         raise InputError(str(error)) from None
-    except ValueError as error:
-        raise InputError(f"is not PromQL: {error}", _parse_hint(str(error))) from None
 
 
-def _parse_hint(problem: str) -> str:
-    if "unknown escape sequence" in problem:
-        return "write a backslash twice inside quotes"
-    if "unknown function" in problem:
-        return "see the list of Prometheus' functions"
-    return ""
+def _parsed(rendered: str) -> promql.Expr | None:
+    """The query, parsed; None where the parser does not understand it."""
+    try:
+        return promql.parse(without_raw_texts(rendered))
+    except ValueError:
+        return None
+
+
+def _check_closed(rendered: str) -> None:
+    """Refuse what no server can read, whatever its functions and modifiers: an end in mid-text or within brackets."""
+    code = without_texts(rendered)
+    if not code.strip():
+        raise InputError("is empty", "write a query such as max(queue_depth)")
+    if any(quote in code.replace('""', "") for quote in "\"'`"):
+        raise InputError(
+            "has a quote that is never closed", "close it, and write a backslash twice inside quotes"
+        )
+    _check_brackets(code)
 
 
 def _rendered_datadog(text: str) -> str:

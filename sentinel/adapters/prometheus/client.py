@@ -129,10 +129,11 @@ class PrometheusClient:
             self._session.take_response()
             try:
                 ask(self._by_method[method])
-            except (PrometheusApiClientException, *UNUSABLE) as error:
+            except (PrometheusApiClientException, *UNUSABLE):
+                # Status, and what stands beside the result, say it better; without a response the error is all.
                 if (response := self._session.take_response()) is None:
-                    raise self._failed(error) from error
-                return response  # its status and what stands beside the result say it better
+                    raise
+                return response
             return _required(self._session.take_response())
 
         data = self._answered(query, by)

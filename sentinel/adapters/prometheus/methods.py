@@ -38,16 +38,19 @@ class Methods:
         self._kept = self._known[0]
 
     def ask(self, by: Callable[[str], requests.Response]) -> requests.Response:
-        """The response to a question that `by` puts by a method; of two refusals the first.
+        """The response to a question that `by` puts by a method; of two refusals, or where one had none, the first.
 
-        Raises TooLongError, and what `by` raises.
+        Raises TooLongError, and what `by` raises of the first.
         """
         kept = self._kept
         other = next((method for method in self._known if method != kept), None)
         first = by(kept)
         if other is None or not _worth_another(kept, first):
             return first
-        second = by(other)
+        try:
+            second = by(other)
+        except requests.RequestException:
+            return first
         if second.ok or (spoken(second) and not spoken(first)):
             self._kept = other
             return second

@@ -8,6 +8,7 @@ import requests
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
+from sentinel.engine.promql_texts import TEXT
 
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|`[^`]*`|\{[^{}]*\}|\'(?:\\.|[^\'\\])*\'')
 _ABOUT_THE_QUERY = re.compile(
@@ -25,11 +26,24 @@ _ABOUT_THE_SOURCE = re.compile(
 """Words of a server that cannot answer a question that another, or the same one later, could."""
 
 
+_NAME_IN_QUOTES = re.compile(
+    rf"{{\s*(?:{TEXT})\s*[,}}]|[{{,]\s*(?:{TEXT})\s*(?:=|!)|\b(?:by|without|on|ignoring|left|right)\s*\([^()]*[\"'`]",
+    re.DOTALL,
+)
+_UNREAD = re.compile(r"parse|unexpected|unparsed|invalid", re.IGNORECASE)
+_NO_UTF8_NAMES = (
+    "does not know names in quotes, as Prometheus does from version 3 on: where it is scraped, give the label a name "
+    "of letters, digits and underscores"
+)
+
+
 def refusal(url: str, response: requests.Response, query: str = "") -> SourceError:
     """The error that a response other than an answer stands for, in the server's own words."""
     status = response.status_code
     kind, words = words_of(response)
     reason, what = _meaning(status, kind, words.replace(query, "") if query else words)
+    if reason is MissingReason.BAD_QUERY and _NAME_IN_QUOTES.search(query) and _UNREAD.search(words):
+        what = f"{what}, and {_NO_UTF8_NAMES}"
     wait = retry_after(response)
     hint = f" Asked to wait {wait:.0f} s." if wait else ""
     message = f"Prometheus at {url} {what} (HTTP {status}): {words}.{hint}"

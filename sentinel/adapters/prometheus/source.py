@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
@@ -14,6 +15,7 @@ from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy import Arms, CountQuery, HistogramQuery, ValueQuery
 from sentinel.engine.rendering import quote_regex
+from sentinel.engine.selector import label_name
 
 STALE_AFTER_INTERVALS = 2.0
 
@@ -97,7 +99,7 @@ class PrometheusSource:
         narrowed = _checked(lambda: [_of_pods(text, query.arms, past) for text in _selectors(query)])
         if isinstance(query, CountQuery):
             total, errors = [
-                await self._client.range(f"sum by ({label}) ({each})", past.since, past.until, past.step)
+                await self._client.range(f"sum by ({_by(label)}) ({each})", past.since, past.until, past.step)
                 for each in narrowed
             ]
             return await asyncio.to_thread(counted, past, label, total, errors)
@@ -108,7 +110,7 @@ class PrometheusSource:
             return {}
         at_bounds = selectors.narrowed(bucket, ("le", "=~", "|".join(map(quote_regex, bounds))))
         tracks = await self._client.range(
-            f"sum by ({label}, le) ({at_bounds})", past.since, past.until, past.step
+            f"sum by ({_by(label, 'le')}) ({at_bounds})", past.since, past.until, past.step
         )
         return await asyncio.to_thread(slower, past, label, tracks, bounds)
 
@@ -121,7 +123,8 @@ class PrometheusSource:
         return None
 
     async def _count(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
-        _checked(lambda: [selectors.check(query.total), selectors.check(query.errors)])
+        plain = _checked(lambda: [str(selectors.check(text)) for text in (query.total, query.errors)])
+        query = replace(query, total=plain[0], errors=plain[1])
         assembly = Assembly(query.arms, as_is, "total", {"errors": 0.0}, self._stale_after)
         before, after = await asyncio.gather(self._counts_at(query, since), self._counts_at(query, until))
         return await _assembled(assembly, since, before, until, after)
@@ -165,7 +168,7 @@ class PrometheusSource:
         by_job = dict.fromkeys([arms.namespace_label, arms.subject_label, arms.pod_label, "job"])
         oldest, jobs = await asyncio.gather(
             self._client.instant(f"min by ({_subject_labels(arms)}) (timestamp({selector}))", at),
-            self._client.instant(f"count by ({', '.join(by_job)}) ({selector})", at),
+            self._client.instant(f"count by ({_by(*by_job)}) ({selector})", at),
         )
         return oldest, jobs
 
@@ -198,6 +201,11 @@ def _require_labels(answer: Answer, selector: str, arms: Arms) -> None:
             )
 
 
+def _by(*labels: str) -> str:
+    """What a question is grouped by, quoted where a label's name needs it."""
+    return ", ".join(map(label_name, labels))
+
+
 def _selectors(query: CountQuery | HistogramQuery) -> list[str]:
     if isinstance(query, CountQuery):
         return [query.total, query.errors]
@@ -206,7 +214,7 @@ def _selectors(query: CountQuery | HistogramQuery) -> list[str]:
 
 def _subject_labels(arms: Arms) -> str:
     """What every question is grouped by."""
-    return f"{arms.namespace_label}, {arms.subject_label}"
+    return _by(arms.namespace_label, arms.subject_label)
 
 
 def _of_pods(selector: str, arms: Arms, past: Past) -> str:

@@ -15,6 +15,7 @@ from sentinel.app.rehearsal.history import History, Series
 from sentinel.app.rehearsal.recorded import Samples
 from sentinel.domain.policy import CountQuery, ErrorRateRule, LatencyRule, Policy
 from sentinel.engine.rendering import render
+from sentinel.engine.selector import label_name
 
 _SUFFIX = r"-(?P<hash>[a-z0-9]{1,12})-[a-z0-9]{1,12}"
 
@@ -57,7 +58,7 @@ def queries(policies: Iterable[Policy], workload: tuple[str, str]) -> tuple[str,
             selector = histogram_series(render(rule.query.histogram, variables), COUNT)
         label, place = rule.query.arms.pod_label, rule.query.arms.namespace_label
         selector = narrowed(selector, (place, "=", workload[0]))
-        counted = f"count by ({label}) ({selector})"
+        counted = f"count by ({label_name(label)}) ({selector})"
         renamed = f'label_replace({counted}, "pod", "$1", "{label}", "(.*)")'
         found[counted if label == "pod" else renamed] = None
     return tuple(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import requests
 from aiohttp import web
 
 from sentinel.adapters.prometheus.methods import Methods, TooLongError
@@ -106,3 +107,14 @@ def _plain(status: int) -> object:
     made = response(status, "")
     made.json = lambda **_: {}  # type: ignore[method-assign]
     return made
+
+
+def test_a_second_try_without_answer_leaves_the_first_refusal() -> None:
+    """A server that hangs up after its refusal is not out of reach."""
+
+    def by(method: str) -> object:
+        if method == "GET":
+            raise requests.ConnectionError
+        return _plain(403)
+
+    assert Methods().ask(by).status_code == 403  # type: ignore[arg-type]

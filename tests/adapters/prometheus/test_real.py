@@ -16,7 +16,7 @@ from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Reading, Span, Subject
-from sentinel.domain.policy import CountQuery, HistogramQuery, ValueQuery
+from sentinel.domain.policy import Arms, CountQuery, HistogramQuery, ValueQuery
 from tests.support.prometheus import Target, real_prometheus
 
 pytestmark = [pytest.mark.real, pytest.mark.real_time, pytest.mark.asyncio(loop_scope="module")]
@@ -216,3 +216,23 @@ async def test_pending_time_comes_from_the_rules(world: World) -> None:
 async def test_a_running_prometheus_is_ready(world: World) -> None:
     """Nothing is wrong with a server that answers."""
     assert await world.source.ready(datetime.now(UTC)) is None
+
+
+async def test_an_older_prometheus_that_knows_no_names_in_quotes_says_so(world: World) -> None:
+    """The sentence names what is wanting and what would do, beside the server's own words."""
+    query = CountQuery("prometheus", "up", "up", Arms(pod_label="k8s.pod.name"))
+    now = datetime.now(UTC)
+    with pytest.raises(
+        SourceError, match="does not know names in quotes, as Prometheus does from version 3 on"
+    ) as caught:
+        await world.source.counts(query, now, now)
+    assert caught.value.reason == MissingReason.BAD_QUERY
+
+
+async def test_thousands_of_pods_fit_into_a_question(world: World) -> None:
+    """A query of 200 KiB is posted and answered."""
+    pods = "|".join(f"market-till-6b8d9f7c5-{number:05d}" for number in range(7000))
+    sample = await world.source.value(
+        ValueQuery("prometheus", f'count(up{{pod=~"{pods}"}})'), datetime.now(UTC)
+    )
+    assert sample.missing is None

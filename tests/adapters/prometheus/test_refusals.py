@@ -79,3 +79,23 @@ def test_the_time_to_wait_may_be_a_date() -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     assert 3500 < (retry_after(response(429, "slow", **{"Retry-After": later})) or 0.0) <= 3600
     assert retry_after(response(429, "slow", **{"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"})) == 0.0
+
+
+@pytest.mark.parametrize(
+    "query",
+    ['sum by ("k8s.pod.name") (up)', 'up{"a.b"="c"}', '{"till.hits"}', "a * on (x, 'y.z') group_left () b"],
+)
+def test_a_server_without_utf8_names_says_so(query: str) -> None:
+    """A parse error of a query with names in quotes is explained."""
+    error = refusal("http://p", response(400, "parse error: unexpected string"), query)
+    assert "does not know names in quotes" in str(error)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ['up{a="b"', 'label_replace(a, "x", "$1", "y", "(.*)"', 'count_values("a", b', 'up{a=~"b",c="d"'],
+)
+def test_other_parse_errors_are_not_laid_to_quotes(query: str) -> None:
+    """Values and arguments in quotes are as old as PromQL."""
+    error = refusal("http://p", response(400, "parse error: unexpected end"), query)
+    assert "names in quotes" not in str(error)

@@ -19,6 +19,10 @@ from sentinel.adapters.prometheus.selectors import BUCKET, COUNT, SUM, check, hi
         ('{__name__="took_bucket",a="b"}', BUCKET, 'took_bucket{a="b"}'),
         ('{__name__="http.server.duration",a="b"}', SUM, '{__name__="http.server.duration_sum",a="b"}'),
         (r'took{path=~"\\d+",quote="\"x\""}', BUCKET, r'took_bucket{path=~"\\d+",quote="\"x\""}'),
+        (r"took{path=~`\d+`}", BUCKET, r'took_bucket{path=~"\\d+"}'),
+        ("(took{a='b',} # all of it\n)", BUCKET, 'took_bucket{a="b"}'),
+        ('{"took","a.b"=\'c\'}', BUCKET, 'took_bucket{"a.b"="c"}'),
+        ('{"http.took","a.b"="c"}', COUNT, '{__name__="http.took_count","a.b"="c"}'),
     ],
 )
 def test_a_histograms_series(selector: str, suffix: str, series: str) -> None:
@@ -29,14 +33,20 @@ def test_a_histograms_series(selector: str, suffix: str, series: str) -> None:
 @pytest.mark.parametrize(
     ("selector", "sentence"),
     [
-        ("took{", "is not PromQL"),
-        ("", "is not PromQL"),
-        ("sum(took)", "is not a selector"),
-        ("took[5m]", "is not a selector"),
-        ("a or b", "is not a selector"),
-        ("took offset 5m", "offset or @ modifier"),
-        ("took @ 1700000000", "offset or @ modifier"),
-        ('{a="b" or c="d"}', "which Prometheus does not know"),
+        ("took{", "ends where a label's name or } should stand"),
+        ("", "ends where a metric's name or { should stand"),
+        ("{}", "selects everything"),
+        ('a{__name__="b"}', "names two metrics"),
+        ('took{a="b" c="d"}', "has 'c=\"d\"}' at character 12 where , or } should stand"),
+        ('took{a="\\d"}', "unknown escape sequence"),
+        ("sum(took)", "is a call or an aggregation"),
+        ("took[5m]", "is a range"),
+        ("took / 2", "is an expression, not a selector: '/' follows it"),
+        ("took smoothed", "has a modifier for ranges"),
+        ("a or b", "by `or`"),
+        ("took offset 5m", "has an offset or @"),
+        ("took @ 1700000000", "has an offset or @"),
+        ('{a="b" or c="d"}', "by `or`"),
     ],
 )
 def test_what_is_no_plain_selector_is_refused(selector: str, sentence: str) -> None:

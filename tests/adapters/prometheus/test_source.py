@@ -8,7 +8,7 @@ import pytest
 
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import MissingReason, Span, Subject
+from sentinel.domain.evidence import MissingReason, Past, Span, Subject
 from sentinel.domain.policy import Arms, CountQuery, HistogramQuery, ValueQuery
 from tests.adapters.prometheus.fake import NOW, FakePrometheus, Vector, prometheus
 
@@ -166,7 +166,7 @@ async def test_arms_by_a_version_label() -> None:
 async def test_a_selector_that_is_none_is_not_asked() -> None:
     """A function in a rule's selector is refused before any question."""
     async with prometheus() as (fake, client):
-        with pytest.raises(SourceError, match="is not a selector") as caught:
+        with pytest.raises(SourceError, match="not a selector") as caught:
             await PrometheusSource(client).counts(CountQuery("prometheus", "rate(x[1m])", "y"), THEN, NOW)
         assert caught.value.reason == MissingReason.BAD_QUERY
         assert fake.asked == []
@@ -235,3 +235,34 @@ async def test_a_wrong_namespace_label_is_a_bad_query() -> None:
         with pytest.raises(SourceError, match="set namespaceLabel") as caught:
             await PrometheusSource(client).counts(QUERY, THEN, NOW)
         assert caught.value.reason == MissingReason.BAD_QUERY
+
+
+async def test_labels_with_dots_are_asked_for_in_quotes() -> None:
+    """Grouping and matchers name the label as Prometheus 3 does, and the pods are told apart by it."""
+    arms = Arms(pod_label="k8s.pod.name", namespace_label="k8s.namespace.name")
+    total = '{"till.hits", "k8s.cluster.name"="a"} # all of them'
+    query = CountQuery("prometheus", total, 'till_errors{"http.status"=~`5\\d\\d`}', arms)
+    written = '{__name__="till.hits","k8s.cluster.name"="a"}'
+    groups = '"k8s.namespace.name", "k8s.pod.name"'
+    by = f"sum by ({groups})"
+    async with prometheus() as (fake, client):
+        labels = {"k8s.namespace.name": "market", "k8s.pod.name": "a"}
+        fake.answers[f"{by} ({written})"] = [(labels, 100)]
+        fake.answers[by + ' (till_errors{"http.status"=~"5\\\\d\\\\d"})'] = [(labels, 7)]
+        fake.answers[f"min by ({groups}) (timestamp({written}))"] = [(labels, NOW.timestamp())]
+        (span,) = await PrometheusSource(client).counts(query, NOW, NOW)
+        assert span.subject == Subject("market", "a")
+        assert span.after is not None
+        assert dict(span.after.values) == {"total": 100.0, "errors": 7.0}
+        assert f"count by ({groups}, job) ({written})" in {text for text, _ in fake.asked}
+
+
+async def test_the_hour_before_is_asked_for_by_quoted_labels() -> None:
+    """The pods are matched by the label in quotes."""
+    past = Past("market", ("till-1",), NOW - timedelta(minutes=1), NOW, timedelta(minutes=1))
+    query = CountQuery("prometheus", "hits", "faults", Arms(pod_label="k8s.pod.name"))
+    async with prometheus() as (fake, client):
+        await PrometheusSource(client).history(query, past)
+        assert fake.asked[0][0] == (
+            'sum by ("k8s.pod.name") (hits{"k8s.pod.name"=~"till-1",namespace="market"})'
+        )

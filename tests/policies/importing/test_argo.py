@@ -302,7 +302,7 @@ def test_dollar_signs_of_the_original_stay_dollar_signs() -> None:
 @pytest.mark.parametrize(
     ("provider", "why"),
     [
-        ("prometheus: {query: 'sum('}", "is not PromQL"),
+        ("prometheus: {query: 'sum('}", "has a ( that is never closed"),
         ("prometheus: {query: ''}", "no query"),
         ("prometheus: {query: up, rangeQuery: {step: 1m}}", "range query"),
         ("datadog: {queries: {a: x}, formula: a}", "several queries"),
