@@ -127,11 +127,19 @@ class RevisionRef:
     number: int = 0
     images: tuple[str, ...] = ()
     change_cause: str = ""
+    order: int = 0
 
     @classmethod
     def of(cls, revision: Revision) -> "RevisionRef":
         """The reference to a revision seen in the cluster."""
-        return cls(revision.digest, revision.hash, revision.number, revision.images, revision.change_cause)
+        return cls(
+            revision.digest,
+            revision.hash,
+            revision.number,
+            revision.images,
+            revision.change_cause,
+            revision.order,
+        )
 
     def __str__(self) -> str:
         number = f"revision {self.number}" if self.number else f"revision {self.digest[:8]}"

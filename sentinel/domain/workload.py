@@ -110,7 +110,9 @@ class Revision:
 
     `digest` is our own digest of the template, known as soon as the template is written; `hash` is the
     controller's name for it and is empty until the controller has made its ReplicaSet. `number` is the
-    controller's revision number, 0 while unknown. `replicas`, `ready` and `available` count its pods.
+    controller's revision number, for people, 0 while unknown or where the kind has none. `order` says which of two
+    revisions is newer, the greater one; it never changes for a revision that is not rolled out again, and is 0 where
+    it is not known. `replicas`, `ready` and `available` count its pods.
     `holder` names the object that still holds the template (the ReplicaSet), None when there is none.
     """
 
@@ -126,6 +128,7 @@ class Revision:
     ready: int = 0
     available: int = 0
     holder: str | None = None
+    order: int = 0
 
     def __str__(self) -> str:
         number = f"revision {self.number}" if self.number else "new revision"

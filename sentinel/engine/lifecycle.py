@@ -105,10 +105,10 @@ def _same_revision(latest: Record, workload: Workload) -> Sighting | None:
 def _put_back(undo: UndoState, workload: Workload) -> bool:
     """Whether the target was rolled out since the undo was decided, and the candidate after it, unseen by us.
 
-    The controller's revision numbers tell, which a process that was away, or blind, can still read.
+    The order of the revisions tells, which a process that was away, or blind, can still read.
     """
     target = workload.revision(undo.target.digest)
-    return target is not None and 0 < undo.target.number < target.number < workload.candidate.number
+    return target is not None and 0 < undo.target.order < target.order < workload.candidate.order
 
 
 def _undo_target(latest: Record) -> Sighting | None:
@@ -187,7 +187,7 @@ def _serving(workload: Workload) -> Revision | None:
     """Of the other revisions the one with the most available pods, the newest of equals."""
     return max(
         (revision for revision in workload.others if revision.available > 0),
-        key=lambda revision: (revision.available, revision.number),
+        key=lambda revision: (revision.available, revision.order),
         default=None,
     )
 

@@ -20,8 +20,8 @@ AGES_AGO = timedelta(days=1)
 NODES = 3
 
 _KEY = WorkloadKey(WorkloadKind.DEPLOYMENT, "default", "app")
-_STABLE = Revision("baseline", hash=BASELINE, number=1, images=("app:1",), holder=BASELINE)
-_NEW = Revision("candidate", hash=CANDIDATE, number=2, images=("app:2",), holder=CANDIDATE)
+_STABLE = Revision("baseline", hash=BASELINE, number=1, images=("app:1",), holder=BASELINE, order=1)
+_NEW = Revision("candidate", hash=CANDIDATE, number=2, images=("app:2",), holder=CANDIDATE, order=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,4 +179,5 @@ def _counted(revision: Revision, pods: tuple[Pod, ...]) -> Revision:
         ready,
         ready,
         revision.holder,
+        revision.order,
     )

@@ -99,8 +99,11 @@ def _fit(digest: str, records: Iterable[Record], workload: Workload) -> Target |
 
 
 def _barrier(target: Revision, workload: Workload) -> Revision | None:
-    """A revision on the way back from the candidate to the target whose mark the target does not carry."""
-    between = (other for other in workload.others if other.number > target.number)
+    """A revision on the way back from the candidate to the target whose mark the target does not carry.
+
+    One of which it is not known that it is older than the target may lie between.
+    """
+    between = (other for other in workload.others if not 0 < other.order <= target.order)
     return next(
         (
             r

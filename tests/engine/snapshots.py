@@ -26,9 +26,14 @@ def at(seconds: float) -> datetime:
 
 
 def revision(digest: str, **changes: Any) -> Revision:
-    """A revision that the controller holds, named by its digest."""
+    """A revision that the controller holds, named by its digest, and ordered by its number unless said otherwise."""
     known = Revision(digest, hash=digest, number=1, images=(f"api:{digest}",), holder=f"api-{digest}")
-    return replace(known, **changes)
+    return replace(known, **{"order": order_of(changes.get("number", 1)), **changes})
+
+
+def order_of(number: int) -> int:
+    """The place in the order that goes with a controller's number, also with one that is not positive."""
+    return number + 10
 
 
 OLD = revision("old", number=1)

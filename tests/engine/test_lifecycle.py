@@ -11,7 +11,7 @@ from sentinel.domain.record import Action, Phase, Record, RevisionRef, RolloutSt
 from sentinel.domain.workload import Workload
 from sentinel.engine.lifecycle import Begin, Continue, Idle, RolledBack, Sighting, recognise
 from tests.engine.builders import entry, held, in_state, rollout, undoing, undone_to
-from tests.engine.snapshots import OLD, at, record, revision
+from tests.engine.snapshots import OLD, at, order_of, record, revision
 
 NEXT = revision("next", number=3)
 UNDO = UndoPolicy()
@@ -266,24 +266,24 @@ def test_a_superseded_revision_begins_anew_with_the_next_attempt() -> None:
     assert begin(rollout(2), ended).attempt == 3
 
 
-def numbered(candidate: int, target: int) -> Workload:
-    """NEW is in the spec; these are the controller's numbers of it and of OLD."""
+def ordered(candidate: int, target: int) -> Workload:
+    """NEW is in the spec; this is the order of it and of OLD."""
     made = rollout(2)
-    old = replace(made.others[0], number=target)
-    return replace(made, candidate=replace(made.candidate, number=candidate), others=(old,))
+    old = replace(made.others[0], order=order_of(target))
+    return replace(made, candidate=replace(made.candidate, order=order_of(candidate)), others=(old,))
 
 
-def test_an_undone_template_that_came_back_unseen_is_told_by_the_revision_numbers() -> None:
+def test_an_undone_template_that_came_back_unseen_is_told_by_the_order_of_the_revisions() -> None:
     """The target was rolled out after the decision and the candidate after it: nobody undoes that again."""
     ours = undoing(target_seen=False)
-    found = begin(numbered(4, 3), ours)
+    found = begin(ordered(4, 3), ours)
     assert (found.undone, found.reapplied, found.closes) == (ours, True, ours)
 
 
 def test_an_old_view_of_the_deployment_is_not_a_template_that_came_back() -> None:
     """The ReplicaSet's watch may be ahead: the target is newer than the candidate, whose Deployment is yet to come."""
     ours = undoing(target_seen=False)
-    assert see(numbered(2, 3), ours) == Continue(ours)
+    assert see(ordered(2, 3), ours) == Continue(ours)
 
 
 def test_a_record_without_its_first_decision_begins_again_under_its_name() -> None:

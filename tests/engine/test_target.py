@@ -147,6 +147,21 @@ def test_an_irreversible_revision_in_between_is_not_crossed() -> None:
     assert digest_or_reason(chosen(known_bad, promoted(OLDER, -60), held=(marked, newer))) == "older"
 
 
+@pytest.mark.parametrize("unknown", ["target", "marked"])
+def test_without_an_order_a_marked_revision_may_lie_between(unknown: str) -> None:
+    """A kind without numbers must not have an undo cross what is irreversible."""
+    marked = revision("marked", number=0, order=0 if unknown == "marked" else 3, irreversible="schema 9")
+    old = revision("old", number=0, order=0 if unknown == "target" else 5)
+    assert digest_or_reason(chosen(stable=old, held=(old, marked))) == "Irreversible"
+
+
+def test_an_older_marked_revision_is_not_between_without_numbers_either() -> None:
+    """The order alone tells."""
+    marked = revision("marked", number=0, order=3, irreversible="schema 9")
+    old = revision("old", number=0, order=5)
+    assert digest_or_reason(chosen(stable=old, held=(old, marked))) == "old"
+
+
 def test_the_refusal_names_the_mark() -> None:
     """Who marked it wrote why; that is passed on."""
     result = chosen(candidate=revision("new", number=2, irreversible="drops a column"))
@@ -189,7 +204,7 @@ def test_every_target_is_fit(held: list[Revision], history: list[Record], stable
     target = next(r for r in held if r.digest == digest)
     assert target.holder is not None
     assert known_bad(history, digest) is None
-    assert not any(r.irreversible not in ("", target.irreversible) for r in held if r.number > target.number)
+    assert not any(r.irreversible not in ("", target.irreversible) for r in held if r.order > target.order)
     ages = [
         at(0) - r.state.promoted_at for r in history if r.candidate.digest == digest and r.state.promoted_at
     ]

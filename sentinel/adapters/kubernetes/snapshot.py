@@ -86,6 +86,7 @@ def _revision(held: ReplicaSetEntry) -> Revision:
         ready=held.ready,
         available=held.available,
         holder=held.name,
+        order=held.number,
     )
 
 

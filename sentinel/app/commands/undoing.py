@@ -179,7 +179,7 @@ def _before(workload: Workload) -> RevisionRef | None:
     """Of the other revisions the one that serves, else the newest, as `kubectl rollout undo` has it."""
 
     def rank(revision: Revision) -> tuple[int, int]:
-        return revision.available, revision.number
+        return revision.available, revision.order
 
     chosen = max(workload.others, key=rank, default=None)
     return RevisionRef.of(chosen) if chosen else None

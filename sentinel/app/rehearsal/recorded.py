@@ -173,6 +173,7 @@ def _revision(rollout: PastRollout, name: str, pods: list[Pod], number: int) -> 
         ready=ready,
         available=ready,
         holder=f"{rollout.workload}-{name}",
+        order=number,
     )
 
 

@@ -196,6 +196,7 @@ def _revision(arm: Arm, name: str, number: int) -> Revision:
         labels=arm.labels,
         irreversible=arm.irreversible,
         holder=name,
+        order=number,
     )
 
 

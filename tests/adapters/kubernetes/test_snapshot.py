@@ -73,6 +73,7 @@ def test_others_come_newest_first() -> None:
     ]
     workload = build_workload(trim_deployment(objects("deployments")[0]), sets, [], ())
     assert [revision.number for revision in workload.others] == [9, 4, 2]
+    assert [revision.order for revision in workload.others] == [9, 4, 2]
 
 
 def test_a_pause_of_ours_is_told_from_anothers() -> None:
