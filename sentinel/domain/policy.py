@@ -181,18 +181,26 @@ class LatencyRule:
         return self.quantile is None
 
 
+USUAL_RESTARTS = 3
+"""From so many restarts on a container is held to crash, where its rule names no number."""
+
+
 @dataclass(frozen=True, slots=True)
 class CrashLoopRule:
-    """Containers of the candidate crash: CrashLoopBackOff or this many restarts, in this share of pods.
+    """Containers of the candidate crash, in this share of its pods.
 
-    Beside that, its pods crash more often than the baseline's; `alpha` is the accepted chance to undo a good
-    candidate for that.
+    With `restarts` None: in CrashLoopBackOff, or restarted `USUAL_RESTARTS` times. With a number: restarted so often,
+    and nothing before, not even CrashLoopBackOff. A container that has run for `settled_after` is over its restarts.
+
+    Beside that, unless `restarts` is given, its pods crash more often than the baseline's; `alpha` is the accepted
+    chance to undo a good candidate for that.
     """
 
     name: str
-    restarts: int = 3
+    restarts: int | None = None
     share: float = 0.1
     alpha: float = 0.001
+    settled_after: timedelta = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)

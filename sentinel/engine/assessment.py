@@ -122,10 +122,15 @@ def _judge_health(rule: HealthRule, rollout: Rollout) -> RuleVerdict:
 
 
 def _judge_crashes(rule: CrashLoopRule, rollout: Rollout) -> tuple[Json | None, RuleVerdict]:
-    """The gate for crash loops, and where it lets the candidate pass, crashes as counts beside it."""
+    """The gate for crash loops, and where it lets the candidate pass, crashes as counts beside it.
+
+    A rule that names how many restarts a pod may have has nothing counted: that goes by the first crash of each.
+    """
     workload, baseline = rollout.workload, rollout.baseline
-    gate = judge_crash_loop(rule, workload, workload.candidate, baseline)
+    gate = judge_crash_loop(rule, workload, workload.candidate, baseline, rollout.now)
     state: Json | None = rollout.state.analysis.get(rule.name)
+    if rule.restarts is not None:
+        return state, gate
     if baseline is None or not rollout.segment.concurrent or rollout.state.phase is Phase.PROMOTED:
         return state, gate
     since = crashes_until(state) or rollout.began

@@ -17,7 +17,7 @@ from sentinel.engine.crashes import crashes_until
 from sentinel.engine.learning import learns, remembered
 from sentinel.engine.matching import alert_rule_of
 from sentinel.engine.measuring import stable_of
-from sentinel.engine.pods import wake_at
+from sentinel.engine.pods import settled_at, wake_at
 from sentinel.engine.situation import JudgedAlert, Situation
 
 Named = Callable[[Mapping[str, str], AlertRule], Collection[WorkloadKey]]
@@ -117,7 +117,10 @@ def pods_ripen_at(policy: Policy, workload: Workload, record: Record, now: datet
     for rule in policy.rules:
         if isinstance(rule, HealthRule):
             due.append(wake_at(rule, workload, workload.candidate, baseline, now))
-        elif isinstance(rule, CrashLoopRule) and baseline is not None:
+        if not isinstance(rule, CrashLoopRule):
+            continue
+        due.append(settled_at(rule, workload, workload.candidate, baseline, now))
+        if baseline is not None and rule.restarts is None:
             since = crashes_until(record.state.analysis.get(rule.name)) or record.started_at
             due.append(ripe_at(workload, baseline, since, policy.strategy.warmup))
     return min((at for at in due if at is not None and at > now), default=None)

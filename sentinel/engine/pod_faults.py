@@ -6,11 +6,11 @@ pulled although this revision was pulled before. Everything else that keeps a po
 revision.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sentinel.domain.policy import HealthRule
+from sentinel.domain.policy import USUAL_RESTARTS, CrashLoopRule, HealthRule
 from sentinel.domain.workload import Container, Pod, Termination
 from sentinel.engine.setting_up import (
     CREATING,
@@ -130,23 +130,45 @@ def deadline(pod: Pod, rule: HealthRule) -> datetime | None:
     return began + rule.ready_within if began is not None else None
 
 
-def crash_of(pod: Pod, restarts: int) -> Container | None:
-    """The container of a pod that crashes: in back-off, or restarted this often; None where none does.
+def crash_of(pod: Pod, rule: CrashLoopRule, now: datetime) -> Container | None:
+    """The container of a pod that crashes, as the rule has it; None where none does.
 
     A pod that the cluster stopped or whose node is not ready did not crash, whatever its containers ended with.
     """
     if cluster_fault(pod) is not None:
         return None
-    return next((c for c in pod.containers if _crashes(c, restarts)), None)
+    return next((c for c in pod.containers if _crashes(c, rule, now)), None)
 
 
-def _crashes(container: Container, restarts: int) -> bool:
+def settles_at(pod: Pod, rule: CrashLoopRule) -> Sequence[datetime]:
+    """When the restarts of its containers are over, if they go on running."""
+    return [
+        container.running_since + rule.settled_after
+        for container in pod.containers
+        if container.restarts > 0 and container.running_since is not None
+    ]
+
+
+def _crashes(container: Container, rule: CrashLoopRule, now: datetime) -> bool:
     ended = end_of(container)
     if ended is not None and ended.reason in NOT_A_CRASH:
         return False
     if container.runs_once and is_done(container):
         return False  # its failures before are over
-    return container.waiting == "CrashLoopBackOff" or container.restarts >= restarts
+    if rule.restarts is None and container.waiting == "CrashLoopBackOff":
+        return True
+    return _restarts_together(container, rule.settled_after, now) >= (rule.restarts or USUAL_RESTARTS)
+
+
+def _restarts_together(container: Container, settled_after: timedelta, now: datetime) -> int:
+    """Restarts that are not over yet: those before a run that lasted are. The status tells of two runs only."""
+    since, ended = container.running_since, end_of(container)
+    if since is not None and now >= since + settled_after:
+        return 0
+    if ended is not None and ended.started_at is not None and ended.finished_at is not None:
+        lasted = ended.finished_at - ended.started_at >= settled_after
+        return int(since is not None) if lasted else container.restarts
+    return container.restarts
 
 
 def end_of(container: Container) -> Termination | None:

@@ -13,7 +13,7 @@ from math import ceil
 from sentinel.domain.policy import CrashLoopRule, HealthRule
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
 from sentinel.domain.workload import Container, Pod, Revision, Workload
-from sentinel.engine.pod_faults import Fault, crash_of, deadline, end_of, ending, health_fault
+from sentinel.engine.pod_faults import Fault, crash_of, deadline, end_of, ending, health_fault, settles_at
 from sentinel.engine.setting_up import kept_back
 
 FAILING_SHARE = 0.1
@@ -23,15 +23,15 @@ SPREAD_FROM = 3
 
 
 def judge_crash_loop(
-    rule: CrashLoopRule, workload: Workload, candidate: Revision, baseline: Revision | None
+    rule: CrashLoopRule, workload: Workload, candidate: Revision, baseline: Revision | None, now: datetime
 ) -> RuleVerdict:
-    """Whether the candidate's containers crash: in CrashLoopBackOff, or restarted `rule.restarts` times.
+    """Whether the candidate's containers crash: in CrashLoopBackOff, or restarted often, as the rule has it.
 
     Init containers and sidecars count. Restarts of other revisions' pods never do, nor do pods that the cluster
     stopped (evicted, preempted, shut down with their node).
     """
     pods = workload.pods_of(candidate)
-    crashes = {pod.name: container for pod in pods if (container := crash_of(pod, rule.restarts)) is not None}
+    crashes = {pod.name: container for pod in pods if (container := crash_of(pod, rule, now)) is not None}
     failing = [pod for pod in pods if pod.name in crashes]
     numbers = _numbers(pods, failing, (_ended_at(container) for container in crashes.values()))
     if not failing:
@@ -43,7 +43,7 @@ def judge_crash_loop(
     short = _shortfall(failing, pods, rule.share, any(pod.ready for pod in pods))
     if short is not None:
         return _not_proven(verdict, short)
-    if baseline is not None and _crashes_too(rule, workload.pods_of(baseline), pods):
+    if baseline is not None and _crashes_too(rule, workload.pods_of(baseline), pods, now):
         return _everywhere(verdict, "the stable revision's pods crash as well")
     return verdict
 
@@ -90,9 +90,20 @@ def wake_at(
     rule: HealthRule, workload: Workload, candidate: Revision, baseline: Revision | None, now: datetime
 ) -> datetime | None:
     """The earliest time after now at which the health verdict may change by time alone."""
-    revisions = [revision for revision in (candidate, baseline) if revision is not None]
-    ends = (deadline(pod, rule) for revision in revisions for pod in workload.pods_of(revision))
+    ends = (deadline(pod, rule) for pod in _pods_of(workload, candidate, baseline))
     return min((end for end in ends if end is not None and end > now), default=None)
+
+
+def settled_at(
+    rule: CrashLoopRule, workload: Workload, candidate: Revision, baseline: Revision | None, now: datetime
+) -> datetime | None:
+    """The earliest time after now at which the verdict on crash loops may change by time alone."""
+    ends = (end for pod in _pods_of(workload, candidate, baseline) for end in settles_at(pod, rule))
+    return min((end for end in ends if end > now), default=None)
+
+
+def _pods_of(workload: Workload, *revisions: Revision | None) -> Iterable[Pod]:
+    return (pod for revision in revisions if revision is not None for pod in workload.pods_of(revision))
 
 
 def _shortfall(
@@ -165,7 +176,7 @@ def _ended_at(container: Container) -> datetime | None:
     return min((end for end in ends if end is not None), default=None)
 
 
-def _crashes_too(rule: CrashLoopRule, stable: Sequence[Pod], pods: Sequence[Pod]) -> bool:
+def _crashes_too(rule: CrashLoopRule, stable: Sequence[Pod], pods: Sequence[Pod], now: datetime) -> bool:
     """Whether the stable pods meet the same condition, by crashes since the first candidate pod was made.
 
     What a long-lived pod restarted in its life before says nothing of today.
@@ -173,7 +184,7 @@ def _crashes_too(rule: CrashLoopRule, stable: Sequence[Pod], pods: Sequence[Pod]
     made = min((pod.created_at for pod in pods if pod.created_at is not None), default=None)
     failing = []
     for pod in stable:
-        container = crash_of(pod, rule.restarts)
+        container = crash_of(pod, rule, now)
         if container is not None and _is_current(container, made):
             failing.append(pod)
     return _shortfall(failing, stable, rule.share, any(pod.ready for pod in stable)) is None

@@ -137,7 +137,7 @@ def _rules(specs: tuple[RuleSpec, ...], rate: float, interval: timedelta) -> tup
 
 def _weight(spec: RuleSpec) -> float:
     if spec.crash_loop is not None:
-        return CRASH_WEIGHT
+        return CRASH_WEIGHT if spec.crash_loop.restarts is None else 0.0
     if not spec.tests:
         return 0.0
     return 1.0 if spec.weight is None else spec.weight
@@ -149,7 +149,8 @@ def _rule(spec: RuleSpec, alpha: float, interval: timedelta) -> Rule:
     if spec.latency is not None:
         return _latency(spec.name, spec.latency, alpha, interval)
     if spec.crash_loop is not None:
-        return CrashLoopRule(spec.name, spec.crash_loop.restarts, spec.crash_loop.share, alpha)
+        crashes = spec.crash_loop
+        return CrashLoopRule(spec.name, crashes.restarts, crashes.share, alpha, crashes.settled_after)
     if spec.health is not None:
         return HealthRule(spec.name, spec.health.ready_within, spec.health.pull_within)
     if spec.query is not None:

@@ -197,10 +197,16 @@ class LatencySpec(Model):
 
 
 class CrashLoopSpec(Model):
-    """Containers in CrashLoopBackOff, or this many restarts, in this share of the candidate's pods."""
+    """Containers crash in this share of the candidate's pods: in CrashLoopBackOff, or restarted three times.
 
-    restarts: Annotated[Count, Field(ge=1)] = 3
+    Where `restarts` is given, so many restarts of a container are the first thing that undoes: CrashLoopBackOff before
+    that does not, and first crashes are not counted. Restarts are over once the container has run for `settledAfter`:
+    they neither condemn the candidate nor keep it from passing.
+    """
+
+    restarts: Annotated[StrictInt, Field(ge=1, description="(3 unless given)")] | None = None
     share: PositiveShare = 0.1
+    settled_after: PositiveDuration = timedelta(minutes=10)
 
 
 class HealthSpec(Model):

@@ -180,6 +180,16 @@ def test_one_rules_source_is_no_other_rules() -> None:
     assert [v.kind for v in found.verdicts] == [VerdictKind.PASS, VerdictKind.PASS]
 
 
+@pytest.mark.parametrize(("restarts", "counted"), [(None, True), (10, False)])
+def test_first_crashes_are_not_counted_where_restarts_are_allowed(
+    restarts: int | None, counted: bool
+) -> None:
+    """A rule that allows ten restarts has no test beside it that goes by the first."""
+    found = judge(replace(CRASH, restarts=restarts))
+    assert ("crash-loop" in found.analysis) is counted
+    assert ("candidate_crashed" in only(found).numbers) is counted
+
+
 def test_after_promotion_only_crashes_speak() -> None:
     """And nothing does during an undo."""
     policy = replace(PLAIN, rules=(ERRORS, CRASH, HEALTH))

@@ -22,9 +22,11 @@ FAIL, PASS = VerdictKind.FAIL, VerdictKind.PASS
 PENDING, INCONCLUSIVE = VerdictKind.PENDING, VerdictKind.INCONCLUSIVE
 
 
-def loops(*pods: Pod, baseline: Revision | None = OLD, rule: CrashLoopRule = CRASHES) -> RuleVerdict:
+def loops(
+    *pods: Pod, baseline: Revision | None = OLD, rule: CrashLoopRule = CRASHES, now: float = 1
+) -> RuleVerdict:
     """The crash-loop verdict of these pods."""
-    return judge_crash_loop(rule, workload(*pods), NEW, baseline)
+    return judge_crash_loop(rule, workload(*pods), NEW, baseline, at(now))
 
 
 def health(

@@ -191,7 +191,7 @@ def test_a_slow_pull_is_looked_at_again_when_the_pods_time_is_over() -> None:
 
 def loops(*pods: Pod) -> RuleVerdict:
     """The crash-loop verdict of these pods."""
-    return judge_crash_loop(CrashLoopRule("crash-loop"), workload(*pods), NEW, OLD)
+    return judge_crash_loop(CrashLoopRule("crash-loop"), workload(*pods), NEW, OLD, at(90))
 
 
 def test_an_init_container_that_failed_and_then_completed_is_no_crash() -> None:

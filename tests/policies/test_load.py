@@ -192,6 +192,20 @@ def test_rules_share_the_false_rollback_rate_by_weight(tmp_path: Path) -> None:
     assert (a.alpha, b.alpha, c.alpha) == pytest.approx((0.12 / 4.1, 0.04 / 4.1, 0.004 / 4.1))
 
 
+def test_allowed_restarts_take_no_share_of_the_false_rollback_rate(tmp_path: Path) -> None:
+    """Where restarts are allowed nothing is counted, so that the tests beside it have the whole rate."""
+    policy = one(
+        tmp_path,
+        "falseRollbackRate: 4%\n  rules:\n"
+        "    - {name: a, errorRate: {prometheus: {total: t, errors: e}, max: 5%}}\n"
+        "    - {name: c, crashLoop: {restarts: 10, settledAfter: 30m}}",
+    )
+    errors, crashes = policy.rules
+    assert isinstance(errors, ErrorRateRule)
+    assert errors.alpha == pytest.approx(0.04)
+    assert crashes == CrashLoopRule("c", 10, 0.1, 0.0, timedelta(minutes=30))
+
+
 def test_a_threshold_has_its_time_and_no_share_of_the_rate(tmp_path: Path) -> None:
     """`for:` is how long it must be over the limit, a minute unless said; the tests share the rate without it."""
     policy = one(
