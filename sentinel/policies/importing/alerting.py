@@ -5,6 +5,7 @@ An alert is attributed to a workload by its labels, so an expression that sums a
 
 import promql_parser as promql
 
+from sentinel.engine.promql_texts import without_raw_texts
 from sentinel.policies.importing.draft import Draft, ImportRefusedError, Part, Values, opt_in, policy_name
 from sentinel.policies.importing.resources import Resource
 from sentinel.policies.importing.shapes import duration, items, mapping, text
@@ -79,7 +80,7 @@ def _add(draft: Draft, rule: Values, group: Values, seen: set[str]) -> None:
 def _notes(rule: Values, alert: str) -> list[str]:
     labels = set(mapping(rule.get("labels")))
     try:
-        kept = labels_left(promql.parse(text(rule.get("expr"))))
+        kept = labels_left(promql.parse(without_raw_texts(text(rule.get("expr")))))
     except ValueError:
         return [
             f"The expression of {alert} could not be read; see that the alert names its workload by a label."

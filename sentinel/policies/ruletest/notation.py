@@ -7,6 +7,7 @@ series; several parts are separated by spaces. Source: prometheus/prometheus `do
 import re
 from dataclasses import dataclass
 
+from sentinel.engine.selector import NAME, SelectorError, read_selector
 from sentinel.policies.mistakes import InputError
 
 MAX_SAMPLES = 20_000
@@ -50,7 +51,29 @@ def parse_values(text: str) -> tuple[Value, ...]:
 
 
 def parse_series(text: str) -> SeriesName:
-    """A series by its name and labels: `http_requests_total{pod="candidate-1", code="200"}`. Raises InputError."""
+    """A series by its name and labels: `http_requests_total{pod="candidate-1", code="200"}`. Raises InputError.
+
+    Datadog's names have dots as they are; what Prometheus 3 allows beyond letters, digits and underscores stands in
+    quotes: `{"http.hits", "k8s.pod.name"="candidate-1"}`.
+    """
+    return _in_promql(text) or _plainly(text)
+
+
+def _in_promql(text: str) -> SeriesName | None:
+    try:
+        selector = read_selector(text)
+    except SelectorError:
+        return None
+    labels = {m.label: m.value for m in selector.matchers if m.operator == "="}
+    if not selector.metric or len(labels) < len(
+        selector.matchers
+    ):  # a matcher that is no label, or one twice
+        return None
+    name = labels.pop(NAME)
+    return SeriesName(name, tuple(sorted(labels.items())))
+
+
+def _plainly(text: str) -> SeriesName:
     match = _SERIES.fullmatch(text)
     if match is None:
         raise InputError(

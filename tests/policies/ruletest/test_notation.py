@@ -85,7 +85,26 @@ def test_a_series_has_a_name_and_labels() -> None:
     assert parse_series("trace.http.request.hits{}").name == "trace.http.request.hits"
 
 
-@pytest.mark.parametrize("text", ["{}", "a b", "a{b=c}", 'a{b="c" d="e"}', 'a{b="1",b="2"}', 'a{b="c"', "1a"])
+def test_names_of_prometheus_3_stand_in_quotes() -> None:
+    """The metric's name and labels may have dots, as in a query."""
+    found = parse_series('{"till.hits", "k8s.pod.name"="a-1", code=`5`}')
+    assert found == SeriesName("till.hits", (("code", "5"), ("k8s.pod.name", "a-1")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        '{"a.b"=~"c"}',
+        '{"a", "b.c"=~"d"}',
+        "a b",
+        "a{b=c}",
+        'a{b="c" d="e"}',
+        'a{b="1",b="2"}',
+        'a{b="c"',
+        "1a",
+    ],
+)
 def test_what_is_no_series_is_refused(text: str) -> None:
     """Anything but a name with equal labels is a mistake."""
     with pytest.raises(InputError):
