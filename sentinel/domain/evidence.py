@@ -10,6 +10,7 @@ class MissingReason(StrEnum):
     """Why there is no number. Missing evidence never becomes a pass and never a fail."""
 
     NO_DATA = "NoData"
+    LABELS_DIFFER = "LabelsDiffer"
     FIRST_SAMPLE = "FirstSample"
     STALE = "Stale"
     NOT_A_NUMBER = "NotANumber"
@@ -68,7 +69,8 @@ class Span:
     """What a source says of one subject between two times.
 
     Either two cumulative readings (`before` may be absent: the series was not there yet), or, from sources that
-    count by interval, only `after` with `cumulative=False`: then its values are the increments themselves.
+    count by interval, only `after` with `cumulative=False`: then its values are the increments themselves. A counter
+    that has no series is not among the values.
     """
 
     subject: Subject
@@ -76,6 +78,14 @@ class Span:
     after: Reading | None
     missing: Missing | None = None
     cumulative: bool = True
+
+    @property
+    def stray(self) -> bool:
+        """Whether it counts errors (or the like) of a subject that has no total: they may be anyone's.
+
+        Its `after` holds what is counted, its subject what the series name, which may be nobody.
+        """
+        return self.missing is not None and self.missing.reason is MissingReason.LABELS_DIFFER
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ What makes a difference unusable is said by name and never becomes a number:
   increment) or the source is at fault (two Prometheus servers that take turns, a series that vanished). Only a
   container start in the watch tells the two apart. It may lie before the tick by as much as the first reading is
   older than the tick.
+- Errors (or a histogram's sum and count) that have no series of a pod, while there are some that name no pod, or a
+  pod of which there is no total: those may be this pod's.
 - A counter without a first reading: it counts from zero if the process is younger than the tick, or if the same
   pod was observed before and only this series is new (the first error); else its past is unknown.
 """
@@ -109,18 +111,53 @@ def _tally(
     for span in spans:
         if _is_of(span.subject, namespace):
             by_name.setdefault(str(span.subject), []).append(span)
+    strays = _Strays.among(by_name, spans, namespace, split)
     tallies: _Tallies[_Number] = _Tallies()
     for arm, members in split.members.items():
         if members and not any(member.name in by_name for member in members):
             tallies.missing.append(Missing(MissingReason.NO_DATA, arm, "the source has no series of it"))
             continue
         for member in members:
-            number = _number(by_name.get(member.name, []), member, measure)
+            own = by_name.get(member.name, [])
+            number = strays.claim(own, member) or _number(own, member, measure)
             if isinstance(number, Missing):
                 tallies.missing.append(number)
             else:
                 tallies.found[arm][member.name] = number
     return tallies
+
+
+@dataclass(frozen=True, slots=True)
+class _Strays:
+    """Counts of the namespace that belong to no total, and which counters name any member of the arms."""
+
+    spans: Sequence[Span]
+    named: frozenset[str]
+
+    @classmethod
+    def among(
+        cls, by_name: Mapping[str, list[Span]], spans: Sequence[Span], namespace: str, split: Split
+    ) -> "_Strays":
+        """The strays of these spans. One that says no namespace may be of any."""
+        strays = [span for span in spans if span.stray and span.subject.namespace in (namespace, "")]
+        members = (member.name for members in split.members.values() for member in members)
+        own = (span.after for name in members for span in by_name.get(name, ()) if not span.stray)
+        return cls(strays, frozenset(key for after in own if after is not None for key in after.values))
+
+    def claim(self, own: Sequence[Span], member: Member) -> Missing | None:
+        """Why a member's number may lack something: a counter of which it has no series, while there is a stray one.
+
+        Where the counter names a member of the arms, its labels are right, and only a series that names nobody may
+        be this member's: one that names another pod is that pod's.
+        """
+        have = {key for span in own if span.after is not None for key in span.after.values}
+        for stray in self.spans if have else ():
+            counted = stray.after.values if stray.after is not None else {}
+            for counter in counted.keys() - have:
+                if not str(stray.subject) or counter not in self.named:
+                    detail = stray.missing.detail if stray.missing is not None else ""
+                    return Missing(MissingReason.LABELS_DIFFER, member.name, detail)
+        return None
 
 
 def _is_of(subject: Subject, namespace: str) -> bool:

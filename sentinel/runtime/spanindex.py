@@ -13,7 +13,7 @@ REMEMBERED = 16
 
 @dataclass(slots=True)
 class _Indexed:
-    """One answer by pod; what is no pod's stands in `others`."""
+    """One answer by pod; what is no pod's, or may be another's, stands in `others`."""
 
     spans: Sequence[Span]
     of_pod: dict[tuple[str, str], list[Span]] = field(default_factory=dict)
@@ -28,7 +28,7 @@ class SpanIndex:
         self._indexed: OrderedDict[int, _Indexed] = OrderedDict()
 
     def own(self, spans: Sequence[Span], workload: Workload) -> Sequence[Span]:
-        """The spans of the workload's pods, and all that are of no pod (versions)."""
+        """The spans of the workload's pods, and all that are of no pod (versions) or of no certain one (strays)."""
         if len(spans) <= len(workload.pods):
             return spans
         indexed = self._of(spans)
@@ -41,7 +41,7 @@ class SpanIndex:
         if found is None:
             found = self._indexed[id(spans)] = _Indexed(spans)
             for span in spans:
-                if span.subject.pod:
+                if span.subject.pod and not span.stray:
                     place = (span.subject.namespace, span.subject.pod)
                     found.of_pod.setdefault(place, []).append(span)
                 else:

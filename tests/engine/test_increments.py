@@ -486,3 +486,46 @@ def test_whatever_is_read_the_counts_are_possible(rows: list[tuple[str, Any, Any
     assert all(0 <= counts.errors <= counts.total for counts in tick.pods.values())
     assert sum((tick.pods.get(name, Counts()) for name in ("new-1", "new-2")), Counts()) == tick.candidate
     assert not set(tick.pods) & {missing.subject for missing in tick.missing}
+
+
+def stray(name: str, namespace: str = "shop", **counted: float) -> Span:
+    """Counts of which there is no total, by the pod that they name."""
+    missing = Missing(MissingReason.LABELS_DIFFER, name, "failures counts under no pod")
+    return span(name, None, counted or {"errors": 5.0}, namespace=namespace, missing=missing)
+
+
+CLEAN = (span("new-1", totals(0), totals(5)), span("old-1", totals(0), totals(9)))
+
+
+@pytest.mark.parametrize("one", [stray(""), stray("ingress-1"), stray("", namespace="")])
+def test_errors_that_may_be_anyones_are_missing_of_all(one: Span) -> None:
+    """Errors of nobody, or of a pod without requests, are not no errors of those that have none of their own."""
+    tick = ticked(*CLEAN, one)
+    assert (tick.candidate, tick.pods) == (Counts(), {})
+    assert reasons(tick) == [(MissingReason.LABELS_DIFFER, "new-1"), (MissingReason.LABELS_DIFFER, "old-1")]
+    assert "failures counts under no pod" in str(tick.missing[0])
+
+
+def test_strays_of_another_namespace_concern_nobody() -> None:
+    """What is counted in another namespace is told there."""
+    assert ticked(*CLEAN, stray("", namespace="elsewhere")).missing == ()
+
+
+def test_a_counter_that_names_a_pod_of_ours_has_the_right_labels() -> None:
+    """Another pod's errors without requests are its own, where the counter names our pods as well."""
+    tick = ticked(CLEAN[0], span("old-1", totals(0), totals(9, 1)), stray("worker-1"))
+    assert (tick.candidate, tick.baseline, tick.missing) == (Counts(5), Counts(9, 1), ())
+
+
+def test_errors_of_nobody_are_missing_of_the_pods_that_have_none() -> None:
+    """Where the old version's errors name their pod and others name none, those may be the new version's."""
+    tick = ticked(CLEAN[0], span("old-1", totals(0), totals(9, 1)), stray(""))
+    assert (tick.baseline, reasons(tick)) == (Counts(9, 1), [(MissingReason.LABELS_DIFFER, "new-1")])
+
+
+def test_a_histograms_sum_of_nobody_is_missing_evidence() -> None:
+    """Buckets by pod beside a sum of no pod do not make a histogram."""
+    own = {"1": 3.0, "+Inf": 5.0, "count": 5.0}
+    tick = binned(span("new-1", {}, own), span("old-1", {}, own), stray("", sum=9.0))
+    assert {reason for reason, _ in reasons(tick)} == {MissingReason.LABELS_DIFFER}
+    assert tick.candidate == Histogram()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sentinel.domain.evidence import Span, Subject
+from sentinel.domain.evidence import Missing, MissingReason, Span, Subject
 from sentinel.domain.workload import Pod, Revision, Workload, WorkloadKey, WorkloadKind
 from sentinel.runtime.spanindex import REMEMBERED, SpanIndex
 
@@ -46,3 +46,11 @@ def test_each_answer_is_looked_through_by_itself() -> None:
     for number in range(REMEMBERED * 2):
         answer = (span("shop", "web-1"), span("shop", f"api-{number}"), span("shop", "api"))
         assert list(index.own(answer, workload("web-1"))) == [answer[0]]
+
+
+def test_strays_concern_every_workload() -> None:
+    """Errors of a pod without requests may be those of any workload, however large the answer."""
+    missing = Missing(MissingReason.LABELS_DIFFER, "ingress-1")
+    one = Span(Subject("shop", "ingress-1"), None, None, missing)
+    many = [Span(Subject("shop", f"other-{n}"), None, None) for n in range(100)]
+    assert SpanIndex().own([*many, one], workload("web-1")) == [one]

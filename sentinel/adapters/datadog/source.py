@@ -84,11 +84,10 @@ class DatadogSource:
         totals = _sums((s for s in answer if s.query == 0), (place, tag), begin, end)
         errors = _sums((s for s in answer if s.query == 1), (place, tag), begin, end)
         spans = []
-        for namespace, member in sorted(totals.keys() | errors.keys()):
-            subject = _subject(query.arms, namespace, member)
-            spans.append(
-                _span(subject, totals.get((namespace, member)), errors.get((namespace, member)), end)
-            )
+        for key in sorted(totals.keys() | errors.keys()):
+            subject = _subject(query.arms, *key)
+            if str(subject) or (key not in totals and errors[key]):
+                spans.append(_span(subject, totals.get(key), errors.get(key), end))
         return tuple(spans)
 
     async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> NoReturn:
@@ -162,14 +161,18 @@ class DatadogSource:
 def _sums(
     series: Iterable[Series], tags: tuple[str, str], begin: int, end: int
 ) -> dict[tuple[str, str], float]:
-    """The counts of the buckets that start within [begin, end), by the values of both tags."""
+    """The counts of the buckets that start within [begin, end), by both tags' values (empty without)."""
     sums: dict[tuple[str, str], float] = {}
     for one in series:
-        place, member = (one.tags.get(tag, "") for tag in tags)
-        if member and member != "N/A":
-            inside = sum(value for at, value in one.points if begin <= at < end)
-            sums[place, member] = sums.get((place, member), 0.0) + inside
+        place, member = (_told(one.tags.get(tag, "")) for tag in tags)
+        inside = sum(value for at, value in one.points if begin <= at < end)
+        sums[place, member] = sums.get((place, member), 0.0) + inside
     return sums
+
+
+def _told(value: str) -> str:
+    """A tag's value; Datadog groups what lacks the tag as N/A."""
+    return "" if value == "N/A" else value
 
 
 def _minute(moment: datetime) -> int:
@@ -181,12 +184,19 @@ def _subject(arms: Arms, namespace: str, member: str) -> Subject:
 
 
 def _span(subject: Subject, total: float | None, errors: float | None, end: int) -> Span:
-    """No errors where there is a total is none; errors without a total are no evidence."""
-    if total is None:
-        missing = Missing(MissingReason.NO_DATA, str(subject), "errors are counted, but no total")
-        return Span(subject, None, None, missing, cumulative=False)
-    reading = Reading(datetime.fromtimestamp(end, UTC), {"total": total, "errors": errors or 0.0})
-    return Span(subject, None, reading, cumulative=False)
+    """Errors of which there is no total may be those of any other pod."""
+    counted = {name: n for name, n in (("total", total), ("errors", errors)) if n is not None}
+    reading = Reading(datetime.fromtimestamp(end, UTC), counted)
+    if total is not None:
+        return Span(subject, None, reading, cumulative=False)
+    detail = f"errors are counted of {_named(subject)}, of which there is no total"
+    return Span(
+        subject, None, reading, Missing(MissingReason.LABELS_DIFFER, str(subject), detail), cumulative=False
+    )
+
+
+def _named(subject: Subject) -> str:
+    return f"{subject.namespace or 'no namespace'}/{subject or 'no pod or version'}"
 
 
 def _require_minutes(answer: Iterable[Series]) -> None:

@@ -27,14 +27,14 @@ Naming = Callable[[str, Sample], tuple[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """How answers become readings: `required` is the counter without which a subject has none, `default` the value
-    of those that may be absent, `stale_after` the age that a span's end may have.
+    """How answers become readings: `required` is the counter without which a subject has none, `beside` are those
+    that may name other subjects by mistake, `stale_after` is the age that a span's end may have.
     """
 
     arms: Arms
     naming: Naming
     required: str
-    default: Mapping[str, float]
+    beside: frozenset[str]
     stale_after: timedelta
 
     def spans(self, since: datetime, before: Answers, until: datetime, after: Answers) -> tuple[Span, ...]:
@@ -50,10 +50,15 @@ class Assembly:
         readings: dict[Subject, Reading] = {}
         for subject, counters in values.items():
             stamp = scraped.get(subject)
+            if end and self.beside.issuperset(counters):
+                _note(missing, subject, MissingReason.LABELS_DIFFER, f"there is no {self.required} of it")
+                readings[subject] = Reading(at, counters)
+                continue
             if self.required not in counters or stamp is None:
                 # At a span's beginning a series that was not there yet is no fault.
                 if end:
                     _note(missing, subject, MissingReason.NO_DATA, f"no series of {self.required}")
+                    readings[subject] = Reading(at, counters)
                 continue
             observed = datetime.fromtimestamp(stamp, UTC)
             # At a span's beginning an old number is still one that was true.
@@ -61,7 +66,7 @@ class Assembly:
                 age = (at - observed).total_seconds()
                 _note(missing, subject, MissingReason.STALE, f"the last sample is {age:.0f} s old")
             if subject not in missing:
-                readings[subject] = Reading(observed, {**self.default, **counters})
+                readings[subject] = Reading(observed, counters)
         return _Snapshot(readings, missing)
 
     def _gather(self, answers: Answers) -> tuple[dict[Subject, dict[str, float]], dict[Subject, Missing]]:

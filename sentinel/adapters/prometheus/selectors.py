@@ -33,3 +33,20 @@ def histogram_series(selector: str, suffix: str) -> str:
 def narrowed(selector: str, *more: tuple[str, str, str]) -> str:
     """The selector with more matchers, each a label, an operator and a value. Raises ValueError."""
     return str(Selector((*check(selector).matchers, *(Matcher(*each) for each in more))))
+
+
+def restricts(selector: str, other: str) -> bool:
+    """Whether a selector finds nothing that the other does not find as well: it has all of the other's matchers."""
+    return set(check(selector).matchers) >= set(check(other).matchers)
+
+
+def matched_value(selector: str, label: str) -> str | None:
+    """The value that a selector wants a label to be, None where it wants no single one. Raises ValueError."""
+    wanted = {m.value for m in check(selector).matchers if (m.label, m.operator) == (label, "=")}
+    return wanted.pop() if len(wanted) == 1 else None
+
+
+def without(selector: str, label: str) -> str | None:
+    """The selector without its matchers of a label; None where none is left. Raises ValueError."""
+    rest = tuple(matcher for matcher in check(selector).matchers if matcher.label != label)
+    return str(Selector(rest)) if rest else None

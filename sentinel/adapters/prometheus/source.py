@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from sentinel.adapters.prometheus import selectors
+from sentinel.adapters.prometheus import selectors, strays
 from sentinel.adapters.prometheus.answers import Answer, Track
 from sentinel.adapters.prometheus.assembly import Answers, Assembly, as_is, bounds_in_seconds
 from sentinel.adapters.prometheus.past import buckets_of, counted, slower
@@ -125,9 +125,19 @@ class PrometheusSource:
     async def _count(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         plain = _checked(lambda: [str(selectors.check(text)) for text in (query.total, query.errors)])
         query = replace(query, total=plain[0], errors=plain[1])
-        assembly = Assembly(query.arms, as_is, "total", {"errors": 0.0}, self._stale_after)
         before, after = await asyncio.gather(self._counts_at(query, since), self._counts_at(query, until))
-        return await _assembled(assembly, since, before, until, after)
+        # Errors that are some of the requests' own series name what the requests name.
+        apart = not selectors.restricts(query.errors, query.total)
+        beside = frozenset({"errors"} if apart else ())
+        assembly = Assembly(query.arms, as_is, "total", beside, self._stale_after)
+        spans = await _assembled(assembly, since, before, until, after)
+        if not apart:
+            return spans
+        totals, errors = after.counters["total"], after.counters["errors"]
+        return (
+            *await strays.told(spans, {"errors": query.errors}, query.arms, self._client.instant, until),
+            *await strays.elsewhere(query, totals, errors, self._client.instant, until),
+        )
 
     async def _counts_at(self, query: CountQuery, at: datetime) -> Answers:
         sums = f"sum by ({_subject_labels(query.arms)})"
@@ -142,9 +152,14 @@ class PrometheusSource:
 
     async def _measure(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         naming = bounds_in_seconds(query.unit)
-        assembly = Assembly(query.arms, naming, "+Inf", {}, self._stale_after)
+        assembly = Assembly(query.arms, naming, "+Inf", frozenset({"sum", "count"}), self._stale_after)
         before, after = await asyncio.gather(self._buckets_at(query, since), self._buckets_at(query, until))
-        return await _assembled(assembly, since, before, until, after)
+        spans = await _assembled(assembly, since, before, until, after)
+        by_counter = {
+            "sum": selectors.histogram_series(query.histogram, selectors.SUM),
+            "count": selectors.histogram_series(query.histogram, selectors.COUNT),
+        }
+        return await strays.told(spans, by_counter, query.arms, self._client.instant, until)
 
     async def _buckets_at(self, query: HistogramQuery, at: datetime) -> Answers:
         bucket, total, count = _checked(

@@ -111,7 +111,7 @@ async def test_counts_of_whole_minutes_by_pod() -> None:
         fake.count(ERRORS, 1, 9, *pod("a"))
         spans = await source.counts(QUERY, START + timedelta(minutes=1), START + timedelta(minutes=3))
         assert after(spans, Subject("shop", "a")) == {"total": 600, "errors": 9}
-        assert after(spans, Subject("shop", "b")) == {"total": 7, "errors": 0}
+        assert after(spans, Subject("shop", "b")) == {"total": 7}
         assert fake.asked == 1
 
 
@@ -150,9 +150,28 @@ async def test_errors_without_a_total_are_missing_evidence() -> None:
     async with datadog() as (fake, source):
         fake.count(ERRORS, 0, 5, *pod("a"))
         (span,) = await source.counts(QUERY, START, START + timedelta(minutes=1))
-        assert span.after is None
-        assert span.missing is not None
-        assert span.missing.reason is MissingReason.NO_DATA
+        assert span.stray
+
+
+@pytest.mark.parametrize("tags", [("pod_name:N/A",), ()])
+async def test_errors_without_the_pods_tag_are_stray(tags: tuple[str, ...]) -> None:
+    """Errors that Datadog groups under no pod, beside hits by pod, may be any pod's."""
+    async with datadog() as (fake, source):
+        fake.count(HITS, 0, 5, *pod("a"))
+        fake.count(ERRORS, 0, 4, "kube_namespace:shop", *tags)
+        nobody, a = await source.counts(QUERY, START, START + timedelta(minutes=1))
+        assert (nobody.subject, nobody.stray, a.stray) == (Subject("shop"), True, False)
+
+
+async def test_hits_of_no_pod_count_for_nobody() -> None:
+    """Untagged errors beside untagged hits are those hits', and untagged errors that are none are nothing."""
+    async with datadog() as (fake, source):
+        fake.count(HITS, 0, 5, *pod("a"))
+        fake.count(HITS, 0, 9, "kube_namespace:shop", "pod_name:N/A")
+        fake.count(ERRORS, 0, 4, "kube_namespace:shop", "pod_name:N/A")
+        fake.count(ERRORS, 0, 0, "kube_namespace:other", "pod_name:N/A")
+        (a,) = await source.counts(QUERY, START, START + timedelta(minutes=1))
+        assert a.subject == Subject("shop", "a")
 
 
 async def test_arms_by_version_tag() -> None:

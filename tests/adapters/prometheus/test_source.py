@@ -43,7 +43,7 @@ async def only(source: PrometheusSource) -> Span:
 
 
 async def test_totals_and_errors_at_both_times() -> None:
-    """Each pod has its counters before and after; no errors series is no errors."""
+    """Each pod has its counters before and after; where there is no errors series, there is none."""
     async with prometheus() as (fake, client):
         scraped(fake, "a", "b")
         total(fake, by_pod(a=10, b=20), by_pod(a=15, b=21))
@@ -54,7 +54,7 @@ async def test_totals_and_errors_at_both_times() -> None:
     assert a.after is not None
     assert b.after is not None
     assert (a.before.values, a.after.values) == ({"total": 10, "errors": 2}, {"total": 15, "errors": 2})
-    assert b.after.values == {"total": 21, "errors": 0}
+    assert b.after.values == {"total": 21}
     assert a.after.observed_at == NOW - timedelta(seconds=1)
 
 
@@ -120,12 +120,12 @@ async def test_a_pod_of_two_jobs_is_missing_and_others_are_not() -> None:
 
 
 async def test_errors_without_a_total_are_missing() -> None:
-    """A pod that has only errors has no rate."""
+    """A pod that has only errors has no rate: its errors may be those of another's requests."""
     async with prometheus() as (fake, client):
         fake.answers["sum by (namespace, pod) (failures)"] = by_pod(a=2)
         span = await only(PrometheusSource(client))
-    assert span.missing is not None
-    assert span.missing.reason is MissingReason.NO_DATA
+    assert span.stray
+    assert span.subject == Subject("shop", "a")
 
 
 async def test_a_wrong_pod_label_is_a_bad_query() -> None:
@@ -266,3 +266,84 @@ async def test_the_hour_before_is_asked_for_by_quoted_labels() -> None:
         assert fake.asked[0][0] == (
             'sum by ("k8s.pod.name") (hits{"k8s.pod.name"=~"till-1",namespace="market"})'
         )
+
+
+async def test_errors_of_no_pod_are_stray_and_told_with_their_labels() -> None:
+    """Errors that name no pod belong to no total; the reason says which labels their series have."""
+    async with prometheus() as (fake, client):
+        scraped(fake, "a")
+        total(fake, by_pod(a=10), by_pod(a=15))
+        fake.answers["sum by (namespace, pod) (failures)"] = [({"namespace": "shop"}, 4)]
+        fake.answers['failures{namespace="shop",pod=""}'] = [({"namespace": "shop", "service": "till"}, 4)]
+        nobody, a = await PrometheusSource(client).counts(QUERY, THEN, NOW)
+    assert (nobody.subject, nobody.stray, a.stray) == (Subject("shop"), True, False)
+    assert "no pod" in str(nobody.missing)
+    assert "the labels namespace, service" in str(nobody.missing)
+
+
+NARROW = CountQuery("prometheus", 'requests{namespace="shop"}', 'failures{namespace="shop"}')
+WIDE = "count by (namespace, pod, exported_namespace, exported_pod) (failures)"
+
+
+async def elsewhere(wide: Vector, **more: Vector) -> list[Span]:
+    """The stray spans where the rule's own selector finds no errors, and the metric has these series elsewhere."""
+    async with prometheus() as (fake, client):
+        scraped(fake, "a", selector='requests{namespace="shop"}')
+        fake.answers['sum by (namespace, pod) (requests{namespace="shop"})'] = by_pod(a=10)
+        fake.answers[WIDE] = wide
+        fake.answers |= more
+        spans = await PrometheusSource(client).counts(NARROW, THEN, NOW)
+    return [span for span in spans if span.stray]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"namespace": "exporters", "exported_namespace": "shop"},
+        {"namespace": "exporters", "pod": "exporter-1", "exported_pod": "a"},
+        {"namespace": "exporters", "pod": "a"},
+        {"pod": "a"},
+    ],
+)
+async def test_errors_kept_under_another_namespace_are_found(labels: dict[str, str]) -> None:
+    """A series of the errors' metric that names the namespace or a pod of it elsewhere may be its errors."""
+    (stray,) = await elsewhere([(labels, 3)])
+    assert stray.subject == Subject("shop")
+    assert f"under namespace={labels.get('namespace', '')!r}" in str(stray.missing)
+
+
+@pytest.mark.parametrize(
+    "labels", [{"namespace": "other", "pod": "b"}, {"namespace": "shop", "pod": "a"}, {"namespace": "other"}]
+)
+async def test_errors_of_others_are_no_strays(labels: dict[str, str]) -> None:
+    """What another namespace's pods count concerns nobody here."""
+    assert await elsewhere([(labels, 3)]) == []
+
+
+async def test_a_pod_of_the_same_name_elsewhere_keeps_its_errors() -> None:
+    """StatefulSets of two namespaces have pods of one name: errors beside requests over there are theirs."""
+    there: Vector = [({}, 1)]
+    counted = {'count(requests{namespace="other",pod="a"})': there}
+    assert await elsewhere([({"namespace": "other", "pod": "a"}, 3)], **counted) == []
+
+
+async def test_errors_among_the_requests_own_series_are_not_looked_for() -> None:
+    """Where the errors are some of the total's series, both name the same pods: nothing more is asked."""
+    query = CountQuery("prometheus", 'r{namespace="shop"}', 'r{code="5", namespace="shop"}')
+    async with prometheus() as (fake, client):
+        scraped(fake, "a", selector=query.total)
+        fake.answers[f"sum by (namespace, pod) ({query.total})"] = by_pod(a=10)
+        await PrometheusSource(client).counts(query, THEN, NOW)
+    assert not [text for text, _ in fake.asked if "exported" in text]
+
+
+async def test_a_histograms_count_of_no_pod_is_stray() -> None:
+    """`_count` (or `_sum`) under other labels than the buckets is a stray, and not the histogram of nobody."""
+    async with prometheus() as (fake, client):
+        scraped(fake, "a", selector="took_count")
+        buckets: Vector = [({"namespace": "shop", "pod": "a", "le": le}, 5) for le in ("1", "+Inf")]
+        fake.answers["sum by (namespace, pod, le) (took_bucket)"] = buckets
+        fake.answers["sum by (namespace, pod) (took_count)"] = [({"namespace": "shop"}, 5)]
+        nobody, a = await PrometheusSource(client).histogram(HistogramQuery("prometheus", "took"), THEN, NOW)
+    assert (nobody.subject, nobody.stray) == (Subject("shop"), True)
+    assert a.missing is None

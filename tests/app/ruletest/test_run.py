@@ -174,3 +174,42 @@ def test_the_same_test_gives_the_same_story(tmp_path: Path) -> None:
     test = f"    series:\n{WELL}{counted('candidate-*', '500', '0+30x400')}{ANY}"
 
     assert run(tmp_path, COUNTS, test).story == run(tmp_path, COUNTS, test).story
+
+
+APART = """  rules:
+    - name: errors
+      errorRate:
+        prometheus:
+          total: 'orders_total{namespace="$namespace"}'
+          errors: 'orders_failed_total{namespace="$namespace"}'
+        max: 5%
+"""
+ORDERS = "".join(
+    f"""      - {{series: 'orders_total{{namespace="shop", pod="{arm}-*"}}', values: 0+300x400}}\n"""
+    for arm in ("baseline", "candidate")
+)
+
+
+@pytest.mark.parametrize(
+    ("labels", "phase"),
+    [
+        ('namespace="shop", service="till"', "Held"),
+        ('namespace="shop", pod="ingress-1"', "Held"),
+        ('namespace="exporters", exported_namespace="shop", pod="candidate-*"', "Held"),
+        (
+            'namespace="exporters", pod="exporter", exported_namespace="shop", exported_pod="candidate-*"',
+            "Held",
+        ),
+        ('namespace="shop", pod="candidate-*"', "Undone"),
+        ('namespace="elsewhere", pod="till-1"', "Promoted"),
+    ],
+)
+def test_errors_under_other_labels_than_the_requests_are_no_pass(
+    tmp_path: Path, labels: str, phase: str
+) -> None:
+    """Errors of which nobody can say whose they are hold; those of the candidate undo; those of others do not count."""
+    failed = f"      - {{series: 'orders_failed_total{{{labels}}}', values: 0+200x400}}\n"
+
+    result = run(tmp_path, APART, f"    series:\n{ORDERS}{failed}    expect: {{phase: {phase}}}\n")
+
+    assert result.differences == ()

@@ -1,0 +1,104 @@
+"""Errors that no pod's requests go with: found elsewhere by their metric's name, and told with their labels.
+
+A selector that finds nothing says that there were no errors, or that they are kept under other labels.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sentinel.adapters.prometheus import selectors
+from sentinel.adapters.prometheus.answers import Answer, Sample
+from sentinel.domain.evidence import Missing, MissingReason, Reading, Span, Subject
+from sentinel.domain.policy import Arms, CountQuery
+from sentinel.engine.selector import label_name
+
+Asking = Callable[[str, datetime], Awaitable[Answer]]
+"""An instant query at one time. Raises SourceError."""
+
+EXPORTED = "exported_"
+"""What Prometheus puts before a label of the series itself that the target has as well."""
+
+
+async def told(
+    spans: Sequence[Span], by_counter: Mapping[str, str], arms: Arms, ask: Asking, at: datetime
+) -> tuple[Span, ...]:
+    """The spans, each stray among them with the labels that its series have. Raises SourceError."""
+    details = await asyncio.gather(
+        *(_detail(span, by_counter, arms, ask, at) for span in spans if span.stray)
+    )
+    remaining = iter(details)
+    return tuple(_with_detail(span, next(remaining)) if span.stray else span for span in spans)
+
+
+async def _detail(span: Span, by_counter: Mapping[str, str], arms: Arms, ask: Asking, at: datetime) -> str:
+    counter = next(iter(span.after.values if span.after is not None else ()))
+    selector, subject = by_counter[counter], span.subject
+    wanted = (arms.namespace_label, "=", subject.namespace), (arms.subject_label, "=", str(subject))
+    example = await ask(selectors.narrowed(selector, *wanted), at)
+    what = f"{arms.subject_label}={str(subject)!r}" if str(subject) else f"no {arms.subject_label}"
+    why = "of which there are no requests" if str(subject) else "so that nobody can say whose they are"
+    return f"{selector} counts under {what}, {why}{_labels(example)}"
+
+
+def _labels(example: Answer) -> str:
+    names = sorted(set().union(*(sample.labels for sample in example.samples)) - {"__name__"})
+    return f" (its series have the labels {', '.join(names)})" if names else ""
+
+
+def _with_detail(span: Span, detail: str) -> Span:
+    return replace(span, missing=Missing(MissingReason.LABELS_DIFFER, str(span.subject), detail))
+
+
+async def elsewhere(
+    query: CountQuery, totals: Answer, errors: Answer, ask: Asking, at: datetime
+) -> tuple[Span, ...]:
+    """Errors that the rule's selector does not find, because their series name another namespace than the requests.
+
+    Asked for where a subject with requests has no errors: by the same metric and matchers, whatever the namespace.
+    What counts is a series that names the workloads' namespace or one of their pods nevertheless, in the label
+    itself or in the one that Prometheus renamed. Raises SourceError.
+    """
+    arms, label = query.arms, query.arms.namespace_label
+    namespace = selectors.matched_value(query.errors, label)
+    wide = selectors.without(query.errors, label)
+    members = {member for sample in totals.samples if (member := sample.labels.get(arms.subject_label))}
+    failing = {sample.labels.get(arms.subject_label) for sample in errors.samples}
+    if namespace is None or wide is None or members <= failing:
+        return ()
+    labels = [label, arms.subject_label, EXPORTED + label, EXPORTED + arms.subject_label]
+    found = await ask(f"count by ({', '.join(map(label_name, labels))}) ({wide})", at)
+    for sample in found.samples:
+        if sample.labels.get(label) == namespace:
+            continue
+        if sample.labels.get(EXPORTED + label) == namespace or await _names(sample, query, members, ask, at):
+            return (await _stray(sample, wide, query, namespace, ask, at),)
+    return ()
+
+
+async def _names(sample: Sample, query: CountQuery, members: set[str], ask: Asking, at: datetime) -> bool:
+    """Whether a series of another namespace names one of these pods, and no pod of the same name over there."""
+    arms = query.arms
+    if arms.version_label:
+        return False
+    if sample.labels.get(EXPORTED + arms.pod_label) in members:
+        return True
+    place, pod = sample.labels.get(arms.namespace_label, ""), sample.labels.get(arms.pod_label, "")
+    total = selectors.without(query.total, arms.namespace_label)
+    if pod not in members or total is None:
+        return False
+    there = selectors.narrowed(total, (arms.namespace_label, "=", place), (arms.pod_label, "=", pod))
+    return not (await ask(f"count({there})", at)).samples
+
+
+async def _stray(
+    sample: Sample, wide: str, query: CountQuery, namespace: str, ask: Asking, at: datetime
+) -> Span:
+    label, place = query.arms.namespace_label, sample.labels.get(query.arms.namespace_label, "")
+    example = await ask(selectors.narrowed(wide, (label, "=", place)), at)
+    detail = (
+        f"{query.errors} finds nothing of it, but {wide} counts it under {label}={place!r}{_labels(example)}"
+    )
+    missing = Missing(MissingReason.LABELS_DIFFER, "", detail)
+    return Span(Subject(namespace), None, Reading(at, {"errors": sample.value}), missing)
