@@ -30,3 +30,11 @@ def how_to_install() -> str:
         "the cluster does not know RolloutRecords and RolloutCommands: run `sentinel crd | kubectl apply -f -` "
         "(installing the Helm chart does it as well), as someone who may create CustomResourceDefinitions"
     )
+
+
+def how_to_upgrade() -> str:
+    """What to run where the cluster has the definitions of an older version: Helm never upgrades them."""
+    return (
+        "run `sentinel crd | kubectl apply --server-side --force-conflicts -f -`, as someone who may change "
+        "CustomResourceDefinitions (an upgrade of the Helm chart does not do it)"
+    )

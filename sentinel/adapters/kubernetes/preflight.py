@@ -1,4 +1,4 @@
-"""What must be there before the daemon can do its work: the definition of the records, and each verb it needs."""
+"""What must be there before the daemon can do its work: the definitions, with every field, and each verb it needs."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -18,6 +18,7 @@ from sentinel.adapters.kubernetes.resources import (
     REPLICA_SETS,
     Resource,
 )
+from sentinel.adapters.kubernetes.served import outdated
 from sentinel.domain.errors import ClusterError, NotFoundError
 
 NEEDED: tuple[tuple[Resource, str, tuple[str, ...]], ...] = (
@@ -98,7 +99,7 @@ async def _definitions(client: ApiClient, namespace: str) -> tuple[str, ...]:
             if error.retryable:
                 raise
             # Refused: the verbs that are missing are named one by one.
-    return ()
+    return await outdated(client)
 
 
 async def _allowed(

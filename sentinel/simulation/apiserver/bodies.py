@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 import yaml
 
 from sentinel.simulation.api_errors import ApiError, bad_request, invalid
-from sentinel.simulation.apiserver import builtin_types, conversion, schemas, validation
+from sentinel.simulation.apiserver import builtin_types, conversion, protobuf, schemas, validation
 from sentinel.simulation.apiserver.calls import Call
-from sentinel.simulation.resources import ResourceType
+from sentinel.simulation.resources import SECRETS, ResourceType
 
 JsonObject = dict[str, Any]
 
@@ -36,6 +37,8 @@ def parse(call: Call) -> JsonObject:
             raise bad_request(_unrecognized(call, error)) from error
     elif call.media_type in _YAML_TYPES:
         obj = parse_yaml(call.body)
+    elif call.media_type == protobuf.MEDIA_TYPE and call.resource is SECRETS:
+        obj = parse_protobuf(call.body, protobuf.secret)
     else:
         raise unsupported("application/json, application/yaml")
     if not isinstance(obj, dict):
@@ -52,6 +55,14 @@ def parse_yaml(body: bytes) -> Any:
             return yaml.safe_load(body)
         except yaml.YAMLError as error:
             raise bad_request(f"error decoding YAML: {error}") from error
+
+
+def parse_protobuf(body: bytes, decode: Callable[[bytes], JsonObject]) -> JsonObject:
+    """A protobuf body; raises ApiError 400."""
+    try:
+        return decode(body)
+    except ValueError as error:
+        raise bad_request(f"error decoding protobuf: {error}") from error
 
 
 def parse_json(body: bytes) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sentinel.simulation import field_sets
 from sentinel.simulation.api_errors import bad_request
-from sentinel.simulation.apiserver import bodies
+from sentinel.simulation.apiserver import bodies, protobuf
 from sentinel.simulation.apiserver.access import User
 from sentinel.simulation.apiserver.calls import Answer, Call
 from sentinel.simulation.apiserver.requests import RequestInfo
@@ -60,8 +60,8 @@ def review(call: Call) -> Answer:
 
 
 def _asks_nothing(call: Call) -> bool:
-    # `kubectl auth whoami` sends protobuf, which is not read here; a SelfSubjectReview has no fields to ask with.
-    return call.resource is SELF and call.media_type == "application/vnd.kubernetes.protobuf"
+    # `kubectl auth whoami` sends protobuf, of which nothing but Secrets is read; a SelfSubjectReview has no fields.
+    return call.resource is SELF and call.media_type == protobuf.MEDIA_TYPE
 
 
 def _status(call: Call, spec: JsonObject) -> JsonObject:

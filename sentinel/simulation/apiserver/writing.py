@@ -9,7 +9,7 @@ import orjson
 
 from sentinel.simulation import applying, patching
 from sentinel.simulation.api_errors import ApiError, Cause, bad_request, internal, invalid, invalid_options
-from sentinel.simulation.apiserver import bodies, conversion, validation
+from sentinel.simulation.apiserver import bodies, conversion, protobuf, validation
 from sentinel.simulation.apiserver.calls import Answer, Call
 from sentinel.simulation.apiserver.reading import selection
 from sentinel.simulation.apiserver.requests import dry_run, flag, number
@@ -219,6 +219,8 @@ def delete_options(call: Call) -> JsonObject:
     """The DeleteOptions of the body, an empty one where there is none; raises ApiError 400."""
     if not call.body:
         return {}
+    if call.media_type == protobuf.MEDIA_TYPE:
+        return bodies.parse_protobuf(call.body, protobuf.delete_options)
     options = bodies.parse_json(call.body)
     if not isinstance(options, dict):
         raise bad_request("the body of a delete must be DeleteOptions")

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from sentinel.simulation.apiserver.access import User
 from sentinel.simulation.behaviour import Behaviour, crash_loop, never_ready
 from sentinel.simulation.cluster import SimulatedCluster
 from sentinel.simulation.faults import Fault, FaultKind
-from sentinel.simulation.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES
+from sentinel.simulation.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CRDS
 from tests.adapters.kubernetes.worlds import WEB, TestClock, access_to, changed_from, rolled_out, seen, until
 
 
@@ -87,6 +88,58 @@ async def test_a_missing_definition_says_how_to_install_it(cluster: SimulatedClu
     (sentence,) = await gateway.preflight()
     assert "`sentinel crd | kubectl apply -f -`" in sentence
     await gateway.close()
+
+
+async def test_a_definition_of_an_older_version_is_named_with_what_it_would_drop(
+    cluster: SimulatedCluster, gateway: KubernetesGateway
+) -> None:
+    """Fields of the status, of its lists and of their elements; the sentence has the command that upgrades."""
+    older(cluster, "rolloutrecords", "savedAt", "alerts.items.storm", "undo.targetSeen")
+    (sentence,) = await gateway.preflight()
+    assert "it would drop status.undo.targetSeen, status.savedAt, status.alerts.storm: run" in sentence
+    assert "`sentinel crd | kubectl apply --server-side --force-conflicts -f -`" in sentence
+
+
+async def test_a_definition_of_a_newer_version_is_none_of_our_business(
+    cluster: SimulatedCluster, gateway: KubernetesGateway
+) -> None:
+    """After a downgrade the fields that we do not know do no harm."""
+
+    def widen(definition: dict[str, Any]) -> None:
+        status_of(definition)["properties"]["ofTheFuture"] = {"type": "string"}
+
+    cluster.store.mutate(CRDS, "", "rolloutrecords.rollback-sentinel.dev", widen)
+    assert await gateway.preflight() == ()
+
+
+async def test_a_server_that_does_not_say_what_it_knows_is_believed(
+    cluster: SimulatedCluster, gateway: KubernetesGateway
+) -> None:
+    """Without its OpenAPI document nothing can be compared, and the daemon starts."""
+    older(cluster, "rolloutrecords", "savedAt")
+    cluster.faults.add(Fault(FaultKind.ERROR, path="/openapi/v3", status=503))
+    assert await gateway.preflight() == ()
+
+
+def older(cluster: SimulatedCluster, plural: str, *fields: str) -> None:
+    """Take fields of the status out of a definition."""
+
+    def narrow(definition: dict[str, Any]) -> None:
+        for path in fields:
+            schema = status_of(definition)
+            *way, name = path.split(".")
+            for part in way:
+                schema = schema["items"] if part == "items" else schema["properties"][part]
+            del schema["properties"][name]
+
+    cluster.store.mutate(CRDS, "", f"{plural}.rollback-sentinel.dev", narrow)
+
+
+def status_of(definition: dict[str, Any]) -> dict[str, Any]:
+    """The schema of the status in a definition."""
+    (version,) = definition["spec"]["versions"]
+    status: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["status"]
+    return status
 
 
 async def test_each_lacking_verb_is_named(cluster: SimulatedCluster, client: ApiClient) -> None:
