@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Protocol
 
-from sentinel.domain.alert import Notification
+from sentinel.domain.alert import Notification, Receipt
 from sentinel.domain.command import Command, CommandAction, CommandPhase
 from sentinel.domain.decision import Change
 from sentinel.domain.evidence import Past, PastCounters, Span, ValueSample
@@ -335,8 +335,8 @@ class Broadcaster(Protocol):
 class AlertIntake(Protocol):
     """Takes webhook posts in: what the HTTP adapter calls."""
 
-    async def receive(self, notification: Notification) -> int:
-        """Record what concerns us, durably, and return to how many rollouts it was recorded.
+    async def receive(self, notification: Notification) -> Receipt:
+        """Record what concerns us, durably, and return what became of each alert.
 
         Raises a retryable ClusterError when it could not be recorded: answer 503.
         """

@@ -16,7 +16,7 @@ from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.app.means import Means
 from sentinel.domain.notice import Bulletin
 from sentinel.policies.load import Options
-from sentinel.ports import AlertRules, MetricSource
+from sentinel.ports import MetricSource
 from sentinel.runtime.breaker import Breaker
 from sentinel.runtime.observedsource import ObservedSource
 from sentinel.settings import Settings
@@ -25,21 +25,23 @@ from sentinel.settings.sections import DatadogSettings, PrometheusSettings
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The metrics systems that the settings name."""
+    """The metrics systems that the settings name, and who knows the alerting rules."""
 
     by_name: Mapping[str, MetricSource]
-    rules: AlertRules | None
+    rules: PrometheusAlertRules | None
 
 
 def metric_sources(settings: Settings, resources: AsyncExitStack) -> Sources:
     """A source for each metrics system that has an address or keys in the settings."""
     by_name: dict[str, MetricSource] = {}
     rules = None
-    if settings.prometheus.url is not None:
-        client = PrometheusClient(_prometheus_connection(settings.prometheus, settings.prometheus.url))
-        resources.callback(client.close)
-        by_name["prometheus"] = PrometheusSource(client, scrape_interval=settings.prometheus.scrape_interval)
+    prometheus = settings.prometheus
+    if prometheus.url is not None:
+        client = _prometheus_client(prometheus, prometheus.url, resources)
+        by_name["prometheus"] = PrometheusSource(client, scrape_interval=prometheus.scrape_interval)
         rules = PrometheusAlertRules(client)
+    if prometheus.rules_url is not None:
+        rules = PrometheusAlertRules(_prometheus_client(prometheus, prometheus.rules_url, resources))
     if settings.datadog.api_key is not None and settings.datadog.app_key is not None:
         datadog = DatadogClient(_datadog_connection(settings.datadog))
         resources.callback(datadog.close)
@@ -64,6 +66,12 @@ def _datadog_connection(settings: DatadogSettings) -> DatadogConnection:
         timeout=settings.timeout,
         threads=settings.workers,
     )
+
+
+def _prometheus_client(settings: PrometheusSettings, url: str, resources: AsyncExitStack) -> PrometheusClient:
+    client = PrometheusClient(_prometheus_connection(settings, url))
+    resources.callback(client.close)
+    return client
 
 
 def _prometheus_connection(settings: PrometheusSettings, url: str) -> Connection:

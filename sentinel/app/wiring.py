@@ -33,6 +33,7 @@ from sentinel.domain.workload import WorkloadKey
 from sentinel.policies.conditions import CelConditions
 from sentinel.policies.source import PolicySource
 from sentinel.ports import Clock, MetricSource, RecordStore
+from sentinel.runtime.alertfates import UnknownAlerts
 from sentinel.runtime.alerts import AlertDesk
 from sentinel.runtime.announcements import Announcements
 from sentinel.runtime.bulletins import Bulletins
@@ -47,6 +48,7 @@ from sentinel.runtime.leadership import Leadership, LeaseElection, SoleLeader
 from sentinel.runtime.leadership import Timing as LeaseTiming
 from sentinel.runtime.lookups import Lookups
 from sentinel.runtime.notifications import Notifications
+from sentinel.runtime.owncluster import OwnClusterAlerts
 from sentinel.runtime.policybook import PolicyBook
 from sentinel.runtime.queue import KeyedQueue
 from sentinel.runtime.reconciler import Reconciler
@@ -163,7 +165,7 @@ async def build(
         sources.rules,
         lookups,
         queue.add,
-        telemetry,
+        UnknownAlerts(bulletins.tell),
         lambda: gateway.synced,
     )
     http = _http_server(settings, desk, daemon, telemetry, clock, pressing, switch.remarks)
@@ -283,8 +285,9 @@ def _http_server(
         credentials=door.credentials,
         certificate=door.tls is not None and door.tls.requires_certificate,
     )
+    intake = OwnClusterAlerts(desk, settings.cluster.identity) if settings.cluster.identity else desk
     return HttpServer(
-        AlertmanagerWebhook(desk, parse, clock=clock, telemetry=telemetry, limits=limits),
+        AlertmanagerWebhook(intake, parse, clock=clock, telemetry=telemetry, limits=limits),
         telemetry,
         health=daemon.unhealthy,
         readiness=daemon.unready,

@@ -17,6 +17,7 @@ class BulletinKind(StrEnum):
     RULES_MENDED = "rules-mended"
     SOURCE_SILENT = "source-silent"
     SOURCE_MENDED = "source-mended"
+    ALERTS_UNKNOWN = "alerts-unknown"
 
 
 @dataclass(frozen=True, slots=True)

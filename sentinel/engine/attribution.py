@@ -5,8 +5,7 @@ one workload, nothing shows the stable revision equally bad, and it began after 
 fired, after its rule's `for:`. What cannot be told apart holds the rollout and never undoes it.
 """
 
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,20 +15,12 @@ from sentinel.domain.policy import AlertAction, AlertRule
 from sentinel.domain.record import AlertEntry, Record
 from sentinel.domain.texts import plain
 from sentinel.domain.verdict import RuleVerdict
-from sentinel.domain.workload import Workload, WorkloadKey, WorkloadKind
+from sentinel.domain.workload import Workload, WorkloadKey
+from sentinel.engine.naming import SeenHash, hash_in, hash_of_replica_set, readings, spelt_out
 
 STORM_WORKLOADS = 3
 STORM_WITHIN = timedelta(minutes=2)
 """Alerts on this many workloads in this time are an outage of what they share."""
-
-KIND_LABELS = {kind.lower(): kind for kind in WorkloadKind}
-
-_SUFFIX = "[bcdfghjklmnpqrstvwxz2456789]"
-"""The letters of the names that Kubernetes makes up."""
-_HASHED_POD = re.compile(rf"(?P<name>.+)-(?P<hash>{_SUFFIX}{{6,10}})-{_SUFFIX}{{5}}")
-_ORDINAL_POD = re.compile(r"(?P<name>.+)-\d+")
-_DAEMON_POD = re.compile(rf"(?P<name>.+)-{_SUFFIX}{{5}}")
-_HASHED_KINDS = (WorkloadKind.DEPLOYMENT, WorkloadKind.ROLLOUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +49,7 @@ def attribute(
     """What a recorded alert comes to.
 
     `others` tells when alerts of other workloads were received. `named` are the workloads that the alert's labels
-    name (`workloads_named`); None: only those are counted that the labels themselves spell out.
+    name (`naming.workloads_named`); None: only those are counted that the labels themselves spell out.
     An alert's texts can hold anything: the message is one line of plain text.
     """
     found = _attribute(entry, rule, record, workload, others, verdicts, named)
@@ -76,7 +67,8 @@ def _attribute(
 ) -> Attribution:
     if entry.status is AlertStatus.RESOLVED:
         return Attribution(None, "Resolved", f"alert {entry.name} is resolved")
-    owner = _owner(entry.labels, record, workload)
+    subject = _subject(entry.labels, record, workload)
+    owner = subject.owner
     if owner is not _Owner.CANDIDATE and entry.starts_at < record.started_at:
         return Attribution(None, "BeganBefore", f"alert {entry.name} fired before this rollout began")
     storm = entry.storm or tuple(map(str, _storm(entry, record.key, others)))
@@ -86,42 +78,15 @@ def _attribute(
             AlertAction.HOLD, "AlertStorm", message, told_elsewhere=storm[0] != str(record.key)
         )
     if owner is _Owner.OTHER:
-        message = f"alert {entry.name} is of pod {entry.labels['pod']}, which is not the candidate's"
+        message = f"alert {entry.name} is of {subject.named}, which is not the candidate's"
         return Attribution(None, "OtherRevision", message)
-    doubt = _doubt(entry, rule, owner, record, workload, verdicts)
+    doubt = _doubt(entry, rule, subject, record, workload, verdicts)
     if doubt is None and owner is _Owner.UNSAID:
         doubt = _not_this_one(entry, rule, workload.key, named) or _maybe_older(entry, rule, record)
     if doubt is not None:
         return doubt
-    of = f"pod {entry.labels['pod']} of the candidate" if owner is _Owner.CANDIDATE else str(workload.key)
+    of = f"{subject.named} of the candidate" if owner is _Owner.CANDIDATE else str(workload.key)
     return Attribution(rule.action, "Alert", f"alert {entry.name} fires for {of}{_summary(entry)}")
-
-
-def workloads_named(
-    labels: Mapping[str, str],
-    rule: AlertRule,
-    owner_of_pod: Callable[[str, str], WorkloadKey | None],
-    workloads_behind: Callable[[str, str], Collection[WorkloadKey]],
-) -> tuple[WorkloadKey, ...]:
-    """Every workload that an alert's labels name, none without a namespace.
-
-    The most telling labels count alone: those of workloads, then the pod's, then the service's. An exporter's alert
-    on a Deployment may well carry the exporter's own pod. A label without a kind stands for all kinds of that name.
-    """
-    namespace = labels.get("namespace")
-    if not namespace:
-        return ()
-    spelt = _spelt_out(labels, rule.workload_label)
-    if spelt:
-        return tuple(WorkloadKey(kind, namespace, name) for kind, name in spelt)
-    pod = labels.get("pod")
-    if pod:
-        owner = owner_of_pod(namespace, pod)
-        found = (owner,) if owner is not None else _by_pod_name(namespace, pod)
-        if found:
-            return found
-    service = labels.get("service")
-    return tuple(workloads_behind(namespace, service)) if service else ()
 
 
 def merge_alerts(known: Sequence[AlertEntry], received: Iterable[AlertEntry]) -> tuple[AlertEntry, ...]:
@@ -153,64 +118,56 @@ class _Owner(StrEnum):
     UNSAID = "unsaid"
 
 
-def _owner(labels: Mapping[str, str], record: Record, workload: Workload) -> _Owner:
-    """Whose pod the alert is of; a pod of another workload is its exporter's and says nothing.
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """Of which revision an alert speaks, and by which label's value that is known, such as `pod web-1`."""
+
+    owner: _Owner
+    named: str = ""
+
+
+_NOT_SAID = _Subject(_Owner.UNSAID)
+
+
+def _subject(labels: Mapping[str, str], record: Record, workload: Workload) -> _Subject:
+    """Of which revision the alert speaks, by the first reading of its labels that names one of this workload."""
+    found = (_subject_read(reading, record, workload) for reading in readings(labels))
+    return next((one for one in found if one.owner is not _Owner.UNSAID), _NOT_SAID)
+
+
+def _subject_read(labels: Mapping[str, str], record: Record, workload: Workload) -> _Subject:
+    """By its pod, which says nothing where it is another workload's, an exporter's; else by its ReplicaSet.
 
     The name of a Deployment's pod carries the revision's hash, so that a pod that is gone can still be told.
     """
+    key = workload.key
+    if labels.get("namespace", key.namespace) != key.namespace:
+        return _NOT_SAID
+    hashes = _candidate_hashes(record, workload)
     name = labels.get("pod", "")
-    if labels.get("namespace", workload.key.namespace) != workload.key.namespace:
-        return _Owner.UNSAID
     pod = next((pod for pod in workload.pods if pod.name == name), None)
-    hashed = _HASHED_POD.fullmatch(name)
     if pod is not None:
-        revision = pod.revision
-    elif workload.key.kind in _HASHED_KINDS:
-        if hashed is None or hashed["name"] != workload.key.name:
-            return _Owner.UNSAID
-        revision = hashed["hash"]
-    else:
-        return _Owner.UNKNOWN if _is_member_name(name, workload.key) else _Owner.UNSAID
-    return _Owner.CANDIDATE if revision in _candidate_hashes(record, workload) else _Owner.OTHER
+        return _Subject(_Owner.CANDIDATE if pod.revision in hashes else _Owner.OTHER, f"pod {name}")
+    seen = hash_in(name, key)
+    if seen is not None:
+        return _Subject(_owner_by(seen, hashes), f"pod {name}")
+    name = labels.get("replicaset", "")
+    revision = hash_of_replica_set(name, key)
+    if revision is None:
+        return _NOT_SAID
+    return _Subject(_Owner.CANDIDATE if revision in hashes else _Owner.OTHER, f"ReplicaSet {name}")
+
+
+def _owner_by(seen: SeenHash, hashes: Collection[str]) -> _Owner:
+    if not any(map(seen.may_be, hashes)):
+        return _Owner.OTHER if seen.letters else _Owner.UNKNOWN
+    return _Owner.CANDIDATE if seen.tells else _Owner.UNKNOWN
 
 
 def _candidate_hashes(record: Record, workload: Workload) -> set[str]:
     """The controller's name for the candidate; the record may have been made before there was one."""
     same = workload.candidate.digest == record.candidate.digest
     return {record.candidate.hash, workload.candidate.hash if same else ""} - {""}
-
-
-def _is_member_name(name: str, key: WorkloadKey) -> bool:
-    pattern = _ORDINAL_POD if key.kind is WorkloadKind.STATEFULSET else _DAEMON_POD
-    match = pattern.fullmatch(name)
-    return match is not None and match["name"] == key.name
-
-
-# Which workloads.
-
-
-def _spelt_out(labels: Mapping[str, str], workload_label: str | None) -> list[tuple[WorkloadKind, str]]:
-    """Kinds and names that labels say outright."""
-    found = [(kind, labels[label]) for label, kind in KIND_LABELS.items() if labels.get(label)]
-    for label in ("workload", workload_label):
-        name = labels.get(label, "") if label is not None and label not in KIND_LABELS else ""
-        if name:
-            stated = KIND_LABELS.get(labels.get("workload_type", "").lower())
-            found += [(kind, name) for kind in ((stated,) if stated else WorkloadKind)]
-    return list(dict.fromkeys(found))
-
-
-def _by_pod_name(namespace: str, pod: str) -> tuple[WorkloadKey, ...]:
-    """Whose pod this was, by its name, once it is gone."""
-    for pattern, kinds in (
-        (_HASHED_POD, _HASHED_KINDS),
-        (_ORDINAL_POD, (WorkloadKind.STATEFULSET,)),
-        (_DAEMON_POD, (WorkloadKind.DAEMONSET,)),
-    ):
-        match = pattern.fullmatch(pod)
-        if match is not None:
-            return tuple(WorkloadKey(kind, namespace, match["name"]) for kind in kinds)
-    return ()
 
 
 # What speaks against it.
@@ -231,7 +188,7 @@ def _storm(
 def _doubt(
     entry: AlertEntry,
     rule: AlertRule,
-    owner: _Owner,
+    subject: _Subject,
     record: Record,
     workload: Workload,
     verdicts: Sequence[RuleVerdict],
@@ -241,13 +198,11 @@ def _doubt(
     if outage is not None:
         message = f"alert {entry.name} fires while both revisions are bad: {outage.message}"
         return _unsure(rule, "BaselineEquallyBad", message)
-    if owner is _Owner.CANDIDATE and _stable_alerts_as_much(entry.name, record, workload):
+    if subject.owner is _Owner.CANDIDATE and _stable_alerts_as_much(entry.name, record, workload):
         message = f"alert {entry.name} fires for as many of the other revision's pods as of the candidate's"
         return _unsure(rule, "BaselineEquallyBad", message)
-    if owner is _Owner.UNKNOWN:
-        message = (
-            f"alert {entry.name} is of pod {entry.labels['pod']}, whose revision cannot be told any more"
-        )
+    if subject.owner is _Owner.UNKNOWN:
+        message = f"alert {entry.name} is of {subject.named}, whose revision cannot be told any more"
         return _unsure(rule, "UnknownPod", message)
     return None
 
@@ -261,7 +216,8 @@ def _unsure(rule: AlertRule, reason: str, message: str) -> Attribution:
 
 def _stable_alerts_as_much(name: str, record: Record, workload: Workload) -> bool:
     """Whether this alert fires for no smaller a share of the other pods than of the candidate's."""
-    fires = {e.labels.get("pod") for e in record.alerts if e.name == name and e.status is AlertStatus.FIRING}
+    same = (e for e in record.alerts if e.name == name and e.status is AlertStatus.FIRING)
+    fires = {reading.get("pod") for entry in same for reading in readings(entry.labels)}
     hashes = _candidate_hashes(record, workload)
     shares = {}
     for mine in (True, False):
@@ -275,8 +231,9 @@ def _not_this_one(
 ) -> Attribution | None:
     """Why an alert without a pod is not this workload's alone."""
     if named is None:
-        spelt = _spelt_out(entry.labels, rule.workload_label)
-        names = {name for _, name in spelt} or {entry.labels.get("service", "")} - {""}
+        said = readings(entry.labels)[0]
+        spelt = spelt_out(said, rule.workload_label)
+        names = {name for _, name in spelt} or {said.get("service", "")} - {""}
     else:
         names = {f"{other.name}" if other.namespace == key.namespace else str(other) for other in named}
     if names == {key.name}:

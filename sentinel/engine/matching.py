@@ -65,7 +65,7 @@ def mismatch(match: Match, key: WorkloadKey, labels: Mapping[str, str]) -> str:
     """Why a policy does not guard a workload, as the end of a sentence; empty where it does."""
     if match.kinds and key.kind not in match.kinds:
         return f"its kinds are {', '.join(match.kinds)}"
-    if not _any_glob(match.namespaces, key.namespace):
+    if not covers_namespace(match, key.namespace):
         return f"its namespaces are {', '.join(match.namespaces)}"
     if not _any_glob(match.names, key.name):
         return f"its names are {', '.join(match.names)}"
@@ -76,6 +76,11 @@ def mismatch(match: Match, key: WorkloadKey, labels: Mapping[str, str]) -> str:
 def matches(match: Match, key: WorkloadKey, labels: Mapping[str, str]) -> bool:
     """Whether a policy's `match` covers a workload; an empty part covers everything."""
     return not mismatch(match, key, labels)
+
+
+def covers_namespace(match: Match, namespace: str) -> bool:
+    """Whether a policy may guard anything in a namespace."""
+    return _any_glob(match.namespaces, namespace)
 
 
 def specificity(match: Match, key: WorkloadKey) -> Specificity:

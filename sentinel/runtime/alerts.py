@@ -6,15 +6,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sentinel.domain.alert import Alert, AlertStatus, Notification
+from sentinel.domain.alert import Alert, AlertStatus, Notification, Receipt
 from sentinel.domain.errors import ClusterUnavailableError
-from sentinel.domain.policy import AlertRule, Policy
+from sentinel.domain.policy import Policy
 from sentinel.domain.record import AlertEntry, Record
 from sentinel.domain.workload import WorkloadKey
-from sentinel.engine.attribution import STORM_WITHIN, STORM_WORKLOADS, workloads_named
+from sentinel.engine.attribution import STORM_WITHIN, STORM_WORKLOADS
 from sentinel.engine.matching import alert_rule_of
-from sentinel.ports import AlertRules, Cluster, RecordStore, Telemetry
+from sentinel.engine.naming import Directory, namespace_meant, workloads_named
+from sentinel.ports import AlertRules, Cluster, RecordStore
+from sentinel.runtime.alertfates import AlertMatch, UnknownAlerts, fates_of
 from sentinel.runtime.alertjournal import AlertJournal
+from sentinel.runtime.directory import directory_of
 from sentinel.runtime.lookups import Lookups
 from sentinel.runtime.policybook import PolicyBook
 
@@ -44,15 +47,6 @@ class _Concern:
 
 
 @dataclass(frozen=True, slots=True)
-class _Match:
-    """A policy that an alert, by its place in the notification, is for, and the workloads that it names."""
-
-    index: int
-    policy: Policy
-    named: tuple[WorkloadKey, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Context:
     """What the alerts of one notification have in common, and how long those of a name are pending."""
 
@@ -73,12 +67,15 @@ class _Live:
                 self.policies[policy.digest] = policy
                 self._of_policy.setdefault(policy.digest, {})[record.key] = record
 
-    def meant(self, policy: Policy, named: Sequence[WorkloadKey], namespace: str | None) -> list[Record]:
-        """The policy's rollouts that an alert means: of the workloads it names, or of its namespace."""
-        mine = self._of_policy.get(policy.digest, {})
-        if named:
-            return [mine[key] for key in named if key in mine]
-        return [record for key, record in mine.items() if namespace in (None, key.namespace)]
+    def meant(self, match: AlertMatch) -> list[Record]:
+        """The policy's rollouts that an alert means: of the workloads it names, or of its namespace; without any none.
+
+        What names no namespace could as well be about something in another cluster.
+        """
+        mine = self._of_policy.get(match.policy.digest, {})
+        if match.named:
+            return [mine[key] for key in match.named if key in mine]
+        return [record for key, record in mine.items() if key.namespace == match.namespace]
 
 
 class AlertDesk:
@@ -92,21 +89,21 @@ class AlertDesk:
         rules: AlertRules | None,
         lookups: Lookups,
         wake: Callable[[WorkloadKey], None],
-        telemetry: Telemetry,
+        unknown: UnknownAlerts,
         synced: Callable[[], bool] = lambda: True,
     ) -> None:
         self._synced = synced
+        self._unknown = unknown
         self._cluster = cluster
         self._store = store
         self._book = book
         self._rules = rules
         self._lookups = lookups
-        self._telemetry = telemetry
         self._journal = AlertJournal(store, wake)
         self._struck: dict[WorkloadKey, datetime] = {}
 
-    async def receive(self, notification: Notification) -> int:
-        """Record what concerns a rollout in flight or guarded; returns to how many it was recorded.
+    async def receive(self, notification: Notification) -> Receipt:
+        """Record what concerns a rollout in flight or guarded; returns what became of each alert.
 
         Raises a retryable ClusterError when a record could not be written, or it is not known whether there is one:
         nothing may be answered 200 then.
@@ -122,14 +119,13 @@ class AlertDesk:
         keys = {key for match in matches for key in match.named}
         await self._lookups.bring_up_to_date([key for key in keys if self._cluster.workload(key) is not None])
         entered |= await self._enter(notification, matches, entered)
-        self._telemetry.count("alerts_total", len(alerts), outcome="received")
-        self._telemetry.count(
-            "alerts_total", len(alerts) - len({index for _, index in entered}), outcome="unmatched"
-        )
-        return len({name for name, _ in entered})
+        recorded = frozenset(index for _, index in entered)
+        fates = fates_of(alerts, matches, recorded, frozenset(self._cluster.keys()))
+        self._unknown.note(alerts, matches, fates)
+        return Receipt(len({name for name, _ in entered}), fates)
 
     async def _enter(
-        self, notification: Notification, matches: Sequence[_Match], entered: frozenset[_Entered]
+        self, notification: Notification, matches: Sequence[AlertMatch], entered: frozenset[_Entered]
     ) -> frozenset[_Entered]:
         """Write the alerts into the records of the rollouts known now, but for those `entered` there before."""
         concerns = await self._concerns(notification.alerts, matches, entered)
@@ -144,7 +140,7 @@ class AlertDesk:
         return frozenset((_name(one.record), index) for one in concerns for index in one.alerts)
 
     async def _concerns(
-        self, alerts: Sequence[Alert], matches: Sequence[_Match], entered: frozenset[_Entered]
+        self, alerts: Sequence[Alert], matches: Sequence[AlertMatch], entered: frozenset[_Entered]
     ) -> list[_Concern]:
         """The rollouts that the alerts concern."""
         live = _Live(self._store.live(), self._book)
@@ -159,26 +155,23 @@ class AlertDesk:
             concern.alerts = [index for index in concern.alerts if (name, index) not in entered]
         return [concern for concern in concerns.values() if concern.alerts]
 
-    async def _matches(self, alerts: Sequence[Alert]) -> list[_Match]:
+    async def _matches(self, alerts: Sequence[Alert]) -> list[AlertMatch]:
         live = _Live(self._store.live(), self._book)
         policies = {policy.digest: policy for policy in (*self._book.in_force(), *live.policies.values())}
-        matches: list[_Match] = []
+        known = directory_of(self._cluster)
+        matches: list[AlertMatch] = []
         work = 0
         for index, alert in enumerate(alerts):
             work += 1 + len(policies)
             if work >= YIELD_EVERY:
                 work = 0
                 await asyncio.sleep(0)
-            for policy in policies.values():
-                rule = alert_rule_of(policy, alert.labels)
-                if rule is not None:
-                    named = self._named(alert, rule)
-                    self._strike(alert, named)
-                    matches.append(_Match(index, policy, named))
+            found = [_match(index, alert, policy, known) for policy in policies.values()]
+            for match in found:
+                if match is not None:
+                    self._strike(alert, match.named)
+                    matches.append(match)
         return matches
-
-    def _named(self, alert: Alert, rule: AlertRule) -> tuple[WorkloadKey, ...]:
-        return workloads_named(alert.labels, rule, self._cluster.owner_of_pod, self._cluster.workloads_behind)
 
     def _strike(self, alert: Alert, named: Iterable[WorkloadKey]) -> None:
         """Remember which workloads were struck of late, at rest or not: a storm is told by their number.
@@ -233,10 +226,19 @@ class AlertDesk:
         return pending
 
 
-def _sort(match: _Match, alert: Alert, live: _Live, concerns: dict[_Name, _Concern]) -> int:
+def _match(index: int, alert: Alert, policy: Policy, known: Directory) -> AlertMatch | None:
+    """What a policy makes of an alert's labels; None where it does not mean the alert."""
+    rule = alert_rule_of(policy, alert.labels)
+    if rule is None:
+        return None
+    named = workloads_named(alert.labels, rule, known)
+    return AlertMatch(index, policy, rule, named, namespace_meant(alert.labels, known))
+
+
+def _sort(match: AlertMatch, alert: Alert, live: _Live, concerns: dict[_Name, _Concern]) -> int:
     """Put the alert to each rollout of the policy that it concerns; how many these are."""
     found = 0
-    for record in live.meant(match.policy, match.named, alert.labels.get("namespace")):
+    for record in live.meant(match):
         concern = concerns.get(name := _name(record)) or _Concern(
             record, frozenset(entry.fingerprint for entry in record.alerts)
         )

@@ -1,19 +1,21 @@
 """Judges one rollout in one pass: takes the evidence in that came, looks around where proof stands alone."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from sentinel.domain.alert import AlertStatus
-from sentinel.domain.policy import AlertRule, ErrorRateRule, LatencyRule
+from sentinel.domain.policy import ErrorRateRule, LatencyRule
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload import Workload, WorkloadKey
 from sentinel.engine.assessment import Holds
-from sentinel.engine.attribution import workloads_named
 from sentinel.engine.judging import judged, judged_alerts
+from sentinel.engine.naming import workloads_named
 from sentinel.engine.situation import Situation
 from sentinel.engine.surroundings import confirm
 from sentinel.ports import Cluster, Conditions, RecordStore
+from sentinel.runtime.directory import directory_of
 from sentinel.runtime.evidence import EvidenceCollector, Neighbour
 from sentinel.runtime.policybook import PolicyBook
 
@@ -48,8 +50,10 @@ class Judge:
         )
         verdicts = [await self._confirmed(verdict, situation) for verdict in situation.verdicts]
         situation = replace(situation, verdicts=tuple(verdicts))
-        elsewhere = self._alerts_elsewhere(record.key) if record.alerts else []
-        return replace(situation, alerts=judged_alerts(situation, elsewhere, self._named))
+        if not record.alerts:
+            return situation
+        named = partial(workloads_named, known=directory_of(self._cluster))
+        return replace(situation, alerts=judged_alerts(situation, self._alerts_elsewhere(record.key), named))
 
     async def _confirmed(self, verdict: RuleVerdict, situation: Situation) -> RuleVerdict:
         """A fail without a concurrent baseline stands only if the surroundings bear it out."""
@@ -74,9 +78,6 @@ class Judge:
             if isinstance(same, ErrorRateRule | LatencyRule):
                 found.append(Neighbour(other, same))
         return found
-
-    def _named(self, labels: Mapping[str, str], rule: AlertRule) -> Collection[WorkloadKey]:
-        return workloads_named(labels, rule, self._cluster.owner_of_pod, self._cluster.workloads_behind)
 
     def _alerts_elsewhere(self, key: WorkloadKey) -> list[tuple[WorkloadKey, datetime]]:
         """When alerts came in for other workloads: a storm is nobody's fault in particular."""

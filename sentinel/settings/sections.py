@@ -10,7 +10,9 @@ from pydantic import (
     model_validator,
 )
 
+from sentinel.domain.alert import ClusterIdentity
 from sentinel.domain.gate import GateLimits
+from sentinel.policies.fields import MetricLabel
 from sentinel.policies.mistakes import InputError
 from sentinel.settings.values import Seconds, Section, Url, Workers
 
@@ -23,6 +25,31 @@ class KubernetesSettings(Section):
     namespaces: tuple[str, ...] = ()
 
 
+class ClusterSettings(Section):
+    """Which cluster this is: the value that its alerts, and no other's, have under a label.
+
+    Alerts with another value are set aside; without a name every alert is taken for one of this cluster.
+    """
+
+    label: MetricLabel = "cluster"
+    name: Annotated[str, Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> "ClusterSettings":
+        if self.name is None and "label" in self.model_fields_set:
+            raise InputError(
+                "name is missing: a label alone does not say which cluster this is",
+                "write the value that this cluster's alerts have under it",
+                at=("name",),
+            )
+        return self
+
+    @property
+    def identity(self) -> ClusterIdentity | None:
+        """What tells this cluster's alerts from others', where it is set."""
+        return ClusterIdentity(self.label, self.name) if self.name is not None else None
+
+
 class RulesSettings(Section):
     """Where the rule files are: files or folders. `watch` takes edits over without a restart."""
 
@@ -31,9 +58,14 @@ class RulesSettings(Section):
 
 
 class PrometheusSettings(Section):
-    """The Prometheus server; without a URL there is none. `scrape_interval` tells what is stale."""
+    """The Prometheus server; without a URL there is none. `scrape_interval` tells what is stale.
+
+    `rules_url` is who evaluates the alerting rules where that is another: vmalert, the ruler of Thanos or Mimir. It is
+    asked for them with the same headers.
+    """
 
     url: Url | None = None
+    rules_url: Url | None = None
     scrape_interval: Seconds = 15.0
     timeout: Seconds = 5.0
     headers: dict[str, SecretStr] = Field(default_factory=dict)

@@ -6,6 +6,7 @@ from sentinel.domain.policy import Mode
 from sentinel.environment import DELIMITER, PREFIX
 from sentinel.settings.people import HttpSettings, NotifySettings, SlackSettings
 from sentinel.settings.sections import (
+    ClusterSettings,
     DatadogSettings,
     EvaluationSettings,
     GatesSettings,
@@ -30,6 +31,7 @@ class Settings(BaseSettings):
 
     mode: Mode = Mode.ENFORCE
     drain_seconds: Seconds = 10.0
+    cluster: ClusterSettings = ClusterSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     rules: RulesSettings = RulesSettings()
     prometheus: PrometheusSettings = PrometheusSettings()

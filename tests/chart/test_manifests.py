@@ -291,14 +291,14 @@ def test_the_network_policy_lets_it_reach_prometheus(helm: Helm, url: str, port:
 
 
 def test_the_network_policy_lets_it_send_traces_and_notices(helm: Helm) -> None:
-    """The collector's and the webhook's ports, beside Prometheus'."""
+    """The collector's and the webhook's ports, beside Prometheus' and its rules'."""
     settings = {
-        "prometheus": {"url": "http://prometheus:9090"},
+        "prometheus": {"url": "http://prometheus:9090", "rules_url": "http://vmalert:8880"},
         "tracing": {"endpoint": "http://collector:4318"},
         "notify": {"webhook": {"url": "http://hooks:8443"}},
     }
     policy = network_policy(helm, {"settings": settings})
-    assert {9090, 4318, 8443} <= {p["port"] for rule in policy["egress"] for p in rule["ports"]}
+    assert {9090, 8880, 4318, 8443} <= {p["port"] for rule in policy["egress"] for p in rule["ports"]}
 
 
 def test_the_network_policy_lets_gates_be_called_where_the_settings_name_hosts(helm: Helm) -> None:

@@ -15,7 +15,7 @@ from sentinel.domain.policy import AlertAction, AlertRule
 from sentinel.domain.record import AlertEntry, Record
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload import Pod, WorkloadKey, WorkloadKind
-from sentinel.engine.attribution import Attribution, attribute, merge_alerts, workloads_named
+from sentinel.engine.attribution import Attribution, attribute, merge_alerts
 from tests.engine.snapshots import KEY, NEW, OLD, at, pod, record, revision, workload
 
 UNDO, HOLD, ESCALATE = AlertAction.UNDO, AlertAction.HOLD, AlertAction.ESCALATE
@@ -284,57 +284,6 @@ def test_two_workloads_are_no_storm() -> None:
 def test_an_alert_that_fired_before_the_rollout_makes_no_storm() -> None:
     """What three workloads had for days holds no new rollout."""
     assert attributed(alert(-9000, deployment="api"), others=others(-9000, -9000)).reason == "BeganBefore"
-
-
-# Which workloads an alert names.
-
-
-def named(labels: dict[str, str], label: str | None = None) -> tuple[str, ...]:
-    """The workloads named, as text; pod `known` is web's, service `front` stands for web and db."""
-    return tuple(
-        str(key)
-        for key in workloads_named(
-            {"namespace": "shop"} | labels,
-            AlertRule((), workload_label=label),
-            lambda _namespace, name: WEB if name == "known" else None,
-            lambda _namespace, name: [WEB, DB] if name == "front" else [],
-        )
-    )
-
-
-@pytest.mark.parametrize(
-    ("labels", "expected"),
-    [
-        ({}, ()),
-        ({"namespace": "", "deployment": "api"}, ()),
-        ({"deployment": "api"}, ("deployment/shop/api",)),
-        ({"statefulset": "db"}, ("statefulset/shop/db",)),
-        ({"daemonset": "log"}, ("daemonset/shop/log",)),
-        ({"rollout": "api"}, ("rollout/shop/api",)),
-        ({"deployment": "api", "statefulset": "db"}, ("deployment/shop/api", "statefulset/shop/db")),
-        ({"workload": "api", "workload_type": "deployment"}, ("deployment/shop/api",)),
-        ({"workload": "api"}, tuple(f"{kind.lower()}/shop/api" for kind in WorkloadKind)),
-        ({"deployment": "api", "pod": "known"}, ("deployment/shop/api",)),
-        ({"pod": "known", "service": "front"}, ("deployment/shop/web",)),
-        ({"pod": "api-7c9f5d8b64-x2k9z"}, ("deployment/shop/api", "rollout/shop/api")),
-        ({"pod": "db-0"}, ("statefulset/shop/db",)),
-        ({"pod": "log-x2k9z"}, ("daemonset/shop/log",)),
-        ({"pod": "odd", "service": "front"}, ("deployment/shop/web", "statefulset/shop/db")),
-        ({"service": "front"}, ("deployment/shop/web", "statefulset/shop/db")),
-        ({"service": "nobody"}, ()),
-    ],
-    ids=str,
-)
-def test_labels_name_workloads(labels: dict[str, str], expected: tuple[str, ...]) -> None:
-    """By kind, by `workload`, by pod (also one that is gone) and by service, the most telling alone."""
-    assert named(labels) == expected
-
-
-def test_the_rules_label_names_workloads_of_any_kind() -> None:
-    """`workloadLabel` beside the usual ones; one of the usual ones given there changes nothing."""
-    assert "deployment/shop/api" in named({"app": "api"}, "app")
-    assert named({"deployment": "api"}, "deployment") == ("deployment/shop/api",)
-    assert named({"app": "api"}) == ()
 
 
 # Merging.

@@ -82,7 +82,7 @@ async def test_an_alert_on_a_rollout_that_a_deaf_watch_hid_is_not_lost(shop: Wor
     alert = shop.alert(deployment="web")
     await shop.post_alerts(alert, status=503)
     await asyncio.sleep(5)
-    assert await shop.post_alerts(alert) == {"recorded": 1}
+    assert (await shop.post_alerts(alert))["recorded"] == 1
     record = shop.record(image="web:2")
     assert record is not None
     assert [entry.fingerprint for entry in record.alerts] == [alert["fingerprint"]]

@@ -1,14 +1,21 @@
-"""Alertmanager's webhook payload, version 4: checked and turned into a notification."""
+"""What posts alerts: Alertmanager's webhook, and whoever speaks to Alertmanager itself; turned into a notification.
 
+Two shapes are understood. Alertmanager's webhook payload, version 4, which Mimir's Alertmanager sends as well, and
+Grafana's contact points under version 1. And the plain list of alerts that Prometheus, vmalert and the rulers of Mimir
+and Thanos post to an Alertmanager: it has no status (an alert is resolved once its end is past) and no fingerprint.
+"""
+
+import hashlib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import orjson
 
-from sentinel.domain.alert import Alert, AlertStatus, Notification
+from sentinel.domain.alert import Alert, AlertStatus, Notification, OddAlert
 
-VERSION = "4"
+VERSIONS = ("4", "1")
+"""Of the webhook payload: Alertmanager's, and Grafana's of the same shape."""
 MAX_ALERTS = 10_000
 MAX_LABELS = 128
 MAX_NAME = 256
@@ -22,64 +29,119 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{
 def parse(body: bytes, received_at: datetime) -> Notification:
     """The notification of one post.
 
-    Keys that are not known are passed over. Raises ValueError with a sentence that names the JSON path of what is
-    wrong. Labels are what alerts are matched by, so too long ones are refused; annotations are only shown, so they
-    are cut.
+    Keys that are not known are passed over. An alert that cannot be read, or whose labels are longer than can be
+    matched by, is left out alone and listed under `odd`. What is only shown (annotations, where it came from, how many
+    were cut off) never costs an alert: it is cut, or passed over where it is of another type.
+
+    Raises ValueError with a sentence that names the JSON path where the post as a whole is not one of the two shapes.
     """
     try:
         payload = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise ValueError(f"The body is not JSON: {error}.") from error
-    root = _mapping(payload, "$")
-    version = root.get("version")
-    if version != VERSION:
+    if isinstance(payload, list):
+        return _notification(payload, "$", received_at, plain=True)
+    if not isinstance(payload, Mapping):
+        raise _wrong("$", "an object, or a list of alerts", payload)
+    version = payload.get("version")
+    if version not in VERSIONS:
         raise ValueError(
-            f'$.version must be "{VERSION}", Alertmanager\'s webhook format; it is {_show(version)}.'
+            f'$.version must be "4", Alertmanager\'s webhook format, or "1", Grafana\'s; it is {_show(version)}.'
         )
-    alerts = root.get("alerts")
+    alerts = payload.get("alerts")
     if not isinstance(alerts, list):
         raise _wrong("$.alerts", "a list of alerts", alerts)
-    if len(alerts) > MAX_ALERTS:
-        raise ValueError(
-            f"$.alerts has {len(alerts)} alerts, more than the {MAX_ALERTS} taken in one post: set max_alerts in "
-            "Alertmanager's webhook_config."
-        )
-    return Notification(
-        tuple(_alert(entry, f"$.alerts[{index}]", received_at) for index, entry in enumerate(alerts)),
-        truncated=_count(root.get("truncatedAlerts", 0), "$.truncatedAlerts"),
-        receiver=_text(root.get("receiver", ""), "$.receiver"),
+    return _notification(
+        alerts,
+        "$.alerts",
+        received_at,
+        truncated=_count(payload.get("truncatedAlerts")),
+        receiver=_shown(payload.get("receiver")),
     )
 
 
-def _alert(value: object, path: str, received_at: datetime) -> Alert:
-    entry = _mapping(value, path)
-    status = entry.get("status")
-    if not isinstance(status, str) or status not in set(AlertStatus):
-        raise ValueError(f'{path}.status must be "firing" or "resolved"; it is {_show(status)}.')
-    fingerprint = _text(entry.get("fingerprint"), f"{path}.fingerprint")
-    if not fingerprint:
-        raise ValueError(f"{path}.fingerprint is empty: alerts are told apart by it.")
-    if len(fingerprint) > MAX_FINGERPRINT:
+def _notification(
+    entries: list[object],
+    path: str,
+    received_at: datetime,
+    *,
+    plain: bool = False,
+    truncated: int = 0,
+    receiver: str = "",
+) -> Notification:
+    if len(entries) > MAX_ALERTS:
         raise ValueError(
-            f"{path}.fingerprint has {len(fingerprint)} characters, more than {MAX_FINGERPRINT}."
+            f"{path} has {len(entries)} alerts, more than the {MAX_ALERTS} taken in one post: set max_alerts in "
+            "Alertmanager's webhook_config."
         )
+    alerts: list[Alert] = []
+    odd: list[OddAlert] = []
+    for place, entry in enumerate(entries):
+        try:
+            alerts.append(_alert(entry, f"{path}[{place}]", received_at, plain=plain))
+        except ValueError as error:
+            odd.append(_odd(place, entry, str(error)))
+    return Notification(tuple(alerts), truncated, receiver, tuple(odd))
+
+
+def _alert(value: object, path: str, received_at: datetime, *, plain: bool) -> Alert:
+    entry = _mapping(value, path)
+    labels = _labels(entry.get("labels"), f"{path}.labels")
+    ends_at = _time(entry["endsAt"], f"{path}.endsAt") if entry.get("endsAt") is not None else None
+    if plain:
+        resolved = ends_at is not None and ends_at <= received_at
+        status = AlertStatus.RESOLVED if resolved else AlertStatus.FIRING
+        fingerprint = _fingerprint_of(labels)
+    else:
+        status = _status(entry.get("status"), f"{path}.status")
+        fingerprint = _fingerprint(entry.get("fingerprint"), f"{path}.fingerprint")
     starts_at = _time(entry.get("startsAt"), f"{path}.startsAt")
     if starts_at is None:
         raise ValueError(f"{path}.startsAt is year 1, that is not set.")
     return Alert(
         fingerprint=fingerprint,
-        status=AlertStatus(status),
-        labels=_labels(entry.get("labels"), f"{path}.labels"),
+        status=status,
+        labels=labels,
         starts_at=starts_at,
         received_at=received_at,
-        ends_at=_time(entry["endsAt"], f"{path}.endsAt") if entry.get("endsAt") is not None else None,
-        annotations=_annotations(entry.get("annotations"), f"{path}.annotations"),
-        generator_url=_text(entry.get("generatorURL", ""), f"{path}.generatorURL"),
+        ends_at=ends_at,
+        annotations=_annotations(entry.get("annotations")),
+        generator_url=_shown(entry.get("generatorURL")),
     )
+
+
+def _odd(place: int, value: object, why: str) -> OddAlert:
+    """What can still be said of an alert that cannot be read."""
+    entry = value if isinstance(value, Mapping) else {}
+    labels = entry.get("labels")
+    name = labels.get("alertname") if isinstance(labels, Mapping) else None
+    return OddAlert(place, why, _shown(name)[:MAX_NAME], _shown(entry.get("fingerprint"))[:MAX_FINGERPRINT])
+
+
+def _status(value: object, path: str) -> AlertStatus:
+    if not isinstance(value, str) or value not in set(AlertStatus):
+        raise ValueError(f'{path} must be "firing" or "resolved"; it is {_show(value)}.')
+    return AlertStatus(value)
+
+
+def _fingerprint(value: object, path: str) -> str:
+    text = _text(value, path)
+    if not text:
+        raise ValueError(f"{path} is empty: alerts are told apart by it.")
+    if len(text) > MAX_FINGERPRINT:
+        raise ValueError(f"{path} has {len(text)} characters, more than {MAX_FINGERPRINT}.")
+    return text
+
+
+def _fingerprint_of(labels: Mapping[str, str]) -> str:
+    """The same for the same labels in any order, as Alertmanager's own is."""
+    return hashlib.blake2b(orjson.dumps(labels, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
 
 
 def _labels(value: object, path: str) -> dict[str, str]:
     labels = {name: _text(text, f"{path}.{name[:MAX_NAME]}") for name, text in _mapping(value, path).items()}
+    if not labels:
+        raise ValueError(f"{path} is empty: nothing says what the alert is about.")
     if len(labels) > MAX_LABELS:
         raise ValueError(f"{path} has {len(labels)} labels, more than {MAX_LABELS}.")
     for name, text in labels.items():
@@ -90,11 +152,9 @@ def _labels(value: object, path: str) -> dict[str, str]:
     return labels
 
 
-def _annotations(value: object, path: str) -> dict[str, str]:
-    if value is None:
-        return {}
-    entries = list(_mapping(value, path).items())[:MAX_LABELS]
-    return {name[:MAX_NAME]: _text(text, f"{path}.{name[:MAX_NAME]}")[:MAX_VALUE] for name, text in entries}
+def _annotations(value: object) -> dict[str, str]:
+    entries = list(value.items())[:MAX_LABELS] if isinstance(value, Mapping) else []
+    return {name[:MAX_NAME]: text[:MAX_VALUE] for name, text in entries if isinstance(text, str)}
 
 
 def _mapping(value: object, path: str) -> Mapping[str, object]:
@@ -109,12 +169,16 @@ def _text(value: object, path: str) -> str:
     return value
 
 
-def _count(value: object, path: str) -> int:
-    if isinstance(value, float) and value.is_integer():  # 3.0 is 3 in JSON
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_COUNT:
-        raise _wrong(path, f"a whole number from 0 to {MAX_COUNT}", value)
-    return value
+def _shown(value: object) -> str:
+    """Text that is only shown, empty where it is none."""
+    return value if isinstance(value, str) else ""
+
+
+def _count(value: object) -> int:
+    """A number that is only shown, 0 where it is none."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+        return 0
+    return int(min(value, MAX_COUNT))
 
 
 def _time(value: object, path: str) -> datetime | None:

@@ -20,6 +20,8 @@ from sentinel.version import installed_version
 _log = logging.getLogger(__name__)
 
 WEBHOOK_PATH = "/webhooks/alertmanager"
+API_PATH = f"{WEBHOOK_PATH}/api/v2/alerts"
+"""Where Prometheus, vmalert and rulers post that are given `WEBHOOK_PATH` as the prefix of an Alertmanager."""
 SLACK_PATH = "/webhooks/slack"
 
 HANDSHAKE_SECONDS = 5.0
@@ -78,6 +80,7 @@ class HttpServer:
         self._document = document(slack=slack is not None)
         self._app = web.Application(client_max_size=MAX_BODY, middlewares=[_plain_errors])
         self._app.router.add_post(WEBHOOK_PATH, webhook.handle)
+        self._app.router.add_post(API_PATH, webhook.handle)
         if slack is not None:
             self._app.router.add_post(SLACK_PATH, slack)
         self._app.router.add_get("/healthz", self._healthz)

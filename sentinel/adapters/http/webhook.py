@@ -6,16 +6,19 @@ What stands at the door, in this order: who it is, how often they come, how much
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+import orjson
 from aiohttp import web
 
 from sentinel.adapters.http.auth import Credentials, Grant
 from sentinel.adapters.http.ratelimit import TokenBuckets
-from sentinel.domain.alert import Notification
+from sentinel.domain.alert import Alert, AlertOutcome, Fate, Notification, OddAlert
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError
+from sentinel.engine.naming import namespaces_said
 from sentinel.ports import AlertIntake, Clock, Telemetry
 
 _log = logging.getLogger(__name__)
@@ -25,6 +28,8 @@ MAX_BODY = 8 * 1024 * 1024
 _PARSE_IN_THREAD = 64 * 1024
 _PARSED_AT_ONCE = 2
 _RETRY_AFTER = 5.0
+_LOGGED = 5
+"""So many of the alerts of a post that cannot be read are logged one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,17 +141,20 @@ class AlertmanagerWebhook:
         except ValueError as error:
             _log.warning("a post to the Alertmanager webhook was refused: %s", error)
             return failure(400, str(error))
-        permitted = self._permitted(notification, grant)
-        refused = len(notification.alerts) - len(permitted.alerts)
-        if refused and not permitted.alerts:
+        permitted = [_may_post(alert, grant) for alert in notification.alerts]
+        if permitted and not any(permitted):
+            self._count(Counter({AlertOutcome.FORBIDDEN: len(permitted)}))
             return failure(403, "These credentials may not post alerts of these namespaces.")
+        taken = tuple(alert for alert, may in zip(notification.alerts, permitted, strict=True) if may)
         try:
-            recorded = await self._intake.receive(permitted)
+            receipt = await self._intake.receive(replace(notification, alerts=taken))
         except ClusterError as error:
             _log.warning("alerts could not be recorded: %s", error)
             after = error.retry_after if isinstance(error, ClusterUnavailableError) else None
             return _later(f"Not recorded: {error}", after)
-        return web.json_response({"recorded": recorded} | ({"refused": refused} if refused else {}))
+        behind = iter(receipt.fates)
+        fates = [next(behind) if may else Fate(AlertOutcome.FORBIDDEN, _NOT_COVERED) for may in permitted]
+        return self._answer(notification, receipt.recorded, fates, grant)
 
     async def _parsed(self, body: bytes) -> Notification:
         received_at = self._clock.now()
@@ -155,15 +163,52 @@ class AlertmanagerWebhook:
         async with self._parsing:  # 8 MiB take 0.3 s: not on the event loop
             return await asyncio.to_thread(self._parse, body, received_at)
 
-    def _permitted(self, notification: Notification, grant: Grant) -> Notification:
-        """The alerts that these credentials may post; the others are counted and dropped."""
-        alerts = tuple(one for one in notification.alerts if grant.covers(one.labels.get("namespace")))
-        dropped = len(notification.alerts) - len(alerts)
-        if not dropped:
-            return notification
-        self._telemetry.count("alerts_total", dropped, outcome="forbidden")
-        _log.warning("%d alerts of namespaces that %s may not post for were dropped", dropped, grant.name)
-        return replace(notification, alerts=alerts)
+    def _answer(
+        self, notification: Notification, recorded: int, fates: Sequence[Fate], grant: Grant
+    ) -> web.Response:
+        """What became of each alert, in the order of the post; counted, and logged where something was left out."""
+        counts = Counter(fate.outcome for fate in fates)
+        counts[AlertOutcome.DROPPED] += len(notification.odd)
+        self._count(counts)
+        refused = counts[AlertOutcome.FORBIDDEN]
+        if refused:
+            _log.warning("%d alerts of namespaces that %s may not post for were dropped", refused, grant.name)
+        _log_odd(notification.odd)
+        said = [
+            _said(alert.labels.get("alertname", ""), alert.fingerprint, fate)
+            for alert, fate in zip(notification.alerts, fates, strict=True)
+        ]
+        for odd in notification.odd:  # in order, so that each finds its place
+            said.insert(odd.place, _said(odd.name, odd.fingerprint, Fate(AlertOutcome.DROPPED, odd.why)))
+        body = {"recorded": recorded, **({"refused": refused} if refused else {}), "alerts": said}
+        return web.Response(body=orjson.dumps(body), content_type="application/json")
+
+    def _count(self, outcomes: Counter[AlertOutcome]) -> None:
+        for outcome, number in outcomes.items():
+            if number:
+                self._telemetry.count("alerts_total", number, outcome=outcome.value)
+
+
+_NOT_COVERED = "the credentials of this post may not post alerts of its namespace"
+
+
+def _may_post(alert: Alert, grant: Grant) -> bool:
+    """Whether these credentials may post an alert, in whichever namespace its labels may mean."""
+    return all(map(grant.covers, namespaces_said(alert.labels) or (None,)))
+
+
+def _said(name: str, fingerprint: str, fate: Fate) -> dict[str, str]:
+    """One alert of the answer."""
+    said = {"alertname": name, "fingerprint": fingerprint, "outcome": fate.outcome.value}
+    return said | ({"detail": fate.detail} if fate.detail else {})
+
+
+def _log_odd(odd: Sequence[OddAlert]) -> None:
+    for one in odd[:_LOGGED]:
+        name = one.name or "without a name"
+        _log.warning("an alert (%s) was dropped, the others of its post were not: %s", name, one.why)
+    if len(odd) > _LOGGED:
+        _log.warning("%d more alerts of the same post were dropped", len(odd) - _LOGGED)
 
 
 def _unfit(request: web.Request) -> web.Response | None:

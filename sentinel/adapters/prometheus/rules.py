@@ -1,4 +1,4 @@
-"""How long an alert is pending before it fires, from Prometheus' own rules."""
+"""How long an alert is pending before it fires, from the rules of who evaluates them: Prometheus, vmalert, a ruler."""
 
 import asyncio
 import logging
@@ -37,14 +37,30 @@ class PrometheusAlertRules:
             await asyncio.shield(self._renewal)
         return self._pending.get(alertname)
 
+    @property
+    def url(self) -> str:
+        """Who is asked."""
+        return self._client.url
+
+    async def durations(self) -> Mapping[str, float]:
+        """The `for:` of each alerting rule, in seconds by name, asked for now. Raises SourceError."""
+        return _durations(await self._client.get("/api/v1/rules", {"type": "alert"}))
+
+    async def alertmanagers(self) -> tuple[str, ...]:
+        """Where it posts alerts to: the addresses of its Alertmanagers' lists of alerts. Raises SourceError."""
+        data = await self._client.get("/api/v1/alertmanagers", {})
+        active = data.get("activeAlertmanagers") if isinstance(data, Mapping) else None
+        urls = [one.get("url") for one in active or () if isinstance(one, Mapping)]
+        return tuple(url for url in urls if isinstance(url, str))
+
     async def _fetch(self) -> None:
         now = self._fetched_at = asyncio.get_running_loop().time()
         try:
-            data = await self._client.get("/api/v1/rules", {"type": "alert"})
+            self._pending = await self.durations()
         except SourceError as error:  # the caller falls back to its lookback; what was known before stays
             _log.warning("the alert rules cannot be read: %s", error)
             return
-        self._pending, self._known_at = _durations(data), now
+        self._known_at = now
 
 
 def _older(at: float | None, now: float, seconds: float) -> bool:
@@ -58,7 +74,17 @@ def _durations(data: object) -> dict[str, float]:
     for group in groups if isinstance(groups, list) else []:
         rules = group.get("rules") if isinstance(group, Mapping) else None
         for rule in rules if isinstance(rules, list) else []:
-            name, duration = rule.get("name"), rule.get("duration")
-            if isinstance(name, str) and isinstance(duration, int | float):
-                pending[name] = max(float(duration), pending.get(name, 0.0))
+            name, duration = _duration(rule)
+            if name:
+                pending[name] = max(duration, pending.get(name, 0.0))
     return pending
+
+
+def _duration(rule: object) -> tuple[str, float]:
+    """A rule's name, empty where it is no alerting rule, and its `for:`; a ruler may leave out one of 0."""
+    if not isinstance(rule, Mapping) or rule.get("type", "alerting") != "alerting":
+        return "", 0.0  # vmalert tells its recording rules as well
+    name, duration = rule.get("name"), rule.get("duration", 0.0)
+    if not isinstance(name, str) or not isinstance(duration, int | float):
+        return "", 0.0
+    return name, float(duration)

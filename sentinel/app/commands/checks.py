@@ -137,6 +137,23 @@ async def source_checks(sources: Sources) -> list[Check]:
     return checks
 
 
+async def rules_check(sources: Sources) -> list[Check]:
+    """Whether it can be known how long alerts are pending, where anybody is there to be asked."""
+    if sources.rules is None:
+        return []
+    name, url = "alert rules", sources.rules.url
+    held = "until then an alert that names a Deployment without a pod is thought to have begun alerts.lookback (5m) "
+    held += "before it fired, and holds a rollout that is younger than that"
+    remedy = "set prometheus.rules_url to whoever evaluates them (vmalert, the ruler of Thanos or Mimir)"
+    try:
+        durations = await sources.rules.durations()
+    except SourceError as error:
+        return [warn(name, f"{error} {held.capitalize()}", remedy)]
+    if not durations:
+        return [warn(name, f"{url} knows no alerting rule; {held}", remedy)]
+    return [ok(name, f"{url} knows the for: of {len(durations)} alerts")]
+
+
 async def reached(cluster: Connection) -> Check:
     """Whether the API server answers and knows our records."""
     try:

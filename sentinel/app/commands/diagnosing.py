@@ -21,10 +21,12 @@ from sentinel.app.commands.checks import (
     fail,
     ok,
     reached,
+    rules_check,
     slack_check,
     source_checks,
     warn,
 )
+from sentinel.app.commands.clusters import alerts_check
 from sentinel.app.commands.connection import Connection, Context, Kubeconfig, Place, connected, run
 from sentinel.app.commands.output import Output, OutputOption
 from sentinel.app.commands.preflighting import Account, ConfigFile
@@ -43,15 +45,21 @@ def doctor_command(
     config: ConfigFile = None,
     url: Annotated[str, typer.Option(help="Where the daemon is served, to see whether it answers.")] = "",
     account: Account = "",
+    alertmanager: Annotated[
+        str, typer.Option(help="Where Alertmanager is; unset: those that Prometheus posts to are asked.")
+    ] = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Check the installation: settings, rule files, cluster, rights, metrics, Slack; exit code 1 when one fails."""
-    conclude(run(_doctor(config, url, account, Place("", kubeconfig or None, context or None))), output)
+    conclude(
+        run(_doctor(config, url, account, alertmanager, Place("", kubeconfig or None, context or None))),
+        output,
+    )
 
 
-async def _doctor(config: Path | None, url: str, account: str, at: Place) -> list[Check]:
+async def _doctor(config: Path | None, url: str, account: str, alertmanager: str, at: Place) -> list[Check]:
     try:
         settings = load_settings(config, os.environ)
     except ConfigurationError as error:
@@ -60,7 +68,9 @@ async def _doctor(config: Path | None, url: str, account: str, at: Place) -> lis
         sources = metric_sources(settings, resources)
         checks = [ok("settings", f"valid, mode {settings.mode.value}"), _rules(settings, sources)]
         checks += await cluster_checks(settings, account, at)
-        checks += [*await source_checks(sources), await slack_check(settings), door_check(settings)]
+        checks += [*await source_checks(sources), *await rules_check(sources)]
+        checks += [await alerts_check(settings.cluster, sources, alertmanager)]
+        checks += [await slack_check(settings), door_check(settings)]
         return [*checks, await _daemon(url)]
 
 

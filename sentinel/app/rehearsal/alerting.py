@@ -11,8 +11,8 @@ from sentinel.domain.alert import AlertStatus
 from sentinel.domain.policy import AlertRule, Policy
 from sentinel.domain.record import AlertEntry
 from sentinel.domain.workload import WorkloadKey, WorkloadKind
-from sentinel.engine.attribution import workloads_named
 from sentinel.engine.matching import alert_rule_of
+from sentinel.engine.naming import Directory, workloads_named
 
 STEP = timedelta(seconds=15)
 BEFORE = timedelta(hours=1)
@@ -28,7 +28,9 @@ async def read_alerts(
     """The alerts that the policy means and that name the workload, with their ends. Raises SourceError."""
     if not policy.alerts:
         return ()
-    query = f'ALERTS{{namespace="{rollout.namespace}"}}'
+    query = " or ".join(
+        f'ALERTS{{{label}="{rollout.namespace}"}}' for label in ("namespace", "exported_namespace")
+    )
     return entries_of(await history.range(query, rollout.began - BEFORE, until, STEP), rollout, policy, until)
 
 
@@ -87,7 +89,7 @@ def _named(labels: Mapping[str, str], rule: AlertRule, rollout: PastRollout) -> 
     def behind(namespace: str, service: str) -> tuple[WorkloadKey, ...]:
         return (key,) if (namespace, service) == (key.namespace, key.name) else ()
 
-    return workloads_named(labels, rule, owner, behind)
+    return workloads_named(labels, rule, Directory(frozenset({key}), owner, behind))
 
 
 def _key(rollout: PastRollout) -> WorkloadKey:

@@ -16,11 +16,11 @@ from sentinel.domain.evidence import Missing, MissingReason, ValueSample
 from sentinel.domain.policy import CountQuery, HistogramQuery, Operator, Policy
 from sentinel.domain.record import AlertEntry
 from sentinel.domain.workload import Revision, WorkloadKey
-from sentinel.engine.attribution import workloads_named
 from sentinel.engine.matching import alert_rule_of, mismatch
 from sentinel.engine.measuring import Timing
 from sentinel.engine.modelled_deployment import BASELINE, CANDIDATE, DeploymentShape, ModelledDeployment
 from sentinel.engine.modelled_pods import PodEvent
+from sentinel.engine.naming import Directory, workloads_named
 from sentinel.engine.replay.course import replay
 from sentinel.engine.replay.questions import Answer, AskPast, Question
 from sentinel.engine.replay.setting import Script, Setting
@@ -239,9 +239,8 @@ def _others(alert: InputAlert, policy: Policy, key: WorkloadKey) -> tuple[Worklo
     rule = alert_rule_of(policy, alert.labels)
     if rule is None or "pod" in alert.labels:
         return ()
-    named = workloads_named(
-        {"namespace": key.namespace, **alert.labels}, rule, lambda *_: None, lambda *_: ()
-    )
+    nothing_known = Directory(frozenset(), lambda *_: None, lambda *_: ())
+    named = workloads_named({"namespace": key.namespace, **alert.labels}, rule, nothing_known)
     return () if key in named else named
 
 

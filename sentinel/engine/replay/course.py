@@ -18,7 +18,7 @@ from sentinel.domain.policy import AlertRule, Mode
 from sentinel.domain.record import Action, Outcome, OutcomeKind, Record
 from sentinel.domain.verdict import RuleVerdict
 from sentinel.domain.workload import Workload, WorkloadKey
-from sentinel.engine.attribution import merge_alerts, workloads_named
+from sentinel.engine.attribution import merge_alerts
 from sentinel.engine.beginning import (
     first_decision,
     new_record,
@@ -31,6 +31,7 @@ from sentinel.engine.entries import entry_for
 from sentinel.engine.gates import ungated
 from sentinel.engine.judging import ever_pulled, judged, judged_alerts, pods_ripen_at, with_alert_verdicts
 from sentinel.engine.lifecycle import Begin, Continue, RolledBack, recognise
+from sentinel.engine.naming import Directory, workloads_named
 from sentinel.engine.replay.evidence import Evidence
 from sentinel.engine.replay.questions import Answer, Ask, AskPast, Question
 from sentinel.engine.replay.setting import Setting
@@ -238,7 +239,9 @@ def _naming(workload: Workload) -> Callable[[Mapping[str, str], AlertRule], tupl
     def behind(namespace: str, service: str) -> tuple[WorkloadKey, ...]:
         return (key,) if (namespace, service) == (key.namespace, key.name) else ()
 
+    known = Directory(frozenset({key}), owner, behind)
+
     def named(labels: Mapping[str, str], rule: AlertRule) -> tuple[WorkloadKey, ...]:
-        return workloads_named(labels, rule, owner, behind)
+        return workloads_named(labels, rule, known)
 
     return named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -69,48 +70,125 @@ def test_unknown_keys_are_passed_over() -> None:
     ("body", "sentence"),
     [
         (b"not json", r"The body is not JSON"),
-        (b"[]", r"\$ must be an object; it is a list"),
+        (b"7", r"\$ must be an object, or a list of alerts; it is 7"),
         (post(alert(), version="3"), r'\$\.version must be "4".* it is \'3\''),
         (post(alert(), version=4), r'\$\.version must be "4"'),
         (post(alerts=None), r"\$\.alerts must be a list of alerts; it is missing or null"),
-        (post(alerts=["x"]), r"\$\.alerts\[0\] must be an object; it is 'x'"),
-        (post(alert(), alert(status="pending")), r"\$\.alerts\[1\]\.status must be .* it is 'pending'"),
-        (post(alert(status=["firing"])), r"\$\.alerts\[0\]\.status must be .* it is a list"),
-        (post(alert(fingerprint="")), r"\$\.alerts\[0\]\.fingerprint is empty"),
-        (
-            post(alert(fingerprint="f" * 300)),
-            r"\$\.alerts\[0\]\.fingerprint has 300 characters, more than 256",
-        ),
-        (
-            post(alert(), truncatedAlerts=1e300),
-            r"\$\.truncatedAlerts must be a whole number from 0 to 2147483647",
-        ),
-        (post(alert(fingerprint=7)), r"\$\.alerts\[0\]\.fingerprint must be text; it is 7"),
-        (post(alert(labels={"pod": 3})), r"\$\.alerts\[0\]\.labels\.pod must be text; it is 3"),
-        (post(alert(labels=None)), r"\$\.alerts\[0\]\.labels must be an object"),
-        (post(alert(startsAt="yesterday")), r"\$\.alerts\[0\]\.startsAt must be an RFC 3339 time"),
-        (post(alert(startsAt="2026-01-01T12:00:00")), r"startsAt must be an RFC 3339 time"),
-        (post(alert(startsAt="2026-13-01T12:00:00Z")), r"startsAt must be an RFC 3339 time"),
-        (post(alert(startsAt="0001-01-01T00:00:00Z")), r"startsAt is year 1"),
-        (post(alert(endsAt=5)), r"\$\.alerts\[0\]\.endsAt must be text"),
-        (post(alert(), truncatedAlerts=-1), r"\$\.truncatedAlerts must be a whole number"),
-        (post(alert(), truncatedAlerts=True), r"\$\.truncatedAlerts must be a whole number.* it is true"),
-        (post(alert(labels={"a": "x" * 5000})), r"\$\.alerts\[0\]\.labels\.a has 5000 characters"),
-        (post(alert(labels={"a" * 300: "x"})), r"label name of 300 characters"),
-        (post(alert(labels={f"l{n}": "" for n in range(200)})), r"labels has 200 labels, more than 128"),
         (post(*[{}] * 10_001), r"\$\.alerts has 10001 alerts.*max_alerts"),
+        (orjson.dumps([{}] * 10_001), r"\$ has 10001 alerts"),
     ],
 )
-def test_a_wrong_payload_is_refused_by_path(body: bytes, sentence: str) -> None:
-    """Each mistake is named with its JSON path and what would be right."""
+def test_a_post_of_another_shape_is_refused_by_path(body: bytes, sentence: str) -> None:
+    """What is wrong with the whole of it is named with its JSON path and what would be right."""
     with pytest.raises(ValueError, match=sentence):
         read(body)
 
 
-def test_long_annotations_are_cut_not_refused() -> None:
-    """An annotation is only shown: its length loses no alert."""
-    (one,) = read(post(alert(annotations={"description": "x" * 10_000}))).alerts
-    assert len(one.annotations["description"]) == payload.MAX_VALUE
+ODD = [
+    ("x", r"\$\.alerts\[1\] must be an object; it is 'x'"),
+    (alert(status="pending"), r"\$\.alerts\[1\]\.status must be .* it is 'pending'"),
+    (alert(status=["firing"]), r"\$\.alerts\[1\]\.status must be .* it is a list"),
+    (alert(fingerprint=""), r"\$\.alerts\[1\]\.fingerprint is empty"),
+    (alert(fingerprint="f" * 300), r"\$\.alerts\[1\]\.fingerprint has 300 characters, more than 256"),
+    (alert(fingerprint=7), r"\$\.alerts\[1\]\.fingerprint must be text; it is 7"),
+    (alert(labels={"pod": 3}), r"\$\.alerts\[1\]\.labels\.pod must be text; it is 3"),
+    (alert(labels={"pod": None}), r"\$\.alerts\[1\]\.labels\.pod must be text; it is missing or null"),
+    (alert(labels=None), r"\$\.alerts\[1\]\.labels must be an object"),
+    (alert(labels={}), r"\$\.alerts\[1\]\.labels is empty"),
+    (alert(startsAt=None), r"\$\.alerts\[1\]\.startsAt must be text; it is missing or null"),
+    (alert(startsAt="yesterday"), r"\$\.alerts\[1\]\.startsAt must be an RFC 3339 time"),
+    (alert(startsAt="2026-01-01T12:00:00"), r"startsAt must be an RFC 3339 time"),
+    (alert(startsAt="2026-13-01T12:00:00Z"), r"startsAt must be an RFC 3339 time"),
+    (alert(startsAt="0001-01-01T00:00:00Z"), r"startsAt is year 1"),
+    (alert(endsAt=5), r"\$\.alerts\[1\]\.endsAt must be text"),
+    (alert(labels={"a": "x" * 5000}), r"\$\.alerts\[1\]\.labels\.a has 5000 characters"),
+    (alert(labels={"a" * 300: "x"}), r"label name of 300 characters"),
+    (alert(labels={f"l{n}": "" for n in range(200)}), r"labels has 200 labels, more than 128"),
+]
+
+
+@pytest.mark.parametrize(("odd", "sentence"), ODD, ids=[sentence for _, sentence in ODD])
+def test_an_odd_alert_is_left_out_alone(odd: Any, sentence: str) -> None:
+    """Its neighbours are read; of itself it is said where it stands, what is wrong, and who it is as far as known."""
+    notification = read(post(alert(fingerprint="before"), odd, alert(fingerprint="after")))
+    assert [one.fingerprint for one in notification.alerts] == ["before", "after"]
+    (left_out,) = notification.odd
+    assert left_out.place == 1
+    assert re.search(sentence, left_out.why)
+    known = odd["labels"] if isinstance(odd, dict) and isinstance(odd["labels"], dict) else {}
+    assert left_out.name == known.get("alertname", "")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"annotations": None},
+        {"annotations": 7},
+        {"annotations": {"runbook": 7}},
+        {"annotations": {"description": "x" * 10_000}},
+        {"generatorURL": None},
+        {"values": {"B": 1.5}, "imageURL": None},
+    ],
+    ids=str,
+)
+def test_what_is_only_shown_costs_no_alert(changes: dict[str, Any]) -> None:
+    """It is cut or passed over."""
+    (one,) = read(post(alert(**changes))).alerts
+    assert all(len(text) <= payload.MAX_VALUE for text in one.annotations.values())
+
+
+@pytest.mark.parametrize(
+    ("said", "count"), [(None, 0), (-1, 0), (True, 0), ("3", 0), (3.0, 3), (1e300, 2**31 - 1)]
+)
+def test_a_number_cut_off_that_is_none_costs_no_alert(said: Any, count: int) -> None:
+    """It is only recorded; and so is who received it."""
+    notification = read(post(alert(), truncatedAlerts=said, receiver=None))
+    assert (len(notification.alerts), notification.truncated, notification.receiver) == (1, count, "")
+
+
+def test_a_post_of_grafana_is_understood() -> None:
+    """Its contact points say version 1 and more than Alertmanager does; the rest is the same."""
+    told = alert(
+        startsAt="2026-01-01T12:58:00.000+01:00",
+        labels={"alertname": "HighErrorRate", "grafana_folder": "Shop", "namespace": "shop"},
+        values={"B": 44.2},
+        valueString="[ var='B' labels={} value=44.2 ]",
+        silenceURL="http://grafana/alerting/silence/new",
+        dashboardURL="",
+        panelURL="",
+    )
+    extra = {
+        "orgId": 1,
+        "title": "[FIRING:1]",
+        "state": "alerting",
+        "message": "**Firing**",
+        "groupKey": "{}",
+    }
+    (one,) = read(post(told, version="1", **extra)).alerts
+    assert one.starts_at == datetime(2026, 1, 1, 11, 58, tzinfo=UTC)
+
+
+def plain(**changes: Any) -> dict[str, Any]:
+    """An alert as Prometheus and vmalert post it to an Alertmanager."""
+    told = alert(endsAt="2026-01-01T12:04:00Z") | changes
+    return {key: value for key, value in told.items() if key not in ("status", "fingerprint")}
+
+
+def test_alerts_as_posted_to_an_alertmanager_are_understood() -> None:
+    """They fire until their end, and are told apart by their labels, in any order."""
+    later = plain(labels={"namespace": "shop", "alertname": "HighErrorRate"}, endsAt="2026-01-01T11:59:30Z")
+    other = plain(labels={"alertname": "HighErrorRate", "namespace": "bank"}, endsAt=None)
+    firing, resolved, different = read(orjson.dumps([plain(), later, other])).alerts
+    states = [one.status for one in (firing, resolved, different)]
+    assert states == [AlertStatus.FIRING, AlertStatus.RESOLVED, AlertStatus.FIRING]
+    assert firing.fingerprint == resolved.fingerprint != different.fingerprint
+
+
+def test_an_odd_alert_of_a_plain_list_is_left_out_alone() -> None:
+    """As of a webhook's post."""
+    notification = read(orjson.dumps([{"labels": {}}, plain(), {"labels": {"alertname": "Slow"}}]))
+    assert len(notification.alerts) == 1
+    assert [one.why.partition(" ")[0] for one in notification.odd] == ["$[0].labels", "$[2].startsAt"]
 
 
 JSON = st.recursive(
@@ -125,12 +203,19 @@ JSON = st.recursive(
 
 
 @given(key=st.sampled_from(sorted(alert())), value=JSON)
-def test_any_value_in_any_place_is_taken_or_refused_by_path(key: str, value: Any) -> None:
-    """Whatever stands in an alert's place is either understood or refused with the alert's path."""
-    try:
-        read(post(alert(**{key: value})))
-    except ValueError as error:
-        assert str(error).startswith("$.alerts[0].")  # noqa: PT017 - either way is fine
+def test_any_value_in_any_place_loses_no_other_alert(key: str, value: Any) -> None:
+    """Whatever stands in an alert's place is either understood or left out with the alert's path."""
+    notification = read(post(alert(**{key: value}), alert(fingerprint="other")))
+    assert notification.alerts[-1].fingerprint == "other"
+    assert len(notification.alerts) + len(notification.odd) == 2
+    assert all(one.why.startswith("$.alerts[0].") for one in notification.odd)
+
+
+@given(JSON)
+def test_any_alert_loses_no_other_alert(value: Any) -> None:
+    """The same of a whole alert."""
+    notification = read(post(value, alert(fingerprint="other")))
+    assert notification.alerts[-1].fingerprint == "other"
 
 
 @given(st.binary(max_size=200))

@@ -15,7 +15,7 @@ import aiohttp
 from sentinel.adapters.http.metrics import PrometheusTelemetry
 from sentinel.adapters.http.server import WEBHOOK_PATH, Handler, HttpServer, ServerOptions
 from sentinel.adapters.http.webhook import AlertmanagerWebhook, WebhookLimits
-from sentinel.domain.alert import Alert, AlertStatus, Notification
+from sentinel.domain.alert import Alert, AlertOutcome, AlertStatus, Fate, Notification, Receipt
 from sentinel.ports import SystemClock
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,12 +36,13 @@ class Intake:
         self.delay = 0.0
         self.error: Exception | None = None
 
-    async def receive(self, notification: Notification) -> int:
+    async def receive(self, notification: Notification) -> Receipt:
         await asyncio.sleep(self.delay)
         if self.error:
             raise self.error
         self.recorded += [alert.fingerprint for alert in notification.alerts]
-        return len(notification.alerts)
+        fates = [Fate(AlertOutcome.RECORDED) for _ in notification.alerts]
+        return Receipt(len(fates), tuple(fates))
 
 
 class World:

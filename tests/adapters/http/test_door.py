@@ -24,7 +24,7 @@ def alerts_of(*namespaces: str | None) -> str:
             "status": "firing",
             "fingerprint": str(namespace),
             "startsAt": "2026-01-01T00:00:00Z",
-            "labels": {"namespace": namespace} if namespace else {},
+            "labels": {"alertname": "Slow"} | ({"namespace": namespace} if namespace else {}),
         }
         for namespace in namespaces
     ]
@@ -40,10 +40,22 @@ async def test_a_token_posts_for_its_namespaces_alone() -> None:
         status, body, _ = await world.post(
             alerts_of("shop", "bank", "pay-eu", None), Authorization="Bearer team"
         )
-        assert (status, body) == (200, {"recorded": 2, "refused": 2})
+        assert (status, body["recorded"], body["refused"]) == (200, 2, 2)
+        outcomes = [one["outcome"] for one in body["alerts"]]
+        assert outcomes == ["recorded", "forbidden", "recorded", "forbidden"]
         assert world.intake.recorded == ["shop", "pay-eu"]
         _, metrics = await world.get("/metrics")
         assert 'sentinel_alerts_total{outcome="forbidden"} 2.0' in metrics
+
+
+@pytest.mark.parametrize("label", ["exported_namespace", "kubernetes_namespace"])
+async def test_a_token_posts_for_no_namespace_by_another_spelling(label: str) -> None:
+    """Whatever label an alert may be attributed by must be of the token's namespaces."""
+    labels = {"alertname": "Slow", label: "bank"} | ({"namespace": "shop"} if "exported" in label else {})
+    alert = {"status": "firing", "fingerprint": "f", "startsAt": "2026-01-01T00:00:00Z", "labels": labels}
+    async with serving(TEAM, read=payload.parse) as world:
+        body = json.dumps({"version": "4", "alerts": [alert]})
+        assert (await world.post(body, Authorization="Bearer team"))[0] == 403
 
 
 async def test_a_post_of_other_namespaces_only_is_a_403() -> None:

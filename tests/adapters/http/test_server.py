@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 
 import aiohttp
 import pytest
 
+from sentinel.adapters.alertmanager import payload
 from sentinel.adapters.http.auth import Credentials, Login
 from sentinel.adapters.http.metrics import PrometheusTelemetry
 from sentinel.adapters.http.server import WEBHOOK_PATH, HttpServer, ListenError, ServerOptions
@@ -22,9 +24,34 @@ async def test_a_post_is_answered_when_it_is_recorded() -> None:
     async with serving() as world:
         world.intake.delay = 3.0
         status, body, _ = await world.post("fire")
-        assert (status, body) == (200, {"recorded": 1})
+        assert (status, body["recorded"]) == (200, 1)
         assert world.intake.recorded == ["fire"]
         assert asyncio.get_running_loop().time() == pytest.approx(3.0)
+
+
+async def test_the_answer_says_of_each_alert_what_became_of_it() -> None:
+    """In the order of the post: who is recorded, and who is dropped for what; both are counted."""
+    odd = {"status": "firing", "fingerprint": "odd", "labels": {"alertname": "Odd", "line": 7}}
+    well = odd | {"labels": {"alertname": "Well"}, "startsAt": "2026-01-01T00:00:00Z", "fingerprint": "well"}
+    async with serving(read=payload.parse) as world:
+        status, body, _ = await world.post(json.dumps({"version": "4", "alerts": [odd, well, None]}))
+        assert status == 200
+        said = [(one["alertname"], one["fingerprint"], one["outcome"]) for one in body["alerts"]]
+        assert said == [("Odd", "odd", "dropped"), ("Well", "well", "recorded"), ("", "", "dropped")]
+        assert body["alerts"][0]["detail"] == "$.alerts[0].labels.line must be text; it is 7."
+        _, metrics = await world.get("/metrics")
+        assert 'sentinel_alerts_total{outcome="dropped"} 2.0' in metrics
+        assert 'sentinel_alerts_total{outcome="recorded"} 1.0' in metrics
+
+
+async def test_whoever_posts_as_to_an_alertmanager_is_taken_in() -> None:
+    """Prometheus and vmalert add the path of Alertmanager's API to the prefix that they are given."""
+    alert = {"labels": {"alertname": "Slow"}, "startsAt": "2026-01-01T00:00:00Z"}
+    async with serving(read=payload.parse) as world:
+        url = f"{world.url}{WEBHOOK_PATH}/api/v2/alerts"
+        async with world.session.post(url, json=[alert]) as response:
+            assert response.status == 200
+            assert (await response.json())["alerts"][0]["outcome"] == "recorded"
 
 
 async def test_garbage_is_a_400_with_the_sentence() -> None:

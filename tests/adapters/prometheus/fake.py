@@ -27,7 +27,7 @@ class FakePrometheus:
     extra: dict[str, Any] = field(default_factory=dict)
     fault: web.Response | None = None
     delay: float = 0.0
-    rules: list[dict[str, Any]] = field(default_factory=list)
+    rules: list[Any] = field(default_factory=list)
     token: str = ""
     posts_refused: int | None = None
     headers: dict[str, str] = field(default_factory=dict)

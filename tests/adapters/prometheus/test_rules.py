@@ -19,6 +19,19 @@ async def test_the_longest_of_several_rules_counts() -> None:
         assert await rules.pending_for("Other") is None
 
 
+async def test_vmalerts_rules_are_understood() -> None:
+    """It tells recording rules as well, and an alert without a for: fires at once; odd entries are passed over."""
+    async with prometheus() as (fake, client):
+        fake.rules = [
+            {"name": "Now", "type": "alerting"},
+            {"name": "Slow", "duration": 60.5, "type": "alerting"},
+            {"name": "job:errors", "duration": 0, "type": "recording"},
+            "odd",
+            {"name": "Odd", "duration": "5m", "type": "alerting"},
+        ]
+        assert await PrometheusAlertRules(client).durations() == {"Now": 0, "Slow": 60.5}
+
+
 async def test_rules_are_asked_for_once_a_minute() -> None:
     """A storm of alerts makes one request; after 60 s the first alert has changed rules fetched and waits for none."""
     async with prometheus() as (fake, client):
