@@ -350,7 +350,7 @@ def test_a_webhook_for_notices_that_could_not_sign_is_refused(
 
 def test_a_cluster_label_alone_does_not_say_which_cluster_this_is() -> None:
     """Its value here is what tells the alerts of this cluster from others'."""
-    with pytest.raises(ConfigurationError, match="cluster.name: name is missing"):
+    with pytest.raises(ConfigurationError, match=r"cluster\.name: name is missing"):
         load_settings(None, {"SENTINEL_CLUSTER__LABEL": "region"})
     assert load_settings(None, {}).cluster.identity is None
     named = load_settings(None, {"SENTINEL_CLUSTER__NAME": "north"}).cluster.identity

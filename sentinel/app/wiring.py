@@ -18,6 +18,7 @@ from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.adapters.kubernetes.jobs import KubernetesJobs
 from sentinel.adapters.kubernetes.lease import KubernetesLeaseStore, own_namespace
 from sentinel.adapters.kubernetes.servertime import ServerClock
+from sentinel.app.alerting import intake_of
 from sentinel.app.door import door_of
 from sentinel.app.means import Means
 from sentinel.app.pressing import Pressing, pressing_of
@@ -32,9 +33,7 @@ from sentinel.domain.policy import Budget
 from sentinel.domain.workload import WorkloadKey
 from sentinel.policies.conditions import CelConditions
 from sentinel.policies.source import PolicySource
-from sentinel.ports import Clock, MetricSource, RecordStore
-from sentinel.runtime.alertfates import UnknownAlerts
-from sentinel.runtime.alerts import AlertDesk
+from sentinel.ports import AlertIntake, Clock, MetricSource, RecordStore
 from sentinel.runtime.announcements import Announcements
 from sentinel.runtime.bulletins import Bulletins
 from sentinel.runtime.commands import CommandDesk
@@ -46,9 +45,7 @@ from sentinel.runtime.gatejobs import GateJobs
 from sentinel.runtime.gates import GateKeeper
 from sentinel.runtime.leadership import Leadership, LeaseElection, SoleLeader
 from sentinel.runtime.leadership import Timing as LeaseTiming
-from sentinel.runtime.lookups import Lookups
 from sentinel.runtime.notifications import Notifications
-from sentinel.runtime.owncluster import OwnClusterAlerts
 from sentinel.runtime.policybook import PolicyBook
 from sentinel.runtime.queue import KeyedQueue
 from sentinel.runtime.reconciler import Reconciler
@@ -157,17 +154,7 @@ async def build(
     work = WorkloadPass(services, queue, _limits(settings))
     reconciler = Reconciler(work, queue, clock, telemetry, rng)
     daemon = Daemon(watches, services, reconciler, queue, leadership, tasks)
-    lookups = Lookups(gateway.cluster, gateway.records, book, clock)
-    desk = AlertDesk(
-        gateway.cluster,
-        gateway.records,
-        book,
-        sources.rules,
-        lookups,
-        queue.add,
-        UnknownAlerts(bulletins.tell),
-        lambda: gateway.synced,
-    )
+    desk = intake_of(settings, gateway, book, sources, clock, queue.add, bulletins.tell)
     http = _http_server(settings, desk, daemon, telemetry, clock, pressing, switch.remarks)
     return Application(daemon, http, rule_files, resources, settings, gateway)
 
@@ -270,7 +257,7 @@ def _leadership(settings: Settings, gateway: KubernetesGateway, means: Means) ->
 
 def _http_server(
     settings: Settings,
-    desk: AlertDesk,
+    desk: AlertIntake,
     daemon: Daemon,
     telemetry: PrometheusTelemetry,
     clock: Clock,
@@ -285,9 +272,8 @@ def _http_server(
         credentials=door.credentials,
         certificate=door.tls is not None and door.tls.requires_certificate,
     )
-    intake = OwnClusterAlerts(desk, settings.cluster.identity) if settings.cluster.identity else desk
     return HttpServer(
-        AlertmanagerWebhook(intake, parse, clock=clock, telemetry=telemetry, limits=limits),
+        AlertmanagerWebhook(desk, parse, clock=clock, telemetry=telemetry, limits=limits),
         telemetry,
         health=daemon.unhealthy,
         readiness=daemon.unready,
