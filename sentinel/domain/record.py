@@ -150,7 +150,8 @@ class RevisionRef:
 class Hold:
     """Why nothing moves: a `sticky` hold ends by a human or a newer revision only, others when the cause is gone.
 
-    `gone_since` is since when the cause has not been seen: it must stay away for a while.
+    `gone_since` is since when the cause has not been seen: it must stay away for a while. `observed`: nothing was
+    touched for it, in observe mode or while frozen.
     """
 
     reason: str
@@ -158,6 +159,7 @@ class Hold:
     message: str
     sticky: bool = True
     gone_since: datetime | None = None
+    observed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

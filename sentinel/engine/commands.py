@@ -18,7 +18,7 @@ from sentinel.domain.workload import HOLD_LABEL
 from sentinel.engine.badness import forgivable
 from sentinel.engine.condemn import Cause, undo_to
 from sentinel.engine.decision import decide
-from sentinel.engine.holding import hold, without_hold
+from sentinel.engine.holding import HELD_BY_HUMAN, hold, without_hold
 from sentinel.engine.noting import noted, settled
 from sentinel.engine.people import paused_by_hand
 from sentinel.engine.progress import promote, steered
@@ -27,7 +27,6 @@ from sentinel.engine.target import NoTarget, choose_target, numbered_target
 
 VALID_FOR = timedelta(minutes=10)
 """A command that no sentinel saw for so long was meant for another moment."""
-HELD_BY_HUMAN = "HeldByHuman"
 
 
 @dataclass(frozen=True, slots=True)

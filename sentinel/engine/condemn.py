@@ -8,6 +8,7 @@ from sentinel.domain.decision import Decision, Restore
 from sentinel.domain.policy import AlertAction, Mode
 from sentinel.domain.record import Action, Hold, Phase, RevisionRef, UndoState
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
+from sentinel.domain.words import WOULD_UNDO
 from sentinel.engine.guards import permitted
 from sentinel.engine.holding import hold
 from sentinel.engine.situation import JudgedAlert, Situation
@@ -132,7 +133,7 @@ def _observed(situation: Situation, because: RuleVerdict, message: str) -> Decis
     if state.phase is Phase.PROMOTED:
         state = replace(state, ended_at=situation.now)
     else:
-        held = Hold("WouldUndo", situation.now, message, sticky=True)
+        held = Hold(WOULD_UNDO, situation.now, message, sticky=True, observed=True)
         state = replace(state, phase=Phase.HELD, hold=held)
     return Decision(
         state,

@@ -19,12 +19,15 @@ from sentinel.engine.people import obey, paused_by_hand, release
 from sentinel.engine.progress import keep_guard, proceed, resume, stand_still
 from sentinel.engine.restoring import watch_restore
 from sentinel.engine.situation import JudgedAlert, Situation
+from sentinel.engine.surroundings import ENVIRONMENT_OUTAGE, NO_BASELINE, STABLE_WAS_BAD
 
 JUDGED_ON = frozenset({"DeadlineExceeded", GATE_FAILED, GATE_TIMEOUT})
 """Sticky holds under which proof still undoes: nobody asked for the candidate to be kept."""
 
-SET_BY_PEOPLE = frozenset({"HoldLabel", "PausedByHand", "RecreateWithSteps"})
-MEASURED = frozenset({"EnvironmentOutage", "EvidenceMissing"})
+OVER_AT_ONCE = frozenset({"HoldLabel", "PausedByHand", "RecreateWithSteps"})
+"""Holds whose cause people set, and unset in so many words: they need no time to be sure of."""
+
+MEASURED = frozenset({ENVIRONMENT_OUTAGE, NO_BASELINE, STABLE_WAS_BAD, "EvidenceMissing"})
 """Holds whose cause is seen, and seen to be gone, by the rules' measurements alone."""
 
 CALM_FOR = timedelta(minutes=1)
@@ -111,7 +114,9 @@ def _suspend(situation: Situation) -> Decision | None:
         return replace(answer, numbers={**answer.numbers, **told})
     outage = next((v for v in situation.verdicts if v.everywhere), None)
     if outage is not None:
-        return hold(situation, "EnvironmentOutage", outage.message, sticky=False, because=outage)
+        alone = outage.reason in (NO_BASELINE, STABLE_WAS_BAD)
+        reason = outage.reason if alone else ENVIRONMENT_OUTAGE
+        return hold(situation, reason, outage.message, sticky=False, because=outage)
     if situation.workload.recreate and situation.policy.strategy.steps:
         message = (
             "canary steps need the RollingUpdate strategy, and this Deployment has Recreate: "
@@ -138,7 +143,7 @@ def _let_go(situation: Situation, held: Hold) -> Decision:
 
     Of a workload scaled to zero the absence of signs says nothing.
     """
-    at_once = held.reason in SET_BY_PEOPLE or _resumed(situation, held)
+    at_once = held.reason in OVER_AT_ONCE or _resumed(situation, held)
     if situation.workload.desired == 0 and not at_once:
         kept = replace(situation.record.state, hold=replace(held, gone_since=None))
         return Decision(kept, wake=None, verdicts=situation.verdicts)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from sentinel.domain.decision import Decision
+from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, DecisionEntry, Outcome, OutcomeKind, Phase, Record
 
 ONCE_PER_ROLLOUT = frozenset({Action.START, Action.PROMOTE, Action.UNDO, Action.SUPERSEDE, Action.RESTORED})
@@ -43,6 +44,14 @@ def entry_for(record: Record, decision: Decision, now: datetime) -> DecisionEntr
         command=decision.command,
         requested_by=decision.requested_by,
     )
+
+
+def outcome_at_once(decision: Decision, mode: Mode, now: datetime) -> Outcome:
+    """What became of a decision that changes nothing in the cluster: done, or by mode only decided."""
+    hold = decision.state.hold
+    held = decision.action is Action.HOLD and hold is not None and hold.observed
+    observed = mode is Mode.OBSERVE and (held or decision.action is Action.UNDO)
+    return Outcome(OutcomeKind.OBSERVED if observed else OutcomeKind.DONE, now)
 
 
 def overtaken(record: Record, end: Decision, now: datetime) -> Record:

@@ -12,6 +12,10 @@ from sentinel.domain.workload import WorkloadKind
 from sentinel.engine.situation import Situation
 from sentinel.engine.steering import pause_mark
 
+HELD_BY_HUMAN = "HeldByHuman"
+SET_BY_PEOPLE = frozenset({"HoldLabel", "PausedByHand", HELD_BY_HUMAN})
+"""Holds that people made, which hold in observe mode as well."""
+
 QUIET_FOR = timedelta(minutes=10)
 """A hold's cause that comes back this soon, while another one held, is entered without telling anyone again."""
 
@@ -31,13 +35,16 @@ def hold(
     """
     state = situation.record.state
     held = state.hold
+    observed = situation.mode is Mode.OBSERVE and reason not in SET_BY_PEOPLE
+    if observed:
+        message = f"would hold: {message}"
     if held is not None and (held.reason == reason or (held.sticky and not sticky)):
         kept = replace(state, hold=replace(held, gone_since=None))
         return Decision(kept, wake=None, verdicts=situation.verdicts)
     state = replace(
         without_hold(state, situation.now),
         phase=Phase.HELD,
-        hold=Hold(reason, situation.now, message, sticky),
+        hold=Hold(reason, situation.now, message, sticky, observed=observed),
         verdict=because.kind.value if because else state.verdict,
         reason=reason,
         message=message,

@@ -6,6 +6,11 @@ from sentinel.domain.evidence import CountTick, HistogramTick
 from sentinel.domain.policy import ErrorRateRule, LatencyRule
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 
+ENVIRONMENT_OUTAGE = "EnvironmentOutage"
+NO_BASELINE = "NoBaseline"
+"""There is no stable revision to compare with, or nothing is known of it."""
+STABLE_WAS_BAD = "StableWasBad"
+
 OTHERS_OVER = 2
 """As many other workloads over their limits at the same time point at the environment, not at the candidate."""
 
@@ -15,11 +20,13 @@ class Surroundings:
     """The stable revision in the hour before the rollout, and the neighbours now.
 
     `stable_was_good` is whether it was under the rule's limit, None where nothing is known. `others_over` counts
-    the other guarded workloads, not rolling out, that crossed their own limits in the last five minutes.
+    the other guarded workloads, not rolling out, that crossed their own limits in the last five minutes. `first`:
+    there never was a stable revision.
     """
 
     stable_was_good: bool | None
     others_over: int
+    first: bool = False
 
 
 def confirm(verdict: RuleVerdict, around: Surroundings) -> RuleVerdict:
@@ -32,13 +39,18 @@ def confirm(verdict: RuleVerdict, around: Surroundings) -> RuleVerdict:
         return verdict
     if around.others_over >= OTHERS_OVER:
         reason, why = (
-            "EnvironmentOutage",
+            ENVIRONMENT_OUTAGE,
             f"{around.others_over} other workloads are over their limits as well",
         )
+    elif around.first:
+        reason, why = (
+            NO_BASELINE,
+            "it is the first revision: there is none to compare it with or to go back to",
+        )
     elif around.stable_was_good is None:
-        reason, why = "NoBaseline", "nothing is known of the stable revision in the hour before"
+        reason, why = NO_BASELINE, "nothing is known of the stable revision in the hour before"
     elif not around.stable_was_good:
-        reason, why = "StableWasBad", "the stable revision was over the limit in the hour before as well"
+        reason, why = STABLE_WAS_BAD, "the stable revision was over the limit in the hour before as well"
     else:
         return verdict
     message = f"{verdict.message}; {why}"

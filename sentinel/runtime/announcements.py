@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sentinel.domain.errors import ClusterError
 from sentinel.domain.record import DecisionEntry
+from sentinel.domain.words import deed
 from sentinel.domain.workload import Workload
 from sentinel.ports import Cluster
 from sentinel.runtime.logfields import about_workload
@@ -40,7 +41,7 @@ class Announcements:
         while True:
             one = await self._waiting.get()
             entry = one.entry
-            reason = f"Sentinel{entry.action.value.capitalize()}"
+            reason = "Sentinel" + "".join(word.capitalize() for word in deed(entry).split("-"))
             message = f"{entry.reason}: {entry.message}"
             warning = entry.escalated or entry.action.value == "undo"
             try:

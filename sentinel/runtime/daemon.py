@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from sentinel.domain.record import Phase
+from sentinel.domain.words import Would, standing
 from sentinel.domain.workload import WorkloadKey
 from sentinel.ports import Telemetry
 from sentinel.runtime.leadership import Leadership
@@ -158,9 +159,9 @@ class Daemon:
         services = self._services
         while True:
             _gauges(services.telemetry, self._watches.ages(), len(self._queue))
-            phases = {phase.value: 0 for phase in Phase}
+            phases = {word.value: 0 for word in (*Phase, *Would)}
             for record in services.store.all():
-                phases[record.state.phase.value] += 1
+                phases[standing(record).value] += 1
             for phase, count in phases.items():
                 services.telemetry.gauge("rollouts", count, phase=phase)
             await services.clock.sleep(GAUGES_EVERY)

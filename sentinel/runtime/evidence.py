@@ -281,7 +281,8 @@ class EvidenceCollector:
             others += bool(over)
             if others >= OTHERS_OVER:
                 break
-        return Surroundings(None if stable_was_over is None else not stable_was_over, others)
+        was_good = None if stable_was_over is None else not stable_was_over
+        return Surroundings(was_good, others, first=record.stable is None)
 
     async def _was_over(
         self,

@@ -7,8 +7,9 @@ from sentinel.domain.decision import Change, Decision, Restore
 from sentinel.domain.errors import ClusterError, ForbiddenError, PreconditionError
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, DecisionEntry, Outcome, OutcomeKind, Phase, Record
+from sentinel.domain.words import deed
 from sentinel.domain.workload import Workload
-from sentinel.engine.entries import entry_for
+from sentinel.engine.entries import entry_for, outcome_at_once
 from sentinel.engine.holding import undo_failed
 from sentinel.ports import Clock, Cluster, NullTracer, RecordStore, Telemetry, Tracer
 from sentinel.runtime.fence import Fence, fenced, unfenced
@@ -56,11 +57,7 @@ class Executor:
         """
         entry = replace(entry_for(record, decision, self._clock.now()), owed=self._owed)
         if decision.change is None or workload is None:
-            observed = mode is Mode.OBSERVE and decision.action is Action.UNDO
-            entry = replace(
-                entry,
-                outcome=Outcome(OutcomeKind.OBSERVED if observed else OutcomeKind.DONE, self._clock.now()),
-            )
+            entry = replace(entry, outcome=outcome_at_once(decision, mode, self._clock.now()))
         try:
             return await self._carry_out(record, entry, decision, workload)
         except ClusterError as error:
@@ -71,7 +68,7 @@ class Executor:
         self, record: Record, entry: DecisionEntry, decision: Decision, workload: Workload | None
     ) -> Record:
         record = await self._write(record.with_state(decision.state).with_decision(entry))
-        self._telemetry.count("decisions_total", action=entry.action.value, reason=entry.reason)
+        self._telemetry.count("decisions_total", action=deed(entry), reason=entry.reason)
         if entry.outcome is not None:
             return record
         assert decision.change is not None

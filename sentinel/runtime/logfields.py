@@ -2,6 +2,7 @@
 
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import DecisionEntry, Record
+from sentinel.domain.words import deed
 from sentinel.domain.workload import WorkloadKey
 
 Fields = dict[str, object]
@@ -24,7 +25,7 @@ def about_decision(record: Record, entry: DecisionEntry, mode: Mode) -> Fields:
     """
     return {
         **about_record(record),
-        "action": entry.action.value,
+        "action": deed(entry),
         "reason": entry.reason,
         "rule": entry.rule,
         "decided_at": entry.at.isoformat(),

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import DecisionEntry, Record
+from sentinel.domain.words import deed
 from sentinel.domain.workload import Workload
 from sentinel.engine.advice import advice
 from sentinel.runtime.announcements import Announcements
@@ -66,7 +67,7 @@ class Reporter:
             logging.WARNING if entry.escalated else logging.INFO,
             "%s: %s %s",
             record.key,
-            entry.action.value,
+            deed(entry),
             entry.message,
             extra={
                 **about_decision(record, entry, self._mode_of(record)),

@@ -219,6 +219,23 @@ def test_an_outage_of_both_arms_holds() -> None:
     assert (found.action, found.reason, found.escalate) == (Action.HOLD, "EnvironmentOutage", True)
 
 
+@pytest.mark.parametrize("reason", ["NoBaseline", "StableWasBad"])
+def test_what_cannot_be_compared_is_no_outage(reason: str) -> None:
+    """The hold has the reason that the verdict has."""
+    unconfirmed = replace(OUTAGE, reason=reason)
+    assert decide(situation(BAKING, rollout(1), unconfirmed)).reason == reason
+
+
+def test_a_hold_in_observe_mode_holds_nothing() -> None:
+    """It says so, in the record as well; one that people made is a hold in any mode."""
+    found = decide(situation(BAKING, rollout(1), OUTAGE, mode=Mode.OBSERVE))
+    assert found.state.hold is not None
+    assert (found.state.hold.observed, found.message) == (True, "would hold: r says inconclusive")
+    theirs = decide(situation(BAKING, rollout(1, labels=LABELLED), mode=Mode.OBSERVE))
+    assert theirs.state.hold is not None
+    assert not theirs.state.hold.observed
+
+
 def test_evidence_missing_before_the_bake_is_over_waits() -> None:
     """There is still time for it to come."""
     assert decide(situation(BAKING, paused(1), MISSING)).action is None

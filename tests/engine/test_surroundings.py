@@ -39,6 +39,13 @@ def test_a_fail_falls_in_bad_surroundings(around: Surroundings, reason: str) -> 
     assert found.message.startswith(ALONE.message)
 
 
+def test_a_first_revision_has_nothing_to_be_compared_with() -> None:
+    """That is said, and is no outage."""
+    found = confirm(ALONE, Surroundings(None, 0, first=True))
+    assert (found.kind, found.reason) == (VerdictKind.INCONCLUSIVE, "NoBaseline")
+    assert "it is the first revision" in found.message
+
+
 def test_only_a_fail_without_a_baseline_is_held_against_them() -> None:
     """What was compared with a baseline needs no neighbours, and what is open none either."""
     bad = Surroundings(False, 5)

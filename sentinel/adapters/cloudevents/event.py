@@ -9,6 +9,7 @@ import orjson
 
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.record import DecisionEntry
+from sentinel.domain.words import deed, standing
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 BULLETIN_SOURCE = "/rollback-sentinel"
@@ -23,7 +24,7 @@ def event_of(notice: Notice, entry: DecisionEntry) -> dict[str, Any]:
         "specversion": "1.0",
         "id": f"{record.name}.{entry.id}",
         "source": f"/namespaces/{key.namespace}/{key.kind.lower()}s/{key.name}",
-        "type": f"dev.rollback-sentinel.rollout.{entry.action.value}",
+        "type": f"dev.rollback-sentinel.rollout.{deed(entry)}",
         "subject": record.name,
         "time": entry.at.isoformat(),
         "datacontenttype": "application/json",
@@ -32,10 +33,11 @@ def event_of(notice: Notice, entry: DecisionEntry) -> dict[str, Any]:
             "record": record.name,
             "policy": record.policy,
             "phase": record.state.phase.value,
+            "standing": standing(record).value,
             "mode": record.mode.value,
             "images": list(record.candidate.images),
             "step": entry.step,
-            "action": entry.action.value,
+            "action": deed(entry),
             "reason": entry.reason,
             "message": entry.message,
             "rule": entry.rule,

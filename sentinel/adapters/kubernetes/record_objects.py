@@ -24,6 +24,7 @@ from sentinel.domain.record import (
     RevisionRef,
     RolloutState,
 )
+from sentinel.domain.words import standing
 from sentinel.domain.workload import WorkloadKey, WorkloadKind
 
 log = structlog.get_logger(__name__)
@@ -141,7 +142,11 @@ def status_of(record: Record) -> dict[str, Any]:
         record.approvals,
         record.resumed_at,
     )
-    shown = {"revision": _revision_shown(record.candidate), "stepNumber": record.state.step + 1}
+    shown = {
+        "revision": _revision_shown(record.candidate),
+        "stepNumber": record.state.step + 1,
+        "standing": standing(record).value,
+    }
     return {**shown, **encode(record.state), **encode(history)}
 
 

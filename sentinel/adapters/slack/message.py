@@ -1,7 +1,7 @@
 """What a rollout's message and its thread say: pure formatting as Block Kit."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sentinel.adapters.slack import figures
@@ -19,9 +19,10 @@ from sentinel.adapters.slack.mrkdwn import (
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, DecisionEntry, OutcomeKind, Phase, Record
+from sentinel.domain.words import Standing, Would, deed, standing
 from sentinel.domain.workload import WorkloadKind
 
-_PHASES = {
+_PHASES: Mapping[Standing, tuple[str, str]] = {
     Phase.PROGRESSING: (":hourglass_flowing_sand:", "Rolling out"),
     Phase.BAKING: (":hourglass_flowing_sand:", "Baking"),
     Phase.PROMOTED: (":white_check_mark:", "Promoted"),
@@ -31,6 +32,8 @@ _PHASES = {
     Phase.SUPERSEDED: (":fast_forward:", "Superseded"),
     Phase.FAILED: (":x:", "Failed"),
     Phase.UNJUDGED: (":grey_question:", "Finished unjudged"),
+    Would.UNDO: (":eyes:", "Would undo"),
+    Would.HOLD: (":eyes:", "Would hold"),
 }
 
 _ACTIONS = {
@@ -71,7 +74,7 @@ class Message:
 def rollout_message(notice: Notice, *, pressable: bool = False) -> Message:
     """The rollout's one message, as it stands now; `pressable` with the buttons that apply."""
     record = notice.record
-    icon, phase = _PHASES[record.state.phase]
+    icon, phase = _PHASES[standing(record)]
     title = f"{icon} *{phase}* {code(_workload(record))}{_observed(record)}"
     blocks = [section(title), fields(_facts(record))]
     latest = notice.entry or next(iter(reversed(record.decisions)), None)
@@ -87,12 +90,12 @@ def rollout_message(notice: Notice, *, pressable: bool = False) -> Message:
 def decision_message(notice: Notice, entry: DecisionEntry) -> Message:
     """One decision, for the thread."""
     icon = ":rotating_light: " if notice.urgent else ""
-    head = f"{icon}*{_ACTIONS[entry.action]}*{_observed(notice.record)}: {escape(entry.message, 1500)}"
+    head = f"{icon}*{_deed(entry)}*{_observed(notice.record)}: {escape(entry.message, 1500)}"
     blocks = [section("\n".join([head, *_evidence(entry)])), *_next_steps(notice.advice)]
     rule = f" · rule {code(entry.rule)}" if entry.rule else ""
     small = f"{code(entry.reason)}{rule} · {figures.moment(entry.at)} · decision {code(entry.id)}"
     blocks.append(context(small))
-    plain = f"{_ACTIONS[entry.action]}: {_workload(notice.record)}: {entry.message}"
+    plain = f"{_deed(entry)}: {_workload(notice.record)}: {entry.message}"
     return Message(escape(plain, MAX_FALLBACK), tuple(blocks))
 
 
@@ -107,6 +110,12 @@ def bulletin_message(bulletin: Bulletin) -> Message:
 
 def _workload(record: Record) -> str:
     return f"{record.key.kind.lower()}/{record.key.name} in {record.key.namespace}"
+
+
+def _deed(entry: DecisionEntry) -> str:
+    """What was decided, or what would be done."""
+    named = deed(entry)
+    return _ACTIONS[entry.action] if named == entry.action.value else named.replace("-", " ").capitalize()
 
 
 def _observed(record: Record) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sentinel.app.commands.output import moment, rules_in_words
+from sentinel.domain import words
 from sentinel.domain.record import Record
 
 NOT_CONFIRMED = 3
@@ -52,7 +53,7 @@ def standing(record: Record) -> list[str]:
             f"  held since {moment(state.hold.since)} ({state.hold.reason}): {_line(state.hold.message)}"
         )
     elif state.message:
-        lines.append(f"  {state.phase.value} ({state.reason}): {_line(state.message)}")
+        lines.append(f"  {words.standing(record).value} ({state.reason}): {_line(state.message)}")
     return lines + last_numbers(record)
 
 

@@ -31,6 +31,7 @@ from sentinel.domain.alertroom import AlertsBeyond
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, AlertEntry, DecisionEntry, OutcomeKind, Phase, Record
 from sentinel.domain.verdict import Number
+from sentinel.domain.words import deed, standing
 from sentinel.engine.advice import advice
 
 _INDENT = " " * 23
@@ -107,9 +108,7 @@ def _head(record: Record) -> Iterator[str]:
 def _phase(record: Record) -> str:
     state = record.state
     if record.in_flight:
-        return (
-            f"{state.phase.value}, step {state.step + 1}, {state.weight:.0%} of the pods are the candidate's"
-        )
+        return f"{standing(record).value}, step {state.step + 1}, {state.weight:.0%} of the pods are the candidate's"
     if record.guarded:
         return f"{state.phase.value}, and still guarded"
     if state.phase is Phase.UNDONE and state.undo is not None:
@@ -121,7 +120,7 @@ def _decision(entry: DecisionEntry, started: datetime) -> Iterator[str]:
     rule = f" by {entry.rule}" if entry.rule else ""
     way = "to" if entry.action is Action.ADVANCE else "at"
     step = f" {way} step {entry.step + 1}" if entry.step or entry.rule else ""
-    yield f"{_after(entry.at, started)}{entry.action.value}{rule}{step} ({entry.reason})"
+    yield f"{_after(entry.at, started)}{deed(entry)}{rule}{step} ({entry.reason})"
     yield f"{_INDENT}{entry.message}"
     for line in rules_in_words(entry.numbers):
         yield f"{_INDENT}- {line}"

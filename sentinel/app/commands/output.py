@@ -15,6 +15,7 @@ from rich.text import Text
 
 from sentinel.domain.record import Phase
 from sentinel.domain.verdict import Number
+from sentinel.domain.words import Standing, Would
 
 BARS = "▁▂▃▄▅▆▇█"
 _PIPE_WIDTH = 10_000
@@ -37,6 +38,8 @@ STYLES = {
     Phase.UNDONE: "red",
     Phase.FAILED: "red",
     Phase.HELD: "yellow",
+    Would.UNDO: "red",
+    Would.HOLD: "yellow",
     Phase.PROGRESSING: "cyan",
     Phase.BAKING: "cyan",
 }
@@ -83,8 +86,8 @@ def show_data(value: Any, output: Output) -> None:
         typer.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
 
 
-def phase(of: Phase) -> Text:
-    """A phase in its colour."""
+def phase(of: Standing) -> Text:
+    """A phase, or what it would be, in its colour."""
     return Text(of.value, style=STYLES.get(of, ""))
 
 

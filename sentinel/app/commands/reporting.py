@@ -24,6 +24,7 @@ from sentinel.app.commands.options import duration
 from sentinel.app.commands.output import Output, OutputOption, age, moment, show, show_data, table
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, DecisionEntry, OutcomeKind, Phase, Record
+from sentinel.domain.words import deed
 from sentinel.engine.lifecycle import ROLLED_BACK
 
 
@@ -117,7 +118,7 @@ def report_table(observed: Sequence[Record], found: Sequence[WouldBe]) -> Render
     agreed = sum(would.turn is Turn.AGREED for would in found)
     head = Text(
         f"{len(observed)} rollouts of {workloads} workloads in observe mode: {passed} would have been promoted, "
-        f"{len(found)} undone; of those people went back themselves in {agreed}."
+        f"{len(found)} undone, {_only_held(observed)} held; of those undone people went back themselves in {agreed}."
     )
     if not found:
         return head
@@ -137,10 +138,17 @@ def report_table(observed: Sequence[Record], found: Sequence[WouldBe]) -> Render
     return Group(head, Text(""), table(columns, rows))
 
 
+def _only_held(observed: Sequence[Record]) -> int:
+    """How many would have been held, and not undone after it."""
+    deeds = [{deed(entry) for entry in record.decisions} for record in observed]
+    return sum("would-hold" in done and "would-undo" not in done for done in deeds)
+
+
 def _as_data(observed: Sequence[Record], found: Sequence[WouldBe]) -> dict[str, Any]:
     return {
         "rollouts": len(observed),
         "wouldHavePromoted": sum(record.state.promoted_at is not None for record in observed),
+        "wouldHaveHeld": _only_held(observed),
         "wouldHaveUndone": [
             {
                 "decidedAt": w.entry.at.isoformat(),

@@ -25,6 +25,7 @@ from sentinel.app.commands.connection import (
     run,
 )
 from sentinel.app.commands.output import Output, OutputOption, age, moment, phase, show, show_data, table
+from sentinel.domain import words
 from sentinel.domain.errors import ClusterError, ConfigurationError
 from sentinel.domain.record import Phase, Record
 from sentinel.domain.workload import GUARD_LABEL, Workload
@@ -124,7 +125,7 @@ def _row(standing: Standing, now: datetime) -> list[str | Text]:
     state = record.state
     return [
         workload.key.name,
-        phase(state.phase),
+        phase(words.standing(record)),
         str(state.step + 1) if record.in_flight else "",
         f"{state.weight:.0%}" if record.in_flight else "",
         _revision(workload),
@@ -169,6 +170,7 @@ def _as_data(standing: Standing) -> dict[str, Any]:
         data |= {
             "record": record.name,
             "phase": state.phase.value,
+            "standing": words.standing(record).value,
             "step": state.step + 1,
             "weight": state.weight,
             "verdict": state.verdict,
@@ -226,7 +228,7 @@ def _past(record: Record, now: datetime) -> list[str | Text]:
         moment(record.started_at),
         record.key.name,
         revision,
-        phase(state.phase),
+        phase(words.standing(record)),
         age((ended or now) - record.started_at),
         state.reason,
         record.name,

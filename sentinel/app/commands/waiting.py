@@ -25,8 +25,8 @@ from sentinel.app.commands.explaining import explained
 from sentinel.app.commands.options import duration
 from sentinel.app.commands.output import age
 from sentinel.domain.errors import ClusterError, ConfigurationError
-from sentinel.domain.policy import Mode
 from sentinel.domain.record import Phase, Record
+from sentinel.domain.words import Would, deed, standing
 from sentinel.domain.workload import GUARD_LABEL, Workload
 from sentinel.engine.lifecycle import ROLLED_BACK
 
@@ -182,7 +182,7 @@ def _out_of_patience(
         return None
     if record.state.phase is Phase.HELD:
         return End(Verdict.HELD, f"still held: {record.state.message}", record)
-    message = f"not decided within {age(waited)}: {record.state.phase.value}, {record.state.message}"
+    message = f"not decided within {age(waited)}: {standing(record).value}, {record.state.message}"
     return End(Verdict.TIMED_OUT, message, record)
 
 
@@ -199,17 +199,22 @@ def ending(record: Record, now: datetime, hold_for: timedelta) -> End | None:
         case Phase.UNDONE:
             return End(Verdict.UNDONE, f"undone: {state.message}", record)
         case Phase.HELD if hold is None or hold.sticky or now - hold.since >= hold_for:
-            would = " (observe mode: it would have been undone)" if _would_undo(record) else ""
-            return End(Verdict.HELD, f"held for a human{would}: {state.message}", record)
+            return End(Verdict.HELD, f"{_held_words(record)}: {state.message}", record)
         case Phase.SUPERSEDED | Phase.FAILED | Phase.UNJUDGED:
             return End(Verdict.ENDED, f"{state.phase.value.lower()}: {state.message}", record)
         case _:
             return None
 
 
-def _would_undo(record: Record) -> bool:
-    hold = record.state.hold
-    return record.mode is Mode.OBSERVE and hold is not None and hold.reason == "WouldUndo"
+def _held_words(record: Record) -> str:
+    """What a hold is called; one that is only decided holds nothing."""
+    if standing(record) is Would.UNDO:
+        return "would have been undone (nothing was touched)"
+    return (
+        "would be held for a human (nothing was touched)"
+        if standing(record) is Would.HOLD
+        else "held for a human"
+    )
 
 
 @dataclass(slots=True)
@@ -223,10 +228,10 @@ class Progress:
         """A line for each new decision, at its time, and one where the rollout stands otherwise than it stood."""
         for entry in record.decisions[self.told :]:
             rule = f" by {entry.rule}" if entry.rule else ""
-            yield f"{entry.at:%H:%M:%S} {entry.action.value}{rule}: {entry.message}"
+            yield f"{entry.at:%H:%M:%S} {deed(entry)}{rule}: {entry.message}"
         self.told = len(record.decisions)
         state = record.state
-        stands = f"{state.phase.value}, step {state.step + 1}, {state.weight:.0%} of the pods"
+        stands = f"{standing(record).value}, step {state.step + 1}, {state.weight:.0%} of the pods"
         if stands != self.last:
             yield f"{now:%H:%M:%S} {stands}"
         self.last = stands

@@ -14,8 +14,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Decision, Restore
-from sentinel.domain.policy import AlertRule, Mode
-from sentinel.domain.record import Action, Outcome, OutcomeKind, Record
+from sentinel.domain.policy import AlertRule
+from sentinel.domain.record import Outcome, OutcomeKind, Record
 from sentinel.domain.verdict import RuleVerdict
 from sentinel.domain.workload import Workload, WorkloadKey
 from sentinel.engine.attribution import merge_alerts
@@ -27,7 +27,7 @@ from sentinel.engine.beginning import (
     workload_gone,
 )
 from sentinel.engine.decision import decide
-from sentinel.engine.entries import entry_for
+from sentinel.engine.entries import entry_for, outcome_at_once
 from sentinel.engine.gates import ungated
 from sentinel.engine.judging import ever_pulled, judged, judged_alerts, pods_ripen_at, with_alert_verdicts
 from sentinel.engine.lifecycle import Begin, Continue, RolledBack, recognise
@@ -198,8 +198,8 @@ class _Course:
         verdicts: Sequence[RuleVerdict] = (),
     ) -> None:
         """Write the decision down and make its change, as the executor does."""
-        observed = record.mode is Mode.OBSERVE and decision.action is Action.UNDO and decision.change is None
-        outcome = Outcome(OutcomeKind.OBSERVED if observed else OutcomeKind.DONE, now)
+        done = Outcome(OutcomeKind.DONE, now)
+        outcome = outcome_at_once(decision, record.mode, now) if decision.change is None else done
         entry = replace(entry_for(record, decision, now), outcome=outcome)
         state = replace(decision.state, saved_at=now)
         if decision.change is not None and workload is not None:

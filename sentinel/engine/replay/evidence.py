@@ -128,7 +128,7 @@ class Evidence:
             return verdict
         if rule.name not in self._was_good:
             self._was_good[rule.name] = yield from self._stable_was_good(rule, record, workload)
-        around = Surroundings(self._was_good[rule.name], self._others_over)
+        around = Surroundings(self._was_good[rule.name], self._others_over, first=record.stable is None)
         return confirm(verdict, around)
 
     def _stable_was_good(

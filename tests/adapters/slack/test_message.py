@@ -99,9 +99,18 @@ def test_observe_mode_shows() -> None:
     )
     notice = Notice(replace(notice.record, mode=Mode.OBSERVE).with_decision(observed), observed)
     assert "observe mode: nothing is touched" in shown(rollout_message(notice).blocks)
-    assert "Observe mode, nothing touched: would have undone" in shown(
-        decision_message(notice, observed).blocks
-    )
+    told = shown(decision_message(notice, observed).blocks)
+    assert "*Would undo* (observe mode" in told
+    assert "Observe mode, nothing touched: would have undone" in told
+
+
+@pytest.mark.parametrize(("reason", "title"), [("WouldUndo", "Would undo"), ("NoBaseline", "Would hold")])
+def test_what_would_be_done_is_titled_so(reason: str, title: str) -> None:
+    """Nothing is held in observe mode, or while frozen."""
+    notice = stories.started()
+    held = Hold(reason, stories.START, "over the limit", observed=True)
+    told = notice.record.with_state(replace(notice.record.state, phase=Phase.HELD, hold=held))
+    assert f"*{title}*" in shown(rollout_message(replace(notice, record=told)).blocks)
 
 
 def test_a_promotion_shows_every_rule_in_numbers() -> None:

@@ -56,6 +56,21 @@ def test_a_hold_for_a_human_ends_the_wait_at_once() -> None:
     assert verdict(Phase.HELD, Hold("Deadline", NOON, "too late")) == 2
 
 
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("WouldUndo", "would have been undone (nothing was touched): too bad"),
+        ("NoBaseline", "would be held for a human (nothing was touched): too bad"),
+    ],
+)
+def test_what_is_only_decided_is_not_told_as_done(reason: str, words: str) -> None:
+    """In observe mode, or while frozen, a pipeline reads what would be."""
+    state = RolloutState(Phase.HELD, hold=Hold(reason, NOON, "too bad", observed=True), message="too bad")
+    found = ending(record(state=state), NOON, timedelta(minutes=5))
+    assert found is not None
+    assert (int(found.verdict), found.message) == (2, words)
+
+
 def test_a_hold_that_ends_by_itself_is_waited_out_for_a_while() -> None:
     """An outage may pass; one that stays is told."""
     outage = Hold("EnvironmentOutage", NOON, "all are bad", sticky=False)

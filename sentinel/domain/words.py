@@ -1,0 +1,35 @@
+"""The words for where a rollout stands and for what was decided: the same in every table, notice, event and metric.
+
+What was only decided, in observe mode or while frozen, has words of its own: nothing was held or undone.
+"""
+
+from enum import StrEnum
+
+from sentinel.domain.record import DecisionEntry, OutcomeKind, Phase, Record
+
+WOULD_UNDO = "WouldUndo"
+"""The reason of the hold in which a rollout waits for people that would have been undone."""
+
+
+class Would(StrEnum):
+    """Where a rollout would stand if it could be touched."""
+
+    UNDO = "WouldUndo"
+    HOLD = "WouldHold"
+
+
+Standing = Phase | Would
+
+
+def standing(record: Record) -> Standing:
+    """The phase, or what it would be."""
+    hold = record.state.hold
+    if record.state.phase is not Phase.HELD or hold is None or not hold.observed:
+        return record.state.phase
+    return Would.UNDO if hold.reason == WOULD_UNDO else Would.HOLD
+
+
+def deed(entry: DecisionEntry) -> str:
+    """The action, or `would-undo` and `would-hold` where it was decided and nothing was touched."""
+    observed = entry.outcome is not None and entry.outcome.kind is OutcomeKind.OBSERVED
+    return f"would-{entry.action.value}" if observed else entry.action.value
