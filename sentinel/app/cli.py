@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -17,18 +18,23 @@ from sentinel.app.commands.operating import add_operating_commands
 from sentinel.app.commands.power import power_command
 from sentinel.app.commands.rehearsing import rehearse_command
 from sentinel.app.commands.rules import rules
+from sentinel.app.exitcodes import Commands, ExitCode, code_of
 from sentinel.app.logs import configure_logs
 from sentinel.app.memory import keep_tidy, settle
 from sentinel.app.wiring import build
 from sentinel.domain.errors import SentinelError
 from sentinel.ports import SystemClock
 from sentinel.settings import Settings, load_settings
+from sentinel.version import installed_version
 
 SWITCH_SECONDS = 0.0005
 """How long a thread that decodes metrics may keep the event loop waiting each time; Python grants ten times that."""
 
 app = typer.Typer(
+    cls=Commands,
     help="Judges Kubernetes rollouts by YAML rules and promotes or undoes them on its own.",
+    epilog="Exit codes: 0 yes, 1 no, 3 not confirmed, 64 wrong usage, 66 not found, 69 a server gave no answer, "
+    "70 a defect, 77 not allowed, 78 wrong settings or files, 130 interrupted; `sentinel wait` answers with 0 to 5.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -41,12 +47,32 @@ add_operating_commands(app)
 
 
 def main() -> None:
-    """Run the command line; what a user can mend is one sentence on stderr and exit code 2, never a traceback."""
+    """Run the command line; what a user can fix is one sentence on stderr with an exit code, never a traceback."""
     try:
         app()
     except SentinelError as error:
         typer.echo(f"sentinel: {error}", err=True)
-        sys.exit(2)
+        sys.exit(code_of(error))
+    except Exception:
+        traceback.print_exc()
+        typer.echo("sentinel: this is a defect; please report it with the lines above", err=True)
+        sys.exit(ExitCode.DEFECT)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sentinel {installed_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()

@@ -70,6 +70,15 @@ def test_every_input_and_output_is_described_and_used() -> None:
         assert f'echo "{name}=' in step("Wait for the verdict")["run"]
 
 
+@pytest.mark.real_time
+async def test_a_wait_that_cannot_begin_is_no_verdict(tmp_path: Path) -> None:
+    """An input of no use ends the step as wrong usage, and its outputs say that nothing was waited for."""
+    async with served(tmp_path, daemon=False) as here:
+        status, said, outputs = await wait_for(here, "web", timeout="soon")
+    assert (status, outputs["verdict"]) == (64, "failed"), said
+    assert "--for" in outputs["message"]
+
+
 def test_the_action_is_pinned_and_installs_what_is_there() -> None:
     """Other actions by their commit, packages by hash, and no expression inside a script, where it would be code."""
     for each in ACTION["runs"]["steps"]:
@@ -108,10 +117,10 @@ async def test_an_undone_release_fails_the_step(tmp_path: Path) -> None:
 
 @pytest.mark.real_time
 async def test_a_question_that_cannot_be_asked_is_no_verdict(tmp_path: Path) -> None:
-    """Exit code 2 is a hold's as well; a workload that is not there was not held."""
+    """A workload that is not there was not held, nor undone."""
     async with served(tmp_path, daemon=False) as here:
         status, said, outputs = await wait_for(here, "no-such-thing")
-    assert (status, outputs["verdict"]) == (2, "failed"), said
+    assert (status, outputs["verdict"]) == (66, "failed"), said
     assert "no-such-thing" in outputs["message"]
 
 

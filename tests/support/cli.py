@@ -33,7 +33,7 @@ spec:
 
 
 async def sentinel(here: World, *words: str, typed: str | None = None) -> Result:
-    """Run a command against the world's cluster while that goes on; an error as the user sees it is exit code 2.
+    """Run a command against the world's cluster while that goes on; the result keeps an error that a user sees.
 
     `typed` is what somebody types at a terminal; without it there is none.
     """

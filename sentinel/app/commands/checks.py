@@ -12,8 +12,9 @@ from sentinel.adapters.kubernetes.accounts import account_lacks
 from sentinel.adapters.slack.probe import probe
 from sentinel.app.commands.connection import Connection
 from sentinel.app.commands.output import Output, show, show_data, table
+from sentinel.app.exitcodes import UsageError
 from sentinel.app.sources import Sources
-from sentinel.domain.errors import ClusterError, ConfigurationError, ForbiddenError, NoticeError, SourceError
+from sentinel.domain.errors import ClusterError, ForbiddenError, NoticeError, SourceError
 from sentinel.domain.policy import ValueQuery
 from sentinel.settings import Settings
 
@@ -103,7 +104,7 @@ async def account_check(
         )
     namespace, slash, short = account.partition("/")
     if not slash or not namespace or not short:
-        raise ConfigurationError(f"--account {account}: write it as NAMESPACE/SERVICEACCOUNT")
+        raise UsageError(f"--account {account}: write it as NAMESPACE/SERVICEACCOUNT")
     try:
         lacking = await account_lacks(cluster.client, namespace, short, within, jobs_in=jobs_in)
     except ForbiddenError:

@@ -8,11 +8,9 @@ from typing import Annotated
 import typer
 
 from sentinel.app.commands.output import moment, rules_in_words
+from sentinel.app.exitcodes import ExitCode
 from sentinel.domain import words
 from sentinel.domain.record import Record
-
-NOT_CONFIRMED = 3
-"""The exit code where a command has to ask and there is nobody to answer."""
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
 
@@ -25,7 +23,7 @@ def at_terminal() -> bool:
 async def confirmed(lines: Iterable[str], question: str, *, yes: bool) -> bool:
     """Show what will happen, and ask unless that was answered on the command line.
 
-    Raises typer.Exit with `NOT_CONFIRMED` where there is no terminal to ask at.
+    Raises typer.Exit with `ExitCode.UNCONFIRMED` where there is no terminal to ask at.
     """
     for line in lines:
         typer.echo(line)
@@ -37,7 +35,7 @@ async def confirmed(lines: Iterable[str], question: str, *, yes: bool) -> bool:
             "add --yes to do it without a question",
             err=True,
         )
-        raise typer.Exit(NOT_CONFIRMED)
+        raise typer.Exit(ExitCode.UNCONFIRMED)
     if await asyncio.to_thread(typer.confirm, question):
         return True
     typer.echo("nothing was done")

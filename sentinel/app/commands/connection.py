@@ -14,7 +14,8 @@ from sentinel.adapters.kubernetes.client import ApiClient
 from sentinel.adapters.kubernetes.context import current_namespace
 from sentinel.adapters.kubernetes.deployments import DeploymentDriver
 from sentinel.adapters.kubernetes.reading import ClusterReader
-from sentinel.domain.errors import ConfigurationError, NotFoundError
+from sentinel.app.exitcodes import UsageError
+from sentinel.domain.errors import NotFoundError
 from sentinel.domain.record import Record
 from sentinel.domain.workload import Workload
 from sentinel.ports import SystemClock
@@ -49,7 +50,7 @@ class Connection:
     driver: DeploymentDriver
 
     async def workload(self, name: str, *, pods: bool = False) -> Workload:
-        """The workload of this name. Raises NotFoundError, ConfigurationError."""
+        """The workload of this name. Raises NotFoundError."""
         return await self.reader.workload(self.place.namespace, bare_name(name), pods=pods)
 
     async def records(self, workload: Workload) -> tuple[Record, ...]:
@@ -70,9 +71,9 @@ def bare_name(text: str) -> str:
     """The name of a Deployment as kubectl would take it. Raises ConfigurationError for any other kind."""
     kind, slash, name = text.rpartition("/")
     if slash and kind.lower() not in _KINDS:
-        raise ConfigurationError(f"{text}: only Deployments are guarded; write deployment/NAME, or just NAME")
+        raise UsageError(f"{text}: only Deployments are guarded; write deployment/NAME, or just NAME")
     if not name:
-        raise ConfigurationError(f"{text!r} names no workload; write deployment/NAME, or just NAME")
+        raise UsageError(f"{text!r} names no workload; write deployment/NAME, or just NAME")
     return name
 
 

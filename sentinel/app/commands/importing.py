@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from sentinel.app.exitcodes import UsageError
 from sentinel.domain.errors import ConfigurationError
 from sentinel.policies.document import MAX_BYTES
 from sentinel.policies.importing.importer import Choices, Imported, import_files
@@ -53,7 +54,7 @@ def _arguments(given: list[str]) -> dict[str, str]:
     for one in given:
         name, equals, value = one.partition("=")
         if not equals or not name:
-            raise ConfigurationError(f"--arg {one}: write it as NAME=VALUE")
+            raise UsageError(f"--arg {one}: write it as NAME=VALUE")
         found[name] = value
     return found
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sentinel.domain.errors import ConfigurationError
+from sentinel.app.exitcodes import UsageError
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.quantities import parse_duration
 
@@ -12,7 +12,7 @@ def duration(text: str, option: str) -> timedelta:
     try:
         found = parse_duration(text)
     except InputError as error:
-        raise ConfigurationError(f"{option}: {error.message} ({error.hint})") from None
+        raise UsageError(f"{option}: {error.message} ({error.hint})") from None
     if found <= timedelta(0):
-        raise ConfigurationError(f"{option}: {text} is no time (write a duration such as 30m or 90s)")
+        raise UsageError(f"{option}: {text} is no time (write a duration such as 30m or 90s)")
     return found

@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from sentinel.app.exitcodes import UsageError
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.policy import ErrorRateRule, Method, Policy
 from sentinel.engine.assessment import segment_of
@@ -121,7 +122,7 @@ def _cells(traffic: Traffic, rate: float, step: _Step) -> tuple[str, ...]:
     try:
         found = power(traffic, rate, limit=step.limit, alpha=step.alpha, interval=step.interval)
     except ValueError as error:
-        raise ConfigurationError(f"{error}") from None
+        raise UsageError(f"{error}") from None
     if rate <= step.limit:
         return _percent(rate), "-", "-", "within the limit"
     return _percent(rate), _seconds(found.half), _seconds(found.most), _in_bake(found, step.bake)
@@ -155,4 +156,4 @@ def _read(option: str, text: str, parse: Callable[[object], T]) -> T:
         return parse(text)
     except InputError as error:
         hint = f" ({error.hint})" if error.hint else ""
-        raise ConfigurationError(f"{option} {text}: {error}{hint}") from None
+        raise UsageError(f"{option} {text}: {error}{hint}") from None

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sentinel.adapters.prometheus.client import Connection, PrometheusClient
 from sentinel.adapters.prometheus.source import PrometheusSource
+from sentinel.app.exitcodes import UsageError
 from sentinel.app.rehearsal.discovery import find_by_name, find_rollouts
 from sentinel.app.rehearsal.history import History, Paced
 from sentinel.app.rehearsal.html import html_report
@@ -161,7 +162,7 @@ def _rules(paths: list[Path], name: str | None) -> tuple[Rules, str]:
     forced = next((policy for policy in loaded.policies if policy.name == name), None)
     if name is not None and forced is None:
         known = ", ".join(policy.name for policy in loaded.policies)
-        raise ConfigurationError(f"there is no policy {name}; the rule files hold {known}")
+        raise UsageError(f"there is no policy {name}; the rule files hold {known}")
     return Rules(loaded.policies, forced), f"{loaded.digest}{f' as {name}' if name else ''}"
 
 
@@ -169,9 +170,9 @@ def _duration(text: str, option: str) -> timedelta:
     try:
         found = parse_duration(text)
     except InputError as error:
-        raise ConfigurationError(f"{option}: {error.message} ({error.hint})") from None
+        raise UsageError(f"{option}: {error.message} ({error.hint})") from None
     if found <= timedelta(0):
-        raise ConfigurationError(f"{option}: {text} is no time (write a duration such as 14d or 30s)")
+        raise UsageError(f"{option}: {text} is no time (write a duration such as 14d or 30s)")
     return found
 
 
@@ -180,7 +181,7 @@ def _workload(text: str | None) -> tuple[str, str] | None:
         return None
     namespace, slash, name = text.partition("/")
     if not slash or not namespace or not name or any(char in text for char in '"\\\n'):
-        raise ConfigurationError(f"--workload {text}: write it as namespace/name")
+        raise UsageError(f"--workload {text}: write it as namespace/name")
     return namespace, name
 
 

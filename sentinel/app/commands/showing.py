@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sentinel.app.commands.connection import Context, Kubeconfig, Namespace, connected, place, run
+from sentinel.app.exitcodes import UsageError
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.policy import Policy
 from sentinel.domain.workload import Revision, Workload, WorkloadKey, WorkloadKind
@@ -40,7 +41,7 @@ def show_command(
     The workload is read from the cluster, unless its labels are given.
     """
     if output not in ("", "json"):
-        raise ConfigurationError(f"--output: {output} is no format (write json, or leave it out)")
+        raise UsageError(f"--output: {output} is no format (write json, or leave it out)")
     result = load(rules or [Path("rules")])
     if not isinstance(result, PolicySet):
         raise ConfigurationError(f"the rule files are wrong:\n{describe(result)}")
@@ -67,7 +68,7 @@ def _kind(workload: str, option: str) -> WorkloadKind:
     known = {kind.value.lower(): kind for kind in WorkloadKind}
     found = known.get(_SHORT.get(plain, plain)) or known.get(plain.removesuffix("s"))
     if found is None:
-        raise ConfigurationError(
+        raise UsageError(
             f"unknown kind of workload {text} ({did_you_mean(text, [k.value for k in known.values()])})"
         )
     return found
@@ -79,9 +80,7 @@ def _labels(text: str) -> dict[str, str]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = part.partition("=")
         if not equals or not name:
-            raise ConfigurationError(
-                f"--labels: {part!r} is no label (write name=value, several with commas)"
-            )
+            raise UsageError(f"--labels: {part!r} is no label (write name=value, several with commas)")
         labels[name] = value
     return labels
 

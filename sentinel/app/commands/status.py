@@ -25,8 +25,9 @@ from sentinel.app.commands.connection import (
     run,
 )
 from sentinel.app.commands.output import Output, OutputOption, age, moment, phase, show, show_data, table
+from sentinel.app.exitcodes import UsageError
 from sentinel.domain import words
-from sentinel.domain.errors import ClusterError, ConfigurationError
+from sentinel.domain.errors import ClusterError
 from sentinel.domain.record import Phase, Record
 from sentinel.domain.workload import GUARD_LABEL, Workload
 
@@ -74,7 +75,7 @@ def status_command(
 ) -> None:
     """Show the rollouts under way and the guarded workloads."""
     if watch and output is not Output.TABLE:
-        raise ConfigurationError("--watch shows a table: leave --output away")
+        raise UsageError("--watch shows a table: leave --output away")
     at = place(namespace, context, kubeconfig, everywhere=everywhere)
     run(_status(at, output, watch=watch))
 

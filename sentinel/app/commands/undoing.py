@@ -27,12 +27,12 @@ from sentinel.app.commands.connection import (
     run,
 )
 from sentinel.app.commands.options import duration
+from sentinel.app.exitcodes import UsageError
 from sentinel.domain.command import CommandAction, CommandPhase
 from sentinel.domain.decision import Restore, Resume
 from sentinel.domain.errors import (
     ClusterError,
     ClusterUnavailableError,
-    ConfigurationError,
     ForbiddenError,
     NotFoundError,
     PreconditionError,
@@ -245,9 +245,9 @@ def release_command(
     the answer was no, 3 when there is no terminal to ask at and no --yes.
     """
     if bool(workload) == every:
-        raise ConfigurationError("name one workload, or give --all")
+        raise UsageError("name one workload, or give --all")
     if everywhere and not every:
-        raise ConfigurationError("--all-namespaces goes with --all")
+        raise UsageError("--all-namespaces goes with --all")
     at = place(namespace, context, kubeconfig, everywhere=everywhere)
     if not run(_release(workload, at, yes=yes)):
         raise typer.Exit(1)

@@ -24,7 +24,7 @@ from sentinel.app.commands.connection import (
 from sentinel.app.commands.explaining import explained
 from sentinel.app.commands.options import duration
 from sentinel.app.commands.output import age
-from sentinel.domain.errors import ClusterError, ConfigurationError
+from sentinel.domain.errors import ClusterError, ConfigurationError, SentinelError
 from sentinel.domain.record import Phase, Record
 from sentinel.domain.words import Would, deed, standing
 from sentinel.domain.workload import GUARD_LABEL, Workload
@@ -32,6 +32,9 @@ from sentinel.engine.lifecycle import ROLLED_BACK
 
 POLL_SECONDS = 1.0
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
+OUTPUTS_VARIABLE = "GITHUB_OUTPUT"
+FAILED = "failed"
+"""The verdict where the wait itself came to no end."""
 _SEEN_WITHIN = timedelta(minutes=1)
 """A sentinel that runs makes a record of every workload it guards; one older than this without any has no guard."""
 
@@ -45,6 +48,9 @@ class Verdict(IntEnum):
     TIMED_OUT = 3
     UNGUARDED = 4
     ENDED = 5
+
+    def __str__(self) -> str:
+        return self.name.lower().replace("_", "-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +86,23 @@ def wait_command(
 ) -> None:
     """Wait until the present revision is promoted, undone or held.
 
-    Exit code 0: promoted, 1: undone, 2: held for a human (or this command failed), 3: not decided in time, 4: nothing
-    guards the workload, 5: ended without a verdict, e.g. superseded by a newer revision. With GITHUB_STEP_SUMMARY set
-    the explanation of the rollout is appended to that file.
+    Exit code 0: promoted, 1: undone, 2: held for a human, 3: not decided in time, 4: nothing guards the workload,
+    5: ended without a verdict, e.g. superseded by a newer revision. From 64 on this command failed and says nothing of
+    the rollout. With GITHUB_STEP_SUMMARY set the explanation of the rollout is appended to that file, with
+    GITHUB_OUTPUT set the outputs `verdict` and `message`.
     """
-    limits = Patience(
-        duration(patience, "--for"),
-        duration(begins_within, "--begins-within"),
-        duration(hold_for, "--hold-for"),
-    )
-    end = run(_wait(workload, limits, namespace, context, kubeconfig))
+    try:
+        limits = Patience(
+            duration(patience, "--for"),
+            duration(begins_within, "--begins-within"),
+            duration(hold_for, "--hold-for"),
+        )
+        end = run(_wait(workload, limits, namespace, context, kubeconfig))
+    except SentinelError as error:
+        write_outputs(FAILED, str(error))
+        raise
     typer.echo(end.message)
+    write_outputs(str(end.verdict), end.message)
     if summary := os.environ.get(SUMMARY_VARIABLE):
         write_summary(Path(summary), end)
     raise typer.Exit(int(end.verdict))
@@ -240,17 +252,28 @@ class Progress:
 def write_summary(file: Path, end: End) -> None:
     """Append the verdict and the explanation as Markdown. Raises ConfigurationError when that cannot be done."""
     icon = {Verdict.PROMOTED: "✅", Verdict.UNDONE: "↩️", Verdict.HELD: "✋"}.get(end.verdict, "⚠️")
-    title = end.verdict.name.lower().replace("_", " ")
+    title = str(end.verdict).replace("-", " ")
     lines = [f"### {icon} Rollout {title}", "", _escaped(end.message), ""]
     if end.record is not None:
         told = "\n".join(explained(end.record)).replace("```", "'''")
         lines += ["<details><summary>Every decision</summary>", "", "```", told, "```", "", "</details>", ""]
+    _append(file, SUMMARY_VARIABLE, "\n".join(lines))
+
+
+def write_outputs(verdict: str, message: str) -> None:
+    """Set the outputs of a GitHub workflow's step, where this runs in one. Raises ConfigurationError."""
+    if name := os.environ.get(OUTPUTS_VARIABLE):
+        one_line = " ".join(message.split())
+        _append(Path(name), OUTPUTS_VARIABLE, f"verdict={verdict}\nmessage={one_line}\n")
+
+
+def _append(file: Path, variable: str, text: str) -> None:
     try:
         with file.open("a", encoding="utf-8") as stream:
-            stream.write("\n".join(lines))
+            stream.write(text)
     except OSError as error:
         raise ConfigurationError(
-            f"the summary {file} that {SUMMARY_VARIABLE} names cannot be written: {error.strerror}"
+            f"the file {file} that {variable} names cannot be written: {error.strerror}"
         ) from error
 
 
