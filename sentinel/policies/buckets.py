@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from sentinel.domain.policy import LatencyRule, Method, Policy
-from sentinel.policies.mistakes import PolicyError
+from sentinel.policies.mistakes import InputError, Remark
 from sentinel.policies.quantities import format_latency
 
 _GO = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -51,7 +51,7 @@ USUAL_BUCKETS: Mapping[str, tuple[float, ...]] = MappingProxyType(
 """By preset, in seconds. Of a metric that a rule names itself nothing is known."""
 
 
-def between_buckets(policy: Policy) -> Iterator[PolicyError]:
+def between_buckets(policy: Policy) -> Iterator[Remark]:
     """A remark on each limit of a quantile that is no bucket bound where the preset's system is as it comes."""
     specs = policy.document["spec"]["rules"]  # type: ignore[index]
     for index, (rule, spec) in enumerate(zip(policy.rules, specs, strict=True)):
@@ -60,9 +60,7 @@ def between_buckets(policy: Policy) -> Iterator[PolicyError]:
         preset = spec["latency"].get("preset", "")
         bounds = USUAL_BUCKETS.get(preset, ())
         if bounds and "histogram" not in spec["latency"].get("prometheus", {}) and rule.limit not in bounds:
-            file, _, line = policy.source.rpartition(":")
-            place = f"spec.rules[{index}].latency"
-            yield PolicyError(file, int(line), 1, place, _remark(rule.limit, bounds, preset))
+            yield ("spec", "rules", index, "latency"), InputError(_remark(rule.limit, bounds, preset))
 
 
 def _remark(limit: float, bounds: tuple[float, ...], preset: str) -> str:

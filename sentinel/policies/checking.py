@@ -7,11 +7,13 @@ from pathlib import Path
 
 from sentinel.policies.buckets import between_buckets
 from sentinel.policies.dialects import in_a_dialect
-from sentinel.policies.load import DEFAULTS, SUFFIXES, TEST_SUFFIXES, Options, PolicySet, load
+from sentinel.policies.load import DEFAULTS, SUFFIXES, TEST_SUFFIXES, Options, PolicySet, documents_of, load
 from sentinel.policies.mistakes import PolicyError
+from sentinel.policies.pitfalls import pitfalls
 from sentinel.policies.ruletest.load import load_tests
+from sentinel.policies.ties import ties
 
-_REMARKS = (between_buckets, in_a_dialect)
+_REMARKS = (between_buckets, in_a_dialect, pitfalls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,28 @@ def check_paths(paths: Iterable[Path], options: Options = DEFAULTS) -> Checked:
     loaded = load(rule_files, options) if rule_files else PolicySet((), "")
     if isinstance(loaded, PolicySet):
         names = tuple(policy.name for policy in loaded.policies)
-        remarks = tuple(remark for policy in loaded.policies for of in _REMARKS for remark in of(policy))
+        remarks, ambiguous = _surprises(loaded)
+        errors.extend(ambiguous)
     else:
-        names, remarks = (), ()
+        names, remarks = (), []
         errors.extend(loaded)
-    return Checked(names, tuple(map(str, files)), tuple(sorted(set(errors))), remarks)
+    return Checked(names, tuple(map(str, files)), tuple(sorted(set(errors))), tuple(remarks))
+
+
+def _surprises(loaded: PolicySet) -> tuple[list[PolicyError], list[PolicyError]]:
+    """What works but may surprise, and policies that tie wherever they match: those guard nothing."""
+    documents = {place: document for file in loaded.files for place, document in documents_of(Path(file))}
+    remarks = [
+        documents[policy.source].error(*remark)
+        for policy in loaded.policies
+        for of in _REMARKS
+        for remark in of(policy)
+    ]
+    ambiguous: list[PolicyError] = []
+    for policy, mistake, always in ties(loaded.policies):
+        tie = documents[policy.source].error(("spec", "match"), mistake)
+        (ambiguous if always else remarks).append(tie)
+    return sorted(remarks), ambiguous
 
 
 def _below(folder: Path) -> Iterator[Path]:

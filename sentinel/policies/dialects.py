@@ -4,16 +4,15 @@ from collections.abc import Iterator
 
 from sentinel.domain.policy import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule, Policy, QueryRule
 from sentinel.engine.selector import NAME, is_plain
-from sentinel.policies.mistakes import PolicyError
+from sentinel.policies.mistakes import InputError, Remark
 from sentinel.policies.promql import not_understood, read_rule_selector
 
 
-def in_a_dialect(policy: Policy) -> Iterator[PolicyError]:
+def in_a_dialect(policy: Policy) -> Iterator[Remark]:
     """A remark on each rule whose query the parser does not understand, or that names a label only in quotes."""
-    file, _, line = policy.source.rpartition(":")
     for index, rule in enumerate(policy.rules):
         for key, remark in _remarks(rule):
-            yield PolicyError(file, int(line), 1, f"spec.rules[{index}].{key}.prometheus", remark)
+            yield ("spec", "rules", index, key, "prometheus"), InputError(remark)
 
 
 def _remarks(rule: object) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Loads rule files: all of them, or the list of everything that is wrong with them."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path as FilePath
@@ -97,6 +97,12 @@ def rule_files(paths: Iterable[FilePath | str]) -> list[FilePath]:
     return _files(paths)[0]
 
 
+def documents_of(file: FilePath) -> Iterator[tuple[str, Document]]:
+    """The documents of a file that loads, by what their policies have as `source`."""
+    for document in _read(file)[0]:
+        yield _source(document), document
+
+
 def unread_files(paths: Iterable[FilePath | str]) -> list[FilePath]:
     """Rule files in subfolders of these folders: they are not read unless their folder is named as well."""
     named = [FilePath(path) for path in paths]
@@ -178,8 +184,11 @@ def _policy(document: Document, options: Options) -> tuple[Policy | None, list[P
     absent = [*_absent_sources(result, options), *shut_gates(result, options.gates)]
     if absent:
         return None, [document.error(path, mistake) for path, mistake in absent]
-    source = f"{document.file}:{document.root.position.line}"
-    return policy_of(result, value, source, options.interval), []
+    return policy_of(result, value, _source(document), options.interval), []
+
+
+def _source(document: Document) -> str:
+    return f"{document.file}:{document.root.position.line}"
 
 
 def _validated(value: Mapping[str, object], options: Options) -> PolicyFile | list[tuple[Path, InputError]]:

@@ -21,6 +21,10 @@ class InputError(ValueError):
         self.key = key
 
 
+Remark = tuple[Path, InputError]
+"""What works but may surprise, and where it stands in its document."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class PolicyError:
     """One mistake with its place. Lines and columns count from 1; 0 means that the place is the whole file."""

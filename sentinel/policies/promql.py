@@ -56,9 +56,14 @@ def check_selector(text: str) -> str:
 
 def check_histogram(text: str) -> str:
     """The selector of a histogram by its base name, or of its `_bucket` series. Raises InputError."""
-    name = _selector(text).metric
+    read = _selector(text)
+    name = read.metric
     if not name:
         raise InputError("names no histogram", "begin with the metric's name")
+    if any(matcher.label == "le" for matcher in read.matchers):
+        raise InputError(
+            "asks for some buckets; the limit is compared at one of all of them", "remove the matcher of le"
+        )
     for suffix in ("_sum", "_count"):
         if name.endswith(suffix):
             raise InputError(
@@ -99,6 +104,28 @@ def not_understood(text: str) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+def check_counts(total: str, errors: str) -> None:
+    """Errors must be a part of the total. Raises InputError."""
+    if set(_selector(errors).matchers) <= set(_selector(total).matchers):
+        raise _all_fail('narrow errors to failures, such as code=~"5.."')
+
+
+def check_datadog_counts(total: str, errors: str) -> None:
+    """Errors must be a part of the total. Raises InputError."""
+    (metric, scope), (other, narrower) = map(_datadog_parts, (errors, total))
+    if metric == other and scope <= narrower:
+        raise _all_fail("narrow errors to failures by a tag, or name the metric that counts them")
+
+
+def _datadog_parts(text: str) -> tuple[str, frozenset[str]]:
+    metric, _, scope = text.removeprefix("sum:").rstrip("}").partition("{")
+    return metric, frozenset(part.strip() for part in scope.split(",")) - {"*", ""}
+
+
+def _all_fail(hint: str) -> InputError:
+    return InputError("counts all that total counts, so that every request would fail", hint, at=("errors",))
 
 
 def read_rule_selector(text: str) -> Selector:

@@ -26,6 +26,7 @@ from sentinel.policies.fields import (
 )
 from sentinel.policies.mistakes import InputError, closest, did_you_mean
 from sentinel.policies.presets import PRESETS, preset_of, with_preset
+from sentinel.policies.promql import check_counts, check_datadog_counts
 
 RULE_KINDS = ("errorRate", "latency", "crashLoop", "health", "query")
 DATADOG_INTERVAL = timedelta(seconds=60)
@@ -75,8 +76,9 @@ class PrometheusCounts(Model):
     arms: ArmsSpec | None = None
 
     @model_validator(mode="after")
-    def _one_way_to_tell_arms(self) -> "PrometheusCounts":
+    def _consistent(self) -> "PrometheusCounts":
         _check_arms(self.pod_label, self.arms)
+        check_counts(self.total, self.errors)
         return self
 
 
@@ -92,8 +94,9 @@ class DatadogCounts(Model):
     arms: ArmsSpec | None = None
 
     @model_validator(mode="after")
-    def _one_way_to_tell_arms(self) -> "DatadogCounts":
+    def _consistent(self) -> "DatadogCounts":
         _check_arms(self.pod_label, self.arms)
+        check_datadog_counts(self.total, self.errors)
         return self
 
 

@@ -89,13 +89,15 @@ def test_fine_files_as_json(folder: Path) -> None:
 
 def test_a_limit_between_buckets_is_remarked_on_and_fails_nothing(folder: Path) -> None:
     """In every format, with exit code 0."""
-    text = document("slow", "rules: [{name: a, latency: {preset: traefik, p99: 500ms}}]")
+    text = document(
+        "slow", "rules: [{name: a, latency: {preset: traefik, p99: 500ms}}]", "{namespaces: [shop]}"
+    )
     (folder / "slow.yaml").write_text(text)
 
     said = "500ms is no bound of traefik's usual buckets"
     plain = sentinel("check", folder)
     assert plain.exit_code == 0
-    assert f"slow.yaml:1:1: spec.rules[0].latency: {said}" in plain.output
+    assert f"slow.yaml:6:30: spec.rules[0].latency: {said}" in plain.output
     (found,) = json.loads(sentinel("check", folder, "--format", "json").stdout)["warnings"]
     assert said in found["message"]
     assert sentinel("check", folder, "--format", "github").stdout.startswith("::warning file=")

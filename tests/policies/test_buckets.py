@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sentinel.policies.buckets import USUAL_BUCKETS, between_buckets
+from sentinel.policies.mistakes import dotted
 from sentinel.policies.presets import PRESETS
 from tests.policies.test_load import one
 
@@ -12,7 +13,7 @@ from tests.policies.test_load import one
 def remarks(folder: Path, latency: str) -> list[str]:
     """What is remarked on a latency rule."""
     policy = one(folder, f"rules: [{{name: c, crashLoop: {{}}}}, {{name: slow, latency: {{{latency}}}}}]")
-    return [str(remark).partition("one.yaml:1:1: ")[2] for remark in between_buckets(policy)]
+    return [f"{dotted(path)}: {remark}" for path, remark in between_buckets(policy)]
 
 
 def test_a_limit_between_two_buckets_is_tested_at_the_upper_one(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ def checked(folder: Path, rule: str) -> Checked:
 def test_a_newer_query_passes_with_a_remark(tmp_path: Path) -> None:
     """The remark names the rule and says what was not understood."""
     found = checked(
-        tmp_path, "    - {name: q, query: {prometheus: 'sum(rate(a[2*5m]))', fail: value > 1.0}}\n"
+        tmp_path,
+        "    - {name: q, query: {prometheus: 'sum(rate(a{namespace=\"$namespace\"}[2*5m]))', fail: value > 1.0}}\n",
     )
     assert not found.errors
     (remark,) = found.remarks
@@ -56,6 +57,7 @@ def test_names_in_quotes_need_prometheus_3(tmp_path: Path) -> None:
 def test_plain_rules_have_no_remark(tmp_path: Path) -> None:
     """A query that every server knows passes without a word."""
     found = checked(
-        tmp_path, "    - {name: q, query: {prometheus: 'max(a{b=~`c\\d`})', fail: value > 1.0}}\n"
+        tmp_path,
+        "    - {name: q, query: {prometheus: 'max(a{namespace=\"$namespace\", b=~`c\\d`})', fail: value > 1.0}}\n",
     )
     assert (found.errors, found.remarks) == ((), ())

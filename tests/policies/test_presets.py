@@ -131,7 +131,7 @@ def test_the_namespaces_label_is_the_one_held_against_it(
     selector: str, more: dict[str, str], label: str
 ) -> None:
     """Unless the rule says it: the one label that its selector wants to be the workload's namespace."""
-    counts = {"total": selector, "errors": selector, **more}
+    counts = {"total": selector, "errors": "failures", **more}
     histogram = {"histogram": selector, **more}
 
     by_count = rule(errorRate={"prometheus": counts, "max": "5%"}).query.arms

@@ -48,7 +48,7 @@ def check(
 
     With the daemon's settings (`--config`) a gate that these would never let be asked is a mistake as well, as it is
     to the daemon. Of the settings only `gates` is read: no secret that they name need be there.
-    Limits that fall between the usual buckets of a preset are remarked on, which fails nothing.
+    What works but seldom means what it says is a warning, which fails nothing.
     Folders are read with their subfolders.
     """
     checked = check_paths(paths, Options(gates=load_gates(config)) if config is not None else DEFAULTS)

@@ -1,0 +1,95 @@
+"""What a rule file says that can be meant, but is more often a mistake: remarked on, with what would be right."""
+
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+from sentinel.domain.policy import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule, Policy, QueryRule
+from sentinel.engine.rendering import used
+from sentinel.policies.mistakes import InputError, Remark
+from sentinel.policies.presets import PRESETS
+from sentinel.policies.promql import read_rule_selector
+
+NARROWING = frozenset({"namespace", "workload"})
+COUNTER_ENDS = ("_total", "_count", "_bucket", "_sum")
+"""`_bucket` and `_sum` have remarks of their own."""
+
+
+def pitfalls(policy: Policy) -> Iterator[Remark]:
+    """A remark on each selector that probably finds something else than its author means."""
+    specs = policy.document["spec"]["rules"]  # type: ignore[index]
+    for index, (rule, spec) in enumerate(zip(policy.rules, specs, strict=True)):
+        if isinstance(rule, QueryRule) and _says_nothing_of_a_workload(rule.query.expression):
+            yield ("spec", "rules", index, "query", rule.query.source), _of_all()
+        if not isinstance(rule, ErrorRateRule | LatencyRule):
+            continue
+        kind = "errorRate" if isinstance(rule, ErrorRateRule) else "latency"
+        own = cast(Mapping[str, object], spec[kind].get(rule.query.source, {}))
+        texts = _texts(rule.query)
+        for key in texts.keys() & own.keys():
+            for mistake in _remarks(key, texts[key], rule.query):
+                yield ("spec", "rules", index, kind, rule.query.source, key), mistake
+
+
+def _says_nothing_of_a_workload(expression: str) -> bool:
+    return not used(expression) and "namespace" not in expression
+
+
+def _of_all() -> InputError:
+    return InputError(
+        "names nothing of the workload, so that it says the same of every one that the policy guards",
+        'select by namespace="$namespace" or pod=~"$candidate_pods", unless that is meant',
+    )
+
+
+def _texts(query: CountQuery | HistogramQuery) -> Mapping[str, str]:
+    if isinstance(query, CountQuery):
+        return {"total": query.total, "errors": query.errors}
+    return {"histogram": query.histogram}
+
+
+def _remarks(key: str, text: str, query: CountQuery | HistogramQuery) -> Iterator[InputError]:
+    if query.source == "prometheus":
+        read = read_rule_selector(text)
+        labels = {matcher.label for matcher in read.matchers}
+        yield from _of_name(key, read.metric, labels)
+        named = any("namespace" in label for label in labels)
+    else:
+        named = "namespace:" in text
+    if not named and not used(text) & NARROWING:
+        yield _everywhere(query)
+
+
+def _everywhere(query: CountQuery | HistogramQuery) -> InputError:
+    if query.arms.version_label:
+        what = "workloads of one version, wherever they are, are counted as one"
+    else:
+        what = "the metric is asked for in the whole cluster at once"
+    label = query.arms.namespace_label
+    written = f'{label}="$namespace"' if query.source == "prometheus" else "kube_namespace:$namespace"
+    return InputError(f"names no namespace: {what}", f"add {written}, unless that is meant")
+
+
+def _of_name(key: str, name: str, labels: set[str]) -> Iterator[InputError]:
+    if key == "histogram":
+        if name.endswith("_bucket"):
+            base = name.removesuffix("_bucket")
+            yield InputError(
+                f"names the _bucket series; {base} is asked for, with its _sum and _count", f"write {base}"
+            )
+    elif name.endswith("_bucket") and "le" not in labels:
+        count = name.removesuffix("_bucket") + "_count"
+        yield InputError("counts every request once for each bucket that it falls into", f"write {count}")
+    elif name.endswith("_sum"):
+        count = name.removesuffix("_sum") + "_count"
+        yield InputError("adds up what was measured, not how often", f"write {count}")
+    elif name and "." not in name and not name.endswith(COUNTER_ENDS) and name not in _known():
+        yield InputError(
+            f"{name} does not end in _total, as counters do",
+            "check that it only ever grows: a gauge, a rate or a ratio cannot be counted",
+        )
+
+
+def _known() -> frozenset[str]:
+    """The names of presets' counters that follow no convention."""
+    prometheus = (preset for preset in PRESETS.values() if preset.source == "prometheus")
+    return frozenset(read_rule_selector(preset.total).metric for preset in prometheus)
