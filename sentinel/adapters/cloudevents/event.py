@@ -36,7 +36,7 @@ def event_of(notice: Notice, entry: DecisionEntry) -> dict[str, Any]:
             "standing": standing(record).value,
             "mode": record.mode.value,
             "images": list(record.candidate.images),
-            "step": entry.step,
+            "step": entry.step + 1,
             "action": deed(entry),
             "reason": entry.reason,
             "message": entry.message,

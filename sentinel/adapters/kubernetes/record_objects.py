@@ -147,7 +147,20 @@ def status_of(record: Record) -> dict[str, Any]:
         "stepNumber": record.state.step + 1,
         "standing": standing(record).value,
     }
-    return {**shown, **encode(record.state), **encode(history)}
+    return _steps_moved({**shown, **encode(record.state), **encode(history)}, 1)
+
+
+def _steps_moved(status: Mapping[str, Any], by: int) -> dict[str, Any]:
+    """The status with its steps counted from another number: in objects they count from 1, in the domain from 0."""
+    moved = {**status, "step": status.get("step", 0) + by}
+    if "decisions" in status:
+        moved["decisions"] = [{**entry, "step": entry.get("step", 0) + by} for entry in status["decisions"]]
+    return moved
+
+
+def _counts_from_1(status: Mapping[str, Any]) -> bool:
+    """Whether the steps count from 1; older releases counted all but `stepNumber` from 0."""
+    return "step" in status and status["step"] == status.get("stepNumber")
 
 
 def bounded(record: Record) -> Record:
@@ -231,7 +244,9 @@ def record_of(raw: RawObject) -> Record:
     """
     metadata = mapping(raw.get("metadata"))
     spec = decode(RecordSpec, raw.get("spec"))
-    status = {"phase": Phase.PROGRESSING, **mapping(raw.get("status"))}
+    status: Mapping[str, Any] = {"phase": Phase.PROGRESSING, **mapping(raw.get("status"))}
+    if _counts_from_1(status):
+        status = _steps_moved(status, -1)
     history = decode(RecordHistory, status)
     return Record(
         name=text(metadata.get("name")),

@@ -99,6 +99,7 @@ async def test_a_decision_is_a_cloud_event(receiver: Receiver) -> None:
     assert datetime.fromisoformat(event["time"]) == NOTICE.entry.at
     data = event["data"]
     assert (data["reason"], data["urgent"], data["advice"]) == ("EvidenceMissing", True, ["look"])
+    assert data["step"] == NOTICE.entry.step + 1
 
 
 async def test_the_signature_is_over_the_id_the_time_and_the_bytes(receiver: Receiver) -> None:

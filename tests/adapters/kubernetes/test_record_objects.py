@@ -209,6 +209,35 @@ def test_the_printed_revision_is_the_shortest_name() -> None:
         assert status_of(replace(plain, candidate=candidate))["revision"] == shown
 
 
+def test_steps_count_from_1_in_objects() -> None:
+    """In the state and in every decision, in the printed column, and back from 0 in the domain."""
+    original = full()
+    kept = object_of(original)["status"]
+    assert kept["step"] == kept["stepNumber"] == original.state.step + 1
+    assert [each["step"] for each in kept["decisions"]] == [each.step + 1 for each in original.decisions]
+    (version,) = definition()["spec"]["versions"]
+    (column,) = (each for each in version["additionalPrinterColumns"] if each["name"] == "Step")
+    assert kept[column["jsonPath"].removeprefix(".status.")] == original.state.step + 1
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_a_record_of_an_older_release_keeps_its_step(step: int) -> None:
+    """Its step and its decisions' count from 0; its printed step tells so."""
+    original = in_step(step)
+    old = object_of(original)
+    old["status"]["step"] = step
+    for each in old["status"]["decisions"]:
+        each["step"] -= 1
+    assert record_of(old) == record_of(object_of(original)) == original
+
+
+def in_step(step: int) -> Record:
+    """The record, with its rollout and its decisions at a step."""
+    plain = full()
+    decisions = tuple(replace(each, step=step) for each in plain.decisions)
+    return replace(plain, state=replace(plain.state, step=step), decisions=decisions)
+
+
 def schema() -> dict[str, Any]:
     (version,) = definition()["spec"]["versions"]
     return dict(version["schema"]["openAPIV3Schema"]["properties"])
