@@ -1,8 +1,10 @@
-"""The local set-up: what docker-compose.yaml starts fits together, and the demo comes to rest by a real Prometheus."""
+"""The local set-up: what docker-compose.yaml starts fits together, and the demo comes to rest by real servers."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -72,7 +74,45 @@ async def test_the_demo_comes_to_rest_by_a_real_prometheus(tmp_path: Path) -> No
         f"--storage.tsdb.path={tmp_path / 'data'}",
         f"--web.listen-address=127.0.0.1:{ports['9090']}",
     ]
+    alertmanager = f"http://127.0.0.1:{ports['9093']}"
+    beside = [
+        binary("prometheus-alertmanager", "alertmanager"),
+        f"--config.file={tmp_path / 'alertmanager.yml'}",
+        f"--storage.path={tmp_path / 'alerts'}",
+        f"--web.listen-address=127.0.0.1:{ports['9093']}",
+        "--cluster.listen-address=",
+    ]
     front = Front(metrics_port=ports["9100"], http_port=ports["8080"], prometheus=prometheus)
-    async with running(command, f"{prometheus}/-/ready", tmp_path / "log"), stage(front) as staged:
+    async with (
+        running(beside, f"{alertmanager}/-/ready", tmp_path / "beside"),
+        running(command, f"{prometheus}/-/ready", tmp_path / "log"),
+        stage(front) as staged,
+    ):
         assert staged.application.http.url == f"http://127.0.0.1:{ports['8080']}"
         assert staged.cluster.metrics_url == f"http://127.0.0.1:{ports['9100']}"
+        await _the_alerts_find_their_labels(prometheus)
+        async with asyncio.timeout(30):
+            while not (await _asked(prometheus, "alertmanagers"))["activeAlertmanagers"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.2)  # Prometheus tells nobody when it has found one
+
+
+async def _the_alerts_find_their_labels(prometheus: str) -> None:
+    """Every series that an alert adds up has the labels that it adds up by, and every rule is evaluated."""
+    groups = (await _asked(prometheus, "rules"))["groups"]
+    assert {rule["health"] for group in groups for rule in group["rules"]} <= {"ok", "unknown"}
+    for metric, labels in {
+        "http_requests_total": ("namespace", "pod"),
+        "kube_deployment_spec_paused": ("namespace", "deployment"),
+    }.items():
+        found = await _asked(prometheus, "query", query=f"{metric} offset 3s")
+        assert found["result"]
+        assert all(one["metric"].get(label) for one in found["result"] for label in labels)
+
+
+async def _asked(prometheus: str, what: str, **parameters: str) -> Any:
+    """The data of an answer of Prometheus' API."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{prometheus}/api/v1/{what}", params=parameters) as answer,
+    ):
+        return (await answer.json())["data"]
