@@ -21,9 +21,9 @@ def steps_apply(policy: Policy, workload: Workload, mode: Mode) -> bool:
 
 
 def wanted_pods(weight: float, desired: int) -> int:
-    """How many candidate pods a step's weight asks for: ⌈weight × replicas⌉, at least one.
+    """How many candidate pods a step's weight asks for: ⌈weight × replicas⌉, at least one, none of no replicas.
 
-    A hair is taken off first: 10 % of 30 is 3, though 0.1 × 30 in binary is a little more.
+    A hair is taken off first: 7 % of 100 is 7, though 0.07 × 100 in binary is a little more.
     """
     return max(1, math.ceil(weight * desired - 1e-9)) if desired > 0 else 0
 

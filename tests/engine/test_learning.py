@@ -97,6 +97,19 @@ def test_a_first_step_of_half_the_pods_has_large_placebos() -> None:
     assert candidate_pods(half, rollout(0, 20), 10) == 5
 
 
+@pytest.mark.parametrize(
+    ("surge", "unavailable", "desired", "baseline", "size"),
+    [(2, 3, 20, 20, 5), (0, 4, 20, 20, 4), (25, 0, 10, 40, 10), (2, 3, 20, 6, 3), (1, 0, 2, 1, 1)],
+    ids=["surge and unavailable", "unavailable alone", "all at once", "half the baseline", "one"],
+)
+def test_without_steps_placebos_are_as_large_as_the_first_batch(
+    surge: int, unavailable: int, desired: int, baseline: int, size: int
+) -> None:
+    """A rolling update begins with maxSurge and maxUnavailable pods together, at most all that are wanted."""
+    world = rollout(0, desired, max_surge=surge, max_unavailable=unavailable)
+    assert candidate_pods(PLAIN, world, baseline) == size
+
+
 def past_record(name: str, **calibration: object) -> Record:
     """An earlier rollout that learnt this."""
     analysis = {"errors": {CALIBRATION: calibration}} if calibration else {"errors": {}}

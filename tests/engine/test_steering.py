@@ -42,11 +42,17 @@ def test_steps_are_made_for_a_rolling_deployment_only() -> None:
 
 @pytest.mark.parametrize(
     ("weight", "desired", "pods"),
-    [(0.1, 30, 3), (0.1, 10, 1), (0.1, 11, 2), (0.5, 1, 1), (1, 7, 7), (0.5, 0, 0)],
+    [(0.07, 100, 7), (0.14, 50, 7), (0.1, 10, 1), (0.1, 11, 2), (0.5, 1, 1), (1, 7, 7), (0.5, 0, 0)],
 )
 def test_a_weight_asks_for_whole_pods_rounded_up(weight: float, desired: int, pods: int) -> None:
     """At least one, none of none; and what is exact in decimal stays exact."""
     assert wanted_pods(weight, desired) == pods
+
+
+@given(st.integers(1, 1000), st.integers(1, 10_000))
+def test_a_weight_in_tenths_of_a_percent_is_exact(tenths: int, desired: int) -> None:
+    """As whole numbers have it, however floats round: never a pod more than asked for."""
+    assert wanted_pods(tenths / 1000, desired) == -(-tenths * desired // 1000)
 
 
 @given(st.floats(0.001, 1), st.integers(1, 10_000))
