@@ -36,13 +36,17 @@ IN_FLIGHT = frozenset({Phase.PROGRESSING, Phase.BAKING, Phase.HELD, Phase.UNDOIN
 
 
 class Action(StrEnum):
-    """What is decided. `start` marks the first sight; the rest is done to the rollout or said to people."""
+    """What is decided. `start` marks the first sight; the rest is done to the rollout or said to people.
+
+    `wait` says that the cluster keeps the candidate's pods back; nobody is called for it.
+    """
 
     START = "start"
     ADVANCE = "advance"
     PROMOTE = "promote"
     HOLD = "hold"
     RESUME = "resume"
+    WAIT = "wait"
     UNDO = "undo"
     ESCALATE = "escalate"
     SUPERSEDE = "supersede"

@@ -160,7 +160,8 @@ class Workload:
 
     `candidate` is the revision of the template in the spec now, `others` every other revision that the
     controller still holds, newest first. `max_surge` and `max_unavailable` are resolved to pods.
-    `changed_by` is the field manager that wrote the template last, as far as the API tells.
+    `changed_by` is the field manager that wrote the template last, as far as the API tells. `create_failure` is why
+    its controller cannot create pods (a quota, an admission webhook), empty where it can, and since when.
     """
 
     key: WorkloadKey
@@ -182,6 +183,8 @@ class Workload:
     max_surge: int = 1
     max_unavailable: int = 0
     progress_deadline_exceeded: bool = False
+    create_failure: str = ""
+    create_failure_since: datetime | None = None
     pods: tuple[Pod, ...] = ()
     changed_by: str = ""
     deleting: bool = False

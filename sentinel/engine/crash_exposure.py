@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 from sentinel.domain.evidence import Counts
 from sentinel.domain.workload import Container, Pod, Revision, Workload
+from sentinel.engine.cluster_faults import cluster_fault
 from sentinel.engine.crashes import CrashTick
-from sentinel.engine.pod_faults import NOT_A_CRASH, cluster_fault, end_of
+from sentinel.engine.pod_faults import NOT_A_CRASH, end_of
 
 TICK = timedelta(seconds=15)
 """A tick is at least so long, unless a crash ends it."""

@@ -9,11 +9,12 @@ from datetime import timedelta
 
 from sentinel.domain.decision import Decision
 from sentinel.domain.policy import AlertAction, MetricRule, OnDeadline
-from sentinel.domain.record import Hold, Phase, RolloutState
+from sentinel.domain.record import Action, Hold, Phase, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.engine.cluster_wait import TOLD_AFTER, showing
 from sentinel.engine.condemn import condemn
 from sentinel.engine.gates import GATE_FAILED, GATE_TIMEOUT
-from sentinel.engine.holding import escalate, hold
+from sentinel.engine.holding import QUIET_FOR, escalate, hold
 from sentinel.engine.noting import noted, settled
 from sentinel.engine.people import obey, paused_by_hand, release
 from sentinel.engine.progress import keep_guard, proceed, resume, stand_still
@@ -54,8 +55,8 @@ def _decide(situation: Situation) -> Decision:
         return watch_restore(situation)
     if phase is Phase.PROMOTED:
         return _first(situation, _condemn_guarded, _tell) or keep_guard(situation)
-    earlier = _first(situation, _obey, _condemn, _tell, release, _stay_held, _suspend, stand_still, _expire)
-    return earlier or proceed(situation)
+    earlier = _first(situation, _obey, _condemn, _tell, release, _stay_held, _suspend, stand_still)
+    return earlier or _first(situation, _tell_wait, _expire) or proceed(situation)
 
 
 def _first(situation: Situation, *questions: Callable[[Situation], Decision | None]) -> Decision | None:
@@ -126,7 +127,8 @@ def _suspend(situation: Situation) -> Decision | None:
     missing_since = situation.record.state.missing_since
     if missing_since is not None and situation.now >= missing_since + MISSING_FOR:
         missing = next(v for v in situation.verdicts if v.kind is VerdictKind.INCONCLUSIVE)
-        return hold(situation, "EvidenceMissing", missing.message, sticky=False, because=missing)
+        message = str(situation.cluster_wait or missing.message)
+        return hold(situation, "EvidenceMissing", message, sticky=False, because=missing)
     held = situation.record.state.hold
     return _let_go(situation, held) if held is not None else None
 
@@ -180,9 +182,9 @@ def _bake_is_over(situation: Situation) -> bool:
 def _expire(situation: Situation) -> Decision | None:
     if situation.now < situation.deadline:
         return None
-    waiting = "; ".join(
-        f"{v.rule}: {v.message}" for v in situation.verdicts if v.kind is not VerdictKind.PASS
-    )
+    wait = situation.cluster_wait
+    verdicts = (f"{v.rule}: {v.message}" for v in situation.verdicts if v.kind is not VerdictKind.PASS)
+    waiting = str(wait) if wait is not None else "; ".join(verdicts)
     message = f"could not be judged within {situation.policy.strategy.deadline}" + (
         f" ({waiting})" if waiting else ""
     )
@@ -206,6 +208,26 @@ def _tell(situation: Situation) -> Decision | None:
         return None
     found = alert.attribution
     return escalate(situation, found.reason, found.message, numbers={"fingerprint": alert.entry.fingerprint})
+
+
+def _tell_wait(situation: Situation) -> Decision | None:
+    """What the cluster keeps back, told once it has lasted for a while; nobody is called before the deadline."""
+    wait = situation.cluster_wait
+    if wait is None or wait.since is None or situation.now < wait.since + TOLD_AFTER:
+        return None
+    since = min(wait.since, situation.now - QUIET_FOR)
+    before = (e for e in situation.record.decisions if e.action is Action.WAIT and e.reason == wait.reason)
+    if any(entry.at >= since for entry in before):
+        return None
+    state = showing(situation.record.state, wait)
+    return Decision(
+        state,
+        wake=None,
+        action=Action.WAIT,
+        reason=wait.reason,
+        message=wait.message,
+        verdicts=situation.verdicts,
+    )
 
 
 def _resumed(situation: Situation, held: Hold) -> bool:

@@ -12,6 +12,7 @@ from sentinel.domain.workload import Workload, WorkloadKey
 from sentinel.engine.assessment import Holds, Measured, Rollout, assess, segment_of
 from sentinel.engine.attribution import attribute
 from sentinel.engine.calibration import Calibration
+from sentinel.engine.cluster_wait import turns_at
 from sentinel.engine.crash_exposure import ripe_at
 from sentinel.engine.crashes import crashes_until
 from sentinel.engine.learning import learns, remembered
@@ -113,7 +114,7 @@ def with_alert_verdicts(record: Record, alerts: Sequence[JudgedAlert]) -> Record
 def pods_ripen_at(policy: Policy, workload: Workload, record: Record, now: datetime) -> datetime | None:
     """When a verdict on pods may next change by time alone."""
     baseline = stable_of(workload, record)
-    due = []
+    due = [turns_at(workload, now)]
     for rule in policy.rules:
         if isinstance(rule, HealthRule):
             due.append(wake_at(rule, workload, workload.candidate, baseline, now))

@@ -7,15 +7,21 @@ revision.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sentinel.domain.policy import USUAL_RESTARTS, CrashLoopRule, HealthRule
 from sentinel.domain.workload import Container, Pod, Termination
+from sentinel.engine.cluster_faults import (
+    NEVER_PULLS,
+    Fault,
+    cannot_pull,
+    cluster_fault,
+    pull_error,
+    registry_fault,
+)
 from sentinel.engine.setting_up import (
     CREATING,
     PROMPT,
-    PULLING,
     due,
     is_being_set_up,
     is_done,
@@ -23,28 +29,9 @@ from sentinel.engine.setting_up import (
     set_up_time,
 )
 
-CLUSTER_REASONS = frozenset(
-    {
-        "Evicted",
-        "NodeAffinity",
-        "NodeLost",
-        "NodeShutdown",
-        "OutOfcpu",
-        "OutOfmemory",
-        "OutOfpods",
-        "Preempted",
-        "Preempting",
-        "Shutdown",
-        "Terminated",
-        "UnexpectedAdmissionError",
-    }
-)
-"""Reasons in a pod's status by which the kubelet or the node controller says that it was not the pod."""
-
 NOT_A_CRASH = frozenset({"ContainerStatusUnknown", "Unknown"})
 """Ends of a container that kubelet and runtime make up when they lost sight of it: its node went down."""
 
-NEVER_PULLS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 NOT_CREATED = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 
 FIRST_STATUS = timedelta(seconds=5)
@@ -72,38 +59,6 @@ NEVER_CREATED = (
 """What a config or create error says when trying again cannot help; others may be the runtime's own trouble."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why one pod is bad: a reason for machines, the end of a sentence about the pod for people.
-
-    `cluster`: nobody's fault who wrote the revision. `image`: it could not be pulled. `since` is when the fault
-    began, as far as the status tells.
-    """
-
-    pod: Pod
-    reason: str
-    message: str
-    since: datetime | None = None
-    cluster: bool = False
-    image: bool = False
-
-    def __str__(self) -> str:
-        return f"pod {self.pod.name} {self.message}"
-
-
-def cluster_fault(pod: Pod) -> Fault | None:
-    """What the cluster did to a pod, None where it did its part."""
-    if pod.reason in CLUSTER_REASONS:
-        return Fault(pod, pod.reason, f"was stopped by the cluster ({pod.reason})", cluster=True)
-    if pod.phase == "Unknown" or not pod.node_ready:
-        return Fault(pod, "NodeNotReady", f"is on node {pod.node}, which is not ready", cluster=True)
-    if pod.unschedulable is not None:
-        return Fault(
-            pod, "Unschedulable", f"finds no node: {pod.unschedulable}", since=pod.created_at, cluster=True
-        )
-    return None
-
-
 def health_fault(pod: Pod, rule: HealthRule, now: datetime, pulled: Collection[str]) -> Fault | None:
     """What keeps a pod from being ready, None while it is ready or still has time.
 
@@ -114,7 +69,7 @@ def health_fault(pod: Pod, rule: HealthRule, now: datetime, pulled: Collection[s
     fault = cluster_fault(pod)
     if fault is not None:
         return fault
-    stuck = _cannot_pull(pod)
+    stuck = cannot_pull(pod)
     if stuck is not None:
         return _image_fault(pod, stuck, rule, now, pulled)
     return _creation_fault(pod) or _late(pod, rule, now)
@@ -124,7 +79,7 @@ def deadline(pod: Pod, rule: HealthRule) -> datetime | None:
     """When time alone makes a fault of a pod's state, None where it does not."""
     if pod.ready or cluster_fault(pod) is not None:
         return None
-    if _cannot_pull(pod) is not None:
+    if cannot_pull(pod) is not None:
         return pod.scheduled_at + rule.pull_within if pod.scheduled_at is not None else None
     began = _time_runs_from(pod)
     return began + rule.ready_within if began is not None else None
@@ -182,10 +137,6 @@ def ending(container: Container) -> str:
     return f"last exit code {ended.exit_code} ({ended.reason or 'no reason given'})" if ended else ""
 
 
-def _cannot_pull(pod: Pod) -> Container | None:
-    return next((c for c in pod.containers if c.waiting in PULLING | NEVER_PULLS), None)
-
-
 def _image_fault(
     pod: Pod, container: Container, rule: HealthRule, now: datetime, pulled: Collection[str]
 ) -> Fault | None:
@@ -194,15 +145,12 @@ def _image_fault(
     At once where the registry says that there is no such image. 'Denied' and 'unauthorized' wait like a timeout: a
     registry says so of a wrong name, but also while credentials are renewed.
     """
-    said = f": {container.waiting_message}" if container.waiting_message else ""
-    message = f"cannot pull {container.image or 'the image'} for container {container.name} ({container.waiting}{said})"
     if container.name in pulled:
-        message += ", which this revision has pulled before"
-        return Fault(pod, "RegistryOutage", message, pod.scheduled_at, cluster=True, image=True)
+        return registry_fault(pod, container)
     due = pod.scheduled_at is not None and now >= pod.scheduled_at + rule.pull_within
     if not due and not _no_such_image(container):
         return None
-    return Fault(pod, "ImagePull", message, pod.scheduled_at, image=True)
+    return Fault(pod, "ImagePull", pull_error(container), pod.scheduled_at, image=True)
 
 
 def _no_such_image(container: Container) -> bool:

@@ -13,7 +13,9 @@ from math import ceil
 from sentinel.domain.policy import CrashLoopRule, HealthRule
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
 from sentinel.domain.workload import Container, Pod, Revision, Workload
-from sentinel.engine.pod_faults import Fault, crash_of, deadline, end_of, ending, health_fault, settles_at
+from sentinel.engine.cluster_faults import Fault
+from sentinel.engine.cluster_wait import counted, pulled_by
+from sentinel.engine.pod_faults import crash_of, deadline, end_of, ending, health_fault, settles_at
 from sentinel.engine.setting_up import kept_back
 
 FAILING_SHARE = 0.1
@@ -30,7 +32,7 @@ def judge_crash_loop(
     Init containers and sidecars count. Restarts of other revisions' pods never do, nor do pods that the cluster
     stopped (evicted, preempted, shut down with their node).
     """
-    pods = workload.pods_of(candidate)
+    pods = counted(workload.pods_of(candidate))
     crashes = {pod.name: container for pod in pods if (container := crash_of(pod, rule, now)) is not None}
     failing = [pod for pod in pods if pod.name in crashes]
     numbers = _numbers(pods, failing, (_ended_at(container) for container in crashes.values()))
@@ -62,8 +64,8 @@ def judge_health(
     `ever_pulled`: some pod of this revision has had all its images once, so that a pull that fails is the registry's
     fault. What is the cluster's fault is inconclusive.
     """
-    pods = workload.pods_of(candidate)
-    pulled = {c.name for pod in pods for c in pod.containers if c.pulled or ever_pulled}
+    pods = counted(workload.pods_of(candidate))
+    pulled = {c.name for pod in pods for c in pod.containers} if ever_pulled else pulled_by(pods)
     faults = [fault for pod in pods if (fault := health_fault(pod, rule, now, pulled)) is not None]
     own = [fault for fault in faults if not fault.cluster]
     excused = [fault for fault in faults if fault.cluster]
@@ -81,6 +83,9 @@ def judge_health(
     if excused:
         summary = f"{len(excused)} of {len(pods)} candidate pods are kept back by the cluster: {excused[0]}"
         return replace(verdict, kind=VerdictKind.INCONCLUSIVE, reason=excused[0].reason, message=summary)
+    if workload.create_failure and verdict.kind is VerdictKind.PENDING and not own:
+        summary = f"{verdict.message}; pods cannot be created: {workload.create_failure}"
+        return replace(verdict, kind=VerdictKind.INCONCLUSIVE, reason="FailedCreate", message=summary)
     if workload.progress_deadline_exceeded and not own:
         return _progress_stopped(verdict, pods, workload, baseline)
     return verdict

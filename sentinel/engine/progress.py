@@ -8,6 +8,7 @@ from sentinel.domain.policy import Mode, OnLowTraffic
 from sentinel.domain.record import Action, Phase, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.engine.assessment import SCALED_TO_ZERO
+from sentinel.engine.cluster_wait import showing
 from sentinel.engine.gates import await_gates, without_gates
 from sentinel.engine.holding import escalate, without_hold
 from sentinel.engine.situation import Situation
@@ -213,6 +214,9 @@ def _wait(situation: Situation, state: RolloutState, change: Change | None) -> D
     worst = _worst(situation.verdicts)
     if worst is not None and state.waiting_since is None:
         state = replace(state, verdict=worst.kind.value, reason=worst.reason, message=worst.message)
+    wait = situation.cluster_wait
+    if wait is not None and state.waiting_since is None:
+        state = showing(state, wait)
     due = [situation.deadline] if state.stopped_since is None else []
     if state.reached_at is not None:
         due.append(state.reached_at + situation.bake)

@@ -55,6 +55,15 @@ def missing(pod: Pod) -> str:
     return f"container {container.name} waits for {cause} on node {pod.node}"
 
 
+def waits_since(pod: Pod) -> datetime | None:
+    """Since when a pod that is being set up waits for its node, None before it is scheduled."""
+    if pod.scheduled_at is None:
+        return None
+    starts = (container.running_since for container in pod.containers)
+    ends = (container.terminated.finished_at for container in pod.containers if container.terminated)
+    return max(at for at in (pod.scheduled_at, pod.unready_since, *starts, *ends) if at is not None)
+
+
 def _waiting_for_node(pod: Pod) -> Container | None:
     return next((c for c in due(pod) if c.waiting is not None and c.waiting in CREATING), None)
 

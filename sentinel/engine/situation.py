@@ -9,6 +9,7 @@ from sentinel.domain.record import AlertEntry, Record
 from sentinel.domain.verdict import RuleVerdict
 from sentinel.domain.workload import Workload
 from sentinel.engine.attribution import Attribution
+from sentinel.engine.cluster_wait import ClusterWait, cluster_wait
 from sentinel.engine.steering import steps_apply
 
 
@@ -53,6 +54,11 @@ class Situation:
         """The present step's weight, None for 100 %."""
         step = self.record.state.step
         return self.policy.strategy.steps[step].weight if step < self.last_step else None
+
+    @property
+    def cluster_wait(self) -> ClusterWait | None:
+        """What the candidate waits for the cluster to do."""
+        return cluster_wait(self.workload, self.now)
 
     @property
     def bake(self) -> timedelta:

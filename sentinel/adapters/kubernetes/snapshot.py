@@ -51,6 +51,8 @@ def build_workload(
         max_surge=surge,
         max_unavailable=unavailable,
         progress_deadline_exceeded=entry.deadline_exceeded,
+        create_failure=entry.create_failure,
+        create_failure_since=entry.create_failure_since,
         pods=tuple(_on_its_node(held.pod, unready_nodes) for held in pods),
         changed_by=entry.changed_by,
         deleting=entry.deleting,

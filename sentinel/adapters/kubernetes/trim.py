@@ -82,6 +82,8 @@ class DeploymentEntry:
     max_surge: int | str
     max_unavailable: int | str
     deadline_exceeded: bool
+    create_failure: str
+    create_failure_since: datetime | None
     changed_by: str
     deleting: bool
 
@@ -232,6 +234,7 @@ def trim_deployment(raw: RawObject) -> DeploymentEntry:
     metadata, spec, status = (mapping(raw.get(part)) for part in ("metadata", "spec", "status"))
     strategy = mapping(spec.get("strategy"))
     rolling = mapping(strategy.get("rollingUpdate"))
+    refused = _create_failure(status)
     return DeploymentEntry(
         namespace=intern(text(metadata.get("namespace"))),
         name=text(metadata.get("name")),
@@ -251,6 +254,8 @@ def trim_deployment(raw: RawObject) -> DeploymentEntry:
         max_surge=_amount(rolling.get("maxSurge")),
         max_unavailable=_amount(rolling.get("maxUnavailable")),
         deadline_exceeded=_deadline_exceeded(status),
+        create_failure=_cut(text(refused.get("message")) or text(refused.get("reason"))),
+        create_failure_since=_since(refused),
         changed_by=template_manager(metadata),
         deleting="deletionTimestamp" in metadata,
     )
@@ -270,6 +275,12 @@ def _deadline_exceeded(status: RawObject) -> bool:
         condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded"
         for condition in objects(status.get("conditions"))
     )
+
+
+def _create_failure(status: RawObject) -> RawObject:
+    """The condition that says that pods cannot be created; empty where they can."""
+    told = (c for c in objects(status.get("conditions")) if c.get("type") == "ReplicaFailure")
+    return next((c for c in told if (c.get("status"), c.get("reason")) == ("True", "FailedCreate")), {})
 
 
 def template_manager(metadata: RawObject) -> str:

@@ -42,6 +42,7 @@ _ACTIONS = {
     Action.PROMOTE: "Promote",
     Action.HOLD: "Hold",
     Action.RESUME: "Resume",
+    Action.WAIT: "Waiting for the cluster",
     Action.UNDO: "Undo",
     Action.ESCALATE: "A human is needed",
     Action.SUPERSEDE: "Superseded",

@@ -7,6 +7,9 @@ from sentinel.engine.replay.story import Story
 from sentinel.policies.quantities import format_duration
 from sentinel.policies.ruletest.cases import Expected, ExpectedDecision, ExpectedVerdict
 
+UNSAID = frozenset({Action.START, Action.WAIT})
+"""What goes without saying in a test: that a rollout starts, and what it waits for the cluster to do."""
+
 
 def differences(expected: Expected, story: Story, began: datetime) -> tuple[str, ...]:
     """Every difference; empty where all came out as expected."""
@@ -29,7 +32,7 @@ def moment(at: datetime, began: datetime) -> str:
 
 def _decisions(expected: tuple[ExpectedDecision, ...], story: Story, began: datetime) -> list[str]:
     """The two lists side by side, unless they agree."""
-    got = [entry for entry in story.decisions if entry.action is not Action.START]
+    got = [entry for entry in story.decisions if entry.action not in UNSAID]
     pairs = [
         (expected[n] if n < len(expected) else None, got[n] if n < len(got) else None)
         for n in range(max(len(expected), len(got)))

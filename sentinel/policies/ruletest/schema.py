@@ -171,7 +171,7 @@ class ApprovalSpec(Model):
 Decision = Literal[
     "advance", "promote", "hold", "resume", "undo", "escalate", "supersede", "restored", "close"
 ]
-"""What can be expected; that a rollout starts goes without saying."""
+"""What can be expected; that a rollout starts, or waits for the cluster, goes without saying."""
 
 
 class DecisionSpec(Model):

@@ -156,6 +156,23 @@ def test_a_replica_set_carries_its_revision() -> None:
     assert entry.created_at is not None
 
 
+def test_pods_that_cannot_be_created_are_seen() -> None:
+    """The Deployment's ReplicaFailure says why and since when; one that is about deletion, or over, says nothing."""
+    failure = {
+        "type": "ReplicaFailure",
+        "status": "True",
+        "reason": "FailedCreate",
+        "message": "exceeded quota: compute",
+        "lastTransitionTime": "2026-03-01T12:00:00Z",
+    }
+    seen = trim_deployment({"status": {"conditions": [failure]}})
+    assert seen.create_failure == "exceeded quota: compute"
+    assert seen.create_failure_since == datetime(2026, 3, 1, 12, tzinfo=UTC)
+    for change in ({"reason": "FailedDelete"}, {"status": "False"}):
+        other = trim_deployment({"status": {"conditions": [{**failure, **change}]}})
+        assert (other.create_failure, other.create_failure_since) == ("", None)
+
+
 def test_a_missed_deadline_is_seen() -> None:
     """A recorded ProgressDeadlineExceeded is seen, and not before it happened."""
     told = [trim_deployment(raw).deadline_exceeded for raw in objects("deployments")]
