@@ -26,6 +26,8 @@ _OTHERS = ("k8s_{}_name", "kubernetes_{}", "kubernetes_{}_name", "{}_name")
 _BASES = ("namespace", "workload_type", *WORKLOAD_LABELS)
 _SPELLINGS = tuple((form.format(base), base) for base in _BASES for form in reversed(_OTHERS))
 
+_PLAIN = dict(_SPELLINGS) | {f"{_EXPORTED}{base}": base for base in _BASES}
+
 _LETTER = "[bcdfghjklmnpqrstvwxz2456789]"
 """The letters of the names that Kubernetes makes up."""
 _HASHED_POD = re.compile(rf"(?P<name>.+)-(?P<hash>{_LETTER}{{6,10}})-{_LETTER}{{5}}")
@@ -90,6 +92,11 @@ def readings(labels: Mapping[str, str]) -> Sequence[Mapping[str, str]]:
     plain |= {name: value for name, value in labels.items() if value}
     exported = {base: value for base in _BASES if (value := labels.get(f"{_EXPORTED}{base}"))}
     return ({**plain, **exported}, plain) if exported else (plain,)
+
+
+def spelt_as(label: str) -> str:
+    """The plain spelling of a label that names something, else the label itself."""
+    return _PLAIN.get(label, label)
 
 
 def namespaces_said(labels: Mapping[str, str]) -> tuple[str, ...]:

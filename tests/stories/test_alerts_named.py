@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from sentinel.domain.record import Action, Phase
+from sentinel.policies.importing.importer import Choices, import_files
 from tests.stories.conftest import at_rest
 from tests.support.slack import CHANNEL, TOKEN, FakeSlack, fake_slack, shown
 from tests.support.world import NAMESPACE, ROLLING, World, decision, world
@@ -165,6 +168,47 @@ async def test_an_alert_of_another_cluster_does_nothing_here(tmp_path: Path) -> 
         assert outcomes == ["other-cluster", "other-cluster", "recorded", "recorded"]
         record = await here.phase(Phase.UNDONE, image="web:2", within=30)
         assert {alert.labels.get("region") for alert in record.alerts} == {"north-1", None}
+
+
+PROMETHEUS_RULE = """
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata: {name: market-alerts, namespace: observability}
+spec:
+  groups:
+    - name: market
+      rules:
+        - alert: TillFails
+          expr: sum by (namespace, pod) (rate(hits_total{status="5xx"}[2m])) > 1
+          labels: {severity: critical}
+        - alert: BackboneBudgetBurns
+          expr: sum(rate(backbone_errors_total[5m])) > 10
+          labels: {severity: critical}
+"""
+
+
+@pytest.mark.parametrize("namespaces", [(), (NAMESPACE,)], ids=["by label", "by namespace"])
+async def test_an_imported_prometheusrule_does_what_its_comments_say(
+    tmp_path: Path, namespaces: tuple[str, ...]
+) -> None:
+    """It guards what its comment says, undoes for the alert that names a pod, and ignores the one without labels."""
+    imported = import_files({"rule.yaml": PROMETHEUS_RULE.encode()}, Choices(namespaces=namespaces))
+    comment = re.search(r"kubectl label deployment/NAME\W+([^=]+)=([^)]+)\)", imported.text)
+    labels = {comment[1]: comment[2]} if comment else {}
+    assert bool(labels) is not bool(namespaces)
+    async with world(tmp_path, imported.text) as here:
+        here.cluster.deploy("web", "web:1", 10, namespace=NAMESPACE, labels=labels, **ROLLING)
+        await here.settle()
+        await here.start()
+        await here.phase(Phase.UNJUDGED)
+        pods = await baking(here)
+        await here.post_alerts(nameless(here, alertname="BackboneBudgetBurns", severity="critical"))
+        await asyncio.sleep(20)
+        record = here.record(image="web:2")
+        assert record is not None
+        assert record.state.phase is Phase.BAKING
+        await here.post_alerts(here.alert(alertname="TillFails", severity="critical", pod=pods["web:2"]))
+        await here.phase(Phase.UNDONE, image="web:2", within=60)
 
 
 @pytest.fixture

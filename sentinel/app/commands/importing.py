@@ -23,12 +23,21 @@ def import_command(
         str | None,
         typer.Option(help="Flagger's mesh provider, where a Canary names none: istio, linkerd, ..."),
     ] = None,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            help="Alerting rules guard all Deployments of this namespace, instead of those with a label.",
+        ),
+    ] = None,
 ) -> None:
     """Turn rules of Argo Rollouts, Flagger or Prometheus' alerts into a rule file with comments on what differs.
 
     Files that refer to each other are given together. Exit code 1 when a check of the originals is lost.
     """
-    result = import_files(_contents(files), Choices(_arguments(arg or []), provider))
+    choices = Choices(_arguments(arg or []), provider, tuple(namespace or ()))
+    result = import_files(_contents(files), choices)
     if out is not None and result.text:
         _write(out, result.text)
     elif result.text:

@@ -1,25 +1,39 @@
 """Prometheus alerting rules become `alerts:` of a policy: which alerts undo or hold a rollout.
 
-An alert is attributed to a workload by its labels, so an expression that sums all of them away can never be.
+An alert is attributed to a workload by its labels: what an expression sums away decides what the alert can do. Each
+that can do less than undo a release says so.
 """
+
+from collections.abc import Sequence
+from enum import Enum, auto
 
 import promql_parser as promql
 
+from sentinel.engine.naming import WORKLOAD_LABELS, spelt_as
 from sentinel.engine.promql_texts import without_raw_texts
-from sentinel.policies.importing.draft import Draft, ImportRefusedError, Part, Values, opt_in, policy_name
+from sentinel.policies.importing.draft import (
+    Draft,
+    ImportRefusedError,
+    Part,
+    Values,
+    chosen_by_label,
+    pod_rules,
+    policy_name,
+)
 from sentinel.policies.importing.resources import Resource
 from sentinel.policies.importing.shapes import duration, items, mapping, text
 from sentinel.policies.quantities import format_duration
 
-NAMING_LABELS = frozenset(
-    {"deployment", "statefulset", "daemonset", "rollout", "workload", "pod", "service", "replicaset"}
-)
 _UNDO = frozenset({"critical", "page", "error", "emergency", "high", "fatal"})
 _SILENT = frozenset({"none", "info", "debug", "low", "informational"})
 
 
-def draft_of_alerts(resource: Resource, name: str) -> Draft:
-    """The policy of a file of alerting rules, or of a PrometheusRule. Raises ImportRefusedError without any alert."""
+def draft_of_alerts(resource: Resource, name: str, namespaces: Sequence[str]) -> Draft:
+    """The policy of a file of alerting rules, or of a PrometheusRule. Raises ImportRefusedError without any alert.
+
+    It guards the Deployments of the namespaces, without any those that choose it by label: where a PrometheusRule is
+    kept says nothing of where the workloads are that it is about.
+    """
     draft = Draft(policy_name(name), f"the {resource.title} ({resource.place})")
     seen: set[str] = set()
     recorded = 0
@@ -33,14 +47,19 @@ def draft_of_alerts(resource: Resource, name: str) -> Draft:
         raise ImportRefusedError(
             f"{resource.title} ({resource.place}) holds no alerting rule that concerns rollouts"
         )
-    opt_in(draft, resource.namespace)
+    draft.rules = pod_rules()
+    draft.rules[0].notes.append("Added to the alerts: the rules that need no metrics.")
+    if namespaces:
+        draft.match = {"kinds": ["Deployment"], "namespaces": list(namespaces)}
+    else:
+        chosen_by_label(draft)
     if recorded:
         draft.notes.append(
             f"Left out: {recorded} recording rules, which judge nothing; Prometheus keeps them."
         )
     draft.notes.append(
-        "Alerts of severity critical, page and the like undo, others hold; say which of them a release can cause at "
-        "all, and remove the rest."
+        "Alerts of severity critical, page and the like undo where they name exactly one workload, others hold. Keep "
+        "those that a release can cause, and remove the rest."
     )
     return draft
 
@@ -61,7 +80,8 @@ def _add(draft: Draft, rule: Values, group: Values, seen: set[str]) -> None:
     except ImportRefusedError as error:
         draft.lost.append(f"alert {alert}: {error}.")
         return
-    notes = _notes(rule, alert)
+    reach = _reach(rule)
+    notes = [_SAID[reach].format(alert=alert, labels=", ".join(WORKLOAD_LABELS))] if reach in _SAID else []
     if lookback is None:
         notes.append("It has no for:, so it began when it fired.")
     draft.alerts.append(
@@ -77,20 +97,47 @@ def _add(draft: Draft, rule: Values, group: Values, seen: set[str]) -> None:
     )
 
 
-def _notes(rule: Values, alert: str) -> list[str]:
-    labels = set(mapping(rule.get("labels")))
+class _Reach(Enum):
+    """What the labels of an alert can name."""
+
+    UNREAD = auto()
+    WORKLOAD = auto()
+    WORKLOAD_SOMEWHERE = auto()
+    NAMESPACE = auto()
+    NOTHING = auto()
+
+
+_SAID = {
+    _Reach.UNREAD: "The expression of {alert} could not be read; see that the alert names its workload by labels.",
+    _Reach.WORKLOAD_SOMEWHERE: (
+        "{alert} names a workload without its namespace: it counts for the workloads of that name wherever they are, "
+        "and undoes only where there is one. Have its expression keep the label namespace."
+    ),
+    _Reach.NAMESPACE: (
+        "{alert} names a namespace and no workload: it holds every rollout of this policy in that namespace, and can "
+        "undo none. To have it undo, have its expression keep one of {labels}, or name another label that it keeps "
+        "in workloadLabel."
+    ),
+    _Reach.NOTHING: (
+        "{alert} names no namespace and no workload: it concerns no rollout, and when it fires the sentinel says so "
+        "once. To have it hold, have its expression keep the label namespace; to have it undo, one of {labels} as well."
+    ),
+}
+
+
+def _reach(rule: Values) -> _Reach:
+    """What an alert's labels can name: those that its expression keeps, and those that its rule adds."""
     try:
         kept = labels_left(promql.parse(without_raw_texts(text(rule.get("expr")))))
     except ValueError:
-        return [
-            f"The expression of {alert} could not be read; see that the alert names its workload by a label."
-        ]
-    if kept is None or NAMING_LABELS & (kept | labels):
-        return []
-    return [
-        f"{alert} has none of the labels that name a workload ({', '.join(sorted(NAMING_LABELS))}): it will concern no "
-        "rollout until its expression keeps one, or workloadLabel names another."
-    ]
+        return _Reach.UNREAD
+    if kept is None:
+        return _Reach.WORKLOAD
+    labels = kept | set(mapping(rule.get("labels")))
+    names_workload = any(spelt_as(label) in WORKLOAD_LABELS for label in labels)
+    if any(spelt_as(label) == "namespace" for label in labels):
+        return _Reach.WORKLOAD if names_workload else _Reach.NAMESPACE
+    return _Reach.WORKLOAD_SOMEWHERE if names_workload else _Reach.NOTHING
 
 
 def labels_left(parsed: object) -> set[str] | None:

@@ -10,8 +10,8 @@ from sentinel.policies.importing.draft import (
     Draft,
     ImportRefusedError,
     Values,
+    chosen_by_label,
     named,
-    opt_in,
     pod_rules,
     policy_name,
     unique,
@@ -64,7 +64,7 @@ class Templates:
 def draft_of_template(resource: Resource, templates: Templates, given: Mapping[str, str]) -> Draft:
     """The policy of a template, or of an AnalysisRun, that no Rollout of the import refers to."""
     draft = Draft(policy_name(resource.name), f"the {resource.title} ({resource.place})")
-    opt_in(draft, resource.namespace)
+    chosen_by_label(draft, resource.namespace)
     parts = list(templates.closure((resource.kind, resource.name)).values()) or [resource]
     _missing(draft, templates, items(resource.spec.get("templates")))
     _add_metrics(draft, parts, [], resource.spec, given)

@@ -9,6 +9,13 @@ Values = Mapping[str, object]
 OPT_IN_LABEL = "rollback-sentinel.dev/policy"
 """The label by which workloads choose an imported policy where the original names no workload."""
 
+_CHOSEN = (
+    "IT GUARDS NOTHING YET: the original names no workload. It guards the Deployments with the label {key}: {value} "
+    "(kubectl label deployment/NAME {key}={value}); or write another match. Of a Deployment that another policy "
+    "guards by one label as well, such as rollback-sentinel.dev/guard, take that label off: policies that match "
+    "equally well guard nothing."
+)
+
 
 class ImportRefusedError(ValueError):
     """One thing cannot be taken over. The text says why, in a sentence without its final dot."""
@@ -27,7 +34,7 @@ class Part:
 class Draft:
     """One policy. `notes` say what differs; `lost` names each check of the original that is not in it.
 
-    `origin` says what it was made from, and where that stands.
+    `origin` says what it was made from, and where that stands. `opt_in`: workloads choose it by a label.
     """
 
     name: str
@@ -39,6 +46,15 @@ class Draft:
     rules: list[Part] = field(default_factory=list)
     alerts: list[Part] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    opt_in: bool = False
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is said of the policy as a whole: whom it guards, where that is not plain, and the notes."""
+        return [
+            *([_CHOSEN.format(key=OPT_IN_LABEL, value=_label(self.name))] if self.opt_in else []),
+            *self.notes,
+        ]
 
     def document(self) -> dict[str, object]:
         """The policy as plain values, in the order in which people read rule files."""
@@ -77,9 +93,9 @@ def unique(name: str, taken: Iterable[str]) -> str:
 
 def rename(draft: Draft, name: str) -> None:
     """Give a policy another name, and the label by which workloads choose it."""
-    if "selector" in draft.match and name != draft.name:
-        draft.match = draft.match | {"selector": {"matchLabels": {OPT_IN_LABEL: _label(name)}}}
     draft.name = name
+    if draft.opt_in:
+        draft.match = draft.match | _selector(draft)
 
 
 def named(draft: Draft, name: str, namespace: str) -> None:
@@ -94,17 +110,15 @@ def named(draft: Draft, name: str, namespace: str) -> None:
     }
 
 
-def opt_in(draft: Draft, namespace: str) -> None:
+def chosen_by_label(draft: Draft, namespace: str = "") -> None:
     """Match by label: the original names no workload, and a policy that matches everything would be a surprise."""
-    draft.match = {
-        "kinds": ["Deployment"],
-        **({"namespaces": [namespace]} if namespace else {}),
-        "selector": {"matchLabels": {OPT_IN_LABEL: _label(draft.name)}},
-    }
-    draft.notes.append(
-        f'It names no workload: it guards the Deployments labelled {OPT_IN_LABEL}: "{draft.name[:63]}". '
-        "Label them, or write another match."
-    )
+    draft.opt_in = True
+    within = {"namespaces": [namespace]} if namespace else {}
+    draft.match = {"kinds": ["Deployment"], **within, **_selector(draft)}
+
+
+def _selector(draft: Draft) -> dict[str, object]:
+    return {"selector": {"matchLabels": {OPT_IN_LABEL: _label(draft.name)}}}
 
 
 def _label(name: str) -> str:

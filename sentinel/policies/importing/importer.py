@@ -13,10 +13,14 @@ from sentinel.policies.importing.writing import mistakes, settle, written
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the files do not say: values of Argo's arguments, and the mesh provider that Flagger runs with."""
+    """What the files do not say: values of Argo's arguments, and the mesh provider that Flagger runs with.
+
+    `namespaces`: the Deployments there are what alerting rules are about, which name no workload.
+    """
 
     arguments: Mapping[str, str] = field(default_factory=dict)
     provider: str | None = None
+    namespaces: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -69,7 +73,7 @@ def _collect(result: Imported, drafts: Iterable[Draft]) -> None:
         taken.append(draft.name)
         texts.append(written(draft))
         result.rules += len(draft.rules) + len(draft.alerts)
-        parts = (*draft.notes, *draft.strategy_notes)
+        parts = (*draft.remarks, *draft.strategy_notes)
         result.notes += [f"{draft.origin}: {note}" for note in parts]
         result.notes += [
             f"{draft.origin}: {part.name}: {note}"
@@ -119,7 +123,7 @@ class _Context:
                 )
             case "PrometheusRule" | "alerting rules":
                 file = PurePath(resource.place.rpartition(":")[0]).stem
-                return draft_of_alerts(resource, resource.name or file)
+                return draft_of_alerts(resource, resource.name or file, self.choices.namespaces)
         if (resource.kind, resource.name) in self.templates.used:
             return None
         return argo.draft_of_template(resource, self.templates, self.choices.arguments)

@@ -36,7 +36,7 @@ def written(draft: Draft) -> str:
     lines = [
         "---",
         *_comment(f"Imported from {draft.origin}.", 0),
-        *(line for note in draft.notes for line in _comment(note, 0)),
+        *(line for note in draft.remarks for line in _comment(note, 0)),
         *_block({key: document[key] for key in ("apiVersion", "kind", "metadata")}, 0),
         "spec:",
         *_block({"match": spec["match"]}, 1),

@@ -5,9 +5,9 @@ from datetime import timedelta
 import promql_parser as promql
 import pytest
 
-from sentinel.domain.policy import AlertAction
+from sentinel.domain.policy import AlertAction, CrashLoopRule, HealthRule
 from sentinel.policies.importing.alerting import labels_left
-from sentinel.policies.importing.importer import Imported, import_files
+from sentinel.policies.importing.importer import Choices, Imported, import_files
 from tests.policies.importing.files import policies_of
 
 RULES = """
@@ -60,26 +60,82 @@ def test_silent_alerts_and_recording_rules_are_left_out() -> None:
     assert "1 recording rules" in result.text
 
 
-def test_an_alert_that_names_no_workload_is_said() -> None:
-    """An expression that sums every label away can never be attributed."""
-    text = imported().text.replace("\n    # ", " ")
-    assert "SlowDatabase has none of the labels that name a workload" in text
-    assert "HighErrorRate has none" not in text
+def told(text: str) -> str:
+    """The comments of a rule file as one line."""
+    return " ".join(line.strip().removeprefix("# ") for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        ("", "names no namespace and no workload: it concerns no rollout"),
+        ("by (job, instance)", "names no namespace and no workload: it concerns no rollout"),
+        (
+            "by (namespace)",
+            "names a namespace and no workload: it holds every rollout of this policy in that",
+        ),
+        ("by (exported_namespace, le)", "names a namespace and no workload"),
+        ("by (deployment)", "names a workload without its namespace"),
+        ("by (namespace, pod)", ""),
+        ("by (namespace, replicaset)", ""),
+        ("by (exported_namespace, exported_pod)", ""),
+        ("by (k8s_namespace_name, k8s_deployment_name)", ""),
+        ("without (instance)", ""),
+    ],
+)
+def test_it_is_said_of_each_alert_what_its_labels_can_name(by: str, said: str) -> None:
+    """What an expression sums away decides what the alert can do; nothing is said of one that can undo."""
+    text = told(imported(RULES.replace("sum by (namespace, deployment)", f"sum {by}")).text)
+    assert (f"HighErrorRate {said}" in text) if said else ("HighErrorRate names" not in text)
+
+
+def test_labels_that_a_rule_adds_name_as_well() -> None:
+    """A rule may say itself which workload it is about."""
+    fixed = "labels: {severity: critical, namespace: shop, deployment: web}"
+    text = RULES.replace("sum by (namespace, deployment)", "sum").replace(
+        "labels: {severity: critical}", fixed
+    )
+    assert "HighErrorRate names" not in told(imported(text).text)
 
 
 def test_the_policy_is_chosen_by_a_label() -> None:
-    """Alerts name no workload to guard: none is guarded until it is labelled."""
-    (policy,) = policies_of(imported().text)
+    """Alerts name no workload to guard: none is guarded until it is labelled, and that is said at the top."""
+    text = imported().text
+    (policy,) = policies_of(text)
     (requirement,) = policy.match.selector
     assert (requirement.key, requirement.values) == ("rollback-sentinel.dev/policy", ("alerts",))
+    assert "kubectl label deployment/NAME rollback-sentinel.dev/policy=alerts" in told(text)
 
 
-def test_a_prometheusrule_is_the_same_in_a_resource() -> None:
-    """The operator's resource holds the groups under spec."""
+def test_the_label_that_is_said_is_the_one_that_is_asked_for() -> None:
+    """Also of two files of one name, and of a name that is too long for a label."""
+    long = "a" * 62 + "-b"
+    text = import_files({f"{n}/{long}.yaml": RULES.encode() for n in "12"}).text
+    for policy in policies_of(text):
+        ((value,),) = (requirement.values for requirement in policy.match.selector)
+        assert f"rollback-sentinel.dev/policy={value})" in told(text)
+
+
+def test_a_prometheusrule_guards_workloads_wherever_they_are() -> None:
+    """Where the operator's resource is kept is not where the workloads are that it is about."""
     indented = "\n".join(f"  {line}" for line in RULES.splitlines())
-    text = f"kind: PrometheusRule\nmetadata: {{name: shop-alerts, namespace: shop}}\nspec:{indented}\n"
+    text = f"kind: PrometheusRule\nmetadata: {{name: shop-alerts, namespace: monitoring}}\nspec:{indented}\n"
     (policy,) = policies_of(imported(text).text)
-    assert (policy.name, policy.match.namespaces, len(policy.alerts)) == ("shop-alerts", ("shop",), 2)
+    assert (policy.name, policy.match.namespaces, len(policy.alerts)) == ("shop-alerts", (), 2)
+
+
+def test_namespaces_may_be_named_instead_of_a_label() -> None:
+    """Then every Deployment there is guarded at once."""
+    text = import_files({"alerts.yaml": RULES.encode()}, Choices(namespaces=("shop", "pay-*"))).text
+    (policy,) = policies_of(text)
+    assert (policy.match.namespaces, policy.match.selector) == (("shop", "pay-*"), ())
+    assert "GUARDS NOTHING" not in text
+
+
+def test_the_state_of_the_pods_is_judged_beside_the_alerts() -> None:
+    """The policy takes over from the one that ships, whose rules would be lost otherwise."""
+    (policy,) = policies_of(imported().text)
+    assert [type(rule) for rule in policy.rules] == [CrashLoopRule, HealthRule]
 
 
 def test_a_bad_duration_loses_the_alert_and_says_so() -> None:
