@@ -129,10 +129,14 @@ class HistogramQuery:
 
 @dataclass(frozen=True, slots=True)
 class ValueQuery:
-    """A free query whose answer is one number or a list of numbers."""
+    """A free query whose answer is one number or a list of numbers.
+
+    `pods` are the lists of an arm's pods that were put into the expression.
+    """
 
     source: str
     expression: str
+    pods: tuple[tuple[str, ...], ...] = ()
 
 
 class Method(StrEnum):

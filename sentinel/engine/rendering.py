@@ -92,7 +92,14 @@ def render_query(query: _Query, variables: Variables) -> _Query:
         return replace(query, total=put(query.total, variables), errors=put(query.errors, variables))
     if isinstance(query, HistogramQuery):
         return replace(query, histogram=put(query.histogram, variables))
-    return replace(query, expression=put(query.expression, variables))
+    lists = (variables.get(name, ()) for name in sorted(used(query.expression)))
+    pods = tuple(value for value in lists if isinstance(value, tuple))
+    return replace(query, expression=put(query.expression, variables), pods=pods)
+
+
+def alternation(names: tuple[str, ...]) -> str:
+    """A regular expression that matches exactly these names."""
+    return "|".join(map(quote_regex, names))
 
 
 def quote_regex(text: str) -> str:
@@ -133,7 +140,7 @@ def _substitute(text: str, variables: Variables, put: Callable[[str, Variable], 
 def _regex_value(_name: str, value: Variable) -> str:
     if isinstance(value, str):
         return quote_regex(value)
-    return "|".join(quote_regex(item) for item in value) or NO_POD
+    return alternation(value) or NO_POD
 
 
 def _plain_value(name: str, value: Variable) -> str:

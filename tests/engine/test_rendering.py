@@ -148,3 +148,10 @@ def test_prometheus_own_grammar_sees_one_selector_whatever_the_value(value: str,
     assert isinstance(parsed, promql_parser.VectorSelector)
     by_name = {matcher.name: matcher.value for matcher in parsed.matchers.matchers}
     assert by_name == {"namespace": value, "pod": quote_regex(value)}
+
+
+def test_a_free_query_keeps_the_pods_that_were_put_in() -> None:
+    """Each arm's list that it uses, so that the answer can be held against the pods."""
+    query = ValueQuery("prometheus", 'a{pod=~"$candidate_pods"} / a{pod=~"$baseline_pods", b="$workload"}')
+
+    assert render_query(query, VARIABLES).pods == ((), ("web-1.a", "web-1.b"))

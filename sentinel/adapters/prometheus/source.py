@@ -10,11 +10,12 @@ from sentinel.adapters.prometheus import selectors, strays
 from sentinel.adapters.prometheus.answers import Answer, Track
 from sentinel.adapters.prometheus.assembly import Answers, Assembly, as_is, bounds_in_seconds
 from sentinel.adapters.prometheus.past import buckets_of, counted, slower
+from sentinel.adapters.prometheus.podless import unattributed
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy import Arms, CountQuery, HistogramQuery, ValueQuery
-from sentinel.engine.rendering import quote_regex
+from sentinel.engine.rendering import alternation
 from sentinel.engine.selector import label_name
 
 STALE_AFTER_INTERVALS = 2.0
@@ -82,12 +83,17 @@ class PrometheusSource:
         return await self._shared.get((query, since, until), lambda: self._measure(query, since, until))
 
     async def value(self, query: ValueQuery, at: datetime) -> ValueSample:
-        """The numbers of a free query; a NaN or an infinity among them makes it missing. Raises SourceError."""
+        """The numbers of a free query. A NaN or an infinity among them makes it missing, and so does a selector of an
+        arm's pods where the series name no pod. Raises SourceError.
+        """
         answer = await self._client.instant(query.expression, at)
         odd = next((sample for sample in answer.samples if not sample.usable), None)
         if odd is not None:
             missing = Missing(MissingReason.NOT_A_NUMBER, detail=f"the query gives {odd.value}")
             return ValueSample(at, missing=missing, scalar=answer.scalar)
+        astray = await unattributed(query, self._client.instant, at)
+        if astray is not None:
+            return ValueSample(at, missing=astray, scalar=answer.scalar)
         return ValueSample(at, tuple(sample.value for sample in answer.samples), scalar=answer.scalar)
 
     async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
@@ -108,7 +114,7 @@ class PrometheusSource:
         bounds = buckets_of(known, past.over, query.unit)
         if bounds is None:
             return {}
-        at_bounds = selectors.narrowed(bucket, ("le", "=~", "|".join(map(quote_regex, bounds))))
+        at_bounds = selectors.narrowed(bucket, ("le", "=~", alternation(bounds)))
         tracks = await self._client.range(
             f"sum by ({_by(label, 'le')}) ({at_bounds})", past.since, past.until, past.step
         )
@@ -236,7 +242,7 @@ def _of_pods(selector: str, arms: Arms, past: Past) -> str:
     """The selector of these pods alone, in the namespace as far as the selector names it or the series do."""
     return selectors.narrowed(
         selector,
-        (arms.pod_label, "=~", "|".join(map(quote_regex, past.pods))),
+        (arms.pod_label, "=~", alternation(past.pods)),
         (arms.namespace_label, "=", past.namespace),
     )
 

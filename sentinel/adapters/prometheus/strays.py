@@ -39,10 +39,11 @@ async def _detail(span: Span, by_counter: Mapping[str, str], arms: Arms, ask: As
     example = await ask(selectors.narrowed(selector, *wanted), at)
     what = f"{arms.subject_label}={str(subject)!r}" if str(subject) else f"no {arms.subject_label}"
     why = "of which there are no requests" if str(subject) else "so that nobody can say whose they are"
-    return f"{selector} counts under {what}, {why}{_labels(example)}"
+    return f"{selector} counts under {what}, {why}{labels_of(example)}"
 
 
-def _labels(example: Answer) -> str:
+def labels_of(example: Answer) -> str:
+    """Which labels the series of an answer have, in brackets; empty of an empty one."""
     names = sorted(set().union(*(sample.labels for sample in example.samples)) - {"__name__"})
     return f" (its series have the labels {', '.join(names)})" if names else ""
 
@@ -97,8 +98,6 @@ async def _stray(
 ) -> Span:
     label, place = query.arms.namespace_label, sample.labels.get(query.arms.namespace_label, "")
     example = await ask(selectors.narrowed(wide, (label, "=", place)), at)
-    detail = (
-        f"{query.errors} finds nothing of it, but {wide} counts it under {label}={place!r}{_labels(example)}"
-    )
+    detail = f"{query.errors} finds nothing of it, but {wide} counts it under {label}={place!r}{labels_of(example)}"
     missing = Missing(MissingReason.LABELS_DIFFER, "", detail)
     return Span(Subject(namespace), None, Reading(at, {"errors": sample.value}), missing)

@@ -213,3 +213,27 @@ def test_errors_under_other_labels_than_the_requests_are_no_pass(
     result = run(tmp_path, APART, f"    series:\n{ORDERS}{failed}    expect: {{phase: {phase}}}\n")
 
     assert result.differences == ()
+
+
+@pytest.mark.parametrize(
+    ("labels", "phase"),
+    [
+        ('namespace="shop", service="till"', "Held"),
+        ('namespace="shop", pod="exporter", exported_pod="candidate-*"', "Held"),
+        ('namespace="exporters", pod="candidate-*"', "Held"),
+        ('namespace="exporters", pod="exporter", exported_namespace="shop"', "Held"),
+        ('namespace="shop", pod="candidate-*"', "Undone"),
+        ('namespace="shop", pod="baseline-*"', "Promoted"),
+        ('namespace="shop", pod="other-1"', "Promoted"),
+        ('namespace="elsewhere", service="till"', "Promoted"),
+    ],
+)
+def test_a_query_for_pods_needs_series_that_name_pods(tmp_path: Path, labels: str, phase: str) -> None:
+    """Where the series say nothing of pods, "or vector(0)" is no evidence that nothing failed."""
+    query = 'sum(rate(failed_total{namespace="$namespace", pod=~"$candidate_pods"}[1m])) or vector(0)'
+    failed = f"      - {{series: 'failed_total{{{labels}}}', values: 0+200x900}}\n"
+
+    rules = QUERY.replace("EXPRESSION", query)
+    result = run(tmp_path, rules, f"    series:\n{WELL}{failed}    expect: {{phase: {phase}}}\n")
+
+    assert result.differences == ()
