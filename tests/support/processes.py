@@ -22,7 +22,7 @@ def binary(name: str, *others: str) -> str:
         found = shutil.which(candidate)
         if found:
             return found
-    reason = f"{name} is not installed (Debian: apt-get install prometheus prometheus-alertmanager)"
+    reason = f"{name} is not installed (Debian: apt-get install prometheus prometheus-alertmanager victoria-metrics)"
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)

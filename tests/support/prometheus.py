@@ -38,9 +38,9 @@ async def real_prometheus(
     """Runs Prometheus while the block lasts; yields its URL.
 
     `rules` are rule groups' rules (`alert`, `expr`, `for`, ...), evaluated every `interval`. `alertmanager` is the
-    URL of one. `discovery` is the URL of an `http_sd_configs` endpoint, for targets that come and go. One that
-    is run again on the same `home` and `port` is the same server come back, with its data. Needs the real clock
-    (marker `real_time`); skips (or fails on CI) where the program is missing.
+    URL of one, perhaps with a path. `discovery` is the URL of an `http_sd_configs` endpoint, for targets that come and
+    go. One that is run again on the same `home` and `port` is the same server come back, with its data. Needs the real
+    clock (marker `real_time`); skips (or fails on CI) where the program is missing.
     """
     program = binary("prometheus")
     port = port or free_port()
@@ -86,6 +86,7 @@ def _configuration(
         "scrape_configs": scrapes,
     }
     if alertmanager:
-        address = alertmanager.removeprefix("http://").rstrip("/")
-        config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [address]}]}]}
+        address, _, prefix = alertmanager.removeprefix("http://").partition("/")
+        where = {"path_prefix": f"/{prefix}", "static_configs": [{"targets": [address]}]}
+        config["alerting"] = {"alertmanagers": [where]}
     return config

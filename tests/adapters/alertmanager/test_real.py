@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
 
 from sentinel.adapters.alertmanager import payload
+from sentinel.adapters.prometheus.client import Connection, PrometheusClient
+from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.domain.alert import AlertStatus, Notification
 from tests.support.alertmanager import real_alertmanager
+from tests.support.prometheus import real_prometheus
+from tests.support.victoria import real_victoria
 
 pytestmark = [pytest.mark.real, pytest.mark.real_time]
 
@@ -41,7 +46,7 @@ class Receiver:
 @contextlib.asynccontextmanager
 async def receiving(receiver: Receiver) -> AsyncIterator[str]:
     app = web.Application()
-    app.router.add_post("/", receiver.handle)
+    app.router.add_post("/{path:.*}", receiver.handle)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -72,6 +77,59 @@ async def test_a_firing_and_a_resolved_alert_are_understood() -> None:
     assert firing.starts_at == datetime(2026, 1, 1, 12, 0, 0, 500_000, tzinfo=UTC)
     assert (resolved.status, resolved.fingerprint) == (AlertStatus.RESOLVED, firing.fingerprint)
     assert resolved.ends_at == datetime(2026, 1, 1, 12, 5, tzinfo=UTC)
+
+
+async def test_an_odd_alert_of_a_group_is_left_out_alone() -> None:
+    """Alertmanager takes labels of any length, and posts them in one group with others."""
+    receiver = Receiver()
+    async with receiving(receiver) as url, real_alertmanager(url, group_by=["alertname"]) as alertmanager:
+        labels = {"alertname": "HighErrorRate", "namespace": "shop"}
+        alerts = [{"labels": labels | {"line": line}} for line in ("short", "x" * 4200)]
+        async with aiohttp.ClientSession() as session:
+            await session.post(f"{alertmanager}/api/v2/alerts", json=alerts)
+        notification = await receiver.next()
+    assert [alert.labels["line"] for alert in notification.alerts] == ["short"]
+    assert [(odd.name, bool(odd.fingerprint)) for odd in notification.odd] == [("HighErrorRate", True)]
+
+
+RULE = {
+    "alert": "Always",
+    "expr": "vector(1)",
+    "for": "1s",
+    "labels": {"severity": "page", "namespace": "shop", "deployment": "web"},
+}
+
+
+async def test_prometheus_itself_is_understood() -> None:
+    """It takes the sentinel for an Alertmanager under a prefix, and posts the same alert again and again."""
+    receiver = Receiver()
+    async with receiving(receiver) as url, real_prometheus([], [RULE], f"{url}webhooks/alertmanager"):
+        first, again = [(await receiver.next()).alerts[0] for _ in range(2)]
+    assert (first.name, first.status, first.labels["deployment"]) == ("Always", AlertStatus.FIRING, "web")
+    assert (again.fingerprint, again.starts_at) == (first.fingerprint, first.starts_at)
+    assert first.ends_at is not None
+    assert first.ends_at > first.received_at
+
+
+async def test_vmalert_is_understood(tmp_path: Path) -> None:
+    """It posts as Prometheus does, and tells how long its alerts are pending."""
+    receiver = Receiver()
+    async with (
+        receiving(receiver) as url,
+        real_victoria(tmp_path, [RULE, {"record": "a:b", "expr": "vector(1)"}], url.rstrip("/")) as victoria,
+    ):
+        (alert,) = (await receiver.next()).alerts
+        known = [await _durations(address) for address in (victoria.storage, victoria.vmalert)]
+    assert (alert.name, alert.status, alert.labels["deployment"]) == ("Always", AlertStatus.FIRING, "web")
+    assert known == [{}, {"Always": 1.0}]
+
+
+async def _durations(url: str) -> Mapping[str, float]:
+    client = PrometheusClient(Connection(url))
+    try:
+        return await PrometheusAlertRules(client).durations()
+    finally:
+        client.close()
 
 
 async def test_a_503_is_sent_again() -> None:

@@ -1,0 +1,62 @@
+"""A real VictoriaMetrics that scrapes one page, and a real vmalert that evaluates rules on it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.processes import binary, free_port, running
+
+
+@dataclass(frozen=True, slots=True)
+class Victoria:
+    """Where the storage is, and who evaluates the rules."""
+
+    storage: str
+    vmalert: str
+
+
+@contextlib.asynccontextmanager
+async def real_victoria(
+    home: Path, rules: Sequence[Mapping[str, Any]], notifier: str, *, scraped: str | None = None
+) -> AsyncIterator[Victoria]:
+    """Runs both while the block lasts, scraping and evaluating each second; vmalert posts alerts to `notifier`.
+
+    `scraped` is the `host:port` of the page that is scraped. Needs the real clock (marker `real_time`); skips (or fails
+    on CI) where a program is missing.
+    """
+    storage, vmalert = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+    jobs = (
+        [{"job_name": "pods", "honor_labels": True, "static_configs": [{"targets": [scraped]}]}]
+        if scraped
+        else []
+    )
+    config = {"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}
+    (home / "scrape.yml").write_text(yaml.safe_dump(config))
+    groups = [{"name": "tests", "interval": "1s", "rules": [dict(rule) for rule in rules]}]
+    (home / "rules.yml").write_text(yaml.safe_dump({"groups": groups}))
+    stores = [
+        binary("victoria-metrics"),
+        f"-httpListenAddr={storage.removeprefix('http://')}",
+        f"-storageDataPath={home / 'data'}",
+        f"-promscrape.config={home / 'scrape.yml'}",
+        "-search.latencyOffset=1s",
+    ]
+    evaluates = [
+        binary("vmalert"),
+        f"-httpListenAddr={vmalert.removeprefix('http://')}",
+        f"-rule={home / 'rules.yml'}",
+        f"-datasource.url={storage}",
+        f"-remoteWrite.url={storage}",
+        f"-notifier.url={notifier}",
+    ]
+    async with (
+        running(stores, f"{storage}/health", home / "storage.log"),
+        running(evaluates, f"{vmalert}/health", home / "vmalert.log"),
+    ):
+        yield Victoria(storage, vmalert)
