@@ -25,7 +25,7 @@ from sentinel.app.demo.stories import NAMESPACE, STORIES
 from tests.support.helm import find_program
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("[A-Z]*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
     r"^(?:<!-- (?P<mark>.*?) -->\n+)?```(?:sh|bash|shell|console)\n(?P<text>.*?)^```$", re.M | re.S
 )
