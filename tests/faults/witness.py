@@ -277,7 +277,8 @@ def _unfinished(deployment: JsonObject, newest: Record) -> str:
     if phase is Phase.HELD:
         if held is None or not held.reason or not held.message:
             return "is held without a reason"
-        over = held.reason == "EvidenceMissing" or (held.reason == "EnvironmentOutage" and not is_bad(image))
+        unproven = ("EnvironmentOutage", "NoBaseline", "StableWasBad")
+        over = held.reason == "EvidenceMissing" or (held.reason in unproven and not is_bad(image))
         return f"is held though nothing is missing: {held.reason} {held.message}" if over else ""
     digest, undo = digest_of(deployment), newest.state.undo
     if newest.candidate.digest == digest:
