@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from sentinel.app.cli import app
 from sentinel.app.demo import stage as staging
 from sentinel.app.demo.stage import Front, stage
 from sentinel.app.demo.stories import NAMESPACE, STORIES
+from sentinel.app.sources import metric_sources, options_of
+from sentinel.policies.source import PolicySource
+from sentinel.settings import load_settings
 from tests.support.helm import find_program
 
 ROOT = Path(__file__).parents[2]
@@ -119,6 +123,19 @@ def test_every_block_of_shell_is_run_or_says_why_not(block: Block) -> None:
 async def test_the_commands_that_need_no_cluster(block: Block, copy: Path, path: str) -> None:
     """Each block by itself, in a copy of the repository."""
     assert not await ends(block, copy, path)
+
+
+@pytest.mark.real_time
+async def test_a_newcomer_can_go_through_all_pages_in_one_folder(copy: Path, path: str) -> None:
+    """What one block leaves behind breaks no later one, nor a sentinel that is started there afterwards."""
+    before = sorted((copy / "rules").rglob("*"))
+    for block in OFFLINE:
+        assert not await ends(block, copy, path)
+    assert sorted((copy / "rules").rglob("*")) == before
+    settings = load_settings(copy / "config" / "sentinel.yaml", {})
+    async with AsyncExitStack() as resources:
+        options = options_of(settings, metric_sources(settings, resources))
+        assert PolicySource.open((copy / "rules",), options).current.policies
 
 
 @pytest.fixture

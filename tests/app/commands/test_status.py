@@ -53,10 +53,10 @@ async def test_history_lists_rollouts_the_newest_first(tmp_path: Path) -> None:
         assert "No rollout is on record" in (await sentinel(here, "history", "other")).output
 
 
-def test_an_error_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
+def test_an_error_is_one_sentence_and_has_its_exit_code(tmp_path: Path) -> None:
     """As typed: no traceback, whatever is wrong with the way to the cluster."""
     command = [sys.executable, "-m", "sentinel.app.cli", "status", "--kubeconfig", str(tmp_path / "absent")]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 2
+    assert ended.returncode == 78
     assert ended.stderr.startswith("sentinel: no kubeconfig at")
     assert len(ended.stderr.splitlines()) == 1
