@@ -18,6 +18,8 @@ TOLD_AFTER = timedelta(seconds=45)
 """A wait as long as this is told: a node that an autoscaler adds often takes longer, and nobody is called for it."""
 
 ENDED = frozenset({"Failed", "Succeeded"})
+REPLACED_AFTER = timedelta(minutes=10)
+"""A pod that ended so long ago counts no more where others live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ def cluster_wait(workload: Workload, now: datetime) -> ClusterWait | None:
     if workload.create_failure:
         message = f"pods cannot be created: {workload.create_failure}"
         return ClusterWait("FailedCreate", message, workload.create_failure_since)
-    pods = counted(workload.pods_of(workload.candidate))
+    pods = counted(workload.pods_of(workload.candidate), now)
     pulled = pulled_by(pods)
     faults = [fault for pod in pods if (fault := cluster_keeps(pod, pulled, now)) is not None]
     if not faults:
@@ -53,8 +55,9 @@ def turns_at(workload: Workload, now: datetime) -> datetime | None:
     """The earliest time after now at which there is a wait, or one is to be told, by time alone."""
     wait = cluster_wait(workload, now)
     ahead = [wait.since + TOLD_AFTER] if wait is not None and wait.since is not None else []
-    begun = map(keeping_since, counted(workload.pods_of(workload.candidate)))
-    ahead += [at + PROMPT for at in begun if at is not None]
+    pods = counted(workload.pods_of(workload.candidate), now)
+    ahead += [at + PROMPT for at in map(keeping_since, pods) if at is not None]
+    ahead += [pod.unready_since + REPLACED_AFTER for pod in pods if pod.phase in ENDED and pod.unready_since]
     return min((at for at in ahead if at > now), default=None)
 
 
@@ -63,9 +66,20 @@ def showing(state: RolloutState, wait: ClusterWait) -> RolloutState:
     return replace(state, verdict=VerdictKind.INCONCLUSIVE.value, reason=wait.reason, message=str(wait))
 
 
-def counted(pods: Sequence[Pod]) -> Sequence[Pod]:
-    """The pods that count: those that ended (evicted, refused by their node) have been replaced where others live."""
-    return [pod for pod in pods if pod.phase not in ENDED] or pods
+def counted(pods: Sequence[Pod], now: datetime) -> Sequence[Pod]:
+    """The pods that count: one that ended (evicted, refused by its node) does not where others live: it was replaced.
+
+    Two that ended lately do: what ends one pod after the other is not well, whoever's fault it is.
+    """
+    living = [pod for pod in pods if pod.phase not in ENDED]
+    if not living:
+        return pods
+    lately = [pod for pod in pods if pod.phase in ENDED and _ended_lately(pod, now)]
+    return [*living, *lately] if len(lately) > 1 else living
+
+
+def _ended_lately(pod: Pod, now: datetime) -> bool:
+    return pod.unready_since is None or now < pod.unready_since + REPLACED_AFTER
 
 
 def pulled_by(pods: Sequence[Pod]) -> frozenset[str]:

@@ -32,7 +32,7 @@ def judge_crash_loop(
     Init containers and sidecars count. Restarts of other revisions' pods never do, nor do pods that the cluster
     stopped (evicted, preempted, shut down with their node).
     """
-    pods = counted(workload.pods_of(candidate))
+    pods = counted(workload.pods_of(candidate), now)
     crashes = {pod.name: container for pod in pods if (container := crash_of(pod, rule, now)) is not None}
     failing = [pod for pod in pods if pod.name in crashes]
     numbers = _numbers(pods, failing, (_ended_at(container) for container in crashes.values()))
@@ -64,7 +64,7 @@ def judge_health(
     `ever_pulled`: some pod of this revision has had all its images once, so that a pull that fails is the registry's
     fault. What is the cluster's fault is inconclusive.
     """
-    pods = counted(workload.pods_of(candidate))
+    pods = counted(workload.pods_of(candidate), now)
     pulled = {c.name for pod in pods for c in pod.containers} if ever_pulled else pulled_by(pods)
     faults = [fault for pod in pods if (fault := health_fault(pod, rule, now, pulled)) is not None]
     own = [fault for fault in faults if not fault.cluster]

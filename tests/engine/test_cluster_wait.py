@@ -124,6 +124,27 @@ def test_a_pod_that_was_evicted_and_replaced_no_longer_counts() -> None:
     assert verdict.kind is VerdictKind.PASS
 
 
+@pytest.mark.parametrize("ready", [1, 3])
+def test_pods_that_are_evicted_one_after_the_other_count_for_ten_minutes(ready: int) -> None:
+    """A candidate that is evicted again and again does not pass, and people are told; once it has ended, it may."""
+    ended = [
+        broken(f"new-{n}", RUNNING_APP, reason="Evicted", phase="Failed", unready_since=at(60 * n))
+        for n in (1, 2)
+    ]
+    world = workload(*ended, *(pod(f"well-{n}") for n in range(ready)))
+
+    def kind(now: float) -> VerdictKind:
+        return judge_health(HEALTH, world, NEW, OLD, at(now), ever_pulled=False).kind
+
+    assert reason(*world.pods, now=130) == "Evicted"
+    assert [kind(now) for now in (130, 659, 660)] == [
+        VerdictKind.INCONCLUSIVE,
+        VerdictKind.INCONCLUSIVE,
+        VerdictKind.PASS,
+    ]
+    assert turns_at(world, at(130)) == at(660)
+
+
 def test_other_revisions_pods_are_not_waited_for() -> None:
     """An old pod that finds no node is no reason why the candidate is not judged."""
     assert wait(replace(unplaced(), revision=OLD.hash), pod("new-1")) is None

@@ -71,7 +71,7 @@ async def test_a_slow_pull_beside_a_sidecar_that_runs_is_not_held_against_the_re
     plain.cluster.change("web", beside(kind, order), namespace=NAMESPACE)
     await asyncio.sleep(240)
     record = plain.records()[0]
-    assert actions(record) == []
+    assert actions(record) == ["wait"]
     plain.cluster.behave("web:2", slow_pull(1))
     record = await plain.phase(Phase.PROMOTED, within=3600)
     assert "undo" not in actions(record)
