@@ -19,7 +19,7 @@ from benchmarks.results import Healthy, Outcome, Table
 from benchmarks.scenarios import FAULTS, Array, Cell, Counts
 from benchmarks.sentinel_runs import calibrations, learn, run, run_latency
 from sentinel.domain.policy import HistogramQuery, LatencyRule
-from sentinel.engine.calibration import Calibration
+from sentinel.engine.statistics.calibration import Calibration
 
 CELLS = tuple(Cell(rps, base) for base in (0.01, 0.001) for rps in (1, 10, 100, 1000))
 LEVEL = 0.01

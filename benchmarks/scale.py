@@ -30,15 +30,15 @@ import orjson
 
 from benchmarks.harness.figures import machine, table
 from benchmarks.harness.link import Child, Link
-from sentinel.adapters.kubernetes.access import load_access
-from sentinel.adapters.kubernetes.client import ApiClient, Target
-from sentinel.adapters.kubernetes.crd import definitions
+from clustersim.cluster import ClusterOptions, NodeSpec, SimulatedCluster
+from clustersim.node.behaviour import Behaviour
+from clustersim.storage.resources import CRDS, DEPLOYMENTS
+from sentinel.adapters.kubernetes.api.access import load_access
+from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.resources import PODS
+from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
-from sentinel.adapters.kubernetes.resources import PODS
 from sentinel.ports import SystemClock
-from sentinel.simulation.behaviour import Behaviour
-from sentinel.simulation.cluster import ClusterOptions, NodeSpec, SimulatedCluster
-from sentinel.simulation.resources import CRDS, DEPLOYMENTS
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks" / "scale.md"
 _PAGE_SIZE = 500

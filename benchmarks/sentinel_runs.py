@@ -10,10 +10,10 @@ from sentinel.domain.evidence import Counts as Arm
 from sentinel.domain.evidence import CountTick, Histogram, HistogramTick
 from sentinel.domain.policy import CountQuery, ErrorRateRule, LatencyRule
 from sentinel.domain.verdict import VerdictKind
-from sentinel.engine.calibration import Calibration, calibrate
-from sentinel.engine.error_rate import judge_error_rate
-from sentinel.engine.latency import judge_latency
-from sentinel.engine.segment import Segment
+from sentinel.engine.rules.error_rate import judge_error_rate
+from sentinel.engine.rules.latency import judge_latency
+from sentinel.engine.rules.segment import Segment
+from sentinel.engine.statistics.calibration import Calibration, calibrate
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 STEP = Segment("canary", 1.0, concurrent=True)

@@ -21,17 +21,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sentinel.adapters.kubernetes.events import _Written
+from clustersim.cluster import ClusterOptions, SimulatedCluster
+from clustersim.metrics.exposition import traffic_samples
+from clustersim.metrics.traffic import Quality
+from clustersim.node.behaviour import crash_loop, image_not_found, never_ready
+from clustersim.storage.resources import CRDS
+from sentinel.adapters.kubernetes.coordination.events import _Written
 from sentinel.adapters.prometheus.answers import Answer
 from sentinel.adapters.prometheus.answers import Sample as MetricSample
 from sentinel.domain.evidence import Missing, Reading, Span, Subject
 from sentinel.domain.policy import CountQuery, HistogramQuery
 from sentinel.domain.record import Phase
-from sentinel.simulation.behaviour import crash_loop, image_not_found, never_ready
-from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
-from sentinel.simulation.exposition import traffic_samples
-from sentinel.simulation.resources import CRDS
-from sentinel.simulation.traffic import Quality
 from tests.faults.campaign import definitions_that_ship, quiet, settings_of
 from tests.faults.direct import Network
 from tests.faults.lives import Loop, Pod
@@ -51,8 +51,8 @@ MIRROR = frozenset(
     {
         "sentinel.domain.record",
         "sentinel.domain.workload",
-        "sentinel.adapters.kubernetes.trim",
-        "sentinel.adapters.kubernetes.records",
+        "sentinel.adapters.kubernetes.workloads.trim",
+        "sentinel.adapters.kubernetes.custom.records",
     }
 )
 """Where the types are of which the daemon's copy of workloads, ReplicaSets, pods and records is made."""

@@ -24,8 +24,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.harness.figures import Figures
+from clustersim.faults import Fault, FaultKind
 from sentinel.domain.record import MAX_ALERTS, Phase
-from sentinel.simulation.faults import Fault, FaultKind
 from tests.support.world import NAMESPACE, ROLLING, World, world
 
 ROLLOUTS = 20

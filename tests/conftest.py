@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from hypothesis import settings
 
-from sentinel.simulation.virtual_time import VirtualTimeLoop
+from clustersim.virtual_time import VirtualTimeLoop
 
 # A slow machine is no fault of what is tested.
 settings.register_profile("here", deadline=None)

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 
 from benchmarks.harness.link import Link, Message
-from sentinel.simulation.exposition import Sample, pod_samples
-from sentinel.simulation.prometheus_standin import PrometheusStandIn
-from sentinel.simulation.traffic import BUCKETS, PodCounters
+from clustersim.metrics.exposition import Sample, pod_samples
+from clustersim.metrics.prometheus_standin import PrometheusStandIn
+from clustersim.metrics.traffic import BUCKETS, PodCounters
 
 REQUESTS_PER_SECOND = 20
 _ONE_ERROR_IN = 500

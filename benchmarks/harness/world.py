@@ -16,8 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.link import Link, Message
-from sentinel.adapters.kubernetes.crd import definitions
-from sentinel.adapters.kubernetes.record_objects import object_of
+from clustersim.cluster import ClusterOptions, NodeSpec, SimulatedCluster
+from clustersim.node.behaviour import Behaviour
+from clustersim.storage.history import Event
+from clustersim.storage.resources import CRDS, DEPLOYMENTS, PODS, ResourceType
+from clustersim.storage.store import timestamp
+from sentinel.adapters.kubernetes.custom.crd import definitions
+from sentinel.adapters.kubernetes.custom.record_objects import object_of
 from sentinel.domain.policy import Policy
 from sentinel.domain.record import (
     Action,
@@ -31,11 +36,6 @@ from sentinel.domain.record import (
 )
 from sentinel.domain.workload import WorkloadKey, WorkloadKind
 from sentinel.policies.load import PolicySet, load
-from sentinel.simulation.behaviour import Behaviour
-from sentinel.simulation.cluster import ClusterOptions, NodeSpec, SimulatedCluster
-from sentinel.simulation.history import Event
-from sentinel.simulation.resources import CRDS, DEPLOYMENTS, PODS, ResourceType
-from sentinel.simulation.store import timestamp
 
 JsonObject = dict[str, Any]
 NAMESPACE = "shop"

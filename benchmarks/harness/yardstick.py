@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.world import ELSEWHERE, YARDSTICK
-from sentinel.adapters.kubernetes.access import load_access
-from sentinel.adapters.kubernetes.client import ApiClient, Target
-from sentinel.adapters.kubernetes.resources import DEPLOYMENTS
+from sentinel.adapters.kubernetes.api.access import load_access
+from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS
 from sentinel.ports import SystemClock
 
 _PLACE = Target(DEPLOYMENTS, ELSEWHERE, YARDSTICK)

@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from sentinel.policies import schema
-from sentinel.policies.quantities import format_duration, format_latency
+from sentinel.policies.schema import policy as schema
+from sentinel.policies.schema.quantities import format_duration, format_latency
 
 HEAD = """# Rule files: every field
 

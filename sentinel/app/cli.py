@@ -12,16 +12,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from sentinel.adapters.kubernetes.crd import definition_text
-from sentinel.app.commands.importing import import_command
+from sentinel.adapters.kubernetes.custom.crd import definition_text
 from sentinel.app.commands.operating import add_operating_commands
-from sentinel.app.commands.power import power_command
-from sentinel.app.commands.rehearsing import rehearse_command
-from sentinel.app.commands.rules import rules
+from sentinel.app.commands.rulesets.importing import import_command
+from sentinel.app.commands.rulesets.power import power_command
+from sentinel.app.commands.rulesets.rehearsing import rehearse_command
+from sentinel.app.commands.rulesets.rules import rules
 from sentinel.app.exitcodes import Commands, ExitCode, code_of
 from sentinel.app.logs import configure_logs
 from sentinel.app.memory import keep_tidy, settle
-from sentinel.app.wiring import build
+from sentinel.app.wiring.application import build
 from sentinel.domain.errors import SentinelError
 from sentinel.ports import SystemClock
 from sentinel.settings import Settings, load_settings

@@ -9,7 +9,7 @@ import shlex
 from sentinel.domain.command import CommandAction
 from sentinel.domain.record import DecisionEntry, Phase, Record
 from sentinel.domain.workload import PAUSED_ANNOTATION, WorkloadKind
-from sentinel.engine.gates import GATE_TIMEOUT, JOB
+from sentinel.engine.rollout.gates import GATE_TIMEOUT, JOB
 
 WHO = "$(kubectl auth whoami -o jsonpath={.status.userInfo.username})"
 """The API server's own name for the one who asks, as the shell puts it in."""

@@ -28,18 +28,7 @@ from sentinel.domain.policy import (
     UndoPolicy,
     ValueQuery,
 )
-from sentinel.policies.promql import datadog_namespace_tag, namespace_label
-from sentinel.policies.rule_schema import (
-    DATADOG_INTERVAL,
-    DatadogCounts,
-    ErrorRateSpec,
-    LatencySpec,
-    PrometheusCounts,
-    PrometheusHistogram,
-    QuerySpec,
-    RuleSpec,
-)
-from sentinel.policies.schema import (
+from sentinel.policies.schema.policy import (
     AlertSpec,
     GateSpec,
     MatchSpec,
@@ -48,6 +37,17 @@ from sentinel.policies.schema import (
     StepSpec,
     StrategySpec,
     UndoSpec,
+)
+from sentinel.policies.schema.promql import datadog_namespace_tag, namespace_label
+from sentinel.policies.schema.rules import (
+    DATADOG_INTERVAL,
+    DatadogCounts,
+    ErrorRateSpec,
+    LatencySpec,
+    PrometheusCounts,
+    PrometheusHistogram,
+    QuerySpec,
+    RuleSpec,
 )
 
 DEFAULT_INTERVAL = timedelta(seconds=15)

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from sentinel.domain.gate import GateLimits, service_account_of
 from sentinel.policies.mistakes import InputError, Path
-from sentinel.policies.schema import GateSpec, MatchSpec, PolicyFile
+from sentinel.policies.schema.policy import GateSpec, MatchSpec, PolicyFile
 
 _GLOB = frozenset("*?[")
 

@@ -12,12 +12,12 @@ from sentinel.domain.gate import GateLimits
 from sentinel.domain.policy import Policy
 from sentinel.domain.workload import WorkloadKind
 from sentinel.policies.convert import DEFAULT_INTERVAL, digest_of, policy_of
-from sentinel.policies.document import MAX_BYTES, read_documents
 from sentinel.policies.explain import mistakes_of
 from sentinel.policies.gate_limits import shut_gates
 from sentinel.policies.mistakes import InputError, Path, PolicyError, dotted
-from sentinel.policies.nodes import Document
-from sentinel.policies.schema import API_VERSION, KIND, SUPPORTED_KINDS, PolicyFile
+from sentinel.policies.schema.policy import API_VERSION, KIND, SUPPORTED_KINDS, PolicyFile
+from sentinel.policies.yaml.document import MAX_BYTES, read_documents
+from sentinel.policies.yaml.nodes import Document
 
 SUFFIXES = (".yaml", ".yml")
 TEST_SUFFIXES = (".test.yaml", ".test.yml")

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from sentinel.domain.policy import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule, Policy, QueryRule
-from sentinel.engine.rendering import used
+from sentinel.engine.arms.variables import used
 from sentinel.policies.mistakes import InputError, Remark
 from sentinel.policies.presets import PRESETS
-from sentinel.policies.promql import read_rule_selector
+from sentinel.policies.schema.promql import read_rule_selector
 
 NARROWING = frozenset({"namespace", "workload"})
 COUNTER_ENDS = ("_total", "_count", "_bucket", "_sum")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from sentinel.engine.selector import label_name
+from sentinel.engine.arms.selector import label_name
 from sentinel.policies.mistakes import InputError, did_you_mean
 
 

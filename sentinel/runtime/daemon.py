@@ -11,9 +11,9 @@ from sentinel.domain.workload import WorkloadKey
 from sentinel.ports import Telemetry
 from sentinel.runtime.leadership import Leadership
 from sentinel.runtime.queue import KeyedQueue
-from sentinel.runtime.reconciler import Reconciler
+from sentinel.runtime.reconciling.reconciler import Reconciler
+from sentinel.runtime.reconciling.workloadpass import Services
 from sentinel.runtime.supervisor import Supervisor
-from sentinel.runtime.workloadpass import Services
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from pydantic import ValidationError
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.gate import GateLimits
 from sentinel.environment import CONFIG_VARIABLE, VariablesSource, variable_of
-from sentinel.policies.document import MAX_BYTES, read_documents
 from sentinel.policies.explain import mistakes_of
 from sentinel.policies.mistakes import InputError, PolicyError
 from sentinel.policies.mistakes import Path as KeyPath
-from sentinel.policies.nodes import Document, Node, Position
+from sentinel.policies.yaml.document import MAX_BYTES, read_documents
+from sentinel.policies.yaml.nodes import Document, Node, Position
 from sentinel.settings.sections import GatesSettings
 from sentinel.settings.whole import Settings
 

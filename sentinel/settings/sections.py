@@ -12,8 +12,8 @@ from pydantic import (
 
 from sentinel.domain.alert import ClusterIdentity
 from sentinel.domain.gate import GateLimits
-from sentinel.policies.fields import MetricLabel
 from sentinel.policies.mistakes import InputError
+from sentinel.policies.schema.fields import MetricLabel
 from sentinel.settings.values import Seconds, Section, Url, Workers
 
 

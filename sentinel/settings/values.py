@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from sentinel.policies.mistakes import InputError
-from sentinel.policies.quantities import parse_duration
+from sentinel.policies.schema.quantities import parse_duration
 
 _MAX_SECRET = 64 * 1024
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from sentinel.app import cli
 from sentinel.app.cli import app
-from sentinel.app.commands.waiting import Verdict
+from sentinel.app.commands.rollouts.waiting import Verdict
 from sentinel.app.exitcodes import ExitCode, UsageError, code_of
 from sentinel.domain.errors import (
     ClusterUnavailableError,

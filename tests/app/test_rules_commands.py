@@ -12,11 +12,11 @@ import orjson
 import pytest
 from typer.testing import CliRunner, Result
 
+from clustersim.cluster import SimulatedCluster
 from sentinel.app.cli import app
-from sentinel.app.commands import rules as commands
+from sentinel.app.commands.rulesets import rules as commands
 from sentinel.domain.errors import ConfigurationError
 from sentinel.policies.presets import PRESETS
-from sentinel.simulation.cluster import SimulatedCluster
 from tests.policies.test_load import document
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sentinel.simulation.behaviour import crash_loop
+from clustersim.node.behaviour import crash_loop
 from tests.support.cli import ONLY_PODS, served
 from tests.support.world import NAMESPACE, World
 

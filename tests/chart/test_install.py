@@ -8,9 +8,9 @@ import aiohttp
 import orjson
 import pytest
 
+from clustersim.node.behaviour import crash_loop, failing
+from clustersim.storage.resources import JOBS
 from sentinel.domain.record import Phase
-from sentinel.simulation.behaviour import crash_loop, failing
-from sentinel.simulation.resources import JOBS
 from tests.support.helm import Helm, Manifest, only
 from tests.support.world import NAMESPACE, ROLLING, World, world
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from sentinel.policies.load import PolicySet, load
-from sentinel.policies.quantities import parse_duration
+from sentinel.policies.schema.quantities import parse_duration
 from sentinel.settings import Settings, load_settings
 from tests.support.helm import CHART, Helm, Manifest, only
 

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from cel_expr_python import cel
 
-from sentinel.adapters.kubernetes.jobs import job_of
-from sentinel.adapters.kubernetes.preflight import ASKING, ELECTING, NEEDED, RUNNING_JOBS
-from sentinel.adapters.kubernetes.resources import Resource
+from sentinel.adapters.kubernetes.api.resources import Resource
+from sentinel.adapters.kubernetes.coordination.jobs import job_of
+from sentinel.adapters.kubernetes.inspect.preflight import ASKING, ELECTING, NEEDED, RUNNING_JOBS
 from sentinel.domain.gate import JobGate
 from tests.adapters.kubernetes.worlds import record
 from tests.support.helm import Helm, Manifest, granted, only

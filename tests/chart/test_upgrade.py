@@ -14,8 +14,8 @@ import orjson
 import pytest
 import yaml
 
-from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
-from sentinel.simulation.resources import CRDS
+from clustersim.cluster import ClusterOptions, SimulatedCluster
+from clustersim.storage.resources import CRDS
 from tests.support.helm import CHART, NAMESPACE, RELEASE, find_program
 
 ROOT = CHART.parents[1]

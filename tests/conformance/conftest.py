@@ -17,10 +17,10 @@ import pytest
 from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config import load_kube_config
 
-from sentinel.simulation.apiserver import ApiServer
-from sentinel.simulation.controllers.manager import ControllerManager
-from sentinel.simulation.store import Store
-from sentinel.simulation.virtual_time import VirtualTimeLoop, wall_clock
+from clustersim.api import ApiServer
+from clustersim.controllers.manager import ControllerManager
+from clustersim.storage.store import Store
+from clustersim.virtual_time import VirtualTimeLoop, wall_clock
 from tests.conformance import manifests
 from tests.conformance.api import Access, Api
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import aiohttp
 
+from clustersim.metrics.traffic import Quality
+from clustersim.node.behaviour import Behaviour
 from sentinel.domain.record import Phase, Record
 from sentinel.ports import SystemClock
-from sentinel.simulation.behaviour import Behaviour
-from sentinel.simulation.traffic import Quality
 from tests.support.alertmanager import real_alertmanager
 from tests.support.processes import free_port
 from tests.support.prometheus import Target, real_prometheus

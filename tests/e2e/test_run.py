@@ -11,13 +11,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sentinel.adapters.kubernetes.crd import definitions
+from clustersim import api as apiserver
+from clustersim.cluster import ClusterOptions, SimulatedCluster
+from clustersim.faults import Fault, FaultKind
+from clustersim.node.behaviour import Behaviour
+from clustersim.storage.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CRDS
+from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.ports import SystemClock
-from sentinel.simulation import apiserver
-from sentinel.simulation.behaviour import Behaviour
-from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
-from sentinel.simulation.faults import Fault, FaultKind
-from sentinel.simulation.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CRDS
 from tests.e2e.child import daemon, run_to_its_end
 from tests.support.processes import free_port
 from tests.support.world import NAMESPACE, ROLLING

@@ -15,12 +15,12 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from clustersim.faults import Fault, FaultKind
+from clustersim.metrics.traffic import Quality
+from clustersim.node.behaviour import crash_loop
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.record import Action, Phase, Record
-from sentinel.engine import decision as deciding
-from sentinel.simulation.behaviour import crash_loop
-from sentinel.simulation.faults import Fault, FaultKind
-from sentinel.simulation.traffic import Quality
+from sentinel.engine.rollout import decision as deciding
 from tests.e2e.shops import TOKEN, Shop, shop
 from tests.support.processes import binary
 from tests.support.world import actions, decision

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from clustersim.metrics.traffic import Quality
 from sentinel.domain.record import Action, Phase
 from sentinel.ports import SystemClock
-from sentinel.simulation.traffic import Quality
 from tests.e2e.shops import LONG, QUICK, REQUESTS_PER_SECOND, WELL
 from tests.support.processes import free_port
 from tests.support.victoria import real_victoria

@@ -23,8 +23,8 @@ from sentinel.domain.record import (
 )
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload import PauseMark, Workload
-from sentinel.engine.attribution import Attribution
-from sentinel.engine.situation import JudgedAlert, Situation
+from sentinel.engine.alerts.attribution import Attribution
+from sentinel.engine.rollout.situation import JudgedAlert, Situation
 from tests.engine.snapshots import NEW, OLD, at, record, workload
 
 MINUTE = timedelta(minutes=1)

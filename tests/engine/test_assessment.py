@@ -30,7 +30,7 @@ from sentinel.domain.policy import (
 )
 from sentinel.domain.record import Phase
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.engine.assessment import Assessment, Measured, Rollout, assess, rules_in, segment_of
+from sentinel.engine.evidence.assessment import Assessment, Measured, Rollout, assess, rules_in, segment_of
 from tests.engine.builders import PLAIN, rollout, state
 from tests.engine.snapshots import OLD, at, pod
 

@@ -15,7 +15,7 @@ from sentinel.domain.policy import AlertAction, AlertRule
 from sentinel.domain.record import AlertEntry, Record
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload import Pod, WorkloadKey, WorkloadKind
-from sentinel.engine.attribution import Attribution, attribute, merge_alerts
+from sentinel.engine.alerts.attribution import Attribution, attribute, merge_alerts
 from tests.engine.snapshots import KEY, NEW, OLD, at, pod, record, revision, workload
 
 UNDO, HOLD, ESCALATE = AlertAction.UNDO, AlertAction.HOLD, AlertAction.ESCALATE

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.domain.record import Phase, Record
-from sentinel.engine.badness import forgivable, known_bad
+from sentinel.engine.rollout.badness import forgivable, known_bad
 from tests.engine.builders import in_state, undone_to
 from tests.engine.snapshots import at
 

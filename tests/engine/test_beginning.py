@@ -15,7 +15,7 @@ from sentinel.domain.decision import Decision, Pause, Restore, Resume
 from sentinel.domain.policy import Mode, OnKnownBad, Policy
 from sentinel.domain.record import Action, AlertEntry, Phase, Record, RevisionRef
 from sentinel.domain.workload import HOLD_LABEL, Workload, WorkloadKey, WorkloadKind
-from sentinel.engine.beginning import (
+from sentinel.engine.rollout.beginning import (
     begins_at,
     first_decision,
     new_record,
@@ -24,7 +24,7 @@ from sentinel.engine.beginning import (
     superseded,
     workload_gone,
 )
-from sentinel.engine.lifecycle import Begin
+from sentinel.engine.rollout.lifecycle import Begin
 from tests.engine.builders import (
     CANARY,
     PLAIN,

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.domain.evidence import Counts
-from sentinel.engine.betting import (
+from sentinel.engine.statistics.calibration import Restraint
+from sentinel.engine.statistics.e_process import (
     LIMIT_FACTORS,
     RATIOS,
     Wealth,
@@ -18,7 +19,6 @@ from sentinel.engine.betting import (
     rates_above,
     ratio_gains,
 )
-from sentinel.engine.calibration import Restraint
 
 ARMS = [(10, 90), (50, 50), (3, 40), (90, 10)]
 

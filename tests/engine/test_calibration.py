@@ -7,8 +7,7 @@ from math import log
 import pytest
 
 from sentinel.domain.evidence import Counts
-from sentinel.engine.betting import RATIOS, Wealth, ratio_gains
-from sentinel.engine.calibration import (
+from sentinel.engine.statistics.calibration import (
     CHANCE,
     Calibration,
     Restraint,
@@ -18,6 +17,7 @@ from sentinel.engine.calibration import (
     placebo_evidence,
     windows_of,
 )
+from sentinel.engine.statistics.e_process import RATIOS, Wealth, ratio_gains
 
 PODS = [f"pod-{i}" for i in range(10)]
 

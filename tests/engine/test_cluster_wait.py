@@ -10,10 +10,10 @@ import pytest
 from sentinel.domain.record import Action, Phase, Record
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload import Container, Pod, Termination, Workload
-from sentinel.engine.cluster_wait import ClusterWait, cluster_wait, turns_at
-from sentinel.engine.decision import decide
-from sentinel.engine.pods import judge_health
-from sentinel.engine.situation import Situation
+from sentinel.engine.pods.cluster_wait import ClusterWait, cluster_wait, turns_at
+from sentinel.engine.rollout.decision import decide
+from sentinel.engine.rollout.situation import Situation
+from sentinel.engine.rules.pod_rules import judge_health
 from tests.engine import builders
 from tests.engine.builders import PLAIN, entry, in_state
 from tests.engine.snapshots import NEW, OLD, at, broken, pod, waiting, workload

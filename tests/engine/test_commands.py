@@ -16,10 +16,10 @@ from sentinel.domain.policy import Mode, Step
 from sentinel.domain.record import Action, Outcome, OutcomeKind, Phase, Record
 from sentinel.domain.verdict import RuleVerdict
 from sentinel.domain.workload import HOLD_LABEL, Workload
-from sentinel.engine.commands import Answered, Obeyed, obey
-from sentinel.engine.entries import entry_for
-from sentinel.engine.lifecycle import Begin, recognise
-from sentinel.engine.situation import Situation
+from sentinel.engine.reconciling.commands import Answered, Obeyed, obey
+from sentinel.engine.reconciling.entries import entry_for
+from sentinel.engine.rollout.lifecycle import Begin, recognise
+from sentinel.engine.rollout.situation import Situation
 from tests.engine.builders import (
     CANARY,
     FAIL,

@@ -10,7 +10,7 @@ from sentinel.domain.policy import AlertAction, Budget, Mode, OnKnownBad
 from sentinel.domain.record import Action, Phase, Record
 from sentinel.domain.verdict import VerdictKind
 from sentinel.domain.workload import HOLD_LABEL, Workload
-from sentinel.engine.condemn import Cause, condemn, undo
+from sentinel.engine.rollout.undoing import Cause, condemn, undo
 from tests.engine.builders import (
     CANARY,
     FAIL,

@@ -9,8 +9,8 @@ import pytest
 
 from sentinel.domain.evidence import Counts
 from sentinel.domain.workload import Container, Pod, Termination
-from sentinel.engine.crash_exposure import SETTLES, crash_tick, ripe_at
-from sentinel.engine.crashes import CrashTick
+from sentinel.engine.rules.crash_exposure import SETTLES, crash_tick, ripe_at
+from sentinel.engine.rules.crashes import CrashTick
 from tests.engine.snapshots import NEW, OLD, at, pod, workload
 
 NO_WARMUP = timedelta(0)

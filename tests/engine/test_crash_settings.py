@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sentinel.domain.policy import CrashLoopRule
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload import Container, Pod, Termination
-from sentinel.engine.pods import judge_crash_loop, settled_at
+from sentinel.engine.rules.pod_rules import judge_crash_loop, settled_at
 from tests.engine.snapshots import NEW, OLD, at, broken, crashed, pod, waiting, workload
 
 FAIL, PASS, PENDING = VerdictKind.FAIL, VerdictKind.PASS, VerdictKind.PENDING

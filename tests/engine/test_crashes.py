@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from sentinel.domain.evidence import Counts
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.engine.crashes import CrashTick, judge_crashes
-from sentinel.engine.segment import Segment
+from sentinel.engine.rules.crashes import CrashTick, judge_crashes
+from sentinel.engine.rules.segment import Segment
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 STEP = Segment("step-0", 1.0, concurrent=True)

@@ -11,7 +11,7 @@ from sentinel.domain.decision import Pause, Resume
 from sentinel.domain.policy import AlertAction, CountQuery, ErrorRateRule, Mode, OnDeadline
 from sentinel.domain.record import Action, Phase, Record
 from sentinel.domain.workload import HOLD_LABEL
-from sentinel.engine.decision import decide
+from sentinel.engine.rollout.decision import decide
 from tests.engine.builders import (
     CANARY,
     FAIL,

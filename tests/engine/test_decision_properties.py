@@ -12,9 +12,9 @@ from sentinel.domain.policy import AlertAction, Mode, OnDeadline, OnLowTraffic, 
 from sentinel.domain.record import Action, Hold, Outcome, OutcomeKind, Phase, Record, RevisionRef
 from sentinel.domain.verdict import VerdictKind
 from sentinel.domain.workload import HOLD_LABEL, PauseMark, Workload
-from sentinel.engine.decision import decide
-from sentinel.engine.entries import entry_for
-from sentinel.engine.situation import Situation
+from sentinel.engine.reconciling.entries import entry_for
+from sentinel.engine.rollout.decision import decide
+from sentinel.engine.rollout.situation import Situation
 from tests.engine.builders import (
     CANARY,
     MINUTE,

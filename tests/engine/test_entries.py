@@ -18,7 +18,7 @@ from sentinel.domain.record import (
     Record,
     RevisionRef,
 )
-from sentinel.engine.entries import ONCE_PER_ROLLOUT, entry_for, overtaken
+from sentinel.engine.reconciling.entries import ONCE_PER_ROLLOUT, entry_for, overtaken
 from tests.engine.builders import in_state, undoing
 from tests.engine.snapshots import OLD, at, record
 

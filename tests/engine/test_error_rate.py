@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sentinel.domain.evidence import Counts, CountTick, Missing, MissingReason
 from sentinel.domain.policy import CountQuery, ErrorRateRule
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.engine.error_rate import judge_error_rate
-from sentinel.engine.segment import Segment
+from sentinel.engine.rules.error_rate import judge_error_rate
+from sentinel.engine.rules.segment import Segment
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 RULE = ErrorRateRule("error-rate", CountQuery("prometheus", "total", "errors"), limit=0.05)

@@ -11,8 +11,8 @@ from sentinel.domain.decision import Decision, Restore
 from sentinel.domain.gate import GateAnswer, GateResult, JobGate, OnGateFailure, WebhookGate
 from sentinel.domain.policy import Step
 from sentinel.domain.record import Action, Phase, Record
-from sentinel.engine.decision import decide
-from sentinel.engine.gates import gates_asked, job_name, ungated
+from sentinel.engine.rollout.decision import decide
+from sentinel.engine.rollout.gates import gates_asked, job_name, ungated
 from tests.engine.builders import (
     CANARY,
     FAIL,

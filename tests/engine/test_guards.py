@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sentinel.domain.policy import Budget, Policy, UndoPolicy
 from sentinel.domain.record import Action, DecisionEntry, Outcome, OutcomeKind, Record
 from sentinel.domain.workload import HOLD_LABEL
-from sentinel.engine.guards import Guard, permitted
+from sentinel.engine.rollout.guards import Guard, permitted
 from tests.engine.snapshots import KEY, at, pod, record, workload
 
 HOUR = timedelta(hours=1)

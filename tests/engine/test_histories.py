@@ -13,10 +13,10 @@ from sentinel.domain.policy import Mode, Policy
 from sentinel.domain.record import Outcome, OutcomeKind, Phase, Record
 from sentinel.domain.verdict import RuleVerdict
 from sentinel.domain.workload import Revision, Workload
-from sentinel.engine.beginning import first_decision, new_record, rolled_back_by_hand, superseded
-from sentinel.engine.decision import decide
-from sentinel.engine.entries import entry_for
-from sentinel.engine.lifecycle import Begin, Continue, Idle, RolledBack, recognise
+from sentinel.engine.reconciling.entries import entry_for
+from sentinel.engine.rollout.beginning import first_decision, new_record, rolled_back_by_hand, superseded
+from sentinel.engine.rollout.decision import decide
+from sentinel.engine.rollout.lifecycle import Begin, Continue, Idle, RolledBack, recognise
 from tests.engine.builders import CANARY, FAIL, MISSING, OUTAGE, PASS, PENDING, PLAIN, situation
 from tests.engine.snapshots import KEY, at, revision
 

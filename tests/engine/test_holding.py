@@ -10,7 +10,7 @@ from sentinel.domain.decision import Pause
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, Phase
 from sentinel.domain.workload import HOLD_LABEL, PauseMark, Workload, WorkloadKey, WorkloadKind
-from sentinel.engine.holding import damage_limiting_pause, hold, undo_failed, without_hold
+from sentinel.engine.rollout.holding import damage_limiting_pause, hold, undo_failed, without_hold
 from tests.engine.builders import FAIL, entry, held, in_state, paused, rollout, situation, state, undoing
 from tests.engine.snapshots import at
 

@@ -24,7 +24,7 @@ from sentinel.domain.evidence import (
 )
 from sentinel.domain.policy import Arms
 from sentinel.domain.workload import Container, Pod, Revision, Termination
-from sentinel.engine.increments import count_tick, histogram_tick
+from sentinel.engine.arms.increments import count_tick, histogram_tick
 from tests.engine.snapshots import NEW, OLD, at, pod, revision, workload
 
 WARMUP = timedelta(seconds=30)

@@ -10,9 +10,9 @@ import pytest
 from sentinel.domain.evidence import Histogram, HistogramTick, Missing, MissingReason
 from sentinel.domain.policy import HistogramQuery, LatencyRule
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.engine.latency import judge_latency
-from sentinel.engine.segment import Segment
-from sentinel.engine.standing import about
+from sentinel.engine.rules.latency import judge_latency
+from sentinel.engine.rules.segment import Segment
+from sentinel.engine.rules.standing import about
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, inf)

@@ -10,9 +10,8 @@ import pytest
 from sentinel.domain.policy import Arms, CountQuery, ErrorRateRule, HistogramQuery, LatencyRule, Method
 from sentinel.domain.record import Record
 from sentinel.domain.verdict import VerdictKind
-from sentinel.engine.assessment import assess
-from sentinel.engine.calibration import Calibration
-from sentinel.engine.learning import (
+from sentinel.engine.evidence.assessment import assess
+from sentinel.engine.evidence.history import (
     CALIBRATION,
     MOST_PODS,
     calibration_in,
@@ -20,7 +19,8 @@ from sentinel.engine.learning import (
     past_of,
     remembered,
 )
-from sentinel.engine.measuring import Timing
+from sentinel.engine.evidence.schedule import Timing
+from sentinel.engine.statistics.calibration import Calibration
 from tests.engine.builders import CANARY, PLAIN, in_state, rollout
 from tests.engine.snapshots import OLD, at, pod
 from tests.engine.test_assessment import counted, holds, rollout_of

@@ -9,7 +9,7 @@ import pytest
 from sentinel.domain.policy import UndoPolicy
 from sentinel.domain.record import Action, Phase, Record, RevisionRef, RolloutState
 from sentinel.domain.workload import Workload
-from sentinel.engine.lifecycle import Begin, Continue, Idle, RolledBack, Sighting, recognise
+from sentinel.engine.rollout.lifecycle import Begin, Continue, Idle, RolledBack, Sighting, recognise
 from tests.engine.builders import entry, held, in_state, rollout, undoing, undone_to
 from tests.engine.snapshots import OLD, at, order_of, record, revision
 

@@ -16,7 +16,7 @@ from sentinel.domain.evidence import (
     MissingReason,
 )
 from sentinel.domain.policy import Arms, CountQuery, ErrorRateRule, Policy, QueryRule, ValueQuery
-from sentinel.engine.measuring import Timing, grid, lacking, unmeasured, window
+from sentinel.engine.evidence.schedule import Timing, grid, lacking, unmeasured, window
 from tests.engine.snapshots import NEW, OLD, at, pod, record, workload
 
 PODS = workload(pod("new-1"), pod("old-1", OLD))

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sentinel.domain.decision import Pause, Restore, Resume
 from sentinel.domain.record import RevisionRef
 from sentinel.domain.workload import PauseMark
-from sentinel.engine.modelled_deployment import DeploymentShape, ModelledDeployment
-from sentinel.engine.modelled_pods import Fate, PodEvent
+from sentinel.engine.replay.modelled_deployment import DeploymentShape, ModelledDeployment
+from sentinel.engine.replay.modelled_pods import Fate, PodEvent
 from tests.engine.snapshots import at
 
 MARK = PauseMark("r", at(3600))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sentinel.domain.policy import AlertRule
 from sentinel.domain.workload import WorkloadKey, WorkloadKind
-from sentinel.engine.naming import (
+from sentinel.engine.alerts.naming import (
     Directory,
     hash_in,
     namespace_meant,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.domain.record import Hold, RolloutState
-from sentinel.engine.noting import clock_kept
+from sentinel.engine.rollout.noting import clock_kept
 from tests.engine.builders import rollout, state
 from tests.engine.snapshots import at
 

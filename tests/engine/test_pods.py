@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sentinel.domain.policy import CrashLoopRule, HealthRule
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload import Container, Pod, Revision, Termination
-from sentinel.engine.pods import judge_crash_loop, judge_health, wake_at
+from sentinel.engine.rules.pod_rules import judge_crash_loop, judge_health, wake_at
 from tests.engine.snapshots import NEW, OLD, at, broken, crashed, pod, revision, waiting, workload
 
 CRASHES = CrashLoopRule("crash-loop")

@@ -7,8 +7,8 @@ from statistics import median
 import pytest
 
 from sentinel.domain.verdict import VerdictKind
-from sentinel.engine.error_rate import judge_error_rate
-from sentinel.engine.power import Traffic, power, time_to_requests
+from sentinel.engine.rules.error_rate import judge_error_rate
+from sentinel.engine.statistics.power import Traffic, power, time_to_requests
 from tests.engine.test_error_rate import RULE, START, STEP, counted
 
 

@@ -9,7 +9,7 @@ from sentinel.domain.decision import Pause, Resume
 from sentinel.domain.policy import Mode, OnLowTraffic, Policy, Step
 from sentinel.domain.record import Action, Phase
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.engine.decision import decide
+from sentinel.engine.rollout.decision import decide
 from tests.engine.builders import (
     CANARY,
     FAIL,

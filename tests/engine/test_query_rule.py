@@ -15,8 +15,8 @@ from sentinel.domain.evidence import Missing, MissingReason, ValueSample
 from sentinel.domain.policy import QueryRule, ValueQuery
 from sentinel.domain.record import Json
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.engine.query_rule import NEVER, judge_query, next_due
-from sentinel.engine.segment import Segment
+from sentinel.engine.rules.query_rule import NEVER, judge_query, next_due
+from sentinel.engine.rules.segment import Segment
 from tests.engine.snapshots import at
 
 FAIL, PASS = VerdictKind.FAIL, VerdictKind.PASS

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sentinel.domain.policy import CountQuery, HistogramQuery, ValueQuery
 from sentinel.domain.workload import Pod, Revision, Workload, WorkloadKey, WorkloadKind
-from sentinel.engine.rendering import (
+from sentinel.engine.arms.variables import (
     NO_POD,
     RenderingError,
     quote_regex,

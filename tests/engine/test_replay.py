@@ -28,9 +28,9 @@ from sentinel.domain.policy import (
 )
 from sentinel.domain.record import Action, AlertEntry, Phase
 from sentinel.domain.verdict import VerdictKind
-from sentinel.engine.modelled_deployment import DeploymentShape, ModelledDeployment
-from sentinel.engine.modelled_pods import Fate, PodEvent
 from sentinel.engine.replay.course import drive, replay
+from sentinel.engine.replay.modelled_deployment import DeploymentShape, ModelledDeployment
+from sentinel.engine.replay.modelled_pods import Fate, PodEvent
 from sentinel.engine.replay.questions import Answer, Ask, AskPast
 from sentinel.engine.replay.setting import Script, Setting
 from sentinel.engine.replay.story import Story

@@ -9,7 +9,7 @@ from sentinel.domain.decision import Decision, Restore
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, Phase, RevisionRef
 from sentinel.domain.workload import HOLD_LABEL, Workload
-from sentinel.engine.decision import decide
+from sentinel.engine.rollout.decision import decide
 from tests.engine.builders import rollout, situation, undoing
 from tests.engine.snapshots import NEW, OLD, at
 

@@ -10,8 +10,8 @@ import pytest
 from sentinel.domain.policy import CrashLoopRule, HealthRule
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload import Container, Pod, Termination
-from sentinel.engine.pods import judge_crash_loop, judge_health, wake_at
-from sentinel.engine.setting_up import kept_back
+from sentinel.engine.pods.setting_up import kept_back
+from sentinel.engine.rules.pod_rules import judge_crash_loop, judge_health, wake_at
 from tests.engine.snapshots import NEW, OLD, at, broken, pod, waiting, workload
 
 FAIL, PASS = VerdictKind.FAIL, VerdictKind.PASS

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sentinel.domain.decision import Pause, Resume
 from sentinel.domain.policy import Mode
 from sentinel.domain.workload import PauseMark, WorkloadKey, WorkloadKind
-from sentinel.engine.steering import (
+from sentinel.engine.exposure.pausing import (
     lifted_by_human,
     note_lifted,
     note_pause,

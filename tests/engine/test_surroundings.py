@@ -9,7 +9,7 @@ import pytest
 from sentinel.domain.evidence import Counts, CountTick, Histogram, HistogramTick
 from sentinel.domain.policy import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule
 from sentinel.domain.verdict import VerdictKind
-from sentinel.engine.surroundings import Surroundings, confirm, over_limit
+from sentinel.engine.rules.environment import Surroundings, confirm, over_limit
 from tests.engine.builders import FAIL, PENDING
 from tests.engine.snapshots import at
 

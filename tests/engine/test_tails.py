@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.domain.evidence import Counts, Histogram
-from sentinel.engine.tails import (
+from sentinel.engine.statistics.histograms import (
     edges_in_use,
     estimated_mean,
     estimated_quantile,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from sentinel.domain.record import Phase, Record, RevisionRef, RolloutState, UndoState
 from sentinel.domain.workload import Revision
-from sentinel.engine.badness import KnownBad, known_bad
-from sentinel.engine.target import NoTarget, Target, choose_target
+from sentinel.engine.rollout.badness import KnownBad, known_bad
+from sentinel.engine.rollout.target import NoTarget, Target, choose_target
 from tests.engine.snapshots import NEW, OLD, at, record, revision, workload
 
 WEEK = timedelta(days=7)

@@ -7,8 +7,8 @@ from datetime import timedelta
 from sentinel.domain.evidence import Histogram, Missing, MissingReason
 from sentinel.domain.policy import Method
 from sentinel.domain.verdict import VerdictKind
-from sentinel.engine.error_rate import judge_error_rate
-from sentinel.engine.latency import judge_latency
+from sentinel.engine.rules.error_rate import judge_error_rate
+from sentinel.engine.rules.latency import judge_latency
 from tests.engine import test_latency as latency
 from tests.engine.test_error_rate import DONE, RULE, START, STEP, counted, play
 

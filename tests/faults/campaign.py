@@ -28,11 +28,11 @@ import orjson
 import structlog
 from aiohttp import web_app
 
-from sentinel.adapters.kubernetes.crd import definitions
+from clustersim import virtual_time
+from clustersim.cluster import ClusterOptions, SimulatedCluster
+from clustersim.storage.resources import CRDS
+from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.settings import Settings, load_settings
-from sentinel.simulation import virtual_time
-from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
-from sentinel.simulation.resources import CRDS
 from tests.faults.direct import Network
 from tests.faults.lives import Loop, Pod
 from tests.faults.plan import SCRAPE, Deed, Plan, Service, draw, rules

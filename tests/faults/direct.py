@@ -18,20 +18,20 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import web
 
+from clustersim.api import requests, responses
+from clustersim.api.calls import Call
+from clustersim.api.requests import RequestInfo
+from clustersim.api.server import ApiServer
+from clustersim.api.watching import WatchStream
+from clustersim.cluster import SimulatedCluster
+from clustersim.faults import ConnectionDropped, Fault, FaultKind, WatchFaults
+from clustersim.storage.api_errors import ApiError
 from sentinel.adapters.prometheus.answers import Answer, Sample, Track
 from sentinel.adapters.prometheus.client import REMEMBERED_SAMPLES
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
-from sentinel.simulation.api_errors import ApiError
-from sentinel.simulation.apiserver import requests, responses
-from sentinel.simulation.apiserver.calls import Call
-from sentinel.simulation.apiserver.requests import RequestInfo
-from sentinel.simulation.apiserver.server import ApiServer
-from sentinel.simulation.apiserver.watching import WatchStream
-from sentinel.simulation.cluster import SimulatedCluster
-from sentinel.simulation.faults import ConnectionDropped, Fault, FaultKind, WatchFaults
-from sentinel.simulation.promql_vectors import Point
+from sentinel.promql.vectors import Point
 
 USER_AGENT = "rollback-sentinel"
 

@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
 
-from sentinel.app import sources, telling, wiring
-from sentinel.app.wiring import Application, build
+from clustersim.cluster import SimulatedCluster
+from clustersim.virtual_time import VirtualTimeLoop
+from sentinel.app.wiring import application as wiring
+from sentinel.app.wiring import sources, telling
+from sentinel.app.wiring.application import Application, build
 from sentinel.domain.errors import NoticeError, SentinelError
 from sentinel.domain.notice import Notice
 from sentinel.domain.record import NoticeRef, Record
 from sentinel.policies.load import Options
 from sentinel.policies.source import PolicySource
 from sentinel.settings import Settings
-from sentinel.simulation.cluster import SimulatedCluster
-from sentinel.simulation.virtual_time import VirtualTimeLoop
 from tests.faults.direct import DirectPrometheus, DirectSession, Network
 
 _LIFE: contextvars.ContextVar[Life | None] = contextvars.ContextVar("life", default=None)

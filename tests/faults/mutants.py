@@ -10,13 +10,13 @@ from unittest import mock
 
 from sentinel.domain.record import Record
 from sentinel.domain.verdict import VerdictKind
-from sentinel.engine import decision, lifecycle
-from sentinel.engine.situation import Situation
-from sentinel.runtime import executor
-from sentinel.runtime.alertjournal import AlertJournal
-from sentinel.runtime.executor import Executor
-from sentinel.runtime.lookups import Lookups
-from sentinel.runtime.workingstate import WorkingState
+from sentinel.engine.rollout import decision, lifecycle
+from sentinel.engine.rollout.situation import Situation
+from sentinel.runtime.alerts.journal import AlertJournal
+from sentinel.runtime.alerts.lookups import Lookups
+from sentinel.runtime.reconciling import executor
+from sentinel.runtime.reconciling.executor import Executor
+from sentinel.runtime.reconciling.workingstate import WorkingState
 from tests.faults.campaign import run_seed
 
 Mutant = Callable[[], AbstractContextManager[object]]

@@ -11,12 +11,12 @@ from typing import Any
 
 import aiohttp
 
-from sentinel.simulation.behaviour import crash_loop, image_not_found, never_ready
-from sentinel.simulation.cluster import SimulatedCluster
-from sentinel.simulation.faults import Fault, FaultKind
-from sentinel.simulation.resources import DEPLOYMENTS
-from sentinel.simulation.traffic import Quality
-from sentinel.simulation.virtual_time import VirtualTimeLoop
+from clustersim.cluster import SimulatedCluster
+from clustersim.faults import Fault, FaultKind
+from clustersim.metrics.traffic import Quality
+from clustersim.node.behaviour import crash_loop, image_not_found, never_ready
+from clustersim.storage.resources import DEPLOYMENTS
+from clustersim.virtual_time import VirtualTimeLoop
 from tests.faults.direct import Network
 from tests.faults.lives import Pod, current_life
 from tests.faults.plan import Service

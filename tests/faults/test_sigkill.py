@@ -13,11 +13,11 @@ from pathlib import Path
 import orjson
 import pytest
 
+from clustersim.cluster import ClusterOptions, SimulatedCluster
+from clustersim.faults import Fault, FaultKind
+from clustersim.node.behaviour import crash_loop
+from clustersim.storage.resources import CRDS
 from sentinel.ports import SystemClock
-from sentinel.simulation.behaviour import crash_loop
-from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
-from sentinel.simulation.faults import Fault, FaultKind
-from sentinel.simulation.resources import CRDS
 from tests.e2e.child import Running, daemon
 from tests.faults.campaign import definitions_that_ship
 from tests.faults.plan import BAKE, HEADER, POLICIES, Service

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sentinel.adapters.kubernetes.digest import digest_of
-from sentinel.adapters.kubernetes.record_objects import record_of
+from clustersim.cluster import SimulatedCluster
+from clustersim.storage.history import Event
+from clustersim.storage.resources import DEPLOYMENTS, REPLICASETS
+from sentinel.adapters.kubernetes.custom.record_objects import record_of
+from sentinel.adapters.kubernetes.workloads.digest import digest_of
 from sentinel.domain.record import Action, DecisionEntry, OutcomeKind, Phase, Record
 from sentinel.domain.workload import PAUSED_ANNOTATION
-from sentinel.engine.lifecycle import REAPPLIED_WITHIN
-from sentinel.simulation.cluster import SimulatedCluster
-from sentinel.simulation.history import Event
-from sentinel.simulation.resources import DEPLOYMENTS, REPLICASETS
+from sentinel.engine.rollout.lifecycle import REAPPLIED_WITHIN
 from tests.faults.plan import BAKE, Service
 
 JsonObject = dict[str, Any]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.policies.buckets import USUAL_BUCKETS, between_buckets
 from sentinel.policies.mistakes import dotted
 from sentinel.policies.presets import PRESETS
+from sentinel.policies.schema.buckets import USUAL_BUCKETS, between_buckets
 from tests.policies.test_load import one
 
 

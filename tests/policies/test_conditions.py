@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from sentinel.policies.conditions import CelConditions, check_condition
 from sentinel.policies.mistakes import InputError
+from sentinel.policies.schema.conditions import CelConditions, check_condition
 
 
 @pytest.mark.parametrize(

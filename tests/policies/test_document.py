@@ -2,8 +2,8 @@
 
 import pytest
 
-from sentinel.policies.document import MAX_BYTES, read_documents
-from sentinel.policies.nodes import Position
+from sentinel.policies.yaml.document import MAX_BYTES, read_documents
+from sentinel.policies.yaml.nodes import Position
 
 
 def value_of(text: str) -> object:

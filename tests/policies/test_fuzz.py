@@ -7,8 +7,8 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sentinel.policies.document import read_documents
 from sentinel.policies.load import PolicySet, load, restore
+from sentinel.policies.yaml.document import read_documents
 
 SEED = (Path(__file__).parents[2] / "rules/examples/canary.yaml").read_bytes()
 DOCUMENT = yaml.safe_load(SEED)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.policies.job_template import MAX_TEXT, MAX_VALUES, check_job_template
+from clustersim.api.types.builtin_types import table
 from sentinel.policies.mistakes import InputError, dotted
-from sentinel.simulation.apiserver.builtin_types import table
+from sentinel.policies.schema.job_template import MAX_TEXT, MAX_VALUES, check_job_template
 
 CONTAINER: dict[str, Any] = {"name": "main", "image": "smoke:1"}
 json_values = st.recursive(

@@ -3,8 +3,8 @@
 import pytest
 
 from sentinel.domain.policy import Matcher, MatchOperator
-from sentinel.policies.matchers import parse_matchers
 from sentinel.policies.mistakes import InputError
+from sentinel.policies.schema.matchers import parse_matchers
 
 EQUAL, NOT_EQUAL = MatchOperator.EQUAL, MatchOperator.NOT_EQUAL
 REGEX, NOT_REGEX = MatchOperator.REGEX, MatchOperator.NOT_REGEX

@@ -3,7 +3,7 @@
 import pytest
 
 from sentinel.policies.mistakes import InputError
-from sentinel.policies.promql import (
+from sentinel.policies.schema.promql import (
     check_datadog_query,
     check_datadog_selector,
     check_expression,

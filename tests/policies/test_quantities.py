@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.policies.mistakes import InputError
-from sentinel.policies.quantities import format_duration, parse_duration, parse_seconds, parse_share
+from sentinel.policies.schema.quantities import format_duration, parse_duration, parse_seconds, parse_share
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.policies.matchers import parse_matchers
 from sentinel.policies.mistakes import InputError
-from sentinel.policies.regex import anchored
+from sentinel.policies.schema.matchers import parse_matchers
+from sentinel.policies.schema.regex import anchored
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clustersim.virtual_time import run
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.errors import ClusterUnavailableError, ConflictError
 from sentinel.domain.record import AlertEntry, Record
-from sentinel.runtime.alertjournal import WRITE_ATTEMPTS, AlertJournal
-from sentinel.simulation.virtual_time import run
+from sentinel.runtime.alerts.journal import WRITE_ATTEMPTS, AlertJournal
 from tests.adapters.kubernetes.worlds import NOW, record
 from tests.runtime.doubles import Shelf
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sentinel.domain.errors import NoticeError
 from sentinel.domain.notice import Bulletin, BulletinKind
-from sentinel.runtime.bulletins import MAX_WAITING, Bulletins
+from sentinel.runtime.notify.bulletins import MAX_WAITING, Bulletins
 from tests.runtime.doubles import Counts, LoopClock
 
 

@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clustersim.virtual_time import run
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import CountTick, MissingReason, Reading, Span, Subject, ValueSample
 from sentinel.domain.policy import CountQuery, ErrorRateRule, HistogramQuery, ValueQuery
 from sentinel.domain.record import Phase, Record
-from sentinel.engine.measuring import grid
-from sentinel.runtime.breaker import Breaker
-from sentinel.runtime.evidence import EvidenceCollector
-from sentinel.simulation.virtual_time import run
+from sentinel.engine.evidence.schedule import grid
+from sentinel.runtime.evidence.breaker import Breaker
+from sentinel.runtime.evidence.collector import EvidenceCollector
 from tests.engine.builders import PLAIN, in_state
 from tests.engine.snapshots import OLD, at, pod, workload
 from tests.runtime.doubles import Counts

@@ -9,7 +9,7 @@ from sentinel.domain.errors import ClusterUnavailableError, NotLeadingError, Pre
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, OutcomeKind, Phase
 from sentinel.ports import Cluster
-from sentinel.runtime.executor import Executor
+from sentinel.runtime.reconciling.executor import Executor
 from tests.engine.builders import in_state, paused, undone_to
 from tests.engine.snapshots import workload
 from tests.runtime.doubles import Counts, LoopClock, Shelf

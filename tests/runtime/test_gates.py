@@ -26,8 +26,8 @@ from sentinel.domain.gate import (
 from sentinel.domain.policy import Mode, Step
 from sentinel.domain.record import Phase, Record
 from sentinel.domain.workload import WorkloadKey
-from sentinel.runtime.gatejobs import TAKE_AWAY_TRIES, GateJobs
-from sentinel.runtime.gates import AT_ONCE, GateKeeper
+from sentinel.runtime.gates.jobs import TAKE_AWAY_TRIES, GateJobs
+from sentinel.runtime.gates.runner import AT_ONCE, GateKeeper
 from tests.engine.builders import CANARY, in_state, with_strategy
 from tests.runtime.doubles import Counts, LoopClock
 

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from clustersim.virtual_time import VirtualTimeLoop
 from sentinel.domain.lease import Lease
 from sentinel.runtime.leadership import SoleLeader
-from sentinel.simulation.virtual_time import VirtualTimeLoop
 from tests.runtime.doubles import Counts
 from tests.runtime.elections import FAILOVER, LeaseServer, OwnClock, Replica, Weather
 

@@ -1,4 +1,4 @@
-"""Rollouts looked up afresh before an alert is answered (`sentinel.runtime.lookups`)."""
+"""Rollouts looked up afresh before an alert is answered (`sentinel.runtime.alerts.lookups`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from sentinel.domain.errors import ClusterUnavailableError
 from sentinel.domain.record import Phase, Record, RevisionRef, RolloutState, UndoState
 from sentinel.domain.workload import Applied, WorkloadKey
-from sentinel.runtime.lookups import Lookups
+from sentinel.runtime.alerts.lookups import Lookups
 from tests.adapters.kubernetes.worlds import record
 from tests.runtime.doubles import LoopClock, Shelf
 

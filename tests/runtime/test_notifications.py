@@ -13,8 +13,8 @@ import pytest
 
 from sentinel.domain.errors import NoticeError
 from sentinel.domain.record import Action, DecisionEntry, NoticeRef, Phase, Record
-from sentinel.runtime import notifications
-from sentinel.runtime.notifications import Notifications
+from sentinel.runtime.notify import notifications
+from sentinel.runtime.notify.notifications import Notifications
 from tests.engine.builders import entry, held, in_state
 from tests.engine.snapshots import at
 from tests.runtime.doubles import Channel, Counts, Shelf

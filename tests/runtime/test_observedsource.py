@@ -13,7 +13,7 @@ import pytest
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, ValueSample
 from sentinel.domain.policy import ValueQuery
-from sentinel.runtime.observedsource import ObservedSource
+from sentinel.runtime.evidence.observedsource import ObservedSource
 from tests.runtime.doubles import Counts, LoopClock
 
 QUERY = ValueQuery("prometheus", "up")

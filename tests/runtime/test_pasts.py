@@ -10,10 +10,10 @@ from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, PastCounters
 from sentinel.domain.policy import CountQuery, ErrorRateRule, HistogramQuery
 from sentinel.domain.record import Phase
-from sentinel.engine.calibration import Calibration
-from sentinel.engine.learning import CALIBRATION
-from sentinel.engine.measuring import Timing
-from sentinel.runtime.pasts import MOST_ATTEMPTS, PastReader
+from sentinel.engine.evidence.history import CALIBRATION
+from sentinel.engine.evidence.schedule import Timing
+from sentinel.engine.statistics.calibration import Calibration
+from sentinel.runtime.evidence.pasts import MOST_ATTEMPTS, PastReader
 from tests.engine.builders import PLAIN, in_state, rollout
 from tests.engine.snapshots import OLD, at, pod
 from tests.runtime.doubles import Counts

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from sentinel.domain.policy import Match, Mode
-from sentinel.runtime import policybook
-from sentinel.runtime.policybook import PolicyBook
+from sentinel.runtime import policy_registry as policybook
+from sentinel.runtime.policy_registry import PolicyBook
 from tests.engine.builders import PLAIN, rollout
 from tests.engine.snapshots import record
 from tests.runtime.doubles import Rules

@@ -11,9 +11,9 @@ import pytest
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, DecisionEntry, Outcome, OutcomeKind, Record
 from sentinel.ports import Cluster
-from sentinel.runtime.announcements import Announcements
-from sentinel.runtime.notifications import LogNotifier, Notifications
-from sentinel.runtime.reporting import Reporter
+from sentinel.runtime.notify.announcements import Announcements
+from sentinel.runtime.notify.notifications import LogNotifier, Notifications
+from sentinel.runtime.notify.reporting import Reporter
 from tests.engine.builders import entry, in_state
 from tests.engine.snapshots import at
 from tests.runtime.doubles import Counts, Shelf

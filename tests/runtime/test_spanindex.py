@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sentinel.domain.evidence import Missing, MissingReason, Span, Subject
 from sentinel.domain.workload import Pod, Revision, Workload, WorkloadKey, WorkloadKind
-from sentinel.runtime.spanindex import REMEMBERED, SpanIndex
+from sentinel.runtime.evidence.spanindex import REMEMBERED, SpanIndex
 
 
 def span(namespace: str, pod: str = "", version: str = "") -> Span:

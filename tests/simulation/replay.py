@@ -14,11 +14,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from sentinel.simulation.controllers.manager import ControllerManager
-from sentinel.simulation.history import Event
-from sentinel.simulation.resources import DEPLOYMENTS, EVENTS, NAMESPACES, PODS, STATEFULSETS, ResourceType
-from sentinel.simulation.store import Store, timestamp
-from sentinel.simulation.virtual_time import wall_clock
+from clustersim.controllers.manager import ControllerManager
+from clustersim.storage.history import Event
+from clustersim.storage.resources import DEPLOYMENTS, EVENTS, NAMESPACES, PODS, STATEFULSETS, ResourceType
+from clustersim.storage.store import Store, timestamp
+from clustersim.virtual_time import wall_clock
 
 Json = dict[str, Any]
 _RESOURCES = {"deployments": DEPLOYMENTS, "statefulsets": STATEFULSETS, "pods": PODS}

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiohttp import ClientSession
 
-from sentinel.simulation.behaviour import crash_loop
-from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
-from sentinel.simulation.controllers.base import Controller
-from sentinel.simulation.resources import NODES
-from sentinel.simulation.traffic import Quality
+from clustersim.cluster import ClusterOptions, SimulatedCluster
+from clustersim.controllers.common.base import Controller
+from clustersim.metrics.traffic import Quality
+from clustersim.node.behaviour import crash_loop
+from clustersim.storage.resources import NODES
 
 
 async def test_the_api_serves_what_the_controllers_made() -> None:
@@ -105,7 +105,7 @@ async def test_a_failed_controller_is_reported_at_the_end(monkeypatch: pytest.Mo
             await asyncio.sleep(1)
 
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
-    monkeypatch.setattr("sentinel.simulation.controllers.deployment.DeploymentController.sync", broken)
+    monkeypatch.setattr("clustersim.controllers.deployment.DeploymentController.sync", broken)
     with pytest.raises(ExceptionGroup, match="controllers of the simulated cluster failed"):
         await use()
 

@@ -10,9 +10,9 @@ import pytest
 from aiohttp import ClientSession
 from prometheus_client.parser import text_string_to_metric_families
 
-from sentinel.simulation.cluster import SimulatedCluster
-from sentinel.simulation.exposition import render
-from sentinel.simulation.traffic import Quality
+from clustersim.cluster import SimulatedCluster
+from clustersim.metrics.exposition import render
+from clustersim.metrics.traffic import Quality
 
 
 @pytest.fixture

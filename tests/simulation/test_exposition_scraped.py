@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from sentinel.simulation.cluster import SimulatedCluster
-from sentinel.simulation.traffic import Quality
+from clustersim.cluster import SimulatedCluster
+from clustersim.metrics.traffic import Quality
 from tests.support.prometheus import real_prometheus
 
 

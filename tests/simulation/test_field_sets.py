@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.simulation.field_sets import Comparison, Shape, intersection, paths, printed, subtract, union
+from clustersim.storage.field_sets import Comparison, Shape, intersection, paths, printed, subtract, union
 
 VALUES = st.recursive(
     st.integers(0, 2),

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from sentinel.simulation import behaviour as lives
-from sentinel.simulation.behaviour import ANNOTATION, Behaviour
-from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
-from sentinel.simulation.controllers.pod_state import condition
-from sentinel.simulation.resources import EVENTS, PODS
+from clustersim.cluster import ClusterOptions, SimulatedCluster
+from clustersim.controllers.common.pod_state import condition
+from clustersim.node import behaviour as lives
+from clustersim.node.behaviour import ANNOTATION, Behaviour
+from clustersim.storage.resources import EVENTS, PODS
 
 Json = dict[str, Any]
 

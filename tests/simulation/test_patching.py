@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.simulation.api_errors import ApiError
-from sentinel.simulation.patching import json_patch, merge_patch, strategic_merge_patch
+from clustersim.storage.api_errors import ApiError
+from clustersim.storage.patching import json_patch, merge_patch, strategic_merge_patch
 
 SCALARS = st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab", max_size=2)
 TREES = st.recursive(

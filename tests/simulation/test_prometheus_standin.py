@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from sentinel.simulation.prometheus_standin import PrometheusStandIn, shown
-from sentinel.simulation.virtual_time import wall_clock
+from clustersim.metrics.prometheus_standin import PrometheusStandIn, shown
+from clustersim.virtual_time import wall_clock
 
 Json = dict[str, Any]
 

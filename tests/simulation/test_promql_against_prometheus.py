@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from sentinel.simulation.prometheus_standin import PrometheusStandIn
-from sentinel.simulation.promql_vectors import Point, PromqlError, PromqlExecutionError, RangeOf
-from sentinel.simulation.series import NAME
-from sentinel.simulation.virtual_time import DEFAULT_EPOCH
+from clustersim.metrics.prometheus_standin import PrometheusStandIn
+from clustersim.virtual_time import DEFAULT_EPOCH
+from sentinel.promql.series import NAME
+from sentinel.promql.vectors import Point, PromqlError, PromqlExecutionError, RangeOf
 
 pytestmark = [
     pytest.mark.real,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.simulation.sampling import apportion, binomial, multinomial, poisson
+from clustersim.metrics.sampling import apportion, binomial, multinomial, poisson
 
 
 @pytest.mark.parametrize("mean", [0.5, 5.0, 63.0, 500.0])

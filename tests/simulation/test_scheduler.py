@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from sentinel.simulation.cluster import ClusterOptions, NodeSpec, SimulatedCluster
-from sentinel.simulation.controllers.pod_state import condition
-from sentinel.simulation.resources import PODS
-from sentinel.simulation.scheduler import quantity
+from clustersim.cluster import ClusterOptions, NodeSpec, SimulatedCluster
+from clustersim.controllers.common.pod_state import condition
+from clustersim.node.scheduler import quantity
+from clustersim.storage.resources import PODS
 
 
 def options(*nodes: NodeSpec) -> ClusterOptions:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sentinel.simulation.api_errors import ApiError
-from sentinel.simulation.resources import CONFIGMAPS, EVENTS, PODS
-from sentinel.simulation.selectors import (
+from clustersim.storage.api_errors import ApiError
+from clustersim.storage.resources import CONFIGMAPS, EVENTS, PODS
+from clustersim.storage.selectors import (
     matches_label_selector,
     parse_fields,
     parse_labels,

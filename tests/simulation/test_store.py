@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.simulation.api_errors import ApiError
-from sentinel.simulation.resources import CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS
-from sentinel.simulation.store import Event, Store
+from clustersim.storage.api_errors import ApiError
+from clustersim.storage.resources import CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS
+from clustersim.storage.store import Event, Store
 
 POD = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}}
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from sentinel.simulation.behaviour import Behaviour, crash_loop, crashes_after
-from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
-from sentinel.simulation.traffic import BUCKETS, PodCounters, Quality
+from clustersim.cluster import ClusterOptions, SimulatedCluster
+from clustersim.metrics.traffic import BUCKETS, PodCounters, Quality
+from clustersim.node.behaviour import Behaviour, crash_loop, crashes_after
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from aiohttp import ClientSession, web
 
-from sentinel.simulation.virtual_time import (
+from clustersim.virtual_time import (
     DEFAULT_EPOCH,
     VirtualTimeDeadlockError,
     VirtualTimeLoop,

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from clustersim.cluster import JsonObject
+from clustersim.faults import Fault, FaultKind
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.record import Action, Phase
-from sentinel.simulation.cluster import JsonObject
-from sentinel.simulation.faults import Fault, FaultKind
 from tests.support.world import NAMESPACE, ROLLING, World, actions, decision
 
 

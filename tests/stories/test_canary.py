@@ -2,9 +2,9 @@
 
 import asyncio
 
+from clustersim.metrics.traffic import Quality
+from clustersim.node.behaviour import crash_loop
 from sentinel.domain.record import Action, Phase
-from sentinel.simulation.behaviour import crash_loop
-from sentinel.simulation.traffic import Quality
 from tests.support.world import NAMESPACE, World, actions, decision
 
 

@@ -4,11 +4,11 @@ import asyncio
 import random
 from datetime import datetime, timedelta
 
-from sentinel.app.wiring import build
+from clustersim.faults import Fault, FaultKind
+from clustersim.node.behaviour import crash_loop
+from sentinel.app.wiring.application import build
 from sentinel.domain.record import Phase
 from sentinel.settings import load_settings
-from sentinel.simulation.behaviour import crash_loop
-from sentinel.simulation.faults import Fault, FaultKind
 from tests.support.world import NAMESPACE, StoryClock, World, actions
 
 

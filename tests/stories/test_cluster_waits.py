@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from clustersim.cluster import JsonObject
+from clustersim.node.behaviour import slow_pull, volume_stuck
 from sentinel.domain.record import Action, DecisionEntry, Phase, Record
-from sentinel.simulation.behaviour import slow_pull, volume_stuck
-from sentinel.simulation.cluster import JsonObject
 from tests.stories.conftest import at_rest
 from tests.support.cli import sentinel
 from tests.support.slack import CHANNEL, TOKEN, fake_slack

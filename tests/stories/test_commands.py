@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from clustersim.faults import Fault, FaultKind
+from clustersim.node.behaviour import Behaviour, crash_loop
+from clustersim.storage.resources import CRDS
+from clustersim.storage.store import JsonObject
 from sentinel.domain.record import Action, Phase
 from sentinel.domain.workload import HOLD_LABEL
-from sentinel.simulation.behaviour import Behaviour, crash_loop
-from sentinel.simulation.faults import Fault, FaultKind
-from sentinel.simulation.resources import CRDS
-from sentinel.simulation.store import JsonObject
 from tests.stories.conftest import at_rest
 from tests.support.world import CANARY_POLICY, NAMESPACE, PLAIN_POLICY, World, actions, decision, world
 

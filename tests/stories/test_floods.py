@@ -9,9 +9,9 @@ from typing import Any
 
 import aiohttp
 
+from clustersim.faults import Fault, FaultKind
 from sentinel.adapters.http.server import WEBHOOK_PATH
 from sentinel.domain.record import MAX_ALERTS, Phase
-from sentinel.simulation.faults import Fault, FaultKind
 from tests.support.world import NAMESPACE, World
 
 THE_LEADERS_OWN = 4

@@ -5,13 +5,13 @@ from typing import Any
 
 import aiohttp
 
-from sentinel.adapters.kubernetes.access import load_access
-from sentinel.adapters.kubernetes.client import ApiClient
-from sentinel.adapters.kubernetes.freezes import KubernetesFreezeStore
+from clustersim.node.behaviour import crash_loop
+from sentinel.adapters.kubernetes.api.access import load_access
+from sentinel.adapters.kubernetes.api.client import ApiClient
+from sentinel.adapters.kubernetes.custom.freezes import KubernetesFreezeStore
 from sentinel.domain.freeze import Freeze
 from sentinel.domain.record import Action, OutcomeKind, Phase
 from sentinel.runtime.freezing import LOOK_EVERY
-from sentinel.simulation.behaviour import crash_loop
 from tests.support.cli import home
 from tests.support.world import NAMESPACE, StoryClock, World, actions, decision
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from clustersim.node.behaviour import Behaviour, crash_loop, failing, hanging
+from clustersim.storage.resources import JOBS, PODS
 from sentinel.domain.record import Action, Phase
-from sentinel.simulation.behaviour import Behaviour, crash_loop, failing, hanging
-from sentinel.simulation.resources import JOBS, PODS
 from tests.stories.conftest import at_rest
 from tests.stories.test_freeze import switch
 from tests.support.account import let_run_jobs

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from clustersim.metrics.traffic import Load, Quality
+from clustersim.node.behaviour import crashes_after
 from sentinel.domain.record import Action, Phase, Record
-from sentinel.engine.calibration import Calibration
-from sentinel.engine.learning import calibration_in
-from sentinel.simulation.behaviour import crashes_after
-from sentinel.simulation.traffic import Load, Quality
+from sentinel.engine.evidence.history import calibration_in
+from sentinel.engine.statistics.calibration import Calibration
 from tests.stories.conftest import at_rest
 from tests.support.world import CANARY_POLICY, NAMESPACE, ROLLING, World, actions, decision, world
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.adapters.kubernetes.preflight import ELECTING, NEEDED
+from clustersim.api.access import Rbac, User
+from clustersim.api.requests import RequestInfo
+from clustersim.cluster import JsonObject
+from clustersim.faults import Fault, FaultKind
+from clustersim.node.behaviour import crash_loop
+from clustersim.storage.resources import ResourceType
+from sentinel.adapters.kubernetes.inspect.preflight import ELECTING, NEEDED
 from sentinel.domain.record import Phase
-from sentinel.runtime.commands import KEPT
-from sentinel.simulation.apiserver.access import Rbac, User
-from sentinel.simulation.apiserver.requests import RequestInfo
-from sentinel.simulation.behaviour import crash_loop
-from sentinel.simulation.cluster import JsonObject
-from sentinel.simulation.faults import Fault, FaultKind
-from sentinel.simulation.resources import ResourceType
+from sentinel.runtime.reconciling.commands import KEPT
 from tests.stories.conftest import at_rest
 from tests.stories.test_service_account import NODES, asked
 from tests.support.slack import CHANNEL, TOKEN, FakeSlack, fake_slack

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from clustersim.node.behaviour import crash_loop
 from sentinel.domain.record import Phase
-from sentinel.simulation.behaviour import crash_loop
 from tests.support.world import NAMESPACE, PLAIN_POLICY, world
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from sentinel.domain.record import Action, Phase
-from sentinel.simulation.behaviour import (
+from clustersim.cluster import JsonObject
+from clustersim.node.behaviour import (
     Behaviour,
     crash_loop,
     image_not_found,
@@ -14,7 +14,7 @@ from sentinel.simulation.behaviour import (
     slow_pull,
     volume_stuck,
 )
-from sentinel.simulation.cluster import JsonObject
+from sentinel.domain.record import Action, Phase
 from tests.support.world import NAMESPACE, World, actions, decision
 
 

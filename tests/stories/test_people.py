@@ -2,12 +2,12 @@
 
 import asyncio
 
+from clustersim.cluster import JsonObject
+from clustersim.metrics.traffic import Quality
+from clustersim.node.behaviour import crash_loop
+from clustersim.storage.resources import DEPLOYMENTS
 from sentinel.domain.record import Action, Phase
 from sentinel.domain.workload import HOLD_LABEL, PAUSED_ANNOTATION
-from sentinel.simulation.behaviour import crash_loop
-from sentinel.simulation.cluster import JsonObject
-from sentinel.simulation.resources import DEPLOYMENTS
-from sentinel.simulation.traffic import Quality
 from tests.support.world import NAMESPACE, World, actions, decision
 
 

@@ -2,10 +2,10 @@
 
 import asyncio
 
+from clustersim.node.behaviour import crash_loop
+from clustersim.storage.resources import DEPLOYMENTS
 from sentinel.domain.record import Action, Phase
 from sentinel.domain.workload import PAUSED_ANNOTATION
-from sentinel.simulation.behaviour import crash_loop
-from sentinel.simulation.resources import DEPLOYMENTS
 from tests.support.world import NAMESPACE, World, actions, decision
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from clustersim.faults import Fault, FaultKind
+from clustersim.node.behaviour import crash_loop
 from sentinel.domain.record import Phase
-from sentinel.simulation.behaviour import crash_loop
-from sentinel.simulation.faults import Fault, FaultKind
 from tests.stories.conftest import at_rest
 from tests.support.slack import CHANNEL, TOKEN, FakeSlack, fake_slack, shown
 from tests.support.world import NAMESPACE, World, world

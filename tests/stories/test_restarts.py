@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
+from clustersim.faults import Fault, FaultKind
+from clustersim.metrics.traffic import Quality
+from clustersim.node.behaviour import crash_loop
 from sentinel.domain.record import OutcomeKind, Phase
-from sentinel.simulation.behaviour import crash_loop
-from sentinel.simulation.faults import Fault, FaultKind
-from sentinel.simulation.traffic import Quality
 from tests.support.world import NAMESPACE, World, actions
 
 

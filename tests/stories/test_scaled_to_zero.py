@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from clustersim.metrics.traffic import Quality
+from clustersim.node.behaviour import crash_loop
 from sentinel.domain.record import Action, Phase, Record
-from sentinel.simulation.behaviour import crash_loop
-from sentinel.simulation.traffic import Quality
 from tests.stories.conftest import at_rest
 from tests.support.world import CANARY_POLICY, NAMESPACE, World, actions, world
 

@@ -16,13 +16,13 @@ import pytest
 import structlog
 from pydantic import BaseModel, SecretStr
 
+from clustersim.faults import Fault, FaultKind
+from clustersim.storage.resources import EVENTS
 from sentinel.adapters.http.server import WEBHOOK_PATH
 from sentinel.app.logs import configure_logs
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.record import Phase
 from sentinel.settings import Settings, load_settings
-from sentinel.simulation.faults import Fault, FaultKind
-from sentinel.simulation.resources import EVENTS
 from tests.stories.conftest import at_rest
 from tests.support.account import let_press
 from tests.support.slack import CHANNEL, fake_slack

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from sentinel.adapters.kubernetes.preflight import ELECTING, NEEDED
+from clustersim.node.behaviour import crash_loop
+from sentinel.adapters.kubernetes.inspect.preflight import ELECTING, NEEDED
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.record import Action, Phase
-from sentinel.simulation.behaviour import crash_loop
 from tests.stories.conftest import at_rest
 from tests.support.account import grant, manifest
 from tests.support.world import NAMESPACE, PLAIN_POLICY, actions, decision, world

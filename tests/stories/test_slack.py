@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from clustersim.node.behaviour import crash_loop
 from sentinel.domain.record import Action, Phase, Record
-from sentinel.simulation.behaviour import crash_loop
 from tests.stories.conftest import at_rest
 from tests.support.slack import CHANNEL, TOKEN, FakeSlack, fake_slack
 from tests.support.world import NAMESPACE, World, decision, world

@@ -6,10 +6,10 @@ import platform
 import pytest
 from pydantic import SecretStr
 
-from sentinel.app.startup import digest_of
+from clustersim.faults import Fault, FaultKind
+from sentinel.app.wiring.startup import digest_of
 from sentinel.domain.errors import ClusterError
 from sentinel.settings import Settings, load_settings
-from sentinel.simulation.faults import Fault, FaultKind
 from sentinel.version import installed_version
 from tests.stories.test_observed import exposed
 from tests.support.world import World

@@ -13,12 +13,12 @@ from typing import Any
 import aiohttp
 import orjson
 
-from sentinel.app.wiring import Application, build
+from clustersim.faults import Fault, FaultKind
+from clustersim.node.behaviour import Behaviour, crash_loop
+from clustersim.storage.resources import JOBS, LEASES
+from sentinel.app.wiring.application import Application, build
 from sentinel.domain.record import Phase
 from sentinel.settings import load_settings
-from sentinel.simulation.behaviour import Behaviour, crash_loop
-from sentinel.simulation.faults import Fault, FaultKind
-from sentinel.simulation.resources import JOBS, LEASES
 from tests.stories.test_gate_jobs import ALLOWED as JOBS_ALLOWED
 from tests.stories.test_gate_jobs import policy as gated_by_a_job
 from tests.support.account import HOME

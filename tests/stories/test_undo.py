@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from clustersim.cluster import JsonObject
+from clustersim.node.behaviour import Behaviour, crash_loop, volume_stuck
+from clustersim.storage.resources import DEPLOYMENTS, REPLICASETS
 from sentinel.domain.record import Action, Phase, Record
 from sentinel.domain.workload import IRREVERSIBLE_ANNOTATION
-from sentinel.simulation.behaviour import Behaviour, crash_loop, volume_stuck
-from sentinel.simulation.cluster import JsonObject
-from sentinel.simulation.resources import DEPLOYMENTS, REPLICASETS
 from tests.stories.conftest import at_rest
 from tests.support.world import CANARY_POLICY, NAMESPACE, PLAIN_POLICY, World, actions, decision, world
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from clustersim.metrics.traffic import Quality
 from sentinel.domain.record import Action, Phase
-from sentinel.simulation.traffic import Quality
 from tests.support.world import NAMESPACE, World, decision
 
 

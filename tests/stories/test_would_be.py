@@ -8,10 +8,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from clustersim.metrics.traffic import Quality
+from clustersim.node.behaviour import crash_loop
 from sentinel.domain.record import Action, Phase, Record
 from sentinel.domain.words import deed, standing
-from sentinel.simulation.behaviour import crash_loop
-from sentinel.simulation.traffic import Quality
 from tests.stories.conftest import at_rest
 from tests.stories.test_freeze import switch
 from tests.support.world import CANARY_POLICY, NAMESPACE, World, decision, world

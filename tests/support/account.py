@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import yaml
 
-from sentinel.simulation.cluster import SimulatedCluster
-from sentinel.simulation.resources import (
+from clustersim.cluster import SimulatedCluster
+from clustersim.storage.resources import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
     NAMESPACES,

@@ -13,7 +13,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from sentinel.app.cli import app
-from sentinel.app.commands import confirming
+from sentinel.app.commands.rollouts import confirming
 from sentinel.domain.errors import SentinelError
 from tests.support.world import NAMESPACE, World, world
 

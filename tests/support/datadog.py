@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sentinel.simulation.cluster import SimulatedCluster
+from clustersim.cluster import SimulatedCluster
 
 API_KEY, APP_KEY = "api-key", "app-key"
 HITS, ERRORS = "trace.http.request.hits", "trace.http.request.errors"

@@ -14,12 +14,12 @@ from typing import Any
 import aiohttp
 import orjson
 
-from sentinel.adapters.kubernetes.crd import definitions
-from sentinel.app.wiring import Application, build
+from clustersim.cluster import ClusterOptions, SimulatedCluster
+from clustersim.storage.resources import CRDS, EVENTS, ResourceType
+from sentinel.adapters.kubernetes.custom.crd import definitions
+from sentinel.app.wiring.application import Application, build
 from sentinel.domain.record import Action, DecisionEntry, Phase, Record
 from sentinel.settings import load_settings
-from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
-from sentinel.simulation.resources import CRDS, EVENTS, ResourceType
 from tests.support.account import HOME, signed_in
 
 NAMESPACE = "shop"

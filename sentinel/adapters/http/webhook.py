@@ -18,7 +18,7 @@ from sentinel.adapters.http.auth import Credentials, Grant
 from sentinel.adapters.http.ratelimit import TokenBuckets
 from sentinel.domain.alert import Alert, AlertOutcome, Fate, Notification, OddAlert
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError
-from sentinel.engine.naming import namespaces_said
+from sentinel.engine.alerts.naming import namespaces_said
 from sentinel.ports import AlertIntake, Clock, Telemetry
 
 _log = logging.getLogger(__name__)

@@ -5,18 +5,25 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sentinel.adapters.kubernetes.access import Access, load_access
-from sentinel.adapters.kubernetes.cache import WorkloadCache
-from sentinel.adapters.kubernetes.client import ApiClient, Target
-from sentinel.adapters.kubernetes.cluster import KubernetesCluster
-from sentinel.adapters.kubernetes.commands import KubernetesCommandStore, command_of
-from sentinel.adapters.kubernetes.deployments import DeploymentDriver
-from sentinel.adapters.kubernetes.events import EventRecorder
-from sentinel.adapters.kubernetes.preflight import preflight
-from sentinel.adapters.kubernetes.records import KubernetesRecordStore
-from sentinel.adapters.kubernetes.reflector import Reflector, Timing
-from sentinel.adapters.kubernetes.resources import COMMANDS, DEPLOYMENTS, NODES, PODS, RECORDS, REPLICA_SETS
-from sentinel.adapters.kubernetes.trim import trim_deployment, trim_node, trim_pod, trim_replica_set
+from sentinel.adapters.kubernetes.api.access import Access, load_access
+from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.resources import (
+    COMMANDS,
+    DEPLOYMENTS,
+    NODES,
+    PODS,
+    RECORDS,
+    REPLICA_SETS,
+)
+from sentinel.adapters.kubernetes.coordination.events import EventRecorder
+from sentinel.adapters.kubernetes.custom.commands import KubernetesCommandStore, command_of
+from sentinel.adapters.kubernetes.custom.records import KubernetesRecordStore
+from sentinel.adapters.kubernetes.inspect.preflight import preflight
+from sentinel.adapters.kubernetes.watch.reflector import Reflector, Timing
+from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
+from sentinel.adapters.kubernetes.workloads.cluster import KubernetesCluster
+from sentinel.adapters.kubernetes.workloads.deployments import DeploymentDriver
+from sentinel.adapters.kubernetes.workloads.trim import trim_deployment, trim_node, trim_pod, trim_replica_set
 from sentinel.domain.errors import ClusterUnavailableError
 from sentinel.ports import Clock
 

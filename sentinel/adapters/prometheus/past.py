@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sentinel.adapters.prometheus.answers import Answer, Track
 from sentinel.domain.evidence import Past, PastCounters
-from sentinel.engine.tails import limit_edge
+from sentinel.engine.statistics.histograms import limit_edge
 
 Bounds = tuple[str, str]
 """The bucket bound that is compared at and the last one, as the exporter writes them."""

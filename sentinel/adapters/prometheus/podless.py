@@ -12,9 +12,9 @@ from sentinel.adapters.prometheus.answers import Answer
 from sentinel.adapters.prometheus.strays import EXPORTED, Asking, labels_of
 from sentinel.domain.evidence import Missing, MissingReason
 from sentinel.domain.policy import ValueQuery
-from sentinel.engine.promql_texts import TEXT
-from sentinel.engine.rendering import alternation
-from sentinel.engine.selector import Matcher, Selector, SelectorError, label_name, read_selector
+from sentinel.engine.arms.promql_texts import TEXT
+from sentinel.engine.arms.selector import Matcher, Selector, SelectorError, label_name, read_selector
+from sentinel.engine.arms.variables import alternation
 
 _SELECTOR = re.compile(rf"""(?:[a-zA-Z_:][\w:]*\s*)?\{{(?:{TEXT}|[^"'`{{}}])*\}}""", re.DOTALL)
 

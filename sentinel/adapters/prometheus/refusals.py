@@ -8,7 +8,7 @@ import requests
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
-from sentinel.engine.promql_texts import TEXT
+from sentinel.engine.arms.promql_texts import TEXT
 
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|`[^`]*`|\{[^{}]*\}|\'(?:\\.|[^\'\\])*\'')
 _ABOUT_THE_QUERY = re.compile(

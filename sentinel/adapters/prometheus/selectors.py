@@ -1,6 +1,6 @@
 """Selectors of counters and histograms: checked, narrowed, and turned from a histogram's base name to its series."""
 
-from sentinel.engine.selector import NAME, Matcher, Selector, SelectorError, read_selector
+from sentinel.engine.arms.selector import NAME, Matcher, Selector, SelectorError, read_selector
 
 BUCKET, SUM, COUNT = "_bucket", "_sum", "_count"
 

@@ -15,8 +15,8 @@ from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy import Arms, CountQuery, HistogramQuery, ValueQuery
-from sentinel.engine.rendering import alternation
-from sentinel.engine.selector import label_name
+from sentinel.engine.arms.selector import label_name
+from sentinel.engine.arms.variables import alternation
 
 STALE_AFTER_INTERVALS = 2.0
 

@@ -9,11 +9,11 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from sentinel.adapters.kubernetes.access import load_access
-from sentinel.adapters.kubernetes.client import ApiClient
-from sentinel.adapters.kubernetes.context import current_namespace
-from sentinel.adapters.kubernetes.deployments import DeploymentDriver
-from sentinel.adapters.kubernetes.reading import ClusterReader
+from sentinel.adapters.kubernetes.api.access import load_access
+from sentinel.adapters.kubernetes.api.client import ApiClient
+from sentinel.adapters.kubernetes.api.context import current_namespace
+from sentinel.adapters.kubernetes.inspect.reading import ClusterReader
+from sentinel.adapters.kubernetes.workloads.deployments import DeploymentDriver
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain.errors import NotFoundError
 from sentinel.domain.record import Record

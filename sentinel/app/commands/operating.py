@@ -4,21 +4,21 @@ from collections.abc import Callable, Mapping
 
 import typer
 
-from sentinel.app.commands.asking import (
+from sentinel.app.commands.rollouts.asking import (
     approve_command,
     forgive_command,
     hold_command,
     promote_command,
     resume_command,
 )
-from sentinel.app.commands.diagnosing import doctor_command
-from sentinel.app.commands.explaining import explain_command
-from sentinel.app.commands.freezing import freeze_command, unfreeze_command
-from sentinel.app.commands.preflighting import preflight_command
-from sentinel.app.commands.reporting import report_command
-from sentinel.app.commands.status import history_command, status_command
-from sentinel.app.commands.undoing import release_command, undo_command
-from sentinel.app.commands.waiting import wait_command
+from sentinel.app.commands.rollouts.explaining import explain_command
+from sentinel.app.commands.rollouts.freezing import freeze_command, unfreeze_command
+from sentinel.app.commands.rollouts.reporting import report_command
+from sentinel.app.commands.rollouts.status import history_command, status_command
+from sentinel.app.commands.rollouts.undoing import release_command, undo_command
+from sentinel.app.commands.rollouts.waiting import wait_command
+from sentinel.app.commands.setup.diagnosing import doctor_command
+from sentinel.app.commands.setup.preflighting import preflight_command
 
 _COMMANDS: Mapping[str, Callable[..., None]] = {
     "status": status_command,

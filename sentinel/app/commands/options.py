@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sentinel.app.exitcodes import UsageError
 from sentinel.policies.mistakes import InputError
-from sentinel.policies.quantities import parse_duration
+from sentinel.policies.schema.quantities import parse_duration
 
 
 def duration(text: str, option: str) -> timedelta:

@@ -13,16 +13,16 @@ from typing import Any
 import aiohttp
 import orjson
 
-from sentinel.adapters.kubernetes.crd import definitions
+from clustersim.cluster import ClusterOptions, SimulatedCluster
+from clustersim.node.behaviour import crash_loop
+from clustersim.storage.resources import CRDS
+from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.app.demo.stories import NAMESPACE, STORIES, WELL, Story
-from sentinel.app.wiring import Application, build
+from sentinel.app.wiring.application import Application, build
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.record import Record
 from sentinel.ports import SystemClock
 from sentinel.settings import load_settings
-from sentinel.simulation.behaviour import crash_loop
-from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
-from sentinel.simulation.resources import CRDS
 
 REPLICAS = 10
 REQUESTS_PER_SECOND = 300.0

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from clustersim.cluster import SimulatedCluster
+from clustersim.metrics.traffic import Quality
+from clustersim.node.behaviour import crash_loop
 from sentinel.domain.record import Phase, Record
-from sentinel.simulation.behaviour import crash_loop
-from sentinel.simulation.cluster import SimulatedCluster
-from sentinel.simulation.traffic import Quality
 
 NAMESPACE = "shop"
 WELL = Quality(errors=0.003, latency=0.08)

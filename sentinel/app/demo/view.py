@@ -8,10 +8,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from clustersim.cluster import JsonObject
 from sentinel.app.demo.stage import Stage
 from sentinel.app.demo.stories import NAMESPACE, STORIES, Story
 from sentinel.domain.record import Action, DecisionEntry, Phase, Record
-from sentinel.simulation.cluster import JsonObject
 
 COLOURS = {
     Phase.PROMOTED: "green",

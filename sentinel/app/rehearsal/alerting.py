@@ -11,8 +11,8 @@ from sentinel.domain.alert import AlertStatus
 from sentinel.domain.policy import AlertRule, Policy
 from sentinel.domain.record import AlertEntry
 from sentinel.domain.workload import WorkloadKey, WorkloadKind
+from sentinel.engine.alerts.naming import Directory, workloads_named
 from sentinel.engine.matching import alert_rule_of
-from sentinel.engine.naming import Directory, workloads_named
 
 STEP = timedelta(seconds=15)
 BEFORE = timedelta(hours=1)

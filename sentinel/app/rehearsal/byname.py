@@ -14,8 +14,8 @@ from sentinel.adapters.prometheus.selectors import COUNT, histogram_series, narr
 from sentinel.app.rehearsal.history import History, Series
 from sentinel.app.rehearsal.recorded import Samples
 from sentinel.domain.policy import CountQuery, ErrorRateRule, LatencyRule, Policy
-from sentinel.engine.rendering import render
-from sentinel.engine.selector import label_name
+from sentinel.engine.arms.selector import label_name
+from sentinel.engine.arms.variables import render
 
 _SUFFIX = r"-(?P<hash>[a-z0-9]{1,12})-[a-z0-9]{1,12}"
 

@@ -23,9 +23,9 @@ from sentinel.domain.policy import (
 )
 from sentinel.domain.record import Action, DecisionEntry, Phase
 from sentinel.domain.workload import Workload
-from sentinel.engine.assessment import Holds
+from sentinel.engine.evidence.assessment import Holds
+from sentinel.engine.evidence.schedule import Timing, tick_of
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of
-from sentinel.engine.measuring import Timing, tick_of
 from sentinel.engine.replay.course import replay
 from sentinel.engine.replay.questions import Answer, Ask, AskPast, Question, query_of
 from sentinel.engine.replay.setting import Script, Setting

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from sentinel.domain.record import Action, DecisionEntry
 from sentinel.engine.replay.story import Story
-from sentinel.policies.quantities import format_duration
 from sentinel.policies.ruletest.cases import Expected, ExpectedDecision, ExpectedVerdict
+from sentinel.policies.schema.quantities import format_duration
 
 UNSAID = frozenset({Action.START, Action.WAIT})
 """What goes without saying in a test: that a rollout starts, and what it waits for the cluster to do."""

@@ -12,9 +12,9 @@ from sentinel.app.ruletest.series import expanded
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 from sentinel.policies.ruletest.cases import Case
-from sentinel.simulation.promql import Evaluator, parse
-from sentinel.simulation.promql_vectors import Point, PromqlError, PromqlExecutionError
-from sentinel.simulation.series import NAME, SeriesStore
+from sentinel.promql.evaluation import Evaluator, parse
+from sentinel.promql.series import NAME, SeriesStore
+from sentinel.promql.vectors import Point, PromqlError, PromqlExecutionError
 
 _COUNTS = re.compile(
     r"sum:(?P<metric>[A-Za-z][\w.]*)\{(?P<scope>[^{}]*)\} by \{(?P<by>[\w.,]+)\}\.as_count\(\)\.rollup\(sum, 60\)"

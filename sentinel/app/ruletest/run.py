@@ -16,17 +16,22 @@ from sentinel.domain.evidence import Missing, MissingReason, ValueSample
 from sentinel.domain.policy import CountQuery, HistogramQuery, Operator, Policy
 from sentinel.domain.record import AlertEntry
 from sentinel.domain.workload import Revision, WorkloadKey
+from sentinel.engine.alerts.naming import Directory, workloads_named
+from sentinel.engine.evidence.schedule import Timing
 from sentinel.engine.matching import alert_rule_of, mismatch
-from sentinel.engine.measuring import Timing
-from sentinel.engine.modelled_deployment import BASELINE, CANDIDATE, DeploymentShape, ModelledDeployment
-from sentinel.engine.modelled_pods import PodEvent
-from sentinel.engine.naming import Directory, workloads_named
 from sentinel.engine.replay.course import replay
+from sentinel.engine.replay.modelled_deployment import (
+    BASELINE,
+    CANDIDATE,
+    DeploymentShape,
+    ModelledDeployment,
+)
+from sentinel.engine.replay.modelled_pods import PodEvent
 from sentinel.engine.replay.questions import Answer, AskPast, Question
 from sentinel.engine.replay.setting import Script, Setting
 from sentinel.engine.replay.story import Story
-from sentinel.policies.conditions import CelConditions
 from sentinel.policies.ruletest.cases import Arm, Case, InputAlert, InputAnswer, PodFate
+from sentinel.policies.schema.conditions import CelConditions
 from sentinel.ports import MetricSource
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sentinel.policies.ruletest.cases import Case
 from sentinel.policies.ruletest.notation import Value
-from sentinel.simulation.series import SeriesStore
+from sentinel.promql.series import SeriesStore
 
 Timed = tuple[int, float | None]
 """A time in milliseconds, and the value then; None ends the series."""

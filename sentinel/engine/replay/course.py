@@ -18,25 +18,31 @@ from sentinel.domain.policy import AlertRule
 from sentinel.domain.record import Outcome, OutcomeKind, Record
 from sentinel.domain.verdict import RuleVerdict
 from sentinel.domain.workload import Workload, WorkloadKey
-from sentinel.engine.attribution import merge_alerts
-from sentinel.engine.beginning import (
+from sentinel.engine.alerts.attribution import merge_alerts
+from sentinel.engine.alerts.naming import Directory, workloads_named
+from sentinel.engine.reconciling.entries import entry_for, outcome_at_once
+from sentinel.engine.reconciling.judging import (
+    ever_pulled,
+    judged,
+    judged_alerts,
+    pods_ripen_at,
+    with_alert_verdicts,
+)
+from sentinel.engine.replay.evidence import Evidence
+from sentinel.engine.replay.questions import Answer, Ask, AskPast, Question
+from sentinel.engine.replay.setting import Setting
+from sentinel.engine.replay.story import Look, Story
+from sentinel.engine.rollout.beginning import (
     first_decision,
     new_record,
     rolled_back_by_hand,
     superseded,
     workload_gone,
 )
-from sentinel.engine.decision import decide
-from sentinel.engine.entries import entry_for, outcome_at_once
-from sentinel.engine.gates import ungated
-from sentinel.engine.judging import ever_pulled, judged, judged_alerts, pods_ripen_at, with_alert_verdicts
-from sentinel.engine.lifecycle import Begin, Continue, RolledBack, recognise
-from sentinel.engine.naming import Directory, workloads_named
-from sentinel.engine.replay.evidence import Evidence
-from sentinel.engine.replay.questions import Answer, Ask, AskPast, Question
-from sentinel.engine.replay.setting import Setting
-from sentinel.engine.replay.story import Look, Story
-from sentinel.engine.situation import Situation
+from sentinel.engine.rollout.decision import decide
+from sentinel.engine.rollout.gates import ungated
+from sentinel.engine.rollout.lifecycle import Begin, Continue, RolledBack, recognise
+from sentinel.engine.rollout.situation import Situation
 
 INSTANT = timedelta(milliseconds=1)
 FAR = timedelta(minutes=10)

@@ -9,10 +9,9 @@ from sentinel.domain.policy import ErrorRateRule, LatencyRule, MetricRule, Polic
 from sentinel.domain.record import Record
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload import Workload
-from sentinel.engine.assessment import Measured, rules_in
-from sentinel.engine.calibration import Calibration, calibrate, windows_of
-from sentinel.engine.learning import candidate_pods, past_of
-from sentinel.engine.measuring import (
+from sentinel.engine.evidence.assessment import Measured, rules_in
+from sentinel.engine.evidence.history import candidate_pods, past_of
+from sentinel.engine.evidence.schedule import (
     AT_ONCE,
     HOUR_BEFORE,
     Timing,
@@ -26,7 +25,8 @@ from sentinel.engine.measuring import (
     window,
 )
 from sentinel.engine.replay.questions import Answer, Ask, AskPast, Question, query_of
-from sentinel.engine.surroundings import Surroundings, confirm
+from sentinel.engine.rules.environment import Surroundings, confirm
+from sentinel.engine.statistics.calibration import Calibration, calibrate, windows_of
 
 
 class Evidence:

@@ -15,7 +15,7 @@ from sentinel.domain.policy import (
     ValueQuery,
 )
 from sentinel.domain.workload import Revision, Workload
-from sentinel.engine.rendering import render_query, variables_of
+from sentinel.engine.arms.variables import render_query, variables_of
 
 Query = CountQuery | HistogramQuery | ValueQuery
 

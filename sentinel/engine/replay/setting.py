@@ -9,8 +9,8 @@ from sentinel.domain.decision import Change
 from sentinel.domain.policy import Policy
 from sentinel.domain.record import AlertEntry
 from sentinel.domain.workload import Workload, WorkloadKey
-from sentinel.engine.assessment import Holds
-from sentinel.engine.measuring import Timing
+from sentinel.engine.evidence.assessment import Holds
+from sentinel.engine.evidence.schedule import Timing
 
 
 class World(Protocol):

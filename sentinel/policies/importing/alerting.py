@@ -9,8 +9,8 @@ from enum import Enum, auto
 
 import promql_parser as promql
 
-from sentinel.engine.naming import WORKLOAD_LABELS, spelt_as
-from sentinel.engine.promql_texts import without_raw_texts
+from sentinel.engine.alerts.naming import WORKLOAD_LABELS, spelt_as
+from sentinel.engine.arms.promql_texts import without_raw_texts
 from sentinel.policies.importing.draft import (
     Draft,
     ImportRefusedError,
@@ -22,7 +22,7 @@ from sentinel.policies.importing.draft import (
 )
 from sentinel.policies.importing.resources import Resource
 from sentinel.policies.importing.shapes import duration, items, mapping, text
-from sentinel.policies.quantities import format_duration
+from sentinel.policies.schema.quantities import format_duration
 
 _UNDO = frozenset({"critical", "page", "error", "emergency", "high", "fatal"})
 _SILENT = frozenset({"none", "info", "debug", "low", "informational"})

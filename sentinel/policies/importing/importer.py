@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from sentinel.policies.importing import argo, flagger
 from sentinel.policies.importing.alerting import draft_of_alerts
+from sentinel.policies.importing.argo import analysis as argo
 from sentinel.policies.importing.draft import Draft, ImportRefusedError, rename, unique
+from sentinel.policies.importing.flagger import canary as flagger
 from sentinel.policies.importing.resources import IMPORTED_KINDS, Resource, read_resources
 from sentinel.policies.importing.writing import mistakes, settle, written
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sentinel.policies.document import read_documents
 from sentinel.policies.importing.draft import Values
 from sentinel.policies.importing.shapes import items, mapping, text
 from sentinel.policies.mistakes import PolicyError
-from sentinel.policies.nodes import Document
+from sentinel.policies.yaml.document import read_documents
+from sentinel.policies.yaml.nodes import Document
 
 ALERTING = "alerting rules"
 """Stands for the kind of Prometheus' own rule files, which name none."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from sentinel.policies.importing.draft import ImportRefusedError, Values
-from sentinel.policies.quantities import MAX_DURATION, format_duration
+from sentinel.policies.schema.quantities import MAX_DURATION, format_duration
 
 _GO_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d|w|y)")
 _SECONDS = {

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sentinel.policies.importing.draft import Draft
-from sentinel.policies.quantities import MAX_DURATION, format_duration
+from sentinel.policies.schema.quantities import MAX_DURATION, format_duration
 
 MAX_STEPS = 50
 FINAL_BAKE = timedelta(minutes=10)

@@ -9,7 +9,7 @@ from sentinel.domain.errors import ConfigurationError
 from sentinel.policies.importing.draft import Draft, Part
 from sentinel.policies.load import restore
 from sentinel.policies.mistakes import InputError
-from sentinel.policies.scalars import plain_value
+from sentinel.policies.yaml.scalars import plain_value
 
 WIDTH = 108
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from sentinel.domain.record import Action, Phase
 from sentinel.domain.verdict import VerdictKind
 from sentinel.domain.workload import WorkloadKind
-from sentinel.engine.modelled_pods import Fate
+from sentinel.engine.replay.modelled_pods import Fate
 from sentinel.policies.ruletest.notation import SeriesName, Value
 
 

@@ -7,11 +7,9 @@ from pathlib import Path as FilePath
 from pydantic import ValidationError
 
 from sentinel.domain.record import Action
-from sentinel.policies.document import read_documents
 from sentinel.policies.explain import mistakes_of
 from sentinel.policies.load import TEST_SUFFIXES, read_bytes
 from sentinel.policies.mistakes import InputError, PolicyError
-from sentinel.policies.nodes import Document
 from sentinel.policies.ruletest.cases import (
     Arm,
     Case,
@@ -33,6 +31,8 @@ from sentinel.policies.ruletest.schema import (
     ExpectSpec,
     RevisionSpec,
 )
+from sentinel.policies.yaml.document import read_documents
+from sentinel.policies.yaml.nodes import Document
 
 
 def load_tests(paths: Iterable[FilePath | str]) -> tuple[list[CaseFile], list[PolicyError]]:

@@ -9,8 +9,10 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from sentinel.domain.record import Phase
 from sentinel.domain.verdict import VerdictKind
 from sentinel.domain.workload import WorkloadKind
-from sentinel.engine.modelled_pods import Fate
-from sentinel.policies.fields import (
+from sentinel.engine.replay.modelled_pods import Fate
+from sentinel.policies.mistakes import InputError
+from sentinel.policies.ruletest.notation import SeriesName, Value, parse_series, parse_values
+from sentinel.policies.schema.fields import (
     Count,
     Duration,
     LabelKey,
@@ -20,9 +22,7 @@ from sentinel.policies.fields import (
     PositiveDuration,
     Text,
 )
-from sentinel.policies.mistakes import InputError
-from sentinel.policies.quantities import parse_duration
-from sentinel.policies.ruletest.notation import SeriesName, Value, parse_series, parse_values
+from sentinel.policies.schema.quantities import parse_duration
 
 KIND = "RuleTest"
 DEFAULT_UNTIL = timedelta(hours=3)

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from sentinel.adapters.kubernetes.client import ApiClient
-from sentinel.adapters.kubernetes.crd import definitions
+from clustersim.cluster import ClusterOptions, SimulatedCluster
+from clustersim.storage.resources import CRDS
+from sentinel.adapters.kubernetes.api.client import ApiClient
+from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
-from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
-from sentinel.simulation.resources import CRDS
 from tests.adapters.kubernetes.worlds import TestClock, access_to
 
 

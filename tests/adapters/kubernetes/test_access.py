@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from sentinel.adapters.kubernetes.access import Access, load_access
+from sentinel.adapters.kubernetes.api.access import Access, load_access
 from sentinel.domain.errors import ConfigurationError
 from sentinel.ports import SystemClock
 

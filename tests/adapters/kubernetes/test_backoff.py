@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.adapters.kubernetes.backoff import Backoff
+from sentinel.adapters.kubernetes.watch.backoff import Backoff
 
 
 @given(st.integers(0, 10_000), st.integers(1, 40))

@@ -5,9 +5,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.adapters.kubernetes.cache import WorkloadCache
-from sentinel.adapters.kubernetes.raw import ObjectKey, key_of
-from sentinel.adapters.kubernetes.trim import trim_deployment, trim_node, trim_pod, trim_replica_set
+from sentinel.adapters.kubernetes.api.raw import ObjectKey, key_of
+from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
+from sentinel.adapters.kubernetes.workloads.trim import trim_deployment, trim_node, trim_pod, trim_replica_set
 from sentinel.domain.workload import WorkloadKey, WorkloadKind
 from tests.adapters.kubernetes.recordings import events
 

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from sentinel.adapters.kubernetes.access import Access, Credentials
-from sentinel.adapters.kubernetes.client import ApiClient, Target
-from sentinel.adapters.kubernetes.resources import DEPLOYMENTS, PODS, RECORDS, Resource
+from clustersim.api.access import User
+from clustersim.cluster import SimulatedCluster
+from clustersim.faults import Fault, FaultKind
+from sentinel.adapters.kubernetes.api.access import Access, Credentials
+from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, PODS, RECORDS, Resource
 from sentinel.domain.errors import (
     ClusterError,
     ClusterUnavailableError,
@@ -21,9 +24,6 @@ from sentinel.domain.errors import (
     PreconditionError,
 )
 from sentinel.ports import SystemClock
-from sentinel.simulation.apiserver.access import User
-from sentinel.simulation.cluster import SimulatedCluster
-from sentinel.simulation.faults import Fault, FaultKind
 from tests.adapters.kubernetes.worlds import access_to
 
 WEB = Target(DEPLOYMENTS, "default", "web")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.adapters.kubernetes.codec import camel, decode, encode
+from sentinel.adapters.kubernetes.custom.codec import camel, decode, encode
 from sentinel.domain.verdict import Number
 
 

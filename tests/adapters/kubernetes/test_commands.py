@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from sentinel.adapters.kubernetes.client import ApiClient, Target
-from sentinel.adapters.kubernetes.commands import command_of
-from sentinel.adapters.kubernetes.crd import definitions
+from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.resources import COMMANDS
+from sentinel.adapters.kubernetes.custom.commands import command_of
+from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
-from sentinel.adapters.kubernetes.resources import COMMANDS
 from sentinel.domain.command import Command, CommandAction, CommandPhase, Refusal
 from sentinel.domain.errors import ConflictError, InvalidObjectError
 from sentinel.domain.workload import WorkloadKey

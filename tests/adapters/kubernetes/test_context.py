@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from sentinel.adapters.kubernetes.context import current_namespace
+from sentinel.adapters.kubernetes.api.context import current_namespace
 
 
 def kubeconfig(folder: Path) -> str:

@@ -2,10 +2,10 @@
 
 import yaml
 
-from sentinel.adapters.kubernetes.client import ApiClient, Target
-from sentinel.adapters.kubernetes.crd import CRD_NAME, definition_text, definitions, how_to_install
-from sentinel.adapters.kubernetes.record_objects import object_of
-from sentinel.adapters.kubernetes.resources import RECORDS
+from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.resources import RECORDS
+from sentinel.adapters.kubernetes.custom.crd import CRD_NAME, definition_text, definitions, how_to_install
+from sentinel.adapters.kubernetes.custom.record_objects import object_of
 from tests.adapters.kubernetes.worlds import definition, record
 
 

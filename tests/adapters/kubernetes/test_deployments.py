@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from sentinel.adapters.kubernetes.client import MANAGER, ApiClient, Target
+from clustersim.cluster import SimulatedCluster
+from clustersim.faults import Fault, FaultKind
+from clustersim.storage.resources import REPLICASETS
+from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Target
+from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
-from sentinel.adapters.kubernetes.resources import DEPLOYMENTS, REPLICA_SETS
 from sentinel.domain.decision import Pause, Restore, Resume
 from sentinel.domain.errors import ClusterUnavailableError, NotFoundError, PreconditionError
 from sentinel.domain.record import RevisionRef
 from sentinel.domain.workload import PAUSED_ANNOTATION, PauseMark, Workload
-from sentinel.simulation.cluster import SimulatedCluster
-from sentinel.simulation.faults import Fault, FaultKind
-from sentinel.simulation.resources import REPLICASETS
 from tests.adapters.kubernetes.worlds import NOW, WEB, changed_from, rolled_out, seen, until
 
 MARK = PauseMark("web-2", NOW + timedelta(hours=1))

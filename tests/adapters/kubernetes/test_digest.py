@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.adapters.kubernetes.digest import bare_template, template_digest
+from sentinel.adapters.kubernetes.workloads.digest import bare_template, template_digest
 
 NAMES = st.text(alphabet="abcdef-./", min_size=1, max_size=8)
 VALUES = st.recursive(

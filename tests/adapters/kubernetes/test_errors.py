@@ -2,7 +2,7 @@
 
 import pytest
 
-from sentinel.adapters.kubernetes.errors import JSON_PATCH, api_error, seconds
+from sentinel.adapters.kubernetes.api.errors import JSON_PATCH, api_error, seconds
 from sentinel.domain.errors import ForbiddenError, InvalidObjectError, NotFoundError, PreconditionError
 
 

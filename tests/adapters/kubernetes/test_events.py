@@ -3,12 +3,12 @@
 import asyncio
 from typing import Any
 
-from sentinel.adapters.kubernetes.client import ApiClient, Target
+from clustersim.cluster import SimulatedCluster
+from clustersim.faults import Fault, FaultKind
+from clustersim.storage.resources import EVENTS as STORED
+from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.resources import EVENTS
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
-from sentinel.adapters.kubernetes.resources import EVENTS
-from sentinel.simulation.cluster import SimulatedCluster
-from sentinel.simulation.faults import Fault, FaultKind
-from sentinel.simulation.resources import EVENTS as STORED
 from tests.adapters.kubernetes.worlds import rolled_out
 
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from sentinel.adapters.kubernetes.client import ApiClient, Target
+from clustersim.api.access import User
+from clustersim.cluster import SimulatedCluster
+from clustersim.faults import Fault, FaultKind
+from clustersim.node.behaviour import Behaviour, crash_loop, never_ready
+from clustersim.storage.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CRDS
+from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.resources import NODES
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
-from sentinel.adapters.kubernetes.resources import NODES
 from sentinel.domain.errors import ClusterUnavailableError
 from sentinel.domain.workload import WorkloadKey
-from sentinel.simulation.apiserver.access import User
-from sentinel.simulation.behaviour import Behaviour, crash_loop, never_ready
-from sentinel.simulation.cluster import SimulatedCluster
-from sentinel.simulation.faults import Fault, FaultKind
-from sentinel.simulation.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CRDS
 from tests.adapters.kubernetes.worlds import WEB, TestClock, access_to, changed_from, rolled_out, seen, until
 
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from sentinel.adapters.kubernetes.client import ApiClient
-from sentinel.adapters.kubernetes.jobs import KubernetesJobs, job_of
-from sentinel.adapters.kubernetes.records import KubernetesRecordStore
+from clustersim.cluster import SimulatedCluster
+from clustersim.node.behaviour import failing, hanging
+from clustersim.storage.resources import JOBS, PODS
+from sentinel.adapters.kubernetes.api.client import ApiClient
+from sentinel.adapters.kubernetes.coordination.jobs import KubernetesJobs, job_of
+from sentinel.adapters.kubernetes.custom.records import KubernetesRecordStore
 from sentinel.domain.errors import ClusterError, InvalidObjectError
 from sentinel.domain.gate import JobGate, JobPhase, JobState
 from sentinel.domain.record import Record
-from sentinel.simulation.behaviour import failing, hanging
-from sentinel.simulation.cluster import SimulatedCluster
-from sentinel.simulation.resources import JOBS, PODS
 from tests.adapters.kubernetes.worlds import record
 
 OURS: Record = replace(record(), uid="4c1d8a3e-0000-4000-8000-000000000001")

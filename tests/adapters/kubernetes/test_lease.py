@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.adapters.kubernetes.client import ApiClient
-from sentinel.adapters.kubernetes.lease import KubernetesLeaseStore, own_namespace
+from clustersim.cluster import SimulatedCluster
+from clustersim.faults import Fault, FaultKind
+from clustersim.storage.resources import LEASES
+from sentinel.adapters.kubernetes.api.client import ApiClient
+from sentinel.adapters.kubernetes.coordination.lease import KubernetesLeaseStore, own_namespace
 from sentinel.domain.errors import ClusterUnavailableError, ConflictError
 from sentinel.domain.lease import Lease
-from sentinel.simulation.cluster import SimulatedCluster
-from sentinel.simulation.faults import Fault, FaultKind
-from sentinel.simulation.resources import LEASES
 from tests.adapters.kubernetes.worlds import NOW
 
 MINE = Lease("replica-1", 14.0, 3, acquired_at=NOW, renewed_at=NOW + timedelta(seconds=5))

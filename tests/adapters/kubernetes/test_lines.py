@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.adapters.kubernetes.lines import LineBuffer
+from sentinel.adapters.kubernetes.watch.lines import LineBuffer
 from sentinel.domain.errors import ClusterError
 
 

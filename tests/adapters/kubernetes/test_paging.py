@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.adapters.kubernetes.paging import PAGE_BYTES, Paging
+from sentinel.adapters.kubernetes.api.paging import PAGE_BYTES, Paging
 
 
 @given(st.lists(st.tuples(st.integers(1, 500), st.integers(200, 200_000)), min_size=1, max_size=10))

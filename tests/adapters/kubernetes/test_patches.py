@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.adapters.kubernetes import patches
-from sentinel.adapters.kubernetes.digest import digest_of
-from sentinel.adapters.kubernetes.snapshot import build_workload
-from sentinel.adapters.kubernetes.trim import CHANGE_CAUSE, trim_deployment
+from clustersim.storage.api_errors import ApiError
+from clustersim.storage.patching import json_patch
+from sentinel.adapters.kubernetes.workloads import patches
+from sentinel.adapters.kubernetes.workloads.digest import digest_of
+from sentinel.adapters.kubernetes.workloads.snapshot import build_workload
+from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE, trim_deployment
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.record import RevisionRef
 from sentinel.domain.workload import PAUSED_ANNOTATION, PauseMark
-from sentinel.simulation.api_errors import ApiError
-from sentinel.simulation.patching import json_patch
 
 MARK = PauseMark("web-1", datetime(2026, 1, 1, tzinfo=UTC))
 TEXT = st.text(alphabet="abc~/.", min_size=1, max_size=6)

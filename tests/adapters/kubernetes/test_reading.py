@@ -2,14 +2,14 @@
 
 import pytest
 
-from sentinel.adapters.kubernetes import reading
-from sentinel.adapters.kubernetes.accounts import account_lacks
-from sentinel.adapters.kubernetes.client import ApiClient
-from sentinel.adapters.kubernetes.reading import ClusterReader
-from sentinel.adapters.kubernetes.resources import RECORDS
+from clustersim.cluster import SimulatedCluster
+from clustersim.storage.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES
+from sentinel.adapters.kubernetes.api.client import ApiClient
+from sentinel.adapters.kubernetes.api.resources import RECORDS
+from sentinel.adapters.kubernetes.inspect import reading
+from sentinel.adapters.kubernetes.inspect.accounts import account_lacks
+from sentinel.adapters.kubernetes.inspect.reading import ClusterReader
 from sentinel.domain.errors import ForbiddenError, NotFoundError
-from sentinel.simulation.cluster import SimulatedCluster
-from sentinel.simulation.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES
 from tests.adapters.kubernetes.worlds import access_to, until
 
 

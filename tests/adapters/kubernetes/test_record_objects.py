@@ -9,8 +9,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 import orjson
 import pytest
 
-from sentinel.adapters.kubernetes.codec import camel
-from sentinel.adapters.kubernetes.record_objects import (
+from sentinel.adapters.kubernetes.custom.codec import camel
+from sentinel.adapters.kubernetes.custom.record_objects import (
     MAX_STATUS_BYTES,
     RecordHistory,
     RecordSpec,

@@ -6,11 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from sentinel.adapters.kubernetes.client import ApiClient, Json, Target
+from clustersim.api.access import User
+from clustersim.cluster import SimulatedCluster
+from clustersim.faults import Fault, FaultKind
+from sentinel.adapters.kubernetes.api.client import ApiClient, Json, Target
+from sentinel.adapters.kubernetes.api.resources import RECORDS
+from sentinel.adapters.kubernetes.custom.record_objects import record_of
+from sentinel.adapters.kubernetes.custom.records import KubernetesRecordStore
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
-from sentinel.adapters.kubernetes.record_objects import record_of
-from sentinel.adapters.kubernetes.records import KubernetesRecordStore
-from sentinel.adapters.kubernetes.resources import RECORDS
 from sentinel.domain.errors import ClusterUnavailableError, ConflictError, ForbiddenError
 from sentinel.domain.record import (
     Action,
@@ -21,9 +24,6 @@ from sentinel.domain.record import (
     RolloutState,
 )
 from sentinel.domain.workload import WorkloadKey, WorkloadKind
-from sentinel.simulation.apiserver.access import User
-from sentinel.simulation.cluster import SimulatedCluster
-from sentinel.simulation.faults import Fault, FaultKind
 from tests.adapters.kubernetes.worlds import NOW, WEB, access_to, record, until
 
 DECISION = DecisionEntry("d-1", NOW, Action.HOLD, "R", "held", "d" * 64, 0)

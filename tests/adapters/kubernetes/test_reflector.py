@@ -10,18 +10,18 @@ import orjson
 import pytest
 from aiohttp import web
 
-from sentinel.adapters.kubernetes.client import ApiClient, Target
-from sentinel.adapters.kubernetes.raw import ObjectKey
-from sentinel.adapters.kubernetes.reflector import Reflector, Timing
-from sentinel.adapters.kubernetes.resources import DEPLOYMENTS, NODES, RECORDS
-from sentinel.adapters.kubernetes.trim import DeploymentEntry, NodeEntry, trim_deployment, trim_node
+from clustersim.api.access import User
+from clustersim.cluster import SimulatedCluster
+from clustersim.faults import Fault, FaultKind
+from clustersim.storage.resources import CRDS
+from clustersim.storage.resources import DEPLOYMENTS as STORED
+from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.raw import ObjectKey
+from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, NODES, RECORDS
+from sentinel.adapters.kubernetes.watch.reflector import Reflector, Timing
+from sentinel.adapters.kubernetes.workloads.trim import DeploymentEntry, NodeEntry, trim_deployment, trim_node
 from sentinel.domain.errors import ForbiddenError
 from sentinel.ports import SystemClock
-from sentinel.simulation.apiserver.access import User
-from sentinel.simulation.cluster import SimulatedCluster
-from sentinel.simulation.faults import Fault, FaultKind
-from sentinel.simulation.resources import CRDS
-from sentinel.simulation.resources import DEPLOYMENTS as STORED
 from tests.adapters.kubernetes.worlds import access_to, definition, until
 
 WATCH = frozenset({"watch"})

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.adapters.kubernetes.servertime import ServerClock
+from sentinel.adapters.kubernetes.api.servertime import ServerClock
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

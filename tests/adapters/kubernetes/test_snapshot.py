@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.adapters.kubernetes.snapshot import build_workload, parse_mark, rolling_amounts
-from sentinel.adapters.kubernetes.trim import DeploymentEntry, trim_deployment, trim_replica_set
+from sentinel.adapters.kubernetes.workloads.snapshot import build_workload, parse_mark, rolling_amounts
+from sentinel.adapters.kubernetes.workloads.trim import DeploymentEntry, trim_deployment, trim_replica_set
 from sentinel.domain.workload import PAUSED_ANNOTATION, PauseMark
 from tests.adapters.kubernetes.recordings import objects
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sentinel.adapters.kubernetes.trim import (
+from sentinel.adapters.kubernetes.workloads.trim import (
     template_manager,
     trim_deployment,
     trim_node,

@@ -8,13 +8,13 @@ from typing import Any
 
 import yaml
 
-from sentinel.adapters.kubernetes.access import Access, Credentials
-from sentinel.adapters.kubernetes.crd import CRD_FILE
+from clustersim.virtual_time import wall_clock
+from sentinel.adapters.kubernetes.api.access import Access, Credentials
+from sentinel.adapters.kubernetes.custom.crd import CRD_FILE
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.domain.record import Phase, Record, RevisionRef, RolloutState
 from sentinel.domain.workload import Workload, WorkloadKey, WorkloadKind
 from sentinel.ports import SystemClock
-from sentinel.simulation.virtual_time import wall_clock
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 ROOT = Path(__file__).parents[3]

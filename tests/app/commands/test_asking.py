@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from clustersim.node.behaviour import crash_loop
 from sentinel.domain.record import Phase
-from sentinel.simulation.behaviour import crash_loop
 from tests.support.cli import refusal, sentinel, served
 from tests.support.world import NAMESPACE
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.app.commands.explaining import explained
+from sentinel.app.commands.rollouts.explaining import explained
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Phase, RolloutState
 from tests.app.commands.records import record, undone

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from sentinel.app.commands.checks import Level
-from sentinel.app.commands.diagnosing import clock_check, door_check
+from clustersim.storage.resources import JOBS
+from sentinel.app.commands.setup.checks import Level
+from sentinel.app.commands.setup.diagnosing import clock_check, door_check
 from sentinel.settings import load_settings
-from sentinel.simulation.resources import JOBS
 from tests.support.account import let_run_jobs
 from tests.support.cli import ONLY_PODS, sentinel, served
 from tests.support.world import CANARY_POLICY, NAMESPACE, World

@@ -1,9 +1,9 @@
 """`sentinel report`: what observe mode would have done, and how it turned out."""
 
-from sentinel.app.commands.reporting import Turn, was_observed, would_be
+from sentinel.app.commands.rollouts.reporting import Turn, was_observed, would_be
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, Outcome, OutcomeKind, Phase, Record, RolloutState
-from sentinel.engine.lifecycle import ROLLED_BACK
+from sentinel.engine.rollout.lifecycle import ROLLED_BACK
 from tests.app.commands.records import NEW, after, entry, record
 
 WOULD = entry(

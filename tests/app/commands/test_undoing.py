@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.app.commands import undoing
+from clustersim.node.behaviour import crash_loop
+from sentinel.app.commands.rollouts import undoing
 from sentinel.domain.record import Action, Phase
-from sentinel.simulation.behaviour import crash_loop
 from tests.support.cli import ONLY_PODS as CRASHING
 from tests.support.cli import refusal, sentinel, served
 from tests.support.world import NAMESPACE, decision

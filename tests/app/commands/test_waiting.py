@@ -7,11 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.app.commands.waiting import End, Progress, Verdict, ending, rollout_of, unguarded, write_summary
+from clustersim.node.behaviour import crash_loop
+from sentinel.app.commands.rollouts.waiting import (
+    End,
+    Progress,
+    Verdict,
+    ending,
+    rollout_of,
+    unguarded,
+    write_summary,
+)
 from sentinel.domain.record import Action, Hold, Phase, RolloutState, UndoState
 from sentinel.domain.workload import Revision, Workload
-from sentinel.engine.lifecycle import ROLLED_BACK
-from sentinel.simulation.behaviour import crash_loop
+from sentinel.engine.rollout.lifecycle import ROLLED_BACK
 from tests.app.commands.records import NEW, NOON, OLD, after, entry, record, undone
 from tests.support.cli import ONLY_PODS, refusal, sentinel, served
 from tests.support.world import NAMESPACE

@@ -14,7 +14,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from sentinel.app.cli import app
-from sentinel.app.commands.rehearsing import Wish, make_report
+from sentinel.app.commands.rulesets.rehearsing import Wish, make_report
 from sentinel.app.rehearsal.html import html_report
 from sentinel.app.rehearsal.model import Fate, Rehearsed, Verdict
 from sentinel.app.rehearsal.rehearse import Rules

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.policies.conditions import CelConditions
 from sentinel.policies.importing.draft import ImportRefusedError
 from sentinel.policies.importing.expr_cel import ResultKind, to_cel
+from sentinel.policies.schema.conditions import CelConditions
 
 LIST, NUMBER, NIL = ResultKind.LIST, ResultKind.NUMBER, ResultKind.NUMBER_OR_NIL
 

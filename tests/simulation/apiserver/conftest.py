@@ -10,10 +10,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sentinel.simulation.apiserver import ApiServer
-from sentinel.simulation.resources import NAMESPACES
-from sentinel.simulation.store import Store
-from sentinel.simulation.virtual_time import wall_clock
+from clustersim.api import ApiServer
+from clustersim.storage.resources import NAMESPACES
+from clustersim.storage.store import Store
+from clustersim.virtual_time import wall_clock
 
 JsonObject = dict[str, Any]
 

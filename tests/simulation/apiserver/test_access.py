@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from sentinel.simulation.apiserver import ApiServer
-from sentinel.simulation.apiserver.access import ANONYMOUS
-from sentinel.simulation.resources import (
+from clustersim.api import ApiServer
+from clustersim.api.access import ANONYMOUS
+from clustersim.storage.resources import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
     ROLE_BINDINGS,
     ROLES,
     SERVICE_ACCOUNTS,
 )
-from sentinel.simulation.store import Store
+from clustersim.storage.store import Store
 from tests.simulation.apiserver.conftest import Client
 from tests.simulation.apiserver.test_recorded_answers import ANSWERS
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sentinel.simulation.apiserver.ages import duration
-from sentinel.simulation.apiserver.discovery import AGGREGATED
-from sentinel.simulation.resources import DEPLOYMENTS, PODS
-from sentinel.simulation.store import Store
+from clustersim.api.tables.ages import duration
+from clustersim.api.types.discovery import AGGREGATED
+from clustersim.storage.resources import DEPLOYMENTS, PODS
+from clustersim.storage.store import Store
 from tests.simulation.apiserver.conftest import Client
 from tests.simulation.apiserver.test_recorded_answers import RECORDED
 

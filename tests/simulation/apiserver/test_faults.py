@@ -10,10 +10,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sentinel.simulation.apiserver import ApiServer
-from sentinel.simulation.faults import Fault, FaultKind, Faults
-from sentinel.simulation.resources import CONFIGMAPS
-from sentinel.simulation.store import Store
+from clustersim.api import ApiServer
+from clustersim.faults import Fault, FaultKind, Faults
+from clustersim.storage.resources import CONFIGMAPS
+from clustersim.storage.store import Store
 from tests.simulation.apiserver.conftest import Client
 
 PATH = "/api/v1/namespaces/default/configmaps"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kubernetes_asyncio.client import ApiClient, AppsV1Api, Configuration
 from kubernetes_asyncio.config import load_kube_config_from_dict
 
-from sentinel.simulation.apiserver import ApiServer, kubeconfig
+from clustersim.api import ApiServer, kubeconfig
 
 
 async def test_the_client_library_gets_in_with_it(server: ApiServer) -> None:

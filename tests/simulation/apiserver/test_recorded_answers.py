@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sentinel.simulation.resources import DEPLOYMENTS
-from sentinel.simulation.store import Store
+from clustersim.storage.resources import DEPLOYMENTS
+from clustersim.storage.store import Store
 from tests.simulation.apiserver.conftest import Client
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "api"

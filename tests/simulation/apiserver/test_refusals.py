@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sentinel.simulation.resources import DEPLOYMENTS, STATEFULSETS
-from sentinel.simulation.store import Store
+from clustersim.storage.resources import DEPLOYMENTS, STATEFULSETS
+from clustersim.storage.store import Store
 from tests.simulation.apiserver.conftest import Client
 
 JSON_PATCH = "application/json-patch+json"

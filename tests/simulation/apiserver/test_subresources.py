@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sentinel.simulation.resources import EVENTS, PDBS, PODS
-from sentinel.simulation.store import Store
+from clustersim.storage.resources import EVENTS, PDBS, PODS
+from clustersim.storage.store import Store
 from tests.simulation.apiserver.conftest import Client
 
 REC = "/api/v1/namespaces/rec"

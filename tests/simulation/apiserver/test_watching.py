@@ -8,9 +8,9 @@ from typing import Any
 
 import aiohttp
 
-from sentinel.simulation.apiserver import ApiServer
-from sentinel.simulation.resources import CONFIGMAPS
-from sentinel.simulation.store import Store
+from clustersim.api import ApiServer
+from clustersim.storage.resources import CONFIGMAPS
+from clustersim.storage.store import Store
 from tests.simulation.apiserver.conftest import Client
 
 PATH = "/api/v1/namespaces/default/configmaps"

@@ -8,14 +8,14 @@ from collections.abc import Iterable
 
 import pytest
 
-from sentinel.simulation.api_errors import conflict
-from sentinel.simulation.controllers.base import Controller, ControlPlane, Key, key_of
-from sentinel.simulation.controllers.ownership import OwnerIndex
-from sentinel.simulation.controllers.recorder import EventRecorder
-from sentinel.simulation.history import Event
-from sentinel.simulation.resources import CONFIGMAPS
-from sentinel.simulation.store import Store
-from sentinel.simulation.virtual_time import wall_clock
+from clustersim.controllers.common.base import Controller, ControlPlane, Key, key_of
+from clustersim.controllers.common.ownership import OwnerIndex
+from clustersim.controllers.common.recorder import EventRecorder
+from clustersim.storage.api_errors import conflict
+from clustersim.storage.history import Event
+from clustersim.storage.resources import CONFIGMAPS
+from clustersim.storage.store import Store
+from clustersim.virtual_time import wall_clock
 
 
 class Noting(Controller):

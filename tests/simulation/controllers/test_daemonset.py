@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from sentinel.simulation.behaviour import never_ready
-from sentinel.simulation.cluster import ClusterOptions, NodeSpec, SimulatedCluster
-from sentinel.simulation.resources import DAEMONSETS, NODES
+from clustersim.cluster import ClusterOptions, NodeSpec, SimulatedCluster
+from clustersim.node.behaviour import never_ready
+from clustersim.storage.resources import DAEMONSETS, NODES
 
 QUIET = ClusterOptions(serve=False, nodes=5)
 

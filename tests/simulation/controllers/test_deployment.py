@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from sentinel.simulation.behaviour import never_ready
-from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
-from sentinel.simulation.controllers.deployment_status import condition
-from sentinel.simulation.controllers.revision_annotations import REVISION, REVISION_HISTORY
-from sentinel.simulation.resources import NAMESPACES, PODS, REPLICASETS
+from clustersim.cluster import ClusterOptions, SimulatedCluster
+from clustersim.controllers.common.revision_annotations import REVISION, REVISION_HISTORY
+from clustersim.controllers.deployment_status import condition
+from clustersim.node.behaviour import never_ready
+from clustersim.storage.resources import NAMESPACES, PODS, REPLICASETS
 
 QUIET = ClusterOptions(serve=False)
 

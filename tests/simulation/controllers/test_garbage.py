@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
-from sentinel.simulation.resources import CONFIGMAPS, DEPLOYMENTS, PODS, REPLICASETS
+from clustersim.cluster import ClusterOptions, SimulatedCluster
+from clustersim.storage.resources import CONFIGMAPS, DEPLOYMENTS, PODS, REPLICASETS
 
 QUIET = ClusterOptions(serve=False)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from sentinel.simulation.behaviour import Behaviour, failing, hanging
-from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
-from sentinel.simulation.resources import EVENTS, JOBS, PODS
+from clustersim.cluster import ClusterOptions, SimulatedCluster
+from clustersim.node.behaviour import Behaviour, failing, hanging
+from clustersim.storage.resources import EVENTS, JOBS, PODS
 
 QUIET = ClusterOptions(serve=False)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
-from sentinel.simulation.controllers.pod_state import condition
-from sentinel.simulation.resources import NODES
+from clustersim.cluster import ClusterOptions, SimulatedCluster
+from clustersim.controllers.common.pod_state import condition
+from clustersim.storage.resources import NODES
 
 QUIET = ClusterOptions(serve=False)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from sentinel.simulation.controllers.recorder import EventRecorder
-from sentinel.simulation.resources import CONFIGMAPS, EVENTS, NAMESPACES
-from sentinel.simulation.store import Store
-from sentinel.simulation.virtual_time import wall_clock
+from clustersim.controllers.common.recorder import EventRecorder
+from clustersim.storage.resources import CONFIGMAPS, EVENTS, NAMESPACES
+from clustersim.storage.store import Store
+from clustersim.virtual_time import wall_clock
 
 
 def record(store: Store, recorder: EventRecorder, message: str = "it broke") -> None:

@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.simulation.controllers.replica_ranking import slow_start_batches, to_delete
-from sentinel.simulation.store import timestamp
-from sentinel.simulation.virtual_time import DEFAULT_EPOCH
+from clustersim.controllers.common.replica_ranking import slow_start_batches, to_delete
+from clustersim.storage.store import timestamp
+from clustersim.virtual_time import DEFAULT_EPOCH
 
 NOW = DEFAULT_EPOCH + timedelta(days=1)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.simulation.controllers.rolling import (
+from clustersim.controllers.common.rolling import (
     Budget,
     Slot,
     budget,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from sentinel.simulation.behaviour import crash_loop
-from sentinel.simulation.cluster import ClusterOptions, SimulatedCluster
-from sentinel.simulation.resources import CONTROLLER_REVISIONS, PODS, STATEFULSETS
+from clustersim.cluster import ClusterOptions, SimulatedCluster
+from clustersim.node.behaviour import crash_loop
+from clustersim.storage.resources import CONTROLLER_REVISIONS, PODS, STATEFULSETS
 
 QUIET = ClusterOptions(serve=False)
 

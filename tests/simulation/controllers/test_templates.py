@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.simulation.controllers.revision_annotations import (
+from clustersim.controllers.common.revision_annotations import (
     REVISION,
     REVISION_HISTORY,
     for_new_replica_set,
 )
-from sentinel.simulation.controllers.selectors import selects
-from sentinel.simulation.controllers.templates import HASH_LABEL, same_template, template_hash
+from clustersim.controllers.common.selectors import selects
+from clustersim.controllers.common.templates import HASH_LABEL, same_template, template_hash
 
 labels = st.dictionaries(st.sampled_from("abc"), st.sampled_from("xyz"))
 

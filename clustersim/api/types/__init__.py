@@ -1,0 +1,1 @@
+"""What the API server knows of its types: schemas, discovery, validation, conversion."""

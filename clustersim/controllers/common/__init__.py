@@ -1,0 +1,1 @@
+"""What the controllers share: ownership, templates, revisions, events."""

@@ -1,0 +1,1 @@
+"""Traffic and the metrics that come of it, scraped or asked."""

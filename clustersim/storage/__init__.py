@@ -1,0 +1,1 @@
+"""What an API server keeps: objects, versions, field managers, patches and defaults."""

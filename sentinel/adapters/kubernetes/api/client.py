@@ -1,0 +1,313 @@
+"""Requests to the API server on raw JSON: every one with a timeout, every failure by its name."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ssl import SSLError
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import orjson
+
+from sentinel.adapters.kubernetes.api.access import Access
+from sentinel.adapters.kubernetes.api.errors import JSON_PATCH, api_error
+from sentinel.adapters.kubernetes.api.resources import Resource
+from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ConfigurationError
+
+MANAGER = "rollback-sentinel"
+MERGE_PATCH = "application/merge-patch+json"
+DEFAULT_TIMEOUT = 10.0
+CONNECT_TIMEOUT = 5.0
+_CONCURRENT_REQUESTS = 64
+_KEEPALIVE_SECONDS = 30.0
+_READ_BUFFER = 1 << 20
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a request is about: a collection, an object or its subresource."""
+
+    resource: Resource
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+
+    @property
+    def path(self) -> str:
+        """Its URL path."""
+        return self.resource.path(self.namespace, self.name, self.subresource)
+
+    def __str__(self) -> str:
+        subject = f"{self.resource}/{self.subresource}" if self.subresource else str(self.resource)
+        place = "/".join(part for part in (self.namespace, self.name) if part)
+        return f"{subject} {place}" if place else subject
+
+
+class ApiClient:
+    """One connection pool to one API server. Use as an async context manager, or `open` and `close`.
+
+    Every method raises ClusterError by its named kind (`sentinel.domain.errors`); `timeout` is in seconds and
+    counts from the call, waiting for a free connection included.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._session: aiohttp.ClientSession | None = None
+        self.told_time: Callable[[str, float], None] = lambda _date, _took: None
+        """Told of each answer's Date, and how many seconds after the question it came."""
+        self.told_answer: Callable[[str, str], None] = lambda _verb, _code: None
+        """Told of each request's verb and of its answer: the HTTP status, or why there was none."""
+        self._slots = asyncio.Semaphore(_CONCURRENT_REQUESTS)
+
+    @property
+    def server(self) -> str:
+        """The API server's address."""
+        return self._access.server
+
+    async def open(self) -> None:
+        """Make the connection pool; nothing is sent yet."""
+        if self._session is None:
+            tls = True if self._access.tls is None else self._access.tls
+            connector = aiohttp.TCPConnector(limit=0, ssl=tls, keepalive_timeout=_KEEPALIVE_SECONDS)
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                headers={"User-Agent": MANAGER, "Accept": "application/json"},
+                read_bufsize=_READ_BUFFER,
+            )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def get(self, target: Target, *, timeout: float = DEFAULT_TIMEOUT) -> Json:
+        """The object."""
+        return await self.request("GET", target, timeout=timeout)
+
+    async def create(self, target: Target, body: Json, *, timeout: float = DEFAULT_TIMEOUT) -> Json:
+        """Create an object in the collection; returns it as stored."""
+        return await self.request("POST", target, body=body, timeout=timeout)
+
+    async def replace(self, target: Target, body: Json, *, timeout: float = DEFAULT_TIMEOUT) -> Json:
+        """Put the object (or its subresource) as a whole; returns it as stored."""
+        return await self.request("PUT", target, body=body, timeout=timeout)
+
+    async def json_patch(
+        self, target: Target, operations: list[Json], *, timeout: float = DEFAULT_TIMEOUT
+    ) -> Json:
+        """Apply a JSON patch (RFC 6902). A `test` that does not hold raises PreconditionError."""
+        return await self.request("PATCH", target, body=operations, content_type=JSON_PATCH, timeout=timeout)
+
+    async def merge_patch(self, target: Target, body: Json, *, timeout: float = DEFAULT_TIMEOUT) -> Json:
+        """Apply a JSON merge patch (RFC 7386)."""
+        return await self.request("PATCH", target, body=body, content_type=MERGE_PATCH, timeout=timeout)
+
+    async def delete(
+        self, target: Target, *, uid: str | None = None, timeout: float = DEFAULT_TIMEOUT
+    ) -> None:
+        """Delete the object; with `uid` only that very one (ConflictError otherwise)."""
+        body: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if uid:
+            body["preconditions"] = {"uid": uid}
+        await self.request("DELETE", target, body=body, timeout=timeout)
+
+    async def request(
+        self,
+        method: str,
+        target: Target,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Json | list[Json] | None = None,
+        content_type: str = "application/json",
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> Json:
+        """Send one request and return the answer's JSON object."""
+        answer = await self.exchange(
+            method, target, params=params, body=body, content_type=content_type, timeout=timeout
+        )
+        return decoded(answer, _asked(method, target))
+
+    async def exchange(
+        self,
+        method: str,
+        target: Target,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Json | list[Json] | None = None,
+        content_type: str = "application/json",
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> bytes:
+        """Send one request and return the answer as it came."""
+        query = dict(params or {})
+        if method in ("POST", "PUT", "PATCH"):
+            query["fieldManager"] = MANAGER
+        asked = _asked(method, target)
+        try:
+            async with asyncio.timeout(timeout), self._slots:
+                return await self._exchange(method, target, query, body, content_type, asked)
+        except TimeoutError as error:
+            self.told_answer(_verb(method, target), "Timeout")
+            raise ClusterUnavailableError(
+                f"{asked}: the API server at {self.server} did not answer within {timeout:g} s",
+                reason="Timeout",
+            ) from error
+
+    async def _exchange(
+        self,
+        method: str,
+        target: Target,
+        query: Mapping[str, str],
+        body: Json | list[Json] | None,
+        content_type: str,
+        asked: str,
+    ) -> bytes:
+        """One request, sent again with fresh credentials where the server does not accept ours."""
+        payload = None if body is None else orjson.dumps(body)
+        for first in (True, False):
+            async with self._send(method, target, query, payload, content_type, asked) as response:
+                answer = await response.read()
+                if response.status < 300:
+                    return answer
+                if response.status == 401:
+                    self._access.credentials.refused()
+                if response.status != 401 or not first:
+                    raise _failure(response, answer, asked, content_type)
+        raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def stream(
+        self, target: Target, params: Mapping[str, str], *, read_timeout: float
+    ) -> AsyncIterator[aiohttp.StreamReader]:
+        """Open a watch and give its body. `read_timeout` is the longest silence between two reads in seconds.
+
+        Raises ClusterUnavailableError, its reason `Silent`, when nothing came for that long.
+        """
+        asked = f"watch {target}"
+        async with self._send("GET", target, params, None, "", asked, silence=read_timeout) as response:
+            if response.status != 200:
+                if response.status == 401:
+                    self._access.credentials.refused()
+                raise _failure(response, await response.read(), asked, "")
+            yield response.content
+
+    @asynccontextmanager
+    async def _send(
+        self,
+        method: str,
+        target: Target,
+        query: Mapping[str, str],
+        payload: bytes | None,
+        content_type: str,
+        asked: str,
+        *,
+        silence: float | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        if self._session is None:
+            raise ClusterUnavailableError(f"{asked}: the client is closed", reason="Closed")
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
+        verb = asked.partition(" ")[0]
+        try:
+            async with self._session.request(
+                method,
+                self.server + target.path,
+                params=query,
+                data=payload,
+                headers=await self._headers(payload, content_type),
+                proxy=self._access.proxy,
+                server_hostname=self._access.server_hostname,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=silence),
+                allow_redirects=False,
+            ) as response:
+                if response.status < 500 and (date := response.headers.get("Date")):
+                    self.told_time(date, loop.time() - asked_at)
+                self.told_answer(verb, str(response.status))
+                yield response
+        except aiohttp.SocketTimeoutError as error:
+            self.told_answer(verb, "Silent")
+            raise ClusterUnavailableError(
+                f"{asked}: nothing came for {silence} s", reason="Silent"
+            ) from error
+        except (aiohttp.ClientError, OSError, SSLError) as error:
+            lost = self._unreachable(error, asked)
+            self.told_answer(verb, lost.reason)
+            raise lost from error
+
+    async def _headers(self, payload: bytes | None, content_type: str) -> dict[str, str]:
+        headers = {"Content-Type": content_type} if payload is not None else {}
+        try:
+            authorization = await self._access.credentials.authorization()
+        except ConfigurationError as error:
+            raise ClusterUnavailableError(str(error), reason="NoCredentials") from error
+        if authorization:
+            headers["Authorization"] = authorization
+        return headers
+
+    def _unreachable(self, error: Exception, asked: str) -> ClusterUnavailableError:
+        if isinstance(error, aiohttp.ServerTimeoutError):
+            return ClusterUnavailableError(
+                f"{asked}: no connection to the API server at {self.server} within {CONNECT_TIMEOUT:g} s",
+                reason="ConnectTimeout",
+            )
+        if isinstance(error, aiohttp.ClientConnectorError):
+            return ClusterUnavailableError(
+                f"{asked}: the API server at {self.server} cannot be reached: {_why(error.os_error)}",
+                reason="Unreachable",
+            )
+        return ClusterUnavailableError(
+            f"{asked}: the connection to the API server at {self.server} broke ({type(error).__name__}: {error})",
+            reason="ConnectionLost",
+        )
+
+
+def _failure(response: aiohttp.ClientResponse, answer: bytes, asked: str, content_type: str) -> ClusterError:
+    retry_after = response.headers.get("Retry-After")
+    return api_error(
+        response.status, answer, request=asked, content_type=content_type, retry_after=retry_after
+    )
+
+
+def _asked(method: str, target: Target) -> str:
+    """What a request asks for, as errors name it."""
+    return f"{_verb(method, target)} {target}"
+
+
+def _verb(method: str, target: Target) -> str:
+    """A method as Kubernetes' RBAC names it."""
+    return _VERBS.get(method) or ("get" if target.name or not target.resource.version else "list")
+
+
+def decoded(answer: bytes, asked: str) -> Json:
+    """The JSON object of an answer. Raises ClusterUnavailableError, its reason `BadAnswer`, where it is none."""
+    try:
+        value = orjson.loads(answer)
+    except orjson.JSONDecodeError as error:
+        value = error
+    if not isinstance(value, dict):
+        start = answer[:80].decode(errors="replace")
+        raise ClusterUnavailableError(
+            f"{asked}: the answer is no JSON object: {start!r}", reason="BadAnswer", status=200
+        )
+    return value
+
+
+def _why(error: OSError) -> str:
+    """The system's own words: asyncio's tell the address once more, and the error as a number."""
+    known = error.errno is not None and error.errno > 0 and not isinstance(error, SSLError)
+    return os.strerror(error.errno).lower() if known and error.errno is not None else str(error)

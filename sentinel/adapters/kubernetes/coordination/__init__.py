@@ -1,0 +1,1 @@
+"""Leases, Events and Jobs."""

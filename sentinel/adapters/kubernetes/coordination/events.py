@@ -1,0 +1,106 @@
+"""Kubernetes Events on a workload: what `kubectl describe` shows. Best effort: the record is the history."""
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import structlog
+
+from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, Target
+from sentinel.adapters.kubernetes.api.raw import stamp
+from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, EVENTS
+from sentinel.domain.errors import ClusterError, NotFoundError
+from sentinel.domain.texts import plain
+from sentinel.domain.workload import Workload
+from sentinel.ports import Clock
+
+log = structlog.get_logger(__name__)
+
+EVENT_TIMEOUT = 5.0
+_MESSAGE_LIMIT = 1024
+_AGGREGATED_FOR = 600.0
+_REMEMBERED = 1000
+
+
+@dataclass(slots=True)
+class _Written:
+    """An Event that stands in the cluster."""
+
+    name: str
+    count: int
+    at: float
+
+
+class EventRecorder:
+    """Writes Events; one that says the same again within ten minutes is counted up instead of written anew."""
+
+    def __init__(self, client: ApiClient, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._written: OrderedDict[str, _Written] = OrderedDict()
+
+    async def announce(self, workload: Workload, reason: str, message: str, *, warning: bool) -> None:
+        """Write an Event on the workload; a failure is logged, nothing depends on it."""
+        message = plain(message)  # `kubectl describe` writes it to a terminal
+        message = message if len(message) <= _MESSAGE_LIMIT else message[: _MESSAGE_LIMIT - 1] + "…"
+        try:
+            await self._announce(workload, reason, message, "Warning" if warning else "Normal")
+        except ClusterError as error:
+            log.warning(
+                "an Event was not written", workload=str(workload.key), about=reason, reason=str(error)
+            )
+
+    async def _announce(self, workload: Workload, reason: str, message: str, kind: str) -> None:
+        digest = hashlib.sha256("\n".join((workload.uid, kind, reason, message)).encode()).hexdigest()
+        known = self._written.get(digest)
+        now = self._clock.monotonic()
+        if known is not None and now - known.at < _AGGREGATED_FOR and await self._count_up(workload, known):
+            known.at = now
+            return
+        name = f"{workload.key.name}.{digest[:10]}{int(self._clock.now().timestamp() * 1e6):x}"
+        place = Target(EVENTS, workload.key.namespace)
+        event = self._event(workload, name, reason, message, kind)
+        await self._client.create(place, event, timeout=EVENT_TIMEOUT)
+        self._written[digest] = _Written(name, 1, now)
+        self._written.move_to_end(digest)
+        if len(self._written) > _REMEMBERED:
+            self._written.popitem(last=False)
+
+    async def _count_up(self, workload: Workload, known: _Written) -> bool:
+        """Whether the Event was still there to be counted up."""
+        body: Json = {"count": known.count + 1, "lastTimestamp": self._stamp()}
+        try:
+            place = Target(EVENTS, workload.key.namespace, known.name)
+            await self._client.merge_patch(place, body, timeout=EVENT_TIMEOUT)
+        except NotFoundError:
+            return False
+        known.count += 1
+        return True
+
+    def _event(self, workload: Workload, name: str, reason: str, message: str, kind: str) -> Json:
+        now = self._stamp()
+        return {
+            "apiVersion": EVENTS.api_version,
+            "kind": "Event",
+            "metadata": {"name": name, "namespace": workload.key.namespace},
+            "involvedObject": {
+                "apiVersion": DEPLOYMENTS.api_version,
+                "kind": workload.key.kind.value,
+                "namespace": workload.key.namespace,
+                "name": workload.key.name,
+                "uid": workload.uid,
+            },
+            "reason": reason,
+            "message": message,
+            "type": kind,
+            "count": 1,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "source": {"component": MANAGER},
+            "reportingComponent": MANAGER,
+            "reportingInstance": MANAGER,
+        }
+
+    def _stamp(self) -> str:
+        """An Event's times are whole seconds."""
+        return stamp(self._clock.now().replace(microsecond=0)).replace(".000000", "")

@@ -1,0 +1,250 @@
+"""The store of RolloutRecords: read from the watch, written under optimistic concurrency."""
+
+import asyncio
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from weakref import WeakValueDictionary
+
+from sentinel.adapters.kubernetes.api.client import ApiClient, Json, Target
+from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, key_of, mapping, objects
+from sentinel.adapters.kubernetes.api.resources import RECORDS
+from sentinel.adapters.kubernetes.custom.codec import encode
+from sentinel.adapters.kubernetes.custom.record_objects import (
+    WORKLOAD_LABEL,
+    bounded,
+    label_of,
+    object_of,
+    record_of,
+)
+from sentinel.domain.errors import ConflictError, NotFoundError
+from sentinel.domain.record import NoticeRef, Record
+from sentinel.domain.workload import WorkloadKey
+
+_NOTICE_ATTEMPTS = 5
+_REMEMBERED_DELETIONS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A record and the older versions of it that differ in nothing but where its notice stands."""
+
+    record: Record
+    equivalent: frozenset[str] = frozenset()
+
+
+class KubernetesRecordStore:
+    """Implements `ports.RecordStore`.
+
+    What was written is seen at once: an event of the watch only ever replaces an older version. Writing where a
+    notice stands does not make a save under way fail: it is carried over.
+    """
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+        self._held: dict[ObjectKey, _Held] = {}
+        self._names: defaultdict[WorkloadKey, set[ObjectKey]] = defaultdict(set)
+        self._deleted: OrderedDict[str, None] = OrderedDict()
+        self._locks: WeakValueDictionary[ObjectKey, asyncio.Lock] = WeakValueDictionary()
+        self._listeners: list[Callable[[WorkloadKey], None]] = []
+        self._live: dict[ObjectKey, Record] = {}
+        self._everyone: tuple[Record, ...] | None = None
+
+    def subscribe(self, listener: Callable[[WorkloadKey], None]) -> None:
+        """Call the listener whenever a record of a workload was changed by anyone, ourselves included."""
+        self._listeners.append(listener)
+
+    # -- reading
+
+    def of_workload(self, key: WorkloadKey) -> tuple[Record, ...]:
+        """All records of a workload, newest rollout first."""
+        records = (self._held[name].record for name in self._names.get(key, ()))
+        return tuple(sorted(records, key=lambda record: (record.started_at, record.name), reverse=True))
+
+    def all(self) -> Iterable[Record]:
+        """Every record."""
+        if self._everyone is None:
+            self._everyone = tuple([held.record for held in self._held.values()])
+        return self._everyone
+
+    def live(self) -> Iterable[Record]:
+        """The records of rollouts to which anything may still happen."""
+        return tuple(self._live.values())
+
+    async def fresh(self, record: Record) -> Record | None:
+        """The record as the API server has it now, None when it is gone.
+
+        Raises ClusterError by its kind; InvalidObjectError never: what cannot be read raises ValueError.
+        """
+        try:
+            raw = await self._client.get(_place(record))
+        except NotFoundError as error:
+            if error.reason != "NotFound":
+                raise
+            self._forget(_key(record), record.uid)
+            return None
+        return self._take(record_of(raw))
+
+    async def refreshed(self, key: WorkloadKey) -> tuple[Record, ...]:
+        """All records of a workload, newest rollout first, after they were read afresh. Raises ClusterError."""
+        params = {"labelSelector": f"{WORKLOAD_LABEL}={label_of(key)}"}
+        found = await self._client.request("GET", Target(RECORDS, key.namespace), params=params)
+        for raw in objects(found.get("items")):
+            with suppress(ValueError):  # one that cannot be read is told of by the watch
+                self._take(self.read(raw))
+        return self.of_workload(key)
+
+    # -- writing
+
+    async def create(self, record: Record) -> Record:
+        """Write a new record, spec and then status. Raises ConflictError when the name exists already.
+
+        What exists is known from then on, whatever becomes of the second write and though the watch be deaf.
+        """
+        body = object_of(bounded(replace(record, version="", uid="")))
+        try:
+            created = await self._client.create(Target(RECORDS, record.key.namespace), body)
+        except ConflictError:
+            await self.fresh(record)
+            raise
+        self._take(record_of(created))
+        return await self.save(_at(record, created))
+
+    async def save(self, record: Record) -> Record:
+        """Write the status; the spec says how the rollout was first seen, and stays.
+
+        Raises ConflictError when someone else wrote since `record.version`.
+        """
+        async with self._lock(record):
+            record = self._rebased(bounded(record))
+            written = await self._client.replace(_place(record, "status"), object_of(record))
+            return self._take(_at(record, written))
+
+    async def save_notice(self, record: Record, notice: NoticeRef) -> None:
+        """Write where the rollout's message stands, and nothing else; a record that is gone needs none.
+
+        Raises ConflictError when it could not be written between the writes of others.
+        """
+        async with self._lock(record):
+            for attempt in range(1, _NOTICE_ATTEMPTS + 1):
+                held = self._held.get(_key(record))
+                current = held.record if held else await self.fresh(record)
+                if current is None:
+                    return
+                try:
+                    await self._write_notice(current, held, notice)
+                except ConflictError:
+                    if attempt == _NOTICE_ATTEMPTS or await self.fresh(record) is None:
+                        raise
+                else:
+                    return
+
+    async def _write_notice(self, current: Record, held: _Held | None, notice: NoticeRef) -> None:
+        body: Json = {
+            "metadata": {"resourceVersion": current.version},
+            "status": {"notice": encode(notice)},
+        }
+        raw = await self._client.merge_patch(_place(current, "status"), body)
+        equivalent = (held.equivalent if held else frozenset()) | {current.version}
+        self._take(record_of(raw), equivalent)
+
+    async def delete(self, record: Record) -> None:
+        """Remove a record; one that is gone already, or was made anew under its name, is fine."""
+        try:
+            await self._client.delete(_place(record), uid=record.uid or None)
+        except (NotFoundError, ConflictError) as error:
+            if error.reason not in ("NotFound", "Conflict"):
+                raise
+        self._forget(_key(record), record.uid)
+
+    def _rebased(self, record: Record) -> Record:
+        """The record on top of our own notice, where nothing else was written since its version."""
+        held = self._held.get(_key(record))
+        if held is None or record.version not in held.equivalent:
+            return record
+        return replace(record, version=held.record.version, notice=held.record.notice)
+
+    def _lock(self, record: Record) -> asyncio.Lock:
+        return self._locks.setdefault(_key(record), asyncio.Lock())
+
+    # -- what is known
+
+    def read(self, raw: RawObject) -> Record:
+        """The record of an object on the watch; the echo of an own write is not read again.
+
+        Raises ValueError that names the field which cannot be read.
+        """
+        held = self._held.get(key_of(raw))
+        version = mapping(raw.get("metadata")).get("resourceVersion")
+        return held.record if held is not None and held.record.version == version else record_of(raw)
+
+    def observed(self, key: ObjectKey, before: Record | None, after: Record | None) -> None:
+        """The watch's handler."""
+        if after is not None:
+            self._take(after)
+        elif before is not None:
+            self._forget(key, before.uid)
+            self._deleted.pop(before.uid, None)
+
+    def _take(self, record: Record, equivalent: frozenset[str] = frozenset()) -> Record:
+        """Keep the record unless a newer version of it is known; returns what is kept."""
+        key = _key(record)
+        held = self._held.get(key)
+        if held is not None and _order(record) <= _order(held.record):
+            if equivalent and record.version == held.record.version:
+                # The watch was quicker than the answer to our own write of the notice.
+                self._held[key] = _Held(held.record, held.equivalent | equivalent)
+            return held.record
+        if record.uid in self._deleted:
+            return record
+        self._held[key] = _Held(record, equivalent)
+        if held is not None and held.record.key != record.key:
+            self._names[held.record.key].discard(key)
+        self._names[record.key].add(key)
+        if record.live:
+            self._live[key] = record
+        else:
+            self._live.pop(key, None)
+        self._tell(record.key)
+        return record
+
+    def _forget(self, key: ObjectKey, uid: str) -> None:
+        held = self._held.get(key)
+        if uid:
+            self._deleted[uid] = None
+            if len(self._deleted) > _REMEMBERED_DELETIONS:
+                self._deleted.popitem(last=False)
+        if held is None or (uid and held.record.uid != uid):
+            return
+        del self._held[key]
+        self._live.pop(key, None)
+        names = self._names[held.record.key]
+        names.discard(key)
+        if not names:
+            del self._names[held.record.key]
+        self._tell(held.record.key)
+
+    def _tell(self, key: WorkloadKey) -> None:
+        self._everyone = None
+        for listener in self._listeners:
+            listener(key)
+
+
+def _key(record: Record) -> ObjectKey:
+    return record.key.namespace, record.name
+
+
+def _place(record: Record, subresource: str = "") -> Target:
+    return Target(RECORDS, record.key.namespace, record.name, subresource)
+
+
+def _at(record: Record, written: Json) -> Record:
+    """The record that was just written, as the server's answer names it."""
+    metadata = written["metadata"]
+    return replace(record, version=metadata["resourceVersion"], uid=metadata["uid"])
+
+
+def _order(record: Record) -> int:
+    """resourceVersions of one resource are whole numbers that grow (KEP-5504 makes that official)."""
+    return int(record.version) if record.version.isdecimal() else 0

@@ -1,0 +1,1 @@
+"""What the commands look up before anything runs."""

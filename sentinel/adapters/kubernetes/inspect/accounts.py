@@ -1,0 +1,55 @@
+"""What another account may do: the daemon's verbs, asked for it by someone who may ask."""
+
+import asyncio
+from collections.abc import Sequence
+
+from sentinel.adapters.kubernetes.api.client import ApiClient, Json, Target
+from sentinel.adapters.kubernetes.api.raw import mapping
+from sentinel.adapters.kubernetes.api.resources import Resource
+from sentinel.adapters.kubernetes.inspect.preflight import NEEDED, RUNNING_JOBS
+
+REVIEWS = Resource("authorization.k8s.io", "v1", "subjectaccessreviews", namespaced=False)
+
+
+async def account_lacks(
+    client: ApiClient, namespace: str, account: str, within: str, *, jobs_in: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """The verbs that the service account needs and lacks in the namespace `within` (empty: in all of them).
+
+    `jobs_in`: where it must be able to run Jobs of gates as well.
+    Raises ForbiddenError where we may not ask for others, and ClusterError's other kinds.
+    """
+    user = f"system:serviceaccount:{namespace}:{account}"
+    asked = [(within, resource, part, verb) for resource, part, verbs in NEEDED for verb in verbs]
+    asked += [
+        (place, resource, part, verb)
+        for place in jobs_in
+        for resource, part, verbs in RUNNING_JOBS
+        for verb in verbs
+    ]
+    allowed = await asyncio.gather(*(_allowed(client, user, *each) for each in asked))
+    return tuple(
+        f"{verb} {resource}{f'/{part}' if part else ''}{f' in {place}' if place != within else ''}"
+        for (place, resource, part, verb), yes in zip(asked, allowed, strict=True)
+        if not yes
+    )
+
+
+async def _allowed(
+    client: ApiClient, user: str, namespace: str, resource: Resource, part: str, verb: str
+) -> bool:
+    attributes = {"namespace": namespace, "verb": verb, "group": resource.group, "resource": resource.plural}
+    if part:
+        attributes["subresource"] = part
+    groups = [
+        "system:serviceaccounts",
+        f"system:serviceaccounts:{user.split(':')[2]}",
+        "system:authenticated",
+    ]
+    review: Json = {
+        "apiVersion": REVIEWS.api_version,
+        "kind": "SubjectAccessReview",
+        "spec": {"user": user, "groups": groups, "resourceAttributes": attributes},
+    }
+    answer = await client.create(Target(REVIEWS), review)
+    return mapping(answer.get("status")).get("allowed") is True

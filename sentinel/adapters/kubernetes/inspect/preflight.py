@@ -1,0 +1,118 @@
+"""What must be there before the daemon can do its work: the definitions, with every field, and each verb it needs."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.raw import mapping
+from sentinel.adapters.kubernetes.api.resources import (
+    ACCESS_REVIEWS,
+    COMMANDS,
+    DEPLOYMENTS,
+    EVENTS,
+    JOBS,
+    LEASES,
+    PODS,
+    RECORDS,
+    REPLICA_SETS,
+    Resource,
+)
+from sentinel.adapters.kubernetes.custom.crd import how_to_install
+from sentinel.adapters.kubernetes.inspect.served import outdated
+from sentinel.domain.errors import ClusterError, NotFoundError
+
+NEEDED: tuple[tuple[Resource, str, tuple[str, ...]], ...] = (
+    (DEPLOYMENTS, "", ("get", "list", "watch", "patch")),
+    (REPLICA_SETS, "", ("get", "list", "watch")),
+    (PODS, "", ("list", "watch")),
+    (RECORDS, "", ("get", "list", "watch", "create", "delete")),
+    (RECORDS, "status", ("update", "patch")),
+    (COMMANDS, "", ("list", "watch", "delete")),
+    (COMMANDS, "status", ("update",)),
+    (EVENTS, "", ("create", "patch")),
+)
+"""Resource, subresource and verbs; Nodes are read as well where that is allowed."""
+
+ELECTING: tuple[tuple[Resource, str, tuple[str, ...]], ...] = ((LEASES, "", ("get", "create", "update")),)
+"""The same, in the namespace of the Lease by which replicas agree on a leader."""
+
+ASKING: tuple[tuple[Resource, str, tuple[str, ...]], ...] = ((COMMANDS, "", ("create",)),)
+"""The same, for making commands in the name of people who press buttons in Slack."""
+
+RUNNING_JOBS: tuple[tuple[Resource, str, tuple[str, ...]], ...] = ((JOBS, "", ("get", "create", "delete")),)
+"""The same, for the Jobs of gates."""
+
+
+async def preflight(
+    client: ApiClient,
+    namespaces: Sequence[str] = (),
+    lease_namespace: str | None = None,
+    *,
+    asking: bool = False,
+    jobs_in: Sequence[str] | None = None,
+) -> tuple[str, ...]:
+    """A sentence for each thing that is missing; empty when all is there. No namespaces: all of them.
+
+    `lease_namespace` None: there is no election. `asking`: commands are made for people. `jobs_in`: in these
+    namespaces (`""`: everywhere) Jobs of gates are run; None: nowhere.
+    Raises ClusterUnavailableError when the API server cannot be asked.
+    """
+    missing = [*await _definitions(client, namespaces[0] if namespaces else "")]
+    for namespace in namespaces or ("",):
+        missing.extend(await _denied(client, NEEDED + ASKING if asking else NEEDED, namespace))
+    if lease_namespace is not None:
+        missing.extend(await _denied(client, ELECTING, lease_namespace))
+    for namespace in jobs_in or ():
+        missing.extend(await _denied(client, RUNNING_JOBS, namespace))
+    return tuple(missing)
+
+
+async def _denied(
+    client: ApiClient, needed: Iterable[tuple[Resource, str, tuple[str, ...]]], namespace: str
+) -> list[str]:
+    asked = [(resource, part, verb) for resource, part, verbs in needed for verb in verbs]
+    allowed = await asyncio.gather(*(_allowed(client, namespace, *each) for each in asked))
+    denied = [each for each, yes in zip(asked, allowed, strict=True) if not yes]
+    return _lacking(denied, namespace)
+
+
+def _lacking(denied: Iterable[tuple[Resource, str, str]], namespace: str) -> list[str]:
+    verbs: dict[str, list[str]] = {}
+    for resource, part, verb in denied:
+        subject = f"{resource.plural}/{part}" if part else resource.plural
+        group = f' in API group "{resource.group}"' if resource.group else ""
+        verbs.setdefault(subject + group, []).append(verb)
+    where = f" in namespace {namespace}" if namespace else ""
+    return [
+        f"our account may not {', '.join(names)} {what}{where}: grant it by RBAC"
+        for what, names in verbs.items()
+    ]
+
+
+async def _definitions(client: ApiClient, namespace: str) -> tuple[str, ...]:
+    for resource in (RECORDS, COMMANDS):
+        try:
+            await client.request("GET", Target(resource, namespace), params={"limit": "1"})
+        except NotFoundError:
+            return (how_to_install(),)
+        except ClusterError as error:
+            if error.retryable:
+                raise
+            # Refused: the verbs that are missing are named one by one.
+    return await outdated(client)
+
+
+async def _allowed(
+    client: ApiClient, namespace: str, resource: Resource, subresource: str, verb: str
+) -> bool:
+    """Ask whether we may do this in the namespace, or (empty) in every one."""
+    attributes = {"namespace": namespace, "verb": verb, "group": resource.group, "resource": resource.plural}
+    if subresource:
+        attributes["subresource"] = subresource
+    review = {
+        "apiVersion": ACCESS_REVIEWS.api_version,
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    answer = await client.create(Target(ACCESS_REVIEWS), review)
+    return mapping(answer.get("status")).get("allowed") is True

@@ -1,0 +1,75 @@
+"""Whether the cluster's definitions know every field that we write: what they do not know is dropped without a word."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import structlog
+
+from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.raw import mapping, objects
+from sentinel.adapters.kubernetes.api.resources import RECORDS, Resource
+from sentinel.adapters.kubernetes.custom.crd import definitions, how_to_upgrade
+from sentinel.domain.errors import ClusterError
+
+log = structlog.get_logger(__name__)
+
+SCHEMAS = Resource("", "", f"openapi/v3/apis/{RECORDS.api_version}", namespaced=False)
+"""The API server's own description of our resources, which every account may read."""
+_NAMED = 5
+_ANYTHING = "x-kubernetes-preserve-unknown-fields"
+
+
+async def outdated(client: ApiClient) -> tuple[str, ...]:
+    """A sentence for each definition in the cluster that lacks fields of ours.
+
+    Empty where none does, and where the API server does not say what it knows.
+    """
+    try:
+        document = await client.get(Target(SCHEMAS))
+    except ClusterError as error:
+        log.info("the cluster's definitions are not compared with ours", reason=str(error))
+        return ()
+    served = dict(_served(document))
+    return tuple(
+        _sentence(definition["spec"]["names"]["plural"], lacking)
+        for definition in _ours()
+        for version in definition["spec"]["versions"]
+        if (known := served.get(definition["spec"]["names"]["kind"]))
+        and (lacking := [*_lacking(version["schema"]["openAPIV3Schema"], known)])
+    )
+
+
+@cache
+def _ours() -> tuple[dict[str, Any], ...]:
+    return tuple(definitions())
+
+
+def _served(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The schemas in an OpenAPI document that are those of a kind."""
+    for schema in mapping(mapping(document.get("components")).get("schemas")).values():
+        for kind in objects(mapping(schema).get("x-kubernetes-group-version-kind")):
+            yield str(kind.get("kind")), schema
+
+
+def _lacking(ours: Mapping[str, Any], known: Mapping[str, Any], place: str = "") -> Iterator[str]:
+    """The fields of our schema that the other one has no place for, as paths."""
+    if known.get(_ANYTHING):
+        return
+    fields = mapping(known.get("properties"))
+    for name, schema in mapping(ours.get("properties")).items():
+        if name not in fields:
+            yield f"{place}{name}"
+        else:
+            yield from _lacking(schema, mapping(fields[name]), f"{place}{name}.")
+    for part in ("items", "additionalProperties"):
+        if part in ours:
+            yield from _lacking(mapping(ours[part]), mapping(known.get(part)), place)
+
+
+def _sentence(plural: str, lacking: list[str]) -> str:
+    more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
+    return (
+        f"the cluster's definition of {plural} is older than this version: it would drop "
+        f"{', '.join(lacking[:_NAMED])}{more}: {how_to_upgrade()}"
+    )

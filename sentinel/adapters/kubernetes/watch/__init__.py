@@ -1,0 +1,1 @@
+"""Watches: lists, streams, and what follows them."""

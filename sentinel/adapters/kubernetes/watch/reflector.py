@@ -1,0 +1,299 @@
+"""A local copy of one resource, kept current by list and watch, as client-go's reflector keeps it.
+
+Built on raw JSON: pages are decoded and trimmed one by one, and the loop runs between chunks of them, so that a
+large cluster neither fills the memory nor holds up the rest of the program.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import orjson
+import structlog
+
+from sentinel.adapters.kubernetes.api.client import ApiClient, Target, decoded
+from sentinel.adapters.kubernetes.api.errors import status_error
+from sentinel.adapters.kubernetes.api.paging import Paging
+from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, key_of, mapping, objects, text
+from sentinel.adapters.kubernetes.watch.backoff import Backoff
+from sentinel.adapters.kubernetes.watch.lines import LineBuffer
+from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ForbiddenError
+from sentinel.ports import Clock
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+OnChange = Callable[[ObjectKey, T | None, T | None], None]
+"""Told of each change: the key, the entry before (None: new) and after (None: gone)."""
+
+_CHUNK = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The reflector's patience, all in seconds but `page` (the most objects of one).
+
+    `watch_for` is the server-side timeout of one watch (up to half as much again is added, so that watches of
+    many replicas do not end together). `silence` is how long a watch may say nothing, bookmarks included, before
+    its connection is taken for dead. `refused_for` is the wait before an optional resource is asked for again.
+    """
+
+    page: int = 500
+    list_timeout: float = 30.0
+    watch_for: float = 240.0
+    silence: float = 75.0
+    healthy_after: float = 10.0
+    refused_for: float = 300.0
+
+
+class _RelistError(Exception):
+    """The version we hold is of no use to go on from."""
+
+
+class Reflector(Generic[T]):
+    """Mirrors one resource into `entries`. `run` goes on until it is cancelled.
+
+    `trim` makes an entry of a raw object. `target` is the collection, of one namespace or of all; an `optional` one
+    that we may not read counts as synced, empty.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        target: Target,
+        trim: Callable[[RawObject], T],
+        on_change: OnChange[T],
+        *,
+        clock: Clock,
+        rng: random.Random,
+        optional: bool = False,
+        timing: Timing | None = None,
+    ) -> None:
+        self.entries: dict[ObjectKey, T] = {}
+        self._target = target
+        self._client = client
+        self._trim = trim
+        self._on_change = on_change
+        self._clock = clock
+        self._rng = rng
+        self._optional = optional
+        self._timing = timing or Timing()
+        self._backoff = Backoff(rng)
+        self._version = ""
+        self._paging = Paging(self._timing.page)
+        self._synced = asyncio.Event()
+        self._heard_at: float | None = None
+        self._refused = False
+        self._patience: asyncio.Timeout | None = None
+        self.problem: ClusterError | None = None
+        """What keeps the watch from going on, None while it does."""
+
+    @property
+    def name(self) -> str:
+        """What it watches, for people and metrics."""
+        return str(self._target)
+
+    @property
+    def synced(self) -> bool:
+        """Whether the first list is complete."""
+        return self._synced.is_set()
+
+    async def wait_synced(self) -> None:
+        """Wait for the first complete list."""
+        await self._synced.wait()
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the server last said anything on this watch; None before its first answer, and for an
+        optional resource that is refused."""
+        if self._heard_at is None or self._refused:
+            return None
+        return self._clock.monotonic() - self._heard_at
+
+    def renew(self) -> None:
+        """End the present watch, which missed something, and begin anew with a list."""
+        if self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(asyncio.get_running_loop().time())
+
+    async def run(self) -> None:
+        """List, watch, and begin again wherever that ends."""
+        while True:
+            began = self._clock.monotonic()
+            resumed = bool(self._version)
+            delay = await self._round()
+            if self._clock.monotonic() - began >= self._timing.healthy_after:
+                self._backoff.reset()
+            if resumed and not self._version and not delay:
+                # The server is there, e.g. after a restart, and only our version was too old. Once: a version that
+                # was listed in the same round and is refused is waited for.
+                continue
+            await self._clock.sleep(max(delay, self._backoff.next()))
+
+    async def _round(self) -> float:
+        """List if need be and watch until that ends; returns the least wait in seconds before the next round."""
+        try:
+            if not self._version:
+                await self._list()
+            await self._watch()
+        except _RelistError as error:
+            self._version = ""
+            log.info("watch starts over", resource=self.name, reason=str(error))
+        except ForbiddenError as error:
+            return self._forbidden(error)
+        except ClusterError as error:
+            return self._failed(error)
+        except Exception:
+            # A defect of ours must not end the watch for good: it is told, and the copy made anew.
+            self._version = ""
+            log.exception("watch failed", resource=self.name)
+        return 0.0
+
+    def _forbidden(self, error: ForbiddenError) -> float:
+        if not self._optional:
+            return self._failed(error)
+        if not self._refused:
+            log.warning("optional resource is not watched", resource=self.name, reason=str(error))
+        self._refused = True
+        self._version = ""
+        self._synced.set()
+        return self._timing.refused_for
+
+    def _failed(self, error: ClusterError) -> float:
+        if not isinstance(error, ClusterUnavailableError):  # among them 410: the version is too old
+            self._version = ""
+        if error.reason != "Silent":
+            if str(error) != str(self.problem):  # told once, not at every retry
+                log.warning("watch interrupted", resource=self.name, reason=str(error))
+            self.problem = error
+        return getattr(error, "retry_after", None) or 0.0
+
+    def _heard(self) -> None:
+        self._heard_at = self._clock.monotonic()
+        self._refused = False
+        self.problem = None
+
+    # -- list
+
+    async def _list(self) -> None:
+        seen: set[ObjectKey] = set()
+        token = ""  # nosec B105  # a list's page
+        while True:
+            answer = await self._next_page(token)
+            self._heard()
+            await self._take_page(answer, seen)
+            metadata = mapping(answer.get("metadata"))
+            token = text(metadata.get("continue"))
+            if not token:
+                break
+        for key in self.entries.keys() - seen:
+            self._remove(key)
+        self._version = text(metadata.get("resourceVersion"))
+        self._paging.completed()
+        self._synced.set()
+
+    async def _next_page(self, token: str) -> dict[str, Any]:
+        params = {"limit": str(self._paging.limit)}
+        if token:
+            params["continue"] = token
+        try:
+            answer = await self._client.exchange(
+                "GET", self._target, params=params, timeout=self._timing.list_timeout
+            )
+        except ClusterError as error:
+            if error.status == 410 and token:
+                self._paging.expired()
+                raise _RelistError("the list expired between two pages") from error
+            raise
+        page = decoded(answer, f"list {self._target}")
+        items = page.get("items")
+        if not isinstance(items, list):
+            raise ClusterUnavailableError(f"list {self._target}: an answer without items", reason="Garbage")
+        self._paging.took(len(items), len(answer))
+        return page
+
+    async def _take_page(self, answer: dict[str, Any], seen: set[ObjectKey]) -> None:
+        for count, raw in enumerate(objects(answer["items"]), start=1):
+            key = self._store(raw)
+            if key is not None:
+                seen.add(key)
+            if count % _CHUNK == 0:
+                await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    # -- watch
+
+    async def _watch(self) -> None:
+        lasts = self._timing.watch_for * (1 + self._rng.random() / 2)
+        params = {
+            "watch": "1",
+            "resourceVersion": self._version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(int(lasts)),
+        }
+        try:
+            async with asyncio.timeout(None) as self._patience:
+                await self._follow(params)
+        except TimeoutError as error:
+            raise _RelistError("it missed a change") from error
+        finally:
+            self._patience = None
+
+    async def _follow(self, params: dict[str, str]) -> None:
+        async with self._client.stream(self._target, params, read_timeout=self._timing.silence) as body:
+            self._heard()
+            lines = LineBuffer()
+            async for chunk in body.iter_any():
+                self._heard()
+                await self._take_lines(lines.feed(chunk))
+
+    async def _take_lines(self, lines: list[bytes]) -> None:
+        for count, line in enumerate(lines, start=1):
+            self._take_event(line)
+            if count % _CHUNK == 0:
+                await asyncio.sleep(0)
+
+    def _take_event(self, line: bytes) -> None:
+        try:
+            event = mapping(orjson.loads(line))
+        except orjson.JSONDecodeError as error:
+            raise _RelistError(f"a line that is no JSON: {line[:80]!r}") from error
+        kind, raw = event.get("type"), mapping(event.get("object"))
+        if kind == "ERROR":
+            self._take_error(raw)
+        version = text(mapping(raw.get("metadata")).get("resourceVersion"))
+        if kind not in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK") or not version:
+            raise _RelistError(f"an event that makes no sense: {line[:80]!r}")
+        if kind == "DELETED":
+            self._remove((text(mapping(raw["metadata"]).get("namespace")), text(raw["metadata"].get("name"))))
+        elif kind != "BOOKMARK":
+            self._store(raw)
+        self._version = version
+
+    def _take_error(self, status: RawObject) -> None:
+        error = status_error(status, request=f"watch {self._target}")
+        if error.status == 410:
+            raise _RelistError(str(error))
+        raise error
+
+    # -- entries
+
+    def _store(self, raw: RawObject) -> ObjectKey | None:
+        """Take an object in; returns its key, None where it cannot be read."""
+        try:
+            key, entry = key_of(raw), self._trim(raw)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            # Relisting would bring the same object again: it is left out, and told.
+            log.error("an object cannot be read", resource=self.name, reason=str(error))
+            return None
+        before = self.entries.get(key)
+        self.entries[key] = entry
+        if before != entry:
+            self._on_change(key, before, entry)
+        return key
+
+    def _remove(self, key: ObjectKey) -> None:
+        before = self.entries.pop(key, None)
+        if before is not None:
+            self._on_change(key, before, None)

@@ -1,0 +1,1 @@
+"""Workloads: what is read of them and how they are changed."""

@@ -1,0 +1,98 @@
+"""The `Cluster` of the runtime: reads from the watches' cache, writes through the API."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.raw import mapping, objects, text
+from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, PODS
+from sentinel.adapters.kubernetes.coordination.events import EventRecorder
+from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
+from sentinel.adapters.kubernetes.workloads.deployments import DeploymentDriver
+from sentinel.adapters.kubernetes.workloads.digest import digest_of
+from sentinel.adapters.kubernetes.workloads.trim import trim_pod
+from sentinel.domain.decision import Change
+from sentinel.domain.errors import ClusterUnavailableError, InvalidObjectError, NotFoundError
+from sentinel.domain.workload import Applied, Pod, Workload, WorkloadKey, WorkloadKind
+
+_LOOKED_UP = 5
+"""So many pods are looked up at most: one that is not as it seems is enough."""
+
+
+class KubernetesCluster:
+    """Implements `ports.Cluster` for Deployments."""
+
+    def __init__(
+        self,
+        cache: WorkloadCache,
+        client: ApiClient,
+        driver: DeploymentDriver,
+        events: EventRecorder,
+        renew: Callable[[], None],
+    ) -> None:
+        self._cache = cache
+        self._client = client
+        self._renew = renew
+        self._driver = driver
+        self._events = events
+
+    def keys(self) -> Iterable[WorkloadKey]:
+        """Every workload known now."""
+        return self._cache.keys()
+
+    def workload(self, key: WorkloadKey) -> Workload | None:
+        """The snapshot of one workload, None when it is gone."""
+        return self._cache.workload(key)
+
+    def owner_of_pod(self, namespace: str, pod: str) -> WorkloadKey | None:
+        """Which workload a pod belongs to, as far as the watch knows."""
+        return self._cache.owner_of_pod(namespace, pod)
+
+    def workloads_behind(self, namespace: str, service: str) -> tuple[WorkloadKey, ...]:
+        """The workloads that a Service of this name stands for, by name."""
+        return self._cache.workloads_behind(namespace, service)
+
+    def subscribe(self, listener: Callable[[WorkloadKey], None]) -> None:
+        """Call the listener whenever something of a workload changed."""
+        self._cache.subscribe(listener)
+
+    async def apply(self, workload: Workload, change: Change, *, timeout: float = 10.0) -> str:
+        """Make a change to the very workload that was judged; see `ports.Cluster.apply`."""
+        if workload.key.kind is not WorkloadKind.DEPLOYMENT:
+            raise InvalidObjectError(f"{workload.key}: only Deployments can be changed", reason="Unsupported")
+        return await self._driver.apply(workload, change, timeout=timeout)
+
+    async def confirm(self, workload: Workload) -> None:
+        """Look up whether the candidate's pods that seem unready are so; see `ports.Cluster.confirm`."""
+        own = (pod for pod in workload.pods if pod.revision == workload.candidate.hash)
+        seeming = [pod for pod in own if not pod.ready and not pod.deleting][:_LOOKED_UP]
+        borne_out = await asyncio.gather(*(self._is_unready(workload, pod) for pod in seeming))
+        if not all(borne_out):
+            self._renew()
+            raise ClusterUnavailableError(
+                f"the watch of the pods of {workload.key} has missed a change; it begins anew",
+                reason="WatchDeaf",
+            )
+
+    async def _is_unready(self, workload: Workload, pod: Pod) -> bool:
+        # A list of one, as the daemon may list pods and not get them.
+        params = {"fieldSelector": f"metadata.name={pod.name}", "limit": "1"}
+        found = await self._client.request("GET", Target(PODS, workload.key.namespace), params=params)
+        fresh = [trim_pod(raw).pod for raw in objects(found.get("items"))]
+        return any(now.uid == pod.uid and not now.ready for now in fresh)
+
+    async def applied(self, key: WorkloadKey) -> Applied | None:
+        """Which pod template the API server has now; see `ports.Cluster.applied`."""
+        try:
+            live = await self._client.get(Target(DEPLOYMENTS, key.namespace, key.name))
+        except NotFoundError:
+            return None
+        return Applied(text(mapping(live.get("metadata")).get("uid")), digest_of(live))
+
+    def renew(self) -> None:
+        """Begin the watches anew."""
+        self._renew()
+
+    async def announce(self, workload: Workload, reason: str, message: str, *, warning: bool = False) -> None:
+        """Write a Kubernetes Event on the workload; best effort."""
+        await self._events.announce(workload, reason, message, warning=warning)

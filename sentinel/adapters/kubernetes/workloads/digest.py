@@ -1,0 +1,34 @@
+"""Our own name for a pod template: known as soon as the template is written, before any ReplicaSet has it."""
+
+import hashlib
+from typing import Any
+
+import orjson
+
+from sentinel.adapters.kubernetes.api.raw import RawObject, mapping
+
+TEMPLATE_HASH = "pod-template-hash"
+
+
+def bare_template(template: object) -> dict[str, Any]:
+    """The template as a Deployment carries it: without the label by which a ReplicaSet tells its pods.
+
+    A null `creationTimestamp`, which API servers before 1.34 write, is no part of it either.
+    """
+    bare = dict(mapping(template))
+    metadata = {key: value for key, value in mapping(bare.get("metadata")).items() if value is not None}
+    labels = mapping(metadata.get("labels"))
+    if TEMPLATE_HASH in labels:
+        metadata["labels"] = {key: value for key, value in labels.items() if key != TEMPLATE_HASH}
+    bare["metadata"] = metadata
+    return bare
+
+
+def template_digest(template: object) -> str:
+    """SHA-256 (hexadecimal) of the bare template's canonical JSON: keys sorted, no spaces."""
+    return hashlib.sha256(orjson.dumps(bare_template(template), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def digest_of(owner: RawObject) -> str:
+    """The digest of the template in the object's spec."""
+    return template_digest(mapping(owner.get("spec")).get("template"))

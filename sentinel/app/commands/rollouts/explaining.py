@@ -1,0 +1,175 @@
+"""`sentinel explain`: every decision of one rollout, with what it rested on and what became of it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from sentinel.adapters.kubernetes.custom.record_objects import object_of
+from sentinel.app.commands.connection import (
+    Context,
+    Kubeconfig,
+    Namespace,
+    WorkloadName,
+    connected,
+    find_record,
+    place,
+    run,
+)
+from sentinel.app.commands.output import (
+    Output,
+    OutputOption,
+    age,
+    by_rule,
+    measure,
+    measured,
+    moment,
+    rules_in_words,
+    show,
+    show_data,
+    sparkline,
+)
+from sentinel.domain.alertroom import AlertsBeyond
+from sentinel.domain.policy import Mode
+from sentinel.domain.record import Action, AlertEntry, DecisionEntry, OutcomeKind, Phase, Record
+from sentinel.domain.verdict import Number
+from sentinel.domain.words import deed, standing
+from sentinel.engine.advice import advice
+
+_INDENT = " " * 23
+_OUTCOMES = {
+    OutcomeKind.DONE: "done",
+    OutcomeKind.FAILED: "failed",
+    OutcomeKind.REFUSED: "refused",
+    OutcomeKind.OBSERVED: "observe mode, nothing was touched",
+}
+
+
+def explain_command(
+    name: WorkloadName,
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Explain a rollout: each decision with its evidence and numbers, and each alert with what it came to.
+
+    Give a rollout's record, or a workload for its newest rollout.
+    """
+    run(_explain(name, namespace, context, kubeconfig, output))
+
+
+async def _explain(name: str, namespace: str, context: str, kubeconfig: str, output: Output) -> None:
+    async with connected(place(namespace, context, kubeconfig)) as cluster:
+        record = await find_record(cluster, name)
+    if output is Output.TABLE:
+        show("\n".join(explained(record)))
+    else:
+        show_data(object_of(record), output)
+
+
+def explained(record: Record) -> list[str]:
+    """The whole explanation, line by line."""
+    lines = [*_head(record), "", "Decisions"]
+    for entry in record.decisions:
+        lines.extend(_decision(entry, record.started_at))
+    if record.alerts:
+        lines += [
+            "",
+            "Alerts",
+            *(line for alert in record.alerts for line in _alert(alert, record.started_at)),
+            *([_beyond(record.alerts_beyond)] if record.alerts_beyond else []),
+        ]
+    curves = list(_curves(record))
+    if curves:
+        lines += ["", "Candidate against baseline, decision by decision", *curves]
+    steps = advice(record, record.decisions[-1] if record.decisions else None)
+    if steps:
+        lines += ["", "What to do next", *(f"  {step}" for step in steps)]
+    return lines
+
+
+def _head(record: Record) -> Iterator[str]:
+    state = record.state
+    replaced = f"in place of {record.stable}" if record.stable else "the first deployment"
+    yield f"{record.key.kind.lower()}/{record.key.name} in {record.key.namespace}: {record.candidate}, {replaced}"
+    facts = [("Phase", _phase(record)), ("Why", state.message), ("Record", record.name)]
+    mode = " (observe mode: decided and told, nothing touched)" if record.mode is Mode.OBSERVE else ""
+    facts += [("Policy", record.policy + mode), ("Triggered by", record.trigger or "unknown")]
+    if record.candidate.change_cause:
+        facts.append(("Change cause", record.candidate.change_cause))
+    if record.attempt > 1:
+        facts.append(("Attempt", f"{record.attempt} of this revision"))
+    facts.append(("Started", moment(record.started_at)))
+    if state.ended_at is not None:
+        facts.append(("Ended", f"{moment(state.ended_at)}, after {age(state.ended_at - record.started_at)}"))
+    for name, value in facts:
+        yield f"  {name + ':':<14}{value}"
+
+
+def _phase(record: Record) -> str:
+    state = record.state
+    if record.in_flight:
+        return f"{standing(record).value}, step {state.step + 1}, {state.weight:.0%} of the pods are the candidate's"
+    if record.guarded:
+        return f"{state.phase.value}, and still guarded"
+    if state.phase is Phase.UNDONE and state.undo is not None:
+        return f"{state.phase.value}, back to {state.undo.target}"
+    return state.phase.value
+
+
+def _decision(entry: DecisionEntry, started: datetime) -> Iterator[str]:
+    rule = f" by {entry.rule}" if entry.rule else ""
+    way = "to" if entry.action is Action.ADVANCE else "at"
+    step = f" {way} step {entry.step + 1}" if entry.step or entry.rule else ""
+    yield f"{_after(entry.at, started)}{deed(entry)}{rule}{step} ({entry.reason})"
+    yield f"{_INDENT}{entry.message}"
+    for line in rules_in_words(entry.numbers):
+        yield f"{_INDENT}- {line}"
+    if entry.outcome is None:
+        yield f"{_INDENT}=> under way: its outcome is not known yet"
+    elif entry.outcome.detail or entry.outcome.kind is not OutcomeKind.DONE:
+        detail = f": {entry.outcome.detail}" if entry.outcome.detail else ""
+        yield f"{_INDENT}=> {_OUTCOMES[entry.outcome.kind]}{detail}"
+    if entry.escalated:
+        yield f"{_INDENT}=> a human was called"
+
+
+def _alert(alert: AlertEntry, started: datetime) -> Iterator[str]:
+    yield f"{_after(alert.received_at, started)}{alert.name} ({alert.status.value})"
+    if alert.summary:
+        yield f"{_INDENT}{alert.summary}"
+    labels = ", ".join(
+        f"{name}={value}" for name, value in sorted(alert.labels.items()) if name != "alertname"
+    )
+    yield f"{_INDENT}- {labels or 'no labels'}; firing since {moment(alert.starts_at)}"
+    yield f"{_INDENT}=> {alert.verdict or 'not looked at yet'}"
+
+
+def _beyond(beyond: AlertsBeyond) -> str:
+    fired = f"fired between {moment(beyond.first_at)} and {moment(beyond.last_at)}"
+    return f"  and {beyond.count:,} or more beside these ({', '.join(beyond.names)}), {fired}"
+
+
+def _after(at: datetime, started: datetime) -> str:
+    """A time of day and how long after the beginning, as a column."""
+    return f"  {at.strftime('%H:%M:%S')} {'+' + age(at - started):>9}  "
+
+
+def _curves(record: Record) -> Iterator[str]:
+    """For each rule that was measured at several decisions, both arms' course as bars of one scale."""
+    series: dict[str, list[dict[str, Number]]] = {}
+    for entry in record.decisions:
+        for rule, figures in by_rule(entry.numbers).items():
+            if measure(figures, "candidate") is not None:
+                series.setdefault(rule or entry.rule, []).append(figures)
+    for rule, points in series.items():
+        arms = {arm: [measure(point, arm) for point in points] for arm in ("candidate", "baseline")}
+        seen = [value for values in arms.values() for value in values if value is not None]
+        if len(points) < 2:
+            continue
+        for arm, values in arms.items():
+            known = [value for value in values if value is not None]
+            if not known:
+                continue
+            bars = "".join(" " if value is None else sparkline([value], max(seen)) for value in values)
+            first, last = measured(known[0], points[0]), measured(known[-1], points[0])
+            yield f"  {rule:<16} {arm:<10} {bars}  {first} to {last}"

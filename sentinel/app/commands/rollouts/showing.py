@@ -1,0 +1,125 @@
+"""`sentinel rules show`: which policy guards a workload, and why the others do not."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sentinel.app.commands.connection import Context, Kubeconfig, Namespace, connected, place, run
+from sentinel.app.exitcodes import UsageError
+from sentinel.domain.errors import ConfigurationError
+from sentinel.domain.policy import Policy
+from sentinel.domain.workload import Revision, Workload, WorkloadKey, WorkloadKind
+from sentinel.engine.choosing import Choice, choose
+from sentinel.engine.matching import Ambiguous, Guarded
+from sentinel.policies.load import PolicySet, describe, load
+from sentinel.policies.mistakes import did_you_mean
+from sentinel.policies.schema.quantities import format_duration
+
+_SHORT = {"deploy": "deployment", "sts": "statefulset", "ds": "daemonset"}
+"""kubectl's short names."""
+
+
+def show_command(
+    workload: Annotated[str, typer.Argument(metavar="WORKLOAD", help="KIND/NAME, or just NAME.")],
+    rules: Annotated[
+        list[Path] | None, typer.Option("--rules", "-r", help="Rule files or folders; rules/ if none.")
+    ] = None,
+    namespace: Namespace = "",
+    kind: Annotated[str, typer.Option("--kind", help="Its kind, where WORKLOAD does not say.")] = "",
+    labels: Annotated[
+        str | None, typer.Option("--labels", "-l", help="Its labels, a=b,c=d: then no cluster is asked.")
+    ] = None,
+    output: Annotated[str, typer.Option("--output", "-o", help="json, for programs.")] = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+) -> None:
+    """Say which policy guards a workload and why the others do not; exit code 1 where none does.
+
+    The workload is read from the cluster, unless its labels are given.
+    """
+    if output not in ("", "json"):
+        raise UsageError(f"--output: {output} is no format (write json, or leave it out)")
+    result = load(rules or [Path("rules")])
+    if not isinstance(result, PolicySet):
+        raise ConfigurationError(f"the rule files are wrong:\n{describe(result)}")
+    if labels is not None:
+        key = WorkloadKey(_kind(workload, kind), namespace or "default", workload.rpartition("/")[2])
+        found = Workload(key, "", Revision(""), labels=_labels(labels))
+    else:
+        found = run(_from_cluster(workload, namespace, context, kubeconfig))
+    choice = choose(result.policies, found)
+    typer.echo(json.dumps(_as_json(found, choice), indent=2) if output else "\n".join(_lines(found, choice)))
+    if not isinstance(choice.guard, Guarded):
+        raise typer.Exit(1)
+
+
+async def _from_cluster(name: str, namespace: str, context: str, kubeconfig: str) -> Workload:
+    async with connected(place(namespace, context, kubeconfig)) as cluster:
+        return await cluster.workload(name)
+
+
+def _kind(workload: str, option: str) -> WorkloadKind:
+    """The kind that WORKLOAD or `--kind` names, in any case; a Deployment where neither does."""
+    text = option or workload.rpartition("/")[0] or WorkloadKind.DEPLOYMENT.value
+    plain = text.lower().partition(".")[0]
+    known = {kind.value.lower(): kind for kind in WorkloadKind}
+    found = known.get(_SHORT.get(plain, plain)) or known.get(plain.removesuffix("s"))
+    if found is None:
+        raise UsageError(
+            f"unknown kind of workload {text} ({did_you_mean(text, [k.value for k in known.values()])})"
+        )
+    return found
+
+
+def _labels(text: str) -> dict[str, str]:
+    """Labels as `kubectl` writes them: a=b,c=d. Raises ConfigurationError."""
+    labels = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = part.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--labels: {part!r} is no label (write name=value, several with commas)")
+        labels[name] = value
+    return labels
+
+
+def _lines(workload: Workload, choice: Choice) -> Iterator[str]:
+    listed = ", ".join(f"{name}={value}" for name, value in sorted(workload.labels.items()))
+    yield f"{workload.key}, {f'labels {listed}' if listed else 'no labels'}"
+    if isinstance(choice.guard, Guarded):
+        yield f"guarded by {choice.guard.policy.name}, {choice.guard.policy.source}"
+        yield from (f"  {line}" for line in _summary(choice.guard.policy))
+    elif isinstance(choice.guard, Ambiguous):
+        yield f"not guarded: {choice.guard}"
+    else:
+        yield "not guarded: no policy matches it"
+    if choice.others:
+        yield "not by"
+        yield from (f"  {policy.name}: {why}" for policy, why in choice.others)
+
+
+def _summary(policy: Policy) -> Iterator[str]:
+    strategy = policy.strategy
+    steps = ", ".join(
+        f"{step.weight * 100:g}% for {format_duration(step.bake)}{' and an approval' if step.approval else ''}"
+        for step in strategy.steps
+    )
+    yield f"mode: {policy.mode.value}"
+    yield f"steps: {f'{steps}, ' if steps else ''}100% for {format_duration(strategy.bake)}"
+    yield f"rules: {', '.join(rule.name for rule in policy.rules) or 'none'}"
+    if policy.alerts:
+        yield f"alerts: {', '.join(alert.action.value for alert in policy.alerts)}"
+
+
+def _as_json(workload: Workload, choice: Choice) -> dict[str, object]:
+    guarding = choice.guard.policy if isinstance(choice.guard, Guarded) else None
+    return {
+        "workload": str(workload.key),
+        "labels": dict(workload.labels),
+        "policy": guarding.name if guarding else None,
+        "source": guarding.source if guarding else None,
+        "ambiguous": [p.name for p in choice.guard.policies] if isinstance(choice.guard, Ambiguous) else [],
+        "others": [{"policy": policy.name, "why": why} for policy, why in choice.others],
+    }

@@ -1,0 +1,236 @@
+"""`sentinel status` and `sentinel history`: what is under way, and what was."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from sentinel.adapters.kubernetes.custom.record_objects import object_of
+from sentinel.app.commands.connection import (
+    AllNamespaces,
+    Connection,
+    Context,
+    Kubeconfig,
+    Namespace,
+    Place,
+    bare_name,
+    connected,
+    place,
+    run,
+)
+from sentinel.app.commands.output import Output, OutputOption, age, moment, phase, show, show_data, table
+from sentinel.app.exitcodes import UsageError
+from sentinel.domain import words
+from sentinel.domain.errors import ClusterError
+from sentinel.domain.record import Phase, Record
+from sentinel.domain.workload import GUARD_LABEL, Workload
+
+REFRESH_SECONDS = 2.0
+_REST = "at rest"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A guarded workload and its newest rollout; None where none was seen yet."""
+
+    workload: Workload
+    record: Record | None
+
+    @property
+    def live(self) -> bool:
+        """Whether anything may still happen to its rollout."""
+        return self.record is not None and self.record.live
+
+
+async def standings(cluster: Connection) -> list[Standing]:
+    """Every workload that is labelled to be guarded or has a rollout on record; those in flight first."""
+    namespace = cluster.place.namespace
+    workloads, records = await asyncio.gather(
+        cluster.reader.workloads(namespace), cluster.reader.records(namespace)
+    )
+    newest: dict[str, Record] = {}
+    for record in records:
+        newest.setdefault(record.workload_uid, record)
+    found = [
+        Standing(workload, newest.get(workload.uid))
+        for workload in workloads
+        if workload.uid in newest or workload.labels.get(GUARD_LABEL) == "true"
+    ]
+    return sorted(found, key=lambda standing: not (standing.record and standing.record.in_flight))
+
+
+def status_command(
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+    everywhere: AllNamespaces = False,
+    output: OutputOption = Output.TABLE,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay, and keep it up to date.")] = False,
+) -> None:
+    """Show the rollouts under way and the guarded workloads."""
+    if watch and output is not Output.TABLE:
+        raise UsageError("--watch shows a table: leave --output away")
+    at = place(namespace, context, kubeconfig, everywhere=everywhere)
+    run(_status(at, output, watch=watch))
+
+
+async def _status(at: Place, output: Output, *, watch: bool) -> None:
+    async with connected(at) as cluster:
+        found = await standings(cluster)
+        if watch:
+            await _keep_showing(cluster, found)
+        elif output is Output.TABLE:
+            show(status_table(found, datetime.now(UTC), at.namespace))
+        else:
+            show_data([_as_data(standing) for standing in found], output)
+
+
+async def _keep_showing(cluster: Connection, found: list[Standing]) -> None:
+    """Show until interrupted; a cluster that is out of reach for a while is said below the last view."""
+    namespace, problem = cluster.place.namespace, ""
+    with Live(status_table(found, datetime.now(UTC), namespace), auto_refresh=False) as live:
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            try:
+                found, problem = await standings(cluster), ""
+            except ClusterError as error:
+                problem = str(error)
+            shown = status_table(found, datetime.now(UTC), namespace)
+            live.update(Group(shown, Text(problem, style="red")) if problem else shown, refresh=True)
+
+
+def status_table(found: list[Standing], now: datetime, namespace: str) -> RenderableType:
+    """The table of `status`."""
+    if not found:
+        where = f"namespace {namespace}" if namespace else "any namespace"
+        return Text(f"No workload in {where} is labelled {GUARD_LABEL}=true or has a rollout on record.")
+    columns = ["WORKLOAD", "PHASE", "STEP", "WEIGHT", "REVISION", "READY", "AGE", "MESSAGE"]
+    rows = [_row(standing, now) for standing in found]
+    if not namespace:
+        columns.insert(0, "NAMESPACE")
+        rows = [[s.workload.key.namespace, *row] for s, row in zip(found, rows, strict=True)]
+    return table(columns, rows)
+
+
+def _row(standing: Standing, now: datetime) -> list[str | Text]:
+    workload, record = standing.workload, standing.record
+    ready = f"{workload.available}/{workload.desired}"
+    if record is None:
+        return [workload.key.name, _REST, "", "", _revision(workload), ready, "", "no rollout was seen yet"]
+    state = record.state
+    return [
+        workload.key.name,
+        phase(words.standing(record)),
+        str(state.step + 1) if record.in_flight else "",
+        f"{state.weight:.0%}" if record.in_flight else "",
+        _revision(workload),
+        ready,
+        age(now - record.started_at),
+        _words(standing),
+    ]
+
+
+def _revision(workload: Workload) -> str:
+    number = workload.candidate.number
+    return f"{number or 'new'} ({', '.join(workload.candidate.images)})"
+
+
+def _words(standing: Standing) -> str:
+    workload, record = standing.workload, standing.record
+    said = " ".join(record.state.message.split()) if record else ""
+    if workload.held_by_label:
+        said = f"hands off, by label; {said}"
+    if workload.paused:
+        said = f"paused by {'the sentinel' if workload.pause_mark else 'hand'}; {said}"
+    return said
+
+
+def _as_data(standing: Standing) -> dict[str, Any]:
+    workload, record = standing.workload, standing.record
+    data: dict[str, Any] = {
+        "namespace": workload.key.namespace,
+        "workload": workload.key.name,
+        "kind": workload.key.kind.value,
+        "revision": workload.candidate.number,
+        "images": list(workload.candidate.images),
+        "available": workload.available,
+        "desired": workload.desired,
+        "paused": workload.paused,
+        "heldByLabel": workload.held_by_label,
+        "live": standing.live,
+        "record": None,
+    }
+    if record is not None:
+        state = record.state
+        data |= {
+            "record": record.name,
+            "phase": state.phase.value,
+            "standing": words.standing(record).value,
+            "step": state.step + 1,
+            "weight": state.weight,
+            "verdict": state.verdict,
+            "reason": state.reason,
+            "message": state.message,
+            "mode": record.mode.value,
+            "policy": record.policy,
+            "startedAt": record.started_at.isoformat(),
+        }
+    return data
+
+
+def history_command(
+    workload: Annotated[str, typer.Argument(metavar="[WORKLOAD]", help="Only of this one.")] = "",
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+    everywhere: AllNamespaces = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List past and present rollouts, the newest first."""
+    at = place(namespace, context, kubeconfig, everywhere=everywhere)
+    run(_history(at, bare_name(workload) if workload else "", output))
+
+
+async def _history(at: Place, workload: str, output: Output) -> None:
+    async with connected(at) as cluster:
+        records = await cluster.reader.records(at.namespace, workload)
+    if output is Output.TABLE:
+        show(history_table(records, datetime.now(UTC), everywhere=not at.namespace))
+    else:
+        items = [object_of(record) for record in records]
+        show_data({"apiVersion": "v1", "kind": "List", "items": items}, output)
+
+
+def history_table(records: Iterable[Record], now: datetime, *, everywhere: bool) -> RenderableType:
+    """The table of `history`."""
+    columns = ["STARTED", "WORKLOAD", "REVISION", "PHASE", "TOOK", "REASON", "RECORD"]
+    rows = [_past(record, now) for record in records]
+    if not rows:
+        return Text("No rollout is on record.")
+    if everywhere:
+        columns.insert(1, "NAMESPACE")
+        rows = [[row[0], r.key.namespace, *row[1:]] for r, row in zip(records, rows, strict=True)]
+    return table(columns, rows)
+
+
+def _past(record: Record, now: datetime) -> list[str | Text]:
+    state = record.state
+    ended = state.promoted_at if state.phase is Phase.PROMOTED else state.ended_at
+    revision = (
+        f"{record.candidate.number or record.candidate.digest[:8]} ({', '.join(record.candidate.images)})"
+    )
+    return [
+        moment(record.started_at),
+        record.key.name,
+        revision,
+        phase(words.standing(record)),
+        age((ended or now) - record.started_at),
+        state.reason,
+        record.name,
+    ]

@@ -1,0 +1,301 @@
+"""`sentinel undo` and `sentinel release`: by a human, as safely as the daemon does it, and without one too.
+
+An undo is asked of the running sentinel, so that the record names who wanted it; where none answers, or it must not
+touch the workload, it is made with the rights of whoever typed it.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from sentinel.app.commands.connection import (
+    AllNamespaces,
+    Connection,
+    Context,
+    Kubeconfig,
+    Namespace,
+    Place,
+    WorkloadName,
+    connected,
+    place,
+    run,
+)
+from sentinel.app.commands.options import duration
+from sentinel.app.commands.rollouts.asking import Reason, Request, send_and_wait
+from sentinel.app.commands.rollouts.confirming import Yes, confirmed, standing
+from sentinel.app.exitcodes import UsageError
+from sentinel.domain.command import CommandAction, CommandPhase
+from sentinel.domain.decision import Restore, Resume
+from sentinel.domain.errors import (
+    ClusterError,
+    ClusterUnavailableError,
+    ForbiddenError,
+    NotFoundError,
+    PreconditionError,
+)
+from sentinel.domain.policy import UndoPolicy
+from sentinel.domain.record import Phase, Record, RevisionRef, RolloutState
+from sentinel.domain.workload import Revision, Workload
+from sentinel.engine.rollout.target import NoTarget, choose_target, numbered_target
+
+POLL_SECONDS = 1.0
+CHANGE_TIMEOUT = 10.0
+ANSWER_WITHIN = 5.0
+"""A running sentinel answers within a second; after so many it is taken to be away."""
+
+
+def undo_command(  # noqa: PLR0913 - one to each option
+    workload: WorkloadName,
+    to_revision: Annotated[int, typer.Option("--to-revision", help="Its number; chosen if none.", min=0)] = 0,
+    yes: Yes = False,
+    reason: Reason = "",
+    direct: Annotated[
+        bool,
+        typer.Option("--direct", help="Do not ask a running sentinel; do it with your own rights at once."),
+    ] = False,
+    timeout: Annotated[str, typer.Option(help="How long it may take to be fully available again.")] = "5m",
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+) -> None:
+    """Go back to the last good revision: asked of the running sentinel, and as safe without one.
+
+    Never to a revision that was itself undone, nor across one that is marked irreversible. Exit code 1 when it was
+    done but is not fully available in time, or was not wanted after all; 3 when there is no terminal to ask at and no
+    --yes.
+    """
+    patience = duration(timeout, "--timeout").total_seconds()
+    wanted = Wanted(workload, to_revision, reason, confirmed=yes, direct=direct)
+    done = run(_undo(wanted, place(namespace, context, kubeconfig), patience))
+    if not done:
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The undo that a human typed; `to_revision` is 0 where the revision is to be chosen."""
+
+    workload: str
+    to_revision: int
+    reason: str
+    confirmed: bool
+    direct: bool
+
+
+async def _undo(wanted: Wanted, at: Place, patience: float) -> bool:
+    async with connected(at) as cluster:
+        workload = await cluster.workload(wanted.workload)
+        records = await cluster.records(workload)
+        target = undo_target(workload, records, wanted.to_revision, datetime.now(UTC))
+        owner = (await cluster.reader.facts(workload.key.namespace, workload.key.name)).owner
+        if not await confirmed(plan(workload, target, owner), "Undo it?", yes=wanted.confirmed):
+            return False
+        done = None
+        if not wanted.direct:
+            done = await _by_the_sentinel(cluster, workload, records, target, wanted.reason)
+        if done is None:
+            done = await cluster.driver.apply(workload, Restore(target), timeout=CHANGE_TIMEOUT)
+        typer.echo(f"{workload.key}: {done}")
+        return await _restored(cluster, workload, target, patience)
+
+
+async def _by_the_sentinel(
+    cluster: Connection, workload: Workload, records: tuple[Record, ...], target: RevisionRef, reason: str
+) -> str | None:
+    """What the running sentinel did when asked; None where none runs or it is not for it to do, which is said.
+
+    Raises PreconditionError where it knows why this must not be done, and ClusterError.
+    """
+    record = records[0] if records else None
+    if record is None or record.candidate.digest != workload.candidate.digest:
+        return None
+    request = Request(CommandAction.UNDO, reason, to_revision=target.number or None)
+    try:
+        answered = await send_and_wait(cluster, record, request, ANSWER_WITHIN)
+    except (ForbiddenError, NotFoundError) as error:
+        why = f"the sentinel could not be asked ({error})"
+    except ClusterUnavailableError as error:
+        if error.reason != "NoAnswer":
+            raise
+        why = f"no sentinel answered within {ANSWER_WITHIN:g} s"
+    else:
+        if answered.phase is CommandPhase.DONE:
+            return answered.message
+        if not answered.refusal:
+            raise PreconditionError(f"{workload.key} is left as it is: {answered.message}", reason="Refused")
+        why = f"the sentinel leaves it to you: {answered.message}"
+    typer.echo(f"{why}; it is done with your own rights")
+    return None
+
+
+def undo_target(
+    workload: Workload, records: tuple[Record, ...], to_revision: int, now: datetime
+) -> RevisionRef:
+    """The revision to go back to: the one of this number, or the daemon's choice.
+
+    Raises PreconditionError that says why there is none that is fit.
+    """
+    digest = workload.candidate.digest
+    record = next((r for r in records if r.candidate.digest == digest), None) or _unrecorded(workload, now)
+    if records and records[0].state.phase is Phase.UNDOING:
+        raise PreconditionError(
+            f"{workload.key} is being undone already ({records[0].name})", reason="Undoing"
+        )
+    if to_revision:
+        chosen = numbered_target(to_revision, record, records, workload)
+    else:
+        if record.stable is None:
+            record = replace(record, stable=_before(workload))
+        chosen = choose_target(record, records, workload, UndoPolicy().max_target_age, now)
+    if isinstance(chosen, NoTarget):
+        known = ", ".join(str(revision.number) for revision in workload.others if revision.number)
+        raise PreconditionError(
+            f"{workload.key} is left as it is: {chosen.message} (revisions there are: {known or 'none'})",
+            reason=chosen.reason,
+        )
+    return chosen.revision
+
+
+def _unrecorded(workload: Workload, now: datetime) -> Record:
+    """What a record of the present revision would say, had a sentinel watched it."""
+    return Record(
+        name="",
+        key=workload.key,
+        workload_uid=workload.uid,
+        candidate=RevisionRef.of(workload.candidate),
+        stable=None,
+        policy="",
+        policy_digest="",
+        started_at=now,
+        state=RolloutState(Phase.PROGRESSING),
+    )
+
+
+def _before(workload: Workload) -> RevisionRef | None:
+    """Of the other revisions the one that serves, else the newest, as `kubectl rollout undo` has it."""
+
+    def rank(revision: Revision) -> tuple[int, int]:
+        return revision.available, revision.order
+
+    chosen = max(workload.others, key=rank, default=None)
+    return RevisionRef.of(chosen) if chosen else None
+
+
+def plan(workload: Workload, target: RevisionRef, owner: str) -> list[str]:
+    """What will be done, and what stands in its way."""
+    lines = [f"{workload.key}: from {workload.candidate} back to {target}"]
+    if target.change_cause:
+        lines.append(f"  change cause: {target.change_cause}")
+    if workload.paused and workload.pause_mark is not None:
+        lines.append("  it is paused by the sentinel: the same patch lifts that")
+    elif workload.paused:
+        lines.append(
+            "  it is paused, and not by the sentinel: that pause is left, and no pod changes until someone lifts it "
+            f"(kubectl -n {workload.key.namespace} rollout resume deployment/{workload.key.name})"
+        )
+    if owner:
+        lines.append(
+            f"  it is kept by {owner}, which may put the present revision back: undo it there as well"
+        )
+    return lines
+
+
+async def _restored(cluster: Connection, workload: Workload, target: RevisionRef, patience: float) -> bool:
+    """Whether the target is fully available in time; said either way."""
+    began = time.monotonic()
+    while True:
+        try:
+            now = await cluster.workload(workload.key.name)
+        except ClusterError as error:
+            if not error.retryable:
+                raise
+            now = workload
+        took = time.monotonic() - began
+        if now.candidate.digest == target.digest and now.rolled_out:
+            typer.echo(f"{target} is fully available again after {took:.0f} s")
+            return True
+        if took >= patience:
+            typer.echo(
+                f"{target} is not fully available after {took:.0f} s: {now.available} of {now.desired} pods"
+            )
+            return False
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def release_command(
+    workload: Annotated[
+        str, typer.Argument(metavar="[WORKLOAD]", help="deployment/NAME, or just NAME.")
+    ] = "",
+    every: Annotated[
+        bool, typer.Option("--all", help="Every workload that the sentinel has paused.")
+    ] = False,
+    yes: Yes = False,
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+    everywhere: AllNamespaces = False,
+) -> None:
+    """Lift the sentinel's own pauses, so that rollouts go on to 100 %; never anyone else's. Needs no daemon.
+
+    Says why each is paused or held, with its last numbers, and asks. Exit code 1 when a pause could not be lifted or
+    the answer was no, 3 when there is no terminal to ask at and no --yes.
+    """
+    if bool(workload) == every:
+        raise UsageError("name one workload, or give --all")
+    if everywhere and not every:
+        raise UsageError("--all-namespaces goes with --all")
+    at = place(namespace, context, kubeconfig, everywhere=everywhere)
+    if not run(_release(workload, at, yes=yes)):
+        raise typer.Exit(1)
+
+
+async def _release(name: str, at: Place, *, yes: bool) -> bool:
+    """Whether all that was to be lifted was."""
+    async with connected(at) as cluster:
+        found = (await cluster.workload(name),) if name else await cluster.reader.workloads(at.namespace)
+        ours = [workload for workload in found if workload.pause_mark is not None]
+        if not ours:
+            typer.echo(_nothing_to_lift(found[0] if name else None))
+            return True
+        lines = [line for workload in ours for line in await _paused(cluster, workload)]
+        if not await confirmed(lines, "Let it go on to 100%?" if name else "Let all go on to 100%?", yes=yes):
+            return False
+        return all([await _lifted(cluster, workload) for workload in ours])
+
+
+async def _lifted(cluster: Connection, workload: Workload) -> bool:
+    """Whether our pause could be lifted; said either way."""
+    try:
+        done = await cluster.driver.apply(workload, Resume(), timeout=CHANGE_TIMEOUT)
+    except ClusterError as error:
+        typer.echo(f"{workload.key}: {error}", err=True)
+        return False
+    typer.echo(f"{workload.key}: {done}")
+    return True
+
+
+async def _paused(cluster: Connection, workload: Workload) -> list[str]:
+    """What is known of a workload that we paused; that its record cannot be read keeps nobody from releasing it."""
+    assert workload.pause_mark is not None
+    name = workload.pause_mark.record
+    try:
+        records = await cluster.records(workload)
+    except ClusterError as error:
+        return [f"{workload.key}: why it is paused is not known ({error})"]
+    record = next((record for record in records if record.name == name), None)
+    if record is None:
+        return [f"{workload.key}: why it is paused is not known (there is no record {name})"]
+    going_on = "  released, it goes on to 100%, with no further step before that"
+    return [f"{workload.key}: paused by the sentinel", *standing(record), going_on]
+
+
+def _nothing_to_lift(workload: Workload | None) -> str:
+    if workload is None:
+        return "no workload is paused by the sentinel"
+    if workload.paused:
+        return f"{workload.key} is paused, and not by the sentinel: that pause is left alone"
+    return f"{workload.key} is not paused"

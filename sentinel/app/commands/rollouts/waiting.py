@@ -1,0 +1,282 @@
+"""`sentinel wait`: for pipelines, until the rollout of the workload's present revision has come to its end."""
+
+import asyncio
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sentinel.app.commands.connection import (
+    Connection,
+    Context,
+    Kubeconfig,
+    Namespace,
+    WorkloadName,
+    connected,
+    place,
+    run,
+)
+from sentinel.app.commands.options import duration
+from sentinel.app.commands.output import age
+from sentinel.app.commands.rollouts.explaining import explained
+from sentinel.domain.errors import ClusterError, ConfigurationError, SentinelError
+from sentinel.domain.record import Phase, Record
+from sentinel.domain.words import Would, deed, standing
+from sentinel.domain.workload import GUARD_LABEL, Workload
+from sentinel.engine.rollout.lifecycle import ROLLED_BACK
+
+POLL_SECONDS = 1.0
+SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
+OUTPUTS_VARIABLE = "GITHUB_OUTPUT"
+FAILED = "failed"
+"""The verdict where the wait itself came to no end."""
+_SEEN_WITHIN = timedelta(minutes=1)
+"""A sentinel that runs makes a record of every workload it guards; one older than this without any has no guard."""
+
+
+class Verdict(IntEnum):
+    """How a wait ends, as the exit code that pipelines read."""
+
+    PROMOTED = 0
+    UNDONE = 1
+    HELD = 2
+    TIMED_OUT = 3
+    UNGUARDED = 4
+    ENDED = 5
+
+    def __str__(self) -> str:
+        return self.name.lower().replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The verdict, the sentence that says it, and the rollout, where there was one."""
+
+    verdict: Verdict
+    message: str
+    record: Record | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for the end, for the rollout to be taken up at all, and for a hold to end by itself."""
+
+    whole: timedelta
+    begin: timedelta = timedelta(seconds=30)
+    hold: timedelta = timedelta(minutes=5)
+
+
+def wait_command(
+    workload: WorkloadName,
+    patience: Annotated[str, typer.Option("--for", help="How long at most, such as 30m.")] = "30m",
+    begins_within: Annotated[
+        str, typer.Option(help="How long until a sentinel must have taken the rollout up.")
+    ] = "30s",
+    hold_for: Annotated[
+        str, typer.Option(help="How long a hold may last that ends once its cause is gone.")
+    ] = "5m",
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+) -> None:
+    """Wait until the present revision is promoted, undone or held.
+
+    Exit code 0: promoted, 1: undone, 2: held for a human, 3: not decided in time, 4: nothing guards the workload,
+    5: ended without a verdict, e.g. superseded by a newer revision. From 64 on this command failed and says nothing of
+    the rollout. With GITHUB_STEP_SUMMARY set the explanation of the rollout is appended to that file, with
+    GITHUB_OUTPUT set the outputs `verdict` and `message`.
+    """
+    try:
+        limits = Patience(
+            duration(patience, "--for"),
+            duration(begins_within, "--begins-within"),
+            duration(hold_for, "--hold-for"),
+        )
+        end = run(_wait(workload, limits, namespace, context, kubeconfig))
+    except SentinelError as error:
+        write_outputs(FAILED, str(error))
+        raise
+    typer.echo(end.message)
+    write_outputs(str(end.verdict), end.message)
+    if summary := os.environ.get(SUMMARY_VARIABLE):
+        write_summary(Path(summary), end)
+    raise typer.Exit(int(end.verdict))
+
+
+async def _wait(name: str, limits: Patience, namespace: str, context: str, kubeconfig: str) -> End:
+    async with connected(place(namespace, context, kubeconfig)) as cluster:
+        return await wait_for_end(cluster, name, limits)
+
+
+async def wait_for_end(cluster: Connection, name: str, limits: Patience) -> End:
+    """Follow the rollout to its end, telling its progress line by line. Raises ClusterError.
+
+    An API server that is out of reach once the wait has begun is waited for.
+    """
+    began = datetime.now(UTC)
+    workload = await cluster.workload(name)
+    records = await cluster.records(workload)
+    progress = Progress()
+    followed: Record | None = None
+    while True:
+        now = datetime.now(UTC)
+        followed = _again(followed, records) or rollout_of(workload, records)
+        if not records and (end := unguarded(workload, now)):
+            return end
+        if followed is not None:
+            for line in progress.news(followed, now):
+                typer.echo(line)
+            if end := ending(followed, now, limits.hold):
+                return end
+        if end := _out_of_patience(workload, followed, now - began, limits):
+            return end
+        await asyncio.sleep(POLL_SECONDS)
+        try:
+            records = await cluster.records(workload)
+        except ClusterError as error:
+            if not error.retryable:
+                raise
+            typer.echo(f"still waiting: {error}")
+
+
+def rollout_of(workload: Workload, records: Sequence[Record]) -> Record | None:
+    """The rollout that led to the workload's present template, None where no sentinel has taken it up yet.
+
+    That is the newest one if it rolls this template out, or if it put it back: a release that was undone before
+    anyone waited for it is undone, and not the good end of the release before.
+    """
+    latest, digest = records[0] if records else None, workload.candidate.digest
+    if latest is None or latest.candidate.digest == digest:
+        return latest
+    undo = latest.state.undo
+    if undo is not None and undo.target.digest == digest:
+        return latest
+    by_hand = latest.state.reason == ROLLED_BACK and latest.stable is not None
+    return latest if by_hand and latest.stable and latest.stable.digest == digest else None
+
+
+def _again(followed: Record | None, records: Sequence[Record]) -> Record | None:
+    """The rollout that is followed already, as it stands now."""
+    if followed is None:
+        return None
+    return next((record for record in records if record.uid == followed.uid), followed)
+
+
+def unguarded(workload: Workload, now: datetime) -> End | None:
+    """The end of a wait for a workload that a sentinel would have on record by now."""
+    made = min((r.created_at for r in (workload.candidate, *workload.others) if r.created_at), default=None)
+    labelled = workload.labels.get(GUARD_LABEL) == "true"
+    if labelled or made is None or now - made < _SEEN_WITHIN:
+        return None
+    message = (
+        f"nothing guards {workload.key}: no rollout of it was ever recorded. Label it {GUARD_LABEL}=true, "
+        "or match it in a rule file; `sentinel preflight` says what is missing"
+    )
+    return End(Verdict.UNGUARDED, message)
+
+
+def _out_of_patience(
+    workload: Workload, record: Record | None, waited: timedelta, limits: Patience
+) -> End | None:
+    """The end that time makes."""
+    if record is None and waited >= min(limits.begin, limits.whole):
+        message = (
+            f"no sentinel took the rollout of {workload.candidate} of {workload.key} up within "
+            f"{age(waited)}: no rule file matches the workload any more, or no sentinel runs"
+        )
+        return End(Verdict.UNGUARDED, message)
+    if record is None or waited < limits.whole:
+        return None
+    if record.state.phase is Phase.HELD:
+        return End(Verdict.HELD, f"still held: {record.state.message}", record)
+    message = f"not decided within {age(waited)}: {standing(record).value}, {record.state.message}"
+    return End(Verdict.TIMED_OUT, message, record)
+
+
+def ending(record: Record, now: datetime, hold_for: timedelta) -> End | None:
+    """The verdict on a rollout that has come to its end; None while it goes on.
+
+    A hold that ends by itself, once its cause is gone, is waited out for as long as `hold_for`.
+    """
+    state = record.state
+    hold = state.hold
+    match state.phase:
+        case Phase.PROMOTED:
+            return End(Verdict.PROMOTED, f"promoted: {record.candidate} ({record.name})", record)
+        case Phase.UNDONE:
+            return End(Verdict.UNDONE, f"undone: {state.message}", record)
+        case Phase.HELD if hold is None or hold.sticky or now - hold.since >= hold_for:
+            return End(Verdict.HELD, f"{_held_words(record)}: {state.message}", record)
+        case Phase.SUPERSEDED | Phase.FAILED | Phase.UNJUDGED:
+            return End(Verdict.ENDED, f"{state.phase.value.lower()}: {state.message}", record)
+        case _:
+            return None
+
+
+def _held_words(record: Record) -> str:
+    """What a hold is called; one that is only decided holds nothing."""
+    if standing(record) is Would.UNDO:
+        return "would have been undone (nothing was touched)"
+    return (
+        "would be held for a human (nothing was touched)"
+        if standing(record) is Would.HOLD
+        else "held for a human"
+    )
+
+
+@dataclass(slots=True)
+class Progress:
+    """What was told of a rollout already."""
+
+    told: int = 0
+    last: str = ""
+
+    def news(self, record: Record, now: datetime) -> Iterator[str]:
+        """A line for each new decision, at its time, and one where the rollout stands otherwise than it stood."""
+        for entry in record.decisions[self.told :]:
+            rule = f" by {entry.rule}" if entry.rule else ""
+            yield f"{entry.at:%H:%M:%S} {deed(entry)}{rule}: {entry.message}"
+        self.told = len(record.decisions)
+        state = record.state
+        stands = f"{standing(record).value}, step {state.step + 1}, {state.weight:.0%} of the pods"
+        if stands != self.last:
+            yield f"{now:%H:%M:%S} {stands}"
+        self.last = stands
+
+
+def write_summary(file: Path, end: End) -> None:
+    """Append the verdict and the explanation as Markdown. Raises ConfigurationError when that cannot be done."""
+    icon = {Verdict.PROMOTED: "✅", Verdict.UNDONE: "↩️", Verdict.HELD: "✋"}.get(end.verdict, "⚠️")
+    title = str(end.verdict).replace("-", " ")
+    lines = [f"### {icon} Rollout {title}", "", _escaped(end.message), ""]
+    if end.record is not None:
+        told = "\n".join(explained(end.record)).replace("```", "'''")
+        lines += ["<details><summary>Every decision</summary>", "", "```", told, "```", "", "</details>", ""]
+    _append(file, SUMMARY_VARIABLE, "\n".join(lines))
+
+
+def write_outputs(verdict: str, message: str) -> None:
+    """Set the outputs of a GitHub workflow's step, where this runs in one. Raises ConfigurationError."""
+    if name := os.environ.get(OUTPUTS_VARIABLE):
+        one_line = " ".join(message.split())
+        _append(Path(name), OUTPUTS_VARIABLE, f"verdict={verdict}\nmessage={one_line}\n")
+
+
+def _append(file: Path, variable: str, text: str) -> None:
+    try:
+        with file.open("a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the file {file} that {variable} names cannot be written: {error.strerror}"
+        ) from error
+
+
+def _escaped(text: str) -> str:
+    """The text with what is markup in Markdown taken literally."""
+    return "".join(f"\\{char}" if char in "\\`*_[]<>#|" else char for char in text)

@@ -1,0 +1,166 @@
+"""Checks as a table: what is well, what to mind, what fails, and what to do about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import typer
+from rich.text import Text
+
+from sentinel.adapters.kubernetes.inspect.accounts import account_lacks
+from sentinel.adapters.slack.probe import probe
+from sentinel.app.commands.connection import Connection
+from sentinel.app.commands.output import Output, show, show_data, table
+from sentinel.app.exitcodes import UsageError
+from sentinel.app.wiring.sources import Sources
+from sentinel.domain.errors import ClusterError, ForbiddenError, NoticeError, SourceError
+from sentinel.domain.policy import ValueQuery
+from sentinel.settings import Settings
+
+
+class Level(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+_STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at: what was found, and what to do, where there is something to do."""
+
+    name: str
+    level: Level
+    found: str
+    remedy: str = ""
+
+
+def ok(name: str, found: str) -> Check:
+    """All is well."""
+    return Check(name, Level.OK, found)
+
+
+def warn(name: str, found: str, remedy: str = "") -> Check:
+    """It works, but someone should know."""
+    return Check(name, Level.WARN, found, remedy)
+
+
+def fail(name: str, found: str, remedy: str = "") -> Check:
+    """It does not work."""
+    return Check(name, Level.FAIL, found, remedy)
+
+
+def conclude(checks: Sequence[Check], output: Output) -> None:
+    """Show the checks; exit code 1 when one failed."""
+    if output is Output.TABLE:
+        rows: list[list[str | Text]] = [
+            [Text(c.level.value.upper(), style=_STYLES[c.level]), c.name, _words(c.found), _words(c.remedy)]
+            for c in checks
+        ]
+        show(table(["", "CHECK", "FOUND", "WHAT TO DO"], rows, wrap=True))
+    else:
+        data = [
+            {"check": c.name, "level": c.level.value, "found": c.found, "remedy": c.remedy} for c in checks
+        ]
+        show_data(data, output)
+    if any(check.level is Level.FAIL for check in checks):
+        raise typer.Exit(1)
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
+
+
+async def slack_check(settings: Settings) -> Check:
+    """Whether Slack takes our token."""
+    slack = settings.slack
+    if slack.token is None:
+        return warn("Slack", "no token in these settings: nobody is told there", "set slack.token_file")
+    try:
+        who = await probe(
+            slack.token.get_secret_value(), base_url=f"{slack.base_url}/", timeout=slack.timeout
+        )
+    except NoticeError as error:
+        return fail("Slack", str(error), "check slack.token_file and the way to Slack")
+    return ok("Slack", f"reached {who}; notices go to {slack.channel}")
+
+
+async def account_check(
+    cluster: Connection, account: str, within: str, *, jobs_in: Sequence[str] = ()
+) -> Check:
+    """Whether the daemon's service account, given as namespace/name, has every verb it needs.
+
+    `jobs_in`: the namespaces in which it runs Jobs of gates, `""` for all.
+    """
+    name = "RBAC"
+    if not account:
+        return warn(
+            name, "the daemon's account was not asked about", "name it: --account NAMESPACE/SERVICEACCOUNT"
+        )
+    namespace, slash, short = account.partition("/")
+    if not slash or not namespace or not short:
+        raise UsageError(f"--account {account}: write it as NAMESPACE/SERVICEACCOUNT")
+    try:
+        lacking = await account_lacks(cluster.client, namespace, short, within, jobs_in=jobs_in)
+    except ForbiddenError:
+        return warn(name, f"we may not ask what {account} may do", "ask as someone who may")
+    if lacking:
+        return fail(
+            name, f"{account} may not {', '.join(lacking)}", "grant it: config/rbac.yaml, or the Helm chart"
+        )
+    return ok(name, f"{account} has every verb that it needs")
+
+
+async def source_checks(sources: Sources) -> list[Check]:
+    """Whether each metrics system that the settings name answers."""
+    if not sources.by_name:
+        return [
+            warn(
+                "metrics",
+                "these settings name no Prometheus and no Datadog",
+                "set prometheus.url if rules need one",
+            )
+        ]
+    checks = []
+    for name, source in sources.by_name.items():
+        question = ValueQuery(name, "vector(1)" if name == "prometheus" else "avg:datadog.agent.running{*}")
+        try:
+            await source.value(question, datetime.now(UTC))
+        except SourceError as error:
+            checks.append(fail(name, str(error), f"check the settings of {name} and the way to it"))
+        else:
+            checks.append(ok(name, "it answers queries"))
+    return checks
+
+
+async def rules_check(sources: Sources) -> list[Check]:
+    """Whether it can be known how long alerts are pending, where anybody is there to be asked."""
+    if sources.rules is None:
+        return []
+    name, url = "alert rules", sources.rules.url
+    held = "until then an alert that names a Deployment without a pod is thought to have begun alerts.lookback (5m) "
+    held += "before it fired, and holds a rollout that is younger than that"
+    remedy = "set prometheus.rules_url to whoever evaluates them (vmalert, the ruler of Thanos or Mimir)"
+    try:
+        durations = await sources.rules.durations()
+    except SourceError as error:
+        return [warn(name, f"{error} {held.capitalize()}", remedy)]
+    if not durations:
+        return [warn(name, f"{url} knows no alerting rule; {held}", remedy)]
+    return [ok(name, f"{url} knows the for: of {len(durations)} alerts")]
+
+
+async def reached(cluster: Connection) -> Check:
+    """Whether the API server answers and knows our records."""
+    try:
+        records = await cluster.reader.records(cluster.place.namespace)
+    except ClusterError as error:
+        return fail(
+            "API server", str(error), "check the kubeconfig, or run `sentinel crd | kubectl apply -f -`"
+        )
+    return ok("API server", f"{cluster.client.server} answers; rollouts on record: {len(records)}")

@@ -1,0 +1,176 @@
+"""`sentinel doctor`: is the installation itself in order?"""
+
+import os
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated
+
+import aiohttp
+import typer
+
+from sentinel.adapters.kubernetes.coordination.lease import own_namespace
+from sentinel.adapters.kubernetes.custom.freezes import KubernetesFreezeStore
+from sentinel.adapters.kubernetes.inspect.preflight import preflight
+from sentinel.app.commands.connection import Connection, Context, Kubeconfig, Place, connected, run
+from sentinel.app.commands.output import Output, OutputOption
+from sentinel.app.commands.setup.checks import (
+    Check,
+    account_check,
+    conclude,
+    fail,
+    ok,
+    reached,
+    rules_check,
+    slack_check,
+    source_checks,
+    warn,
+)
+from sentinel.app.commands.setup.clusters import alerts_check
+from sentinel.app.commands.setup.preflighting import Account, ConfigFile
+from sentinel.app.wiring.sources import Sources, metric_sources, options_of
+from sentinel.app.wiring.watches import job_namespaces, lease_namespace
+from sentinel.domain.errors import ClusterError, ConfigurationError
+from sentinel.policies.load import PolicySet, describe, load
+from sentinel.settings import Settings, load_settings
+
+WEBHOOK_TIMEOUT = 5.0
+_SKEW_MINDED = timedelta(seconds=5)
+_SKEW_FATAL = timedelta(seconds=60)
+
+
+def doctor_command(
+    config: ConfigFile = None,
+    url: Annotated[str, typer.Option(help="Where the daemon is served, to see whether it answers.")] = "",
+    account: Account = "",
+    alertmanager: Annotated[
+        str, typer.Option(help="Where Alertmanager is; unset: those that Prometheus posts to are asked.")
+    ] = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Check the installation: settings, rule files, cluster, rights, metrics, Slack; exit code 1 when one fails."""
+    conclude(
+        run(_doctor(config, url, account, alertmanager, Place("", kubeconfig or None, context or None))),
+        output,
+    )
+
+
+async def _doctor(config: Path | None, url: str, account: str, alertmanager: str, at: Place) -> list[Check]:
+    try:
+        settings = load_settings(config, os.environ)
+    except ConfigurationError as error:
+        return [fail("settings", str(error), "mend the settings; nothing else can be looked at before")]
+    async with AsyncExitStack() as resources:
+        sources = metric_sources(settings, resources)
+        checks = [ok("settings", f"valid, mode {settings.mode.value}"), _rules(settings, sources)]
+        checks += await cluster_checks(settings, account, at)
+        checks += [*await source_checks(sources), *await rules_check(sources)]
+        checks += [await alerts_check(settings.cluster, sources, alertmanager)]
+        checks += [await slack_check(settings), door_check(settings)]
+        return [*checks, await _daemon(url)]
+
+
+def door_check(settings: Settings) -> Check:
+    """Whether anyone may post alerts."""
+    webhook = settings.http.webhook
+    if webhook.tokens or webhook.token or webhook.username or settings.http.tls.client_ca_file:
+        return ok("webhook", "whoever posts alerts must show credentials")
+    return warn("webhook", "whoever reaches the port may post alerts", "set http.webhook.token_file")
+
+
+def _rules(settings: Settings, sources: Sources) -> Check:
+    found = load(settings.rules.paths, options_of(settings, sources))
+    if not isinstance(found, PolicySet):
+        return fail("rule files", describe(found), "mend them: sentinel rules check")
+    names = ", ".join(policy.name for policy in found.policies)
+    return ok("rule files", f"{len(found.policies)} policies: {names}")
+
+
+async def cluster_checks(settings: Settings, account: str, at: Place) -> list[Check]:
+    """Whether the API server answers, what it lacks for the daemon, and whether our clocks agree."""
+    try:
+        async with connected(at) as cluster:
+            dates: list[tuple[str, datetime]] = []
+            cluster.client.told_time = lambda date, _took: dates.append((date, datetime.now(UTC)))
+            checks = [await reached(cluster)]
+            if not dates:
+                return checks
+            within = settings.kubernetes.namespaces
+            return [
+                *checks,
+                clock_check(*dates[-1]),
+                await _needed(cluster, settings),
+                await _frozen(cluster, settings),
+                await account_check(
+                    cluster, account, within[0] if within else "", jobs_in=job_namespaces(settings) or ()
+                ),
+            ]
+    except ConfigurationError as error:
+        return [fail("API server", str(error), "name a kubeconfig with --kubeconfig or KUBECONFIG")]
+
+
+async def _needed(cluster: Connection, settings: Settings) -> Check:
+    """What this account lacks of what the daemon needs; which is someone else's where it runs as another."""
+    try:
+        lacking = await preflight(
+            cluster.client,
+            settings.kubernetes.namespaces,
+            lease_namespace(settings),
+            asking=settings.slack.pressable,
+            jobs_in=job_namespaces(settings),
+        )
+    except ClusterError as error:
+        return fail("definitions and own rights", str(error))
+    if lacking:
+        return fail(
+            "definitions and own rights", "; ".join(lacking), "grant them: config/rbac.yaml, or the chart"
+        )
+    return ok("definitions and own rights", "the definitions are there; this account could run the daemon")
+
+
+async def _frozen(cluster: Connection, settings: Settings) -> Check:
+    """Whether someone has thrown the kill switch."""
+    namespace = settings.leadership.namespace or own_namespace()
+    try:
+        freeze = await KubernetesFreezeStore(cluster.client, namespace, settings.leadership.name).read()
+    except ClusterError as error:
+        return warn("kill switch", str(error), "ask as someone who may read Leases there")
+    if freeze is not None:
+        return warn("kill switch", f"{freeze}: nothing is touched", f"sentinel unfreeze -n {namespace}")
+    return ok("kill switch", f"not frozen, as far as namespace {namespace} tells")
+
+
+def clock_check(date: str, ours: datetime) -> Check:
+    """Whether our clock and the API server's agree, by the Date of an answer."""
+    try:
+        theirs = parsedate_to_datetime(date)
+        off = abs(ours - theirs)
+    except (ValueError, TypeError):
+        return warn("clock", f"the API server's Date cannot be read: {date}")
+    found = f"{off.total_seconds():.0f} s apart from the API server's"
+    if off >= _SKEW_MINDED:
+        make = fail if off >= _SKEW_FATAL else warn
+        return make("clock", found, "have both machines' clocks set by NTP")
+    return ok("clock", found)
+
+
+async def _daemon(url: str) -> Check:
+    if not url:
+        return warn("daemon", "not asked", "name its address: --url http://rollback-sentinel:8080")
+    try:
+        timeout = aiohttp.ClientTimeout(total=WEBHOOK_TIMEOUT)
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(f"{url.rstrip('/')}/readyz") as answer,
+        ):
+            said = " ".join((await answer.text()).split())[:200]
+            status = answer.status
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        return fail("daemon", f"{url} does not answer: {error or type(error).__name__}", "is it running?")
+    if status != HTTPStatus.OK:
+        return fail("daemon", f"{url} answers, and is not ready: {said or status}", "see its log")
+    return ok("daemon", f"{url} answers and is ready; alerts go to {url.rstrip('/')}/webhooks/alertmanager")

@@ -1,0 +1,246 @@
+"""`sentinel preflight`: is this workload protected, and could it be undone?"""
+
+import os
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sentinel.adapters.kubernetes.inspect.reading import DeploymentFacts
+from sentinel.app.commands.connection import (
+    Context,
+    Kubeconfig,
+    Namespace,
+    Place,
+    WorkloadName,
+    connected,
+    place,
+    run,
+)
+from sentinel.app.commands.output import Output, OutputOption
+from sentinel.app.commands.rollouts.undoing import undo_target
+from sentinel.app.commands.setup.checks import Check, account_check, conclude, fail, ok, slack_check, warn
+from sentinel.app.commands.setup.gating import gate_checks, runs_jobs
+from sentinel.app.wiring.sources import Sources, metric_sources, options_of
+from sentinel.domain.errors import PreconditionError, SourceError
+from sentinel.domain.evidence import Span
+from sentinel.domain.policy import (
+    ErrorRateRule,
+    LatencyRule,
+    Mode,
+    Policy,
+    QueryRule,
+)
+from sentinel.domain.record import Record
+from sentinel.domain.workload import GUARD_LABEL, HOLD_LABEL, Workload
+from sentinel.engine.arms.variables import RenderingError, render_query, variables_of
+from sentinel.engine.exposure.pausing import wanted_pods
+from sentinel.engine.matching import Ambiguous, Guarded, guard_of
+from sentinel.policies.load import PolicySet, describe, load
+from sentinel.settings import Settings, load_settings
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="The daemon's settings file (or SENTINEL_CONFIG).")
+]
+Account = Annotated[str, typer.Option(help="The daemon's account: NAMESPACE/SERVICEACCOUNT.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """The workload that is looked at, with what is known of it."""
+
+    workload: Workload
+    facts: DeploymentFacts
+    records: tuple[Record, ...]
+
+
+def preflight_command(
+    workload: WorkloadName,
+    config: ConfigFile = None,
+    account: Account = "",
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Check whether a workload is protected and could be undone; exit code 1 when something fails.
+
+    Reads the daemon's settings and rule files here, as `sentinel run` would.
+    """
+    settings = load_settings(config, os.environ)
+    at = place(namespace, context, kubeconfig)
+    conclude(run(_preflight(workload, settings, account, at)), output)
+
+
+async def _preflight(name: str, settings: Settings, account: str, at: Place) -> list[Check]:
+    async with connected(at) as cluster, AsyncExitStack() as resources:
+        workload = await cluster.workload(name, pods=True)
+        facts = await cluster.reader.facts(workload.key.namespace, workload.key.name)
+        subject = Examined(workload, facts, await cluster.records(workload))
+        sources = metric_sources(settings, resources)
+        policy, guarded = _policy(subject, settings, sources)
+        checks = [*guarded, *workload_checks(subject, datetime.now(UTC))]
+        if policy is not None:
+            checks += [*strategy_checks(policy, workload), *await metric_checks(policy, workload, sources)]
+        namespace = workload.key.namespace
+        jobs_in = (namespace,) if policy is not None and runs_jobs(policy) else ()
+        return [
+            *checks,
+            *(await gate_checks(policy, settings, cluster, workload) if policy is not None else ()),
+            await slack_check(settings),
+            await account_check(cluster, account, namespace, jobs_in=jobs_in),
+        ]
+
+
+def _policy(subject: Examined, settings: Settings, sources: Sources) -> tuple[Policy | None, list[Check]]:
+    """The policy that guards the workload, and what is to be said of that."""
+    found = load(settings.rules.paths, options_of(settings, sources))
+    if not isinstance(found, PolicySet):
+        return None, [fail("policy", describe(found), "mend the rule files: sentinel rules check")]
+    guard = guard_of(found.policies, subject.workload)
+    if isinstance(guard, Ambiguous):
+        return None, [fail("policy", str(guard), "make one of them more specific")]
+    if not isinstance(guard, Guarded):
+        files = ", ".join(map(str, settings.rules.paths))
+        remedy = f"label it {GUARD_LABEL}=true, or match it in a rule file"
+        return None, [fail("policy", f"no policy in {files} matches it", remedy)]
+    checks = [ok("policy", f"{guard.policy.name} guards it")]
+    if Mode.OBSERVE in (guard.policy.mode, settings.mode):
+        checks.append(warn("mode", "observe: decided and told, but nothing is touched", "set mode: enforce"))
+    return guard.policy, checks
+
+
+def workload_checks(subject: Examined, now: datetime) -> list[Check]:
+    """What the Deployment itself brings along."""
+    workload, facts = subject.workload, subject.facts
+    return [
+        _history(facts),
+        _previous(subject, now),
+        _probes(facts),
+        _hands(workload),
+        _owner(facts),
+    ]
+
+
+def _history(facts: DeploymentFacts) -> Check:
+    name, limit = "revision history", facts.history_limit
+    if limit == 0:
+        remedy = "set spec.revisionHistoryLimit to 2 or more"
+        return fail(name, "spec.revisionHistoryLimit is 0: no revision is kept to go back to", remedy)
+    if limit == 1:
+        return warn(name, "only one old revision is kept", "set spec.revisionHistoryLimit to 2 or more")
+    return ok(name, f"{limit} old revisions are kept")
+
+
+def _previous(subject: Examined, now: datetime) -> Check:
+    try:
+        target = undo_target(subject.workload, subject.records, 0, now)
+    except PreconditionError as error:
+        return warn("previous revision", str(error), "the next release can be undone to the present revision")
+    return ok("previous revision", f"the present one could be undone to {target}")
+
+
+def _probes(facts: DeploymentFacts) -> Check:
+    if not facts.unprobed:
+        return ok("readiness probes", "every container has one")
+    names = ", ".join(facts.unprobed)
+    found = f"container {names} has none: it counts as ready as soon as it runs"
+    return warn("readiness probes", found, "add a readinessProbe")
+
+
+def _hands(workload: Workload) -> Check:
+    name = "hands off"
+    if workload.held_by_label:
+        remedy = f"kubectl label deployment/{workload.key.name} {HOLD_LABEL}-"
+        return warn(name, "the hold label keeps the sentinel's hands off", remedy)
+    if workload.paused and workload.pause_mark is None:
+        remedy = f"kubectl rollout resume deployment/{workload.key.name}"
+        return warn(name, "it is paused by hand, which the sentinel leaves alone", remedy)
+    return ok(name, "not paused by hand, not labelled to be left alone")
+
+
+def _owner(facts: DeploymentFacts) -> Check:
+    if not facts.owner:
+        return ok("kept by", "nobody who would put an undone revision back, as far as its marks tell")
+    remedy = "take the release back there as well after an undo"
+    return warn("kept by", f"{facts.owner}, which may put an undone revision back", remedy)
+
+
+def strategy_checks(policy: Policy, workload: Workload) -> list[Check]:
+    """Whether the canary steps can be made as they are written."""
+    steps, name = policy.strategy.steps, "canary"
+    if not steps:
+        return [ok(name, "no steps: its own rolling update is watched")]
+    if workload.recreate:
+        return [
+            fail(
+                name,
+                "strategy Recreate cannot be made in steps",
+                "use RollingUpdate, or a policy without steps",
+            )
+        ]
+    batch = min(workload.max_surge + workload.max_unavailable, workload.desired)
+    wanted, weight = wanted_pods(steps[0].weight, workload.desired), f"{steps[0].weight:.0%}"
+    if workload.desired and batch > wanted:
+        found = f"the first batch is {batch} of {workload.desired} pods, more than the first step's {weight}"
+        return [
+            warn(name, found, f"set spec.strategy.rollingUpdate.maxSurge: {weight} and maxUnavailable: 0")
+        ]
+    return [ok(name, f"the first step is {wanted} of {workload.desired} pods ({weight})")]
+
+
+async def metric_checks(policy: Policy, workload: Workload, sources: Sources) -> list[Check]:
+    """Whether each metric rule gets data for this workload right now."""
+    rules = [rule for rule in policy.rules if isinstance(rule, ErrorRateRule | LatencyRule | QueryRule)]
+    return [await _metric_check(rule, workload, sources) for rule in rules]
+
+
+async def _metric_check(
+    rule: ErrorRateRule | LatencyRule | QueryRule, workload: Workload, sources: Sources
+) -> Check:
+    name = f"rule {rule.name}"
+    source = sources.by_name.get(rule.query.source)
+    if source is None:
+        return fail(
+            name, f"these settings name no {rule.query.source}", f"set {rule.query.source} in the settings"
+        )
+    until = datetime.now(UTC) - timedelta(seconds=source.settle)
+    since = until - max(rule.interval, timedelta(seconds=source.min_interval))
+    variables = variables_of(workload, None)
+    try:
+        if isinstance(rule, QueryRule):
+            sample = await source.value(render_query(rule.query, variables), until)
+            return _value_check(name, len(sample.values))
+        if isinstance(rule, ErrorRateRule):
+            spans = await source.counts(render_query(rule.query, variables), since, until)
+        else:
+            spans = await source.histogram(render_query(rule.query, variables), since, until)
+    except (SourceError, RenderingError) as error:
+        return fail(name, str(error), "mend the query, or the way to its source")
+    return _spans_check(name, spans, workload)
+
+
+def _value_check(name: str, values: int) -> Check:
+    if values:
+        return ok(name, f"the query gives {values} values now")
+    return warn(name, "the query gives nothing now", "check its metric and labels")
+
+
+def _spans_check(name: str, spans: Sequence[Span], workload: Workload) -> Check:
+    usable = [span.subject for span in spans if span.after is not None and span.missing is None]
+    versions = sorted({subject.version for subject in usable if subject.version})
+    if versions:
+        return ok(name, f"data for the versions {', '.join(versions)}")
+    pods = {pod.name for pod in workload.pods if pod.ready and not pod.deleting}
+    known = pods & {subject.pod for subject in usable if subject.namespace == workload.key.namespace}
+    if pods and known == pods:
+        return ok(name, f"data for all {len(pods)} ready pods")
+    if known:
+        return warn(name, f"data for {len(known)} of {len(pods)} ready pods", "is every pod scraped?")
+    unusable = next((str(span.missing) for span in spans if span.missing is not None), "")
+    found = f"no data for any of {len(pods)} ready pods" + (f" ({unusable})" if unusable else "")
+    return fail(name, found, "check the metric's name and labels, and that the pods are scraped")

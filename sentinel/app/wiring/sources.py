@@ -1,0 +1,104 @@
+"""The metrics systems that the settings name, and what stands in front of each in the daemon."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pydantic import SecretStr
+
+from sentinel.adapters.datadog.client import Connection as DatadogConnection
+from sentinel.adapters.datadog.client import DatadogClient
+from sentinel.adapters.datadog.source import DatadogSource
+from sentinel.adapters.prometheus.client import Connection, PrometheusClient
+from sentinel.adapters.prometheus.rules import PrometheusAlertRules
+from sentinel.adapters.prometheus.source import PrometheusSource
+from sentinel.app.wiring.means import Means
+from sentinel.domain.notice import Bulletin
+from sentinel.policies.load import Options
+from sentinel.ports import MetricSource
+from sentinel.runtime.evidence.breaker import Breaker
+from sentinel.runtime.evidence.observedsource import ObservedSource
+from sentinel.settings import Settings
+from sentinel.settings.sections import DatadogSettings, PrometheusSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The metrics systems that the settings name, and who knows the alerting rules."""
+
+    by_name: Mapping[str, MetricSource]
+    rules: PrometheusAlertRules | None
+
+
+def metric_sources(settings: Settings, resources: AsyncExitStack) -> Sources:
+    """A source for each metrics system that has an address or keys in the settings."""
+    by_name: dict[str, MetricSource] = {}
+    rules = None
+    prometheus = settings.prometheus
+    if prometheus.url is not None:
+        client = _prometheus_client(prometheus, prometheus.url, resources)
+        by_name["prometheus"] = PrometheusSource(client, scrape_interval=prometheus.scrape_interval)
+        rules = PrometheusAlertRules(client)
+    if prometheus.rules_url is not None:
+        rules = PrometheusAlertRules(_prometheus_client(prometheus, prometheus.rules_url, resources))
+    if settings.datadog.api_key is not None and settings.datadog.app_key is not None:
+        datadog = DatadogClient(_datadog_connection(settings.datadog))
+        resources.callback(datadog.close)
+        by_name["datadog"] = DatadogSource(datadog, settle=settings.datadog.settle)
+    return Sources(by_name, rules)
+
+
+def options_of(settings: Settings, sources: Sources) -> Options:
+    """What rule files may rely on under these settings."""
+    return Options(
+        interval=timedelta(seconds=settings.evaluation.interval),
+        sources=frozenset(sources.by_name),
+        gates=settings.gates.limits,
+    )
+
+
+def _datadog_connection(settings: DatadogSettings) -> DatadogConnection:
+    return DatadogConnection(
+        url=settings.host or f"https://api.{settings.site}",
+        api_key=_secret(settings.api_key),
+        app_key=_secret(settings.app_key),
+        timeout=settings.timeout,
+        threads=settings.workers,
+    )
+
+
+def _prometheus_client(settings: PrometheusSettings, url: str, resources: AsyncExitStack) -> PrometheusClient:
+    client = PrometheusClient(_prometheus_connection(settings, url))
+    resources.callback(client.close)
+    return client
+
+
+def _prometheus_connection(settings: PrometheusSettings, url: str) -> Connection:
+    headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
+    if settings.bearer_token is not None:
+        headers["Authorization"] = f"Bearer {settings.bearer_token.get_secret_value()}"
+    return Connection(
+        url,
+        headers=headers,
+        verify_tls=settings.verify_tls,
+        timeout=settings.timeout,
+        threads=settings.workers,
+    )
+
+
+def guarded_sources(
+    sources: Sources, means: Means, tell: Callable[[Bulletin], None]
+) -> dict[str, MetricSource]:
+    """Each source behind a circuit breaker, its questions measured; `tell` is given the news of a breaker."""
+    clock, telemetry = means.clock, means.telemetry
+    return {
+        name: ObservedSource(
+            Breaker(source, clock, telemetry, means.rng, tell), clock, telemetry, means.tracer
+        )
+        for name, source in sources.by_name.items()
+    }
+
+
+def _secret(value: SecretStr | None) -> str:
+    return value.get_secret_value() if value is not None else ""

@@ -1,0 +1,64 @@
+"""The gateway's watches as the daemon wants them."""
+
+from collections.abc import Mapping, Sequence
+
+from sentinel.adapters.kubernetes.coordination.lease import own_namespace
+from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.domain.errors import ConfigurationError
+from sentinel.runtime.freezing import FreezeSwitch
+from sentinel.settings import Settings
+
+SYNC_SECONDS = 60.0
+
+
+class Watches:
+    """Implements what `Daemon` is started on. What the account lacks is said before anything is watched."""
+
+    def __init__(
+        self,
+        gateway: KubernetesGateway,
+        lease_namespace: str | None,
+        switch: FreezeSwitch,
+        *,
+        asking: bool,
+        jobs_in: Sequence[str] | None,
+    ) -> None:
+        self._gateway = gateway
+        self._asking = asking
+        self._jobs_in = jobs_in
+        self._switch = switch
+        self._lease_namespace = lease_namespace
+
+    async def start(self) -> None:
+        """Look at the account's rights and the freeze, then watch. Raises ConfigurationError, ClusterError."""
+        lacking = await self._gateway.preflight(
+            self._lease_namespace, asking=self._asking, jobs_in=self._jobs_in
+        )
+        if lacking:
+            raise ConfigurationError("\n".join(lacking))
+        await self._switch.look()  # before anything can be decided
+        await self._gateway.start()
+
+    async def wait_synced(self) -> None:
+        """Wait until all caches are full. Raises ClusterError after `SYNC_SECONDS`."""
+        await self._gateway.wait_synced(SYNC_SECONDS)
+
+    def ages(self) -> Mapping[str, float]:
+        """Seconds since each watch was last heard."""
+        return {name: age for name, age in self._gateway.watch_ages().items() if age is not None}
+
+    async def close(self) -> None:
+        """Watch no more."""
+        await self._gateway.close()
+
+
+def lease_namespace(settings: Settings) -> str | None:
+    """Where the Lease is, None where there is no election."""
+    return (settings.leadership.namespace or own_namespace()) if settings.leadership.enabled else None
+
+
+def job_namespaces(settings: Settings) -> tuple[str, ...] | None:
+    """Where Jobs of gates may be run, `""` for everywhere; None where none may be."""
+    if not settings.gates.jobs.enabled:
+        return None
+    return settings.gates.jobs.namespaces or settings.kubernetes.namespaces or ("",)

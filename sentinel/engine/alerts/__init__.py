@@ -1,0 +1,1 @@
+"""What an alert names, whose it is, and what it comes to."""

@@ -1,0 +1,216 @@
+"""All rules of a policy on one rollout at one moment: new evidence in, verdicts and the tests' next states out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sentinel.domain.evidence import CountTick, HistogramTick, Missing, Tick, ValueSample
+from sentinel.domain.policy import (
+    CrashLoopRule,
+    ErrorRateRule,
+    HealthRule,
+    LatencyRule,
+    MetricRule,
+    Policy,
+    QueryRule,
+    Rule,
+)
+from sentinel.domain.record import Json, Phase, RolloutState
+from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.domain.workload import Revision, Workload
+from sentinel.engine.evidence.history import CALIBRATION, calibration_in, learns, settled
+from sentinel.engine.rules.crash_exposure import crash_tick
+from sentinel.engine.rules.crashes import crashes_until, judge_crashes
+from sentinel.engine.rules.error_rate import judge_error_rate
+from sentinel.engine.rules.latency import judge_latency
+from sentinel.engine.rules.pod_rules import judge_crash_loop, judge_health
+from sentinel.engine.rules.query_rule import judge_query
+from sentinel.engine.rules.segment import Segment
+from sentinel.engine.statistics.calibration import Calibration
+
+SCALED_TO_ZERO = "ScaledToZero"
+Holds = Callable[[str, tuple[float, ...], bool], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one measurement of a metric rule brought: a tick that ends at `until`."""
+
+    rule: str
+    until: datetime
+    tick: Tick
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """Every rule's verdict, and the tests' states to go on from."""
+
+    verdicts: tuple[RuleVerdict, ...]
+    analysis: Mapping[str, Json]
+    measured_until: Mapping[str, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """What the rules need to know of the rollout they judge.
+
+    `unmeasured` says of which metric rules there is no recent evidence, and why: they cannot pass meanwhile.
+    `learnt` is what the hour before has taught so far, `remembered` what the workload's last rollout learnt.
+    """
+
+    policy: Policy
+    workload: Workload
+    baseline: Revision | None
+    state: RolloutState
+    segment: Segment
+    ever_pulled: bool
+    began: datetime
+    now: datetime
+    unmeasured: Mapping[str, Missing] = field(default_factory=dict)
+    learnt: Mapping[str, Calibration] = field(default_factory=dict)
+    remembered: Mapping[str, Calibration | None] = field(default_factory=dict)
+
+
+def assess(rollout: Rollout, measured: Sequence[Measured], holds: Holds) -> Assessment:
+    """Judge every rule that speaks in the rollout's phase.
+
+    `holds` evaluates a query rule's condition. After promotion only crash loops speak; nothing does during an undo.
+    At zero replicas nothing is judged: what is measured then, is not of the candidate.
+    """
+    analysis = dict(rollout.state.analysis)
+    until = dict(rollout.state.measured_until)
+    if rollout.workload.desired == 0:
+        until.update({one.rule: one.until for one in measured})
+        idle = tuple(_scaled_to_zero(rule) for rule in rules_in(rollout.policy, rollout.state.phase))
+        return Assessment(idle, analysis, until)
+    verdicts = []
+    for rule in rules_in(rollout.policy, rollout.state.phase):
+        if isinstance(rule, HealthRule):
+            verdicts.append(_judge_health(rule, rollout))
+            continue
+        if isinstance(rule, CrashLoopRule):
+            crashes, verdict = _judge_crashes(rule, rollout)
+            analysis.update({rule.name: crashes} if crashes is not None else {})
+            verdicts.append(verdict)
+            continue
+        state, verdict = _judge_metric(rule, rollout, [m for m in measured if m.rule == rule.name], holds)
+        analysis[rule.name] = state
+        verdicts.append(verdict)
+    until.update({one.rule: one.until for one in measured})
+    return Assessment(tuple(verdicts), analysis, until)
+
+
+def _scaled_to_zero(rule: Rule) -> RuleVerdict:
+    message = "scaled to zero: there is nothing to judge"
+    return RuleVerdict(rule.name, VerdictKind.PENDING, SCALED_TO_ZERO, message)
+
+
+def rules_in(policy: Policy, phase: Phase) -> tuple[Rule, ...]:
+    """The rules that speak in this phase."""
+    if phase is Phase.UNDOING:
+        return ()
+    if phase is Phase.PROMOTED:
+        return tuple(rule for rule in policy.rules if isinstance(rule, CrashLoopRule))
+    return policy.rules
+
+
+def _judge_health(rule: HealthRule, rollout: Rollout) -> RuleVerdict:
+    workload, baseline = rollout.workload, rollout.baseline
+    return judge_health(
+        rule, workload, workload.candidate, baseline, rollout.now, ever_pulled=rollout.ever_pulled
+    )
+
+
+def _judge_crashes(rule: CrashLoopRule, rollout: Rollout) -> tuple[Json | None, RuleVerdict]:
+    """The gate for crash loops, and where it lets the candidate pass, crashes as counts beside it.
+
+    A rule that names how many restarts a pod may have has nothing counted: that goes by the first crash of each.
+    """
+    workload, baseline = rollout.workload, rollout.baseline
+    gate = judge_crash_loop(rule, workload, workload.candidate, baseline, rollout.now)
+    state: Json | None = rollout.state.analysis.get(rule.name)
+    if rule.restarts is not None:
+        return state, gate
+    if baseline is None or not rollout.segment.concurrent or rollout.state.phase is Phase.PROMOTED:
+        return state, gate
+    since = crashes_until(state) or rollout.began
+    tick = crash_tick(workload, baseline, since, rollout.now, rollout.policy.strategy.warmup)
+    state, counted = judge_crashes(rule.name, rule.alpha, state, tick, rollout.segment)
+    if gate.kind is VerdictKind.PASS and counted.kind is not VerdictKind.PENDING:
+        return state, counted
+    return state, replace(gate, numbers={**counted.numbers, **gate.numbers})
+
+
+def _judge_metric(
+    rule: MetricRule, rollout: Rollout, measured: Sequence[Measured], holds: Holds
+) -> tuple[Json, RuleVerdict]:
+    """Take the measurements in, in order; the verdict is the last one's, or the standing one without any."""
+    kept, used = _calibration(rule, rollout)
+    state: Json | None = rollout.state.analysis.get(rule.name)
+    state, verdict = _step(rule, state, measured[0].tick if measured else None, rollout, holds, used)
+    for one in measured[1:]:
+        state, verdict = _step(rule, state, one.tick, rollout, holds, used)
+    missing = rollout.unmeasured.get(rule.name)
+    if kept is not None:
+        state = {**state, CALIBRATION: kept.as_json()}
+    return state, _unmeasured(verdict, missing) if missing else verdict
+
+
+def _calibration(rule: MetricRule, rollout: Rollout) -> tuple[Calibration | None, Calibration]:
+    """What a rule learnt and keeps, None as long as nothing is learnt; and what it is judged with now."""
+    if not learns(rule):
+        return None, Calibration()
+    before, learnt = rollout.remembered.get(rule.name), rollout.learnt.get(rule.name)
+    kept = calibration_in(rollout.state.analysis.get(rule.name))
+    if kept is None and learnt is not None:
+        kept = settled(learnt, before)
+    return kept, kept or before or Calibration()
+
+
+def _step(
+    rule: MetricRule,
+    state: Json | None,
+    tick: Tick | None,
+    rollout: Rollout,
+    holds: Holds,
+    calibration: Calibration,
+) -> tuple[Json, RuleVerdict]:
+    segment, now = rollout.segment, rollout.now
+    phi, placebo = calibration.dispersion, calibration.placebo
+    if isinstance(rule, ErrorRateRule):
+        assert tick is None or isinstance(tick, CountTick)
+        return judge_error_rate(rule, state, tick, segment, now, dispersion=phi, placebo=placebo)
+    if isinstance(rule, LatencyRule):
+        assert tick is None or isinstance(tick, HistogramTick)
+        return judge_latency(rule, state, tick, segment, now, dispersion=phi, placebo=placebo)
+    assert isinstance(rule, QueryRule)
+    assert tick is None or isinstance(tick, ValueSample)
+    return judge_query(rule, state, tick, holds, segment, now)
+
+
+def _unmeasured(verdict: RuleVerdict, missing: Missing) -> RuleVerdict:
+    """A source that gave no answer takes a pass away, and never a fail: what is proven stays proven.
+
+    Nor does it end an outage: that is over when evidence says so.
+    """
+    if verdict.kind is VerdictKind.FAIL or verdict.everywhere:
+        return verdict
+    message = f"no evidence: {missing}"
+    return RuleVerdict(verdict.rule, VerdictKind.INCONCLUSIVE, missing.reason.value, message, verdict.numbers)
+
+
+def segment_of(
+    rollout_step: int,
+    steps: int,
+    *,
+    concurrent: bool,
+    bake_over: bool,
+    min_requests: int,
+    early: bool = False,
+) -> Segment:
+    """The segment of a step: it changes with the step and when the last stable pod is gone.
+
+    A rollout of `steps` canary steps has at most `steps + 2` segments (100 % has two), which share α evenly.
+    """
+    arms = "both" if concurrent else "alone"
+    return Segment(f"{rollout_step}:{arms}", 1 / (steps + 2), concurrent, bake_over, min_requests, early)

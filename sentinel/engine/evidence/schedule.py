@@ -1,0 +1,150 @@
+"""What is to be measured when, and what a measurement comes to: the pure part of collecting evidence."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from sentinel.domain.evidence import CountTick, HistogramTick, Missing, MissingReason, Span
+from sentinel.domain.policy import Arms, ErrorRateRule, LatencyRule, MetricRule, Policy, QueryRule
+from sentinel.domain.record import Record
+from sentinel.domain.workload import Revision, Workload
+from sentinel.engine.arms.increments import count_tick, histogram_tick
+from sentinel.engine.arms.split import CANDIDATE, version_of
+from sentinel.engine.rules.environment import over_limit
+from sentinel.engine.rules.query_rule import next_due
+from sentinel.engine.rules.standing import EXPECTED
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+RECENT_INTERVALS = 4
+"""Evidence older than so many ticks lets no rule pass."""
+HOUR_BEFORE = timedelta(hours=1)
+NEIGHBOURS_WITHIN = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How a metrics source wants to be asked: the shortest tick, and how long its counts take to settle."""
+
+    min_interval: timedelta = timedelta(0)
+    settle: timedelta = timedelta(0)
+
+    def tick(self, rule: MetricRule) -> timedelta:
+        """How long one tick of a rule is."""
+        return max(rule.interval, self.min_interval)
+
+
+AT_ONCE = Timing()
+"""A source of which nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From when to when a rule's next measurement reaches, and when the one after it is due.
+
+    There is nothing to measure while `until` is not after what was measured last.
+    """
+
+    since: datetime
+    until: datetime
+    next_due: datetime
+
+
+def grid(at: datetime, interval: timedelta) -> datetime:
+    """The last multiple of the interval: ticks of all workloads fall together, so that they share their queries."""
+    return at - (at - EPOCH) % interval
+
+
+def window(rule: MetricRule, record: Record, timing: Timing, now: datetime) -> Window:
+    """The next measurement of a rule in a rollout."""
+    if isinstance(rule, QueryRule):
+        began = record.state.step_since or record.started_at
+        due = next_due(rule, record.state.analysis.get(rule.name), began)
+        if now >= due:
+            return Window(began, now, max(due, now + rule.interval))
+        return Window(began, began, due)
+    interval = timing.tick(rule)
+    since = record.state.measured_until.get(rule.name) or grid(record.started_at, interval)
+    until = grid(now - timing.settle, interval)
+    return Window(since, until, until + interval + timing.settle)
+
+
+def unmeasured(
+    policy: Policy,
+    record: Record,
+    failing: Mapping[str, Missing],
+    taken_up: datetime,
+    timings: Mapping[str, Timing],
+    now: datetime,
+) -> dict[str, Missing]:
+    """Of which metric rules there is no recent evidence, and why: the last measurement failed, or is long ago.
+
+    What is old because nobody measured is not missing yet: a process that takes a rollout up (`taken_up`) asks
+    first. `failing` are the rules whose last measurement failed.
+    """
+    missing = dict(failing)
+    for rule in policy.rules:
+        if isinstance(rule, ErrorRateRule | LatencyRule) and rule.name not in missing:
+            timing = timings.get(rule.query.source, AT_ONCE)
+            until = record.state.measured_until.get(rule.name, record.started_at)
+            age = now - max(until, taken_up) - timing.settle
+            if age > RECENT_INTERVALS * timing.tick(rule):
+                text = f"the newest evidence is {age.total_seconds():.0f} s old"
+                missing[rule.name] = Missing(MissingReason.STALE, rule.query.source, text)
+    return missing
+
+
+def stable_of(workload: Workload, record: Record) -> Revision | None:
+    """The revision that a rollout replaces, as the workload shows it; None where it does not know it any more."""
+    return workload.revision(record.stable.digest) if record.stable else None
+
+
+def has_stable_pods(workload: Workload, record: Record) -> bool:
+    """Whether pods of the revision that a rollout replaces are still there."""
+    stable = stable_of(workload, record)
+    return stable is not None and bool(workload.pods_of(stable))
+
+
+def tick_of(
+    rule: ErrorRateRule | LatencyRule,
+    spans: Sequence[Span],
+    workload: Workload,
+    baseline: Revision | None,
+    since: datetime,
+    until: datetime,
+    warmup: timedelta,
+) -> CountTick | HistogramTick:
+    """What both arms of a rollout did between two times."""
+    make = count_tick if isinstance(rule, ErrorRateRule) else histogram_tick
+    return make(
+        spans, workload, workload.candidate, baseline, since, until, warmup=warmup, arms=rule.query.arms
+    )
+
+
+def lacking(tick: CountTick | HistogramTick, workload: Workload, arms: Arms) -> Missing | None:
+    """Why a tick brought no number of the candidate at all, though one was to be expected; None where it did.
+
+    No requests are a number; no series, or only stale ones, are none, and no lack of traffic either.
+    """
+    candidate = workload.candidate
+    names = {CANDIDATE, *(pod.name for pod in workload.pods_of(candidate))}
+    if arms.version_label:
+        names = {CANDIDATE, version_of(candidate, arms.version_label) or CANDIDATE}
+    found = (
+        bool(tick.candidate.bounds) if isinstance(tick, HistogramTick) else not names.isdisjoint(tick.pods)
+    )
+    if found:
+        return None
+    return next((m for m in tick.missing if m.reason not in EXPECTED and m.subject in names), None)
+
+
+def was_over(
+    rule: ErrorRateRule | LatencyRule,
+    spans: Sequence[Span],
+    workload: Workload,
+    revision: Revision,
+    since: datetime,
+    until: datetime,
+) -> bool | None:
+    """Whether a revision's pods, taken as the baseline, were over the limit between two times; None without data."""
+    alone = replace(workload, candidate=Revision("none"))
+    return over_limit(rule, tick_of(rule, spans, alone, revision, since, until, timedelta(0)))

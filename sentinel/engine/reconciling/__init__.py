@@ -1,0 +1,1 @@
+"""One reconcile of one workload, from what is seen to what is decided."""

@@ -1,0 +1,242 @@
+"""What comes of a human's command: a decision that names them, or a refusal that says why.
+
+A human overrules what the sentinel waits for, not what it knows: no command goes back to a revision that is known to
+be bad or lies beyond an irreversible one, none promotes what a rule proves bad, and none is done that was meant for
+another rollout or another hour.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from sentinel.domain.command import Command, CommandAction, CommandPhase, Refusal
+from sentinel.domain.decision import Decision
+from sentinel.domain.policy import Mode
+from sentinel.domain.record import Action, DecisionEntry, OutcomeKind, Phase, Record
+from sentinel.domain.verdict import VerdictKind
+from sentinel.domain.workload import HOLD_LABEL
+from sentinel.engine.rollout.badness import forgivable
+from sentinel.engine.rollout.decision import decide
+from sentinel.engine.rollout.holding import HELD_BY_HUMAN, hold, without_hold
+from sentinel.engine.rollout.noting import noted, settled
+from sentinel.engine.rollout.overrides import paused_by_hand
+from sentinel.engine.rollout.progress import promote, steered
+from sentinel.engine.rollout.situation import Situation
+from sentinel.engine.rollout.target import NoTarget, choose_target, numbered_target
+from sentinel.engine.rollout.undoing import Cause, undo_to
+
+VALID_FOR = timedelta(minutes=10)
+"""A command that no sentinel saw for so long was meant for another moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Obeyed:
+    """The decision that makes the command real, and the record that it is entered in."""
+
+    record: Record
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The end of a command."""
+
+    phase: CommandPhase
+    message: str
+    refusal: str = ""
+
+
+Answer = Obeyed | Answered
+
+
+def obey(command: Command, situation: Situation) -> Answer:
+    """What to do about a command; `situation.record` is the workload's newest.
+
+    One whose decision stands in a record already is answered by what became of that, never done again.
+    """
+    entry = _entry_of(command, situation.records)
+    if entry is not None:
+        return _outcome(entry)
+    refusal = _not_meant(command, situation)
+    if refusal is not None:
+        return _refused(refusal)
+    situation = noted(situation)
+    answer = _ACTIONS[command.action](command, situation)
+    if isinstance(answer, Answered):
+        return answer
+    named = replace(
+        settled(answer.decision, situation), command=command.uid, requested_by=command.requested_by
+    )
+    return replace(answer, decision=named)
+
+
+def _entry_of(command: Command, records: Sequence[Record]) -> DecisionEntry | None:
+    entries = (entry for record in records for entry in record.decisions)
+    return next((entry for entry in entries if entry.command == command.uid), None)
+
+
+def _outcome(entry: DecisionEntry) -> Answered:
+    outcome = entry.outcome
+    if outcome is not None and outcome.kind is not OutcomeKind.DONE:
+        return _refused(f"{entry.message}; {outcome.detail or outcome.kind}")
+    return Answered(CommandPhase.DONE, entry.message)
+
+
+def _refused(why: str, refusal: str = "") -> Answered:
+    return Answered(CommandPhase.REFUSED, why, refusal)
+
+
+def _not_meant(command: Command, situation: Situation) -> str | None:
+    """Why the command was meant for another moment or another rollout, None when it was meant for this one."""
+    record = situation.record
+    if situation.now - command.created_at > VALID_FOR:
+        minutes = VALID_FOR.total_seconds() / 60
+        return f"nobody acted on it for {minutes:g} minutes, and things may have changed: ask again"
+    if command.action is CommandAction.FORGIVE:
+        return None
+    if command.record and command.record != record.name:
+        return f"the newest rollout is {record.name}, not {command.record}"
+    if not command.record and record.started_at.replace(microsecond=0) > command.created_at:
+        return f"the rollout {record.name} began after it was asked for: ask again"
+    return None
+
+
+def _said(command: Command, what: str) -> str:
+    return f"{command.requested_by} {what}" + (f": {command.reason}" if command.reason else "")
+
+
+def _over(situation: Situation) -> str | None:
+    """Why nothing can be asked of the rollout's progress, None while it is under way."""
+    phase = situation.record.state.phase
+    if phase is Phase.UNDOING:
+        return "an undo is under way"
+    return None if situation.record.in_flight else f"no rollout is under way, the newest one is {phase}"
+
+
+# One function for each action.
+
+
+def _approve(command: Command, situation: Situation) -> Answer:
+    over = _over(situation)
+    if over is not None:
+        return _refused(over)
+    record = situation.record
+    present = record.state.step + 1
+    step = command.step or present
+    steps = situation.policy.strategy.steps
+    if step in record.approvals:
+        return Answered(CommandPhase.DONE, f"step {step} is approved already")
+    if step < present:
+        return _refused(f"step {step} is passed, the present one is {present}")
+    if not situation.stepped or step > len(steps) or not steps[step - 1].approval:
+        return _refused(f"step {step} needs no approval")
+    message = _said(command, f"approved step {step}")
+    decision = Decision(record.state, None, action=Action.APPROVE, reason="Approved", message=message)
+    return Obeyed(replace(record, approvals=record.approvals | {step}), decision)
+
+
+def _hold(command: Command, situation: Situation) -> Answer:
+    over = _over(situation)
+    if over is not None:
+        return _refused(over)
+    message = _said(command, "asked that nothing moves")
+    decision = hold(situation, HELD_BY_HUMAN, message, sticky=True, call=False)
+    if decision.action is None:
+        return Answered(CommandPhase.DONE, "it is held already")
+    return Obeyed(situation.record, decision)
+
+
+def _resume(command: Command, situation: Situation) -> Answer:
+    over = _over(situation)
+    held = situation.record.state.hold
+    if over is not None or held is None:
+        return _refused(over or "nothing is held")
+    record = replace(situation.record, resumed_at=situation.now)
+    decision = decide(replace(situation, record=record))
+    if decision.action is not Action.RESUME:
+        return _refused(f"what it is held for is still there: {held.message}")
+    message = _said(command, f"ended the hold ({held.reason})")
+    state = replace(decision.state, message=message)
+    return Obeyed(record, replace(decision, state=state, message=message))
+
+
+def _undo(command: Command, situation: Situation) -> Answer:
+    """Budgets and the hold label keep the sentinel from undoing, not people; the label is told."""
+    record, workload = situation.record, situation.workload
+    if record.state.phase is Phase.UNDOING:
+        return _refused("an undo is under way")
+    if situation.mode is Mode.OBSERVE:
+        return _refused("in observe mode the sentinel touches nothing", Refusal.OBSERVES)
+    if command.to_revision is not None:
+        target = numbered_target(command.to_revision, record, situation.records, workload)
+    else:
+        oldest = situation.policy.undo.max_target_age
+        target = choose_target(record, situation.records, workload, oldest, situation.now)
+    if isinstance(target, NoTarget):
+        return _refused(target.message)
+    message = _said(command, "asked for the undo")
+    if workload.held_by_label:
+        message += f" (the label {HOLD_LABEL} does not bind people)"
+    cause = Cause("", "UndoneByHuman", message, {}, None)
+    return Obeyed(record, undo_to(situation, cause, target.revision))
+
+
+def _promote(command: Command, situation: Situation) -> Answer:
+    """On to 100 % without the steps between; at 100 % the promotion itself, though rules are pending."""
+    refusal = _over(situation) or _untouchable(situation) or _proven_bad(situation)
+    if refusal is not None:
+        return _refused(refusal)
+    workload, record = situation.workload, situation.record
+    state = replace(without_hold(record.state, situation.now), phase=Phase.PROGRESSING, waiting_since=None)
+    if state.step >= situation.last_step:
+        if not workload.rolled_out:
+            return _refused(f"{workload.available} of {workload.desired} pods are available at 100%")
+        message = _said(command, "promoted it, pending rules or not")
+        return Obeyed(record, promote(situation, state, "PromotedByHuman", message))
+    message = _said(command, "had the steps that are left skipped; it is judged at 100%")
+    state = replace(
+        state,
+        step=situation.last_step,
+        step_since=situation.now,
+        reached_at=None,
+        baked=0.0,
+        reason="StepsSkipped",
+        message=message,
+    )
+    ahead = replace(situation, record=record.with_state(state))
+    change = steered(ahead)
+    decision = Decision(
+        state, None, action=Action.ADVANCE, reason="StepsSkipped", message=message, change=change
+    )
+    return Obeyed(record, decision)
+
+
+def _untouchable(situation: Situation) -> str | None:
+    if situation.workload.held_by_label:
+        return f"the workload is labelled {HOLD_LABEL}=true: take the label away first"
+    return "the workload is paused by hand: resume it first" if paused_by_hand(situation) else None
+
+
+def _proven_bad(situation: Situation) -> str | None:
+    bad = next((v for v in situation.verdicts if v.kind is VerdictKind.FAIL), None)
+    return f"the rule {bad.rule} fails: {bad.message}" if bad is not None else None
+
+
+def _forgive(command: Command, situation: Situation) -> Answer:
+    record = forgivable(situation.records, name=command.record, number=command.to_revision)
+    if record is None:
+        return _refused("no such revision is remembered as bad")
+    message = _said(command, f"forgave {record.candidate}: it is not remembered as bad any more")
+    state = replace(record.state, forgiven_at=situation.now)
+    decision = Decision(state, None, action=Action.FORGIVE, reason="Forgiven", message=message)
+    return Obeyed(record, decision)
+
+
+_ACTIONS: Mapping[CommandAction, Callable[[Command, Situation], Answer]] = {
+    CommandAction.APPROVE: _approve,
+    CommandAction.HOLD: _hold,
+    CommandAction.RESUME: _resume,
+    CommandAction.UNDO: _undo,
+    CommandAction.PROMOTE: _promote,
+    CommandAction.FORGIVE: _forgive,
+}

@@ -1,0 +1,133 @@
+"""What a pass thinks between measuring and deciding: verdicts, and what each alert comes to."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sentinel.domain.alert import AlertStatus
+from sentinel.domain.evidence import Missing
+from sentinel.domain.policy import AlertRule, CrashLoopRule, HealthRule, Policy
+from sentinel.domain.record import Phase, Record
+from sentinel.domain.workload import Workload, WorkloadKey
+from sentinel.engine.alerts.attribution import attribute
+from sentinel.engine.evidence.assessment import Holds, Measured, Rollout, assess, segment_of
+from sentinel.engine.evidence.history import learns, remembered
+from sentinel.engine.evidence.schedule import stable_of
+from sentinel.engine.matching import alert_rule_of
+from sentinel.engine.pods.cluster_wait import turns_at
+from sentinel.engine.rollout.situation import JudgedAlert, Situation
+from sentinel.engine.rules.crash_exposure import ripe_at
+from sentinel.engine.rules.crashes import crashes_until
+from sentinel.engine.rules.pod_rules import settled_at, wake_at
+from sentinel.engine.statistics.calibration import Calibration
+
+Named = Callable[[Mapping[str, str], AlertRule], Collection[WorkloadKey]]
+"""Which workloads an alert's labels name, under one alert rule."""
+
+
+def judged(
+    situation: Situation,
+    measured: Sequence[Measured],
+    holds: Holds,
+    *,
+    ever_pulled: bool,
+    unmeasured: Mapping[str, Missing],
+    learnt: Mapping[str, Calibration],
+) -> Situation:
+    """The situation with every rule's verdict on what was measured, and the tests' next states in its record.
+
+    `learnt` is what the hour before the rollout has taught so far, by rule.
+    """
+    record, workload, policy = situation.record, situation.workload, situation.policy
+    baseline = stable_of(workload, record)
+    ends = situation.bake_ends
+    segment = segment_of(
+        record.state.step,
+        situation.last_step,
+        concurrent=baseline is not None and bool(workload.pods_of(baseline)),
+        bake_over=ends is not None and situation.now >= ends,
+        min_requests=policy.strategy.min_requests,
+        early=policy.strategy.promote_early,
+    )
+    rollout = Rollout(
+        policy,
+        workload,
+        baseline,
+        record.state,
+        segment,
+        ever_pulled,
+        record.started_at,
+        situation.now,
+        unmeasured,
+        learnt,
+        {
+            rule.name: remembered(rule.name, record, situation.records)
+            for rule in policy.rules
+            if learns(rule)
+        },
+    )
+    assessment = assess(rollout, measured, holds)
+    state = replace(record.state, analysis=assessment.analysis, measured_until=assessment.measured_until)
+    return replace(situation, record=record.with_state(state), verdicts=assessment.verdicts)
+
+
+def judged_alerts(
+    situation: Situation, elsewhere: Sequence[tuple[WorkloadKey, datetime]], named: Named
+) -> tuple[JudgedAlert, ...]:
+    """What each firing alert of the record comes to; `elsewhere` tells when others' alerts came in.
+
+    During an undo nothing, so that the record keeps what each came to before.
+    """
+    if situation.record.state.phase is Phase.UNDOING:
+        return ()
+    found = []
+    for entry in situation.record.alerts:
+        rule = alert_rule_of(situation.policy, entry.labels)
+        if entry.status is not AlertStatus.FIRING or rule is None:
+            continue
+        attribution = attribute(
+            entry,
+            rule,
+            situation.record,
+            situation.workload,
+            elsewhere,
+            situation.verdicts,
+            named=named(entry.labels, rule),
+        )
+        found.append(JudgedAlert(entry, attribution))
+    return tuple(found)
+
+
+def with_alert_verdicts(record: Record, alerts: Sequence[JudgedAlert]) -> Record:
+    """The record with what became of each alert written beside it."""
+    said = {
+        alert.entry.fingerprint: f"{alert.attribution.effect.value if alert.attribution.effect else 'none'}: "
+        f"{alert.attribution.reason}"
+        for alert in alerts
+    }
+    marked = tuple(
+        replace(entry, verdict=said.get(entry.fingerprint, entry.verdict)) for entry in record.alerts
+    )
+    return record.with_alerts(marked)
+
+
+def pods_ripen_at(policy: Policy, workload: Workload, record: Record, now: datetime) -> datetime | None:
+    """When a verdict on pods may next change by time alone."""
+    baseline = stable_of(workload, record)
+    due = [turns_at(workload, now)]
+    for rule in policy.rules:
+        if isinstance(rule, HealthRule):
+            due.append(wake_at(rule, workload, workload.candidate, baseline, now))
+        if not isinstance(rule, CrashLoopRule):
+            continue
+        due.append(settled_at(rule, workload, workload.candidate, baseline, now))
+        if baseline is not None and rule.restarts is None:
+            since = crashes_until(record.state.analysis.get(rule.name)) or record.started_at
+            due.append(ripe_at(workload, baseline, since, policy.strategy.warmup))
+    return min((at for at in due if at is not None and at > now), default=None)
+
+
+def ever_pulled(workload: Workload) -> bool:
+    """Whether a pod of the candidate has all its images: from then on a failing pull is the registry's fault."""
+    pods = workload.pods_of(workload.candidate)
+    return any(pod.containers and all(c.pulled for c in pod.containers) for pod in pods)

@@ -1,0 +1,183 @@
+"""A model of a Deployment's rolling update on virtual time, that follows pauses, resumes and restores.
+
+As the Deployment controller rolls (kubernetes/kubernetes, `pkg/controller/deployment/rolling.go`): new pods up to
+`maxSurge` over the wanted number, old ones away while no more than `maxUnavailable` are missing, new pods that are
+not ready counted as missing; old pods that are not ready first. While paused neither. Pods are named `candidate-1`
+and `baseline-1` onwards.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from sentinel.domain.decision import Change, Pause, Resume
+from sentinel.domain.workload import PauseMark, Pod, Revision, Workload, WorkloadKey, WorkloadKind
+from sentinel.engine.replay.modelled_pods import ModelledPod, PodEvent, next_turn
+
+CANDIDATE, BASELINE = "candidate", "baseline"
+AGES_AGO = timedelta(days=1)
+NODES = 3
+
+_KEY = WorkloadKey(WorkloadKind.DEPLOYMENT, "default", "app")
+_STABLE = Revision("baseline", hash=BASELINE, number=1, images=("app:1",), holder=BASELINE, order=1)
+_NEW = Revision("candidate", hash=CANDIDATE, number=2, images=("app:2",), holder=CANDIDATE, order=2)
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentShape:
+    """What is modelled. `began` is when the template was changed; pods are ready `ready_after` they are made.
+
+    `stable` None is a first deployment. `events` say what befalls which pod, by its name.
+    """
+
+    began: datetime
+    key: WorkloadKey = _KEY
+    replicas: int = 10
+    max_surge: int = 1
+    max_unavailable: int = 0
+    ready_after: timedelta = timedelta(seconds=5)
+    candidate: Revision = _NEW
+    stable: Revision | None = _STABLE
+    labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    annotations: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    events: Mapping[str, tuple[PodEvent, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    changed_by: str = ""
+
+
+class ModelledDeployment:
+    """Implements `replay.World`. Time must not run backwards."""
+
+    def __init__(self, shape: DeploymentShape) -> None:
+        self._shape = shape
+        self._now = shape.began
+        self._generation = 2
+        self._mark: PauseMark | None = None
+        self._paused = False
+        self._template = shape.candidate
+        self._made = {CANDIDATE: 0, BASELINE: 0}
+        self._pods: list[ModelledPod] = []
+        if shape.stable is not None:
+            for _ in range(shape.replicas):
+                self._make(shape.stable, shape.began - AGES_AGO)
+        self._roll()
+
+    def at(self, now: datetime) -> Workload:
+        """The workload as the watch shows it now."""
+        while (turn := next_turn(self._pods, self._now)) is not None and turn <= now:
+            self._now = turn
+            self._roll()
+        self._now = max(self._now, now)
+        return self._snapshot()
+
+    def next_change(self, after: datetime) -> datetime | None:
+        """When the workload changes next by itself."""
+        return next_turn(self._pods, after)
+
+    def apply(self, change: Change, now: datetime) -> None:
+        """What the API server and the controller make of a change."""
+        self.at(now)
+        self._generation += 1
+        if isinstance(change, Pause):
+            self._paused, self._mark = True, change.mark
+            return
+        self._paused, self._mark = False, None
+        if not isinstance(change, Resume):
+            known = (self._shape.candidate, self._shape.stable)
+            target = next((r for r in known if r is not None and r.digest == change.target.digest), None)
+            self._template = target or self._template
+        self._roll()
+
+    def _snapshot(self) -> Workload:
+        pods = tuple(pod.at(self._now) for pod in self._pods)
+        shape = self._shape
+        revisions = {r.hash: _counted(r, pods) for r in (shape.candidate, shape.stable) if r is not None}
+        template = revisions.pop(self._template.hash)
+        return Workload(
+            key=shape.key,
+            uid="modelled",
+            candidate=template,
+            generation=self._generation,
+            observed_generation=self._generation,
+            labels=shape.labels,
+            annotations=shape.annotations,
+            others=tuple(revisions.values()),
+            desired=shape.replicas,
+            total=len(pods),
+            updated=template.replicas,
+            ready=sum(pod.ready for pod in pods),
+            available=sum(pod.ready for pod in pods),
+            paused=self._paused,
+            pause_mark=self._mark,
+            max_surge=shape.max_surge,
+            max_unavailable=shape.max_unavailable,
+            pods=pods,
+            changed_by=shape.changed_by,
+        )
+
+    # The controller.
+
+    def _roll(self) -> None:
+        """Make and remove pods until the limits allow no more."""
+        while not self._paused and (self._surge() or self._retire()):
+            pass
+
+    def _surge(self) -> bool:
+        new = sum(pod.revision == self._template.hash for pod in self._pods)
+        room = self._shape.replicas + self._shape.max_surge - len(self._pods)
+        wanted = min(self._shape.replicas - new, room)
+        for _ in range(wanted):
+            self._make(self._template, self._now)
+        return wanted > 0
+
+    def _retire(self) -> bool:
+        """Old pods that are not ready go first, then ready ones, each within what the limits spare."""
+        statuses = {pod.name: pod.at(self._now).ready for pod in self._pods}
+        old = [pod for pod in self._pods if pod.revision != self._template.hash]
+        at_least = self._shape.replicas - self._shape.max_unavailable
+        new_unready = sum(not statuses[p.name] for p in self._pods if p.revision == self._template.hash)
+        spare = len(self._pods) - at_least - new_unready
+        if spare <= 0:
+            return False
+        gone = [pod for pod in old if not statuses[pod.name]][:spare]
+        ready = [pod for pod in old if statuses[pod.name]]
+        available = sum(statuses.values()) - at_least
+        gone += ready[-min(available, len(ready)) :] if min(available, len(ready)) > 0 else []
+        self._pods = [pod for pod in self._pods if pod not in gone]
+        return bool(gone)
+
+    def _make(self, revision: Revision, at: datetime) -> None:
+        arm = CANDIDATE if revision == self._shape.candidate else BASELINE
+        self._made[arm] += 1
+        name = f"{arm}-{self._made[arm]}"
+        self._pods.append(
+            ModelledPod(
+                name,
+                revision.hash,
+                f"node-{len(self._pods) % NODES + 1}",
+                at,
+                self._shape.ready_after,
+                self._shape.events.get(name, ()),
+                revision.images[0] if revision.images else "",
+            )
+        )
+
+
+def _counted(revision: Revision, pods: tuple[Pod, ...]) -> Revision:
+    mine = [pod for pod in pods if pod.revision == revision.hash]
+    ready = sum(pod.ready for pod in mine)
+    return Revision(
+        revision.digest,
+        revision.hash,
+        revision.number,
+        revision.images,
+        revision.labels,
+        revision.created_at,
+        revision.change_cause,
+        revision.irreversible,
+        len(mine),
+        ready,
+        ready,
+        revision.holder,
+        revision.order,
+    )

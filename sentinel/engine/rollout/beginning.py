@@ -1,0 +1,221 @@
+"""The first decision of a rollout: its record, what it is compared with, and whether it is judged at all."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sentinel.domain.decision import Change, Decision, Pause
+from sentinel.domain.policy import Mode, OnKnownBad, Policy
+from sentinel.domain.record import Action, Phase, Record, RevisionRef, RolloutState
+from sentinel.domain.workload import Workload
+from sentinel.engine.exposure.pausing import pause_mark, steer, wanted_pods, weight_reached
+from sentinel.engine.rollout.holding import hold
+from sentinel.engine.rollout.lifecycle import ROLLED_BACK, Begin
+from sentinel.engine.rollout.situation import Situation
+from sentinel.engine.rollout.undoing import Cause, undo
+
+JUST_AFTER = timedelta(milliseconds=1)
+
+
+def begins_at(records: Iterable[Record], now: datetime) -> datetime:
+    """When a rollout begins that comes after these: later than all of them, though the clock was set back.
+
+    The newest record is told by its beginning. If it were not the newest, it would be made again and again.
+    """
+    return max([now, *(record.started_at + JUST_AFTER for record in records)])
+
+
+def new_record(begin: Begin, workload: Workload, policy: Policy, mode: Mode, now: datetime) -> Record:
+    """The record of a rollout that begins now. Its name is the same whoever makes it: creating it is the lock."""
+    record = Record(
+        name=record_name(workload, begin.attempt),
+        key=workload.key,
+        workload_uid=workload.uid,
+        candidate=RevisionRef.of(workload.candidate),
+        stable=begin.stable,
+        policy=policy.name,
+        policy_digest=policy.digest,
+        policy_document=policy.document,
+        policy_set=policy.set_digest,
+        started_at=now,
+        mode=mode,
+        attempt=begin.attempt,
+        trigger=workload.changed_by,
+        state=RolloutState(Phase.PROGRESSING, step_since=now, saved_at=now),
+    )
+    begun = begin.begun
+    if begun is None:
+        return record
+    return replace(
+        record,
+        name=begun.name,
+        attempt=begun.attempt,
+        started_at=begun.started_at,
+        alerts=begun.alerts,
+        alerts_beyond=begun.alerts_beyond,
+        uid=begun.uid,
+        version=begun.version,
+    )
+
+
+def record_name(workload: Workload, attempt: int) -> str:
+    """`<workload>-<hash>[-<attempt>]`, at most 253 characters, unique to workload, template and attempt."""
+    identity = f"{workload.key.kind}/{workload.uid}/{workload.candidate.digest}"
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:10]
+    suffix = f"-{digest}" + (f"-{attempt}" if attempt > 1 else "")
+    return workload.key.name[: 253 - len(suffix)].rstrip("-.") + suffix
+
+
+def first_decision(begin: Begin, situation: Situation) -> Decision:
+    """What is decided at first sight: start judging, or hold, undo or merely note a revision that is known."""
+    if begin.undone is not None and begin.reapplied:
+        return _restored_after_undo(begin.undone, situation)
+    if begin.unjudged:
+        return _unjudged(situation)
+    if begin.undone is not None:
+        treated = _applied_again(begin.undone, situation)
+        if treated is not None:
+            return treated
+    workload = situation.workload
+    message = (
+        f"{workload.candidate} replaces {begin.stable}" if begin.stable else f"first {workload.candidate}"
+    )
+    if workload.changed_by:
+        message += f", written by {workload.changed_by}"
+    message += _first_batch(situation)
+    state = replace(
+        situation.record.state, weight=weight_reached(workload), reason="Started", message=message
+    )
+    return Decision(
+        state,
+        wake=situation.deadline,
+        action=Action.START,
+        reason="NewRevision",
+        message=message,
+        change=_stop_at_once(situation),
+    )
+
+
+def _stop_at_once(situation: Situation) -> Change | None:
+    """A rollout in steps is paused as soon as it is seen; what of it already runs is its first batch."""
+    workload = situation.workload
+    if not situation.stepped or workload.paused or workload.held_by_label:
+        return None
+    return Pause(pause_mark(situation.record, situation.policy, situation.now))
+
+
+def _first_batch(situation: Situation) -> str:
+    """A warning where the workload's own first batch is larger than the first step asks for."""
+    workload, steps = situation.workload, situation.policy.strategy.steps
+    if not situation.stepped:
+        return ""
+    batch = min(workload.max_surge + workload.max_unavailable, workload.desired)
+    if not workload.desired or batch <= wanted_pods(steps[0].weight, workload.desired):
+        return ""
+    return (
+        f". Its first batch is {batch} of {workload.desired} pods, more than the first step's "
+        f"{steps[0].weight:.0%}: set spec.strategy.rollingUpdate.maxSurge: {steps[0].weight:.0%} "
+        "and maxUnavailable: 0"
+    )
+
+
+def _unjudged(situation: Situation) -> Decision:
+    message = f"{situation.workload.candidate} was fully rolled out before any sentinel watched"
+    state = replace(
+        situation.record.state,
+        phase=Phase.UNJUDGED,
+        ended_at=situation.now,
+        weight=1.0,
+        reason="NotWatched",
+        message=message,
+    )
+    return Decision(state, wake=None, action=Action.CLOSE, reason="NotWatched", message=message)
+
+
+def _restored_after_undo(bad: Record, situation: Situation) -> Decision:
+    """Someone put an undone revision right back: said once, with the name, and never fought over."""
+    who = situation.workload.changed_by or "someone"
+    message = (
+        f"{who} put {bad.candidate} back right after it was undone ({bad.state.reason}); not undone twice"
+    )
+    return hold(situation, "RestoredAfterUndo", message, sticky=True)
+
+
+def _applied_again(bad: Record, situation: Situation) -> Decision | None:
+    """A revision that was undone is here again: judged, held or undone, as the policy says."""
+    who = situation.workload.changed_by or "someone"
+    choice = situation.policy.undo.on_known_bad
+    if choice is OnKnownBad.JUDGE:
+        return None
+    message = f"{bad.candidate} was undone before ({bad.state.reason}) and {who} applied it again"
+    if choice is OnKnownBad.HOLD:
+        return hold(situation, "KnownBad", message, sticky=True)
+    return undo(situation, Cause("known-bad", "KnownBad", message, {}, None))
+
+
+def superseded(record: Record, by: Begin, now: datetime) -> Decision:
+    """The end of a rollout that a newer revision cut short."""
+    if record.state.phase is Phase.PROMOTED:
+        state = replace(record.state, ended_at=now)
+        message = "a newer revision ended the guard window"
+        return Decision(state, wake=None, action=Action.CLOSE, reason="NewerRevision", message=message)
+    came_back = by.reapplied and by.undone is not None and by.undone.name == record.name
+    phase = Phase.UNDONE if came_back else _end_phase(record)
+    undone = phase is Phase.UNDONE
+    message = "put back by someone before it was restored" if by.reapplied else "a newer revision was applied"
+    state = replace(
+        record.state,
+        phase=phase,
+        hold=None,
+        ended_at=now,
+        reason=record.state.reason if undone else "NewerRevision",
+        message=f"{record.state.message}; {message}" if undone else message,
+    )
+    return Decision(state, wake=None, action=Action.SUPERSEDE, reason="NewerRevision", message=message)
+
+
+def _end_phase(record: Record) -> Phase:
+    """A rollout that others end is superseded; one whose undo was made is remembered as undone."""
+    undo_state = record.state.undo
+    made = undo_state is not None and (undo_state.patched_at is not None or undo_state.target_seen)
+    return Phase.UNDONE if record.state.phase is Phase.UNDOING and made else Phase.SUPERSEDED
+
+
+def rolled_back_by_hand(situation: Situation) -> Decision:
+    """The stable template was put back by someone else: the rollout is over, and our pause must not stand."""
+    workload = situation.workload
+    who = workload.changed_by or "someone"
+    message = f"{who} put {situation.record.stable} back"
+    state = replace(
+        situation.record.state,
+        phase=_end_phase(situation.record),
+        hold=None,
+        ended_at=situation.now,
+        reason=ROLLED_BACK,
+        message=message,
+    )
+    touch = situation.mode is Mode.ENFORCE and not workload.held_by_label
+    return Decision(
+        state,
+        wake=None,
+        action=Action.SUPERSEDE,
+        reason=ROLLED_BACK,
+        message=message,
+        change=steer(None, workload) if touch else None,
+    )
+
+
+def workload_gone(record: Record, now: datetime) -> Decision:
+    """The workload was deleted in the middle of its rollout."""
+    state = replace(
+        record.state,
+        phase=Phase.FAILED,
+        hold=None,
+        ended_at=now,
+        reason="WorkloadDeleted",
+        message="the workload was deleted",
+    )
+    return Decision(
+        state, wake=None, action=Action.CLOSE, reason="WorkloadDeleted", message="the workload was deleted"
+    )

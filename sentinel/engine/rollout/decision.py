@@ -1,0 +1,238 @@
+"""The decision of one pass: obey people, condemn on proof, hold on doubt, expire, or proceed, in this order.
+
+Each question is one function that answers with a Decision or with None, "not mine"; the first answer counts.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from sentinel.domain.decision import Decision
+from sentinel.domain.policy import AlertAction, MetricRule, OnDeadline
+from sentinel.domain.record import Action, Hold, Phase, RolloutState
+from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.engine.pods.cluster_wait import TOLD_AFTER, showing
+from sentinel.engine.rollout.gates import GATE_FAILED, GATE_TIMEOUT
+from sentinel.engine.rollout.holding import QUIET_FOR, escalate, hold
+from sentinel.engine.rollout.noting import noted, settled
+from sentinel.engine.rollout.overrides import obey, paused_by_hand, release
+from sentinel.engine.rollout.progress import keep_guard, proceed, resume, stand_still
+from sentinel.engine.rollout.restoring import watch_restore
+from sentinel.engine.rollout.situation import JudgedAlert, Situation
+from sentinel.engine.rollout.undoing import condemn
+from sentinel.engine.rules.environment import ENVIRONMENT_OUTAGE, NO_BASELINE, STABLE_WAS_BAD
+
+JUDGED_ON = frozenset({"DeadlineExceeded", GATE_FAILED, GATE_TIMEOUT})
+"""Sticky holds under which proof still undoes: nobody asked for the candidate to be kept."""
+
+OVER_AT_ONCE = frozenset({"HoldLabel", "PausedByHand", "RecreateWithSteps"})
+"""Holds whose cause people set, and unset in so many words: they need no time to be sure of."""
+
+MEASURED = frozenset({ENVIRONMENT_OUTAGE, NO_BASELINE, STABLE_WAS_BAD, "EvidenceMissing"})
+"""Holds whose cause is seen, and seen to be gone, by the rules' measurements alone."""
+
+CALM_FOR = timedelta(minutes=1)
+"""An outage or an alert storm that pauses for breath is not over: so long must its signs stay away."""
+
+MISSING_FOR = timedelta(minutes=1)
+"""One lost scrape is no outage: so long must evidence be missing before people are told."""
+
+
+def decide(situation: Situation) -> Decision:
+    """What to do now about a rollout that has a record.
+
+    The answer always carries the next state and, unless the rollout is over, when to look again at the latest.
+    """
+    situation = noted(situation)
+    state = _note_missing(situation.record.state, situation)
+    situation = replace(situation, record=situation.record.with_state(state))
+    return settled(_decide(situation), situation)
+
+
+def _decide(situation: Situation) -> Decision:
+    phase = situation.record.state.phase
+    if phase is Phase.UNDOING:
+        return watch_restore(situation)
+    if phase is Phase.PROMOTED:
+        return _first(situation, _condemn_guarded, _tell) or keep_guard(situation)
+    earlier = _first(situation, _obey, _condemn, _tell, release, _stay_held, _suspend, stand_still)
+    return earlier or _first(situation, _tell_wait, _expire) or proceed(situation)
+
+
+def _first(situation: Situation, *questions: Callable[[Situation], Decision | None]) -> Decision | None:
+    answers = (question(situation) for question in questions)
+    return next((answer for answer in answers if answer is not None), None)
+
+
+def _obey(situation: Situation) -> Decision | None:
+    answer = obey(situation)
+    quiet = answer is not None and answer.action is None
+    return (_tell(situation) or answer) if quiet else answer
+
+
+# Proof.
+
+
+def _condemn(situation: Situation) -> Decision | None:
+    held = situation.record.state.hold
+    if held is not None and held.sticky and held.reason not in JUDGED_ON:
+        return None
+    return condemn(situation, situation.verdicts)
+
+
+def _condemn_guarded(situation: Situation) -> Decision | None:
+    """In the guard window after promotion only alerts and crashes undo; the caller passes no other verdicts."""
+    found = condemn(situation, situation.verdicts) if not situation.workload.held_by_label else None
+    if found is None or not paused_by_hand(situation):
+        return found
+    if any(entry.reason == "PausedByHand" for entry in situation.record.decisions):
+        return None
+    message = f"{found.message}; not done while the workload is paused by hand"
+    return escalate(situation, "PausedByHand", message, rule=found.rule, numbers=found.numbers)
+
+
+# Doubt.
+
+
+def _stay_held(situation: Situation) -> Decision | None:
+    """A sticky hold stays until a human lifts it (or a newer revision ends the rollout)."""
+    held = situation.record.state.hold
+    if held is None or not held.sticky:
+        return None
+    if _resumed(situation, held):
+        found = resume(situation, "ResumedByHuman", f"a human ended the hold ({held.reason})")
+        return replace(found, numbers={"resumed_at": str(situation.record.resumed_at)})
+    return Decision(situation.record.state, wake=None, verdicts=situation.verdicts)
+
+
+def _suspend(situation: Situation) -> Decision | None:
+    """Nobody's fault, or not attributable: hold while it lasts, resume when it is over."""
+    alert = next((a for a in situation.alerts if _holds(a, situation)), None)
+    if alert is not None:
+        found = alert.attribution
+        answer = hold(situation, found.reason, found.message, sticky=False, call=not found.told_elsewhere)
+        told = {"fingerprint": alert.entry.fingerprint} if answer.action is not None else {}
+        return replace(answer, numbers={**answer.numbers, **told})
+    outage = next((v for v in situation.verdicts if v.everywhere), None)
+    if outage is not None:
+        alone = outage.reason in (NO_BASELINE, STABLE_WAS_BAD)
+        reason = outage.reason if alone else ENVIRONMENT_OUTAGE
+        return hold(situation, reason, outage.message, sticky=False, because=outage)
+    if situation.workload.recreate and situation.policy.strategy.steps:
+        message = (
+            "canary steps need the RollingUpdate strategy, and this Deployment has Recreate: "
+            "set spec.strategy.type to RollingUpdate or take the steps out of the policy"
+        )
+        return hold(situation, "RecreateWithSteps", message, sticky=False)
+    missing_since = situation.record.state.missing_since
+    if missing_since is not None and situation.now >= missing_since + MISSING_FOR:
+        missing = next(v for v in situation.verdicts if v.kind is VerdictKind.INCONCLUSIVE)
+        message = str(situation.cluster_wait or missing.message)
+        return hold(situation, "EvidenceMissing", message, sticky=False, because=missing)
+    held = situation.record.state.hold
+    return _let_go(situation, held) if held is not None else None
+
+
+def _holds(alert: JudgedAlert, situation: Situation) -> bool:
+    """Whether the alert asks for a hold that no human has ended since."""
+    resumed = situation.record.resumed_at
+    overruled = resumed is not None and resumed >= alert.entry.received_at
+    return alert.attribution.effect is AlertAction.HOLD and not overruled
+
+
+def _let_go(situation: Situation, held: Hold) -> Decision:
+    """Resume once the cause has stayed away for long enough; what people set and unset ends at once.
+
+    Of a workload scaled to zero the absence of signs says nothing.
+    """
+    at_once = held.reason in OVER_AT_ONCE or _resumed(situation, held)
+    if situation.workload.desired == 0 and not at_once:
+        kept = replace(situation.record.state, hold=replace(held, gone_since=None))
+        return Decision(kept, wake=None, verdicts=situation.verdicts)
+    gone_since = held.gone_since or situation.now
+    over_at = gone_since + (timedelta(0) if at_once else _calm_for(situation, held))
+    if situation.now >= over_at:
+        return resume(situation, "HoldOver", f"what it was held for is over ({held.reason})")
+    waiting = replace(situation.record.state, hold=replace(held, gone_since=gone_since))
+    return Decision(waiting, wake=over_at, verdicts=situation.verdicts)
+
+
+def _calm_for(situation: Situation, held: Hold) -> timedelta:
+    """How long signs must stay away: where they are measured, two ticks of the slowest rule at the least.
+
+    One tick may be quiet by chance.
+    """
+    if held.reason not in MEASURED:
+        return CALM_FOR
+    intervals = (rule.interval for rule in situation.policy.rules if isinstance(rule, MetricRule))
+    return max([CALM_FOR, *(2 * interval for interval in intervals)])
+
+
+def _note_missing(state: RolloutState, situation: Situation) -> RolloutState:
+    """Since when evidence has been missing that nothing but it keeps the step from passing."""
+    missing = any(v.kind is VerdictKind.INCONCLUSIVE for v in situation.verdicts) and _bake_is_over(situation)
+    return replace(state, missing_since=(state.missing_since or situation.now) if missing else None)
+
+
+def _bake_is_over(situation: Situation) -> bool:
+    """Whether nothing but evidence keeps this step from passing."""
+    return situation.bake_ends is not None and situation.now >= situation.bake_ends
+
+
+def _expire(situation: Situation) -> Decision | None:
+    if situation.now < situation.deadline:
+        return None
+    wait = situation.cluster_wait
+    verdicts = (f"{v.rule}: {v.message}" for v in situation.verdicts if v.kind is not VerdictKind.PASS)
+    waiting = str(wait) if wait is not None else "; ".join(verdicts)
+    message = f"could not be judged within {situation.policy.strategy.deadline}" + (
+        f" ({waiting})" if waiting else ""
+    )
+    if situation.policy.strategy.on_deadline is OnDeadline.UNDO:
+        late = RuleVerdict("deadline", VerdictKind.FAIL, "DeadlineExceeded", message)
+        return condemn(situation, (late,))
+    return hold(situation, "DeadlineExceeded", message, sticky=True)
+
+
+def _tell(situation: Situation) -> Decision | None:
+    """An alert that asks for a human and for nothing else, or for a hold where nothing moves: passed on once."""
+    asks = {AlertAction.ESCALATE}
+    if situation.record.state.phase is Phase.PROMOTED:
+        asks.add(AlertAction.HOLD)
+    told = {entry.numbers.get("fingerprint") for entry in situation.record.decisions}
+    alert = next(
+        (a for a in situation.alerts if a.attribution.effect in asks and a.entry.fingerprint not in told),
+        None,
+    )
+    if alert is None:
+        return None
+    found = alert.attribution
+    return escalate(situation, found.reason, found.message, numbers={"fingerprint": alert.entry.fingerprint})
+
+
+def _tell_wait(situation: Situation) -> Decision | None:
+    """What the cluster keeps back, told once it has lasted for a while; nobody is called before the deadline."""
+    wait = situation.cluster_wait
+    if wait is None or wait.since is None or situation.now < wait.since + TOLD_AFTER:
+        return None
+    since = min(wait.since, situation.now - QUIET_FOR)
+    before = (e for e in situation.record.decisions if e.action is Action.WAIT and e.reason == wait.reason)
+    if any(entry.at >= since for entry in before):
+        return None
+    state = showing(situation.record.state, wait)
+    return Decision(
+        state,
+        wake=None,
+        action=Action.WAIT,
+        reason=wait.reason,
+        message=wait.message,
+        verdicts=situation.verdicts,
+    )
+
+
+def _resumed(situation: Situation, held: Hold) -> bool:
+    """Whether a human asked after the hold began, in whole seconds; one wish ends one hold."""
+    resumed = situation.record.resumed_at
+    if resumed is None or resumed < held.since.replace(microsecond=0):
+        return False
+    return all(entry.numbers.get("resumed_at") != str(resumed) for entry in situation.record.decisions)

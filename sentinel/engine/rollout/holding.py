@@ -1,0 +1,127 @@
+"""Holding a rollout: nothing moves, a human is told, and no further pod is replaced where a pause prevents it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sentinel.domain.decision import Decision, Pause
+from sentinel.domain.policy import Mode
+from sentinel.domain.record import Action, Hold, Phase, RolloutState
+from sentinel.domain.verdict import Number, RuleVerdict
+from sentinel.domain.workload import WorkloadKind
+from sentinel.engine.exposure.pausing import pause_mark
+from sentinel.engine.rollout.situation import Situation
+
+HELD_BY_HUMAN = "HeldByHuman"
+SET_BY_PEOPLE = frozenset({"HoldLabel", "PausedByHand", HELD_BY_HUMAN})
+"""Holds that people made, which hold in observe mode as well."""
+
+QUIET_FOR = timedelta(minutes=10)
+"""A hold's cause that comes back this soon, while another one held, is entered without telling anyone again."""
+
+
+def hold(
+    situation: Situation,
+    reason: str,
+    message: str,
+    *,
+    sticky: bool,
+    because: RuleVerdict | None = None,
+    call: bool = True,
+) -> Decision:
+    """Hold for this reason. Said once; while the reason stays the same there is nothing new to say.
+
+    A hold that only a human ends is not replaced by one that ends on its own. `call`: whether a human is called.
+    """
+    state = situation.record.state
+    held = state.hold
+    observed = situation.mode is Mode.OBSERVE and reason not in SET_BY_PEOPLE
+    if observed:
+        message = f"would hold: {message}"
+    if held is not None and (held.reason == reason or (held.sticky and not sticky)):
+        kept = replace(state, hold=replace(held, gone_since=None))
+        return Decision(kept, wake=None, verdicts=situation.verdicts)
+    state = replace(
+        without_hold(state, situation.now),
+        phase=Phase.HELD,
+        hold=Hold(reason, situation.now, message, sticky, observed=observed),
+        verdict=because.kind.value if because else state.verdict,
+        reason=reason,
+        message=message,
+    )
+    if held is not None and not sticky and _said_lately(situation, reason):
+        return Decision(state, wake=None, verdicts=situation.verdicts)
+    return Decision(
+        state,
+        wake=None,
+        action=Action.HOLD,
+        reason=reason,
+        message=message,
+        rule=because.rule if because else "",
+        numbers=because.numbers if because else {},
+        change=damage_limiting_pause(situation),
+        escalate=call,
+        verdicts=situation.verdicts,
+    )
+
+
+def _said_lately(situation: Situation, reason: str) -> bool:
+    """Whether this hold was entered a short while ago: causes that take turns are not news each time."""
+    since = situation.now - QUIET_FOR
+    return any(
+        e.action is Action.HOLD and e.reason == reason and e.at > since for e in situation.record.decisions
+    )
+
+
+def without_hold(state: RolloutState, now: datetime) -> RolloutState:
+    """The state with its hold ended now, and the time that it lasted taken out of the bake."""
+    if state.hold is None or state.reached_at is None:
+        return replace(state, hold=None)
+    return replace(state, hold=None, reached_at=state.reached_at + (now - state.hold.since))
+
+
+def escalate(
+    situation: Situation,
+    reason: str,
+    message: str,
+    *,
+    rule: str = "",
+    numbers: Mapping[str, Number] | None = None,
+) -> Decision:
+    """Call a human; nothing else changes."""
+    return Decision(
+        situation.record.state,
+        wake=None,
+        action=Action.ESCALATE,
+        reason=reason,
+        message=message,
+        rule=rule,
+        numbers=numbers or {},
+        escalate=True,
+        verdicts=situation.verdicts,
+    )
+
+
+def damage_limiting_pause(situation: Situation) -> Pause | None:
+    """A pause of the rolling update under way, where it keeps old pods from being replaced."""
+    workload = situation.workload
+    pausable = workload.key.kind is WorkloadKind.DEPLOYMENT and not workload.recreate
+    if situation.mode is Mode.OBSERVE or workload.held_by_label or workload.paused or not pausable:
+        return None
+    none_left = workload.observed and workload.updated >= workload.total
+    if none_left or situation.record.state.released:
+        return None
+    return Pause(pause_mark(situation.record, situation.policy, situation.now))
+
+
+def undo_failed(state: RolloutState, detail: str, now: datetime) -> RolloutState:
+    """The state after an undo that the API server refused for good: held for a human, with the target forgotten."""
+    message = f"the undo failed: {detail}"
+    return replace(
+        state,
+        phase=Phase.HELD,
+        undo=None,
+        hold=Hold("UndoFailed", now, message, sticky=True),
+        reason="UndoFailed",
+        message=message,
+    )

@@ -1,0 +1,65 @@
+"""What is noted at every look at a rollout, whatever is decided: the pause, the weight reached, the clock.
+
+The clock is what the deadline is read from. It stands still while a rollout is held, waits for an approval, or is
+scaled to zero: then there is nothing to judge, and time proves nothing.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from sentinel.domain.decision import Decision, Restore, Resume
+from sentinel.domain.record import Phase, RolloutState
+from sentinel.domain.workload import Workload
+from sentinel.engine.exposure.pausing import note_lifted, note_pause, weight_reached
+from sentinel.engine.rollout.gates import without_gates
+from sentinel.engine.rollout.situation import Situation
+
+_JUDGED = frozenset({Phase.PROGRESSING, Phase.BAKING, Phase.HELD})
+
+
+def noted(situation: Situation) -> Situation:
+    """The situation with what the workload shows now in the record's state."""
+    workload = situation.workload
+    state = note_pause(situation.record, workload)
+    if state.phase in _JUDGED:
+        state = replace(clock_kept(state, workload, situation.now), weight=weight_reached(workload))
+        if workload.desired == 0:
+            state = _stood_down(state, situation.now)
+    return replace(situation, record=situation.record.with_state(state))
+
+
+def settled(decision: Decision, situation: Situation) -> Decision:
+    """The decision with the clock and the pause in its state as they are once it is carried out."""
+    state = decision.state
+    if state.phase in _JUDGED:
+        state = clock_kept(state, situation.workload, situation.now)
+    if isinstance(decision.change, Resume | Restore):
+        state = note_lifted(state, situation.workload)
+    return replace(decision, state=state)
+
+
+def clock_kept(state: RolloutState, workload: Workload, now: datetime) -> RolloutState:
+    """The state with the clock stopped while something stops it, and the time that it stood still added up after."""
+    stops = [
+        state.hold.since if state.hold else None,
+        state.waiting_since,
+        now if not workload.desired else None,
+    ]
+    since = min((at for at in stops if at is not None), default=None)
+    if since is not None:
+        return replace(state, stopped_since=state.stopped_since or since)
+    if state.stopped_since is None:
+        return state
+    stood = (now - state.stopped_since).total_seconds()
+    return replace(state, waited=state.waited + stood, stopped_since=None)
+
+
+def _stood_down(state: RolloutState, now: datetime) -> RolloutState:
+    """The state of a rollout scaled to zero: its step has to be reached again, and what it baked is kept.
+
+    Gates and approvals are asked for once every rule has passed again.
+    """
+    baked = state.baked
+    if state.reached_at is not None:
+        baked = ((state.hold.since if state.hold else now) - state.reached_at).total_seconds()
+    return replace(without_gates(state), reached_at=None, baked=max(0.0, baked), waiting_since=None)

@@ -1,0 +1,56 @@
+"""People first: what a human stopped by hand is theirs, and what a human let go stays let go."""
+
+from dataclasses import replace
+
+from sentinel.domain.decision import Decision
+from sentinel.domain.policy import Mode
+from sentinel.domain.record import Action, Phase
+from sentinel.engine.exposure.pausing import lifted_by_human, steer
+from sentinel.engine.rollout.holding import hold
+from sentinel.engine.rollout.progress import later
+from sentinel.engine.rollout.situation import Situation
+
+
+def obey(situation: Situation) -> Decision | None:
+    """A pause that is not ours, or the hold label: nothing is touched while it lasts."""
+    if situation.workload.held_by_label:
+        message = "held by the label rollback-sentinel.dev/hold"
+        return hold(situation, "HoldLabel", message, sticky=False)
+    if paused_by_hand(situation):
+        message = "paused by hand; the sentinel leaves a pause that is not its own alone"
+        return hold(situation, "PausedByHand", message, sticky=False)
+    return None
+
+
+def paused_by_hand(situation: Situation) -> bool:
+    return situation.workload.paused and situation.workload.pause_mark is None
+
+
+def release(situation: Situation) -> Decision | None:
+    """A human lifted our pause: said once, and the rollout goes on to 100 % without another one."""
+    record, workload = situation.record, situation.workload
+    if situation.mode is Mode.OBSERVE or not lifted_by_human(record, workload):
+        return None
+    state = replace(record.state, released=True, pause_seen=0)
+    message = "a human lifted the sentinel's pause; it makes no other one in this rollout"
+    if state.step < situation.last_step:
+        message += f", which is judged at 100% instead of {situation.weight:.0%}"
+        state = replace(
+            state,
+            step=situation.last_step,
+            step_since=situation.now,
+            reached_at=None,
+            baked=0.0,
+            waiting_since=None,
+        )
+    if state.hold is None:
+        state = replace(state, phase=Phase.PROGRESSING, reason="PauseLifted", message=message)
+    return Decision(
+        state,
+        wake=later(situation, situation.deadline),
+        action=Action.RESUME if state.hold is None else Action.ESCALATE,
+        reason="PauseLifted",
+        message=message,
+        change=steer(None, workload),
+        verdicts=situation.verdicts,
+    )

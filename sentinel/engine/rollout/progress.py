@@ -1,0 +1,241 @@
+"""Progress of a rollout: steer towards the step's weight, let it bake, then advance or promote; then guard."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sentinel.domain.decision import Change, Decision
+from sentinel.domain.policy import Mode, OnLowTraffic
+from sentinel.domain.record import Action, Phase, RolloutState
+from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.engine.evidence.assessment import SCALED_TO_ZERO
+from sentinel.engine.exposure.pausing import pause_mark, steer, step_reached, weight_reached
+from sentinel.engine.pods.cluster_wait import showing
+from sentinel.engine.rollout.gates import await_gates, without_gates
+from sentinel.engine.rollout.holding import escalate, without_hold
+from sentinel.engine.rollout.situation import Situation
+
+_ORDER = (VerdictKind.FAIL, VerdictKind.INCONCLUSIVE, VerdictKind.PENDING, VerdictKind.PASS)
+
+
+def proceed(situation: Situation) -> Decision:
+    """Steer towards the step's weight, let it bake, then advance or promote."""
+    state = situation.record.state
+    workload = situation.workload
+    change = steered(situation)
+    if _stopped_short(situation):
+        state = replace(state, reached_at=None)
+    if state.reached_at is None:
+        if change is not None or not step_reached(situation.weight, workload):
+            return _wait(situation, replace(state, phase=Phase.PROGRESSING), change)
+        baked = timedelta(seconds=state.baked)
+        state = replace(state, phase=Phase.BAKING, reached_at=situation.now - baked, baked=0.0)
+        situation = replace(situation, record=situation.record.with_state(state))
+    baking = situation.bake_ends is not None and situation.now < situation.bake_ends
+    if baking and not _proven_good(situation):
+        return _wait(situation, state, change)
+    open_verdicts = [v for v in situation.verdicts if not _passes(v, situation)]
+    if open_verdicts or _fallen_short(situation):
+        return _wait(situation, state, change)
+    return await_gates(situation, state) or _await_approval(situation, state) or _go_on(situation, state)
+
+
+def _stopped_short(situation: Situation) -> bool:
+    """Whether what was reached is a canary's weight, though everything is judged now: frozen between two steps."""
+    workload = situation.workload
+    return situation.weight is None and workload.paused and workload.updated < workload.desired
+
+
+def _fallen_short(situation: Situation) -> bool:
+    """Whether a step that was reached is not any more, as after a scale-up: it ends at its weight or above."""
+    return situation.weight is not None and not step_reached(situation.weight, situation.workload)
+
+
+def stand_still(situation: Situation) -> Decision | None:
+    """Scaled to zero there is nothing to judge, and nobody to call: the rollout goes on once there are pods again."""
+    if situation.workload.desired > 0:
+        return None
+    message = "scaled to zero: nothing is judged, and the deadline's clock stands still until it is scaled up"
+    state = replace(
+        situation.record.state,
+        phase=Phase.PROGRESSING,
+        verdict=VerdictKind.PENDING.value,
+        reason=SCALED_TO_ZERO,
+        message=message,
+    )
+    return Decision(state, wake=None, change=steered(situation), verdicts=situation.verdicts)
+
+
+def _proven_good(situation: Situation) -> bool:
+    """Whether the step may end before its bake: a rule has proven the candidate good, and no other objects."""
+    verdicts = situation.verdicts
+    return situation.policy.strategy.promote_early and any(v.reason == "ProvenGood" for v in verdicts)
+
+
+def _passes(verdict: RuleVerdict, situation: Situation) -> bool:
+    if verdict.kind is VerdictKind.PASS:
+        return True
+    lenient = situation.policy.strategy.on_low_traffic is OnLowTraffic.ADVANCE
+    return lenient and verdict.kind is VerdictKind.PENDING and verdict.reason == "LowTraffic"
+
+
+def _await_approval(situation: Situation, state: RolloutState) -> Decision | None:
+    """Every rule passed and a human must still agree: the clock stands still meanwhile."""
+    if state.step >= situation.last_step:
+        return None
+    step = situation.policy.strategy.steps[state.step]
+    if not step.approval or state.step + 1 in situation.record.approvals:
+        return None
+    if state.waiting_since is not None:
+        return _wait(situation, state, None)
+    message = f"every rule passed at {_reached(situation)}; step {state.step + 1} waits for approval"
+    waiting = replace(
+        state, waiting_since=situation.now, verdict="pass", reason="AwaitingApproval", message=message
+    )
+    waits = replace(situation, record=situation.record.with_state(waiting))
+    return escalate(waits, "AwaitingApproval", message)
+
+
+def _go_on(situation: Situation, state: RolloutState) -> Decision:
+    state = replace(
+        without_gates(state),
+        waiting_since=None,
+        hold=None,
+        verdict="pass",
+    )
+    passed = "; ".join(v.message for v in situation.verdicts if v.numbers) or "every rule passed"
+    if state.step >= situation.last_step:
+        return _promote(situation, state, passed)
+    state = replace(
+        state,
+        phase=Phase.PROGRESSING,
+        step=state.step + 1,
+        step_since=situation.now,
+        reached_at=None,
+        baked=0.0,
+        reason="StepPassed",
+    )
+    ahead = replace(situation, record=situation.record.with_state(state))
+    message = f"{_reached(situation)} passed, on to {_ahead(ahead)}: {passed}"
+    return Decision(
+        replace(state, message=message),
+        wake=ahead.deadline,
+        action=Action.ADVANCE,
+        reason="StepPassed",
+        message=message,
+        change=steered(ahead),
+        numbers=_numbers(situation.verdicts),
+        verdicts=situation.verdicts,
+    )
+
+
+def _reached(situation: Situation) -> str:
+    """The weight that the present step is judged at: what is reached now, however much it asks for."""
+    reached = f"{weight_reached(situation.workload):.0%}"
+    asked = f"{situation.weight:.0%}" if situation.weight is not None else "100%"
+    step = situation.record.state.step + 1
+    return reached if reached == asked else f"{reached} of the pods (step {step} asks for {asked})"
+
+
+def _ahead(situation: Situation) -> str:
+    """Where the step that begins now leads; scaling may have brought the rollout that far, or further, already."""
+    asked = f"{situation.weight:.0%}" if situation.weight is not None else "100%"
+    there = situation.weight is not None and weight_reached(situation.workload) > situation.weight
+    return f"step {situation.record.state.step + 1}, which asks for {asked}" if there else asked
+
+
+def _promote(situation: Situation, state: RolloutState, passed: str) -> Decision:
+    return promote(situation, state, "AllRulesPassed", f"promoted: {passed}")
+
+
+def promote(situation: Situation, state: RolloutState, reason: str, message: str) -> Decision:
+    """The candidate is the stable one from now on; alerts and crashes still undo it for a while."""
+    state = replace(
+        state,
+        phase=Phase.PROMOTED,
+        promoted_at=situation.now,
+        weight=1.0,
+        reason="Promoted",
+        message=message,
+    )
+    return Decision(
+        state,
+        wake=later(situation, situation.now + situation.policy.strategy.guard),
+        action=Action.PROMOTE,
+        reason=reason,
+        message=message,
+        numbers=_numbers(situation.verdicts),
+        verdicts=situation.verdicts,
+    )
+
+
+def _numbers(verdicts: tuple[RuleVerdict, ...]) -> dict[str, int | float | str]:
+    """All rules' numbers in one mapping, each named by its rule."""
+    return {f"{v.rule}.{name}": value for v in verdicts for name, value in v.numbers.items()}
+
+
+def keep_guard(situation: Situation) -> Decision:
+    state = situation.record.state
+    ends = (state.promoted_at or situation.now) + situation.policy.strategy.guard
+    if situation.now < ends:
+        return Decision(state, wake=ends, verdicts=situation.verdicts)
+    message = "the guard window is over"
+    ended = replace(state, ended_at=situation.now)
+    return Decision(ended, wake=None, action=Action.CLOSE, reason="GuardOver", message=message)
+
+
+def resume(situation: Situation, reason: str, message: str) -> Decision:
+    """Carry on where it stood; the time held counts neither against the deadline nor as bake.
+
+    What expired gets its whole time again, or it would expire at once.
+    """
+    state = without_gates(without_hold(situation.record.state, situation.now))
+    if situation.deadline <= situation.now:
+        elapsed = (situation.now - situation.record.started_at).total_seconds()
+        state = replace(state, waited=elapsed, stopped_since=None)
+    state = replace(
+        state,
+        phase=Phase.BAKING if state.reached_at is not None else Phase.PROGRESSING,
+        reason=reason,
+        message=message,
+    )
+    ahead = replace(situation, record=situation.record.with_state(state))
+    return Decision(
+        state,
+        wake=ahead.deadline,
+        action=Action.RESUME,
+        reason=reason,
+        message=message,
+        change=steered(ahead),
+        verdicts=situation.verdicts,
+    )
+
+
+def _wait(situation: Situation, state: RolloutState, change: Change | None) -> Decision:
+    worst = _worst(situation.verdicts)
+    if worst is not None and state.waiting_since is None:
+        state = replace(state, verdict=worst.kind.value, reason=worst.reason, message=worst.message)
+    wait = situation.cluster_wait
+    if wait is not None and state.waiting_since is None:
+        state = showing(state, wait)
+    due = [situation.deadline] if state.stopped_since is None else []
+    if state.reached_at is not None:
+        due.append(state.reached_at + situation.bake)
+    ahead = [at for at in due if at > situation.now]
+    return Decision(state, wake=min(ahead, default=None), change=change, verdicts=situation.verdicts)
+
+
+def _worst(verdicts: tuple[RuleVerdict, ...]) -> RuleVerdict | None:
+    return min(verdicts, key=lambda v: _ORDER.index(v.kind), default=None)
+
+
+def steered(situation: Situation) -> Change | None:
+    """The change towards the present weight; a rollout without steps is let go of a pause it may have inherited."""
+    if situation.mode is Mode.OBSERVE:
+        return None
+    mark = pause_mark(situation.record, situation.policy, situation.now)
+    return steer(situation.weight, situation.workload, mark)
+
+
+def later(situation: Situation, at: datetime) -> datetime | None:
+    """A time to look again, None where it is past: the pass that follows a decision looks anyway."""
+    return at if at > situation.now else None

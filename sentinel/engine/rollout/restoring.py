@@ -1,0 +1,78 @@
+"""After an undo: made for certain, watched until the target is back in full, timed, and escalated when overdue."""
+
+from dataclasses import replace
+
+from sentinel.domain.decision import Decision, Restore
+from sentinel.domain.policy import Mode
+from sentinel.domain.record import Action, Phase, UndoState
+from sentinel.engine.rollout.situation import Situation
+
+
+def watch_restore(situation: Situation) -> Decision:
+    """Whether the target is fully available and the bad pods are gone; overdue past `restoreWithin`, told once.
+
+    An undo that came to nothing, because its patch met someone else's change, is tried again while the judged
+    template is in force; one that was made is never made twice.
+    """
+    state = situation.record.state
+    undo = state.undo
+    assert undo is not None, "a rollout in Undoing has an undo"
+    workload = situation.workload
+    if workload.candidate.digest == undo.target.digest:
+        if workload.rolled_out:
+            return _restored(situation, undo)
+        undo = replace(undo, target_seen=True)
+    overdue_at = undo.decided_at + situation.policy.undo.restore_within
+    if situation.now >= overdue_at and not undo.overdue_told:
+        return _overdue(situation, undo)
+    wake = None if undo.overdue_told else overdue_at
+    if undo.patched_at is None and not undo.target_seen and _may_touch(situation):
+        undo = replace(undo, patched_at=situation.now)
+        return Decision(replace(state, undo=undo), wake=wake, change=Restore(undo.target))
+    return Decision(replace(state, undo=undo), wake=wake)
+
+
+def _may_touch(situation: Situation) -> bool:
+    return situation.mode is Mode.ENFORCE and (not situation.workload.held_by_label or _asked_for(situation))
+
+
+def _asked_for(situation: Situation) -> bool:
+    """Whether a human asked for this undo by name, which the hold label does not bind."""
+    return any(entry.action is Action.UNDO and entry.command for entry in situation.record.decisions)
+
+
+def _restored(situation: Situation, undo: UndoState) -> Decision:
+    state = situation.record.state
+    took = (situation.now - undo.decided_at).total_seconds()
+    message = f"{undo.target} is fully available again, {took:.0f} s after the decision"
+    done = replace(
+        state,
+        phase=Phase.UNDONE,
+        undo=replace(undo, target_seen=True, restored_at=situation.now),
+        ended_at=situation.now,
+        message=f"{state.message}; {message}",
+    )
+    return Decision(
+        done,
+        wake=None,
+        action=Action.RESTORED,
+        reason="Restored",
+        message=message,
+        numbers={"restore_seconds": round(took, 3)},
+    )
+
+
+def _overdue(situation: Situation, undo: UndoState) -> Decision:
+    workload = situation.workload
+    message = (
+        f"{undo.target} is not fully available {situation.policy.undo.restore_within} after the undo: "
+        f"{workload.available} of {workload.desired} pods available"
+    )
+    if workload.candidate.digest != undo.target.digest:
+        message += f", and the template in force is {workload.candidate}"
+    if workload.paused:
+        message += ", and the workload is paused"
+    told = replace(situation.record.state, undo=replace(undo, overdue_told=True))
+    return Decision(
+        told, wake=None, action=Action.ESCALATE, reason="RestoreOverdue", message=message, escalate=True
+    )

@@ -1,0 +1,85 @@
+"""All that one decision is made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sentinel.domain.policy import Budget, Mode, Policy
+from sentinel.domain.record import AlertEntry, Record
+from sentinel.domain.verdict import RuleVerdict
+from sentinel.domain.workload import Workload
+from sentinel.engine.alerts.attribution import Attribution
+from sentinel.engine.exposure.pausing import steps_apply
+from sentinel.engine.pods.cluster_wait import ClusterWait, cluster_wait
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedAlert:
+    """An alert of the record, and what it comes to for this rollout."""
+
+    entry: AlertEntry
+    attribution: Attribution
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One workload's rollout at one moment, with everything that was measured and judged.
+
+    `mode` is the stricter of the policy's and the settings'. `records` are the workload's, `cluster_records` all.
+    """
+
+    policy: Policy
+    workload: Workload
+    record: Record
+    now: datetime
+    mode: Mode = Mode.ENFORCE
+    verdicts: tuple[RuleVerdict, ...] = ()
+    alerts: tuple[JudgedAlert, ...] = ()
+    records: Sequence[Record] = ()
+    cluster_records: Sequence[Record] = ()
+    cluster_budget: Budget | None = None
+
+    @property
+    def stepped(self) -> bool:
+        """Whether canary steps are made for this rollout: a first deployment has no old pods to stay beside."""
+        return self.record.stable is not None and steps_apply(self.policy, self.workload, self.mode)
+
+    @property
+    def last_step(self) -> int:
+        """The index that stands for 100 %."""
+        return len(self.policy.strategy.steps) if self.stepped else 0
+
+    @property
+    def weight(self) -> float | None:
+        """The present step's weight, None for 100 %."""
+        step = self.record.state.step
+        return self.policy.strategy.steps[step].weight if step < self.last_step else None
+
+    @property
+    def cluster_wait(self) -> ClusterWait | None:
+        """What the candidate waits for the cluster to do."""
+        return cluster_wait(self.workload, self.now)
+
+    @property
+    def bake(self) -> timedelta:
+        """How long the present step bakes."""
+        step = self.record.state.step
+        return self.policy.strategy.steps[step].bake if step < self.last_step else self.policy.strategy.bake
+
+    @property
+    def waited(self) -> timedelta:
+        """For how long the clock has stood still, the stop under way included."""
+        state = self.record.state
+        running = self.now - state.stopped_since if state.stopped_since else timedelta(0)
+        return timedelta(seconds=state.waited) + running
+
+    @property
+    def deadline(self) -> datetime:
+        """When a rollout that could not be judged is given to a human."""
+        return self.record.started_at + self.policy.strategy.deadline + self.waited
+
+    @property
+    def bake_ends(self) -> datetime | None:
+        """When the present step's bake is over, None before its weight is reached."""
+        reached = self.record.state.reached_at
+        return reached + self.bake if reached is not None else None

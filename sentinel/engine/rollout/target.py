@@ -1,0 +1,114 @@
+"""Which revision an undo goes back to, or why there is none."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sentinel.domain.record import Record, RevisionRef
+from sentinel.domain.workload import Revision, Workload
+from sentinel.engine.rollout.badness import known_bad
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The revision to restore, brought up to date by what the cluster shows of it."""
+
+    revision: RevisionRef
+
+
+@dataclass(frozen=True, slots=True)
+class NoTarget:
+    """Why nothing can be restored: `FirstDeployment`, `Superseded`, `Irreversible`, `KnownBad`, `TemplateGone` or
+    `TooOld`, with the end of a sentence for people."""
+
+    reason: str
+    message: str
+
+
+def choose_target(
+    record: Record, records: Sequence[Record], workload: Workload, max_target_age: timedelta, now: datetime
+) -> Target | NoTarget:
+    """Where to go back to: the stable this rollout began with, else the newest promoted revision that is fit.
+
+    `records` are all of the workload; `max_target_age` is how long ago a revision other than the stable may have been
+    promoted. Never the candidate, a revision recorded undone, one whose template no object holds any more, nor one
+    on the other side of a revision that was marked irreversible.
+    """
+    if workload.candidate.digest != record.candidate.digest:
+        return NoTarget("Superseded", f"the template in force is {workload.candidate}, not what was judged")
+    refusal = NoTarget("FirstDeployment", "there is no revision before this one")
+    if record.stable is not None:
+        chosen = _fit(record.stable.digest, records, workload)
+        # Behind a stable that must not be crossed nothing else may be reached either.
+        if isinstance(chosen, Target) or chosen.reason == "Irreversible":
+            return chosen
+        refusal = chosen
+    too_old = 0
+    for digest, promoted_at in _promotions(records):
+        if digest == record.candidate.digest:
+            continue
+        chosen = _fit(digest, records, workload)
+        if isinstance(chosen, NoTarget):
+            continue
+        if now - promoted_at <= max_target_age:
+            return chosen
+        too_old += 1
+    if too_old:
+        age = f"{max_target_age.total_seconds() / 86400:g} days"
+        message = f"{refusal.message}, and every other good revision was promoted more than {age} ago"
+        return NoTarget("TooOld", message)
+    return refusal
+
+
+def numbered_target(
+    number: int, record: Record, records: Sequence[Record], workload: Workload
+) -> Target | NoTarget:
+    """The revision of this number, chosen by a human; what makes a revision unfit binds them as well."""
+    if workload.candidate.digest != record.candidate.digest:
+        return NoTarget("Superseded", f"the template in force is {workload.candidate}, not this rollout's")
+    chosen = next((revision for revision in workload.others if revision.number == number), None)
+    if chosen is None:
+        return NoTarget("TemplateGone", f"there is no other revision {number}")
+    return _fit(chosen.digest, records, workload)
+
+
+def _promotions(records: Iterable[Record]) -> list[tuple[str, datetime]]:
+    """Each promoted template with the time of its last promotion, newest first."""
+    latest: dict[str, datetime] = {}
+    for record in records:
+        if (promoted := record.state.promoted_at) is not None:
+            digest = record.candidate.digest
+            latest[digest] = max(promoted, latest.get(digest, promoted))
+    return sorted(latest.items(), key=lambda item: (item[1], item[0]), reverse=True)
+
+
+def _fit(digest: str, records: Iterable[Record], workload: Workload) -> Target | NoTarget:
+    """The target with this template, or why it is unfit."""
+    revision = workload.revision(digest)
+    bad = known_bad(records, digest)
+    if bad is not None:
+        name = revision or f"revision {digest[:8]}"
+        return NoTarget("KnownBad", f"{name} was itself undone at {bad.at.isoformat()}")
+    if revision is None or revision.holder is None:
+        return NoTarget("TemplateGone", f"no object holds the template of revision {digest[:8]} any more")
+    barrier = _barrier(revision, workload)
+    if barrier is not None:
+        why = f"{barrier} is marked irreversible: {barrier.irreversible}"
+        return NoTarget("Irreversible", f"{why}; {revision} cannot be restored across it")
+    return Target(RevisionRef.of(revision))
+
+
+def _barrier(target: Revision, workload: Workload) -> Revision | None:
+    """A revision on the way back from the candidate to the target whose mark the target does not carry.
+
+    One of which it is not known that it is older than the target may lie between.
+    """
+    between = (other for other in workload.others if not 0 < other.order <= target.order)
+    return next(
+        (
+            r
+            for r in (workload.candidate, *between)
+            if r.irreversible and r.irreversible != target.irreversible
+        ),
+        None,
+    )

@@ -1,0 +1,148 @@
+"""From proof against the candidate to an undo, or to a hold where an undo must not or cannot be made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sentinel.domain.decision import Decision, Restore
+from sentinel.domain.policy import AlertAction, Mode
+from sentinel.domain.record import Action, Hold, Phase, RevisionRef, UndoState
+from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
+from sentinel.domain.words import WOULD_UNDO
+from sentinel.engine.rollout.guards import permitted
+from sentinel.engine.rollout.holding import hold
+from sentinel.engine.rollout.situation import JudgedAlert, Situation
+from sentinel.engine.rollout.target import NoTarget, choose_target
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What condemned the candidate."""
+
+    rule: str
+    reason: str
+    message: str
+    numbers: Mapping[str, Number]
+    fault_at: datetime | None
+
+    @classmethod
+    def of_verdict(cls, verdict: RuleVerdict) -> "Cause":
+        """A rule's fail."""
+        began = verdict.numbers.get("first_bad_at")
+        fault_at = datetime.fromisoformat(began) if isinstance(began, str) else None
+        return cls(verdict.rule, verdict.reason, verdict.message, verdict.numbers, fault_at)
+
+    @classmethod
+    def of_alert(cls, alert: JudgedAlert) -> "Cause":
+        """An alert that is the candidate's."""
+        entry = alert.entry
+        return cls(f"alert {entry.name}", "Alert", alert.attribution.message, {}, entry.starts_at)
+
+
+def condemn(situation: Situation, verdicts: tuple[RuleVerdict, ...]) -> Decision | None:
+    """The undo (or the hold in its place) that an alert or a rule's fail asks for; None without either."""
+    alert = next((a for a in situation.alerts if a.attribution.effect is AlertAction.UNDO), None)
+    fail = next((v for v in verdicts if v.kind is VerdictKind.FAIL), None)
+    if alert is not None:
+        return undo(situation, Cause.of_alert(alert))
+    return undo(situation, Cause.of_verdict(fail)) if fail is not None else None
+
+
+def undo(situation: Situation, cause: Cause) -> Decision:
+    """Undo for this cause if the guards permit it and there is a target that is known to be good."""
+    guard = permitted(
+        Action.UNDO,
+        situation.policy,
+        situation.workload,
+        situation.record,
+        situation.records,
+        situation.cluster_records,
+        cluster_budget=situation.cluster_budget,
+        now=situation.now,
+    )
+    because = RuleVerdict(cause.rule, VerdictKind.FAIL, cause.reason, cause.message, cause.numbers)
+    if not guard.allowed:
+        return _held_instead(situation, guard.reason, f"{cause.message}; {guard.message}", because)
+    target = choose_target(
+        situation.record,
+        situation.records,
+        situation.workload,
+        situation.policy.undo.max_target_age,
+        situation.now,
+    )
+    if isinstance(target, NoTarget):
+        return _held_instead(situation, target.reason, f"{cause.message}; {target.message}", because)
+    if situation.mode is Mode.OBSERVE:
+        return _observed(situation, because, f"would undo: {cause.message}; back to {target.revision}")
+    return undo_to(situation, cause, target.revision)
+
+
+def undo_to(situation: Situation, cause: Cause, target: RevisionRef) -> Decision:
+    """The undo itself: the template of the target is put back, and a rollout that was over is under way again."""
+    message = f"{cause.message}; back to {target}"
+    state = replace(
+        situation.record.state,
+        phase=Phase.UNDOING,
+        hold=None,
+        ended_at=None,
+        undo=UndoState(target, situation.now, fault_at=cause.fault_at),
+        verdict=VerdictKind.FAIL.value,
+        reason=cause.reason,
+        message=message,
+    )
+    return Decision(
+        state,
+        wake=situation.now + situation.policy.undo.restore_within,
+        action=Action.UNDO,
+        reason=cause.reason,
+        message=message,
+        rule=cause.rule,
+        numbers=cause.numbers,
+        change=Restore(target),
+        verdicts=situation.verdicts,
+    )
+
+
+def _held_instead(situation: Situation, reason: str, message: str, because: RuleVerdict) -> Decision:
+    if situation.record.state.phase is Phase.PROMOTED:
+        return _told_instead(situation, reason, message, because)
+    return hold(situation, reason, message, sticky=reason != "HoldLabel", because=because)
+
+
+def _told_instead(situation: Situation, reason: str, message: str, because: RuleVerdict) -> Decision:
+    """A promoted revision that must not be undone: there is nothing to hold, so a human is told, once."""
+    state = replace(situation.record.state, ended_at=situation.now, reason=reason, message=message)
+    return Decision(
+        state,
+        wake=None,
+        action=Action.ESCALATE,
+        reason=reason,
+        message=message,
+        rule=because.rule,
+        numbers=because.numbers,
+        escalate=True,
+        verdicts=situation.verdicts,
+    )
+
+
+def _observed(situation: Situation, because: RuleVerdict, message: str) -> Decision:
+    """In observe mode the decision is entered and told, and the rollout (or its guard) is left to people."""
+    state = replace(
+        situation.record.state, verdict=VerdictKind.FAIL.value, reason=because.reason, message=message
+    )
+    if state.phase is Phase.PROMOTED:
+        state = replace(state, ended_at=situation.now)
+    else:
+        held = Hold(WOULD_UNDO, situation.now, message, sticky=True, observed=True)
+        state = replace(state, phase=Phase.HELD, hold=held)
+    return Decision(
+        state,
+        wake=None,
+        action=Action.UNDO,
+        reason=because.reason,
+        message=message,
+        rule=because.rule,
+        numbers=because.numbers,
+        escalate=True,
+        verdicts=situation.verdicts,
+    )

@@ -1,0 +1,95 @@
+"""First crashes and the time that pods ran before them, from what the watch shows: what crashes as counts are made of.
+
+A pod's status tells its latest end only. So that every first crash is seen there, a tick ends some seconds before now,
+and a crash counts as the first where at most one more followed it within the tick.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sentinel.domain.evidence import Counts
+from sentinel.domain.workload import Container, Pod, Revision, Workload
+from sentinel.engine.pods.cluster_faults import cluster_fault
+from sentinel.engine.pods.pod_faults import NOT_A_CRASH, end_of
+from sentinel.engine.rules.crashes import CrashTick
+
+TICK = timedelta(seconds=15)
+"""A tick is at least so long, unless a crash ends it."""
+SETTLES = timedelta(seconds=5)
+"""Kubernetes cuts times to whole seconds, and a status takes a moment to arrive."""
+
+
+def crash_tick(
+    workload: Workload, baseline: Revision, since: datetime, now: datetime, warmup: timedelta
+) -> CrashTick | None:
+    """What befell both arms since the last tick; None where that is too short ago and nothing crashed.
+
+    Pods take part from `warmup` after their creation on: what a cold start does is no evidence here.
+    """
+    until = now.replace(microsecond=0) - SETTLES
+    ours, theirs = workload.pods_of(workload.candidate), workload.pods_of(baseline)
+    if until <= since:
+        return None
+    crashed = [pod for pod in ours if _crashes_within(pod, since, until, warmup)]
+    others = [pod for pod in theirs if _crashes_within(pod, since, until, warmup)]
+    if until - since < TICK and not crashed and not others:
+        return None
+    nodes = {pod.node for pod in ours if pod.node is not None}
+    return CrashTick(
+        since,
+        until,
+        Counts(_exposure(ours, since, until, warmup), len(crashed)),
+        Counts(_exposure(theirs, since, until, warmup), len(others)),
+        frozenset(pod.node for pod in crashed if pod.node is not None),
+        len(nodes),
+    )
+
+
+def ripe_at(workload: Workload, baseline: Revision, since: datetime, warmup: timedelta) -> datetime | None:
+    """When the next first crash that is known already can be taken in."""
+    pods = (*workload.pods_of(workload.candidate), *workload.pods_of(baseline))
+    ends = (at for pod in pods if (at := _first_crash(pod, since)) is not None and _counts(pod, at, warmup))
+    first = min(ends, default=None)
+    return first + SETTLES + timedelta(seconds=1) if first is not None else None
+
+
+def _crashes_within(pod: Pod, since: datetime, until: datetime, warmup: timedelta) -> bool:
+    at = _first_crash(pod, since)
+    return at is not None and at <= until and _counts(pod, at, warmup)
+
+
+def _counts(pod: Pod, at: datetime, warmup: timedelta) -> bool:
+    return pod.created_at is not None and at > pod.created_at + warmup
+
+
+def _first_crash(pod: Pod, since: datetime) -> datetime | None:
+    """When the pod crashed for the first time, where that was after `since`."""
+    if cluster_fault(pod) is not None:
+        return None
+    return min((at for c in pod.containers if (at := _first_end(c, since)) is not None), default=None)
+
+
+def _first_end(container: Container, since: datetime) -> datetime | None:
+    end = end_of(container)
+    if container.runs_once or end is None or end.reason in NOT_A_CRASH or end.finished_at is None:
+        return None
+    crashes = container.restarts + (container.running_since is None)
+    if crashes == 2 and end.started_at is not None and end.started_at > since:
+        return end.started_at  # a first restart comes at once
+    return end.finished_at if crashes <= 1 and end.finished_at > since else None
+
+
+def _exposure(pods: Sequence[Pod], since: datetime, until: datetime, warmup: timedelta) -> int:
+    """For how many seconds, summed over the pods, they ran in this time without having crashed before."""
+    seconds = 0.0
+    for pod in pods:
+        if pod.created_at is None:
+            continue
+        crashed = any(
+            end_of(container) is not None for container in pod.containers if not container.runs_once
+        )
+        end = _first_crash(pod, since) if crashed else until
+        begin = max(since, pod.created_at + warmup)
+        if end is not None:
+            seconds += max(0.0, (min(end, until) - begin).total_seconds())
+    return round(seconds)

@@ -1,0 +1,238 @@
+"""Judges an error-rate rule: is the candidate over the limit and worse than the baseline, both proven?
+
+Two e-processes run side by side: the candidate's rate against the limit, and, given the errors of both arms
+together, its share of them against its share of the traffic. The smaller of the two is evidence against "not worse
+or within the limit" (an intersection of proofs needs no correction), and 1/α of it undoes.
+
+A tick in which both arms are over the limit is an outage of the environment. It is shown and nothing can be won in
+it. What is lost in the first such tick still counts, because leaving a tick out on account of its own outcome would
+bias the bet; the ticks that follow are left out whole, which is decided before they are seen. An outage begins with a
+tick in which the baseline is over the limit by more than chance (three standard errors and five errors) and the
+candidate's own rate is over it too; it lasts until a tick finds the baseline not over it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import cast
+
+from sentinel.domain.evidence import Counts, CountTick
+from sentinel.domain.policy import ErrorRateRule, Method
+from sentinel.domain.verdict import Number, RuleVerdict
+from sentinel.engine.rules.segment import Segment
+from sentinel.engine.rules.standing import (
+    Assessment,
+    Proof,
+    Standing,
+    conclude,
+    needed_evidence,
+    odds,
+    odds_text,
+    over_limit,
+    percent,
+    unmeasured,
+)
+from sentinel.engine.rules.threshold import judge_threshold
+from sentinel.engine.statistics.calibration import Restraint
+from sentinel.engine.statistics.e_process import (
+    LIMIT_FACTORS,
+    RATIOS,
+    Wealth,
+    capped,
+    limit_gains,
+    rates_above,
+    ratio_gains,
+)
+from sentinel.engine.statistics.goodness import fresh_goodness, goodness_gains
+
+Json = Mapping[str, object]
+
+TYPICAL = 1
+"""Which of the alternatives dates the beginning of a fault."""
+LEAST_LIMIT = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The counts of this segment and the evidence drawn from them."""
+
+    standing: Standing
+    candidate: Counts
+    baseline: Counts
+    ratio: Wealth
+    limit: Wealth
+    good: Wealth
+
+
+def judge_error_rate(
+    rule: ErrorRateRule,
+    state: Json | None,
+    tick: CountTick | None,
+    segment: Segment,
+    now: datetime,
+    *,
+    dispersion: float = 1.0,
+    placebo: float = 0.0,
+) -> tuple[Json, RuleVerdict]:
+    """The rule's next state and its verdict.
+
+    `state` is what the last call returned (None at first); `tick` None judges again without new evidence. Another
+    `segment.name` starts afresh with `rule.alpha * segment.share`. `dispersion` (φ ≥ 1, the size up to which errors
+    come in clusters) and `placebo` (log evidence against the worst placebo canary) come from `calibrate`.
+    """
+    if rule.method is Method.THRESHOLD:
+        return judge_threshold(rule, state, tick, segment, now)
+    restraint = Restraint.learnt(dispersion, placebo, needed_evidence(rule.alpha, segment))
+    before = _load(state, segment)
+    if tick is not None and _empty(tick) and tick.missing:
+        numbers = _numbers(rule, before, _proof(before), restraint)
+        return _dump(before), unmeasured(rule.name, tick.missing, numbers)
+    after = before if tick is None else _take_in(rule, before, tick, segment, restraint)
+    return _dump(after), conclude(_assess(rule, after, segment, restraint), after.standing, segment, now)
+
+
+def _empty(tick: CountTick) -> bool:
+    return not tick.candidate.total and (tick.baseline is None or not tick.baseline.total)
+
+
+def _take_in(
+    rule: ErrorRateRule, state: _State, tick: CountTick, segment: Segment, restraint: Restraint
+) -> _State:
+    """The state after one tick of evidence."""
+    alone = tick.baseline is None or not segment.concurrent
+    baseline = Counts() if tick.baseline is None or alone else tick.baseline
+    lasting = state.standing.everywhere
+    phi = restraint.dispersion
+    outage = over_limit(baseline, rule.limit, phi) and (lasting or _over(tick.candidate, rule.limit))
+    standing = state.standing.seen(everywhere=outage, alone=alone)
+    counted = replace(state, candidate=state.candidate + tick.candidate, baseline=state.baseline + baseline)
+    if lasting:
+        return replace(counted, standing=standing.after(tick.since, tick.until, 0.0))
+    limit, allowed = _tested(rule.limit), capped if outage else tuple
+    ratio = allowed(restraint.limited(ratio_gains(tick.candidate, baseline, RATIOS, dispersion=phi)))
+    rates = rates_above(limit, LIMIT_FACTORS)
+    clusters = phi if alone else restraint.mean_cluster
+    over = allowed(restraint.discounted(limit_gains(tick.candidate, limit, rates, dispersion=clusters)))
+    typical = over[TYPICAL] if alone else ratio[0]
+    return replace(
+        counted,
+        standing=standing.after(tick.since, tick.until, typical),
+        # A tick without observations is no bet, so that it spends no start.
+        ratio=state.ratio.bet(ratio) if tick.candidate.errors + baseline.errors else state.ratio,
+        limit=state.limit.bet(over) if tick.candidate.total else state.limit,
+        good=_goodness(state.good, tick.candidate, baseline, limit, restraint)
+        if segment.early
+        else state.good,
+    )
+
+
+def _goodness(
+    good: Wealth, candidate: Counts, baseline: Counts, limit: float, restraint: Restraint
+) -> Wealth:
+    gains = goodness_gains(candidate, baseline, limit, dispersion=restraint.dispersion)
+    return good.bet(restraint.discounted(gains)) if candidate.total else good
+
+
+def _tested(limit: float) -> float:
+    """The limit as it is bet against: a limit of 0 or 1 leaves nothing to bet on."""
+    return min(max(limit, LEAST_LIMIT), 1 - LEAST_LIMIT)
+
+
+def _over(counts: Counts, limit: float) -> bool:
+    return counts.errors > limit * counts.total
+
+
+def _assess(rule: ErrorRateRule, state: _State, segment: Segment, restraint: Restraint) -> Assessment:
+    candidate, baseline = state.candidate.rate, state.baseline.rate
+    acceptable = candidate is not None and (
+        candidate <= rule.limit or (baseline is not None and candidate <= baseline)
+    )
+    proof = _proof(state)
+    return Assessment(
+        rule.name,
+        proof.log_e,
+        needed_evidence(rule.alpha, segment),
+        acceptable,
+        state.candidate.total,
+        rule.interval,
+        _summary(rule, state, proof),
+        _numbers(rule, state, proof, restraint),
+        state.good.log_e if segment.early else 0.0,
+    )
+
+
+def _proof(state: _State) -> Proof:
+    return Proof(state.ratio.log_e, state.limit.log_e, state.standing.alone)
+
+
+def _summary(rule: ErrorRateRule, state: _State, proof: Proof) -> str:
+    null = "within the limit" if proof.alone else "no worse"
+    candidate, baseline = state.candidate, state.baseline
+    ours = f"{_share(candidate)} requests" if candidate.total else "without requests"
+    theirs = _share(baseline) if baseline.total else "without requests"
+    return (
+        f"candidate {ours}, baseline {theirs}; limit {percent(rule.limit)}; "
+        f"odds against '{null}' {odds_text(proof.log_e)}"
+    )
+
+
+def _share(counts: Counts) -> str:
+    return f"{percent(counts.errors / counts.total)} of {counts.total:,}"
+
+
+def _numbers(rule: ErrorRateRule, state: _State, proof: Proof, restraint: Restraint) -> Mapping[str, Number]:
+    numbers: dict[str, Number] = {
+        "candidate_total": state.candidate.total,
+        "candidate_errors": state.candidate.errors,
+        "baseline_total": state.baseline.total,
+        "baseline_errors": state.baseline.errors,
+        "limit": rule.limit,
+        "log_e_ratio": round(proof.ratio, 4),
+        "log_e_limit": round(proof.limit, 4),
+        "odds": odds(proof.log_e),
+        "ticks": state.standing.ticks,
+        "phi": restraint.dispersion,
+        "discount": restraint.discount,
+    }
+    rates = {"candidate_rate": state.candidate.rate, "baseline_rate": state.baseline.rate}
+    numbers.update({name: rate for name, rate in rates.items() if rate is not None})
+    if state.standing.bad_since:
+        numbers["first_bad_at"] = state.standing.bad_since
+    return numbers
+
+
+def _load(state: Json | None, segment: Segment) -> _State:
+    fresh = _State(
+        Standing(segment.name, alone=not segment.concurrent),
+        Counts(),
+        Counts(),
+        Wealth.fresh(len(RATIOS)),
+        Wealth.fresh(len(LIMIT_FACTORS)),
+        fresh_goodness(),
+    )
+    if state is None or "standing" not in state:
+        return fresh
+    loaded = _State(
+        Standing.from_json(state["standing"]),
+        Counts(*cast(list[int], state["candidate"])),
+        Counts(*cast(list[int], state["baseline"])),
+        Wealth.from_json(state["ratio"]),
+        Wealth.from_json(state["limit"]),
+        Wealth.from_json(state["good"]),
+    )
+    same_bets = all(
+        len(getattr(loaded, name).stakes) == len(getattr(fresh, name).stakes)
+        for name in ("ratio", "limit", "good")
+    )
+    return loaded if loaded.standing.segment == segment.name and same_bets else fresh
+
+
+def _dump(state: _State) -> Json:
+    return {
+        "standing": state.standing.as_json(),
+        "candidate": [state.candidate.total, state.candidate.errors],
+        "baseline": [state.baseline.total, state.baseline.errors],
+        "ratio": state.ratio.as_json(),
+        "limit": state.limit.as_json(),
+        "good": state.good.as_json(),
+    }

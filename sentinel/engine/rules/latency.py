@@ -1,0 +1,168 @@
+"""Judges a latency rule: is the candidate's mean or quantile over the limit, and is it slower than the baseline?
+
+Slower is tested at bucket edges: the share of requests above each is compared between the arms as errors would be,
+and the evidence is averaged over the edges. Over the limit is tested for a quantile at the limit's edge, for the mean
+by bets on the latencies themselves. As with errors, the smaller of the two is what undoes, and ticks in which both
+arms are over the limit are shown and not bet on (see `error_rate`).
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sentinel.domain.evidence import Histogram, HistogramTick
+from sentinel.domain.policy import LatencyRule, Method
+from sentinel.domain.verdict import RuleVerdict
+from sentinel.engine.rules.latency_report import LatencyReport, estimate
+from sentinel.engine.rules.latency_state import RATIOS, LatencyState
+from sentinel.engine.rules.segment import Segment
+from sentinel.engine.rules.standing import Assessment, conclude, needed_evidence, over_limit, unmeasured
+from sentinel.engine.rules.threshold import judge_threshold
+from sentinel.engine.statistics.calibration import Restraint
+from sentinel.engine.statistics.e_process import (
+    LIMIT_FACTORS,
+    Wealth,
+    capped,
+    limit_gains,
+    rates_above,
+    ratio_gains,
+)
+from sentinel.engine.statistics.goodness import goodness_gains
+from sentinel.engine.statistics.histograms import edges_in_use, estimated_mean, limit_edge, mean_gains, tail
+
+Json = Mapping[str, object]
+
+STAKES = (0.05, 0.15, 0.4, 0.8, 0.95)
+"""How much of the wealth is staked on the mean being over its limit."""
+TYPICAL = 1
+"""Which of the alternatives dates the beginning of a fault."""
+OUTAGE_REQUESTS = 20
+"""A baseline's mean over fewer requests in a tick says nothing of an outage."""
+
+
+def judge_latency(
+    rule: LatencyRule,
+    state: Json | None,
+    tick: HistogramTick | None,
+    segment: Segment,
+    now: datetime,
+    *,
+    dispersion: float = 1.0,
+    placebo: float = 0.0,
+) -> tuple[Json, RuleVerdict]:
+    """The rule's next state and its verdict; arguments as for `judge_error_rate`."""
+    if rule.method is Method.THRESHOLD:
+        return judge_threshold(rule, state, tick, segment, now)
+    restraint = Restraint.learnt(dispersion, placebo, needed_evidence(rule.alpha, segment))
+    bets = len(STAKES if rule.quantile is None else LIMIT_FACTORS)
+    before = LatencyState.load(state, segment, bets)
+    if tick is not None and not tick.candidate.total and not _baseline(tick, segment).total and tick.missing:
+        numbers = LatencyReport.of(rule, before).numbers(restraint)
+        return before.as_json(), unmeasured(rule.name, tick.missing, numbers)
+    after = before if tick is None else _take_in(rule, before, tick, segment, restraint)
+    report = LatencyReport.of(rule, after)
+    if rule.quantile is not None and after.candidate.bounds and _edge(rule, after.candidate) is None:
+        return after.as_json(), report.beyond_buckets(restraint)
+    verdict = conclude(_assess(report, segment, restraint), after.standing, segment, now)
+    return after.as_json(), verdict
+
+
+def _baseline(tick: HistogramTick, segment: Segment) -> Histogram:
+    return Histogram() if tick.baseline is None or not segment.concurrent else tick.baseline
+
+
+def _take_in(
+    rule: LatencyRule, state: LatencyState, tick: HistogramTick, segment: Segment, restraint: Restraint
+) -> LatencyState:
+    """The state after one tick of evidence."""
+    baseline, ours = _baseline(tick, segment), tick.candidate
+    alone = tick.baseline is None or not segment.concurrent
+    lasting = state.standing.everywhere
+    outage = _baseline_over(rule, baseline, restraint.dispersion) and (lasting or _over(rule, ours))
+    standing = state.standing.seen(everywhere=outage, alone=alone)
+    edges, slower, limit, good = state.edges, state.slower, state.limit, state.good
+    candidate, seen_before = state.candidate + ours, state.baseline + baseline
+    if not edges and ours.total and baseline.total:
+        edges = edges_in_use(ours + baseline, rule.limit)
+        slower = (Wealth.fresh(len(RATIOS)),) * len(edges)
+    typical = 0.0
+    if not lasting and ours.total:
+        allowed = capped if outage else tuple
+        clusters = restraint.dispersion if alone else restraint.mean_cluster
+        over = allowed(restraint.discounted(_limit_gains(rule, ours, clusters)))
+        gains = [
+            allowed(restraint.limited(_edge_gains(edge, ours, baseline, restraint.dispersion)))
+            for edge in edges
+        ]
+        typical = over[TYPICAL] if alone or not gains else sum(each[1] for each in gains) / len(gains)
+        slower = tuple(
+            [wealth.bet(each) if any(each) else wealth for wealth, each in zip(slower, gains, strict=True)]
+        )
+        limit = limit.bet(over)
+        good = _goodness(rule, good, ours, baseline, restraint) if segment.early else good
+    standing = standing.after(tick.since, tick.until, typical)
+    return LatencyState(standing, candidate, seen_before, edges, slower, limit, good)
+
+
+def _edge_gains(edge: float, ours: Histogram, baseline: Histogram, dispersion: float) -> tuple[float, ...]:
+    """Log gains of comparing the tails at one edge; none where an arm has no such bucket."""
+    if edge not in ours.bounds or edge not in baseline.bounds:
+        return (0.0,) * len(RATIOS)
+    return ratio_gains(tail(ours, edge), tail(baseline, edge), RATIOS, dispersion=dispersion)
+
+
+def _goodness(
+    rule: LatencyRule, good: Wealth, ours: Histogram, baseline: Histogram, restraint: Restraint
+) -> Wealth:
+    """One more bet that the candidate is good, at the limit's edge; a mean's limit itself cannot be bet on so."""
+    edge = _edge(rule, ours)
+    if edge is None or edge not in baseline.bounds:
+        return good
+    allowed = None if rule.quantile is None else 1 - rule.quantile
+    gains = goodness_gains(tail(ours, edge), tail(baseline, edge), allowed, dispersion=restraint.dispersion)
+    return good.bet(restraint.discounted(gains))
+
+
+def _limit_gains(rule: LatencyRule, candidate: Histogram, dispersion: float) -> tuple[float, ...]:
+    """Log gains of one tick against "within the limit"."""
+    if rule.quantile is None:
+        return mean_gains(candidate, rule.limit, STAKES, dispersion=dispersion)
+    edge = _edge(rule, candidate)
+    if edge is None:
+        return (0.0,) * len(LIMIT_FACTORS)
+    allowed = 1 - rule.quantile
+    rates = rates_above(allowed, LIMIT_FACTORS)
+    return limit_gains(tail(candidate, edge), allowed, rates, dispersion=dispersion)
+
+
+def _edge(rule: LatencyRule, histogram: Histogram) -> float | None:
+    return limit_edge(histogram.bounds, rule.limit)
+
+
+def _baseline_over(rule: LatencyRule, baseline: Histogram, dispersion: float) -> bool:
+    """Whether the baseline is over the limit in one tick."""
+    if rule.quantile is None:
+        mean = estimated_mean(baseline)
+        return mean is not None and baseline.total >= OUTAGE_REQUESTS and mean > rule.limit
+    edge = _edge(rule, baseline)
+    return edge is not None and over_limit(tail(baseline, edge), 1 - rule.quantile, dispersion)
+
+
+def _over(rule: LatencyRule, histogram: Histogram) -> bool:
+    """Whether one tick's point estimate is over the limit."""
+    value = estimate(rule, histogram)
+    return value is not None and value > rule.limit
+
+
+def _assess(report: LatencyReport, segment: Segment, restraint: Restraint) -> Assessment:
+    rule, state = report.rule, report.state
+    return Assessment(
+        rule.name,
+        report.proof.log_e,
+        needed_evidence(rule.alpha, segment),
+        report.acceptable,
+        state.candidate.total,
+        rule.interval,
+        report.summary(),
+        report.numbers(restraint),
+        state.good.log_e if segment.early else 0.0,
+    )

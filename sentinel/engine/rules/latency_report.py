@@ -1,0 +1,110 @@
+"""What a latency rule found, in words and numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isinf
+
+from sentinel.domain.evidence import Histogram
+from sentinel.domain.policy import LatencyRule
+from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
+from sentinel.engine.rules.latency_state import LatencyState
+from sentinel.engine.rules.standing import Proof, odds, odds_text
+from sentinel.engine.statistics.calibration import Restraint
+from sentinel.engine.statistics.histograms import estimated_mean, estimated_quantile, limit_edge, tail
+
+
+def estimate(rule: LatencyRule, histogram: Histogram) -> float | None:
+    """The mean or the quantile that the rule limits, in seconds; None without requests."""
+    return (
+        estimated_mean(histogram) if rule.quantile is None else estimated_quantile(histogram, rule.quantile)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyReport:
+    """A state with its evidence and both arms' point estimates, worked out once."""
+
+    rule: LatencyRule
+    state: LatencyState
+    proof: Proof
+    ours: float | None
+    theirs: float | None
+
+    @classmethod
+    def of(cls, rule: LatencyRule, state: LatencyState) -> "LatencyReport":
+        """The report on a state."""
+        ours, theirs = estimate(rule, state.candidate), estimate(rule, state.baseline)
+        return cls(rule, state, state.proof(), ours, theirs)
+
+    @property
+    def acceptable(self) -> bool:
+        """Whether the candidate's point estimate is at or under the limit, or the baseline's."""
+        if self.ours is None:
+            return False
+        return self.ours <= self.rule.limit or (self.theirs is not None and self.ours <= self.theirs)
+
+    def summary(self) -> str:
+        """What was seen, for an engineer."""
+        rule, state = self.rule, self.state
+        what = "mean" if rule.quantile is None else f"p{rule.quantile * 100:g}"
+        null = "within the limit" if self.proof.alone else "no slower"
+        ours, theirs = _told(self.ours, state.candidate), _told(self.theirs, state.baseline)
+        return (
+            f"candidate {f'{what} {ours} requests' if ours else 'without requests'}, "
+            f"baseline {theirs or 'without requests'}; "
+            f"limit {_seconds(rule.limit)}{_between(rule, state.candidate)}; "
+            f"odds against '{null}' {odds_text(self.proof.log_e)}"
+        )
+
+    def numbers(self, restraint: Restraint) -> Mapping[str, Number]:
+        """The numbers behind the verdict."""
+        state, quantile = self.state, self.rule.quantile
+        numbers: dict[str, Number] = {
+            "candidate_total": state.candidate.total,
+            "baseline_total": state.baseline.total,
+            "limit": self.rule.limit,
+            "log_e_ratio": round(self.proof.ratio, 4),
+            "log_e_limit": round(self.proof.limit, 4),
+            "odds": odds(self.proof.log_e),
+            "ticks": state.standing.ticks,
+            "phi": restraint.dispersion,
+            "discount": restraint.discount,
+        }
+        name = "mean" if quantile is None else "quantile"
+        arms = (("candidate", state.candidate, self.ours), ("baseline", state.baseline, self.theirs))
+        for arm, histogram, value in arms:
+            if value is not None:
+                numbers[f"{arm}_{name}"] = value
+            edge = limit_edge(histogram.bounds, self.rule.limit)
+            if quantile is not None and edge is not None:
+                numbers[f"{arm}_over"] = tail(histogram, edge).errors
+        if state.standing.bad_since:
+            numbers["first_bad_at"] = state.standing.bad_since
+        return numbers
+
+    def beyond_buckets(self, restraint: Restraint) -> RuleVerdict:
+        """The verdict where the limit is over the last bucket bound: no quantile can be proven over it."""
+        finite = [bound for bound in self.state.candidate.bounds if not isinf(bound)]
+        last = _seconds(finite[-1]) if finite else "none"
+        message = (
+            f"the limit of {_seconds(self.rule.limit)} is over the last bucket bound ({last}), so nothing can be "
+            "proven; add a bucket bound at the limit"
+        )
+        kind, numbers = VerdictKind.INCONCLUSIVE, self.numbers(restraint)
+        return RuleVerdict(self.rule.name, kind, "LimitBeyondBuckets", message, numbers)
+
+
+def _told(value: float | None, histogram: Histogram) -> str:
+    return "" if value is None else f"{_seconds(value)} of {histogram.total:,}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3g} s" if value >= 1 else f"{value * 1000:.3g} ms"
+
+
+def _between(rule: LatencyRule, histogram: Histogram) -> str:
+    """What to say of a quantile's limit that is no bucket bound."""
+    edge = None if rule.quantile is None else limit_edge(histogram.bounds, rule.limit)
+    if edge is None or abs(edge - rule.limit) <= 1e-9 * edge:
+        return ""
+    return f" (no bucket bound: tested at {_seconds(edge)})"

@@ -1,0 +1,1 @@
+"""Anytime-valid tests on counts and what they need: histograms, calibration, power."""

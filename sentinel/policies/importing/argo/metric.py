@@ -1,0 +1,160 @@
+"""One metric of an Argo Rollouts analysis becomes one `query` rule.
+
+Source of the meanings: argoproj/argo-rollouts, `pkg/apis/rollouts/v1alpha1/analysis_types.go` (`Metric`),
+`utils/analysis/helpers.go` (`ValidateMetric`) and `analysis/analysis.go`.
+"""
+
+from sentinel.policies.importing.argo.arguments import Arguments
+from sentinel.policies.importing.draft import ImportRefusedError, Part, Values, policy_name
+from sentinel.policies.importing.expr_cel import ResultKind, to_cel
+from sentinel.policies.importing.queries import tidy
+from sentinel.policies.importing.shapes import duration, mapping, text, whole
+from sentinel.policies.mistakes import InputError
+from sentinel.policies.schema.promql import gives_scalar
+from sentinel.policies.schema.quantities import format_duration
+
+OFF = -1
+"""Argo's failureLimit that is off: no number of failures fails the metric."""
+
+DATADOG_WINDOW = "5m"
+_NUMBERS = ("failureLimit", "inconclusiveLimit", "consecutiveErrorLimit", "consecutiveSuccessLimit")
+_IGNORED = {
+    "address": "its address: the sentinel asks the Prometheus of its settings",
+    "authentication": "its authentication: that is in the sentinel's settings",
+    "headers": "its headers",
+    "insecure": "insecure: TLS is in the sentinel's settings",
+    "timeout": "its timeout: that is in the sentinel's settings",
+}
+
+
+def rule_of(metric: Values, arguments: Arguments) -> Part:
+    """The rule. Raises ImportRefusedError with what has no equivalent."""
+    name = arguments.in_plain(metric.get("name"), "its name") or "metric"
+    notes: list[str] = []
+    source, query, kind = _query(mapping(metric.get("provider")), arguments, notes)
+    body: dict[str, object] = {source: query}
+    for ours, theirs in (("success", "successCondition"), ("fail", "failureCondition")):
+        condition = arguments.in_plain(metric.get(theirs), theirs).strip()
+        if condition:
+            body[ours] = _condition(condition, theirs, kind, notes)
+    if "success" not in body and "fail" not in body:
+        raise ImportRefusedError(
+            "it has no condition: in Argo every answer is a success, so it guards nothing"
+        )
+    body |= _timing(metric, arguments, notes) | _limits(metric, arguments)
+    _check_count(body, notes)
+    if arguments.missed:
+        notes.append(
+            "TODO: write the value of "
+            + ", ".join(f"{missed} for TODO-{missed}" for missed in arguments.missed)
+            + ", or import again with --arg NAME=VALUE. Until then the query finds nothing, and rollouts are held."
+        )
+        arguments.missed.clear()
+    return Part(policy_name(name), {"query": body}, notes)
+
+
+def _query(provider: Values, arguments: Arguments, notes: list[str]) -> tuple[str, str, ResultKind]:
+    kinds = [kind for kind in provider if provider[kind] is not None]
+    prometheus, datadog = mapping(provider.get("prometheus")), mapping(provider.get("datadog"))
+    if len(kinds) != 1 or not (prometheus or datadog):
+        named = " and ".join(map(str, kinds)) or "none"
+        raise ImportRefusedError(
+            f"its provider ({named}) has no equivalent; there are prometheus and datadog"
+        )
+    if datadog:
+        return "datadog", _datadog(datadog, arguments, notes), ResultKind.NUMBER_OR_NIL
+    if prometheus.get("rangeQuery"):
+        raise ImportRefusedError(
+            "it is a range query, which has no equivalent; use max_over_time() or the like"
+        )
+    notes += [
+        f"Left out: {why}." for key, why in _IGNORED.items() if prometheus.get(key) and key != "address"
+    ]
+    query = tidy(arguments.in_query(text(prometheus.get("query"))))
+    if not query:
+        raise ImportRefusedError("it has no query")
+    try:
+        return "prometheus", query, ResultKind.NUMBER if gives_scalar(query) else ResultKind.LIST
+    except InputError as error:
+        raise ImportRefusedError(f"its query {error.message}") from None
+
+
+def _datadog(datadog: Values, arguments: Arguments, notes: list[str]) -> str:
+    if datadog.get("queries") or datadog.get("formula"):
+        raise ImportRefusedError("it has several queries and a formula; write them as one query")
+    if text(datadog.get("aggregator")):
+        notes.append("Left out: aggregator; the newest point is taken.")
+    window = arguments.in_plain(datadog.get("interval") or DATADOG_WINDOW, "interval")
+    if duration(window, "interval") != duration(DATADOG_WINDOW, "interval"):
+        notes.append(
+            f"Argo asks for the last {window}, the sentinel for the last 5 minutes; both take the newest."
+        )
+    query = tidy(arguments.in_query(text(datadog.get("query")), anywhere=True))
+    if not query:
+        raise ImportRefusedError("it has no query")
+    return query
+
+
+def _condition(condition: str, what: str, kind: ResultKind, notes: list[str]) -> str:
+    try:
+        translated = to_cel(condition, kind)
+    except ImportRefusedError as error:
+        raise ImportRefusedError(f"{what} {condition!r}: {error}") from None
+    if "isNaN" in translated or "isInf" in translated:
+        notes.append(
+            "A NaN or an infinity is missing evidence here, whatever the condition says of it: such a measurement is "
+            "an error, and errors hold."
+        )
+    return translated
+
+
+def _timing(metric: Values, arguments: Arguments, notes: list[str]) -> dict[str, object]:
+    interval = arguments.in_plain(metric.get("interval"), "interval")
+    count = arguments.in_plain(metric.get("count"), "count")
+    delay = arguments.in_plain(metric.get("initialDelay"), "initialDelay")
+    found: dict[str, object] = {}
+    if interval:
+        found["interval"] = format_duration(duration(interval, "interval"))
+    if delay:
+        found["initialDelay"] = format_duration(duration(delay, "initialDelay"))
+    if count and whole(count, "count") > 0:
+        found["count"] = whole(count, "count")
+    elif not interval:
+        found["count"] = 1
+        notes.append("Neither interval nor count: Argo measures once.")
+    if not interval and found["count"] != 1:
+        raise ImportRefusedError("it has a count and no interval, which Argo refuses too")
+    return found
+
+
+def _limits(metric: Values, arguments: Arguments) -> dict[str, object]:
+    """Argo's limits; those that are not given have the same defaults here."""
+    found: dict[str, object] = {}
+    for key in _NUMBERS:
+        given = arguments.in_plain(metric.get(key), key)
+        if given:
+            found[key] = whole(given, key)
+    if found.get("consecutiveSuccessLimit") == 0:
+        del found["consecutiveSuccessLimit"]
+    return found
+
+
+def _check_count(body: dict[str, object], notes: list[str]) -> None:
+    """A failureLimit that is off, and limits that a count never reaches."""
+    count, limit = body.get("count"), body.get("failureLimit", 0)
+    if limit == OFF:
+        notes.append(_what_is_left(body))
+    elif isinstance(limit, int) and limit < 0:
+        raise ImportRefusedError(f"failureLimit {limit}: Argo knows numbers from 0, and -1 for off")
+    elif isinstance(count, int) and isinstance(limit, int) and limit >= count:
+        raise ImportRefusedError(f"it can never fail: {limit} failures are allowed in {count} measurements")
+
+
+def _what_is_left(body: dict[str, object]) -> str:
+    wanted = body.get("consecutiveSuccessLimit")
+    if not wanted:
+        return "failureLimit -1 is off: it never fails, whatever it measures; it only shows its numbers."
+    if "count" in body:
+        count = body["count"]
+        return f"failureLimit -1 is off: it fails only without {wanted} successes in a row in {count} measurements."
+    return f"failureLimit -1 is off: it never fails, and passes after {wanted} successes in a row."

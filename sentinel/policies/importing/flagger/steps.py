@@ -1,0 +1,78 @@
+"""The pace of a Flagger Canary: weights and intervals become canary steps with bakes, webhooks become their gates.
+
+Source: fluxcd/flagger, `pkg/apis/flagger/v1beta1/canary.go` (`CanaryAnalysis`, `CanaryWebhook`) and
+`pkg/controller/scheduler.go` (a weight is raised by one step each interval, until maxWeight).
+"""
+
+from datetime import timedelta
+
+from sentinel.policies.importing.draft import Draft, ImportRefusedError, Values
+from sentinel.policies.importing.flagger.webhooks import put_webhooks
+from sentinel.policies.importing.shapes import number, whole
+from sentinel.policies.importing.strategy import MAX_STEPS, Paced, put_strategy
+from sentinel.policies.schema.quantities import format_duration
+
+
+def pace(draft: Draft, spec: Values, analysis: Values, interval: timedelta) -> None:
+    """Put steps and bakes into the draft, with a note on each thing that has no equivalent."""
+    notes: list[str] = []
+    try:
+        steps = _steps(analysis, interval, notes)
+    except ImportRefusedError as error:
+        notes.append(f"Left out: the steps: {error}.")
+        steps = []
+    put_webhooks(draft, analysis, steps, interval, notes)
+    notes += [
+        f"Left out: {key}; traffic is shared by the number of pods."
+        for key in (
+            "mirror",
+            "mirrorWeight",
+            "sessionAffinity",
+            "stepWeightPromotion",
+            "primaryReadyThreshold",
+        )
+        if analysis.get(key)
+    ]
+    if spec.get("autoscalerRef"):
+        notes.append(
+            "Left out: autoscalerRef; while a step pauses, an autoscaler scales both revisions in proportion."
+        )
+    put_strategy(draft, steps, notes, bake=max(interval, timedelta(minutes=1)))
+
+
+def _steps(analysis: Values, interval: timedelta, notes: list[str]) -> list[Paced]:
+    weights = _weights(analysis)
+    iterations = _count(analysis, "iterations")
+    if analysis.get("match"):
+        notes.append("Left out: match; traffic is not routed by headers, so this is no A/B test.")
+    if iterations and not weights:
+        bake = min(iterations * interval, timedelta(days=30))
+        notes.append(
+            f"Flagger tests {iterations} times before it shifts all traffic; here half of the pods bake "
+            f"{format_duration(bake)}."
+        )
+        return [Paced(50, bake)]
+    return [Paced(weight, interval) for weight in weights]
+
+
+def _weights(analysis: Values) -> list[float]:
+    given = analysis.get("stepWeights")
+    if isinstance(given, list) and given:
+        weights = [number(weight, "a weight") for weight in given]
+        return [weight for weight in sorted(set(weights)) if 0 < weight < 100]
+    step, most = _count(analysis, "stepWeight"), _count(analysis, "maxWeight") or 100
+    if not step:
+        return []
+    weights = [float(weight) for weight in range(step, min(most, 99) + 1, step)]
+    return _thinned(weights)
+
+
+def _thinned(weights: list[float]) -> list[float]:
+    """At most as many steps as a rule file may have, evenly taken."""
+    every = -(-len(weights) // MAX_STEPS)
+    return weights[::every] if every > 1 else weights
+
+
+def _count(analysis: Values, key: str) -> int:
+    value = analysis.get(key)
+    return max(0, whole(value, key)) if value is not None else 0

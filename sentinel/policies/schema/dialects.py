@@ -1,0 +1,40 @@
+"""What only some servers understand: the check cannot know which one will be asked, so it is remarked on."""
+
+from collections.abc import Iterator
+
+from sentinel.domain.policy import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule, Policy, QueryRule
+from sentinel.engine.arms.selector import NAME, is_plain
+from sentinel.policies.mistakes import InputError, Remark
+from sentinel.policies.schema.promql import not_understood, read_rule_selector
+
+
+def in_a_dialect(policy: Policy) -> Iterator[Remark]:
+    """A remark on each rule whose query the parser does not understand, or that names a label only in quotes."""
+    for index, rule in enumerate(policy.rules):
+        for key, remark in _remarks(rule):
+            yield ("spec", "rules", index, key, "prometheus"), InputError(remark)
+
+
+def _remarks(rule: object) -> Iterator[tuple[str, str]]:
+    if isinstance(rule, QueryRule) and rule.query.source == "prometheus":
+        unread = not_understood(rule.query.expression)
+        if unread:
+            yield (
+                "query",
+                f"the check does not understand this query ({unread}); it goes to the server as it is: try it there",
+            )
+    if isinstance(rule, ErrorRateRule | LatencyRule) and rule.query.source == "prometheus":
+        names = [name for name in _labels(rule.query) if not is_plain(name)]
+        if names:
+            shown = ", ".join(f'"{name}"' for name in dict.fromkeys(names))
+            yield (
+                "errorRate" if isinstance(rule, ErrorRateRule) else "latency",
+                f"names {shown} in quotes, which Prometheus knows from version 3 on; an older one refuses the query",
+            )
+
+
+def _labels(query: CountQuery | HistogramQuery) -> Iterator[str]:
+    texts = (query.total, query.errors) if isinstance(query, CountQuery) else (query.histogram,)
+    for text in texts:
+        yield from (matcher.label for matcher in read_rule_selector(text).matchers if matcher.label != NAME)
+    yield from (query.arms.namespace_label, query.arms.subject_label)

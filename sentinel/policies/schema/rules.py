@@ -1,0 +1,342 @@
+"""The schema of `spec.rules`: what each kind of rule may say."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema, model_validator
+
+from sentinel.domain.policy import Method
+from sentinel.policies.mistakes import InputError, closest, did_you_mean
+from sentinel.policies.presets import PRESETS, preset_of, with_preset
+from sentinel.policies.schema.fields import (
+    Condition,
+    Count,
+    DatadogQuery,
+    DatadogSelector,
+    Duration,
+    Expression,
+    HistogramSelector,
+    Interval,
+    MetricLabel,
+    Model,
+    Name,
+    PositiveDuration,
+    PositiveShare,
+    Seconds,
+    Selector,
+)
+from sentinel.policies.schema.promql import check_counts, check_datadog_counts
+
+RULE_KINDS = ("errorRate", "latency", "crashLoop", "health", "query")
+DATADOG_INTERVAL = timedelta(seconds=60)
+LATENCY_KEYS = ("preset", "prometheus", "mean", "interval", "method", "for")
+
+_QUANTILE = re.compile(r"p([1-9]\d?(?:\.\d{1,3})?)")
+
+
+def _preset_name(value: object) -> str:
+    preset_of(value)
+    return str(value)
+
+
+PresetName = Annotated[
+    str,
+    BeforeValidator(_preset_name),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "enum": list(PRESETS),
+            "description": "A metric family whose selectors are filled in; each may be overridden beside it",
+        }
+    ),
+]
+
+
+def _fillable(schema: dict[str, Any]) -> None:
+    """Beside a preset no key is required: in the JSON Schema none is, the check itself says what is missing."""
+    schema.pop("required", None)
+
+
+class ArmsSpec(Model):
+    """Arms told apart by a version label, where the metric knows no pods."""
+
+    label: MetricLabel
+
+
+class PrometheusCounts(Model):
+    """Total and failed requests as Prometheus counters."""
+
+    model_config = ConfigDict(json_schema_extra=_fillable)
+
+    total: Selector
+    errors: Selector
+    pod_label: MetricLabel | None = None
+    namespace_label: MetricLabel | None = None
+    arms: ArmsSpec | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "PrometheusCounts":
+        _check_arms(self.pod_label, self.arms)
+        check_counts(self.total, self.errors)
+        return self
+
+
+class DatadogCounts(Model):
+    """Total and failed requests as Datadog counts."""
+
+    model_config = ConfigDict(json_schema_extra=_fillable)
+
+    total: DatadogSelector
+    errors: DatadogSelector
+    pod_label: MetricLabel | None = None
+    namespace_label: MetricLabel | None = None
+    arms: ArmsSpec | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "DatadogCounts":
+        _check_arms(self.pod_label, self.arms)
+        check_datadog_counts(self.total, self.errors)
+        return self
+
+
+class PrometheusHistogram(Model):
+    """Latencies as a Prometheus histogram; `unit` is the metric's unit, seconds unless said."""
+
+    model_config = ConfigDict(json_schema_extra=_fillable)
+
+    histogram: HistogramSelector
+    unit: Seconds = 1.0
+    pod_label: MetricLabel | None = None
+    namespace_label: MetricLabel | None = None
+    arms: ArmsSpec | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_tell_arms(self) -> "PrometheusHistogram":
+        _check_arms(self.pod_label, self.arms)
+        return self
+
+
+class ErrorRateSpec(Model):
+    """The candidate's share of failed requests is over `max` and worse than the baseline's."""
+
+    preset: PresetName | None = None
+    prometheus: PrometheusCounts | None = None
+    datadog: DatadogCounts | None = None
+    max: PositiveShare
+    interval: Interval | None = None
+    method: Method = Method.SEQUENTIAL
+    hold: PositiveDuration | None = Field(None, alias="for")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, data: Any) -> Any:
+        return with_preset(data, latency=False) if isinstance(data, dict) and "preset" in data else data
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ErrorRateSpec":
+        _check_one_of(self, "source of metrics", ("prometheus", "datadog"))
+        _check_hold(self.method, self.hold)
+        if self.max >= 1:
+            raise InputError("100% could never be exceeded", "write a limit such as 5%", at=("max",))
+        if self.datadog and self.interval and self.interval < DATADOG_INTERVAL:
+            raise InputError("Datadog's counts settle late", "at least 60s", at=("interval",))
+        return self
+
+
+class LatencySpec(Model):
+    """The candidate's mean, or one quantile (`p50` to `p99.9`), is over a limit and worse than the baseline's."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={"patternProperties": {r"^p[1-9]\d?(\.\d{1,3})?$": {"type": "string"}}},
+    )
+    __pydantic_extra__: dict[str, Seconds] = Field(init=False)
+
+    preset: PresetName | None = None
+    prometheus: PrometheusHistogram | None = None
+    mean: Seconds | None = None
+    interval: Interval | None = None
+    method: Method = Method.SEQUENTIAL
+    hold: PositiveDuration | None = Field(None, alias="for")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        """Quantiles are keys of their own; any other unknown key is a mistake here, not in pydantic."""
+        if isinstance(data, dict):
+            for key in data:
+                if key not in LATENCY_KEYS and not _QUANTILE.fullmatch(str(key)):
+                    raise _unknown_latency_key(key)
+        return with_preset(data, latency=True) if isinstance(data, dict) and "preset" in data else data
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "LatencySpec":
+        _check_one_of(self, "source of metrics", ("prometheus",))
+        _check_hold(self.method, self.hold)
+        limits = [*(["mean"] if self.mean is not None else []), *self.__pydantic_extra__]
+        if not limits:
+            raise InputError("has no limit", "write mean: 1s, or a quantile such as p99: 1s")
+        if len(limits) > 1:
+            raise InputError(
+                f"has {len(limits)} limits, {' and '.join(limits)}",
+                "keep one; make another rule of the other",
+                at=(limits[1],),
+                key=True,
+            )
+        return self
+
+    @property
+    def quantile(self) -> float | None:
+        """The quantile that is limited, between 0 and 1; None for the mean."""
+        key = next(iter(self.__pydantic_extra__), None)
+        return round(float(key[1:]) / 100, 6) if key else None
+
+    @property
+    def limit(self) -> float:
+        """The limit in seconds."""
+        limit: float = self.mean if self.mean is not None else next(iter(self.__pydantic_extra__.values()))
+        return limit
+
+
+class CrashLoopSpec(Model):
+    """Containers crash in this share of the candidate's pods: in CrashLoopBackOff, or restarted three times.
+
+    Where `restarts` is given, so many restarts of a container are the first thing that undoes: CrashLoopBackOff before
+    that does not, and first crashes are not counted. Restarts are over once the container has run for `settledAfter`:
+    they neither condemn the candidate nor keep it from passing.
+    """
+
+    restarts: Annotated[StrictInt, Field(ge=1, description="(3 unless given)")] | None = None
+    share: PositiveShare = 0.1
+    settled_after: PositiveDuration = timedelta(minutes=10)
+
+
+class HealthSpec(Model):
+    """How long pods may take until they are ready, and until their images are pulled."""
+
+    ready_within: PositiveDuration = timedelta(minutes=2)
+    pull_within: PositiveDuration = timedelta(minutes=2)
+
+
+class QuerySpec(Model):
+    """Any query, judged by conditions with Argo Rollouts' measurement meanings."""
+
+    prometheus: Expression | None = None
+    datadog: DatadogQuery | None = None
+    fail: Condition | None = None
+    success: Condition | None = None
+    interval: Interval = timedelta(seconds=30)
+    initial_delay: Duration = timedelta(0)
+    count: Annotated[StrictInt, Field(ge=1)] | None = None
+    failure_limit: Annotated[StrictInt, Field(ge=-1, description="(-1: it never fails)")] = 0
+    inconclusive_limit: Annotated[Count, Field(ge=0)] = 0
+    consecutive_error_limit: Annotated[Count, Field(ge=0)] = 4
+    consecutive_success_limit: Annotated[StrictInt, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "QuerySpec":
+        _check_one_of(self, "source of metrics", ("prometheus", "datadog"))
+        if self.fail is None and self.success is None:
+            raise InputError(
+                "has no condition", "write fail: value > 1000.0, or success: value < 10.0, or both"
+            )
+        if self.count is not None and self.failure_limit >= self.count:
+            raise InputError(
+                f"{self.failure_limit} failures can never be exceeded in {self.count} measurements",
+                f"less than {self.count}",
+                at=("failureLimit",),
+            )
+        return self
+
+
+class RuleSpec(Model):
+    """One rule: its name and exactly one kind."""
+
+    name: Name
+    error_rate: ErrorRateSpec | None = None
+    latency: LatencySpec | None = None
+    crash_loop: CrashLoopSpec | None = None
+    health: HealthSpec | None = None
+    query: QuerySpec | None = None
+    weight: Annotated[float, Field(gt=0, le=1000)] | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "RuleSpec":
+        _check_one_of(self, "kind of rule", RULE_KINDS)
+        if self.weight is not None and not self.tests:
+            raise InputError(
+                "only errorRate and latency rules that are judged by a test share the false rollback rate",
+                "remove weight",
+                at=("weight",),
+                key=True,
+            )
+        return self
+
+    @property
+    def tests(self) -> bool:
+        """Whether it is a statistical test, which takes a share of the false rollback rate."""
+        spec = self.error_rate or self.latency
+        return spec is not None and spec.method is Method.SEQUENTIAL
+
+    @property
+    def source(self) -> tuple[str, str]:
+        """The key of its kind and of its metrics source; the latter is empty for rules about pods."""
+        measuring = {"errorRate": self.error_rate, "latency": self.latency, "query": self.query}
+        for key, spec in measuring.items():
+            if spec is not None:
+                return key, "prometheus" if spec.prometheus is not None else "datadog"
+        return "", ""
+
+
+def _check_hold(method: Method, hold: timedelta | None) -> None:
+    if hold is not None and method is not Method.THRESHOLD:
+        raise InputError(
+            "a sequential test knows no time over the limit",
+            "add method: threshold, or remove for",
+            at=("for",),
+            key=True,
+        )
+
+
+def _check_arms(pod_label: object, arms: object) -> None:
+    if pod_label is not None and arms is not None:
+        raise InputError("tells the arms apart in two ways", "keep podLabel or arms", at=("arms",), key=True)
+
+
+def _check_one_of(model: Model, what: str, keys: tuple[str, ...]) -> None:
+    aliases = {info.alias: name for name, info in type(model).model_fields.items()}
+    given = [key for key in keys if getattr(model, aliases[key]) is not None]
+    if not given:
+        raise InputError(
+            f"has no {what}", f"write {keys[0]}" if len(keys) == 1 else f"one of {', '.join(keys)}"
+        )
+    if len(given) > 1:
+        raise InputError(
+            f"has two {what.replace(' ', 's ', 1)}, {given[0]} and {given[1]}",
+            "keep one",
+            at=(given[1],),
+            key=True,
+        )
+
+
+def _unknown_latency_key(key: object) -> InputError:
+    name = str(key)
+    if re.fullmatch(r"p\d+(\.\d+)?", name):
+        return InputError(
+            f"{name} is not a quantile that can be judged", "between p1 and p99.999", at=(name,), key=True
+        )
+    if name == "datadog":
+        return InputError(
+            "latency from Datadog is not supported yet",
+            "use prometheus, or a query rule",
+            at=(name,),
+            key=True,
+        )
+    known = (*LATENCY_KEYS, "p50", "p99")
+    hint = (
+        did_you_mean(name, known)
+        if closest(name, known)
+        else "known: for, interval, mean, method, preset, prometheus, p50 to p99.9"
+    )
+    return InputError(f"unknown key {name}", hint, at=(name,), key=True)

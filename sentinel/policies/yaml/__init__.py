@@ -1,0 +1,1 @@
+"""YAML documents with the places of their nodes."""

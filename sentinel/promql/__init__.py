@@ -1,0 +1,1 @@
+"""A subset of PromQL over series in memory, for rule tests and stand-ins."""

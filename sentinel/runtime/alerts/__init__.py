@@ -1,0 +1,1 @@
+"""Alerts: received, written down, found their workload."""

@@ -1,0 +1,1 @@
+"""Evidence: asked for on time, kept bounded, remembered."""

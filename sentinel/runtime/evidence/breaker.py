@@ -1,0 +1,158 @@
+"""A circuit breaker in front of a metrics source: one that does not answer is left alone, and tried now and then.
+
+After some failures in a row the circuit opens and questions fail at once, with the reason of the last failure. When
+its pause is over it is half open: one question goes through as a probe. An answer closes the circuit; a failure opens
+it again for twice as long (Nygard, Release It!, chapter 5). Nothing is lost meanwhile: a measurement that failed is
+made good by the next one, which spans its time as well.
+
+A source that asks to be left alone for some time (`Retry-After`) is left alone for it, after the first failure already.
+"""
+
+import logging
+import math
+import random
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import MissingReason, Past, PastCounters
+from sentinel.domain.notice import Bulletin, BulletinKind
+from sentinel.domain.policy import CountQuery, HistogramQuery
+from sentinel.ports import Clock, MetricSource, Telemetry
+from sentinel.runtime.evidence.wrappedsource import Answered, WrappedSource
+
+log = logging.getLogger(__name__)
+
+OPENS_AFTER = 3
+"""So many failures in a row open the circuit. Those of questions asked at the same time are one."""
+FIRST_PAUSE = 10.0
+LONGEST_PAUSE = 60.0
+LONGEST_WISH = 300.0
+"""For longer than this no source is left alone because it asked for that: a day would be a mistake of its proxy."""
+THE_QUESTIONS_FAULT = frozenset({MissingReason.BAD_QUERY.value})
+"""A source that says so is well."""
+
+
+class Breaker(WrappedSource):
+    """Asks another source, or leaves it alone. `tell` is given the news when it opens and closes."""
+
+    def __init__(
+        self,
+        source: MetricSource,
+        clock: Clock,
+        telemetry: Telemetry,
+        rng: random.Random,
+        tell: Callable[[Bulletin], None] = lambda _: None,
+    ) -> None:
+        super().__init__(source)
+        self._tell = tell
+        self._clock = clock
+        self._telemetry = telemetry
+        self._rng = rng
+        self._failures = 0
+        self._failed_at = float("-inf")
+        self._last: SourceError | None = None
+        self._pause = FIRST_PAUSE
+        self._opened_until: float | None = None
+        self._wished_until = float("-inf")
+        self._wish: SourceError | None = None
+        self._probing = False
+        self._telemetry.gauge("source_circuit_open", 0, source=self.name)
+
+    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+        """The source's answer. Raises SourceError, at once while the circuit is open.
+
+        So large a question may fail where others are answered: its failure does not open the circuit, and it is no
+        probe.
+        """
+        if self._opened_until is not None and self._last is not None:
+            raise self._left_alone(self._last)
+        self._heed_wish()
+        try:
+            return await self._source.history(query, past)
+        except SourceError as error:
+            self._note_wish(error)
+            raise
+
+    async def _asked(self, what: str, until: datetime, ask: Callable[[], Awaitable[Answered]]) -> Answered:
+        """Put a question. Raises SourceError, at once while the circuit is open."""
+        probes = self._admit()
+        began = self._clock.monotonic()
+        try:
+            answer = await ask()
+        except SourceError as error:
+            if error.reason in THE_QUESTIONS_FAULT:
+                self._answered()
+                raise
+            self._note_wish(error)
+            self._failed(error, began, probes)
+            if self._opened_until is None:
+                raise
+            raise self._left_alone(error) from error
+        finally:
+            self._probing = self._probing and not probes
+        self._answered()
+        return answer
+
+    def _admit(self) -> bool:
+        """Whether the question is a probe. Raises SourceError where it is not to be asked."""
+        self._heed_wish()
+        if self._opened_until is None:
+            return False
+        left = self._opened_until - self._clock.monotonic()
+        if left > 0 or self._probing:
+            assert self._last is not None
+            raise self._left_alone(self._last)
+        self._probing = True
+        return True
+
+    def _note_wish(self, error: SourceError) -> None:
+        """Remember for how long the source asked to be left alone."""
+        if error.retry_after:
+            self._wish = error
+            until = self._clock.monotonic() + min(LONGEST_WISH, error.retry_after)
+            self._wished_until = max(self._wished_until, until)
+
+    def _heed_wish(self) -> None:
+        """Raises SourceError while the source wants to be left alone."""
+        left = self._wished_until - self._clock.monotonic()
+        if left > 0:
+            assert self._wish is not None
+            text = f"{self.name} asked to be left alone (asked again in {math.ceil(left)} s): {self._wish}"
+            raise SourceError(text, reason=self._wish.reason)
+
+    def _left_alone(self, because: SourceError) -> SourceError:
+        assert self._opened_until is not None
+        left = self._opened_until - self._clock.monotonic()
+        wait = f"asked again in {left:.0f} s" if left > 0 else "being asked again now"
+        return SourceError(
+            f"{self.name} is left alone after {self._failures} failures in a row ({wait}): {because}",
+            reason=because.reason,
+        )
+
+    def _answered(self) -> None:
+        if self._opened_until is not None:
+            log.info("%s answers again", self.name)
+            self._tell(Bulletin(BulletinKind.SOURCE_MENDED, f"{self.name} answers again", good=True))
+            self._telemetry.gauge("source_circuit_open", 0, source=self.name)
+        self._failures, self._pause, self._opened_until = 0, FIRST_PAUSE, None
+
+    def _failed(self, error: SourceError, began: float, probes: bool) -> None:
+        self._last = error
+        if began <= self._failed_at:  # asked beside one that failed: nothing new
+            return
+        self._failures += 1
+        self._failed_at = self._clock.monotonic()
+        if not probes and self._failures < OPENS_AFTER:
+            return
+        if probes:
+            self._pause = min(LONGEST_PAUSE, self._pause * 2)
+        else:
+            log.warning("%s is left alone for a while: %s", self.name, error)
+            self._telemetry.gauge("source_circuit_open", 1, source=self.name)
+            lines = (
+                str(error),
+                "What needs its numbers waits; alerts and the state of pods are heeded as ever.",
+            )
+            self._tell(Bulletin(BulletinKind.SOURCE_SILENT, f"{self.name} gives no answer", lines))
+        self._opened_until = self._failed_at + self._pause * self._rng.uniform(0.8, 1.0)

@@ -1,0 +1,37 @@
+"""A metrics source whose every question is timed, traced, and tells how old its evidence is."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from sentinel.domain.evidence import Past, PastCounters
+from sentinel.domain.policy import CountQuery, HistogramQuery
+from sentinel.ports import Clock, MetricSource, Telemetry, Tracer
+from sentinel.runtime.evidence.wrappedsource import Answered, WrappedSource
+
+
+class ObservedSource(WrappedSource):
+    """Measures and traces the questions to another source."""
+
+    def __init__(self, source: MetricSource, clock: Clock, telemetry: Telemetry, tracer: Tracer) -> None:
+        super().__init__(source)
+        self._clock = clock
+        self._telemetry = telemetry
+        self._tracer = tracer
+        self._newest: datetime | None = None
+
+    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+        """The other's counters of a longer time; they say nothing of how old the newest evidence is."""
+        with self._tracer.span("collect", source=self.name, asked="history"):
+            return await self._source.history(query, past)
+
+    async def _asked(self, what: str, until: datetime, ask: Callable[[], Awaitable[Answered]]) -> Answered:
+        if self._newest is None:  # what was before the first question is nobody's evidence
+            self._newest = self._clock.now()
+        try:
+            with self._tracer.span("collect", source=self.name, asked=what):
+                answer = await ask()
+            self._newest = max(self._newest, until)
+        finally:
+            age = (self._clock.now() - self._newest).total_seconds()
+            self._telemetry.gauge("evidence_age_seconds", max(0.0, age), source=self.name)
+        return answer

@@ -1,0 +1,1 @@
+"""Gates: asked and run."""

@@ -1,0 +1,1 @@
+"""Decisions and news, told to people."""

@@ -1,0 +1,82 @@
+"""Reports decisions: each once, in the log, to people, and as an Event on the workload."""
+
+import logging
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime, timedelta
+
+from sentinel.domain.policy import Mode
+from sentinel.domain.record import DecisionEntry, Record
+from sentinel.domain.words import deed
+from sentinel.domain.workload import Workload
+from sentinel.engine.advice import advice
+from sentinel.runtime.logfields import about_decision
+from sentinel.runtime.notify.announcements import Announcements
+from sentinel.runtime.notify.notifications import Notifications
+
+log = logging.getLogger(__name__)
+
+RECOVERED = timedelta(hours=24)
+"""Decisions older than this are not reported late: they are history by then."""
+
+
+class Reporter:
+    """Reports what records hold beyond what was reported before.
+
+    It compares, and is not told: a decision that was written down while the answer to the write was lost is reported
+    by the next pass. A decision is reported once its outcome is known.
+    """
+
+    def __init__(
+        self,
+        notifications: Notifications,
+        announcements: Announcements,
+        mode_of: Callable[[Record], Mode],
+    ) -> None:
+        self._notifications = notifications
+        self._announcements = announcements
+        self._mode_of = mode_of
+        self._reported: dict[str, str] = {}
+
+    def take_over(self, records: Iterable[Record], now: datetime) -> None:
+        """Begin where the former process, or another replica, stopped.
+
+        What is decided by now stands in that one's log. People are told only what they are still owed.
+        """
+        self._reported.clear()
+        for record in records:
+            if closed := _closed(record.decisions):
+                self._reported[record.name] = closed[-1].id
+            self._notifications.recover(record, now - RECOVERED)
+
+    def report(self, record: Record, workload: Workload | None) -> None:
+        """Report the decisions of this record that were not reported yet, oldest first."""
+        for entry in _closed(record.decisions_after(self._reported.get(record.name, ""))):
+            self._reported[record.name] = entry.id
+            self._log(record, entry)
+            self._notifications.tell(record, entry)
+            if workload is not None and workload.uid == record.workload_uid:
+                self._announcements.announce(workload, entry)
+
+    def keep_only(self, names: Collection[str]) -> None:
+        """Forget records, by their names, that are gone."""
+        for name in self._reported.keys() - names:
+            del self._reported[name]
+
+    def _log(self, record: Record, entry: DecisionEntry) -> None:
+        log.log(
+            logging.WARNING if entry.escalated else logging.INFO,
+            "%s: %s %s",
+            record.key,
+            deed(entry),
+            entry.message,
+            extra={
+                **about_decision(record, entry, self._mode_of(record)),
+                "advice": list(advice(record, entry)),
+            },
+        )
+
+
+def _closed(decisions: tuple[DecisionEntry, ...]) -> tuple[DecisionEntry, ...]:
+    """The decisions up to the first one whose outcome is not known."""
+    first_open = next((n for n, entry in enumerate(decisions) if entry.outcome is None), len(decisions))
+    return decisions[:first_open]

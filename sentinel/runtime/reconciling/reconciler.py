@@ -1,0 +1,80 @@
+"""Drives every rollout: passes over workloads, tried again where they fail."""
+
+import logging
+import random
+
+from sentinel.domain.errors import ClusterError, ConflictError, NotLeadingError
+from sentinel.domain.workload import WorkloadKey
+from sentinel.ports import Clock, Telemetry
+from sentinel.runtime.logfields import about_workload
+from sentinel.runtime.queue import KeyedQueue
+from sentinel.runtime.reconciling.workloadpass import WorkloadPass
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY = 0.2
+LONGEST_RETRY = 10.0
+CONFLICT_PAUSE = 0.02
+"""Someone else wrote the record; the watch brings theirs in about this many seconds."""
+SWEEP_EVERY = 60.0
+
+
+class Reconciler:
+    """Serves the queue of workloads to look at; whoever sees an event adds the workload's key to it."""
+
+    def __init__(
+        self,
+        work: WorkloadPass,
+        queue: KeyedQueue[WorkloadKey],
+        clock: Clock,
+        telemetry: Telemetry,
+        rng: random.Random,
+    ) -> None:
+        self._work = work
+        self._queue = queue
+        self._clock = clock
+        self._telemetry = telemetry
+        self._rng = rng
+        self._failures: dict[WorkloadKey, int] = {}
+        self._swept_at = 0.0
+
+    def forget(self) -> None:
+        """Know nothing but what the watches show: another may have led meanwhile."""
+        self._work.forget()
+        self._failures.clear()
+
+    async def reconcile(self, key: WorkloadKey) -> None:
+        """One pass. Whatever goes wrong is named in the log and tried again; nothing is raised."""
+        began = self._clock.monotonic()
+        self._sweep(began)
+        try:
+            await self._work.run(key)
+            self._failures.pop(key, None)
+            outcome = "done"
+        except ConflictError:
+            self._queue.add_after(key, CONFLICT_PAUSE)
+            outcome = "conflict"
+        except NotLeadingError:
+            outcome = "not leading"
+        except ClusterError as error:
+            self._try_again(key, error, getattr(error, "retry_after", None))
+            outcome = "retried"
+        except Exception as error:
+            log.exception("a pass over %s failed", key, extra=about_workload(key))
+            self._try_again(key, error, None)
+            outcome = "error"
+        self._telemetry.count("passes_total", outcome=outcome)
+        self._telemetry.observe("pass_seconds", self._clock.monotonic() - began)
+
+    def _sweep(self, now: float) -> None:
+        """Once in a while forget what is over."""
+        if now >= self._swept_at + SWEEP_EVERY:
+            self._swept_at = now
+            known = self._work.sweep()
+            self._failures = {key: count for key, count in self._failures.items() if key in known}
+
+    def _try_again(self, key: WorkloadKey, error: Exception, retry_after: float | None) -> None:
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        pause = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(failures - 1, 10)) * self._rng.uniform(0.5, 1.0)
+        log.warning("again in %.1f s: %s", pause, error, extra=about_workload(key))
+        self._queue.add_after(key, max(pause, retry_after or 0.0))
