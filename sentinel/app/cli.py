@@ -6,6 +6,7 @@ import random
 import signal
 import sys
 import traceback
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,7 @@ from sentinel.app.exitcodes import Commands, ExitCode, code_of
 from sentinel.app.logs import configure_logs
 from sentinel.app.memory import keep_tidy, settle
 from sentinel.app.wiring.application import build
-from sentinel.domain.errors import SentinelError
+from sentinel.domain.errors import ConfigurationError, SentinelError
 from sentinel.ports import SystemClock
 from sentinel.settings import Settings, load_settings
 from sentinel.version import installed_version
@@ -122,6 +123,10 @@ def demo(
     prometheus: Annotated[str, typer.Option(help="A real Prometheus to judge by, not the stand-in.")] = "",
 ) -> None:
     """Play six rollouts on a simulated cluster; exit code 1 when one did not come out as it should."""
+    if find_spec("clustersim") is None:
+        raise ConfigurationError(
+            "the demo needs the simulated cluster, which is not installed: pip install 'rollback-sentinel[demo]'"
+        )
     from sentinel.app.demo.play import play  # not at the top: the daemon does without the simulation
     from sentinel.app.demo.stage import Front
 

@@ -6,29 +6,29 @@ from datetime import datetime
 
 from sentinel.domain.record import Action, RevisionRef, RolloutState
 from sentinel.domain.verdict import Number, RuleVerdict
-from sentinel.domain.workload import PauseMark
+from sentinel.domain.workload import Mark
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class Stop:
     """Stop the rollout where it is, signed as ours."""
 
-    mark: PauseMark
+    mark: Mark
 
 
 @dataclass(frozen=True, slots=True)
-class Resume:
-    """Let the rollout go on; only a pause of ours is ever lifted."""
+class Release:
+    """Let the rollout go on; only a brake of ours is ever released."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """Put the target revision's template back, and lift our own pause in the same patch."""
+    """Put the target revision's template back, and release our own brake in the same patch."""
 
     target: RevisionRef
 
 
-Change = Pause | Resume | Restore
+Change = Stop | Release | Restore
 
 
 @dataclass(frozen=True, slots=True)

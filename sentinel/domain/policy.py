@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from sentinel.domain.gate import Gate
-from sentinel.domain.workload import WorkloadKind
+from sentinel.domain.kinds import USUAL_KIND, WorkloadKind
 
 
 class Mode(StrEnum):
@@ -38,7 +38,7 @@ class Requirement:
 class Match:
     """Which workloads a policy guards. `namespaces` are globs; empty parts match everything."""
 
-    kinds: tuple[WorkloadKind, ...] = (WorkloadKind.DEPLOYMENT,)
+    kinds: tuple[WorkloadKind, ...] = (USUAL_KIND,)
     namespaces: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     selector: tuple[Requirement, ...] = ()

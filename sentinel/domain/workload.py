@@ -5,19 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from sentinel.domain.kinds import WorkloadKind
+
 GUARD_LABEL = "rollback-sentinel.dev/guard"
 HOLD_LABEL = "rollback-sentinel.dev/hold"
 IRREVERSIBLE_ANNOTATION = "rollback-sentinel.dev/irreversible"
 PAUSED_ANNOTATION = "rollback-sentinel.dev/paused"
-
-
-class WorkloadKind(StrEnum):
-    """The kinds that can be guarded, by their Kubernetes names."""
-
-    DEPLOYMENT = "Deployment"
-    STATEFULSET = "StatefulSet"
-    DAEMONSET = "DaemonSet"
-    ROLLOUT = "Rollout"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -105,15 +98,26 @@ class Pod:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """One object of the cluster, by which its uid tells whether it is still the same."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Revision:
     """One version of a workload's pod template.
 
     `digest` is our own digest of the template, known as soon as the template is written; `hash` is the
-    controller's name for it and is empty until the controller has made its ReplicaSet. `number` is the
+    controller's name for it and is empty until the controller has taken the template up. `number` is the
     controller's revision number, for people, 0 while unknown or where the kind has none. `order` says which of two
     revisions is newer, the greater one; it never changes for a revision that is not rolled out again, and is 0 where
     it is not known. `replicas`, `ready` and `available` count its pods.
-    `holder` names the object that still holds the template (the ReplicaSet), None when there is none.
+    `stored_in` is the object that still holds the template, None when there is none.
     """
 
     digest: str
@@ -127,7 +131,7 @@ class Revision:
     replicas: int = 0
     ready: int = 0
     available: int = 0
-    holder: str | None = None
+    stored_in: ObjectRef | None = None
     order: int = 0
 
     def __str__(self) -> str:
@@ -144,8 +148,8 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
-class PauseMark:
-    """Our signature on a pause: the record it belongs to and until when it is meant to last."""
+class Mark:
+    """Our signature on a brake: the record it belongs to and until when it is meant to last."""
 
     record: str
     until: datetime
@@ -155,11 +159,101 @@ class PauseMark:
 
 
 @dataclass(frozen=True, slots=True)
+class Brake:
+    """Whether the rollout is stopped where it is (a pause, a partition, a frozen weight), and by whom.
+
+    `mark` is ours; a brake that is `on` without it is somebody else's. `generation` is that of the object on which
+    the brake was seen.
+    """
+
+    on: bool = False
+    mark: Mark | None = None
+    generation: int = 0
+
+    @property
+    def foreign(self) -> bool:
+        """Whether somebody else stopped it: that is never undone by us."""
+        return self.on and self.mark is None
+
+
+class Stepping(StrEnum):
+    """How the candidate's share of a workload is moved in canary steps."""
+
+    NONE = "none"
+    PAUSING = "pausing"
+
+
+class Ability(StrEnum):
+    """What a workload may be able to do, by which `Abilities.why_not` says why it is not."""
+
+    STEPPING = "stepping"
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What can be done with a workload of its kind and settings, as its driver says.
+
+    `stops`: whether a rollout under way can be stopped so that no further old pod is replaced. `first_batch` is how
+    many candidate pods come before anyone can stop it, `smaller_batch` the change of the manifest that makes them as
+    few as a first step of `{weight}` asks for. `why_not` has a sentence for each ability that is missing.
+    """
+
+    stepping: Stepping = Stepping.PAUSING
+    stops: bool = True
+    first_batch: int = 1
+    smaller_batch: str = ""
+    why_not: Mapping[Ability, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """How far the candidate has come, in pods.
+
+    `wanted` is the workload's size, `candidate` how many pods of the candidate there are, `ready` how many of these
+    are ready, `old` how many pods of other revisions are left, `available` how many of all pods are available.
+    `settled`: nothing is left to be rolled out, and all of it is available.
+    """
+
+    wanted: int = 1
+    candidate: int = 0
+    ready: int = 0
+    available: int = 0
+    old: int = 0
+    settled: bool = False
+
+    @classmethod
+    def counted(cls, wanted: int, candidate: int, *, ready: int, available: int, old: int) -> "Exposure":
+        """The exposure that these counts come to, where they are all there is to know."""
+        settled = candidate >= wanted and old == 0 and available >= wanted
+        return cls(wanted, candidate, ready, available, old, settled)
+
+    @property
+    def share(self) -> float:
+        """The share of the wanted pods that are of the candidate, at most 1."""
+        return min(1.0, self.candidate / self.wanted) if self.wanted > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Who keeps the workload in another place than the cluster (Argo CD, Flux, Helm).
+
+    `tool` and `name` say which of its objects. `reverts`: whether it puts back what was changed in the cluster.
+    """
+
+    tool: str
+    name: str
+    reverts: bool
+
+    def __str__(self) -> str:
+        return f"{self.tool} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
-    """One guarded workload at one moment. Counts are numbers of pods.
+    """One guarded workload at one moment: facts that its driver states, whatever its kind.
 
     `candidate` is the revision of the template in the spec now, `others` every other revision that the
-    controller still holds, newest first. `max_surge` and `max_unavailable` are resolved to pods.
+    controller still holds, newest first. `parts` are the objects whose uids were judged, the workload itself first.
     `changed_by` is the field manager that wrote the template last, as far as the API tells. `create_failure` is why
     its controller cannot create pods (a quota, an admission webhook), empty where it can, and since when.
     """
@@ -172,16 +266,11 @@ class Workload:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     others: tuple[Revision, ...] = ()
-    desired: int = 1
-    total: int = 0
-    updated: int = 0
-    ready: int = 0
-    available: int = 0
-    paused: bool = False
-    pause_mark: PauseMark | None = None
-    recreate: bool = False
-    max_surge: int = 1
-    max_unavailable: int = 0
+    exposure: Exposure = Exposure()
+    brake: Brake = Brake()
+    abilities: Abilities = Abilities()
+    keeper: Keeper | None = None
+    parts: tuple[ObjectRef, ...] = ()
     progress_deadline_exceeded: bool = False
     create_failure: str = ""
     create_failure_since: datetime | None = None
@@ -197,12 +286,7 @@ class Workload:
     @property
     def rolled_out(self) -> bool:
         """Whether every pod is of the candidate and available, and no other is left."""
-        return (
-            self.observed
-            and self.updated >= self.desired
-            and self.total == self.updated
-            and self.available >= self.desired
-        )
+        return self.exposure.settled
 
     @property
     def held_by_label(self) -> bool:

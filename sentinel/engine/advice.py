@@ -7,8 +7,9 @@ import json
 import shlex
 
 from sentinel.domain.command import CommandAction
+from sentinel.domain.kinds import PAUSABLE
 from sentinel.domain.record import DecisionEntry, Phase, Record
-from sentinel.domain.workload import PAUSED_ANNOTATION, WorkloadKind
+from sentinel.domain.workload import PAUSED_ANNOTATION
 from sentinel.engine.rollout.gates import GATE_TIMEOUT, JOB
 
 WHO = "$(kubectl auth whoami -o jsonpath={.status.userInfo.username})"
@@ -55,7 +56,7 @@ def _under_way(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
 
 def _held(record: Record) -> tuple[str, ...]:
     steps = [f"Let it go on: {_ask(record, CommandAction.RESUME)}"]
-    if record.key.kind is WorkloadKind.DEPLOYMENT:
+    if record.key.kind in PAUSABLE:
         steps.append(f"Lift the sentinel's pause: {_unpause(record)}")
         steps.append(f"Then go back by hand: {_kubectl(record, 'rollout', 'undo', _object(record))}")
     return tuple(steps)

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, product
 from pathlib import PurePath
 
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.policy import Match, Operator, Policy
-from sentinel.domain.workload import Revision, Workload, WorkloadKey, WorkloadKind
+from sentinel.domain.workload import Revision, Workload, WorkloadKey
 from sentinel.engine.matching import Ambiguous, guard_of
 from sentinel.policies.mistakes import InputError
 

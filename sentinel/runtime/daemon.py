@@ -11,8 +11,8 @@ from sentinel.domain.workload import WorkloadKey
 from sentinel.ports import Telemetry
 from sentinel.runtime.leadership import Leadership
 from sentinel.runtime.queue import KeyedQueue
+from sentinel.runtime.reconciling.driver import Services
 from sentinel.runtime.reconciling.reconciler import Reconciler
-from sentinel.runtime.reconciling.workloadpass import Services
 from sentinel.runtime.supervisor import Supervisor
 
 log = logging.getLogger(__name__)

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from typer.testing import CliRunner
+
+from sentinel.app.cli import app
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ("requirements.lock", "requirements-build.lock")
@@ -134,3 +137,17 @@ def test_the_lock_satisfies_the_project() -> None:
         assert wanted.specifier.contains(version), f"{text} but {version} is locked: make lock"
     builder = Requirement(project["build-system"]["requires"][0])
     assert builder.specifier.contains(locked("requirements-build.lock")[builder.name][0])
+
+
+def test_the_image_is_without_the_simulated_cluster() -> None:
+    """What plays a cluster for demo and tests reaches neither the engine's context nor the wheel."""
+    assert "clustersim" not in (ROOT / ".dockerignore").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["sentinel"]
+
+
+def test_the_demo_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra one sentence names it, and nothing is a traceback."""
+    monkeypatch.setattr("sentinel.app.cli.find_spec", lambda _name: None)
+    result = CliRunner().invoke(app, ["demo"])
+    assert "pip install 'rollback-sentinel[demo]'" in str(result.exception)

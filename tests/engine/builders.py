@@ -22,10 +22,10 @@ from sentinel.domain.record import (
     UndoState,
 )
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.domain.workload import PauseMark, Workload
+from sentinel.domain.workload import Mark, Workload
 from sentinel.engine.alerts.attribution import Attribution
 from sentinel.engine.rollout.situation import JudgedAlert, Situation
-from tests.engine.snapshots import NEW, OLD, at, record, workload
+from tests.engine.snapshots import NEW, OLD, at, changed, record, workload
 
 MINUTE = timedelta(minutes=1)
 STEPS = (Step(0.1, bake=MINUTE), Step(0.5, bake=MINUTE))
@@ -59,21 +59,21 @@ def rollout(updated: int, desired: int = 10, **changes: Any) -> Workload:
     """A Deployment of which so many pods are of NEW and ready, the rest of OLD."""
     left = max(0, desired - updated)
     made = workload(
-        desired=desired,
-        total=desired,
-        updated=updated,
-        ready=desired,
+        wanted=desired,
+        candidate_pods=updated,
+        ready=updated,
         available=desired,
+        old=left,
         candidate=replace(NEW, replicas=updated, ready=updated, available=updated),
         others=(replace(OLD, replicas=left, ready=left, available=left),),
     )
-    return replace(made, **changes)
+    return changed(made, **changes)
 
 
 def paused(updated: int, desired: int = 10, *, by: str = "api-new", **changes: Any) -> Workload:
     """The same under a pause of ours that this record signed; `by` empty: paused by hand."""
-    mark = PauseMark(by, at(3600)) if by else None
-    return rollout(updated, desired, **{"paused": True, "pause_mark": mark, **changes})
+    mark = Mark(by, at(3600)) if by else None
+    return rollout(updated, desired, **{"on": True, "mark": mark, **changes})
 
 
 def state(phase: Phase = Phase.PROGRESSING, **changes: Any) -> RolloutState:

@@ -6,15 +6,20 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.record import Phase, Record, RevisionRef, RolloutState
 from sentinel.domain.workload import (
+    Abilities,
+    Ability,
     Container,
+    Exposure,
+    ObjectRef,
     Pod,
     Revision,
+    Stepping,
     Termination,
     Workload,
     WorkloadKey,
-    WorkloadKind,
 )
 
 KEY = WorkloadKey(WorkloadKind.DEPLOYMENT, "shop", "api")
@@ -27,7 +32,8 @@ def at(seconds: float) -> datetime:
 
 def revision(digest: str, **changes: Any) -> Revision:
     """A revision that the controller holds, named by its digest, and ordered by its number unless said otherwise."""
-    known = Revision(digest, hash=digest, number=1, images=(f"api:{digest}",), holder=f"api-{digest}")
+    held = ObjectRef("apps/v1", "ReplicaSet", "shop", f"api-{digest}")
+    known = Revision(digest, hash=digest, number=1, images=(f"api:{digest}",), stored_in=held)
     return replace(known, **{"order": order_of(changes.get("number", 1)), **changes})
 
 
@@ -84,8 +90,30 @@ def broken(name: str, container: Container, of: Revision = NEW, **changes: Any) 
 
 def workload(*pods: Pod, **changes: Any) -> Workload:
     """A Deployment that goes from OLD to NEW."""
-    made = Workload(KEY, "uid-1", NEW, others=(OLD,), desired=len(pods), total=len(pods), pods=pods)
-    return replace(made, **changes)
+    size = len(pods)
+    made = Workload(KEY, "uid-1", NEW, others=(OLD,), exposure=Exposure(size, old=size), pods=pods)
+    return changed(made, **changes)
+
+
+STEPS_NEED_ROLLING = Abilities(
+    Stepping.NONE, stops=False, why_not={Ability.STEPPING: "it has Recreate: use RollingUpdate"}
+)
+"""Of a workload that replaces its pods all at once."""
+
+
+def changed(world: Workload, **changes: Any) -> Workload:
+    """The workload with other facts; of its exposure and its brake single parts may be named."""
+    brake = {name: changes.pop(name) for name in ("on", "mark") if name in changes}
+    counts = {
+        n: changes.pop(n) for n in ("wanted", "candidate_pods", "ready", "available", "old") if n in changes
+    }
+    if "candidate_pods" in counts:
+        counts["candidate"] = counts.pop("candidate_pods")
+    world = replace(world, **changes)
+    exposure = replace(world.exposure, **counts)
+    new = exposure.candidate >= exposure.wanted and exposure.old == 0
+    settled = world.observed and new and exposure.available >= exposure.wanted
+    return replace(world, exposure=replace(exposure, settled=settled), brake=replace(world.brake, **brake))
 
 
 def record(candidate: Revision = NEW, stable: Revision | None = OLD, **changes: Any) -> Record:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.record import Action, Phase
-from sentinel.domain.workload import WorkloadKey, WorkloadKind
+from sentinel.domain.workload import WorkloadKey
 from sentinel.engine.advice import advice
 from tests.engine.builders import entry, held, in_state, paused, undoing
 

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.domain.alert import AlertStatus
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.policy import AlertAction, AlertRule
 from sentinel.domain.record import AlertEntry, Record
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.domain.workload import Pod, WorkloadKey, WorkloadKind
+from sentinel.domain.workload import Pod, WorkloadKey
 from sentinel.engine.alerts.attribution import Attribution, attribute, merge_alerts
 from tests.engine.snapshots import KEY, NEW, OLD, at, pod, record, revision, workload
 

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.domain.alert import AlertStatus
-from sentinel.domain.decision import Decision, Pause, Restore, Resume
+from sentinel.domain.decision import Decision, Release, Restore, Stop
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.policy import Mode, OnKnownBad, Policy
 from sentinel.domain.record import Action, AlertEntry, Phase, Record, RevisionRef
-from sentinel.domain.workload import HOLD_LABEL, Workload, WorkloadKey, WorkloadKind
+from sentinel.domain.workload import HOLD_LABEL, Abilities, Workload, WorkloadKey
 from sentinel.engine.rollout.beginning import (
     begins_at,
     first_decision,
@@ -64,7 +65,7 @@ def test_a_rollout_in_steps_is_stopped_at_first_sight() -> None:
     """What of it already runs is the first batch."""
     found = first()
     assert (found.action, found.state.phase) == (Action.START, Phase.PROGRESSING)
-    assert isinstance(found.change, Pause)
+    assert isinstance(found.change, Stop)
 
 
 @pytest.mark.parametrize(
@@ -91,14 +92,16 @@ def test_the_first_message_says_what_replaces_what_and_by_whom() -> None:
 
 def test_a_first_batch_larger_than_the_first_step_is_warned_of() -> None:
     """With the two lines of the manifest that mend it."""
-    found = first(world=rollout(1, max_surge=3, max_unavailable=2)).message
+    found = first(
+        world=rollout(1, abilities=Abilities(first_batch=5, smaller_batch="set maxSurge: {weight}"))
+    ).message
     assert "Its first batch is 5 of 10 pods, more than the first step's 10%" in found
-    assert "maxSurge: 10% and maxUnavailable: 0" in found
+    assert found.endswith("set maxSurge: 10%")
 
 
 def test_no_batch_is_too_large_for_no_pods() -> None:
     """Scaled to 0 there is nothing to warn of."""
-    assert "batch" not in first(world=rollout(0, 0, max_surge=3)).message
+    assert "batch" not in first(world=rollout(0, 0, abilities=Abilities(first_batch=3))).message
 
 
 def test_a_rollout_nobody_watched_is_unjudged() -> None:
@@ -213,7 +216,7 @@ def by_hand(of: Record, world: Workload, mode: Mode = Mode.ENFORCE) -> Decision:
 def test_a_rollback_by_hand_is_over_and_lifts_our_pause() -> None:
     """A pause of ours must not stand in the human's way."""
     found = by_hand(in_state(Phase.BAKING), paused(1, candidate=OLD, changed_by="kubectl-rollout"))
-    assert (found.action, found.state.phase, found.change) == (Action.SUPERSEDE, Phase.SUPERSEDED, Resume())
+    assert (found.action, found.state.phase, found.change) == (Action.SUPERSEDE, Phase.SUPERSEDED, Release())
     assert found.message == "kubectl-rollout put revision 1 (api:old) back"
 
 

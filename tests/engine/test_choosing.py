@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.policy import Match, Operator, Policy, Requirement
-from sentinel.domain.workload import WorkloadKind
 from sentinel.engine.choosing import choose
 from sentinel.engine.matching import Ambiguous, Guarded, Unguarded
 from tests.engine.snapshots import workload

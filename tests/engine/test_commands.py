@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.domain.command import Command, CommandAction, CommandPhase, Refusal
-from sentinel.domain.decision import Decision, Restore, Resume
+from sentinel.domain.decision import Decision, Release, Restore
 from sentinel.domain.policy import Mode, Step
 from sentinel.domain.record import Action, Outcome, OutcomeKind, Phase, Record
 from sentinel.domain.verdict import RuleVerdict
@@ -209,7 +209,7 @@ def test_a_promotion_below_100_skips_the_steps_that_are_left() -> None:
     of = in_state(Phase.BAKING, reached_at=at(900), pause_seen=shown.generation)
     decision = obeyed(command("promote"), placed(of, shown, PENDING))
     assert decision.action is Action.ADVANCE
-    assert isinstance(decision.change, Resume)
+    assert isinstance(decision.change, Release)
     assert decision.state.step == 2
     assert decision.state.pause_seen == 0
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from sentinel.domain.decision import Pause, Resume
+from sentinel.domain.decision import Release, Stop
 from sentinel.domain.policy import AlertAction, CountQuery, ErrorRateRule, Mode, OnDeadline
 from sentinel.domain.record import Action, Phase, Record
 from sentinel.domain.workload import HOLD_LABEL
@@ -29,7 +29,7 @@ from tests.engine.builders import (
     situation,
     with_strategy,
 )
-from tests.engine.snapshots import at
+from tests.engine.snapshots import STEPS_NEED_ROLLING, at, changed
 
 LABELLED = {HOLD_LABEL: "true"}
 BAKING = in_state(Phase.BAKING, reached_at=at(60))
@@ -157,7 +157,7 @@ def test_an_alert_that_cannot_be_attributed_holds() -> None:
     """Paused where that keeps pods from being replaced."""
     found = decide(situation(BAKING, rollout(1), PASS, alerts=(alert(AlertAction.HOLD),)))
     assert (found.action, found.reason, found.state.phase) == (Action.HOLD, "Alert", Phase.HELD)
-    assert isinstance(found.change, Pause)
+    assert isinstance(found.change, Stop)
 
 
 def test_a_hold_ends_a_minute_after_its_alert_did() -> None:
@@ -251,8 +251,8 @@ def test_evidence_missing_after_the_bake_holds() -> None:
 
 def test_recreate_with_steps_is_refused() -> None:
     """Held with the line of the manifest to mend, and without a pause that would leave no pods."""
-    found = decide(situation(BAKING, rollout(1, recreate=True), PASS))
-    assert (found.action, found.reason, found.change) == (Action.HOLD, "RecreateWithSteps", None)
+    found = decide(situation(BAKING, rollout(1, abilities=STEPS_NEED_ROLLING), PASS))
+    assert (found.action, found.reason, found.change) == (Action.HOLD, "CannotStep", None)
 
 
 def test_causes_that_take_turns_are_told_once_each() -> None:
@@ -363,8 +363,8 @@ def test_a_pause_that_a_human_lifts_is_not_made_again() -> None:
 
 def test_the_mark_that_a_human_left_is_taken_away() -> None:
     """A later pause by hand must not look like ours."""
-    world = replace(paused(3), paused=False)
-    assert decide(situation(BAKING, world, PENDING)).change == Resume()
+    world = changed(paused(3), on=False)
+    assert decide(situation(BAKING, world, PENDING)).change == Release()
 
 
 def test_a_hold_makes_no_pause_that_a_human_lifted() -> None:
@@ -406,7 +406,7 @@ def test_our_own_resume_is_no_humans() -> None:
     """The pause that we lift to advance is expected to be gone."""
     ours = in_state(Phase.BAKING, reached_at=at(0))
     on = decide(situation(ours, paused(1), PASS))
-    assert (on.action, on.change) == (Action.ADVANCE, Resume())
+    assert (on.action, on.change) == (Action.ADVANCE, Release())
     after = decide(situation(ours.with_state(on.state), rollout(3), PENDING))
     assert after.action is None
 
@@ -414,7 +414,7 @@ def test_our_own_resume_is_no_humans() -> None:
 def test_a_rollout_without_steps_lifts_a_pause_it_inherited() -> None:
     """A held rollout paused by us is superseded by one that has no steps: it must not stand still."""
     found = decide(situation(in_state(), paused(0, by="api-older"), PENDING, policy=PLAIN))
-    assert found.change == Resume()
+    assert found.change == Release()
 
 
 def test_observe_mode_lifts_nothing() -> None:

@@ -11,7 +11,7 @@ from sentinel.domain.decision import Decision
 from sentinel.domain.policy import AlertAction, Mode, OnDeadline, OnLowTraffic, Step
 from sentinel.domain.record import Action, Hold, Outcome, OutcomeKind, Phase, Record, RevisionRef
 from sentinel.domain.verdict import VerdictKind
-from sentinel.domain.workload import HOLD_LABEL, PauseMark, Workload
+from sentinel.domain.workload import HOLD_LABEL, Abilities, Mark, Workload
 from sentinel.engine.reconciling.entries import entry_for
 from sentinel.engine.rollout.decision import decide
 from sentinel.engine.rollout.situation import Situation
@@ -27,7 +27,7 @@ from tests.engine.builders import (
     verdict,
     with_strategy,
 )
-from tests.engine.snapshots import OLD, at
+from tests.engine.snapshots import OLD, STEPS_NEED_ROLLING, at, changed
 
 FORWARD = frozenset({Action.ADVANCE, Action.PROMOTE})
 BADNESS = (VerdictKind.PASS, VerdictKind.PENDING, VerdictKind.INCONCLUSIVE, VerdictKind.FAIL)
@@ -53,14 +53,14 @@ def workloads(draw: st.DrawFn) -> Workload:
     """A Deployment somewhere between OLD and NEW, paused by us, by hand, by another rollout, or not."""
     desired = draw(st.integers(0, 10))
     world = rollout(draw(st.integers(0, desired)), desired)
-    marks = [None, PauseMark("api-new", at(3600)), PauseMark("api-older", at(3600))]
+    marks = [None, Mark("api-new", at(3600)), Mark("api-older", at(3600))]
     if draw(st.booleans()):
         world = replace(world, candidate=OLD, others=(world.candidate,))
-    return replace(
+    return changed(
         world,
-        paused=draw(st.booleans()),
-        pause_mark=draw(st.sampled_from(marks)),
-        recreate=draw(st.sampled_from([False, False, True])),
+        on=draw(st.booleans()),
+        mark=draw(st.sampled_from(marks)),
+        abilities=draw(st.sampled_from([Abilities(), Abilities(), STEPS_NEED_ROLLING])),
         generation=draw(st.integers(1, 2)),
         labels=draw(st.sampled_from([{}, {}, {HOLD_LABEL: "true"}])),
     )

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sentinel.domain.decision import Change, Decision, Pause, Restore, Resume
+from sentinel.domain.decision import Change, Decision, Release, Restore, Stop
 from sentinel.domain.policy import Mode, Policy
 from sentinel.domain.record import Outcome, OutcomeKind, Phase, Record
 from sentinel.domain.verdict import RuleVerdict
-from sentinel.domain.workload import Revision, Workload
+from sentinel.domain.workload import Brake, Exposure, Revision, Workload
 from sentinel.engine.reconciling.entries import entry_for
 from sentinel.engine.rollout.beginning import first_decision, new_record, rolled_back_by_hand, superseded
 from sentinel.engine.rollout.decision import decide
@@ -52,7 +52,7 @@ class Cluster:
     template: str = "a"
     pods: dict[str, int] = field(default_factory=lambda: {"a": DESIRED})
     paused: bool = False
-    mark: Pause | None = None
+    mark: Stop | None = None
     generation: int = 1
     human_lifted: bool = False
     written: list[str] = field(default_factory=lambda: ["a"])
@@ -80,9 +80,9 @@ class Cluster:
         """What the executor does."""
         self.generation += 1
         match change:
-            case Pause():
+            case Stop():
                 self.paused, self.mark = True, change
-            case Resume():
+            case Release():
                 assert not self.paused or self.mark is not None, "a pause by hand was lifted"
                 self.paused, self.mark = False, None
             case Restore(target):
@@ -102,13 +102,8 @@ class Cluster:
             generation=self.generation,
             observed_generation=self.generation,
             others=tuple(r for r in held if r.digest != self.template),
-            desired=DESIRED,
-            total=DESIRED,
-            updated=mine,
-            ready=DESIRED,
-            available=DESIRED,
-            paused=self.paused,
-            pause_mark=self.mark.mark if self.mark else None,
+            exposure=Exposure.counted(DESIRED, mine, ready=mine, available=DESIRED, old=DESIRED - mine),
+            brake=Brake(self.paused, self.mark.mark if self.mark else None, self.generation),
         )
 
     def _revision(self, name: str) -> Revision:
@@ -194,7 +189,7 @@ class History:
             written = written.with_decision(entry)
         if decision.change is not None and fresh:
             others = self.cluster.paused and self.cluster.mark is None
-            if not (others and isinstance(decision.change, Pause | Resume)):
+            if not (others and isinstance(decision.change, Stop | Release)):
                 self.cluster.apply(decision.change)
             if isinstance(decision.change, Restore) and written.state.undo is not None:
                 patched = replace(written.state.undo, patched_at=self.now)

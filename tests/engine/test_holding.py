@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from sentinel.domain.decision import Pause
+from sentinel.domain.decision import Stop
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, Phase
-from sentinel.domain.workload import HOLD_LABEL, PauseMark, Workload, WorkloadKey, WorkloadKind
+from sentinel.domain.workload import HOLD_LABEL, Mark, Workload
 from sentinel.engine.rollout.holding import damage_limiting_pause, hold, undo_failed, without_hold
 from tests.engine.builders import FAIL, entry, held, in_state, paused, rollout, situation, state, undoing
-from tests.engine.snapshots import at
+from tests.engine.snapshots import STEPS_NEED_ROLLING, at
 
 BAKING = in_state(Phase.BAKING, reached_at=at(60))
 
@@ -22,7 +22,7 @@ def test_a_hold_says_why_and_calls_a_human() -> None:
     found = hold(situation(BAKING, rollout(1)), "Why", "because", sticky=True, because=FAIL)
     assert (found.action, found.rule, found.numbers, found.escalate) == (Action.HOLD, "r", {"n": 1}, True)
     assert found.state.verdict == "fail"
-    assert found.change == Pause(PauseMark("api-new", at(3600)))
+    assert found.change == Stop(Mark("api-new", at(3600)))
 
 
 def test_the_same_reason_is_no_news() -> None:
@@ -52,8 +52,7 @@ def test_a_sticky_hold_is_told_however_lately_it_was_told_before() -> None:
         (rollout(1), Mode.OBSERVE),
         (rollout(1, labels={HOLD_LABEL: "true"}), Mode.ENFORCE),
         (paused(1), Mode.ENFORCE),
-        (rollout(1, recreate=True), Mode.ENFORCE),
-        (rollout(1, key=WorkloadKey(WorkloadKind.DAEMONSET, "shop", "api")), Mode.ENFORCE),
+        (rollout(1, abilities=STEPS_NEED_ROLLING), Mode.ENFORCE),
         (rollout(10), Mode.ENFORCE),
         (rollout(10, available=3), Mode.ENFORCE),
     ],

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.policy import AlertRule, Match, Matcher, MatchOperator, Operator, Policy, Requirement
-from sentinel.domain.workload import Revision, Workload, WorkloadKey, WorkloadKind
+from sentinel.domain.workload import Revision, Workload, WorkloadKey
 from sentinel.engine.matching import (
     Ambiguous,
     Guarded,

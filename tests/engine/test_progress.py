@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from sentinel.domain.decision import Pause, Resume
+from sentinel.domain.decision import Release, Stop
 from sentinel.domain.policy import Mode, OnLowTraffic, Policy, Step
 from sentinel.domain.record import Action, Phase
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
@@ -32,9 +32,9 @@ APPROVED = with_strategy(CANARY, steps=(Step(0.1, MINUTE, approval=True), Step(0
 def test_a_rollout_is_steered_before_it_bakes() -> None:
     """Let go below the weight, stopped at it; nothing bakes meanwhile."""
     go = decide(situation(in_state(), paused(0), PENDING))
-    assert (go.change, go.state.phase, go.state.reached_at) == (Resume(), Phase.PROGRESSING, None)
+    assert (go.change, go.state.phase, go.state.reached_at) == (Release(), Phase.PROGRESSING, None)
     stop = decide(situation(in_state(), rollout(1), PENDING))
-    assert isinstance(stop.change, Pause)
+    assert isinstance(stop.change, Stop)
     assert stop.state.reached_at is None
 
 
@@ -82,7 +82,7 @@ def test_a_step_that_passed_advances() -> None:
 def test_the_last_step_leads_to_all() -> None:
     """Everything is let go after the last pause."""
     found = decide(situation(in_state(Phase.BAKING, step=1, reached_at=at(0)), paused(5), PASS))
-    assert (found.state.step, found.change) == (2, Resume())
+    assert (found.state.step, found.change) == (2, Release())
     assert found.message.startswith("50% passed, on to 100%")
 
 
@@ -163,7 +163,7 @@ def test_scaling_up_while_baking_steers_and_keeps_the_bake() -> None:
     """An HPA that doubles the replicas lowers the weight: more pods come, and the bake goes on."""
     ours = in_state(Phase.BAKING, reached_at=at(60))
     found = decide(situation(ours, paused(1, 20), PENDING))
-    assert (found.change, found.state.reached_at, found.action) == (Resume(), at(60), None)
+    assert (found.change, found.state.reached_at, found.action) == (Release(), at(60), None)
 
 
 def test_a_workload_scaled_to_zero_is_not_promoted_and_says_so() -> None:
@@ -201,7 +201,7 @@ def test_a_step_that_fell_short_of_its_weight_is_not_passed() -> None:
     """Scaled up at the end of its bake: the pods that are lacking come first."""
     ours = in_state(Phase.BAKING, reached_at=at(0))
     found = decide(situation(ours, paused(1, 20), PASS))
-    assert (found.action, found.change) == (None, Resume())
+    assert (found.action, found.change) == (None, Release())
 
 
 def test_a_canary_that_is_frozen_at_its_weight_is_never_promoted() -> None:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.policy import CountQuery, HistogramQuery, ValueQuery
-from sentinel.domain.workload import Pod, Revision, Workload, WorkloadKey, WorkloadKind
+from sentinel.domain.workload import Pod, Revision, Workload, WorkloadKey
 from sentinel.engine.arms.variables import (
     NO_POD,
     RenderingError,

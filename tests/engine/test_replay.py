@@ -29,8 +29,8 @@ from sentinel.domain.policy import (
 from sentinel.domain.record import Action, AlertEntry, Phase
 from sentinel.domain.verdict import VerdictKind
 from sentinel.engine.replay.course import drive, replay
-from sentinel.engine.replay.modelled_deployment import DeploymentShape, ModelledDeployment
 from sentinel.engine.replay.modelled_pods import Fate, PodEvent
+from sentinel.engine.replay.modelled_workload import ModelledWorkload, WorkloadShape
 from sentinel.engine.replay.questions import Answer, Ask, AskPast
 from sentinel.engine.replay.setting import Script, Setting
 from sentinel.engine.replay.story import Story
@@ -52,7 +52,7 @@ def played(
     answer: object = 0.0,
     *,
     script: Script | None = None,
-    shape: DeploymentShape | None = None,
+    shape: WorkloadShape | None = None,
     until: float = 7200,
 ) -> Story:
     """A replay; `answer` is the candidate's share of errors, or a function that answers."""
@@ -61,7 +61,7 @@ def played(
         return tuple(counted(f"{arm}-{n}", ask, share) for arm, share in shares.items() for n in range(1, 30))
 
     shares = {"candidate": answer, "baseline": 0.0}
-    world = ModelledDeployment(shape or DeploymentShape(at(0)))
+    world = ModelledWorkload(shape or WorkloadShape(at(0)))
     setting = Setting(
         policy, world, at(0), at(until), lambda *_: False, stable="baseline", script=script or Script()
     )
@@ -114,13 +114,13 @@ def test_a_bad_candidate_is_undone_and_restored() -> None:
 
 def test_the_weight_of_a_step_is_kept() -> None:
     """While a step bakes no more of the candidate's pods run than it asks for."""
-    world = ModelledDeployment(DeploymentShape(at(0)))
+    world = ModelledWorkload(WorkloadShape(at(0)))
     setting = Setting(POLICY, world, at(0), at(40), lambda *_: False, stable="baseline")
 
     drive(replay(setting), lambda ask: ())
 
-    assert world.at(at(40)).updated == 1
-    assert world.at(at(40)).paused
+    assert world.at(at(40)).exposure.candidate == 1
+    assert world.at(at(40)).brake.on
 
 
 def test_no_answer_of_the_source_never_passes() -> None:
@@ -147,7 +147,7 @@ def test_lost_series_are_no_low_traffic() -> None:
 def test_a_crashing_candidate_is_undone() -> None:
     """Both pods of a batch in CrashLoopBackOff undo the rollout by the rule about crashes."""
     events = (PodEvent(Fate.CRASH, after=timedelta(seconds=20)),)
-    shape = DeploymentShape(at(0), events={"candidate-1": events, "candidate-2": events})
+    shape = WorkloadShape(at(0), events={"candidate-1": events, "candidate-2": events})
 
     story = played(replace(POLICY, rules=PODS), shape=shape)
 
@@ -164,7 +164,7 @@ def test_a_crashing_candidate_is_undone() -> None:
 )
 def test_pods_that_never_become_ready_undo(fate: Fate, reason: str) -> None:
     """What keeps the first pod of the candidate from being ready, and is its own fault, undoes it."""
-    shape = DeploymentShape(at(0), events={"candidate-1": (PodEvent(fate),)})
+    shape = WorkloadShape(at(0), events={"candidate-1": (PodEvent(fate),)})
 
     undo = played(replace(POLICY, rules=PODS), shape=shape).decisions[1]
 
@@ -174,7 +174,7 @@ def test_pods_that_never_become_ready_undo(fate: Fate, reason: str) -> None:
 @pytest.mark.parametrize("fate", [Fate.UNSCHEDULABLE, Fate.EVICTED, Fate.NODE_LOST])
 def test_what_the_cluster_does_undoes_nothing(fate: Fate) -> None:
     """A pod that the cluster keeps back is no proof against the candidate."""
-    shape = DeploymentShape(at(0), events={"candidate-1": (PodEvent(fate),)})
+    shape = WorkloadShape(at(0), events={"candidate-1": (PodEvent(fate),)})
 
     assert "undo" not in told(played(replace(POLICY, rules=PODS), shape=shape, until=600))
 
@@ -198,7 +198,7 @@ def test_an_approval_is_waited_for() -> None:
 
     story = played(policy, script=Script(approvals=((at(1000), 1),)))
 
-    assert told(story)[1:3] == ["escalate", "advance"]
+    assert told(story)[1:4] == ["escalate", "approve", "advance"]
     assert story.decisions[2].at == at(1000)
 
 
@@ -217,7 +217,7 @@ def test_a_hold_is_ended_by_a_human() -> None:
 
 def test_observe_mode_touches_nothing() -> None:
     """In observe mode an undo is entered as one that was not made, and the template stays."""
-    world = ModelledDeployment(DeploymentShape(at(0)))
+    world = ModelledWorkload(WorkloadShape(at(0)))
     policy = replace(POLICY, rules=(ERRORS,), mode=Mode.OBSERVE)
     setting = Setting(policy, world, at(0), at(600), lambda *_: False, stable="baseline")
 
@@ -282,7 +282,7 @@ def test_a_replay_learns_from_the_hour_before() -> None:
 
     setting = Setting(
         POLICY,
-        ModelledDeployment(DeploymentShape(at(0))),
+        ModelledWorkload(WorkloadShape(at(0))),
         at(0),
         at(7200),
         lambda *_: False,

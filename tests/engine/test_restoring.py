@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from sentinel.domain.decision import Decision, Restore
@@ -11,13 +10,13 @@ from sentinel.domain.record import Action, Phase, RevisionRef
 from sentinel.domain.workload import HOLD_LABEL, Workload
 from sentinel.engine.rollout.decision import decide
 from tests.engine.builders import rollout, situation, undoing
-from tests.engine.snapshots import NEW, OLD, at
+from tests.engine.snapshots import NEW, OLD, at, changed
 
 
 def back(available: int, **changes: Any) -> Workload:
     """The workload with OLD in its spec again, so many of its ten pods available."""
     world = rollout(available, candidate=OLD, others=(NEW,), available=available)
-    return replace(world, **changes)
+    return changed(world, **changes)
 
 
 def watch(world: Workload, now: float = 90, mode: Mode = Mode.ENFORCE, **undo: Any) -> Decision:
@@ -74,7 +73,7 @@ def test_nothing_is_made_again_in_observe_mode_or_under_the_hold_label() -> None
 
 def test_a_restore_past_its_time_calls_a_human_once() -> None:
     """With the pods that are there and what may be in the way."""
-    found = watch(back(4, paused=True), now=360)
+    found = watch(back(4, on=True), now=360)
     assert (found.action, found.reason, found.escalate) == (Action.ESCALATE, "RestoreOverdue", True)
     assert "4 of 10 pods available, and the workload is paused" in found.message
     again = watch(back(4), now=400, overdue_told=True)

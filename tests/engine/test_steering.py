@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.domain.decision import Pause, Resume
+from sentinel.domain.decision import Release, Stop
 from sentinel.domain.policy import Mode
-from sentinel.domain.workload import PauseMark, WorkloadKey, WorkloadKind
+from sentinel.domain.workload import Mark
 from sentinel.engine.exposure.pausing import (
     lifted_by_human,
     note_lifted,
@@ -24,9 +24,9 @@ from sentinel.engine.exposure.pausing import (
     weight_reached,
 )
 from tests.engine.builders import CANARY, PLAIN, in_state, paused, rollout, with_strategy
-from tests.engine.snapshots import at, record
+from tests.engine.snapshots import STEPS_NEED_ROLLING, at, changed, record
 
-MARK = PauseMark("api-new", at(3600))
+MARK = Mark("api-new", at(3600))
 
 
 def test_steps_are_made_for_a_rolling_deployment_only() -> None:
@@ -35,9 +35,7 @@ def test_steps_are_made_for_a_rolling_deployment_only() -> None:
     assert steps_apply(CANARY, world, Mode.ENFORCE)
     assert not steps_apply(PLAIN, world, Mode.ENFORCE)
     assert not steps_apply(CANARY, world, Mode.OBSERVE)
-    assert not steps_apply(CANARY, replace(world, recreate=True), Mode.ENFORCE)
-    daemons = WorkloadKey(WorkloadKind.DAEMONSET, "shop", "api")
-    assert not steps_apply(CANARY, replace(world, key=daemons), Mode.ENFORCE)
+    assert not steps_apply(CANARY, replace(world, abilities=STEPS_NEED_ROLLING), Mode.ENFORCE)
 
 
 @pytest.mark.parametrize(
@@ -64,13 +62,13 @@ def test_wanted_pods_are_within_the_replicas(weight: float, desired: int) -> Non
 def test_the_weight_reached_is_of_the_candidate() -> None:
     """Updated pods of those wanted, at most all."""
     assert weight_reached(rollout(3)) == 0.3
-    assert weight_reached(replace(rollout(3), updated=12)) == 1.0
+    assert weight_reached(changed(rollout(3), candidate_pods=12)) == 1.0
     assert weight_reached(rollout(0, 0)) == 0.0
 
 
 def test_counts_of_an_unobserved_spec_are_not_the_candidates() -> None:
     """Right after a template change the status still counts the old pods as updated."""
-    assert weight_reached(replace(rollout(0), updated=10, generation=2)) == 0.0
+    assert weight_reached(changed(rollout(0), generation=2)) == 0.0
 
 
 def test_a_step_is_reached_by_ready_candidate_pods() -> None:
@@ -78,7 +76,7 @@ def test_a_step_is_reached_by_ready_candidate_pods() -> None:
     world = rollout(1)
     assert step_reached(0.1, world)
     assert not step_reached(0.5, world)
-    assert not step_reached(0.1, replace(world, candidate=replace(world.candidate, ready=0)))
+    assert not step_reached(0.1, changed(world, ready=0))
 
 
 def test_no_step_is_reached_by_old_counts() -> None:
@@ -95,15 +93,15 @@ def test_all_is_reached_when_it_is_rolled_out() -> None:
 def test_the_mark_lasts_until_the_deadline() -> None:
     """Waits push it back, in whole seconds; and it never ends in the past."""
     waited = in_state(waited=60.5)
-    assert pause_mark(waited, CANARY, at(70)) == PauseMark("api-new", at(3660))
+    assert pause_mark(waited, CANARY, at(70)) == Mark("api-new", at(3660))
     assert pause_mark(record(), CANARY, at(7200)).until == at(7200)
 
 
 def test_a_rollout_below_its_weight_is_let_go_and_at_it_stopped() -> None:
     """Resume until there are as many candidate pods as the step asks for, then pause."""
-    assert steer(0.5, paused(1), MARK) == Resume()
+    assert steer(0.5, paused(1), MARK) == Release()
     assert steer(0.5, rollout(1), MARK) is None
-    assert steer(0.5, rollout(5), MARK) == Pause(MARK)
+    assert steer(0.5, rollout(5), MARK) == Stop(MARK)
     assert steer(0.5, paused(5), MARK) is None
 
 
@@ -119,13 +117,13 @@ def test_no_change_is_made_on_old_counts() -> None:
 
 def test_one_pod_of_one_is_stopped_beside_the_old_one() -> None:
     """With one replica the surge pod is the canary."""
-    world = rollout(1, 1, total=2)
-    assert steer(0.1, world, MARK) == Pause(MARK)
+    world = rollout(1, 1, old=1)
+    assert steer(0.1, world, MARK) == Stop(MARK)
 
 
 def test_scaling_up_while_paused_lets_more_pods_come() -> None:
     """An HPA that raises the replicas lowers the weight: the pause is lifted until it is reached again."""
-    assert steer(0.1, paused(1, 20), MARK) == Resume()
+    assert steer(0.1, paused(1, 20), MARK) == Release()
 
 
 def test_scaling_to_nothing_while_paused_changes_nothing() -> None:
@@ -135,8 +133,8 @@ def test_scaling_to_nothing_while_paused_changes_nothing() -> None:
 
 def test_without_a_weight_everything_is_let_go() -> None:
     """Our pause ends at 100 %, and a mark that a human's resume left behind goes too."""
-    assert steer(None, paused(5)) == Resume()
-    assert steer(None, rollout(5, pause_mark=MARK)) == Resume()
+    assert steer(None, paused(5)) == Release()
+    assert steer(None, rollout(5, mark=MARK)) == Release()
     assert steer(None, rollout(5)) is None
 
 
@@ -165,13 +163,13 @@ def test_a_pause_that_we_lifted_is_not_a_humans_doing() -> None:
 
 def test_a_mark_without_a_pause_is_a_humans_resume() -> None:
     """`kubectl rollout resume` leaves the annotation; of another rollout's mark nothing is concluded."""
-    assert lifted_by_human(record(), rollout(1, pause_mark=MARK))
-    assert not lifted_by_human(record(), rollout(1, pause_mark=replace(MARK, record="other")))
+    assert lifted_by_human(record(), rollout(1, mark=MARK))
+    assert not lifted_by_human(record(), rollout(1, mark=replace(MARK, record="other")))
 
 
 def test_a_release_is_told_once() -> None:
     """Once taken in, it is no news."""
-    assert not lifted_by_human(in_state(released=True), rollout(1, pause_mark=MARK))
+    assert not lifted_by_human(in_state(released=True), rollout(1, mark=MARK))
 
 
 def test_only_a_pause_that_this_rollout_signed_is_noted() -> None:

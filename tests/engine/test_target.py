@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.domain.record import Phase, Record, RevisionRef, RolloutState, UndoState
-from sentinel.domain.workload import Revision
+from sentinel.domain.workload import ObjectRef, Revision
 from sentinel.engine.rollout.badness import KnownBad, known_bad
 from sentinel.engine.rollout.target import NoTarget, Target, choose_target
 from tests.engine.snapshots import NEW, OLD, at, record, revision, workload
@@ -90,7 +90,7 @@ def test_a_template_that_no_object_holds_is_no_target() -> None:
     assert chosen(held=()) == NoTarget(
         "TemplateGone", "no object holds the template of revision old any more"
     )
-    unheld = revision("old", holder=None)
+    unheld = revision("old", stored_in=None)
     assert digest_or_reason(chosen(promoted(OLDER, -60), held=(unheld, OLDER))) == "older"
 
 
@@ -174,7 +174,7 @@ def test_the_refusal_names_the_mark() -> None:
 revisions = st.lists(
     st.builds(
         lambda n, held, mark: revision(
-            f"r{n}", number=n, holder=f"rs-{n}" if held else None, irreversible=mark
+            f"r{n}", number=n, stored_in=ObjectRef("", "", "", f"rs-{n}") if held else None, irreversible=mark
         ),
         st.integers(0, 4),
         st.booleans(),
@@ -202,7 +202,7 @@ def test_every_target_is_fit(held: list[Revision], history: list[Record], stable
         return
     digest = result.revision.digest
     target = next(r for r in held if r.digest == digest)
-    assert target.holder is not None
+    assert target.stored_in is not None
     assert known_bad(history, digest) is None
     assert not any(r.irreversible not in ("", target.irreversible) for r in held if r.order > target.order)
     ages = [

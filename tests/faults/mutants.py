@@ -8,15 +8,16 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest import mock
 
+from sentinel.runtime.reconciling.executor import Executor
+
 from sentinel.domain.record import Record
 from sentinel.domain.verdict import VerdictKind
+from sentinel.engine.reconciling.working_state import WorkingState
 from sentinel.engine.rollout import decision, lifecycle
 from sentinel.engine.rollout.situation import Situation
 from sentinel.runtime.alerts.journal import AlertJournal
 from sentinel.runtime.alerts.lookups import Lookups
 from sentinel.runtime.reconciling import executor
-from sentinel.runtime.reconciling.executor import Executor
-from sentinel.runtime.reconciling.workingstate import WorkingState
 from tests.faults.campaign import run_seed
 
 Mutant = Callable[[], AbstractContextManager[object]]

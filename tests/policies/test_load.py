@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sentinel.domain.errors import ConfigurationError
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.policy import (
     AlertAction,
     Arms,
@@ -32,7 +33,6 @@ from sentinel.domain.policy import (
     Step,
     ValueQuery,
 )
-from sentinel.domain.workload import WorkloadKind
 from sentinel.policies.load import Options, PolicySet, describe, load, restore
 
 ROOT = Path(__file__).parents[2]

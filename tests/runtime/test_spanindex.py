@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sentinel.domain.evidence import Missing, MissingReason, Span, Subject
-from sentinel.domain.workload import Pod, Revision, Workload, WorkloadKey, WorkloadKind
+from sentinel.domain.kinds import WorkloadKind
+from sentinel.domain.workload import Pod, Revision, Workload, WorkloadKey
 from sentinel.runtime.evidence.spanindex import REMEMBERED, SpanIndex
 
 

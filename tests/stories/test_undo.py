@@ -192,5 +192,5 @@ async def test_recreate_with_steps_is_refused(shop: World) -> None:
 
     shop.cluster.change("web", recreate, namespace=NAMESPACE)
     record = await shop.phase(Phase.HELD, image="web:2")
-    assert decision(record, Action.HOLD).reason == "RecreateWithSteps"
+    assert decision(record, Action.HOLD).reason == "CannotStep"
     assert not shop.cluster.store.get(DEPLOYMENTS, NAMESPACE, "web")["spec"].get("paused")

@@ -16,11 +16,11 @@ from sentinel.adapters.slack.mrkdwn import (
     fields,
     section,
 )
+from sentinel.domain.kinds import PAUSABLE
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, DecisionEntry, OutcomeKind, Phase, Record
 from sentinel.domain.words import Standing, Would, deed, standing
-from sentinel.domain.workload import WorkloadKind
 
 _PHASES: Mapping[Standing, tuple[str, str]] = {
     Phase.PROGRESSING: (":hourglass_flowing_sand:", "Rolling out"),
@@ -179,7 +179,7 @@ def _next_steps(steps: Sequence[str]) -> list[Block]:
 
 def _by_hand(record: Record) -> tuple[str, ...]:
     """How to undo with plain kubectl while the rollout is in flight: `rollout undo` refuses what is paused."""
-    if not record.in_flight or record.key.kind is not WorkloadKind.DEPLOYMENT or record.stable is None:
+    if not record.in_flight or record.key.kind not in PAUSABLE or record.stable is None:
         return ()
     target = f"deployment/{record.key.name}"
     unpause = _kubectl(record, "patch", target, "--type=merge", "-p", '{"spec":{"paused":false}}')

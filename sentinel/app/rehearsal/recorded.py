@@ -9,14 +9,16 @@ from datetime import UTC, datetime, timedelta
 from sentinel.app.rehearsal.history import History, Series
 from sentinel.app.rehearsal.model import PastRollout
 from sentinel.domain.decision import Change, Restore
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.workload import (
     Container,
+    Exposure,
+    ObjectRef,
     Pod,
     Revision,
     Termination,
     Workload,
     WorkloadKey,
-    WorkloadKind,
 )
 
 STEP = timedelta(seconds=15)
@@ -99,7 +101,7 @@ class RecordedWorld:
 def _restored(workload: Workload, restore: Restore) -> Workload:
     target = workload.revision(restore.target.digest) or workload.candidate
     others = tuple(one for one in (workload.candidate, *workload.others) if one.digest != target.digest)
-    desired = workload.desired
+    wanted = workload.exposure.wanted
     return Workload(
         workload.key,
         workload.uid,
@@ -108,11 +110,7 @@ def _restored(workload: Workload, restore: Restore) -> Workload:
         observed_generation=workload.generation + 1,
         labels=workload.labels,
         others=others,
-        desired=desired,
-        total=desired,
-        updated=desired,
-        ready=desired,
-        available=desired,
+        exposure=Exposure.counted(wanted, wanted, ready=wanted, available=wanted, old=0),
     )
 
 
@@ -141,21 +139,20 @@ def _workload(
     alive = [pod for pod in pods if not pod.deleting]
     new = [pod for pod in alive if pod.revision == rollout.candidate]
     ready = sum(pod.ready for pod in alive)
+    candidate = _revision(rollout, rollout.candidate, alive, 3)
     others = (one for one in rollout.revisions if one not in (rollout.candidate, rollout.stable))
     return Workload(
         WorkloadKey(WorkloadKind.DEPLOYMENT, rollout.namespace, rollout.workload),
         f"{rollout.namespace}/{rollout.workload}",
-        _revision(rollout, rollout.candidate, alive, 3),
+        candidate,
         labels=labels,
         others=(
             _revision(rollout, rollout.stable, alive, 2),
             *(_revision(rollout, one, alive, 1) for one in others),
         ),
-        desired=desired,
-        total=len(alive),
-        updated=len(new),
-        ready=ready,
-        available=ready,
+        exposure=Exposure.counted(
+            desired, len(new), ready=candidate.ready, available=ready, old=len(alive) - len(new)
+        ),
         pods=pods,
     )
 
@@ -172,7 +169,7 @@ def _revision(rollout: PastRollout, name: str, pods: list[Pod], number: int) -> 
         replicas=len(own),
         ready=ready,
         available=ready,
-        holder=f"{rollout.workload}-{name}",
+        stored_in=ObjectRef("", "", rollout.namespace, f"{rollout.workload}-{name}"),
         order=number,
     )
 

@@ -7,8 +7,9 @@ from sentinel.engine.replay.story import Story
 from sentinel.policies.ruletest.cases import Expected, ExpectedDecision, ExpectedVerdict
 from sentinel.policies.schema.quantities import format_duration
 
-UNSAID = frozenset({Action.START, Action.WAIT})
-"""What goes without saying in a test: that a rollout starts, and what it waits for the cluster to do."""
+UNSAID = frozenset({Action.START, Action.WAIT, Action.APPROVE})
+"""What goes without saying in a test: that a rollout starts, what it waits for the cluster to do, and the approvals
+that the test itself gives."""
 
 
 def differences(expected: Expected, story: Story, began: datetime) -> tuple[str, ...]:

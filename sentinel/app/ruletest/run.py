@@ -15,18 +15,18 @@ from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, ValueSample
 from sentinel.domain.policy import CountQuery, HistogramQuery, Operator, Policy
 from sentinel.domain.record import AlertEntry
-from sentinel.domain.workload import Revision, WorkloadKey
+from sentinel.domain.workload import ObjectRef, Revision, WorkloadKey
 from sentinel.engine.alerts.naming import Directory, workloads_named
 from sentinel.engine.evidence.schedule import Timing
 from sentinel.engine.matching import alert_rule_of, mismatch
 from sentinel.engine.replay.course import replay
-from sentinel.engine.replay.modelled_deployment import (
+from sentinel.engine.replay.modelled_pods import PodEvent
+from sentinel.engine.replay.modelled_workload import (
     BASELINE,
     CANDIDATE,
-    DeploymentShape,
-    ModelledDeployment,
+    ModelledWorkload,
+    WorkloadShape,
 )
-from sentinel.engine.replay.modelled_pods import PodEvent
 from sentinel.engine.replay.questions import Answer, AskPast, Question
 from sentinel.engine.replay.setting import Script, Setting
 from sentinel.engine.replay.story import Story
@@ -112,7 +112,7 @@ def _unfit(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[str, st
 
 
 async def _story(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[str, str]) -> Story:
-    world = ModelledDeployment(_shape(case, key, labels))
+    world = ModelledWorkload(_shape(case, key, labels))
     sources: Mapping[str, MetricSource] = {
         "prometheus": PrometheusSource(
             MemoryPrometheus(prometheus_store(case, BEGAN)), scrape_interval=case.interval.total_seconds()
@@ -174,9 +174,9 @@ def _scripted(answer: InputAnswer, at: datetime, interval: timedelta) -> ValueSa
     return ValueSample(at, (value,), scalar=True)
 
 
-def _shape(case: Case, key: WorkloadKey, labels: Mapping[str, str]) -> DeploymentShape:
+def _shape(case: Case, key: WorkloadKey, labels: Mapping[str, str]) -> WorkloadShape:
     shape = case.shape
-    return DeploymentShape(
+    return WorkloadShape(
         BEGAN,
         key=key,
         replicas=shape.replicas,
@@ -200,7 +200,7 @@ def _revision(arm: Arm, name: str, number: int) -> Revision:
         images=(arm.image,),
         labels=arm.labels,
         irreversible=arm.irreversible,
-        holder=name,
+        stored_in=ObjectRef("", "", "", name),
         order=number,
     )
 

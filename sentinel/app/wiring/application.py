@@ -48,9 +48,8 @@ from sentinel.runtime.notify.reporting import Reporter
 from sentinel.runtime.policy_registry import PolicyBook
 from sentinel.runtime.queue import KeyedQueue
 from sentinel.runtime.reconciling.commands import CommandDesk
-from sentinel.runtime.reconciling.executor import Executor
+from sentinel.runtime.reconciling.driver import Driver, Limits, Services
 from sentinel.runtime.reconciling.reconciler import Reconciler
-from sentinel.runtime.reconciling.workloadpass import Limits, Services, WorkloadPass
 from sentinel.settings import Settings
 
 
@@ -151,8 +150,7 @@ async def build(
         asking=settings.slack.pressable,
         jobs_in=job_namespaces(settings),
     )
-    work = WorkloadPass(services, queue, _limits(settings))
-    reconciler = Reconciler(work, queue, clock, telemetry, rng)
+    reconciler = Reconciler(Driver(services, queue, _limits(settings)), queue, clock, telemetry, rng)
     daemon = Daemon(watches, services, reconciler, queue, leadership, tasks)
     desk = intake_of(settings, gateway, book, sources, clock, queue.add, bulletins.tell)
     http = _http_server(settings, desk, daemon, telemetry, clock, pressing, switch.remarks)
@@ -209,9 +207,6 @@ def _services(
         collector=EvidenceCollector(
             sources, cluster.workload, partial(queue.add, routine=True), clock, telemetry
         ),
-        executor=Executor(
-            cluster, store, clock, telemetry, leadership.left, means.tracer, owed=notifications.remembers
-        ),
         notifications=notifications,
         announcements=announcements,
         reporter=Reporter(notifications, announcements, book.mode_of),
@@ -221,6 +216,7 @@ def _services(
         clock=clock,
         telemetry=telemetry,
         rng=means.rng,
+        fence=leadership.left,
         tracer=means.tracer,
     )
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sentinel.domain.alert import AlertStatus
+from sentinel.domain.kinds import REPLICA_SET
 from sentinel.domain.policy import AlertAction, AlertRule
 from sentinel.domain.record import AlertEntry, Record
 from sentinel.domain.texts import plain
@@ -136,9 +137,9 @@ def _subject(labels: Mapping[str, str], record: Record, workload: Workload) -> _
 
 
 def _subject_read(labels: Mapping[str, str], record: Record, workload: Workload) -> _Subject:
-    """By its pod, which says nothing where it is another workload's, an exporter's; else by its ReplicaSet.
+    """By its pod, which says nothing where it is another workload's, an exporter's; else by what holds the revision.
 
-    The name of a Deployment's pod carries the revision's hash, so that a pod that is gone can still be told.
+    The name of a pod may carry the revision's hash, so that a pod that is gone can still be told.
     """
     key = workload.key
     if labels.get("namespace", key.namespace) != key.namespace:
@@ -155,7 +156,7 @@ def _subject_read(labels: Mapping[str, str], record: Record, workload: Workload)
     revision = hash_of_replica_set(name, key)
     if revision is None:
         return _NOT_SAID
-    return _Subject(_Owner.CANDIDATE if revision in hashes else _Owner.OTHER, f"ReplicaSet {name}")
+    return _Subject(_Owner.CANDIDATE if revision in hashes else _Owner.OTHER, f"{REPLICA_SET} {name}")
 
 
 def _owner_by(seen: SeenHash, hashes: Collection[str]) -> _Owner:

@@ -10,14 +10,20 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from sentinel.domain.kinds import POD_NAMING, PodNaming, WorkloadKind
 from sentinel.domain.policy import AlertRule
-from sentinel.domain.workload import WorkloadKey, WorkloadKind
+from sentinel.domain.workload import WorkloadKey
 
 KIND_LABELS = {kind.lower(): kind for kind in WorkloadKind}
 WORKLOAD_LABELS = (*KIND_LABELS, "replicaset", "workload", "pod", "service")
 """The labels that name a workload beside `namespace`, in their plain spelling."""
 
-HASHED_KINDS = (WorkloadKind.DEPLOYMENT, WorkloadKind.ROLLOUT)
+
+def _kinds(naming: PodNaming) -> tuple[WorkloadKind, ...]:
+    return tuple(kind for kind, known in POD_NAMING.items() if known is naming)
+
+
+HASHED_KINDS = _kinds(PodNaming.HASHED)
 """Their pods' names hold the revision's hash."""
 
 _EXPORTED = "exported_"
@@ -36,8 +42,8 @@ _ORDINAL_POD = re.compile(r"(?P<name>.+)-\d+")
 _DAEMON_POD = re.compile(rf"(?P<name>.+)-{_LETTER}{{5}}")
 _PATTERNS = (
     (_HASHED_POD, HASHED_KINDS),
-    (_ORDINAL_POD, (WorkloadKind.STATEFULSET,)),
-    (_DAEMON_POD, (WorkloadKind.DAEMONSET,)),
+    (_ORDINAL_POD, _kinds(PodNaming.ORDINAL)),
+    (_DAEMON_POD, _kinds(PodNaming.RANDOM)),
 )
 
 _PREFIX = 58
@@ -132,7 +138,7 @@ def workloads_named(labels: Mapping[str, str], rule: AlertRule, known: Directory
 def _named(labels: Mapping[str, str], rule: AlertRule, known: Directory) -> tuple[WorkloadKey, ...]:
     """Whom one reading names. The most telling labels count alone: those of workloads, then the pod's, the service's.
 
-    An exporter's alert on a Deployment may well carry the exporter's own pod.
+    An exporter's alert on a workload may well carry the exporter's own pod.
     """
     namespace = labels.get("namespace", "")
     spelt = spelt_out(labels, rule.workload_label)
@@ -216,9 +222,9 @@ def _looks_like(pod: str) -> Iterator[list[Kinded]]:
 def hash_in(pod: str, key: WorkloadKey) -> SeenHash | None:
     """What the name of a workload's pod holds of its revision's hash; None where no pod of it has such a name.
 
-    The pods of StatefulSets and DaemonSets have no hash in their names.
+    Not every kind's pods have a hash in their names.
     """
-    if key.kind is WorkloadKind.STATEFULSET:
+    if POD_NAMING[key.kind] is PodNaming.ORDINAL:
         ordinal = _ORDINAL_POD.fullmatch(pod)
         return _UNSEEN if ordinal is not None and ordinal["name"] == key.name else None
     begins = f"{key.name}-"[:_PREFIX]
@@ -227,7 +233,7 @@ def hash_in(pod: str, key: WorkloadKey) -> SeenHash | None:
         return None
     stem = generated["stem"]
     rest = stem.removeprefix(begins)
-    if key.kind is WorkloadKind.DAEMONSET:
+    if POD_NAMING[key.kind] is PodNaming.RANDOM:
         return None if rest else _UNSEEN
     if (whole := _WHOLE_HASH.fullmatch(rest)) is not None:
         return SeenHash(whole["hash"], whole=True)
@@ -236,6 +242,6 @@ def hash_in(pod: str, key: WorkloadKey) -> SeenHash | None:
 
 
 def hash_of_replica_set(name: str, key: WorkloadKey) -> str | None:
-    """The revision's hash in the name of a workload's ReplicaSet; None where it is no such name."""
+    """The revision's hash in the name of what holds a workload's revision; None where it is no such name."""
     match = _REPLICA_SET.fullmatch(name) if key.kind in HASHED_KINDS else None
     return match["hash"] if match is not None and match["name"] == key.name else None

@@ -79,7 +79,7 @@ def assess(rollout: Rollout, measured: Sequence[Measured], holds: Holds) -> Asse
     """
     analysis = dict(rollout.state.analysis)
     until = dict(rollout.state.measured_until)
-    if rollout.workload.desired == 0:
+    if rollout.workload.exposure.wanted == 0:
         until.update({one.rule: one.until for one in measured})
         idle = tuple(_scaled_to_zero(rule) for rule in rules_in(rollout.policy, rollout.state.phase))
         return Assessment(idle, analysis, until)

@@ -55,8 +55,8 @@ def past_of(
 def candidate_pods(policy: Policy, workload: Workload, baseline_pods: int) -> int:
     """How many pods the candidate has at first, but at most so many that there are two groups to compare."""
     steps = policy.strategy.steps
-    batch = workload.max_surge + workload.max_unavailable
-    first = wanted_pods(steps[0].weight, workload.desired) if steps else min(batch, workload.desired)
+    exposure, batch = workload.exposure, workload.abilities.first_batch
+    first = wanted_pods(steps[0].weight, exposure.wanted) if steps else min(batch, exposure.wanted)
     return max(1, min(first, baseline_pods // 2))
 
 

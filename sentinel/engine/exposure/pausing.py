@@ -1,23 +1,19 @@
-"""Canary steps by pausing: where a Deployment should stand, and the one change that brings it nearer."""
+"""Canary steps by stopping and releasing: where a workload should stand, and the one change that brings it nearer."""
 
 import math
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sentinel.domain.decision import Change, Pause, Resume
+from sentinel.domain.decision import Change, Release, Stop
 from sentinel.domain.policy import Mode, Policy
 from sentinel.domain.record import Record, RolloutState
-from sentinel.domain.workload import PauseMark, Workload, WorkloadKind
+from sentinel.domain.workload import Mark, Stepping, Workload
 
 
 def steps_apply(policy: Policy, workload: Workload, mode: Mode) -> bool:
-    """Whether this rollout is steered through canary steps: never in observe mode, nor under `Recreate`."""
-    return (
-        bool(policy.strategy.steps)
-        and mode is Mode.ENFORCE
-        and workload.key.kind is WorkloadKind.DEPLOYMENT
-        and not workload.recreate
-    )
+    """Whether this rollout is steered through canary steps: never in observe mode, nor where the workload cannot."""
+    able = workload.abilities.stepping is not Stepping.NONE
+    return bool(policy.strategy.steps) and mode is Mode.ENFORCE and able
 
 
 def wanted_pods(weight: float, desired: int) -> int:
@@ -29,12 +25,8 @@ def wanted_pods(weight: float, desired: int) -> int:
 
 
 def weight_reached(workload: Workload) -> float:
-    """The share of the wanted pods that are of the candidate, at most 1.
-
-    Until the controller has seen the spec, its count of updated pods is of the template before.
-    """
-    updated = workload.updated if workload.observed else workload.candidate.replicas
-    return min(1.0, updated / workload.desired) if workload.desired > 0 else 0.0
+    """The share of the workload that is of the candidate, at most 1."""
+    return workload.exposure.share
 
 
 def step_reached(weight: float | None, workload: Workload) -> bool:
@@ -43,31 +35,36 @@ def step_reached(weight: float | None, workload: Workload) -> bool:
         return False
     if weight is None:
         return workload.rolled_out
-    return workload.candidate.ready >= wanted_pods(weight, workload.desired)
+    return workload.exposure.ready >= wanted_pods(weight, workload.exposure.wanted)
 
 
-def pause_mark(record: Record, policy: Policy, now: datetime) -> PauseMark:
+def pause_mark(record: Record, policy: Policy, now: datetime) -> Mark:
     """Our signature for a pause made now: it is meant to last until the rollout's deadline at the latest."""
     until = record.started_at + policy.strategy.deadline + timedelta(seconds=record.state.waited)
-    return PauseMark(record.name, max(until, now).replace(microsecond=0))
+    return Mark(record.name, max(until, now).replace(microsecond=0))
 
 
-def steer(weight: float | None, workload: Workload, mark: PauseMark | None = None) -> Change | None:
+def steer(weight: float | None, workload: Workload, mark: Mark | None = None) -> Change | None:
     """The change that brings the workload towards the weight, None when it is there or on its way.
 
     Weight None lets everything go, and takes our mark away where a human lifted the pause and left it. A pause that
     is not ours is never lifted, and counts that the controller has not brought up to date are not acted upon.
     """
-    signed = workload.pause_mark is not None
+    signed = workload.brake.mark is not None
     if weight is None:
-        return Resume() if signed else None
+        return Release() if signed else None
     if not workload.observed:
         return None
-    wanted = wanted_pods(weight, workload.desired)
-    if workload.paused and signed and workload.updated < wanted:
-        return Resume()
-    if mark is not None and not workload.paused and workload.updated >= wanted and not workload.rolled_out:
-        return Pause(mark)
+    wanted = wanted_pods(weight, workload.exposure.wanted)
+    if workload.brake.on and signed and workload.exposure.candidate < wanted:
+        return Release()
+    if (
+        mark is not None
+        and not workload.brake.on
+        and workload.exposure.candidate >= wanted
+        and not workload.rolled_out
+    ):
+        return Stop(mark)
     return None
 
 
@@ -76,7 +73,11 @@ def note_pause(record: Record, workload: Workload) -> RolloutState:
 
     A view from before we lifted it last says nothing, however late it comes.
     """
-    if workload.paused and _signed_for(record, workload) and workload.generation > record.state.resumed_from:
+    if (
+        workload.brake.on
+        and _signed_for(record, workload)
+        and workload.generation > record.state.resumed_from
+    ):
         return replace(record.state, pause_seen=workload.generation)
     return record.state
 
@@ -90,8 +91,8 @@ def lifted_by_human(record: Record, workload: Workload) -> bool:
     """Whether a pause of ours is gone that we did not lift: `kubectl rollout resume` leaves our mark behind, and a
     patch that takes it away as well is told by the pause having been seen."""
     gone = _signed_for(record, workload) or record.state.pause_seen > 0
-    return gone and not workload.paused and not record.state.released
+    return gone and not workload.brake.on and not record.state.released
 
 
 def _signed_for(record: Record, workload: Workload) -> bool:
-    return workload.pause_mark is not None and workload.pause_mark.record == record.name
+    return workload.brake.mark is not None and workload.brake.mark.record == record.name

@@ -190,7 +190,9 @@ def _promote(command: Command, situation: Situation) -> Answer:
     state = replace(without_hold(record.state, situation.now), phase=Phase.PROGRESSING, waiting_since=None)
     if state.step >= situation.last_step:
         if not workload.rolled_out:
-            return _refused(f"{workload.available} of {workload.desired} pods are available at 100%")
+            return _refused(
+                f"{workload.exposure.available} of {workload.exposure.wanted} pods are available at 100%"
+            )
         message = _said(command, "promoted it, pending rules or not")
         return Obeyed(record, promote(situation, state, "PromotedByHuman", message))
     message = _said(command, "had the steps that are left skipped; it is judged at 100%")

@@ -7,7 +7,6 @@ from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, ValueSample
 from sentinel.domain.policy import ErrorRateRule, LatencyRule, MetricRule, Policy, QueryRule, ValueQuery
 from sentinel.domain.record import Record
-from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload import Workload
 from sentinel.engine.evidence.assessment import Measured, rules_in
 from sentinel.engine.evidence.history import candidate_pods, past_of
@@ -25,7 +24,7 @@ from sentinel.engine.evidence.schedule import (
     window,
 )
 from sentinel.engine.replay.questions import Answer, Ask, AskPast, Question, query_of
-from sentinel.engine.rules.environment import Surroundings, confirm
+from sentinel.engine.rules.environment import Surroundings
 from sentinel.engine.statistics.calibration import Calibration, calibrate, windows_of
 
 
@@ -118,18 +117,13 @@ class Evidence:
             self._failing[rule.name] = lack
         self._arrived.append(Measured(rule.name, until, tick))
 
-    def confirmed(
-        self, verdict: RuleVerdict, record: Record, workload: Workload
-    ) -> Generator[Question, Answer, RuleVerdict]:
-        """A fail without a concurrent baseline stands only if the surroundings bear it out."""
-        rule = self._policy.rule(verdict.rule)
-        proven = verdict.alone and verdict.kind is VerdictKind.FAIL
-        if not proven or not isinstance(rule, ErrorRateRule | LatencyRule):
-            return verdict
+    def surroundings(
+        self, rule: ErrorRateRule | LatencyRule, record: Record, workload: Workload
+    ) -> Generator[Question, Answer, Surroundings]:
+        """What must hold around a candidate that is proven bad without a baseline beside it."""
         if rule.name not in self._was_good:
             self._was_good[rule.name] = yield from self._stable_was_good(rule, record, workload)
-        around = Surroundings(self._was_good[rule.name], self._others_over, first=record.stable is None)
-        return confirm(verdict, around)
+        return Surroundings(self._was_good[rule.name], self._others_over, first=record.stable is None)
 
     def _stable_was_good(
         self, rule: ErrorRateRule | LatencyRule, record: Record, workload: Workload

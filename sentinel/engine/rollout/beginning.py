@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sentinel.domain.decision import Change, Decision, Pause
+from sentinel.domain.decision import Change, Decision, Stop
 from sentinel.domain.policy import Mode, OnKnownBad, Policy
 from sentinel.domain.record import Action, Phase, Record, RevisionRef, RolloutState
 from sentinel.domain.workload import Workload
@@ -100,9 +100,9 @@ def first_decision(begin: Begin, situation: Situation) -> Decision:
 def _stop_at_once(situation: Situation) -> Change | None:
     """A rollout in steps is paused as soon as it is seen; what of it already runs is its first batch."""
     workload = situation.workload
-    if not situation.stepped or workload.paused or workload.held_by_label:
+    if not situation.stepped or workload.brake.on or workload.held_by_label:
         return None
-    return Pause(pause_mark(situation.record, situation.policy, situation.now))
+    return Stop(pause_mark(situation.record, situation.policy, situation.now))
 
 
 def _first_batch(situation: Situation) -> str:
@@ -110,14 +110,12 @@ def _first_batch(situation: Situation) -> str:
     workload, steps = situation.workload, situation.policy.strategy.steps
     if not situation.stepped:
         return ""
-    batch = min(workload.max_surge + workload.max_unavailable, workload.desired)
-    if not workload.desired or batch <= wanted_pods(steps[0].weight, workload.desired):
+    wanted, first = workload.exposure.wanted, steps[0].weight
+    batch = min(workload.abilities.first_batch, wanted)
+    if not wanted or batch <= wanted_pods(first, wanted):
         return ""
-    return (
-        f". Its first batch is {batch} of {workload.desired} pods, more than the first step's "
-        f"{steps[0].weight:.0%}: set spec.strategy.rollingUpdate.maxSurge: {steps[0].weight:.0%} "
-        "and maxUnavailable: 0"
-    )
+    remedy = workload.abilities.smaller_batch.format(weight=f"{first:.0%}")
+    return f". Its first batch is {batch} of {wanted} pods, more than the first step's {first:.0%}: {remedy}"
 
 
 def _unjudged(situation: Situation) -> Decision:

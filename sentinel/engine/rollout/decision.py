@@ -11,6 +11,7 @@ from sentinel.domain.decision import Decision
 from sentinel.domain.policy import AlertAction, MetricRule, OnDeadline
 from sentinel.domain.record import Action, Hold, Phase, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.domain.workload import Ability
 from sentinel.engine.pods.cluster_wait import TOLD_AFTER, showing
 from sentinel.engine.rollout.gates import GATE_FAILED, GATE_TIMEOUT
 from sentinel.engine.rollout.holding import QUIET_FOR, escalate, hold
@@ -25,7 +26,7 @@ from sentinel.engine.rules.environment import ENVIRONMENT_OUTAGE, NO_BASELINE, S
 JUDGED_ON = frozenset({"DeadlineExceeded", GATE_FAILED, GATE_TIMEOUT})
 """Sticky holds under which proof still undoes: nobody asked for the candidate to be kept."""
 
-OVER_AT_ONCE = frozenset({"HoldLabel", "PausedByHand", "RecreateWithSteps"})
+OVER_AT_ONCE = frozenset({"HoldLabel", "PausedByHand", "CannotStep"})
 """Holds whose cause people set, and unset in so many words: they need no time to be sure of."""
 
 MEASURED = frozenset({ENVIRONMENT_OUTAGE, NO_BASELINE, STABLE_WAS_BAD, "EvidenceMissing"})
@@ -118,12 +119,9 @@ def _suspend(situation: Situation) -> Decision | None:
         alone = outage.reason in (NO_BASELINE, STABLE_WAS_BAD)
         reason = outage.reason if alone else ENVIRONMENT_OUTAGE
         return hold(situation, reason, outage.message, sticky=False, because=outage)
-    if situation.workload.recreate and situation.policy.strategy.steps:
-        message = (
-            "canary steps need the RollingUpdate strategy, and this Deployment has Recreate: "
-            "set spec.strategy.type to RollingUpdate or take the steps out of the policy"
-        )
-        return hold(situation, "RecreateWithSteps", message, sticky=False)
+    why_not = situation.workload.abilities.why_not.get(Ability.STEPPING)
+    if why_not is not None and situation.policy.strategy.steps:
+        return hold(situation, "CannotStep", why_not, sticky=False)
     missing_since = situation.record.state.missing_since
     if missing_since is not None and situation.now >= missing_since + MISSING_FOR:
         missing = next(v for v in situation.verdicts if v.kind is VerdictKind.INCONCLUSIVE)
@@ -146,7 +144,7 @@ def _let_go(situation: Situation, held: Hold) -> Decision:
     Of a workload scaled to zero the absence of signs says nothing.
     """
     at_once = held.reason in OVER_AT_ONCE or _resumed(situation, held)
-    if situation.workload.desired == 0 and not at_once:
+    if situation.workload.exposure.wanted == 0 and not at_once:
         kept = replace(situation.record.state, hold=replace(held, gone_since=None))
         return Decision(kept, wake=None, verdicts=situation.verdicts)
     gone_since = held.gone_since or situation.now

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sentinel.domain.decision import Decision, Pause
+from sentinel.domain.decision import Decision, Stop
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import Action, Hold, Phase, RolloutState
 from sentinel.domain.verdict import Number, RuleVerdict
-from sentinel.domain.workload import WorkloadKind
 from sentinel.engine.exposure.pausing import pause_mark
 from sentinel.engine.rollout.situation import Situation
 
@@ -102,16 +101,16 @@ def escalate(
     )
 
 
-def damage_limiting_pause(situation: Situation) -> Pause | None:
+def damage_limiting_pause(situation: Situation) -> Stop | None:
     """A pause of the rolling update under way, where it keeps old pods from being replaced."""
     workload = situation.workload
-    pausable = workload.key.kind is WorkloadKind.DEPLOYMENT and not workload.recreate
-    if situation.mode is Mode.OBSERVE or workload.held_by_label or workload.paused or not pausable:
+    pausable = workload.abilities.stops
+    if situation.mode is Mode.OBSERVE or workload.held_by_label or workload.brake.on or not pausable:
         return None
-    none_left = workload.observed and workload.updated >= workload.total
+    none_left = workload.observed and workload.exposure.old == 0
     if none_left or situation.record.state.released:
         return None
-    return Pause(pause_mark(situation.record, situation.policy, situation.now))
+    return Stop(pause_mark(situation.record, situation.policy, situation.now))
 
 
 def undo_failed(state: RolloutState, detail: str, now: datetime) -> RolloutState:

@@ -152,7 +152,7 @@ def _over_unseen(workload: Workload, latest: Record | None, settled: str | None)
 
     No pods are no rollout: what came while the workload was scaled to zero is judged once there are pods.
     """
-    came_at_zero = workload.desired == 0 and latest is not None
+    came_at_zero = workload.exposure.wanted == 0 and latest is not None
     return workload.rolled_out and not came_at_zero and settled in (None, workload.candidate.digest)
 
 

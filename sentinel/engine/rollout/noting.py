@@ -7,7 +7,7 @@ scaled to zero: then there is nothing to judge, and time proves nothing.
 from dataclasses import replace
 from datetime import datetime
 
-from sentinel.domain.decision import Decision, Restore, Resume
+from sentinel.domain.decision import Decision, Release, Restore
 from sentinel.domain.record import Phase, RolloutState
 from sentinel.domain.workload import Workload
 from sentinel.engine.exposure.pausing import note_lifted, note_pause, weight_reached
@@ -23,7 +23,7 @@ def noted(situation: Situation) -> Situation:
     state = note_pause(situation.record, workload)
     if state.phase in _JUDGED:
         state = replace(clock_kept(state, workload, situation.now), weight=weight_reached(workload))
-        if workload.desired == 0:
+        if workload.exposure.wanted == 0:
             state = _stood_down(state, situation.now)
     return replace(situation, record=situation.record.with_state(state))
 
@@ -33,7 +33,7 @@ def settled(decision: Decision, situation: Situation) -> Decision:
     state = decision.state
     if state.phase in _JUDGED:
         state = clock_kept(state, situation.workload, situation.now)
-    if isinstance(decision.change, Resume | Restore):
+    if isinstance(decision.change, Release | Restore):
         state = note_lifted(state, situation.workload)
     return replace(decision, state=state)
 
@@ -43,7 +43,7 @@ def clock_kept(state: RolloutState, workload: Workload, now: datetime) -> Rollou
     stops = [
         state.hold.since if state.hold else None,
         state.waiting_since,
-        now if not workload.desired else None,
+        now if not workload.exposure.wanted else None,
     ]
     since = min((at for at in stops if at is not None), default=None)
     if since is not None:

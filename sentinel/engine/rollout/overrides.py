@@ -23,7 +23,7 @@ def obey(situation: Situation) -> Decision | None:
 
 
 def paused_by_hand(situation: Situation) -> bool:
-    return situation.workload.paused and situation.workload.pause_mark is None
+    return situation.workload.brake.foreign
 
 
 def release(situation: Situation) -> Decision | None:

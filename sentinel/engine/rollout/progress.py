@@ -42,7 +42,11 @@ def proceed(situation: Situation) -> Decision:
 def _stopped_short(situation: Situation) -> bool:
     """Whether what was reached is a canary's weight, though everything is judged now: frozen between two steps."""
     workload = situation.workload
-    return situation.weight is None and workload.paused and workload.updated < workload.desired
+    return (
+        situation.weight is None
+        and workload.brake.on
+        and workload.exposure.candidate < workload.exposure.wanted
+    )
 
 
 def _fallen_short(situation: Situation) -> bool:
@@ -52,7 +56,7 @@ def _fallen_short(situation: Situation) -> bool:
 
 def stand_still(situation: Situation) -> Decision | None:
     """Scaled to zero there is nothing to judge, and nobody to call: the rollout goes on once there are pods again."""
-    if situation.workload.desired > 0:
+    if situation.workload.exposure.wanted > 0:
         return None
     message = "scaled to zero: nothing is judged, and the deadline's clock stands still until it is scaled up"
     state = replace(

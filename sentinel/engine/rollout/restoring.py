@@ -66,11 +66,11 @@ def _overdue(situation: Situation, undo: UndoState) -> Decision:
     workload = situation.workload
     message = (
         f"{undo.target} is not fully available {situation.policy.undo.restore_within} after the undo: "
-        f"{workload.available} of {workload.desired} pods available"
+        f"{workload.exposure.available} of {workload.exposure.wanted} pods available"
     )
     if workload.candidate.digest != undo.target.digest:
         message += f", and the template in force is {workload.candidate}"
-    if workload.paused:
+    if workload.brake.on:
         message += ", and the workload is paused"
     told = replace(situation.record.state, undo=replace(undo, overdue_told=True))
     return Decision(

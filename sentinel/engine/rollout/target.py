@@ -89,7 +89,7 @@ def _fit(digest: str, records: Iterable[Record], workload: Workload) -> Target |
     if bad is not None:
         name = revision or f"revision {digest[:8]}"
         return NoTarget("KnownBad", f"{name} was itself undone at {bad.at.isoformat()}")
-    if revision is None or revision.holder is None:
+    if revision is None or revision.stored_in is None:
         return NoTarget("TemplateGone", f"no object holds the template of revision {digest[:8]} any more")
     barrier = _barrier(revision, workload)
     if barrier is not None:

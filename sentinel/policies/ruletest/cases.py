@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.record import Action, Phase
 from sentinel.domain.verdict import VerdictKind
-from sentinel.domain.workload import WorkloadKind
 from sentinel.engine.replay.modelled_pods import Fate
 from sentinel.policies.ruletest.notation import SeriesName, Value
 

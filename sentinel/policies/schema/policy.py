@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
 from sentinel.domain.gate import OnGateFailure
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.policy import (
     AlertAction,
     Matcher,
@@ -16,7 +17,6 @@ from sentinel.domain.policy import (
     OnLowTraffic,
     Operator,
 )
-from sentinel.domain.workload import WorkloadKind
 from sentinel.policies.mistakes import InputError, did_you_mean
 from sentinel.policies.schema.fields import (
     Channel,

@@ -60,7 +60,7 @@ def _idle(rule: MetricRule, workload: Workload) -> bool:
 
     Counters are read on, so that what comes after a scale-up is differenced from just before.
     """
-    return isinstance(rule, QueryRule) and workload.desired == 0
+    return isinstance(rule, QueryRule) and workload.exposure.wanted == 0
 
 
 class EvidenceCollector:

@@ -8,7 +8,7 @@ from sentinel.domain.workload import WorkloadKey
 from sentinel.ports import Clock, Telemetry
 from sentinel.runtime.logfields import about_workload
 from sentinel.runtime.queue import KeyedQueue
-from sentinel.runtime.reconciling.workloadpass import WorkloadPass
+from sentinel.runtime.reconciling.driver import Driver
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class Reconciler:
 
     def __init__(
         self,
-        work: WorkloadPass,
+        work: Driver,
         queue: KeyedQueue[WorkloadKey],
         clock: Clock,
         telemetry: Telemetry,

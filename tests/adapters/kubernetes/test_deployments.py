@@ -1,4 +1,4 @@
-"""Pause, resume and restore against the simulated cluster."""
+"""Stop, resume and restore against the simulated cluster."""
 
 import asyncio
 from datetime import timedelta
@@ -12,13 +12,13 @@ from clustersim.storage.resources import REPLICASETS
 from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Target
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
-from sentinel.domain.decision import Pause, Restore, Resume
+from sentinel.domain.decision import Release, Restore, Stop
 from sentinel.domain.errors import ClusterUnavailableError, NotFoundError, PreconditionError
 from sentinel.domain.record import RevisionRef
-from sentinel.domain.workload import PAUSED_ANNOTATION, PauseMark, Workload
+from sentinel.domain.workload import PAUSED_ANNOTATION, Mark, Workload
 from tests.adapters.kubernetes.worlds import NOW, WEB, changed_from, rolled_out, seen, until
 
-MARK = PauseMark("web-2", NOW + timedelta(hours=1))
+MARK = Mark("web-2", NOW + timedelta(hours=1))
 CAUSE = "kubernetes.io/change-cause"
 SLOW = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 
@@ -46,7 +46,7 @@ def image(cluster: SimulatedCluster) -> str:
 async def test_a_pause_is_signed(cluster: SimulatedCluster, gateway: KubernetesGateway) -> None:
     """A pause stops the rollout and carries our mark."""
     workload, _ = await update(cluster, gateway)
-    assert await gateway.cluster.apply(workload, Pause(MARK)) == "paused"
+    assert await gateway.cluster.apply(workload, Stop(MARK)) == "paused"
     assert spec(cluster)["paused"] is True
     assert annotations(cluster)[PAUSED_ANNOTATION] == str(MARK)
     await until(lambda: seen(gateway).paused)
@@ -56,24 +56,24 @@ async def test_a_pause_is_signed(cluster: SimulatedCluster, gateway: KubernetesG
 async def test_a_pause_of_ours_again_is_done(cluster: SimulatedCluster, gateway: KubernetesGateway) -> None:
     """Pausing what we paused already changes nothing."""
     workload, _ = await update(cluster, gateway)
-    await gateway.cluster.apply(workload, Pause(MARK))
+    await gateway.cluster.apply(workload, Stop(MARK))
     version = cluster.deployment("web")["metadata"]["generation"]
-    assert "already" in await gateway.cluster.apply(workload, Pause(MARK))
+    assert "already" in await gateway.cluster.apply(workload, Stop(MARK))
     assert cluster.deployment("web")["metadata"]["generation"] == version
 
 
 async def test_a_pause_is_signed_anew(cluster: SimulatedCluster, gateway: KubernetesGateway) -> None:
     """A pause of ours takes another mark, so that it can be prolonged."""
     workload, _ = await update(cluster, gateway)
-    await gateway.cluster.apply(workload, Pause(MARK))
-    later = PauseMark(MARK.record, MARK.until + timedelta(hours=1))
-    await gateway.cluster.apply(workload, Pause(later))
+    await gateway.cluster.apply(workload, Stop(MARK))
+    later = Mark(MARK.record, MARK.until + timedelta(hours=1))
+    await gateway.cluster.apply(workload, Stop(later))
     assert annotations(cluster)[PAUSED_ANNOTATION] == str(later)
 
 
-@pytest.mark.parametrize("change", [Pause(MARK), Resume()])
+@pytest.mark.parametrize("change", [Stop(MARK), Release()])
 async def test_a_foreign_pause_is_left_alone(
-    cluster: SimulatedCluster, gateway: KubernetesGateway, change: Pause | Resume
+    cluster: SimulatedCluster, gateway: KubernetesGateway, change: Stop | Release
 ) -> None:
     """What somebody else paused is neither signed nor resumed."""
     workload, _ = await update(cluster, gateway)
@@ -91,7 +91,7 @@ async def test_a_pause_that_comes_in_between_is_not_taken_over(
     """Somebody who pauses between our read and our patch keeps their pause."""
     workload, _ = await update(cluster, gateway)
     cluster.faults.add(Fault(FaultKind.LATENCY, verbs=frozenset({"patch"}), seconds=2, count=1))
-    pausing = asyncio.create_task(gateway.cluster.apply(workload, Pause(MARK)))
+    pausing = asyncio.create_task(gateway.cluster.apply(workload, Stop(MARK)))
     await asyncio.sleep(1)
     cluster.pause("web")
     with pytest.raises(PreconditionError) as caught:
@@ -103,8 +103,8 @@ async def test_a_pause_that_comes_in_between_is_not_taken_over(
 async def test_a_resume_lifts_our_pause(cluster: SimulatedCluster, gateway: KubernetesGateway) -> None:
     """After a resume neither pause nor mark is left, and the rollout goes on to its end."""
     workload, _ = await update(cluster, gateway)
-    await gateway.cluster.apply(workload, Pause(MARK))
-    assert await gateway.cluster.apply(workload, Resume()) == "resumed"
+    await gateway.cluster.apply(workload, Stop(MARK))
+    assert await gateway.cluster.apply(workload, Release()) == "resumed"
     assert not spec(cluster).get("paused")
     assert PAUSED_ANNOTATION not in annotations(cluster)
     assert (await rolled_out(gateway)).candidate.images == ("app:v2",)
@@ -113,7 +113,7 @@ async def test_a_resume_lifts_our_pause(cluster: SimulatedCluster, gateway: Kube
 async def test_a_resume_of_what_runs_is_done(cluster: SimulatedCluster, gateway: KubernetesGateway) -> None:
     """Resuming what is not paused changes nothing."""
     workload, _ = await update(cluster, gateway)
-    assert await gateway.cluster.apply(workload, Resume()) == "it is not paused"
+    assert await gateway.cluster.apply(workload, Release()) == "it is not paused"
 
 
 async def test_a_mark_without_a_pause_is_cleaned_up(
@@ -121,9 +121,9 @@ async def test_a_mark_without_a_pause_is_cleaned_up(
 ) -> None:
     """Where somebody resumed our pause by hand, our mark goes, so that no later pause looks like ours."""
     workload, _ = await update(cluster, gateway)
-    await gateway.cluster.apply(workload, Pause(MARK))
+    await gateway.cluster.apply(workload, Stop(MARK))
     cluster.pause("web", False)
-    await gateway.cluster.apply(workload, Resume())
+    await gateway.cluster.apply(workload, Release())
     assert PAUSED_ANNOTATION not in annotations(cluster)
 
 
@@ -198,7 +198,7 @@ async def test_a_restore_lifts_our_pause_in_the_same_patch(
 ) -> None:
     """One write puts the template back and lifts our pause: the bad template never runs on in between."""
     workload, stable = await update(cluster, gateway)
-    await gateway.cluster.apply(workload, Pause(MARK))
+    await gateway.cluster.apply(workload, Stop(MARK))
     before = cluster.deployment("web")["metadata"]["generation"]
     await gateway.cluster.apply(workload, Restore(stable))
     after = cluster.deployment("web")
@@ -287,7 +287,7 @@ async def test_a_deployment_made_anew_is_not_touched(
 def seen_holder(workload: Workload, stable: RevisionRef) -> str:
     revision = workload.revision(stable.digest)
     assert revision is not None
-    return revision.holder or ""
+    return revision.stored_in.name if revision.stored_in else ""
 
 
 async def test_a_deployment_that_is_gone_is_said(
@@ -297,7 +297,7 @@ async def test_a_deployment_that_is_gone_is_said(
     workload, _ = await update(cluster, gateway)
     await client.delete(Target(DEPLOYMENTS, "default", "web"))
     with pytest.raises(NotFoundError, match='"web" not found'):
-        await gateway.cluster.apply(workload, Pause(MARK))
+        await gateway.cluster.apply(workload, Stop(MARK))
 
 
 async def test_a_target_whose_template_is_gone_is_said(
@@ -399,6 +399,6 @@ async def test_a_hung_server_is_given_up_on(cluster: SimulatedCluster, gateway: 
     cluster.faults.add(Fault(FaultKind.HANG, verbs=frozenset({"get"})))
     began = asyncio.get_running_loop().time()
     with pytest.raises(ClusterUnavailableError) as caught:
-        await gateway.cluster.apply(workload, Pause(MARK), timeout=3.0)
+        await gateway.cluster.apply(workload, Stop(MARK), timeout=3.0)
     assert caught.value.retryable
     assert asyncio.get_running_loop().time() - began == pytest.approx(3.0, abs=0.5)

@@ -16,9 +16,9 @@ from sentinel.adapters.kubernetes.workloads.snapshot import build_workload
 from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE, trim_deployment
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.record import RevisionRef
-from sentinel.domain.workload import PAUSED_ANNOTATION, PauseMark
+from sentinel.domain.workload import PAUSED_ANNOTATION, Mark
 
-MARK = PauseMark("web-1", datetime(2026, 1, 1, tzinfo=UTC))
+MARK = Mark("web-1", datetime(2026, 1, 1, tzinfo=UTC))
 TEXT = st.text(alphabet="abc~/.", min_size=1, max_size=6)
 
 
@@ -120,7 +120,7 @@ def test_every_patch_tests_the_object_and_the_template(live: dict[str, Any]) -> 
     """No patch is without a test of the uid and of the whole template."""
     plans = [patches.restore(live, replica_set(None), TARGET)]
     if not live["spec"].get("paused") or ours(live):
-        plans += [patches.pause(live, PauseMark("other", MARK.until)), patches.resume(live)]
+        plans += [patches.pause(live, Mark("other", MARK.until)), patches.resume(live)]
     for plan in plans:
         tests = {op["path"]: op["value"] for op in plan.operations if op["op"] == "test"}
         if plan.operations:

@@ -15,6 +15,7 @@ from sentinel.adapters.kubernetes.custom.record_objects import record_of
 from sentinel.adapters.kubernetes.custom.records import KubernetesRecordStore
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.domain.errors import ClusterUnavailableError, ConflictError, ForbiddenError
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.record import (
     Action,
     DecisionEntry,
@@ -23,7 +24,7 @@ from sentinel.domain.record import (
     Record,
     RolloutState,
 )
-from sentinel.domain.workload import WorkloadKey, WorkloadKind
+from sentinel.domain.workload import WorkloadKey
 from tests.adapters.kubernetes.worlds import NOW, WEB, access_to, record, until
 
 DECISION = DecisionEntry("d-1", NOW, Action.HOLD, "R", "held", "d" * 64, 0)

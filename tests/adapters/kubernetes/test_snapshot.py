@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sentinel.adapters.kubernetes.workloads.snapshot import build_workload, parse_mark, rolling_amounts
 from sentinel.adapters.kubernetes.workloads.trim import DeploymentEntry, trim_deployment, trim_replica_set
-from sentinel.domain.workload import PAUSED_ANNOTATION, PauseMark
+from sentinel.domain.workload import PAUSED_ANNOTATION, Mark
 from tests.adapters.kubernetes.recordings import objects
 
 
@@ -59,7 +59,7 @@ def test_a_new_template_without_a_replica_set_is_a_candidate() -> None:
     workload = build_workload(trim_deployment(raw), [held], [], ())
     assert workload.candidate.hash == ""
     assert workload.candidate.number == 0
-    assert workload.candidate.holder is None
+    assert workload.candidate.stored_in is None
     assert [revision.digest for revision in workload.others] == [held.template.digest]
     assert workload.revision(held.template.digest) == workload.others[0]
 
@@ -79,13 +79,13 @@ def test_others_come_newest_first() -> None:
 def test_a_pause_of_ours_is_told_from_anothers() -> None:
     """Only a mark of our making makes a pause ours."""
     raw = objects("deployments")[0]
-    mark = PauseMark("web-1", datetime(2026, 1, 1, tzinfo=UTC))
+    mark = Mark("web-1", datetime(2026, 1, 1, tzinfo=UTC))
     for annotation, expected in ((str(mark), mark), ("by hand", None), ("web-1,soon", None), ("", None)):
         metadata = {**raw["metadata"], "annotations": {PAUSED_ANNOTATION: annotation}}
         entry = trim_deployment({**raw, "metadata": metadata, "spec": {**raw["spec"], "paused": True}})
         workload = build_workload(entry, [], [], ())
-        assert workload.paused
-        assert workload.pause_mark == expected
+        assert workload.brake.on
+        assert workload.brake.mark == expected
 
 
 @given(
@@ -94,5 +94,5 @@ def test_a_pause_of_ours_is_told_from_anothers() -> None:
 )
 def test_a_mark_is_read_as_it_was_written(record: str, until: datetime) -> None:
     """Whatever the record's name and the time, a mark survives being written and read."""
-    mark = PauseMark(record, until)
+    mark = Mark(record, until)
     assert parse_mark(str(mark)) == mark

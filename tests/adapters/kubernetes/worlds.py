@@ -12,8 +12,9 @@ from clustersim.virtual_time import wall_clock
 from sentinel.adapters.kubernetes.api.access import Access, Credentials
 from sentinel.adapters.kubernetes.custom.crd import CRD_FILE
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.record import Phase, Record, RevisionRef, RolloutState
-from sentinel.domain.workload import Workload, WorkloadKey, WorkloadKind
+from sentinel.domain.workload import Workload, WorkloadKey
 from sentinel.ports import SystemClock
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -67,7 +68,7 @@ async def rolled_out(gateway: KubernetesGateway, key: WorkloadKey = WEB) -> Work
 
     def done() -> bool:
         workload = gateway.cluster.workload(key)
-        return workload is not None and workload.rolled_out and len(workload.pods) == workload.desired
+        return workload is not None and workload.rolled_out and len(workload.pods) == workload.exposure.wanted
 
     await until(done)
     return seen(gateway, key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.notice import Notice
 from sentinel.domain.record import (
     Action,
@@ -17,7 +18,7 @@ from sentinel.domain.record import (
     RolloutState,
     UndoState,
 )
-from sentinel.domain.workload import WorkloadKey, WorkloadKind
+from sentinel.domain.workload import WorkloadKey
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CANDIDATE = RevisionRef("d2" * 8, "7c9", 8, ("shop/api:1.8.0",), "deploy 1.8.0")

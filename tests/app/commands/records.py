@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sentinel.domain.alert import AlertStatus
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.record import (
     Action,
     AlertEntry,
@@ -18,7 +19,7 @@ from sentinel.domain.record import (
     RolloutState,
     UndoState,
 )
-from sentinel.domain.workload import WorkloadKey, WorkloadKind
+from sentinel.domain.workload import WorkloadKey
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OLD = RevisionRef("old", "1a", 1, ("web:1",))

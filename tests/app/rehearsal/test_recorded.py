@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from sentinel.app.rehearsal.history import Series
 from sentinel.app.rehearsal.model import Fate, PastRollout
 from sentinel.app.rehearsal.recorded import BEFORE, STEP, RecordedWorld, Samples, states_of
-from sentinel.domain.decision import Pause, Restore
+from sentinel.domain.decision import Restore, Stop
 from sentinel.domain.record import RevisionRef
-from sentinel.domain.workload import PauseMark, Workload
+from sentinel.domain.workload import Mark, Workload
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
 ROLLOUT = PastRollout(
@@ -115,7 +115,7 @@ def test_nothing_changes_between_changes() -> None:
 def test_an_undo_is_done_at_once_and_a_pause_not_at_all() -> None:
     """The past cannot be paused; after an undo the stable revision is there in full."""
     world = recorded(pod("web-old1-a", -300, 60), pod("web-new1-b", 15, 600), desired=3.0)
-    world.apply(Pause(PauseMark("record", UNTIL)), T0)
+    world.apply(Stop(Mark("record", UNTIL)), T0)
     assert not shown(world, 30).paused
     world.apply(Restore(RevisionRef("old1", "old1")), T0 + timedelta(seconds=30))
     restored = shown(world, 30)

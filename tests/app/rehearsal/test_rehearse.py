@@ -10,8 +10,9 @@ from sentinel.app.rehearsal.model import Verdict
 from sentinel.app.rehearsal.rehearse import Backstage, Rules, chosen, labels_of, rehearse
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.policy import Match, Operator, Policy, Requirement
-from sentinel.domain.workload import Revision, Workload, WorkloadKey, WorkloadKind
+from sentinel.domain.workload import Revision, Workload, WorkloadKey
 from tests.app.rehearsal.results import rollout
 
 

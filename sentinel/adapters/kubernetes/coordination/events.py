@@ -8,7 +8,7 @@ import structlog
 
 from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, Target
 from sentinel.adapters.kubernetes.api.raw import stamp
-from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, EVENTS
+from sentinel.adapters.kubernetes.api.resources import EVENTS
 from sentinel.domain.errors import ClusterError, NotFoundError
 from sentinel.domain.texts import plain
 from sentinel.domain.workload import Workload
@@ -78,17 +78,17 @@ class EventRecorder:
         return True
 
     def _event(self, workload: Workload, name: str, reason: str, message: str, kind: str) -> Json:
-        now = self._stamp()
+        now, judged = self._stamp(), workload.parts[0]
         return {
             "apiVersion": EVENTS.api_version,
             "kind": "Event",
             "metadata": {"name": name, "namespace": workload.key.namespace},
             "involvedObject": {
-                "apiVersion": DEPLOYMENTS.api_version,
-                "kind": workload.key.kind.value,
-                "namespace": workload.key.namespace,
-                "name": workload.key.name,
-                "uid": workload.uid,
+                "apiVersion": judged.api_version,
+                "kind": judged.kind,
+                "namespace": judged.namespace,
+                "name": judged.name,
+                "uid": judged.uid,
             },
             "reason": reason,
             "message": message,

@@ -1,5 +1,6 @@
 """The custom resource definitions: where they are and how they get into a cluster."""
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import yaml
 CRD_FILE = "helm/rollback-sentinel/crds/rolloutrecords.yaml"
 CRD_NAME = "rolloutrecords.rollback-sentinel.dev"
 
-_PACKAGE = Path(__file__).resolve().parents[2]
+_PACKAGE = Path(str(files("sentinel")))
 _PLACES = (_PACKAGE / "crds", _PACKAGE.parent / "helm" / "rollback-sentinel" / "crds")
 """In an installed package, and in a checkout: the chart's file is the one that both come from."""
 

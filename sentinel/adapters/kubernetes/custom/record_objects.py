@@ -12,6 +12,7 @@ from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
 from sentinel.adapters.kubernetes.api.resources import RECORDS
 from sentinel.adapters.kubernetes.custom.codec import decode, encode
 from sentinel.domain.alertroom import AlertsBeyond
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.policy import Mode
 from sentinel.domain.record import (
     MAX_DECISIONS,
@@ -25,7 +26,7 @@ from sentinel.domain.record import (
     RolloutState,
 )
 from sentinel.domain.words import standing
-from sentinel.domain.workload import WorkloadKey, WorkloadKind
+from sentinel.domain.workload import WorkloadKey
 
 log = structlog.get_logger(__name__)
 

@@ -22,13 +22,11 @@ _LABEL_LIMIT = 63
 class DeploymentFacts:
     """What a preflight needs of a Deployment beside its snapshot.
 
-    `unprobed` are its containers without a readiness probe. `owner` names what writes it from elsewhere (a GitOps
-    tool or Helm), as far as its labels and annotations tell, empty where they tell of nobody.
+    `unprobed` are its containers without a readiness probe.
     """
 
     unprobed: tuple[str, ...]
     history_limit: int
-    owner: str
 
 
 class ClusterReader:
@@ -67,7 +65,6 @@ class ClusterReader:
         return DeploymentFacts(
             unprobed=tuple(text(c.get("name")) for c in containers if "readinessProbe" not in c),
             history_limit=number(spec.get("revisionHistoryLimit"), _HISTORY_LIMIT),
-            owner=_owner(mapping(raw.get("metadata"))),
         )
 
     async def records(self, namespace: str = "", workload: str = "") -> tuple[Record, ...]:
@@ -119,16 +116,3 @@ def _read(raw: RawObject) -> Record:
     except ValueError as error:
         name = "/".join(key_of(raw))
         raise ClusterError(f"the RolloutRecord {name} cannot be read: {error}", reason="BadRecord") from error
-
-
-def _owner(metadata: RawObject) -> str:
-    """Who keeps this object in another place than the cluster, by the marks that they leave on it."""
-    labels, annotations = mapping(metadata.get("labels")), mapping(metadata.get("annotations"))
-    if tracking := text(annotations.get("argocd.argoproj.io/tracking-id")):
-        return f"Argo CD application {tracking.partition(':')[0]}"
-    for kind, prefix in (("Kustomization", "kustomize"), ("HelmRelease", "helm")):
-        if name := text(labels.get(f"{prefix}.toolkit.fluxcd.io/name")):
-            return f"Flux {kind} {name}"
-    if release := text(annotations.get("meta.helm.sh/release-name")):
-        return f"Helm release {release}"
-    return ""

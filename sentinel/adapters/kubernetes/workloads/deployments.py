@@ -11,7 +11,7 @@ from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS
 from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.digest import digest_of
 from sentinel.adapters.kubernetes.workloads.patches import Plan
-from sentinel.domain.decision import Change, Pause, Restore, Resume
+from sentinel.domain.decision import Change, Release, Restore, Stop
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, NotFoundError, PreconditionError
 from sentinel.domain.record import RevisionRef
 from sentinel.domain.workload import Workload
@@ -48,9 +48,9 @@ class DeploymentDriver:
 
     async def _apply(self, workload: Workload, change: Change, timeout: float) -> str:
         match change:
-            case Pause(mark):
+            case Stop(mark):
                 return await self._patch(workload, lambda live: patches.pause(live, mark), timeout)
-            case Resume():
+            case Release():
                 return await self._patch(workload, patches.resume, timeout)
             case Restore(target):
                 return await self._restore(workload, target, timeout)
@@ -113,7 +113,7 @@ class DeploymentDriver:
     async def _holder(self, workload: Workload, target: RevisionRef, timeout: float) -> Json:
         """The ReplicaSet that holds the target's template, read afresh."""
         known = workload.revision(target.digest)
-        name = (known.holder if known else None) or (
+        name = (known.stored_in.name if known and known.stored_in else "") or (
             f"{workload.key.name}-{target.hash}" if target.hash else ""
         )
         gone = f"the template of {target} is gone: no ReplicaSet of {workload.key} holds it any more"

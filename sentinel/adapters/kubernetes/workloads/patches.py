@@ -9,7 +9,7 @@ from sentinel.adapters.kubernetes.workloads.snapshot import parse_mark
 from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE, template_manager
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.record import RevisionRef
-from sentinel.domain.workload import PAUSED_ANNOTATION, PauseMark, Workload
+from sentinel.domain.workload import PAUSED_ANNOTATION, Mark, Workload
 
 Operation = dict[str, Any]
 
@@ -42,8 +42,8 @@ def check_judged(live: RawObject, workload: Workload, *, also: str = "") -> None
         )
 
 
-def pause(live: RawObject, mark: PauseMark) -> Plan:
-    """Pause, signed with the mark; a pause of ours is signed anew, another's raises PreconditionError."""
+def pause(live: RawObject, mark: Mark) -> Plan:
+    """Stop, signed with the mark; a pause of ours is signed anew, another's raises PreconditionError."""
     ours = _our_mark(live)
     if _paused(live):
         if ours is None:
@@ -117,7 +117,7 @@ def _change_cause(live: RawObject, replica_set: RawObject) -> tuple[Operation, .
     return ()
 
 
-def _annotate(live: RawObject, mark: PauseMark) -> tuple[Operation, ...]:
+def _annotate(live: RawObject, mark: Mark) -> tuple[Operation, ...]:
     return _set_annotation(live, PAUSED_ANNOTATION, str(mark))
 
 
@@ -144,7 +144,7 @@ def _annotations(live: RawObject) -> RawObject:
     return mapping(mapping(live.get("metadata")).get("annotations"))
 
 
-def _our_mark(live: RawObject) -> PauseMark | None:
+def _our_mark(live: RawObject) -> Mark | None:
     return parse_mark(text(_annotations(live).get(PAUSED_ANNOTATION)))
 
 

@@ -4,20 +4,28 @@ from collections.abc import Container, Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS
+from sentinel.adapters.kubernetes.workloads.keeper import keeper_of
 from sentinel.adapters.kubernetes.workloads.trim import (
     CHANGE_CAUSE,
     DeploymentEntry,
     PodEntry,
     ReplicaSetEntry,
 )
+from sentinel.domain.kinds import REPLICA_SET, WorkloadKind
 from sentinel.domain.workload import (
     PAUSED_ANNOTATION,
-    PauseMark,
+    Abilities,
+    Ability,
+    Brake,
+    Exposure,
+    Mark,
+    ObjectRef,
     Pod,
     Revision,
+    Stepping,
     Workload,
     WorkloadKey,
-    WorkloadKind,
 )
 
 
@@ -35,26 +43,25 @@ def build_workload(
     """The snapshot of a Deployment with its ReplicaSets and their pods."""
     newest_first = sorted(replica_sets, key=lambda held: (held.number, held.name), reverse=True)
     current = next((held for held in newest_first if held.template.digest == entry.template.digest), None)
-    surge, unavailable = rolling_amounts(entry)
+    candidate = _candidate(entry, current)
     return Workload(
         key=key_of_deployment(entry),
         uid=entry.uid,
-        candidate=_candidate(entry, current),
+        candidate=candidate,
         generation=entry.generation,
         observed_generation=entry.observed_generation,
         labels=entry.labels,
         annotations=entry.annotations,
         others=tuple(_revision(held) for held in newest_first if held is not current),
-        desired=entry.desired,
-        total=entry.total,
-        updated=entry.updated,
-        ready=entry.ready,
-        available=entry.available,
-        paused=entry.paused,
-        pause_mark=parse_mark(entry.annotations.get(PAUSED_ANNOTATION, "")),
-        recreate=entry.recreate,
-        max_surge=surge,
-        max_unavailable=unavailable,
+        exposure=_exposure(entry, candidate),
+        brake=Brake(entry.paused, parse_mark(entry.annotations.get(PAUSED_ANNOTATION, "")), entry.generation),
+        abilities=abilities(entry),
+        keeper=keeper_of(entry.labels, entry.annotations),
+        parts=(
+            ObjectRef(
+                DEPLOYMENTS.api_version, WorkloadKind.DEPLOYMENT, entry.namespace, entry.name, entry.uid
+            ),
+        ),
         progress_deadline_exceeded=entry.deadline_exceeded,
         create_failure=entry.create_failure,
         create_failure_since=entry.create_failure_since,
@@ -92,8 +99,43 @@ def _revision(held: ReplicaSetEntry) -> Revision:
         replicas=held.replicas,
         ready=held.ready,
         available=held.available,
-        holder=held.name,
+        stored_in=ObjectRef(REPLICA_SETS.api_version, REPLICA_SET, held.namespace, held.name, held.uid),
         order=held.number,
+    )
+
+
+def _exposure(entry: DeploymentEntry, candidate: Revision) -> Exposure:
+    """How far the candidate has come.
+
+    Until the controller has seen the spec, its counts are of the template before.
+    """
+    observed = entry.observed_generation >= entry.generation
+    updated = entry.updated if observed else candidate.replicas
+    everything_new = entry.updated >= entry.desired and entry.total == entry.updated
+    return Exposure(
+        wanted=entry.desired,
+        candidate=updated,
+        ready=candidate.ready,
+        available=entry.available,
+        old=max(0, entry.total - updated),
+        settled=observed and everything_new and entry.available >= entry.desired,
+    )
+
+
+def abilities(entry: DeploymentEntry) -> Abilities:
+    """What can be done with a Deployment of this strategy: one that recreates its pods knows no canary."""
+    if entry.recreate:
+        why = (
+            "canary steps need the RollingUpdate strategy, and this Deployment has Recreate: "
+            "set spec.strategy.type to RollingUpdate or remove the steps from the policy"
+        )
+        return Abilities(
+            Stepping.NONE, stops=False, first_batch=entry.desired, why_not={Ability.STEPPING: why}
+        )
+    return Abilities(
+        Stepping.PAUSING,
+        first_batch=sum(rolling_amounts(entry)),
+        smaller_batch="set spec.strategy.rollingUpdate.maxSurge: {weight} and maxUnavailable: 0",
     )
 
 
@@ -124,11 +166,11 @@ def _pods(amount: int | str, desired: int, *, up: bool) -> int:
     return -(-product // 100) if up else product // 100
 
 
-def parse_mark(value: str) -> PauseMark | None:
+def parse_mark(value: str) -> Mark | None:
     """Our mark on a pause, None where the annotation is absent or not of our making."""
     record, _, until = value.rpartition(",")
     try:
         moment = datetime.fromisoformat(until)
     except ValueError:
         return None
-    return PauseMark(record, moment) if record and moment.tzinfo else None
+    return Mark(record, moment) if record and moment.tzinfo else None

@@ -10,8 +10,9 @@ import typer
 from sentinel.app.commands.connection import Context, Kubeconfig, Namespace, connected, place, run
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain.errors import ConfigurationError
+from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.policy import Policy
-from sentinel.domain.workload import Revision, Workload, WorkloadKey, WorkloadKind
+from sentinel.domain.workload import Revision, Workload, WorkloadKey
 from sentinel.engine.choosing import Choice, choose
 from sentinel.engine.matching import Ambiguous, Guarded
 from sentinel.policies.load import PolicySet, describe, load

@@ -120,7 +120,7 @@ def status_table(found: list[Standing], now: datetime, namespace: str) -> Render
 
 def _row(standing: Standing, now: datetime) -> list[str | Text]:
     workload, record = standing.workload, standing.record
-    ready = f"{workload.available}/{workload.desired}"
+    ready = f"{workload.exposure.available}/{workload.exposure.wanted}"
     if record is None:
         return [workload.key.name, _REST, "", "", _revision(workload), ready, "", "no rollout was seen yet"]
     state = record.state
@@ -146,8 +146,8 @@ def _words(standing: Standing) -> str:
     said = " ".join(record.state.message.split()) if record else ""
     if workload.held_by_label:
         said = f"hands off, by label; {said}"
-    if workload.paused:
-        said = f"paused by {'the sentinel' if workload.pause_mark else 'hand'}; {said}"
+    if workload.brake.on:
+        said = f"paused by {'the sentinel' if workload.brake.mark else 'hand'}; {said}"
     return said
 
 
@@ -159,9 +159,9 @@ def _as_data(standing: Standing) -> dict[str, Any]:
         "kind": workload.key.kind.value,
         "revision": workload.candidate.number,
         "images": list(workload.candidate.images),
-        "available": workload.available,
-        "desired": workload.desired,
-        "paused": workload.paused,
+        "available": workload.exposure.available,
+        "desired": workload.exposure.wanted,
+        "paused": workload.brake.on,
         "heldByLabel": workload.held_by_label,
         "live": standing.live,
         "record": None,

@@ -29,7 +29,7 @@ from sentinel.app.commands.rollouts.asking import Reason, Request, send_and_wait
 from sentinel.app.commands.rollouts.confirming import Yes, confirmed, standing
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain.command import CommandAction, CommandPhase
-from sentinel.domain.decision import Restore, Resume
+from sentinel.domain.decision import Release, Restore
 from sentinel.domain.errors import (
     ClusterError,
     ClusterUnavailableError,
@@ -91,8 +91,7 @@ async def _undo(wanted: Wanted, at: Place, patience: float) -> bool:
         workload = await cluster.workload(wanted.workload)
         records = await cluster.records(workload)
         target = undo_target(workload, records, wanted.to_revision, datetime.now(UTC))
-        owner = (await cluster.reader.facts(workload.key.namespace, workload.key.name)).owner
-        if not await confirmed(plan(workload, target, owner), "Undo it?", yes=wanted.confirmed):
+        if not await confirmed(plan(workload, target), "Undo it?", yes=wanted.confirmed):
             return False
         done = None
         if not wanted.direct:
@@ -185,21 +184,21 @@ def _before(workload: Workload) -> RevisionRef | None:
     return RevisionRef.of(chosen) if chosen else None
 
 
-def plan(workload: Workload, target: RevisionRef, owner: str) -> list[str]:
+def plan(workload: Workload, target: RevisionRef) -> list[str]:
     """What will be done, and what stands in its way."""
     lines = [f"{workload.key}: from {workload.candidate} back to {target}"]
     if target.change_cause:
         lines.append(f"  change cause: {target.change_cause}")
-    if workload.paused and workload.pause_mark is not None:
+    if workload.brake.on and workload.brake.mark is not None:
         lines.append("  it is paused by the sentinel: the same patch lifts that")
-    elif workload.paused:
+    elif workload.brake.on:
         lines.append(
             "  it is paused, and not by the sentinel: that pause is left, and no pod changes until someone lifts it "
             f"(kubectl -n {workload.key.namespace} rollout resume deployment/{workload.key.name})"
         )
-    if owner:
+    if workload.keeper is not None:
         lines.append(
-            f"  it is kept by {owner}, which may put the present revision back: undo it there as well"
+            f"  it is kept by {workload.keeper}, which may put the present revision back: undo it there as well"
         )
     return lines
 
@@ -220,7 +219,8 @@ async def _restored(cluster: Connection, workload: Workload, target: RevisionRef
             return True
         if took >= patience:
             typer.echo(
-                f"{target} is not fully available after {took:.0f} s: {now.available} of {now.desired} pods"
+                f"{target} is not fully available after {took:.0f} s: "
+                f"{now.exposure.available} of {now.exposure.wanted} pods"
             )
             return False
         await asyncio.sleep(POLL_SECONDS)
@@ -257,7 +257,7 @@ async def _release(name: str, at: Place, *, yes: bool) -> bool:
     """Whether all that was to be lifted was."""
     async with connected(at) as cluster:
         found = (await cluster.workload(name),) if name else await cluster.reader.workloads(at.namespace)
-        ours = [workload for workload in found if workload.pause_mark is not None]
+        ours = [workload for workload in found if workload.brake.mark is not None]
         if not ours:
             typer.echo(_nothing_to_lift(found[0] if name else None))
             return True
@@ -270,7 +270,7 @@ async def _release(name: str, at: Place, *, yes: bool) -> bool:
 async def _lifted(cluster: Connection, workload: Workload) -> bool:
     """Whether our pause could be lifted; said either way."""
     try:
-        done = await cluster.driver.apply(workload, Resume(), timeout=CHANGE_TIMEOUT)
+        done = await cluster.driver.apply(workload, Release(), timeout=CHANGE_TIMEOUT)
     except ClusterError as error:
         typer.echo(f"{workload.key}: {error}", err=True)
         return False
@@ -280,8 +280,8 @@ async def _lifted(cluster: Connection, workload: Workload) -> bool:
 
 async def _paused(cluster: Connection, workload: Workload) -> list[str]:
     """What is known of a workload that we paused; that its record cannot be read keeps nobody from releasing it."""
-    assert workload.pause_mark is not None
-    name = workload.pause_mark.record
+    assert workload.brake.mark is not None
+    name = workload.brake.mark.record
     try:
         records = await cluster.records(workload)
     except ClusterError as error:
@@ -296,6 +296,6 @@ async def _paused(cluster: Connection, workload: Workload) -> list[str]:
 def _nothing_to_lift(workload: Workload | None) -> str:
     if workload is None:
         return "no workload is paused by the sentinel"
-    if workload.paused:
+    if workload.brake.on:
         return f"{workload.key} is paused, and not by the sentinel: that pause is left alone"
     return f"{workload.key} is not paused"

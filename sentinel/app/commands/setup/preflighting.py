@@ -36,7 +36,7 @@ from sentinel.domain.policy import (
     QueryRule,
 )
 from sentinel.domain.record import Record
-from sentinel.domain.workload import GUARD_LABEL, HOLD_LABEL, Workload
+from sentinel.domain.workload import GUARD_LABEL, HOLD_LABEL, Ability, Workload
 from sentinel.engine.arms.variables import RenderingError, render_query, variables_of
 from sentinel.engine.exposure.pausing import wanted_pods
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of
@@ -122,7 +122,7 @@ def workload_checks(subject: Examined, now: datetime) -> list[Check]:
         _previous(subject, now),
         _probes(facts),
         _hands(workload),
-        _owner(facts),
+        _owner(workload),
     ]
 
 
@@ -157,17 +157,17 @@ def _hands(workload: Workload) -> Check:
     if workload.held_by_label:
         remedy = f"kubectl label deployment/{workload.key.name} {HOLD_LABEL}-"
         return warn(name, "the hold label keeps the sentinel's hands off", remedy)
-    if workload.paused and workload.pause_mark is None:
+    if workload.brake.foreign:
         remedy = f"kubectl rollout resume deployment/{workload.key.name}"
         return warn(name, "it is paused by hand, which the sentinel leaves alone", remedy)
     return ok(name, "not paused by hand, not labelled to be left alone")
 
 
-def _owner(facts: DeploymentFacts) -> Check:
-    if not facts.owner:
+def _owner(workload: Workload) -> Check:
+    if workload.keeper is None:
         return ok("kept by", "nobody who would put an undone revision back, as far as its marks tell")
     remedy = "take the release back there as well after an undo"
-    return warn("kept by", f"{facts.owner}, which may put an undone revision back", remedy)
+    return warn("kept by", f"{workload.keeper}, which may put an undone revision back", remedy)
 
 
 def strategy_checks(policy: Policy, workload: Workload) -> list[Check]:
@@ -175,22 +175,17 @@ def strategy_checks(policy: Policy, workload: Workload) -> list[Check]:
     steps, name = policy.strategy.steps, "canary"
     if not steps:
         return [ok(name, "no steps: its own rolling update is watched")]
-    if workload.recreate:
-        return [
-            fail(
-                name,
-                "strategy Recreate cannot be made in steps",
-                "use RollingUpdate, or a policy without steps",
-            )
-        ]
-    batch = min(workload.max_surge + workload.max_unavailable, workload.desired)
-    wanted, weight = wanted_pods(steps[0].weight, workload.desired), f"{steps[0].weight:.0%}"
-    if workload.desired and batch > wanted:
-        found = f"the first batch is {batch} of {workload.desired} pods, more than the first step's {weight}"
-        return [
-            warn(name, found, f"set spec.strategy.rollingUpdate.maxSurge: {weight} and maxUnavailable: 0")
-        ]
-    return [ok(name, f"the first step is {wanted} of {workload.desired} pods ({weight})")]
+    abilities, size = workload.abilities, workload.exposure.wanted
+    why_not = abilities.why_not.get(Ability.STEPPING)
+    if why_not is not None:
+        found, _, remedy = why_not.partition(": ")
+        return [fail(name, found, remedy)]
+    batch = min(abilities.first_batch, size)
+    wanted, weight = wanted_pods(steps[0].weight, size), f"{steps[0].weight:.0%}"
+    if size and batch > wanted:
+        found = f"the first batch is {batch} of {size} pods, more than the first step's {weight}"
+        return [warn(name, found, abilities.smaller_batch.format(weight=weight))]
+    return [ok(name, f"the first step is {wanted} of {size} pods ({weight})")]
 
 
 async def metric_checks(policy: Policy, workload: Workload, sources: Sources) -> list[Check]:

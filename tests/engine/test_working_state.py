@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sentinel.domain.record import AlertEntry, Hold, Phase, Record
-from sentinel.runtime.reconciling.workingstate import WorkingState
+from sentinel.engine.reconciling.working_state import WorkingState
 from tests.engine.builders import alert, in_state, rollout, undone_to
 from tests.engine.snapshots import at, pod, waiting
 

@@ -1,6 +1,6 @@
-"""A model of a Deployment's rolling update on virtual time, that follows pauses, resumes and restores.
+"""A model of a rolling update on virtual time, that follows stops, releases and restores.
 
-As the Deployment controller rolls (kubernetes/kubernetes, `pkg/controller/deployment/rolling.go`): new pods up to
+As Kubernetes rolls by surge (kubernetes/kubernetes, `pkg/controller/deployment/rolling.go`): new pods up to
 `maxSurge` over the wanted number, old ones away while no more than `maxUnavailable` are missing, new pods that are
 not ready counted as missing; old pods that are not ready first. While paused neither. Pods are named `candidate-1`
 and `baseline-1` onwards.
@@ -11,21 +11,36 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from sentinel.domain.decision import Change, Pause, Resume
-from sentinel.domain.workload import PauseMark, Pod, Revision, Workload, WorkloadKey, WorkloadKind
+from sentinel.domain.decision import Change, Release, Stop
+from sentinel.domain.kinds import USUAL_KIND
+from sentinel.domain.workload import (
+    Abilities,
+    Brake,
+    Exposure,
+    Mark,
+    ObjectRef,
+    Pod,
+    Revision,
+    Workload,
+    WorkloadKey,
+)
 from sentinel.engine.replay.modelled_pods import ModelledPod, PodEvent, next_turn
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 AGES_AGO = timedelta(days=1)
 NODES = 3
 
-_KEY = WorkloadKey(WorkloadKind.DEPLOYMENT, "default", "app")
-_STABLE = Revision("baseline", hash=BASELINE, number=1, images=("app:1",), holder=BASELINE, order=1)
-_NEW = Revision("candidate", hash=CANDIDATE, number=2, images=("app:2",), holder=CANDIDATE, order=2)
+_KEY = WorkloadKey(USUAL_KIND, "default", "app")
+_STABLE = Revision(
+    "baseline", BASELINE, 1, images=("app:1",), stored_in=ObjectRef("", "", "", BASELINE), order=1
+)
+_NEW = Revision(
+    "candidate", CANDIDATE, 2, images=("app:2",), stored_in=ObjectRef("", "", "", CANDIDATE), order=2
+)
 
 
 @dataclass(frozen=True, slots=True)
-class DeploymentShape:
+class WorkloadShape:
     """What is modelled. `began` is when the template was changed; pods are ready `ready_after` they are made.
 
     `stable` None is a first deployment. `events` say what befalls which pod, by its name.
@@ -45,14 +60,14 @@ class DeploymentShape:
     changed_by: str = ""
 
 
-class ModelledDeployment:
+class ModelledWorkload:
     """Implements `replay.World`. Time must not run backwards."""
 
-    def __init__(self, shape: DeploymentShape) -> None:
+    def __init__(self, shape: WorkloadShape) -> None:
         self._shape = shape
         self._now = shape.began
         self._generation = 2
-        self._mark: PauseMark | None = None
+        self._mark: Mark | None = None
         self._paused = False
         self._template = shape.candidate
         self._made = {CANDIDATE: 0, BASELINE: 0}
@@ -78,11 +93,11 @@ class ModelledDeployment:
         """What the API server and the controller make of a change."""
         self.at(now)
         self._generation += 1
-        if isinstance(change, Pause):
+        if isinstance(change, Stop):
             self._paused, self._mark = True, change.mark
             return
         self._paused, self._mark = False, None
-        if not isinstance(change, Resume):
+        if not isinstance(change, Release):
             known = (self._shape.candidate, self._shape.stable)
             target = next((r for r in known if r is not None and r.digest == change.target.digest), None)
             self._template = target or self._template
@@ -102,15 +117,18 @@ class ModelledDeployment:
             labels=shape.labels,
             annotations=shape.annotations,
             others=tuple(revisions.values()),
-            desired=shape.replicas,
-            total=len(pods),
-            updated=template.replicas,
-            ready=sum(pod.ready for pod in pods),
-            available=sum(pod.ready for pod in pods),
-            paused=self._paused,
-            pause_mark=self._mark,
-            max_surge=shape.max_surge,
-            max_unavailable=shape.max_unavailable,
+            exposure=Exposure.counted(
+                shape.replicas,
+                template.replicas,
+                ready=template.ready,
+                available=sum(pod.ready for pod in pods),
+                old=len(pods) - template.replicas,
+            ),
+            brake=Brake(self._paused, self._mark, self._generation),
+            abilities=Abilities(
+                first_batch=shape.max_surge + shape.max_unavailable,
+                smaller_batch="set maxSurge: {weight} and maxUnavailable: 0",
+            ),
             pods=pods,
             changed_by=shape.changed_by,
         )
@@ -178,6 +196,6 @@ def _counted(revision: Revision, pods: tuple[Pod, ...]) -> Revision:
         len(mine),
         ready,
         ready,
-        revision.holder,
+        revision.stored_in,
         revision.order,
     )

@@ -7,17 +7,17 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sentinel.domain.decision import Pause, Restore, Resume
+from sentinel.domain.decision import Release, Restore, Stop
 from sentinel.domain.record import RevisionRef
-from sentinel.domain.workload import PauseMark
-from sentinel.engine.replay.modelled_deployment import DeploymentShape, ModelledDeployment
+from sentinel.domain.workload import Mark
 from sentinel.engine.replay.modelled_pods import Fate, PodEvent
+from sentinel.engine.replay.modelled_workload import ModelledWorkload, WorkloadShape
 from tests.engine.snapshots import at
 
-MARK = PauseMark("r", at(3600))
+MARK = Mark("r", at(3600))
 
 
-def settled(world: ModelledDeployment, seconds: float = 0) -> float:
+def settled(world: ModelledWorkload, seconds: float = 0) -> float:
     """Let time pass until nothing changes by itself any more; when that was."""
     while (turn := world.next_change(at(seconds))) is not None:
         seconds = (turn - at(0)).total_seconds()
@@ -36,40 +36,40 @@ def test_a_rollout_keeps_its_limits(replicas: int, surge: int, unavailable: int,
     """At no time more pods than maxSurge allows, nor fewer available than maxUnavailable; it ends with all new."""
     surge = surge or int(unavailable == 0)
     unavailable = min(unavailable, replicas)
-    world = ModelledDeployment(
-        DeploymentShape(at(0), replicas=replicas, max_surge=surge, max_unavailable=unavailable)
+    world = ModelledWorkload(
+        WorkloadShape(at(0), replicas=replicas, max_surge=surge, max_unavailable=unavailable)
     )
     for second in range(400):
         if second == pause:
-            world.apply(Pause(MARK), at(second))
+            world.apply(Stop(MARK), at(second))
         if pause is not None and second == pause + 50:
-            world.apply(Resume(), at(second))
+            world.apply(Release(), at(second))
         seen = world.at(at(second))
-        assert seen.total <= replicas + surge
-        assert seen.available >= replicas - unavailable
+        assert seen.exposure.candidate + seen.exposure.old <= replicas + surge
+        assert seen.exposure.available >= replicas - unavailable
     assert world.at(at(400)).rolled_out
-    assert world.at(at(400)).updated == replicas
+    assert world.at(at(400)).exposure.candidate == replicas
 
 
 def test_a_pause_stops_it_where_it_is() -> None:
     """While paused no pod is made or removed, and the mark is shown."""
-    world = ModelledDeployment(DeploymentShape(at(0)))
-    world.apply(Pause(MARK), at(1))
+    world = ModelledWorkload(WorkloadShape(at(0)))
+    world.apply(Stop(MARK), at(1))
     settled(world)
 
     seen = world.at(at(600))
 
-    assert (seen.updated, seen.paused, seen.pause_mark) == (1, True, MARK)
+    assert (seen.exposure.candidate, seen.brake.on, seen.brake.mark) == (1, True, MARK)
 
 
 def test_pods_that_do_not_become_ready_stop_it() -> None:
     """New pods that are not ready leave every old pod in its place."""
-    world = ModelledDeployment(DeploymentShape(at(0), events={"candidate-1": (PodEvent(Fate.NEVER_READY),)}))
+    world = ModelledWorkload(WorkloadShape(at(0), events={"candidate-1": (PodEvent(Fate.NEVER_READY),)}))
     settled(world)
 
     seen = world.at(at(600))
 
-    assert (seen.updated, seen.available, seen.total) == (1, 10, 11)
+    assert (seen.exposure.candidate, seen.exposure.available, seen.exposure.old) == (1, 10, 10)
 
 
 def test_old_pods_that_crash_as_well_are_kept() -> None:
@@ -78,7 +78,7 @@ def test_old_pods_that_crash_as_well_are_kept() -> None:
     events = {f"baseline-{n}": (PodEvent(Fate.CRASH, at=at(2)),) for n in range(1, 11)} | {
         "candidate-1": crash
     }
-    world = ModelledDeployment(DeploymentShape(at(0), events=events))
+    world = ModelledWorkload(WorkloadShape(at(0), events=events))
     settled(world)
 
     seen = world.at(at(600))
@@ -88,9 +88,9 @@ def test_old_pods_that_crash_as_well_are_kept() -> None:
 
 def test_a_restore_brings_the_stable_pods_back() -> None:
     """After a restore the template is the stable one's, unpaused, and all pods are of it again."""
-    shape = DeploymentShape(at(0))
-    world = ModelledDeployment(shape)
-    world.apply(Pause(MARK), at(20))
+    shape = WorkloadShape(at(0))
+    world = ModelledWorkload(shape)
+    world.apply(Stop(MARK), at(20))
     assert shape.stable is not None
 
     world.apply(Restore(RevisionRef.of(shape.stable)), at(30))
@@ -99,4 +99,4 @@ def test_a_restore_brings_the_stable_pods_back() -> None:
     seen = world.at(at(600))
     assert seen.candidate.digest == "baseline"
     assert seen.rolled_out
-    assert not seen.paused
+    assert not seen.brake.on

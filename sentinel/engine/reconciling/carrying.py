@@ -1,0 +1,120 @@
+"""Carries a decision out: the intent is written down first, then the change is made, then what became of it."""
+
+from collections.abc import Generator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sentinel.domain.decision import Change, Decision, Restore
+from sentinel.domain.errors import ClusterError, ForbiddenError, PreconditionError
+from sentinel.domain.policy import Mode
+from sentinel.domain.record import DecisionEntry, Outcome, OutcomeKind, Phase, Record
+from sentinel.domain.workload import Workload
+from sentinel.engine.reconciling.effects import Apply, Effect, Save, Stage
+from sentinel.engine.reconciling.entries import entry_for, outcome_at_once
+from sentinel.engine.reconciling.memory import Memory
+from sentinel.engine.reconciling.view import View
+from sentinel.engine.rollout.holding import undo_failed
+
+FORBIDDEN_FOR = timedelta(seconds=30)
+"""So long an undo that the API server forbids is tried again before a human is called."""
+
+Steps = Generator[Effect, Any, Record]
+"""Effects whose end is the record as written."""
+
+
+class Carrying:
+    """Enters decisions into records and makes their changes, each once.
+
+    Every method is a generator of effects. A ClusterError that leaves one means: the record shows the intent without
+    an outcome, and a later reconcile, or another leader's, completes it.
+    """
+
+    def __init__(self, view: View, memory: Memory, *, owed: bool = False) -> None:
+        """With `owed`, people must hear of every decision: it is marked so in the record."""
+        self._view = view
+        self._memory = memory
+        self._owed = owed
+
+    def carry_out(self, record: Record, decision: Decision, workload: Workload | None, mode: Mode) -> Steps:
+        """Enter the decision, make its change if it has one, enter the outcome."""
+        now = self._view.now()
+        entry = replace(entry_for(record, decision, now), owed=self._owed)
+        change = decision.change
+        if change is None or workload is None:
+            entry = replace(entry, outcome=outcome_at_once(decision, mode, now))
+        try:
+            decided = record.with_state(decision.state).with_decision(entry)
+            written = yield from self._save(decided, Stage.INTENT, entry)
+            if entry.outcome is not None or change is None or workload is None:
+                return written
+            return (yield from self._make(written, entry, change, workload))
+        except ClusterError as error:
+            self._memory.interrupted(entry, error)
+            raise
+
+    def complete(
+        self, record: Record, entry: DecisionEntry, change: Change | None, workload: Workload
+    ) -> Steps:
+        """Finish a decision whose outcome is not known: after an error, a restart, or by another leader."""
+        if change is not None:
+            return (yield from self._make(record, entry, change, workload))
+        detail = f"carried on after {self._memory.why(entry)}"
+        return (yield from self._finish(record, entry, OutcomeKind.DONE, detail))
+
+    def refuse(self, record: Record, entry: DecisionEntry, detail: str) -> Steps:
+        """Close a decision that must not be made real any more."""
+        return (yield from self._finish(record, entry, OutcomeKind.REFUSED, detail))
+
+    def checkpoint(self, record: Record) -> Steps:
+        """Save the record as it stands, without a decision."""
+        return (yield from self._save(record, Stage.CHECKPOINT, None))
+
+    def _save(self, record: Record, stage: Stage, entry: DecisionEntry | None) -> Steps:
+        stamped = record.with_state(replace(record.state, saved_at=self._view.now()))
+        written: Record = yield Save(stamped, stage, entry)
+        return written
+
+    def _make(self, record: Record, entry: DecisionEntry, change: Change, workload: Workload) -> Steps:
+        try:
+            detail: str = yield Apply(workload, change)
+        except PreconditionError as error:
+            if isinstance(change, Restore) and error.reason == "TemplateChanged":
+                # What was judged is gone. If it comes back before we see that, it is someone's wish, and not ours.
+                record = record.with_state(undo_failed(record.state, str(error), self._view.now()))
+            return (yield from self._finish(record, entry, OutcomeKind.REFUSED, str(error)))
+        except ClusterError as error:
+            if error.retryable or self._may_be_granted(error, entry, change):
+                raise
+            return (yield from self._failed(record, entry, change, str(error)))
+        record = _patched(record, change, self._view.now())
+        return (yield from self._finish(record, entry, OutcomeKind.DONE, detail))
+
+    def _may_be_granted(self, error: ClusterError, entry: DecisionEntry, change: Change) -> bool:
+        """Whether an undo that is forbidden is to be tried again.
+
+        An API server that has just started refuses what it has not read the roles for yet.
+        """
+        young = self._view.now() - entry.at < FORBIDDEN_FOR
+        return young and isinstance(change, Restore) and isinstance(error, ForbiddenError)
+
+    def _failed(self, record: Record, entry: DecisionEntry, change: Change, detail: str) -> Steps:
+        """The API server will never take this change: an undo becomes a hold that asks for a human."""
+        if isinstance(change, Restore) and record.state.phase is Phase.UNDOING:
+            record = record.with_state(undo_failed(record.state, detail, self._view.now()))
+            entry = replace(entry, escalated=True)
+        return (yield from self._finish(record, entry, OutcomeKind.FAILED, detail))
+
+    def _finish(self, record: Record, entry: DecisionEntry, kind: OutcomeKind, detail: str) -> Steps:
+        done = replace(entry, outcome=Outcome(kind, self._view.now(), detail))
+        written = yield from self._save(record.with_decision(done), Stage.OUTCOME, done)
+        self._memory.finished(entry)
+        return written
+
+
+def _patched(record: Record, change: Change, now: datetime) -> Record:
+    """The record with the time noted at which its undo reached the API server."""
+    undo = record.state.undo
+    if not isinstance(change, Restore) or undo is None:
+        return record
+    return record.with_state(replace(record.state, undo=replace(undo, patched_at=now)))

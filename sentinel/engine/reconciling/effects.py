@@ -1,0 +1,166 @@
+"""What a reconcile asks of whoever drives it: each effect is yielded, and its answer is sent back.
+
+A driver that fails throws a ClusterError into the generator in place of the answer; see `reconcile`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sentinel.domain.command import Command, CommandPhase
+from sentinel.domain.decision import Change
+from sentinel.domain.evidence import Missing
+from sentinel.domain.gate import GateResult
+from sentinel.domain.policy import ErrorRateRule, LatencyRule, Mode, Policy
+from sentinel.domain.record import DecisionEntry, Record
+from sentinel.domain.verdict import RuleVerdict
+from sentinel.domain.workload import Workload
+from sentinel.engine.evidence.assessment import Measured
+from sentinel.engine.statistics.calibration import Calibration
+
+
+class Stage(StrEnum):
+    """Why a record is saved: a decision's intent or outcome is entered, or the state is checkpointed."""
+
+    INTENT = "intent"
+    OUTCOME = "outcome"
+    CHECKPOINT = "checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Write the record, a new one if it has no version yet. Answered by the Record as written.
+
+    `entry` is the decision that is entered or closed by it, None at a checkpoint. Fails with ConflictError when
+    someone else wrote it since it was read.
+    """
+
+    record: Record
+    stage: Stage
+    entry: DecisionEntry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Make the change to the workload that was judged. Answered by a sentence on what was done."""
+
+    workload: Workload
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Look up afresh whether the candidate's pods that seem unready are so. No answer."""
+
+    workload: Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What came in since the last time: `measured` in the order of its times, `unmeasured` rules and why, what the
+    hour before has taught by rule, and where the present step's gates stand (None: as the record says)."""
+
+    measured: Sequence[Measured] = ()
+    unmeasured: Mapping[str, Missing] = field(default_factory=dict)
+    learnt: Mapping[str, Calibration] = field(default_factory=dict)
+    gates: tuple[GateResult, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Hand over what was measured and answered since the last time. Answered by a Collected."""
+
+    record: Record
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class LookAround:
+    """Look whether the stable was good before and whether the neighbours are. Answered by a Surroundings."""
+
+    rule: ErrorRateRule | LatencyRule
+    record: Record
+    workload: Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Start the measurements that are due. Answered by when the next one will be, None: never."""
+
+    record: Record
+    policy: Policy
+    workload: Workload
+
+
+@dataclass(frozen=True, slots=True)
+class AskGates:
+    """Have the gates asked that the record's state asks for, and no others. No answer."""
+
+    record: Record
+    policy: Policy
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Dismiss:
+    """Stop measuring a rollout and asking its gates; where its `policy` is known, Jobs that may run are deleted.
+
+    In observe mode Jobs are left to end by themselves. No answer.
+    """
+
+    record: Record
+    policy: Policy | None
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Tell whoever asked for the command what became of it. No answer."""
+
+    command: Command
+    phase: CommandPhase
+    message: str
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Report the decisions of this record whose outcomes are known and that were not reported yet. No answer.
+
+    `decided`: one of them was made by this very reconcile, on these `verdicts`.
+    """
+
+    record: Record
+    workload: Workload | None
+    decided: bool = False
+    verdicts: tuple[RuleVerdict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Bring what people see of the rollout up to date: the record moved without a decision. No answer."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Keep of the workload's older records, newest first, as many as the settings say. No answer."""
+
+    older: tuple[Record, ...]
+
+
+Effect = (
+    Save
+    | Apply
+    | Confirm
+    | Collect
+    | LookAround
+    | Measure
+    | AskGates
+    | Dismiss
+    | Reply
+    | Report
+    | Show
+    | Prune
+)

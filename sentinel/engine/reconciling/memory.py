@@ -1,0 +1,46 @@
+"""What a process keeps from one reconcile to the next; a restart may lose all of it."""
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from sentinel.domain.record import DecisionEntry
+from sentinel.domain.workload import WorkloadKey
+from sentinel.engine.reconciling.working_state import CHECKPOINT_EVERY, WorkingState
+
+_INTERRUPTIONS = 1_000
+
+
+class Memory:
+    """The newest states between checkpoints, the revisions seen at rest, and what interrupted which decision."""
+
+    def __init__(self, checkpoint_every: timedelta = CHECKPOINT_EVERY) -> None:
+        self._checkpoint_every = checkpoint_every
+        self.working = WorkingState(checkpoint_every)
+        self.settled: dict[WorkloadKey, str] = {}
+        self._interrupted: dict[str, str] = {}
+
+    def forget(self) -> None:
+        """Know nothing but what the watches show: what another leader did meanwhile is in the records alone."""
+        self.working = WorkingState(self._checkpoint_every)
+        self.settled.clear()
+
+    def keep_only(self, live: Collection[str], known: Collection[WorkloadKey]) -> None:
+        """Forget rollouts, by their records' names, that are over, and workloads that are gone."""
+        self.working.keep_only(live)
+        for key in self.settled.keys() - set(known):
+            del self.settled[key]
+
+    def interrupted(self, entry: DecisionEntry, error: Exception) -> None:
+        """Keep what came between a decision and its outcome, to tell it from a restart."""
+        self._interrupted[entry.id] = str(error)
+        if len(self._interrupted) > _INTERRUPTIONS:
+            del self._interrupted[next(iter(self._interrupted))]
+
+    def finished(self, entry: DecisionEntry) -> None:
+        """The decision's outcome is written down."""
+        self._interrupted.pop(entry.id, None)
+
+    def why(self, entry: DecisionEntry) -> str:
+        """What interrupted a decision whose outcome is not known."""
+        error = self._interrupted.get(entry.id)
+        return f"an error: {error}" if error else "a restart or a change of leader"

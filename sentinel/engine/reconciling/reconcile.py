@@ -1,0 +1,339 @@
+"""One reconcile of one workload: look, recognise, judge, decide, carry out, say when to look again.
+
+Level-based: it asks what is the case, never what happened, so any event may be lost or come twice. Sans I/O: a
+generator that yields its effects (`effects.py`) and is sent their answers, so that the daemon drives it over the
+network and a replay over memory, and both come to the same decisions.
+
+    reconciler = Reconciler(view, Memory())
+    steps = reconciler.reconcile(key)        # send each effect's answer; it returns a Reconciled
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from sentinel.domain.command import Command, CommandPhase, Refusal
+from sentinel.domain.decision import Change, Decision, Restore
+from sentinel.domain.policy import ErrorRateRule, LatencyRule, Mode, Policy
+from sentinel.domain.record import Action, DecisionEntry, Phase, Record
+from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.domain.workload import Workload, WorkloadKey
+from sentinel.engine.alerts.naming import workloads_named
+from sentinel.engine.reconciling.carrying import Carrying, Steps
+from sentinel.engine.reconciling.commands import Obeyed, obey
+from sentinel.engine.reconciling.effects import (
+    Apply,
+    AskGates,
+    Collect,
+    Collected,
+    Confirm,
+    Dismiss,
+    Effect,
+    LookAround,
+    Measure,
+    Prune,
+    Reply,
+    Report,
+    Show,
+)
+from sentinel.engine.reconciling.entries import overtaken
+from sentinel.engine.reconciling.judging import judged, judged_alerts, pods_ripen_at, with_alert_verdicts
+from sentinel.engine.reconciling.memory import Memory
+from sentinel.engine.reconciling.view import View
+from sentinel.engine.rollout.beginning import (
+    begins_at,
+    first_decision,
+    new_record,
+    rolled_back_by_hand,
+    superseded,
+    workload_gone,
+)
+from sentinel.engine.rollout.decision import decide
+from sentinel.engine.rollout.holding import damage_limiting_pause
+from sentinel.engine.rollout.lifecycle import Begin, Continue, Idle, RolledBack, recognise
+from sentinel.engine.rollout.situation import Situation
+from sentinel.engine.rules.environment import confirm
+
+SAID_BY_SILENCE = frozenset({"NotReadyInTime"})
+"""Reasons that rest on nothing having come: they are looked up first, since a watch may have gone deaf."""
+FAR = timedelta(minutes=10)
+"""Every guarded rollout is looked at this often at least, whatever its timers say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """How a reconcile ended. `again`: look once more at once, what was written is news. `gone`: no such workload.
+
+    `requeue_at` is when to look again by time, None where only an event can bring anything new. `verdicts` is what
+    the rules said, where they were asked and no decision was entered.
+    """
+
+    again: bool = False
+    gone: bool = False
+    requeue_at: datetime | None = None
+    verdicts: tuple[RuleVerdict, ...] | None = None
+
+
+AGAIN = Reconciled(again=True)
+AT_REST = Reconciled()
+GONE = Reconciled(gone=True)
+
+T = TypeVar("T")
+Effects = Generator[Effect, Any, T]
+"""Effects whose end is a T."""
+
+
+class Reconciler:
+    """Reconciles workloads, one after the other, with what is kept in `memory` between two of them."""
+
+    def __init__(self, view: View, memory: Memory, *, owed: bool = False) -> None:
+        """With `owed`, people must hear of every decision: it is marked so in the record."""
+        self._view = view
+        self._memory = memory
+        self._carrying = Carrying(view, memory, owed=owed)
+
+    def reconcile(self, key: WorkloadKey) -> Effects[Reconciled]:
+        """One reconcile. A ClusterError leaves it; what was decided then is completed by a later one."""
+        workload = self._view.workload(key)
+        records = self._view.records(key)
+        yield from self._let_go(records)
+        for record in reversed(records):
+            yield Report(record, workload)
+        uid = workload.uid if workload else ""
+        for orphan in (r for r in records if r.live and r.workload_uid != uid):
+            yield from self._end(orphan, workload_gone(orphan, self._view.now()), None)
+        if workload is None or workload.deleting:
+            self._memory.settled.pop(key, None)
+            yield from self._refuse_commands(key, "there is no such workload")
+            return GONE
+        own = tuple(r for r in records if r.workload_uid == uid)
+        reconciled = yield from self._look_at(workload, own)
+        if workload.rolled_out and workload.exposure.wanted > 0:  # no pods are no proof of a revision
+            self._memory.settled[key] = workload.candidate.digest
+        return reconciled
+
+    def _let_go(self, records: tuple[Record, ...]) -> Effects[None]:
+        """Forget rollouts that are over: the write that ended one may have been made and its answer lost."""
+        for record in records:
+            if not record.live:
+                self._memory.working.remember(record)
+                yield Dismiss(record, None, record.mode)
+
+    def _look_at(self, workload: Workload, records: tuple[Record, ...]) -> Effects[Reconciled]:
+        if records and records[0].state.phase is Phase.UNDOING:
+            records = (self._memory.working.noting_target(records[0], workload), *records[1:])
+        latest = records[0] if records else None
+        open_record = latest if latest and latest.live else None
+        policy = self._view.policy_of(open_record) if open_record else self._view.guarding(workload)
+        if policy is None:
+            why = "no policy guards this workload"
+            yield from self._refuse_commands(workload.key, why, Refusal.NOT_GUARDED)
+            return AT_REST
+        settled = self._memory.settled.get(workload.key)
+        sighting = recognise(workload, records, settled, policy.undo, self._view.now())
+        match sighting:
+            case Idle():
+                return (yield from self._at_rest(workload, policy, records))
+            case RolledBack(record):
+                return (yield from self._rolled_back(record, workload, policy, records))
+            case Begin():
+                return (yield from self._begin(sighting, workload, records))
+            case Continue(record):
+                return (yield from self._continue(record, workload, policy, records))
+
+    def _at_rest(
+        self, workload: Workload, policy: Policy, records: tuple[Record, ...]
+    ) -> Effects[Reconciled]:
+        """Nothing is rolled out; a human may still ask for something."""
+        command = self._view.command(workload.key)
+        if command is None:
+            return AT_REST
+        if not records:
+            yield from self._refuse_commands(workload.key, "there is no rollout of it on record")
+            return AT_REST
+        yield from self._obey(command, self._situation(records[0], workload, policy, records))
+        return AGAIN
+
+    def _refuse_commands(self, key: WorkloadKey, why: str, refusal: str = "") -> Effects[None]:
+        """Answer whatever waits for a workload of which nothing can be asked."""
+        while (command := self._view.command(key)) is not None:
+            yield Reply(command, CommandPhase.REFUSED, why, refusal)
+
+    def _obey(self, command: Command, situation: Situation) -> Effects[bool]:
+        """Enter what a human asked for, or answer them; whether a decision was entered.
+
+        The answer to what was entered comes with the next reconcile.
+        """
+        answer = obey(command, situation)
+        if isinstance(answer, Obeyed):
+            yield from self._carry_out(replace(situation, record=answer.record), answer.decision)
+            return True
+        yield Reply(command, answer.phase, answer.message, answer.refusal)
+        return False
+
+    # A rollout begins.
+
+    def _begin(self, begin: Begin, workload: Workload, records: tuple[Record, ...]) -> Effects[Reconciled]:
+        if begin.closes is not None:
+            yield from self._end(begin.closes, superseded(begin.closes, begin, self._view.now()), None)
+        policy = self._view.guarding(workload)
+        if policy is None:
+            return AT_REST
+        mode = self._view.mode(policy)
+        record = new_record(begin, workload, policy, mode, begins_at(records, self._view.now()))
+        situation = self._situation(record, workload, policy, records)
+        yield from self._carry_out(situation, first_decision(begin, situation))
+        yield Prune(records)
+        return AGAIN
+
+    def _rolled_back(
+        self, record: Record, workload: Workload, policy: Policy, records: tuple[Record, ...]
+    ) -> Effects[Reconciled]:
+        situation = self._situation(record, workload, policy, records)
+        yield from self._end(record, rolled_back_by_hand(situation), workload)
+        return AT_REST
+
+    def _end(self, record: Record, decision: Decision, workload: Workload | None) -> Effects[None]:
+        """A decision that ends a rollout; nothing more is measured for it."""
+        policy = self._view.policy_of(record)
+        mode = self._view.mode_of(record)
+        yield Dismiss(record, policy, mode)
+        record = overtaken(self._memory.working.apply(record), decision, self._view.now())
+        record = yield from self._carrying.carry_out(record, decision, workload, mode)
+        self._memory.working.remember(record)
+        yield Report(record, workload)
+
+    # A rollout goes on.
+
+    def _continue(
+        self, record: Record, workload: Workload, policy: Policy, records: tuple[Record, ...]
+    ) -> Effects[Reconciled]:
+        pending = record.pending
+        if pending is not None:
+            yield from self._complete(record, pending, workload, policy, records)
+            return AGAIN
+        situation = yield from self._judge(
+            self._memory.working.apply(record).named(workload.candidate), workload, policy, records
+        )
+        self._memory.working.remember(situation.record)
+        decision = decide(situation)
+        command = self._view.command(workload.key)
+        if command is not None and (yield from self._obey(command, situation)):
+            return AGAIN
+        situation = replace(situation, record=with_alert_verdicts(situation.record, situation.alerts))
+        if decision.action is not None:
+            yield from self._carry_out(situation, decision)
+            return AGAIN
+        return (yield from self._carry_on(situation, decision, answered=command is not None))
+
+    def _judge(
+        self, record: Record, workload: Workload, policy: Policy, records: tuple[Record, ...]
+    ) -> Effects[Situation]:
+        """Take in what was measured and answered since the last time, and judge every rule and alert by it."""
+        collected: Collected = yield Collect(record, policy)
+        if collected.gates is not None:
+            record = record.with_state(replace(record.state, gates=collected.gates))
+        situation = judged(
+            self._situation(record, workload, policy, records),
+            collected.measured,
+            self._view.holds,
+            ever_pulled=self._memory.working.ever_pulled(record, workload),
+            unmeasured=collected.unmeasured,
+            learnt=collected.learnt,
+        )
+        verdicts: tuple[RuleVerdict, ...] = ()
+        for verdict in situation.verdicts:
+            verdicts = (*verdicts, (yield from self._confirmed(verdict, situation)))
+        situation = replace(situation, verdicts=verdicts)
+        if not record.alerts:
+            return situation
+        named = partial(workloads_named, known=self._view.directory())
+        elsewhere = self._view.alerts_elsewhere(record.key)
+        return replace(situation, alerts=judged_alerts(situation, elsewhere, named))
+
+    def _confirmed(self, verdict: RuleVerdict, situation: Situation) -> Effects[RuleVerdict]:
+        """A fail without a concurrent baseline stands only if the surroundings bear it out."""
+        rule = situation.policy.rule(verdict.rule)
+        proven = verdict.alone and verdict.kind is VerdictKind.FAIL
+        if not proven or not isinstance(rule, ErrorRateRule | LatencyRule):
+            return verdict
+        around = yield LookAround(rule, situation.record, situation.workload)
+        return confirm(verdict, around)
+
+    def _complete(
+        self,
+        record: Record,
+        entry: DecisionEntry,
+        workload: Workload,
+        policy: Policy,
+        records: tuple[Record, ...],
+    ) -> Effects[None]:
+        """Finish what an interrupted reconcile had decided, by what the cluster shows now."""
+        held = workload.held_by_label and not entry.command
+        if held or self._view.mode(policy) is Mode.OBSERVE:
+            why = "a human asked meanwhile that nothing be touched"
+            record = yield from self._carrying.refuse(record, entry, why)
+            yield Report(record, workload)
+            return
+        change: Change | None = None
+        undo = record.state.undo
+        if entry.action is Action.UNDO and undo is not None:
+            change = Restore(undo.target)
+        elif entry.action is Action.HOLD:
+            change = damage_limiting_pause(self._situation(record, workload, policy, records))
+        record = yield from self._carrying.complete(record, entry, change, workload)
+        yield Report(record, workload)
+
+    # What comes of it.
+
+    def _carry_out(self, situation: Situation, decision: Decision) -> Steps:
+        workload = situation.workload
+        if decision.reason in SAID_BY_SILENCE:
+            yield Confirm(workload)
+        record = yield from self._carrying.carry_out(situation.record, decision, workload, situation.mode)
+        self._memory.working.remember(record)
+        if not record.live:
+            yield Dismiss(record, situation.policy, situation.mode)
+        yield Report(record, workload, decided=True, verdicts=situation.verdicts)
+        return record
+
+    def _carry_on(self, situation: Situation, decision: Decision, *, answered: bool) -> Effects[Reconciled]:
+        """Nothing new to say: steer, keep what was learnt, and see when to look again."""
+        if decision.change is not None:
+            yield Apply(situation.workload, decision.change)
+        record = yield from self._checkpoint(situation.record.with_state(decision.state), situation.now)
+        policy, workload = situation.policy, situation.workload
+        yield AskGates(record, policy, self._view.mode(policy))
+        now = self._view.now()
+        due = [now + FAR, decision.wake]
+        if record.state.phase is not Phase.UNDOING:
+            due.append((yield Measure(record, policy, workload)))
+            due.append(pods_ripen_at(policy, workload, record, now))
+        first = min(at for at in due if at is not None)
+        return Reconciled(again=answered, requeue_at=first, verdicts=situation.verdicts)
+
+    def _checkpoint(self, record: Record, now: datetime) -> Steps:
+        """Save at once what a reader of the record would miss, and the tests' states once in a while."""
+        self._memory.working.remember(record)
+        if not self._memory.working.worth_saving(record, now):
+            return record
+        record = yield from self._carrying.checkpoint(record)
+        self._memory.working.remember(record)
+        yield Show(record)
+        return record
+
+    def _situation(
+        self, record: Record, workload: Workload, policy: Policy, records: tuple[Record, ...]
+    ) -> Situation:
+        return Situation(
+            policy=policy,
+            workload=workload,
+            record=record,
+            now=self._view.now(),
+            mode=self._view.mode(policy),
+            records=records,
+            cluster_records=tuple(self._view.all_records()),
+            cluster_budget=self._view.cluster_budget,
+        )

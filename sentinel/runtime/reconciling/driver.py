@@ -1,0 +1,235 @@
+"""Drives the reconciles of the engine over the network: makes each effect real and sends its answer back."""
+
+import random
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sentinel.domain.decision import Change
+from sentinel.domain.errors import ClusterError
+from sentinel.domain.policy import Budget
+from sentinel.domain.record import Action, OutcomeKind, Record
+from sentinel.domain.words import deed
+from sentinel.domain.workload import Workload, WorkloadKey
+from sentinel.engine.reconciling.effects import (
+    Apply,
+    AskGates,
+    Collect,
+    Collected,
+    Confirm,
+    Dismiss,
+    Effect,
+    LookAround,
+    Measure,
+    Prune,
+    Reply,
+    Report,
+    Save,
+    Show,
+    Stage,
+)
+from sentinel.engine.reconciling.memory import Memory
+from sentinel.engine.reconciling.reconcile import Reconciled, Reconciler
+from sentinel.engine.rules.environment import Surroundings
+from sentinel.ports import Clock, Cluster, Conditions, NullTracer, RecordStore, Telemetry, Tracer
+from sentinel.runtime.evidence.collector import EvidenceCollector
+from sentinel.runtime.fence import Fence, fenced, unfenced
+from sentinel.runtime.gates.runner import GateKeeper
+from sentinel.runtime.notify.announcements import Announcements
+from sentinel.runtime.notify.notifications import Notifications
+from sentinel.runtime.notify.reporting import Reporter
+from sentinel.runtime.policy_registry import PolicyBook
+from sentinel.runtime.queue import KeyedQueue
+from sentinel.runtime.reconciling.commands import CommandDesk
+from sentinel.runtime.reconciling.live_view import LiveView
+from sentinel.runtime.reconciling.retention import prune
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The reconciler's settings."""
+
+    cluster_budget: Budget | None = None
+    keep_records: int = 20
+    checkpoint_every: timedelta = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a reconcile works with. `fence` keeps every write within the lease."""
+
+    cluster: Cluster
+    store: RecordStore
+    book: PolicyBook
+    collector: EvidenceCollector
+    notifications: Notifications
+    announcements: Announcements
+    reporter: Reporter
+    commands: CommandDesk
+    gates: GateKeeper
+    conditions: Conditions
+    clock: Clock
+    telemetry: Telemetry
+    rng: random.Random
+    fence: Fence = unfenced
+    tracer: Tracer = field(default_factory=NullTracer)
+
+
+class Driver:
+    """Runs one reconcile at a time for a workload, and keeps what is remembered between them."""
+
+    def __init__(self, services: Services, queue: KeyedQueue[WorkloadKey], limits: Limits) -> None:
+        self._services = services
+        self._queue = queue
+        self._limits = limits
+        self._view = LiveView(
+            services.cluster,
+            services.store,
+            services.book,
+            services.commands,
+            services.conditions,
+            services.clock,
+            limits.cluster_budget,
+        )
+        self._memory = Memory(limits.checkpoint_every)
+        self._reconciler = Reconciler(self._view, self._memory, owed=services.notifications.remembers)
+        self._began: dict[WorkloadKey, float] = {}
+
+    def forget(self) -> None:
+        """Know nothing but what the watches show: what another leader did meanwhile is in the records alone."""
+        self._memory.forget()
+
+    def sweep(self) -> set[WorkloadKey]:
+        """Forget what ended unseen: records deleted, ended by another process, or by a lost answer.
+
+        Returns the workloads there are.
+        """
+        services = self._services
+        live = {record.name for record in services.store.live()}
+        recorded = tuple(services.store.all())
+        services.reporter.keep_only({record.name for record in recorded})
+        known = {*services.cluster.keys(), *(record.key for record in recorded)}
+        self._memory.keep_only(live, known)
+        services.collector.keep_only(live)
+        services.gates.keep_only(live)
+        return known
+
+    async def run(self, key: WorkloadKey) -> None:
+        """One reconcile. Raises ClusterError by its kind; what was decided then is completed by a later one."""
+        self._began[key] = self._services.clock.monotonic()
+        try:
+            with self._services.tracer.span("reconcile", workload=str(key)):
+                reconciled = await self._drive(self._reconciler.reconcile(key))
+        finally:
+            del self._began[key]
+        if reconciled.gone:
+            self._queue.forget_timer(key)
+        if reconciled.again:
+            self._queue.add(key)
+        if reconciled.requeue_at is not None:
+            self._requeue(key, reconciled.requeue_at)
+
+    def _requeue(self, key: WorkloadKey, at: datetime) -> None:
+        seconds = (at - self._services.clock.now()).total_seconds()
+        self._queue.add_after(key, max(0.001, seconds), routine=True)
+
+    async def _drive(self, steps: Generator[Effect, Any, Reconciled]) -> Reconciled:
+        """Make effect after effect real until the reconcile is over; what fails is thrown back into it."""
+        answer: object = None
+        error: ClusterError | None = None
+        while True:
+            try:
+                effect = steps.throw(error) if error is not None else steps.send(answer)
+            except StopIteration as end:
+                reconciled: Reconciled = end.value
+                return reconciled
+            answer, error = None, None
+            try:
+                answer = await self._perform(effect)
+            except ClusterError as failed:
+                error = failed
+
+    async def _perform(self, effect: Effect) -> object:
+        """Make one effect real; returns its answer. Raises ClusterError."""
+        services = self._services
+        match effect:
+            case Save():
+                return await self._save(effect)
+            case Apply(workload, change):
+                return await self._apply(workload, change)
+            case LookAround():
+                return await self._look_around(effect)
+            case Confirm(workload):
+                await services.cluster.confirm(workload)
+            case Reply(command, phase, message, refusal):
+                await services.commands.answer(command, phase, message, refusal)
+            case Prune(older):
+                await prune(services.store, older, self._limits.keep_records)
+            case _:
+                return self._do(effect)
+        return None
+
+    def _do(self, effect: Collect | Measure | AskGates | Dismiss | Report | Show) -> object:
+        """What waits for nothing."""
+        services = self._services
+        match effect:
+            case Collect():
+                return self._collected(effect)
+            case Measure(record, policy, workload):
+                return services.collector.request(record, policy, workload)
+            case AskGates(record, policy, mode):
+                services.gates.heed(record, policy, mode)
+            case Dismiss(record, policy, mode):
+                services.collector.forget(record)
+                services.gates.dismiss(record, policy, mode)
+            case Report():
+                self._report(effect)
+            case Show(record):
+                services.notifications.tell(record, None)
+        return None
+
+    def _collected(self, effect: Collect) -> Collected:
+        record, collector = effect.record, self._services.collector
+        return Collected(
+            measured=collector.take(record),
+            unmeasured=collector.unmeasured(record, effect.policy),
+            learnt=collector.learnt(record),
+            gates=self._services.gates.taken(record).state.gates,
+        )
+
+    async def _save(self, effect: Save) -> Record:
+        services, record, entry = self._services, effect.record, effect.entry
+        write = services.store.save if record.version else services.store.create
+        with services.tracer.span("save", record=record.name):
+            written = await fenced(services.fence, lambda _limit: write(record))
+        if effect.stage is Stage.INTENT and entry is not None:
+            services.telemetry.count("decisions_total", action=deed(entry), reason=entry.reason)
+        if effect.stage is Stage.OUTCOME and entry is not None and entry.action is Action.UNDO:
+            self._count_undo(record, entry.outcome.kind if entry.outcome else OutcomeKind.DONE)
+        return written
+
+    def _count_undo(self, record: Record, kind: OutcomeKind) -> None:
+        telemetry, undo = self._services.telemetry, record.state.undo
+        telemetry.count("undo_total", outcome=kind.value)
+        if kind is OutcomeKind.DONE and undo is not None and undo.fault_at and undo.patched_at:
+            telemetry.observe("undo_seconds", (undo.patched_at - undo.fault_at).total_seconds())
+
+    async def _apply(self, workload: Workload, change: Change) -> str:
+        services = self._services
+        with services.tracer.span("patch", workload=str(workload.key), change=type(change).__name__):
+            return await fenced(
+                services.fence, lambda limit: services.cluster.apply(workload, change, timeout=limit)
+            )
+
+    async def _look_around(self, effect: LookAround) -> Surroundings:
+        neighbours = self._view.neighbours(effect.rule, effect.workload)
+        return await self._services.collector.surroundings(
+            effect.rule, effect.record, effect.workload, neighbours
+        )
+
+    def _report(self, effect: Report) -> None:
+        services, key = self._services, effect.record.key
+        services.reporter.report(effect.record, effect.workload)
+        if effect.decided:
+            services.telemetry.observe("decision_seconds", services.clock.monotonic() - self._began[key])
