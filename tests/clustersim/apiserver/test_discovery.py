@@ -11,8 +11,8 @@ from clustersim.api.tables.ages import duration
 from clustersim.api.types.discovery import AGGREGATED
 from clustersim.storage.resources import DEPLOYMENTS, PODS
 from clustersim.storage.store import Store
-from tests.simulation.apiserver.conftest import Client
-from tests.simulation.apiserver.test_recorded_answers import RECORDED
+from tests.clustersim.apiserver.conftest import Client
+from tests.clustersim.apiserver.test_recorded_answers import RECORDED
 
 DISCOVERY: dict[str, Any] = json.loads((RECORDED / "discovery.json").read_text())
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.replay import digest, replay
+from tests.clustersim.replay import digest, replay
 
 RECORDED = Path(__file__).parent / "recorded"
 STORIES = sorted(path.stem for path in RECORDED.glob("*.json"))

@@ -11,7 +11,7 @@ import pytest
 
 from clustersim.storage.resources import DEPLOYMENTS
 from clustersim.storage.store import Store
-from tests.simulation.apiserver.conftest import Client
+from tests.clustersim.apiserver.conftest import Client
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "api"
 ANSWERS: dict[str, Any] = json.loads((RECORDED / "answers.json").read_text())

@@ -16,8 +16,8 @@ from clustersim.storage.resources import (
     SERVICE_ACCOUNTS,
 )
 from clustersim.storage.store import Store
-from tests.simulation.apiserver.conftest import Client
-from tests.simulation.apiserver.test_recorded_answers import ANSWERS
+from tests.clustersim.apiserver.conftest import Client
+from tests.clustersim.apiserver.test_recorded_answers import ANSWERS
 
 DEPLOYMENT = "/apis/apps/v1/namespaces/rec/deployments/e"
 SUBJECTS = [{"kind": "ServiceAccount", "name": "sentinel", "namespace": "rec"}]

@@ -14,7 +14,7 @@ from clustersim.api import ApiServer
 from clustersim.faults import Fault, FaultKind, Faults
 from clustersim.storage.resources import CONFIGMAPS
 from clustersim.storage.store import Store
-from tests.simulation.apiserver.conftest import Client
+from tests.clustersim.apiserver.conftest import Client
 
 PATH = "/api/v1/namespaces/default/configmaps"
 

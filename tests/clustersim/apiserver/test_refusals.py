@@ -8,7 +8,7 @@ import pytest
 
 from clustersim.storage.resources import DEPLOYMENTS, STATEFULSETS
 from clustersim.storage.store import Store
-from tests.simulation.apiserver.conftest import Client
+from tests.clustersim.apiserver.conftest import Client
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"

@@ -8,7 +8,7 @@ import pytest
 
 from clustersim.storage.resources import EVENTS, PDBS, PODS
 from clustersim.storage.store import Store
-from tests.simulation.apiserver.conftest import Client
+from tests.clustersim.apiserver.conftest import Client
 
 REC = "/api/v1/namespaces/rec"
 POD: dict[str, Any] = {

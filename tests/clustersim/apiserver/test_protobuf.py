@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from tests.simulation.apiserver.conftest import Client
+from tests.clustersim.apiserver.conftest import Client
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 SECRETS = "/api/v1/namespaces/rec/secrets"
