@@ -18,12 +18,12 @@ from pathlib import Path
 import click
 import pytest
 import typer
-from sentinel.app.sources import metric_sources, options_of
 
 from sentinel.app.cli import app
 from sentinel.app.demo import stage as staging
 from sentinel.app.demo.stage import Front, stage
 from sentinel.app.demo.stories import NAMESPACE, STORIES
+from sentinel.app.wiring.sources import metric_sources, options_of
 from sentinel.policies.source import PolicySource
 from sentinel.settings import load_settings
 from tests.support.helm import find_program
