@@ -11,6 +11,7 @@ from sentinel.adapters.prometheus.answers import Answer, Track
 from sentinel.adapters.prometheus.assembly import Answers, Assembly, as_is, bounds_in_seconds
 from sentinel.adapters.prometheus.past import buckets_of, counted, slower
 from sentinel.adapters.prometheus.podless import unattributed
+from sentinel.adapters.prometheus.replicas import Doubles
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Span, ValueSample
@@ -58,6 +59,7 @@ class PrometheusSource:
         self._stale_after = timedelta(seconds=STALE_AFTER_INTERVALS * scrape_interval)
         self._settle = settle
         self._min_interval = scrape_interval
+        self._doubles = Doubles(client.instant)
         self._shared: SharedAnswers[
             tuple[CountQuery | HistogramQuery, datetime, datetime], tuple[Span, ...]
         ] = SharedAnswers(
@@ -136,10 +138,11 @@ class PrometheusSource:
         apart = not selectors.restricts(query.errors, query.total)
         beside = frozenset({"errors"} if apart else ())
         assembly = Assembly(query.arms, as_is, "total", beside, self._stale_after)
+        totals, errors = after.counters["total"], after.counters["errors"]
         spans = await _assembled(assembly, since, before, until, after)
+        spans = _counted_once(spans, await self._doubles.found(query.total, totals, query.arms, until))
         if not apart:
             return spans
-        totals, errors = after.counters["total"], after.counters["errors"]
         return (
             *await strays.told(spans, {"errors": query.errors}, query.arms, self._client.instant, until),
             *await strays.elsewhere(query, totals, errors, self._client.instant, until),
@@ -161,9 +164,12 @@ class PrometheusSource:
         assembly = Assembly(query.arms, naming, "+Inf", frozenset({"sum", "count"}), self._stale_after)
         before, after = await asyncio.gather(self._buckets_at(query, since), self._buckets_at(query, until))
         spans = await _assembled(assembly, since, before, until, after)
+        count = selectors.histogram_series(query.histogram, selectors.COUNT)
+        doubled = await self._doubles.found(count, after.counters["count"], query.arms, until)
+        spans = _counted_once(spans, doubled)
         by_counter = {
             "sum": selectors.histogram_series(query.histogram, selectors.SUM),
-            "count": selectors.histogram_series(query.histogram, selectors.COUNT),
+            "count": count,
         }
         return await strays.told(spans, by_counter, query.arms, self._client.instant, until)
 
@@ -192,6 +198,18 @@ class PrometheusSource:
             self._client.instant(f"count by ({_by(*by_job)}) ({selector})", at),
         )
         return oldest, jobs
+
+
+def _counted_once(spans: tuple[Span, ...], doubled: str) -> tuple[Span, ...]:
+    """The spans; all of them are missing where requests are counted several times, for the reason that is given."""
+    if not doubled:
+        return spans
+    return tuple(
+        replace(span, missing=Missing(MissingReason.DUPLICATE_SERIES, str(span.subject), doubled))
+        if span.missing is None
+        else span
+        for span in spans
+    )
 
 
 async def _assembled(
