@@ -8,16 +8,15 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest import mock
 
-from sentinel.runtime.reconciling.executor import Executor
-
 from sentinel.domain.record import Record
 from sentinel.domain.verdict import VerdictKind
+from sentinel.engine.reconciling.effects import Save
 from sentinel.engine.reconciling.working_state import WorkingState
 from sentinel.engine.rollout import decision, lifecycle
 from sentinel.engine.rollout.situation import Situation
 from sentinel.runtime.alerts.journal import AlertJournal
 from sentinel.runtime.alerts.lookups import Lookups
-from sentinel.runtime.reconciling import executor
+from sentinel.runtime.reconciling import driver
 from tests.faults.campaign import run_seed
 
 Mutant = Callable[[], AbstractContextManager[object]]
@@ -27,16 +26,17 @@ def _no_fence() -> AbstractContextManager[object]:
     async def unguarded(_fence: object, write: Callable[[float], Awaitable[Any]]) -> Any:
         return await write(10.0)
 
-    return mock.patch.object(executor, "fenced", unguarded)
+    return mock.patch.object(driver, "fenced", unguarded)
 
 
 def _no_intent() -> AbstractContextManager[object]:
-    real = Executor._write
+    real = driver.Driver._save
 
-    async def only_outcomes(self: Executor, record: Record) -> Record:
-        return record if record.pending is not None and record.version else await real(self, record)
+    async def only_outcomes(self: driver.Driver, effect: Save) -> Record:
+        record = effect.record
+        return record if record.pending is not None and record.version else await real(self, effect)
 
-    return mock.patch.object(Executor, "_write", only_outcomes)
+    return mock.patch.object(driver.Driver, "_save", only_outcomes)
 
 
 def _answered_before_stored() -> AbstractContextManager[object]:
