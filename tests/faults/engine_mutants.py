@@ -18,7 +18,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -26,19 +26,20 @@ from types import CodeType, ModuleType
 import coverage
 import hypothesis
 import pytest
-import pytest_asyncio  # noqa: F401 (loaded before the fork, once for all)
 
 from tests.faults.mutations import Mutant, mutants_of
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("engine", "engine/replay", "domain")
 TESTS = ("tests/engine", "tests/domain")
-SECONDS = 120
+SECONDS = 600
 """How long the tests of one mutant may take; one that runs longer is found."""
 MOST_TESTS = 400
 """How many tests are asked at most by name: a longer list is asked by its files."""
 RAN = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)
 """What pytest ends with where tests were run or could not be imported; anything else is our mistake."""
+PLUGINS = ("pytest_asyncio.plugin", "pytest_timeout", "_hypothesis_pytestplugin")
+"""What the tests need of pytest's plugins: loading all the others takes longer than most tests do."""
 FOUND, SURVIVED, TIMED_OUT = "found", "survived", "ran too long"
 
 
@@ -81,17 +82,10 @@ class Planted(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def run_tests(arguments: Sequence[str]) -> int:
     """Run tests in this process, the same ones each time, and leave nothing behind; pytest's exit code."""
     hypothesis.settings.register_profile("mutants", database=None, derandomize=True, deadline=None)
-    options = [
-        "--hypothesis-profile=mutants",
-        "-q",
-        "-x",
-        "-n",
-        "0",
-        "--no-header",
-        "--tb=no",
-        "-p",
-        "no:cacheprovider",
-    ]
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    plugins = [f"-p{name}" for name in PLUGINS]
+    quiet = ["-q", "-x", "--no-header", "--tb=no", "-pno:cacheprovider", "-Wignore:Module already imported"]
+    options = [*plugins, "--hypothesis-profile=mutants", *quiet]
     return int(pytest.main([*options, *arguments]))
 
 
@@ -105,7 +99,7 @@ def forked(arguments: Sequence[str], planted: Planted | None = None) -> int | No
         signal.alarm(SECONDS)
         if planted is not None:
             sys.meta_path.insert(0, planted)
-        code = 1
+        code = int(pytest.ExitCode.INTERNAL_ERROR)
         with contextlib.suppress(BaseException):
             code = run_tests(arguments)
         os._exit(code)
@@ -158,6 +152,9 @@ def tried(module: Module, sample: int, seed: int) -> Counter[str]:
         # One stream for each module: what is drawn for one does not hang on the others.
         mutants = random.Random(f"{module.name} {seed}").sample(mutants, sample)
     outcomes: Counter[str] = Counter()
+    first = mutants[0] if mutants else Mutant(0, "", "", "")
+    if outcome(module, replace(first, source=module.path.read_text())) != SURVIVED:
+        raise SystemExit(f"the tests of {module.name} fail without any mutant")
     for mutant in sorted(mutants, key=lambda each: each.line):
         became = outcome(module, mutant)
         outcomes[became] += 1

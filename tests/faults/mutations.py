@@ -44,20 +44,30 @@ class Mutant:
 def mutants_of(source: str) -> list[Mutant]:
     """Every mutant of a module, in the order of its text."""
     tree = ast.parse(source)
-    places = [node for node in ast.walk(tree) if hasattr(node, "lineno")]
     found = [
         mutant
-        for index, node in enumerate(places)
+        for index, node in enumerate(_places(tree))
         for edit in _edits(node)
         if (mutant := _made(tree, index, edit)) is not None
     ]
     return sorted(found, key=lambda mutant: (mutant.line, mutant.before, mutant.after))
 
 
+def _places(tree: ast.Module) -> list[ast.AST]:
+    """The nodes that have a line, without those of decorators: whether a dataclass has slots is no behaviour."""
+    told = {
+        id(each)
+        for node in ast.walk(tree)
+        for decorator in getattr(node, "decorator_list", ())
+        for each in ast.walk(decorator)
+    }
+    return [node for node in ast.walk(tree) if hasattr(node, "lineno") and id(node) not in told]
+
+
 def _made(tree: ast.Module, index: int, edit: Edit) -> Mutant | None:
     """The mutant of one edit; None where it changes nothing that is shown."""
     changed = copy.deepcopy(tree)
-    node = [each for each in ast.walk(changed) if hasattr(each, "lineno")][index]
+    node = _places(changed)[index]
     before = _first_line(node)
     edit(node)
     after = _first_line(node)
