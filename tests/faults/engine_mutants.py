@@ -114,7 +114,7 @@ def outcome(module: Module, mutant: Mutant) -> str:
         return SURVIVED
     code = forked(tests, Planted(module.name, module.path, mutant.source))
     if code not in (None, *RAN):
-        raise SystemExit(f"pytest does not run {tests}: exit code {code}")
+        raise SystemExit(f"pytest ends with {code} on {len(tests)} tests of {module.name}: measure anew")
     return TIMED_OUT if code is None else FOUND if code else SURVIVED
 
 
