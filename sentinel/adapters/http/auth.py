@@ -36,10 +36,15 @@ class Grant:
     name: str
     namespaces: tuple[str, ...] = EVERYWHERE
 
+    @property
+    def everywhere(self) -> bool:
+        """Whether alerts of all namespaces are taken, and those of none."""
+        return "*" in self.namespaces
+
     def covers(self, namespace: str | None) -> bool:
         """Whether alerts of this namespace are taken; those of none may concern any, so all must be granted."""
         if namespace is None:
-            return "*" in self.namespaces
+            return self.everywhere
         return any(fnmatchcase(namespace, pattern) for pattern in self.namespaces)
 
 

@@ -194,7 +194,7 @@ _NOT_COVERED = "the credentials of this post may not post alerts of its namespac
 
 def _may_post(alert: Alert, grant: Grant) -> bool:
     """Whether these credentials may post an alert, in whichever namespace its labels may mean."""
-    return all(map(grant.covers, namespaces_said(alert.labels) or (None,)))
+    return grant.everywhere or all(map(grant.covers, namespaces_said(alert.labels) or (None,)))
 
 
 def _said(name: str, fingerprint: str, fate: Fate) -> dict[str, str]:

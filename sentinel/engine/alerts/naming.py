@@ -48,6 +48,8 @@ _PATTERNS = (
 
 _PREFIX = 58
 """Kubernetes cuts what it makes a pod's name from to so many characters, and adds five letters."""
+_CUT_FROM = _PREFIX - len("-") - 10
+"""Only of workloads with names of so many characters the hash, at most ten letters and a dash, may be cut."""
 _GENERATED = re.compile(rf"(?P<stem>.+){_LETTER}{{5}}")
 _WHOLE_HASH = re.compile(rf"(?P<hash>{_LETTER}{{1,10}})-")
 _CUT_HASH = re.compile(rf"{_LETTER}{{0,10}}")
@@ -94,10 +96,13 @@ class Directory:
 
 def readings(labels: Mapping[str, str]) -> Sequence[Mapping[str, str]]:
     """The ways to read an alert's labels, the most telling first, each with the plain spellings of what it names."""
-    plain = {base: value for other, base in _SPELLINGS if (value := labels.get(other))}
-    plain |= {name: value for name, value in labels.items() if value}
-    exported = {base: value for base in _BASES if (value := labels.get(f"{_EXPORTED}{base}"))}
-    return ({**plain, **exported}, plain) if exported else (plain,)
+    plain = {name: value for name, value in labels.items() if value}
+    if _PLAIN.keys().isdisjoint(plain):  # nearly always, and each alert of a storm comes by here
+        return (plain,)
+    others = {base: value for other, base in _SPELLINGS if (value := plain.get(other))}
+    plain = others | plain
+    exported = {base: value for base in _BASES if (value := plain.get(f"{_EXPORTED}{base}"))}
+    return (plain | exported, plain) if exported else (plain,)
 
 
 def spelt_as(label: str) -> str:
@@ -205,7 +210,7 @@ def _by_pod_name(namespace: str, pod: str, everyone: Collection[WorkloadKey]) ->
     looks = list(_looks_like(pod))
     found = [key for spelt in looks for key in _placed(spelt, namespace, everyone) if key in everyone]
     if not found and len(pod) == _PREFIX + 5:
-        near = (key for key in everyone if namespace in ("", key.namespace))
+        near = (key for key in everyone if len(key.name) >= _CUT_FROM and namespace in ("", key.namespace))
         found = sorted(key for key in near if hash_in(pod, key) is not None)
     if found or not looks:
         return tuple(found)
