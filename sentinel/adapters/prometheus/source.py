@@ -156,7 +156,7 @@ class PrometheusSource:
         totals, (oldest, jobs) = await asyncio.gather(
             self._client.instant(f"{sums} ({query.total})", at), self._context(query.total, query.arms, at)
         )
-        _require_labels(totals, query.total, query.arms)
+        await strays.require_labels(totals, query.total, query.arms, self._client.instant, at)
         return Answers({"total": totals, "errors": errors}, oldest, jobs)
 
     async def _measure(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
@@ -187,7 +187,7 @@ class PrometheusSource:
             self._client.instant(f"sum by ({groups}) ({count})", at),
             self._context(count, query.arms, at),
         )
-        _require_labels(buckets, bucket, query.arms)
+        await strays.require_labels(buckets, bucket, query.arms, self._client.instant, at)
         return Answers({"bucket": buckets, "sum": sums, "count": counts}, oldest, jobs)
 
     async def _context(self, selector: str, arms: Arms, at: datetime) -> tuple[Answer, Answer]:
@@ -220,24 +220,6 @@ async def _assembled(
         return await asyncio.to_thread(assembly.spans, since, before, until, after)
     except ValueError as error:
         raise SourceError(f"{error}.", reason=MissingReason.BAD_QUERY) from error
-
-
-def _require_labels(answer: Answer, selector: str, arms: Arms) -> None:
-    """Refuse an answer none of whose series says which pod or version it is of: the label's name is wrong.
-
-    Series of versions need not say their namespace: those of one namespace are asked for by the selector.
-    """
-    if arms.version_label:
-        needed = {"arms.label": (arms.version_label, "version")}
-    else:
-        needed = {"podLabel": (arms.pod_label, "pod"), "namespaceLabel": (arms.namespace_label, "namespace")}
-    for setting, (label, what) in needed.items():
-        if answer.samples and not any(sample.labels.get(label) for sample in answer.samples):
-            raise SourceError(
-                f"None of the series of {selector!r} has the label {label!r}: set {setting} to the label that "
-                f"names the {what}.",
-                reason=MissingReason.BAD_QUERY,
-            )
 
 
 def _by(*labels: str) -> str:

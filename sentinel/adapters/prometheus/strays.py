@@ -10,6 +10,7 @@ from datetime import datetime
 
 from sentinel.adapters.prometheus import selectors
 from sentinel.adapters.prometheus.answers import Answer, Sample
+from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Reading, Span, Subject
 from sentinel.domain.policy import Arms, CountQuery
 from sentinel.engine.arms.selector import label_name
@@ -19,6 +20,24 @@ Asking = Callable[[str, datetime], Awaitable[Answer]]
 
 EXPORTED = "exported_"
 """What Prometheus puts before a label of the series itself that the target has as well."""
+
+
+async def require_labels(answer: Answer, selector: str, arms: Arms, ask: Asking, at: datetime) -> None:
+    """Refuse an answer none of whose series says which pod or version it is of: the label's name is wrong.
+
+    Series of versions need not say their namespace: those of one namespace are asked for by the selector.
+    """
+    if arms.version_label:
+        needed = {"arms.label": (arms.version_label, "version")}
+    else:
+        needed = {"podLabel": (arms.pod_label, "pod"), "namespaceLabel": (arms.namespace_label, "namespace")}
+    for setting, (label, what) in needed.items():
+        if answer.samples and not any(sample.labels.get(label) for sample in answer.samples):
+            raise SourceError(
+                f"None of the series of {selector!r} has the label {label!r}{labels_of(await ask(selector, at))}: set "
+                f"{setting} to the label that names the {what}.",
+                reason=MissingReason.BAD_QUERY,
+            )
 
 
 async def told(

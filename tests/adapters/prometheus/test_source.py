@@ -132,7 +132,8 @@ async def test_a_wrong_pod_label_is_a_bad_query() -> None:
     """Series that all lack the label are refused with the setting to correct."""
     async with prometheus() as (fake, client):
         fake.answers["sum by (namespace, pod) (requests)"] = [({"namespace": "shop"}, 5)]
-        with pytest.raises(SourceError, match="set podLabel") as caught:
+        fake.answers["requests"] = [({"namespace": "shop", "pod_name": "a"}, 5)]
+        with pytest.raises(SourceError, match=r"labels namespace, pod_name.*set podLabel") as caught:
             await PrometheusSource(client).counts(QUERY, THEN, NOW)
         assert caught.value.reason == MissingReason.BAD_QUERY
 

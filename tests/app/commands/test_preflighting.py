@@ -57,6 +57,22 @@ async def test_metrics_without_data_for_the_pods_fail(tmp_path: Path, settings: 
 
 
 @pytest.mark.real_time
+async def test_the_rules_are_held_against_the_cluster(tmp_path: Path, settings: pytest.MonkeyPatch) -> None:
+    """`rules check --cluster` names the workload, the rule and what its metrics lack; exit code 1."""
+    async with served(tmp_path, CANARY_POLICY, daemon=False) as here:
+        use(settings, here)
+        rules = str(here.folder / "rules")
+        result = await sentinel(here, "rules", "check", rules, "--cluster")
+        assert result.exit_code == 1
+        assert "shop/web rule error-rate: no data for any of 2 ready pods" in result.output
+        assert "looked at 1 guarded workloads" in result.output
+        result = await sentinel(here, "rules", "check", rules, "--cluster", "-f", "json")
+        found = {check["check"]: check["level"] for check in json.loads(result.stdout)["cluster"]}
+        assert found["shop/web policy"] == "ok"
+        assert found["shop/web rule error-rate"] == "fail"
+
+
+@pytest.mark.real_time
 async def test_what_keeps_a_workload_unprotected_is_named(
     tmp_path: Path, settings: pytest.MonkeyPatch
 ) -> None:

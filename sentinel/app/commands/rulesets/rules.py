@@ -2,23 +2,28 @@
 
 import asyncio
 import json
+import os
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sentinel.app.commands.connection import AllNamespaces, Context, Kubeconfig, Namespace, Place, place, run
 from sentinel.app.commands.rollouts.showing import show_command
+from sentinel.app.commands.rulesets.clusterwide import cluster_checks
+from sentinel.app.commands.setup.checks import Check, Level
 from sentinel.app.ruletest.coverage import total
 from sentinel.app.ruletest.report import coverage_lines, lines, write_junit
 from sentinel.app.ruletest.session import run_tests
-from sentinel.policies.checking import check_paths
-from sentinel.policies.load import DEFAULTS, Options
+from sentinel.policies.checking import Checked, check_paths
+from sentinel.policies.load import DEFAULTS, TEST_SUFFIXES, Options
 from sentinel.policies.mistakes import PolicyError
 from sentinel.policies.presets import PRESETS
 from sentinel.policies.ruletest import schema as test_schema
 from sentinel.policies.schema import policy as schema
-from sentinel.settings import load_gates
+from sentinel.settings import load_gates, load_settings
 
 rules = typer.Typer(help="Rule files: check, explain and test them.", no_args_is_help=True)
 
@@ -43,6 +48,14 @@ def check(
         Path | None,
         typer.Option("--config", "-c", help="The daemon's settings file: say which gates it does not allow."),
     ] = None,
+    cluster: Annotated[
+        bool,
+        typer.Option("--cluster", help="Look at the workloads that the rules guard, and at their metrics."),
+    ] = False,
+    namespace: Namespace = "",
+    everywhere: AllNamespaces = False,
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
 ) -> None:
     """Say every mistake in rule files and their tests, with its place; exit code 1 when there is one.
 
@@ -50,15 +63,24 @@ def check(
     to the daemon. Of the settings only `gates` is read: no secret that they name need be there.
     What works but seldom means what it says is a warning, which fails nothing.
     Folders are read with their subfolders.
+    With `--cluster` every Deployment that the rules guard is looked at as well, in one namespace or in all (`-A`):
+    whether its metrics have the labels that the rules need, and whether its canary steps can be made. The settings say
+    where the metrics are. What would never be judged is a mistake.
     """
     checked = check_paths(paths, Options(gates=load_gates(config)) if config is not None else DEFAULTS)
+    found: list[Check] = []
+    if cluster and not checked.errors:
+        found = _in_cluster(checked, config, place(namespace, context, kubeconfig, everywhere=everywhere))
     if format is Format.JSON:
-        found = [_as_json(error) for error in checked.errors]
         answer = {
-            "errors": found,
+            "errors": [_as_json(error) for error in checked.errors],
             "warnings": [_as_json(remark) for remark in checked.remarks],
             "policies": list(checked.policies),
             "files": list(checked.files),
+            "cluster": [
+                {"check": one.name, "level": one.level.value, "found": one.found, "remedy": one.remedy}
+                for one in found
+            ],
         }
         typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
@@ -70,8 +92,30 @@ def check(
             typer.echo(_annotation(remark, "warning") if format is Format.GITHUB else f"warning: {remark}")
         if not checked.errors:
             typer.echo(f"{len(checked.policies)} policies in {len(checked.files)} files are fine")
-    if checked.errors:
+        if cluster and not checked.errors:
+            _tell_cluster(found, format)
+    if checked.errors or any(one.level is Level.FAIL for one in found):
         raise typer.Exit(1)
+
+
+def _in_cluster(checked: Checked, config: Path | None, at: Place) -> list[Check]:
+    """What the cluster says of rule files that are fine in themselves."""
+    files = [Path(file) for file in checked.files if not file.endswith(TEST_SUFFIXES)]
+    return run(cluster_checks(files, load_settings(config, os.environ), at))
+
+
+def _tell_cluster(found: Sequence[Check], format: Format) -> None:  # noqa: A002
+    """A line to each thing that is not well, and how many were looked at."""
+    for one in found:
+        if one.level is Level.OK:
+            continue
+        level = "error" if one.level is Level.FAIL else "warning"
+        text = f"{one.name}: {one.found}" + (f" ({one.remedy})" if one.remedy else "")
+        if format is Format.GITHUB:
+            typer.echo(f"::{level} title=sentinel rules check --cluster::{_escaped(text)}")
+        else:
+            typer.echo(text if level == "error" else f"warning: {text}", err=level == "error")
+    typer.echo(f"looked at {sum(one.name.endswith(' policy') for one in found)} guarded workloads")
 
 
 def _as_json(error: PolicyError) -> dict[str, object]:

@@ -1,10 +1,9 @@
 """`sentinel preflight`: is this workload protected, and could it be undone?"""
 
 import os
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -24,20 +23,16 @@ from sentinel.app.commands.connection import (
 from sentinel.app.commands.output import Output, OutputOption
 from sentinel.app.commands.rollouts.undoing import undo_target
 from sentinel.app.commands.setup.checks import Check, account_check, conclude, fail, ok, slack_check, warn
+from sentinel.app.commands.setup.evidencing import metric_checks
 from sentinel.app.commands.setup.gating import gate_checks, runs_jobs
 from sentinel.app.wiring.sources import Sources, metric_sources, options_of
-from sentinel.domain.errors import PreconditionError, SourceError
-from sentinel.domain.evidence import Span
+from sentinel.domain.errors import PreconditionError
 from sentinel.domain.policy import (
-    ErrorRateRule,
-    LatencyRule,
     Mode,
     Policy,
-    QueryRule,
 )
 from sentinel.domain.record import Record
 from sentinel.domain.workload import GUARD_LABEL, HOLD_LABEL, Ability, Workload
-from sentinel.engine.arms.variables import RenderingError, render_query, variables_of
 from sentinel.engine.exposure.pausing import wanted_pods
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of
 from sentinel.policies.load import PolicySet, describe, load
@@ -186,56 +181,3 @@ def strategy_checks(policy: Policy, workload: Workload) -> list[Check]:
         found = f"the first batch is {batch} of {size} pods, more than the first step's {weight}"
         return [warn(name, found, abilities.smaller_batch.format(weight=weight))]
     return [ok(name, f"the first step is {wanted} of {size} pods ({weight})")]
-
-
-async def metric_checks(policy: Policy, workload: Workload, sources: Sources) -> list[Check]:
-    """Whether each metric rule gets data for this workload right now."""
-    rules = [rule for rule in policy.rules if isinstance(rule, ErrorRateRule | LatencyRule | QueryRule)]
-    return [await _metric_check(rule, workload, sources) for rule in rules]
-
-
-async def _metric_check(
-    rule: ErrorRateRule | LatencyRule | QueryRule, workload: Workload, sources: Sources
-) -> Check:
-    name = f"rule {rule.name}"
-    source = sources.by_name.get(rule.query.source)
-    if source is None:
-        return fail(
-            name, f"these settings name no {rule.query.source}", f"set {rule.query.source} in the settings"
-        )
-    until = datetime.now(UTC) - timedelta(seconds=source.settle)
-    since = until - max(rule.interval, timedelta(seconds=source.min_interval))
-    variables = variables_of(workload, None)
-    try:
-        if isinstance(rule, QueryRule):
-            sample = await source.value(render_query(rule.query, variables), until)
-            return _value_check(name, len(sample.values))
-        if isinstance(rule, ErrorRateRule):
-            spans = await source.counts(render_query(rule.query, variables), since, until)
-        else:
-            spans = await source.histogram(render_query(rule.query, variables), since, until)
-    except (SourceError, RenderingError) as error:
-        return fail(name, str(error), "mend the query, or the way to its source")
-    return _spans_check(name, spans, workload)
-
-
-def _value_check(name: str, values: int) -> Check:
-    if values:
-        return ok(name, f"the query gives {values} values now")
-    return warn(name, "the query gives nothing now", "check its metric and labels")
-
-
-def _spans_check(name: str, spans: Sequence[Span], workload: Workload) -> Check:
-    usable = [span.subject for span in spans if span.after is not None and span.missing is None]
-    versions = sorted({subject.version for subject in usable if subject.version})
-    if versions:
-        return ok(name, f"data for the versions {', '.join(versions)}")
-    pods = {pod.name for pod in workload.pods if pod.ready and not pod.deleting}
-    known = pods & {subject.pod for subject in usable if subject.namespace == workload.key.namespace}
-    if pods and known == pods:
-        return ok(name, f"data for all {len(pods)} ready pods")
-    if known:
-        return warn(name, f"data for {len(known)} of {len(pods)} ready pods", "is every pod scraped?")
-    unusable = next((str(span.missing) for span in spans if span.missing is not None), "")
-    found = f"no data for any of {len(pods)} ready pods" + (f" ({unusable})" if unusable else "")
-    return fail(name, found, "check the metric's name and labels, and that the pods are scraped")
