@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from clustersim.faults import Fault, FaultKind
 from clustersim.node.behaviour import crash_loop
 from sentinel.domain.record import Phase
 from tests.support.cli import refusal, sentinel, served
@@ -38,6 +39,18 @@ async def test_a_command_that_no_sentinel_answers_is_taken_back(tmp_path: Path) 
         await here.start()
         assert (await sentinel(here, "approve", "web", "--yes")).exit_code == 0
         await here.phase(Phase.PROMOTED, image="web:2", within=30)
+
+
+async def test_an_answer_that_cannot_be_read_for_a_moment_is_asked_for_again(tmp_path: Path) -> None:
+    """The command may be done meanwhile: an API server that fails once makes no failure of it."""
+    async with served(tmp_path) as here:
+        here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        await here.phase(Phase.BAKING, image="web:2", within=20)
+        failing = Fault(FaultKind.ERROR, frozenset({"get"}), "rolloutcommands/.", status=503, count=2)
+        here.cluster.faults.add(failing)
+        held = await sentinel(here, "hold", "web")
+        assert (held.exit_code, failing.struck) == (0, 2), held.output
+        await here.phase(Phase.HELD, image="web:2", within=5)
 
 
 @pytest.mark.parametrize("action", ["resume", "promote", "approve"])

@@ -23,7 +23,7 @@ from sentinel.app.commands.connection import (
 from sentinel.app.commands.options import duration
 from sentinel.app.commands.rollouts.confirming import Yes, confirmed, last_numbers, standing
 from sentinel.domain.command import Command, CommandAction, CommandPhase
-from sentinel.domain.errors import ClusterUnavailableError, PreconditionError
+from sentinel.domain.errors import ClusterError, ClusterUnavailableError, PreconditionError
 from sentinel.domain.record import Phase, Record
 from sentinel.engine.rollout.badness import forgivable
 
@@ -213,8 +213,18 @@ async def send_and_wait(cluster: Connection, record: Record, request: Request, p
                 reason="NoAnswer",
             )
         await asyncio.sleep(POLL_SECONDS)
-        command = await sender.fresh(command)
+        command = await _by_now(sender, command)
     return command
+
+
+async def _by_now(sender: CommandSender, command: Command) -> Command:
+    """The command as it is by now, or as it was where the API server gives no answer: it may be done meanwhile."""
+    try:
+        return await sender.fresh(command)
+    except ClusterError as error:
+        if not error.retryable:
+            raise
+        return command
 
 
 def _meant(record: Record | None, request: Request, workload: str) -> Record:
