@@ -7,13 +7,14 @@ from pathlib import Path
 
 from sentinel.policies.load import DEFAULTS, SUFFIXES, TEST_SUFFIXES, Options, PolicySet, documents_of, load
 from sentinel.policies.mistakes import PolicyError
+from sentinel.policies.patience import impatient
 from sentinel.policies.pitfalls import pitfalls
 from sentinel.policies.ruletest.load import load_tests
 from sentinel.policies.schema.buckets import between_buckets
 from sentinel.policies.schema.dialects import in_a_dialect
 from sentinel.policies.ties import ties
 
-_REMARKS = (between_buckets, in_a_dialect, pitfalls)
+_REMARKS = (between_buckets, impatient, in_a_dialect, pitfalls)
 
 
 @dataclass(frozen=True, slots=True)
