@@ -257,6 +257,24 @@ def test_alerts_on_three_workloads_are_a_storm(labels: dict[str, str], action: A
     assert "deployment/shop/api, deployment/shop/web, statefulset/shop/db" in result.message
 
 
+def test_a_storm_calls_people_at_its_first_workload_alone() -> None:
+    """Each of the three is held; in the order of their names, the first one's people are called."""
+    storm = (("deployment/shop/api", False), ("deployment/shop/web", True))
+    for key, (name, elsewhere) in zip((KEY, WEB), storm, strict=True):
+        assert str(key) == name
+        rest = tuple((each, at(605)) for each in (KEY, WEB, DB) if each != key)
+        result = attributed(alert(600, deployment=key.name), others=rest, key=key)
+        assert (result.reason, result.told_elsewhere) == ("AlertStorm", elsewhere)
+
+
+def test_an_unknown_pod_is_held_for_that_whatever_else_fires() -> None:
+    """That the baseline alerts as much says nothing of a pod whose revision is unknown."""
+    stateful = WorkloadKey(WorkloadKind.STATEFULSET, "shop", "api")
+    twin = alert(pod="api-3", fingerprint="f2")
+    result = attributed(alert(pod="api-2"), key=stateful, pods=(pod("api-3", OLD),), beside=(twin,))
+    assert came_to(result) == (HOLD, "UnknownPod")
+
+
 @pytest.mark.parametrize(
     ("seconds", "storm"),
     [

@@ -199,6 +199,13 @@ def test_holding_back_never_wins_more(gains: list[float], dispersion: float, pla
     assert all(held <= 0 for held in capped(gains))
 
 
+def test_requests_that_may_be_one_cluster_are_one_bet_on_their_share() -> None:
+    """No more requests than the dispersion are weighed as one, part failed and part served."""
+    assert limit_gains(Counts(1, 1), 0.01, (0.05,), dispersion=5) == pytest.approx((log(5),))
+    half = log(0.5 * 0.05 / 0.01 + 0.5 * 0.95 / 0.99)
+    assert limit_gains(Counts(2, 1), 0.01, (0.05,), dispersion=5) == pytest.approx((half,))
+
+
 def test_ten_short_ticks_come_to_the_same_as_one_long_tick() -> None:
     """Cutting the same evidence into shorter ticks changes what is bet from the first tick by nothing."""
     whole = ratio_gains(Counts(1000, 40), Counts(9000, 90), RATIOS)

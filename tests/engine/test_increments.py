@@ -168,12 +168,21 @@ def test_a_counter_that_went_backwards_without_a_restart_is_missing() -> None:
         Container("app", restarts=1, last=Termination("Error", 1, at(-900), at(3))),
         Container("app", terminated=Termination("Error", 1, at(-900), at(3))),
         Container("app", running_since=at(-2.5)),
+        Container("app", running_since=at(15)),
+        Container("app", running_since=at(4), last=Termination("Error", 1, at(-900), at(-60))),
     ],
-    ids=["running since", "last run ended", "terminated", "after the first reading was scraped"],
+    ids=[
+        "running since",
+        "last run ended",
+        "terminated",
+        "since the first reading",
+        "at the end",
+        "once before",
+    ],
 )
 def test_after_a_restart_the_new_total_is_the_increment(container: Container) -> None:
-    """A container that started anew in the tick (or since the first reading) counted from zero."""
-    restarted = pod("new-1", containers=(container,))
+    """A container that started anew in the tick or since the first reading counted from zero, whatever is beside it."""
+    restarted = pod("new-1", containers=(Container("proxy", running_since=at(-900)), container))
     tick = ticked(
         span("new-1", totals(100, 50), totals(20, 2)), OLD_SPAN, pods=(restarted, pod("old-1", OLD))
     )
@@ -228,6 +237,15 @@ def test_a_process_younger_than_the_tick_counts_from_zero(young: Pod) -> None:
         span("new-1", None, totals(40, 4)), OLD_SPAN, pods=(young, pod("old-1", OLD)), warmup=timedelta(0)
     )
     assert tick.candidate == Counts(40, 4)
+
+
+def test_a_process_as_old_as_the_tick_may_have_counted_before_it() -> None:
+    """Its start is known to the second alone, and the tick may have begun within that second."""
+    started = pod("new-1", created_at=at(0), containers=(Container("app", running_since=at(0)),))
+    tick = ticked(
+        span("new-1", None, totals(40)), OLD_SPAN, pods=(started, pod("old-1", OLD)), warmup=timedelta(0)
+    )
+    assert reasons(tick) == [(MissingReason.FIRST_SAMPLE, "new-1")]
 
 
 def test_one_young_container_of_two_does_not_clear_the_past() -> None:
@@ -374,14 +392,28 @@ def test_a_cold_pod_leaves_its_version_out() -> None:
     assert (tick.candidate, tick.baseline, tick.missing) == (Counts(), Counts(50), ())
 
 
-def test_a_restart_does_not_explain_a_version_that_fell() -> None:
+@pytest.mark.parametrize("names", [("new-1", "new-2"), ("new-2", "new-1")], ids=["last", "first"])
+def test_a_restart_does_not_explain_a_version_that_fell(names: tuple[str, str]) -> None:
     """One pod's restart does not take the other pods' counts, so the new total is not the increment."""
     restarted = pod("new-2", containers=(Container("app", running_since=at(4)),))
-    pods = (pod("new-1"), restarted, pod("old-1", OLD))
+    known = {"new-1": pod("new-1"), "new-2": restarted}
+    pods = (*(known[name] for name in names), pod("old-1", OLD))
     tick = versioned(
         version_span("2", totals(90), totals(50)), version_span("1", totals(0), totals(50)), pods=pods
     )
     assert reasons(tick) == [(MissingReason.WENT_BACKWARDS, "2")]
+
+
+def test_one_young_pod_does_not_clear_a_versions_past() -> None:
+    """A version's counter that is first seen has what its older pods counted before."""
+    pods = (pod("new-1"), pod("new-2", created_at=at(1)), pod("old-1", OLD))
+    tick = versioned(
+        version_span("2", None, totals(50)),
+        version_span("1", totals(0), totals(50)),
+        pods=pods,
+        warmup=timedelta(0),
+    )
+    assert reasons(tick) == [(MissingReason.FIRST_SAMPLE, "2")]
 
 
 # Histograms.

@@ -30,7 +30,7 @@ import pytest
 from tests.faults.mutations import Mutant, mutants_of
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("engine", "engine/replay", "domain")
+FOLDERS = ("engine", "domain")
 TESTS = ("tests/engine", "tests/domain")
 SECONDS = 600
 """How long the tests of one mutant may take; one that runs longer is found."""
@@ -139,7 +139,7 @@ def _named(lines: dict[int, list[str]]) -> dict[int, list[str]]:
 def modules(names: Sequence[str], tests: dict[str, dict[int, list[str]]]) -> Iterator[Module]:
     """The modules of the engine and the domain, or those of these names."""
     for folder in FOLDERS:
-        for path in sorted((ROOT / "sentinel" / folder).glob("*.py")):
+        for path in sorted((ROOT / "sentinel" / folder).rglob("*.py")):
             if path.stem != "__init__" and (not names or path.stem in names):
                 name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
                 yield Module(name, path, tests.get(str(path), {}))
