@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sentinel.domain.policy import CrashLoopRule, HealthRule, Policy
 from sentinel.policies.mistakes import InputError, Remark
-from sentinel.policies.quantities import format_duration
+from sentinel.policies.schema.quantities import format_duration
 
 FIRST_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(minutes=5)
