@@ -93,7 +93,7 @@ def test_the_order_of_watches_does_not_matter(shuffled: list[Event]) -> None:
     assert one is not None
     assert other is not None
     assert set(one.pods) == set(other.pods)
-    assert (one.candidate, one.others, one.total) == (other.candidate, other.others, other.total)
+    assert (one.candidate, one.others, one.exposure) == (other.candidate, other.others, other.exposure)
 
 
 def test_a_snapshot_is_built_once() -> None:

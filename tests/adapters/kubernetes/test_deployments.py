@@ -49,8 +49,8 @@ async def test_a_pause_is_signed(cluster: SimulatedCluster, gateway: KubernetesG
     assert await gateway.cluster.apply(workload, Stop(MARK)) == "paused"
     assert spec(cluster)["paused"] is True
     assert annotations(cluster)[PAUSED_ANNOTATION] == str(MARK)
-    await until(lambda: seen(gateway).paused)
-    assert seen(gateway).pause_mark == MARK
+    await until(lambda: seen(gateway).brake.on)
+    assert seen(gateway).brake.mark == MARK
 
 
 async def test_a_pause_of_ours_again_is_done(cluster: SimulatedCluster, gateway: KubernetesGateway) -> None:

@@ -75,8 +75,8 @@ async def test_who_keeps_a_deployment_is_read_from_its_marks(
     owners = []
     for name, metadata in marks.items():
         cluster.deploy(name, "app:v1", 1, **metadata)
-        owners.append((await reader.facts("default", name)).owner)
-    assert owners == ["Argo CD application shop", "Flux HelmRelease shop", "Helm release shop", ""]
+        owners.append(str((await reader.workload("default", name)).keeper))
+    assert owners == ["Argo CD application shop", "Flux HelmRelease shop", "Helm release shop", "None"]
 
 
 async def test_an_accounts_missing_verbs_are_named(cluster: SimulatedCluster, client: ApiClient) -> None:

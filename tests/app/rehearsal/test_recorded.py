@@ -97,12 +97,17 @@ def test_a_crash_loop_shows_with_its_restarts_and_how_it_ended() -> None:
     assert container.last.finished_at == T0 + timedelta(seconds=60) - STEP / 2
 
 
+def pods_of(world: Workload) -> int:
+    """How many pods there are of any revision."""
+    return world.exposure.candidate + world.exposure.old
+
+
 def test_a_pod_on_its_way_out_counts_no_more() -> None:
     """A deletion time stamp takes a pod out of the counts."""
     leaving = {"deleted": series({"pod": "web-old1-a"}, 60, 600, 1.0)}
     world = recorded(pod("web-old1-a", -300, 600), pod("web-new1-b", 15, 600), leaving)
-    assert shown(world, 45).total == 2
-    assert shown(world, 60).total == 1
+    assert pods_of(shown(world, 45)) == 2
+    assert pods_of(shown(world, 60)) == 1
 
 
 def test_nothing_changes_between_changes() -> None:
@@ -116,9 +121,9 @@ def test_an_undo_is_done_at_once_and_a_pause_not_at_all() -> None:
     """The past cannot be paused; after an undo the stable revision is there in full."""
     world = recorded(pod("web-old1-a", -300, 60), pod("web-new1-b", 15, 600), desired=3.0)
     world.apply(Stop(Mark("record", UNTIL)), T0)
-    assert not shown(world, 30).paused
+    assert not shown(world, 30).brake.on
     world.apply(Restore(RevisionRef("old1", "old1")), T0 + timedelta(seconds=30))
     restored = shown(world, 30)
     assert restored.candidate.hash == "old1"
     assert restored.rolled_out
-    assert restored.available == 3
+    assert restored.exposure.available == 3
