@@ -17,6 +17,7 @@ from clustersim.faults import Fault, FaultKind
 from clustersim.node.behaviour import Behaviour
 from clustersim.storage.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CRDS
 from sentinel.adapters.kubernetes.custom.crd import definitions
+from sentinel.app.exitcodes import ExitCode
 from sentinel.ports import SystemClock
 from tests.e2e.child import daemon, run_to_its_end
 from tests.support.processes import free_port
@@ -115,12 +116,15 @@ def grant(cluster: SimulatedCluster, verbs: Mapping[tuple[str, str], list[str]])
     return cluster.api.tokens.issue("default", "sentinel")
 
 
-async def refusal(folder: Path, given: dict[str, str], *arguments: str) -> str:
-    """The one sentence with which the daemon ends at once, without a traceback."""
+async def refusal(
+    folder: Path, given: dict[str, str], *arguments: str, status: ExitCode = ExitCode.CONFIGURATION
+) -> str:
+    """The one sentence with which the daemon ends at once, without a traceback; the log's lines come before it."""
     ended = await run_to_its_end(folder, given, *arguments)
-    assert ended.status == 2, ended.errors
+    assert ended.status == status, ended.errors
     assert "Traceback" not in ended.errors
-    (sentence,) = ended.errors.strip().splitlines()
+    *logged, sentence = ended.errors.strip().splitlines()
+    assert all(line.startswith("{") for line in logged), ended.errors
     assert sentence.startswith("sentinel: ")
     return sentence.removeprefix("sentinel: ")
 
@@ -190,7 +194,8 @@ async def test_an_unreachable_api_server_is_said(folder: Path) -> None:
     address = f"http://127.0.0.1:{free_port()}"
     kubeconfig = folder / "kubeconfig"
     kubeconfig.write_text(json.dumps(apiserver.kubeconfig(address, "", "default")))
-    sentence = await refusal(folder, {"KUBECONFIG": str(kubeconfig), "SENTINEL_PROMETHEUS__URL": address})
+    given = {"KUBECONFIG": str(kubeconfig), "SENTINEL_PROMETHEUS__URL": address}
+    sentence = await refusal(folder, given, status=ExitCode.UNAVAILABLE)
     assert f"the API server at {address} cannot be reached" in sentence
 
 

@@ -95,7 +95,7 @@ def test_a_wait_begins_where_the_revisions_own_time_ends() -> None:
 
 def test_pods_that_cannot_be_created_are_a_wait() -> None:
     """A quota that is used up is named in the API server's words, whether some pods are there or none."""
-    refused = {"create_failure": QUOTA, "create_failure_since": at(5), "desired": 3}
+    refused = {"create_failure": QUOTA, "create_failure_since": at(5), "wanted": 3}
     for pods in ((), (pod("new-1"),)):
         found = wait(*pods, **refused)
         assert found == ClusterWait("FailedCreate", f"pods cannot be created: {QUOTA}", at(5))
@@ -103,7 +103,7 @@ def test_pods_that_cannot_be_created_are_a_wait() -> None:
 
 def test_a_finished_rollout_waits_for_nothing() -> None:
     """What is left of a condition says nothing once all pods are there."""
-    done = {"updated": 1, "total": 1, "available": 1}
+    done = {"candidate_pods": 1, "old": 0, "available": 1}
     assert wait(pod("new-1"), create_failure=QUOTA, **done) is None
 
 

@@ -10,6 +10,7 @@ import pytest
 from sentinel.domain.policy import Arms, CountQuery, ErrorRateRule, HistogramQuery, LatencyRule, Method
 from sentinel.domain.record import Record
 from sentinel.domain.verdict import VerdictKind
+from sentinel.domain.workload import Abilities
 from sentinel.engine.evidence.assessment import assess
 from sentinel.engine.evidence.history import (
     CALIBRATION,
@@ -106,7 +107,7 @@ def test_without_steps_placebos_are_as_large_as_the_first_batch(
     surge: int, unavailable: int, desired: int, baseline: int, size: int
 ) -> None:
     """A rolling update begins with maxSurge and maxUnavailable pods together, at most all that are wanted."""
-    world = rollout(0, desired, max_surge=surge, max_unavailable=unavailable)
+    world = rollout(0, desired, abilities=Abilities(first_batch=surge + unavailable))
     assert candidate_pods(PLAIN, world, baseline) == size
 
 

@@ -71,7 +71,7 @@ async def test_requests_that_fail_are_counted_by_why(shop: World) -> None:
 
 
 async def test_traces_tell_of_an_undo(tmp_path: Path) -> None:
-    """Where an endpoint is set, the pass, the questions, the decision, the writes and the notice arrive as spans."""
+    """Where an endpoint is set, the reconcile, the questions, the writes and the notice arrive as spans."""
     names: set[str] = set()
 
     async def traces(request: web.Request) -> web.Response:
@@ -91,6 +91,6 @@ async def test_traces_tell_of_an_undo(tmp_path: Path) -> None:
             await at_rest(here)
             await undone(here)
             await here.stop()
-        assert names == {"pass", "collect", "decide", "save", "patch", "notify"}
+        assert names == {"reconcile", "collect", "save", "patch", "notify"}
     finally:
         await runner.cleanup()

@@ -111,5 +111,5 @@ async def test_what_is_known_of_a_rollout_is_forgotten_though_the_answer_to_its_
     await asyncio.sleep(1)
     assert plain.application is not None
     daemon = plain.application.daemon
-    assert not daemon._reconciler._work._working._states
+    assert not daemon._reconciler._work._memory.working._states
     assert not daemon._services.collector._ledgers
