@@ -53,7 +53,8 @@ class WebhookLimits:
 class AlertmanagerWebhook:
     """The handler. `parse` turns a body into a notification or raises ValueError with a sentence.
 
-    Alertmanager tries again after a 5xx and gives up after a 4xx: so whatever may pass is a 503.
+    Alertmanager retries a 5xx within seconds, and what was answered 4xx comes with the group's next notification at the
+    earliest: so whatever may pass is a 503.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class AlertmanagerWebhook:
         return response
 
     def _busy(self, grant: Grant, address: str, size: int) -> web.Response | None:
-        """Why a post must come again later. Not 429: Alertmanager tries again after a 5xx only."""
+        """Why a post must come again later. Not 429: Alertmanager retries a 5xx only."""
         if self.draining:
             return _later("The daemon is stopping.")
         # Checked before the bucket, so that a post that is sent away does not cost its client one of its own.
