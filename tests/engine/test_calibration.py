@@ -9,6 +9,7 @@ import pytest
 from sentinel.domain.evidence import Counts
 from sentinel.engine.statistics.calibration import (
     CHANCE,
+    PRIOR_WEIGHT,
     Calibration,
     Restraint,
     Window,
@@ -53,6 +54,29 @@ def test_without_errors_or_history_the_dispersion_is_two() -> None:
 def test_a_short_history_is_shrunk_toward_two() -> None:
     """A few windows pull the estimate only part of the way from the default."""
     assert 1.2 < estimate_dispersion(history(3, windows=2)) < 2.5
+
+
+def test_the_dispersion_of_one_window_by_hand() -> None:
+    """200 over the 16 that chance gives, with the weight of one degree of freedom beside the default's."""
+    window = {"a": Counts(100, 10), "b": Counts(100, 30)}
+    by_hand = (200 / 16 + PRIOR_WEIGHT * 2.0) / (1 + PRIOR_WEIGHT)
+    assert estimate_dispersion([window]) == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize(
+    "idle",
+    [{"a": Counts(9, 9), "b": Counts(9, 9)}, {"a": Counts(9, 0), "b": Counts(9, 0)}, {"a": Counts(9, 5)}],
+)
+def test_a_window_that_tells_no_spread_lends_no_weight(idle: Window) -> None:
+    """Neither where every request failed, nor where none did, nor of one pod alone."""
+    window = {"a": Counts(100, 1), "b": Counts(100, 0), "c": Counts(100, 0)}
+    assert estimate_dispersion([window, idle]) == estimate_dispersion([window])
+
+
+def test_a_pod_all_of_whose_requests_failed_is_counted() -> None:
+    """As many errors as requests are possible; more are not."""
+    counters = {"a": [(0.0, 0.0), (5.0, 5.0)], "b": [(0.0, 0.0), (5.0, 6.0)]}
+    assert windows_of(counters) == [{"a": Counts(5, 5)}]
 
 
 def test_one_pod_alone_teaches_nothing() -> None:
