@@ -147,14 +147,14 @@ def report(phases: Sequence[Phase], deployments: int, replicas: int, date: str) 
         ]
         for phase in phases
     ]
-    minutes = len(phases[0].samples) * _SAMPLE_SECONDS / 60
+    seconds = len(phases[0].samples) * _SAMPLE_SECONDS
     return f"""# Memory: what stays, and that it stays flat
 
 `python -m benchmarks.memory`, {date}. {machine("aiohttp", "orjson", "rollback-sentinel")}.
 
 One `sentinel run` with {deployments} guarded Deployments of {replicas} pods, against the simulated cluster and
 Prometheus' stand-in in processes of their own, goes through four phases, each of which is sampled for
-{minutes:g} minutes: those in which answers begin to come only after {_FILLING_SECONDS / 60:g} minutes, when what is
+{seconds:g} s: those in which answers begin to come only after {_FILLING_SECONDS / 60:g} minutes, when what is
 remembered of them has reached its level. In flight means in a canary's bake, with an error rate and a latency rule
 evaluated every {_INTERVAL:g} s for every Deployment. *Grows* is the mean of a phase's last third over that of its
 middle third: more than {MAY_GROW:.0%} fails the benchmark.
