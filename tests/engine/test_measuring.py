@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -44,6 +44,17 @@ def test_a_measurement_goes_on_where_the_last_ended() -> None:
     due = window(RULE, record().with_state(state), timing, at(97))
 
     assert (due.since, due.until, due.next_due) == (at(30), at(75), at(110))
+
+
+@pytest.mark.parametrize(("step_since", "due"), [(at(300), at(360)), (None, at(60))])
+def test_a_free_querys_delay_begins_with_the_step(step_since: datetime | None, due: datetime) -> None:
+    """At each step it waits again, and before the first one it waits from the rollout's start."""
+    rule = QueryRule(
+        "q", ValueQuery("prometheus", "x"), failure="value > 1.0", initial_delay=timedelta(seconds=60)
+    )
+    begun = record().with_state(replace(record().state, step_since=step_since))
+
+    assert window(rule, begun, Timing(), at(10)).next_due == due
 
 
 def test_a_free_query_is_not_due_in_its_initial_delay() -> None:

@@ -41,6 +41,20 @@ def named(labels: dict[str, str], label: str | None = None, *known: WorkloadKey)
     return tuple(str(key) for key in workloads_named({"namespace": "shop"} | labels, rule, directory))
 
 
+def test_a_reading_that_names_nobody_known_gives_way_to_one_that_does() -> None:
+    """What an exporter says of itself counts where what it says of another is unknown here."""
+    assert named({"exported_deployment": "api", "deployment": "web"}) == ("deployment/shop/web",)
+    assert named({"exported_deployment": "api", "deployment": "cron"}) == ("deployment/shop/api",)
+
+
+def test_one_known_workload_is_enough_for_a_namespace_to_be_meant() -> None:
+    """Of two namespaces said, the one that holds a known workload, whatever else is known elsewhere."""
+    everyone = frozenset({WEB, deployment("job", "batch")})
+    directory = Directory(everyone, lambda _namespace, _name: None, lambda _namespace, _name: [])
+    labels = {"exported_namespace": "nowhere", "namespace": "shop"}
+    assert namespace_meant(labels, directory) == "shop"
+
+
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [
