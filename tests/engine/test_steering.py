@@ -105,6 +105,16 @@ def test_a_rollout_below_its_weight_is_let_go_and_at_it_stopped() -> None:
     assert steer(0.5, paused(5), MARK) is None
 
 
+def test_a_mark_without_a_pause_is_no_pause_to_lift() -> None:
+    """Below its weight a rollout that a human let go is on its way already, whatever mark is left on it."""
+    assert steer(0.5, rollout(1, mark=MARK), MARK) is None
+
+
+def test_without_a_mark_to_sign_with_nothing_is_stopped() -> None:
+    """Who only wants the pods to come makes no pause."""
+    assert steer(0.5, rollout(5)) is None
+
+
 def test_a_rollout_that_is_over_is_not_paused() -> None:
     """Where nothing is left to stop, nothing is stopped."""
     assert steer(0.5, rollout(10), MARK) is None
@@ -173,7 +183,8 @@ def test_a_release_is_told_once() -> None:
 
 
 def test_only_a_pause_that_this_rollout_signed_is_noted() -> None:
-    """Neither a human's nor an older rollout's."""
+    """Neither a human's nor an older rollout's, nor a mark whose pause is lifted."""
+    assert note_pause(record(), rollout(1, mark=MARK)).pause_seen == 0
     assert note_pause(record(), paused(1, by="")).pause_seen == 0
     assert note_pause(record(), paused(1, by="api-older")).pause_seen == 0
 

@@ -40,7 +40,7 @@ RAN = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRU
 """What pytest ends with where tests were run or could not be imported; anything else is our mistake."""
 PLUGINS = ("pytest_asyncio.plugin", "pytest_timeout", "_hypothesis_pytestplugin")
 """What the tests need of pytest's plugins: loading all the others takes longer than most tests do."""
-FOUND, SURVIVED, TIMED_OUT = "found", "survived", "ran too long"
+FOUND, SURVIVED, TIMED_OUT, UNTESTED = "found", "survived", "ran too long", "run by no test here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def outcome(module: Module, mutant: Mutant) -> str:
     """What becomes of one mutant."""
     tests = module.tests_of(mutant)
     if not tests:
-        return SURVIVED
+        return UNTESTED
     code = forked(tests, Planted(module.name, module.path, mutant.source))
     if code not in (None, *RAN):
         raise SystemExit(f"pytest ends with {code} on {len(tests)} tests of {module.name}: measure anew")
@@ -153,7 +153,7 @@ def tried(module: Module, sample: int, seed: int) -> Counter[str]:
         mutants = random.Random(f"{module.name} {seed}").sample(mutants, sample)
     outcomes: Counter[str] = Counter()
     first = mutants[0] if mutants else Mutant(0, "", "", "")
-    if outcome(module, replace(first, source=module.path.read_text())) != SURVIVED:
+    if outcome(module, replace(first, source=module.path.read_text())) in (FOUND, TIMED_OUT):
         raise SystemExit(f"the tests of {module.name} fail without any mutant")
     for mutant in sorted(mutants, key=lambda each: each.line):
         became = outcome(module, mutant)
@@ -166,7 +166,7 @@ def tried(module: Module, sample: int, seed: int) -> Counter[str]:
 
 
 def _counted(outcomes: Counter[str]) -> str:
-    return ", ".join(f"{outcomes[each]} {each}" for each in (FOUND, TIMED_OUT, SURVIVED))
+    return ", ".join(f"{outcomes[each]} {each}" for each in (FOUND, TIMED_OUT, SURVIVED, UNTESTED))
 
 
 def main() -> None:
