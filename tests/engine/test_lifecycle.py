@@ -297,3 +297,20 @@ def test_a_record_without_its_first_decision_begins_again_under_its_name() -> No
 def undone_record() -> Record:
     """NEW, undone a minute ago."""
     return in_state(Phase.UNDONE, undo=undone_to(), ended_at=at(65))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "created", "anew"),
+    [(2, 30, True), (2, None, True), (0, 30, True), (0, -30, False), (4, -30, False)],
+    ids=["both tell", "the order tells", "its age tells", "nothing came between", "it was never replaced"],
+)
+def test_a_record_without_a_decision_is_not_carried_on_across_another_revision(
+    recorded: int, created: float | None, anew: bool
+) -> None:
+    """What came in for the other revision meanwhile, alerts above all, must not be held against this one."""
+    now = replace(NEW, order=4)
+    other = replace(NEXT, created_at=at(created) if created is not None else None)
+    world = replace(rollout(1), candidate=now, others=(OLD, other))
+    made = record(RevisionRef.of(replace(NEW, order=recorded)), state=RolloutState(Phase.PROGRESSING))
+    found = begin(world, made)
+    assert (found.begun is None, found.closes == made, found.attempt) == (anew, anew, 2 if anew else 1)

@@ -74,6 +74,8 @@ def recognise(
         return _begin(workload, records, settled, undo, now)
     digest = workload.candidate.digest
     if latest.candidate.digest == digest and _never_begun(latest):
+        if _replaced_meanwhile(latest, workload):
+            return _begin(workload, records, settled, undo, now)
         return replace(_begin(workload, records[1:], settled, undo, now), begun=latest)
     if latest.candidate.digest == digest:
         known = _same_revision(latest, workload)
@@ -89,6 +91,16 @@ def recognise(
 def _never_begun(latest: Record) -> bool:
     """Whether the record was made and its first decision could not be written: that write brings the state with it."""
     return latest.live and not latest.decisions and latest.state.step_since is None
+
+
+def _replaced_meanwhile(latest: Record, workload: Workload) -> bool:
+    """Whether another revision was in force since this record was made, unseen by us, and its candidate put back.
+
+    What alerts the record took in that time are the other revision's: the rollout that goes on now is a new one.
+    """
+    recorded, now = latest.candidate.order, workload.candidate.order
+    created = (revision.created_at for revision in workload.others)
+    return 0 < recorded < now or any(at is not None and at > latest.started_at for at in created)
 
 
 def _same_revision(latest: Record, workload: Workload) -> Sighting | None:
