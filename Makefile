@@ -22,6 +22,7 @@ check: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/style.py
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive sentinel
 	$(MAKE) --no-print-directory docs
 
