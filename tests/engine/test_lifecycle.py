@@ -11,7 +11,7 @@ from sentinel.domain.record import Action, Phase, Record, RevisionRef, RolloutSt
 from sentinel.domain.workload import Workload
 from sentinel.engine.rollout.lifecycle import Begin, Continue, Idle, RolledBack, Sighting, recognise
 from tests.engine.builders import entry, held, in_state, rollout, undoing, undone_to
-from tests.engine.snapshots import OLD, at, order_of, record, revision
+from tests.engine.snapshots import NEW, OLD, at, order_of, record, revision
 
 NEXT = revision("next", number=3)
 UNDO = UndoPolicy()
