@@ -18,7 +18,7 @@ from benchmarks import latencies, peers, report, scenarios, sticky
 from benchmarks.results import Healthy, Outcome, Table
 from benchmarks.scenarios import FAULTS, Array, Cell, Counts
 from benchmarks.sentinel_runs import calibrations, learn, run, run_latency
-from sentinel.domain.policy import HistogramQuery, LatencyRule
+from sentinel.domain.policy.rules import HistogramQuery, LatencyRule
 from sentinel.engine.statistics.calibration import Calibration
 
 CELLS = tuple(Cell(rps, base) for base in (0.01, 0.001) for rps in (1, 10, 100, 1000))

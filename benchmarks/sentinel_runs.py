@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.scenarios import TICK, Array, Cell, Counts, history
 from sentinel.domain.evidence import Counts as Arm
 from sentinel.domain.evidence import CountTick, Histogram, HistogramTick
-from sentinel.domain.policy import CountQuery, ErrorRateRule, LatencyRule
+from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, LatencyRule
 from sentinel.domain.verdict import VerdictKind
 from sentinel.engine.rules.error_rate import judge_error_rate
 from sentinel.engine.rules.latency import judge_latency

@@ -30,8 +30,8 @@ from sentinel.adapters.kubernetes.coordination.events import _Written
 from sentinel.adapters.prometheus.answers import Answer
 from sentinel.adapters.prometheus.answers import Sample as MetricSample
 from sentinel.domain.evidence import Missing, Reading, Span, Subject
-from sentinel.domain.policy import CountQuery, HistogramQuery
-from sentinel.domain.record import Phase
+from sentinel.domain.policy.rules import CountQuery, HistogramQuery
+from sentinel.domain.record.state import Phase
 from tests.faults.campaign import definitions_that_ship, quiet, settings_of
 from tests.faults.direct import Network
 from tests.faults.lives import Loop, Pod
@@ -49,8 +49,12 @@ REMEMBERED = (Answer, MetricSample, Span, Reading, Subject, Missing, CountQuery,
 """What fills memories that have a bound: Prometheus' answers (100,000 samples) and spans (20,000), Events (1,000)."""
 MIRROR = frozenset(
     {
-        "sentinel.domain.record",
-        "sentinel.domain.workload",
+        "sentinel.domain.record.entries",
+        "sentinel.domain.record.record",
+        "sentinel.domain.record.state",
+        "sentinel.domain.workload.facts",
+        "sentinel.domain.workload.pods",
+        "sentinel.domain.workload.revision",
         "sentinel.adapters.kubernetes.workloads.trim",
         "sentinel.adapters.kubernetes.custom.records",
     }

@@ -25,7 +25,8 @@ from pathlib import Path
 
 from benchmarks.harness.figures import Figures
 from clustersim.faults import Fault, FaultKind
-from sentinel.domain.record import MAX_ALERTS, Phase
+from sentinel.domain.record.record import MAX_ALERTS
+from sentinel.domain.record.state import Phase
 from tests.support.world import NAMESPACE, ROLLING, World, world
 
 ROLLOUTS = 20

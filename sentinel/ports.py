@@ -9,15 +9,18 @@ from typing import Protocol
 
 from sentinel.domain.alert import Notification, Receipt
 from sentinel.domain.command import Command, CommandAction, CommandPhase
+from sentinel.domain.coordination import Freeze, Lease
 from sentinel.domain.decision import Change
 from sentinel.domain.evidence import Past, PastCounters, Span, ValueSample
-from sentinel.domain.freeze import Freeze
 from sentinel.domain.gate import GateAnswer, JobGate, JobState, WebhookGate
-from sentinel.domain.lease import Lease
 from sentinel.domain.notice import Bulletin, Notice
-from sentinel.domain.policy import CountQuery, HistogramQuery, Policy, ValueQuery
-from sentinel.domain.record import Json, NoticeRef, Record
-from sentinel.domain.workload import Applied, Workload, WorkloadKey
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
+from sentinel.domain.record.entries import NoticeRef
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Json
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.revision import Applied
 
 
 class Clock(Protocol):

@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from sentinel.domain.errors import ConfigurationError
-from sentinel.domain.policy import Mode
+from sentinel.domain.policy.policy import Mode
 from sentinel.environment import variable_of
 from sentinel.settings import Settings, load_settings
 

@@ -23,19 +23,12 @@ from clustersim.storage.resources import CRDS, DEPLOYMENTS, PODS, ResourceType
 from clustersim.storage.store import timestamp
 from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.adapters.kubernetes.custom.record_objects import object_of
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.policy import Policy
-from sentinel.domain.record import (
-    Action,
-    DecisionEntry,
-    Outcome,
-    OutcomeKind,
-    Phase,
-    Record,
-    RevisionRef,
-    RolloutState,
-)
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.record.entries import Action, DecisionEntry, Outcome, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase, RevisionRef, RolloutState
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.policies.load import PolicySet, load
 
 JsonObject = dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from sentinel.domain.texts import plain
+from sentinel.domain.words import plain
 
 QUIET = (
     "aiohttp.access",

@@ -1,9 +1,11 @@
-"""Alerts as they came in."""
+"""Alerts as they came in, which of a storm a record keeps one by one, and what it keeps of the others."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol, TypeVar
 
 
 class AlertStatus(StrEnum):
@@ -105,3 +107,100 @@ class ClusterIdentity:
     def is_another(self, labels: Mapping[str, str]) -> bool:
         """Whether an alert says that it is about another cluster; one without the label may be about this one."""
         return labels.get(self.label, "") not in ("", self.name)
+
+
+MAX_FINGERPRINTS = 400
+
+
+MAX_NAMES = 20
+
+
+class Recorded(Protocol):
+    """What decides about an alert's place."""
+
+    @property
+    def fingerprint(self) -> str:
+        """By which it is known."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Its alertname."""
+        ...
+
+    @property
+    def status(self) -> AlertStatus:
+        """Whether it fires."""
+        ...
+
+    @property
+    def starts_at(self) -> datetime:
+        """When it fired."""
+        ...
+
+
+T = TypeVar("T", bound=Recorded)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsBeyond:
+    """Alerts that a record has no place for: how many at least, of which names, when the first and the last fired.
+
+    `fingerprints` are the first of them, up to 400, so that a repeat is not counted again.
+    """
+
+    count: int
+    first_at: datetime
+    last_at: datetime
+    names: tuple[str, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+
+
+def make_room(alerts: Sequence[T], places: int) -> tuple[tuple[T, ...], tuple[T, ...]]:
+    """The alerts that keep a place, in their order, and those that do not.
+
+    Firing ones go before resolved ones, the names share the places evenly, and of one name those that fired last
+    stay; of those that fired together the ones that came first, so that a repeated storm changes nothing.
+    """
+    if len(alerts) <= places:
+        return tuple(alerts), ()
+    newest_first = sorted(range(len(alerts)), key=lambda index: alerts[index].starts_at, reverse=True)
+    ranks: dict[int, tuple[bool, int]] = {}
+    of_name: Counter[tuple[bool, str]] = Counter()
+    for index in newest_first:
+        resolved = alerts[index].status is AlertStatus.RESOLVED
+        ranks[index] = (resolved, of_name[resolved, alerts[index].name])
+        of_name[resolved, alerts[index].name] += 1
+    staying = set(sorted(newest_first, key=lambda index: ranks[index])[:places])
+    kept = tuple(alert for index, alert in enumerate(alerts) if index in staying)
+    return kept, tuple(alert for index, alert in enumerate(alerts) if index not in staying)
+
+
+def counted_beyond(beyond: AlertsBeyond | None, dropped: Iterable[Recorded]) -> AlertsBeyond | None:
+    """What is kept of these as well, and of those before.
+
+    Once the fingerprints are full, a repeat cannot be told from a new one: then those count that fired later than all
+    others before.
+    """
+    known = set(beyond.fingerprints) if beyond is not None else set()
+    full = len(known) >= MAX_FINGERPRINTS
+    last = beyond.last_at if beyond is not None else None
+    new = [
+        alert
+        for alert in dropped
+        if alert.fingerprint not in known and not (full and last is not None and alert.starts_at <= last)
+    ]
+    if not new:
+        return beyond
+    starts = [alert.starts_at for alert in new]
+    before = beyond or AlertsBeyond(0, starts[0], starts[0])
+    names = dict.fromkeys((*before.names, *(alert.name for alert in new)))
+    fingerprints = dict.fromkeys((*before.fingerprints, *(alert.fingerprint for alert in new)))
+    return replace(
+        before,
+        count=before.count + len(new),
+        first_at=min(before.first_at, *starts),
+        last_at=max(before.last_at, *starts),
+        names=tuple(names)[:MAX_NAMES],
+        fingerprints=tuple(fingerprints)[:MAX_FINGERPRINTS],
+    )

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sentinel.domain.record import Action, RevisionRef, RolloutState
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import RevisionRef, RolloutState
 from sentinel.domain.verdict import Number, RuleVerdict
-from sentinel.domain.workload import Mark
+from sentinel.domain.workload.facts import Mark
 
 
 @dataclass(frozen=True, slots=True)

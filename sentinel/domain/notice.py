@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sentinel.domain.record import DecisionEntry, Record
+from sentinel.domain.record.entries import DecisionEntry
+from sentinel.domain.record.record import Record
 
 
 class BulletinKind(StrEnum):

@@ -1,11 +1,23 @@
-"""The words for where a rollout stands and for what was decided: the same in every table, notice, event and metric.
+"""Words for people: where a rollout stands and what was decided, the same in every table, notice, event and metric.
 
 What was only decided, in observe mode or while frozen, has words of its own: nothing was held or undone.
 """
 
 from enum import StrEnum
 
-from sentinel.domain.record import DecisionEntry, OutcomeKind, Phase, Record
+from sentinel.domain.record.entries import DecisionEntry, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
+
+
+def plain(text: str) -> str:
+    """The text without what could make it look like more than one text, or like another.
+
+    Control characters (newlines and the escapes of terminals), characters that turn the direction of writing, and
+    separators of lines and paragraphs become spaces; every other character stays as it is.
+    """
+    return text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)
+
 
 WOULD_UNDO = "WouldUndo"
 """The reason of the hold in which a rollout waits for people that would have been undone."""

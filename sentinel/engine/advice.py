@@ -7,9 +7,11 @@ import json
 import shlex
 
 from sentinel.domain.command import CommandAction
-from sentinel.domain.kinds import PAUSABLE
-from sentinel.domain.record import DecisionEntry, Phase, Record
-from sentinel.domain.workload import PAUSED_ANNOTATION
+from sentinel.domain.record.entries import DecisionEntry
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.facts import PAUSED_ANNOTATION
+from sentinel.domain.workload.kinds import PAUSABLE
 from sentinel.engine.rollout.gates import GATE_TIMEOUT, JOB
 
 WHO = "$(kubectl auth whoami -o jsonpath={.status.userInfo.username})"

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sentinel.domain.policy import Policy
-from sentinel.domain.workload import Workload
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.workload.facts import Workload
 from sentinel.engine.matching import Ambiguous, Guard, Guarded, guard_of, mismatch, specificity
 
 _PARTS = (

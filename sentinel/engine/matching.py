@@ -16,8 +16,9 @@ import fnmatch
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sentinel.domain.policy import AlertRule, Match, Matcher, MatchOperator, Operator, Policy, Requirement
-from sentinel.domain.workload import Workload, WorkloadKey
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.selection import AlertRule, Match, Matcher, MatchOperator, Operator, Requirement
+from sentinel.domain.workload.facts import Workload, WorkloadKey
 
 Specificity = tuple[int, int, int, int, int]
 

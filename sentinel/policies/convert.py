@@ -7,27 +7,21 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from sentinel.domain.gate import Gate, JobGate, WebhookGate
-from sentinel.domain.policy import (
-    AlertRule,
+from sentinel.domain.policy.policy import Budget, Policy, UndoPolicy
+from sentinel.domain.policy.rules import (
     Arms,
-    Budget,
     CountQuery,
     CrashLoopRule,
     ErrorRateRule,
     HealthRule,
     HistogramQuery,
     LatencyRule,
-    Match,
-    Operator,
-    Policy,
     QueryRule,
-    Requirement,
     Rule,
-    Step,
-    Strategy,
-    UndoPolicy,
     ValueQuery,
 )
+from sentinel.domain.policy.selection import AlertRule, Match, Operator, Requirement
+from sentinel.domain.policy.strategy import Step, Strategy
 from sentinel.policies.schema.policy import (
     AlertSpec,
     GateSpec,

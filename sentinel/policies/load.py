@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.gate import GateLimits
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.policy import Policy
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.policies.convert import DEFAULT_INTERVAL, digest_of, policy_of
 from sentinel.policies.explain import mistakes_of
 from sentinel.policies.gate_limits import shut_gates

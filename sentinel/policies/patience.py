@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from sentinel.domain.policy import CrashLoopRule, HealthRule, Policy
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import CrashLoopRule, HealthRule
 from sentinel.policies.mistakes import InputError, Remark
 from sentinel.policies.schema.quantities import format_duration
 

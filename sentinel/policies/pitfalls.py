@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-from sentinel.domain.policy import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule, Policy, QueryRule
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule, QueryRule
 from sentinel.engine.arms.variables import used
 from sentinel.policies.mistakes import InputError, Remark
 from sentinel.policies.presets import PRESETS

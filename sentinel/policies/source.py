@@ -12,7 +12,7 @@ from watchfiles import watch as changes_of
 
 from sentinel.blocking import on_own_thread
 from sentinel.domain.errors import ConfigurationError
-from sentinel.domain.policy import Policy
+from sentinel.domain.policy.policy import Policy
 from sentinel.policies.convert import digest_of
 from sentinel.policies.load import DEFAULTS, Options, PolicySet, describe, load, restore, rule_files
 from sentinel.policies.mistakes import PolicyError

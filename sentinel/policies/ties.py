@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, product
 from pathlib import PurePath
 
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.policy import Match, Operator, Policy
-from sentinel.domain.workload import Revision, Workload, WorkloadKey
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.selection import Match, Operator
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.matching import Ambiguous, guard_of
 from sentinel.policies.mistakes import InputError
 

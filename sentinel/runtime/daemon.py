@@ -5,9 +5,9 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-from sentinel.domain.record import Phase
+from sentinel.domain.record.state import Phase
 from sentinel.domain.words import Would, standing
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.ports import Telemetry
 from sentinel.runtime.leadership import Leadership
 from sentinel.runtime.queue import KeyedQueue

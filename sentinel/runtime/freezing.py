@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Callable
 
+from sentinel.domain.coordination import Freeze
 from sentinel.domain.errors import ClusterError, ForbiddenError
-from sentinel.domain.freeze import Freeze
 from sentinel.domain.notice import Bulletin, BulletinKind
 from sentinel.ports import Clock, FreezeStore, Telemetry
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Protocol
 
+from sentinel.domain.coordination import Lease
 from sentinel.domain.errors import ClusterError, ConflictError, NotFoundError
-from sentinel.domain.lease import Lease
 from sentinel.ports import Clock, LeaseStore, Telemetry
 
 log = logging.getLogger(__name__)

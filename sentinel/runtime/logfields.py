@@ -1,9 +1,10 @@
 """The fields by which log lines are found: the same names in every line that is about a workload or a decision."""
 
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import DecisionEntry, Record
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import DecisionEntry
+from sentinel.domain.record.record import Record
 from sentinel.domain.words import deed
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.workload.facts import WorkloadKey
 
 Fields = dict[str, object]
 

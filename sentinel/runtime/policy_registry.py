@@ -5,9 +5,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from sentinel.domain.errors import ConfigurationError
-from sentinel.domain.policy import Mode, Policy
-from sentinel.domain.record import Record
-from sentinel.domain.workload import Workload
+from sentinel.domain.policy.policy import Mode, Policy
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import Workload
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of
 from sentinel.ports import PolicySource
 from sentinel.runtime.logfields import Fields, about_record, about_workload

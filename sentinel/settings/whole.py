@@ -2,7 +2,7 @@
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from sentinel.domain.policy import Mode
+from sentinel.domain.policy.policy import Mode
 from sentinel.environment import DELIMITER, PREFIX
 from sentinel.settings.people import HttpSettings, NotifySettings, SlackSettings
 from sentinel.settings.sections import (

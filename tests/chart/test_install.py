@@ -10,7 +10,7 @@ import pytest
 
 from clustersim.node.behaviour import crash_loop, failing
 from clustersim.storage.resources import JOBS
-from sentinel.domain.record import Phase
+from sentinel.domain.record.state import Phase
 from tests.support.helm import Helm, Manifest, only
 from tests.support.world import NAMESPACE, ROLLING, World, world
 

@@ -14,7 +14,8 @@ import aiohttp
 
 from clustersim.metrics.traffic import Quality
 from clustersim.node.behaviour import Behaviour
-from sentinel.domain.record import Phase, Record
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.ports import SystemClock
 from tests.support.alertmanager import real_alertmanager
 from tests.support.processes import free_port

@@ -19,7 +19,9 @@ from clustersim.faults import Fault, FaultKind
 from clustersim.metrics.traffic import Quality
 from clustersim.node.behaviour import crash_loop
 from sentinel.domain.alert import AlertStatus
-from sentinel.domain.record import Action, Phase, Record
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.engine.rollout import decision as deciding
 from tests.e2e.shops import TOKEN, Shop, shop
 from tests.support.processes import binary

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from clustersim.metrics.traffic import Quality
-from sentinel.domain.record import Action, Phase
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
 from sentinel.ports import SystemClock
 from tests.e2e.shops import LONG, QUICK, REQUESTS_PER_SECOND, WELL
 from tests.support.processes import free_port

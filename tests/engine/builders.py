@@ -7,22 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sentinel.domain.alert import AlertStatus
-from sentinel.domain.policy import AlertAction, Mode, Policy, Step, Strategy, UndoPolicy
-from sentinel.domain.record import (
-    Action,
-    AlertEntry,
-    DecisionEntry,
-    Hold,
-    Outcome,
-    OutcomeKind,
-    Phase,
-    Record,
-    RevisionRef,
-    RolloutState,
-    UndoState,
-)
+from sentinel.domain.policy.policy import Mode, Policy, UndoPolicy
+from sentinel.domain.policy.selection import AlertAction
+from sentinel.domain.policy.strategy import Step, Strategy
+from sentinel.domain.record.entries import Action, AlertEntry, DecisionEntry, Outcome, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Hold, Phase, RevisionRef, RolloutState, UndoState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.domain.workload import Mark, Workload
+from sentinel.domain.workload.facts import Mark, Workload
 from sentinel.engine.alerts.attribution import Attribution
 from sentinel.engine.rollout.situation import JudgedAlert, Situation
 from tests.engine.snapshots import NEW, OLD, at, changed, record, workload

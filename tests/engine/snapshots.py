@@ -6,21 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.record import Phase, Record, RevisionRef, RolloutState
-from sentinel.domain.workload import (
-    Abilities,
-    Ability,
-    Container,
-    Exposure,
-    ObjectRef,
-    Pod,
-    Revision,
-    Stepping,
-    Termination,
-    Workload,
-    WorkloadKey,
-)
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase, RevisionRef, RolloutState
+from sentinel.domain.workload.facts import Abilities, Ability, Exposure, Stepping, Workload, WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.pods import Container, Pod, Termination
+from sentinel.domain.workload.revision import ObjectRef, Revision
 
 KEY = WorkloadKey(WorkloadKind.DEPLOYMENT, "shop", "api")
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.record import Action, Phase
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.engine.advice import advice
 from tests.engine.builders import entry, held, in_state, paused, undoing
 

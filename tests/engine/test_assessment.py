@@ -17,7 +17,7 @@ from sentinel.domain.evidence import (
     Tick,
     ValueSample,
 )
-from sentinel.domain.policy import (
+from sentinel.domain.policy.rules import (
     CountQuery,
     CrashLoopRule,
     ErrorRateRule,
@@ -28,7 +28,7 @@ from sentinel.domain.policy import (
     Rule,
     ValueQuery,
 )
-from sentinel.domain.record import Phase
+from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.engine.evidence.assessment import Assessment, Measured, Rollout, assess, rules_in, segment_of
 from tests.engine.builders import PLAIN, rollout, state

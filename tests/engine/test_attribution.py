@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.domain.alert import AlertStatus
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.policy import AlertAction, AlertRule
-from sentinel.domain.record import AlertEntry, Record
+from sentinel.domain.policy.selection import AlertAction, AlertRule
+from sentinel.domain.record.entries import AlertEntry
+from sentinel.domain.record.record import Record
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.domain.workload import Pod, WorkloadKey
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.pods import Pod
 from sentinel.engine.alerts.attribution import Attribution, attribute, merge_alerts
 from tests.engine.snapshots import KEY, NEW, OLD, at, pod, record, revision, workload
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.domain.record import Phase, Record
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.engine.rollout.badness import forgivable, known_bad
 from tests.engine.builders import in_state, undone_to
 from tests.engine.snapshots import at

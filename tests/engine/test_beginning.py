@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.decision import Decision, Release, Restore, Stop
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.policy import Mode, OnKnownBad, Policy
-from sentinel.domain.record import Action, AlertEntry, Phase, Record, RevisionRef
-from sentinel.domain.workload import HOLD_LABEL, Abilities, Workload, WorkloadKey
+from sentinel.domain.policy.policy import Mode, OnKnownBad, Policy
+from sentinel.domain.record.entries import Action, AlertEntry
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase, RevisionRef
+from sentinel.domain.workload.facts import HOLD_LABEL, Abilities, Workload, WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.engine.rollout.beginning import (
     begins_at,
     first_decision,

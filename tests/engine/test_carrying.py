@@ -10,8 +10,10 @@ import pytest
 
 from sentinel.domain.decision import Decision, Release, Restore
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ForbiddenError, PreconditionError
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import Action, OutcomeKind, Phase, Record
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import Action, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.engine.reconciling.carrying import Carrying
 from sentinel.engine.reconciling.effects import Apply, Effect, Save, Stage
 from sentinel.engine.reconciling.memory import Memory

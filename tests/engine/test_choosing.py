@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.policy import Match, Operator, Policy, Requirement
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.selection import Match, Operator, Requirement
+from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.engine.choosing import choose
 from sentinel.engine.matching import Ambiguous, Guarded, Unguarded
 from tests.engine.snapshots import workload

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
-from sentinel.domain.record import Action, Phase, Record
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.domain.workload import Container, Pod, Termination, Workload
+from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.pods import Container, Pod, Termination
 from sentinel.engine.pods.cluster_wait import ClusterWait, cluster_wait, turns_at
 from sentinel.engine.rollout.decision import decide
 from sentinel.engine.rollout.situation import Situation

@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 
 from sentinel.domain.command import Command, CommandAction, CommandPhase, Refusal
 from sentinel.domain.decision import Decision, Release, Restore
-from sentinel.domain.policy import Mode, Step
-from sentinel.domain.record import Action, Outcome, OutcomeKind, Phase, Record
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.policy.strategy import Step
+from sentinel.domain.record.entries import Action, Outcome, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import RuleVerdict
-from sentinel.domain.workload import HOLD_LABEL, Workload
+from sentinel.domain.workload.facts import HOLD_LABEL, Workload
 from sentinel.engine.reconciling.commands import Answered, Obeyed, obey
 from sentinel.engine.reconciling.entries import entry_for
 from sentinel.engine.rollout.lifecycle import Begin, recognise

@@ -6,10 +6,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sentinel.domain.decision import Decision, Restore
-from sentinel.domain.policy import AlertAction, Budget, Mode, OnKnownBad
-from sentinel.domain.record import Action, Phase, Record
+from sentinel.domain.policy.policy import Budget, Mode, OnKnownBad
+from sentinel.domain.policy.selection import AlertAction
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import VerdictKind
-from sentinel.domain.workload import HOLD_LABEL, Workload
+from sentinel.domain.workload.facts import HOLD_LABEL, Workload
 from sentinel.engine.rollout.undoing import Cause, condemn, undo
 from tests.engine.builders import (
     CANARY,

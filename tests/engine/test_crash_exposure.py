@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from sentinel.domain.evidence import Counts
-from sentinel.domain.workload import Container, Pod, Termination
+from sentinel.domain.workload.pods import Container, Pod, Termination
 from sentinel.engine.rules.crash_exposure import SETTLES, crash_tick, ripe_at
 from sentinel.engine.rules.crashes import CrashTick
 from tests.engine.snapshots import NEW, OLD, at, pod, workload

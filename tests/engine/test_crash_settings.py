@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.domain.policy import CrashLoopRule
+from sentinel.domain.policy.rules import CrashLoopRule
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.domain.workload import Container, Pod, Termination
+from sentinel.domain.workload.pods import Container, Pod, Termination
 from sentinel.engine.rules.pod_rules import judge_crash_loop, settled_at
 from tests.engine.snapshots import NEW, OLD, at, broken, crashed, pod, waiting, workload
 

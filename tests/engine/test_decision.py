@@ -8,9 +8,14 @@ from datetime import timedelta
 import pytest
 
 from sentinel.domain.decision import Release, Stop
-from sentinel.domain.policy import AlertAction, CountQuery, ErrorRateRule, Mode, OnDeadline
-from sentinel.domain.record import Action, Phase, Record
-from sentinel.domain.workload import HOLD_LABEL
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.policy.rules import CountQuery, ErrorRateRule
+from sentinel.domain.policy.selection import AlertAction
+from sentinel.domain.policy.strategy import OnDeadline
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.facts import HOLD_LABEL
 from sentinel.engine.rollout.decision import decide
 from tests.engine.builders import (
     CANARY,

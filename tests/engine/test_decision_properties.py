@@ -8,10 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentinel.domain.decision import Decision
-from sentinel.domain.policy import AlertAction, Mode, OnDeadline, OnLowTraffic, Step
-from sentinel.domain.record import Action, Hold, Outcome, OutcomeKind, Phase, Record, RevisionRef
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.policy.selection import AlertAction
+from sentinel.domain.policy.strategy import OnDeadline, OnLowTraffic, Step
+from sentinel.domain.record.entries import Action, Outcome, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Hold, Phase, RevisionRef
 from sentinel.domain.verdict import VerdictKind
-from sentinel.domain.workload import HOLD_LABEL, Abilities, Mark, Workload
+from sentinel.domain.workload.facts import HOLD_LABEL, Abilities, Mark, Workload
 from sentinel.engine.reconciling.entries import entry_for
 from sentinel.engine.rollout.decision import decide
 from sentinel.engine.rollout.situation import Situation

@@ -9,15 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.domain.decision import Decision
-from sentinel.domain.record import (
-    MAX_DECISIONS,
-    Action,
-    DecisionEntry,
-    OutcomeKind,
-    Phase,
-    Record,
-    RevisionRef,
-)
+from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
+from sentinel.domain.record.record import MAX_DECISIONS, Record
+from sentinel.domain.record.state import Phase, RevisionRef
 from sentinel.engine.reconciling.entries import ONCE_PER_ROLLOUT, entry_for, overtaken
 from tests.engine.builders import in_state, undoing
 from tests.engine.snapshots import OLD, at, record

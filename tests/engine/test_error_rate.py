@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.domain.evidence import Counts, CountTick, Missing, MissingReason
-from sentinel.domain.policy import CountQuery, ErrorRateRule
+from sentinel.domain.policy.rules import CountQuery, ErrorRateRule
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.engine.rules.error_rate import judge_error_rate
 from sentinel.engine.rules.segment import Segment

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import sentinel
-from sentinel.domain import kinds
+from sentinel.domain.workload import kinds
 
 ROOT = Path(sentinel.__file__).parent
 NAMES = re.compile(r"\b(Deployment|ReplicaSet|StatefulSet|DaemonSet)s?\b|WorkloadKind\.[A-Z]+")

@@ -9,8 +9,10 @@ import pytest
 
 from sentinel.domain.decision import Decision, Restore
 from sentinel.domain.gate import GateAnswer, GateResult, JobGate, OnGateFailure, WebhookGate
-from sentinel.domain.policy import Step
-from sentinel.domain.record import Action, Phase, Record
+from sentinel.domain.policy.strategy import Step
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.engine.rollout.decision import decide
 from sentinel.engine.rollout.gates import gates_asked, job_name, ungated
 from tests.engine.builders import (

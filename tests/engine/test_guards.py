@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.domain.policy import Budget, Policy, UndoPolicy
-from sentinel.domain.record import Action, DecisionEntry, Outcome, OutcomeKind, Record
-from sentinel.domain.workload import HOLD_LABEL
+from sentinel.domain.policy.policy import Budget, Policy, UndoPolicy
+from sentinel.domain.record.entries import Action, DecisionEntry, Outcome, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import HOLD_LABEL
 from sentinel.engine.rollout.guards import Guard, permitted
 from tests.engine.snapshots import KEY, at, pod, record, workload
 

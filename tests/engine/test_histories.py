@@ -9,10 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentinel.domain.decision import Change, Decision, Release, Restore, Stop
-from sentinel.domain.policy import Mode, Policy
-from sentinel.domain.record import Outcome, OutcomeKind, Phase, Record
+from sentinel.domain.policy.policy import Mode, Policy
+from sentinel.domain.record.entries import Outcome, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import RuleVerdict
-from sentinel.domain.workload import Brake, Exposure, Revision, Workload
+from sentinel.domain.workload.facts import Brake, Exposure, Workload
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.reconciling.entries import entry_for
 from sentinel.engine.rollout.beginning import first_decision, new_record, rolled_back_by_hand, superseded
 from sentinel.engine.rollout.decision import decide

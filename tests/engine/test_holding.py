@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from sentinel.domain.decision import Stop
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import Action, Phase
-from sentinel.domain.workload import HOLD_LABEL, Mark, Workload
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.facts import HOLD_LABEL, Mark, Workload
 from sentinel.engine.rollout.holding import damage_limiting_pause, hold, undo_failed, without_hold
 from tests.engine.builders import FAIL, entry, held, in_state, paused, rollout, situation, state, undoing
 from tests.engine.snapshots import STEPS_NEED_ROLLING, at

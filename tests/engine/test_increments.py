@@ -22,8 +22,9 @@ from sentinel.domain.evidence import (
     Span,
     Subject,
 )
-from sentinel.domain.policy import Arms
-from sentinel.domain.workload import Container, Pod, Revision, Termination
+from sentinel.domain.policy.rules import Arms
+from sentinel.domain.workload.pods import Container, Pod, Termination
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.arms.increments import count_tick, histogram_tick
 from tests.engine.snapshots import NEW, OLD, at, pod, revision, workload
 

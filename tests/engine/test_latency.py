@@ -8,7 +8,7 @@ from math import inf
 import pytest
 
 from sentinel.domain.evidence import Histogram, HistogramTick, Missing, MissingReason
-from sentinel.domain.policy import HistogramQuery, LatencyRule
+from sentinel.domain.policy.rules import HistogramQuery, LatencyRule
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.engine.rules.latency import judge_latency
 from sentinel.engine.rules.segment import Segment

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from sentinel.domain.policy import Arms, CountQuery, ErrorRateRule, HistogramQuery, LatencyRule, Method
-from sentinel.domain.record import Record
+from sentinel.domain.policy.rules import Arms, CountQuery, ErrorRateRule, HistogramQuery, LatencyRule, Method
+from sentinel.domain.record.record import Record
 from sentinel.domain.verdict import VerdictKind
-from sentinel.domain.workload import Abilities
+from sentinel.domain.workload.facts import Abilities
 from sentinel.engine.evidence.assessment import assess
 from sentinel.engine.evidence.history import (
     CALIBRATION,

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from sentinel.domain.policy import UndoPolicy
-from sentinel.domain.record import Action, Phase, Record, RevisionRef, RolloutState
-from sentinel.domain.workload import Workload
+from sentinel.domain.policy.policy import UndoPolicy
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase, RevisionRef, RolloutState
+from sentinel.domain.workload.facts import Workload
 from sentinel.engine.rollout.lifecycle import Begin, Continue, Idle, RolledBack, Sighting, recognise
 from tests.engine.builders import entry, held, in_state, rollout, undoing, undone_to
 from tests.engine.snapshots import NEW, OLD, at, order_of, record, revision

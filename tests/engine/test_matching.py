@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.policy import AlertRule, Match, Matcher, MatchOperator, Operator, Policy, Requirement
-from sentinel.domain.workload import Revision, Workload, WorkloadKey
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.selection import AlertRule, Match, Matcher, MatchOperator, Operator, Requirement
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.matching import (
     Ambiguous,
     Guarded,

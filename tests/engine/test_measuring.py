@@ -15,7 +15,8 @@ from sentinel.domain.evidence import (
     Missing,
     MissingReason,
 )
-from sentinel.domain.policy import Arms, CountQuery, ErrorRateRule, Policy, QueryRule, ValueQuery
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import Arms, CountQuery, ErrorRateRule, QueryRule, ValueQuery
 from sentinel.engine.evidence.schedule import Timing, grid, lacking, unmeasured, window
 from tests.engine.snapshots import NEW, OLD, at, pod, record, workload
 

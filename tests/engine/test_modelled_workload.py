@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentinel.domain.decision import Release, Restore, Stop
-from sentinel.domain.record import RevisionRef
-from sentinel.domain.workload import Mark
+from sentinel.domain.record.state import RevisionRef
+from sentinel.domain.workload.facts import Mark
 from sentinel.engine.replay.modelled_pods import Fate, PodEvent
 from sentinel.engine.replay.modelled_workload import ModelledWorkload, WorkloadShape
 from tests.engine.snapshots import at

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.policy import AlertRule
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.policy.selection import AlertRule
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.engine.alerts.naming import (
     Directory,
     hash_in,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.domain.record import Hold, RolloutState
+from sentinel.domain.record.state import Hold, RolloutState
 from sentinel.engine.rollout.noting import clock_kept
 from tests.engine.builders import rollout, state
 from tests.engine.snapshots import at

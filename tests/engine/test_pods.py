@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.domain.policy import CrashLoopRule, HealthRule
+from sentinel.domain.policy.rules import CrashLoopRule, HealthRule
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.domain.workload import Container, Pod, Revision, Termination
+from sentinel.domain.workload.pods import Container, Pod, Termination
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.rules.pod_rules import judge_crash_loop, judge_health, wake_at
 from tests.engine.snapshots import NEW, OLD, at, broken, crashed, pod, revision, waiting, workload
 

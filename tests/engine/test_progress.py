@@ -6,8 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sentinel.domain.decision import Release, Stop
-from sentinel.domain.policy import Mode, OnLowTraffic, Policy, Step
-from sentinel.domain.record import Action, Phase
+from sentinel.domain.policy.policy import Mode, Policy
+from sentinel.domain.policy.strategy import OnLowTraffic, Step
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.engine.rollout.decision import decide
 from tests.engine.builders import (

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.domain.evidence import Missing, MissingReason, ValueSample
-from sentinel.domain.policy import QueryRule, ValueQuery
-from sentinel.domain.record import Json
+from sentinel.domain.policy.rules import QueryRule, ValueQuery
+from sentinel.domain.record.state import Json
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.engine.rules.query_rule import NEVER, judge_query, next_due
 from sentinel.engine.rules.segment import Segment

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.policy import CountQuery, HistogramQuery, ValueQuery
-from sentinel.domain.workload import Pod, Revision, Workload, WorkloadKey
+from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.pods import Pod
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.arms.variables import (
     NO_POD,
     RenderingError,

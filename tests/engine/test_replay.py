@@ -10,23 +10,19 @@ import pytest
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Reading, Span, Subject, ValueSample
-from sentinel.domain.policy import (
-    AlertRule,
+from sentinel.domain.policy.policy import Mode, Policy
+from sentinel.domain.policy.rules import (
     CountQuery,
     CrashLoopRule,
     ErrorRateRule,
     HealthRule,
-    Matcher,
-    MatchOperator,
-    Mode,
-    OnLowTraffic,
-    Policy,
     QueryRule,
-    Step,
-    Strategy,
     ValueQuery,
 )
-from sentinel.domain.record import Action, AlertEntry, Phase
+from sentinel.domain.policy.selection import AlertRule, Matcher, MatchOperator
+from sentinel.domain.policy.strategy import OnLowTraffic, Step, Strategy
+from sentinel.domain.record.entries import Action, AlertEntry
+from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import VerdictKind
 from sentinel.engine.replay.course import drive, replay
 from sentinel.engine.replay.modelled_pods import Fate, PodEvent

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sentinel.domain.decision import Decision, Restore
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import Action, Phase, RevisionRef
-from sentinel.domain.workload import HOLD_LABEL, Workload
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase, RevisionRef
+from sentinel.domain.workload.facts import HOLD_LABEL, Workload
 from sentinel.engine.rollout.decision import decide
 from tests.engine.builders import rollout, situation, undoing
 from tests.engine.snapshots import NEW, OLD, at, changed

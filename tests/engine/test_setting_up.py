@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sentinel.domain.policy import CrashLoopRule, HealthRule
+from sentinel.domain.policy.rules import CrashLoopRule, HealthRule
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.domain.workload import Container, Pod, Termination
+from sentinel.domain.workload.pods import Container, Pod, Termination
 from sentinel.engine.pods.setting_up import kept_back
 from sentinel.engine.rules.pod_rules import judge_crash_loop, judge_health, wake_at
 from tests.engine.snapshots import NEW, OLD, at, broken, pod, waiting, workload

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.domain.decision import Release, Stop
-from sentinel.domain.policy import Mode
-from sentinel.domain.workload import Mark
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.workload.facts import Mark
 from sentinel.engine.exposure.pausing import (
     lifted_by_human,
     note_lifted,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sentinel.domain.evidence import Counts, CountTick, Histogram, HistogramTick
-from sentinel.domain.policy import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule
+from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule
 from sentinel.domain.verdict import VerdictKind
 from sentinel.engine.rules.environment import Surroundings, confirm, over_limit
 from tests.engine.builders import FAIL, PENDING

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.domain.record import Phase, Record, RevisionRef, RolloutState, UndoState
-from sentinel.domain.workload import ObjectRef, Revision
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase, RevisionRef, RolloutState, UndoState
+from sentinel.domain.workload.revision import ObjectRef, Revision
 from sentinel.engine.rollout.badness import KnownBad, known_bad
 from sentinel.engine.rollout.target import NoTarget, Target, choose_target
 from tests.engine.snapshots import NEW, OLD, at, record, revision, workload

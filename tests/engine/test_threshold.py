@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sentinel.domain.evidence import Histogram, Missing, MissingReason
-from sentinel.domain.policy import Method
+from sentinel.domain.policy.rules import Method
 from sentinel.domain.verdict import VerdictKind
 from sentinel.engine.rules.error_rate import judge_error_rate
 from sentinel.engine.rules.latency import judge_latency

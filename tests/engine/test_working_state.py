@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from sentinel.domain.record import AlertEntry, Hold, Phase, Record
+from sentinel.domain.record.entries import AlertEntry
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Hold, Phase
 from sentinel.engine.reconciling.working_state import WorkingState
 from tests.engine.builders import alert, in_state, rollout, undone_to
 from tests.engine.snapshots import at, pod, waiting

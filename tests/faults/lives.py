@@ -21,7 +21,8 @@ from sentinel.app.wiring import sources, telling
 from sentinel.app.wiring.application import Application, build
 from sentinel.domain.errors import NoticeError, SentinelError
 from sentinel.domain.notice import Notice
-from sentinel.domain.record import NoticeRef, Record
+from sentinel.domain.record.entries import NoticeRef
+from sentinel.domain.record.record import Record
 from sentinel.policies.load import Options
 from sentinel.policies.source import PolicySource
 from sentinel.settings import Settings

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest import mock
 
-from sentinel.domain.record import Record
+from sentinel.domain.record.record import Record
 from sentinel.domain.verdict import VerdictKind
 from sentinel.engine.reconciling.effects import Save
 from sentinel.engine.reconciling.working_state import WorkingState

@@ -14,8 +14,10 @@ from clustersim.storage.history import Event
 from clustersim.storage.resources import DEPLOYMENTS, REPLICASETS
 from sentinel.adapters.kubernetes.custom.record_objects import record_of
 from sentinel.adapters.kubernetes.workloads.digest import digest_of
-from sentinel.domain.record import Action, DecisionEntry, OutcomeKind, Phase, Record
-from sentinel.domain.workload import PAUSED_ANNOTATION
+from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.facts import PAUSED_ANNOTATION
 from sentinel.engine.rollout.lifecycle import REAPPLIED_WITHIN
 from tests.faults.plan import BAKE, Service
 

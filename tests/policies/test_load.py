@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from sentinel.domain.errors import ConfigurationError
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.policy import (
-    AlertAction,
+from sentinel.domain.policy.policy import Mode, OnKnownBad, Policy
+from sentinel.domain.policy.rules import (
     Arms,
     CountQuery,
     CrashLoopRule,
@@ -19,20 +18,13 @@ from sentinel.domain.policy import (
     HealthRule,
     HistogramQuery,
     LatencyRule,
-    Matcher,
-    MatchOperator,
     Method,
-    Mode,
-    OnDeadline,
-    OnKnownBad,
-    OnLowTraffic,
-    Operator,
-    Policy,
     QueryRule,
-    Requirement,
-    Step,
     ValueQuery,
 )
+from sentinel.domain.policy.selection import AlertAction, Matcher, MatchOperator, Operator, Requirement
+from sentinel.domain.policy.strategy import OnDeadline, OnLowTraffic, Step
+from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.policies.load import Options, PolicySet, describe, load, restore
 
 ROOT = Path(__file__).parents[2]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sentinel.domain.policy import Matcher, MatchOperator
+from sentinel.domain.policy.selection import Matcher, MatchOperator
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.schema.matchers import parse_matchers
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.domain.policy import Arms, CountQuery, ErrorRateRule, HistogramQuery, LatencyRule
+from sentinel.domain.policy.rules import Arms, CountQuery, ErrorRateRule, HistogramQuery, LatencyRule
 from sentinel.policies.load import restore
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.presets import PRESETS, preset_of

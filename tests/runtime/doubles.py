@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 
 from sentinel.domain.errors import ClusterUnavailableError, ConfigurationError
 from sentinel.domain.notice import Notice
-from sentinel.domain.policy import Policy
-from sentinel.domain.record import Json, NoticeRef, Record
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.record.entries import NoticeRef
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Json
+from sentinel.domain.workload.facts import WorkloadKey
 
 
 class LoopClock:

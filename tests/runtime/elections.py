@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from sentinel.domain.coordination import Lease
 from sentinel.domain.errors import ClusterUnavailableError, ConflictError, NotFoundError
-from sentinel.domain.lease import Lease
 from sentinel.runtime.leadership import LeaseElection, Timing
 from tests.runtime.doubles import Counts
 

@@ -13,9 +13,11 @@ from sentinel.domain.command import Command, CommandPhase
 from sentinel.domain.decision import Change
 from sentinel.domain.evidence import Past, PastCounters, Span, ValueSample
 from sentinel.domain.gate import WebhookGate
-from sentinel.domain.policy import CountQuery, HistogramQuery, Mode, Policy, ValueQuery
-from sentinel.domain.record import Record
-from sentinel.domain.workload import Applied, Workload, WorkloadKey
+from sentinel.domain.policy.policy import Mode, Policy
+from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.revision import Applied
 from sentinel.engine.replay.setting import World
 from sentinel.ports import MetricSource
 from sentinel.runtime.evidence.collector import EvidenceCollector

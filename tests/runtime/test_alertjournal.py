@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from clustersim.virtual_time import run
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.errors import ClusterUnavailableError, ConflictError
-from sentinel.domain.record import AlertEntry, Record
+from sentinel.domain.record.entries import AlertEntry
+from sentinel.domain.record.record import Record
 from sentinel.runtime.alerts.journal import WRITE_ATTEMPTS, AlertJournal
 from tests.adapters.kubernetes.worlds import NOW, record
 from tests.runtime.doubles import Shelf

@@ -12,7 +12,7 @@ import pytest
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, PastCounters, Span, ValueSample
-from sentinel.domain.policy import CountQuery, HistogramQuery, ValueQuery
+from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
 from sentinel.runtime.evidence.breaker import FIRST_PAUSE, LONGEST_PAUSE, LONGEST_WISH, OPENS_AFTER, Breaker
 from tests.runtime.doubles import Counts, LoopClock
 

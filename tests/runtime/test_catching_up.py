@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from clustersim.virtual_time import run
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import CountTick, MissingReason, Reading, Span, Subject, ValueSample
-from sentinel.domain.policy import CountQuery, ErrorRateRule, HistogramQuery, ValueQuery
-from sentinel.domain.record import Phase, Record
+from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery, ValueQuery
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.engine.evidence.schedule import grid
 from sentinel.runtime.evidence.breaker import Breaker
 from sentinel.runtime.evidence.collector import EvidenceCollector

@@ -2,8 +2,8 @@
 
 import asyncio
 
+from sentinel.domain.coordination import Freeze
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ForbiddenError
-from sentinel.domain.freeze import Freeze
 from sentinel.domain.notice import Bulletin
 from sentinel.ports import SystemClock
 from sentinel.runtime.freezing import LOOK_EVERY, FreezeSwitch

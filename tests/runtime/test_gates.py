@@ -23,9 +23,11 @@ from sentinel.domain.gate import (
     JobState,
     WebhookGate,
 )
-from sentinel.domain.policy import Mode, Step
-from sentinel.domain.record import Phase, Record
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.policy.strategy import Step
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.runtime.gates.jobs import TAKE_AWAY_TRIES, GateJobs
 from sentinel.runtime.gates.runner import AT_ONCE, GateKeeper
 from tests.engine.builders import CANARY, in_state, with_strategy

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from clustersim.virtual_time import VirtualTimeLoop
-from sentinel.domain.lease import Lease
+from sentinel.domain.coordination import Lease
 from sentinel.runtime.leadership import SoleLeader
 from tests.runtime.doubles import Counts
 from tests.runtime.elections import FAILOVER, LeaseServer, OwnClock, Replica, Weather

@@ -10,8 +10,10 @@ from typing import Any, cast
 import pytest
 
 from sentinel.domain.errors import ClusterUnavailableError
-from sentinel.domain.record import Phase, Record, RevisionRef, RolloutState, UndoState
-from sentinel.domain.workload import Applied, WorkloadKey
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase, RevisionRef, RolloutState, UndoState
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.revision import Applied
 from sentinel.runtime.alerts.lookups import Lookups
 from tests.adapters.kubernetes.worlds import record
 from tests.runtime.doubles import LoopClock, Shelf

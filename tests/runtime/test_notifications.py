@@ -12,7 +12,9 @@ from datetime import datetime
 import pytest
 
 from sentinel.domain.errors import NoticeError
-from sentinel.domain.record import Action, DecisionEntry, NoticeRef, Phase, Record
+from sentinel.domain.record.entries import Action, DecisionEntry, NoticeRef
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.runtime.notify import notifications
 from sentinel.runtime.notify.notifications import Notifications
 from tests.engine.builders import entry, held, in_state

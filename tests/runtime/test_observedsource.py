@@ -12,7 +12,7 @@ import pytest
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, ValueSample
-from sentinel.domain.policy import ValueQuery
+from sentinel.domain.policy.rules import ValueQuery
 from sentinel.runtime.evidence.observedsource import ObservedSource
 from tests.runtime.doubles import Counts, LoopClock
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, PastCounters
-from sentinel.domain.policy import CountQuery, ErrorRateRule, HistogramQuery
-from sentinel.domain.record import Phase
+from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery
+from sentinel.domain.record.state import Phase
 from sentinel.engine.evidence.history import CALIBRATION
 from sentinel.engine.evidence.schedule import Timing
 from sentinel.engine.statistics.calibration import Calibration

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from sentinel.domain.policy import Match, Mode
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.policy.selection import Match
 from sentinel.runtime import policy_registry as policybook
 from sentinel.runtime.policy_registry import PolicyBook
 from tests.engine.builders import PLAIN, rollout

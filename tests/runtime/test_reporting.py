@@ -8,8 +8,9 @@ from random import Random
 
 import pytest
 
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import Action, DecisionEntry, Outcome, OutcomeKind, Record
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import Action, DecisionEntry, Outcome, OutcomeKind
+from sentinel.domain.record.record import Record
 from sentinel.ports import Cluster
 from sentinel.runtime.notify.announcements import Announcements
 from sentinel.runtime.notify.notifications import LogNotifier, Notifications

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sentinel.domain.record import Phase
+from sentinel.domain.record.state import Phase
 from sentinel.runtime.reconciling.retention import prune
 from tests.engine.builders import in_state
 from tests.engine.snapshots import at

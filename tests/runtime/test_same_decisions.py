@@ -11,16 +11,11 @@ from hypothesis import strategies as st
 from clustersim.virtual_time import VirtualTimeLoop
 from sentinel.domain.command import Command, CommandAction
 from sentinel.domain.evidence import Reading, Span, Subject
-from sentinel.domain.policy import (
-    CountQuery,
-    CrashLoopRule,
-    ErrorRateRule,
-    HealthRule,
-    Policy,
-    Step,
-    Strategy,
-)
-from sentinel.domain.record import Action, DecisionEntry, Record
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import CountQuery, CrashLoopRule, ErrorRateRule, HealthRule
+from sentinel.domain.policy.strategy import Step, Strategy
+from sentinel.domain.record.entries import Action, DecisionEntry
+from sentinel.domain.record.record import Record
 from sentinel.engine.replay.course import drive, replay
 from sentinel.engine.replay.modelled_pods import Fate, PodEvent
 from sentinel.engine.replay.modelled_workload import ModelledWorkload, WorkloadShape

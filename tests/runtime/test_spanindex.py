@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from sentinel.domain.evidence import Missing, MissingReason, Span, Subject
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.workload import Pod, Revision, Workload, WorkloadKey
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.pods import Pod
+from sentinel.domain.workload.revision import Revision
 from sentinel.runtime.evidence.spanindex import REMEMBERED, SpanIndex
 
 

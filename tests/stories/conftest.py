@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.domain.record import Phase
+from sentinel.domain.record.state import Phase
 from tests.support.world import NAMESPACE, PLAIN_POLICY, ROLLING, World, world
 
 

@@ -8,7 +8,8 @@ import pytest
 from clustersim.cluster import JsonObject
 from clustersim.faults import Fault, FaultKind
 from sentinel.domain.alert import AlertStatus
-from sentinel.domain.record import Action, Phase
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
 from tests.support.world import NAMESPACE, ROLLING, World, actions, decision
 
 

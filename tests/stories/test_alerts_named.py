@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from sentinel.domain.record import Action, Phase
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
 from sentinel.policies.importing.importer import Choices, import_files
 from tests.stories.conftest import at_rest
 from tests.support.slack import CHANNEL, TOKEN, FakeSlack, fake_slack, shown

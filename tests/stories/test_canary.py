@@ -4,7 +4,8 @@ import asyncio
 
 from clustersim.metrics.traffic import Quality
 from clustersim.node.behaviour import crash_loop
-from sentinel.domain.record import Action, Phase
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
 from tests.support.world import NAMESPACE, World, actions, decision
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from clustersim.faults import Fault, FaultKind
 from clustersim.node.behaviour import crash_loop
 from sentinel.app.wiring.application import build
-from sentinel.domain.record import Phase
+from sentinel.domain.record.state import Phase
 from sentinel.settings import load_settings
 from tests.support.world import NAMESPACE, StoryClock, World, actions
 

@@ -8,7 +8,9 @@ import pytest
 
 from clustersim.cluster import JsonObject
 from clustersim.node.behaviour import slow_pull, volume_stuck
-from sentinel.domain.record import Action, DecisionEntry, Phase, Record
+from sentinel.domain.record.entries import Action, DecisionEntry
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from tests.stories.conftest import at_rest
 from tests.support.cli import sentinel
 from tests.support.slack import CHANNEL, TOKEN, fake_slack

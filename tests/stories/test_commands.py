@@ -12,8 +12,9 @@ from clustersim.faults import Fault, FaultKind
 from clustersim.node.behaviour import Behaviour, crash_loop
 from clustersim.storage.resources import CRDS
 from clustersim.storage.store import JsonObject
-from sentinel.domain.record import Action, Phase
-from sentinel.domain.workload import HOLD_LABEL
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.facts import HOLD_LABEL
 from tests.stories.conftest import at_rest
 from tests.support.world import CANARY_POLICY, NAMESPACE, PLAIN_POLICY, World, actions, decision, world
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from clustersim.node.behaviour import Behaviour, crash_loop
-from sentinel.domain.record import Action, Phase
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
 from tests.stories.conftest import at_rest
 from tests.support.world import CANARY_POLICY, NAMESPACE, World, actions, decision, world
 

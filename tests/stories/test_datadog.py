@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from clustersim.metrics.traffic import Quality
-from sentinel.domain.record import Action, Phase
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
 from tests.stories.conftest import at_rest
 from tests.support.datadog import API_KEY, APP_KEY, ERRORS, HITS, FakeDatadog, fake_datadog
 from tests.support.world import NAMESPACE, World, actions, decision, world

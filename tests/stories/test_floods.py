@@ -11,7 +11,8 @@ import aiohttp
 
 from clustersim.faults import Fault, FaultKind
 from sentinel.adapters.http.server import WEBHOOK_PATH
-from sentinel.domain.record import MAX_ALERTS, Phase
+from sentinel.domain.record.record import MAX_ALERTS
+from sentinel.domain.record.state import Phase
 from tests.support.world import NAMESPACE, World
 
 THE_LEADERS_OWN = 4

@@ -9,8 +9,9 @@ from clustersim.node.behaviour import crash_loop
 from sentinel.adapters.kubernetes.api.access import load_access
 from sentinel.adapters.kubernetes.api.client import ApiClient
 from sentinel.adapters.kubernetes.custom.freezes import KubernetesFreezeStore
-from sentinel.domain.freeze import Freeze
-from sentinel.domain.record import Action, OutcomeKind, Phase
+from sentinel.domain.coordination import Freeze
+from sentinel.domain.record.entries import Action, OutcomeKind
+from sentinel.domain.record.state import Phase
 from sentinel.runtime.freezing import LOOK_EVERY
 from tests.support.cli import home
 from tests.support.world import NAMESPACE, StoryClock, World, actions, decision

@@ -11,7 +11,8 @@ import pytest
 
 from clustersim.node.behaviour import Behaviour, crash_loop, failing, hanging
 from clustersim.storage.resources import JOBS, PODS
-from sentinel.domain.record import Action, Phase
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
 from tests.stories.conftest import at_rest
 from tests.stories.test_freeze import switch
 from tests.support.account import let_run_jobs

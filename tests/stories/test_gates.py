@@ -7,7 +7,8 @@ import pytest
 from aiohttp import web
 
 from sentinel.domain.errors import ConfigurationError
-from sentinel.domain.record import Action, Phase
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
 from tests.stories.conftest import at_rest
 from tests.support.world import CANARY_POLICY, NAMESPACE, World, actions, decision, world
 

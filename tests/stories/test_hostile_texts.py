@@ -11,7 +11,8 @@ import pytest
 import structlog
 
 from sentinel.app.logs import configure_logs
-from sentinel.domain.record import Action, Phase
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
 from tests.stories.conftest import at_rest
 from tests.support.slack import CHANNEL, TOKEN, fake_slack, shown
 from tests.support.world import NAMESPACE, decision, world

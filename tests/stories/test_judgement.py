@@ -8,7 +8,9 @@ import pytest
 
 from clustersim.metrics.traffic import Load, Quality
 from clustersim.node.behaviour import crashes_after
-from sentinel.domain.record import Action, Phase, Record
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.engine.evidence.history import calibration_in
 from sentinel.engine.statistics.calibration import Calibration
 from tests.stories.conftest import at_rest

@@ -15,7 +15,7 @@ from clustersim.faults import Fault, FaultKind
 from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import ResourceType
 from sentinel.adapters.kubernetes.inspect.preflight import ELECTING, NEEDED
-from sentinel.domain.record import Phase
+from sentinel.domain.record.state import Phase
 from sentinel.runtime.reconciling.commands import KEPT
 from tests.stories.conftest import at_rest
 from tests.stories.test_service_account import NODES, asked

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from clustersim.node.behaviour import crash_loop
-from sentinel.domain.record import Phase
+from sentinel.domain.record.state import Phase
 from tests.support.world import NAMESPACE, PLAIN_POLICY, world
 
 

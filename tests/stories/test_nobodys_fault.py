@@ -14,7 +14,8 @@ from clustersim.node.behaviour import (
     slow_pull,
     volume_stuck,
 )
-from sentinel.domain.record import Action, Phase
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
 from tests.support.world import NAMESPACE, World, actions, decision
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from sentinel.domain.record import Phase
+from sentinel.domain.record.state import Phase
 from tests.stories.conftest import at_rest
 from tests.stories.test_freeze import switch
 from tests.support.world import NAMESPACE, world

@@ -4,7 +4,7 @@ import asyncio
 
 import aiohttp
 
-from sentinel.domain.record import Phase
+from sentinel.domain.record.state import Phase
 from tests.support.world import NAMESPACE, World, actions
 
 

@@ -6,8 +6,9 @@ from clustersim.cluster import JsonObject
 from clustersim.metrics.traffic import Quality
 from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import DEPLOYMENTS
-from sentinel.domain.record import Action, Phase
-from sentinel.domain.workload import HOLD_LABEL, PAUSED_ANNOTATION
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.facts import HOLD_LABEL, PAUSED_ANNOTATION
 from tests.support.world import NAMESPACE, World, actions, decision
 
 

@@ -4,8 +4,9 @@ import asyncio
 
 from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import DEPLOYMENTS
-from sentinel.domain.record import Action, Phase
-from sentinel.domain.workload import PAUSED_ANNOTATION
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.facts import PAUSED_ANNOTATION
 from tests.support.world import NAMESPACE, World, actions, decision
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from clustersim.faults import Fault, FaultKind
 from clustersim.node.behaviour import crash_loop
-from sentinel.domain.record import Phase
+from sentinel.domain.record.state import Phase
 from tests.stories.conftest import at_rest
 from tests.support.slack import CHANNEL, TOKEN, FakeSlack, fake_slack, shown
 from tests.support.world import NAMESPACE, World, world

@@ -7,7 +7,8 @@ import pytest
 from clustersim.faults import Fault, FaultKind
 from clustersim.metrics.traffic import Quality
 from clustersim.node.behaviour import crash_loop
-from sentinel.domain.record import OutcomeKind, Phase
+from sentinel.domain.record.entries import OutcomeKind
+from sentinel.domain.record.state import Phase
 from tests.support.world import NAMESPACE, World, actions
 
 

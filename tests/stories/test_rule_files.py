@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.domain.record import Phase
+from sentinel.domain.record.state import Phase
 from tests.stories.conftest import at_rest
 from tests.support.slack import CHANNEL, TOKEN, FakeSlack, fake_slack, shown
 from tests.support.world import CANARY_POLICY, NAMESPACE, World, world

@@ -8,7 +8,9 @@ import pytest
 
 from clustersim.metrics.traffic import Quality
 from clustersim.node.behaviour import crash_loop
-from sentinel.domain.record import Action, Phase, Record
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from tests.stories.conftest import at_rest
 from tests.support.world import CANARY_POLICY, NAMESPACE, World, actions, world
 

@@ -21,7 +21,7 @@ from clustersim.storage.resources import EVENTS
 from sentinel.adapters.http.server import WEBHOOK_PATH
 from sentinel.app.logs import configure_logs
 from sentinel.domain.errors import ConfigurationError
-from sentinel.domain.record import Phase
+from sentinel.domain.record.state import Phase
 from sentinel.settings import Settings, load_settings
 from tests.stories.conftest import at_rest
 from tests.support.account import let_press

@@ -9,7 +9,8 @@ import pytest
 from clustersim.node.behaviour import crash_loop
 from sentinel.adapters.kubernetes.inspect.preflight import ELECTING, NEEDED
 from sentinel.domain.errors import ConfigurationError
-from sentinel.domain.record import Action, Phase
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
 from tests.stories.conftest import at_rest
 from tests.support.account import grant, manifest
 from tests.support.world import NAMESPACE, PLAIN_POLICY, actions, decision, world

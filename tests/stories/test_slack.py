@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from clustersim.node.behaviour import crash_loop
-from sentinel.domain.record import Action, Phase, Record
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from tests.stories.conftest import at_rest
 from tests.support.slack import CHANNEL, TOKEN, FakeSlack, fake_slack
 from tests.support.world import NAMESPACE, World, decision, world

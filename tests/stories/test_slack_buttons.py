@@ -18,7 +18,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from sentinel.domain.errors import ConfigurationError
-from sentinel.domain.record import Action, Phase
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
 from tests.stories.conftest import at_rest
 from tests.stories.test_freeze import switch
 from tests.support.account import let_press

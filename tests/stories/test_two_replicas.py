@@ -17,7 +17,7 @@ from clustersim.faults import Fault, FaultKind
 from clustersim.node.behaviour import Behaviour, crash_loop
 from clustersim.storage.resources import JOBS, LEASES
 from sentinel.app.wiring.application import Application, build
-from sentinel.domain.record import Phase
+from sentinel.domain.record.state import Phase
 from sentinel.settings import load_settings
 from tests.stories.test_gate_jobs import ALLOWED as JOBS_ALLOWED
 from tests.stories.test_gate_jobs import policy as gated_by_a_job

@@ -10,8 +10,10 @@ import pytest
 from clustersim.cluster import JsonObject
 from clustersim.node.behaviour import Behaviour, crash_loop, volume_stuck
 from clustersim.storage.resources import DEPLOYMENTS, REPLICASETS
-from sentinel.domain.record import Action, Phase, Record
-from sentinel.domain.workload import IRREVERSIBLE_ANNOTATION
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.facts import IRREVERSIBLE_ANNOTATION
 from tests.stories.conftest import at_rest
 from tests.support.world import CANARY_POLICY, NAMESPACE, PLAIN_POLICY, World, actions, decision, world
 

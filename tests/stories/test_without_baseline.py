@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from clustersim.metrics.traffic import Quality
-from sentinel.domain.record import Action, Phase
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
 from tests.support.world import NAMESPACE, World, decision
 
 

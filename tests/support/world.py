@@ -18,7 +18,9 @@ from clustersim.cluster import ClusterOptions, SimulatedCluster
 from clustersim.storage.resources import CRDS, EVENTS, ResourceType
 from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.app.wiring.application import Application, build
-from sentinel.domain.record import Action, DecisionEntry, Phase, Record
+from sentinel.domain.record.entries import Action, DecisionEntry
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.settings import load_settings
 from tests.support.account import HOME, signed_in
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from sentinel.domain.notice import Bulletin, Notice
-from sentinel.domain.record import DecisionEntry
+from sentinel.domain.record.entries import DecisionEntry
 from sentinel.domain.words import deed, standing
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"

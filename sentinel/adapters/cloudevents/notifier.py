@@ -10,7 +10,7 @@ import aiohttp
 from sentinel.adapters.cloudevents.event import CONTENT_TYPE, body_of, event_of, event_of_bulletin, signed
 from sentinel.domain.errors import NoticeError
 from sentinel.domain.notice import Bulletin, Notice
-from sentinel.domain.record import NoticeRef
+from sentinel.domain.record.entries import NoticeRef
 
 SHOWN_BYTES = 200
 _AGAIN = frozenset({408, 425, 429})

@@ -18,7 +18,7 @@ from sentinel.domain.evidence import (
     Subject,
     ValueSample,
 )
-from sentinel.domain.policy import Arms, CountQuery, HistogramQuery, ValueQuery
+from sentinel.domain.policy.rules import Arms, CountQuery, HistogramQuery, ValueQuery
 
 INTERVAL = 60
 """Seconds of the buckets that are counted: the finest that Datadog keeps of every metric."""

@@ -14,7 +14,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from sentinel.domain.gate import GateAnswer, GateLimits, WebhookGate
-from sentinel.domain.record import Record
+from sentinel.domain.record.record import Record
 
 PHASE = "Progressing"
 """Flagger's name for the phase in which steps are judged."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from sentinel.adapters.prometheus.answers import Answer, Sample
 from sentinel.domain.evidence import Missing, MissingReason, Reading, Span, Subject
-from sentinel.domain.policy import Arms
+from sentinel.domain.policy.rules import Arms
 
 
 @dataclass(frozen=True, slots=True)

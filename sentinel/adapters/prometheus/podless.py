@@ -11,7 +11,7 @@ from sentinel.adapters.prometheus import selectors
 from sentinel.adapters.prometheus.answers import Answer
 from sentinel.adapters.prometheus.strays import EXPORTED, Asking, labels_of
 from sentinel.domain.evidence import Missing, MissingReason
-from sentinel.domain.policy import ValueQuery
+from sentinel.domain.policy.rules import ValueQuery
 from sentinel.engine.arms.promql_texts import TEXT
 from sentinel.engine.arms.selector import Matcher, Selector, SelectorError, label_name, read_selector
 from sentinel.engine.arms.variables import alternation

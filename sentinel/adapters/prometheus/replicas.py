@@ -15,7 +15,7 @@ from itertools import combinations
 from sentinel.adapters.prometheus import selectors
 from sentinel.adapters.prometheus.answers import Answer, Sample
 from sentinel.adapters.prometheus.strays import Asking
-from sentinel.domain.policy import Arms
+from sentinel.domain.policy.rules import Arms
 
 ASKED_EVERY = timedelta(minutes=2)
 REMEMBERED = 1_000

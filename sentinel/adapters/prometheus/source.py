@@ -15,7 +15,7 @@ from sentinel.adapters.prometheus.replicas import Doubles
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Span, ValueSample
-from sentinel.domain.policy import Arms, CountQuery, HistogramQuery, ValueQuery
+from sentinel.domain.policy.rules import Arms, CountQuery, HistogramQuery, ValueQuery
 from sentinel.engine.arms.selector import label_name
 from sentinel.engine.arms.variables import alternation
 

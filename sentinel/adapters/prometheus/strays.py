@@ -12,7 +12,7 @@ from sentinel.adapters.prometheus import selectors
 from sentinel.adapters.prometheus.answers import Answer, Sample
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Reading, Span, Subject
-from sentinel.domain.policy import Arms, CountQuery
+from sentinel.domain.policy.rules import Arms, CountQuery
 from sentinel.engine.arms.selector import label_name
 
 Asking = Callable[[str, datetime], Awaitable[Answer]]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from sentinel.adapters.slack.mrkdwn import Block
 from sentinel.domain.command import CommandAction
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import Phase, Record
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.domain.words import standing
 
 PREFIX = "rollout."

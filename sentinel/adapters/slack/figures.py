@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sentinel.adapters.slack.mrkdwn import escape
-from sentinel.domain.record import UndoState
+from sentinel.domain.record.state import UndoState
 from sentinel.domain.verdict import Number
 
 _MACHINE_ONLY = frozenset({"log_e_ratio", "log_e_limit", "ticks", "phi", "first_bad_at"})

@@ -14,7 +14,7 @@ from sentinel.adapters.slack.buttons import Press, offered, press_of
 from sentinel.adapters.slack.mrkdwn import escape
 from sentinel.domain.command import Command, CommandAction, CommandPhase
 from sentinel.domain.errors import ClusterError, NoticeError
-from sentinel.domain.record import Record
+from sentinel.domain.record.record import Record
 from sentinel.ports import Clock, CommandRequests, CommandStore, RecordStore, Telemetry
 
 _log = logging.getLogger(__name__)

@@ -16,11 +16,13 @@ from sentinel.adapters.slack.mrkdwn import (
     fields,
     section,
 )
-from sentinel.domain.kinds import PAUSABLE
 from sentinel.domain.notice import Bulletin, Notice
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import Action, DecisionEntry, OutcomeKind, Phase, Record
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.domain.words import Standing, Would, deed, standing
+from sentinel.domain.workload.kinds import PAUSABLE
 
 _PHASES: Mapping[Standing, tuple[str, str]] = {
     Phase.PROGRESSING: (":hourglass_flowing_sand:", "Rolling out"),

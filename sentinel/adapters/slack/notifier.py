@@ -11,7 +11,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from sentinel.adapters.slack.message import Message, bulletin_message, decision_message, rollout_message
 from sentinel.domain.errors import NoticeError
 from sentinel.domain.notice import Bulletin, Notice
-from sentinel.domain.record import NoticeRef
+from sentinel.domain.record.entries import NoticeRef
 
 REMEMBERED = 2_000
 

@@ -16,8 +16,8 @@ from sentinel.adapters.kubernetes.inspect.reading import ClusterReader
 from sentinel.adapters.kubernetes.workloads.deployments import DeploymentDriver
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain.errors import NotFoundError
-from sentinel.domain.record import Record
-from sentinel.domain.workload import Workload
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import Workload
 from sentinel.ports import SystemClock
 
 T = TypeVar("T")

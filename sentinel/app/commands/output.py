@@ -13,7 +13,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from sentinel.domain.record import Phase
+from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import Number
 from sentinel.domain.words import Standing, Would
 

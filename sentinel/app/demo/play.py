@@ -12,7 +12,7 @@ from rich.live import Live
 from sentinel.app.demo.stage import Front, Stage, stage
 from sentinel.app.demo.stories import NAMESPACE, STORIES, Story
 from sentinel.app.demo.view import decisions, progress, summary
-from sentinel.domain.record import Phase
+from sentinel.domain.record.state import Phase
 from sentinel.ports import SystemClock
 
 LONGEST_SECONDS = 85.0

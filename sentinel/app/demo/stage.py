@@ -20,7 +20,7 @@ from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.app.demo.stories import NAMESPACE, STORIES, WELL, Story
 from sentinel.app.wiring.application import Application, build
 from sentinel.domain.errors import ConfigurationError
-from sentinel.domain.record import Record
+from sentinel.domain.record.record import Record
 from sentinel.ports import SystemClock
 from sentinel.settings import load_settings
 

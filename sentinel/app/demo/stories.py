@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from clustersim.cluster import SimulatedCluster
 from clustersim.metrics.traffic import Quality
 from clustersim.node.behaviour import crash_loop
-from sentinel.domain.record import Phase, Record
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 
 NAMESPACE = "shop"
 WELL = Quality(errors=0.003, latency=0.08)

@@ -11,7 +11,9 @@ from rich.text import Text
 from clustersim.cluster import JsonObject
 from sentinel.app.demo.stage import Stage
 from sentinel.app.demo.stories import NAMESPACE, STORIES, Story
-from sentinel.domain.record import Action, DecisionEntry, Phase, Record
+from sentinel.domain.record.entries import Action, DecisionEntry
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 
 COLOURS = {
     Phase.PROMOTED: "green",

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from sentinel.app.rehearsal.history import History, Series
 from sentinel.app.rehearsal.model import PastRollout
 from sentinel.domain.alert import AlertStatus
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.policy import AlertRule, Policy
-from sentinel.domain.record import AlertEntry
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.selection import AlertRule
+from sentinel.domain.record.entries import AlertEntry
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.engine.alerts.naming import Directory, workloads_named
 from sentinel.engine.matching import alert_rule_of
 

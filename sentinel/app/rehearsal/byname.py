@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from sentinel.adapters.prometheus.selectors import COUNT, histogram_series, narrowed
 from sentinel.app.rehearsal.history import History, Series
 from sentinel.app.rehearsal.recorded import Samples
-from sentinel.domain.policy import CountQuery, ErrorRateRule, LatencyRule, Policy
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, LatencyRule
 from sentinel.engine.arms.selector import label_name
 from sentinel.engine.arms.variables import render
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sentinel.app.rehearsal.byname import read_pods, replicas_of
 from sentinel.app.rehearsal.history import History, Series
 from sentinel.app.rehearsal.model import Fate, PastRollout
-from sentinel.domain.policy import Policy
+from sentinel.domain.policy.policy import Policy
 
 STEP = timedelta(seconds=30)
 CREATED_STEP = timedelta(minutes=4)

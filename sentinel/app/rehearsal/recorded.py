@@ -9,17 +9,10 @@ from datetime import UTC, datetime, timedelta
 from sentinel.app.rehearsal.history import History, Series
 from sentinel.app.rehearsal.model import PastRollout
 from sentinel.domain.decision import Change, Restore
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.workload import (
-    Container,
-    Exposure,
-    ObjectRef,
-    Pod,
-    Revision,
-    Termination,
-    Workload,
-    WorkloadKey,
-)
+from sentinel.domain.workload.facts import Exposure, Workload, WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.pods import Container, Pod, Termination
+from sentinel.domain.workload.revision import ObjectRef, Revision
 
 STEP = timedelta(seconds=15)
 BEFORE = timedelta(minutes=5)

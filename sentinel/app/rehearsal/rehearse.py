@@ -12,17 +12,11 @@ from sentinel.app.rehearsal.model import Curve, PastRollout, Point, Rehearsed, T
 from sentinel.app.rehearsal.recorded import BEFORE, STEP, RecordedWorld, read_samples, states_of
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import CountTick, HistogramTick, MissingReason, ValueSample
-from sentinel.domain.policy import (
-    CountQuery,
-    ErrorRateRule,
-    HistogramQuery,
-    LatencyRule,
-    Mode,
-    Policy,
-    QueryRule,
-)
-from sentinel.domain.record import Action, DecisionEntry, Phase
-from sentinel.domain.workload import Workload
+from sentinel.domain.policy.policy import Mode, Policy
+from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule, QueryRule
+from sentinel.domain.record.entries import Action, DecisionEntry
+from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.facts import Workload
 from sentinel.engine.evidence.assessment import Holds
 from sentinel.engine.evidence.schedule import Timing, tick_of
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sentinel.domain.record import Action, DecisionEntry
+from sentinel.domain.record.entries import Action, DecisionEntry
 from sentinel.engine.replay.story import Story
 from sentinel.policies.ruletest.cases import Expected, ExpectedDecision, ExpectedVerdict
 from sentinel.policies.schema.quantities import format_duration

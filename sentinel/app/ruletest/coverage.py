@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sentinel.app.ruletest.run import Result
-from sentinel.domain.policy import AlertAction, OnDeadline, Policy
-from sentinel.domain.record import Action
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.selection import AlertAction
+from sentinel.domain.policy.strategy import OnDeadline
+from sentinel.domain.record.entries import Action
 from sentinel.domain.verdict import VerdictKind
 from sentinel.engine.matching import alert_rule_of
 

@@ -13,9 +13,12 @@ from sentinel.app.ruletest.series import prometheus_store
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, ValueSample
-from sentinel.domain.policy import CountQuery, HistogramQuery, Operator, Policy
-from sentinel.domain.record import AlertEntry
-from sentinel.domain.workload import ObjectRef, Revision, WorkloadKey
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import CountQuery, HistogramQuery
+from sentinel.domain.policy.selection import Operator
+from sentinel.domain.record.entries import AlertEntry
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.revision import ObjectRef, Revision
 from sentinel.engine.alerts.naming import Directory, workloads_named
 from sentinel.engine.evidence.schedule import Timing
 from sentinel.engine.matching import alert_rule_of, mismatch

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from sentinel.app.ruletest.coverage import Coverage, coverage
 from sentinel.app.ruletest.run import Result, run_case
-from sentinel.domain.policy import Policy
+from sentinel.domain.policy.policy import Policy
 from sentinel.policies.load import PolicySet, load
 from sentinel.policies.mistakes import PolicyError
 from sentinel.policies.ruletest.load import load_tests

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.app.wiring.sources import Sources
 from sentinel.domain.notice import Bulletin
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.ports import AlertIntake, Clock
 from sentinel.runtime.alerts.fates import UnknownAlerts
 from sentinel.runtime.alerts.lookups import Lookups

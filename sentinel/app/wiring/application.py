@@ -29,8 +29,8 @@ from sentinel.app.wiring.telling import channels
 from sentinel.app.wiring.tracing import tracer_of
 from sentinel.app.wiring.watches import Watches, job_namespaces, lease_namespace
 from sentinel.domain.notice import Bulletin
-from sentinel.domain.policy import Budget
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.policy.policy import Budget
+from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.policies.schema.conditions import CelConditions
 from sentinel.policies.source import PolicySource
 from sentinel.ports import AlertIntake, Clock, MetricSource, RecordStore

@@ -9,7 +9,7 @@ from typing import Protocol
 from sentinel.adapters.cloudevents.notifier import CloudEventsNotifier
 from sentinel.adapters.slack.notifier import SlackNotifier
 from sentinel.app.wiring.means import Means
-from sentinel.domain.record import Record
+from sentinel.domain.record.record import Record
 from sentinel.ports import Broadcaster, Notifier, RecordStore
 from sentinel.runtime.notify.bulletins import Bulletins
 from sentinel.runtime.notify.notifications import LogNotifier, Notifications

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sentinel.domain.alert import AlertStatus
-from sentinel.domain.kinds import REPLICA_SET
-from sentinel.domain.policy import AlertAction, AlertRule
-from sentinel.domain.record import AlertEntry, Record
-from sentinel.domain.texts import plain
+from sentinel.domain.policy.selection import AlertAction, AlertRule
+from sentinel.domain.record.entries import AlertEntry
+from sentinel.domain.record.record import Record
 from sentinel.domain.verdict import RuleVerdict
-from sentinel.domain.workload import Workload, WorkloadKey
+from sentinel.domain.words import plain
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.kinds import REPLICA_SET
 from sentinel.engine.alerts.naming import SeenHash, hash_in, hash_of_replica_set, readings, spelt_out
 
 STORM_WORKLOADS = 3

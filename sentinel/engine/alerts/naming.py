@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sentinel.domain.kinds import POD_NAMING, PodNaming, WorkloadKind
-from sentinel.domain.policy import AlertRule
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.policy.selection import AlertRule
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.kinds import POD_NAMING, PodNaming, WorkloadKind
 
 KIND_LABELS = {kind.lower(): kind for kind in WorkloadKind}
 WORKLOAD_LABELS = (*KIND_LABELS, "replicaset", "workload", "pod", "service")

@@ -30,8 +30,9 @@ from sentinel.domain.evidence import (
     Span,
     Subject,
 )
-from sentinel.domain.policy import Arms
-from sentinel.domain.workload import Revision, Workload
+from sentinel.domain.policy.rules import Arms
+from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.arms.split import BASELINE, CANDIDATE, Member, Split, split_arms
 
 STAMP_RESOLUTION = timedelta(seconds=1)

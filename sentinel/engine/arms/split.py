@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sentinel.domain.evidence import Missing, MissingReason
-from sentinel.domain.policy import Arms
-from sentinel.domain.workload import Container, Pod, Revision, Workload
+from sentinel.domain.policy.rules import Arms
+from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.pods import Container, Pod
+from sentinel.domain.workload.revision import Revision
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from sentinel.domain.policy import CountQuery, HistogramQuery, ValueQuery
-from sentinel.domain.workload import Revision, Workload
+from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
+from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.revision import Revision
 
 Variable = str | tuple[str, ...]
 Variables = Mapping[str, Variable]

@@ -5,19 +5,20 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sentinel.domain.evidence import CountTick, HistogramTick, Missing, Tick, ValueSample
-from sentinel.domain.policy import (
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import (
     CrashLoopRule,
     ErrorRateRule,
     HealthRule,
     LatencyRule,
     MetricRule,
-    Policy,
     QueryRule,
     Rule,
 )
-from sentinel.domain.record import Json, Phase, RolloutState
+from sentinel.domain.record.state import Json, Phase, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.domain.workload import Revision, Workload
+from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.evidence.history import CALIBRATION, calibration_in, learns, settled
 from sentinel.engine.rules.crash_exposure import crash_tick
 from sentinel.engine.rules.crashes import crashes_until, judge_crashes

@@ -12,9 +12,11 @@ from datetime import datetime
 from typing import cast
 
 from sentinel.domain.evidence import Past
-from sentinel.domain.policy import ErrorRateRule, LatencyRule, Method, Policy, Rule
-from sentinel.domain.record import Json, Record
-from sentinel.domain.workload import Workload
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, Method, Rule
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Json
+from sentinel.domain.workload.facts import Workload
 from sentinel.engine.evidence.schedule import HOUR_BEFORE, Timing, grid, stable_of
 from sentinel.engine.exposure.pausing import wanted_pods
 from sentinel.engine.statistics.calibration import Calibration

@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from sentinel.domain.evidence import CountTick, HistogramTick, Missing, MissingReason, Span
-from sentinel.domain.policy import Arms, ErrorRateRule, LatencyRule, MetricRule, Policy, QueryRule
-from sentinel.domain.record import Record
-from sentinel.domain.workload import Revision, Workload
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import Arms, ErrorRateRule, LatencyRule, MetricRule, QueryRule
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.arms.increments import count_tick, histogram_tick
 from sentinel.engine.arms.split import CANDIDATE, version_of
 from sentinel.engine.rules.environment import over_limit

@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Change, Release, Stop
-from sentinel.domain.policy import Mode, Policy
-from sentinel.domain.record import Record, RolloutState
-from sentinel.domain.workload import Mark, Stepping, Workload
+from sentinel.domain.policy.policy import Mode, Policy
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import RolloutState
+from sentinel.domain.workload.facts import Mark, Stepping, Workload
 
 
 def steps_apply(policy: Policy, workload: Workload, mode: Mode) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sentinel.domain.workload import Container, Pod
+from sentinel.domain.workload.pods import Container, Pod
 from sentinel.engine.pods.setting_up import PROMPT, PULLING, is_being_set_up, missing, waits_since
 
 CLUSTER_REASONS = frozenset(

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sentinel.domain.record import RolloutState
+from sentinel.domain.record.state import RolloutState
 from sentinel.domain.verdict import VerdictKind
-from sentinel.domain.workload import Pod, Workload
+from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.pods import Pod
 from sentinel.engine.pods.cluster_faults import cluster_keeps, keeping_since
 from sentinel.engine.pods.setting_up import PROMPT
 

@@ -9,8 +9,8 @@ revision.
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from sentinel.domain.policy import USUAL_RESTARTS, CrashLoopRule, HealthRule
-from sentinel.domain.workload import Container, Pod, Termination
+from sentinel.domain.policy.rules import USUAL_RESTARTS, CrashLoopRule, HealthRule
+from sentinel.domain.workload.pods import Container, Pod, Termination
 from sentinel.engine.pods.cluster_faults import (
     NEVER_PULLS,
     Fault,

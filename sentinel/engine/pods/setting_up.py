@@ -7,7 +7,7 @@ init containers run is the revision's.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sentinel.domain.workload import Container, Pod
+from sentinel.domain.workload.pods import Container, Pod
 
 CREATING = frozenset({"ContainerCreating", "PodInitializing", ""})
 PULLING = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageInspect", "RegistryUnavailable"})

@@ -7,9 +7,11 @@ from typing import Any
 
 from sentinel.domain.decision import Change, Decision, Restore
 from sentinel.domain.errors import ClusterError, ForbiddenError, PreconditionError
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import DecisionEntry, Outcome, OutcomeKind, Phase, Record
-from sentinel.domain.workload import Workload
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import DecisionEntry, Outcome, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.facts import Workload
 from sentinel.engine.reconciling.effects import Apply, Effect, Save, Stage
 from sentinel.engine.reconciling.entries import entry_for, outcome_at_once
 from sentinel.engine.reconciling.memory import Memory

@@ -11,10 +11,12 @@ from datetime import timedelta
 
 from sentinel.domain.command import Command, CommandAction, CommandPhase, Refusal
 from sentinel.domain.decision import Decision
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import Action, DecisionEntry, OutcomeKind, Phase, Record
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import VerdictKind
-from sentinel.domain.workload import HOLD_LABEL
+from sentinel.domain.workload.facts import HOLD_LABEL
 from sentinel.engine.rollout.badness import forgivable
 from sentinel.engine.rollout.decision import decide
 from sentinel.engine.rollout.holding import HELD_BY_HUMAN, hold, without_hold

@@ -11,10 +11,12 @@ from sentinel.domain.command import Command, CommandPhase
 from sentinel.domain.decision import Change
 from sentinel.domain.evidence import Missing
 from sentinel.domain.gate import GateResult
-from sentinel.domain.policy import ErrorRateRule, LatencyRule, Mode, Policy
-from sentinel.domain.record import DecisionEntry, Record
+from sentinel.domain.policy.policy import Mode, Policy
+from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
+from sentinel.domain.record.entries import DecisionEntry
+from sentinel.domain.record.record import Record
 from sentinel.domain.verdict import RuleVerdict
-from sentinel.domain.workload import Workload
+from sentinel.domain.workload.facts import Workload
 from sentinel.engine.evidence.assessment import Measured
 from sentinel.engine.statistics.calibration import Calibration
 

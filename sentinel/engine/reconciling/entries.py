@@ -5,8 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from sentinel.domain.decision import Decision
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import Action, DecisionEntry, Outcome, OutcomeKind, Phase, Record
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import Action, DecisionEntry, Outcome, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 
 ONCE_PER_ROLLOUT = frozenset({Action.START, Action.PROMOTE, Action.UNDO, Action.SUPERSEDE, Action.RESTORED})
 

@@ -6,9 +6,12 @@ from datetime import datetime
 
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.evidence import Missing
-from sentinel.domain.policy import AlertRule, CrashLoopRule, HealthRule, Policy
-from sentinel.domain.record import Phase, Record
-from sentinel.domain.workload import Workload, WorkloadKey
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import CrashLoopRule, HealthRule
+from sentinel.domain.policy.selection import AlertRule
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.alerts.attribution import attribute
 from sentinel.engine.evidence.assessment import Holds, Measured, Rollout, assess, segment_of
 from sentinel.engine.evidence.history import learns, remembered

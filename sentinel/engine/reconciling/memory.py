@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from datetime import timedelta
 
-from sentinel.domain.record import DecisionEntry
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.record.entries import DecisionEntry
+from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.engine.reconciling.working_state import CHECKPOINT_EVERY, WorkingState
 
 _INTERRUPTIONS = 1_000

@@ -16,10 +16,13 @@ from typing import Any, TypeVar
 
 from sentinel.domain.command import Command, CommandPhase, Refusal
 from sentinel.domain.decision import Change, Decision, Restore
-from sentinel.domain.policy import ErrorRateRule, LatencyRule, Mode, Policy
-from sentinel.domain.record import Action, DecisionEntry, Phase, Record
+from sentinel.domain.policy.policy import Mode, Policy
+from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
+from sentinel.domain.record.entries import Action, DecisionEntry
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.domain.workload import Workload, WorkloadKey
+from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.alerts.naming import workloads_named
 from sentinel.engine.reconciling.carrying import Carrying, Steps
 from sentinel.engine.reconciling.commands import Obeyed, obey

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Protocol
 
 from sentinel.domain.command import Command
-from sentinel.domain.policy import Budget, Mode, Policy
-from sentinel.domain.record import Record
-from sentinel.domain.workload import Workload, WorkloadKey
+from sentinel.domain.policy.policy import Budget, Mode, Policy
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.alerts.naming import Directory
 from sentinel.engine.evidence.assessment import Holds
 

@@ -4,8 +4,9 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sentinel.domain.record import Record, RolloutState
-from sentinel.domain.workload import Workload
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import RolloutState
+from sentinel.domain.workload.facts import Workload
 from sentinel.engine.reconciling.judging import ever_pulled
 
 CHECKPOINT_EVERY = timedelta(minutes=1)

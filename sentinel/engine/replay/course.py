@@ -12,8 +12,8 @@ an answer is there, at the very instant.
 from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 
-from sentinel.domain.record import Record
-from sentinel.domain.workload import Workload
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import Workload
 from sentinel.engine.alerts.attribution import merge_alerts
 from sentinel.engine.reconciling.effects import (
     Apply,

@@ -5,9 +5,10 @@ from datetime import datetime
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, ValueSample
-from sentinel.domain.policy import ErrorRateRule, LatencyRule, MetricRule, Policy, QueryRule, ValueQuery
-from sentinel.domain.record import Record
-from sentinel.domain.workload import Workload
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule, ValueQuery
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import Workload
 from sentinel.engine.evidence.assessment import Measured, rules_in
 from sentinel.engine.evidence.history import candidate_pods, past_of
 from sentinel.engine.evidence.schedule import (

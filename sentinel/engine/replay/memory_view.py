@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from sentinel.domain.command import Command, CommandAction
-from sentinel.domain.policy import Budget, Mode, Policy
-from sentinel.domain.record import Record
-from sentinel.domain.workload import Workload, WorkloadKey
+from sentinel.domain.policy.policy import Budget, Mode, Policy
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.alerts.naming import Directory
 from sentinel.engine.evidence.assessment import Holds
 from sentinel.engine.replay.setting import Setting

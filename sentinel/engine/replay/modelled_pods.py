@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sentinel.domain.workload import Container, Pod, Termination
+from sentinel.domain.workload.pods import Container, Pod, Termination
 
 SCHEDULED_AFTER = timedelta(seconds=0)
 STARTED_AFTER = timedelta(seconds=1)

@@ -12,18 +12,10 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from sentinel.domain.decision import Change, Release, Stop
-from sentinel.domain.kinds import USUAL_KIND
-from sentinel.domain.workload import (
-    Abilities,
-    Brake,
-    Exposure,
-    Mark,
-    ObjectRef,
-    Pod,
-    Revision,
-    Workload,
-    WorkloadKey,
-)
+from sentinel.domain.workload.facts import Abilities, Brake, Exposure, Mark, Workload, WorkloadKey
+from sentinel.domain.workload.kinds import USUAL_KIND
+from sentinel.domain.workload.pods import Pod
+from sentinel.domain.workload.revision import ObjectRef, Revision
 from sentinel.engine.replay.modelled_pods import ModelledPod, PodEvent, next_turn
 
 CANDIDATE, BASELINE = "candidate", "baseline"

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Past, PastCounters, Span, ValueSample
-from sentinel.domain.policy import (
+from sentinel.domain.policy.rules import (
     CountQuery,
     ErrorRateRule,
     HistogramQuery,
@@ -14,7 +14,8 @@ from sentinel.domain.policy import (
     QueryRule,
     ValueQuery,
 )
-from sentinel.domain.workload import Revision, Workload
+from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.arms.variables import render_query, variables_of
 
 Query = CountQuery | HistogramQuery | ValueQuery

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Protocol
 
 from sentinel.domain.decision import Change
-from sentinel.domain.policy import Policy
-from sentinel.domain.record import AlertEntry
-from sentinel.domain.workload import Workload, WorkloadKey
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.record.entries import AlertEntry
+from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.evidence.assessment import Holds
 from sentinel.engine.evidence.schedule import Timing
 

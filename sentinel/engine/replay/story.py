@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sentinel.domain.record import DecisionEntry, Phase, Record
+from sentinel.domain.record.entries import DecisionEntry
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import RuleVerdict
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sentinel.domain.record import Phase, Record
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 
 _BAD_ENDS = frozenset({Phase.UNDOING, Phase.UNDONE})
 

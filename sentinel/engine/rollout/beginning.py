@@ -6,9 +6,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Change, Decision, Stop
-from sentinel.domain.policy import Mode, OnKnownBad, Policy
-from sentinel.domain.record import Action, Phase, Record, RevisionRef, RolloutState
-from sentinel.domain.workload import Workload
+from sentinel.domain.policy.policy import Mode, OnKnownBad, Policy
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase, RevisionRef, RolloutState
+from sentinel.domain.workload.facts import Workload
 from sentinel.engine.exposure.pausing import pause_mark, steer, wanted_pods, weight_reached
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.lifecycle import ROLLED_BACK, Begin

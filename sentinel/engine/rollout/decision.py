@@ -8,10 +8,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sentinel.domain.decision import Decision
-from sentinel.domain.policy import AlertAction, MetricRule, OnDeadline
-from sentinel.domain.record import Action, Hold, Phase, RolloutState
+from sentinel.domain.policy.rules import MetricRule
+from sentinel.domain.policy.selection import AlertAction
+from sentinel.domain.policy.strategy import OnDeadline
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Hold, Phase, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.domain.workload import Ability
+from sentinel.domain.workload.facts import Ability
 from sentinel.engine.pods.cluster_wait import TOLD_AFTER, showing
 from sentinel.engine.rollout.gates import GATE_FAILED, GATE_TIMEOUT
 from sentinel.engine.rollout.holding import QUIET_FOR, escalate, hold

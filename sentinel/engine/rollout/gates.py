@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Decision
 from sentinel.domain.gate import Gate, GateAnswer, GateResult, JobGate, OnGateFailure, is_final
-from sentinel.domain.policy import Policy
-from sentinel.domain.record import Phase, Record, RolloutState
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase, RolloutState
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.situation import Situation

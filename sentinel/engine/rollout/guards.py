@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sentinel.domain.policy import Budget, Policy
-from sentinel.domain.record import Action, DecisionEntry, OutcomeKind, Record
-from sentinel.domain.workload import HOLD_LABEL, Workload
+from sentinel.domain.policy.policy import Budget, Policy
+from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import HOLD_LABEL, Workload
 
 TOUCHING = frozenset({Action.ADVANCE, Action.PROMOTE, Action.HOLD, Action.RESUME, Action.UNDO})
 """Actions that change the workload; the others only write the record or tell people."""

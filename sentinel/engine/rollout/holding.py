@@ -5,8 +5,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Decision, Stop
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import Action, Hold, Phase, RolloutState
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Hold, Phase, RolloutState
 from sentinel.domain.verdict import Number, RuleVerdict
 from sentinel.engine.exposure.pausing import pause_mark
 from sentinel.engine.rollout.situation import Situation

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sentinel.domain.policy import UndoPolicy
-from sentinel.domain.record import Phase, Record, RevisionRef, UndoState
-from sentinel.domain.workload import Revision, Workload
+from sentinel.domain.policy.policy import UndoPolicy
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase, RevisionRef, UndoState
+from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.rollout.badness import known_bad
 
 REAPPLIED_WITHIN = timedelta(minutes=10)

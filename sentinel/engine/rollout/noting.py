@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from sentinel.domain.decision import Decision, Release, Restore
-from sentinel.domain.record import Phase, RolloutState
-from sentinel.domain.workload import Workload
+from sentinel.domain.record.state import Phase, RolloutState
+from sentinel.domain.workload.facts import Workload
 from sentinel.engine.exposure.pausing import note_lifted, note_pause, weight_reached
 from sentinel.engine.rollout.gates import without_gates
 from sentinel.engine.rollout.situation import Situation

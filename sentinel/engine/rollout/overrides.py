@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from sentinel.domain.decision import Decision
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import Action, Phase
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
 from sentinel.engine.exposure.pausing import lifted_by_human, steer
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.progress import later

@@ -4,8 +4,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Change, Decision
-from sentinel.domain.policy import Mode, OnLowTraffic
-from sentinel.domain.record import Action, Phase, RolloutState
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.policy.strategy import OnLowTraffic
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.engine.evidence.assessment import SCALED_TO_ZERO
 from sentinel.engine.exposure.pausing import pause_mark, steer, step_reached, weight_reached

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from sentinel.domain.decision import Decision, Restore
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import Action, Phase, UndoState
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase, UndoState
 from sentinel.engine.rollout.situation import Situation
 
 

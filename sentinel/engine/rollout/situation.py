@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sentinel.domain.policy import Budget, Mode, Policy
-from sentinel.domain.record import AlertEntry, Record
+from sentinel.domain.policy.policy import Budget, Mode, Policy
+from sentinel.domain.record.entries import AlertEntry
+from sentinel.domain.record.record import Record
 from sentinel.domain.verdict import RuleVerdict
-from sentinel.domain.workload import Workload
+from sentinel.domain.workload.facts import Workload
 from sentinel.engine.alerts.attribution import Attribution
 from sentinel.engine.exposure.pausing import steps_apply
 from sentinel.engine.pods.cluster_wait import ClusterWait, cluster_wait

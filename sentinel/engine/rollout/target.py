@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sentinel.domain.record import Record, RevisionRef
-from sentinel.domain.workload import Revision, Workload
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import RevisionRef
+from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.rollout.badness import known_bad
 
 

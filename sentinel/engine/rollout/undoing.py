@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sentinel.domain.decision import Decision, Restore
-from sentinel.domain.policy import AlertAction, Mode
-from sentinel.domain.record import Action, Hold, Phase, RevisionRef, UndoState
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.policy.selection import AlertAction
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Hold, Phase, RevisionRef, UndoState
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
 from sentinel.domain.words import WOULD_UNDO
 from sentinel.engine.rollout.guards import permitted

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sentinel.domain.evidence import Counts
-from sentinel.domain.workload import Container, Pod, Revision, Workload
+from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.pods import Container, Pod
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.pods.cluster_faults import cluster_fault
 from sentinel.engine.pods.pod_faults import NOT_A_CRASH, end_of
 from sentinel.engine.rules.crashes import CrashTick

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from sentinel.domain.evidence import CountTick, HistogramTick
-from sentinel.domain.policy import ErrorRateRule, LatencyRule
+from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 
 ENVIRONMENT_OUTAGE = "EnvironmentOutage"

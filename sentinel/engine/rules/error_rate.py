@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import cast
 
 from sentinel.domain.evidence import Counts, CountTick
-from sentinel.domain.policy import ErrorRateRule, Method
+from sentinel.domain.policy.rules import ErrorRateRule, Method
 from sentinel.domain.verdict import Number, RuleVerdict
 from sentinel.engine.rules.segment import Segment
 from sentinel.engine.rules.standing import (

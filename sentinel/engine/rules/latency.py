@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from sentinel.domain.evidence import Histogram, HistogramTick
-from sentinel.domain.policy import LatencyRule, Method
+from sentinel.domain.policy.rules import LatencyRule, Method
 from sentinel.domain.verdict import RuleVerdict
 from sentinel.engine.rules.latency_report import LatencyReport, estimate
 from sentinel.engine.rules.latency_state import RATIOS, LatencyState

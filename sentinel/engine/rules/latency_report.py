@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isinf
 
 from sentinel.domain.evidence import Histogram
-from sentinel.domain.policy import LatencyRule
+from sentinel.domain.policy.rules import LatencyRule
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.latency_state import LatencyState
 from sentinel.engine.rules.standing import Proof, odds, odds_text

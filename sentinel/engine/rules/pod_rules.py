@@ -10,9 +10,11 @@ from dataclasses import replace
 from datetime import datetime
 from math import ceil
 
-from sentinel.domain.policy import CrashLoopRule, HealthRule
+from sentinel.domain.policy.rules import CrashLoopRule, HealthRule
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
-from sentinel.domain.workload import Container, Pod, Revision, Workload
+from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.pods import Container, Pod
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.pods.cluster_faults import Fault
 from sentinel.engine.pods.cluster_wait import counted, pulled_by
 from sentinel.engine.pods.pod_faults import crash_of, deadline, end_of, ending, health_fault, settles_at

@@ -29,8 +29,8 @@ from enum import StrEnum
 from typing import Any, cast
 
 from sentinel.domain.evidence import ValueSample
-from sentinel.domain.policy import QueryRule
-from sentinel.domain.record import Json
+from sentinel.domain.policy.rules import QueryRule
+from sentinel.domain.record.state import Json
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.segment import Segment
 

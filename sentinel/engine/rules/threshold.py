@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from sentinel.domain.evidence import CountTick, HistogramTick
-from sentinel.domain.policy import ErrorRateRule, LatencyRule
+from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.segment import Segment
 from sentinel.engine.rules.standing import STALE_AFTER, percent, unmeasured

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.record import Action, Phase
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import VerdictKind
+from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.engine.replay.modelled_pods import Fate
 from sentinel.policies.ruletest.notation import SeriesName, Value
 

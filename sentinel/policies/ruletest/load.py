@@ -6,7 +6,7 @@ from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
-from sentinel.domain.record import Action
+from sentinel.domain.record.entries import Action
 from sentinel.policies.explain import mistakes_of
 from sentinel.policies.load import TEST_SUFFIXES, read_bytes
 from sentinel.policies.mistakes import InputError, PolicyError

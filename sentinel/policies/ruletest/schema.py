@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.record import Phase
+from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import VerdictKind
+from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.engine.replay.modelled_pods import Fate
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.ruletest.notation import SeriesName, Value, parse_series, parse_values

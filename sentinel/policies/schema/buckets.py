@@ -4,7 +4,8 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from sentinel.domain.policy import LatencyRule, Method, Policy
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import LatencyRule, Method
 from sentinel.policies.mistakes import InputError, Remark
 from sentinel.policies.schema.quantities import format_latency
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from sentinel.domain.policy import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule, Policy, QueryRule
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule, QueryRule
 from sentinel.engine.arms.selector import NAME, is_plain
 from sentinel.policies.mistakes import InputError, Remark
 from sentinel.policies.schema.promql import not_understood, read_rule_selector

@@ -5,7 +5,7 @@ import warnings
 
 import promql_parser as promql
 
-from sentinel.domain.policy import Matcher, MatchOperator
+from sentinel.domain.policy.selection import Matcher, MatchOperator
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.schema.regex import anchored
 

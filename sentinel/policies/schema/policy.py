@@ -7,16 +7,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
 from sentinel.domain.gate import OnGateFailure
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.policy import (
-    AlertAction,
-    Matcher,
-    Mode,
-    OnDeadline,
-    OnKnownBad,
-    OnLowTraffic,
-    Operator,
-)
+from sentinel.domain.policy.policy import Mode, OnKnownBad
+from sentinel.domain.policy.selection import AlertAction, Matcher, Operator
+from sentinel.domain.policy.strategy import OnDeadline, OnLowTraffic
+from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.policies.mistakes import InputError, did_you_mean
 from sentinel.policies.schema.fields import (
     Channel,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema, model_validator
 
-from sentinel.domain.policy import Method
+from sentinel.domain.policy.rules import Method
 from sentinel.policies.mistakes import InputError, closest, did_you_mean
 from sentinel.policies.presets import PRESETS, preset_of, with_preset
 from sentinel.policies.schema.fields import (

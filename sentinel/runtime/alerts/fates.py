@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from sentinel.domain.alert import Alert, AlertOutcome, AlertStatus, Fate
 from sentinel.domain.notice import Bulletin, BulletinKind
-from sentinel.domain.policy import AlertRule, Policy
-from sentinel.domain.texts import plain
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.selection import AlertRule
+from sentinel.domain.words import plain
+from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.engine.alerts.naming import why_unknown
 from sentinel.engine.matching import covers_namespace
 

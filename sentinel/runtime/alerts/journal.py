@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ConflictError
-from sentinel.domain.record import AlertEntry, Record
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.record.entries import AlertEntry
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.engine.alerts.attribution import merge_alerts
 from sentinel.ports import RecordStore
 

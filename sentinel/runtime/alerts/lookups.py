@@ -11,8 +11,9 @@ from functools import partial
 
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import ClusterUnavailableError
-from sentinel.domain.record import Record
-from sentinel.domain.workload import Applied, WorkloadKey
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.revision import Applied
 from sentinel.engine.rollout.lifecycle import Begin, recognise
 from sentinel.ports import Clock, Cluster, RecordStore
 from sentinel.runtime.policy_registry import PolicyBook

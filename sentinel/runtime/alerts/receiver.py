@@ -8,9 +8,10 @@ from datetime import datetime
 
 from sentinel.domain.alert import Alert, AlertStatus, Notification, Receipt
 from sentinel.domain.errors import ClusterUnavailableError
-from sentinel.domain.policy import Policy
-from sentinel.domain.record import AlertEntry, Record
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.record.entries import AlertEntry
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.engine.alerts.attribution import STORM_WITHIN, STORM_WORKLOADS
 from sentinel.engine.alerts.naming import Directory, namespace_meant, workloads_named
 from sentinel.engine.matching import alert_rule_of

@@ -17,7 +17,7 @@ from datetime import datetime
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, PastCounters
 from sentinel.domain.notice import Bulletin, BulletinKind
-from sentinel.domain.policy import CountQuery, HistogramQuery
+from sentinel.domain.policy.rules import CountQuery, HistogramQuery
 from sentinel.ports import Clock, MetricSource, Telemetry
 from sentinel.runtime.evidence.wrappedsource import Answered, WrappedSource
 

@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import CountTick, HistogramTick, Missing, MissingReason, Span, Tick, ValueSample
-from sentinel.domain.policy import ErrorRateRule, LatencyRule, MetricRule, Policy, QueryRule
-from sentinel.domain.record import Record
-from sentinel.domain.workload import Revision, Workload, WorkloadKey
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.arms.variables import render_query, variables_of
 from sentinel.engine.evidence.assessment import Measured, rules_in
 from sentinel.engine.evidence.schedule import (

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from sentinel.domain.evidence import Past, PastCounters
-from sentinel.domain.policy import CountQuery, HistogramQuery
+from sentinel.domain.policy.rules import CountQuery, HistogramQuery
 from sentinel.ports import Clock, MetricSource, Telemetry, Tracer
 from sentinel.runtime.evidence.wrappedsource import Answered, WrappedSource
 

@@ -8,9 +8,11 @@ from datetime import datetime
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Past, PastCounters
-from sentinel.domain.policy import ErrorRateRule, LatencyRule, Policy
-from sentinel.domain.record import Phase, Record
-from sentinel.domain.workload import Workload, WorkloadKey
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.arms.variables import Variables, render_query, variables_of
 from sentinel.engine.evidence.history import calibration_in, candidate_pods, past_of
 from sentinel.engine.evidence.schedule import AT_ONCE, Timing, stable_of

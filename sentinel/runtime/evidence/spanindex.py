@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sentinel.domain.evidence import Span
-from sentinel.domain.workload import Workload
+from sentinel.domain.workload.facts import Workload
 
 REMEMBERED = 16
 """Answers of a tick: one for each rule and policy. A rule with a query of its own per workload needs no index."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from sentinel.domain.evidence import Past, PastCounters, Span, ValueSample
-from sentinel.domain.policy import CountQuery, HistogramQuery, ValueQuery
+from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
 from sentinel.ports import MetricSource
 
 Answered = TypeVar("Answered")

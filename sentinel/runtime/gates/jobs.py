@@ -4,7 +4,7 @@ import logging
 
 from sentinel.domain.errors import ClusterError, ForbiddenError, NotLeadingError
 from sentinel.domain.gate import GateAnswer, GateLimits, GateResult, JobGate, JobPhase, JobState
-from sentinel.domain.record import Record
+from sentinel.domain.record.record import Record
 from sentinel.engine.rollout.gates import job_name
 from sentinel.ports import Clock, Jobs, Telemetry
 from sentinel.runtime.fence import Fence, fenced

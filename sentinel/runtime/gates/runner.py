@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from sentinel.domain.gate import Gate, GateAnswer, GateResult, JobGate, is_final
-from sentinel.domain.policy import Mode, Policy
-from sentinel.domain.record import Record
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.policy.policy import Mode, Policy
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.engine.rollout.gates import gate_ends, gates_asked, gates_of
 from sentinel.ports import Clock, GateCaller, Telemetry
 from sentinel.runtime.gates.jobs import GateJobs

@@ -5,9 +5,9 @@ import logging
 from dataclasses import dataclass
 
 from sentinel.domain.errors import ClusterError
-from sentinel.domain.record import DecisionEntry
+from sentinel.domain.record.entries import DecisionEntry
 from sentinel.domain.words import deed
-from sentinel.domain.workload import Workload
+from sentinel.domain.workload.facts import Workload
 from sentinel.ports import Cluster
 from sentinel.runtime.logfields import about_workload
 

@@ -10,7 +10,8 @@ from datetime import datetime
 
 from sentinel.domain.errors import ClusterError, NoticeError
 from sentinel.domain.notice import Bulletin, Notice
-from sentinel.domain.record import MAX_DECISIONS, DecisionEntry, NoticeRef, Record
+from sentinel.domain.record.entries import DecisionEntry, NoticeRef
+from sentinel.domain.record.record import MAX_DECISIONS, Record
 from sentinel.engine.advice import advice
 from sentinel.ports import Notifier, NullTracer, RecordStore, Telemetry, Tracer
 from sentinel.runtime.logfields import Fields, about_record

@@ -4,10 +4,11 @@ import logging
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import DecisionEntry, Record
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import DecisionEntry
+from sentinel.domain.record.record import Record
 from sentinel.domain.words import deed
-from sentinel.domain.workload import Workload
+from sentinel.domain.workload.facts import Workload
 from sentinel.engine.advice import advice
 from sentinel.runtime.logfields import about_decision
 from sentinel.runtime.notify.announcements import Announcements

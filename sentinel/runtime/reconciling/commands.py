@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 from sentinel.domain.command import Command, CommandPhase
 from sentinel.domain.errors import ClusterError
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.ports import Clock, CommandStore, Telemetry
 from sentinel.runtime.fence import Fence, fenced
 from sentinel.runtime.logfields import about_workload

@@ -8,10 +8,11 @@ from typing import Any
 
 from sentinel.domain.decision import Change
 from sentinel.domain.errors import ClusterError
-from sentinel.domain.policy import Budget
-from sentinel.domain.record import Action, OutcomeKind, Record
+from sentinel.domain.policy.policy import Budget
+from sentinel.domain.record.entries import Action, OutcomeKind
+from sentinel.domain.record.record import Record
 from sentinel.domain.words import deed
-from sentinel.domain.workload import Workload, WorkloadKey
+from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.reconciling.effects import (
     Apply,
     AskGates,

@@ -5,9 +5,10 @@ from datetime import datetime
 
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.command import Command
-from sentinel.domain.policy import Budget, ErrorRateRule, LatencyRule, Mode, Policy
-from sentinel.domain.record import Record
-from sentinel.domain.workload import Workload, WorkloadKey
+from sentinel.domain.policy.policy import Budget, Mode, Policy
+from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.alerts.naming import Directory
 from sentinel.engine.evidence.assessment import Holds
 from sentinel.ports import Clock, Cluster, Conditions, RecordStore

@@ -4,7 +4,7 @@ import logging
 import random
 
 from sentinel.domain.errors import ClusterError, ConflictError, NotLeadingError
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.ports import Clock, Telemetry
 from sentinel.runtime.logfields import about_workload
 from sentinel.runtime.queue import KeyedQueue

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sentinel.domain.record import Record
+from sentinel.domain.record.record import Record
 from sentinel.ports import RecordStore
 
 

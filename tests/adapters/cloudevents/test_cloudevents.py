@@ -18,7 +18,7 @@ from sentinel.adapters.cloudevents.event import signed
 from sentinel.adapters.cloudevents.notifier import CloudEventsNotifier
 from sentinel.domain.errors import NoticeError
 from sentinel.domain.notice import Bulletin, BulletinKind, Notice
-from sentinel.domain.record import Action
+from sentinel.domain.record.entries import Action
 from tests.engine.builders import entry, in_state
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -18,7 +18,7 @@ from sentinel.adapters.datadog.client import Connection, DatadogClient
 from sentinel.adapters.datadog.source import DatadogSource
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, Span, Subject
-from sentinel.domain.policy import Arms, CountQuery, HistogramQuery, ValueQuery
+from sentinel.domain.policy.rules import Arms, CountQuery, HistogramQuery, ValueQuery
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HITS = "sum:trace.http.request.hits{env:prod}"

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sentinel.adapters.kubernetes.api.raw import ObjectKey, key_of
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.trim import trim_deployment, trim_node, trim_pod, trim_replica_set
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
 from tests.adapters.kubernetes.recordings import events
 
 CR = WorkloadKey(WorkloadKind.DEPLOYMENT, "rec", "cr")

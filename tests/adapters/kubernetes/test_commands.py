@@ -14,7 +14,7 @@ from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.domain.command import Command, CommandAction, CommandPhase, Refusal
 from sentinel.domain.errors import ConflictError, InvalidObjectError
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.workload.facts import WorkloadKey
 from tests.adapters.kubernetes.worlds import NOW, WEB, until
 
 

@@ -14,8 +14,8 @@ from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.domain.decision import Release, Restore, Stop
 from sentinel.domain.errors import ClusterUnavailableError, NotFoundError, PreconditionError
-from sentinel.domain.record import RevisionRef
-from sentinel.domain.workload import PAUSED_ANNOTATION, Mark, Workload
+from sentinel.domain.record.state import RevisionRef
+from sentinel.domain.workload.facts import PAUSED_ANNOTATION, Mark, Workload
 from tests.adapters.kubernetes.worlds import NOW, WEB, changed_from, rolled_out, seen, until
 
 MARK = Mark("web-2", NOW + timedelta(hours=1))

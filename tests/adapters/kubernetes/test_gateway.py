@@ -17,7 +17,7 @@ from sentinel.adapters.kubernetes.api.client import ApiClient, Target
 from sentinel.adapters.kubernetes.api.resources import NODES
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.domain.errors import ClusterUnavailableError
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.workload.facts import WorkloadKey
 from tests.adapters.kubernetes.worlds import WEB, TestClock, access_to, changed_from, rolled_out, seen, until
 
 

@@ -17,7 +17,7 @@ from sentinel.adapters.kubernetes.coordination.jobs import KubernetesJobs, job_o
 from sentinel.adapters.kubernetes.custom.records import KubernetesRecordStore
 from sentinel.domain.errors import ClusterError, InvalidObjectError
 from sentinel.domain.gate import JobGate, JobPhase, JobState
-from sentinel.domain.record import Record
+from sentinel.domain.record.record import Record
 from tests.adapters.kubernetes.worlds import record
 
 OURS: Record = replace(record(), uid="4c1d8a3e-0000-4000-8000-000000000001")

@@ -11,8 +11,8 @@ from clustersim.faults import Fault, FaultKind
 from clustersim.storage.resources import LEASES
 from sentinel.adapters.kubernetes.api.client import ApiClient
 from sentinel.adapters.kubernetes.coordination.lease import KubernetesLeaseStore, own_namespace
+from sentinel.domain.coordination import Lease
 from sentinel.domain.errors import ClusterUnavailableError, ConflictError
-from sentinel.domain.lease import Lease
 from tests.adapters.kubernetes.worlds import NOW
 
 MINE = Lease("replica-1", 14.0, 3, acquired_at=NOW, renewed_at=NOW + timedelta(seconds=5))

@@ -15,8 +15,8 @@ from sentinel.adapters.kubernetes.workloads.digest import digest_of
 from sentinel.adapters.kubernetes.workloads.snapshot import build_workload
 from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE, trim_deployment
 from sentinel.domain.errors import PreconditionError
-from sentinel.domain.record import RevisionRef
-from sentinel.domain.workload import PAUSED_ANNOTATION, Mark
+from sentinel.domain.record.state import RevisionRef
+from sentinel.domain.workload.facts import PAUSED_ANNOTATION, Mark
 
 MARK = Mark("web-1", datetime(2026, 1, 1, tzinfo=UTC))
 TEXT = st.text(alphabet="abc~/.", min_size=1, max_size=6)

@@ -20,20 +20,10 @@ from sentinel.adapters.kubernetes.custom.record_objects import (
     status_of,
 )
 from sentinel.domain.alert import AlertStatus
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import (
-    Action,
-    AlertEntry,
-    DecisionEntry,
-    Hold,
-    NoticeRef,
-    Outcome,
-    OutcomeKind,
-    Phase,
-    Record,
-    RolloutState,
-    UndoState,
-)
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import Action, AlertEntry, DecisionEntry, NoticeRef, Outcome, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Hold, Phase, RolloutState, UndoState
 from tests.adapters.kubernetes.worlds import NOW, definition, record
 
 

@@ -15,16 +15,11 @@ from sentinel.adapters.kubernetes.custom.record_objects import record_of
 from sentinel.adapters.kubernetes.custom.records import KubernetesRecordStore
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.domain.errors import ClusterUnavailableError, ConflictError, ForbiddenError
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.record import (
-    Action,
-    DecisionEntry,
-    NoticeRef,
-    Phase,
-    Record,
-    RolloutState,
-)
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.record.entries import Action, DecisionEntry, NoticeRef
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase, RolloutState
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
 from tests.adapters.kubernetes.worlds import NOW, WEB, access_to, record, until
 
 DECISION = DecisionEntry("d-1", NOW, Action.HOLD, "R", "held", "d" * 64, 0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sentinel.adapters.kubernetes.workloads.snapshot import build_workload, parse_mark, rolling_amounts
 from sentinel.adapters.kubernetes.workloads.trim import DeploymentEntry, trim_deployment, trim_replica_set
-from sentinel.domain.workload import PAUSED_ANNOTATION, Mark
+from sentinel.domain.workload.facts import PAUSED_ANNOTATION, Mark
 from tests.adapters.kubernetes.recordings import objects
 
 

@@ -12,7 +12,7 @@ from sentinel.adapters.kubernetes.workloads.trim import (
     trim_pod,
     trim_replica_set,
 )
-from sentinel.domain.workload import IRREVERSIBLE_ANNOTATION
+from sentinel.domain.workload.facts import IRREVERSIBLE_ANNOTATION
 from tests.adapters.kubernetes.recordings import objects
 
 

@@ -12,9 +12,10 @@ from clustersim.virtual_time import wall_clock
 from sentinel.adapters.kubernetes.api.access import Access, Credentials
 from sentinel.adapters.kubernetes.custom.crd import CRD_FILE
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.record import Phase, Record, RevisionRef, RolloutState
-from sentinel.domain.workload import Workload, WorkloadKey
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase, RevisionRef, RolloutState
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.ports import SystemClock
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past
-from sentinel.domain.policy import Arms, CountQuery, HistogramQuery
+from sentinel.domain.policy.rules import Arms, CountQuery, HistogramQuery
 from tests.adapters.prometheus.fake import NOW, FakePrometheus, prometheus
 
 STEP = timedelta(seconds=15)

@@ -16,7 +16,7 @@ from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Reading, Span, Subject
-from sentinel.domain.policy import Arms, CountQuery, HistogramQuery, ValueQuery
+from sentinel.domain.policy.rules import Arms, CountQuery, HistogramQuery, ValueQuery
 from tests.support.prometheus import Target, real_prometheus
 
 pytestmark = [pytest.mark.real, pytest.mark.real_time, pytest.mark.asyncio(loop_scope="module")]

@@ -9,7 +9,7 @@ import pytest
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, Span, Subject
-from sentinel.domain.policy import Arms, CountQuery, HistogramQuery, ValueQuery
+from sentinel.domain.policy.rules import Arms, CountQuery, HistogramQuery, ValueQuery
 from tests.adapters.prometheus.fake import NOW, FakePrometheus, Vector, prometheus
 
 QUERY = CountQuery("prometheus", "requests", "failures")

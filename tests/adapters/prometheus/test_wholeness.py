@@ -16,7 +16,7 @@ from sentinel.adapters.prometheus.wholeness import annotations, missing_parts
 from sentinel.app.rehearsal.history import History
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past
-from sentinel.domain.policy import CountQuery
+from sentinel.domain.policy.rules import CountQuery
 from tests.adapters.prometheus.fake import NOW, prometheus
 
 PARTIAL: list[dict[str, Any]] = [

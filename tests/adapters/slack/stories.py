@@ -5,20 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from sentinel.domain.kinds import WorkloadKind
 from sentinel.domain.notice import Notice
-from sentinel.domain.record import (
-    Action,
-    DecisionEntry,
-    Outcome,
-    OutcomeKind,
-    Phase,
-    Record,
-    RevisionRef,
-    RolloutState,
-    UndoState,
-)
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.record.entries import Action, DecisionEntry, Outcome, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase, RevisionRef, RolloutState, UndoState
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CANDIDATE = RevisionRef("d2" * 8, "7c9", 8, ("shop/api:1.8.0",), "deploy 1.8.0")

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from sentinel.adapters.slack.buttons import buttons, offered, press_of
 from sentinel.adapters.slack.message import rollout_message
 from sentinel.domain.command import CommandAction
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import IN_FLIGHT, Phase, Record
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import IN_FLIGHT, Phase
 from tests.adapters.slack.stories import entry, later, record, started
 
 APPROVE, HOLD, UNDO = CommandAction.APPROVE, CommandAction.HOLD, CommandAction.UNDO

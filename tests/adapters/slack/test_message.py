@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from sentinel.adapters.slack.figures import duration
 from sentinel.adapters.slack.message import decision_message, rollout_message
 from sentinel.domain.notice import Notice
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import Action, Hold, Outcome, OutcomeKind, Phase, RevisionRef, UndoState
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import Action, Outcome, OutcomeKind
+from sentinel.domain.record.state import Hold, Phase, RevisionRef, UndoState
 from tests.adapters.slack import stories
 from tests.adapters.slack.blocks import assert_valid, shown
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from sentinel.adapters.slack.notifier import SlackNotifier
 from sentinel.domain.errors import NoticeError
 from sentinel.domain.notice import Notice
-from sentinel.domain.record import NoticeRef
+from sentinel.domain.record.entries import NoticeRef
 from tests.adapters.slack import stories
 from tests.adapters.slack.blocks import assert_valid, shown
 

@@ -6,20 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sentinel.domain.alert import AlertStatus
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.record import (
-    Action,
-    AlertEntry,
-    DecisionEntry,
-    Outcome,
-    OutcomeKind,
-    Phase,
-    Record,
-    RevisionRef,
-    RolloutState,
-    UndoState,
-)
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.record.entries import Action, AlertEntry, DecisionEntry, Outcome, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase, RevisionRef, RolloutState, UndoState
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OLD = RevisionRef("old", "1a", 1, ("web:1",))

@@ -6,7 +6,7 @@ import pytest
 
 from clustersim.faults import Fault, FaultKind
 from clustersim.node.behaviour import crash_loop
-from sentinel.domain.record import Phase
+from sentinel.domain.record.state import Phase
 from tests.support.cli import refusal, sentinel, served
 from tests.support.world import NAMESPACE
 

@@ -11,7 +11,8 @@ from sentinel.app.commands.setup.checks import Check, Level
 from sentinel.app.commands.setup.evidencing import metric_checks
 from sentinel.app.wiring.sources import Sources
 from sentinel.domain.evidence import Missing, MissingReason, Reading, Span, Subject, ValueSample
-from sentinel.domain.policy import CountQuery, ErrorRateRule, Policy, QueryRule, Rule, ValueQuery
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, QueryRule, Rule, ValueQuery
 from sentinel.ports import MetricSource
 from tests.engine.snapshots import pod, workload
 

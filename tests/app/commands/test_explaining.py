@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from sentinel.app.commands.rollouts.explaining import explained
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import Phase, RolloutState
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.state import Phase, RolloutState
 from tests.app.commands.records import record, undone
 from tests.support.cli import refusal, sentinel, served
 

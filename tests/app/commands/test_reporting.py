@@ -1,8 +1,10 @@
 """`sentinel report`: what observe mode would have done, and how it turned out."""
 
 from sentinel.app.commands.rollouts.reporting import Turn, was_observed, would_be
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import Action, Outcome, OutcomeKind, Phase, Record, RolloutState
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import Action, Outcome, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase, RolloutState
 from sentinel.engine.rollout.lifecycle import ROLLED_BACK
 from tests.app.commands.records import NEW, after, entry, record
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sentinel.domain.record import Phase
+from sentinel.domain.record.state import Phase
 from tests.support.cli import refusal, sentinel, served
 from tests.support.world import NAMESPACE
 

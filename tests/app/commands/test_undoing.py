@@ -6,7 +6,8 @@ import pytest
 
 from clustersim.node.behaviour import crash_loop
 from sentinel.app.commands.rollouts import undoing
-from sentinel.domain.record import Action, Phase
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
 from tests.support.cli import ONLY_PODS as CRASHING
 from tests.support.cli import refusal, sentinel, served
 from tests.support.world import NAMESPACE, decision

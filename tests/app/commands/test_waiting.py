@@ -17,8 +17,10 @@ from sentinel.app.commands.rollouts.waiting import (
     unguarded,
     write_summary,
 )
-from sentinel.domain.record import Action, Hold, Phase, RolloutState, UndoState
-from sentinel.domain.workload import Revision, Workload
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Hold, Phase, RolloutState, UndoState
+from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.rollout.lifecycle import ROLLED_BACK
 from tests.app.commands.records import NEW, NOON, OLD, after, entry, record, undone
 from tests.support.cli import ONLY_PODS, refusal, sentinel, served

@@ -5,8 +5,9 @@ from datetime import timedelta
 from sentinel.app.rehearsal.alerting import SENT_AFTER, STEP, entries_of
 from sentinel.app.rehearsal.history import Series
 from sentinel.domain.alert import AlertStatus
-from sentinel.domain.policy import AlertRule, Matcher, MatchOperator, Policy
-from sentinel.domain.record import AlertEntry
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.selection import AlertRule, Matcher, MatchOperator
+from sentinel.domain.record.entries import AlertEntry
 from tests.app.rehearsal.results import T0, rollout
 
 POLICY = Policy("p", "d", alerts=(AlertRule((Matcher("alertname", MatchOperator.EQUAL, "Bad"),)),))

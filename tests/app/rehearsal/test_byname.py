@@ -5,7 +5,8 @@ from datetime import timedelta
 from sentinel.app.rehearsal.byname import queries, replicas_of, samples_of
 from sentinel.app.rehearsal.discovery import rollouts_in
 from sentinel.app.rehearsal.history import Series
-from sentinel.domain.policy import Arms, CountQuery, ErrorRateRule, HistogramQuery, LatencyRule, Policy
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import Arms, CountQuery, ErrorRateRule, HistogramQuery, LatencyRule
 from tests.app.rehearsal.results import T0
 
 WEB = ("shop", "web")

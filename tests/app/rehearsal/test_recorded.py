@@ -6,8 +6,8 @@ from sentinel.app.rehearsal.history import Series
 from sentinel.app.rehearsal.model import Fate, PastRollout
 from sentinel.app.rehearsal.recorded import BEFORE, STEP, RecordedWorld, Samples, states_of
 from sentinel.domain.decision import Restore, Stop
-from sentinel.domain.record import RevisionRef
-from sentinel.domain.workload import Mark, Workload
+from sentinel.domain.record.state import RevisionRef
+from sentinel.domain.workload.facts import Mark, Workload
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
 ROLLOUT = PastRollout(

@@ -10,9 +10,11 @@ from sentinel.app.rehearsal.model import Verdict
 from sentinel.app.rehearsal.rehearse import Backstage, Rules, chosen, labels_of, rehearse
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.policy import Match, Operator, Policy, Requirement
-from sentinel.domain.workload import Revision, Workload, WorkloadKey
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.selection import Match, Operator, Requirement
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.revision import Revision
 from tests.app.rehearsal.results import rollout
 
 

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from sentinel.domain.policy import Policy
+from sentinel.domain.policy.policy import Policy
 from sentinel.policies.load import PolicySet, load
 
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 import promql_parser as promql
 import pytest
 
-from sentinel.domain.policy import AlertAction, CrashLoopRule, HealthRule
+from sentinel.domain.policy.rules import CrashLoopRule, HealthRule
+from sentinel.domain.policy.selection import AlertAction
 from sentinel.policies.importing.alerting import labels_left
 from sentinel.policies.importing.importer import Choices, Imported, import_files
 from tests.policies.importing.files import policies_of

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from sentinel.domain.policy import CrashLoopRule, Policy, QueryRule
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import CrashLoopRule, QueryRule
 from sentinel.policies.importing.importer import Choices, Imported, import_files
 from tests.policies.importing.files import policies_of
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from sentinel.domain.gate import OnGateFailure, WebhookGate
-from sentinel.domain.policy import ErrorRateRule, HealthRule, LatencyRule, Policy, QueryRule
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import ErrorRateRule, HealthRule, LatencyRule, QueryRule
 from sentinel.policies.importing.importer import Choices, Imported, import_files
 from tests.policies.importing.files import policies_of
 

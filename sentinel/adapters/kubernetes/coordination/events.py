@@ -10,8 +10,8 @@ from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, Ta
 from sentinel.adapters.kubernetes.api.raw import stamp
 from sentinel.adapters.kubernetes.api.resources import EVENTS
 from sentinel.domain.errors import ClusterError, NotFoundError
-from sentinel.domain.texts import plain
-from sentinel.domain.workload import Workload
+from sentinel.domain.words import plain
+from sentinel.domain.workload.facts import Workload
 from sentinel.ports import Clock
 
 log = structlog.get_logger(__name__)

@@ -8,7 +8,7 @@ from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, objects, te
 from sentinel.adapters.kubernetes.api.resources import JOBS, RECORDS
 from sentinel.domain.errors import ClusterError, ConflictError, NotFoundError
 from sentinel.domain.gate import JobGate, JobPhase, JobState
-from sentinel.domain.record import Record
+from sentinel.domain.record.record import Record
 
 KEPT_SECONDS = 24 * 3600
 """So long a Job that has ended is kept for people to read its log, unless its template says otherwise."""

@@ -8,8 +8,8 @@ from sentinel.adapters.kubernetes.api.access import SERVICE_ACCOUNT
 from sentinel.adapters.kubernetes.api.client import ApiClient, Target
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, number, stamp, text, time
 from sentinel.adapters.kubernetes.api.resources import LEASES
+from sentinel.domain.coordination import Lease
 from sentinel.domain.errors import NotFoundError
-from sentinel.domain.lease import Lease
 
 
 class KubernetesLeaseStore:

@@ -6,7 +6,7 @@ from sentinel.adapters.kubernetes.api.resources import COMMANDS, Resource
 from sentinel.adapters.kubernetes.custom.commands import command_of
 from sentinel.domain.command import Command, CommandAction
 from sentinel.domain.errors import ClusterError, ConflictError, NotFoundError
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.workload.facts import WorkloadKey
 
 SELF_REVIEWS = Resource("authentication.k8s.io", "v1", "selfsubjectreviews", namespaced=False)
 

@@ -11,8 +11,8 @@ from sentinel.adapters.kubernetes.api.resources import COMMANDS
 from sentinel.adapters.kubernetes.custom.codec import decode, encode
 from sentinel.domain.command import Command, CommandAction, CommandPhase
 from sentinel.domain.errors import ConflictError, NotFoundError
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
 
 _MESSAGE_LIMIT = 1000
 

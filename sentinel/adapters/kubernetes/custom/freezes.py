@@ -7,8 +7,8 @@ who may freeze.
 from sentinel.adapters.kubernetes.api.client import ApiClient, Json, Target
 from sentinel.adapters.kubernetes.api.raw import mapping, stamp, text, time
 from sentinel.adapters.kubernetes.api.resources import LEASES
+from sentinel.domain.coordination import Freeze
 from sentinel.domain.errors import NotFoundError
-from sentinel.domain.freeze import Freeze
 
 REASON_ANNOTATION = "rollback-sentinel.dev/reason"
 TIMEOUT = 5.0

@@ -11,22 +11,14 @@ import structlog
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
 from sentinel.adapters.kubernetes.api.resources import RECORDS
 from sentinel.adapters.kubernetes.custom.codec import decode, encode
-from sentinel.domain.alertroom import AlertsBeyond
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import (
-    MAX_DECISIONS,
-    AlertEntry,
-    DecisionEntry,
-    Json,
-    NoticeRef,
-    Phase,
-    Record,
-    RevisionRef,
-    RolloutState,
-)
+from sentinel.domain.alert import AlertsBeyond
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import AlertEntry, DecisionEntry, NoticeRef
+from sentinel.domain.record.record import MAX_DECISIONS, Record
+from sentinel.domain.record.state import Json, Phase, RevisionRef, RolloutState
 from sentinel.domain.words import standing
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
 
 log = structlog.get_logger(__name__)
 

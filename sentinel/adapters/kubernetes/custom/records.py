@@ -19,8 +19,9 @@ from sentinel.adapters.kubernetes.custom.record_objects import (
     record_of,
 )
 from sentinel.domain.errors import ConflictError, NotFoundError
-from sentinel.domain.record import NoticeRef, Record
-from sentinel.domain.workload import WorkloadKey
+from sentinel.domain.record.entries import NoticeRef
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import WorkloadKey
 
 _NOTICE_ATTEMPTS = 5
 _REMEMBERED_DELETIONS = 1000

@@ -9,8 +9,8 @@ from sentinel.adapters.kubernetes.custom.record_objects import WORKLOAD_LABEL, r
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.trim import trim_deployment, trim_pod, trim_replica_set
 from sentinel.domain.errors import ClusterError, NotFoundError
-from sentinel.domain.record import Record
-from sentinel.domain.workload import Workload
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import Workload
 
 PAGE = 500
 TIMEOUT = 30.0

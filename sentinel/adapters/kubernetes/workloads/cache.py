@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from sentinel.adapters.kubernetes.api.raw import ObjectKey
 from sentinel.adapters.kubernetes.workloads.snapshot import build_workload, key_of_deployment
 from sentinel.adapters.kubernetes.workloads.trim import DeploymentEntry, NodeEntry, PodEntry, ReplicaSetEntry
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.workload import Workload, WorkloadKey
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
 
 _SERVICE_LABELS = ("app.kubernetes.io/name", "app")
 

@@ -13,8 +13,10 @@ from sentinel.adapters.kubernetes.workloads.digest import digest_of
 from sentinel.adapters.kubernetes.workloads.trim import trim_pod
 from sentinel.domain.decision import Change
 from sentinel.domain.errors import ClusterUnavailableError, InvalidObjectError, NotFoundError
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.workload import Applied, Pod, Workload, WorkloadKey
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.pods import Pod
+from sentinel.domain.workload.revision import Applied
 
 _LOOKED_UP = 5
 """So many pods are looked up at most: one that is not as it seems is enough."""

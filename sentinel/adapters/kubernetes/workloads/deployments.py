@@ -13,8 +13,8 @@ from sentinel.adapters.kubernetes.workloads.digest import digest_of
 from sentinel.adapters.kubernetes.workloads.patches import Plan
 from sentinel.domain.decision import Change, Release, Restore, Stop
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, NotFoundError, PreconditionError
-from sentinel.domain.record import RevisionRef
-from sentinel.domain.workload import Workload
+from sentinel.domain.record.state import RevisionRef
+from sentinel.domain.workload.facts import Workload
 
 log = structlog.get_logger(__name__)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sentinel.domain.workload import Keeper
+from sentinel.domain.workload.facts import Keeper
 
 _TRACKING = "argocd.argoproj.io/tracking-id"
 _HELM_RELEASE = "meta.helm.sh/release-name"

@@ -8,8 +8,8 @@ from sentinel.adapters.kubernetes.workloads.digest import bare_template, digest_
 from sentinel.adapters.kubernetes.workloads.snapshot import parse_mark
 from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE, template_manager
 from sentinel.domain.errors import PreconditionError
-from sentinel.domain.record import RevisionRef
-from sentinel.domain.workload import PAUSED_ANNOTATION, Mark, Workload
+from sentinel.domain.record.state import RevisionRef
+from sentinel.domain.workload.facts import PAUSED_ANNOTATION, Mark, Workload
 
 Operation = dict[str, Any]
 

@@ -12,21 +12,20 @@ from sentinel.adapters.kubernetes.workloads.trim import (
     PodEntry,
     ReplicaSetEntry,
 )
-from sentinel.domain.kinds import REPLICA_SET, WorkloadKind
-from sentinel.domain.workload import (
+from sentinel.domain.workload.facts import (
     PAUSED_ANNOTATION,
     Abilities,
     Ability,
     Brake,
     Exposure,
     Mark,
-    ObjectRef,
-    Pod,
-    Revision,
     Stepping,
     Workload,
     WorkloadKey,
 )
+from sentinel.domain.workload.kinds import REPLICA_SET, WorkloadKind
+from sentinel.domain.workload.pods import Pod
+from sentinel.domain.workload.revision import ObjectRef, Revision
 
 
 def key_of_deployment(entry: DeploymentEntry) -> WorkloadKey:

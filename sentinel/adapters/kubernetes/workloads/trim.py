@@ -15,7 +15,8 @@ from sentinel.adapters.kubernetes.api.raw import (
     time,
 )
 from sentinel.adapters.kubernetes.workloads.digest import TEMPLATE_HASH, bare_template, template_digest
-from sentinel.domain.workload import IRREVERSIBLE_ANNOTATION, Container, Pod, Termination
+from sentinel.domain.workload.facts import IRREVERSIBLE_ANNOTATION
+from sentinel.domain.workload.pods import Container, Pod, Termination
 
 REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
 CHANGE_CAUSE = "kubernetes.io/change-cause"

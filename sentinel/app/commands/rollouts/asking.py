@@ -24,7 +24,8 @@ from sentinel.app.commands.options import duration
 from sentinel.app.commands.rollouts.confirming import Yes, confirmed, last_numbers, standing
 from sentinel.domain.command import Command, CommandAction, CommandPhase
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, PreconditionError
-from sentinel.domain.record import Phase, Record
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.engine.rollout.badness import forgivable
 
 POLL_SECONDS = 0.25

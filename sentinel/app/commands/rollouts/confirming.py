@@ -10,7 +10,7 @@ import typer
 from sentinel.app.commands.output import moment, rules_in_words
 from sentinel.app.exitcodes import ExitCode
 from sentinel.domain import words
-from sentinel.domain.record import Record
+from sentinel.domain.record.record import Record
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
 

@@ -27,9 +27,11 @@ from sentinel.app.commands.output import (
     show_data,
     sparkline,
 )
-from sentinel.domain.alertroom import AlertsBeyond
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import Action, AlertEntry, DecisionEntry, OutcomeKind, Phase, Record
+from sentinel.domain.alert import AlertsBeyond
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import Action, AlertEntry, DecisionEntry, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import Number
 from sentinel.domain.words import deed, standing
 from sentinel.engine.advice import advice

@@ -9,8 +9,8 @@ from sentinel.adapters.kubernetes.custom.command_requests import CommandSender
 from sentinel.adapters.kubernetes.custom.freezes import KubernetesFreezeStore
 from sentinel.app.commands.connection import Context, Kubeconfig, Place, connected, place, run
 from sentinel.app.commands.rollouts.confirming import Yes, confirmed
+from sentinel.domain.coordination import Freeze
 from sentinel.domain.errors import ConflictError, NotFoundError
-from sentinel.domain.freeze import Freeze
 
 Where = Annotated[
     str, typer.Option("--namespace", "-n", help="Where the sentinel runs; the kubeconfig's if none.")

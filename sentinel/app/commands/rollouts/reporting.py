@@ -22,8 +22,10 @@ from sentinel.app.commands.connection import (
 )
 from sentinel.app.commands.options import duration
 from sentinel.app.commands.output import Output, OutputOption, age, moment, show, show_data, table
-from sentinel.domain.policy import Mode
-from sentinel.domain.record import Action, DecisionEntry, OutcomeKind, Phase, Record
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.domain.words import deed
 from sentinel.engine.rollout.lifecycle import ROLLED_BACK
 

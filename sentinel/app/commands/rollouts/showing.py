@@ -10,9 +10,10 @@ import typer
 from sentinel.app.commands.connection import Context, Kubeconfig, Namespace, connected, place, run
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain.errors import ConfigurationError
-from sentinel.domain.kinds import WorkloadKind
-from sentinel.domain.policy import Policy
-from sentinel.domain.workload import Revision, Workload, WorkloadKey
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.choosing import Choice, choose
 from sentinel.engine.matching import Ambiguous, Guarded
 from sentinel.policies.load import PolicySet, describe, load

@@ -28,8 +28,9 @@ from sentinel.app.commands.output import Output, OutputOption, age, moment, phas
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain import words
 from sentinel.domain.errors import ClusterError
-from sentinel.domain.record import Phase, Record
-from sentinel.domain.workload import GUARD_LABEL, Workload
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.facts import GUARD_LABEL, Workload
 
 REFRESH_SECONDS = 2.0
 _REST = "at rest"

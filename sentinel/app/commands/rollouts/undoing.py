@@ -37,9 +37,11 @@ from sentinel.domain.errors import (
     NotFoundError,
     PreconditionError,
 )
-from sentinel.domain.policy import UndoPolicy
-from sentinel.domain.record import Phase, Record, RevisionRef, RolloutState
-from sentinel.domain.workload import Revision, Workload
+from sentinel.domain.policy.policy import UndoPolicy
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase, RevisionRef, RolloutState
+from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.rollout.target import NoTarget, choose_target, numbered_target
 
 POLL_SECONDS = 1.0

@@ -25,9 +25,10 @@ from sentinel.app.commands.options import duration
 from sentinel.app.commands.output import age
 from sentinel.app.commands.rollouts.explaining import explained
 from sentinel.domain.errors import ClusterError, ConfigurationError, SentinelError
-from sentinel.domain.record import Phase, Record
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.domain.words import Would, deed, standing
-from sentinel.domain.workload import GUARD_LABEL, Workload
+from sentinel.domain.workload.facts import GUARD_LABEL, Workload
 from sentinel.engine.rollout.lifecycle import ROLLED_BACK
 
 POLL_SECONDS = 1.0

@@ -11,8 +11,8 @@ from sentinel.app.commands.setup.evidencing import metric_checks
 from sentinel.app.commands.setup.preflighting import strategy_checks
 from sentinel.app.wiring.sources import Sources, metric_sources, options_of
 from sentinel.domain.errors import ConfigurationError
-from sentinel.domain.policy import Policy
-from sentinel.domain.workload import Workload
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.workload.facts import Workload
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of
 from sentinel.policies.load import PolicySet, describe, load
 from sentinel.settings import Settings

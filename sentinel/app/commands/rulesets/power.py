@@ -10,7 +10,8 @@ import typer
 
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain.errors import ConfigurationError
-from sentinel.domain.policy import ErrorRateRule, Method, Policy
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import ErrorRateRule, Method
 from sentinel.engine.evidence.assessment import segment_of
 from sentinel.engine.statistics.calibration import PRIOR_DISPERSION
 from sentinel.engine.statistics.power import Power, Traffic, power, time_to_requests

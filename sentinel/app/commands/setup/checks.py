@@ -15,7 +15,7 @@ from sentinel.app.commands.output import Output, show, show_data, table
 from sentinel.app.exitcodes import UsageError
 from sentinel.app.wiring.sources import Sources
 from sentinel.domain.errors import ClusterError, ForbiddenError, NoticeError, SourceError
-from sentinel.domain.policy import ValueQuery
+from sentinel.domain.policy.rules import ValueQuery
 from sentinel.settings import Settings
 
 

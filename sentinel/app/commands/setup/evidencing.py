@@ -7,8 +7,9 @@ from sentinel.app.commands.setup.checks import Check, fail, ok, warn
 from sentinel.app.wiring.sources import Sources
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Span, ValueSample
-from sentinel.domain.policy import ErrorRateRule, LatencyRule, Policy, QueryRule
-from sentinel.domain.workload import Workload
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, QueryRule
+from sentinel.domain.workload.facts import Workload
 from sentinel.engine.arms.variables import RenderingError, render_query, variables_of
 from sentinel.engine.evidence.schedule import tick_of
 

@@ -9,8 +9,8 @@ from sentinel.app.commands.connection import Connection
 from sentinel.app.commands.setup.checks import Check, fail, ok, warn
 from sentinel.domain.errors import ClusterError, ForbiddenError
 from sentinel.domain.gate import Gate, GateLimits, JobGate, WebhookGate
-from sentinel.domain.policy import Mode, Policy
-from sentinel.domain.workload import Workload
+from sentinel.domain.policy.policy import Mode, Policy
+from sentinel.domain.workload.facts import Workload
 from sentinel.engine.rollout.beginning import new_record
 from sentinel.engine.rollout.lifecycle import Begin
 from sentinel.settings import Settings

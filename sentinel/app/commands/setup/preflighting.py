@@ -27,12 +27,9 @@ from sentinel.app.commands.setup.evidencing import metric_checks
 from sentinel.app.commands.setup.gating import gate_checks, runs_jobs
 from sentinel.app.wiring.sources import Sources, metric_sources, options_of
 from sentinel.domain.errors import PreconditionError
-from sentinel.domain.policy import (
-    Mode,
-    Policy,
-)
-from sentinel.domain.record import Record
-from sentinel.domain.workload import GUARD_LABEL, HOLD_LABEL, Ability, Workload
+from sentinel.domain.policy.policy import Mode, Policy
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import GUARD_LABEL, HOLD_LABEL, Ability, Workload
 from sentinel.engine.exposure.pausing import wanted_pods
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of
 from sentinel.policies.load import PolicySet, describe, load

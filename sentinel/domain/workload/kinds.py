@@ -31,11 +31,14 @@ POD_NAMING: Mapping[WorkloadKind, PodNaming] = {
     WorkloadKind.DAEMONSET: PodNaming.RANDOM,
 }
 
+
 REPLICA_SET = "ReplicaSet"
 """What holds one revision's pods, where a kind has such a thing; its name ends in the revision's hash."""
 
+
 PAUSABLE = frozenset({WorkloadKind.DEPLOYMENT})
 """Kinds whose rollouts `kubectl` can pause and resume."""
+
 
 USUAL_KIND = WorkloadKind.DEPLOYMENT
 """What is meant where nothing says which kind."""

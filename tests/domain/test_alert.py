@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.domain.alert import AlertStatus
-from sentinel.domain.alertroom import MAX_FINGERPRINTS, AlertsBeyond, counted_beyond, make_room
+from sentinel.domain.alert import MAX_FINGERPRINTS, AlertsBeyond, AlertStatus, counted_beyond, make_room
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.domain.texts import plain
+from sentinel.domain.words import plain
 
 
 @given(st.text())

@@ -1,7 +1,19 @@
-"""The lease by which the replicas of the sentinel agree on who acts."""
+"""What the replicas and the people of a cluster agree on by leases: who acts, and whether anyone does."""
 
 from dataclasses import dataclass
 from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Who froze, when and why. While it lasts everything is decided as in observe mode, and nothing is touched."""
+
+    by: str
+    since: datetime | None = None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"frozen by {self.by or 'someone'}" + (f": {self.reason}" if self.reason else "")
 
 
 @dataclass(frozen=True, slots=True)

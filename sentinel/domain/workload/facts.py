@@ -1,15 +1,23 @@
-"""Workloads, their revisions and their pods, as one snapshot of the cluster shows them."""
+"""Workloads as one snapshot of the cluster shows them: facts that a driver states, whatever the kind."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from sentinel.domain.kinds import WorkloadKind
+from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.pods import Pod
+from sentinel.domain.workload.revision import ObjectRef, Revision
 
 GUARD_LABEL = "rollback-sentinel.dev/guard"
+
+
 HOLD_LABEL = "rollback-sentinel.dev/hold"
+
+
 IRREVERSIBLE_ANNOTATION = "rollback-sentinel.dev/irreversible"
+
+
 PAUSED_ANNOTATION = "rollback-sentinel.dev/paused"
 
 
@@ -23,128 +31,6 @@ class WorkloadKey:
 
     def __str__(self) -> str:
         return f"{self.kind.lower()}/{self.namespace}/{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class Termination:
-    """How a container ended."""
-
-    reason: str
-    exit_code: int
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """One container's status. `waiting` is the reason while it waits, e.g. `CrashLoopBackOff`.
-
-    `pulled` says that the image is on the node (the status carries an image ID). `init` containers run before the
-    others; one that is a `sidecar` (restartPolicy Always) goes on running beside them, any other runs to its end.
-    `started` says whether its startup probe has passed, None where the status does not tell.
-    """
-
-    name: str
-    ready: bool = False
-    restarts: int = 0
-    waiting: str | None = None
-    waiting_message: str = ""
-    running_since: datetime | None = None
-    terminated: Termination | None = None
-    last: Termination | None = None
-    image: str = ""
-    pulled: bool = False
-    init: bool = False
-    sidecar: bool = False
-    started: bool | None = None
-
-    @property
-    def runs_once(self) -> bool:
-        """Whether it is to end before the next container starts."""
-        return self.init and not self.sidecar
-
-
-@dataclass(frozen=True, slots=True)
-class Pod:
-    """One pod. `revision` is the hash by which its controller names its revision (pod-template-hash).
-
-    `ready_since` and `unready_since` are when its Ready condition last became what it is now; one of them is None.
-    `furnished` says whether its volumes and its network are set up, so that containers can start; None where the
-    status does not tell.
-    """
-
-    name: str
-    uid: str
-    revision: str
-    node: str | None = None
-    node_ready: bool = True
-    phase: str = "Pending"
-    reason: str = ""
-    created_at: datetime | None = None
-    scheduled_at: datetime | None = None
-    unschedulable: str | None = None
-    ready: bool = False
-    ready_since: datetime | None = None
-    unready_since: datetime | None = None
-    furnished: bool | None = None
-    deleting: bool = False
-    containers: tuple[Container, ...] = ()
-
-    @property
-    def restarts(self) -> int:
-        """Restarts of all its containers together."""
-        return sum(container.restarts for container in self.containers)
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectRef:
-    """One object of the cluster, by which its uid tells whether it is still the same."""
-
-    api_version: str
-    kind: str
-    namespace: str
-    name: str
-    uid: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """One version of a workload's pod template.
-
-    `digest` is our own digest of the template, known as soon as the template is written; `hash` is the
-    controller's name for it and is empty until the controller has taken the template up. `number` is the
-    controller's revision number, for people, 0 while unknown or where the kind has none. `order` says which of two
-    revisions is newer, the greater one; it never changes for a revision that is not rolled out again, and is 0 where
-    it is not known. `replicas`, `ready` and `available` count its pods.
-    `stored_in` is the object that still holds the template, None when there is none.
-    """
-
-    digest: str
-    hash: str = ""
-    number: int = 0
-    images: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    created_at: datetime | None = None
-    change_cause: str = ""
-    irreversible: str = ""
-    replicas: int = 0
-    ready: int = 0
-    available: int = 0
-    stored_in: ObjectRef | None = None
-    order: int = 0
-
-    def __str__(self) -> str:
-        number = f"revision {self.number}" if self.number else "new revision"
-        return f"{number} ({', '.join(self.images)})" if self.images else number
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """Which pod template, by its digest, is in force on which workload, by its uid."""
-
-    uid: str
-    digest: str
 
 
 @dataclass(frozen=True, slots=True)

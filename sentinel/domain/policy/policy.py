@@ -1,0 +1,69 @@
+"""A rollout policy: which workloads it guards, by which steps and by which rules."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from sentinel.domain.policy.rules import Rule
+from sentinel.domain.policy.selection import AlertRule, Match
+from sentinel.domain.policy.strategy import Strategy
+
+
+class Mode(StrEnum):
+    """`enforce` acts; `observe` decides, records and tells, and touches nothing."""
+
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+
+
+class OnKnownBad(StrEnum):
+    """What happens when a revision that was undone is applied again."""
+
+    JUDGE = "judge"
+    HOLD = "hold"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """At most `limit` undos within `per`."""
+
+    limit: int = 2
+    per: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class UndoPolicy:
+    """How an undo is made: its budget, which target is recent enough, when the restore is overdue."""
+
+    budget: Budget = field(default_factory=Budget)
+    max_target_age: timedelta = timedelta(days=7)
+    restore_within: timedelta = timedelta(minutes=5)
+    on_known_bad: OnKnownBad = OnKnownBad.JUDGE
+    known_bad_for: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One rule file's policy. `digest` names its exact text; `document` is it as plain JSON values, so that a
+    rollout can go on under the rules it began with. `set_digest` names the whole set of rule files that it was loaded
+    with, empty for one that was restored alone. `slack_channel` overrides the settings' channel."""
+
+    name: str
+    digest: str
+    match: Match = field(default_factory=Match)
+    mode: Mode = Mode.ENFORCE
+    strategy: Strategy = field(default_factory=Strategy)
+    rules: tuple[Rule, ...] = ()
+    alerts: tuple[AlertRule, ...] = ()
+    undo: UndoPolicy = field(default_factory=UndoPolicy)
+    slack_channel: str | None = None
+    follow_edits: bool = False
+    source: str = ""
+    document: Mapping[str, object] = field(default_factory=dict)
+    set_digest: str = ""
+
+    def rule(self, name: str) -> Rule | None:
+        """The rule of this name."""
+        return next((rule for rule in self.rules if rule.name == name), None)

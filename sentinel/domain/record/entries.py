@@ -1,0 +1,105 @@
+"""What a record lists: its decisions with their outcomes, its alerts, its notice."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from sentinel.domain.alert import AlertStatus
+from sentinel.domain.verdict import Number
+
+
+class Action(StrEnum):
+    """What is decided. `start` marks the first sight; the rest is done to the rollout or said to people.
+
+    `wait` says that the cluster keeps the candidate's pods back; nobody is called for it.
+    """
+
+    START = "start"
+    ADVANCE = "advance"
+    PROMOTE = "promote"
+    HOLD = "hold"
+    RESUME = "resume"
+    WAIT = "wait"
+    UNDO = "undo"
+    ESCALATE = "escalate"
+    SUPERSEDE = "supersede"
+    RESTORED = "restored"
+    APPROVE = "approve"
+    FORGIVE = "forgive"
+    CLOSE = "close"
+
+
+class OutcomeKind(StrEnum):
+    """What became of a decision. `observed`: nothing was touched, by mode; `refused`: a guard or a precondition."""
+
+    DONE = "done"
+    FAILED = "failed"
+    REFUSED = "refused"
+    OBSERVED = "observed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of one decision."""
+
+    kind: OutcomeKind
+    at: datetime
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionEntry:
+    """One decision as recorded. `id` makes it happen once; `revision` is the template digest that was judged.
+
+    `outcome` is None from the intent until the act is done: a restart finds it and completes it. `command` is the uid
+    of the RolloutCommand that asked for it, `requested_by` who made that; both are empty where nobody was asked.
+    `owed`: when it was made, a channel that remembers (Slack) was configured, so people must hear of it even if this
+    process does not live to say it.
+    """
+
+    id: str
+    at: datetime
+    action: Action
+    reason: str
+    message: str
+    revision: str
+    step: int
+    rule: str = ""
+    numbers: Mapping[str, Number] = field(default_factory=dict)
+    target: str = ""
+    attempt: int = 1
+    escalated: bool = False
+    outcome: Outcome | None = None
+    command: str = ""
+    requested_by: str = ""
+    owed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEntry:
+    """One alert as recorded. `verdict` says what it came to, empty until the leader has looked at it.
+
+    `storm` names, in order, the workloads that the same notification struck, where there were three or more.
+    """
+
+    fingerprint: str
+    name: str
+    status: AlertStatus
+    labels: Mapping[str, str]
+    starts_at: datetime
+    received_at: datetime
+    summary: str = ""
+    pending_for: float | None = None
+    truncated: int = 0
+    storm: tuple[str, ...] = ()
+    verdict: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRef:
+    """Where the rollout's message stands (Slack's channel and time stamp), and the id of the last decision told."""
+
+    channel: str
+    ts: str
+    told: str = ""

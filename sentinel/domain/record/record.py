@@ -1,0 +1,102 @@
+"""The durable state and history of one rollout: a candidate revision replacing a stable one on one workload."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sentinel.domain.alert import AlertsBeyond, counted_beyond, make_room
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import AlertEntry, DecisionEntry, NoticeRef
+from sentinel.domain.record.state import IN_FLIGHT, Json, Phase, RevisionRef, RolloutState
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.revision import Revision
+
+MAX_DECISIONS = 50
+
+
+MAX_ALERTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One rollout. `stable` is the revision that was fully available when it began, None on a first deployment.
+
+    `trigger` is who changed the template, as far as the API tells. `attempt` counts how often this same revision
+    was rolled out on this workload. `version` is the resourceVersion for optimistic concurrency, empty when new.
+    `policy_set` is the digest of all the rule files that were in force when it began.
+    `approvals` are the steps that humans approved, from 1, and `resumed_at` is when one last ended a hold.
+    """
+
+    name: str
+    key: WorkloadKey
+    workload_uid: str
+    candidate: RevisionRef
+    stable: RevisionRef | None
+    policy: str
+    policy_digest: str
+    started_at: datetime
+    state: RolloutState
+    mode: Mode = Mode.ENFORCE
+    attempt: int = 1
+    trigger: str = ""
+    policy_document: Json = field(default_factory=dict)
+    policy_set: str = ""
+    decisions: tuple[DecisionEntry, ...] = ()
+    alerts: tuple[AlertEntry, ...] = ()
+    alerts_beyond: AlertsBeyond | None = None
+    notice: NoticeRef | None = None
+    approvals: frozenset[int] = frozenset()
+    resumed_at: datetime | None = None
+    uid: str = ""
+    version: str = ""
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether the rollout is still to be decided or undone."""
+        return self.state.phase in IN_FLIGHT
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the candidate was promoted and alerts and crashes still undo it."""
+        return self.state.phase is Phase.PROMOTED and self.state.ended_at is None
+
+    @property
+    def live(self) -> bool:
+        """Whether anything may still happen to the rollout."""
+        return self.in_flight or self.guarded
+
+    @property
+    def pending(self) -> DecisionEntry | None:
+        """The decision that was entered and whose outcome is not known: to be completed first."""
+        return next((entry for entry in self.decisions if entry.outcome is None), None)
+
+    def decisions_after(self, decision_id: str) -> tuple[DecisionEntry, ...]:
+        """The decisions after the one of this id; all where it is not kept, since the newest are."""
+        ids = [entry.id for entry in self.decisions]
+        return self.decisions[ids.index(decision_id) + 1 :] if decision_id in ids else self.decisions
+
+    def decided(self, decision_id: str) -> DecisionEntry | None:
+        """The entry of this decision, where it was made already."""
+        return next((entry for entry in self.decisions if entry.id == decision_id), None)
+
+    def named(self, revision: Revision) -> "Record":
+        """The record with its candidate as the controller names it by now, where this is its candidate."""
+        known = revision.hash and revision.digest == self.candidate.digest
+        return replace(self, candidate=RevisionRef.of(revision)) if known else self
+
+    def with_state(self, state: RolloutState) -> "Record":
+        """The record with another state."""
+        return replace(self, state=state)
+
+    def with_decision(self, entry: DecisionEntry) -> "Record":
+        """The record with this decision entered or, by its id, replaced; the newest are kept."""
+        kept = [e for e in self.decisions if e.id != entry.id]
+        return replace(self, decisions=tuple([*kept, entry][-MAX_DECISIONS:]))
+
+    def with_alerts(self, alerts: tuple[AlertEntry, ...]) -> "Record":
+        """The record with these alerts, as many as have a place; what is beyond is counted."""
+        return self.with_room_for(alerts, MAX_ALERTS)
+
+    def with_room_for(self, alerts: tuple[AlertEntry, ...], places: int) -> "Record":
+        """The record with these alerts in this many places; what is beyond is counted."""
+        kept, dropped = make_room(alerts, places)
+        return replace(self, alerts=kept, alerts_beyond=counted_beyond(self.alerts_beyond, dropped))

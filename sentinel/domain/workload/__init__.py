@@ -1,0 +1,1 @@
+"""The guarded workload as a driver shows it: its facts, its revisions, its pods."""

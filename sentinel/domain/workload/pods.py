@@ -1,0 +1,76 @@
+"""Pods and their containers, as one snapshot of the cluster shows them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Termination:
+    """How a container ended."""
+
+    reason: str
+    exit_code: int
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container's status. `waiting` is the reason while it waits, e.g. `CrashLoopBackOff`.
+
+    `pulled` says that the image is on the node (the status carries an image ID). `init` containers run before the
+    others; one that is a `sidecar` (restartPolicy Always) goes on running beside them, any other runs to its end.
+    `started` says whether its startup probe has passed, None where the status does not tell.
+    """
+
+    name: str
+    ready: bool = False
+    restarts: int = 0
+    waiting: str | None = None
+    waiting_message: str = ""
+    running_since: datetime | None = None
+    terminated: Termination | None = None
+    last: Termination | None = None
+    image: str = ""
+    pulled: bool = False
+    init: bool = False
+    sidecar: bool = False
+    started: bool | None = None
+
+    @property
+    def runs_once(self) -> bool:
+        """Whether it is to end before the next container starts."""
+        return self.init and not self.sidecar
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One pod. `revision` is the hash by which its controller names its revision (pod-template-hash).
+
+    `ready_since` and `unready_since` are when its Ready condition last became what it is now; one of them is None.
+    `furnished` says whether its volumes and its network are set up, so that containers can start; None where the
+    status does not tell.
+    """
+
+    name: str
+    uid: str
+    revision: str
+    node: str | None = None
+    node_ready: bool = True
+    phase: str = "Pending"
+    reason: str = ""
+    created_at: datetime | None = None
+    scheduled_at: datetime | None = None
+    unschedulable: str | None = None
+    ready: bool = False
+    ready_since: datetime | None = None
+    unready_since: datetime | None = None
+    furnished: bool | None = None
+    deleting: bool = False
+    containers: tuple[Container, ...] = ()
+
+    @property
+    def restarts(self) -> int:
+        """Restarts of all its containers together."""
+        return sum(container.restarts for container in self.containers)
