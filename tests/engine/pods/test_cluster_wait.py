@@ -19,9 +19,9 @@ from sentinel.engine.rollout.situation import Situation
 from sentinel.engine.rules.pod_rules import judge_health
 from tests.engine import builders
 from tests.engine.builders import PLAIN, entry, in_state
+from tests.engine.pods.test_pods import HEALTH
+from tests.engine.pods.test_setting_up import NATIVE, PULLING
 from tests.engine.snapshots import NEW, OLD, at, broken, pod, waiting, workload
-from tests.engine.test_pods import HEALTH
-from tests.engine.test_setting_up import NATIVE, PULLING
 
 RUNNING_APP = Container("app", running_since=at(3), pulled=True)
 SAID = "0/3 nodes are available: 3 Insufficient cpu."

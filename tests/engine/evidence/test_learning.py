@@ -23,8 +23,8 @@ from sentinel.engine.evidence.history import (
 from sentinel.engine.evidence.schedule import Timing
 from sentinel.engine.statistics.calibration import Calibration
 from tests.engine.builders import CANARY, PLAIN, in_state, rollout
+from tests.engine.evidence.test_assessment import counted, holds, rollout_of
 from tests.engine.snapshots import OLD, at, pod
-from tests.engine.test_assessment import counted, holds, rollout_of
 
 ERRORS = ErrorRateRule("errors", CountQuery("prometheus", "t", "e"), 0.05)
 LEARNT = Calibration(3.0, 1.5, 240)

@@ -8,7 +8,7 @@ from sentinel.domain.verdict import VerdictKind
 from sentinel.engine.rules.segment import Segment
 from sentinel.engine.statistics.e_process import limit_gains
 from sentinel.engine.statistics.goodness import BELOW, BETTER, PROVEN_GOOD, WORSE, goodness_gains, remaining
-from tests.engine.test_error_rate import counted, play
+from tests.engine.rules.test_error_rate import counted, play
 
 EARLY = Segment("step-0", 1.0, concurrent=True, early=True)
 

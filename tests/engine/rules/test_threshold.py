@@ -9,8 +9,8 @@ from sentinel.domain.policy.rules import Method
 from sentinel.domain.verdict import VerdictKind
 from sentinel.engine.rules.error_rate import judge_error_rate
 from sentinel.engine.rules.latency import judge_latency
-from tests.engine import test_latency as latency
-from tests.engine.test_error_rate import DONE, RULE, START, STEP, counted, play
+from tests.engine.rules import test_latency as latency
+from tests.engine.rules.test_error_rate import DONE, RULE, START, STEP, counted, play
 
 PLAIN = replace(RULE, method=Method.THRESHOLD, hold=timedelta(seconds=45))
 

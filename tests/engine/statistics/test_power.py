@@ -9,7 +9,7 @@ import pytest
 from sentinel.domain.verdict import VerdictKind
 from sentinel.engine.rules.error_rate import judge_error_rate
 from sentinel.engine.statistics.power import Traffic, power, time_to_requests
-from tests.engine.test_error_rate import RULE, START, STEP, counted
+from tests.engine.rules.test_error_rate import RULE, START, STEP, counted
 
 
 def poisson(draw: random.Random, mean: float) -> int:
