@@ -30,8 +30,9 @@ import orjson
 
 from benchmarks.harness.figures import machine, table
 from benchmarks.harness.link import Child, Link
-from clustersim.cluster import ClusterOptions, NodeSpec, SimulatedCluster
+from clustersim.cluster import ClusterOptions, SimulatedCluster
 from clustersim.node.behaviour import Behaviour
+from clustersim.node.machines import NodeSpec
 from clustersim.storage.resources import CRDS, DEPLOYMENTS
 from sentinel.adapters.kubernetes.api.access import load_access
 from sentinel.adapters.kubernetes.api.client import ApiClient, Target

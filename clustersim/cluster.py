@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -18,34 +18,24 @@ from clustersim.metrics.prometheus_standin import PrometheusStandIn
 from clustersim.metrics.traffic import Load, Quality, TrafficModel
 from clustersim.node.behaviour import Behaviour, BehaviourTable
 from clustersim.node.kubelet import Kubelets
+from clustersim.node.machines import Nodes, NodeSpec
 from clustersim.node.scheduler import Scheduler
 from clustersim.storage.resources import (
     DAEMONSETS,
     DEPLOYMENTS,
     NAMESPACES,
-    NODES,
     PODS,
     REPLICASETS,
     STATEFULSETS,
+    ResourceType,
 )
-from clustersim.storage.store import Store, timestamp
+from clustersim.storage.store import Store
 from clustersim.virtual_time import wall_clock
 from sentinel.promql.series import Sample
 
 JsonObject = dict[str, Any]
 OUTAGE = Quality(errors=0.4, latency=1.5)
 """How everything answers during an outage, unless the caller says otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeSpec:
-    """A simulated node and what it offers to pods."""
-
-    name: str
-    cpu: str = "16"
-    memory: str = "64Gi"
-    pods: int = 110
-    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +90,7 @@ class SimulatedCluster:
         self._manager = ControllerManager(self.store, seed=seed + 2, events=self.options.events)
         self._kubelets = Kubelets(self.store, self._manager.plane.recorder, self.behaviours)
         self._scheduler = Scheduler(self._manager.plane)
+        self.nodes = Nodes(self.store, self._kubelets)
 
     @property
     def plane(self) -> ControlPlane:
@@ -107,7 +98,7 @@ class SimulatedCluster:
         return self._manager.plane
 
     async def __aenter__(self) -> Self:
-        self._make_nodes()
+        self.nodes.join(self.options.nodes)
         self._manager.start()
         if self.options.kubelet:
             self._kubelets.start()
@@ -176,21 +167,25 @@ class SimulatedCluster:
         """Create a DaemonSet in the same manner."""
         return self.store.create(DAEMONSETS, self._manifest(name, image, namespace, spec), manager="story")
 
-    def set_image(self, name: str, image: str, *, namespace: str = "default") -> JsonObject:
-        """Change a Deployment's image."""
+    def set_image(
+        self, name: str, image: str, *, namespace: str = "default", resource: ResourceType = DEPLOYMENTS
+    ) -> JsonObject:
+        """Change the image of a Deployment, or of a workload of another `resource`."""
 
         def change(obj: JsonObject) -> None:
             obj["spec"]["template"]["spec"]["containers"][0]["image"] = image
 
-        return self.change(name, change, namespace=namespace)
+        return self.change(name, change, namespace=namespace, resource=resource)
 
-    def scale(self, name: str, replicas: int, *, namespace: str = "default") -> JsonObject:
-        """Change a Deployment's size."""
+    def scale(
+        self, name: str, replicas: int, *, namespace: str = "default", resource: ResourceType = DEPLOYMENTS
+    ) -> JsonObject:
+        """Change the size of a Deployment, or of a workload of another `resource`."""
 
         def change(obj: JsonObject) -> None:
             obj["spec"]["replicas"] = replicas
 
-        return self.change(name, change, namespace=namespace)
+        return self.change(name, change, namespace=namespace, resource=resource)
 
     def pause(self, name: str, paused: bool = True, *, namespace: str = "default") -> JsonObject:
         """Pause or resume a Deployment."""
@@ -201,10 +196,15 @@ class SimulatedCluster:
         return self.change(name, change, namespace=namespace)
 
     def change(
-        self, name: str, change: Callable[[JsonObject], None], *, namespace: str = "default"
+        self,
+        name: str,
+        change: Callable[[JsonObject], None],
+        *,
+        namespace: str = "default",
+        resource: ResourceType = DEPLOYMENTS,
     ) -> JsonObject:
-        """Change a Deployment in any way, as field manager `story`."""
-        return self.store.mutate(DEPLOYMENTS, namespace, name, change, manager="story")
+        """Change a Deployment, or an object of another `resource`, in any way, as field manager `story`."""
+        return self.store.mutate(resource, namespace, name, change, manager="story")
 
     def deployment(self, name: str, *, namespace: str = "default") -> JsonObject:
         """A Deployment as it is now; raises ApiError 404."""
@@ -251,24 +251,6 @@ class SimulatedCluster:
         if pods is not None:
             self.plane.pod_quota[namespace] = pods
 
-    def fail_node(self, name: str) -> None:
-        """A node falls silent: NotReady, its pods with it, nothing on it changes any more."""
-        self._kubelets.node_died(name)
-        self._write_node(name, "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
-
-    def recover_node(self, name: str) -> None:
-        """A silent node comes back."""
-        self._write_node(name, "True", "KubeletReady", "kubelet is posting ready status")
-        self._kubelets.node_recovered(name)
-
-    def cordon(self, name: str, unschedulable: bool = True) -> None:
-        """Take a node out of scheduling, or put it back."""
-
-        def change(obj: JsonObject) -> None:
-            obj.setdefault("spec", {})["unschedulable"] = unschedulable
-
-        self.store.mutate(NODES, None, name, change, manager="story")
-
     # -- the inside
 
     def _manifest(self, name: str, image: str, namespace: str, spec: JsonObject) -> JsonObject:
@@ -285,32 +267,3 @@ class SimulatedCluster:
     def _samples(self) -> Iterator[Sample]:
         yield from traffic_samples(self.traffic)
         yield from state_samples(self.store)
-
-    def _make_nodes(self) -> None:
-        nodes = self.options.nodes
-        if isinstance(nodes, int):
-            nodes = tuple(NodeSpec(f"node-{index}") for index in range(1, nodes + 1))
-        for node in nodes:
-            room = {"cpu": node.cpu, "memory": node.memory, "pods": str(node.pods)}
-            labels = {"kubernetes.io/hostname": node.name, "kubernetes.io/os": "linux", **node.labels}
-            self.store.create(
-                NODES,
-                {
-                    "metadata": {"name": node.name, "labels": labels},
-                    "spec": {},
-                    "status": {"capacity": room, "allocatable": room},
-                },
-                manager="kubelet",
-            )
-            self._write_node(node.name, "True", "KubeletReady", "kubelet is posting ready status")
-
-    def _write_node(self, name: str, status: str, reason: str, message: str) -> None:
-        stamp = timestamp(self.now())
-        ready = {"type": "Ready", "status": status, "reason": reason, "message": message}
-        ready |= {"lastHeartbeatTime": stamp, "lastTransitionTime": stamp}
-
-        def change(obj: JsonObject) -> None:
-            others = [c for c in obj["status"].get("conditions") or () if c["type"] != "Ready"]
-            obj["status"]["conditions"] = [*others, ready]
-
-        self.store.mutate(NODES, None, name, change, subresource="status", manager="kubelet")

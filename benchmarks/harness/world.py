@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.link import Link, Message
-from clustersim.cluster import ClusterOptions, NodeSpec, SimulatedCluster
+from clustersim.cluster import ClusterOptions, SimulatedCluster
 from clustersim.node.behaviour import Behaviour
+from clustersim.node.machines import NodeSpec
 from clustersim.storage.history import Event
 from clustersim.storage.resources import CRDS, DEPLOYMENTS, PODS, ResourceType
 from clustersim.storage.store import timestamp

@@ -11,9 +11,17 @@ from clustersim.api import bodies, protobuf
 from clustersim.api.calls import Answer, Call
 from clustersim.api.reading import selection
 from clustersim.api.requests import dry_run, flag, number
-from clustersim.api.types import conversion, validation
+from clustersim.api.types import conversion
 from clustersim.storage import applying, patching
-from clustersim.storage.api_errors import ApiError, Cause, bad_request, internal, invalid, invalid_options
+from clustersim.storage.api_errors import (
+    ApiError,
+    Cause,
+    bad_request,
+    internal,
+    invalid,
+    invalid_options,
+    invalid_value,
+)
 from clustersim.storage.managed_fields import Writer
 from clustersim.storage.resources import (
     CRDS,
@@ -153,7 +161,7 @@ def _check_identity(call: Call, current: JsonObject, patched: JsonObject) -> Non
         raise invalid(
             call.resource,
             call.info.name,
-            [validation.invalid_value("metadata.uid", uid, "field is immutable")],
+            [invalid_value("metadata.uid", uid, "field is immutable")],
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from clustersim.controllers.common import pod_state, revisions
 from clustersim.controllers.common.base import FIELD_MANAGER, Controller, Key, key_of
+from clustersim.controllers.common.claims import mount_claims
 from clustersim.controllers.common.ownership import controller_of, controller_reference
 from clustersim.controllers.common.templates import pod_from
 from clustersim.storage.history import Event
@@ -43,12 +44,15 @@ class _Pass:
         return bool(self.owner["spec"].get("podManagementPolicy", "OrderedReady") == "OrderedReady")
 
     @property
-    def partition(self) -> int:
-        """The first ordinal that is updated; past the last one under OnDelete."""
-        strategy = self.owner["spec"]["updateStrategy"]
-        if strategy["type"] != "RollingUpdate":
-            return self.ordinals.stop
-        return int((strategy.get("rollingUpdate") or {}).get("partition") or 0)
+    def rolls(self) -> bool:
+        """Whether the controller replaces pods by itself; under OnDelete somebody else does."""
+        return bool(self.owner["spec"]["updateStrategy"]["type"] == "RollingUpdate")
+
+    @property
+    def first_updated(self) -> int:
+        """The lowest ordinal that gets the update revision: the partition counts from the first ordinal."""
+        rolling = self.owner["spec"]["updateStrategy"].get("rollingUpdate") or {}
+        return self.ordinals.start + int(rolling.get("partition") or 0)
 
 
 class StatefulSetController(Controller):
@@ -77,7 +81,7 @@ class StatefulSetController(Controller):
         named = {rev["metadata"]["name"]: rev for rev in revisions.history(self.plane, owner)}
         current = named.get(owner.get("status", {}).get("currentRevision", ""), update)
         view = _Pass(owner, current, update, {_ordinal(pod): pod for pod in pods})
-        if self._keep(view) and self._condemn(view):
+        if self._keep(view) and self._condemn(view) and view.rolls:
             self._update(view)
         self._publish(view)
         live = {current["metadata"]["name"], update["metadata"]["name"], *map(_revision, pods)}
@@ -113,7 +117,7 @@ class StatefulSetController(Controller):
         updated = view.update["metadata"]["name"]
         for ordinal in reversed(view.ordinals):
             pod = view.pods.get(ordinal)
-            if ordinal < view.partition or pod is None:
+            if ordinal < view.first_updated or pod is None:
                 return
             if _revision(pod) != updated and not pod_state.is_terminating(pod):
                 self._delete(view, pod)
@@ -123,7 +127,7 @@ class StatefulSetController(Controller):
                 return
 
     def _create(self, view: _Pass, ordinal: int) -> None:
-        revision = view.current if ordinal < view.partition else view.update
+        revision = view.current if view.rolls and ordinal < view.first_updated else view.update
         owner = view.owner
         metadata = owner["metadata"]
         reference = controller_reference(STATEFULSETS, owner)
@@ -136,6 +140,7 @@ class StatefulSetController(Controller):
             revisions.POD_REVISION_LABEL: revision["metadata"]["name"],
         }
         pod["spec"] |= {"hostname": name, "subdomain": owner["spec"].get("serviceName", "")}
+        mount_claims(self.plane, owner, pod)
         self.plane.create_pod(pod)
         self._record(
             owner, "SuccessfulCreate", f"create Pod {name} in StatefulSet {metadata['name']} successful"
@@ -173,7 +178,7 @@ class StatefulSetController(Controller):
         ready = sum(pod_state.ready_since(pod) is not None for pod in pods)
         updated = sum(_revision(pod) == update for pod in standing)
         of_current = sum(_revision(pod) == current for pod in standing) - view.removed_current
-        if updated == ready == len(pods) == wanted and _rolls(view.owner):
+        if updated == ready == len(pods) == wanted and view.rolls:
             current, of_current = update, updated
         counters = {"readyReplicas": ready, "currentReplicas": of_current, "updatedReplicas": updated}
         return {
@@ -198,10 +203,6 @@ class StatefulSetController(Controller):
 
     def _record(self, owner: JsonObject, reason: str, message: str) -> None:
         self.plane.recorder.record(STATEFULSETS, owner, reason, message, component=_COMPONENT)
-
-
-def _rolls(owner: JsonObject) -> bool:
-    return bool(owner["spec"]["updateStrategy"]["type"] == "RollingUpdate")
 
 
 def _ordinal(pod: JsonObject) -> int:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from clustersim.controllers.common.base import Controller, ControlPlane, Key, key_of
+from clustersim.controllers.common.placement import repelling_taint, required_node
 from clustersim.controllers.common.pod_state import is_terminating, phase
-from clustersim.controllers.daemonset import required_node
 from clustersim.node.pod_status import condition
 from clustersim.storage.history import Event
 from clustersim.storage.resources import NODES, PODS
@@ -96,9 +96,9 @@ class Scheduler(Controller):
             return "node(s) didn't match Pod's node affinity/selector"
         if spec.get("unschedulable") and wanted is None:
             return "node(s) were unschedulable"
-        for taint in spec.get("taints") or ():
-            if taint["effect"] == "NoSchedule" and not _tolerates(pod, taint):
-                return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
+        taint = repelling_taint(node, pod["spec"].get("tolerations") or (), ("NoSchedule",))
+        if taint is not None:
+            return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
         used = self._loads.get(name, _Load()).plus(_asked(pod))
         room = _offered(node)
         if used.pods > room.pods:
@@ -164,12 +164,4 @@ def _offered(node: JsonObject) -> _Load:
     room = node.get("status", {}).get("allocatable") or {}
     return _Load(
         int(room.get("pods", 110)), quantity(room.get("cpu", 1e9)), quantity(room.get("memory", 1e18))
-    )
-
-
-def _tolerates(pod: JsonObject, taint: JsonObject) -> bool:
-    return any(
-        toleration.get("key") in (None, taint["key"]) and toleration.get("effect") in (None, taint["effect"])
-        for toleration in pod["spec"].get("tolerations") or ()
-        if toleration.get("operator") == "Exists" or toleration.get("value", "") == taint.get("value", "")
     )

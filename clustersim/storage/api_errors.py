@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from clustersim.storage.resources import ResourceType
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
@@ -22,6 +24,16 @@ class Cause:
     def sentence(self) -> str:
         """The cause as the message of the whole refusal quotes it."""
         return f"{self.field}: {self.message}"
+
+
+def invalid_value(field: str, value: Any, why: str) -> Cause:
+    """A cause for a value that breaks a rule."""
+    return Cause("FieldValueInvalid", f"Invalid value: {orjson.dumps(value).decode()}: {why}", field)
+
+
+def required(field: str, why: str = "") -> Cause:
+    """A cause for a field that is missing."""
+    return Cause("FieldValueRequired", "Required value" + (f": {why}" if why else ""), field)
 
 
 class ApiError(Exception):

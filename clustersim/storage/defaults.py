@@ -14,6 +14,7 @@ from clustersim.storage.resources import (
     HPAS,
     JOBS,
     NAMESPACES,
+    PERSISTENT_VOLUME_CLAIMS,
     PODS,
     REPLICASETS,
     SECRETS,
@@ -40,6 +41,8 @@ def admit(resource: ResourceType, obj: JsonObject) -> None:
         case "DaemonSet" if resource is DAEMONSETS:
             zero = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
             obj["status"] = dict.fromkeys(zero, 0)
+        case "PersistentVolumeClaim" if resource is PERSISTENT_VOLUME_CLAIMS:
+            obj["status"] = {"phase": "Pending"}
         case "Job" if resource is JOBS:
             _admit_job(obj)
         case "CustomResourceDefinition" if resource is CRDS:
@@ -223,6 +226,15 @@ def _stateful_set(spec: JsonObject) -> None:
     if spec["updateStrategy"]["type"] == "RollingUpdate":
         _setdefaults(spec["updateStrategy"], rollingUpdate={})
         _setdefaults(spec["updateStrategy"]["rollingUpdate"], partition=0)
+        # The feature gate of maxUnavailable is off: the server drops the field and says nothing.
+        spec["updateStrategy"]["rollingUpdate"].pop("maxUnavailable", None)
+    for claim in spec.get("volumeClaimTemplates") or ():
+        _setdefaults(claim, apiVersion="v1", kind="PersistentVolumeClaim", status={"phase": "Pending"})
+        _claim(claim["spec"])
+
+
+def _claim(spec: JsonObject) -> None:
+    _setdefaults(spec, volumeMode="Filesystem")
 
 
 def _daemon_set(spec: JsonObject) -> None:
@@ -265,6 +277,7 @@ _DEFAULTERS: dict[tuple[str, str], Callable[[JsonObject], None]] = {
     STATEFULSETS.key: _stateful_set,
     DAEMONSETS.key: _daemon_set,
     SERVICES.key: _service,
+    PERSISTENT_VOLUME_CLAIMS.key: _claim,
     JOBS.key: _job,
     CRDS.key: _crd,
     HPAS.key: _autoscaler,

@@ -141,6 +141,7 @@ class Store:
         if "status" in resource.subresources and resource is not NODES:
             created.pop("status", None)
         defaults.complete(resource, created)
+        transitions.count_template(resource, None, created)
         self._record(resource, None, created, manager=manager, applied=applied)
         defaults.admit(resource, created)
         return {"kind": resource.kind, "apiVersion": resource.api_version, **created}
@@ -195,6 +196,7 @@ class Store:
         updated = transitions.merged(resource, current, copy_of(obj), subresource)
         updated["metadata"] = transitions.kept_metadata(current["metadata"], updated.get("metadata") or {})
         defaults.complete(resource, updated)
+        transitions.count_template(resource, current, updated)
         self._record(resource, current, updated, manager=manager, subresource=subresource, applied=applied)
         if (
             resource.generations

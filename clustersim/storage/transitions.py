@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from clustersim.storage.api_errors import precondition_failed
-from clustersim.storage.resources import DEPLOYMENTS, NAMESPACES, PODS, ResourceType
+from clustersim.storage.resources import DAEMONSETS, DEPLOYMENTS, NAMESPACES, PODS, ResourceType
 from clustersim.storage.values import copy_of, timestamp
 
 JsonObject = dict[str, Any]
 SERVER_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+"""The annotation of a DaemonSet that counts the changes of its template."""
 
 
 def other_uid(given: str, current: str) -> str:
@@ -70,6 +72,18 @@ def spec_changed(resource: ResourceType, current: JsonObject, updated: JsonObjec
         # Binding a pod to a node writes the spec without making a new generation.
         old, new = {**old, "nodeName": None}, {**new, "nodeName": None}
     return bool(old != new)
+
+
+def count_template(resource: ResourceType, current: JsonObject | None, updated: JsonObject) -> None:
+    """Write on a DaemonSet, in place, how often its template has been changed; the first counts as 1."""
+    if resource is not DAEMONSETS:
+        return
+    count = 1
+    if current is not None:
+        count = int(current["metadata"]["annotations"][TEMPLATE_GENERATION])
+        count += current["spec"]["template"] != updated["spec"]["template"]
+    annotations = updated["metadata"].get("annotations") or {}
+    updated["metadata"]["annotations"] = {**annotations, TEMPLATE_GENERATION: str(count)}
 
 
 def _same_annotations(current: JsonObject, updated: JsonObject) -> bool:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from clustersim.cluster import ClusterOptions, NodeSpec, SimulatedCluster
+from clustersim.cluster import ClusterOptions, SimulatedCluster
 from clustersim.controllers.common.pod_state import condition
+from clustersim.node.machines import NodeSpec
 from clustersim.node.scheduler import quantity
 from clustersim.storage.resources import PODS
 
@@ -64,7 +65,7 @@ async def test_a_waiting_pod_is_bound_when_room_is_made() -> None:
 async def test_a_cordoned_node_gets_no_pods() -> None:
     """They all go to the other one."""
     async with SimulatedCluster(options=options(NodeSpec("a"), NodeSpec("b"))) as cluster:
-        cluster.cordon("a")
+        cluster.nodes.cordon("a")
         cluster.deploy("api", "app:v1", 4)
         await asyncio.sleep(1)
         assert {found["spec"]["nodeName"] for found in cluster.pods("api")} == {"b"}

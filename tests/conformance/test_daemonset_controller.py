@@ -74,3 +74,42 @@ async def test_pods_carry_the_hash_of_their_revision(agent: Workload) -> None:
     (revision,) = await agent.revisions()
     hashes = {pod["metadata"]["labels"]["controller-revision-hash"] for pod in await agent.pods()}
     assert {f"agent-{hashed}" for hashed in hashes} == {revision["metadata"]["name"]}
+    assert revision["metadata"]["labels"]["controller-revision-hash"] in hashes
+
+
+async def test_pods_carry_the_generation_of_their_template(agent: Workload) -> None:
+    """The annotation of the DaemonSet counts its templates, and its pods are labelled with the number."""
+    annotation = "deprecated.daemonset.template.generation"
+    assert (await agent.read())["metadata"]["annotations"][annotation] == "1"
+    await agent.set_image("app:v2")
+    await agent.settle(complete)
+    assert {pod["metadata"]["labels"]["pod-template-generation"] for pod in await agent.pods()} == {"2"}
+
+
+async def test_a_template_put_back_renumbers_its_revision(agent: Workload) -> None:
+    """No ControllerRevision is made: 1 becomes 3."""
+    for image in ("app:v2", "app:v1"):
+        await agent.set_image(image)
+        await agent.settle(complete)
+    assert [revision["revision"] for revision in await agent.revisions()] == [2, 3]
+
+
+async def test_a_surge_puts_the_new_pod_beside_the_old(agent: Workload) -> None:
+    """With maxSurge of one, both old pods stay while the first new one is not ready."""
+    await agent.change(updateStrategy={"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}})
+    await agent.set_image("app:v2")
+    await agent.until_seen()
+    await agent.steady()
+    images = sorted(pod["spec"]["containers"][0]["image"] for pod in await agent.pods())
+    assert images == ["app:v1", "app:v1", "app:v2"]
+    await agent.settle(complete)
+    assert len(await agent.pods("app:v2")) == 2
+
+
+async def test_a_budget_of_nothing_is_refused(api: Api, namespace: str) -> None:
+    """With both at zero no update could go on; with both above zero it is unclear how: 422."""
+    workload = Workload(api, namespace, "DaemonSet", "agent")
+    for unavailable, surge in ((0, 0), (1, 1)):
+        rolling = {"maxUnavailable": unavailable, "maxSurge": surge}
+        with pytest.raises(AssertionError, match=r"spec\.updateStrategy\.rollingUpdate"):
+            await workload.create(updateStrategy={"rollingUpdate": rolling})

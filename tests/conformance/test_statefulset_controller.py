@@ -118,3 +118,55 @@ async def test_a_revision_keeps_the_whole_template(db: Workload) -> None:
     wanted = (await db.read())["spec"]["template"]
     assert template["spec"] == wanted["spec"]
     assert template["metadata"]["labels"] == wanted["metadata"]["labels"]
+
+
+async def test_max_unavailable_is_dropped_without_a_word(db: Workload) -> None:
+    """Where its feature gate is off, what is stored has the partition alone."""
+    rolling = {"partition": 1, "maxUnavailable": 2}
+    await db.create(replicas=0, serviceName="db", updateStrategy={"rollingUpdate": rolling})
+    stored = (await db.read())["spec"]["updateStrategy"]
+    assert stored == {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}
+    await db.change(updateStrategy={"rollingUpdate": {"maxUnavailable": "50%"}})
+    assert (await db.read())["spec"]["updateStrategy"] == stored
+
+
+async def test_a_partition_above_the_replicas_is_accepted(db: Workload) -> None:
+    """Nobody is updated, and `updatedReplicas` is absent."""
+    await running(db, 2, updateStrategy={"rollingUpdate": {"partition": 99}})
+    await db.set_image("app:v2")
+    await db.until_seen()
+    await db.steady()
+    assert set((await images(db)).values()) == {"app:v1"}
+    assert "updatedReplicas" not in await db.status()
+
+
+async def test_a_parallel_stuck_pod_is_replaced_by_the_controller(db: Workload) -> None:
+    """Putting the template back is enough where pods need not come in order."""
+    await running(db, podManagementPolicy="Parallel")
+    await db.set_image("app:v2")
+    await db.settle(lambda o: o["status"].get("updatedReplicas") == 1, unready="app:v2")
+    await db.set_image("app:v1")
+    await db.settle(complete)
+    assert set((await images(db)).values()) == {"app:v1"}
+
+
+async def test_pods_carry_their_name_and_ordinal(db: Workload) -> None:
+    """The labels that a step by partition reads."""
+    await running(db, 2)
+    labels = [pod["metadata"]["labels"] for pod in await db.pods()]
+    assert sorted(entry["apps.kubernetes.io/pod-index"] for entry in labels) == ["0", "1"]
+    assert sorted(entry["statefulset.kubernetes.io/pod-name"] for entry in labels) == ["db-0", "db-1"]
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        {"type": "OnDelete", "rollingUpdate": {"partition": 1}},
+        {"type": "RollingUpdate", "rollingUpdate": {"partition": -1}},
+        {"type": "Sometimes"},
+    ],
+)
+async def test_a_wrong_update_strategy_is_refused(db: Workload, strategy: JsonObject) -> None:
+    """A partition below zero, one under OnDelete, an unknown type: 422."""
+    with pytest.raises(AssertionError, match=r"spec\.updateStrategy"):
+        await db.create(serviceName="db", updateStrategy=strategy)

@@ -98,7 +98,7 @@ async def test_a_node_that_falls_silent_is_told_within_a_minute(shop: World) -> 
         for p in shop.cluster.pods("web", namespace=NAMESPACE)
         if p["spec"]["containers"][0]["image"] == "web:2"
     ]
-    shop.cluster.fail_node(pod["spec"]["nodeName"])
+    shop.cluster.nodes.fail(pod["spec"]["nodeName"])
     await asyncio.sleep(MINUTE)
     (entry,) = waits(released(shop))
     assert entry.reason == "NodeNotReady"

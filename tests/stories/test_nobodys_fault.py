@@ -114,7 +114,7 @@ async def test_a_node_that_falls_silent_undoes_nothing(shop: World) -> None:
     shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
     await shop.phase(Phase.BAKING, image="web:2")
     (pod,) = [p for p in shop.cluster.pods("web", namespace=NAMESPACE) if _image(p) == "web:2"]
-    shop.cluster.fail_node(pod["spec"]["nodeName"])
+    shop.cluster.nodes.fail(pod["spec"]["nodeName"])
     await asyncio.sleep(600)
     record = shop.record(image="web:2")
     assert record is not None

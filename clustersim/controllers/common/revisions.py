@@ -8,11 +8,11 @@ from typing import Any
 from clustersim.controllers.common.base import FIELD_MANAGER, ControlPlane, key_of
 from clustersim.controllers.common.ownership import controller_reference
 from clustersim.controllers.common.templates import safe_hash
-from clustersim.storage.resources import CONTROLLER_REVISIONS, ResourceType
+from clustersim.storage.resources import CONTROLLER_REVISIONS, DAEMONSETS, ResourceType
 
 JsonObject = dict[str, Any]
-HASH_LABEL = "controller.kubernetes.io/hash"
 POD_REVISION_LABEL = "controller-revision-hash"
+_HASH_LABEL = "controller.kubernetes.io/hash"
 
 
 def history(plane: ControlPlane, owner: JsonObject) -> list[JsonObject]:
@@ -48,7 +48,7 @@ def template_of(revision: JsonObject) -> JsonObject:
 
 def hash_of(revision: JsonObject) -> str:
     """The hash that is the last part of the revision's name."""
-    return str(revision["metadata"]["labels"][HASH_LABEL])
+    return str(revision["metadata"]["name"].rpartition("-")[2])
 
 
 def clean(plane: ControlPlane, owner: JsonObject, live: Collection[str]) -> None:
@@ -64,11 +64,13 @@ def _create(
 ) -> JsonObject:
     hashed = safe_hash(data)
     labels = dict((owner["spec"]["template"].get("metadata") or {}).get("labels") or {})
+    annotations = owner["metadata"].get("annotations")
     revision = {
         "metadata": {
             "name": f"{owner['metadata']['name']}-{hashed}",
             "namespace": owner["metadata"]["namespace"],
-            "labels": {**labels, HASH_LABEL: hashed},
+            "labels": {**labels, POD_REVISION_LABEL if resource is DAEMONSETS else _HASH_LABEL: hashed},
+            **({"annotations": dict(annotations)} if annotations else {}),
             "ownerReferences": [controller_reference(resource, owner)],
         },
         "data": data,

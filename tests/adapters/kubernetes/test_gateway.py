@@ -70,7 +70,7 @@ async def test_a_node_that_fails_is_seen_on_its_pods(
     workload = await rolled_out(gateway)
     node = workload.pods[0].node
     assert node is not None
-    cluster.fail_node(node)
+    cluster.nodes.fail(node)
     await until(lambda: any(not pod.node_ready for pod in seen(gateway).pods))
     assert {pod.node for pod in seen(gateway).pods if not pod.node_ready} == {node}
 

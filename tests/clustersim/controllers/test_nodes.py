@@ -29,7 +29,7 @@ async def test_pods_of_a_silent_node_are_marked_unready() -> None:
     async with SimulatedCluster(options=QUIET) as cluster:
         cluster.deploy("api", "app:v1", 6)
         await asyncio.sleep(10)
-        cluster.fail_node("node-2")
+        cluster.nodes.fail("node-2")
         await asyncio.sleep(10)
         assert ready_by_node(cluster) == {"node-1": {"True"}, "node-2": {"False"}, "node-3": {"True"}}
         assert set(taints(cluster, "node-2")) == {"node.kubernetes.io/unreachable"}
@@ -40,7 +40,7 @@ async def test_pods_are_replaced_after_five_minutes() -> None:
     async with SimulatedCluster(options=QUIET) as cluster:
         cluster.deploy("api", "app:v1", 6)
         await asyncio.sleep(10)
-        cluster.fail_node("node-2")
+        cluster.nodes.fail("node-2")
         await asyncio.sleep(330)
         assert cluster.deployment("api")["status"]["availableReplicas"] == 6
         stuck = [pod for pod in cluster.pods("api") if "deletionTimestamp" in pod["metadata"]]
@@ -53,9 +53,9 @@ async def test_a_node_that_comes_back_soon_keeps_its_pods() -> None:
         cluster.deploy("api", "app:v1", 6)
         await asyncio.sleep(10)
         before = {pod["metadata"]["uid"] for pod in cluster.pods("api")}
-        cluster.fail_node("node-2")
+        cluster.nodes.fail("node-2")
         await asyncio.sleep(60)
-        cluster.recover_node("node-2")
+        cluster.nodes.recover("node-2")
         await asyncio.sleep(10)
         assert {pod["metadata"]["uid"] for pod in cluster.pods("api")} == before
         assert ready_by_node(cluster)["node-2"] == {"True"}
@@ -67,8 +67,8 @@ async def test_a_dead_node_that_comes_back_late_finishes_its_deletions() -> None
     async with SimulatedCluster(options=QUIET) as cluster:
         cluster.deploy("api", "app:v1", 6)
         await asyncio.sleep(10)
-        cluster.fail_node("node-2")
+        cluster.nodes.fail("node-2")
         await asyncio.sleep(400)
-        cluster.recover_node("node-2")
+        cluster.nodes.recover("node-2")
         await asyncio.sleep(10)
         assert len(cluster.pods("api")) == 6

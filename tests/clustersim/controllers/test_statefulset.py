@@ -7,7 +7,12 @@ from typing import Any
 
 from clustersim.cluster import ClusterOptions, SimulatedCluster
 from clustersim.node.behaviour import crash_loop
-from clustersim.storage.resources import CONTROLLER_REVISIONS, PODS, STATEFULSETS
+from clustersim.storage.resources import (
+    CONTROLLER_REVISIONS,
+    PERSISTENT_VOLUME_CLAIMS,
+    PODS,
+    STATEFULSETS,
+)
 
 QUIET = ClusterOptions(serve=False)
 
@@ -112,3 +117,57 @@ async def test_old_revisions_are_cleaned_up() -> None:
             change(cluster, image=f"db:v{number}")
         await asyncio.sleep(20)
         assert len(cluster.store.list(CONTROLLER_REVISIONS)) == 3
+
+
+async def test_a_pod_deleted_under_on_delete_comes_back_with_the_new_template() -> None:
+    """The others keep theirs."""
+    async with SimulatedCluster(options=QUIET) as cluster:
+        create(cluster, updateStrategy={"type": "OnDelete"})
+        await asyncio.sleep(20)
+        change(cluster, image="db:v2")
+        await asyncio.sleep(5)
+        cluster.store.delete(PODS, "default", "db-1")
+        await asyncio.sleep(20)
+        assert images(cluster) == {"db-0": "db:v1", "db-1": "db:v2", "db-2": "db:v1"}
+
+
+async def test_a_partition_above_the_replicas_updates_nobody() -> None:
+    """It is accepted; the status then lacks `updatedReplicas`."""
+    async with SimulatedCluster(options=QUIET) as cluster:
+        create(cluster, updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"partition": 99}})
+        await asyncio.sleep(20)
+        change(cluster, image="db:v2")
+        await asyncio.sleep(20)
+        status = cluster.store.get(STATEFULSETS, "default", "db")["status"]
+        assert set(images(cluster).values()) == {"db:v1"}
+        assert "updatedReplicas" not in status
+        assert status["currentRevision"] != status["updateRevision"]
+
+
+async def test_a_partition_counts_from_the_first_ordinal() -> None:
+    """With ordinals from 5, a partition of 2 updates from 7 on."""
+    async with SimulatedCluster(options=QUIET) as cluster:
+        rolling = {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}
+        create(cluster, ordinals={"start": 5}, updateStrategy=rolling)
+        await asyncio.sleep(20)
+        change(cluster, image="db:v2")
+        await asyncio.sleep(20)
+        assert images(cluster) == {"db-5": "db:v1", "db-6": "db:v1", "db-7": "db:v2"}
+
+
+async def test_claims_outlive_their_pods() -> None:
+    """One claim for each template and ordinal, mounted by the pod, kept when the set shrinks."""
+    template = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
+    async with SimulatedCluster(options=QUIET) as cluster:
+        create(cluster, replicas=2, volumeClaimTemplates=[template])
+        await asyncio.sleep(20)
+        before = cluster.store.list(PERSISTENT_VOLUME_CLAIMS)
+        change(cluster, replicas=0)
+        await asyncio.sleep(20)
+        change(cluster, replicas=1)
+        await asyncio.sleep(20)
+        assert [claim["metadata"]["name"] for claim in before] == ["data-db-0", "data-db-1"]
+        assert cluster.store.list(PERSISTENT_VOLUME_CLAIMS) == before
+        (pod,) = cluster.pods("db")
+        mounted = {"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}}
+        assert pod["spec"]["volumes"][0] == mounted
