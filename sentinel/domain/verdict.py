@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sentinel.domain.figures import percent, seconds, to_one
+
 Number = int | float | str
 
 
@@ -31,3 +33,62 @@ class RuleVerdict:
     numbers: Mapping[str, Number] = field(default_factory=dict)
     everywhere: bool = False
     alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFigures:
+    """What one rule measured, read from the numbers of a verdict or of a decision.
+
+    `rule` is empty where the numbers are of one rule alone.
+    """
+
+    rule: str
+    numbers: Mapping[str, Number]
+
+    def measure(self, arm: str) -> float | None:
+        """What an arm was measured at: its share of errors, its quantile or its mean; None where it saw nothing."""
+        values = (self._real(f"{arm}_{name}") for name in ("rate", "quantile", "mean"))
+        return next((value for value in values if value is not None), None)
+
+    def shown(self, value: float) -> str:
+        """A measure in its unit."""
+        return percent(value) if self._counts_errors else seconds(value)
+
+    def arm(self, arm: str) -> str:
+        """What an arm was measured at and on how many requests; empty where it saw nothing."""
+        value, total = self.measure(arm), self._real(f"{arm}_total")
+        if value is None or total is None:
+            return ""
+        errors = self._real(f"{arm}_errors")
+        if errors is not None:
+            return f"{percent(value)} ({errors:,.0f} of {total:,.0f} requests failed)"
+        return f"{seconds(value)} ({total:,.0f} requests)"
+
+    @property
+    def limit(self) -> str:
+        """The rule's limit in its unit; empty where it has none."""
+        limit = self._real("limit")
+        return "" if limit is None else self.shown(limit)
+
+    @property
+    def evidence(self) -> str:
+        """How strong the evidence is that the candidate is worse; empty where the rule does not test that."""
+        odds = self._real("odds")
+        return "" if odds is None else to_one(odds)
+
+    @property
+    def _counts_errors(self) -> bool:
+        return "candidate_errors" in self.numbers or "baseline_errors" in self.numbers
+
+    def _real(self, name: str) -> float | None:
+        value = self.numbers.get(name)
+        return None if value is None or isinstance(value, str) else float(value)
+
+
+def figures_of(numbers: Mapping[str, Number]) -> tuple[RuleFigures, ...]:
+    """The figures of each rule; a decision on several rules prefixes theirs (`error-rate.candidate_total`)."""
+    rules: dict[str, dict[str, Number]] = {}
+    for name, value in numbers.items():
+        rule, _, figure = name.rpartition(".")
+        rules.setdefault(rule, {})[figure] = value
+    return tuple(RuleFigures(rule, figures) for rule, figures in rules.items())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sentinel.adapters.slack.mrkdwn import Block
 from sentinel.domain.command import CommandAction
+from sentinel.domain.figures import percent
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
@@ -128,7 +129,7 @@ def _confirm(record: Record, action: CommandAction) -> Block:
     undo, state = action is CommandAction.UNDO, record.state
     title = "Undo this rollout?" if undo else f"Approve step {state.step + 1}?"
     comes = f"goes back to {record.stable}" if undo else "goes on to its next step once every rule has passed"
-    stands = f"It is {standing(record).value}, at {state.weight:.0%} of the pods"
+    stands = f"It is {standing(record).value}, at {percent(state.weight)} of the pods"
     text = f"{record.key.name} {comes}. {stands}: {' '.join(state.message.split()) or 'no decision yet'}"
     return {
         "title": _plain(title),

@@ -16,6 +16,7 @@ from sentinel.adapters.slack.mrkdwn import (
     fields,
     section,
 )
+from sentinel.domain.figures import moment, percent
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
@@ -96,7 +97,7 @@ def decision_message(notice: Notice, entry: DecisionEntry) -> Message:
     head = f"{icon}*{_deed(entry)}*{_observed(notice.record)}: {escape(entry.message, 1500)}"
     blocks = [section("\n".join([head, *_evidence(entry)])), *_next_steps(notice.advice)]
     rule = f" · rule {code(entry.rule)}" if entry.rule else ""
-    small = f"{code(entry.reason)}{rule} · {figures.moment(entry.at)} · decision {code(entry.id)}"
+    small = f"{code(entry.reason)}{rule} · {moment(entry.at)} · decision {code(entry.id)}"
     blocks.append(context(small))
     plain = f"{_deed(entry)}: {_workload(notice.record)}: {entry.message}"
     return Message(escape(plain, MAX_FALLBACK), tuple(blocks))
@@ -133,8 +134,8 @@ def _facts(record: Record) -> list[tuple[str, str]]:
         facts.append(("Change cause", escape(record.candidate.change_cause, 500)))
     facts.append(("Triggered by", escape(record.trigger, 300) or "unknown"))
     facts.append(("Policy", escape(record.policy, 300)))
-    facts.append(("Step", f"{state.step + 1}, {state.weight:.0%} of the pods"))
-    facts.append(("Started", figures.moment(record.started_at)))
+    facts.append(("Step", f"{state.step + 1}, {percent(state.weight)} of the pods"))
+    facts.append(("Started", moment(record.started_at)))
     if record.attempt > 1:
         facts.append(("Attempt", f"{record.attempt} of this revision"))
     return facts
@@ -150,12 +151,13 @@ def _story(record: Record, entry: DecisionEntry | None) -> str:
         lines += _evidence(entry)
     if record.state.hold is not None and record.state.hold.message != said:
         lines.append(
-            f"Held since {figures.moment(record.state.hold.since)}: {escape(record.state.hold.message, 500)}"
+            f"Held since {moment(record.state.hold.since)}: {escape(record.state.hold.message, 500)}"
         )
     if record.state.undo is not None:
         undo = record.state.undo
         lines.append(f"Back to {escape(str(undo.target), 500)}")
-        lines += [", ".join(figures.undo_times(undo)).capitalize()] if figures.undo_times(undo) else []
+        times = figures.undo_times(undo)
+        lines += [", ".join(times).capitalize()] if times else []
     return "\n".join(lines)
 
 

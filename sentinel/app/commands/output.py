@@ -1,8 +1,7 @@
-"""How commands write: tables like kubectl's for people, JSON and YAML for programs; numbers and times in words."""
+"""How commands write: tables like kubectl's for people, JSON and YAML for programs."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -14,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sentinel.domain.record.state import Phase
-from sentinel.domain.verdict import Number
+from sentinel.domain.verdict import Number, figures_of
 from sentinel.domain.words import Standing, Would
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -91,59 +90,18 @@ def phase(of: Standing) -> Text:
     return Text(of.value, style=STYLES.get(of, ""))
 
 
-def age(length: timedelta) -> str:
-    """A length of time as kubectl shows ages: `45s`, `7m`, `3h12m`, `5d`."""
-    seconds = max(0, int(length.total_seconds()))
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if seconds < 120:
-        return f"{seconds}s"
-    if minutes < 60:
-        return f"{minutes}m"
-    return f"{hours}h{minutes % 60}m" if hours < 24 else f"{days}d{hours % 24}h"
-
-
-def moment(at: datetime) -> str:
-    """A time of day, in UTC."""
-    return at.strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
 def rules_in_words(numbers: Mapping[str, Number]) -> list[str]:
     """A line for each rule that has both arms' figures, as far as they go, and its limit.
 
-    Names may be prefixed by their rule (`error-rate.candidate_total`); what only the machine needs is left out.
+    What only the machine needs is left out.
     """
     lines = []
-    for rule, figures in by_rule(numbers).items():
-        arms = [f"{arm} {text}" for arm in ("candidate", "baseline") if (text := _arm(figures, arm))]
-        if not arms:
-            continue
-        limit = figures.get("limit")
-        shown = [f"limit {_percent(limit) if _is_rate(figures) else _seconds(limit)}"] if _real(limit) else []
-        lines.append(f"{rule}: " * bool(rule) + ", ".join([*arms, *shown]))
+    for figures in figures_of(numbers):
+        parts = [f"{arm} {text}" for arm in ("candidate", "baseline") if (text := figures.arm(arm))]
+        if parts:
+            parts += [f"limit {figures.limit}"] if figures.limit else []
+            lines.append(f"{figures.rule}: " * bool(figures.rule) + ", ".join(parts))
     return lines
-
-
-def by_rule(numbers: Mapping[str, Number]) -> dict[str, dict[str, Number]]:
-    """The figures of each rule; those of a decision about one rule stand under an empty name."""
-    rules: dict[str, dict[str, Number]] = {}
-    for name, value in numbers.items():
-        rule, _, figure = name.rpartition(".")
-        rules.setdefault(rule, {})[figure] = value
-    return rules
-
-
-def measure(figures: Mapping[str, Number], arm: str) -> float | None:
-    """What one arm was measured at: its share of errors, its quantile or its mean; None where it saw nothing."""
-    for name in ("rate", "quantile", "mean"):
-        value = figures.get(f"{arm}_{name}")
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-    return None
-
-
-def measured(value: float, figures: Mapping[str, Number]) -> str:
-    """A measure in its unit."""
-    return _percent(value) if _is_rate(figures) else _seconds(value)
 
 
 def sparkline(values: Sequence[float], top: float) -> str:
@@ -151,30 +109,3 @@ def sparkline(values: Sequence[float], top: float) -> str:
     if top <= 0:
         return BARS[0] * len(values)
     return "".join(BARS[min(7, int(value / top * 7.999))] for value in values)
-
-
-def _is_rate(figures: Mapping[str, Number]) -> bool:
-    return "candidate_errors" in figures or "baseline_errors" in figures
-
-
-def _arm(figures: Mapping[str, Number], arm: str) -> str:
-    value, total = measure(figures, arm), figures.get(f"{arm}_total")
-    if value is None or not _real(total):
-        return ""
-    errors = figures.get(f"{arm}_errors")
-    if isinstance(errors, int | float):
-        return f"{_percent(value)} ({errors:,.0f} of {total:,.0f} requests failed)"
-    return f"{_seconds(value)} of {total:,.0f} requests"
-
-
-def _real(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _percent(value: object) -> str:
-    return f"{float(str(value)) * 100:.3g}%"
-
-
-def _seconds(value: object) -> str:
-    seconds = float(str(value))
-    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"

@@ -5,7 +5,8 @@ from html import escape
 
 from sentinel.app.rehearsal.model import Rehearsed, Told, Verdict
 from sentinel.app.rehearsal.plot import plot
-from sentinel.app.rehearsal.summary import Report, sentences, spoken
+from sentinel.app.rehearsal.summary import Report, sentences
+from sentinel.domain.figures import duration
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:64rem;padding:0 1rem;color:#1b1f24}
@@ -46,7 +47,7 @@ def _overview(results: Iterable[Rehearsed]) -> str:
         f"<td>{escape(one.rollout.namespace)}/{escape(one.rollout.workload)}</td>"
         f"<td><code>{escape(one.rollout.candidate)}</code></td><td>{_tag(one)}</td>"
         f"<td>{_after(one)}</td><td>{escape(one.rollout.fate.value)}</td>"
-        f"<td>{spoken(one.saved.total_seconds()) if one.saved is not None else ''}</td></tr>"
+        f"<td>{duration(one.saved) if one.saved is not None else ''}</td></tr>"
         for index, one in enumerate(results)
     )
     head = "".join(
@@ -60,7 +61,7 @@ def _section(index: int, result: Rehearsed) -> str:
     rollout = result.rollout
     ended = ""
     if rollout.ended is not None:
-        ended = f" after {spoken((rollout.ended - rollout.began).total_seconds())}"
+        ended = f" after {duration(rollout.ended - rollout.began)}"
     policy = f" by policy {escape(result.policy)}" if result.policy else ""
     plots = "".join(plot(curve, rollout, result.decisive) for curve in result.curves if curve.points)
     return (
@@ -91,7 +92,7 @@ def _numbers(told: Told) -> str:
 
 def _after(result: Rehearsed) -> str:
     decisive = result.decisive
-    return spoken((decisive.at - result.rollout.began).total_seconds()) if decisive is not None else ""
+    return duration(decisive.at - result.rollout.began) if decisive is not None else ""
 
 
 def _tag(result: Rehearsed) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime
 from html import escape
 
 from sentinel.app.rehearsal.model import Curve, PastRollout, Point, Told
+from sentinel.domain.figures import percent, seconds
 
 WIDTH, HEIGHT = 880, 220
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 28, 28
@@ -102,7 +103,5 @@ def _mark(x: float, colour: str, text: str) -> str:
 
 def _number(value: float, unit: str) -> str:
     if unit == "share":
-        return f"{value * 100:.3g} %"
-    if unit == "seconds":
-        return f"{value:.3g} s" if value >= 1 else f"{value * 1000:.3g} ms"
-    return f"{value:.4g}"
+        return percent(value)
+    return seconds(value) if unit == "seconds" else f"{value:.4g}"

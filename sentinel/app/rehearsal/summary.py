@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
 from sentinel.app.rehearsal.model import Fate, Rehearsed, Verdict
+from sentinel.domain.figures import duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +100,9 @@ def sentences(summary: Summary) -> list[str]:
         found.append(f"{summary.missed} were rolled back by people, but would not have been by the rules")
     if summary.saved_median is not None:
         found.append(
-            f"the rules would have been {spoken(summary.saved_median)} sooner at the median, "
-            f"{spoken(summary.saved_total)} in all"
+            f"the rules would have been {duration(timedelta(seconds=summary.saved_median))} sooner at the median, "
+            f"{duration(timedelta(seconds=summary.saved_total))} in all"
         )
     if summary.unguarded or summary.failed:
         found.append(f"{summary.unguarded} are guarded by no policy, {summary.failed} could not be rehearsed")
     return found
-
-
-def spoken(seconds: float) -> str:
-    """A time for people, such as `1 h 5 min` or `-40 s`."""
-    sign, rest = ("-" if seconds < 0 else ""), round(abs(seconds))
-    hours, rest = divmod(rest, 3600)
-    minutes, rest = divmod(rest, 60)
-    if hours:
-        return f"{sign}{hours} h {minutes} min"
-    return f"{sign}{minutes} min {rest} s" if minutes else f"{sign}{rest} s"

@@ -5,7 +5,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from sentinel.app.rehearsal.model import Rehearsed, Verdict
-from sentinel.app.rehearsal.summary import Report, sentences, spoken
+from sentinel.app.rehearsal.summary import Report, sentences
+from sentinel.domain.figures import duration
 
 _COLOURS = {
     Verdict.UNDO: "red",
@@ -44,16 +45,16 @@ def _row(result: Rehearsed) -> list[str]:
     rollout, decisive = result.rollout, result.decisive
     fate = rollout.fate.value
     if rollout.ended is not None:
-        fate += f" after {spoken((rollout.ended - rollout.began).total_seconds())}"
+        fate += f" after {duration(rollout.ended - rollout.began)}"
     return [
         f"{rollout.began:%m-%d %H:%M:%S}",
         f"{rollout.namespace}/{rollout.workload}",
         rollout.candidate,
         result.verdict.value + (" (false?)" if result.suspected_false else ""),
-        spoken((decisive.at - rollout.began).total_seconds()) if decisive else "",
+        duration(decisive.at - rollout.began) if decisive else "",
         (decisive.rule or decisive.reason) if decisive else "",
         fate,
-        spoken(result.saved.total_seconds()) if result.saved is not None else "",
+        duration(result.saved) if result.saved is not None else "",
     ]
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Change, Decision, Stop
+from sentinel.domain.figures import percent
 from sentinel.domain.policy.policy import Mode, OnKnownBad, Policy
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
@@ -116,8 +117,8 @@ def _first_batch(situation: Situation) -> str:
     batch = min(workload.abilities.first_batch, wanted)
     if not wanted or batch <= wanted_pods(first, wanted):
         return ""
-    remedy = workload.abilities.smaller_batch.format(weight=f"{first:.0%}")
-    return f". Its first batch is {batch} of {wanted} pods, more than the first step's {first:.0%}: {remedy}"
+    remedy = workload.abilities.smaller_batch.format(weight=percent(first))
+    return f". Its first batch is {batch} of {wanted} pods, more than the first step's {percent(first)}: {remedy}"
 
 
 def _unjudged(situation: Situation) -> Decision:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from sentinel.domain.decision import Decision
+from sentinel.domain.figures import percent
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase
@@ -35,7 +36,7 @@ def release(situation: Situation) -> Decision | None:
     state = replace(record.state, released=True, pause_seen=0)
     message = "a human lifted the sentinel's pause; it makes no other one in this rollout"
     if state.step < situation.last_step:
-        message += f", which is judged at 100% instead of {situation.weight:.0%}"
+        message += f", which is judged at 100% instead of {percent(situation.weight or 1.0)}"
         state = replace(
             state,
             step=situation.last_step,

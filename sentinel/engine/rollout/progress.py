@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Change, Decision
+from sentinel.domain.figures import percent
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.policy.strategy import OnLowTraffic
 from sentinel.domain.record.entries import Action
@@ -136,15 +137,15 @@ def _go_on(situation: Situation, state: RolloutState) -> Decision:
 
 def _reached(situation: Situation) -> str:
     """The weight that the present step is judged at: what is reached now, however much it asks for."""
-    reached = f"{weight_reached(situation.workload):.0%}"
-    asked = f"{situation.weight:.0%}" if situation.weight is not None else "100%"
+    reached = percent(weight_reached(situation.workload))
+    asked = percent(situation.weight) if situation.weight is not None else "100%"
     step = situation.record.state.step + 1
     return reached if reached == asked else f"{reached} of the pods (step {step} asks for {asked})"
 
 
 def _ahead(situation: Situation) -> str:
     """Where the step that begins now leads; scaling may have brought the rollout that far, or further, already."""
-    asked = f"{situation.weight:.0%}" if situation.weight is not None else "100%"
+    asked = percent(situation.weight) if situation.weight is not None else "100%"
     there = situation.weight is not None and weight_reached(situation.workload) > situation.weight
     return f"step {situation.record.state.step + 1}, which asks for {asked}" if there else asked
 

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import cast
 
 from sentinel.domain.evidence import Counts, CountTick
+from sentinel.domain.figures import percent
 from sentinel.domain.policy.rules import ErrorRateRule, Method
 from sentinel.domain.verdict import Number, RuleVerdict
 from sentinel.engine.rules.segment import Segment
@@ -29,7 +30,6 @@ from sentinel.engine.rules.standing import (
     odds,
     odds_text,
     over_limit,
-    percent,
     unmeasured,
 )
 from sentinel.engine.rules.threshold import judge_threshold

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import isinf
 
 from sentinel.domain.evidence import Histogram
+from sentinel.domain.figures import seconds
 from sentinel.domain.policy.rules import LatencyRule
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.latency_state import LatencyState
@@ -52,7 +53,7 @@ class LatencyReport:
         return (
             f"candidate {f'{what} {ours} requests' if ours else 'without requests'}, "
             f"baseline {theirs or 'without requests'}; "
-            f"limit {_seconds(rule.limit)}{_between(rule, state.candidate)}; "
+            f"limit {seconds(rule.limit)}{_between(rule, state.candidate)}; "
             f"odds against '{null}' {odds_text(self.proof.log_e)}"
         )
 
@@ -85,9 +86,9 @@ class LatencyReport:
     def beyond_buckets(self, restraint: Restraint) -> RuleVerdict:
         """The verdict where the limit is over the last bucket bound: no quantile can be proven over it."""
         finite = [bound for bound in self.state.candidate.bounds if not isinf(bound)]
-        last = _seconds(finite[-1]) if finite else "none"
+        last = seconds(finite[-1]) if finite else "none"
         message = (
-            f"the limit of {_seconds(self.rule.limit)} is over the last bucket bound ({last}), so nothing can be "
+            f"the limit of {seconds(self.rule.limit)} is over the last bucket bound ({last}), so nothing can be "
             "proven; add a bucket bound at the limit"
         )
         kind, numbers = VerdictKind.INCONCLUSIVE, self.numbers(restraint)
@@ -95,11 +96,7 @@ class LatencyReport:
 
 
 def _told(value: float | None, histogram: Histogram) -> str:
-    return "" if value is None else f"{_seconds(value)} of {histogram.total:,}"
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.3g} s" if value >= 1 else f"{value * 1000:.3g} ms"
+    return "" if value is None else f"{seconds(value)} of {histogram.total:,}"
 
 
 def _between(rule: LatencyRule, histogram: Histogram) -> str:
@@ -107,4 +104,4 @@ def _between(rule: LatencyRule, histogram: Histogram) -> str:
     edge = None if rule.quantile is None else limit_edge(histogram.bounds, rule.limit)
     if edge is None or abs(edge - rule.limit) <= 1e-9 * edge:
         return ""
-    return f" (no bucket bound: tested at {_seconds(edge)})"
+    return f" (no bucket bound: tested at {seconds(edge)})"

@@ -7,6 +7,7 @@ from math import exp, inf, log, sqrt
 from typing import cast
 
 from sentinel.domain.evidence import Counts, Missing, MissingReason
+from sentinel.domain.figures import about, to_one
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.segment import Segment
 from sentinel.engine.statistics.goodness import PROVEN_GOOD, remaining
@@ -191,14 +192,6 @@ def _until_good(found: Assessment, standing: Standing) -> str:
     return f"{about(left)} more at this traffic to prove it good" if left else "not yet proven good"
 
 
-def about(duration: timedelta) -> str:
-    """A duration in rough words."""
-    seconds = duration.total_seconds()
-    if seconds < 90:
-        return f"about {max(1, round(seconds))} s"
-    return f"about {round(seconds / 60)} min" if seconds < 5400 else f"about {round(seconds / 3600)} h"
-
-
 def over_limit(counts: Counts, limit: float, dispersion: float = 1.0) -> bool:
     """Whether one tick's rate is over the limit by more than chance: 3 standard errors, and 5 errors at least."""
     expected = counts.total * limit
@@ -213,11 +206,4 @@ def odds(log_e: float) -> float:
 
 def odds_text(log_e: float) -> str:
     """The odds for people."""
-    if log_e >= log(1e6):
-        return "over 1,000,000 : 1"
-    return f"{exp(log_e):,.0f} : 1" if log_e >= log(10) else f"{exp(log_e):.2g} : 1"
-
-
-def percent(rate: float) -> str:
-    """A share in percent with as many digits as tell something."""
-    return f"{rate * 100:.2g} %" if rate < 0.1 else f"{rate * 100:.3g} %"
+    return to_one(odds(log_e))

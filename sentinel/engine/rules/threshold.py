@@ -5,14 +5,15 @@ again; a tick without evidence neither moves nor resets it.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import cast
 
 from sentinel.domain.evidence import CountTick, HistogramTick
+from sentinel.domain.figures import duration, percent, seconds
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.segment import Segment
-from sentinel.engine.rules.standing import STALE_AFTER, percent, unmeasured
+from sentinel.engine.rules.standing import STALE_AFTER, unmeasured
 from sentinel.engine.statistics.histograms import estimated_mean, estimated_quantile
 
 Json = Mapping[str, object]
@@ -71,9 +72,9 @@ def _conclude(rule: ThresholdRule, state: Json, segment: Segment, now: datetime)
     if over_since:
         lasted = datetime.fromisoformat(str(state["until"])) - datetime.fromisoformat(over_since)
         if lasted >= rule.hold:
-            return verdict(VerdictKind.FAIL, "OverThreshold", f" for {_seconds(lasted)}")
+            return verdict(VerdictKind.FAIL, "OverThreshold", f" for {duration(lasted)}")
         return verdict(
-            VerdictKind.PENDING, "OverThreshold", f" for {_seconds(lasted)} of {_seconds(rule.hold)}"
+            VerdictKind.PENDING, "OverThreshold", f" for {duration(lasted)} of {duration(rule.hold)}"
         )
     if not segment.bake_over:
         return verdict(VerdictKind.PENDING, "Baking")
@@ -92,11 +93,7 @@ def _told(rule: ThresholdRule, state: Json) -> str:
         return "candidate without requests"
     if isinstance(rule, ErrorRateRule):
         return f"candidate {percent(value)}, threshold {percent(rule.limit)}"
-    return f"candidate {value:.3g} s, threshold {rule.limit:.3g} s"
-
-
-def _seconds(duration: timedelta) -> str:
-    return f"{duration.total_seconds():g} s"
+    return f"candidate {seconds(value)}, threshold {seconds(rule.limit)}"
 
 
 def _numbers(rule: ThresholdRule, state: Json) -> Mapping[str, Number]:

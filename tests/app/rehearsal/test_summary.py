@@ -1,7 +1,7 @@
 """The counts over all rehearsals, and how they are said."""
 
 from sentinel.app.rehearsal.model import Fate, Verdict
-from sentinel.app.rehearsal.summary import sentences, spoken, summary_of
+from sentinel.app.rehearsal.summary import sentences, summary_of
 from tests.app.rehearsal.results import report, result
 
 RESULTS = (
@@ -46,8 +46,3 @@ def test_the_report_as_json_holds_sums_and_rollouts() -> None:
     assert plain["summary"]["suspected_false"] == 1
     assert len(plain["rollouts"]) == 9
     assert plain["rollouts"][0]["saved_seconds"] == 28 * 60
-
-
-def test_times_are_spoken() -> None:
-    """Hours, minutes, seconds, and a sign where the rules would have been later."""
-    assert [spoken(one) for one in (3900, 61, 40, -40)] == ["1 h 5 min", "1 min 1 s", "40 s", "-40 s"]

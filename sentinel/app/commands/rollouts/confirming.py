@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from sentinel.app.commands.output import moment, rules_in_words
+from sentinel.app.commands.output import rules_in_words
 from sentinel.app.exitcodes import ExitCode
 from sentinel.domain import words
+from sentinel.domain.figures import moment, percent
 from sentinel.domain.record.record import Record
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
@@ -45,7 +46,7 @@ async def confirmed(lines: Iterable[str], question: str, *, yes: bool) -> bool:
 def standing(record: Record) -> list[str]:
     """Where a rollout stands, why it is held, and the last numbers that a decision rested on."""
     state = record.state
-    lines = [f"  {record.candidate} is at {state.weight:.0%} of the pods, step {state.step + 1}"]
+    lines = [f"  {record.candidate} is at {percent(state.weight)} of the pods, step {state.step + 1}"]
     if state.hold is not None:
         lines.append(
             f"  held since {moment(state.hold.since)} ({state.hold.reason}): {_line(state.hold.message)}"

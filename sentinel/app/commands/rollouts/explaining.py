@@ -14,25 +14,14 @@ from sentinel.app.commands.connection import (
     place,
     run,
 )
-from sentinel.app.commands.output import (
-    Output,
-    OutputOption,
-    age,
-    by_rule,
-    measure,
-    measured,
-    moment,
-    rules_in_words,
-    show,
-    show_data,
-    sparkline,
-)
+from sentinel.app.commands.output import Output, OutputOption, rules_in_words, show, show_data, sparkline
 from sentinel.domain.alert import AlertsBeyond
+from sentinel.domain.figures import age, moment, percent
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, AlertEntry, DecisionEntry, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
-from sentinel.domain.verdict import Number
+from sentinel.domain.verdict import RuleFigures, figures_of
 from sentinel.domain.words import deed, standing
 from sentinel.engine.advice import advice
 
@@ -110,7 +99,7 @@ def _head(record: Record) -> Iterator[str]:
 def _phase(record: Record) -> str:
     state = record.state
     if record.in_flight:
-        return f"{standing(record).value}, step {state.step + 1}, {state.weight:.0%} of the pods are the candidate's"
+        return f"{standing(record).value}, step {state.step + 1}, {percent(state.weight)} of the pods"
     if record.guarded:
         return f"{state.phase.value}, and still guarded"
     if state.phase is Phase.UNDONE and state.undo is not None:
@@ -158,13 +147,13 @@ def _after(at: datetime, started: datetime) -> str:
 
 def _curves(record: Record) -> Iterator[str]:
     """For each rule that was measured at several decisions, both arms' course as bars of one scale."""
-    series: dict[str, list[dict[str, Number]]] = {}
+    series: dict[str, list[RuleFigures]] = {}
     for entry in record.decisions:
-        for rule, figures in by_rule(entry.numbers).items():
-            if measure(figures, "candidate") is not None:
-                series.setdefault(rule or entry.rule, []).append(figures)
+        for figures in figures_of(entry.numbers):
+            if figures.measure("candidate") is not None:
+                series.setdefault(figures.rule or entry.rule, []).append(figures)
     for rule, points in series.items():
-        arms = {arm: [measure(point, arm) for point in points] for arm in ("candidate", "baseline")}
+        arms = {arm: [point.measure(arm) for point in points] for arm in ("candidate", "baseline")}
         seen = [value for values in arms.values() for value in values if value is not None]
         if len(points) < 2:
             continue
@@ -173,5 +162,5 @@ def _curves(record: Record) -> Iterator[str]:
             if not known:
                 continue
             bars = "".join(" " if value is None else sparkline([value], max(seen)) for value in values)
-            first, last = measured(known[0], points[0]), measured(known[-1], points[0])
+            first, last = points[0].shown(known[0]), points[0].shown(known[-1])
             yield f"  {rule:<16} {arm:<10} {bars}  {first} to {last}"

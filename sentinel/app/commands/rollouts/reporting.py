@@ -21,7 +21,8 @@ from sentinel.app.commands.connection import (
     run,
 )
 from sentinel.app.commands.options import duration
-from sentinel.app.commands.output import Output, OutputOption, age, moment, show, show_data, table
+from sentinel.app.commands.output import Output, OutputOption, show, show_data, table
+from sentinel.domain.figures import age, moment
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
 from sentinel.domain.record.record import Record

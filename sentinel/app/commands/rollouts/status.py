@@ -24,10 +24,11 @@ from sentinel.app.commands.connection import (
     place,
     run,
 )
-from sentinel.app.commands.output import Output, OutputOption, age, moment, phase, show, show_data, table
+from sentinel.app.commands.output import Output, OutputOption, phase, show, show_data, table
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain import words
 from sentinel.domain.errors import ClusterError
+from sentinel.domain.figures import age, moment, percent
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import GUARD_LABEL, Workload
@@ -129,7 +130,7 @@ def _row(standing: Standing, now: datetime) -> list[str | Text]:
         workload.key.name,
         phase(words.standing(record)),
         str(state.step + 1) if record.in_flight else "",
-        f"{state.weight:.0%}" if record.in_flight else "",
+        f"{percent(state.weight)}" if record.in_flight else "",
         _revision(workload),
         ready,
         age(now - record.started_at),

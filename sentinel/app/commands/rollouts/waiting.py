@@ -22,9 +22,9 @@ from sentinel.app.commands.connection import (
     run,
 )
 from sentinel.app.commands.options import duration
-from sentinel.app.commands.output import age
 from sentinel.app.commands.rollouts.explaining import explained
 from sentinel.domain.errors import ClusterError, ConfigurationError, SentinelError
+from sentinel.domain.figures import age, percent
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.words import Would, deed, standing
@@ -244,7 +244,7 @@ class Progress:
             yield f"{entry.at:%H:%M:%S} {deed(entry)}{rule}: {entry.message}"
         self.told = len(record.decisions)
         state = record.state
-        stands = f"{standing(record).value}, step {state.step + 1}, {state.weight:.0%} of the pods"
+        stands = f"{standing(record).value}, step {state.step + 1}, {percent(state.weight)} of the pods"
         if stands != self.last:
             yield f"{now:%H:%M:%S} {stands}"
         self.last = stands

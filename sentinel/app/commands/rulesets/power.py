@@ -10,6 +10,7 @@ import typer
 
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain.errors import ConfigurationError
+from sentinel.domain.figures import percent
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import ErrorRateRule, Method
 from sentinel.engine.evidence.assessment import segment_of
@@ -106,16 +107,16 @@ def _table(traffic: Traffic, step: _Step, policy: Policy | None = None) -> Itera
         *RATES,
     }
     yield (
-        f"{traffic.rps:g} requests/s, {_percent(traffic.weight)} of them to the candidate; healthy: "
-        f"{_percent(traffic.base)} errors; limit {_percent(step.limit)}; φ {traffic.dispersion:g}; "
-        f"level {_percent(step.alpha)}; bake {format_duration(step.bake)}"
+        f"{traffic.rps:g} requests/s, {percent(traffic.weight)} of them to the candidate; healthy: "
+        f"{percent(traffic.base)} errors; limit {percent(step.limit)}; φ {traffic.dispersion:g}; "
+        f"level {percent(step.alpha)}; bake {format_duration(step.bake)}"
     )
     yield _row(HEADER)
     for rate in sorted(round(rate, 6) for rate in rates if rate < 1):
         yield _row(_cells(traffic, rate, step))
     if policy is not None:
         requests = policy.strategy.min_requests
-        needed = _seconds(time_to_requests(traffic, requests))
+        needed = _time(time_to_requests(traffic, requests))
         yield f"{requests} requests of the candidate, without which no step passes, take {needed}"
 
 
@@ -125,8 +126,8 @@ def _cells(traffic: Traffic, rate: float, step: _Step) -> tuple[str, ...]:
     except ValueError as error:
         raise UsageError(f"{error}") from None
     if rate <= step.limit:
-        return _percent(rate), "-", "-", "within the limit"
-    return _percent(rate), _seconds(found.half), _seconds(found.most), _in_bake(found, step.bake)
+        return percent(rate), "-", "-", "within the limit"
+    return percent(rate), _time(found.half), _time(found.most), _in_bake(found, step.bake)
 
 
 def _in_bake(found: Power, bake: timedelta) -> str:
@@ -134,7 +135,7 @@ def _in_bake(found: Power, bake: timedelta) -> str:
         return "found"
     if found.half is not None and found.half <= bake:
         return "found half of the time"
-    wanted = f"; bake {_seconds(found.most)}" if found.most is not None else ""
+    wanted = f"; bake {_time(found.most)}" if found.most is not None else ""
     return f"missed{wanted}"
 
 
@@ -142,14 +143,8 @@ def _row(cells: tuple[str, ...]) -> str:
     return "  " + "".join(cell.ljust(width) for cell, width in zip(cells, WIDTHS, strict=True)).rstrip()
 
 
-def _seconds(duration: timedelta | None) -> str:
-    if duration is None:
-        return "never"
-    return format_duration(timedelta(seconds=round(duration.total_seconds())))
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.3g}%"
+def _time(length: timedelta | None) -> str:
+    return "never" if length is None else format_duration(timedelta(seconds=round(length.total_seconds())))
 
 
 def _read(option: str, text: str, parse: Callable[[object], T]) -> T:

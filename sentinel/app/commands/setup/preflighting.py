@@ -27,6 +27,7 @@ from sentinel.app.commands.setup.evidencing import metric_checks
 from sentinel.app.commands.setup.gating import gate_checks, runs_jobs
 from sentinel.app.wiring.sources import Sources, metric_sources, options_of
 from sentinel.domain.errors import PreconditionError
+from sentinel.domain.figures import percent
 from sentinel.domain.policy.policy import Mode, Policy
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import GUARD_LABEL, HOLD_LABEL, Ability, Workload
@@ -173,7 +174,7 @@ def strategy_checks(policy: Policy, workload: Workload) -> list[Check]:
         found, _, remedy = why_not.partition(": ")
         return [fail(name, found, remedy)]
     batch = min(abilities.first_batch, size)
-    wanted, weight = wanted_pods(steps[0].weight, size), f"{steps[0].weight:.0%}"
+    wanted, weight = wanted_pods(steps[0].weight, size), percent(steps[0].weight)
     if size and batch > wanted:
         found = f"the first batch is {batch} of {size} pods, more than the first step's {weight}"
         return [warn(name, found, abilities.smaller_batch.format(weight=weight))]
