@@ -47,8 +47,11 @@ class RuleFigures:
 
     def measure(self, arm: str) -> float | None:
         """What an arm was measured at: its share of errors, its quantile or its mean; None where it saw nothing."""
-        values = (self._real(f"{arm}_{name}") for name in ("rate", "quantile", "mean"))
-        return next((value for value in values if value is not None), None)
+        errors, total = self._real(f"{arm}_errors"), self._real(f"{arm}_total")
+        if errors is not None:
+            return errors / total if total else None
+        quantile = self._real(f"{arm}_quantile")
+        return self._real(f"{arm}_mean") if quantile is None else quantile
 
     def shown(self, value: float) -> str:
         """A measure in its unit."""

@@ -7,10 +7,8 @@ from sentinel.domain.verdict import Number, RuleFigures, figures_of
 ERRORS: dict[str, Number] = {
     "candidate_total": 1000,
     "candidate_errors": 123,
-    "candidate_rate": 0.123,
     "baseline_total": 9000,
     "baseline_errors": 9,
-    "baseline_rate": 0.001,
     "limit": 0.05,
     "odds": 4000.0,
 }

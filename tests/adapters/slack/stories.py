@@ -55,7 +55,7 @@ def undone() -> Notice:
             "baseline_errors": 9,
             "limit": 0.05,
             "log_e_ratio": 20.1,
-            "odds": "1 : 4,000",
+            "odds": 4000.0,
         },
         outcome=Outcome(OutcomeKind.DONE, later(75.1), "template of revision 7 put back"),
     )

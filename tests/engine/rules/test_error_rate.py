@@ -53,7 +53,7 @@ def test_message_says_both_arms_the_limit_and_the_odds() -> None:
     """The sentence holds both rates with their requests, the limit and the odds."""
     _, verdict = play([counted(0, (1204, 111), (10950, 44))])
     assert verdict.message.startswith(
-        "candidate 9.2 % of 1,204 requests, baseline 0.4 % of 10,950; limit 5 %; odds against 'no worse' "
+        "candidate 9.22% of 1,204 requests, baseline 0.402% of 10,950; limit 5%; odds against 'no worse' "
     )
 
 
