@@ -29,7 +29,14 @@ class Restore:
     target: RevisionRef
 
 
-Change = Stop | Release | Restore
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """Have a workload that makes its own steps go on from where it waits; `full`: past all steps that are left."""
+
+    full: bool = False
+
+
+Change = Stop | Release | Restore | Promote
 
 
 @dataclass(frozen=True, slots=True)

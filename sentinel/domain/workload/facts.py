@@ -67,6 +67,8 @@ class Stepping(StrEnum):
 
     NONE = "none"
     PAUSING = "pausing"
+    OWN = "own"
+    """Its own controller makes the steps, and may wait at some of them until it is promoted."""
 
 
 class Ability(StrEnum):
@@ -89,6 +91,24 @@ class Abilities:
     first_batch: int = 1
     smaller_batch: str = ""
     why_not: Mapping[Ability, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSteps:
+    """Where a workload stands in the steps that its own controller makes.
+
+    A stage is what the controller goes through without waiting: `stage` counts from 0, and `count`, the number of
+    stages before 100 %, stands for 100 % itself. `weight` is the share that the present stage asks for. `waits`: it
+    goes no further until it is promoted. `full`: it is being promoted past all stages. `aborted` is why its
+    controller gave the candidate up, empty where it did not.
+    """
+
+    stage: int
+    count: int
+    weight: float = 0.0
+    waits: bool = False
+    full: bool = False
+    aborted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +162,8 @@ class Workload:
     controller still holds, newest first. `parts` are the objects whose uids were judged, the workload itself first.
     `changed_by` is the field manager that wrote the template last, as far as the API tells. `create_failure` is why
     its controller cannot create pods (a quota, an admission webhook), empty where it can, and since when.
+    `own_steps` is None where the sentinel makes the steps. `unseen_since` is since when its controller has not taken
+    up what was last written, None where it has, or where that cannot be known.
     """
 
     key: WorkloadKey
@@ -160,6 +182,8 @@ class Workload:
     progress_deadline_exceeded: bool = False
     create_failure: str = ""
     create_failure_since: datetime | None = None
+    own_steps: OwnSteps | None = None
+    unseen_since: datetime | None = None
     pods: tuple[Pod, ...] = ()
     changed_by: str = ""
     deleting: bool = False

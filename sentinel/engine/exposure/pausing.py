@@ -13,7 +13,7 @@ from sentinel.domain.workload.facts import Mark, Stepping, Workload
 
 def steps_apply(policy: Policy, workload: Workload, mode: Mode) -> bool:
     """Whether this rollout is steered through canary steps: never in observe mode, nor where the workload cannot."""
-    able = workload.abilities.stepping is not Stepping.NONE
+    able = workload.abilities.stepping is Stepping.PAUSING
     return bool(policy.strategy.steps) and mode is Mode.ENFORCE and able
 
 
@@ -31,11 +31,16 @@ def weight_reached(workload: Workload) -> float:
 
 
 def step_reached(weight: float | None, workload: Workload) -> bool:
-    """Whether the step's pods are there and ready; weight None is the whole workload."""
+    """Whether the step's pods are there and ready; weight None is the whole workload.
+
+    A step that the workload's own controller makes is reached where the controller waits.
+    """
     if not workload.observed:
         return False
     if weight is None:
         return workload.rolled_out
+    if workload.own_steps is not None:
+        return workload.own_steps.waits and workload.exposure.ready >= workload.exposure.candidate
     return workload.exposure.ready >= wanted_pods(weight, workload.exposure.wanted)
 
 

@@ -14,9 +14,10 @@ from sentinel.domain.decision import Decision
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
 from sentinel.domain.record.record import Record
-from sentinel.domain.record.state import Phase
+from sentinel.domain.record.state import Phase, RolloutState
 from sentinel.domain.verdict import VerdictKind
-from sentinel.domain.workload.facts import HOLD_LABEL
+from sentinel.domain.workload.facts import HOLD_LABEL, Workload
+from sentinel.engine.exposure.own import STEPS_SKIPPED, promotion
 from sentinel.engine.rollout.badness import forgivable
 from sentinel.engine.rollout.decision import decide
 from sentinel.engine.rollout.holding import HELD_BY_HUMAN, hold, without_hold
@@ -198,21 +199,30 @@ def _promote(command: Command, situation: Situation) -> Answer:
         message = _said(command, "promoted it, pending rules or not")
         return Obeyed(record, promote(situation, state, "PromotedByHuman", message))
     message = _said(command, "had the steps that are left skipped; it is judged at 100%")
+    if situation.own_steps is not None:
+        return Obeyed(record, _skip_own_steps(workload, state, message))
     state = replace(
         state,
         step=situation.last_step,
         step_since=situation.now,
         reached_at=None,
         baked=0.0,
-        reason="StepsSkipped",
+        reason=STEPS_SKIPPED,
         message=message,
     )
     ahead = replace(situation, record=record.with_state(state))
     change = steered(ahead)
     decision = Decision(
-        state, None, action=Action.ADVANCE, reason="StepsSkipped", message=message, change=change
+        state, None, action=Action.ADVANCE, reason=STEPS_SKIPPED, message=message, change=change
     )
     return Obeyed(record, decision)
+
+
+def _skip_own_steps(workload: Workload, state: RolloutState, message: str) -> Decision:
+    """The workload's own controller is asked to skip them; the rollout is followed to where it goes."""
+    state = replace(state, reached_at=None, baked=0.0, reason=STEPS_SKIPPED, message=message)
+    change = promotion(workload, full=True)
+    return Decision(state, None, action=Action.ADVANCE, reason=STEPS_SKIPPED, message=message, change=change)
 
 
 def _untouchable(situation: Situation) -> str | None:

@@ -16,6 +16,7 @@ from sentinel.engine.alerts.attribution import attribute
 from sentinel.engine.evidence.assessment import Holds, Measured, Rollout, assess, segment_of
 from sentinel.engine.evidence.history import learns, remembered
 from sentinel.engine.evidence.schedule import stable_of
+from sentinel.engine.exposure.own import held_down_at
 from sentinel.engine.matching import alert_rule_of
 from sentinel.engine.pods.cluster_wait import turns_at
 from sentinel.engine.rollout.situation import JudgedAlert, Situation
@@ -117,7 +118,7 @@ def with_alert_verdicts(record: Record, alerts: Sequence[JudgedAlert]) -> Record
 def pods_ripen_at(policy: Policy, workload: Workload, record: Record, now: datetime) -> datetime | None:
     """When a verdict on pods may next change by time alone."""
     baseline = stable_of(workload, record)
-    due = [turns_at(workload, now)]
+    due = [turns_at(workload, now), held_down_at(workload)]
     for rule in policy.rules:
         if isinstance(rule, HealthRule):
             due.append(wake_at(rule, workload, workload.candidate, baseline, now))

@@ -24,6 +24,7 @@ from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.alerts.naming import workloads_named
+from sentinel.engine.exposure.own import STEPS_SKIPPED, promotion
 from sentinel.engine.reconciling.carrying import Carrying, Steps
 from sentinel.engine.reconciling.commands import Obeyed, obey
 from sentinel.engine.reconciling.effects import (
@@ -284,6 +285,10 @@ class Reconciler:
         undo = record.state.undo
         if entry.action is Action.UNDO and undo is not None:
             change = Restore(undo.target)
+        elif entry.action is Action.ADVANCE:
+            own = workload.own_steps
+            still_there = own is not None and own.stage == entry.step
+            change = promotion(workload, full=entry.reason == STEPS_SKIPPED) if still_there else None
         elif entry.action is Action.HOLD:
             change = damage_limiting_pause(self._situation(record, workload, policy, records))
         record = yield from self._carrying.complete(record, entry, change, workload)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from sentinel.domain.decision import Change, Release, Stop
+from sentinel.domain.decision import Change, Restore, Stop
 from sentinel.domain.workload.facts import Abilities, Brake, Exposure, Mark, Workload, WorkloadKey
 from sentinel.domain.workload.kinds import USUAL_KIND
 from sentinel.domain.workload.pods import Pod
@@ -89,7 +89,7 @@ class ModelledWorkload:
             self._paused, self._mark = True, change.mark
             return
         self._paused, self._mark = False, None
-        if not isinstance(change, Release):
+        if isinstance(change, Restore):
             known = (self._shape.candidate, self._shape.stable)
             target = next((r for r in known if r is not None and r.digest == change.target.digest), None)
             self._template = target or self._template

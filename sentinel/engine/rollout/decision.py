@@ -15,6 +15,7 @@ from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Hold, Phase, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Ability
+from sentinel.engine.exposure.own import held_down_at
 from sentinel.engine.pods.cluster_wait import TOLD_AFTER, showing
 from sentinel.engine.rollout.gates import GATE_FAILED, GATE_TIMEOUT
 from sentinel.engine.rollout.holding import QUIET_FOR, escalate, hold
@@ -29,8 +30,8 @@ from sentinel.engine.rules.environment import ENVIRONMENT_OUTAGE, NO_BASELINE, S
 JUDGED_ON = frozenset({"DeadlineExceeded", GATE_FAILED, GATE_TIMEOUT})
 """Sticky holds under which proof still undoes: nobody asked for the candidate to be kept."""
 
-OVER_AT_ONCE = frozenset({"HoldLabel", "PausedByHand", "CannotStep"})
-"""Holds whose cause people set, and unset in so many words: they need no time to be sure of."""
+OVER_AT_ONCE = frozenset({"HoldLabel", "PausedByHand", "CannotStep", "AbortedByController", "ControllerDown"})
+"""Holds whose cause is set, and unset, in so many words: they need no time to be sure of."""
 
 MEASURED = frozenset({ENVIRONMENT_OUTAGE, NO_BASELINE, STABLE_WAS_BAD, "EvidenceMissing"})
 """Holds whose cause is seen, and seen to be gone, by the rules' measurements alone."""
@@ -111,6 +112,9 @@ def _stay_held(situation: Situation) -> Decision | None:
 
 def _suspend(situation: Situation) -> Decision | None:
     """Nobody's fault, or not attributable: hold while it lasts, resume when it is over."""
+    stopped = _stopped_by_controller(situation)
+    if stopped is not None:
+        return stopped
     alert = next((a for a in situation.alerts if _holds(a, situation)), None)
     if alert is not None:
         found = alert.attribution
@@ -132,6 +136,23 @@ def _suspend(situation: Situation) -> Decision | None:
         return hold(situation, "EvidenceMissing", message, sticky=False, because=missing)
     held = situation.record.state.hold
     return _let_go(situation, held) if held is not None else None
+
+
+def _stopped_by_controller(situation: Situation) -> Decision | None:
+    """The workload's own controller gave the candidate up, or is not there to do anything."""
+    workload = situation.workload
+    down_at = held_down_at(workload)
+    if down_at is not None and situation.now >= down_at:
+        unseen = f"{workload.unseen_since:%H:%M:%S} UTC"
+        message = (
+            f"the controller of {workload.key} has not taken up what was written at {unseen}: is it down?"
+        )
+        return hold(situation, "ControllerDown", message, sticky=False)
+    own = workload.own_steps
+    if own is not None and own.aborted:
+        message = f"its own controller aborted the rollout ({own.aborted}); the template is still {workload.candidate}"
+        return hold(situation, "AbortedByController", message, sticky=False)
+    return None
 
 
 def _holds(alert: JudgedAlert, situation: Situation) -> bool:

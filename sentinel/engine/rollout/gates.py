@@ -58,7 +58,7 @@ def without_gates(state: RolloutState) -> RolloutState:
 
 def await_gates(situation: Situation, state: RolloutState) -> Decision | None:
     """Wait for the step's gates, or hold or undo where one failed; None where all have passed."""
-    gates = gates_of(situation.policy, state.step) if state.step < situation.last_step else ()
+    gates = situation.present_step.gates if situation.present_step is not None else ()
     if not gates:
         return None
     names = [gate.name for gate in gates]

@@ -10,6 +10,7 @@ from datetime import datetime
 from sentinel.domain.decision import Decision, Release, Restore
 from sentinel.domain.record.state import Phase, RolloutState
 from sentinel.domain.workload.facts import Workload
+from sentinel.engine.exposure.own import followed
 from sentinel.engine.exposure.pausing import note_lifted, note_pause, weight_reached
 from sentinel.engine.rollout.gates import without_gates
 from sentinel.engine.rollout.situation import Situation
@@ -22,6 +23,7 @@ def noted(situation: Situation) -> Situation:
     workload = situation.workload
     state = note_pause(situation.record, workload)
     if state.phase in _JUDGED:
+        state = followed(state, workload, situation.now)
         state = replace(clock_kept(state, workload, situation.now), weight=weight_reached(workload))
         if workload.exposure.wanted == 0:
             state = _stood_down(state, situation.now)

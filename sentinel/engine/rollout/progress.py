@@ -11,6 +11,7 @@ from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.engine.evidence.assessment import SCALED_TO_ZERO
+from sentinel.engine.exposure.own import promotion
 from sentinel.engine.exposure.pausing import pause_mark, steer, step_reached, weight_reached
 from sentinel.engine.pods.cluster_wait import showing
 from sentinel.engine.rollout.gates import await_gates, without_gates
@@ -87,10 +88,8 @@ def _passes(verdict: RuleVerdict, situation: Situation) -> bool:
 
 def _await_approval(situation: Situation, state: RolloutState) -> Decision | None:
     """Every rule passed and a human must still agree: the clock stands still meanwhile."""
-    if state.step >= situation.last_step:
-        return None
-    step = situation.policy.strategy.steps[state.step]
-    if not step.approval or state.step + 1 in situation.record.approvals:
+    step = situation.present_step
+    if step is None or not step.approval or state.step + 1 in situation.record.approvals:
         return None
     if state.waiting_since is not None:
         return _wait(situation, state, None)
@@ -112,6 +111,8 @@ def _go_on(situation: Situation, state: RolloutState) -> Decision:
     passed = "; ".join(v.message for v in situation.verdicts if v.numbers) or "every rule passed"
     if state.step >= situation.last_step:
         return _promote(situation, state, passed)
+    if situation.own_steps is not None:
+        return _let_its_controller_go_on(situation, state, passed)
     state = replace(
         state,
         phase=Phase.PROGRESSING,
@@ -130,6 +131,23 @@ def _go_on(situation: Situation, state: RolloutState) -> Decision:
         reason="StepPassed",
         message=message,
         change=steered(ahead),
+        numbers=_numbers(situation.verdicts),
+        verdicts=situation.verdicts,
+    )
+
+
+def _let_its_controller_go_on(situation: Situation, state: RolloutState, passed: str) -> Decision:
+    """The step is passed; which one comes next, and when, is for the workload's own controller."""
+    message = f"{_reached(situation)} passed, promoted to the next step of its own: {passed}"
+    return Decision(
+        replace(
+            state, phase=Phase.PROGRESSING, reached_at=None, baked=0.0, reason="StepPassed", message=message
+        ),
+        wake=situation.deadline,
+        action=Action.ADVANCE,
+        reason="StepPassed",
+        message=message,
+        change=promotion(situation.workload),
         numbers=_numbers(situation.verdicts),
         verdicts=situation.verdicts,
     )
@@ -237,7 +255,7 @@ def _worst(verdicts: tuple[RuleVerdict, ...]) -> RuleVerdict | None:
 
 def steered(situation: Situation) -> Change | None:
     """The change towards the present weight; a rollout without steps is let go of a pause it may have inherited."""
-    if situation.mode is Mode.OBSERVE:
+    if situation.mode is Mode.OBSERVE or situation.workload.own_steps is not None:
         return None
     mark = pause_mark(situation.record, situation.policy, situation.now)
     return steer(situation.weight, situation.workload, mark)

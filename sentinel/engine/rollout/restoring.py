@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from sentinel.domain.decision import Decision, Restore
+from sentinel.domain.decision import Decision, Promote, Restore
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase, UndoState
+from sentinel.engine.exposure.own import promotion
 from sentinel.engine.rollout.situation import Situation
 
 
@@ -30,7 +31,13 @@ def watch_restore(situation: Situation) -> Decision:
     if undo.patched_at is None and not undo.target_seen and _may_touch(situation):
         undo = replace(undo, patched_at=situation.now)
         return Decision(replace(state, undo=undo), wake=wake, change=Restore(undo.target))
-    return Decision(replace(state, undo=undo), wake=wake)
+    return Decision(replace(state, undo=undo), wake=wake, change=_without_its_steps(situation, undo))
+
+
+def _without_its_steps(situation: Situation, undo: UndoState) -> Promote | None:
+    """What has a workload that makes its own steps restore the target at once, not step by step."""
+    in_force = situation.workload.candidate.digest == undo.target.digest
+    return promotion(situation.workload, full=True) if in_force and _may_touch(situation) else None
 
 
 def _may_touch(situation: Situation) -> bool:

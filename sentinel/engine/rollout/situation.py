@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sentinel.domain.policy.policy import Budget, Mode, Policy
+from sentinel.domain.policy.strategy import Step
 from sentinel.domain.record.entries import AlertEntry
 from sentinel.domain.record.record import Record
 from sentinel.domain.verdict import RuleVerdict
-from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.facts import OwnSteps, Workload
 from sentinel.engine.alerts.attribution import Attribution
 from sentinel.engine.exposure.pausing import steps_apply
 from sentinel.engine.pods.cluster_wait import ClusterWait, cluster_wait
@@ -46,15 +47,30 @@ class Situation:
         return self.record.stable is not None and steps_apply(self.policy, self.workload, self.mode)
 
     @property
+    def own_steps(self) -> OwnSteps | None:
+        """The steps that the workload's own controller makes, where they are judged and may be promoted."""
+        followed = self.record.stable is not None and self.mode is Mode.ENFORCE
+        return self.workload.own_steps if followed else None
+
+    @property
     def last_step(self) -> int:
         """The index that stands for 100 %."""
+        if self.own_steps is not None:
+            return self.own_steps.count
         return len(self.policy.strategy.steps) if self.stepped else 0
+
+    @property
+    def present_step(self) -> Step | None:
+        """The policy's step that the rollout is at; None at 100 %, and where the workload makes its own steps."""
+        step = self.record.state.step
+        return self.policy.strategy.steps[step] if self.stepped and step < self.last_step else None
 
     @property
     def weight(self) -> float | None:
         """The present step's weight, None for 100 %."""
-        step = self.record.state.step
-        return self.policy.strategy.steps[step].weight if step < self.last_step else None
+        if self.own_steps is not None and self.record.state.step < self.last_step:
+            return self.own_steps.weight
+        return self.present_step.weight if self.present_step is not None else None
 
     @property
     def cluster_wait(self) -> ClusterWait | None:
@@ -64,8 +80,7 @@ class Situation:
     @property
     def bake(self) -> timedelta:
         """How long the present step bakes."""
-        step = self.record.state.step
-        return self.policy.strategy.steps[step].bake if step < self.last_step else self.policy.strategy.bake
+        return self.present_step.bake if self.present_step is not None else self.policy.strategy.bake
 
     @property
     def waited(self) -> timedelta:

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.domain.command import Command, CommandAction, CommandPhase, Refusal
-from sentinel.domain.decision import Decision, Release, Restore
+from sentinel.domain.decision import Decision, Promote, Release, Restore
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.policy.strategy import Step
 from sentinel.domain.record.entries import Action, Outcome, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import RuleVerdict
-from sentinel.domain.workload.facts import HOLD_LABEL, Workload
+from sentinel.domain.workload.facts import HOLD_LABEL, Abilities, OwnSteps, Stepping, Workload
 from sentinel.engine.reconciling.commands import Answered, Obeyed, obey
 from sentinel.engine.reconciling.entries import entry_for
 from sentinel.engine.rollout.lifecycle import Begin, recognise
@@ -215,6 +215,14 @@ def test_a_promotion_below_100_skips_the_steps_that_are_left() -> None:
     assert isinstance(decision.change, Release)
     assert decision.state.step == 2
     assert decision.state.pause_seen == 0
+
+
+def test_a_workload_that_makes_its_own_steps_is_promoted_in_full() -> None:
+    """Its controller skips them: where it stands is followed, not set."""
+    own = OwnSteps(1, 3, 0.25, waits=True)
+    shown = rollout(2, own_steps=own, abilities=Abilities(Stepping.OWN, stops=False))
+    found = obeyed(command("promote"), placed(in_state(Phase.BAKING, step=1, reached_at=at(900)), shown))
+    assert (found.change, found.state.step, found.state.reached_at) == (Promote(full=True), 1, None)
 
 
 def test_a_promotion_at_100_overrules_what_is_pending() -> None:

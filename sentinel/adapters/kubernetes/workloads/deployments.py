@@ -11,8 +11,14 @@ from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS
 from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.digest import digest_of
 from sentinel.adapters.kubernetes.workloads.patches import Plan
-from sentinel.domain.decision import Change, Release, Restore, Stop
-from sentinel.domain.errors import ClusterError, ClusterUnavailableError, NotFoundError, PreconditionError
+from sentinel.domain.decision import Change, Promote, Release, Restore, Stop
+from sentinel.domain.errors import (
+    ClusterError,
+    ClusterUnavailableError,
+    InvalidObjectError,
+    NotFoundError,
+    PreconditionError,
+)
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import Workload
 
@@ -54,6 +60,8 @@ class DeploymentDriver:
                 return await self._patch(workload, patches.resume, timeout)
             case Restore(target):
                 return await self._restore(workload, target, timeout)
+            case Promote():
+                raise InvalidObjectError(f"{workload.key} makes no steps of its own", reason="Unsupported")
 
     async def _restore(self, workload: Workload, target: RevisionRef, timeout: float) -> str:
         live, held = await asyncio.gather(

@@ -1,0 +1,38 @@
+"""Steps that the workload's own controller makes: followed, and promoted where it waits."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sentinel.domain.decision import Promote
+from sentinel.domain.record.state import RolloutState
+from sentinel.domain.workload.facts import Workload
+
+STEPS_SKIPPED = "StepsSkipped"
+"""The reason of an advance past all the steps that are left."""
+UNSEEN_FOR = timedelta(minutes=1)
+"""A controller that has not taken up for so long what was written is held to be down."""
+
+
+def followed(state: RolloutState, workload: Workload, now: datetime) -> RolloutState:
+    """The state at the step at which the workload's controller is: another one than before begins now."""
+    own = workload.own_steps
+    if own is None or own.stage == state.step:
+        return state
+    return replace(state, step=own.stage, step_since=now, reached_at=None, baked=0.0)
+
+
+def promotion(workload: Workload, *, full: bool = False) -> Promote | None:
+    """What has the workload's controller go on, None where it makes no steps or has none left.
+
+    In full also where it does not wait; not again while it is being promoted in full already.
+    """
+    own = workload.own_steps
+    if own is None or own.stage >= own.count or own.aborted or own.full:
+        return None
+    return Promote(full=full) if full or own.waits else None
+
+
+def held_down_at(workload: Workload) -> datetime | None:
+    """When the workload's controller is held to be down, None where it has taken up all that was written."""
+    since = workload.unseen_since
+    return since + UNSEEN_FOR if since is not None else None
