@@ -35,7 +35,7 @@ from clustersim.node.behaviour import Behaviour
 from clustersim.node.machines import NodeSpec
 from clustersim.storage.resources import CRDS, DEPLOYMENTS
 from sentinel.adapters.kubernetes.api.access import load_access
-from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.resources import PODS
 from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
@@ -186,7 +186,7 @@ async def by_bare_pages(kubeconfig: Path) -> AsyncIterator[Any]:
     async with ApiClient(await load_access(str(kubeconfig), None, SystemClock())) as client:
         while True:
             params = {"limit": str(_PAGE_SIZE), **({"continue": token} if token else {})}
-            answer = await client.exchange("GET", Target(PODS), params=params, timeout=_SYNC_SECONDS)
+            answer = await client.exchange("GET", RequestTarget(PODS), params=params, timeout=_SYNC_SECONDS)
             pages.append(orjson.loads(answer))
             token = pages[-1]["metadata"].get("continue", "")
             if not token:

@@ -27,7 +27,7 @@ from clustersim.metrics.traffic import Quality
 from clustersim.node.behaviour import crash_loop, image_not_found, never_ready
 from clustersim.storage.resources import CRDS
 from sentinel.adapters.kubernetes.coordination.events import _Written
-from sentinel.adapters.prometheus.answers import Answer
+from sentinel.adapters.prometheus.answers import InstantAnswer
 from sentinel.adapters.prometheus.answers import Sample as MetricSample
 from sentinel.domain.evidence import Missing, Reading, Span, Subject
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery
@@ -45,7 +45,17 @@ SCRAPE = 15.0
 HOUR = 3600.0
 KEPT = 1
 """Records and old ReplicaSets that are kept of each workload, so that what is kept by design is soon complete."""
-REMEMBERED = (Answer, MetricSample, Span, Reading, Subject, Missing, CountQuery, HistogramQuery, _Written)
+REMEMBERED = (
+    InstantAnswer,
+    MetricSample,
+    Span,
+    Reading,
+    Subject,
+    Missing,
+    CountQuery,
+    HistogramQuery,
+    _Written,
+)
 """What fills memories that have a bound: Prometheus' answers (100,000 samples) and spans (20,000), Events (1,000)."""
 MIRROR = frozenset(
     {

@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.harness.figures import Figures
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from sentinel.domain.record.record import MAX_ALERTS
 from sentinel.domain.record.state import Phase
 from tests.support.world import NAMESPACE, ROLLING, World, world
@@ -61,7 +61,7 @@ async def measure(folder: Path, seconds: float, rate: int) -> None:
     async with world(folder, POLICY, now=lambda: datetime.now(UTC), **limits) as here:
         await in_flight(here)
         writes = here.cluster.faults.add(
-            Fault(FaultKind.LATENCY, frozenset({"update"}), "rolloutrecords/.+/status")
+            InjectedFault(FaultKind.LATENCY, frozenset({"update"}), "rolloutrecords/.+/status")
         )
         async with stalls() as stalled:
             answers, took = await flooded(here, [10_000], 1)

@@ -41,7 +41,7 @@ class FaultKind(StrEnum):
 
 
 @dataclass(slots=True)
-class Fault:
+class InjectedFault:
     """One rule. `verbs`, `path` and `user_agent` (regular expressions, found anywhere) choose the requests.
 
     It strikes with `probability`, at most `count` times (None: for ever), after letting `skip` requests pass.
@@ -75,14 +75,14 @@ class Faults:
 
     def __init__(self, random: Random | None = None) -> None:
         self._random = random or Random(0)  # noqa: S311  # nosec B311  # chance in tests, not a secret
-        self.rules: list[Fault] = []
+        self.rules: list[InjectedFault] = []
 
-    def add(self, fault: Fault) -> Fault:
+    def add(self, fault: InjectedFault) -> InjectedFault:
         """Put a rule in force and return it."""
         self.rules.append(fault)
         return fault
 
-    def remove(self, fault: Fault) -> None:
+    def remove(self, fault: InjectedFault) -> None:
         """Take a rule out of force."""
         self.rules.remove(fault)
 
@@ -90,11 +90,11 @@ class Faults:
         """Take every rule out of force."""
         self.rules.clear()
 
-    def striking(self, verb: str, path: str, user_agent: str) -> list[Fault]:
+    def striking(self, verb: str, path: str, user_agent: str) -> list[InjectedFault]:
         """The rules that strike this request, each counted."""
         return [f for f in self.rules if f.concerns(verb, path, user_agent) and self._strikes(f)]
 
-    def _strikes(self, fault: Fault) -> bool:
+    def _strikes(self, fault: InjectedFault) -> bool:
         if fault.skip:
             fault.skip -= 1
             return False
@@ -124,7 +124,7 @@ class ConnectionDropped(Exception):  # noqa: N818 - an order to the server, not 
 class WatchFaults:
     """What goes wrong with one watch's lines."""
 
-    def __init__(self, faults: Sequence[Fault] = ()) -> None:
+    def __init__(self, faults: Sequence[InjectedFault] = ()) -> None:
         self._kinds = {fault.kind for fault in faults}
         self.ended = False
 

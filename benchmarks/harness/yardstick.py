@@ -9,11 +9,11 @@ from typing import Any
 
 from benchmarks.harness.world import ELSEWHERE, YARDSTICK
 from sentinel.adapters.kubernetes.api.access import load_access
-from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS
 from sentinel.ports import SystemClock
 
-_PLACE = Target(DEPLOYMENTS, ELSEWHERE, YARDSTICK)
+_PLACE = RequestTarget(DEPLOYMENTS, ELSEWHERE, YARDSTICK)
 
 
 class Yardstick:

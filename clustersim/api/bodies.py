@@ -9,7 +9,7 @@ import orjson
 import yaml
 
 from clustersim.api import protobuf
-from clustersim.api.calls import Call
+from clustersim.api.calls import ResourceRequest
 from clustersim.api.types import builtin_types, conversion, schemas, validation
 from clustersim.storage.api_errors import ApiError, bad_request, invalid
 from clustersim.storage.resources import SECRETS, ResourceType
@@ -26,7 +26,7 @@ def unsupported(accepted: str) -> ApiError:
     return ApiError(415, "UnsupportedMediaType", _UNKNOWN_FORMAT + accepted)
 
 
-def parse(call: Call) -> JsonObject:
+def parse(call: ResourceRequest) -> JsonObject:
     """The object in the body of a create or update.
 
     Raises ApiError 400 for malformed bodies and bodies of another kind, 415 for unknown formats.
@@ -74,7 +74,7 @@ def parse_json(body: bytes) -> Any:
         raise bad_request(f"error decoding patch: {_go_error(body, error)}") from error
 
 
-def _unrecognized(call: Call, error: orjson.JSONDecodeError) -> str:
+def _unrecognized(call: ResourceRequest, error: orjson.JSONDecodeError) -> str:
     return (
         f"the object provided is unrecognized (must be of type {call.resource.kind}): couldn't get "
         f"version/kind; json parse error: {_go_error(call.body, error)} "
@@ -92,7 +92,7 @@ def _go_error(body: bytes, error: orjson.JSONDecodeError) -> str:
     return f"invalid character '{text[error.pos]}' looking for beginning of {place}"
 
 
-def _identified(call: Call, obj: JsonObject) -> JsonObject:
+def _identified(call: ResourceRequest, obj: JsonObject) -> JsonObject:
     """The object with its kind, version, name and namespace, all as the path says."""
     resource = call.resource
     version, kind = obj.get("apiVersion"), obj.get("kind")
@@ -121,7 +121,7 @@ def _identified(call: Call, obj: JsonObject) -> JsonObject:
     }
 
 
-def placed(call: Call, metadata: JsonObject) -> JsonObject:
+def placed(call: ResourceRequest, metadata: JsonObject) -> JsonObject:
     """The metadata with the namespace and the name of the path; raises ApiError 400 where they differ."""
     metadata = dict(metadata)
     namespace = call.info.namespace
@@ -141,7 +141,9 @@ def placed(call: Call, metadata: JsonObject) -> JsonObject:
     return metadata
 
 
-def check_fields(call: Call, obj: JsonObject, *, patched: bool) -> tuple[JsonObject, tuple[str, ...]]:
+def check_fields(
+    call: ResourceRequest, obj: JsonObject, *, patched: bool
+) -> tuple[JsonObject, tuple[str, ...]]:
     """The object with nothing but known fields of the right types, in its stored form, and the warnings.
 
     Raises ApiError 400 (or 422 for a `patched` object) for wrong types and, where the client asked for
@@ -166,7 +168,7 @@ def check_fields(call: Call, obj: JsonObject, *, patched: bool) -> tuple[JsonObj
     return conversion.to_stored(call.resource, known), warnings if directive == "Warn" else ()
 
 
-def completed(call: Call, obj: JsonObject) -> JsonObject:
+def completed(call: ResourceRequest, obj: JsonObject) -> JsonObject:
     """The object with the defaults of its schema; those of built-in kinds are the store's business."""
     custom = call.services.registry.custom(call.resource)
     if custom is None:
@@ -192,7 +194,7 @@ def undecodable(resource: ResourceType, obj: JsonObject, why: str, *, patched: b
     )
 
 
-def validate(call: Call, obj: JsonObject, current: JsonObject | None) -> None:
+def validate(call: ResourceRequest, obj: JsonObject, current: JsonObject | None) -> None:
     """Check a completed object against the rules of its kind; raises ApiError 422 with every cause."""
     custom = call.services.registry.custom(call.resource)
     if custom is None:

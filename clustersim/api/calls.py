@@ -20,7 +20,7 @@ JsonObject = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
+class HandlerServices:
     """What handlers work with."""
 
     store: Store
@@ -30,10 +30,10 @@ class Services:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ResourceRequest:
     """One authorized request for a resource."""
 
-    services: Services
+    services: HandlerServices
     info: RequestInfo
     resource: ResourceType
     query: Mapping[str, str]
@@ -75,7 +75,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """A complete answer."""
 
     body: JsonObject

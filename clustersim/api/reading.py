@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from clustersim.api.calls import Answer, Call
+from clustersim.api.calls import ApiResponse, ResourceRequest
 from clustersim.api.requests import number, revision
 from clustersim.storage import selectors
 from clustersim.storage.api_errors import ApiError, bad_request, expired, invalid_options, not_found
@@ -28,17 +28,17 @@ _CONTINUE_EXPIRED = (
 )
 
 
-def get(call: Call) -> Answer:
+def get(call: ResourceRequest) -> ApiResponse:
     """One object."""
     info = call.info
     if call.stale_by:
-        return Answer(call.presenter.one(_stale(call)))
-    return Answer(
+        return ApiResponse(call.presenter.one(_stale(call)))
+    return ApiResponse(
         call.presenter.one(call.store.get(call.stored, info.namespace_of(call.resource), info.name))
     )
 
 
-def _stale(call: Call) -> JsonObject:
+def _stale(call: ResourceRequest) -> JsonObject:
     """The object as it was some changes ago."""
     revision_then = max(call.store.revision - call.stale_by, call.store.history.compacted)
     namespace = call.info.namespace_of(call.resource)
@@ -48,7 +48,7 @@ def _stale(call: Call) -> JsonObject:
     raise not_found(call.resource, call.info.name)
 
 
-def selection(call: Call) -> Predicate | None:
+def selection(call: ResourceRequest) -> Predicate | None:
     """What the label and field selectors of a request choose; None: everything."""
     labels, fields = call.query.get("labelSelector", ""), call.query.get("fieldSelector", "")
     tests: list[Predicate] = []
@@ -61,7 +61,7 @@ def selection(call: Call) -> Predicate | None:
     return tests[0] if len(tests) == 1 else lambda obj: all(test(obj) for test in tests)
 
 
-def list_objects(call: Call) -> Answer:
+def list_objects(call: ResourceRequest) -> ApiResponse:
     """A list, or a page of one."""
     where = selection(call)
     start, at = _position(call)
@@ -81,10 +81,10 @@ def list_objects(call: Call) -> Answer:
         if where is None:
             metadata["remainingItemCount"] = len(objects) - limit
         objects = objects[:limit]
-    return Answer(call.presenter.many(objects, metadata))
+    return ApiResponse(call.presenter.many(objects, metadata))
 
 
-def _position(call: Call) -> tuple[str, int]:
+def _position(call: ResourceRequest) -> tuple[str, int]:
     """After which object to begin, and at which revision."""
     token = call.query.get("continue", "")
     if token:
@@ -112,7 +112,7 @@ def _position(call: Call) -> tuple[str, int]:
     return "", asked if match == "Exact" else current
 
 
-def _continued(call: Call, token: str) -> tuple[str, int]:
+def _continued(call: ResourceRequest, token: str) -> tuple[str, int]:
     if call.query.get("resourceVersion"):
         raise bad_request("specifying resource version is not allowed when using continue")
     try:

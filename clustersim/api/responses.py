@@ -8,15 +8,15 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from clustersim.api.calls import Answer
-from clustersim.faults import ConnectionDropped, Fault
+from clustersim.api.calls import ApiResponse
+from clustersim.faults import ConnectionDropped, InjectedFault
 from clustersim.storage.api_errors import ApiError
 
 JSON_HEADERS = {"Content-Type": "application/json"}
 _HTML = b"<html><body><h1>503 Service Unavailable</h1>No server is available to handle this request.</body></html>"
 
 
-def from_answer(answer: Answer) -> web.Response:
+def from_answer(answer: ApiResponse) -> web.Response:
     """The response of a handler's answer, with its warnings."""
     response = json_response(answer.body, answer.status)
     for warning in answer.warnings:
@@ -32,7 +32,7 @@ def json_response(
     return web.Response(body=orjson.dumps(body), status=status, headers={"Content-Type": content_type})
 
 
-def spoiled(fault: Fault) -> web.Response:
+def spoiled(fault: InjectedFault) -> web.Response:
     """The answer that an ERROR fault puts in the place of the real one."""
     headers = {"Retry-After": str(int(fault.seconds))} if fault.seconds else {}
     if fault.html:
@@ -50,7 +50,7 @@ def spoiled(fault: Fault) -> web.Response:
     return response
 
 
-async def send_half(request: web.BaseRequest, answer: Answer, date: str) -> web.StreamResponse:
+async def send_half(request: web.BaseRequest, answer: ApiResponse, date: str) -> web.StreamResponse:
     """Announce the whole answer, send half of it and break the connection."""
     body = orjson.dumps(answer.body)
     response = web.StreamResponse(status=answer.status, headers={**JSON_HEADERS, "Date": date})

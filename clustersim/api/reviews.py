@@ -6,7 +6,7 @@ from typing import Any
 
 from clustersim.api import bodies, protobuf
 from clustersim.api.access import User
-from clustersim.api.calls import Answer, Call
+from clustersim.api.calls import ApiResponse, ResourceRequest
 from clustersim.api.requests import RequestInfo
 from clustersim.storage import field_sets
 from clustersim.storage.api_errors import bad_request
@@ -44,27 +44,27 @@ TOKEN = ResourceType(_AUTHENTICATION, "v1", "tokenreviews", "tokenreview", "Toke
 REVIEWS: tuple[ResourceType, ...] = (LOCAL_ACCESS, SELF_ACCESS, SELF_RULES, ACCESS, SELF, TOKEN)
 
 
-def review(call: Call) -> Answer:
+def review(call: ResourceRequest) -> ApiResponse:
     """Answer the question in the body; nothing is stored."""
     obj = {} if _asks_nothing(call) else bodies.parse(call)
     status = _status(call, obj.get("spec") or {})
     metadata: JsonObject = {}
     fields = field_sets.Comparison(
-        {}, field_sets.owned_part(obj, with_status=False), shape=field_sets.Shape()
+        {}, field_sets.owned_part(obj, with_status=False), shape=field_sets.FieldShape()
     )
     if fields.changed:
         writer = Writer(call.manager, timestamp(call.now()))
         metadata["managedFields"] = [writer.entry(call.resource, fields.changed)]
     body = {"kind": call.resource.kind, "apiVersion": call.resource.api_version, "metadata": metadata}
-    return Answer({**body, "spec": obj.get("spec") or {}, "status": status}, 201)
+    return ApiResponse({**body, "spec": obj.get("spec") or {}, "status": status}, 201)
 
 
-def _asks_nothing(call: Call) -> bool:
+def _asks_nothing(call: ResourceRequest) -> bool:
     # `kubectl auth whoami` sends protobuf, of which nothing but Secrets is read; a SelfSubjectReview has no fields.
     return call.resource is SELF and call.media_type == protobuf.MEDIA_TYPE
 
 
-def _status(call: Call, spec: JsonObject) -> JsonObject:
+def _status(call: ResourceRequest, spec: JsonObject) -> JsonObject:
     if call.resource is TOKEN:
         return _token_status(call, str(spec.get("token", "")))
     if call.resource is SELF:
@@ -79,7 +79,7 @@ def _status(call: Call, spec: JsonObject) -> JsonObject:
     return _access(call, user, spec)
 
 
-def _access(call: Call, user: User, spec: JsonObject) -> JsonObject:
+def _access(call: ResourceRequest, user: User, spec: JsonObject) -> JsonObject:
     attributes: JsonObject = spec.get("resourceAttributes") or {}
     path: JsonObject = spec.get("nonResourceAttributes") or {}
     if bool(attributes) == bool(path):
@@ -103,7 +103,7 @@ def _access(call: Call, user: User, spec: JsonObject) -> JsonObject:
     return {"allowed": call.services.rbac.allows(user, info)}
 
 
-def _rules(call: Call, namespace: str) -> JsonObject:
+def _rules(call: ResourceRequest, namespace: str) -> JsonObject:
     everything = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
     found = list(call.services.rbac.rules(call.user, namespace))
     resources = everything if call.user.admin else [r for r in found if r.get("resources")]
@@ -111,7 +111,7 @@ def _rules(call: Call, namespace: str) -> JsonObject:
     return {"resourceRules": resources, "nonResourceRules": paths, "incomplete": False}
 
 
-def _token_status(call: Call, token: str) -> JsonObject:
+def _token_status(call: ResourceRequest, token: str) -> JsonObject:
     user = call.services.tokens.user(token)
     if user is None:
         return {"user": {}, "error": "[invalid bearer token]"}

@@ -16,20 +16,20 @@ from aiohttp.web_protocol import RequestHandler
 
 from clustersim.api import reading, requests, responses, reviews, subresources, writing
 from clustersim.api.access import Rbac, Tokens, User
-from clustersim.api.calls import Answer, Call, Services
+from clustersim.api.calls import ApiResponse, HandlerServices, ResourceRequest
 from clustersim.api.namespaces import NamespaceEnds
 from clustersim.api.requests import RequestInfo
 from clustersim.api.types.discovery import VERSION, Discovery, PageNotFoundError
 from clustersim.api.types.openapi import OpenApi
 from clustersim.api.types.registry import Registry
-from clustersim.api.watching import Watches, WatchRequest, WatchStream
-from clustersim.faults import ConnectionDropped, Fault, FaultKind, Faults, WatchFaults
+from clustersim.api.watching import WatchHub, WatchRequest, WatchStream
+from clustersim.faults import ConnectionDropped, FaultKind, Faults, InjectedFault, WatchFaults
 from clustersim.storage.api_errors import ApiError, method_not_allowed, unknown_path
 from clustersim.storage.resources import NAMESPACES, ResourceType
 from clustersim.storage.store import Store
 
 JsonObject = dict[str, Any]
-Handler = Callable[[Call], Answer]
+Handler = Callable[[ResourceRequest], ApiResponse]
 
 _LARGEST_BODY = 3 * 1024 * 1024
 _SHORTEST_WATCH_SECONDS = 1800.0
@@ -76,8 +76,8 @@ class ApiServer:
         self.faults = faults or Faults()
         self.tokens = tokens or Tokens()
         self.registry = Registry(store)
-        self.watches = Watches(store)
-        self._services = Services(store, self.registry, self.tokens, Rbac(store))
+        self.watches = WatchHub(store)
+        self._services = HandlerServices(store, self.registry, self.tokens, Rbac(store))
         self._namespaces = NamespaceEnds(store, self.registry)
         self._discovery = Discovery(self.registry)
         self._openapi = OpenApi(self.registry, self._discovery)
@@ -133,7 +133,7 @@ class ApiServer:
             return web.Response()
 
     async def _spoil(
-        self, request: web.BaseRequest, info: RequestInfo, struck: list[Fault]
+        self, request: web.BaseRequest, info: RequestInfo, struck: list[InjectedFault]
     ) -> web.StreamResponse | None:
         """Let the faults that come before any work strike; an answer where one takes its place."""
         for fault in struck:
@@ -150,7 +150,7 @@ class ApiServer:
         return None
 
     async def _serve(
-        self, request: web.BaseRequest, info: RequestInfo, user: User, struck: list[Fault]
+        self, request: web.BaseRequest, info: RequestInfo, user: User, struck: list[InjectedFault]
     ) -> web.StreamResponse:
         if not info.resource:
             self._services.rbac.check(user, info, None)
@@ -161,7 +161,7 @@ class ApiServer:
             if not self._discovery.served(info.group, info.version):
                 raise PageNotFoundError
             raise unknown_path()
-        call = Call(
+        call = ResourceRequest(
             services=self._services,
             info=info,
             resource=resource,
@@ -203,7 +203,9 @@ class ApiServer:
         body, content_type = self._discovery.answer(path, request.headers.get("Accept", ""), request.host)
         return responses.json_response(body, content_type=content_type)
 
-    async def _watch(self, request: web.BaseRequest, call: Call, struck: list[Fault]) -> web.StreamResponse:
+    async def _watch(
+        self, request: web.BaseRequest, call: ResourceRequest, struck: list[InjectedFault]
+    ) -> web.StreamResponse:
         asked = self._watch_request(call)
         asked.check()
         faults = WatchFaults([f for f in struck if f.kind in _WATCH_FAULTS])
@@ -218,7 +220,7 @@ class ApiServer:
             pass  # the client has gone, which is how most watches end
         return response
 
-    def _watch_request(self, call: Call) -> WatchRequest:
+    def _watch_request(self, call: ResourceRequest) -> WatchRequest:
         query = call.query
         initial = requests.flag(query, "sendInitialEvents") if "sendInitialEvents" in query else None
         timeout = requests.number(query, "timeoutSeconds")
@@ -235,7 +237,7 @@ class ApiServer:
         )
 
 
-def _tell(fault: Fault) -> None:
+def _tell(fault: InjectedFault) -> None:
     if fault.then is not None:
         fault.then()
 

@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 
 from clustersim.api import bodies, writing
-from clustersim.api.calls import Answer, Call
+from clustersim.api.calls import ApiResponse, ResourceRequest
 from clustersim.api.requests import dry_run
 from clustersim.api.tables import jsonpath
-from clustersim.storage.api_errors import ApiError, Cause, bad_request, invalid
+from clustersim.storage.api_errors import ApiError, StatusCause, bad_request, invalid
 from clustersim.storage.resources import PDBS, PODS, SERVICE_ACCOUNTS, ResourceType
 from clustersim.storage.selectors import matches_label_selector, printed_label_selector
 
@@ -19,16 +19,16 @@ SCALES = ResourceType("autoscaling", "v1", "scales", "scale", "Scale")
 _SCALE_FIELDS = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
-def get_scale(call: Call) -> Answer:
+def get_scale(call: ResourceRequest) -> ApiResponse:
     """The `autoscaling/v1` Scale of a workload."""
-    return Answer(_scale(call, _object(call)))
+    return ApiResponse(_scale(call, _object(call)))
 
 
-def _object(call: Call) -> JsonObject:
+def _object(call: ResourceRequest) -> JsonObject:
     return call.store.get(call.resource, call.info.namespace_of(call.resource), call.info.name)
 
 
-def _scale(call: Call, obj: JsonObject) -> JsonObject:
+def _scale(call: ResourceRequest, obj: JsonObject) -> JsonObject:
     custom = call.services.registry.custom(call.resource)
     status: JsonObject = {"replicas": (obj.get("status") or {}).get("replicas", 0)}
     if custom is None:
@@ -54,7 +54,7 @@ def _first(obj: JsonObject, path: str, default: Any) -> Any:
     return found[0] if found else default
 
 
-def write_scale(call: Call) -> Answer:
+def write_scale(call: ResourceRequest) -> ApiResponse:
     """Set the number of replicas by an update or a patch of the Scale."""
     current = _object(call)
     scale = _scale(call, current)
@@ -67,18 +67,18 @@ def write_scale(call: Call) -> Answer:
         raise bodies.undecodable(SCALES, wanted, why, patched=patched)
     if replicas < 0:
         why = f"Invalid value: {replicas}: must be greater than or equal to 0"
-        raise invalid(SCALES, call.info.name, [Cause("FieldValueInvalid", why, "spec.replicas")])
+        raise invalid(SCALES, call.info.name, [StatusCause("FieldValueInvalid", why, "spec.replicas")])
     given = wanted.get("metadata") or {}
     identity = {key: given[key] for key in ("uid", "resourceVersion") if given.get(key)}
     metadata = {**current["metadata"], **identity}
     changed = _with_replicas(call, {**current, "metadata": metadata}, replicas)
     answer = writing.write(call, current, changed, ())
-    return Answer(
+    return ApiResponse(
         _scale(call, changed if dry_run(call.query, call.info.verb) else _object(call)), 200, answer.warnings
     )
 
 
-def _with_replicas(call: Call, obj: JsonObject, replicas: int) -> JsonObject:
+def _with_replicas(call: ResourceRequest, obj: JsonObject, replicas: int) -> JsonObject:
     custom = call.services.registry.custom(call.resource)
     path = (custom.scale.get("specReplicasPath") if custom else None) or ".spec.replicas"
     return _set(obj, path.strip(".").split("."), replicas)
@@ -90,7 +90,7 @@ def _set(obj: JsonObject, path: list[str], value: Any) -> JsonObject:
     return {**obj, path[0]: _set(obj.get(path[0]) or {}, path[1:], value)}
 
 
-def evict(call: Call) -> Answer:
+def evict(call: ResourceRequest) -> ApiResponse:
     """Delete a pod unless a disruption budget forbids it; raises ApiError 429 then."""
     pod = _object(call)
     labels = pod["metadata"].get("labels") or {}
@@ -117,7 +117,7 @@ def evict(call: Call) -> Answer:
     return _success(201)
 
 
-def bind(call: Call) -> Answer:
+def bind(call: ResourceRequest) -> ApiResponse:
     """Put a pod on a node."""
     target = (bodies.parse_json(call.body).get("target") or {}).get("name")
     if not target:
@@ -130,14 +130,14 @@ def bind(call: Call) -> Answer:
     return _success(201)
 
 
-def issue_token(call: Call) -> Answer:
+def issue_token(call: ResourceRequest) -> ApiResponse:
     """A token for a service account: `TokenRequest`."""
     call.store.get(SERVICE_ACCOUNTS, call.info.namespace, call.info.name)
     asked = bodies.parse_json(call.body) if call.body else {}
     token = call.services.tokens.issue(call.info.namespace, call.info.name)
     body = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "metadata": {}}
-    return Answer({**body, "spec": asked.get("spec") or {}, "status": {"token": token}}, 201)
+    return ApiResponse({**body, "spec": asked.get("spec") or {}, "status": {"token": token}}, 201)
 
 
-def _success(status: int) -> Answer:
-    return Answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}, status)
+def _success(status: int) -> ApiResponse:
+    return ApiResponse({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}, status)

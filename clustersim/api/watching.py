@@ -18,7 +18,7 @@ from aiohttp import web
 from clustersim.api.tables.presenting import Presenter
 from clustersim.api.types.conversion import stored_type
 from clustersim.faults import WatchFaults
-from clustersim.storage.api_errors import ApiError, Cause, invalid_options
+from clustersim.storage.api_errors import ApiError, StatusCause, invalid_options
 from clustersim.storage.resources import ResourceType
 from clustersim.storage.store import Event, Store
 
@@ -69,7 +69,7 @@ class Watcher:
         self.wake.set()
 
 
-class Watches:
+class WatchHub:
     """The hub between the store and the watchers."""
 
     def __init__(self, store: Store) -> None:
@@ -120,10 +120,10 @@ class WatchRequest:
         causes = []
         if self.initial_events is not None and self.match != "NotOlderThan":
             why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-            causes.append(Cause("FieldValueForbidden", f"Forbidden: {why}", "resourceVersionMatch"))
+            causes.append(StatusCause("FieldValueForbidden", f"Forbidden: {why}", "resourceVersionMatch"))
         if self.initial_events is None and self.match:
             why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
-            causes.append(Cause("FieldValueForbidden", f"Forbidden: {why}", "resourceVersionMatch"))
+            causes.append(StatusCause("FieldValueForbidden", f"Forbidden: {why}", "resourceVersionMatch"))
         if causes:
             raise invalid_options("ListOptions", causes[0].field, causes[0].reason, causes[0].message)
 
@@ -132,7 +132,7 @@ class WatchStream:
     """Sends one watch's changes to its client."""
 
     def __init__(
-        self, store: Store, watches: Watches, asked: WatchRequest, presenter: Presenter, faults: WatchFaults
+        self, store: Store, watches: WatchHub, asked: WatchRequest, presenter: Presenter, faults: WatchFaults
     ) -> None:
         self._store = store
         self._watches = watches

@@ -8,14 +8,14 @@ from typing import Any
 import orjson
 
 from clustersim.api import bodies, protobuf
-from clustersim.api.calls import Answer, Call
+from clustersim.api.calls import ApiResponse, ResourceRequest
 from clustersim.api.reading import selection
 from clustersim.api.requests import dry_run, flag, number
 from clustersim.api.types import conversion
 from clustersim.storage import applying, patching
 from clustersim.storage.api_errors import (
     ApiError,
-    Cause,
+    StatusCause,
     bad_request,
     internal,
     invalid,
@@ -49,24 +49,24 @@ _POLICIES = ("Foreground", "Background", "Orphan")
 _NEEDS_VERSION = (LEASES.key, CRDS.key, PDBS.key)
 
 
-def create(call: Call) -> Answer:
+def create(call: ResourceRequest) -> ApiResponse:
     """Store the object of the body."""
     obj, warnings = bodies.check_fields(call, bodies.parse(call), patched=False)
     return _create(call, obj, warnings)
 
 
 def _create(
-    call: Call, obj: JsonObject, warnings: tuple[str, ...], applied: JsonObject | None = None
-) -> Answer:
+    call: ResourceRequest, obj: JsonObject, warnings: tuple[str, ...], applied: JsonObject | None = None
+) -> ApiResponse:
     obj = bodies.completed(call, obj)
     created = call.store.prepare_create(call.stored, obj, manager=call.manager, applied=applied)
     bodies.validate(call, created, None)
     if not dry_run(call.query, call.info.verb):
         created = call.store.commit_create(call.stored, created)
-    return Answer(call.presenter.one(created), 201, warnings)
+    return ApiResponse(call.presenter.one(created), 201, warnings)
 
 
-def update(call: Call) -> Answer:
+def update(call: ResourceRequest) -> ApiResponse:
     """Replace the object with that of the body."""
     obj, warnings = bodies.check_fields(call, bodies.parse(call), patched=False)
     namespace = call.info.namespace_of(call.resource)
@@ -80,18 +80,20 @@ def update(call: Call) -> Answer:
         why = "Invalid value: 0: must be specified for an update"
         named_by_plural = replace(call.resource, kind=call.resource.plural)
         raise invalid(
-            named_by_plural, call.info.name, [Cause("FieldValueInvalid", why, "metadata.resourceVersion")]
+            named_by_plural,
+            call.info.name,
+            [StatusCause("FieldValueInvalid", why, "metadata.resourceVersion")],
         )
     return write(call, current, obj, warnings)
 
 
 def write(
-    call: Call,
+    call: ResourceRequest,
     current: JsonObject,
     obj: JsonObject,
     warnings: tuple[str, ...],
     applied: JsonObject | None = None,
-) -> Answer:
+) -> ApiResponse:
     """Store `obj`, which is checked, over `current`."""
     updated = call.store.prepare_update(
         call.stored,
@@ -105,10 +107,10 @@ def write(
         bodies.validate(call, updated, current)
     if not dry_run(call.query, call.info.verb):
         updated = call.store.commit_update(call.stored, current, updated)
-    return Answer(call.presenter.one(updated), 200, warnings)
+    return ApiResponse(call.presenter.one(updated), 200, warnings)
 
 
-def patch(call: Call) -> Answer:
+def patch(call: ResourceRequest) -> ApiResponse:
     """Change the object as the patch in the body says."""
     if call.media_type == APPLY_PATCH:
         return _apply(call)
@@ -121,7 +123,7 @@ def patch(call: Call) -> Answer:
     return write(call, current, obj, warnings)
 
 
-def _check_media_type(call: Call) -> None:
+def _check_media_type(call: ResourceRequest) -> None:
     if call.media_type in (JSON_PATCH, MERGE_PATCH):
         return
     if call.resource.custom:
@@ -131,7 +133,7 @@ def _check_media_type(call: Call) -> None:
     raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})
 
 
-def patched_object(call: Call, obj: JsonObject) -> JsonObject:
+def patched_object(call: ResourceRequest, obj: JsonObject) -> JsonObject:
     """`obj` with the patch of the body applied."""
     document = bodies.parse_json(call.body)
     if call.media_type == JSON_PATCH:
@@ -146,7 +148,7 @@ def patched_object(call: Call, obj: JsonObject) -> JsonObject:
     return merged
 
 
-def _check_identity(call: Call, current: JsonObject, patched: JsonObject) -> None:
+def _check_identity(call: ResourceRequest, current: JsonObject, patched: JsonObject) -> None:
     metadata = patched.get("metadata")
     if not isinstance(metadata, dict) or metadata.get("name") != call.info.name:
         raise bad_request(
@@ -165,7 +167,7 @@ def _check_identity(call: Call, current: JsonObject, patched: JsonObject) -> Non
         )
 
 
-def _apply(call: Call) -> Answer:
+def _apply(call: ResourceRequest) -> ApiResponse:
     """Server-side apply."""
     manager = call.query.get("fieldManager", "")
     if not manager:
@@ -194,7 +196,7 @@ def _apply(call: Call) -> Answer:
     return write(call, current, merged, warnings, applied)
 
 
-def _undeclared(call: Call, document: JsonObject, warning: str) -> str:
+def _undeclared(call: ResourceRequest, document: JsonObject, warning: str) -> str:
     namespace = (document.get("metadata") or {}).get("namespace", "")
     field = warning.split('"')[1]
     return (
@@ -203,7 +205,7 @@ def _undeclared(call: Call, document: JsonObject, warning: str) -> str:
     )
 
 
-def delete(call: Call) -> Answer:
+def delete(call: ResourceRequest) -> ApiResponse:
     """Delete the object, or mark it as being deleted."""
     options = delete_options(call)
     namespace = call.info.namespace_of(call.resource)
@@ -224,7 +226,7 @@ def delete(call: Call) -> Answer:
     return _deleted(call, marked, gone=gone)
 
 
-def delete_options(call: Call) -> JsonObject:
+def delete_options(call: ResourceRequest) -> JsonObject:
     """The DeleteOptions of the body, an empty one where there is none; raises ApiError 400."""
     if not call.body:
         return {}
@@ -236,7 +238,7 @@ def delete_options(call: Call) -> JsonObject:
     return options
 
 
-def _propagation(call: Call, options: JsonObject) -> str:
+def _propagation(call: ResourceRequest, options: JsonObject) -> str:
     policy = options.get("propagationPolicy") or call.query.get("propagationPolicy")
     if policy:
         if policy not in _POLICIES:
@@ -250,18 +252,18 @@ def _propagation(call: Call, options: JsonObject) -> str:
     return "Orphan" if orphan else "Background"
 
 
-def _grace_period(call: Call, options: JsonObject) -> int | None:
+def _grace_period(call: ResourceRequest, options: JsonObject) -> int | None:
     seconds = options.get("gracePeriodSeconds")
     return seconds if isinstance(seconds, int) else number(call.query, "gracePeriodSeconds")
 
 
-def _deleted(call: Call, obj: JsonObject, *, gone: bool) -> Answer:
+def _deleted(call: ResourceRequest, obj: JsonObject, *, gone: bool) -> ApiResponse:
     if not gone or call.resource in _ANSWERED_WHEN_DELETED:
-        return Answer(call.presenter.one(obj))
+        return ApiResponse(call.presenter.one(obj))
     details = {"name": obj["metadata"]["name"], "group": call.resource.group, "kind": call.resource.plural}
     if not call.resource.group:
         del details["group"]
-    return Answer(
+    return ApiResponse(
         {
             "kind": "Status",
             "apiVersion": "v1",
@@ -272,7 +274,7 @@ def _deleted(call: Call, obj: JsonObject, *, gone: bool) -> Answer:
     )
 
 
-def delete_collection(call: Call) -> Answer:
+def delete_collection(call: ResourceRequest) -> ApiResponse:
     """Delete every object that the selectors choose."""
     options = delete_options(call)
     namespace = call.info.namespace if call.resource.namespaced else ""
@@ -287,13 +289,13 @@ def delete_collection(call: Call) -> Answer:
                 propagation=_propagation(call, options),
                 grace_period=_grace_period(call, options),
             )
-    return Answer(call.presenter.many(chosen, metadata))
+    return ApiResponse(call.presenter.many(chosen, metadata))
 
 
-def finalize(call: Call) -> Answer:
+def finalize(call: ResourceRequest) -> ApiResponse:
     """Take finalizers off a namespace: `PUT /api/v1/namespaces/<name>/finalize`."""
     obj = orjson.loads(call.body)
     current = call.store.get(NAMESPACES, None, call.info.name)
     finalizers = (obj.get("spec") or {}).get("finalizers") or []
     changed = {**current, "metadata": dict(current["metadata"]), "spec": {"finalizers": finalizers}}
-    return Answer(call.presenter.one(call.store.commit_update(NAMESPACES, current, changed)))
+    return ApiResponse(call.presenter.one(call.store.commit_update(NAMESPACES, current, changed)))

@@ -15,13 +15,13 @@ from clustersim.controllers.common.base import FIELD_MANAGER, Controller, Key, k
 from clustersim.controllers.common.ownership import controller_of
 from clustersim.controllers.common.pod_state import created_at
 from clustersim.controllers.common.rolling import (
-    Budget,
+    RollingUpdateLimits,
     new_size,
     old_sizes,
     proportional_sizes,
 )
 from clustersim.controllers.rollout_view import (
-    Rollout,
+    DeploymentRollout,
     draft_of,
     is_saturated,
     limits_of,
@@ -78,13 +78,13 @@ class DeploymentController(Controller):
 
     # -- which ReplicaSet is which
 
-    def _rollout(self, deployment: JsonObject, owned: list[JsonObject]) -> Rollout:
-        rollout = Rollout.of(deployment, owned)
+    def _rollout(self, deployment: JsonObject, owned: list[JsonObject]) -> DeploymentRollout:
+        rollout = DeploymentRollout.of(deployment, owned)
         if rollout.new is not None:
             self._mark_revision(rollout, rollout.new)
         return rollout
 
-    def _mark_revision(self, rollout: Rollout, new: JsonObject) -> None:
+    def _mark_revision(self, rollout: DeploymentRollout, new: JsonObject) -> None:
         """Move the current ReplicaSet to the newest revision; where it is there, the Deployment too."""
         wanted = marks.for_new_replica_set(rollout.deployment, new, marks.max_revision(rollout.old) + 1)
         min_ready = rollout.deployment["spec"].get("minReadySeconds", 0)
@@ -99,7 +99,9 @@ class DeploymentController(Controller):
             rollout.new = self._change_replica_set(new, change)
         self._mark_deployment(rollout, rollout.new or new, None)
 
-    def _mark_deployment(self, rollout: Rollout, new: JsonObject, progress: JsonObject | None) -> None:
+    def _mark_deployment(
+        self, rollout: DeploymentRollout, new: JsonObject, progress: JsonObject | None
+    ) -> None:
         deployment = rollout.deployment
         status = deployment.get("status", {})
         name = new["metadata"]["name"]
@@ -112,7 +114,7 @@ class DeploymentController(Controller):
             status = ds.with_condition(status, progress)
         rollout.deployment = self._write_status(deployment, status, str(marks.revision(new)))
 
-    def _created(self, rollout: Rollout) -> JsonObject:
+    def _created(self, rollout: DeploymentRollout) -> JsonObject:
         """Make the ReplicaSet of the current template, at the size that the rollout allows at once."""
         deployment = rollout.deployment
         replica_set = draft_of(rollout)
@@ -160,14 +162,14 @@ class DeploymentController(Controller):
             marks.annotations_of(deployment).get(marks.REVISION),
         )
 
-    def _was_scaled(self, rollout: Rollout) -> bool:
+    def _was_scaled(self, rollout: DeploymentRollout) -> bool:
         for rs in rollout.everyone:
             desired = marks.annotations_of(rs).get(marks.DESIRED)
             if rs["spec"]["replicas"] and desired is not None and desired != str(rollout.replicas):
                 return True
         return False
 
-    def _sync_scale(self, rollout: Rollout) -> None:
+    def _sync_scale(self, rollout: DeploymentRollout) -> None:
         """A Deployment that is paused or was scaled: spread its size, start nothing new."""
         self._spread(rollout)
         if rollout.paused:
@@ -176,7 +178,7 @@ class DeploymentController(Controller):
         if status != rollout.deployment.get("status", {}):
             self._write_status(rollout.deployment, status, None)
 
-    def _spread(self, rollout: Rollout) -> None:
+    def _spread(self, rollout: DeploymentRollout) -> None:
         active = [rs for rs in rollout.everyone if rs["spec"]["replicas"]]
         only = active[0] if len(active) == 1 else None
         if not active:
@@ -193,7 +195,7 @@ class DeploymentController(Controller):
             for rs in active:
                 self._scale(rollout, rs, sizes[rs["metadata"]["name"]])
 
-    def _scale(self, rollout: Rollout, replica_set: JsonObject, size: int) -> None:
+    def _scale(self, rollout: DeploymentRollout, replica_set: JsonObject, size: int) -> None:
         """Resize a ReplicaSet and write the Deployment's size on it."""
         limits = limits_of(rollout.deployment)
         marked = marks.with_sizes(marks.annotations_of(replica_set), limits.replicas, limits.ceiling)
@@ -217,7 +219,7 @@ class DeploymentController(Controller):
 
     # -- the two strategies
 
-    def _roll(self, rollout: Rollout) -> None:
+    def _roll(self, rollout: DeploymentRollout) -> None:
         if rollout.new is None:
             rollout.new = self._created(rollout)
         new, limits = rollout.new, limits_of(rollout.deployment)
@@ -231,7 +233,7 @@ class DeploymentController(Controller):
             self._clean_history(rollout)
         self._publish_progress(rollout)
 
-    def _shrink_old(self, rollout: Rollout, new: JsonObject, limits: Budget) -> bool:
+    def _shrink_old(self, rollout: DeploymentRollout, new: JsonObject, limits: RollingUpdateLimits) -> bool:
         active = rollout.active
         sizes = old_sizes(limits, slots([new])[0], slots(active))
         for rs in active:
@@ -239,7 +241,7 @@ class DeploymentController(Controller):
                 self._scale(rollout, rs, sizes[rs["metadata"]["name"]])
         return bool(sizes)
 
-    def _recreate(self, rollout: Rollout) -> None:
+    def _recreate(self, rollout: DeploymentRollout) -> None:
         active = rollout.active
         for rs in active:
             self._scale(rollout, rs, 0)
@@ -252,13 +254,13 @@ class DeploymentController(Controller):
                 self._clean_history(rollout)
         self._publish_progress(rollout)
 
-    def _old_pods_run(self, rollout: Rollout) -> bool:
+    def _old_pods_run(self, rollout: DeploymentRollout) -> bool:
         if any(rs.get("status", {}).get("replicas") for rs in rollout.old):
             return True
         pods = (pod for rs in rollout.old for pod in self.plane.owners.owned(PODS, rs))
         return any(pod.get("status", {}).get("phase") not in ("Succeeded", "Failed") for pod in pods)
 
-    def _clean_history(self, rollout: Rollout) -> None:
+    def _clean_history(self, rollout: DeploymentRollout) -> None:
         limit = rollout.deployment["spec"].get("revisionHistoryLimit", ds.NO_DEADLINE)
         kept = [rs for rs in rollout.old if "deletionTimestamp" not in rs["metadata"]]
         excess = max(len(kept) - limit, 0)
@@ -271,14 +273,14 @@ class DeploymentController(Controller):
 
     # -- status
 
-    def _counted(self, rollout: Rollout) -> JsonObject:
+    def _counted(self, rollout: DeploymentRollout) -> JsonObject:
         count = ds.Replicas.of(rollout.everyone, rollout.new)
         return ds.counted_status(rollout.deployment, count, limits_of(rollout.deployment), self.plane.now())
 
-    def _publish_status(self, rollout: Rollout) -> None:
+    def _publish_status(self, rollout: DeploymentRollout) -> None:
         self._write_status(rollout.deployment, self._counted(rollout), None)
 
-    def _publish_progress(self, rollout: Rollout) -> None:
+    def _publish_progress(self, rollout: DeploymentRollout) -> None:
         deployment, now = rollout.deployment, self.plane.now()
         name = rollout.new["metadata"]["name"] if rollout.new else None
         status = ds.judged_status(deployment, self._counted(rollout), name, now)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from clustersim.controllers.common.pod_state import parse_time
-from clustersim.controllers.common.rolling import Budget
+from clustersim.controllers.common.rolling import RollingUpdateLimits
 from clustersim.storage.store import timestamp
 
 JsonObject = dict[str, Any]
@@ -91,7 +91,9 @@ def has_deadline(deployment: JsonObject) -> bool:
     return bool(deployment["spec"].get("progressDeadlineSeconds", NO_DEADLINE) != NO_DEADLINE)
 
 
-def counted_status(deployment: JsonObject, count: Replicas, limits: Budget, now: datetime) -> JsonObject:
+def counted_status(
+    deployment: JsonObject, count: Replicas, limits: RollingUpdateLimits, now: datetime
+) -> JsonObject:
     """The counters and the Available condition; zero counters are left out, as the real one does."""
     old = deployment.get("status", {})
     counters = {

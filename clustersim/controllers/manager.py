@@ -6,7 +6,7 @@ import random
 
 from clustersim.controllers.common.base import Controller, ControlPlane
 from clustersim.controllers.common.ownership import OwnerIndex
-from clustersim.controllers.common.recorder import EventRecorder
+from clustersim.controllers.common.recorder import ControllerEventRecorder
 from clustersim.controllers.daemonset import DaemonSetController
 from clustersim.controllers.deployment import DeploymentController
 from clustersim.controllers.garbage import GarbageCollector
@@ -35,7 +35,7 @@ class ControllerManager:
 
     def __init__(self, store: Store, *, seed: int = 0, events: bool = True) -> None:
         jitter = random.Random(seed)  # noqa: S311  # nosec B311  # reproducible delays, not secrets
-        recorder = EventRecorder(store, enabled=events)
+        recorder = ControllerEventRecorder(store, enabled=events)
         self.plane = ControlPlane(store, OwnerIndex(store), recorder, jitter)
         self._controllers = [controller(self.plane) for controller in _CONTROLLERS]
 

@@ -11,7 +11,7 @@ from clustersim.controllers.common import revision_annotations as marks
 from clustersim.controllers.common.base import Key
 from clustersim.controllers.common.ownership import controller_of, controller_reference
 from clustersim.controllers.common.pod_state import created_at
-from clustersim.controllers.common.rolling import Budget, Slot, budget, new_size
+from clustersim.controllers.common.rolling import RollingUpdateLimits, Slot, budget, new_size
 from clustersim.controllers.common.templates import HASH_LABEL, same_template, template_hash
 from clustersim.storage.resources import DEPLOYMENTS
 from clustersim.storage.store import copy_of
@@ -20,7 +20,7 @@ JsonObject = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Rollout:
+class DeploymentRollout:
     """The Deployment and its ReplicaSets: the one of the present template, and the old ones, oldest first."""
 
     deployment: JsonObject
@@ -28,7 +28,7 @@ class Rollout:
     old: list[JsonObject]
 
     @classmethod
-    def of(cls, deployment: JsonObject, owned: list[JsonObject]) -> Rollout:
+    def of(cls, deployment: JsonObject, owned: list[JsonObject]) -> DeploymentRollout:
         """Tells the ReplicaSets apart; of several that fit the template, the oldest is the new one."""
         ordered = sorted(owned, key=lambda rs: (created_at(rs), rs["metadata"]["name"]))
         template = deployment["spec"]["template"]
@@ -56,7 +56,7 @@ class Rollout:
         return [rs for rs in self.old if rs["spec"]["replicas"]]
 
 
-def draft_of(rollout: Rollout) -> JsonObject:
+def draft_of(rollout: DeploymentRollout) -> JsonObject:
     """The ReplicaSet of the present template, not yet made, at the size that is allowed at once."""
     deployment, spec = rollout.deployment, rollout.deployment["spec"]
     hashed = template_hash(spec["template"], deployment.get("status", {}).get("collisionCount"))
@@ -83,11 +83,11 @@ def draft_of(rollout: Rollout) -> JsonObject:
     return draft
 
 
-def limits_of(deployment: JsonObject) -> Budget:
+def limits_of(deployment: JsonObject) -> RollingUpdateLimits:
     """The rollout's bounds; a Recreate has none to either side."""
     spec = deployment["spec"]
     if recreates(deployment):
-        return Budget(spec["replicas"], 0, 0)
+        return RollingUpdateLimits(spec["replicas"], 0, 0)
     rolling = spec["strategy"].get("rollingUpdate") or {}
     return budget(spec["replicas"], rolling.get("maxSurge", "25%"), rolling.get("maxUnavailable", "25%"))
 
@@ -97,7 +97,7 @@ def recreates(deployment: JsonObject) -> bool:
     return bool(deployment["spec"]["strategy"]["type"] == "Recreate")
 
 
-def is_saturated(rollout: Rollout) -> bool:
+def is_saturated(rollout: DeploymentRollout) -> bool:
     """Whether the new ReplicaSet is the whole Deployment, at the size that was asked for."""
     new = rollout.new
     return new is not None and (
@@ -122,7 +122,7 @@ def slots(replica_sets: list[JsonObject]) -> list[Slot]:
     ]
 
 
-def replica_failure(rollout: Rollout) -> JsonObject | None:
+def replica_failure(rollout: DeploymentRollout) -> JsonObject | None:
     """The ReplicaFailure condition of the new ReplicaSet, else of any, as a Deployment condition."""
     for rs in [*([rollout.new] if rollout.new else []), *rollout.old]:
         failure = ds.condition(rs.get("status", {}), ds.REPLICA_FAILURE)

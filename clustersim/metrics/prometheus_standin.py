@@ -15,7 +15,7 @@ from aiohttp import web
 
 from sentinel.promql.evaluation import Evaluator, parse
 from sentinel.promql.series import Sample, SeriesStore
-from sentinel.promql.vectors import Point, PromqlError, PromqlExecutionError, RangeOf, Value
+from sentinel.promql.vectors import PromqlError, PromqlExecutionError, RangeOf, Value, VectorSample
 
 JsonObject = dict[str, Any]
 _MAX_POINTS = 11_000
@@ -106,9 +106,9 @@ class PrometheusStandIn:
         time, last, width = round(start * 1000), round(end * 1000), round(step * 1000)
         while time <= last:
             value = self._evaluator.evaluate(expression, time)
-            points = [Point({}, value, time)] if isinstance(value, float) else value
+            points = [VectorSample({}, value, time)] if isinstance(value, float) else value
             for point in points:
-                if isinstance(point, Point):
+                if isinstance(point, VectorSample):
                     found.setdefault(tuple(sorted(point.labels.items())), []).append((time, point.value))
             time += width
             if not points and self.series.begins is not None and time < self.series.begins:
@@ -218,7 +218,7 @@ def _rendered(value: Value, time: float) -> JsonObject:
         return {"resultType": "string", "result": [time, value]}
     if value and isinstance(value[0], RangeOf):
         return _matrix([element for element in value if isinstance(element, RangeOf)])
-    points = [point for point in value if isinstance(point, Point)]
+    points = [point for point in value if isinstance(point, VectorSample)]
     result = [{"metric": point.labels, "value": [time, shown(point.value)]} for point in points]
     return {"resultType": "vector", "result": result}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clustersim.controllers.common.pod_state import is_terminating, phase
-from clustersim.controllers.common.recorder import EventRecorder
+from clustersim.controllers.common.recorder import ControllerEventRecorder
 from clustersim.node.behaviour import BehaviourTable
 from clustersim.node.pod_life import Host, PodLife
 from clustersim.storage.history import Event
@@ -19,7 +19,7 @@ JsonObject = dict[str, Any]
 class Kubelets:
     """Drives the statuses of all pods that are bound to a node; one timer per pending change of a pod."""
 
-    def __init__(self, store: Store, recorder: EventRecorder, behaviours: BehaviourTable) -> None:
+    def __init__(self, store: Store, recorder: ControllerEventRecorder, behaviours: BehaviourTable) -> None:
         self._store = store
         self._host = Host(store, recorder, behaviours)
         self._lives: dict[str, PodLife] = {}

@@ -10,7 +10,7 @@ from typing import Any
 
 from clustersim.controllers.common.base import key_of
 from clustersim.controllers.common.pod_state import is_terminating
-from clustersim.controllers.common.recorder import EventRecorder
+from clustersim.controllers.common.recorder import ControllerEventRecorder
 from clustersim.node import pod_status
 from clustersim.node.behaviour import Behaviour, BehaviourTable
 from clustersim.node.pod_status import ContainerState
@@ -32,7 +32,7 @@ class Host:
     """What the pods of all nodes share; nodes in `dead` post nothing."""
 
     store: Store
-    recorder: EventRecorder
+    recorder: ControllerEventRecorder
     behaviours: BehaviourTable
     dead: set[str] = field(default_factory=set)
 

@@ -14,7 +14,7 @@ MODIFIED = "the object has been modified; please apply your changes to the lates
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class StatusCause:
     """One entry of `details.causes`: what is wrong with which field."""
 
     reason: str
@@ -26,14 +26,14 @@ class Cause:
         return f"{self.field}: {self.message}"
 
 
-def invalid_value(field: str, value: Any, why: str) -> Cause:
+def invalid_value(field: str, value: Any, why: str) -> StatusCause:
     """A cause for a value that breaks a rule."""
-    return Cause("FieldValueInvalid", f"Invalid value: {orjson.dumps(value).decode()}: {why}", field)
+    return StatusCause("FieldValueInvalid", f"Invalid value: {orjson.dumps(value).decode()}: {why}", field)
 
 
-def required(field: str, why: str = "") -> Cause:
+def required(field: str, why: str = "") -> StatusCause:
     """A cause for a field that is missing."""
-    return Cause("FieldValueRequired", "Required value" + (f": {why}" if why else ""), field)
+    return StatusCause("FieldValueRequired", "Required value" + (f": {why}" if why else ""), field)
 
 
 class ApiError(Exception):
@@ -151,7 +151,7 @@ def unprocessable() -> ApiError:
     )
 
 
-def invalid(resource: ResourceType, name: str, causes: Sequence[Cause]) -> ApiError:
+def invalid(resource: ResourceType, name: str, causes: Sequence[StatusCause]) -> ApiError:
     """422 for an object that breaks the rules of its kind."""
     sentences = list(dict.fromkeys(cause.sentence() for cause in causes))
     listed = sentences[0] if len(sentences) == 1 else f"[{', '.join(sentences)}]"
@@ -169,7 +169,7 @@ def invalid(resource: ResourceType, name: str, causes: Sequence[Cause]) -> ApiEr
     )
 
 
-def forbidden(resource: ResourceType, name: str, why: str, causes: Sequence[Cause] = ()) -> ApiError:
+def forbidden(resource: ResourceType, name: str, why: str, causes: Sequence[StatusCause] = ()) -> ApiError:
     """403 from an admission rule or from access control."""
     quoted = f'{resource.qualified} "{name}"' if name else resource.qualified
     details = _details(resource, name)

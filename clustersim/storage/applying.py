@@ -6,7 +6,7 @@ from typing import Any
 
 from clustersim.storage import field_sets, managed_fields
 from clustersim.storage.api_errors import ApiError
-from clustersim.storage.field_sets import FieldSet, Shape, shape_of
+from clustersim.storage.field_sets import FieldSet, FieldShape, shape_of
 from clustersim.storage.managed_fields import Conflict, Writer
 from clustersim.storage.resources import ResourceType
 
@@ -45,7 +45,7 @@ def _claims(applied: JsonObject) -> JsonObject:
     return {key: value for key, value in applied["metadata"].items() if key != "managedFields"}
 
 
-def _merge(field: str, live: Any, applied: Any, shape: Shape) -> Any:
+def _merge(field: str, live: Any, applied: Any, shape: FieldShape) -> Any:
     claimed = field_sets.members(field, applied, shape=shape)
     present = field_sets.members(field, live, shape=shape)
     if isinstance(applied, dict) and claimed is None and not applied and isinstance(live, dict):
@@ -61,7 +61,7 @@ def _merge(field: str, live: Any, applied: Any, shape: Shape) -> Any:
     return list(items.values())
 
 
-def _drop(obj: Any, path: tuple[str, ...], shape: Shape, field: str = "") -> None:
+def _drop(obj: Any, path: tuple[str, ...], shape: FieldShape, field: str = "") -> None:
     """Remove, in place along a fresh copy of the way, what stands at `path`."""
     step, rest = path[0], path[1:]
     if isinstance(obj, dict):

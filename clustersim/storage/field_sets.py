@@ -77,7 +77,7 @@ _SERVER_METADATA = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class FieldShape:
     """What is known of a kind's fields: `without_dot` are those that exist, empty, in an empty object."""
 
     custom: bool = False
@@ -85,14 +85,14 @@ class Shape:
     list_keys: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
-def shape_of(resource: ResourceType) -> Shape:
+def shape_of(resource: ResourceType) -> FieldShape:
     """The shape of the objects of a resource."""
     if resource.custom:
-        return Shape(custom=True, without_dot=frozenset(), list_keys=resource.list_keys)
-    return Shape(without_dot=_WITHOUT_DOT | _WITHOUT_DOT_IN_CRDS) if resource is CRDS else Shape()
+        return FieldShape(custom=True, without_dot=frozenset(), list_keys=resource.list_keys)
+    return FieldShape(without_dot=_WITHOUT_DOT | _WITHOUT_DOT_IN_CRDS) if resource is CRDS else FieldShape()
 
 
-def list_keys(field: str, item: Any, *, shape: Shape) -> tuple[str, ...] | None:
+def list_keys(field: str, item: Any, *, shape: FieldShape) -> tuple[str, ...] | None:
     """The fields that tell the items of the list `field` apart; None for a list that is one value."""
     if not isinstance(item, dict):
         return None
@@ -110,7 +110,7 @@ def item_step(keys: tuple[str, ...], item: dict[str, Any]) -> str:
     return "k:" + orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def members(field: str, value: Any, *, shape: Shape) -> dict[str, Any] | None:
+def members(field: str, value: Any, *, shape: FieldShape) -> dict[str, Any] | None:
     """The children of a value by step, or None for one that is owned as a whole."""
     if isinstance(value, dict):
         if not value or (field in _ATOMIC and not shape.custom):
@@ -139,7 +139,7 @@ def owned_part(obj: dict[str, Any], *, with_status: bool) -> dict[str, Any]:
 class Comparison:
     """What differs between two objects: `changed` (added or modified) and `removed`."""
 
-    def __init__(self, old: dict[str, Any], new: dict[str, Any], *, shape: Shape) -> None:
+    def __init__(self, old: dict[str, Any], new: dict[str, Any], *, shape: FieldShape) -> None:
         self._shape = shape
         self.changed: FieldSet = {}
         self.removed: FieldSet = {}
@@ -171,7 +171,7 @@ class Comparison:
             removed[step] = child_removed
 
 
-def whole(step: str, value: Any, *, shape: Shape, in_item: bool = False) -> FieldSet:
+def whole(step: str, value: Any, *, shape: FieldShape, in_item: bool = False) -> FieldSet:
     """The set of a value that was not there before, as an update records it."""
     field = _field(step)
     children = members(field, value, shape=shape)
@@ -184,7 +184,7 @@ def whole(step: str, value: Any, *, shape: Shape, in_item: bool = False) -> Fiel
     return {".": {}, **found}
 
 
-def applied(step: str, value: Any, *, shape: Shape) -> FieldSet:
+def applied(step: str, value: Any, *, shape: FieldShape) -> FieldSet:
     """The set of an applied value: as `whole`, but maps and structs are no members themselves."""
     children = members(_field(step), value, shape=shape)
     if children is None:

@@ -24,7 +24,7 @@ class Event:
     previous: dict[str, Any] | None = None
 
 
-class History:
+class ChangeHistory:
     """The newest changes, oldest first; older ones are compacted away."""
 
     def __init__(self, size: int) -> None:

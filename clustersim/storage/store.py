@@ -15,14 +15,14 @@ from typing import Any
 
 from clustersim.storage import defaults, transitions
 from clustersim.storage.api_errors import (
-    Cause,
+    StatusCause,
     already_exists,
     conflict,
     forbidden,
     invalid,
     not_found,
 )
-from clustersim.storage.history import Event, EventType, History
+from clustersim.storage.history import ChangeHistory, Event, EventType
 from clustersim.storage.managed_fields import Writer, record_apply, record_update
 from clustersim.storage.resources import NAMESPACES, NODES, ResourceType
 from clustersim.storage.values import copy_of, timestamp
@@ -43,7 +43,7 @@ class Store:
 
     def __init__(self, now: Callable[[], datetime], *, seed: int = 0, history: int = 10_000) -> None:
         self.now = now
-        self.history = History(history)
+        self.history = ChangeHistory(history)
         self._random = random.Random(seed)  # noqa: S311  # nosec B311  # reproducible names, not secrets
         self._revision = 0
         self._objects: dict[tuple[str, str], dict[str, dict[str, JsonObject]]] = {}
@@ -305,7 +305,7 @@ class Store:
         prefix = metadata.get("generateName")
         if not prefix:
             why = "Required value: name or generateName is required"
-            raise invalid(resource, "", [Cause("FieldValueRequired", why, "metadata.name")])
+            raise invalid(resource, "", [StatusCause("FieldValueRequired", why, "metadata.name")])
         metadata["name"] = prefix[:58] + "".join(self._random.choices(_NAME_ALPHABET, k=5))
 
     def _check_namespace(self, resource: ResourceType, metadata: JsonObject) -> None:
@@ -317,7 +317,7 @@ class Store:
         if "deletionTimestamp" in namespace["metadata"]:
             why = f"unable to create new content in namespace {name} because it is being terminated"
             ends = f"namespace {name} is being terminated"
-            cause = Cause("NamespaceTerminating", ends, "metadata.namespace")
+            cause = StatusCause("NamespaceTerminating", ends, "metadata.namespace")
             raise forbidden(resource, metadata["name"], why, [cause])
 
 

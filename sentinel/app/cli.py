@@ -19,7 +19,7 @@ from sentinel.app.commands.rulesets.importing import import_command
 from sentinel.app.commands.rulesets.power import power_command
 from sentinel.app.commands.rulesets.rehearsing import rehearse_command
 from sentinel.app.commands.rulesets.rules import rules
-from sentinel.app.exitcodes import Commands, ExitCode, code_of
+from sentinel.app.exitcodes import ExitCode, RootGroup, code_of
 from sentinel.app.logs import configure_logs
 from sentinel.app.memory import keep_tidy, settle
 from sentinel.app.wiring.application import build
@@ -32,7 +32,7 @@ SWITCH_SECONDS = 0.0005
 """How long a thread that decodes metrics may keep the event loop waiting each time; Python grants ten times that."""
 
 app = typer.Typer(
-    cls=Commands,
+    cls=RootGroup,
     help="Judges Kubernetes rollouts by YAML rules and promotes or undoes them on its own.",
     epilog="Exit codes: 0 yes, 1 no, 3 not confirmed, 64 wrong usage, 66 not found, 69 a server gave no answer, "
     "70 a defect, 77 not allowed, 78 wrong settings or files, 130 interrupted; `sentinel wait` answers with 0 to 5.",

@@ -58,7 +58,7 @@ def code_of(error: SentinelError) -> ExitCode:
     return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.UNAVAILABLE)
 
 
-class Commands(TyperGroup):
+class RootGroup(TyperGroup):
     """The root of the command line. Its own codes replace Typer's, whose 1 and 2 are answers here."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:

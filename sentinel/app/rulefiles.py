@@ -9,7 +9,7 @@ from sentinel.blocking import on_own_thread
 from sentinel.domain.notice import Bulletin, BulletinKind
 from sentinel.policies.load import describe, unread_files
 from sentinel.policies.mistakes import PolicyError
-from sentinel.policies.source import PolicySource, watch
+from sentinel.policies.source import FilePolicySource, watch
 from sentinel.ports import Clock, Telemetry
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class RuleFiles:
 
     def __init__(
         self,
-        source: PolicySource,
+        source: FilePolicySource,
         paths: Iterable[Path],
         telemetry: Telemetry,
         clock: Clock,

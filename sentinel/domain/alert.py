@@ -82,7 +82,7 @@ class AlertOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class AlertFate:
     """What became of one alert, and a sentence on why where there is something to say."""
 
     outcome: AlertOutcome
@@ -94,7 +94,7 @@ class Receipt:
     """What became of a notification: in how many rollouts' records it stands, and each alert's fate, in order."""
 
     recorded: int
-    fates: tuple[Fate, ...]
+    fates: tuple[AlertFate, ...]
 
 
 @dataclass(frozen=True, slots=True)

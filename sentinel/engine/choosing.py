@@ -18,21 +18,21 @@ _PARTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class PolicyChoice:
     """What guards a workload, and of every policy that does not, by name in order, why."""
 
     guard: Guard
     others: tuple[tuple[Policy, str], ...]
 
 
-def choose(policies: Iterable[Policy], workload: Workload) -> Choice:
+def choose(policies: Iterable[Policy], workload: Workload) -> PolicyChoice:
     """The policy that guards a workload, with the reasons against all others."""
     known = sorted(policies, key=lambda policy: policy.name)
     guard = guard_of(known, workload)
     guarding = guard.policy if isinstance(guard, Guarded) else None
     tied = guard.policies if isinstance(guard, Ambiguous) else ()
     others = tuple((p, _why_not(p, workload, guarding, tied)) for p in known if p is not guarding)
-    return Choice(guard, others)
+    return PolicyChoice(guard, others)
 
 
 def _why_not(policy: Policy, workload: Workload, guarding: Policy | None, tied: tuple[Policy, ...]) -> str:

@@ -17,7 +17,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sentinel.domain.policy.policy import Policy
-from sentinel.domain.policy.selection import AlertRule, Match, Matcher, MatchOperator, Operator, Requirement
+from sentinel.domain.policy.selection import (
+    AlertMatcher,
+    AlertRule,
+    Match,
+    MatchOperator,
+    Operator,
+    Requirement,
+)
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 
 Specificity = tuple[int, int, int, int, int]
@@ -129,12 +136,12 @@ def alert_rule_of(policy: Policy, labels: Mapping[str, str]) -> AlertRule | None
     return next((rule for rule in policy.alerts if alert_matches(rule.match, labels)), None)
 
 
-def alert_matches(matchers: Iterable[Matcher], labels: Mapping[str, str]) -> bool:
+def alert_matches(matchers: Iterable[AlertMatcher], labels: Mapping[str, str]) -> bool:
     """Whether all matchers hold for an alert's labels, as Alertmanager evaluates them."""
     return all(matcher_holds(matcher, labels) for matcher in matchers)
 
 
-def matcher_holds(matcher: Matcher, labels: Mapping[str, str]) -> bool:
+def matcher_holds(matcher: AlertMatcher, labels: Mapping[str, str]) -> bool:
     """One matcher: a missing label is empty, regular expressions are anchored at both ends."""
     value = labels.get(matcher.label, "")
     match matcher.operator:
@@ -148,7 +155,7 @@ def matcher_holds(matcher: Matcher, labels: Mapping[str, str]) -> bool:
             return not _fits(matcher, value)
 
 
-def _fits(matcher: Matcher, value: str) -> bool:
+def _fits(matcher: AlertMatcher, value: str) -> bool:
     if matcher.regex is None:
         raise ValueError(f"the matcher of {matcher.label} has no regular expression to match by")
     return matcher.regex(value)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from sentinel.domain.gate import Gate, JobGate, WebhookGate
-from sentinel.domain.policy.policy import Budget, Policy, UndoPolicy
+from sentinel.domain.policy.policy import Policy, UndoBudget, UndoPolicy
 from sentinel.domain.policy.rules import (
     Arms,
     CountQuery,
@@ -223,7 +223,7 @@ def _alert(spec: AlertSpec) -> AlertRule:
 
 def _undo(spec: UndoSpec) -> UndoPolicy:
     return UndoPolicy(
-        budget=Budget(spec.budget.max, spec.budget.per),
+        budget=UndoBudget(spec.budget.max, spec.budget.per),
         max_target_age=spec.max_target_age,
         restore_within=spec.restore_within,
         on_known_bad=spec.on_known_bad,

@@ -25,7 +25,7 @@ CHECK_SECONDS = 30.0
 MAX_RESTORED = 1024
 
 
-class PolicySource:
+class FilePolicySource:
     """Holds the set in force. An edit is taken as a whole or not at all."""
 
     def __init__(self, paths: Iterable[Path | str], current: PolicySet, options: Options = DEFAULTS) -> None:
@@ -36,7 +36,7 @@ class PolicySource:
         self._seen = fingerprint(self._paths)
 
     @classmethod
-    def open(cls, paths: Iterable[Path | str], options: Options = DEFAULTS) -> "PolicySource":
+    def open(cls, paths: Iterable[Path | str], options: Options = DEFAULTS) -> "FilePolicySource":
         """The source with its first set. Raises ConfigurationError that lists every mistake."""
         paths = tuple(paths)
         result = load(paths, options)

@@ -19,15 +19,15 @@ from sentinel.promql.functions import (
     extrapolated,
     instant_rate,
 )
-from sentinel.promql.series import NAME, Labels, Matcher, SeriesStore
+from sentinel.promql.series import NAME, LabelMatcher, Labels, SeriesStore
 from sentinel.promql.vectors import (
     AGGREGATIONS,
     SET_OPERATIONS,
-    Point,
     PromqlError,
     RangeOf,
     Value,
     Vector,
+    VectorSample,
     against_scalar,
     distinct,
     group_labels,
@@ -89,7 +89,7 @@ class Evaluator:
     def _select(self, selector: Any, time: int) -> Vector:
         time -= _offset(selector)
         found = ((s.labels, s.at(time, LOOKBACK)) for s in self._store.select(_matchers(selector)))
-        return [Point(labels, sample[1], sample[0]) for labels, sample in found if sample is not None]
+        return [VectorSample(labels, sample[1], sample[0]) for labels, sample in found if sample is not None]
 
     def _select_range(self, selector: Any, time: int) -> list[RangeOf]:
         inner = selector.vector_selector
@@ -112,7 +112,7 @@ class Evaluator:
             case "time":
                 return time / 1000
             case "vector":
-                return [Point({}, self._scalar(arguments[0], time), time)]
+                return [VectorSample({}, self._scalar(arguments[0], time), time)]
             case "scalar":
                 vector = self._vector(arguments[0], time)
                 return vector[0].value if len(vector) == 1 else math.nan
@@ -120,7 +120,7 @@ class Evaluator:
                 return (
                     []
                     if self._vector(arguments[0], time)
-                    else [Point(_equal_labels(arguments[0]), 1.0, time)]
+                    else [VectorSample(_equal_labels(arguments[0]), 1.0, time)]
                 )
             case "clamp_min" | "clamp_max":
                 bound = self._scalar(arguments[1], time)
@@ -147,7 +147,7 @@ class Evaluator:
                 )
             if value is not None:
                 kept = name == "last_over_time"
-                result.append(Point(element.labels if kept else unnamed(element.labels), value, time))
+                result.append(VectorSample(element.labels if kept else unnamed(element.labels), value, time))
         return distinct(result)
 
     def _timestamp(self, argument: Any, time: int) -> Vector:
@@ -156,7 +156,7 @@ class Evaluator:
         points = self._vector(argument, time)
         of_sample = isinstance(argument, parser.VectorSelector)
         return distinct(
-            [Point(unnamed(p.labels), (p.time if of_sample else time) / 1000, time) for p in points]
+            [VectorSample(unnamed(p.labels), (p.time if of_sample else time) / 1000, time) for p in points]
         )
 
     def _histogram_quantile(self, arguments: Sequence[Any], time: int) -> Vector:
@@ -167,7 +167,9 @@ class Evaluator:
             if bound is not None:
                 labels = {k: v for k, v in point.labels.items() if k not in ("le", NAME)}
                 histograms.setdefault(tuple(sorted(labels.items())), []).append((bound, point.value))
-        return [Point(dict(key), bucket_quantile(q, buckets), time) for key, buckets in histograms.items()]
+        return [
+            VectorSample(dict(key), bucket_quantile(q, buckets), time) for key, buckets in histograms.items()
+        ]
 
     # -- aggregation
 
@@ -179,7 +181,7 @@ class Evaluator:
         for point in self._vector(aggregate.expr, time):
             key = tuple(sorted(group_labels(point.labels, aggregate.modifier).items()))
             groups.setdefault(key, []).append(point.value)
-        return [Point(dict(key), AGGREGATIONS[name](values), time) for key, values in groups.items()]
+        return [VectorSample(dict(key), AGGREGATIONS[name](values), time) for key, values in groups.items()]
 
     # -- binary operators
 
@@ -207,7 +209,7 @@ class Evaluator:
     def _vector(self, expression: Any, time: int) -> Vector:
         value = self.evaluate(expression, time)
         if isinstance(value, list):
-            return [point for point in value if isinstance(point, Point)]
+            return [point for point in value if isinstance(point, VectorSample)]
         raise PromqlError("expected an instant vector")
 
     def _scalar(self, expression: Any, time: int) -> float:
@@ -220,14 +222,14 @@ class Evaluator:
 # -- small parts
 
 
-def _matchers(selector: Any) -> list[Matcher]:
+def _matchers(selector: Any) -> list[LabelMatcher]:
     if selector.at is not None:
         raise PromqlError("the @ modifier is not supported by this stand-in")
     if selector.matchers.or_matchers:
         raise PromqlError("`or` between matchers is not supported by this stand-in")
-    named = [Matcher(NAME, "=", selector.name)] if selector.name else []
+    named = [LabelMatcher(NAME, "=", selector.name)] if selector.name else []
     return named + [
-        Matcher(m.name, _MATCH_OPERATORS[str(m.op).rpartition(".")[2]], str(m.value))
+        LabelMatcher(m.name, _MATCH_OPERATORS[str(m.op).rpartition(".")[2]], str(m.value))
         for m in selector.matchers.matchers
     ]
 
@@ -250,7 +252,7 @@ def _negated(value: Value) -> Value:
     if isinstance(value, float):
         return -value
     if isinstance(value, list):
-        return mapped([point for point in value if isinstance(point, Point)], operator.neg)
+        return mapped([point for point in value if isinstance(point, VectorSample)], operator.neg)
     raise PromqlError("unary minus takes no strings")
 
 

@@ -16,7 +16,7 @@ _DROP_EVERY = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Matcher:
+class LabelMatcher:
     """One label condition; `operator` is `=`, `!=`, `=~` or `!~` (anchored at both ends)."""
 
     name: str
@@ -32,7 +32,7 @@ class Matcher:
 
 
 @dataclass(slots=True)
-class Series:
+class StoredSeries:
     """The samples of one series, oldest first; times in milliseconds, a value of None marks it stale."""
 
     labels: Labels
@@ -69,8 +69,8 @@ class SeriesStore:
         self._retention = int(retention * 1000)
         self.begins: int | None = None
         """The time of the first scrape in milliseconds, None before it."""
-        self._by_name: dict[str, dict[_Identity, Series]] = {}
-        self._scraped: dict[str, dict[tuple[str, _Identity], Series]] = {}
+        self._by_name: dict[str, dict[_Identity, StoredSeries]] = {}
+        self._scraped: dict[str, dict[tuple[str, _Identity], StoredSeries]] = {}
 
     def ingest(self, target: str, time: int, samples: Iterable[Sample], extra: Mapping[str, str]) -> None:
         """Store one scrape of a target, with its `extra` labels where a sample has none of that name.
@@ -98,7 +98,7 @@ class SeriesStore:
             series.times.append(time)
             series.values.append(value)
 
-    def select(self, matchers: Iterable[Matcher]) -> Iterator[Series]:
+    def select(self, matchers: Iterable[LabelMatcher]) -> Iterator[StoredSeries]:
         """The series that all matchers accept."""
         conditions = list(matchers)
         named = next((m.value for m in conditions if m.name == NAME and m.operator == "="), None)
@@ -108,10 +108,10 @@ class SeriesStore:
                 if all(matcher.accepts(series.labels) for matcher in conditions):
                     yield series
 
-    def _series(self, name: str, labels: Labels) -> Series:
+    def _series(self, name: str, labels: Labels) -> StoredSeries:
         identity = tuple(sorted({NAME: name, **labels}.items()))
         group = self._by_name.setdefault(name, {})
-        return group.setdefault(identity, Series(dict(identity)))
+        return group.setdefault(identity, StoredSeries(dict(identity)))
 
     def _forget(self, time: int) -> None:
         """Drop series that ended before the retention, once in a while."""

@@ -41,7 +41,7 @@ class PromqlExecutionError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class VectorSample:
     """One element of an instant vector; `time` (milliseconds) is its sample's, where it is one."""
 
     labels: Labels
@@ -57,7 +57,7 @@ class RangeOf:
     samples: Sequence[tuple[int, float]]
 
 
-Vector = list[Point]
+Vector = list[VectorSample]
 Value = float | str | Vector | list[RangeOf]
 
 
@@ -67,11 +67,11 @@ def against_scalar(
     """An operator between a vector and a scalar; a comparison filters unless `as_bool`."""
     result = []
     for point in points:
-        if not isinstance(point, Point):
+        if not isinstance(point, VectorSample):
             raise PromqlError(f"operator {name!r} takes no range vectors")
         outcome = outcome_of(point.value)
         if name not in COMPARISONS or as_bool:
-            result.append(Point(unnamed(point.labels), float(outcome), point.time))
+            result.append(VectorSample(unnamed(point.labels), float(outcome), point.time))
         elif outcome:
             result.append(point)
     return distinct(result)
@@ -85,7 +85,7 @@ def matched(name: str, modifier: Any, left: Sequence[Any], right: Sequence[Any],
         return []
     operation, comparing = operation_of(name), name in COMPARISONS
     as_bool = modifier is not None and modifier.return_bool
-    others: dict[tuple[tuple[str, str], ...], Point] = {}
+    others: dict[tuple[tuple[str, str], ...], VectorSample] = {}
     for point in right:
         key = _signature(point.labels, modifier)
         if key in others:
@@ -106,7 +106,7 @@ def matched(name: str, modifier: Any, left: Sequence[Any], right: Sequence[Any],
         seen.add(key)
         labels = _result_labels(point.labels, modifier, drop_name=not comparing or as_bool)
         value = point.value if comparing and not as_bool else float(outcome)
-        result.append(Point(labels, value, time))
+        result.append(VectorSample(labels, value, time))
     return result
 
 
@@ -197,7 +197,7 @@ def unnamed(labels: Labels) -> Labels:
 
 
 def mapped(vector: Vector, function: Callable[[float], float]) -> Vector:
-    return distinct([Point(unnamed(p.labels), function(p.value), p.time) for p in vector])
+    return distinct([VectorSample(unnamed(p.labels), function(p.value), p.time) for p in vector])
 
 
 def distinct(vector: Vector) -> Vector:

@@ -11,8 +11,8 @@ from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.ports import Telemetry
 from sentinel.runtime.leadership import Leadership
 from sentinel.runtime.queue import KeyedQueue
-from sentinel.runtime.reconciling.driver import Services
-from sentinel.runtime.reconciling.reconciler import Reconciler
+from sentinel.runtime.reconciling.driver import ReconcileServices
+from sentinel.runtime.reconciling.reconciler import ReconcileLoop
 from sentinel.runtime.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -53,8 +53,8 @@ class Daemon:
     def __init__(
         self,
         watches: Watches,
-        services: Services,
-        reconciler: Reconciler,
+        services: ReconcileServices,
+        reconciler: ReconcileLoop,
         queue: KeyedQueue[WorkloadKey],
         leadership: Leadership,
         extra: Mapping[str, Callable[[], Awaitable[None]]] | None = None,

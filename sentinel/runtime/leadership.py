@@ -74,13 +74,13 @@ class SoleLeader:
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class LeaseTiming:
     """The times of an election in seconds, all in proportion to the lease's `term`."""
 
     term: float
 
     @classmethod
-    def failing_over_within(cls, seconds: float) -> "Timing":
+    def failing_over_within(cls, seconds: float) -> "LeaseTiming":
         """So that a leader that crashed is replaced within this time."""
         return cls(seconds - NOTICING)
 
@@ -118,7 +118,7 @@ class LeaseElection:
         self,
         leases: LeaseStore,
         identity: str,
-        timing: Timing,
+        timing: LeaseTiming,
         clock: Clock,
         telemetry: Telemetry,
         rng: random.Random,

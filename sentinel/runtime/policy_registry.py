@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 MAX_REMEMBERED = 500
 
 
-class PolicyBook:
+class PolicyRegistry:
     """Policies in force and policies of running rollouts, parsed once each.
 
     `mode` is the settings'; `frozen` tells whether a human has the whole cluster only watched.

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from sentinel.app import cli
 from sentinel.app.cli import app
-from sentinel.app.commands.rollouts.waiting import Verdict
+from sentinel.app.commands.rollouts.waiting import WaitResult
 from sentinel.app.exitcodes import ExitCode, UsageError, code_of
 from sentinel.domain.errors import (
     ClusterUnavailableError,
@@ -97,7 +97,7 @@ def test_each_kind_of_error_has_its_code(error: SentinelError, code: int) -> Non
 def test_no_failure_looks_like_a_verdict() -> None:
     """The codes of `wait` are below those of failures; below them are only answers."""
     failures = set(ExitCode) - {ExitCode.YES, ExitCode.NO, ExitCode.UNCONFIRMED}
-    assert max(Verdict) < min(failures)
+    assert max(WaitResult) < min(failures)
 
 
 def test_the_page_documents_every_code() -> None:
@@ -105,7 +105,7 @@ def test_the_page_documents_every_code() -> None:
     everyones, of_wait = PAGE.split("`sentinel wait` never asks", 1)
     assert set(map(int, re.findall(r"(?m)^\| (\d+) \|", everyones))) == set(ExitCode)
     rows = re.findall(r"(?m)^\| (\d+) \| `([\w-]+)` \|", of_wait)
-    assert [(int(code), verdict) for code, verdict in rows] == [(int(v), str(v)) for v in Verdict]
+    assert [(int(code), verdict) for code, verdict in rows] == [(int(v), str(v)) for v in WaitResult]
 
 
 def test_what_is_documented_in_yaml_can_be_read() -> None:

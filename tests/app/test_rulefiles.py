@@ -15,7 +15,7 @@ from sentinel.app import rulefiles
 from sentinel.app.rulefiles import RuleFiles
 from sentinel.domain.notice import Bulletin, BulletinKind
 from sentinel.policies.mistakes import PolicyError
-from sentinel.policies.source import PolicySource
+from sentinel.policies.source import FilePolicySource
 from tests.policies.test_load import document
 
 
@@ -62,7 +62,7 @@ class Folder:
     def __init__(self, path: Path, *, leads: bool = True) -> None:
         self.file = path / "shop.yaml"
         self.file.write_text(document("shop"))
-        self.source = PolicySource.open([path])
+        self.source = FilePolicySource.open([path])
         self.telemetry = Gauges()
         self.told: list[Bulletin] = []
         self.files = RuleFiles(

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from cel_expr_python import cel
 
-from sentinel.adapters.kubernetes.api.resources import Resource
+from sentinel.adapters.kubernetes.api.resources import ApiResource
 from sentinel.adapters.kubernetes.coordination.jobs import job_of
 from sentinel.adapters.kubernetes.inspect.preflight import ASKING, ELECTING, NEEDED, RUNNING_JOBS
 from sentinel.domain.gate import JobGate
@@ -25,7 +25,7 @@ NODES = {("", "nodes", "list"), ("", "nodes", "watch")}
 
 
 def asked_for(
-    needed: tuple[tuple[Resource, str, tuple[str, ...]], ...] = NEEDED,
+    needed: tuple[tuple[ApiResource, str, tuple[str, ...]], ...] = NEEDED,
 ) -> set[tuple[str, str, str]]:
     """What the daemon makes sure of before it starts."""
     return {

@@ -7,7 +7,15 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clustersim.storage.field_sets import Comparison, Shape, intersection, paths, printed, subtract, union
+from clustersim.storage.field_sets import (
+    Comparison,
+    FieldShape,
+    intersection,
+    paths,
+    printed,
+    subtract,
+    union,
+)
 
 VALUES = st.recursive(
     st.integers(0, 2),
@@ -15,7 +23,7 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 OBJECTS = st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3)
-CUSTOM = Shape(custom=True, without_dot=frozenset())
+CUSTOM = FieldShape(custom=True, without_dot=frozenset())
 
 
 def fields(obj: dict[str, Any]) -> dict[str, Any]:
@@ -54,5 +62,5 @@ def test_list_items_are_told_apart_by_their_keys() -> None:
     """A change of one container's image is that field of that container."""
     old = {"containers": [{"name": "a", "image": "1"}, {"name": "b", "image": "1"}]}
     new = {"containers": [{"name": "b", "image": "2"}, {"name": "a", "image": "1"}]}
-    changed = Comparison(old, new, shape=Shape()).changed
+    changed = Comparison(old, new, shape=FieldShape()).changed
     assert [printed(path) for path in paths(changed)] == ['.containers[name="b"].image']

@@ -22,7 +22,7 @@ import pytest
 from clustersim.metrics.prometheus_standin import PrometheusStandIn
 from clustersim.virtual_time import DEFAULT_EPOCH
 from sentinel.promql.series import NAME
-from sentinel.promql.vectors import Point, PromqlError, PromqlExecutionError, RangeOf
+from sentinel.promql.vectors import PromqlError, PromqlExecutionError, RangeOf, VectorSample
 
 pytestmark = [
     pytest.mark.real,
@@ -295,4 +295,4 @@ def test_the_points_of_a_vector_carry_their_samples_time(standin: PrometheusStan
     """An element knows when its sample was taken, which is not the time of evaluation."""
     found = standin.instant('load{pod="a"}', START + 607)
     assert isinstance(found, list)
-    assert [point.time for point in found if isinstance(point, Point)] == [(START + 585) * 1000]
+    assert [point.time for point in found if isinstance(point, VectorSample)] == [(START + 585) * 1000]

@@ -24,7 +24,7 @@ from sentinel.app.demo import stage as staging
 from sentinel.app.demo.stage import Front, stage
 from sentinel.app.demo.stories import NAMESPACE, STORIES
 from sentinel.app.wiring.sources import metric_sources, options_of
-from sentinel.policies.source import PolicySource
+from sentinel.policies.source import FilePolicySource
 from sentinel.settings import load_settings
 from tests.support.helm import find_program
 
@@ -135,7 +135,7 @@ async def test_a_newcomer_can_go_through_all_pages_in_one_folder(copy: Path, pat
     settings = load_settings(copy / "config" / "sentinel.yaml", {})
     async with AsyncExitStack() as resources:
         options = options_of(settings, metric_sources(settings, resources))
-        assert PolicySource.open((copy / "rules",), options).current.policies
+        assert FilePolicySource.open((copy / "rules",), options).current.policies
 
 
 @pytest.fixture

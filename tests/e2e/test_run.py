@@ -13,7 +13,7 @@ import pytest
 
 from clustersim import api as apiserver
 from clustersim.cluster import ClusterOptions, SimulatedCluster
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from clustersim.node.behaviour import Behaviour
 from clustersim.storage.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CRDS
 from sentinel.adapters.kubernetes.custom.crd import definitions
@@ -173,7 +173,7 @@ async def test_a_rollout_outlives_the_daemon_that_began_it(folder: Path, cluster
 
 async def test_sigterm_ends_a_daemon_that_is_not_ready_yet(folder: Path, cluster: SimulatedCluster) -> None:
     """While a watch has not synced it is alive and not ready, and SIGTERM ends it in time all the same."""
-    cluster.faults.add(Fault(FaultKind.HANG, frozenset({"list"}), "/pods"))
+    cluster.faults.add(InjectedFault(FaultKind.HANG, frozenset({"list"}), "/pods"))
     async with daemon(folder, variables(folder, cluster)) as running:
         async with asyncio.timeout(30):
             while await running.readiness() != 503:  # noqa: ASYNC110 - a child process tells nothing

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from clustersim.metrics.traffic import Quality
 from clustersim.node.behaviour import crash_loop
 from sentinel.domain.alert import AlertStatus
@@ -265,7 +265,9 @@ async def till(shop: Shop) -> Record:
     shop.release("till")
     await shop.phase(Phase.BAKING, "till")
     faults = shop.world.cluster.faults
-    failing = faults.add(Fault(FaultKind.ERROR, frozenset({"update", "patch"}), r"rolloutrecords/till"))
+    failing = faults.add(
+        InjectedFault(FaultKind.ERROR, frozenset({"update", "patch"}), r"rolloutrecords/till")
+    )
     await shop.alert({"alertname": "TillStuck", "pod": shop.candidate_pod("till")}, datetime.now(UTC))
     async with asyncio.timeout(30):
         while await shop.posts(503) < 2:  # noqa: ASYNC110 - Alertmanager does not tell of its retries

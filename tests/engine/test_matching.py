@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.domain.policy.policy import Policy
-from sentinel.domain.policy.selection import AlertRule, Match, Matcher, MatchOperator, Operator, Requirement
+from sentinel.domain.policy.selection import (
+    AlertMatcher,
+    AlertRule,
+    Match,
+    MatchOperator,
+    Operator,
+    Requirement,
+)
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.revision import Revision
@@ -137,9 +144,9 @@ def test_requirements_hold_as_in_kubernetes(
     assert requirement_holds(Requirement("k", operator, values), labels) is holds
 
 
-def matcher(label: str, operator: MatchOperator, value: str) -> Matcher:
+def matcher(label: str, operator: MatchOperator, value: str) -> AlertMatcher:
     """A matcher with its regular expression, as the rule files' loader makes them."""
-    return Matcher(label, operator, value, lambda text: re.fullmatch(value, text) is not None)
+    return AlertMatcher(label, operator, value, lambda text: re.fullmatch(value, text) is not None)
 
 
 @pytest.mark.parametrize(
@@ -167,13 +174,16 @@ def test_matchers_hold_as_in_alertmanager(
 def test_a_matcher_without_its_regular_expression_is_a_mistake_of_ours() -> None:
     """It neither holds nor does not."""
     with pytest.raises(ValueError, match="no regular expression"):
-        matcher_holds(Matcher("l", MatchOperator.REGEX, "a"), {})
+        matcher_holds(AlertMatcher("l", MatchOperator.REGEX, "a"), {})
 
 
 def test_the_first_alert_rule_that_matches_counts() -> None:
     """All matchers of a rule must hold; the order of the rules decides."""
     page = AlertRule(
-        (Matcher("severity", MatchOperator.EQUAL, "page"), Matcher("app", MatchOperator.EQUAL, "web"))
+        (
+            AlertMatcher("severity", MatchOperator.EQUAL, "page"),
+            AlertMatcher("app", MatchOperator.EQUAL, "web"),
+        )
     )
     rest = AlertRule((matcher("severity", MatchOperator.REGEX, ".+"),))
     guarded = Policy("p", "d", alerts=(page, rest))
@@ -249,6 +259,6 @@ def test_an_added_matcher_never_widens_an_alert_rule(
 ) -> None:
     """All matchers must hold, so that more of them match no more alerts."""
     matchers = [matcher("a", operator, "x*") for operator in operators]
-    added = [*matchers, Matcher("b", MatchOperator.NOT_EQUAL, "")]
+    added = [*matchers, AlertMatcher("b", MatchOperator.NOT_EQUAL, "")]
 
     assert alert_matches(added, labels) <= alert_matches(matchers, labels)

@@ -19,19 +19,19 @@ import aiohttp
 from aiohttp import web
 
 from clustersim.api import requests, responses
-from clustersim.api.calls import Call
+from clustersim.api.calls import ResourceRequest
 from clustersim.api.requests import RequestInfo
 from clustersim.api.server import ApiServer
 from clustersim.api.watching import WatchStream
 from clustersim.cluster import SimulatedCluster
-from clustersim.faults import ConnectionDropped, Fault, FaultKind, WatchFaults
+from clustersim.faults import ConnectionDropped, FaultKind, InjectedFault, WatchFaults
 from clustersim.storage.api_errors import ApiError
-from sentinel.adapters.prometheus.answers import Answer, Sample, Track
+from sentinel.adapters.prometheus.answers import InstantAnswer, Sample, Track
 from sentinel.adapters.prometheus.client import REMEMBERED_SAMPLES
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
-from sentinel.promql.vectors import Point
+from sentinel.promql.vectors import VectorSample
 
 USER_AGENT = "rollback-sentinel"
 
@@ -186,7 +186,7 @@ class DirectSession:
         if self.dead:
             raise aiohttp.ClientConnectionError("the process is dead")
 
-    async def _answer(self, question: Question, info: RequestInfo, struck: list[Fault]) -> Reply:
+    async def _answer(self, question: Question, info: RequestInfo, struck: list[InjectedFault]) -> Reply:
         drops = [fault for fault in struck if fault.kind is FaultKind.DROP]
         try:
             spoiled = await self._api._spoil(question, info, struck)  # type: ignore[arg-type]
@@ -211,7 +211,7 @@ class DirectSession:
 
     @asynccontextmanager
     async def _watch(
-        self, question: Question, info: RequestInfo, struck: list[Fault], silence: float | None
+        self, question: Question, info: RequestInfo, struck: list[InjectedFault], silence: float | None
     ) -> AsyncIterator[Reply]:
         api = self._api
         try:
@@ -225,7 +225,7 @@ class DirectSession:
             resource = api._find(info)
             api._services.rbac.check(user, info, resource)
             assert resource is not None
-            call = Call(api._services, info, resource, question.query, question.headers, b"", user)
+            call = ResourceRequest(api._services, info, resource, question.query, question.headers, b"", user)
             asked = api._watch_request(call)
             asked.check()
         except ApiError as error:
@@ -257,7 +257,7 @@ class DirectSession:
             stream.end(aiohttp.ClientPayloadError("the connection was reset"))
 
 
-def _named(fault: Fault, verb: str) -> str:
+def _named(fault: InjectedFault, verb: str) -> str:
     """A fault of the API server for people."""
     if fault.kind is FaultKind.ERROR:
         return f"{fault.status} with Retry-After" if fault.seconds else str(fault.status)
@@ -270,12 +270,12 @@ class DirectPrometheus:
     def __init__(self, cluster: SimulatedCluster, network: Network) -> None:
         self._prometheus = cluster.prometheus
         self._network = network
-        self._shared: SharedAnswers[tuple[str, int], Answer] = SharedAnswers(
+        self._shared: SharedAnswers[tuple[str, int], InstantAnswer] = SharedAnswers(
             capacity=REMEMBERED_SAMPLES, weigh=lambda answer: len(answer.samples) + 1
         )
         self.answered: Callable[[], None] = lambda: None
 
-    async def instant(self, query: str, at: datetime) -> Answer:
+    async def instant(self, query: str, at: datetime) -> InstantAnswer:
         """The answer at one time."""
         at_ms = int(at.timestamp() * 1000)
         return await self._shared.get((query, at_ms), lambda: self._ask(query, at_ms))
@@ -294,16 +294,16 @@ class DirectPrometheus:
     def close(self) -> None:
         """Nothing is held open."""
 
-    async def _ask(self, query: str, at_ms: int) -> Answer:
+    async def _ask(self, query: str, at_ms: int) -> InstantAnswer:
         await self._reach()
         value = self._prometheus.instant(query, at_ms / 1000)
         assert isinstance(value, list)
         self.answered()
-        return Answer(
+        return InstantAnswer(
             tuple(
                 Sample({k: v for k, v in point.labels.items() if k != "__name__"}, point.value)
                 for point in value
-                if isinstance(point, Point)
+                if isinstance(point, VectorSample)
             )
         )
 

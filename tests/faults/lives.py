@@ -24,7 +24,7 @@ from sentinel.domain.notice import Notice
 from sentinel.domain.record.entries import NoticeRef
 from sentinel.domain.record.record import Record
 from sentinel.policies.load import Options
-from sentinel.policies.source import PolicySource
+from sentinel.policies.source import FilePolicySource
 from sentinel.settings import Settings
 from tests.faults.direct import DirectPrometheus, DirectSession, Network
 
@@ -121,17 +121,17 @@ class _Policies:
     """In the place of the rule files' loader: the same text is parsed once for all schedules."""
 
     @staticmethod
-    def open(paths: tuple[Path, ...], options: Options) -> PolicySource:
+    def open(paths: tuple[Path, ...], options: Options) -> FilePolicySource:
         """The rule set in force."""
         text = paths[0].read_text()
         known = next((each for each in _PARSED if each[:2] == (text, options)), None)
         if known is None:
-            known = (text, options, PolicySource.open(paths, options))
+            known = (text, options, FilePolicySource.open(paths, options))
             _PARSED.append(known)
         return known[2]
 
 
-_PARSED: list[tuple[str, Options, PolicySource]] = []
+_PARSED: list[tuple[str, Options, FilePolicySource]] = []
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from clustersim.cluster import SimulatedCluster
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from clustersim.metrics.traffic import Quality
 from clustersim.node.behaviour import crash_loop, image_not_found, never_ready
 from clustersim.storage.resources import DEPLOYMENTS
@@ -212,9 +212,9 @@ class Scene:
 
         kind = FaultKind.DROP if served else FaultKind.LOST
         verbs = frozenset({"create", "update", "patch"})
-        fault = Fault(kind, verbs=verbs, path=path, count=1, skip=skip, then=strike)
+        fault = InjectedFault(kind, verbs=verbs, path=path, count=1, skip=skip, then=strike)
         if turns:  # the process goes on for some steps
-            fault = Fault(
+            fault = InjectedFault(
                 FaultKind.LATENCY, verbs=verbs, path=path, count=1, skip=skip, seconds=0.001, then=strike
             )
         self.cluster.faults.add(fault)
@@ -254,7 +254,7 @@ class Scene:
 
     def fault(self, kind: str, lasts: float, verbs: tuple[str, ...] = (), **how: Any) -> None:
         """A fault of the API server for a while."""
-        fault = self.cluster.faults.add(Fault(FaultKind(kind), verbs=frozenset(verbs), **how))
+        fault = self.cluster.faults.add(InjectedFault(FaultKind(kind), verbs=frozenset(verbs), **how))
         loop = asyncio.get_running_loop()
         loop.call_later(
             lasts, lambda: fault in self.cluster.faults.rules and self.cluster.faults.remove(fault)

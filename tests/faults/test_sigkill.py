@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from clustersim.cluster import ClusterOptions, SimulatedCluster
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import CRDS
 from sentinel.ports import SystemClock
@@ -125,7 +125,7 @@ async def test_a_process_that_is_killed_at_its_writes_carries_on(tmp_path: Path,
         for strike in (keeper.kill, rng.choice((keeper.kill, keeper.pause))):
             kind = rng.choice((FaultKind.LOST, FaultKind.DROP))
             how = {"path": rng.choice(PATHS), "skip": rng.choice((0, 1, 2)), "count": 1}
-            cluster.faults.add(Fault(kind, verbs=WRITES, then=strike, **how))
+            cluster.faults.add(InjectedFault(kind, verbs=WRITES, then=strike, **how))
         cluster.behave("s0:2-crash", crash_loop())
         with witness.people():
             cluster.set_image("s0", "s0:2-crash", namespace=NAMESPACE)

@@ -22,7 +22,7 @@ from sentinel.domain.policy.rules import (
     QueryRule,
     ValueQuery,
 )
-from sentinel.domain.policy.selection import AlertAction, Matcher, MatchOperator, Operator, Requirement
+from sentinel.domain.policy.selection import AlertAction, AlertMatcher, MatchOperator, Operator, Requirement
 from sentinel.domain.policy.strategy import OnDeadline, OnLowTraffic, Step
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.policies.load import Options, PolicySet, describe, load, restore
@@ -91,8 +91,8 @@ def test_the_example_means_what_it_says() -> None:
         ),
     )
     assert policy.alerts[0].match == (
-        Matcher("alertname", MatchOperator.EQUAL, "HighErrorRate"),
-        Matcher("severity", MatchOperator.REGEX, "critical|page"),
+        AlertMatcher("alertname", MatchOperator.EQUAL, "HighErrorRate"),
+        AlertMatcher("severity", MatchOperator.REGEX, "critical|page"),
     )
     assert policy.alerts[0].action is AlertAction.UNDO
     assert policy.alerts[1].action is AlertAction.HOLD
@@ -132,7 +132,7 @@ def test_less_usual_settings_arrive(tmp_path: Path) -> None:
     assert policy.strategy.guard == timedelta(hours=1, minutes=30)
     assert policy.strategy.warmup == timedelta(0)
     assert policy.rules == (HealthRule("health", pull_within=timedelta(seconds=90)),)
-    assert policy.alerts[0].match[1] == Matcher("c", MatchOperator.NOT_REGEX, "d.*")
+    assert policy.alerts[0].match[1] == AlertMatcher("c", MatchOperator.NOT_REGEX, "d.*")
     assert (policy.alerts[0].action, policy.alerts[0].workload_label) == (AlertAction.ESCALATE, "app")
     assert policy.alerts[0].lookback == timedelta(minutes=2)
     assert policy.undo.on_known_bad is OnKnownBad.HOLD

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sentinel.domain.policy.selection import Matcher, MatchOperator
+from sentinel.domain.policy.selection import AlertMatcher, MatchOperator
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.schema.matchers import parse_matchers
 
@@ -13,19 +13,19 @@ REGEX, NOT_REGEX = MatchOperator.REGEX, MatchOperator.NOT_REGEX
 @pytest.mark.parametrize(
     ("text", "matchers"),
     [
-        ('a="b"', (Matcher("a", EQUAL, "b"),)),
-        ("a=b", (Matcher("a", EQUAL, "b"),)),
-        (" a != b ", (Matcher("a", NOT_EQUAL, "b"),)),
-        ('{a="b", c=~"d|e"}', (Matcher("a", EQUAL, "b"), Matcher("c", REGEX, "d|e"))),
-        ("a=b,c!~d.*,", (Matcher("a", EQUAL, "b"), Matcher("c", NOT_REGEX, "d.*"))),
-        ('a="x, y=z"', (Matcher("a", EQUAL, "x, y=z"),)),
-        ('a="say \\"hi\\"\\n"', (Matcher("a", EQUAL, 'say "hi"\n'),)),
-        ('a=~"\\d+"', (Matcher("a", REGEX, "\\d+"),)),
-        ('a=""', (Matcher("a", EQUAL, ""),)),
-        ('"my label"="b"', (Matcher("my label", EQUAL, "b"),)),
+        ('a="b"', (AlertMatcher("a", EQUAL, "b"),)),
+        ("a=b", (AlertMatcher("a", EQUAL, "b"),)),
+        (" a != b ", (AlertMatcher("a", NOT_EQUAL, "b"),)),
+        ('{a="b", c=~"d|e"}', (AlertMatcher("a", EQUAL, "b"), AlertMatcher("c", REGEX, "d|e"))),
+        ("a=b,c!~d.*,", (AlertMatcher("a", EQUAL, "b"), AlertMatcher("c", NOT_REGEX, "d.*"))),
+        ('a="x, y=z"', (AlertMatcher("a", EQUAL, "x, y=z"),)),
+        ('a="say \\"hi\\"\\n"', (AlertMatcher("a", EQUAL, 'say "hi"\n'),)),
+        ('a=~"\\d+"', (AlertMatcher("a", REGEX, "\\d+"),)),
+        ('a=""', (AlertMatcher("a", EQUAL, ""),)),
+        ('"my label"="b"', (AlertMatcher("my label", EQUAL, "b"),)),
     ],
 )
-def test_matchers_are_read(text: str, matchers: tuple[Matcher, ...]) -> None:
+def test_matchers_are_read(text: str, matchers: tuple[AlertMatcher, ...]) -> None:
     """One or several, quoted or not, with braces or without."""
     assert parse_matchers(text) == matchers
 

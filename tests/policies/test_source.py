@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sentinel.domain.errors import ConfigurationError
-from sentinel.policies.source import PolicySource, watch
+from sentinel.policies.source import FilePolicySource, watch
 from tests.policies.test_load import document
 
 
@@ -15,7 +15,7 @@ def test_an_edit_is_taken_over(tmp_path: Path) -> None:
     """After a reload the edited set is in force."""
     file = tmp_path / "shop.yaml"
     file.write_text(document("old"))
-    source = PolicySource.open([tmp_path])
+    source = FilePolicySource.open([tmp_path])
     before = source.current.digest
 
     file.write_text(document("new"))
@@ -28,7 +28,7 @@ def test_an_edit_is_taken_over(tmp_path: Path) -> None:
 async def test_a_bad_edit_changes_nothing(tmp_path: Path) -> None:
     """One wrong file among good ones leaves the last good set in force, and the mistakes are returned."""
     (tmp_path / "shop.yaml").write_text(document("old"))
-    source = PolicySource.open([tmp_path])
+    source = FilePolicySource.open([tmp_path])
     before = source.current
 
     (tmp_path / "shop.yaml").write_text(document("new"))
@@ -47,14 +47,14 @@ def test_a_source_without_a_first_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigurationError, match=r"(?s)a\.yaml:2:1: is not YAML.*b\.yaml:1:1: is not a mapping"
     ):
-        PolicySource.open([tmp_path])
+        FilePolicySource.open([tmp_path])
 
 
 def test_a_rollout_keeps_the_policy_that_it_began_with(tmp_path: Path) -> None:
     """The document in a record gives the old policy while the edited one is in force."""
     file = tmp_path / "shop.yaml"
     file.write_text(document("shop", "rules: [{name: crash, crashLoop: {restarts: 9}}]"))
-    source = PolicySource.open([tmp_path])
+    source = FilePolicySource.open([tmp_path])
     kept = source.policies()[0]
 
     file.write_text(document("shop"))
@@ -78,7 +78,7 @@ def mounted(folder: Path, version: str, text: str) -> None:
 async def test_every_swap_of_a_config_map_is_seen(tmp_path: Path) -> None:
     """The kubelet's symlink swap is seen each time, not only the first, and the set follows."""
     mounted(tmp_path, "1", document("one"))
-    source = PolicySource.open([tmp_path])
+    source = FilePolicySource.open([tmp_path])
     seen: asyncio.Queue[list[str]] = asyncio.Queue()
     stop = asyncio.Event()
 
@@ -99,7 +99,7 @@ async def test_every_swap_of_a_config_map_is_seen(tmp_path: Path) -> None:
 def test_a_swap_is_an_edit(tmp_path: Path) -> None:
     """A ConfigMap's swap changes no link's name, and is seen as an edit all the same; no swap is none."""
     mounted(tmp_path, "1", document("one"))
-    source = PolicySource.open([tmp_path])
+    source = FilePolicySource.open([tmp_path])
 
     assert source.reload_edited() is None
     mounted(tmp_path, "2", document("two"))
@@ -112,7 +112,7 @@ def test_every_policy_names_its_set(tmp_path: Path) -> None:
     """Each policy carries the digest of the whole set that it was loaded with, which any edit changes."""
     (tmp_path / "a.yaml").write_text(document("a"))
     (tmp_path / "b.yaml").write_text(document("b"))
-    source = PolicySource.open([tmp_path])
+    source = FilePolicySource.open([tmp_path])
     before = source.current
 
     (tmp_path / "b.yaml").write_text(document("b", "rules: [{name: crash, crashLoop: {restarts: 9}}]"))
@@ -129,7 +129,7 @@ async def test_a_folder_made_anew_is_watched_again(tmp_path: Path) -> None:
     folder = tmp_path / "rules"
     folder.mkdir()
     (folder / "shop.yaml").write_text(document("one"))
-    source = PolicySource.open([folder])
+    source = FilePolicySource.open([folder])
     taken = asyncio.Event()
     stop = asyncio.Event()
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from sentinel.domain.coordination import Lease
 from sentinel.domain.errors import ClusterUnavailableError, ConflictError, NotFoundError
-from sentinel.runtime.leadership import LeaseElection, Timing
+from sentinel.runtime.leadership import LeaseElection, LeaseTiming
 from tests.runtime.doubles import Counts
 
 FAILOVER = 15.0
@@ -132,7 +132,7 @@ class Replica:
         self.election = LeaseElection(
             self.line,
             name,
-            Timing.failing_over_within(FAILOVER),
+            LeaseTiming.failing_over_within(FAILOVER),
             self.clock,
             self.telemetry,
             random.Random(name),

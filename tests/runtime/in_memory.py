@@ -23,15 +23,15 @@ from sentinel.ports import MetricSource
 from sentinel.runtime.evidence.collector import EvidenceCollector
 from sentinel.runtime.fence import Fence, unfenced
 from sentinel.runtime.gates.jobs import GateJobs
-from sentinel.runtime.gates.runner import GateKeeper
+from sentinel.runtime.gates.runner import GateRunner
 from sentinel.runtime.notify.announcements import Announcements
 from sentinel.runtime.notify.notifications import Notifications
 from sentinel.runtime.notify.reporting import Reporter
-from sentinel.runtime.policy_registry import PolicyBook
+from sentinel.runtime.policy_registry import PolicyRegistry
 from sentinel.runtime.queue import KeyedQueue
-from sentinel.runtime.reconciling.commands import CommandDesk
-from sentinel.runtime.reconciling.driver import Driver, Limits, Services
-from sentinel.runtime.reconciling.reconciler import Reconciler
+from sentinel.runtime.reconciling.commands import CommandHandler
+from sentinel.runtime.reconciling.driver import Driver, Limits, ReconcileServices
+from sentinel.runtime.reconciling.reconciler import ReconcileLoop
 from tests.runtime.doubles import Channel, Counts, LoopClock, Rules, Shelf
 
 
@@ -177,10 +177,10 @@ class Daemonlet:
         self._world, self._clock = world, clock
         self._commands = commands
         silent, rng = Silent(), random.Random(0)
-        book = PolicyBook(Rules((policy,)), Mode.ENFORCE)
+        book = PolicyRegistry(Rules((policy,)), Mode.ENFORCE)
         notifications = Notifications(Channel(), self.shelf, lambda _: "", telemetry, rng)  # type: ignore[arg-type]
         announcements = Announcements(self.cluster)
-        self.services = Services(
+        self.services = ReconcileServices(
             cluster=self.cluster,
             store=self.shelf,  # type: ignore[arg-type] - of the protocol only what is called
             book=book,
@@ -194,8 +194,8 @@ class Daemonlet:
             notifications=notifications,
             announcements=announcements,
             reporter=Reporter(notifications, announcements, book.mode_of),
-            commands=CommandDesk(Desk(list(commands), clock), clock, telemetry, fence),
-            gates=GateKeeper(
+            commands=CommandHandler(Desk(list(commands), clock), clock, telemetry, fence),
+            gates=GateRunner(
                 silent, GateJobs(None, None, fence, clock, telemetry), self.queue.add, clock, telemetry
             ),  # type: ignore[arg-type]
             conditions=silent,
@@ -205,7 +205,7 @@ class Daemonlet:
             fence=fence,
         )
         self.driver = Driver(self.services, self.queue, Limits())
-        self._reconciler = Reconciler(self.driver, self.queue, clock, telemetry, rng)
+        self._reconciler = ReconcileLoop(self.driver, self.queue, clock, telemetry, rng)
 
     async def run(self, seconds: float) -> Record | None:
         """Reconcile for so long; returns the newest record."""

@@ -29,7 +29,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.runtime.gates.jobs import TAKE_AWAY_TRIES, GateJobs
-from sentinel.runtime.gates.runner import AT_ONCE, GateKeeper
+from sentinel.runtime.gates.runner import AT_ONCE, GateRunner
 from tests.engine.builders import CANARY, in_state, with_strategy
 from tests.runtime.doubles import Counts, LoopClock
 
@@ -101,7 +101,7 @@ class Desk:
         self.counts = Counts()
         self.woken: list[WorkloadKey] = []
         runner = GateJobs(self.jobs, limits, lambda: self.leads, self.clock, self.counts)
-        self.keeper = GateKeeper(self.caller, runner, self.woken.append, self.clock, self.counts)
+        self.keeper = GateRunner(self.caller, runner, self.woken.append, self.clock, self.counts)
 
     async def run_job(self, record: Record, seconds: float) -> GateResult:
         """Let passes heed a Job's gate for so long; the answer then."""

@@ -11,7 +11,7 @@ from sentinel.domain.evidence import MissingReason, Past, PastCounters
 from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery
 from sentinel.domain.record.state import Phase
 from sentinel.engine.evidence.history import CALIBRATION
-from sentinel.engine.evidence.schedule import Timing
+from sentinel.engine.evidence.schedule import SourceTiming
 from sentinel.engine.statistics.calibration import Calibration
 from sentinel.runtime.evidence.pasts import MOST_ATTEMPTS, PastReader
 from tests.engine.builders import PLAIN, in_state, rollout
@@ -55,7 +55,7 @@ class Reading:
         self.woken: list[str] = []
         self.reader = PastReader(
             {"prometheus": source},
-            {"prometheus": Timing()},
+            {"prometheus": SourceTiming()},
             lambda key: self.woken.append(str(key)),
             Counts(),
         )

@@ -17,7 +17,7 @@ from sentinel.domain.policy.strategy import Step, Strategy
 from sentinel.domain.record.entries import Action, DecisionEntry
 from sentinel.domain.record.record import Record
 from sentinel.engine.replay.course import drive, replay
-from sentinel.engine.replay.modelled_pods import Fate, PodEvent
+from sentinel.engine.replay.modelled_pods import ModelledFate, PodEvent
 from sentinel.engine.replay.modelled_workload import ModelledWorkload, WorkloadShape
 from sentinel.engine.replay.questions import Answer, Ask
 from sentinel.engine.replay.setting import Script, Setting
@@ -36,7 +36,7 @@ class Tale:
     approval: bool
     replicas: int
     errors: float
-    fate: Fate | None
+    fate: ModelledFate | None
     ready_after: int
     approved_at: int | None
     resumed_at: int | None
@@ -139,7 +139,7 @@ TALES = st.builds(
     approval=st.booleans(),
     replicas=st.sampled_from([1, 3, 10]),
     errors=st.sampled_from([0.0, 0.001, 0.08, 0.3, 1.0]),
-    fate=st.sampled_from([None, None, *Fate]),
+    fate=st.sampled_from([None, None, *ModelledFate]),
     ready_after=st.sampled_from([1, 5, 45]),
     approved_at=st.sampled_from([None, 200, 400]),
     resumed_at=st.sampled_from([None, 900, 2500]),

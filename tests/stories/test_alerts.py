@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from clustersim.cluster import JsonObject
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase
@@ -49,7 +49,7 @@ async def test_an_undo_does_not_wait_until_everything_is_looked_up(shop: World) 
     """While another workload of the same post is looked up afresh, what is known to be in flight is undone."""
     shop.cluster.deploy("other", "other:1", 2, namespace=NAMESPACE)
     await canary(shop)
-    slow = Fault(FaultKind.LATENCY, verbs=frozenset({"get"}), path="deployments/other", seconds=4)
+    slow = InjectedFault(FaultKind.LATENCY, verbs=frozenset({"get"}), path="deployments/other", seconds=4)
     shop.cluster.faults.add(slow)
     alerts = [shop.alert(deployment=name) for name in ("web", "other")]
     post = asyncio.create_task(shop.post_alerts(*alerts))
@@ -124,7 +124,9 @@ async def test_an_alert_is_not_answered_200_before_it_is_recorded(shop: World) -
     await canary(shop)
     alert = shop.alert(pod=pod_of(shop, "web:2"))
     fault = shop.cluster.faults.add(
-        Fault(FaultKind.ERROR, verbs=frozenset({"update", "patch", "PUT", "PATCH"}), path="rolloutrecords")
+        InjectedFault(
+            FaultKind.ERROR, verbs=frozenset({"update", "patch", "PUT", "PATCH"}), path="rolloutrecords"
+        )
     )
     await shop.post_alerts(alert, status=503)
     shop.cluster.faults.remove(fault)

@@ -4,7 +4,7 @@ import asyncio
 import random
 from datetime import datetime, timedelta
 
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from clustersim.node.behaviour import crash_loop
 from sentinel.app.wiring.application import build
 from sentinel.domain.record.state import Phase
@@ -45,7 +45,7 @@ async def test_a_clock_that_is_an_hour_behind_makes_one_record(plain: World) -> 
 async def test_a_watch_that_went_deaf_condemns_nobody(plain: World) -> None:
     """Pods that seem unready for too long only because nothing is heard of them are looked up before an undo."""
     await plain.stop()
-    pods = plain.cluster.faults.add(Fault(FaultKind.HANG, verbs=frozenset({"watch"}), path="/pods"))
+    pods = plain.cluster.faults.add(InjectedFault(FaultKind.HANG, verbs=frozenset({"watch"}), path="/pods"))
     plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
     await asyncio.sleep(0.5)
     await plain.start()
@@ -60,7 +60,7 @@ async def test_an_alert_that_comes_before_the_watches_have_synced_is_not_lost(sh
     shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
     await shop.phase(Phase.BAKING, image="web:2")
     await shop.stop()
-    slow = shop.cluster.faults.add(Fault(FaultKind.LATENCY, verbs=frozenset({"list"}), seconds=5))
+    slow = shop.cluster.faults.add(InjectedFault(FaultKind.LATENCY, verbs=frozenset({"list"}), seconds=5))
     starting = asyncio.create_task(shop.start())
     await shop.until(lambda: shop.application is not None and _listens(shop), within=5)
     alert = shop.alert(deployment="web")
@@ -74,7 +74,7 @@ async def test_an_alert_that_comes_before_the_watches_have_synced_is_not_lost(sh
 async def test_an_alert_on_a_rollout_that_a_deaf_watch_hid_is_not_lost(shop: World) -> None:
     """The workload is looked up before anyone is told that nothing is in flight; the watch begins anew."""
     await shop.stop()
-    shop.cluster.faults.add(Fault(FaultKind.HANG, verbs=frozenset({"watch"}), path="/deployments"))
+    shop.cluster.faults.add(InjectedFault(FaultKind.HANG, verbs=frozenset({"watch"}), path="/deployments"))
     await shop.start()
     shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
     await asyncio.sleep(5)
@@ -91,7 +91,9 @@ async def test_an_alert_on_a_rollout_that_a_deaf_watch_hid_is_not_lost(shop: Wor
 async def test_looking_up_costs_two_reads_a_second_at_most(shop: World) -> None:
     """A storm of alerts on a workload at rest does not become a storm of requests."""
     asked = shop.cluster.faults.add(
-        Fault(FaultKind.LATENCY, verbs=frozenset({"get", "list"}), path="/deployments/|rolloutrecords")
+        InjectedFault(
+            FaultKind.LATENCY, verbs=frozenset({"get", "list"}), path="/deployments/|rolloutrecords"
+        )
     )
     alert = shop.alert(deployment="web")
     for _ in range(5):
@@ -110,13 +112,17 @@ def _listens(here: World) -> bool:
 async def test_an_undo_that_was_reversed_while_no_daemon_ran_is_not_made_again(plain: World) -> None:
     """The process dies between the patch and its outcome, and someone puts the template back: held, for a human."""
     plain.cluster.behave("web:2", crash_loop())
-    writes = Fault(FaultKind.ERROR, verbs=frozenset({"update"}), path="rolloutrecords/.*/status", status=503)
+    writes = InjectedFault(
+        FaultKind.ERROR, verbs=frozenset({"update"}), path="rolloutrecords/.*/status", status=503
+    )
     faults = plain.cluster.faults
 
     def stop_writes() -> None:
         faults.add(writes)
 
-    patched = Fault(FaultKind.DROP, verbs=frozenset({"patch"}), path="deployments", count=1, then=stop_writes)
+    patched = InjectedFault(
+        FaultKind.DROP, verbs=frozenset({"patch"}), path="deployments", count=1, then=stop_writes
+    )
     faults.add(patched)
     plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
     await plain.until(lambda: plain.image() == "web:2", within=10)

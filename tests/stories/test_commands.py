@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from clustersim.node.behaviour import Behaviour, crash_loop
 from clustersim.storage.resources import CRDS
 from clustersim.storage.store import JsonObject
@@ -174,7 +174,7 @@ async def test_answered_commands_are_kept_for_a_while_only(plain: World) -> None
 
 async def test_a_command_that_cannot_be_answered_holds_up_nothing(shop: World) -> None:
     """The right to write the answer was taken away: the rollout is judged all the same."""
-    forbidden = Fault(FaultKind.ERROR, path="rolloutcommands/[^/]+/status", status=403)
+    forbidden = InjectedFault(FaultKind.ERROR, path="rolloutcommands/[^/]+/status", status=403)
     shop.cluster.faults.add(forbidden)
     shop.command("resume")
     shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from sentinel.adapters.http.server import WEBHOOK_PATH
 from sentinel.domain.record.record import MAX_ALERTS
 from sentinel.domain.record.state import Phase
@@ -31,10 +31,10 @@ async def released(here: World) -> str:
     )
 
 
-def written(here: World, latency: float = 0.0) -> Fault:
+def written(here: World, latency: float = 0.0) -> InjectedFault:
     """Counts the writes of records' statuses from now on, and makes them slow."""
     return here.cluster.faults.add(
-        Fault(FaultKind.LATENCY, frozenset({"update"}), "rolloutrecords/.+/status", seconds=latency)
+        InjectedFault(FaultKind.LATENCY, frozenset({"update"}), "rolloutrecords/.+/status", seconds=latency)
     )
 
 
@@ -117,7 +117,7 @@ async def test_while_the_api_server_is_away_nothing_is_answered_200(shop: World)
     """Every post is asked to come again, and is taken when the API server is back."""
     pod = await released(shop)
     away = shop.cluster.faults.add(
-        Fault(FaultKind.ERROR, frozenset({"update"}), "rolloutrecords", status=500)
+        InjectedFault(FaultKind.ERROR, frozenset({"update"}), "rolloutrecords", status=500)
     )
     alerts = [shop.alert(pod=pod, instance=f"i{n:02}") for n in range(10)]
     assert await asyncio.gather(*(post(shop, [one]) for one in alerts)) == [503] * 10

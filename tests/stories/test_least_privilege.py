@@ -11,7 +11,7 @@ import pytest
 from clustersim.api.access import Rbac, User
 from clustersim.api.requests import RequestInfo
 from clustersim.cluster import JsonObject
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import ResourceType
 from sentinel.adapters.kubernetes.inspect.preflight import ELECTING, NEEDED
@@ -64,7 +64,9 @@ async def play(here: World) -> None:
         await here.phase(Phase.HELD, image="web:2")
         here.command("resume", reason="go on")
         await here.phase(Phase.BAKING, image="web:2")
-    conflict = Fault(FaultKind.ERROR, frozenset({"update"}), "rolloutrecords/.+/status", status=409, count=1)
+    conflict = InjectedFault(
+        FaultKind.ERROR, frozenset({"update"}), "rolloutrecords/.+/status", status=409, count=1
+    )
     here.cluster.faults.add(conflict)
     old = next(pod for pod in here.cluster.pods("web", namespace=NAMESPACE) if image_of(pod) == "web:1")
     await here.post_alerts(here.alert(pod=old["metadata"]["name"]))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from clustersim.node.behaviour import crash_loop
 from sentinel.domain.record.state import Phase
 from tests.stories.conftest import at_rest
@@ -172,7 +172,7 @@ async def test_a_decision_whose_answer_was_lost_is_told_without_a_restart(
         SENTINEL_SLACK__BASE_URL=slack.url,
     ) as here:
         await at_rest(here)
-        here.cluster.faults.add(Fault(FaultKind.DROP, frozenset({"update"}), "rolloutrecords"))
+        here.cluster.faults.add(InjectedFault(FaultKind.DROP, frozenset({"update"}), "rolloutrecords"))
         await released(here, "web:2", Phase.UNDONE, crashes=True)
         await asyncio.sleep(120)
         record = here.record(image="web:2")

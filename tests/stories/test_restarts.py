@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from clustersim.metrics.traffic import Quality
 from clustersim.node.behaviour import crash_loop
 from sentinel.domain.record.entries import OutcomeKind
@@ -78,9 +78,9 @@ async def test_an_undo_whose_answer_was_lost_is_not_made_again_when_people_put_t
     write = frozenset({"patch"})
 
     def cut_off() -> None:
-        faults.add(Fault(FaultKind.ERROR, frozenset({"get"}), "/deployments/", status=504))
+        faults.add(InjectedFault(FaultKind.ERROR, frozenset({"get"}), "/deployments/", status=504))
 
-    faults.add(Fault(FaultKind.DROP, write, "/deployments/", count=1, then=cut_off))
+    faults.add(InjectedFault(FaultKind.DROP, write, "/deployments/", count=1, then=cut_off))
     plain.cluster.behave("web:2", crash_loop())
     plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
     await plain.until(lambda: plain.image() == "web:1", what="the undo is made")
@@ -102,7 +102,7 @@ async def test_what_is_known_of_a_rollout_is_forgotten_though_the_answer_to_its_
     """The watch shows that it is over, and nothing is kept of it in memory."""
     plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
     await plain.phase(Phase.PROMOTED, image="web:2")
-    plain.cluster.faults.add(Fault(FaultKind.DROP, frozenset({"update"}), "rolloutrecords"))
+    plain.cluster.faults.add(InjectedFault(FaultKind.DROP, frozenset({"update"}), "rolloutrecords"))
 
     def over() -> bool:
         record = plain.record(image="web:2")

@@ -16,7 +16,7 @@ import pytest
 import structlog
 from pydantic import BaseModel, SecretStr
 
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from clustersim.storage.resources import EVENTS
 from sentinel.adapters.http.server import WEBHOOK_PATH
 from sentinel.app.logs import configure_logs
@@ -133,8 +133,10 @@ async def test_no_output_shows_a_secret_whatever_fails(tmp_path: Path, log: io.S
         await at_rest(here)  # Slack refuses the tokens, Datadog cannot be reached
         here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
         slack.down = True
-        here.cluster.faults.add(Fault(FaultKind.ERROR, path="rolloutrecords", status=500, count=3, skip=5))
-        here.cluster.faults.add(Fault(FaultKind.LOST, path="events", count=3))
+        here.cluster.faults.add(
+            InjectedFault(FaultKind.ERROR, path="rolloutrecords", status=500, count=3, skip=5)
+        )
+        here.cluster.faults.add(InjectedFault(FaultKind.LOST, path="events", count=3))
         await here.phase(Phase.BAKING, image="web:2")
         await asyncio.sleep(90)
         found = await outputs(here, log, slack.messages)

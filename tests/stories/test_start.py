@@ -6,7 +6,7 @@ import platform
 import pytest
 from pydantic import SecretStr
 
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from sentinel.app.wiring.startup import digest_of
 from sentinel.domain.errors import ClusterError
 from sentinel.settings import Settings, load_settings
@@ -40,7 +40,7 @@ async def test_a_start_without_an_api_server_says_so(shop: World, caplog: pytest
     """The line comes all the same, before anything is waited for."""
     caplog.set_level(logging.INFO)
     await shop.stop()
-    shop.cluster.faults.add(Fault(FaultKind.HANG))
+    shop.cluster.faults.add(InjectedFault(FaultKind.HANG))
     with pytest.raises(ClusterError):
         await shop.start()
     shop.application = None

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from clustersim.node.behaviour import Behaviour, crash_loop
 from clustersim.storage.resources import JOBS, LEASES
 from sentinel.app.wiring.application import Application, build
@@ -200,7 +200,7 @@ async def test_an_alert_posted_to_a_follower_whose_watch_is_deaf_is_recorded(tmp
         await both.end(1)
         both.here.application = both.replicas[0]
         records = frozenset({"watch"})
-        both.here.cluster.faults.add(Fault(FaultKind.HANG, verbs=records, path="rolloutrecords"))
+        both.here.cluster.faults.add(InjectedFault(FaultKind.HANG, verbs=records, path="rolloutrecords"))
         await both.start(1)
         deaf = both.replicas[-1]
         both.here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
@@ -215,7 +215,7 @@ async def test_an_alert_posted_to_a_follower_whose_watch_is_deaf_is_recorded(tmp
 async def test_a_leader_that_ends_between_intent_and_act_is_completed(tmp_path: Path) -> None:
     """SIGTERM while its patch is on the way: the successor finds the decision open, and the undo is made once."""
     async with shop(tmp_path, PLAIN_POLICY) as both:
-        slow = Fault(FaultKind.LATENCY, verbs=frozenset({"patch"}), path="/deployments/", seconds=2.0)
+        slow = InjectedFault(FaultKind.LATENCY, verbs=frozenset({"patch"}), path="/deployments/", seconds=2.0)
         both.here.cluster.api.faults.add(slow)
         both.here.cluster.behave("web:2", crash_loop())
         both.here.cluster.set_image("web", "web:2", namespace=NAMESPACE)

@@ -13,7 +13,7 @@ from clustersim.api.types import builtin_types
 from clustersim.api.types.discovery import Discovery
 from clustersim.api.types.registry import Registry
 from clustersim.storage.api_errors import unknown_path
-from clustersim.storage.field_sets import Shape, list_keys
+from clustersim.storage.field_sets import FieldShape, list_keys
 from clustersim.storage.patching import merge_key
 from clustersim.storage.resources import ResourceType
 
@@ -108,7 +108,7 @@ def _property(field: str, kind: str) -> JsonObject:
         sample = {"containerPort": 0} if kind == "[ContainerPort" else {}
         key = merge_key(field, [sample])
         if key and kind[1:] in builtin_types.table():
-            keys = list_keys(field, sample, shape=Shape()) or (key,)
+            keys = list_keys(field, sample, shape=FieldShape()) or (key,)
             schema |= {
                 "x-kubernetes-patch-merge-key": key,
                 "x-kubernetes-patch-strategy": "merge",

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from clustersim.storage.api_errors import Cause
+from clustersim.storage.api_errors import StatusCause
 
 Schema = dict[str, Any]
 Json = Any
@@ -98,17 +98,17 @@ def list_keys(schema: Schema) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def validate(schema: Schema, value: Json, path: str = "") -> list[Cause]:
+def validate(schema: Schema, value: Json, path: str = "") -> list[StatusCause]:
     """What is wrong with the value, cause by cause."""
     return list(_validate(schema, value, path))
 
 
-def _invalid(path: str, value: Json, why: str) -> Cause:
+def _invalid(path: str, value: Json, why: str) -> StatusCause:
     shown = orjson.dumps(value).decode() if not isinstance(value, (int, float)) else str(value)
-    return Cause("FieldValueInvalid", f"Invalid value: {shown}: {path} in body {why}", path)
+    return StatusCause("FieldValueInvalid", f"Invalid value: {shown}: {path} in body {why}", path)
 
 
-def _validate(schema: Schema, value: Json, path: str) -> Iterator[Cause]:
+def _validate(schema: Schema, value: Json, path: str) -> Iterator[StatusCause]:
     if value is None and schema.get("nullable"):
         return
     wrong = _type_error(schema, value)
@@ -119,7 +119,7 @@ def _validate(schema: Schema, value: Json, path: str) -> Iterator[Cause]:
         supported = ", ".join(orjson.dumps(v).decode() for v in schema["enum"])
         shown = orjson.dumps(value).decode()
         message = f"Unsupported value: {shown}: supported values: {supported}"
-        yield Cause("FieldValueNotSupported", message, path)
+        yield StatusCause("FieldValueNotSupported", message, path)
     if isinstance(value, dict):
         yield from _validate_object(schema, value, path)
     elif isinstance(value, list):
@@ -138,18 +138,18 @@ def _type_error(schema: Schema, value: Json) -> str:
     return "" if not wanted or _CHECKS[wanted](value) else str(wanted)
 
 
-def _type_cause(path: str, value: Json, wanted: str) -> Cause:
+def _type_cause(path: str, value: Json, wanted: str) -> StatusCause:
     names = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
     given = names.get(type(value), "integer" if isinstance(value, int) else "number")
     why = f'Invalid value: "{given}": {path} in body must be of type {wanted}: "{given}"'
-    return Cause("FieldValueTypeInvalid", why, path)
+    return StatusCause("FieldValueTypeInvalid", why, path)
 
 
-def _validate_object(schema: Schema, value: Json, path: str) -> Iterator[Cause]:
+def _validate_object(schema: Schema, value: Json, path: str) -> Iterator[StatusCause]:
     prefix = f"{path}." if path else ""
     for name in schema.get("required") or ():
         if name not in value:
-            yield Cause("FieldValueRequired", "Required value", f"{prefix}{name}")
+            yield StatusCause("FieldValueRequired", "Required value", f"{prefix}{name}")
     properties = schema.get("properties") or {}
     extra = schema.get("additionalProperties")
     for name, child in value.items():
@@ -161,7 +161,7 @@ def _validate_object(schema: Schema, value: Json, path: str) -> Iterator[Cause]:
         yield _too_many(path, len(value), schema["maxProperties"], "properties")
 
 
-def _validate_array(schema: Schema, value: Json, path: str) -> Iterator[Cause]:
+def _validate_array(schema: Schema, value: Json, path: str) -> Iterator[StatusCause]:
     if "maxItems" in schema and len(value) > schema["maxItems"]:
         yield _too_many(path, len(value), schema["maxItems"], "items")
     if "minItems" in schema and len(value) < schema["minItems"]:
@@ -175,17 +175,19 @@ def _validate_array(schema: Schema, value: Json, path: str) -> Iterator[Cause]:
             identity = {key: item.get(key) for key in keys}
             if identity in seen:
                 shown = orjson.dumps(identity).decode()
-                yield Cause("FieldValueDuplicate", f"Duplicate value: {shown}", f"{path}[{position}]")
+                yield StatusCause("FieldValueDuplicate", f"Duplicate value: {shown}", f"{path}[{position}]")
             seen.append(identity)
 
 
-def _too_many(path: str, count: int, most: int, what: str) -> Cause:
-    return Cause("FieldValueTooMany", f"Too many: {count}: must have at most {most} {what}", path)
+def _too_many(path: str, count: int, most: int, what: str) -> StatusCause:
+    return StatusCause("FieldValueTooMany", f"Too many: {count}: must have at most {most} {what}", path)
 
 
-def _validate_string(schema: Schema, value: str, path: str) -> Iterator[Cause]:
+def _validate_string(schema: Schema, value: str, path: str) -> Iterator[StatusCause]:
     if "maxLength" in schema and len(value) > schema["maxLength"]:
-        yield Cause("FieldValueTooLong", f"Too long: may not be more than {schema['maxLength']} bytes", path)
+        yield StatusCause(
+            "FieldValueTooLong", f"Too long: may not be more than {schema['maxLength']} bytes", path
+        )
     if "minLength" in schema and len(value) < schema["minLength"]:
         yield _invalid(path, value, f"should be at least {schema['minLength']} chars long")
     if "pattern" in schema and not re.search(schema["pattern"], value):
@@ -194,7 +196,7 @@ def _validate_string(schema: Schema, value: str, path: str) -> Iterator[Cause]:
         yield _invalid(path, value, f'must be of type date-time: "{value}"')
 
 
-def _validate_number(schema: Schema, value: float, path: str) -> Iterator[Cause]:
+def _validate_number(schema: Schema, value: float, path: str) -> Iterator[StatusCause]:
     if "minimum" in schema:
         strict = schema.get("exclusiveMinimum")
         if value < schema["minimum"] or (strict and value == schema["minimum"]):

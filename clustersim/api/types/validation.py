@@ -8,7 +8,7 @@ from typing import Any
 
 from clustersim.api.types import workload_rules
 from clustersim.api.types.workload_rules import LABEL, LABEL_RULE
-from clustersim.storage.api_errors import Cause, invalid_value, required
+from clustersim.storage.api_errors import StatusCause, invalid_value, required
 from clustersim.storage.resources import (
     CRDS,
     DAEMONSETS,
@@ -25,7 +25,7 @@ from clustersim.storage.resources import (
 )
 
 JsonObject = dict[str, Any]
-Check = Callable[[JsonObject], Iterator[Cause]]
+Check = Callable[[JsonObject], Iterator[StatusCause]]
 
 _SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
 _LABEL_VALUE = re.compile(r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")
@@ -41,7 +41,7 @@ _LABEL_VALUE_RULE = (
 )
 
 
-def validate_metadata(resource: ResourceType, obj: JsonObject) -> list[Cause]:
+def validate_metadata(resource: ResourceType, obj: JsonObject) -> list[StatusCause]:
     """What is wrong with the name and the labels of an object."""
     metadata = obj["metadata"]
     causes = list(_labels(metadata.get("labels") or {}, "metadata.labels"))
@@ -56,13 +56,13 @@ def validate_metadata(resource: ResourceType, obj: JsonObject) -> list[Cause]:
     return causes
 
 
-def _labels(labels: JsonObject, field: str) -> Iterator[Cause]:
+def _labels(labels: JsonObject, field: str) -> Iterator[StatusCause]:
     for value in labels.values():
         if isinstance(value, str) and (not _LABEL_VALUE.match(value) or len(value) > 63):
             yield invalid_value(field, value, _LABEL_VALUE_RULE)
 
 
-def validate(resource: ResourceType, obj: JsonObject, current: JsonObject | None) -> list[Cause]:
+def validate(resource: ResourceType, obj: JsonObject, current: JsonObject | None) -> list[StatusCause]:
     """What is wrong with a completed object, and with its change from `current` (None: it is new)."""
     causes = validate_metadata(resource, obj)
     check = _CHECKS.get(resource.key)
@@ -73,7 +73,7 @@ def validate(resource: ResourceType, obj: JsonObject, current: JsonObject | None
     return causes
 
 
-def _immutable(fields: tuple[str, ...], current: JsonObject, obj: JsonObject) -> Iterator[Cause]:
+def _immutable(fields: tuple[str, ...], current: JsonObject, obj: JsonObject) -> Iterator[StatusCause]:
     if not fields:
         yield from workload_rules.stateful_set_update(current.get("spec") or {}, obj.get("spec") or {})
     for field in fields:
@@ -82,7 +82,7 @@ def _immutable(fields: tuple[str, ...], current: JsonObject, obj: JsonObject) ->
             yield invalid_value(f"spec.{field}", new, "field is immutable")
 
 
-def _event(obj: JsonObject) -> Iterator[Cause]:
+def _event(obj: JsonObject) -> Iterator[StatusCause]:
     about = (obj.get("involvedObject") or {}).get("namespace", "")
     if about != obj["metadata"].get("namespace") and not (
         about == "" and obj["metadata"].get("namespace") == "default"
@@ -90,13 +90,13 @@ def _event(obj: JsonObject) -> Iterator[Cause]:
         yield invalid_value("involvedObject.namespace", about, "does not match event.namespace")
 
 
-def _lease(obj: JsonObject) -> Iterator[Cause]:
+def _lease(obj: JsonObject) -> Iterator[StatusCause]:
     duration = (obj.get("spec") or {}).get("leaseDurationSeconds")
     if isinstance(duration, int) and duration <= 0:
         yield invalid_value("spec.leaseDurationSeconds", duration, "must be greater than 0")
 
 
-def _crd(obj: JsonObject) -> Iterator[Cause]:
+def _crd(obj: JsonObject) -> Iterator[StatusCause]:
     spec = obj.get("spec") or {}
     names = spec.get("names") or {}
     for field in ("plural", "kind"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from clustersim.storage.api_errors import Cause, invalid_value, required
+from clustersim.storage.api_errors import StatusCause, invalid_value, required
 from clustersim.storage.selectors import matches_label_selector
 
 JsonObject = dict[str, Any]
@@ -30,7 +30,7 @@ _STATEFUL_SET_UPDATES = (
 )
 
 
-def replica_set(obj: JsonObject) -> Iterator[Cause]:
+def replica_set(obj: JsonObject) -> Iterator[StatusCause]:
     """A ReplicaSet, and what is the same for every workload."""
     spec = obj.get("spec") or {}
     yield from _negative(spec, "replicas", "minReadySeconds", "revisionHistoryLimit")
@@ -48,7 +48,7 @@ def replica_set(obj: JsonObject) -> Iterator[Cause]:
     yield from _pod_spec(template.get("spec") or {}, "spec.template.spec")
 
 
-def deployment(obj: JsonObject) -> Iterator[Cause]:
+def deployment(obj: JsonObject) -> Iterator[StatusCause]:
     """A Deployment."""
     yield from replica_set(obj)
     spec = obj.get("spec") or {}
@@ -58,10 +58,12 @@ def deployment(obj: JsonObject) -> Iterator[Cause]:
         supported = 'supported values: "Recreate", "RollingUpdate"'
         limits = {name[0].upper() + name[1:]: value for name, value in (rolling or {}).items()}
         shown = orjson.dumps({"Type": kind, "RollingUpdate": limits or None}).decode()
-        yield Cause("FieldValueNotSupported", f"Unsupported value: {shown}: {supported}", "spec.strategy")
+        yield StatusCause(
+            "FieldValueNotSupported", f"Unsupported value: {shown}: {supported}", "spec.strategy"
+        )
     if kind == "Recreate" and rolling is not None:
         why = "may not be specified when strategy `type` is 'Recreate'"
-        yield Cause("FieldValueForbidden", f"Forbidden: {why}", "spec.strategy.rollingUpdate")
+        yield StatusCause("FieldValueForbidden", f"Forbidden: {why}", "spec.strategy.rollingUpdate")
     if (
         kind == "RollingUpdate"
         and rolling
@@ -78,21 +80,21 @@ def _zero(value: Any) -> bool:
     return value in (0, "0%")
 
 
-def stateful_set_update(old: JsonObject, new: JsonObject) -> Iterator[Cause]:
+def stateful_set_update(old: JsonObject, new: JsonObject) -> Iterator[StatusCause]:
     """What may not be changed of a StatefulSet."""
     if any(old.get(f) != new.get(f) for f in (old.keys() | new.keys()) - set(_STATEFUL_SET_UPDATES)):
         listed = [f"'{field}'" for field in _STATEFUL_SET_UPDATES]
         names = f"{', '.join(listed[:-1])} and {listed[-1]}"
         why = f"updates to statefulset spec for fields other than {names} are forbidden"
-        yield Cause("FieldValueForbidden", f"Forbidden: {why}", "spec")
+        yield StatusCause("FieldValueForbidden", f"Forbidden: {why}", "spec")
 
 
-def pod(obj: JsonObject) -> Iterator[Cause]:
+def pod(obj: JsonObject) -> Iterator[StatusCause]:
     """A Pod."""
     yield from _pod_spec(obj.get("spec") or {}, "spec")
 
 
-def _pod_spec(spec: JsonObject, path: str) -> Iterator[Cause]:
+def _pod_spec(spec: JsonObject, path: str) -> Iterator[StatusCause]:
     containers = spec.get("containers")
     if not containers:
         yield required(f"{path}.containers")
@@ -104,13 +106,13 @@ def _pod_spec(spec: JsonObject, path: str) -> Iterator[Cause]:
         elif not LABEL.match(container["name"]):
             yield invalid_value(f"{at}.name", container["name"], LABEL_RULE)
         elif container["name"] in names:
-            yield Cause("FieldValueDuplicate", f'Duplicate value: "{container["name"]}"', f"{at}.name")
+            yield StatusCause("FieldValueDuplicate", f'Duplicate value: "{container["name"]}"', f"{at}.name")
         names.add(container.get("name", ""))
         if not container.get("image"):
             yield required(f"{at}.image")
 
 
-def job(obj: JsonObject) -> Iterator[Cause]:
+def job(obj: JsonObject) -> Iterator[StatusCause]:
     """A Job."""
     spec = obj.get("spec") or {}
     yield from _negative(spec, "activeDeadlineSeconds", "backoffLimit", "completions", "parallelism")
@@ -123,14 +125,14 @@ def job(obj: JsonObject) -> Iterator[Cause]:
         yield invalid_value("spec.template.spec.restartPolicy", pods["restartPolicy"], why)
 
 
-def _negative(spec: JsonObject, *fields: str) -> Iterator[Cause]:
+def _negative(spec: JsonObject, *fields: str) -> Iterator[StatusCause]:
     for field in fields:
         value = spec.get(field)
         if isinstance(value, int) and value < 0:
             yield invalid_value(f"spec.{field}", value, "must be greater than or equal to 0")
 
 
-def stateful_set(obj: JsonObject) -> Iterator[Cause]:
+def stateful_set(obj: JsonObject) -> Iterator[StatusCause]:
     """A StatefulSet."""
     yield from replica_set(obj)
     strategy = (obj.get("spec") or {}).get("updateStrategy") or {}
@@ -145,7 +147,7 @@ def stateful_set(obj: JsonObject) -> Iterator[Cause]:
         yield invalid_value(f"{field}.rollingUpdate.partition", strategy["rollingUpdate"]["partition"], why)
 
 
-def daemon_set(obj: JsonObject) -> Iterator[Cause]:
+def daemon_set(obj: JsonObject) -> Iterator[StatusCause]:
     """A DaemonSet."""
     yield from replica_set(obj)
     strategy = (obj.get("spec") or {}).get("updateStrategy") or {}
@@ -153,7 +155,7 @@ def daemon_set(obj: JsonObject) -> Iterator[Cause]:
     if strategy.get("type") not in ("RollingUpdate", "OnDelete"):
         supported = 'supported values: "RollingUpdate", "OnDelete"'
         shown = orjson.dumps(strategy).decode()
-        yield Cause(
+        yield StatusCause(
             "FieldValueNotSupported", f"Unsupported value: {shown}: {supported}", "spec.updateStrategy"
         )
     elif strategy["type"] == "RollingUpdate":

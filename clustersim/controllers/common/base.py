@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from clustersim.controllers.common.ownership import OwnerIndex
-from clustersim.controllers.common.recorder import EventRecorder
+from clustersim.controllers.common.recorder import ControllerEventRecorder
 from clustersim.storage.api_errors import ApiError, forbidden
 from clustersim.storage.history import Event
 from clustersim.storage.resources import PODS
@@ -36,7 +36,7 @@ class ControlPlane:
 
     store: Store
     owners: OwnerIndex
-    recorder: EventRecorder
+    recorder: ControllerEventRecorder
     random: random.Random
     latency: tuple[float, float] = (0.004, 0.010)
     pod_quota: dict[str, int] = field(default_factory=dict)

@@ -14,7 +14,7 @@ JsonObject = dict[str, Any]
 _KEPT = timedelta(hours=1)
 
 
-class EventRecorder:
+class ControllerEventRecorder:
     """Writes Events about objects; one that repeats within the hour is counted, not written again.
 
     Where it is not `enabled`, it writes nothing.

@@ -27,7 +27,7 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class RollingUpdateLimits:
     """How far a rollout may deviate from `replicas`: `surge` pods above it, `unavailable` below it."""
 
     replicas: int
@@ -55,16 +55,16 @@ def scaled(value: IntOrPercent, total: int, *, round_up: bool) -> int:
     return math.ceil(share / 100) if round_up else share // 100
 
 
-def budget(replicas: int, max_surge: IntOrPercent, max_unavailable: IntOrPercent) -> Budget:
+def budget(replicas: int, max_surge: IntOrPercent, max_unavailable: IntOrPercent) -> RollingUpdateLimits:
     """The bounds of a rolling update: surge rounded up, unavailable down, never both zero."""
     surge = scaled(max_surge, replicas, round_up=True)
     unavailable = scaled(max_unavailable, replicas, round_up=False)
     if surge == 0 and unavailable == 0:
         unavailable = 1
-    return Budget(replicas, surge, min(unavailable, replicas))
+    return RollingUpdateLimits(replicas, surge, min(unavailable, replicas))
 
 
-def new_size(limits: Budget, everyone: int, new: int) -> int:
+def new_size(limits: RollingUpdateLimits, everyone: int, new: int) -> int:
     """How large the new ReplicaSet may be when all together ask for `everyone` pods."""
     if new > limits.replicas:
         return limits.replicas
@@ -72,7 +72,7 @@ def new_size(limits: Budget, everyone: int, new: int) -> int:
     return new if room <= 0 else new + min(room, limits.replicas - new)
 
 
-def old_sizes(limits: Budget, new: Slot, old: Sequence[Slot]) -> dict[str, int]:
+def old_sizes(limits: RollingUpdateLimits, new: Slot, old: Sequence[Slot]) -> dict[str, int]:
     """The sizes to which the old ReplicaSets shrink now: unhealthy pods first, then the oldest sets.
 
     Only those that change are in the answer.
@@ -107,7 +107,9 @@ def _shrink(ordered: Sequence[Slot], at_most: int) -> list[Slot]:
     return shrunk
 
 
-def proportional_sizes(limits: Budget, active: Sequence[Slot], status_replicas: int) -> Mapping[str, int]:
+def proportional_sizes(
+    limits: RollingUpdateLimits, active: Sequence[Slot], status_replicas: int
+) -> Mapping[str, int]:
     """The sizes of the active ReplicaSets after the Deployment was scaled in the middle of a rollout.
 
     Each grows or shrinks with its share; what rounding leaves over goes to the largest.
@@ -129,14 +131,14 @@ def proportional_sizes(limits: Budget, active: Sequence[Slot], status_replicas: 
     return sizes
 
 
-def _proportion(limits: Budget, slot: Slot, status_replicas: int, left: int) -> int:
+def _proportion(limits: RollingUpdateLimits, slot: Slot, status_replicas: int, left: int) -> int:
     if slot.replicas == 0 or left == 0:
         return 0
     fraction = _fraction(limits, slot, status_replicas)
     return min(fraction, left) if left > 0 else max(fraction, left)
 
 
-def _fraction(limits: Budget, slot: Slot, status_replicas: int) -> int:
+def _fraction(limits: RollingUpdateLimits, slot: Slot, status_replicas: int) -> int:
     if limits.replicas == 0:
         return -slot.replicas
     before = slot.max_replicas or status_replicas

@@ -28,7 +28,7 @@ NOT_ITS_API = (OpenApiException, ValueError, TypeError, LookupError, AttributeEr
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class DatadogConnection:
     """Which Datadog, and as whom. `timeout` in seconds is the deadline of each question."""
 
     api_key: str = field(repr=False)
@@ -40,7 +40,7 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class TaggedSeries:
     """One series of an answer: of which of the queries (from 0), its tags, its points (seconds, value).
 
     `interval` is how many seconds a point stands for, 0 where Datadog does not say.
@@ -52,7 +52,7 @@ class Series:
     interval: int = 0
 
 
-Answer = tuple[Series, ...]
+Answer = tuple[TaggedSeries, ...]
 
 
 class DatadogClient:
@@ -61,7 +61,7 @@ class DatadogClient:
     The library's asynchronous client is not used: after a timeout it hands out another query's answer.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: DatadogConnection) -> None:
         self._connection = connection
         self._pool = BlockingPool("datadog", threads=connection.threads, waiting=connection.waiting)
         self._shared: SharedAnswers[tuple[str, int, int], Answer] = SharedAnswers(
@@ -215,12 +215,12 @@ def _words(error: ApiException) -> str:
     return " ".join(text.split())[:300].rstrip(".")
 
 
-def _series(element: Mapping[str, object]) -> Series:
+def _series(element: Mapping[str, object]) -> TaggedSeries:
     """One series out of the library's plain values; points without a value are left out."""
     tags = dict(str(tag).partition(":")[::2] for tag in _list(element.get("tag_set")))
     points = [_list(point) for point in _list(element.get("pointlist"))]
     numbers = tuple((_float(at) / 1000, _float(value)) for at, value in points if value is not None)
-    return Series(_int(element.get("query_index")), tags, numbers, _int(element.get("interval")))
+    return TaggedSeries(_int(element.get("query_index")), tags, numbers, _int(element.get("interval")))
 
 
 def _list(value: object) -> list[object]:

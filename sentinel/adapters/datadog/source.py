@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import NoReturn, Protocol
 
-from sentinel.adapters.datadog.client import Answer, Series
+from sentinel.adapters.datadog.client import Answer, TaggedSeries
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import (
     Missing,
@@ -31,7 +31,7 @@ _GROUPED = re.compile(r"\bby\s*\{")
 _DEFAULT = Arms()
 
 
-class Questions(Protocol):
+class DatadogQueries(Protocol):
     """Who is asked: Datadog over HTTP, or counts in memory. Raises SourceError."""
 
     async def query(self, query: str, since: int, until: int) -> Answer:
@@ -51,7 +51,7 @@ class DatadogSource:
 
     def __init__(
         self,
-        client: Questions,
+        client: DatadogQueries,
         *,
         settle: float = 90.0,
         namespace_tag: str = "kube_namespace",
@@ -159,7 +159,7 @@ class DatadogSource:
 
 
 def _sums(
-    series: Iterable[Series], tags: tuple[str, str], begin: int, end: int
+    series: Iterable[TaggedSeries], tags: tuple[str, str], begin: int, end: int
 ) -> dict[tuple[str, str], float]:
     """The counts of the buckets that start within [begin, end), by both tags' values (empty without)."""
     sums: dict[tuple[str, str], float] = {}
@@ -199,7 +199,7 @@ def _named(subject: Subject) -> str:
     return f"{subject.namespace or 'no namespace'}/{subject or 'no pod or version'}"
 
 
-def _require_minutes(answer: Iterable[Series]) -> None:
+def _require_minutes(answer: Iterable[TaggedSeries]) -> None:
     """Refuse counts in coarser buckets (long ranges are thinned out): their edges are not the tick's."""
     coarse = next((series.interval for series in answer if series.interval not in {0, INTERVAL}), None)
     if coarse is not None:

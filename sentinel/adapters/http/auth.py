@@ -48,7 +48,7 @@ class Grant:
         return any(fnmatchcase(namespace, pattern) for pattern in self.namespaces)
 
 
-class Credentials:
+class Authenticator:
     """The ways in. Without any everyone may post."""
 
     def __init__(self, logins: Sequence[Login] = ()) -> None:

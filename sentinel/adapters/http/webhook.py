@@ -14,9 +14,9 @@ from datetime import datetime
 import orjson
 from aiohttp import web
 
-from sentinel.adapters.http.auth import Credentials, Grant
+from sentinel.adapters.http.auth import Authenticator, Grant
 from sentinel.adapters.http.ratelimit import TokenBuckets
-from sentinel.domain.alert import Alert, AlertOutcome, Fate, Notification, OddAlert
+from sentinel.domain.alert import Alert, AlertFate, AlertOutcome, Notification, OddAlert
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError
 from sentinel.engine.alerts.naming import namespaces_said
 from sentinel.ports import AlertIntake, Clock, Telemetry
@@ -47,7 +47,7 @@ class WebhookLimits:
     rate: float = 100.0
     burst: int = 200
     certificate: bool = False
-    credentials: Credentials = field(default_factory=Credentials)
+    credentials: Authenticator = field(default_factory=Authenticator)
 
 
 class AlertmanagerWebhook:
@@ -154,7 +154,9 @@ class AlertmanagerWebhook:
             after = error.retry_after if isinstance(error, ClusterUnavailableError) else None
             return _later(f"Not recorded: {error}", after)
         behind = iter(receipt.fates)
-        fates = [next(behind) if may else Fate(AlertOutcome.FORBIDDEN, _NOT_COVERED) for may in permitted]
+        fates = [
+            next(behind) if may else AlertFate(AlertOutcome.FORBIDDEN, _NOT_COVERED) for may in permitted
+        ]
         return self._answer(notification, receipt.recorded, fates, grant)
 
     async def _parsed(self, body: bytes) -> Notification:
@@ -165,7 +167,7 @@ class AlertmanagerWebhook:
             return await asyncio.to_thread(self._parse, body, received_at)
 
     def _answer(
-        self, notification: Notification, recorded: int, fates: Sequence[Fate], grant: Grant
+        self, notification: Notification, recorded: int, fates: Sequence[AlertFate], grant: Grant
     ) -> web.Response:
         """What became of each alert, in the order of the post; counted, and logged where something was left out."""
         counts = Counter(fate.outcome for fate in fates)
@@ -180,7 +182,7 @@ class AlertmanagerWebhook:
             for alert, fate in zip(notification.alerts, fates, strict=True)
         ]
         for odd in notification.odd:  # in order, so that each finds its place
-            said.insert(odd.place, _said(odd.name, odd.fingerprint, Fate(AlertOutcome.DROPPED, odd.why)))
+            said.insert(odd.place, _said(odd.name, odd.fingerprint, AlertFate(AlertOutcome.DROPPED, odd.why)))
         body = {"recorded": recorded, **({"refused": refused} if refused else {}), "alerts": said}
         return web.Response(body=orjson.dumps(body), content_type="application/json")
 
@@ -198,7 +200,7 @@ def _may_post(alert: Alert, grant: Grant) -> bool:
     return grant.everywhere or all(map(grant.covers, namespaces_said(alert.labels) or (None,)))
 
 
-def _said(name: str, fingerprint: str, fate: Fate) -> dict[str, str]:
+def _said(name: str, fingerprint: str, fate: AlertFate) -> dict[str, str]:
     """One alert of the answer."""
     said = {"alertname": name, "fingerprint": fingerprint, "outcome": fate.outcome.value}
     return said | ({"detail": fate.detail} if fate.detail else {})

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sentinel.adapters.kubernetes.api.access import Access, load_access
-from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.resources import (
     COMMANDS,
     DEPLOYMENTS,
@@ -19,7 +19,7 @@ from sentinel.adapters.kubernetes.coordination.events import EventRecorder
 from sentinel.adapters.kubernetes.custom.commands import KubernetesCommandStore, command_of
 from sentinel.adapters.kubernetes.custom.records import KubernetesRecordStore
 from sentinel.adapters.kubernetes.inspect.preflight import preflight
-from sentinel.adapters.kubernetes.watch.reflector import Reflector, Timing
+from sentinel.adapters.kubernetes.watch.reflector import Reflector, WatchTiming
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.cluster import KubernetesCluster
 from sentinel.adapters.kubernetes.workloads.deployments import DeploymentDriver
@@ -42,7 +42,7 @@ class KubernetesGateway:
         clock: Clock,
         rng: random.Random,
         namespaces: Sequence[str] = (),
-        timing: Timing | None = None,
+        timing: WatchTiming | None = None,
     ) -> None:
         self.access = access
         self.client = ApiClient(access)
@@ -58,7 +58,9 @@ class KubernetesGateway:
         self.records = KubernetesRecordStore(self.client)
         self.commands = KubernetesCommandStore(self.client)
         shared: dict[str, Any] = {"clock": clock, "rng": rng, "timing": timing}
-        nodes = Reflector(self.client, Target(NODES), trim_node, cache.node_changed, optional=True, **shared)
+        nodes = Reflector(
+            self.client, RequestTarget(NODES), trim_node, cache.node_changed, optional=True, **shared
+        )
         self._reflectors: tuple[Reflector[Any], ...] = (
             nodes,
             *(
@@ -76,23 +78,29 @@ class KubernetesGateway:
         return (
             Reflector(
                 self.client,
-                Target(DEPLOYMENTS, namespace),
+                RequestTarget(DEPLOYMENTS, namespace),
                 trim_deployment,
                 cache.deployment_changed,
                 **shared,
             ),
             Reflector(
                 self.client,
-                Target(REPLICA_SETS, namespace),
+                RequestTarget(REPLICA_SETS, namespace),
                 trim_replica_set,
                 cache.replica_set_changed,
                 **shared,
             ),
-            Reflector(self.client, Target(PODS, namespace), trim_pod, cache.pod_changed, **shared),
+            Reflector(self.client, RequestTarget(PODS, namespace), trim_pod, cache.pod_changed, **shared),
             Reflector(
-                self.client, Target(RECORDS, namespace), self.records.read, self.records.observed, **shared
+                self.client,
+                RequestTarget(RECORDS, namespace),
+                self.records.read,
+                self.records.observed,
+                **shared,
             ),
-            Reflector(self.client, Target(COMMANDS, namespace), command_of, self.commands.observed, **shared),
+            Reflector(
+                self.client, RequestTarget(COMMANDS, namespace), command_of, self.commands.observed, **shared
+            ),
         )
 
     @classmethod
@@ -104,7 +112,7 @@ class KubernetesGateway:
         kubeconfig: str | None = None,
         context: str | None = None,
         namespaces: Sequence[str] = (),
-        timing: Timing | None = None,
+        timing: WatchTiming | None = None,
     ) -> "KubernetesGateway":
         """A gateway to the cluster of the kubeconfig or of the pod's own service account; nothing is sent yet.
 

@@ -23,7 +23,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class InstantAnswer:
     """An instant vector, or a scalar (then its one sample has no labels)."""
 
     samples: tuple[Sample, ...]
@@ -54,7 +54,7 @@ def _track(element: object, query: str) -> Track:
         raise _strange(query) from error
 
 
-def parse(result: object, query: str) -> Answer:
+def parse(result: object, query: str) -> InstantAnswer:
     """The `data.result` of an instant query.
 
     Raises SourceError(BAD_QUERY) for a range vector or a string, SourceError(SOURCE_REFUSED) for anything that
@@ -63,8 +63,8 @@ def parse(result: object, query: str) -> Answer:
     if not isinstance(result, list):
         raise _strange(query)
     if result and not isinstance(result[0], Mapping):
-        return Answer((Sample({}, _number(result, query)),), scalar=True)
-    return Answer(tuple(_sample(element, query) for element in result))
+        return InstantAnswer((Sample({}, _number(result, query)),), scalar=True)
+    return InstantAnswer(tuple(_sample(element, query) for element in result))
 
 
 def _sample(element: object, query: str) -> Sample:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sentinel.adapters.prometheus.answers import Answer, Sample
+from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
 from sentinel.domain.evidence import Missing, MissingReason, Reading, Span, Subject
 from sentinel.domain.policy.rules import Arms
 
@@ -16,9 +16,9 @@ class Answers:
     `oldest` are the time stamps of each subject's oldest sample, `jobs` the series by job.
     """
 
-    counters: Mapping[str, Answer]
-    oldest: Answer
-    jobs: Answer
+    counters: Mapping[str, InstantAnswer]
+    oldest: InstantAnswer
+    jobs: InstantAnswer
 
 
 Naming = Callable[[str, Sample], tuple[str, float]]

@@ -15,7 +15,7 @@ from prometheus_api_client.prometheus_connect import PrometheusConnect
 from urllib3 import Retry
 
 from sentinel.adapters.prometheus import answers, wholeness
-from sentinel.adapters.prometheus.answers import Answer, Track
+from sentinel.adapters.prometheus.answers import InstantAnswer, Track
 from sentinel.adapters.prometheus.methods import Methods, TooLongError
 from sentinel.adapters.prometheus.refusals import refusal
 from sentinel.adapters.prometheus.session import MAX_ANSWER, AnswerTooLargeError, BoundedSession
@@ -38,7 +38,7 @@ REMEMBERED_SECONDS = 180.0
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class PrometheusConnection:
     """Where Prometheus (or what speaks its API: Thanos, Mimir, VictoriaMetrics) is and how it is asked.
 
     `url` may have a path prefix. `headers` carry a token where one is needed. `timeout` in seconds is the deadline
@@ -57,12 +57,12 @@ class Connection:
 class PrometheusClient:
     """Asks one Prometheus. Every method raises SourceError, with the reason and Prometheus' own words."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: PrometheusConnection) -> None:
         self._connection = connection
         self._url = connection.url.rstrip("/")
         self._pool = BlockingPool("prometheus", threads=connection.threads, waiting=connection.waiting)
         self._aside = BlockingPool("prometheus-aside", threads=connection.threads, waiting=connection.waiting)
-        self._shared: SharedAnswers[tuple[str, int], Answer] = SharedAnswers(
+        self._shared: SharedAnswers[tuple[str, int], InstantAnswer] = SharedAnswers(
             capacity=REMEMBERED_SAMPLES,
             weigh=lambda answer: len(answer.samples) + 1,
             keep=REMEMBERED_SECONDS,
@@ -78,7 +78,7 @@ class PrometheusClient:
         """Where it is, without a trailing slash."""
         return self._url
 
-    async def instant(self, query: str, at: datetime) -> Answer:
+    async def instant(self, query: str, at: datetime) -> InstantAnswer:
         """The answer at one evaluation time (to the millisecond); equal questions are asked once."""
         at_ms = math.floor(at.timestamp() * 1000)
         return await self._shared.get((query, at_ms), lambda: self._ask(query, at_ms))
@@ -97,7 +97,7 @@ class PrometheusClient:
         self._aside.close()
         self._session.close()
 
-    async def _ask(self, query: str, at_ms: int) -> Answer:
+    async def _ask(self, query: str, at_ms: int) -> InstantAnswer:
         # The server's own limit, so that it stops working on what nobody waits for any more.
         params = {"time": f"{at_ms / 1000:.3f}", "timeout": f"{self._connection.timeout:g}s"}
         return await self._call(lambda: self._query(query, params))
@@ -106,7 +106,7 @@ class PrometheusClient:
         source = f"Prometheus at {self._url}"
         return await ask_source(pool or self._pool, call, deadline=self._connection.timeout, source=source)
 
-    def _query(self, query: str, params: Mapping[str, str]) -> Answer:
+    def _query(self, query: str, params: Mapping[str, str]) -> InstantAnswer:
         """In a thread: one instant query, its result read."""
         result = self._by_library(query, lambda library: library.custom_query(query, params=dict(params)))
         return answers.parse(result, query)

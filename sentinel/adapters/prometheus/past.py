@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sentinel.adapters.prometheus.answers import Answer, Track
+from sentinel.adapters.prometheus.answers import InstantAnswer, Track
 from sentinel.domain.evidence import Past, PastCounters
 from sentinel.engine.statistics.histograms import limit_edge
 
@@ -20,7 +20,7 @@ def counted(past: Past, label: str, total: Sequence[Track], errors: Sequence[Tra
     }
 
 
-def buckets_of(known: Answer, over: float, unit: float) -> Bounds | None:
+def buckets_of(known: InstantAnswer, over: float, unit: float) -> Bounds | None:
     """The bounds to ask for, `over` in seconds; None where all that is slower falls into the last bucket."""
     by_bound = {
         float(text) * unit: text

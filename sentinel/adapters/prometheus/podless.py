@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from sentinel.adapters.prometheus import selectors
-from sentinel.adapters.prometheus.answers import Answer
+from sentinel.adapters.prometheus.answers import InstantAnswer
 from sentinel.adapters.prometheus.strays import EXPORTED, Asking, labels_of
 from sentinel.domain.evidence import Missing, MissingReason
 from sentinel.domain.policy.rules import ValueQuery
 from sentinel.engine.arms.promql_texts import TEXT
-from sentinel.engine.arms.selector import Matcher, Selector, SelectorError, label_name, read_selector
+from sentinel.engine.arms.selector import Selector, SelectorError, SelectorMatcher, label_name, read_selector
 from sentinel.engine.arms.variables import alternation
 
 _SELECTOR = re.compile(rf"""(?:[a-zA-Z_:][\w:]*\s*)?\{{(?:{TEXT}|[^"'`{{}}])*\}}""", re.DOTALL)
@@ -31,7 +31,7 @@ async def unattributed(query: ValueQuery, ask: Asking, at: datetime) -> Missing 
     return None
 
 
-def _by_pods(query: ValueQuery) -> Iterator[tuple[Selector, Matcher]]:
+def _by_pods(query: ValueQuery) -> Iterator[tuple[Selector, SelectorMatcher]]:
     """Each selector of the query, and its matcher of an arm's pods."""
     wanted = [alternation(pods) for pods in query.pods if pods]
     for match in _SELECTOR.finditer(query.expression) if wanted else ():
@@ -45,7 +45,7 @@ def _by_pods(query: ValueQuery) -> Iterator[tuple[Selector, Matcher]]:
 
 
 async def _unattributed(
-    selector: Selector, by_pod: Matcher, query: ValueQuery, ask: Asking, at: datetime
+    selector: Selector, by_pod: SelectorMatcher, query: ValueQuery, ask: Asking, at: datetime
 ) -> str:
     rest = tuple(matcher for matcher in selector.matchers if matcher is not by_pod)
     if not rest:
@@ -77,6 +77,6 @@ async def _elsewhere(selector: Selector, label: str, pods: frozenset[str], ask: 
     return ""
 
 
-async def _grouped(selector: str, label: str, ask: Asking, at: datetime) -> Answer:
+async def _grouped(selector: str, label: str, ask: Asking, at: datetime) -> InstantAnswer:
     by = ", ".join(map(label_name, (label, EXPORTED + label)))
     return await ask(f"count by ({by}) ({selector})", at)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import combinations
 
 from sentinel.adapters.prometheus import selectors
-from sentinel.adapters.prometheus.answers import Answer, Sample
+from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
 from sentinel.adapters.prometheus.strays import Asking
 from sentinel.domain.policy.rules import Arms
 
@@ -40,7 +40,7 @@ class Doubles:
     ask: Asking
     _known: dict[tuple[str, Arms], tuple[datetime, str]] = field(default_factory=dict)
 
-    async def found(self, selector: str, totals: Answer, arms: Arms, at: datetime) -> str:
+    async def found(self, selector: str, totals: InstantAnswer, arms: Arms, at: datetime) -> str:
         """Why the requests of a selector are counted several times, empty where they are not."""
         asked, detail = self._known.get((selector, arms), (at - 2 * ASKED_EVERY, ""))
         if abs(at - asked) < ASKED_EVERY or not totals.samples:

@@ -1,6 +1,6 @@
 """Selectors of counters and histograms: checked, narrowed, and turned from a histogram's base name to its series."""
 
-from sentinel.engine.arms.selector import NAME, Matcher, Selector, SelectorError, read_selector
+from sentinel.engine.arms.selector import NAME, Selector, SelectorError, SelectorMatcher, read_selector
 
 BUCKET, SUM, COUNT = "_bucket", "_sum", "_count"
 
@@ -27,12 +27,12 @@ def histogram_series(selector: str, suffix: str) -> str:
     if not read.metric:
         raise ValueError(f"{selector!r} must name one histogram: a name that is matched is not enough")
     rest = (matcher for matcher in read.matchers if matcher.label != NAME)
-    return str(Selector((Matcher(NAME, "=", read.metric.removesuffix(BUCKET) + suffix), *rest)))
+    return str(Selector((SelectorMatcher(NAME, "=", read.metric.removesuffix(BUCKET) + suffix), *rest)))
 
 
 def narrowed(selector: str, *more: tuple[str, str, str]) -> str:
     """The selector with more matchers, each a label, an operator and a value. Raises ValueError."""
-    return str(Selector((*check(selector).matchers, *(Matcher(*each) for each in more))))
+    return str(Selector((*check(selector).matchers, *(SelectorMatcher(*each) for each in more))))
 
 
 def restricts(selector: str, other: str) -> bool:

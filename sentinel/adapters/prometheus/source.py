@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from sentinel.adapters.prometheus import selectors, strays
-from sentinel.adapters.prometheus.answers import Answer, Track
+from sentinel.adapters.prometheus.answers import InstantAnswer, Track
 from sentinel.adapters.prometheus.assembly import Answers, Assembly, as_is, bounds_in_seconds
 from sentinel.adapters.prometheus.past import buckets_of, counted, slower
 from sentinel.adapters.prometheus.podless import unattributed
@@ -29,10 +29,10 @@ REMEMBERED_SECONDS = 60.0
 T = TypeVar("T")
 
 
-class Questions(Protocol):
+class PrometheusQueries(Protocol):
     """Who is asked: a Prometheus over HTTP, or series in memory. Raises SourceError."""
 
-    async def instant(self, query: str, at: datetime) -> Answer:
+    async def instant(self, query: str, at: datetime) -> InstantAnswer:
         """The answer to an instant query at one evaluation time."""
         ...
 
@@ -54,7 +54,9 @@ class PrometheusSource:
 
     name = "prometheus"
 
-    def __init__(self, client: Questions, *, scrape_interval: float = 15.0, settle: float = 0.0) -> None:
+    def __init__(
+        self, client: PrometheusQueries, *, scrape_interval: float = 15.0, settle: float = 0.0
+    ) -> None:
         self._client = client
         self._stale_after = timedelta(seconds=STALE_AFTER_INTERVALS * scrape_interval)
         self._settle = settle
@@ -190,7 +192,7 @@ class PrometheusSource:
         await strays.require_labels(buckets, bucket, query.arms, self._client.instant, at)
         return Answers({"bucket": buckets, "sum": sums, "count": counts}, oldest, jobs)
 
-    async def _context(self, selector: str, arms: Arms, at: datetime) -> tuple[Answer, Answer]:
+    async def _context(self, selector: str, arms: Arms, at: datetime) -> tuple[InstantAnswer, InstantAnswer]:
         """When each subject was scraped (an instant vector's own times are the question's), and by which jobs."""
         by_job = dict.fromkeys([arms.namespace_label, arms.subject_label, arms.pod_label, "job"])
         oldest, jobs = await asyncio.gather(

@@ -9,20 +9,20 @@ from dataclasses import replace
 from datetime import datetime
 
 from sentinel.adapters.prometheus import selectors
-from sentinel.adapters.prometheus.answers import Answer, Sample
+from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Reading, Span, Subject
 from sentinel.domain.policy.rules import Arms, CountQuery
 from sentinel.engine.arms.selector import label_name
 
-Asking = Callable[[str, datetime], Awaitable[Answer]]
+Asking = Callable[[str, datetime], Awaitable[InstantAnswer]]
 """An instant query at one time. Raises SourceError."""
 
 EXPORTED = "exported_"
 """What Prometheus puts before a label of the series itself that the target has as well."""
 
 
-async def require_labels(answer: Answer, selector: str, arms: Arms, ask: Asking, at: datetime) -> None:
+async def require_labels(answer: InstantAnswer, selector: str, arms: Arms, ask: Asking, at: datetime) -> None:
     """Refuse an answer none of whose series says which pod or version it is of: the label's name is wrong.
 
     Series of versions need not say their namespace: those of one namespace are asked for by the selector.
@@ -61,7 +61,7 @@ async def _detail(span: Span, by_counter: Mapping[str, str], arms: Arms, ask: As
     return f"{selector} counts under {what}, {why}{labels_of(example)}"
 
 
-def labels_of(example: Answer) -> str:
+def labels_of(example: InstantAnswer) -> str:
     """Which labels the series of an answer have, in brackets; empty of an empty one."""
     names = sorted(set().union(*(sample.labels for sample in example.samples)) - {"__name__"})
     return f" (its series have the labels {', '.join(names)})" if names else ""
@@ -72,7 +72,7 @@ def _with_detail(span: Span, detail: str) -> Span:
 
 
 async def elsewhere(
-    query: CountQuery, totals: Answer, errors: Answer, ask: Asking, at: datetime
+    query: CountQuery, totals: InstantAnswer, errors: InstantAnswer, ask: Asking, at: datetime
 ) -> tuple[Span, ...]:
     """Errors that the rule's selector does not find, because their series name another namespace than the requests.
 

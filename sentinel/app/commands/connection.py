@@ -41,7 +41,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ClusterConnection:
     """An open connection to the cluster, and what reads and changes it."""
 
     place: Place
@@ -78,14 +78,14 @@ def bare_name(text: str) -> str:
 
 
 @asynccontextmanager
-async def connected(at: Place) -> AsyncIterator[Connection]:
+async def connected(at: Place) -> AsyncIterator[ClusterConnection]:
     """A connection for the length of one command. Raises ConfigurationError for a kubeconfig of no use."""
     access = await load_access(at.kubeconfig, at.context, SystemClock())
     async with ApiClient(access) as client:
-        yield Connection(at, client, ClusterReader(client), DeploymentDriver(client))
+        yield ClusterConnection(at, client, ClusterReader(client), DeploymentDriver(client))
 
 
-async def find_record(cluster: Connection, name: str) -> Record:
+async def find_record(cluster: ClusterConnection, name: str) -> Record:
     """The record of this name, else the newest of the workload of this name.
 
     The workload itself may be gone: its history stays. Raises NotFoundError where there is neither.

@@ -9,8 +9,8 @@ import aiohttp
 from rich.console import Console
 from rich.live import Live
 
-from sentinel.app.demo.stage import Front, Stage, stage
-from sentinel.app.demo.stories import NAMESPACE, STORIES, Story
+from sentinel.app.demo.stage import DemoStage, Front, stage
+from sentinel.app.demo.stories import NAMESPACE, STORIES, DemoStory
 from sentinel.app.demo.view import decisions, progress, summary
 from sentinel.domain.record.state import Phase
 from sentinel.ports import SystemClock
@@ -39,7 +39,7 @@ async def play(console: Console, front: Front, *, keep: bool = False) -> bool:
     return len(well) == len(STORIES)
 
 
-async def _perform(staged: Stage, console: Console) -> Mapping[str, datetime]:
+async def _perform(staged: DemoStage, console: Console) -> Mapping[str, datetime]:
     """Release everything and watch until all stories have ended; when each service was released."""
     clock = SystemClock()
     released: dict[str, datetime] = {}
@@ -64,12 +64,12 @@ async def _perform(staged: Stage, console: Console) -> Mapping[str, datetime]:
     return released
 
 
-def _ended(staged: Stage, story: Story) -> bool:
+def _ended(staged: DemoStage, story: DemoStory) -> bool:
     record = staged.record(story)
     return record is not None and record.state.phase in FINAL
 
 
-async def _happen(staged: Stage, story: Story) -> None:
+async def _happen(staged: DemoStage, story: DemoStory) -> None:
     """What befalls a release once its canary has run for a moment."""
     if story.meanwhile is None and story.alert is None:
         return
@@ -82,7 +82,7 @@ async def _happen(staged: Stage, story: Story) -> None:
         await _fire(staged, story, story.alert)
 
 
-async def _fire(staged: Stage, story: Story, alertname: str) -> None:
+async def _fire(staged: DemoStage, story: DemoStory, alertname: str) -> None:
     """Post an alert as Alertmanager does."""
     labels = {"alertname": alertname, "namespace": NAMESPACE, "deployment": story.service}
     alert = {
@@ -112,7 +112,7 @@ async def _fire(staged: Stage, story: Story, alertname: str) -> None:
         response.raise_for_status()
 
 
-async def _stay(staged: Stage, console: Console) -> None:
+async def _stay(staged: DemoStage, console: Console) -> None:
     console.print(
         f"\nStill up. In another terminal:\n\n  export KUBECONFIG={staged.kubeconfig}", soft_wrap=True
     )

@@ -17,7 +17,7 @@ from clustersim.cluster import ClusterOptions, SimulatedCluster
 from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import CRDS
 from sentinel.adapters.kubernetes.custom.crd import definitions
-from sentinel.app.demo.stories import NAMESPACE, STORIES, WELL, Story
+from sentinel.app.demo.stories import NAMESPACE, STORIES, WELL, DemoStory
 from sentinel.app.wiring.application import Application, build
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.record.record import Record
@@ -48,27 +48,27 @@ class Front:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class DemoStage:
     """The demo's world while it runs; `kubeconfig` is the file to point kubectl at."""
 
     cluster: SimulatedCluster
     application: Application
     kubeconfig: Path
 
-    def record(self, story: Story) -> Record | None:
+    def record(self, story: DemoStory) -> Record | None:
         """The newest record of a story's release."""
         image = story.new_image
         found = (r for r in self.application.store.all() if r.candidate.images == (image,))
         return max(found, key=lambda record: record.started_at, default=None)
 
-    def ready(self, story: Story) -> bool:
+    def ready(self, story: DemoStory) -> bool:
         """Whether all pods of a service are available."""
         status = self.cluster.deployment(story.service, namespace=NAMESPACE).get("status") or {}
         return status.get("availableReplicas") == REPLICAS and status.get("updatedReplicas") == REPLICAS
 
 
 @asynccontextmanager
-async def stage(front: Front) -> AsyncIterator[Stage]:
+async def stage(front: Front) -> AsyncIterator[DemoStage]:
     """Everything up and at rest: every service runs its old image, the daemon watches."""
     clock = SystemClock()
     options = ClusterOptions(scrape_interval=1.0, port=front.api_port, metrics_port=front.metrics_port)
@@ -84,7 +84,7 @@ async def stage(front: Front) -> AsyncIterator[Stage]:
             )
             await application.start()
             try:
-                staged = Stage(cluster, application, kubeconfig)
+                staged = DemoStage(cluster, application, kubeconfig)
                 await _at_rest(staged)
                 if front.prometheus:
                     await _scraped(front.prometheus)
@@ -118,7 +118,7 @@ def _environment(cluster: SimulatedCluster, kubeconfig: Path, front: Front) -> d
     }
 
 
-async def _at_rest(staged: Stage) -> None:
+async def _at_rest(staged: DemoStage) -> None:
     async with asyncio.timeout(30):
         while not all(staged.ready(story) for story in STORIES):  # noqa: ASYNC110 - as a person would
             await asyncio.sleep(0.2)

@@ -14,7 +14,7 @@ WELL = Quality(errors=0.003, latency=0.08)
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class DemoStory:
     """One service and its release.
 
     `before` makes the new image what it is, `meanwhile` is what happens once its canary has run for a moment.
@@ -25,8 +25,8 @@ class Story:
     title: str
     ends: Phase
     reason: str
-    before: Callable[[SimulatedCluster, "Story"], None] = lambda _cluster, _story: None
-    meanwhile: Callable[[SimulatedCluster, "Story"], None] | None = None
+    before: Callable[[SimulatedCluster, "DemoStory"], None] = lambda _cluster, _story: None
+    meanwhile: Callable[[SimulatedCluster, "DemoStory"], None] | None = None
     alert: str | None = None
 
     @property
@@ -48,44 +48,44 @@ def _reasons(record: Record) -> set[str]:
     return {entry.reason for entry in record.decisions} | {entry.rule for entry in record.decisions}
 
 
-def _answers(quality: Quality) -> Callable[[SimulatedCluster, Story], None]:
+def _answers(quality: Quality) -> Callable[[SimulatedCluster, DemoStory], None]:
     return lambda cluster, story: cluster.serve(story.new_image, quality)
 
 
-def _crashes(cluster: SimulatedCluster, story: Story) -> None:
+def _crashes(cluster: SimulatedCluster, story: DemoStory) -> None:
     cluster.behave(story.new_image, crash_loop())
 
 
-def _outage(cluster: SimulatedCluster, story: Story) -> None:
+def _outage(cluster: SimulatedCluster, story: DemoStory) -> None:
     for image in (story.old_image, story.new_image):
         cluster.serve(image, Quality(errors=0.4, latency=0.2))
 
 
 STORIES = (
-    Story("catalog", "a good release", Phase.PROMOTED, "AllRulesPassed"),
-    Story(
+    DemoStory("catalog", "a good release", Phase.PROMOTED, "AllRulesPassed"),
+    DemoStory(
         "checkout",
         "12 % of its requests fail",
         Phase.UNDONE,
         "error-rate",
         before=_answers(Quality(errors=0.12, latency=0.08)),
     ),
-    Story(
+    DemoStory(
         "search",
         "answers take 2 s",
         Phase.UNDONE,
         "latency",
         before=_answers(Quality(errors=0.003, latency=2.0, spread=0.3)),
     ),
-    Story("cart", "its pods crash at the start", Phase.UNDONE, "crash-loop", before=_crashes),
-    Story(
+    DemoStory("cart", "its pods crash at the start", Phase.UNDONE, "crash-loop", before=_crashes),
+    DemoStory(
         "payments",
         "looks fine, but an alert fires",
         Phase.UNDONE,
         "Alert",
         alert="CheckoutFunnelBroken",
     ),
-    Story(
+    DemoStory(
         "reviews",
         "an outage hits old and new alike",
         Phase.HELD,

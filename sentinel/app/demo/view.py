@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from clustersim.cluster import JsonObject
-from sentinel.app.demo.stage import Stage
-from sentinel.app.demo.stories import NAMESPACE, STORIES, Story
+from sentinel.app.demo.stage import DemoStage
+from sentinel.app.demo.stories import NAMESPACE, STORIES, DemoStory
 from sentinel.domain.record.entries import Action, DecisionEntry
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
@@ -24,7 +24,7 @@ COLOURS = {
 }
 
 
-def progress(staged: Stage, released: Mapping[str, datetime]) -> Table:
+def progress(staged: DemoStage, released: Mapping[str, datetime]) -> Table:
     """The live table: a line per release."""
     table = Table(expand=True, title_justify="left")
     for column in ("service", "the new release", "phase", "pods old/new"):
@@ -38,7 +38,7 @@ def progress(staged: Stage, released: Mapping[str, datetime]) -> Table:
     return table
 
 
-def decisions(staged: Stage, released: Mapping[str, datetime]) -> Group:
+def decisions(staged: DemoStage, released: Mapping[str, datetime]) -> Group:
     """Every decision with its reason, its numbers and when it was made."""
     parts: list[Text | Padding] = [Text("\nWhat was decided, and why\n", style="bold")]
     for story in STORIES:
@@ -57,7 +57,7 @@ def _line(entry: DecisionEntry, released: datetime) -> Text:
     return Text(f"{after:6.1f} s  {entry.action.value}{rule}: {entry.message}")
 
 
-def summary(staged: Stage, released: Mapping[str, datetime]) -> Table:
+def summary(staged: DemoStage, released: Mapping[str, datetime]) -> Table:
     """The closing table."""
     table = Table(title="Summary", title_justify="left")
     for column in ("service", "expected", "came out"):
@@ -98,7 +98,7 @@ def _phase(record: Record | None) -> Text:
     return Text(phase.value, style=COLOURS.get(phase, ""))
 
 
-def _pods(staged: Stage, story: Story) -> str:
+def _pods(staged: DemoStage, story: DemoStory) -> str:
     pods = staged.cluster.pods(story.service, namespace=NAMESPACE)
     images = [pod["spec"]["containers"][0]["image"] for pod in pods if not _leaving(pod)]
     return f"{images.count(story.old_image)}/{images.count(story.new_image)}"

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from sentinel.app.rehearsal.history import History, Series
+from sentinel.app.rehearsal.history import MetricHistory, RangeSeries
 from sentinel.app.rehearsal.model import PastRollout
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.policy.policy import Policy
@@ -25,7 +25,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 async def read_alerts(
-    history: History, rollout: PastRollout, policy: Policy, until: datetime
+    history: MetricHistory, rollout: PastRollout, policy: Policy, until: datetime
 ) -> tuple[AlertEntry, ...]:
     """The alerts that the policy means and that name the workload, with their ends. Raises SourceError."""
     if not policy.alerts:
@@ -37,7 +37,7 @@ async def read_alerts(
 
 
 def entries_of(
-    series: Iterable[Series], rollout: PastRollout, policy: Policy, until: datetime
+    series: Iterable[RangeSeries], rollout: PastRollout, policy: Policy, until: datetime
 ) -> tuple[AlertEntry, ...]:
     """The alerts in these series, in the order in which they would have come in."""
     pending: dict[Labels, list[tuple[datetime, datetime]]] = {}
@@ -58,7 +58,7 @@ def entries_of(
     return tuple(sorted(entries, key=lambda entry: (entry.received_at, entry.fingerprint)))
 
 
-def _spans(series: Series) -> Iterator[tuple[datetime, datetime]]:
+def _spans(series: RangeSeries) -> Iterator[tuple[datetime, datetime]]:
     """From when to when a series was there, each time."""
     begin = before = None
     for at, _ in series.points:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from sentinel.adapters.prometheus.selectors import COUNT, histogram_series, narrowed
-from sentinel.app.rehearsal.history import History, Series
+from sentinel.app.rehearsal.history import MetricHistory, RangeSeries
 from sentinel.app.rehearsal.recorded import Samples
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, LatencyRule
@@ -22,13 +22,13 @@ _SUFFIX = r"-(?P<hash>[a-z0-9]{1,12})-[a-z0-9]{1,12}"
 
 
 async def read_pods(
-    history: History,
+    history: MetricHistory,
     policies: Iterable[Policy],
     workload: tuple[str, str],
     since: datetime,
     until: datetime,
     step: timedelta,
-) -> tuple[Series, ...]:
+) -> tuple[RangeSeries, ...]:
     """One series to each pod of a Deployment, there while any metric of the rules has it. Raises SourceError."""
     asked = await asyncio.gather(
         *(history.range(query, since, until, step) for query in queries(policies, workload))
@@ -40,7 +40,7 @@ async def read_pods(
         if pattern.fullmatch(pod):
             times.setdefault(pod, set()).update(at for at, _ in one.points)
     return tuple(
-        Series({"pod": pod}, tuple((at, 1.0) for at in sorted(found))) for pod, found in times.items()
+        RangeSeries({"pod": pod}, tuple((at, 1.0) for at in sorted(found))) for pod, found in times.items()
     )
 
 
@@ -65,13 +65,13 @@ def queries(policies: Iterable[Policy], workload: tuple[str, str]) -> tuple[str,
     return tuple(found)
 
 
-def replicas_of(pods: Sequence[Series], workload: tuple[str, str]) -> tuple[Series, ...]:
+def replicas_of(pods: Sequence[RangeSeries], workload: tuple[str, str]) -> tuple[RangeSeries, ...]:
     """How many pods each revision had, in the form of kube-state-metrics' ReplicaSets."""
     counts: dict[str, Counter[datetime]] = {}
     for pod in pods:
         counts.setdefault(set_of(pod.labels["pod"]), Counter()).update(at for at, _ in pod.points)
     return tuple(
-        Series(
+        RangeSeries(
             {"namespace": workload[0], "owner_name": workload[1], "replicaset": name},
             tuple((at, float(count[at])) for at in sorted(count)),
         )
@@ -79,13 +79,13 @@ def replicas_of(pods: Sequence[Series], workload: tuple[str, str]) -> tuple[Seri
     )
 
 
-def samples_of(pods: Sequence[Series]) -> Samples:
+def samples_of(pods: Sequence[RangeSeries]) -> Samples:
     """The pods' series as what kube-state-metrics would have told of them."""
     owner = tuple(
-        Series({"pod": pod.labels["pod"], "owner_name": set_of(pod.labels["pod"])}, pod.points)
+        RangeSeries({"pod": pod.labels["pod"], "owner_name": set_of(pod.labels["pod"])}, pod.points)
         for pod in pods
     )
-    phase = tuple(Series({"pod": pod.labels["pod"], "phase": "Running"}, pod.points) for pod in pods)
+    phase = tuple(RangeSeries({"pod": pod.labels["pod"], "phase": "Running"}, pod.points) for pod in pods)
     return Samples({"owner": owner, "ready": tuple(pods), "phase": phase})
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sentinel.app.rehearsal.byname import read_pods, replicas_of
-from sentinel.app.rehearsal.history import History, Series
-from sentinel.app.rehearsal.model import Fate, PastRollout
+from sentinel.app.rehearsal.history import MetricHistory, RangeSeries
+from sentinel.app.rehearsal.model import PastRollout, RevisionFate
 from sentinel.domain.policy.policy import Policy
 
 STEP = timedelta(seconds=30)
@@ -23,7 +23,7 @@ KEPT_AFTER = timedelta(days=1)
 
 
 async def find_rollouts(
-    history: History, since: datetime, until: datetime, workload: tuple[str, str] | None
+    history: MetricHistory, since: datetime, until: datetime, workload: tuple[str, str] | None
 ) -> list[PastRollout]:
     """All rollouts of Deployments that began in this time, oldest first. Raises SourceError."""
     namespace = f'namespace="{workload[0]}"' if workload else ""
@@ -48,7 +48,7 @@ async def find_rollouts(
 
 
 async def find_by_name(
-    history: History,
+    history: MetricHistory,
     policies: Iterable[Policy],
     since: datetime,
     until: datetime,
@@ -60,10 +60,10 @@ async def find_by_name(
 
 
 def rollouts_in(
-    replicas: Iterable[Series], births: Mapping[tuple[str, str], float], until: datetime
+    replicas: Iterable[RangeSeries], births: Mapping[tuple[str, str], float], until: datetime
 ) -> list[PastRollout]:
     """The rollouts that these series show. `births` are the ReplicaSets' times of creation, where known."""
-    by_owner: dict[tuple[str, str], list[Series]] = {}
+    by_owner: dict[tuple[str, str], list[RangeSeries]] = {}
     for one in replicas:
         owner = one.labels.get("namespace", ""), one.labels.get("owner_name", "")
         by_owner.setdefault(owner, []).append(one)
@@ -78,7 +78,7 @@ def rollouts_in(
 def _of_workload(
     namespace: str,
     name: str,
-    series: Sequence[Series],
+    series: Sequence[RangeSeries],
     births: Mapping[tuple[str, str], float],
     until: datetime,
 ) -> list[PastRollout]:
@@ -107,7 +107,7 @@ def _of_workload(
 
 
 def _changes(
-    series: Sequence[Series],
+    series: Sequence[RangeSeries],
 ) -> Iterable[tuple[datetime, datetime, str, str, frozenset[str]]]:
     """Each time a ReplicaSet gets pods that had none: when, the sample before, it, the one it replaces, all of them."""
     at_times: dict[datetime, dict[str, float]] = {}
@@ -136,12 +136,12 @@ def _born(birth: float | None, at: datetime, before_at: datetime) -> datetime:
     return before_at if birth is None else at
 
 
-def _fate(began: datetime, new: str, old: str, later: Sequence[tuple[datetime, str]]) -> Fate:
+def _fate(began: datetime, new: str, old: str, later: Sequence[tuple[datetime, str]]) -> RevisionFate:
     """What became of a revision, by what was rolled out after it; that people came back to it speaks for it."""
     if later and later[0][1] == old:
-        return Fate.ROLLED_BACK
+        return RevisionFate.ROLLED_BACK
     kept = not later or later[0][0] - began >= KEPT_AFTER or any(to == new for _, to in later)
-    return Fate.KEPT if kept else Fate.REPLACED
+    return RevisionFate.KEPT if kept else RevisionFate.REPLACED
 
 
 def _hash(workload: str, replicaset: str) -> str:

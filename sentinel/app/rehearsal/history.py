@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from sentinel.adapters.prometheus.answers import Answer, Track
+from sentinel.adapters.prometheus.answers import InstantAnswer, Track
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
@@ -21,7 +21,7 @@ REMEMBERED_SAMPLES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class RangeSeries:
     """One series: its labels and its samples in order, each with its time."""
 
     labels: Mapping[str, str]
@@ -31,7 +31,7 @@ class Series:
 class Asking(Protocol):
     """The part of the Prometheus client that is used."""
 
-    async def instant(self, query: str, at: datetime) -> Answer:
+    async def instant(self, query: str, at: datetime) -> InstantAnswer:
         """The answer at one time. Raises SourceError."""
         ...
 
@@ -44,23 +44,23 @@ class Asking(Protocol):
         ...
 
 
-class Paced:
+class PacedClient:
     """A client that is asked at most so many times a second, evenly; what was answered lately is not asked again."""
 
     def __init__(self, client: Asking, per_second: float) -> None:
         self._client = client
         self._apart = 1.0 / per_second
         self._next = 0.0
-        self._shared: SharedAnswers[tuple[str, datetime], Answer] = SharedAnswers(
+        self._shared: SharedAnswers[tuple[str, datetime], InstantAnswer] = SharedAnswers(
             capacity=REMEMBERED_SAMPLES, weigh=lambda answer: len(answer.samples) + 1
         )
         self.asked = 0
 
-    async def instant(self, query: str, at: datetime) -> Answer:
+    async def instant(self, query: str, at: datetime) -> InstantAnswer:
         """The answer at one time. Raises SourceError."""
         return await self._shared.get((query, at), lambda: self._ask(query, at))
 
-    async def _ask(self, query: str, at: datetime) -> Answer:
+    async def _ask(self, query: str, at: datetime) -> InstantAnswer:
         await self._turn()
         return await self._client.instant(query, at)
 
@@ -83,7 +83,7 @@ class Paced:
             await asyncio.sleep(mine - loop.time())
 
 
-class History:
+class MetricHistory:
     """Range queries, cut into pieces that Prometheus answers."""
 
     def __init__(self, client: Asking) -> None:
@@ -91,7 +91,7 @@ class History:
 
     async def range(
         self, query: str, since: datetime, until: datetime, step: timedelta
-    ) -> tuple[Series, ...]:
+    ) -> tuple[RangeSeries, ...]:
         """All series of a query between two times, both included. Raises SourceError."""
         found: dict[frozenset[tuple[str, str]], list[tuple[datetime, float]]] = {}
         begin = since
@@ -100,9 +100,11 @@ class History:
             for series in await self._piece(query, begin, end, step):
                 found.setdefault(frozenset(series.labels.items()), []).extend(series.points)
             begin = end + step
-        return tuple(Series(dict(labels), tuple(points)) for labels, points in found.items())
+        return tuple(RangeSeries(dict(labels), tuple(points)) for labels, points in found.items())
 
-    async def _piece(self, query: str, since: datetime, until: datetime, step: timedelta) -> list[Series]:
+    async def _piece(
+        self, query: str, since: datetime, until: datetime, step: timedelta
+    ) -> list[RangeSeries]:
         params = {
             "query": query,
             "start": f"{since.timestamp():.3f}",
@@ -117,9 +119,9 @@ class History:
         return [_series(one) for one in data["result"]]
 
 
-def _series(one: Mapping[str, Mapping[str, str] | list[tuple[float, str]]]) -> Series:
+def _series(one: Mapping[str, Mapping[str, str] | list[tuple[float, str]]]) -> RangeSeries:
     labels, values = one["metric"], one["values"]
     assert isinstance(labels, Mapping)
     assert isinstance(values, list)
     points = ((datetime.fromtimestamp(float(at), UTC), float(value)) for at, value in values)
-    return Series(dict(labels), tuple((at, value) for at, value in points if not math.isnan(value)))
+    return RangeSeries(dict(labels), tuple((at, value) for at, value in points if not math.isnan(value)))

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from html import escape
 
-from sentinel.app.rehearsal.model import Rehearsed, Told, Verdict
+from sentinel.app.rehearsal.model import Rehearsed, RehearsedVerdict, Told
 from sentinel.app.rehearsal.plot import plot
-from sentinel.app.rehearsal.summary import Report, sentences
+from sentinel.app.rehearsal.summary import RehearsalReport, sentences
 from sentinel.domain.figures import duration
 
 _STYLE = """
@@ -20,7 +20,7 @@ td,th{border-color:#373e47}.quiet{color:#9aa4af}}
 """
 
 
-def html_report(report: Report) -> str:
+def html_report(report: RehearsalReport) -> str:
     """The page."""
     title = "Rehearsal of the rules"
     facts = "".join(
@@ -96,7 +96,12 @@ def _after(result: Rehearsed) -> str:
 
 
 def _tag(result: Rehearsed) -> str:
-    kinds = {Verdict.UNDO: "undo", Verdict.PROMOTE: "promote", Verdict.HOLD: "hold", Verdict.FAILED: "failed"}
+    kinds = {
+        RehearsedVerdict.UNDO: "undo",
+        RehearsedVerdict.PROMOTE: "promote",
+        RehearsedVerdict.HOLD: "hold",
+        RehearsedVerdict.FAILED: "failed",
+    }
     kind = kinds.get(result.verdict, "")
     doubt = " false" if result.suspected_false else ""
     text = result.verdict.value + (" (suspected false)" if result.suspected_false else "")

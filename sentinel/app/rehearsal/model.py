@@ -9,7 +9,7 @@ from typing import Any
 from sentinel.domain.verdict import Number
 
 
-class Fate(StrEnum):
+class RevisionFate(StrEnum):
     """What really became of a revision: people went back from it, replaced it soon, or kept it."""
 
     ROLLED_BACK = "rolled back"
@@ -17,7 +17,7 @@ class Fate(StrEnum):
     KEPT = "kept"
 
 
-class Verdict(StrEnum):
+class RehearsedVerdict(StrEnum):
     """What the rules would have come to. `UNGUARDED`: no policy matched; `FAILED`: it could not be rehearsed."""
 
     UNDO = "undo"
@@ -42,7 +42,7 @@ class PastRollout:
     stable: str
     began: datetime
     until: datetime
-    fate: Fate
+    fate: RevisionFate
     ended: datetime | None = None
     revisions: tuple[str, ...] = ()
 
@@ -53,7 +53,7 @@ class PastRollout:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class MeasuredPoint:
     """What one measurement showed of both arms, None where it showed nothing."""
 
     at: datetime
@@ -68,7 +68,7 @@ class Curve:
     rule: str
     unit: str
     limit: float | None
-    points: tuple[Point, ...]
+    points: tuple[MeasuredPoint, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Rehearsed:
     """What the rules would have made of one rollout. `decisive` is the decision that the verdict is about."""
 
     rollout: PastRollout
-    verdict: Verdict
+    verdict: RehearsedVerdict
     policy: str = ""
     decisive: Told | None = None
     decisions: tuple[Told, ...] = ()
@@ -98,7 +98,7 @@ class Rehearsed:
     @property
     def saved(self) -> timedelta | None:
         """How much sooner than people the rules would have gone back; negative when later."""
-        if self.verdict is not Verdict.UNDO or self.rollout.fate is not Fate.ROLLED_BACK:
+        if self.verdict is not RehearsedVerdict.UNDO or self.rollout.fate is not RevisionFate.ROLLED_BACK:
             return None
         if self.decisive is None or self.rollout.ended is None:
             return None
@@ -107,12 +107,12 @@ class Rehearsed:
     @property
     def suspected_false(self) -> bool:
         """Whether the rules would have undone what people were content with."""
-        return self.verdict is Verdict.UNDO and self.rollout.fate is Fate.KEPT
+        return self.verdict is RehearsedVerdict.UNDO and self.rollout.fate is RevisionFate.KEPT
 
     @property
     def missed(self) -> bool:
         """Whether people went back from what the rules would have let pass."""
-        return self.rollout.fate is Fate.ROLLED_BACK and self.verdict is not Verdict.UNDO
+        return self.rollout.fate is RevisionFate.ROLLED_BACK and self.verdict is not RehearsedVerdict.UNDO
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -132,11 +132,11 @@ def rehearsed_of(plain: Mapping[str, Any]) -> Rehearsed:
                 "began": datetime.fromisoformat(rollout["began"]),
                 "until": datetime.fromisoformat(rollout["until"]),
                 "ended": datetime.fromisoformat(rollout["ended"]) if rollout["ended"] else None,
-                "fate": Fate(rollout["fate"]),
+                "fate": RevisionFate(rollout["fate"]),
                 "revisions": tuple(rollout["revisions"]),
             }
         ),
-        verdict=Verdict(plain["verdict"]),
+        verdict=RehearsedVerdict(plain["verdict"]),
         policy=plain["policy"],
         decisive=_told(plain["decisive"]) if plain["decisive"] else None,
         decisions=tuple(map(_told, plain["decisions"])),
@@ -150,7 +150,9 @@ def _told(plain: Mapping[str, Any]) -> Told:
 
 
 def _curve(plain: Mapping[str, Any]) -> Curve:
-    points = (Point(**{**point, "at": datetime.fromisoformat(point["at"])}) for point in plain["points"])
+    points = (
+        MeasuredPoint(**{**point, "at": datetime.fromisoformat(point["at"])}) for point in plain["points"]
+    )
     return Curve(plain["rule"], plain["unit"], plain["limit"], tuple(points))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from html import escape
 
-from sentinel.app.rehearsal.model import Curve, PastRollout, Point, Told
+from sentinel.app.rehearsal.model import Curve, MeasuredPoint, PastRollout, Told
 from sentinel.domain.figures import percent, seconds
 
 WIDTH, HEIGHT = 880, 220
@@ -65,8 +65,8 @@ def _frame(curve: Curve, first: datetime, last: datetime, top: float) -> str:
 
 
 def _line(
-    points: Sequence[Point],
-    value: Callable[[Point], float | None],
+    points: Sequence[MeasuredPoint],
+    value: Callable[[MeasuredPoint], float | None],
     across: Callable[[datetime], float],
     up: Callable[[float], float],
     colour: str,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from sentinel.app.rehearsal.model import PastRollout, Rehearsed, Verdict, rehearsed_of
+from sentinel.app.rehearsal.model import PastRollout, Rehearsed, RehearsedVerdict, rehearsed_of
 from sentinel.app.rehearsal.rehearse import Backstage, Rules, rehearse
 from sentinel.domain.errors import ConfigurationError
 
@@ -35,7 +35,7 @@ class Kept:
 
     def add(self, result: Rehearsed) -> None:
         """Keep a result; one that could not be had is tried again the next time. Raises ConfigurationError."""
-        if self._path is None or result.verdict is Verdict.FAILED:
+        if self._path is None or result.verdict is RehearsedVerdict.FAILED:
             return
         line = json.dumps({"rules": self._digest, **result.as_json()}, ensure_ascii=False)
         try:

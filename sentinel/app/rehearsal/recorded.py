@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from sentinel.app.rehearsal.history import History, Series
+from sentinel.app.rehearsal.history import MetricHistory, RangeSeries
 from sentinel.app.rehearsal.model import PastRollout
 from sentinel.domain.decision import Change, Restore
 from sentinel.domain.workload.facts import Exposure, Workload, WorkloadKey
@@ -40,12 +40,12 @@ _POD = {
 class Samples:
     """What was recorded around one rollout: series by kind, how many pods were wanted, the workload's labels."""
 
-    series: Mapping[str, tuple[Series, ...]]
-    desired: tuple[Series, ...] = ()
+    series: Mapping[str, tuple[RangeSeries, ...]]
+    desired: tuple[RangeSeries, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-async def read_samples(history: History, rollout: PastRollout, until: datetime) -> Samples:
+async def read_samples(history: MetricHistory, rollout: PastRollout, until: datetime) -> Samples:
     """Read what was recorded of a rollout's pods. Raises SourceError."""
     since = rollout.began - BEFORE
     sets = "|".join(f"{rollout.workload}-{one}" for one in rollout.revisions)

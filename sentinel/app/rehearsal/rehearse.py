@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from sentinel.app.rehearsal.alerting import read_alerts
 from sentinel.app.rehearsal.byname import read_pods, samples_of
-from sentinel.app.rehearsal.history import History
-from sentinel.app.rehearsal.model import Curve, PastRollout, Point, Rehearsed, Told, Verdict
+from sentinel.app.rehearsal.history import MetricHistory
+from sentinel.app.rehearsal.model import Curve, MeasuredPoint, PastRollout, Rehearsed, RehearsedVerdict, Told
 from sentinel.app.rehearsal.recorded import BEFORE, STEP, RecordedWorld, read_samples, states_of
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import CountTick, HistogramTick, MissingReason, ValueSample
@@ -18,12 +18,12 @@ from sentinel.domain.record.entries import Action, DecisionEntry
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.evidence.assessment import Holds
-from sentinel.engine.evidence.schedule import Timing, tick_of
+from sentinel.engine.evidence.schedule import SourceTiming, tick_of
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of
 from sentinel.engine.replay.course import replay
 from sentinel.engine.replay.questions import Answer, Ask, AskPast, Question, query_of
 from sentinel.engine.replay.setting import Script, Setting
-from sentinel.engine.replay.story import Story
+from sentinel.engine.replay.story import ReplayedRollout
 from sentinel.ports import MetricSource
 
 MAX_POINTS = 400
@@ -46,7 +46,7 @@ class Rules:
 class Backstage:
     """Where answers come from."""
 
-    history: History
+    history: MetricHistory
     source: MetricSource
     holds: Holds
 
@@ -56,7 +56,7 @@ async def rehearse(rollout: PastRollout, rules: Rules, backstage: Backstage) -> 
     try:
         return await _rehearse(rollout, rules, backstage)
     except SourceError as error:
-        return Rehearsed(rollout, Verdict.FAILED, problem=str(error))
+        return Rehearsed(rollout, RehearsedVerdict.FAILED, problem=str(error))
 
 
 async def _rehearse(rollout: PastRollout, rules: Rules, backstage: Backstage) -> Rehearsed:
@@ -72,10 +72,10 @@ async def _rehearse(rollout: PastRollout, rules: Rules, backstage: Backstage) ->
     states = states_of(rollout, samples, labels, until)
     if not any(workload.pods for _, workload in states):
         problem = "no pods of it were recorded, neither by kube-state-metrics nor by the rules' metrics"
-        return Rehearsed(rollout, Verdict.FAILED, problem=problem)
+        return Rehearsed(rollout, RehearsedVerdict.FAILED, problem=problem)
     policy, why = chosen(rules, states[0][1])
     if policy is None:
-        return Rehearsed(rollout, Verdict.UNGUARDED, problem=why)
+        return Rehearsed(rollout, RehearsedVerdict.UNGUARDED, problem=why)
     world = RecordedWorld(states)
     played = _as_played(policy)
     ends = min(until, rollout.began + _lasts(policy))
@@ -88,7 +88,7 @@ async def _rehearse(rollout: PastRollout, rules: Rules, backstage: Backstage) ->
         stable=rollout.stable,
         script=Script(alerts=await read_alerts(backstage.history, rollout, policy, ends)),
         timings={
-            "prometheus": Timing(
+            "prometheus": SourceTiming(
                 timedelta(seconds=backstage.source.min_interval), timedelta(seconds=backstage.source.settle)
             )
         },
@@ -134,7 +134,9 @@ def _lasts(policy: Policy) -> timedelta:
     return policy.strategy.deadline + policy.strategy.guard
 
 
-async def _driven(setting: Setting, source: MetricSource, take: Callable[[Ask, Answer], None]) -> Story:
+async def _driven(
+    setting: Setting, source: MetricSource, take: Callable[[Ask, Answer], None]
+) -> ReplayedRollout:
     asking = replay(setting)
     try:
         ask = next(asking)
@@ -144,7 +146,7 @@ async def _driven(setting: Setting, source: MetricSource, take: Callable[[Ask, A
                 take(ask, answer)
             ask = asking.send(answer)
     except StopIteration as end:
-        story: Story = end.value
+        story: ReplayedRollout = end.value
         return story
 
 
@@ -173,7 +175,7 @@ class _Curves:
         self._policy = policy
         self._world = world
         self._rollout = rollout
-        self._points: dict[str, list[Point]] = {}
+        self._points: dict[str, list[MeasuredPoint]] = {}
 
     def take(self, ask: Ask, answer: Answer) -> None:
         """Keep one answer."""
@@ -208,19 +210,19 @@ class _Curves:
             curves.append(Curve(name, unit, limit, tuple(points[:: -(-len(points) // MAX_POINTS)])))
         return tuple(curves)
 
-    def _point(self, ask: Ask, answer: Answer) -> Point | None:
+    def _point(self, ask: Ask, answer: Answer) -> MeasuredPoint | None:
         workload = self._world.at(ask.until)
         if isinstance(answer, SourceError) or workload is None:
             return None
         if isinstance(answer, ValueSample):
-            return Point(ask.until, answer.values[0] if answer.values else None, None)
+            return MeasuredPoint(ask.until, answer.values[0] if answer.values else None, None)
         rule = ask.rule
         if not isinstance(rule, ErrorRateRule | LatencyRule) or not isinstance(answer, tuple):
             return None
         warmup = self._policy.strategy.warmup
         stable = workload.revision(self._rollout.stable)
         tick = tick_of(rule, answer, workload, stable, ask.since, ask.until, warmup)
-        return Point(ask.until, *_shown(tick))
+        return MeasuredPoint(ask.until, *_shown(tick))
 
 
 def _shown(tick: CountTick | HistogramTick) -> tuple[float | None, float | None]:
@@ -229,7 +231,9 @@ def _shown(tick: CountTick | HistogramTick) -> tuple[float | None, float | None]
     return tick.candidate.mean, tick.baseline.mean if tick.baseline else None
 
 
-def _told(rollout: PastRollout, policy: Policy, story: Story, curves: tuple[Curve, ...]) -> Rehearsed:
+def _told(
+    rollout: PastRollout, policy: Policy, story: ReplayedRollout, curves: tuple[Curve, ...]
+) -> Rehearsed:
     decisions = tuple(map(_entry, story.decisions))
     verdict, decisive = _verdict(story, decisions)
     return Rehearsed(rollout, verdict, policy.name, decisive, decisions, curves)
@@ -239,15 +243,17 @@ def _entry(entry: DecisionEntry) -> Told:
     return Told(entry.at, entry.action.value, entry.reason, entry.message, entry.rule, dict(entry.numbers))
 
 
-def _verdict(story: Story, decisions: Sequence[Told]) -> tuple[Verdict, Told | None]:
+def _verdict(story: ReplayedRollout, decisions: Sequence[Told]) -> tuple[RehearsedVerdict, Told | None]:
     """What it came to; an undo weighs more than a promotion before it, a promotion more than a hold before it."""
     for action, verdict in (
-        (Action.UNDO, Verdict.UNDO),
-        (Action.PROMOTE, Verdict.PROMOTE),
-        (Action.HOLD, Verdict.HOLD),
+        (Action.UNDO, RehearsedVerdict.UNDO),
+        (Action.PROMOTE, RehearsedVerdict.PROMOTE),
+        (Action.HOLD, RehearsedVerdict.HOLD),
     ):
         found = next((told for told in decisions if told.action == action.value), None)
         if found is not None:
             return verdict, found
     held = story.record is not None and story.record.state.phase is Phase.HELD
-    return (Verdict.HOLD if held else Verdict.UNDECIDED), (decisions[-1] if decisions else None)
+    return (RehearsedVerdict.HOLD if held else RehearsedVerdict.UNDECIDED), (
+        decisions[-1] if decisions else None
+    )

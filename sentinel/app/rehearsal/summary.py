@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
-from sentinel.app.rehearsal.model import Fate, Rehearsed, Verdict
+from sentinel.app.rehearsal.model import Rehearsed, RehearsedVerdict, RevisionFate
 from sentinel.domain.figures import duration
 
 
@@ -36,28 +36,28 @@ class Summary:
 
 def summary_of(results: Sequence[Rehearsed]) -> Summary:
     """Count them."""
-    by = {verdict: [one for one in results if one.verdict is verdict] for verdict in Verdict}
-    undone = by[Verdict.UNDO]
+    by = {verdict: [one for one in results if one.verdict is verdict] for verdict in RehearsedVerdict}
+    undone = by[RehearsedVerdict.UNDO]
     saved = [one.saved.total_seconds() for one in undone if one.saved is not None]
     return Summary(
         rollouts=len(results),
         undone=len(undone),
-        confirmed=sum(one.rollout.fate is Fate.ROLLED_BACK for one in undone),
+        confirmed=sum(one.rollout.fate is RevisionFate.ROLLED_BACK for one in undone),
         suspected_false=sum(one.suspected_false for one in undone),
-        unclear=sum(one.rollout.fate is Fate.REPLACED for one in undone),
+        unclear=sum(one.rollout.fate is RevisionFate.REPLACED for one in undone),
         missed=sum(one.missed for one in results),
-        promoted=len(by[Verdict.PROMOTE]),
-        held=len(by[Verdict.HOLD]),
-        undecided=len(by[Verdict.UNDECIDED]),
-        unguarded=len(by[Verdict.UNGUARDED]),
-        failed=len(by[Verdict.FAILED]),
+        promoted=len(by[RehearsedVerdict.PROMOTE]),
+        held=len(by[RehearsedVerdict.HOLD]),
+        undecided=len(by[RehearsedVerdict.UNDECIDED]),
+        unguarded=len(by[RehearsedVerdict.UNGUARDED]),
+        failed=len(by[RehearsedVerdict.FAILED]),
         saved_total=sum(saved),
         saved_median=median(saved) if saved else None,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class RehearsalReport:
     """Everything that a report shows. `notes` are sentences on what could not be rehearsed."""
 
     prometheus: str

@@ -4,19 +4,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sentinel.app.rehearsal.model import Rehearsed, Verdict
-from sentinel.app.rehearsal.summary import Report, sentences
+from sentinel.app.rehearsal.model import Rehearsed, RehearsedVerdict
+from sentinel.app.rehearsal.summary import RehearsalReport, sentences
 from sentinel.domain.figures import duration
 
 _COLOURS = {
-    Verdict.UNDO: "red",
-    Verdict.PROMOTE: "green",
-    Verdict.HOLD: "yellow",
-    Verdict.FAILED: "magenta",
+    RehearsedVerdict.UNDO: "red",
+    RehearsedVerdict.PROMOTE: "green",
+    RehearsedVerdict.HOLD: "yellow",
+    RehearsedVerdict.FAILED: "magenta",
 }
 
 
-def print_table(report: Report, console: Console) -> None:
+def print_table(report: RehearsalReport, console: Console) -> None:
     """Print a line for each rollout, the evidence of each that would not simply have been promoted, and the sums."""
     table = Table(title=f"Rollouts since {report.since:%Y-%m-%d %H:%M} UTC", header_style="bold")
     for column in (
@@ -35,7 +35,7 @@ def print_table(report: Report, console: Console) -> None:
     if report.results:
         console.print(table)
     for result in report.results:
-        if result.verdict is not Verdict.PROMOTE:
+        if result.verdict is not RehearsedVerdict.PROMOTE:
             console.print(escape(_evidence(result)), highlight=False)
     for sentence in (*sentences(report.summary), *report.notes):
         console.print(f"• {escape(sentence)}", highlight=False)

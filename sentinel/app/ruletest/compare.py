@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from sentinel.domain.record.entries import Action, DecisionEntry
-from sentinel.engine.replay.story import Story
+from sentinel.engine.replay.story import ReplayedRollout
 from sentinel.policies.ruletest.cases import Expected, ExpectedDecision, ExpectedVerdict
 from sentinel.policies.schema.quantities import format_duration
 
@@ -12,7 +12,7 @@ UNSAID = frozenset({Action.START, Action.WAIT, Action.APPROVE})
 that the test itself gives."""
 
 
-def differences(expected: Expected, story: Story, began: datetime) -> tuple[str, ...]:
+def differences(expected: Expected, story: ReplayedRollout, began: datetime) -> tuple[str, ...]:
     """Every difference; empty where all came out as expected."""
     found: list[str] = []
     if expected.decisions is not None:
@@ -31,7 +31,7 @@ def moment(at: datetime, began: datetime) -> str:
     return f"-{format_duration(-since)}" if since < timedelta(0) else format_duration(since)
 
 
-def _decisions(expected: tuple[ExpectedDecision, ...], story: Story, began: datetime) -> list[str]:
+def _decisions(expected: tuple[ExpectedDecision, ...], story: ReplayedRollout, began: datetime) -> list[str]:
     """The two lists side by side, unless they agree."""
     got = [entry for entry in story.decisions if entry.action not in UNSAID]
     pairs = [
@@ -84,7 +84,7 @@ def _got(entry: DecisionEntry, began: datetime) -> str:
     return f"{head}: {entry.message}"
 
 
-def _verdict(expected: ExpectedVerdict, story: Story, began: datetime) -> list[str]:
+def _verdict(expected: ExpectedVerdict, story: ReplayedRollout, began: datetime) -> list[str]:
     at = began + expected.at
     got = story.verdict(expected.rule, at)
     where = f"{expected.rule} at {format_duration(expected.at)}"

@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sentinel.adapters.datadog.client import Series
-from sentinel.adapters.prometheus.answers import Answer, Sample, Track
+from sentinel.adapters.datadog.client import TaggedSeries
+from sentinel.adapters.prometheus.answers import InstantAnswer, Sample, Track
 from sentinel.app.ruletest.series import expanded
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 from sentinel.policies.ruletest.cases import Case
 from sentinel.promql.evaluation import Evaluator, parse
 from sentinel.promql.series import NAME, SeriesStore
-from sentinel.promql.vectors import Point, PromqlError, PromqlExecutionError
+from sentinel.promql.vectors import PromqlError, PromqlExecutionError, VectorSample
 
 _COUNTS = re.compile(
     r"sum:(?P<metric>[A-Za-z][\w.]*)\{(?P<scope>[^{}]*)\} by \{(?P<by>[\w.,]+)\}\.as_count\(\)\.rollup\(sum, 60\)"
@@ -23,13 +23,13 @@ _MINUTE = 60
 
 
 class MemoryPrometheus:
-    """Implements the `Questions` of the Prometheus adapter over series in memory."""
+    """Implements the `PrometheusQueries` of the Prometheus adapter over series in memory."""
 
     def __init__(self, store: SeriesStore) -> None:
         self._evaluator = Evaluator(store)
-        self._known: dict[tuple[str, int], Answer] = {}
+        self._known: dict[tuple[str, int], InstantAnswer] = {}
 
-    async def instant(self, query: str, at: datetime) -> Answer:
+    async def instant(self, query: str, at: datetime) -> InstantAnswer:
         """The answer at one time. Raises SourceError for PromQL beyond what is evaluated here."""
         key = (query, round(at.timestamp() * 1000))
         if key not in self._known:
@@ -44,17 +44,17 @@ class MemoryPrometheus:
         """Nothing but queries can be asked."""
         raise SourceError(f"{path} is not part of a test.", reason=MissingReason.BAD_QUERY)
 
-    def _answer(self, query: str, time: int) -> Answer:
+    def _answer(self, query: str, time: int) -> InstantAnswer:
         try:
             value = self._evaluator.evaluate(_parsed(query), time)
         except (PromqlError, PromqlExecutionError) as error:
             message = f"{query!r} cannot be evaluated in a test ({error}): give the rule's answers instead."
             raise SourceError(message, reason=MissingReason.BAD_QUERY) from error
         if isinstance(value, list):
-            points = (point for point in value if isinstance(point, Point))
-            return Answer(tuple(Sample(_unnamed(point.labels), point.value) for point in points))
+            points = (point for point in value if isinstance(point, VectorSample))
+            return InstantAnswer(tuple(Sample(_unnamed(point.labels), point.value) for point in points))
         if isinstance(value, float):
-            return Answer((Sample({}, value),), scalar=True)
+            return InstantAnswer((Sample({}, value),), scalar=True)
         raise SourceError(f"{query!r} gives text, not a number.", reason=MissingReason.BAD_QUERY)
 
 
@@ -64,9 +64,9 @@ class MemoryDatadog:
     def __init__(self, case: Case, began: datetime) -> None:
         self._series = list(expanded(case, began))
 
-    async def query(self, query: str, since: int, until: int) -> tuple[Series, ...]:
+    async def query(self, query: str, since: int, until: int) -> tuple[TaggedSeries, ...]:
         """The series of a counting query, by the minute. Raises SourceError for any other query."""
-        found: list[Series] = []
+        found: list[TaggedSeries] = []
         end = 0
         for number, match in enumerate(_COUNTS.finditer(query)):
             if match.start() not in (0, end + 1):
@@ -78,7 +78,7 @@ class MemoryDatadog:
             raise SourceError(message, reason=MissingReason.BAD_QUERY)
         return tuple(found)
 
-    def _counted(self, number: int, match: re.Match[str], since: int, until: int) -> list[Series]:
+    def _counted(self, number: int, match: re.Match[str], since: int, until: int) -> list[TaggedSeries]:
         scope = [part.split(":", 1) for part in match["scope"].split(",") if ":" in part]
         groups: dict[tuple[str, ...], dict[int, float]] = {}
         for name, labels, samples in self._series:
@@ -91,7 +91,7 @@ class MemoryDatadog:
                     minutes[minute] = minutes.get(minute, 0.0) + value
         tags = match["by"].split(",")
         return [
-            Series(number, dict(zip(tags, key, strict=True)), tuple(sorted(minutes.items())), _MINUTE)
+            TaggedSeries(number, dict(zip(tags, key, strict=True)), tuple(sorted(minutes.items())), _MINUTE)
             for key, minutes in groups.items()
             if minutes
         ]

@@ -20,7 +20,7 @@ from sentinel.domain.record.entries import AlertEntry
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.revision import ObjectRef, Revision
 from sentinel.engine.alerts.naming import Directory, workloads_named
-from sentinel.engine.evidence.schedule import Timing
+from sentinel.engine.evidence.schedule import SourceTiming
 from sentinel.engine.matching import alert_rule_of, mismatch
 from sentinel.engine.replay.course import replay
 from sentinel.engine.replay.modelled_pods import PodEvent
@@ -32,7 +32,7 @@ from sentinel.engine.replay.modelled_workload import (
 )
 from sentinel.engine.replay.questions import Answer, AskPast, Question
 from sentinel.engine.replay.setting import Script, Setting
-from sentinel.engine.replay.story import Story
+from sentinel.engine.replay.story import ReplayedRollout
 from sentinel.policies.ruletest.cases import Arm, Case, InputAlert, InputAnswer, PodFate
 from sentinel.policies.schema.conditions import CelConditions
 from sentinel.ports import MetricSource
@@ -49,7 +49,7 @@ class Result:
     file: str
     case: Case
     policy: Policy | None
-    story: Story | None
+    story: ReplayedRollout | None
     differences: tuple[str, ...]
     seconds: float
     problem: str = ""
@@ -114,7 +114,7 @@ def _unfit(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[str, st
     return ""
 
 
-async def _story(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[str, str]) -> Story:
+async def _story(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[str, str]) -> ReplayedRollout:
     world = ModelledWorkload(_shape(case, key, labels))
     sources: Mapping[str, MetricSource] = {
         "prometheus": PrometheusSource(
@@ -132,7 +132,7 @@ async def _story(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[s
         stable=BASELINE if case.baseline else None,
         script=_script(case, policy, key),
         timings={
-            name: Timing(timedelta(seconds=source.min_interval), timedelta(seconds=source.settle))
+            name: SourceTiming(timedelta(seconds=source.min_interval), timedelta(seconds=source.settle))
             for name, source in sources.items()
         },
     )
@@ -143,7 +143,7 @@ async def _story(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[s
         while True:
             ask = asking.send(await _answer(ask, sources[ask.query.source], answers, case))
     except StopIteration as end:
-        story: Story = end.value
+        story: ReplayedRollout = end.value
         return story
 
 

@@ -10,15 +10,15 @@ from sentinel.ports import AlertIntake, Clock
 from sentinel.runtime.alerts.fates import UnknownAlerts
 from sentinel.runtime.alerts.lookups import Lookups
 from sentinel.runtime.alerts.own_cluster import OwnClusterAlerts
-from sentinel.runtime.alerts.receiver import AlertDesk
-from sentinel.runtime.policy_registry import PolicyBook
+from sentinel.runtime.alerts.receiver import AlertReceiver
+from sentinel.runtime.policy_registry import PolicyRegistry
 from sentinel.settings import Settings
 
 
 def intake_of(
     settings: Settings,
     gateway: KubernetesGateway,
-    book: PolicyBook,
+    book: PolicyRegistry,
     sources: Sources,
     clock: Clock,
     wake: Callable[[WorkloadKey], None],
@@ -28,7 +28,7 @@ def intake_of(
 
     Every replica takes alerts in, and each tells of those that name nothing known: the leader does not hear of them.
     """
-    desk = AlertDesk(
+    desk = AlertReceiver(
         gateway.cluster,
         gateway.records,
         book,

@@ -27,29 +27,28 @@ from sentinel.app.wiring.sources import guarded_sources, metric_sources, options
 from sentinel.app.wiring.startup import announce_start, show_build
 from sentinel.app.wiring.telling import channels
 from sentinel.app.wiring.tracing import tracer_of
-from sentinel.app.wiring.watches import Watches, job_namespaces, lease_namespace
+from sentinel.app.wiring.watches import ClusterWatches, job_namespaces, lease_namespace
 from sentinel.domain.notice import Bulletin
-from sentinel.domain.policy.policy import Budget
+from sentinel.domain.policy.policy import UndoBudget
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.policies.schema.conditions import CelConditions
-from sentinel.policies.source import PolicySource
+from sentinel.policies.source import FilePolicySource
 from sentinel.ports import AlertIntake, Clock, MetricSource, RecordStore
 from sentinel.runtime.daemon import Daemon
 from sentinel.runtime.evidence.collector import EvidenceCollector
 from sentinel.runtime.freezing import FreezeSwitch
 from sentinel.runtime.gates.jobs import GateJobs
-from sentinel.runtime.gates.runner import GateKeeper
-from sentinel.runtime.leadership import Leadership, LeaseElection, SoleLeader
-from sentinel.runtime.leadership import Timing as LeaseTiming
+from sentinel.runtime.gates.runner import GateRunner
+from sentinel.runtime.leadership import Leadership, LeaseElection, LeaseTiming, SoleLeader
 from sentinel.runtime.notify.announcements import Announcements
 from sentinel.runtime.notify.bulletins import Bulletins
 from sentinel.runtime.notify.notifications import Notifications
 from sentinel.runtime.notify.reporting import Reporter
-from sentinel.runtime.policy_registry import PolicyBook
+from sentinel.runtime.policy_registry import PolicyRegistry
 from sentinel.runtime.queue import KeyedQueue
-from sentinel.runtime.reconciling.commands import CommandDesk
-from sentinel.runtime.reconciling.driver import Driver, Limits, Services
-from sentinel.runtime.reconciling.reconciler import Reconciler
+from sentinel.runtime.reconciling.commands import CommandHandler
+from sentinel.runtime.reconciling.driver import Driver, Limits, ReconcileServices
+from sentinel.runtime.reconciling.reconciler import ReconcileLoop
 from sentinel.settings import Settings
 
 
@@ -123,7 +122,7 @@ async def build(
     resources = AsyncExitStack()
     means = Means(clock, rng, telemetry, elapsed, tracer_of(settings, resources))
     sources = metric_sources(settings, resources)
-    policies = PolicySource.open(settings.rules.paths, options_of(settings, sources))
+    policies = FilePolicySource.open(settings.rules.paths, options_of(settings, sources))
     queue: KeyedQueue[WorkloadKey] = KeyedQueue(workers=settings.evaluation.concurrency)
     leadership = _leadership(settings, gateway, means)
     told = channels(settings, means, resources)
@@ -131,7 +130,7 @@ async def build(
     tell = partial(_tell, bulletins, leadership)
     switch = _freeze_switch(settings, gateway, means, tell)
     switch.changed = partial(_look_at_all, gateway, queue)
-    book = PolicyBook(policies, settings.mode, lambda: switch.frozen)
+    book = PolicyRegistry(policies, settings.mode, lambda: switch.frozen)
     notifications, more_tasks = told.notifications(gateway.records, book, means)
     guarded = guarded_sources(sources, means, tell)
     keeper = _gate_keeper(settings, gateway, means, leadership, queue, resources)
@@ -143,14 +142,14 @@ async def build(
     tasks |= {**more_tasks, "freeze": switch.run, **pressing.tasks}
     if settings.rules.watch:
         tasks["rule files"] = rule_files.keep_watching
-    watches = Watches(
+    watches = ClusterWatches(
         gateway,
         lease_namespace(settings),
         switch,
         asking=settings.slack.pressable,
         jobs_in=job_namespaces(settings),
     )
-    reconciler = Reconciler(Driver(services, queue, _limits(settings)), queue, clock, telemetry, rng)
+    reconciler = ReconcileLoop(Driver(services, queue, _limits(settings)), queue, clock, telemetry, rng)
     daemon = Daemon(watches, services, reconciler, queue, leadership, tasks)
     desk = intake_of(settings, gateway, book, sources, clock, queue.add, bulletins.tell)
     http = _http_server(settings, desk, daemon, telemetry, clock, pressing, switch.remarks)
@@ -166,7 +165,7 @@ def _tell(bulletins: Bulletins, leadership: Leadership, news: Bulletin) -> None:
 def _limits(settings: Settings) -> Limits:
     budget = settings.undo.budget
     return Limits(
-        Budget(budget.max, timedelta(seconds=budget.per)),
+        UndoBudget(budget.max, timedelta(seconds=budget.per)),
         settings.records.keep,
         timedelta(seconds=settings.evaluation.checkpoint_interval),
     )
@@ -179,28 +178,28 @@ def _gate_keeper(
     leadership: Leadership,
     queue: KeyedQueue[WorkloadKey],
     resources: AsyncExitStack,
-) -> GateKeeper:
+) -> GateRunner:
     clock, telemetry, limits = means.clock, means.telemetry, settings.gates.limits
     webhooks = WebhookGates(limits)
     resources.push_async_callback(webhooks.close)
     jobs = GateJobs(KubernetesJobs(gateway.client), limits, leadership.left, clock, telemetry)
-    return GateKeeper(webhooks, jobs, queue.add, clock, telemetry)
+    return GateRunner(webhooks, jobs, queue.add, clock, telemetry)
 
 
 def _services(
     gateway: KubernetesGateway,
-    book: PolicyBook,
+    book: PolicyRegistry,
     sources: Mapping[str, MetricSource],
     notifications: Notifications,
     queue: KeyedQueue[WorkloadKey],
     leadership: Leadership,
     means: Means,
-    gates: GateKeeper,
-) -> Services:
+    gates: GateRunner,
+) -> ReconcileServices:
     cluster, store = gateway.cluster, gateway.records
     clock, telemetry = means.clock, means.telemetry
     announcements = Announcements(cluster)
-    return Services(
+    return ReconcileServices(
         cluster=cluster,
         store=store,
         book=book,
@@ -210,7 +209,7 @@ def _services(
         notifications=notifications,
         announcements=announcements,
         reporter=Reporter(notifications, announcements, book.mode_of),
-        commands=CommandDesk(gateway.commands, clock, telemetry, leadership.left),
+        commands=CommandHandler(gateway.commands, clock, telemetry, leadership.left),
         gates=gates,
         conditions=CelConditions(),
         clock=clock,

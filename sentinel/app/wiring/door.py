@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from sentinel.adapters.http.auth import Credentials, Login
+from sentinel.adapters.http.auth import Authenticator, Login
 from sentinel.adapters.http.tls import ServerTls, TlsError, TlsFiles
 from sentinel.domain.errors import ConfigurationError
 from sentinel.settings.people import HttpSettings, TlsSettings, WebhookSettings
@@ -16,14 +16,14 @@ from sentinel.settings.people import HttpSettings, TlsSettings, WebhookSettings
 class Door:
     """The ways in, TLS where there is a certificate, and what is to be read again while the daemon runs."""
 
-    credentials: Credentials
+    credentials: Authenticator
     tls: ServerTls | None
     reread: tuple[Callable[[], None], ...]
 
 
 def door_of(settings: HttpSettings) -> Door:
     """The door that the settings describe. Raises ConfigurationError for a certificate that cannot be used."""
-    credentials = Credentials(_logins(settings.webhook))
+    credentials = Authenticator(_logins(settings.webhook))
     tls = _tls(settings.tls)
     reread = (*((credentials.reread,) if credentials.rotate else ()), *((tls.reread,) if tls else ()))
     return Door(credentials, tls, reread)

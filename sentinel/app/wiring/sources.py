@@ -7,10 +7,9 @@ from datetime import timedelta
 
 from pydantic import SecretStr
 
-from sentinel.adapters.datadog.client import Connection as DatadogConnection
-from sentinel.adapters.datadog.client import DatadogClient
+from sentinel.adapters.datadog.client import DatadogClient, DatadogConnection
 from sentinel.adapters.datadog.source import DatadogSource
-from sentinel.adapters.prometheus.client import Connection, PrometheusClient
+from sentinel.adapters.prometheus.client import PrometheusClient, PrometheusConnection
 from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.app.wiring.means import Means
@@ -74,11 +73,11 @@ def _prometheus_client(settings: PrometheusSettings, url: str, resources: AsyncE
     return client
 
 
-def _prometheus_connection(settings: PrometheusSettings, url: str) -> Connection:
+def _prometheus_connection(settings: PrometheusSettings, url: str) -> PrometheusConnection:
     headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
     if settings.bearer_token is not None:
         headers["Authorization"] = f"Bearer {settings.bearer_token.get_secret_value()}"
-    return Connection(
+    return PrometheusConnection(
         url,
         headers=headers,
         verify_tls=settings.verify_tls,

@@ -13,7 +13,7 @@ from sentinel.domain.record.record import Record
 from sentinel.ports import Broadcaster, Notifier, RecordStore
 from sentinel.runtime.notify.bulletins import Bulletins
 from sentinel.runtime.notify.notifications import LogNotifier, Notifications
-from sentinel.runtime.policy_registry import PolicyBook
+from sentinel.runtime.policy_registry import PolicyRegistry
 from sentinel.settings import Settings
 
 
@@ -38,7 +38,7 @@ class Channels:
         }
 
     def notifications(
-        self, store: RecordStore, book: PolicyBook, means: Means
+        self, store: RecordStore, book: PolicyRegistry, means: Means
     ) -> tuple[Notifications, dict[str, Callable[[], Awaitable[None]]]]:
         """Notices of rollouts, and the tasks that deliver those of the channels beside (the daemon runs the main)."""
         made = partial(Notifications, telemetry=means.telemetry, rng=means.rng, tracer=means.tracer)
@@ -81,6 +81,6 @@ def _webhook_told(
     return (events,)
 
 
-def _channel_of(book: PolicyBook, record: Record) -> str:
+def _channel_of(book: PolicyRegistry, record: Record) -> str:
     policy = book.of(record)
     return (policy.slack_channel if policy else None) or ""

@@ -11,7 +11,7 @@ from sentinel.settings import Settings
 SYNC_SECONDS = 60.0
 
 
-class Watches:
+class ClusterWatches:
     """Implements what `Daemon` is started on. What the account lacks is said before anything is watched."""
 
     def __init__(

@@ -26,7 +26,7 @@ class OnKnownBad(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class UndoBudget:
     """At most `limit` undos within `per`."""
 
     limit: int = 2
@@ -37,7 +37,7 @@ class Budget:
 class UndoPolicy:
     """How an undo is made: its budget, which target is recent enough, when the restore is overdue."""
 
-    budget: Budget = field(default_factory=Budget)
+    budget: UndoBudget = field(default_factory=UndoBudget)
     max_target_age: timedelta = timedelta(days=7)
     restore_within: timedelta = timedelta(minutes=5)
     on_known_bad: OnKnownBad = OnKnownBad.JUDGE

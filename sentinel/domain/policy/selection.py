@@ -46,7 +46,7 @@ class MatchOperator(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Matcher:
+class AlertMatcher:
     """One Alertmanager matcher; regular expressions are anchored at both ends. A missing label is empty.
 
     `regex` tells of a regular expression, which `value` shows, whether a text matches as a whole. Whoever posts an
@@ -75,7 +75,7 @@ class AlertRule:
     `lookback` is subtracted from `startsAt`, which is when the alert fired, after its `for:`.
     """
 
-    match: tuple[Matcher, ...]
+    match: tuple[AlertMatcher, ...]
     action: AlertAction = AlertAction.UNDO
     workload_label: str | None = None
     lookback: timedelta = timedelta(minutes=5)

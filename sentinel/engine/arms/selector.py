@@ -45,7 +45,7 @@ class SelectorError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Matcher:
+class SelectorMatcher:
     """What a label's value is held against, `operator` being =, !=, =~ or !~; `__name__` is the metric's name."""
 
     label: str
@@ -57,7 +57,7 @@ class Matcher:
 class Selector:
     """An instant vector selector without modifiers. Its text is PromQL that every Prometheus reads alike."""
 
-    matchers: tuple[Matcher, ...]
+    matchers: tuple[SelectorMatcher, ...]
 
     @property
     def metric(self) -> str:
@@ -78,7 +78,7 @@ def read_selector(text: str) -> Selector:
     depth = 0
     while tokens.take("("):
         depth += 1
-    matchers = [Matcher(NAME, "=", tokens.word)] if tokens.take_name() else []
+    matchers = [SelectorMatcher(NAME, "=", tokens.word)] if tokens.take_name() else []
     named = bool(matchers)
     braces = tokens.take("{")
     if not named and not braces:
@@ -108,7 +108,7 @@ def is_plain(name: str) -> bool:
     return bool(_LEGACY_LABEL.fullmatch(name))
 
 
-def _matchers(tokens: "_Tokens") -> Iterator[Matcher]:
+def _matchers(tokens: "_Tokens") -> Iterator[SelectorMatcher]:
     """What stands in the braces, up to the one that closes."""
     while not tokens.take("}"):
         if tokens.take_text():
@@ -121,9 +121,9 @@ def _matchers(tokens: "_Tokens") -> Iterator[Matcher]:
             operator = tokens.word
             if not tokens.take_text():
                 raise tokens.unexpected("a value in quotes")
-            yield Matcher(label, operator, tokens.word)
+            yield SelectorMatcher(label, operator, tokens.word)
         elif quoted:
-            yield Matcher(NAME, "=", label)
+            yield SelectorMatcher(NAME, "=", label)
         else:
             raise tokens.unexpected("=, !=, =~ or !~")
         if not tokens.take(",") and not tokens.at("}"):

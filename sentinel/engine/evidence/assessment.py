@@ -52,7 +52,7 @@ class Assessment:
 
 
 @dataclass(frozen=True, slots=True)
-class Rollout:
+class JudgedRollout:
     """What the rules need to know of the rollout they judge.
 
     `unmeasured` says of which metric rules there is no recent evidence, and why: they cannot pass meanwhile.
@@ -72,7 +72,7 @@ class Rollout:
     remembered: Mapping[str, Calibration | None] = field(default_factory=dict)
 
 
-def assess(rollout: Rollout, measured: Sequence[Measured], holds: Holds) -> Assessment:
+def assess(rollout: JudgedRollout, measured: Sequence[Measured], holds: Holds) -> Assessment:
     """Judge every rule that speaks in the rollout's phase.
 
     `holds` evaluates a query rule's condition. After promotion only crash loops speak; nothing does during an undo.
@@ -115,14 +115,14 @@ def rules_in(policy: Policy, phase: Phase) -> tuple[Rule, ...]:
     return policy.rules
 
 
-def _judge_health(rule: HealthRule, rollout: Rollout) -> RuleVerdict:
+def _judge_health(rule: HealthRule, rollout: JudgedRollout) -> RuleVerdict:
     workload, baseline = rollout.workload, rollout.baseline
     return judge_health(
         rule, workload, workload.candidate, baseline, rollout.now, ever_pulled=rollout.ever_pulled
     )
 
 
-def _judge_crashes(rule: CrashLoopRule, rollout: Rollout) -> tuple[Json | None, RuleVerdict]:
+def _judge_crashes(rule: CrashLoopRule, rollout: JudgedRollout) -> tuple[Json | None, RuleVerdict]:
     """The gate for crash loops, and where it lets the candidate pass, crashes as counts beside it.
 
     A rule that names how many restarts a pod may have has nothing counted: that goes by the first crash of each.
@@ -143,7 +143,7 @@ def _judge_crashes(rule: CrashLoopRule, rollout: Rollout) -> tuple[Json | None, 
 
 
 def _judge_metric(
-    rule: MetricRule, rollout: Rollout, measured: Sequence[Measured], holds: Holds
+    rule: MetricRule, rollout: JudgedRollout, measured: Sequence[Measured], holds: Holds
 ) -> tuple[Json, RuleVerdict]:
     """Take the measurements in, in order; the verdict is the last one's, or the standing one without any."""
     kept, used = _calibration(rule, rollout)
@@ -157,7 +157,7 @@ def _judge_metric(
     return state, _unmeasured(verdict, missing) if missing else verdict
 
 
-def _calibration(rule: MetricRule, rollout: Rollout) -> tuple[Calibration | None, Calibration]:
+def _calibration(rule: MetricRule, rollout: JudgedRollout) -> tuple[Calibration | None, Calibration]:
     """What a rule learnt and keeps, None as long as nothing is learnt; and what it is judged with now."""
     if not learns(rule):
         return None, Calibration()
@@ -172,7 +172,7 @@ def _step(
     rule: MetricRule,
     state: Json | None,
     tick: Tick | None,
-    rollout: Rollout,
+    rollout: JudgedRollout,
     holds: Holds,
     calibration: Calibration,
 ) -> tuple[Json, RuleVerdict]:

@@ -17,7 +17,7 @@ from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, Method, Rul
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Json
 from sentinel.domain.workload.facts import Workload
-from sentinel.engine.evidence.schedule import HOUR_BEFORE, Timing, grid, stable_of
+from sentinel.engine.evidence.schedule import HOUR_BEFORE, SourceTiming, grid, stable_of
 from sentinel.engine.exposure.pausing import wanted_pods
 from sentinel.engine.statistics.calibration import Calibration
 
@@ -40,7 +40,7 @@ def learns(rule: Rule) -> bool:
 
 
 def past_of(
-    rule: ErrorRateRule | LatencyRule, record: Record, workload: Workload, timing: Timing, now: datetime
+    rule: ErrorRateRule | LatencyRule, record: Record, workload: Workload, timing: SourceTiming, now: datetime
 ) -> Past | None:
     """What to ask of the hour before the rollout; None where fewer than two baseline pods are there to compare."""
     stable = stable_of(workload, record)

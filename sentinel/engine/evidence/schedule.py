@@ -24,7 +24,7 @@ NEIGHBOURS_WITHIN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class SourceTiming:
     """How a metrics source wants to be asked: the shortest tick, and how long its counts take to settle."""
 
     min_interval: timedelta = timedelta(0)
@@ -35,7 +35,7 @@ class Timing:
         return max(rule.interval, self.min_interval)
 
 
-AT_ONCE = Timing()
+AT_ONCE = SourceTiming()
 """A source of which nothing is known."""
 
 
@@ -56,7 +56,7 @@ def grid(at: datetime, interval: timedelta) -> datetime:
     return at - (at - EPOCH) % interval
 
 
-def window(rule: MetricRule, record: Record, timing: Timing, now: datetime) -> Window:
+def window(rule: MetricRule, record: Record, timing: SourceTiming, now: datetime) -> Window:
     """The next measurement of a rule in a rollout."""
     if isinstance(rule, QueryRule):
         began = record.state.step_since or record.started_at
@@ -75,7 +75,7 @@ def unmeasured(
     record: Record,
     failing: Mapping[str, Missing],
     taken_up: datetime,
-    timings: Mapping[str, Timing],
+    timings: Mapping[str, SourceTiming],
     now: datetime,
 ) -> dict[str, Missing]:
     """Of which metric rules there is no recent evidence, and why: the last measurement failed, or is long ago.

@@ -29,7 +29,7 @@ NEVER_PULLS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class PodFault:
     """Why one pod is bad: a reason for machines, the end of a sentence about the pod for people.
 
     `cluster`: nobody's fault who wrote the revision. `image`: it could not be pulled. `since` is when the fault
@@ -47,22 +47,22 @@ class Fault:
         return f"pod {self.pod.name} {self.message}"
 
 
-def cluster_fault(pod: Pod) -> Fault | None:
+def cluster_fault(pod: Pod) -> PodFault | None:
     """What the cluster did to a pod, None where it did its part."""
     if pod.reason in CLUSTER_REASONS:
         text = f"was stopped by the cluster ({pod.reason})"
-        return Fault(pod, pod.reason, text, since=pod.unready_since, cluster=True)
+        return PodFault(pod, pod.reason, text, since=pod.unready_since, cluster=True)
     if pod.phase == "Unknown" or not pod.node_ready:
         text = f"is on node {pod.node}, which is not ready"
-        return Fault(pod, "NodeNotReady", text, since=pod.unready_since, cluster=True)
+        return PodFault(pod, "NodeNotReady", text, since=pod.unready_since, cluster=True)
     if pod.unschedulable is not None:
-        return Fault(
+        return PodFault(
             pod, "Unschedulable", f"finds no node: {pod.unschedulable}", since=pod.created_at, cluster=True
         )
     return None
 
 
-def cluster_keeps(pod: Pod, pulled: Collection[str], now: datetime) -> Fault | None:
+def cluster_keeps(pod: Pod, pulled: Collection[str], now: datetime) -> PodFault | None:
     """What a pod that is not ready waits for the cluster to do; None while that is prompt, or it waits for nothing.
 
     `pulled` names the containers whose image some pod of the revision has had.
@@ -79,8 +79,8 @@ def cluster_keeps(pod: Pod, pulled: Collection[str], now: datetime) -> Fault | N
     if began is None or now < began + PROMPT:
         return None
     if pod.scheduled_at is None:
-        return Fault(pod, "NotScheduled", "has not been looked at by the scheduler", began, cluster=True)
-    return Fault(pod, "ContainerCreating", f"is not set up yet: {missing(pod)}", began, cluster=True)
+        return PodFault(pod, "NotScheduled", "has not been looked at by the scheduler", began, cluster=True)
+    return PodFault(pod, "ContainerCreating", f"is not set up yet: {missing(pod)}", began, cluster=True)
 
 
 def keeping_since(pod: Pod) -> datetime | None:
@@ -95,10 +95,10 @@ def cannot_pull(pod: Pod) -> Container | None:
     return next((c for c in pod.containers if c.waiting in PULLING | NEVER_PULLS), None)
 
 
-def registry_fault(pod: Pod, container: Container) -> Fault:
+def registry_fault(pod: Pod, container: Container) -> PodFault:
     """The fault of a registry that does not give out what it gave out before."""
     message = f"{pull_error(container)}, which this revision has pulled before"
-    return Fault(pod, "RegistryOutage", message, pod.scheduled_at, cluster=True, image=True)
+    return PodFault(pod, "RegistryOutage", message, pod.scheduled_at, cluster=True, image=True)
 
 
 def pull_error(container: Container) -> str:

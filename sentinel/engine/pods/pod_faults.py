@@ -13,7 +13,7 @@ from sentinel.domain.policy.rules import USUAL_RESTARTS, CrashLoopRule, HealthRu
 from sentinel.domain.workload.pods import Container, Pod, Termination
 from sentinel.engine.pods.cluster_faults import (
     NEVER_PULLS,
-    Fault,
+    PodFault,
     cannot_pull,
     cluster_fault,
     pull_error,
@@ -59,7 +59,7 @@ NEVER_CREATED = (
 """What a config or create error says when trying again cannot help; others may be the runtime's own trouble."""
 
 
-def health_fault(pod: Pod, rule: HealthRule, now: datetime, pulled: Collection[str]) -> Fault | None:
+def health_fault(pod: Pod, rule: HealthRule, now: datetime, pulled: Collection[str]) -> PodFault | None:
     """What keeps a pod from being ready, None while it is ready or still has time.
 
     `pulled` names the containers whose image some pod of the revision has had.
@@ -139,7 +139,7 @@ def ending(container: Container) -> str:
 
 def _image_fault(
     pod: Pod, container: Container, rule: HealthRule, now: datetime, pulled: Collection[str]
-) -> Fault | None:
+) -> PodFault | None:
     """An image that cannot be pulled.
 
     At once where the registry says that there is no such image. 'Denied' and 'unauthorized' wait like a timeout: a
@@ -150,7 +150,7 @@ def _image_fault(
     due = pod.scheduled_at is not None and now >= pod.scheduled_at + rule.pull_within
     if not due and not _no_such_image(container):
         return None
-    return Fault(pod, "ImagePull", pull_error(container), pod.scheduled_at, image=True)
+    return PodFault(pod, "ImagePull", pull_error(container), pod.scheduled_at, image=True)
 
 
 def _no_such_image(container: Container) -> bool:
@@ -160,7 +160,7 @@ def _no_such_image(container: Container) -> bool:
     return any(text in said for text in NO_SUCH_IMAGE) and not any(text in said for text in NETWORK_TROUBLE)
 
 
-def _creation_fault(pod: Pod) -> Fault | None:
+def _creation_fault(pod: Pod) -> PodFault | None:
     """A container that cannot be made from what the template says; other trouble may pass until the pod is late."""
     for container in pod.containers:
         said = container.waiting_message.lower()
@@ -168,11 +168,11 @@ def _creation_fault(pod: Pod) -> Fault | None:
             message = (
                 f"cannot start container {container.name} ({container.waiting}: {container.waiting_message})"
             )
-            return Fault(pod, str(container.waiting), message, pod.scheduled_at)
+            return PodFault(pod, str(container.waiting), message, pod.scheduled_at)
     return None
 
 
-def _late(pod: Pod, rule: HealthRule, now: datetime) -> Fault | None:
+def _late(pod: Pod, rule: HealthRule, now: datetime) -> PodFault | None:
     """A pod that is not ready in time: never since it was scheduled, or not again since it ceased to be."""
     began = _time_runs_from(pod)
     if began is None or now < began + rule.ready_within:
@@ -180,10 +180,10 @@ def _late(pod: Pod, rule: HealthRule, now: datetime) -> Fault | None:
     within = f"{rule.ready_within.total_seconds():g} s"
     if is_being_set_up(pod):
         message = f"is not set up within {within}: {missing(pod)}"
-        return Fault(pod, "ContainerCreating", message, pod.scheduled_at, cluster=True)
+        return PodFault(pod, "ContainerCreating", message, pod.scheduled_at, cluster=True)
     if began == _ceased(pod):
-        return Fault(pod, "NoLongerReady", f"was ready and is not again within {within}{_why(pod)}", began)
-    return Fault(pod, "NotReadyInTime", f"is not ready within {within}{_why(pod)}", began)
+        return PodFault(pod, "NoLongerReady", f"was ready and is not again within {within}{_why(pod)}", began)
+    return PodFault(pod, "NotReadyInTime", f"is not ready within {within}{_why(pod)}", began)
 
 
 def _time_runs_from(pod: Pod) -> datetime | None:

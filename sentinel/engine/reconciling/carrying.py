@@ -12,7 +12,7 @@ from sentinel.domain.record.entries import DecisionEntry, Outcome, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import Workload
-from sentinel.engine.reconciling.effects import Apply, Effect, Save, Stage
+from sentinel.engine.reconciling.effects import Apply, Effect, Save, SaveReason
 from sentinel.engine.reconciling.entries import entry_for, outcome_at_once
 from sentinel.engine.reconciling.memory import Memory
 from sentinel.engine.reconciling.view import View
@@ -47,7 +47,7 @@ class Carrying:
             entry = replace(entry, outcome=outcome_at_once(decision, mode, now))
         try:
             decided = record.with_state(decision.state).with_decision(entry)
-            written = yield from self._save(decided, Stage.INTENT, entry)
+            written = yield from self._save(decided, SaveReason.INTENT, entry)
             if entry.outcome is not None or change is None or workload is None:
                 return written
             return (yield from self._make(written, entry, change, workload))
@@ -70,9 +70,9 @@ class Carrying:
 
     def checkpoint(self, record: Record) -> Steps:
         """Save the record as it stands, without a decision."""
-        return (yield from self._save(record, Stage.CHECKPOINT, None))
+        return (yield from self._save(record, SaveReason.CHECKPOINT, None))
 
-    def _save(self, record: Record, stage: Stage, entry: DecisionEntry | None) -> Steps:
+    def _save(self, record: Record, stage: SaveReason, entry: DecisionEntry | None) -> Steps:
         stamped = record.with_state(replace(record.state, saved_at=self._view.now()))
         written: Record = yield Save(stamped, stage, entry)
         return written
@@ -109,7 +109,7 @@ class Carrying:
 
     def _finish(self, record: Record, entry: DecisionEntry, kind: OutcomeKind, detail: str) -> Steps:
         done = replace(entry, outcome=Outcome(kind, self._view.now(), detail))
-        written = yield from self._save(record.with_decision(done), Stage.OUTCOME, done)
+        written = yield from self._save(record.with_decision(done), SaveReason.OUTCOME, done)
         self._memory.finished(entry)
         return written
 

@@ -21,7 +21,7 @@ from sentinel.engine.evidence.assessment import Measured
 from sentinel.engine.statistics.calibration import Calibration
 
 
-class Stage(StrEnum):
+class SaveReason(StrEnum):
     """Why a record is saved: a decision's intent or outcome is entered, or the state is checkpointed."""
 
     INTENT = "intent"
@@ -38,7 +38,7 @@ class Save:
     """
 
     record: Record
-    stage: Stage
+    stage: SaveReason
     entry: DecisionEntry | None = None
 
 

@@ -13,7 +13,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.alerts.attribution import attribute
-from sentinel.engine.evidence.assessment import Holds, Measured, Rollout, assess, segment_of
+from sentinel.engine.evidence.assessment import Holds, JudgedRollout, Measured, assess, segment_of
 from sentinel.engine.evidence.history import learns, remembered
 from sentinel.engine.evidence.schedule import stable_of
 from sentinel.engine.exposure.own import held_down_at
@@ -53,7 +53,7 @@ def judged(
         min_requests=policy.strategy.min_requests,
         early=policy.strategy.promote_early,
     )
-    rollout = Rollout(
+    rollout = JudgedRollout(
         policy,
         workload,
         baseline,

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from sentinel.domain.command import Command
-from sentinel.domain.policy.policy import Budget, Mode, Policy
+from sentinel.domain.policy.policy import Mode, Policy, UndoBudget
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.alerts.naming import Directory
@@ -16,7 +16,7 @@ class View(Protocol):
     """The world as the watches show it. Nothing here waits for anything."""
 
     @property
-    def cluster_budget(self) -> Budget | None:
+    def cluster_budget(self) -> UndoBudget | None:
         """How many undos are allowed in the whole cluster."""
         ...
 

@@ -1,9 +1,9 @@
 """A rollout replayed: the reconcile of production, driven over memory on virtual time.
 
 `replay` is a generator: it yields each `Question` to a metrics source and is sent its answer, so that whoever
-drives it may answer from memory or wait for a server; it returns the `Story`. The very reconcile that the daemon drives
-over the network (`engine/reconciling`) is driven here; what differs is that nothing takes time: a change is made, and
-an answer is there, at the very instant.
+drives it may answer from memory or wait for a server; it returns the `ReplayedRollout`. The very reconcile that the
+daemon drives over the network (`engine/reconciling`) is driven here; what differs is that nothing takes time: a change
+is made, and an answer is there, at the very instant.
 
     asking = replay(setting)
     story = drive(asking, answer)      # where `answer` is a plain function; else send answers yourself
@@ -33,7 +33,7 @@ from sentinel.engine.replay.evidence import Evidence
 from sentinel.engine.replay.memory_view import MemoryView
 from sentinel.engine.replay.questions import Answer, Ask, AskPast, Question
 from sentinel.engine.replay.setting import Setting
-from sentinel.engine.replay.story import Look, Story
+from sentinel.engine.replay.story import Look, ReplayedRollout
 
 INSTANT = timedelta(milliseconds=1)
 FAR = timedelta(minutes=10)
@@ -41,7 +41,7 @@ MAX_LOOKS_AT_ONCE = 200
 """So many reconciles at one instant are no progress any more, but a fault of the engine."""
 
 
-def replay(setting: Setting) -> Generator[Question, Answer, Story]:
+def replay(setting: Setting) -> Generator[Question, Answer, ReplayedRollout]:
     """Replay a rollout. Ends when it is decided for good and its guard is over, or at `setting.ends`."""
     course = _Course(setting)
     now = setting.begins
@@ -51,21 +51,21 @@ def replay(setting: Setting) -> Generator[Question, Answer, Story]:
             break
         now = max(next_look, now + INSTANT)
     records = course.view.kept
-    return Story(tuple(course.looks), records[0] if records else None)
+    return ReplayedRollout(tuple(course.looks), records[0] if records else None)
 
 
 def drive(
-    asking: Generator[Question, Answer, Story],
+    asking: Generator[Question, Answer, ReplayedRollout],
     answer: Callable[[Ask], Answer],
     recall: Callable[[AskPast], Answer] = lambda _: {},
-) -> Story:
+) -> ReplayedRollout:
     """Run a replay with functions that answer at once; without `recall` nothing is known of the hour before."""
     try:
         ask = next(asking)
         while True:
             ask = asking.send(recall(ask) if isinstance(ask, AskPast) else answer(ask))
     except StopIteration as end:
-        story: Story = end.value
+        story: ReplayedRollout = end.value
         return story
 
 

@@ -14,7 +14,7 @@ from sentinel.engine.evidence.history import candidate_pods, past_of
 from sentinel.engine.evidence.schedule import (
     AT_ONCE,
     HOUR_BEFORE,
-    Timing,
+    SourceTiming,
     grid,
     has_stable_pods,
     lacking,
@@ -35,7 +35,7 @@ class Evidence:
     `learnt` is what the hour before taught, by rule.
     """
 
-    def __init__(self, policy: Policy, timings: Mapping[str, Timing], others_over: int) -> None:
+    def __init__(self, policy: Policy, timings: Mapping[str, SourceTiming], others_over: int) -> None:
         self.learnt: dict[str, Calibration] = {}
         self._policy = policy
         self._timings = timings
@@ -140,5 +140,5 @@ class Evidence:
         over = was_over(rule, answer, workload, stable, began - HOUR_BEFORE, began)
         return None if over is None else not over
 
-    def _timing(self, rule: MetricRule) -> Timing:
+    def _timing(self, rule: MetricRule) -> SourceTiming:
         return self._timings.get(rule.query.source, AT_ONCE)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from sentinel.domain.command import Command, CommandAction
-from sentinel.domain.policy.policy import Budget, Mode, Policy
+from sentinel.domain.policy.policy import Mode, Policy, UndoBudget
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.alerts.naming import Directory
@@ -46,7 +46,7 @@ class MemoryView:
         self._commands = [known for known in self._commands if known.uid != command.uid]
 
     @property
-    def cluster_budget(self) -> Budget | None:
+    def cluster_budget(self) -> UndoBudget | None:
         """A replay is one workload: the cluster's budget is not spent."""
         return None
 

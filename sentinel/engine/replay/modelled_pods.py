@@ -11,7 +11,7 @@ SCHEDULED_AFTER = timedelta(seconds=0)
 STARTED_AFTER = timedelta(seconds=1)
 
 
-class Fate(StrEnum):
+class ModelledFate(StrEnum):
     """What can befall a modelled pod."""
 
     READY = "ready"
@@ -33,7 +33,7 @@ class PodEvent:
     `restarts` counts for crashes, `message` is what the kubelet says of it.
     """
 
-    fate: Fate
+    fate: ModelledFate
     at: datetime | None = None
     after: timedelta = timedelta(0)
     restarts: int = 3
@@ -79,7 +79,8 @@ class ModelledPod:
     def _untouched(self, now: datetime) -> Pod:
         started, ready_at = self.created_at + STARTED_AFTER, self.created_at + self.ready_after
         # What is to keep it from being ready does so from the beginning, or from when it befalls the pod.
-        kept = [e.due(self.created_at) for e in self.events if e.fate not in (Fate.READY, Fate.NODE_LOST)]
+        harmless = (ModelledFate.READY, ModelledFate.NODE_LOST)
+        kept = [event.due(self.created_at) for event in self.events if event.fate not in harmless]
         ready = now >= ready_at and not any(due <= ready_at for due in kept)
         running = now >= min(started, ready_at)
         container = Container(
@@ -174,17 +175,17 @@ def _node_lost(pod: Pod, event: PodEvent, at: datetime) -> Pod:
     return replace(_unready(pod, event, at), node_ready=False)
 
 
-_FATES: Mapping[Fate, Callable[[Pod, PodEvent, datetime], Pod]] = {
-    Fate.READY: _ready,
-    Fate.UNREADY: _unready,
-    Fate.NEVER_READY: _unready,
-    Fate.CRASH: _crashed("Error", 1),
-    Fate.OOM: _crashed("OOMKilled", 137),
-    Fate.PULL_ERROR: _waiting("ImagePullBackOff", "manifest unknown: the image was not found"),
-    Fate.CONFIG_ERROR: _waiting("CreateContainerConfigError", 'configmap "settings" not found'),
-    Fate.UNSCHEDULABLE: _unschedulable,
-    Fate.EVICTED: _evicted,
-    Fate.NODE_LOST: _node_lost,
+_FATES: Mapping[ModelledFate, Callable[[Pod, PodEvent, datetime], Pod]] = {
+    ModelledFate.READY: _ready,
+    ModelledFate.UNREADY: _unready,
+    ModelledFate.NEVER_READY: _unready,
+    ModelledFate.CRASH: _crashed("Error", 1),
+    ModelledFate.OOM: _crashed("OOMKilled", 137),
+    ModelledFate.PULL_ERROR: _waiting("ImagePullBackOff", "manifest unknown: the image was not found"),
+    ModelledFate.CONFIG_ERROR: _waiting("CreateContainerConfigError", 'configmap "settings" not found'),
+    ModelledFate.UNSCHEDULABLE: _unschedulable,
+    ModelledFate.EVICTED: _evicted,
+    ModelledFate.NODE_LOST: _node_lost,
 }
 
 

@@ -10,7 +10,7 @@ from sentinel.domain.policy.policy import Policy
 from sentinel.domain.record.entries import AlertEntry
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.evidence.assessment import Holds
-from sentinel.engine.evidence.schedule import Timing
+from sentinel.engine.evidence.schedule import SourceTiming
 
 
 class World(Protocol):
@@ -65,4 +65,4 @@ class Setting:
     holds: Holds
     stable: str | None = None
     script: Script = Script()
-    timings: Mapping[str, Timing] = field(default_factory=dict)
+    timings: Mapping[str, SourceTiming] = field(default_factory=dict)

@@ -21,7 +21,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class ReplayedRollout:
     """How it went: every pass in order, and the last record (None: no rollout was seen)."""
 
     looks: tuple[Look, ...]

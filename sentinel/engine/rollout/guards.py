@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sentinel.domain.policy.policy import Budget, Policy
+from sentinel.domain.policy.policy import Policy, UndoBudget
 from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import HOLD_LABEL, Workload
@@ -34,7 +34,7 @@ def permitted(
     records: Sequence[Record],
     cluster_records: Sequence[Record],
     *,
-    cluster_budget: Budget | None,
+    cluster_budget: UndoBudget | None,
     now: datetime,
 ) -> Guard:
     """Whether an action on this workload may be done now.
@@ -59,7 +59,7 @@ def permitted(
     return Guard(True)
 
 
-def _undos(records: Iterable[Record], own: Record, budget: Budget, now: datetime) -> int:
+def _undos(records: Iterable[Record], own: Record, budget: UndoBudget, now: datetime) -> int:
     """How many undos of the budget's time were done, or are under way on other rollouts.
 
     Those under way count: a hundred rollouts that fail in the same second must not all find the budget unspent.
@@ -81,6 +81,6 @@ def _counts(entry: DecisionEntry, begins: datetime, own: bool) -> bool:
     return entry.outcome.kind is OutcomeKind.DONE and entry.outcome.at > begins
 
 
-def _spent_text(spent: int, budget: Budget, whose: str) -> str:
+def _spent_text(spent: int, budget: UndoBudget, whose: str) -> str:
     hours = f"{budget.per.total_seconds() / 3600:g} h"
     return f"the undo budget is spent: {spent} undos {whose} within {hours}, {budget.limit} are allowed"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sentinel.domain.policy.policy import Budget, Mode, Policy
+from sentinel.domain.policy.policy import Mode, Policy, UndoBudget
 from sentinel.domain.policy.strategy import Step
 from sentinel.domain.record.entries import AlertEntry
 from sentinel.domain.record.record import Record
@@ -39,7 +39,7 @@ class Situation:
     alerts: tuple[JudgedAlert, ...] = ()
     records: Sequence[Record] = ()
     cluster_records: Sequence[Record] = ()
-    cluster_budget: Budget | None = None
+    cluster_budget: UndoBudget | None = None
 
     @property
     def stepped(self) -> bool:

@@ -12,7 +12,7 @@ from sentinel.engine.rollout.badness import known_bad
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class UndoTarget:
     """The revision to restore, brought up to date by what the cluster shows of it."""
 
     revision: RevisionRef
@@ -29,7 +29,7 @@ class NoTarget:
 
 def choose_target(
     record: Record, records: Sequence[Record], workload: Workload, max_target_age: timedelta, now: datetime
-) -> Target | NoTarget:
+) -> UndoTarget | NoTarget:
     """Where to go back to: the stable this rollout began with, else the newest promoted revision that is fit.
 
     `records` are all of the workload; `max_target_age` is how long ago a revision other than the stable may have been
@@ -42,7 +42,7 @@ def choose_target(
     if record.stable is not None:
         chosen = _fit(record.stable.digest, records, workload)
         # Behind a stable that must not be crossed nothing else may be reached either.
-        if isinstance(chosen, Target) or chosen.reason == "Irreversible":
+        if isinstance(chosen, UndoTarget) or chosen.reason == "Irreversible":
             return chosen
         refusal = chosen
     too_old = 0
@@ -64,7 +64,7 @@ def choose_target(
 
 def numbered_target(
     number: int, record: Record, records: Sequence[Record], workload: Workload
-) -> Target | NoTarget:
+) -> UndoTarget | NoTarget:
     """The revision of this number, chosen by a human; what makes a revision unfit binds them as well."""
     if workload.candidate.digest != record.candidate.digest:
         return NoTarget("Superseded", f"the template in force is {workload.candidate}, not this rollout's")
@@ -84,7 +84,7 @@ def _promotions(records: Iterable[Record]) -> list[tuple[str, datetime]]:
     return sorted(latest.items(), key=lambda item: (item[1], item[0]), reverse=True)
 
 
-def _fit(digest: str, records: Iterable[Record], workload: Workload) -> Target | NoTarget:
+def _fit(digest: str, records: Iterable[Record], workload: Workload) -> UndoTarget | NoTarget:
     """The target with this template, or why it is unfit."""
     revision = workload.revision(digest)
     bad = known_bad(records, digest)
@@ -97,7 +97,7 @@ def _fit(digest: str, records: Iterable[Record], workload: Workload) -> Target |
     if barrier is not None:
         why = f"{barrier} is marked irreversible: {barrier.irreversible}"
         return NoTarget("Irreversible", f"{why}; {revision} cannot be restored across it")
-    return Target(RevisionRef.of(revision))
+    return UndoTarget(RevisionRef.of(revision))
 
 
 def _barrier(target: Revision, workload: Workload) -> Revision | None:

@@ -15,7 +15,7 @@ from typing import cast
 from sentinel.domain.evidence import Counts
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.segment import Segment
-from sentinel.engine.rules.standing import Standing, needed_evidence, odds, odds_text
+from sentinel.engine.rules.standing import RuleStanding, needed_evidence, odds, odds_text
 from sentinel.engine.statistics.e_process import RATIOS, Wealth, ratio_gains
 
 Json = Mapping[str, object]
@@ -45,7 +45,7 @@ class CrashTick:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    standing: Standing
+    standing: RuleStanding
     candidate: Counts
     baseline: Counts
     ratio: Wealth
@@ -132,12 +132,12 @@ def _numbers(state: _State) -> Mapping[str, Number]:
 
 def _load(state: Json | None, segment: Segment) -> _State:
     if state is not None:
-        standing, ratio = Standing.from_json(state["standing"]), Wealth.from_json(state["ratio"])
+        standing, ratio = RuleStanding.from_json(state["standing"]), Wealth.from_json(state["ratio"])
         if standing.segment == segment.name and len(ratio.stakes) == len(RATIOS):
             candidate, baseline = (Counts(*cast(list[int], state[arm])) for arm in ("candidate", "baseline"))
             crashed_on = tuple(cast(list[str], state["crashed_on"]))
             return _State(standing, candidate, baseline, ratio, crashed_on, cast(int, state["nodes"]))
-    return _State(Standing(segment.name), Counts(), Counts(), Wealth.fresh(len(RATIOS)))
+    return _State(RuleStanding(segment.name), Counts(), Counts(), Wealth.fresh(len(RATIOS)))
 
 
 def _dump(state: _State) -> Json:

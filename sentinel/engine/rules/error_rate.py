@@ -22,9 +22,9 @@ from sentinel.domain.policy.rules import ErrorRateRule, Method
 from sentinel.domain.verdict import Number, RuleVerdict
 from sentinel.engine.rules.segment import Segment
 from sentinel.engine.rules.standing import (
-    Assessment,
     Proof,
-    Standing,
+    RuleEvidence,
+    RuleStanding,
     conclude,
     needed_evidence,
     odds,
@@ -56,7 +56,7 @@ LEAST_LIMIT = 1e-6
 class _State:
     """The counts of this segment and the evidence drawn from them."""
 
-    standing: Standing
+    standing: RuleStanding
     candidate: Counts
     baseline: Counts
     ratio: Wealth
@@ -142,13 +142,13 @@ def _over(counts: Counts, limit: float) -> bool:
     return counts.errors > limit * counts.total
 
 
-def _assess(rule: ErrorRateRule, state: _State, segment: Segment, restraint: Restraint) -> Assessment:
+def _assess(rule: ErrorRateRule, state: _State, segment: Segment, restraint: Restraint) -> RuleEvidence:
     candidate, baseline = state.candidate.rate, state.baseline.rate
     acceptable = candidate is not None and (
         candidate <= rule.limit or (baseline is not None and candidate <= baseline)
     )
     proof = _proof(state)
-    return Assessment(
+    return RuleEvidence(
         rule.name,
         proof.log_e,
         needed_evidence(rule.alpha, segment),
@@ -203,7 +203,7 @@ def _numbers(rule: ErrorRateRule, state: _State, proof: Proof, restraint: Restra
 
 def _load(state: Json | None, segment: Segment) -> _State:
     fresh = _State(
-        Standing(segment.name, alone=not segment.concurrent),
+        RuleStanding(segment.name, alone=not segment.concurrent),
         Counts(),
         Counts(),
         Wealth.fresh(len(RATIOS)),
@@ -213,7 +213,7 @@ def _load(state: Json | None, segment: Segment) -> _State:
     if state is None or "standing" not in state:
         return fresh
     loaded = _State(
-        Standing.from_json(state["standing"]),
+        RuleStanding.from_json(state["standing"]),
         Counts(*cast(list[int], state["candidate"])),
         Counts(*cast(list[int], state["baseline"])),
         Wealth.from_json(state["ratio"]),

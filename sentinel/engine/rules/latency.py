@@ -15,7 +15,7 @@ from sentinel.domain.verdict import RuleVerdict
 from sentinel.engine.rules.latency_report import LatencyReport, estimate
 from sentinel.engine.rules.latency_state import RATIOS, LatencyState
 from sentinel.engine.rules.segment import Segment
-from sentinel.engine.rules.standing import Assessment, conclude, needed_evidence, over_limit, unmeasured
+from sentinel.engine.rules.standing import RuleEvidence, conclude, needed_evidence, over_limit, unmeasured
 from sentinel.engine.rules.threshold import judge_threshold
 from sentinel.engine.statistics.calibration import Restraint
 from sentinel.engine.statistics.e_process import (
@@ -153,9 +153,9 @@ def _over(rule: LatencyRule, histogram: Histogram) -> bool:
     return value is not None and value > rule.limit
 
 
-def _assess(report: LatencyReport, segment: Segment, restraint: Restraint) -> Assessment:
+def _assess(report: LatencyReport, segment: Segment, restraint: Restraint) -> RuleEvidence:
     rule, state = report.rule, report.state
-    return Assessment(
+    return RuleEvidence(
         rule.name,
         report.proof.log_e,
         needed_evidence(rule.alpha, segment),

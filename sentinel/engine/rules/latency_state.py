@@ -7,7 +7,7 @@ from typing import cast
 
 from sentinel.domain.evidence import Histogram
 from sentinel.engine.rules.segment import Segment
-from sentinel.engine.rules.standing import Proof, Standing
+from sentinel.engine.rules.standing import Proof, RuleStanding
 from sentinel.engine.statistics.e_process import Wealth, log_sum
 from sentinel.engine.statistics.goodness import GOODNESS_BETS, fresh_goodness
 
@@ -21,7 +21,7 @@ RATIOS = (1.25, 1.6, 2.5, 8.0)
 class LatencyState:
     """The latencies of this segment and the evidence drawn from them; `edges` are where the arms are compared."""
 
-    standing: Standing
+    standing: RuleStanding
     candidate: Histogram
     baseline: Histogram
     edges: tuple[float, ...]
@@ -32,7 +32,7 @@ class LatencyState:
     @classmethod
     def fresh(cls, segment: Segment, bets: int) -> "LatencyState":
         """Nothing seen yet; so many alternatives are bet on against the limit."""
-        standing = Standing(segment.name, alone=not segment.concurrent)
+        standing = RuleStanding(segment.name, alone=not segment.concurrent)
         return cls(standing, Histogram(), Histogram(), (), (), Wealth.fresh(bets), fresh_goodness())
 
     @classmethod
@@ -41,7 +41,7 @@ class LatencyState:
         if state is None or "standing" not in state:
             return cls.fresh(segment, bets)
         loaded = cls(
-            Standing.from_json(state["standing"]),
+            RuleStanding.from_json(state["standing"]),
             _histogram(state["candidate"]),
             _histogram(state["baseline"]),
             tuple(cast(list[float], state["edges"])),

@@ -15,7 +15,7 @@ from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.pods import Container, Pod
 from sentinel.domain.workload.revision import Revision
-from sentinel.engine.pods.cluster_faults import Fault
+from sentinel.engine.pods.cluster_faults import PodFault
 from sentinel.engine.pods.cluster_wait import counted, pulled_by
 from sentinel.engine.pods.pod_faults import crash_of, deadline, end_of, ending, health_fault, settles_at
 from sentinel.engine.pods.setting_up import kept_back
@@ -211,7 +211,7 @@ def _is_current(container: Container, made: datetime | None) -> bool:
 
 def _compared(
     verdict: RuleVerdict,
-    own: Sequence[Fault],
+    own: Sequence[PodFault],
     rule: HealthRule,
     workload: Workload,
     baseline: Revision | None,

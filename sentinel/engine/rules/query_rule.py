@@ -41,7 +41,7 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 """When a metric that is complete is due."""
 
 
-class Phase(StrEnum):
+class MetricPhase(StrEnum):
     """What one measurement, or a whole metric, came to. `RUNNING` is a metric that is not complete."""
 
     RUNNING = ""
@@ -71,28 +71,28 @@ class Tally:
     finished: str = ""
     first_failed: str = ""
     text: str = ""
-    phase: str = Phase.RUNNING.value
+    phase: str = MetricPhase.RUNNING.value
 
     def has_taken(self, sample: ValueSample) -> bool:
         """Whether this sample, or a later one, was taken in before."""
         return bool(self.sampled) and sample.at <= datetime.fromisoformat(self.sampled)
 
-    def after(self, phase: Phase, sample: ValueSample, text: str, now: datetime) -> "Tally":
+    def after(self, phase: MetricPhase, sample: ValueSample, text: str, now: datetime) -> "Tally":
         """The tally with one more measurement."""
         sampled = sample.at.isoformat()
-        error = phase is Phase.ERROR
+        error = phase is MetricPhase.ERROR
         return replace(
             self,
             count=self.count + (not error),
-            successful=self.successful + (phase is Phase.SUCCESSFUL),
-            failed=self.failed + (phase is Phase.FAILED),
-            inconclusive=self.inconclusive + (phase is Phase.INCONCLUSIVE),
+            successful=self.successful + (phase is MetricPhase.SUCCESSFUL),
+            failed=self.failed + (phase is MetricPhase.FAILED),
+            inconclusive=self.inconclusive + (phase is MetricPhase.INCONCLUSIVE),
             errors=self.errors + error,
-            successes_in_a_row=self.successes_in_a_row + 1 if phase is Phase.SUCCESSFUL else 0,
+            successes_in_a_row=self.successes_in_a_row + 1 if phase is MetricPhase.SUCCESSFUL else 0,
             errors_in_a_row=self.errors_in_a_row + 1 if error else 0,
             sampled=sampled,
             finished=now.isoformat(),
-            first_failed=self.first_failed or (sampled if phase is Phase.FAILED else ""),
+            first_failed=self.first_failed or (sampled if phase is MetricPhase.FAILED else ""),
             text=text,
         )
 
@@ -141,10 +141,10 @@ def _load(state: Json | None) -> Tally | None:
     return Tally(**cast("dict[str, Any]", dict(state))) if state else None
 
 
-def _measure(rule: QueryRule, sample: ValueSample, holds: Holds) -> tuple[Phase, str]:
+def _measure(rule: QueryRule, sample: ValueSample, holds: Holds) -> tuple[MetricPhase, str]:
     """What one measurement came to, and what it showed."""
     if sample.missing is not None:
-        return Phase.ERROR, str(sample.missing)
+        return MetricPhase.ERROR, str(sample.missing)
     text = f"{sample.values[0]:g}" if sample.scalar and sample.values else _list_text(sample.values)
     try:
         succeeds, fails = (
@@ -152,12 +152,12 @@ def _measure(rule: QueryRule, sample: ValueSample, holds: Holds) -> tuple[Phase,
             for condition in (rule.success, rule.failure)
         )
     except ValueError as error:
-        return Phase.ERROR, f"{text}: {error}"
+        return MetricPhase.ERROR, f"{text}: {error}"
     if fails or (fails is None and succeeds is False):
-        return Phase.FAILED, text
+        return MetricPhase.FAILED, text
     if succeeds is False:
-        return Phase.INCONCLUSIVE, text
-    return Phase.SUCCESSFUL, text
+        return MetricPhase.INCONCLUSIVE, text
+    return MetricPhase.SUCCESSFUL, text
 
 
 def _list_text(values: tuple[float, ...]) -> str:
@@ -165,20 +165,20 @@ def _list_text(values: tuple[float, ...]) -> str:
     return f"[{shown}, …]" if len(values) > 5 else f"[{shown}]"
 
 
-def _complete(rule: QueryRule, tally: Tally) -> Phase:
+def _complete(rule: QueryRule, tally: Tally) -> MetricPhase:
     """Whether the metric is complete, and how; errors in a row do not complete it here."""
     if 0 <= rule.failure_limit < tally.failed:
-        return Phase.FAILED
+        return MetricPhase.FAILED
     if tally.inconclusive > rule.inconclusive_limit:
-        return Phase.INCONCLUSIVE
+        return MetricPhase.INCONCLUSIVE
     wanted = rule.consecutive_success_limit or 0
     if 0 < wanted <= tally.successes_in_a_row:
-        return Phase.SUCCESSFUL
+        return MetricPhase.SUCCESSFUL
     if not rule.count or tally.count < rule.count:
-        return Phase.RUNNING
+        return MetricPhase.RUNNING
     if wanted <= 0:
-        return Phase.SUCCESSFUL
-    return Phase.INCONCLUSIVE if rule.failure_limit >= 0 else Phase.FAILED
+        return MetricPhase.SUCCESSFUL
+    return MetricPhase.INCONCLUSIVE if rule.failure_limit >= 0 else MetricPhase.FAILED
 
 
 def _verdict(rule: QueryRule, tally: Tally, segment: Segment) -> RuleVerdict:
@@ -200,15 +200,15 @@ def _verdict(rule: QueryRule, tally: Tally, segment: Segment) -> RuleVerdict:
 def _conclude(rule: QueryRule, tally: Tally, segment: Segment) -> tuple[VerdictKind, str, str]:
     done = f"{tally.count} measurements, {tally.failed} failed, newest value {tally.text}"
     match tally.phase:
-        case Phase.FAILED if 0 <= rule.failure_limit < tally.failed:
+        case MetricPhase.FAILED if 0 <= rule.failure_limit < tally.failed:
             message = f"{tally.failed} failed measurements, {rule.failure_limit} are allowed; newest value {tally.text}"
             return VerdictKind.FAIL, "FailureLimit", message
-        case Phase.FAILED:
+        case MetricPhase.FAILED:
             return VerdictKind.FAIL, "NoSuccessInARow", f"{done}; {_row_text(rule)}"
-        case Phase.INCONCLUSIVE if tally.inconclusive > rule.inconclusive_limit:
+        case MetricPhase.INCONCLUSIVE if tally.inconclusive > rule.inconclusive_limit:
             message = f"{tally.inconclusive} inconclusive measurements, {rule.inconclusive_limit} are allowed; {done}"
             return VerdictKind.INCONCLUSIVE, "InconclusiveLimit", message
-        case Phase.INCONCLUSIVE:
+        case MetricPhase.INCONCLUSIVE:
             return VerdictKind.INCONCLUSIVE, "NoSuccessInARow", f"{done}; {_row_text(rule)}"
     if tally.errors_in_a_row > rule.consecutive_error_limit:
         message = f"{tally.errors_in_a_row} measurements in a row had errors, the last: {tally.text}"

@@ -22,7 +22,7 @@ EXPECTED = frozenset({MissingReason.FIRST_SAMPLE, MissingReason.NOT_SETTLED})
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RuleStanding:
     """Where a rule stands in its segment, apart from the counts themselves.
 
     `everywhere`: in the newest tick both arms were over the limit (it lasts until the baseline is not).
@@ -51,7 +51,7 @@ class Standing:
         }
 
     @classmethod
-    def from_json(cls, value: object) -> "Standing":
+    def from_json(cls, value: object) -> "RuleStanding":
         """The standing that `as_json` gave."""
         data = cast(Mapping[str, object], value)
         return cls(
@@ -64,11 +64,11 @@ class Standing:
             str(data["until"]),
         )
 
-    def after(self, since: datetime, until: datetime, gain: float) -> "Standing":
+    def after(self, since: datetime, until: datetime, gain: float) -> "RuleStanding":
         """The standing after a tick whose log gain (for one typical alternative) is given."""
         rise = max(0.0, self.rise) + gain
         began = since.isoformat() if self.rise <= 0 else self.bad_since
-        return Standing(
+        return RuleStanding(
             self.segment,
             self.alone,
             self.everywhere,
@@ -78,9 +78,11 @@ class Standing:
             until.isoformat(),
         )
 
-    def seen(self, *, everywhere: bool, alone: bool) -> "Standing":
+    def seen(self, *, everywhere: bool, alone: bool) -> "RuleStanding":
         """The standing with what the newest tick showed of both arms."""
-        return Standing(self.segment, alone, everywhere, self.ticks, self.rise, self.bad_since, self.until)
+        return RuleStanding(
+            self.segment, alone, everywhere, self.ticks, self.rise, self.bad_since, self.until
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
-class Assessment:
+class RuleEvidence:
     """A rule's evidence, ready to be concluded from.
 
     `log_e` is the evidence that counts, `needed` what proves it; `acceptable`: the point estimate is at or under
@@ -120,7 +122,7 @@ class Assessment:
     good: float = 0.0
 
 
-def conclude(found: Assessment, standing: Standing, segment: Segment, now: datetime) -> RuleVerdict:
+def conclude(found: RuleEvidence, standing: RuleStanding, segment: Segment, now: datetime) -> RuleVerdict:
     """The verdict that follows from the evidence so far."""
 
     def verdict(kind: VerdictKind, reason: str, remark: str = "") -> RuleVerdict:
@@ -169,7 +171,7 @@ def unmeasured(rule: str, missing: tuple[Missing, ...], numbers: Mapping[str, Nu
     return RuleVerdict(rule, kind, first.reason.value, f"no evidence: {first}{more}", numbers)
 
 
-def _shortfall(found: Assessment, standing: Standing, segment: Segment) -> str:
+def _shortfall(found: RuleEvidence, standing: RuleStanding, segment: Segment) -> str:
     """How many requests are missing and, at this traffic, for how long."""
     lacking = segment.min_requests - found.requests
     text = f"{lacking:,} more candidate requests are needed"
@@ -179,14 +181,14 @@ def _shortfall(found: Assessment, standing: Standing, segment: Segment) -> str:
     return f"{text}, {about(timedelta(seconds=seconds))} at this traffic"
 
 
-def _doubt(found: Assessment, standing: Standing) -> str:
+def _doubt(found: RuleEvidence, standing: RuleStanding) -> str:
     """That nothing is proven, and how long a proof would take if the evidence goes on as it did."""
     text = "worse than it should be, but that may be chance"
     left = remaining(found.log_e, found.needed, standing.ticks * found.interval)
     return f"{text}; {about(left)} more at this traffic would prove it" if left else text
 
 
-def _until_good(found: Assessment, standing: Standing) -> str:
+def _until_good(found: RuleEvidence, standing: RuleStanding) -> str:
     """How long until the candidate may be promoted early."""
     left = remaining(found.good, PROVEN_GOOD, standing.ticks * found.interval)
     return f"{about(left)} more at this traffic to prove it good" if left else "not yet proven good"

@@ -20,7 +20,7 @@ from sentinel.policies.importing.draft import (
     pod_rules,
     policy_name,
 )
-from sentinel.policies.importing.resources import Resource
+from sentinel.policies.importing.resources import Manifest
 from sentinel.policies.importing.shapes import duration, items, mapping, text
 from sentinel.policies.schema.quantities import format_duration
 
@@ -28,7 +28,7 @@ _UNDO = frozenset({"critical", "page", "error", "emergency", "high", "fatal"})
 _SILENT = frozenset({"none", "info", "debug", "low", "informational"})
 
 
-def draft_of_alerts(resource: Resource, name: str, namespaces: Sequence[str]) -> Draft:
+def draft_of_alerts(resource: Manifest, name: str, namespaces: Sequence[str]) -> Draft:
     """The policy of a file of alerting rules, or of a PrometheusRule. Raises ImportRefusedError without any alert.
 
     It guards the Deployments of the namespaces, without any those that choose it by label: where a PrometheusRule is

@@ -17,8 +17,8 @@ from enum import StrEnum
 from sentinel.policies.importing.draft import ImportRefusedError
 from sentinel.policies.importing.expr_syntax import (
     Binary,
-    Call,
-    Choice,
+    Conditional,
+    FunctionCall,
     Index,
     Name,
     Number,
@@ -95,11 +95,11 @@ class _Translator:
                 return _unary(tree.operator, self.translate(tree.operand))
             case Binary():
                 return _binary(tree.operator, self.translate(tree.left), self.translate(tree.right))
-            case Choice():
+            case Conditional():
                 return _choice(*(self.translate(part) for part in (tree.condition, tree.yes, tree.no)))
             case Index():
                 return self._index(tree)
-            case Call():
+            case FunctionCall():
                 return self._call(tree)
 
     def _name(self, name: str) -> _Cel:
@@ -125,7 +125,7 @@ class _Translator:
         at = _position(index)
         return _Cel(f"result[{at}]", _Type.DOUBLE, needs=at + 1, may_need=at + 1)
 
-    def _call(self, call: Call) -> _Cel:
+    def _call(self, call: FunctionCall) -> _Cel:
         match call.name, len(call.arguments):
             case "len", 1:
                 of = _wanted(self.translate(call.arguments[0]), _Type.LIST)
@@ -292,7 +292,7 @@ def _choice(condition: _Cel, yes: _Cel, no: _Cel) -> _Cel:
     return _Cel(text, yes.type, _CHOICE, needs, max(condition.may_need, yes.may_need, no.may_need))
 
 
-def _unknown_call(call: Call) -> str:
+def _unknown_call(call: FunctionCall) -> str:
     if call.name in ("max", "min"):
         return f"there is no {call.name}() in CEL; write all(result, {{# < 0.5}}) or any(result, {{# > 0.5}}) instead"
     return f"{call.name}() of {len(call.arguments)} arguments has no equivalent"

@@ -57,7 +57,7 @@ class Binary:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Conditional:
     """`condition ? yes : no`."""
 
     condition: "Tree"
@@ -74,14 +74,14 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FunctionCall:
     """`name(arguments)`."""
 
     name: str
     arguments: "tuple[Tree, ...]"
 
 
-Tree = Number | Truth | Name | Unary | Binary | Choice | Index | Call
+Tree = Number | Truth | Name | Unary | Binary | Conditional | Index | FunctionCall
 
 _PRECEDENCE = {
     "||": 10,
@@ -174,7 +174,7 @@ class _Parser:
             self._take("?")
             yes = self.choice()
             self._take(":")
-            condition = Choice(condition, yes, self.choice())
+            condition = Conditional(condition, yes, self.choice())
         self._depth -= 1
         return condition
 
@@ -230,7 +230,7 @@ class _Parser:
                 self._take(",")
             arguments.append(self._argument())
         self._take(")")
-        return Call(name, tuple(arguments))
+        return FunctionCall(name, tuple(arguments))
 
     def _argument(self) -> Tree:
         """An argument; a predicate may stand in braces."""

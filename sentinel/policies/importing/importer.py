@@ -8,7 +8,7 @@ from sentinel.policies.importing.alerting import draft_of_alerts
 from sentinel.policies.importing.argo import analysis as argo
 from sentinel.policies.importing.draft import Draft, ImportRefusedError, rename, unique
 from sentinel.policies.importing.flagger import canary as flagger
-from sentinel.policies.importing.resources import IMPORTED_KINDS, Resource, read_resources
+from sentinel.policies.importing.resources import IMPORTED_KINDS, Manifest, read_resources
 from sentinel.policies.importing.writing import mistakes, settle, written
 
 
@@ -43,7 +43,7 @@ def import_files(files: Mapping[str, bytes], choices: Choices | None = None) -> 
     """The rule file of these files, given by name and content. Never raises for what a file holds."""
     choices = choices or Choices()
     result = Imported()
-    resources: list[Resource] = []
+    resources: list[Manifest] = []
     for file, data in files.items():
         found, errors = read_resources(data, file)
         result.refused += map(str, errors)
@@ -85,7 +85,7 @@ def _collect(result: Imported, drafts: Iterable[Draft]) -> None:
     result.text = "".join(texts).removeprefix("---\n")
 
 
-def _drafts(resources: list[Resource], choices: Choices, result: Imported) -> Iterable[Draft]:
+def _drafts(resources: list[Manifest], choices: Choices, result: Imported) -> Iterable[Draft]:
     templates = argo.Templates.of(resources)
     metric_templates = flagger.templates_by_name(resources)
     used = {name for one in resources if one.kind == "Canary" for name in flagger.names_of_templates(one)}
@@ -105,11 +105,11 @@ class _Context:
     """What the drafts of one import share."""
 
     templates: argo.Templates
-    metric_templates: dict[str, Resource]
+    metric_templates: dict[str, Manifest]
     used: set[str]
     choices: Choices
 
-    def draft(self, resource: Resource) -> Draft | None:
+    def draft(self, resource: Manifest) -> Draft | None:
         """The policy of one resource, None for a part of another's. Raises ImportRefusedError."""
         match resource.kind:
             case "Rollout":

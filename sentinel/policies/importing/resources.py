@@ -29,7 +29,7 @@ _LISTS = frozenset({"List", "RolloutList", "AnalysisTemplateList", "CanaryList",
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class Manifest:
     """One object of a file; `place` is its file and line."""
 
     kind: str
@@ -49,7 +49,7 @@ class Resource:
         return f"{self.kind} {self.name}".strip()
 
 
-def read_resources(data: bytes, file: str) -> tuple[list[Resource], list[PolicyError]]:
+def read_resources(data: bytes, file: str) -> tuple[list[Manifest], list[PolicyError]]:
     """The resources of one file, and what is wrong with it as YAML. Never raises."""
     documents, errors = read_documents(data, file, nulls=True)
     if b"{{" in data and any("not YAML" in error.message or "not text" in error.message for error in errors):
@@ -59,7 +59,7 @@ def read_resources(data: bytes, file: str) -> tuple[list[Resource], list[PolicyE
     return found, errors
 
 
-def _resources(document: Document) -> Iterator[Resource]:
+def _resources(document: Document) -> Iterator[Manifest]:
     value = mapping(document.value)
     place = f"{document.file}:{document.root.position.line}"
     if text(value.get("kind")) in _LISTS:
@@ -77,10 +77,10 @@ def _flat(values: Iterable[Values]) -> Iterator[Values]:
             yield value
 
 
-def _resource(value: Values, place: str) -> Resource:
+def _resource(value: Values, place: str) -> Manifest:
     kind = text(value.get("kind"))
     if not kind and isinstance(value.get("groups"), list):
-        return Resource(ALERTING, "", "", {"spec": value}, place)
+        return Manifest(ALERTING, "", "", {"spec": value}, place)
     metadata = mapping(value.get("metadata"))
     name = text(metadata.get("name")) or text(metadata.get("generateName")).rstrip("-")
-    return Resource(kind, name, text(metadata.get("namespace")), value, place)
+    return Manifest(kind, name, text(metadata.get("namespace")), value, place)

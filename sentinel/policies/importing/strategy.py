@@ -15,7 +15,7 @@ HOUR = timedelta(hours=1)
 
 
 @dataclass(slots=True)
-class Paced:
+class PacedStep:
     """One step: its weight in per cent, how long it bakes, whether a human must approve what follows, its gates."""
 
     weight: float
@@ -24,7 +24,9 @@ class Paced:
     gates: list[dict[str, object]] = field(default_factory=list)
 
 
-def put_strategy(draft: Draft, steps: list[Paced], notes: list[str], bake: timedelta = FINAL_BAKE) -> None:
+def put_strategy(
+    draft: Draft, steps: list[PacedStep], notes: list[str], bake: timedelta = FINAL_BAKE
+) -> None:
     """Put steps into a draft; the deadline is made long enough for all of them."""
     kept = steps[:MAX_STEPS]
     if len(kept) < len(steps):
@@ -32,7 +34,7 @@ def put_strategy(draft: Draft, steps: list[Paced], notes: list[str], bake: timed
     total = sum((step.bake for step in kept), bake)
     if total + SPARE > MAX_DURATION:
         notes.append("Left out: the bakes; together they are longer than a year.")
-        kept = [Paced(step.weight, approval=step.approval, gates=step.gates) for step in kept]
+        kept = [PacedStep(step.weight, approval=step.approval, gates=step.gates) for step in kept]
         total = bake
     draft.strategy_notes += notes
     draft.strategy = {"canary": {"steps": [_step(step) for step in kept]}} if kept else {}
@@ -40,7 +42,7 @@ def put_strategy(draft: Draft, steps: list[Paced], notes: list[str], bake: timed
     draft.strategy["deadline"] = format_duration(max(HOUR, total + SPARE))
 
 
-def _step(step: Paced) -> dict[str, object]:
+def _step(step: PacedStep) -> dict[str, object]:
     return {
         "weight": f"{step.weight:g}%",
         "bake": format_duration(step.bake),

@@ -8,12 +8,12 @@ from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import VerdictKind
 from sentinel.domain.workload.kinds import WorkloadKind
-from sentinel.engine.replay.modelled_pods import Fate
+from sentinel.engine.replay.modelled_pods import ModelledFate
 from sentinel.policies.ruletest.notation import SeriesName, Value
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class CaseWorkload:
     """The modelled workload; what is None is taken from what the policy matches."""
 
     kind: WorkloadKind = WorkloadKind.DEPLOYMENT
@@ -60,7 +60,7 @@ class PodFate:
     """What befalls a pod, or every pod of an arm (`candidate-*`): at a time, or `after` it was made."""
 
     pod: str
-    fate: Fate
+    fate: ModelledFate
     at: timedelta | None = None
     after: timedelta = timedelta(0)
     restarts: int = 3
@@ -121,7 +121,7 @@ class Case:
     policy: str | None
     interval: timedelta
     until: timedelta
-    shape: Shape
+    shape: CaseWorkload
     candidate: Arm
     baseline: Arm | None
     series: tuple[InputSeries, ...] = ()

@@ -14,6 +14,7 @@ from sentinel.policies.ruletest.cases import (
     Arm,
     Case,
     CaseFile,
+    CaseWorkload,
     Expected,
     ExpectedDecision,
     ExpectedVerdict,
@@ -21,14 +22,13 @@ from sentinel.policies.ruletest.cases import (
     InputAnswer,
     InputSeries,
     PodFate,
-    Shape,
 )
 from sentinel.policies.ruletest.schema import (
     KIND,
-    AlertSpec,
     CaseFileSpec,
     CaseSpec,
     ExpectSpec,
+    FiringAlertSpec,
     RevisionSpec,
 )
 from sentinel.policies.yaml.document import read_documents
@@ -103,7 +103,7 @@ def _case(spec: CaseSpec, of: CaseFileSpec, line: int) -> Case:
         policy=spec.policy,
         interval=spec.interval or of.interval,
         until=spec.until,
-        shape=Shape(
+        shape=CaseWorkload(
             shape.kind,
             shape.namespace,
             shape.name,
@@ -141,7 +141,7 @@ def _arm(spec: RevisionSpec, image: str) -> Arm:
     return Arm(spec.image or image, spec.labels, spec.irreversible)
 
 
-def _alert(spec: AlertSpec) -> InputAlert:
+def _alert(spec: FiringAlertSpec) -> InputAlert:
     received = spec.firing if spec.received is None else spec.received
     return InputAlert(spec.labels, spec.firing, received, spec.resolved, spec.pending, spec.summary)
 

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import VerdictKind
 from sentinel.domain.workload.kinds import WorkloadKind
-from sentinel.engine.replay.modelled_pods import Fate
+from sentinel.engine.replay.modelled_pods import ModelledFate
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.ruletest.notation import SeriesName, Value, parse_series, parse_values
 from sentinel.policies.schema.fields import (
@@ -137,7 +137,7 @@ class PodSpec(Model):
     """What befalls a pod: `at` a time, or `after` it was made."""
 
     pod: PodName
-    becomes: Fate
+    becomes: ModelledFate
     at: Moment | None = None
     after: Duration | None = None
     restarts: Annotated[Count, Field(ge=1)] = 3
@@ -150,7 +150,7 @@ class PodSpec(Model):
         return self
 
 
-class AlertSpec(Model):
+class FiringAlertSpec(Model):
     """An alert that fires; the notification comes in at `received`, at once unless said."""
 
     labels: dict[str, str]
@@ -234,7 +234,7 @@ class CaseSpec(Model):
     series: tuple[SeriesSpec, ...] = ()
     answers: tuple[AnswerSpec, ...] = ()
     pods: tuple[PodSpec, ...] = ()
-    alerts: tuple[AlertSpec, ...] = ()
+    alerts: tuple[FiringAlertSpec, ...] = ()
     approvals: tuple[ApprovalSpec, ...] = ()
     resumes: tuple[Moment, ...] = ()
     neighbours_over: Annotated[Count, Field(ge=0)] = 0

@@ -5,7 +5,7 @@ import warnings
 
 import promql_parser as promql
 
-from sentinel.domain.policy.selection import Matcher, MatchOperator
+from sentinel.domain.policy.selection import AlertMatcher, MatchOperator
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.schema.regex import anchored
 
@@ -21,7 +21,7 @@ _ONE = re.compile(
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
-def parse_matchers(text: str) -> tuple[Matcher, ...]:
+def parse_matchers(text: str) -> tuple[AlertMatcher, ...]:
     """One or more matchers, separated by commas, braces around them or not. Raises InputError."""
     if len(text) > MAX_MATCHERS:
         raise InputError(f"is {len(text)} characters long, more than {MAX_MATCHERS}", "shorten it")
@@ -29,7 +29,7 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
     if body.startswith("{") != body.endswith("}") or not body:
         raise InputError(f"{text!r} is not a matcher", _HINT)
     body = body.removeprefix("{").removesuffix("}")
-    found: list[Matcher] = []
+    found: list[AlertMatcher] = []
     at = 0
     while at < len(body):
         one = _ONE.match(body, at)
@@ -59,12 +59,12 @@ def check_regex(pattern: str) -> None:
         ) from None
 
 
-def _matcher(one: re.Match[str]) -> Matcher:
+def _matcher(one: re.Match[str]) -> AlertMatcher:
     label, operator, value = _unquoted(one["label"]), MatchOperator(one["operator"]), _unquoted(one["value"])
     if operator in (MatchOperator.REGEX, MatchOperator.NOT_REGEX):
         check_regex(value)
-        return Matcher(label, operator, value, anchored(value))
-    return Matcher(label, operator, value)
+        return AlertMatcher(label, operator, value, anchored(value))
+    return AlertMatcher(label, operator, value)
 
 
 def _unquoted(text: str) -> str:

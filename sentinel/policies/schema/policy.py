@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 
 from sentinel.domain.gate import OnGateFailure
 from sentinel.domain.policy.policy import Mode, OnKnownBad
-from sentinel.domain.policy.selection import AlertAction, Matcher, Operator
+from sentinel.domain.policy.selection import AlertAction, AlertMatcher, Operator
 from sentinel.domain.policy.strategy import OnDeadline, OnLowTraffic
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.policies.mistakes import InputError, did_you_mean
@@ -52,7 +52,7 @@ def _kind(value: object, info: ValidationInfo) -> WorkloadKind:
     return kind
 
 
-def _matchers(value: object) -> tuple[Matcher, ...]:
+def _matchers(value: object) -> tuple[AlertMatcher, ...]:
     if not isinstance(value, str):
         raise InputError("must be text, Alertmanager's matchers", "write 'severity=\"page\"', in quotes")
     return parse_matchers(value)
@@ -83,7 +83,7 @@ JobTemplate = Annotated[
     ),
 ]
 Matchers = Annotated[
-    tuple[Matcher, ...],
+    tuple[AlertMatcher, ...],
     BeforeValidator(_matchers),
     WithJsonSchema({"type": "string", "description": 'Alertmanager\'s matchers: alertname="HighErrorRate"'}),
 ]

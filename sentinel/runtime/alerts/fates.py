@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from sentinel.domain.alert import Alert, AlertOutcome, AlertStatus, Fate
+from sentinel.domain.alert import Alert, AlertFate, AlertOutcome, AlertStatus
 from sentinel.domain.notice import Bulletin, BulletinKind
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.selection import AlertRule
@@ -50,33 +50,35 @@ def fates_of(
     matches: Sequence[AlertMatch],
     recorded: Collection[int],
     known: Collection[WorkloadKey],
-) -> tuple[Fate, ...]:
+) -> tuple[AlertFate, ...]:
     """What became of each alert, in order; `recorded` are the places of those that stand in a record."""
     by_alert: dict[int, list[AlertMatch]] = {}
     for match in matches:
         by_alert.setdefault(match.index, []).append(match)
     return tuple(
-        Fate(AlertOutcome.RECORDED)
+        AlertFate(AlertOutcome.RECORDED)
         if index in recorded
         else _fate_unrecorded(alert, by_alert.get(index, []), known)
         for index, alert in enumerate(alerts)
     )
 
 
-def _fate_unrecorded(alert: Alert, matches: Sequence[AlertMatch], known: Collection[WorkloadKey]) -> Fate:
+def _fate_unrecorded(
+    alert: Alert, matches: Sequence[AlertMatch], known: Collection[WorkloadKey]
+) -> AlertFate:
     if not matches:
-        return Fate(AlertOutcome.UNMATCHED, "no policy's alerts match it")
+        return AlertFate(AlertOutcome.UNMATCHED, "no policy's alerts match it")
     within = [match for match in matches if match.in_scope]
     if not within:
-        return Fate(AlertOutcome.UNMATCHED, "the policies that match it guard nothing in its namespace")
+        return AlertFate(AlertOutcome.UNMATCHED, "the policies that match it guard nothing in its namespace")
     if alert.status is AlertStatus.RESOLVED:
-        return Fate(AlertOutcome.IDLE, "no rollout's record has it as firing")
+        return AlertFate(AlertOutcome.IDLE, "no rollout's record has it as firing")
     names_known = next((m for m in within if any(key in known for key in m.named)), None)
     if names_known is not None:
         listed = ", ".join(str(key) for key in names_known.named if key in known)
-        return Fate(AlertOutcome.IDLE, f"nothing is in flight or guarded of {listed}")
+        return AlertFate(AlertOutcome.IDLE, f"nothing is in flight or guarded of {listed}")
     first = within[0]
-    return Fate(AlertOutcome.UNKNOWN, why_unknown(alert.labels, first.rule, first.named))
+    return AlertFate(AlertOutcome.UNKNOWN, why_unknown(alert.labels, first.rule, first.named))
 
 
 class UnknownAlerts:
@@ -86,7 +88,9 @@ class UnknownAlerts:
         self._tell = tell
         self._told: OrderedDict[str, None] = OrderedDict()
 
-    def note(self, alerts: Sequence[Alert], matches: Sequence[AlertMatch], fates: Sequence[Fate]) -> None:
+    def note(
+        self, alerts: Sequence[Alert], matches: Sequence[AlertMatch], fates: Sequence[AlertFate]
+    ) -> None:
         """Log these alerts, and tell of those that are new."""
         lines = _unknown(alerts, matches, fates)
         new = [name for name in lines if name not in self._told]
@@ -102,7 +106,9 @@ class UnknownAlerts:
             self._tell(Bulletin(BulletinKind.ALERTS_UNKNOWN, title, (*told, *more)))
 
 
-def _unknown(alerts: Sequence[Alert], matches: Sequence[AlertMatch], fates: Sequence[Fate]) -> dict[str, str]:
+def _unknown(
+    alerts: Sequence[Alert], matches: Sequence[AlertMatch], fates: Sequence[AlertFate]
+) -> dict[str, str]:
     """By their names, the alerts that name nothing known, with the policies that mean them, and why."""
     found: dict[str, tuple[list[str], str]] = {}
     for match in matches:

@@ -16,7 +16,7 @@ from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.revision import Applied
 from sentinel.engine.rollout.lifecycle import Begin, recognise
 from sentinel.ports import Clock, Cluster, RecordStore
-from sentinel.runtime.policy_registry import PolicyBook
+from sentinel.runtime.policy_registry import PolicyRegistry
 
 FRESH_FOR = 1.0
 """Seconds: no alert fires on a rollout that began this recently."""
@@ -32,7 +32,7 @@ REMEMBERED = 1000
 class Lookups:
     """One read for each workload, two where its rollout is not known, at most once in `FRESH_FOR`, however many ask."""
 
-    def __init__(self, cluster: Cluster, store: RecordStore, book: PolicyBook, clock: Clock) -> None:
+    def __init__(self, cluster: Cluster, store: RecordStore, book: PolicyRegistry, clock: Clock) -> None:
         self._cluster = cluster
         self._store = store
         self._book = book

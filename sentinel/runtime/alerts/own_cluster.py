@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sentinel.domain.alert import AlertOutcome, ClusterIdentity, Fate, Notification, Receipt
+from sentinel.domain.alert import AlertFate, AlertOutcome, ClusterIdentity, Notification, Receipt
 from sentinel.ports import AlertIntake
 
 
@@ -22,7 +22,7 @@ class OwnClusterAlerts:
         receipt = await self._intake.receive(replace(notification, alerts=tuple(own)))
         behind = iter(receipt.fates)
         fates = [
-            Fate(AlertOutcome.OTHER_CLUSTER, self._said(alert.labels[self._identity.label]))
+            AlertFate(AlertOutcome.OTHER_CLUSTER, self._said(alert.labels[self._identity.label]))
             if self._identity.is_another(alert.labels)
             else next(behind)
             for alert in notification.alerts

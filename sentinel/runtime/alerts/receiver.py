@@ -20,7 +20,7 @@ from sentinel.runtime.alerts.directory import directory_of
 from sentinel.runtime.alerts.fates import AlertMatch, UnknownAlerts, fates_of
 from sentinel.runtime.alerts.journal import AlertJournal
 from sentinel.runtime.alerts.lookups import Lookups
-from sentinel.runtime.policy_registry import PolicyBook
+from sentinel.runtime.policy_registry import PolicyRegistry
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class _Context:
 class _Live:
     """The rollouts to which something may still happen, by policy and by workload."""
 
-    def __init__(self, records: Iterable[Record], book: PolicyBook) -> None:
+    def __init__(self, records: Iterable[Record], book: PolicyRegistry) -> None:
         self.policies: dict[str, Policy] = {}
         self._of_policy: dict[str, dict[WorkloadKey, Record]] = {}
         for record in records:
@@ -79,14 +79,14 @@ class _Live:
         return [record for key, record in mine.items() if key.namespace == match.namespace]
 
 
-class AlertDesk:
+class AlertReceiver:
     """Implements `ports.AlertIntake`. A storm costs one write for each rollout that it concerns."""
 
     def __init__(
         self,
         cluster: Cluster,
         store: RecordStore,
-        book: PolicyBook,
+        book: PolicyRegistry,
         rules: AlertRules | None,
         lookups: Lookups,
         wake: Callable[[WorkloadKey], None],

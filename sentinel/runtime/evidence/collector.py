@@ -17,7 +17,7 @@ from sentinel.engine.evidence.assessment import Measured, rules_in
 from sentinel.engine.evidence.schedule import (
     HOUR_BEFORE,
     NEIGHBOURS_WITHIN,
-    Timing,
+    SourceTiming,
     grid,
     has_stable_pods,
     lacking,
@@ -89,7 +89,7 @@ class EvidenceCollector:
         self._index = SpanIndex()
         self._turn = asyncio.Lock()
         self._timings = {
-            name: Timing(timedelta(seconds=source.min_interval), timedelta(seconds=source.settle))
+            name: SourceTiming(timedelta(seconds=source.min_interval), timedelta(seconds=source.settle))
             for name, source in sources.items()
         }
         self._pasts = PastReader(sources, self._timings, wake, telemetry)
@@ -161,8 +161,8 @@ class EvidenceCollector:
         task.add_done_callback(lambda _task: ledger.running.pop(rule.name, None))
         return max(due.next_due, now + timing.tick(rule) / 10)
 
-    def _timing(self, rule: MetricRule) -> Timing:
-        return self._timings.get(rule.query.source, Timing())
+    def _timing(self, rule: MetricRule) -> SourceTiming:
+        return self._timings.get(rule.query.source, SourceTiming())
 
     async def _measure(
         self,

@@ -15,7 +15,7 @@ from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.arms.variables import Variables, render_query, variables_of
 from sentinel.engine.evidence.history import calibration_in, candidate_pods, past_of
-from sentinel.engine.evidence.schedule import AT_ONCE, Timing, stable_of
+from sentinel.engine.evidence.schedule import AT_ONCE, SourceTiming, stable_of
 from sentinel.engine.statistics.calibration import Calibration, calibrate, windows_of
 from sentinel.ports import MetricSource, Telemetry
 
@@ -45,7 +45,7 @@ class PastReader:
     def __init__(
         self,
         sources: Mapping[str, MetricSource],
-        timings: Mapping[str, Timing],
+        timings: Mapping[str, SourceTiming],
         wake: Callable[[WorkloadKey], None],
         telemetry: Telemetry,
     ) -> None:

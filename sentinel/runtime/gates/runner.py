@@ -27,7 +27,7 @@ _Place = tuple[str, datetime, int]
 """A record's name, since when the gates of its present step are asked, and which of them."""
 
 
-class GateKeeper:
+class GateRunner:
     """Keeps one task per gate that is to be asked, until it has a final answer or its time is over.
 
     Answers are kept in memory until the record holds them; a restart asks again what had not passed yet, and finds

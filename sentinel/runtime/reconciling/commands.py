@@ -16,7 +16,7 @@ KEPT = 20
 """So many commands of a workload are kept once they were answered, for people to read."""
 
 
-class CommandDesk:
+class CommandHandler:
     """What waits to be done for a workload, and the answers."""
 
     def __init__(self, store: CommandStore, clock: Clock, telemetry: Telemetry, fence: Fence) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sentinel.domain.decision import Change
 from sentinel.domain.errors import ClusterError
-from sentinel.domain.policy.policy import Budget
+from sentinel.domain.policy.policy import UndoBudget
 from sentinel.domain.record.entries import Action, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.words import deed
@@ -27,8 +27,8 @@ from sentinel.engine.reconciling.effects import (
     Reply,
     Report,
     Save,
+    SaveReason,
     Show,
-    Stage,
 )
 from sentinel.engine.reconciling.memory import Memory
 from sentinel.engine.reconciling.reconcile import Reconciled, Reconciler
@@ -36,13 +36,13 @@ from sentinel.engine.rules.environment import Surroundings
 from sentinel.ports import Clock, Cluster, Conditions, NullTracer, RecordStore, Telemetry, Tracer
 from sentinel.runtime.evidence.collector import EvidenceCollector
 from sentinel.runtime.fence import Fence, fenced, unfenced
-from sentinel.runtime.gates.runner import GateKeeper
+from sentinel.runtime.gates.runner import GateRunner
 from sentinel.runtime.notify.announcements import Announcements
 from sentinel.runtime.notify.notifications import Notifications
 from sentinel.runtime.notify.reporting import Reporter
-from sentinel.runtime.policy_registry import PolicyBook
+from sentinel.runtime.policy_registry import PolicyRegistry
 from sentinel.runtime.queue import KeyedQueue
-from sentinel.runtime.reconciling.commands import CommandDesk
+from sentinel.runtime.reconciling.commands import CommandHandler
 from sentinel.runtime.reconciling.live_view import LiveView
 from sentinel.runtime.reconciling.retention import prune
 
@@ -51,24 +51,24 @@ from sentinel.runtime.reconciling.retention import prune
 class Limits:
     """The reconciler's settings."""
 
-    cluster_budget: Budget | None = None
+    cluster_budget: UndoBudget | None = None
     keep_records: int = 20
     checkpoint_every: timedelta = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
+class ReconcileServices:
     """What a reconcile works with. `fence` keeps every write within the lease."""
 
     cluster: Cluster
     store: RecordStore
-    book: PolicyBook
+    book: PolicyRegistry
     collector: EvidenceCollector
     notifications: Notifications
     announcements: Announcements
     reporter: Reporter
-    commands: CommandDesk
-    gates: GateKeeper
+    commands: CommandHandler
+    gates: GateRunner
     conditions: Conditions
     clock: Clock
     telemetry: Telemetry
@@ -80,7 +80,7 @@ class Services:
 class Driver:
     """Runs one reconcile at a time for a workload, and keeps what is remembered between them."""
 
-    def __init__(self, services: Services, queue: KeyedQueue[WorkloadKey], limits: Limits) -> None:
+    def __init__(self, services: ReconcileServices, queue: KeyedQueue[WorkloadKey], limits: Limits) -> None:
         self._services = services
         self._queue = queue
         self._limits = limits
@@ -204,9 +204,9 @@ class Driver:
         write = services.store.save if record.version else services.store.create
         with services.tracer.span("save", record=record.name):
             written = await fenced(services.fence, lambda _limit: write(record))
-        if effect.stage is Stage.INTENT and entry is not None:
+        if effect.stage is SaveReason.INTENT and entry is not None:
             services.telemetry.count("decisions_total", action=deed(entry), reason=entry.reason)
-        if effect.stage is Stage.OUTCOME and entry is not None and entry.action is Action.UNDO:
+        if effect.stage is SaveReason.OUTCOME and entry is not None and entry.action is Action.UNDO:
             self._count_undo(record, entry.outcome.kind if entry.outcome else OutcomeKind.DONE)
         return written
 

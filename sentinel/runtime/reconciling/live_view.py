@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.command import Command
-from sentinel.domain.policy.policy import Budget, Mode, Policy
+from sentinel.domain.policy.policy import Mode, Policy, UndoBudget
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
@@ -14,8 +14,8 @@ from sentinel.engine.evidence.assessment import Holds
 from sentinel.ports import Clock, Cluster, Conditions, RecordStore
 from sentinel.runtime.alerts.directory import directory_of
 from sentinel.runtime.evidence.collector import Neighbour
-from sentinel.runtime.policy_registry import PolicyBook
-from sentinel.runtime.reconciling.commands import CommandDesk
+from sentinel.runtime.policy_registry import PolicyRegistry
+from sentinel.runtime.reconciling.commands import CommandHandler
 
 
 class LiveView:
@@ -25,11 +25,11 @@ class LiveView:
         self,
         cluster: Cluster,
         store: RecordStore,
-        book: PolicyBook,
-        commands: CommandDesk,
+        book: PolicyRegistry,
+        commands: CommandHandler,
         conditions: Conditions,
         clock: Clock,
-        cluster_budget: Budget | None = None,
+        cluster_budget: UndoBudget | None = None,
     ) -> None:
         self._cluster = cluster
         self._store = store
@@ -40,7 +40,7 @@ class LiveView:
         self._cluster_budget = cluster_budget
 
     @property
-    def cluster_budget(self) -> Budget | None:
+    def cluster_budget(self) -> UndoBudget | None:
         """How many undos are allowed in the whole cluster."""
         return self._cluster_budget
 

@@ -19,7 +19,7 @@ CONFLICT_PAUSE = 0.02
 SWEEP_EVERY = 60.0
 
 
-class Reconciler:
+class ReconcileLoop:
     """Serves the queue of workloads to look at; whoever sees an event adds the workload's key to it."""
 
     def __init__(

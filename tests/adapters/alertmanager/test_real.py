@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from sentinel.adapters.alertmanager import payload
-from sentinel.adapters.prometheus.client import Connection, PrometheusClient
+from sentinel.adapters.prometheus.client import PrometheusClient, PrometheusConnection
 from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.domain.alert import AlertStatus, Notification
 from tests.support.alertmanager import real_alertmanager
@@ -127,7 +127,7 @@ async def test_vmalert_is_understood(tmp_path: Path) -> None:
 
 
 async def _durations(url: str) -> Mapping[str, float]:
-    client = PrometheusClient(Connection(url))
+    client = PrometheusClient(PrometheusConnection(url))
     try:
         return await PrometheusAlertRules(client).durations()
     finally:

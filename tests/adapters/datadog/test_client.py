@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from sentinel.adapters.datadog.client import Connection, DatadogClient
+from sentinel.adapters.datadog.client import DatadogClient, DatadogConnection
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 
@@ -79,7 +79,7 @@ async def answering(data: bytes) -> AsyncIterator[DatadogClient]:
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    client = DatadogClient(Connection("key", "key", url=f"http://127.0.0.1:{port}", timeout=20))
+    client = DatadogClient(DatadogConnection("key", "key", url=f"http://127.0.0.1:{port}", timeout=20))
     try:
         yield client
     finally:

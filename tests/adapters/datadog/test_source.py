@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from sentinel.adapters.datadog.client import Connection, DatadogClient
+from sentinel.adapters.datadog.client import DatadogClient, DatadogConnection
 from sentinel.adapters.datadog.source import DatadogSource
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, Span, Subject
@@ -83,7 +83,7 @@ async def datadog(
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
-    client = DatadogClient(Connection(api_key, "app", f"http://{host}:{port}", timeout=timeout))
+    client = DatadogClient(DatadogConnection(api_key, "app", f"http://{host}:{port}", timeout=timeout))
     try:
         yield fake, DatadogSource(client)
     finally:
@@ -308,7 +308,7 @@ async def test_failures_have_their_reason_and_are_not_retried(
 
 async def test_an_unreachable_datadog_is_named() -> None:
     """A refused connection is unreachable."""
-    client = DatadogClient(Connection("key", "app", "http://127.0.0.1:1"))
+    client = DatadogClient(DatadogConnection("key", "app", "http://127.0.0.1:1"))
     with pytest.raises(SourceError, match=r"http://127\.0\.0\.1:1") as caught:
         await DatadogSource(client).value(ValueQuery("datadog", "avg:x{*}"), START)
     client.close()

@@ -15,7 +15,7 @@ import aiohttp
 from sentinel.adapters.http.metrics import PrometheusTelemetry
 from sentinel.adapters.http.server import WEBHOOK_PATH, Handler, HttpServer, ServerOptions
 from sentinel.adapters.http.webhook import AlertmanagerWebhook, WebhookLimits
-from sentinel.domain.alert import Alert, AlertOutcome, AlertStatus, Fate, Notification, Receipt
+from sentinel.domain.alert import Alert, AlertFate, AlertOutcome, AlertStatus, Notification, Receipt
 from sentinel.ports import SystemClock
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,7 +41,7 @@ class Intake:
         if self.error:
             raise self.error
         self.recorded += [alert.fingerprint for alert in notification.alerts]
-        fates = [Fate(AlertOutcome.RECORDED) for _ in notification.alerts]
+        fates = [AlertFate(AlertOutcome.RECORDED) for _ in notification.alerts]
         return Receipt(len(fates), tuple(fates))
 
 

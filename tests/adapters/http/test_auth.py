@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.adapters.http.auth import Credentials, Grant, Login
+from sentinel.adapters.http.auth import Authenticator, Grant, Login
 
 TWO_TOKENS_AND_A_NAME = (Login("old"), Login("new"), Login("pässword", "am"))
 
@@ -20,13 +20,13 @@ def basic(pair: str) -> str:
 
 def test_without_credentials_everyone_may_post() -> None:
     """Nothing configured, nothing asked for."""
-    assert Credentials().check(None)
+    assert Authenticator().check(None)
 
 
 @pytest.mark.parametrize("header", ["Bearer old", "Bearer new", "bearer new", basic("am:pässword")])
 def test_any_configured_credential_is_accepted(header: str) -> None:
     """Either token, in any case of the scheme, or the basic pair."""
-    assert Credentials(TWO_TOKENS_AND_A_NAME).check(header)
+    assert Authenticator(TWO_TOKENS_AND_A_NAME).check(header)
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,13 @@ def test_any_configured_credential_is_accepted(header: str) -> None:
 )
 def test_anything_else_is_refused(header: str | None) -> None:
     """No header, a wrong token, a wrong password, or nonsense."""
-    assert Credentials(TWO_TOKENS_AND_A_NAME).check(header) is None
+    assert Authenticator(TWO_TOKENS_AND_A_NAME).check(header) is None
 
 
 @given(st.text(st.characters(exclude_characters="\r\n")))
 def test_no_header_at_all_makes_it_fail(header: str) -> None:
     """Whatever a client sends is answered yes or no; only the very token is a yes."""
-    granted = Credentials((Login("tök en"),)).check(header)
+    granted = Authenticator((Login("tök en"),)).check(header)
     scheme, _, value = header.partition(" ")
     assert (granted is not None) == (scheme.lower() == "bearer" and value.strip() == "tök en")
 
@@ -48,12 +48,12 @@ def test_no_header_at_all_makes_it_fail(header: str) -> None:
 def test_a_way_in_without_a_secret_is_a_mistake_of_ours() -> None:
     """`Authorization: Bearer` with nothing behind it would be right."""
     with pytest.raises(ValueError, match="open to everyone"):
-        Credentials((Login(""),))
+        Authenticator((Login(""),))
 
 
 def test_secrets_do_not_show() -> None:
     """A secret does not show in the text of the credentials or of what they grant."""
-    credentials = Credentials((Login("hush"), Login("hush", "am")))
+    credentials = Authenticator((Login("hush"), Login("hush", "am")))
     shown = repr([credentials, vars(credentials), credentials.check("Bearer hush")])
     assert "hush" not in shown
 
@@ -80,7 +80,7 @@ def test_a_grant_covers_its_namespaces_alone(
 def test_a_rotated_secret_replaces_the_former_one(tmp_path: Path) -> None:
     """Once the file was read again, its new secret is accepted and the old one is not."""
     file = tmp_path / "token"
-    credentials = Credentials((Login("first", file=file),))
+    credentials = Authenticator((Login("first", file=file),))
     file.write_text("second\n")
     credentials.reread()
     assert credentials.check("Bearer second")
@@ -91,7 +91,7 @@ def test_a_rotated_secret_replaces_the_former_one(tmp_path: Path) -> None:
 def test_a_file_without_a_secret_leaves_the_former_one(tmp_path: Path, content: bytes | None) -> None:
     """A file that is gone, empty, no text or no secret neither locks everyone out nor lets everyone in."""
     file = tmp_path / "token"
-    credentials = Credentials((Login("first", file=file),))
+    credentials = Authenticator((Login("first", file=file),))
     if content is not None:
         file.write_bytes(content)
     credentials.reread()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sentinel.adapters.alertmanager import payload
-from sentinel.adapters.http.auth import Credentials, Login
+from sentinel.adapters.http.auth import Authenticator, Login
 from sentinel.adapters.http.connections import ConnectionLimits
 from sentinel.adapters.http.server import WEBHOOK_PATH, ServerOptions
 from sentinel.adapters.http.webhook import MAX_BODY, WebhookLimits
@@ -31,7 +31,7 @@ def alerts_of(*namespaces: str | None) -> str:
     return json.dumps({"version": "4", "alerts": alerts})
 
 
-TEAM = WebhookLimits(credentials=Credentials((Login("all"), Login("team", namespaces=("shop", "pay-*")))))
+TEAM = WebhookLimits(credentials=Authenticator((Login("all"), Login("team", namespaces=("shop", "pay-*")))))
 
 
 async def test_a_token_posts_for_its_namespaces_alone() -> None:
@@ -70,7 +70,7 @@ async def test_a_rotated_token_is_taken_over_without_a_restart(tmp_path: Path) -
     """Seconds after the mounted file changed the new token is accepted and the old one is gone."""
     file = tmp_path / "token"
     file.write_text("first")
-    credentials = Credentials((Login("first", file=file),))
+    credentials = Authenticator((Login("first", file=file),))
     options = ServerOptions(reread=(credentials.reread,))
     async with serving(WebhookLimits(credentials=credentials), options=options) as world:
         assert (await world.post("fire", Authorization="Bearer first"))[0] == 200
@@ -92,7 +92,7 @@ async def test_one_client_is_limited_and_told_when_to_come_again() -> None:
 
 async def test_a_wrong_token_costs_the_right_one_nothing() -> None:
     """Guesses do not use up what the rightful client may post."""
-    limits = WebhookLimits(rate=0.5, burst=1, credentials=Credentials((Login("right"),)))
+    limits = WebhookLimits(rate=0.5, burst=1, credentials=Authenticator((Login("right"),)))
     async with serving(limits) as world:
         for _ in range(5):
             assert (await world.post("fire", Authorization="Bearer guess"))[0] == 401

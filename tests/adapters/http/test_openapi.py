@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sentinel.adapters.alertmanager import payload
-from sentinel.adapters.http.auth import Credentials, Login
+from sentinel.adapters.http.auth import Authenticator, Login
 from sentinel.adapters.http.metrics import PrometheusTelemetry
 from sentinel.adapters.http.openapi import document
 from sentinel.adapters.http.webhook import WebhookLimits
@@ -47,7 +47,7 @@ async def test_whatever_is_sent_is_answered_as_the_document_says(tmp_path: Path)
 @pytest.mark.real_time
 async def test_without_credentials_nothing_comes_through(tmp_path: Path) -> None:
     """The same with a token that the sender does not know: every post is refused as documented."""
-    limits = WebhookLimits(**UNLIMITED, credentials=Credentials((Login("hush"),)))
+    limits = WebhookLimits(**UNLIMITED, credentials=Authenticator((Login("hush"),)))
     async with serving(limits, read=payload.parse) as world:
         status, said = await schemathesis(tmp_path, world, "--include-path", "/webhooks/alertmanager")
         assert status == 0, said

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from sentinel.adapters.alertmanager import payload
-from sentinel.adapters.http.auth import Credentials, Login
+from sentinel.adapters.http.auth import Authenticator, Login
 from sentinel.adapters.http.metrics import PrometheusTelemetry
 from sentinel.adapters.http.server import WEBHOOK_PATH, HttpServer, ServerOptions
 from sentinel.adapters.http.webhook import AlertmanagerWebhook, WebhookLimits
@@ -46,7 +46,7 @@ class Intake:
 async def test_a_rule_that_fires_reaches_the_intake() -> None:
     """The alert comes through the whole way with its labels, past the token and a first failure to record it."""
     intake, telemetry = Intake(), PrometheusTelemetry()
-    limits = WebhookLimits(credentials=Credentials((Login("secret"),)))
+    limits = WebhookLimits(credentials=Authenticator((Login("secret"),)))
     webhook = AlertmanagerWebhook(
         intake, payload.parse, clock=SystemClock(), telemetry=telemetry, limits=limits
     )

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from sentinel.adapters.alertmanager import payload
-from sentinel.adapters.http.auth import Credentials, Login
+from sentinel.adapters.http.auth import Authenticator, Login
 from sentinel.adapters.http.metrics import PrometheusTelemetry
 from sentinel.adapters.http.server import WEBHOOK_PATH, HttpServer, ListenError, ServerOptions
 from sentinel.adapters.http.webhook import MAX_BODY, AlertmanagerWebhook, WebhookLimits
@@ -86,7 +86,7 @@ async def test_another_content_type_is_a_415() -> None:
 
 async def test_a_wrong_token_is_a_401() -> None:
     """Where a token is configured, a post without it is refused and not recorded."""
-    async with serving(WebhookLimits(credentials=Credentials((Login("secret"),)))) as world:
+    async with serving(WebhookLimits(credentials=Authenticator((Login("secret"),)))) as world:
         status, _, headers = await world.post("fire")
         assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
         assert (await world.post("fire", Authorization="Bearer secret"))[0] == 200

@@ -10,10 +10,10 @@ from aiohttp import web
 
 from clustersim.api.access import User
 from clustersim.cluster import SimulatedCluster
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from sentinel.adapters.kubernetes.api.access import Access, Credentials
-from sentinel.adapters.kubernetes.api.client import ApiClient, Target
-from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, PODS, RECORDS, Resource
+from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
+from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, PODS, RECORDS, ApiResource
 from sentinel.domain.errors import (
     ClusterError,
     ClusterUnavailableError,
@@ -26,7 +26,7 @@ from sentinel.domain.errors import (
 from sentinel.ports import SystemClock
 from tests.adapters.kubernetes.worlds import access_to
 
-WEB = Target(DEPLOYMENTS, "default", "web")
+WEB = RequestTarget(DEPLOYMENTS, "default", "web")
 
 
 async def test_a_missing_object_is_told_from_a_missing_resource(client: ApiClient) -> None:
@@ -35,7 +35,7 @@ async def test_a_missing_object_is_told_from_a_missing_resource(client: ApiClien
         await client.get(WEB)
     assert caught.value.reason == "NotFound"
     with pytest.raises(NotFoundError, match="does not serve") as caught:
-        await client.get(Target(Resource("example.dev", "v1", "things"), "default", "x"))
+        await client.get(RequestTarget(ApiResource("example.dev", "v1", "things"), "default", "x"))
     assert caught.value.reason == "ResourceNotFound"
 
 
@@ -44,7 +44,7 @@ async def test_a_name_that_is_taken_is_a_conflict(cluster: SimulatedCluster, cli
     cluster.deploy("web", "app:v1", 0)
     manifest = {"metadata": {"name": "web"}, "spec": cluster.deployment("web")["spec"]}
     with pytest.raises(ConflictError) as caught:
-        await client.create(Target(DEPLOYMENTS, "default"), manifest)
+        await client.create(RequestTarget(DEPLOYMENTS, "default"), manifest)
     assert caught.value.reason == "AlreadyExists"
 
 
@@ -83,7 +83,7 @@ async def test_a_lacking_verb_is_named(cluster: SimulatedCluster) -> None:
         with pytest.raises(ForbiddenError, match=r"lacks the verb 'patch' on deployments\.apps"):
             await client.json_patch(WEB, [])
         with pytest.raises(ForbiddenError, match="lacks the verb 'list' on pods"):
-            await client.request("GET", Target(PODS))
+            await client.request("GET", RequestTarget(PODS))
 
 
 async def test_unknown_credentials_are_refused_by_name(cluster: SimulatedCluster) -> None:
@@ -112,7 +112,7 @@ async def test_an_overloaded_server_is_unavailable(
     cluster: SimulatedCluster, client: ApiClient, status: int
 ) -> None:
     """429 and 5xx can be tried again, after the time that the server asks for."""
-    cluster.faults.add(Fault(FaultKind.ERROR, status=status, seconds=7))
+    cluster.faults.add(InjectedFault(FaultKind.ERROR, status=status, seconds=7))
     with pytest.raises(ClusterUnavailableError) as caught:
         await client.get(WEB)
     assert caught.value.retryable
@@ -122,22 +122,22 @@ async def test_an_overloaded_server_is_unavailable(
 
 async def test_an_html_page_is_said_to_be_one(cluster: SimulatedCluster, client: ApiClient) -> None:
     """A proxy's error page is named as no answer of the API server, and quoted without its tags."""
-    cluster.faults.add(Fault(FaultKind.ERROR, status=502, html=True))
+    cluster.faults.add(InjectedFault(FaultKind.ERROR, status=502, html=True))
     with pytest.raises(ClusterUnavailableError, match="HTTP 502, and not by the API server: 503 Service"):
         await client.get(WEB)
 
 
 async def test_an_expired_version_keeps_its_status(cluster: SimulatedCluster, client: ApiClient) -> None:
     """410 is told by its status."""
-    cluster.faults.add(Fault(FaultKind.ERROR, status=410))
+    cluster.faults.add(InjectedFault(FaultKind.ERROR, status=410))
     with pytest.raises(ClusterError) as caught:
-        await client.request("GET", Target(PODS))
+        await client.request("GET", RequestTarget(PODS))
     assert (caught.value.status, caught.value.reason) == (410, "Expired")
 
 
 async def test_a_server_that_hangs_is_given_up_on(cluster: SimulatedCluster, client: ApiClient) -> None:
     """Every request ends after its timeout."""
-    cluster.faults.add(Fault(FaultKind.HANG))
+    cluster.faults.add(InjectedFault(FaultKind.HANG))
     began = asyncio.get_running_loop().time()
     with pytest.raises(ClusterUnavailableError, match="did not answer within 4 s") as caught:
         await client.get(WEB, timeout=4)
@@ -148,7 +148,7 @@ async def test_a_server_that_hangs_is_given_up_on(cluster: SimulatedCluster, cli
 async def test_an_answer_cut_in_half_is_unavailable(cluster: SimulatedCluster, client: ApiClient) -> None:
     """A connection that breaks within the answer can be tried again."""
     cluster.deploy("web", "app:v1", 0)
-    cluster.faults.add(Fault(FaultKind.DROP))
+    cluster.faults.add(InjectedFault(FaultKind.DROP))
     with pytest.raises(ClusterUnavailableError) as caught:
         await client.get(WEB)
     assert caught.value.reason == "ConnectionLost"
@@ -202,16 +202,16 @@ async def test_a_redirect_is_not_followed() -> None:
     """Our token goes to the API server alone: a redirect is an error."""
     async with recorder() as (client, sent):
         with pytest.raises(ClusterError):
-            await client.get(Target(DEPLOYMENTS, "default", "moved"))
+            await client.get(RequestTarget(DEPLOYMENTS, "default", "moved"))
     assert len(sent) == 1
 
 
 async def test_names_are_quoted() -> None:
     """What is no part of a name cannot lead to another path."""
     async with recorder() as (client, sent):
-        await client.get(Target(RECORDS, "default", "a/b"))
+        await client.get(RequestTarget(RECORDS, "default", "a/b"))
     assert "/namespaces/default/rolloutrecords/a" in sent[0]["path"]
-    assert Target(RECORDS, "default", "a/b").path.endswith("/rolloutrecords/a%2Fb")
+    assert RequestTarget(RECORDS, "default", "a/b").path.endswith("/rolloutrecords/a%2Fb")
 
 
 async def test_a_closed_client_sends_nothing() -> None:

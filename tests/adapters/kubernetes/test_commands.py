@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.resources import COMMANDS
 from sentinel.adapters.kubernetes.custom.commands import command_of
 from sentinel.adapters.kubernetes.custom.crd import definitions
@@ -31,7 +31,7 @@ async def ask(client: ApiClient, action: str = "undo", **spec: Any) -> Command:
             **spec,
         },
     }
-    return command_of(await client.create(Target(COMMANDS, "default"), body))
+    return command_of(await client.create(RequestTarget(COMMANDS, "default"), body))
 
 
 async def seen(gateway: KubernetesGateway, count: int = 1) -> tuple[Command, ...]:
@@ -63,7 +63,7 @@ async def test_an_answer_stands_in_the_status_and_leaves_the_spec(
     await gateway.commands.answer(command, CommandPhase.REFUSED, "it only observes", NOW, Refusal.OBSERVES)
     (own,) = gateway.commands.of_workload(WEB)
     assert own.phase is CommandPhase.REFUSED
-    stored = command_of(await client.get(Target(COMMANDS, "default", asked.name)))
+    stored = command_of(await client.get(RequestTarget(COMMANDS, "default", asked.name)))
     answered = replace(asked, phase=CommandPhase.REFUSED, message="it only observes", refusal="ObserveMode")
     assert stored == replace(answered, answered_at=NOW, version=stored.version)
 
@@ -73,7 +73,7 @@ async def test_an_answer_to_another_version_is_refused(client: ApiClient, gatewa
     await ask(client)
     (command,) = await seen(gateway)
     patch = {"spec": {"reason": "after all"}}
-    await client.merge_patch(Target(COMMANDS, "default", command.name), patch)
+    await client.merge_patch(RequestTarget(COMMANDS, "default", command.name), patch)
     with pytest.raises(ConflictError):
         await gateway.commands.answer(command, CommandPhase.DONE, "done", NOW)
 
@@ -84,7 +84,7 @@ async def test_a_command_that_was_withdrawn_needs_no_answer(
     """It is forgotten, whether we or the watch see that first."""
     await ask(client)
     (command,) = await seen(gateway)
-    await client.delete(Target(COMMANDS, "default", command.name))
+    await client.delete(RequestTarget(COMMANDS, "default", command.name))
     await gateway.commands.answer(command, CommandPhase.DONE, "done", NOW)
     await until(lambda: gateway.commands.of_workload(WEB) == ())
 

@@ -2,7 +2,7 @@
 
 import yaml
 
-from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.resources import RECORDS
 from sentinel.adapters.kubernetes.custom.crd import CRD_NAME, definition_text, definitions, how_to_install
 from sentinel.adapters.kubernetes.custom.record_objects import object_of
@@ -33,8 +33,8 @@ def test_how_to_install_is_a_command() -> None:
 async def test_the_api_server_prunes_nothing(client: ApiClient) -> None:
     """A record as we write it comes back from the API server with all its fields."""
     written = object_of(record())
-    stored = await client.create(Target(RECORDS, "default"), written)
+    stored = await client.create(RequestTarget(RECORDS, "default"), written)
     assert stored["spec"] == written["spec"]
     stored["status"] = written["status"]
-    saved = await client.replace(Target(RECORDS, "default", "web-1", "status"), stored)
+    saved = await client.replace(RequestTarget(RECORDS, "default", "web-1", "status"), stored)
     assert saved["status"] == written["status"]

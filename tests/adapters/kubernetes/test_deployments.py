@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from clustersim.cluster import SimulatedCluster
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from clustersim.storage.resources import REPLICASETS
-from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Target
+from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.domain.decision import Release, Restore, Stop
@@ -90,7 +90,7 @@ async def test_a_pause_that_comes_in_between_is_not_taken_over(
 ) -> None:
     """Somebody who pauses between our read and our patch keeps their pause."""
     workload, _ = await update(cluster, gateway)
-    cluster.faults.add(Fault(FaultKind.LATENCY, verbs=frozenset({"patch"}), seconds=2, count=1))
+    cluster.faults.add(InjectedFault(FaultKind.LATENCY, verbs=frozenset({"patch"}), seconds=2, count=1))
     pausing = asyncio.create_task(gateway.cluster.apply(workload, Stop(MARK)))
     await asyncio.sleep(1)
     cluster.pause("web")
@@ -237,7 +237,7 @@ async def test_an_old_answer_does_not_pass_for_an_undo(
     before = cluster.store.revision
     cluster.set_image("web", "app:v2")
     workload = await changed_from(gateway, stable.digest)
-    fault = Fault(FaultKind.STALE, verbs=frozenset({"get"}), path="/deployments/", count=1)
+    fault = InjectedFault(FaultKind.STALE, verbs=frozenset({"get"}), path="/deployments/", count=1)
     fault.revisions = cluster.store.revision - before
     cluster.faults.add(fault)
     await gateway.cluster.apply(workload, Restore(stable))
@@ -260,7 +260,7 @@ async def test_a_template_changed_under_the_patch_is_not_undone(
 ) -> None:
     """A template that changes between our read and our patch makes the patch's test fail."""
     workload, stable = await update(cluster, gateway)
-    cluster.faults.add(Fault(FaultKind.LATENCY, verbs=frozenset({"patch"}), seconds=2, count=1))
+    cluster.faults.add(InjectedFault(FaultKind.LATENCY, verbs=frozenset({"patch"}), seconds=2, count=1))
     restoring = asyncio.create_task(gateway.cluster.apply(workload, Restore(stable)))
     await asyncio.sleep(1)
     cluster.set_image("web", "app:v3")
@@ -275,7 +275,7 @@ async def test_a_deployment_made_anew_is_not_touched(
 ) -> None:
     """Another Deployment of the same name and template is not the one that was judged."""
     workload, stable = await update(cluster, gateway)
-    await client.delete(Target(DEPLOYMENTS, "default", "web"))
+    await client.delete(RequestTarget(DEPLOYMENTS, "default", "web"))
     await until(lambda: gateway.cluster.workload(workload.key) is None)
     cluster.deploy("web", "app:v2", 4, strategy=SLOW)
     with pytest.raises(PreconditionError) as caught:
@@ -295,7 +295,7 @@ async def test_a_deployment_that_is_gone_is_said(
 ) -> None:
     """A Deployment that was deleted cannot be paused."""
     workload, _ = await update(cluster, gateway)
-    await client.delete(Target(DEPLOYMENTS, "default", "web"))
+    await client.delete(RequestTarget(DEPLOYMENTS, "default", "web"))
     with pytest.raises(NotFoundError, match='"web" not found'):
         await gateway.cluster.apply(workload, Stop(MARK))
 
@@ -305,7 +305,7 @@ async def test_a_target_whose_template_is_gone_is_said(
 ) -> None:
     """Without the target's ReplicaSet there is nothing to restore from, and nothing is written."""
     workload, stable = await update(cluster, gateway)
-    await client.delete(Target(REPLICA_SETS, "default", seen_holder(workload, stable)))
+    await client.delete(RequestTarget(REPLICA_SETS, "default", seen_holder(workload, stable)))
     with pytest.raises(NotFoundError, match="no ReplicaSet") as caught:
         await gateway.cluster.apply(workload, Restore(stable))
     assert caught.value.reason == "TargetGone"
@@ -344,7 +344,7 @@ async def test_a_restore_stands_though_our_claim_stays(
 ) -> None:
     """When our claim cannot be dropped the restore is done all the same."""
     workload, stable = await update(cluster, gateway)
-    cluster.faults.add(Fault(FaultKind.ERROR, verbs=frozenset({"patch"}), status=500, skip=1))
+    cluster.faults.add(InjectedFault(FaultKind.ERROR, verbs=frozenset({"patch"}), status=500, skip=1))
     assert "put back" in await gateway.cluster.apply(workload, Restore(stable))
     assert image(cluster) == "app:v1"
 
@@ -383,7 +383,7 @@ async def server_side_apply(client: ApiClient, manifest: dict[str, Any]) -> None
     """As `helm upgrade` does it: fields named, no force."""
     session = client._session
     assert session is not None
-    place = Target(DEPLOYMENTS, "default", manifest["metadata"]["name"])
+    place = RequestTarget(DEPLOYMENTS, "default", manifest["metadata"]["name"])
     async with session.patch(
         client.server + place.path,
         params={"fieldManager": "helm"},
@@ -396,7 +396,7 @@ async def server_side_apply(client: ApiClient, manifest: dict[str, Any]) -> None
 async def test_a_hung_server_is_given_up_on(cluster: SimulatedCluster, gateway: KubernetesGateway) -> None:
     """A change is given up after its timeout, as something that can be tried again."""
     workload, _ = await update(cluster, gateway)
-    cluster.faults.add(Fault(FaultKind.HANG, verbs=frozenset({"get"})))
+    cluster.faults.add(InjectedFault(FaultKind.HANG, verbs=frozenset({"get"})))
     began = asyncio.get_running_loop().time()
     with pytest.raises(ClusterUnavailableError) as caught:
         await gateway.cluster.apply(workload, Stop(MARK), timeout=3.0)

@@ -4,9 +4,9 @@ import asyncio
 from typing import Any
 
 from clustersim.cluster import SimulatedCluster
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from clustersim.storage.resources import EVENTS as STORED
-from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.resources import EVENTS
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from tests.adapters.kubernetes.worlds import rolled_out
@@ -64,7 +64,7 @@ async def test_an_event_that_expired_is_written_anew(
     workload = await rolled_out(gateway)
     await gateway.cluster.announce(workload, "Held", "no traffic")
     (event,) = ours(cluster)
-    await client.delete(Target(EVENTS, "default", event["metadata"]["name"]))
+    await client.delete(RequestTarget(EVENTS, "default", event["metadata"]["name"]))
     await gateway.cluster.announce(workload, "Held", "no traffic")
     (again,) = ours(cluster)
     assert again["count"] == 1
@@ -75,10 +75,10 @@ async def test_a_failure_is_nobodys_problem(cluster: SimulatedCluster, gateway: 
     cluster.deploy("web", "app:v1", 1)
     workload = await rolled_out(gateway)
     cluster.faults.add(
-        Fault(FaultKind.ERROR, verbs=frozenset({"create"}), path="events", status=403, count=1)
+        InjectedFault(FaultKind.ERROR, verbs=frozenset({"create"}), path="events", status=403, count=1)
     )
     await gateway.cluster.announce(workload, "Held", "refused")
-    cluster.faults.add(Fault(FaultKind.HANG, verbs=frozenset({"create"}), path="events"))
+    cluster.faults.add(InjectedFault(FaultKind.HANG, verbs=frozenset({"create"}), path="events"))
     async with asyncio.timeout(10):
         await gateway.cluster.announce(workload, "Held", "hangs")
     assert ours(cluster) == []

@@ -10,10 +10,10 @@ import pytest
 
 from clustersim.api.access import User
 from clustersim.cluster import SimulatedCluster
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from clustersim.node.behaviour import Behaviour, crash_loop, never_ready
 from clustersim.storage.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CRDS
-from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.resources import NODES
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.domain.errors import ClusterUnavailableError
@@ -117,7 +117,7 @@ async def test_a_server_that_does_not_say_what_it_knows_is_believed(
 ) -> None:
     """Without its OpenAPI document nothing can be compared, and the daemon starts."""
     older(cluster, "rolloutrecords", "savedAt")
-    cluster.faults.add(Fault(FaultKind.ERROR, path="/openapi/v3", status=503))
+    cluster.faults.add(InjectedFault(FaultKind.ERROR, path="/openapi/v3", status=503))
     assert await gateway.preflight() == ()
 
 
@@ -198,7 +198,9 @@ async def test_a_hiccup_is_not_taken_for_a_missing_definition(
     cluster: SimulatedCluster, gateway: KubernetesGateway
 ) -> None:
     """A server that is overloaded for a moment makes preflight fail as such, instead of passing unasked."""
-    overloaded = Fault(FaultKind.ERROR, verbs=frozenset({"list"}), path="rolloutrecords", status=503, count=1)
+    overloaded = InjectedFault(
+        FaultKind.ERROR, verbs=frozenset({"list"}), path="rolloutrecords", status=503, count=1
+    )
     cluster.faults.add(overloaded)
     with pytest.raises(ClusterUnavailableError):
         await gateway.preflight()
@@ -246,7 +248,7 @@ async def test_after_the_end_nothing_is_left(cluster: SimulatedCluster, client: 
     await asyncio.sleep(1)
     assert cluster.api.watches.open == 0
     with pytest.raises(ClusterUnavailableError, match="closed"):
-        await gateway.client.get(Target(NODES, name="node-1"))
+        await gateway.client.get(RequestTarget(NODES, name="node-1"))
 
 
 async def test_what_rests_on_silence_is_looked_up(cluster: SimulatedCluster, client: ApiClient) -> None:
@@ -254,7 +256,7 @@ async def test_what_rests_on_silence_is_looked_up(cluster: SimulatedCluster, cli
     cluster.behave("app:v1", never_ready())
     cluster.deploy("web", "app:v1", 1)
     await asyncio.sleep(10)
-    deaf = cluster.faults.add(Fault(FaultKind.HANG, verbs=frozenset({"watch"})))
+    deaf = cluster.faults.add(InjectedFault(FaultKind.HANG, verbs=frozenset({"watch"})))
     gateway = gateway_as(cluster)
     await gateway.start()
     await gateway.wait_synced(30)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clustersim.cluster import SimulatedCluster
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from clustersim.storage.resources import LEASES
 from sentinel.adapters.kubernetes.api.client import ApiClient
 from sentinel.adapters.kubernetes.coordination.lease import KubernetesLeaseStore, own_namespace
@@ -78,7 +78,7 @@ async def test_a_server_that_hangs_is_not_waited_for(
     cluster: SimulatedCluster, leases: KubernetesLeaseStore
 ) -> None:
     """Each request has the time that the election gives it."""
-    cluster.api.faults.add(Fault(FaultKind.HANG, path="/leases"))
+    cluster.api.faults.add(InjectedFault(FaultKind.HANG, path="/leases"))
     with pytest.raises(ClusterUnavailableError, match="within 2 s"):
         await leases.read(timeout=2)
 

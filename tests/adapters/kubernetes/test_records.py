@@ -8,8 +8,8 @@ import pytest
 
 from clustersim.api.access import User
 from clustersim.cluster import SimulatedCluster
-from clustersim.faults import Fault, FaultKind
-from sentinel.adapters.kubernetes.api.client import ApiClient, Json, Target
+from clustersim.faults import FaultKind, InjectedFault
+from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.resources import RECORDS
 from sentinel.adapters.kubernetes.custom.record_objects import record_of
 from sentinel.adapters.kubernetes.custom.records import KubernetesRecordStore
@@ -32,7 +32,7 @@ def store(client: ApiClient) -> KubernetesRecordStore:
 
 async def stored(client: ApiClient, name: str = "web-1") -> Record:
     """What the API server has."""
-    return record_of(await client.get(Target(RECORDS, "default", name)))
+    return record_of(await client.get(RequestTarget(RECORDS, "default", name)))
 
 
 async def test_a_new_record_is_written_whole(client: ApiClient, gateway: KubernetesGateway) -> None:
@@ -72,7 +72,9 @@ async def test_an_old_event_does_not_take_a_write_back(
     cluster: SimulatedCluster, client: ApiClient, gateway: KubernetesGateway
 ) -> None:
     """Events of the watch that are older than our own write change nothing."""
-    cluster.faults.add(Fault(FaultKind.LATENCY, verbs=frozenset({"watch"}), path="rolloutrecords", seconds=5))
+    cluster.faults.add(
+        InjectedFault(FaultKind.LATENCY, verbs=frozenset({"watch"}), path="rolloutrecords", seconds=5)
+    )
     created = await gateway.records.create(record())
     for number in range(5):
         created = await gateway.records.save(created.with_state(RolloutState(Phase.PROGRESSING, step=number)))
@@ -133,7 +135,7 @@ async def test_a_watch_quicker_than_the_answer_does_no_harm(
     records: list[KubernetesRecordStore] = []
 
     class SlowAnswers(ApiClient):
-        async def merge_patch(self, target: Target, body: Json, *, timeout: float = 10.0) -> Json:
+        async def merge_patch(self, target: RequestTarget, body: Json, *, timeout: float = 10.0) -> Json:
             answer = await super().merge_patch(target, body, timeout=timeout)
             records[0].observed(("default", "web-1"), None, record_of(answer))
             return answer
@@ -170,7 +172,7 @@ async def test_a_notice_for_a_record_that_is_gone_is_fine(client: ApiClient) -> 
     """A record that was removed meanwhile needs no notice."""
     records = store(client)
     created = await records.create(record())
-    await client.delete(Target(RECORDS, "default", "web-1"))
+    await client.delete(RequestTarget(RECORDS, "default", "web-1"))
     await store(client).save_notice(created, NoticeRef("#deploys", "1.1"))
 
 
@@ -194,7 +196,7 @@ async def test_others_changes_are_seen_and_told(client: ApiClient, gateway: Kube
     assert WEB in told
     await store(client).save(replace(created, approvals=frozenset({2})))
     await until(lambda: gateway.records.of_workload(WEB)[0].approvals == {2})
-    await client.delete(Target(RECORDS, "default", "web-1"))
+    await client.delete(RequestTarget(RECORDS, "default", "web-1"))
     await until(lambda: gateway.records.of_workload(WEB) == ())
 
 
@@ -234,7 +236,7 @@ async def test_a_record_made_anew_is_not_removed(client: ApiClient) -> None:
     """A delete means the very record that was read, not another of its name."""
     records = store(client)
     first = await records.create(record())
-    await client.delete(Target(RECORDS, "default", "web-1"))
+    await client.delete(RequestTarget(RECORDS, "default", "web-1"))
     second = await store(client).create(record())
     await records.delete(first)
     assert (await stored(client)).uid == second.uid
@@ -244,7 +246,7 @@ async def test_a_name_used_for_another_workload_moves(client: ApiClient) -> None
     """A record made anew under the same name for another workload is that one's alone."""
     records = store(client)
     created = await records.create(record())
-    await client.delete(Target(RECORDS, "default", "web-1"))
+    await client.delete(RequestTarget(RECORDS, "default", "web-1"))
     other = WorkloadKey(WorkloadKind.DEPLOYMENT, "default", "other")
     anew = await store(client).create(record(key=other))
     records.observed(("default", "web-1"), created, anew)
@@ -256,7 +258,7 @@ async def test_a_status_that_could_not_be_written_is_made_up_for(
     cluster: SimulatedCluster, client: ApiClient, gateway: KubernetesGateway
 ) -> None:
     """When the server fails between spec and status, the record is found at its beginning and can be saved."""
-    cluster.faults.add(Fault(FaultKind.ERROR, verbs=frozenset({"update"}), status=503, count=1))
+    cluster.faults.add(InjectedFault(FaultKind.ERROR, verbs=frozenset({"update"}), status=503, count=1))
     with pytest.raises(ClusterUnavailableError):
         await gateway.records.create(record())
     await until(lambda: len(gateway.records.of_workload(WEB)) == 1)
@@ -277,8 +279,10 @@ async def test_a_record_whose_status_could_not_be_written_is_known(
     cluster: SimulatedCluster, gateway: KubernetesGateway
 ) -> None:
     """It exists, and nobody need wait for the watch to learn of it."""
-    cluster.faults.add(Fault(FaultKind.ERROR, verbs=frozenset({"update"}), path="rolloutrecords", count=1))
-    cluster.faults.add(Fault(FaultKind.HANG, verbs=frozenset({"watch"})))
+    cluster.faults.add(
+        InjectedFault(FaultKind.ERROR, verbs=frozenset({"update"}), path="rolloutrecords", count=1)
+    )
+    cluster.faults.add(InjectedFault(FaultKind.HANG, verbs=frozenset({"watch"})))
     with pytest.raises(ClusterUnavailableError):
         await gateway.records.create(record())
     assert [known.name for known in gateway.records.of_workload(WEB)] == ["web-1"]

@@ -12,13 +12,13 @@ from aiohttp import web
 
 from clustersim.api.access import User
 from clustersim.cluster import SimulatedCluster
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from clustersim.storage.resources import CRDS
 from clustersim.storage.resources import DEPLOYMENTS as STORED
-from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import ObjectKey
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, NODES, RECORDS
-from sentinel.adapters.kubernetes.watch.reflector import Reflector, Timing
+from sentinel.adapters.kubernetes.watch.reflector import Reflector, WatchTiming
 from sentinel.adapters.kubernetes.workloads.trim import DeploymentEntry, NodeEntry, trim_deployment, trim_node
 from sentinel.domain.errors import ForbiddenError
 from sentinel.ports import SystemClock
@@ -31,11 +31,11 @@ LIST = frozenset({"list"})
 class Mirror:
     """A reflector of Deployments at work, and what its handler was told."""
 
-    def __init__(self, client: ApiClient, timing: Timing | None = None) -> None:
+    def __init__(self, client: ApiClient, timing: WatchTiming | None = None) -> None:
         self.told: list[tuple[str, str]] = []
         self.reflector: Reflector[DeploymentEntry] = Reflector(
             client,
-            Target(DEPLOYMENTS),
+            RequestTarget(DEPLOYMENTS),
             trim_deployment,
             self._changed,
             clock=SystemClock(),
@@ -53,7 +53,7 @@ class Mirror:
 
 
 @asynccontextmanager
-async def mirroring(client: ApiClient, timing: Timing | None = None) -> AsyncIterator[Mirror]:
+async def mirroring(client: ApiClient, timing: WatchTiming | None = None) -> AsyncIterator[Mirror]:
     """A reflector that has synced."""
     mirror = Mirror(client, timing)
     task = asyncio.create_task(mirror.reflector.run())
@@ -70,7 +70,7 @@ async def test_every_page_of_a_list_is_taken(cluster: SimulatedCluster, client: 
     """A list of several pages is complete."""
     for number in range(7):
         cluster.deploy(f"app-{number}", "app:v1", 0)
-    async with mirroring(client, Timing(page=3)) as mirror:
+    async with mirroring(client, WatchTiming(page=3)) as mirror:
         assert sorted(name for _, name in mirror.reflector.entries) == [f"app-{n}" for n in range(7)]
 
 
@@ -105,7 +105,7 @@ async def test_changes_are_followed(cluster: SimulatedCluster, client: ApiClient
 async def test_an_expired_watch_is_listed_anew(cluster: SimulatedCluster, client: ApiClient) -> None:
     """A watch that gets a 410 event begins anew with a list, and misses nothing."""
     cluster.deploy("web", "app:v1", 0)
-    cluster.faults.add(Fault(FaultKind.GONE, verbs=WATCH, path="deployments", count=1))
+    cluster.faults.add(InjectedFault(FaultKind.GONE, verbs=WATCH, path="deployments", count=1))
     async with mirroring(client) as mirror:
         cluster.set_image("web", "app:v2")
         await until(lambda: mirror.image() == "app:v2")
@@ -114,9 +114,11 @@ async def test_an_expired_watch_is_listed_anew(cluster: SimulatedCluster, client
 async def test_a_refused_version_is_listed_anew(cluster: SimulatedCluster, client: ApiClient) -> None:
     """A 410 as the answer to the watch itself leads to a new list as well."""
     cluster.deploy("web", "app:v1", 0)
-    async with mirroring(client, Timing(silence=5)) as mirror:
-        lists = cluster.faults.add(Fault(FaultKind.LATENCY, verbs=LIST, path="deployments"))
-        cluster.faults.add(Fault(FaultKind.ERROR, verbs=WATCH, path="deployments", status=410, count=1))
+    async with mirroring(client, WatchTiming(silence=5)) as mirror:
+        lists = cluster.faults.add(InjectedFault(FaultKind.LATENCY, verbs=LIST, path="deployments"))
+        cluster.faults.add(
+            InjectedFault(FaultKind.ERROR, verbs=WATCH, path="deployments", status=410, count=1)
+        )
         await until(lambda: lists.struck == 1)
         cluster.set_image("web", "app:v2")
         await until(lambda: mirror.image() == "app:v2")
@@ -128,12 +130,12 @@ async def test_a_server_that_comes_back_having_forgotten_is_listed_at_once(
     """After an outage the versions from before it are too old; that alone is no reason to wait any longer."""
     cluster.deploy("web", "app:v1", 0)
     async with mirroring(client) as mirror:
-        cluster.faults.add(Fault(FaultKind.ERROR, verbs=WATCH | LIST, status=503))
+        cluster.faults.add(InjectedFault(FaultKind.ERROR, verbs=WATCH | LIST, status=503))
         await drop_watches(cluster, client)
         await asyncio.sleep(60)
         cluster.set_image("web", "app:v2")
         cluster.faults.clear()
-        refused = cluster.faults.add(Fault(FaultKind.ERROR, verbs=WATCH, status=410, count=1))
+        refused = cluster.faults.add(InjectedFault(FaultKind.ERROR, verbs=WATCH, status=410, count=1))
         await until(lambda: refused.struck == 1)
         await until(lambda: mirror.image() == "app:v2", seconds=1)
 
@@ -145,7 +147,7 @@ async def test_what_went_while_nobody_watched_is_announced(
     cluster.deploy("web", "app:v1", 0)
     cluster.deploy("other", "app:v1", 0)
     async with mirroring(client) as mirror:
-        cluster.faults.add(Fault(FaultKind.ERROR, verbs=WATCH | LIST, status=503))
+        cluster.faults.add(InjectedFault(FaultKind.ERROR, verbs=WATCH | LIST, status=503))
         await drop_watches(cluster, client)
         cluster.store.delete(STORED, "default", "web")
         await compact(cluster)
@@ -172,7 +174,7 @@ async def test_a_dropped_connection_is_resumed(cluster: SimulatedCluster, client
     """A watch whose connection breaks goes on from where it was, without a new list."""
     cluster.deploy("web", "app:v1", 0)
     async with mirroring(client) as mirror:
-        lists = cluster.faults.add(Fault(FaultKind.LATENCY, verbs=LIST, path="deployments"))
+        lists = cluster.faults.add(InjectedFault(FaultKind.LATENCY, verbs=LIST, path="deployments"))
         await drop_watches(cluster, client)
         cluster.set_image("web", "app:v2")
         await until(lambda: mirror.image() == "app:v2")
@@ -182,8 +184,8 @@ async def test_a_dropped_connection_is_resumed(cluster: SimulatedCluster, client
 async def test_a_half_open_watch_is_found(cluster: SimulatedCluster, client: ApiClient) -> None:
     """A watch on which nothing ever comes is given up after the silence that is allowed, and made anew."""
     cluster.deploy("web", "app:v1", 0)
-    cluster.faults.add(Fault(FaultKind.HANG, verbs=WATCH, path="deployments", count=1))
-    async with mirroring(client, Timing(silence=20)) as mirror:
+    cluster.faults.add(InjectedFault(FaultKind.HANG, verbs=WATCH, path="deployments", count=1))
+    async with mirroring(client, WatchTiming(silence=20)) as mirror:
         loop = asyncio.get_running_loop()
         began = loop.time()
         cluster.set_image("web", "app:v2")
@@ -194,7 +196,7 @@ async def test_a_half_open_watch_is_found(cluster: SimulatedCluster, client: Api
 async def test_garbage_leads_to_a_new_list(cluster: SimulatedCluster, client: ApiClient) -> None:
     """A line that is no JSON makes the copy anew."""
     cluster.deploy("web", "app:v1", 0)
-    cluster.faults.add(Fault(FaultKind.GARBAGE, verbs=WATCH, path="deployments", count=1))
+    cluster.faults.add(InjectedFault(FaultKind.GARBAGE, verbs=WATCH, path="deployments", count=1))
     async with mirroring(client) as mirror:
         cluster.set_image("web", "app:v2")
         await until(lambda: mirror.image() == "app:v2")
@@ -204,7 +206,7 @@ async def test_an_html_error_page_is_survived(cluster: SimulatedCluster, client:
     """A proxy's HTML error to list and watch is waited out."""
     cluster.deploy("web", "app:v1", 0)
     cluster.faults.add(
-        Fault(FaultKind.ERROR, verbs=LIST | WATCH, path="deployments", status=502, html=True, count=4)
+        InjectedFault(FaultKind.ERROR, verbs=LIST | WATCH, path="deployments", status=502, html=True, count=4)
     )
     async with mirroring(client) as mirror:
         assert mirror.image() == "app:v1"
@@ -214,9 +216,9 @@ async def test_an_html_error_page_is_survived(cluster: SimulatedCluster, client:
 
 async def test_doubled_events_are_told_once(cluster: SimulatedCluster, client: ApiClient) -> None:
     """An event that comes twice is told to the handler once."""
-    cluster.faults.add(Fault(FaultKind.DUPLICATE, verbs=WATCH, path="deployments"))
+    cluster.faults.add(InjectedFault(FaultKind.DUPLICATE, verbs=WATCH, path="deployments"))
     async with mirroring(client) as mirror:
-        lists = cluster.faults.add(Fault(FaultKind.LATENCY, verbs=LIST, path="deployments"))
+        lists = cluster.faults.add(InjectedFault(FaultKind.LATENCY, verbs=LIST, path="deployments"))
         cluster.deploy("web", "app:v1", 0)
         await until(lambda: mirror.image() == "app:v1")
         await asyncio.sleep(5)
@@ -230,11 +232,11 @@ async def test_a_list_that_expires_between_pages_begins_anew(
     """A continue token that is too old starts the list over, with larger pages."""
     for number in range(9):
         cluster.deploy(f"app-{number}", "app:v1", 0)
-    pages = cluster.faults.add(Fault(FaultKind.LATENCY, verbs=LIST, path="deployments"))
+    pages = cluster.faults.add(InjectedFault(FaultKind.LATENCY, verbs=LIST, path="deployments"))
     gone = cluster.faults.add(
-        Fault(FaultKind.ERROR, verbs=LIST, path="deployments", status=410, count=1, skip=1)
+        InjectedFault(FaultKind.ERROR, verbs=LIST, path="deployments", status=410, count=1, skip=1)
     )
-    async with mirroring(client, Timing(page=3)) as mirror:
+    async with mirroring(client, WatchTiming(page=3)) as mirror:
         assert gone.struck == 1
         assert len(mirror.reflector.entries) == 9
         assert pages.struck == 4  # two of three objects, then two of up to six
@@ -243,7 +245,7 @@ async def test_a_list_that_expires_between_pages_begins_anew(
 async def test_retry_after_is_kept_to(cluster: SimulatedCluster, client: ApiClient) -> None:
     """A server that asks for patience is not asked again before."""
     cluster.deploy("web", "app:v1", 0)
-    busy = Fault(FaultKind.ERROR, verbs=LIST, path="deployments", status=429, seconds=17, count=1)
+    busy = InjectedFault(FaultKind.ERROR, verbs=LIST, path="deployments", status=429, seconds=17, count=1)
     cluster.faults.add(busy)
     began = asyncio.get_running_loop().time()
     async with mirroring(client) as mirror:
@@ -253,7 +255,7 @@ async def test_retry_after_is_kept_to(cluster: SimulatedCluster, client: ApiClie
 
 async def test_back_off_grows_and_is_reset(cluster: SimulatedCluster, client: ApiClient) -> None:
     """A failing server is asked ever less often; after a healthy stretch a retry comes at once again."""
-    down = cluster.faults.add(Fault(FaultKind.ERROR, verbs=LIST, path="deployments", status=500))
+    down = cluster.faults.add(InjectedFault(FaultKind.ERROR, verbs=LIST, path="deployments", status=500))
     task_mirror = Mirror(client)
     task = asyncio.create_task(task_mirror.reflector.run())
     await asyncio.sleep(300)
@@ -271,8 +273,8 @@ async def test_back_off_grows_and_is_reset(cluster: SimulatedCluster, client: Ap
 async def test_watches_end_and_go_on(cluster: SimulatedCluster, client: ApiClient) -> None:
     """Over an hour of watches that end by themselves nothing is lost and nothing listed anew."""
     async with mirroring(client) as mirror:
-        lists = cluster.faults.add(Fault(FaultKind.LATENCY, verbs=LIST, path="deployments"))
-        watches = cluster.faults.add(Fault(FaultKind.LATENCY, verbs=WATCH, path="deployments"))
+        lists = cluster.faults.add(InjectedFault(FaultKind.LATENCY, verbs=LIST, path="deployments"))
+        watches = cluster.faults.add(InjectedFault(FaultKind.LATENCY, verbs=WATCH, path="deployments"))
         cluster.deploy("other", "app:v1", 0)
         for _ in range(4):
             await asyncio.sleep(900)
@@ -290,7 +292,7 @@ async def test_the_age_tells_of_silence(cluster: SimulatedCluster, client: ApiCl
         age = mirror.reflector.age
         assert age is not None
         assert age <= 61
-        cluster.faults.add(Fault(FaultKind.ERROR, verbs=WATCH | LIST, status=503))
+        cluster.faults.add(InjectedFault(FaultKind.ERROR, verbs=WATCH | LIST, status=503))
         await drop_watches(cluster, client)
         await asyncio.sleep(600)
         age = mirror.reflector.age
@@ -305,7 +307,7 @@ async def test_an_optional_resource_may_be_refused(cluster: SimulatedCluster) ->
     async with ApiClient(access_to(cluster.url, "sentinel")) as client:
         reflector: Reflector[NodeEntry] = Reflector(
             client,
-            Target(NODES),
+            RequestTarget(NODES),
             trim_node,
             lambda key, before, after: None,
             clock=SystemClock(),
@@ -351,7 +353,7 @@ async def test_an_object_that_cannot_be_read_is_left_out(
     cluster.deploy("web", "app:v1", 0)
     reflector: Reflector[DeploymentEntry] = Reflector(
         client,
-        Target(DEPLOYMENTS),
+        RequestTarget(DEPLOYMENTS),
         choosy,
         lambda key, before, after: None,
         clock=SystemClock(),
@@ -377,7 +379,12 @@ async def test_a_handler_that_fails_does_not_end_the_watch(
         arrived.append(key[1])
 
     reflector: Reflector[DeploymentEntry] = Reflector(
-        client, Target(DEPLOYMENTS), trim_deployment, handler, clock=SystemClock(), rng=random.Random(1)
+        client,
+        RequestTarget(DEPLOYMENTS),
+        trim_deployment,
+        handler,
+        clock=SystemClock(),
+        rng=random.Random(1),
     )
     task = asyncio.create_task(reflector.run())
     cluster.deploy("web", "app:v1", 0)
@@ -464,7 +471,7 @@ async def test_a_resource_that_comes_later_is_taken_up(cluster: SimulatedCluster
     async with ApiClient(access_to(cluster.url)) as client:
         reflector: Reflector[str] = Reflector(
             client,
-            Target(RECORDS),
+            RequestTarget(RECORDS),
             lambda raw: str(raw["metadata"]["name"]),
             lambda key, before, after: None,
             clock=SystemClock(),

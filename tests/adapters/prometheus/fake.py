@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sentinel.adapters.prometheus.client import Connection, PrometheusClient
+from sentinel.adapters.prometheus.client import PrometheusClient, PrometheusConnection
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -105,7 +105,7 @@ async def prometheus(
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
-    client = PrometheusClient(Connection(f"http://{host}:{port}{prefix}", **connection))
+    client = PrometheusClient(PrometheusConnection(f"http://{host}:{port}{prefix}", **connection))
     try:
         yield fake, client
     finally:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 
-from sentinel.adapters.prometheus.client import Connection, PrometheusClient
+from sentinel.adapters.prometheus.client import PrometheusClient, PrometheusConnection
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 from tests.adapters.prometheus.fake import NOW, prometheus
@@ -98,7 +98,7 @@ async def test_other_endpoints_fail_with_the_same_reasons() -> None:
     async with prometheus() as (_, client):
         with pytest.raises(SourceError, match="HTTP 404"):
             await client.get("/nowhere", {})
-    client = PrometheusClient(Connection("http://127.0.0.1:1"))
+    client = PrometheusClient(PrometheusConnection("http://127.0.0.1:1"))
     with pytest.raises(SourceError, match="cannot be reached"):
         await client.get("/api/v1/rules", {})
     client.close()
@@ -106,7 +106,7 @@ async def test_other_endpoints_fail_with_the_same_reasons() -> None:
 
 async def test_a_stopped_client_says_so() -> None:
     """After close nothing is asked any more."""
-    client = PrometheusClient(Connection("http://127.0.0.1:1"))
+    client = PrometheusClient(PrometheusConnection("http://127.0.0.1:1"))
     client.close()
     with pytest.raises(SourceError, match="stopping"):
         await client.instant("up", NOW)
@@ -133,7 +133,7 @@ async def test_the_token_and_the_path_prefix_are_used() -> None:
 
 async def test_an_unreachable_server_is_named_without_object_names() -> None:
     """A refused connection says where and why in plain words."""
-    client = PrometheusClient(Connection("http://127.0.0.1:1"))
+    client = PrometheusClient(PrometheusConnection("http://127.0.0.1:1"))
     with pytest.raises(
         SourceError, match=r"http://127\.0\.0\.1:1 cannot be reached: Connection refused"
     ) as caught:

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from sentinel.adapters.prometheus.client import Connection, PrometheusClient
+from sentinel.adapters.prometheus.client import PrometheusClient, PrometheusConnection
 from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.domain.errors import SourceError
@@ -36,7 +36,7 @@ class World:
     scrapes: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def connect(self, url: str) -> None:
-        self.client = PrometheusClient(Connection(url))
+        self.client = PrometheusClient(PrometheusConnection(url))
         self.source = PrometheusSource(self.client, scrape_interval=5.0)
 
     async def serve(self, request: web.Request) -> web.Response:

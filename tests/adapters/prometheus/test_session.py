@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from sentinel.adapters.prometheus import session
-from sentinel.adapters.prometheus.client import Connection, PrometheusClient
+from sentinel.adapters.prometheus.client import PrometheusClient, PrometheusConnection
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 from tests.adapters.prometheus.fake import NOW
@@ -40,7 +40,9 @@ async def answering(data: bytes) -> AsyncIterator[tuple[PrometheusClient, list[b
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    client = PrometheusClient(Connection(f"http://127.0.0.1:{port}", {"X-Api-Key": "canary"}, timeout=20))
+    client = PrometheusClient(
+        PrometheusConnection(f"http://127.0.0.1:{port}", {"X-Api-Key": "canary"}, timeout=20)
+    )
     try:
         yield client, heads
     finally:

@@ -13,7 +13,7 @@ from sentinel.adapters.prometheus.client import PrometheusClient
 from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.adapters.prometheus.wholeness import annotations, missing_parts
-from sentinel.app.rehearsal.history import History
+from sentinel.app.rehearsal.history import MetricHistory
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past
 from sentinel.domain.policy.rules import CountQuery
@@ -87,7 +87,7 @@ QUESTIONS: dict[str, Asking] = {
     "the hour before": lambda client: PrometheusSource(client).history(
         CountQuery("prometheus", "a", "b"), PAST
     ),
-    "a rehearsal": lambda client: History(client).range("up", NOW, NOW, timedelta(seconds=15)),
+    "a rehearsal": lambda client: MetricHistory(client).range("up", NOW, NOW, timedelta(seconds=15)),
     "the alert rules": lambda client: client.get("/api/v1/rules", {}),
 }
 

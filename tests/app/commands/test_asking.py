@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from clustersim.faults import Fault, FaultKind
+from clustersim.faults import FaultKind, InjectedFault
 from clustersim.node.behaviour import crash_loop
 from sentinel.domain.record.state import Phase
 from tests.support.cli import refusal, sentinel, served
@@ -46,7 +46,7 @@ async def test_an_answer_that_cannot_be_read_for_a_moment_is_asked_for_again(tmp
     async with served(tmp_path) as here:
         here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
         await here.phase(Phase.BAKING, image="web:2", within=20)
-        failing = Fault(FaultKind.ERROR, frozenset({"get"}), "rolloutcommands/.", status=503, count=2)
+        failing = InjectedFault(FaultKind.ERROR, frozenset({"get"}), "rolloutcommands/.", status=503, count=2)
         here.cluster.faults.add(failing)
         held = await sentinel(here, "hold", "web")
         assert (held.exit_code, failing.struck) == (0, 2), held.output

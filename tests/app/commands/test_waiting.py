@@ -11,7 +11,7 @@ from clustersim.node.behaviour import crash_loop
 from sentinel.app.commands.rollouts.waiting import (
     End,
     Progress,
-    Verdict,
+    WaitResult,
     ending,
     rollout_of,
     unguarded,
@@ -35,7 +35,7 @@ def workload(digest: str) -> Workload:
     return Workload(record().key, "u", Revision(digest))
 
 
-def verdict(phase: Phase, hold: Hold | None = None, seconds: float = 0) -> Verdict | None:
+def verdict(phase: Phase, hold: Hold | None = None, seconds: float = 0) -> WaitResult | None:
     """How a rollout in this phase ends a wait."""
     end = ending(record(state=RolloutState(phase, hold=hold)), after(seconds), FIVE_MINUTES)
     return end.verdict if end else None
@@ -132,7 +132,7 @@ def test_the_summary_is_markdown_in_which_nothing_is_markup_by_chance(tmp_path: 
     file = tmp_path / "summary.md"
     file.write_text("before\n")
     ended = replace(undone(), trigger="``` evil")
-    write_summary(file, End(Verdict.UNDONE, "undone: *bold* <b>", ended))
+    write_summary(file, End(WaitResult.UNDONE, "undone: *bold* <b>", ended))
     text = file.read_text()
     assert text.startswith("before\n### ↩️ Rollout undone")
     assert "\\*bold\\* \\<b\\>" in text

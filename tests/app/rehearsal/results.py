@@ -2,13 +2,23 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sentinel.app.rehearsal.model import Curve, Fate, PastRollout, Point, Rehearsed, Told, Verdict
-from sentinel.app.rehearsal.summary import Report
+from sentinel.app.rehearsal.model import (
+    Curve,
+    MeasuredPoint,
+    PastRollout,
+    Rehearsed,
+    RehearsedVerdict,
+    RevisionFate,
+    Told,
+)
+from sentinel.app.rehearsal.summary import RehearsalReport
 
 T0 = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
-def rollout(fate: Fate = Fate.KEPT, *, name: str = "web", minutes: float | None = None) -> PastRollout:
+def rollout(
+    fate: RevisionFate = RevisionFate.KEPT, *, name: str = "web", minutes: float | None = None
+) -> PastRollout:
     """A rollout that ended after so many minutes."""
     ended = T0 + timedelta(minutes=minutes) if minutes is not None else None
     return PastRollout(
@@ -17,8 +27,8 @@ def rollout(fate: Fate = Fate.KEPT, *, name: str = "web", minutes: float | None 
 
 
 def result(
-    verdict: Verdict,
-    fate: Fate = Fate.KEPT,
+    verdict: RehearsedVerdict,
+    fate: RevisionFate = RevisionFate.KEPT,
     *,
     name: str = "web",
     minutes: float | None = None,
@@ -29,10 +39,12 @@ def result(
     at = T0 + timedelta(minutes=after)
     told = Told(at, verdict.value, "ErrorRate", message, "error-rate", {"errors": 20})
     points = tuple(
-        Point(T0 + timedelta(seconds=15 * index), 0.2 if index != 3 else None, 0.01 if index < 6 else None)
+        MeasuredPoint(
+            T0 + timedelta(seconds=15 * index), 0.2 if index != 3 else None, 0.01 if index < 6 else None
+        )
         for index in range(12)
     )
-    decided = verdict in (Verdict.UNDO, Verdict.PROMOTE, Verdict.HOLD)
+    decided = verdict in (RehearsedVerdict.UNDO, RehearsedVerdict.PROMOTE, RehearsedVerdict.HOLD)
     return Rehearsed(
         rollout(fate, name=name, minutes=minutes),
         verdict,
@@ -43,6 +55,8 @@ def result(
     )
 
 
-def report(*results: Rehearsed) -> Report:
+def report(*results: Rehearsed) -> RehearsalReport:
     """A report of these results."""
-    return Report("http://prometheus:9090", T0 - timedelta(days=1), T0 + timedelta(days=1), "a" * 64, results)
+    return RehearsalReport(
+        "http://prometheus:9090", T0 - timedelta(days=1), T0 + timedelta(days=1), "a" * 64, results
+    )

@@ -3,26 +3,26 @@
 from datetime import timedelta
 
 from sentinel.app.rehearsal.alerting import SENT_AFTER, STEP, entries_of
-from sentinel.app.rehearsal.history import Series
+from sentinel.app.rehearsal.history import RangeSeries
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.policy.policy import Policy
-from sentinel.domain.policy.selection import AlertRule, Matcher, MatchOperator
+from sentinel.domain.policy.selection import AlertMatcher, AlertRule, MatchOperator
 from sentinel.domain.record.entries import AlertEntry
 from tests.app.rehearsal.results import T0, rollout
 
-POLICY = Policy("p", "d", alerts=(AlertRule((Matcher("alertname", MatchOperator.EQUAL, "Bad"),)),))
+POLICY = Policy("p", "d", alerts=(AlertRule((AlertMatcher("alertname", MatchOperator.EQUAL, "Bad"),)),))
 UNTIL = T0 + timedelta(minutes=30)
 
 
-def alerts(state: str, *spans: tuple[int, int], **labels: str) -> Series:
+def alerts(state: str, *spans: tuple[int, int], **labels: str) -> RangeSeries:
     """An alert that was in a state in these spans of minutes after the rollout began."""
     named = {"alertname": "Bad", "namespace": "shop", "deployment": "web", **labels}
     step = int(timedelta(minutes=1) / STEP)
     points = [(T0 + STEP * index, 1.0) for begin, end in spans for index in range(begin * step, end * step)]
-    return Series({"__name__": "ALERTS", "alertstate": state, **named}, tuple(points))
+    return RangeSeries({"__name__": "ALERTS", "alertstate": state, **named}, tuple(points))
 
 
-def entries(*series: Series) -> list[AlertEntry]:
+def entries(*series: RangeSeries) -> list[AlertEntry]:
     """The alerts in these series."""
     return list(entries_of(series, rollout(), POLICY, UNTIL))
 

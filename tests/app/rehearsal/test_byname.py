@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sentinel.app.rehearsal.byname import queries, replicas_of, samples_of
 from sentinel.app.rehearsal.discovery import rollouts_in
-from sentinel.app.rehearsal.history import Series
+from sentinel.app.rehearsal.history import RangeSeries
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import Arms, CountQuery, ErrorRateRule, HistogramQuery, LatencyRule
 from tests.app.rehearsal.results import T0
@@ -12,9 +12,11 @@ from tests.app.rehearsal.results import T0
 WEB = ("shop", "web")
 
 
-def pod(name: str, begin: int, end: int) -> Series:
+def pod(name: str, begin: int, end: int) -> RangeSeries:
     """A pod that was there from one minute to another."""
-    return Series({"pod": name}, tuple((T0 + timedelta(minutes=minute), 1.0) for minute in range(begin, end)))
+    return RangeSeries(
+        {"pod": name}, tuple((T0 + timedelta(minutes=minute), 1.0) for minute in range(begin, end))
+    )
 
 
 def test_each_metric_is_asked_for_its_pods_under_its_own_label() -> None:

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from sentinel.app.rehearsal.discovery import rollouts_in
-from sentinel.app.rehearsal.history import Series
-from sentinel.app.rehearsal.model import Fate, PastRollout
+from sentinel.app.rehearsal.history import RangeSeries
+from sentinel.app.rehearsal.model import PastRollout, RevisionFate
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -14,14 +14,14 @@ def at(minutes: float) -> datetime:
     return T0 + timedelta(minutes=minutes)
 
 
-def replicas(name: str, *spans: tuple[int, int], value: float = 3.0) -> Series:
+def replicas(name: str, *spans: tuple[int, int], value: float = 3.0) -> RangeSeries:
     """A ReplicaSet that had pods in these spans of minutes, a sample each minute."""
     points = [(at(minute), value) for begin, end in spans for minute in range(begin, end)]
     labels = {"namespace": "shop", "owner_name": "web", "replicaset": f"web-{name}"}
-    return Series(labels, tuple(points))
+    return RangeSeries(labels, tuple(points))
 
 
-def found(*series: Series, born: dict[str, datetime] | None = None) -> list[PastRollout]:
+def found(*series: RangeSeries, born: dict[str, datetime] | None = None) -> list[PastRollout]:
     """The rollouts in these series of a day and a half."""
     births = {("shop", f"web-{name}"): moment.timestamp() for name, moment in (born or {}).items()}
     return rollouts_in(series, births, at(3000))
@@ -31,7 +31,7 @@ def test_a_replicaset_that_gets_pods_beside_another_is_a_rollout() -> None:
     """The one with pods before is what it replaces; the last one is still running."""
     (rollout,) = found(replicas("a", (0, 60)), replicas("b", (55, 120)))
     assert (rollout.namespace, rollout.workload) == ("shop", "web")
-    assert (rollout.candidate, rollout.stable, rollout.fate) == ("b", "a", Fate.KEPT)
+    assert (rollout.candidate, rollout.stable, rollout.fate) == ("b", "a", RevisionFate.KEPT)
     assert (rollout.ended, rollout.until) == (None, at(3000))
 
 
@@ -53,26 +53,26 @@ def test_going_back_to_what_was_replaced_is_a_rollback() -> None:
     bad, back = found(
         replicas("a", (0, 60), (70, 120)), replicas("b", (55, 75)), born={"a": at(-99), "b": at(54.5)}
     )
-    assert (bad.candidate, bad.fate, bad.ended) == ("b", Fate.ROLLED_BACK, at(70))
+    assert (bad.candidate, bad.fate, bad.ended) == ("b", RevisionFate.ROLLED_BACK, at(70))
     assert (back.candidate, back.stable, back.began) == ("a", "b", at(70))
 
 
 def test_soon_replaced_by_something_newer_is_unclear() -> None:
     """A fix that follows may mend a bad revision or add to a good one."""
     first, _ = found(replicas("a", (0, 60)), replicas("b", (55, 80)), replicas("c", (75, 120)))
-    assert first.fate is Fate.REPLACED
+    assert first.fate is RevisionFate.REPLACED
 
 
 def test_a_revision_that_ran_for_a_day_was_kept() -> None:
     """Nobody lets a bad release run for a day."""
     first, _ = found(replicas("a", (0, 60)), replicas("b", (55, 1600)), replicas("c", (1595, 1700)))
-    assert first.fate is Fate.KEPT
+    assert first.fate is RevisionFate.KEPT
 
 
 def test_a_revision_that_people_came_back_to_was_kept() -> None:
     """What was good enough to go back to was good."""
     first, *_ = found(replicas("a", (0, 60)), replicas("b", (55, 80), (90, 120)), replicas("c", (75, 95)))
-    assert (first.candidate, first.fate) == ("b", Fate.KEPT)
+    assert (first.candidate, first.fate) == ("b", RevisionFate.KEPT)
 
 
 def test_a_gap_in_the_recording_is_no_rollout() -> None:
@@ -82,7 +82,7 @@ def test_a_gap_in_the_recording_is_no_rollout() -> None:
 
 def test_workloads_are_told_apart() -> None:
     """Each Deployment has its own rollouts; the first revision that is seen replaced nothing."""
-    other = Series({"namespace": "shop", "owner_name": "api", "replicaset": "api-x"}, ((at(30), 1.0),))
+    other = RangeSeries({"namespace": "shop", "owner_name": "api", "replicaset": "api-x"}, ((at(30), 1.0),))
     assert [one.workload for one in found(replicas("a", (0, 60)), replicas("b", (55, 120)), other)] == ["web"]
 
 

@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 
-from sentinel.app.rehearsal.model import Curve, Fate, Point, Verdict
+from sentinel.app.rehearsal.model import Curve, MeasuredPoint, RehearsedVerdict, RevisionFate
 from sentinel.app.rehearsal.plot import BASELINE, CANDIDATE, DECIDED, LEFT, RIGHT, WIDTH, plot
 from tests.app.rehearsal.results import T0, result, rollout
 
@@ -18,7 +18,7 @@ def line(svg: str, colour: str) -> str:
 
 def curve(*values: float | None) -> Curve:
     """A curve of the candidate, a point each minute."""
-    points = (Point(T0 + timedelta(minutes=index), value, None) for index, value in enumerate(values))
+    points = (MeasuredPoint(T0 + timedelta(minutes=index), value, None) for index, value in enumerate(values))
     return Curve("r", "", None, tuple(points))
 
 
@@ -31,7 +31,7 @@ def test_a_line_breaks_where_nothing_was_measured() -> None:
 
 def test_the_decision_stands_at_its_time() -> None:
     """Half way through the measurements is half way across."""
-    told = result(Verdict.UNDO, after=2).decisive
+    told = result(RehearsedVerdict.UNDO, after=2).decisive
     svg = plot(curve(1.0, 1.0, 1.0, 1.0, 1.0), rollout(), told)
     middle = LEFT + (WIDTH - LEFT - RIGHT) / 2
     assert f'<path d="M{middle:.1f} ' in svg
@@ -41,8 +41,10 @@ def test_the_decision_stands_at_its_time() -> None:
 def test_what_really_happened_is_marked_within_the_plot() -> None:
     """A rollback long after the measurements would squeeze them, and is left to the text."""
     values = (1.0,) * 11
-    assert "really rolled back" in plot(curve(*values), rollout(Fate.ROLLED_BACK, minutes=5), None)
-    assert "really rolled back" not in plot(curve(*values), rollout(Fate.ROLLED_BACK, minutes=50), None)
+    assert "really rolled back" in plot(curve(*values), rollout(RevisionFate.ROLLED_BACK, minutes=5), None)
+    assert "really rolled back" not in plot(
+        curve(*values), rollout(RevisionFate.ROLLED_BACK, minutes=50), None
+    )
 
 
 def test_no_value_at_all_still_draws() -> None:

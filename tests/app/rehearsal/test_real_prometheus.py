@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 from sentinel.app.cli import app
 from sentinel.app.commands.rulesets.rehearsing import Wish, make_report
 from sentinel.app.rehearsal.html import html_report
-from sentinel.app.rehearsal.model import Fate, Rehearsed, Verdict
+from sentinel.app.rehearsal.model import Rehearsed, RehearsedVerdict, RevisionFate
 from sentinel.app.rehearsal.rehearse import Rules
-from sentinel.app.rehearsal.summary import Report
+from sentinel.app.rehearsal.summary import RehearsalReport
 from sentinel.policies.load import PolicySet, load
 from tests.app.rehearsal.recording import NAME, NAMESPACE, Recording, Release
 from tests.support.processes import binary, free_port, running
@@ -106,7 +106,7 @@ async def prometheus(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def report(prometheus: str, tmp_path_factory: pytest.TempPathFactory) -> Report:
+async def report(prometheus: str, tmp_path_factory: pytest.TempPathFactory) -> RehearsalReport:
     """The report on all rollouts of the day."""
     folder = tmp_path_factory.mktemp("rules")
     return await make_report(wish(prometheus, folder), Console(quiet=True))
@@ -128,12 +128,12 @@ def wish(url: str, folder: Path, **more: object) -> Wish:
     return Wish(url, rules, loaded.digest, BEGAN - timedelta(hours=1), NOW, **values | more)  # type: ignore[arg-type]
 
 
-def of(report: Report, revision: str) -> Rehearsed:
+def of(report: RehearsalReport, revision: str) -> Rehearsed:
     """The first result of a revision."""
     return next(one for one in report.results if one.rollout.candidate == revision)
 
 
-async def test_every_rollout_is_found_with_what_became_of_it(report: Report) -> None:
+async def test_every_rollout_is_found_with_what_became_of_it(report: RehearsalReport) -> None:
     """Six of the shop and one of the other workload, in order, begun when their ReplicaSets got pods."""
     shop = [one.rollout for one in report.results if one.rollout.workload == NAME]
     assert [(one.candidate, one.stable) for one in shop] == [
@@ -145,25 +145,25 @@ async def test_every_rollout_is_found_with_what_became_of_it(report: Report) -> 
         ("errs5", "good2"),
     ]
     assert [one.fate for one in shop] == [
-        Fate.KEPT,
-        Fate.ROLLED_BACK,
-        Fate.KEPT,
-        Fate.ROLLED_BACK,
-        Fate.REPLACED,
-        Fate.KEPT,
+        RevisionFate.KEPT,
+        RevisionFate.ROLLED_BACK,
+        RevisionFate.KEPT,
+        RevisionFate.ROLLED_BACK,
+        RevisionFate.REPLACED,
+        RevisionFate.KEPT,
     ]
     assert abs((shop[0].began - after(40)).total_seconds()) <= 15
 
 
-async def test_a_good_release_would_have_been_promoted(report: Report) -> None:
+async def test_a_good_release_would_have_been_promoted(report: RehearsalReport) -> None:
     """Its error rate, its pods and its query pass."""
-    assert of(report, "good2").verdict is Verdict.PROMOTE
+    assert of(report, "good2").verdict is RehearsedVerdict.PROMOTE
 
 
-async def test_a_bad_release_would_have_been_undone_on_its_errors(report: Report) -> None:
+async def test_a_bad_release_would_have_been_undone_on_its_errors(report: RehearsalReport) -> None:
     """Long before people went back, by numbers of both arms."""
     bad = of(report, "errs3")
-    assert bad.verdict is Verdict.UNDO
+    assert bad.verdict is RehearsedVerdict.UNDO
     assert bad.decisive is not None
     assert bad.decisive.rule == "error-rate"
     assert "candidate 29" in bad.decisive.message or "candidate 30" in bad.decisive.message
@@ -171,27 +171,29 @@ async def test_a_bad_release_would_have_been_undone_on_its_errors(report: Report
     assert bad.saved > timedelta(minutes=15)
 
 
-async def test_a_crash_loop_would_have_been_undone_on_what_kube_state_metrics_tells(report: Report) -> None:
+async def test_a_crash_loop_would_have_been_undone_on_what_kube_state_metrics_tells(
+    report: RehearsalReport,
+) -> None:
     """Without any metric of the service itself."""
     loop = of(report, "loop4")
     assert loop.decisive is not None
-    assert (loop.verdict, loop.decisive.rule) == (Verdict.UNDO, "crash-loop")
+    assert (loop.verdict, loop.decisive.rule) == (RehearsedVerdict.UNDO, "crash-loop")
     assert "CrashLoopBackOff" in loop.decisive.message
 
 
-async def test_an_undo_of_what_still_runs_is_suspected_false(report: Report) -> None:
+async def test_an_undo_of_what_still_runs_is_suspected_false(report: RehearsalReport) -> None:
     """People were content with it, as far as the series tell."""
     assert of(report, "errs5").suspected_false
     assert report.summary.suspected_false == 1
     assert (report.summary.undone, report.summary.confirmed, report.summary.missed) == (3, 2, 0)
 
 
-async def test_a_workload_that_no_policy_matches_is_unguarded(report: Report) -> None:
+async def test_a_workload_that_no_policy_matches_is_unguarded(report: RehearsalReport) -> None:
     """Without its labels in the series nothing can be said of it."""
-    assert of(report, "two2").verdict is Verdict.UNGUARDED
+    assert of(report, "two2").verdict is RehearsedVerdict.UNGUARDED
 
 
-async def test_both_arms_are_plotted(report: Report) -> None:
+async def test_both_arms_are_plotted(report: RehearsalReport) -> None:
     """The new revision's errors stand out from the old one's."""
     curve = next(one for one in of(report, "errs3").curves if one.rule == "error-rate")
     assert max(point.candidate or 0.0 for point in curve.points) > 0.25
@@ -200,7 +202,7 @@ async def test_both_arms_are_plotted(report: Report) -> None:
     assert html_report(report).count("<svg") >= 6
 
 
-async def test_a_plot_goes_on_after_the_decision(report: Report) -> None:
+async def test_a_plot_goes_on_after_the_decision(report: RehearsalReport) -> None:
     """What really happened then lets the reader judge the judgement."""
     bad = of(report, "errs3")
     curve = next(one for one in bad.curves if one.rule == "error-rate")
@@ -217,7 +219,7 @@ async def test_without_kube_state_metrics_pods_are_told_apart_by_their_names(
     forced = replace(wanted, rules=Rules(wanted.rules.policies, wanted.rules.policies[0]))
     report = await make_report(forced, Console(quiet=True))
     bad = of(report, "two2")
-    assert (bad.rollout.stable, bad.verdict) == ("one1", Verdict.UNDO)
+    assert (bad.rollout.stable, bad.verdict) == ("one1", RehearsedVerdict.UNDO)
     assert bad.decisive is not None
     assert bad.decisive.rule == "error-rate"
 
@@ -228,7 +230,7 @@ async def test_an_alert_of_then_counts_as_if_it_had_been_sent(prometheus: str, t
     forced = replace(wanted, rules=Rules(wanted.rules.policies, wanted.rules.policies[0]))
     report = await make_report(forced, Console(quiet=True))
     alerted = of(report, "three3")
-    assert alerted.verdict is Verdict.UNDO
+    assert alerted.verdict is RehearsedVerdict.UNDO
     assert alerted.decisive is not None
     assert "Complaints" in alerted.decisive.message
     assert alerted.decisive.at >= after(83)

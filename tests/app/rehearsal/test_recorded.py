@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sentinel.app.rehearsal.history import Series
-from sentinel.app.rehearsal.model import Fate, PastRollout
+from sentinel.app.rehearsal.history import RangeSeries
+from sentinel.app.rehearsal.model import PastRollout, RevisionFate
 from sentinel.app.rehearsal.recorded import BEFORE, STEP, RecordedWorld, Samples, states_of
 from sentinel.domain.decision import Restore, Stop
 from sentinel.domain.record.state import RevisionRef
@@ -11,12 +11,12 @@ from sentinel.domain.workload.facts import Mark, Workload
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
 ROLLOUT = PastRollout(
-    "shop", "web", "new1", "old1", T0, T0 + timedelta(hours=1), Fate.KEPT, None, ("new1", "old1")
+    "shop", "web", "new1", "old1", T0, T0 + timedelta(hours=1), RevisionFate.KEPT, None, ("new1", "old1")
 )
 UNTIL = T0 + timedelta(minutes=5)
 
 
-def series(labels: dict[str, str], since: float, until: float, *values: float) -> Series:
+def series(labels: dict[str, str], since: float, until: float, *values: float) -> RangeSeries:
     """Samples at the steps between two times in seconds; the last value goes on."""
     first = T0 - BEFORE
     points = []
@@ -24,10 +24,10 @@ def series(labels: dict[str, str], since: float, until: float, *values: float) -
         moment = first + index * STEP
         if since <= (moment - T0).total_seconds() < until:
             points.append((moment, values[min(len(points), len(values) - 1)]))
-    return Series(labels, tuple(points))
+    return RangeSeries(labels, tuple(points))
 
 
-def pod(name: str, since: float, until: float, *ready: float) -> dict[str, Series]:
+def pod(name: str, since: float, until: float, *ready: float) -> dict[str, RangeSeries]:
     """A pod's owner and readiness."""
     owner = name.rpartition("-")[0]
     return {
@@ -36,9 +36,9 @@ def pod(name: str, since: float, until: float, *ready: float) -> dict[str, Serie
     }
 
 
-def recorded(*parts: dict[str, Series], desired: float = 1.0) -> RecordedWorld:
+def recorded(*parts: dict[str, RangeSeries], desired: float = 1.0) -> RecordedWorld:
     """The world that these series make."""
-    kinds: dict[str, list[Series]] = {}
+    kinds: dict[str, list[RangeSeries]] = {}
     for part in parts:
         for kind, one in part.items():
             kinds.setdefault(kind, []).append(one)

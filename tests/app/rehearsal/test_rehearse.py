@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sentinel.adapters.prometheus.answers import Answer, Track
+from sentinel.adapters.prometheus.answers import InstantAnswer, Track
 from sentinel.adapters.prometheus.source import PrometheusSource
-from sentinel.app.rehearsal.history import History
-from sentinel.app.rehearsal.model import Verdict
+from sentinel.app.rehearsal.history import MetricHistory
+from sentinel.app.rehearsal.model import RehearsedVerdict
 from sentinel.app.rehearsal.rehearse import Backstage, Rules, chosen, labels_of, rehearse
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
@@ -75,8 +75,8 @@ class Silent:
     def __init__(self, *, down: bool = False) -> None:
         self._down = down
 
-    async def instant(self, query: str, at: datetime) -> Answer:
-        return Answer(())
+    async def instant(self, query: str, at: datetime) -> InstantAnswer:
+        return InstantAnswer(())
 
     async def range(self, query: str, since: datetime, until: datetime, step: timedelta) -> tuple[Track, ...]:
         return ()
@@ -89,17 +89,17 @@ class Silent:
 
 def backstage(client: Silent) -> Backstage:
     """What answers a rehearsal."""
-    return Backstage(History(client), PrometheusSource(client), lambda text, values, scalar: True)
+    return Backstage(MetricHistory(client), PrometheusSource(client), lambda text, values, scalar: True)
 
 
 async def test_a_prometheus_that_does_not_answer_fails_the_one_rollout() -> None:
     """The others go on, and the report says why."""
     found = await rehearse(rollout(), Rules((policy("any"),)), backstage(Silent(down=True)))
-    assert (found.verdict, found.problem) == (Verdict.FAILED, "Prometheus is down.")
+    assert (found.verdict, found.problem) == (RehearsedVerdict.FAILED, "Prometheus is down.")
 
 
 async def test_a_rollout_without_recorded_pods_cannot_be_rehearsed() -> None:
     """Nothing can be said of it, which is said."""
     found = await rehearse(rollout(), Rules((policy("any"),)), backstage(Silent()))
-    assert found.verdict is Verdict.FAILED
+    assert found.verdict is RehearsedVerdict.FAILED
     assert "no pods of it were recorded" in found.problem

@@ -1,19 +1,19 @@
 """The counts over all rehearsals, and how they are said."""
 
-from sentinel.app.rehearsal.model import Fate, Verdict
+from sentinel.app.rehearsal.model import RehearsedVerdict, RevisionFate
 from sentinel.app.rehearsal.summary import sentences, summary_of
 from tests.app.rehearsal.results import report, result
 
 RESULTS = (
-    result(Verdict.UNDO, Fate.ROLLED_BACK, minutes=30, after=2),
-    result(Verdict.UNDO, Fate.ROLLED_BACK, minutes=12, after=2),
-    result(Verdict.UNDO, Fate.KEPT),
-    result(Verdict.UNDO, Fate.REPLACED, minutes=40),
-    result(Verdict.PROMOTE, Fate.ROLLED_BACK, minutes=50),
-    result(Verdict.PROMOTE),
-    result(Verdict.HOLD),
-    result(Verdict.UNGUARDED),
-    result(Verdict.FAILED),
+    result(RehearsedVerdict.UNDO, RevisionFate.ROLLED_BACK, minutes=30, after=2),
+    result(RehearsedVerdict.UNDO, RevisionFate.ROLLED_BACK, minutes=12, after=2),
+    result(RehearsedVerdict.UNDO, RevisionFate.KEPT),
+    result(RehearsedVerdict.UNDO, RevisionFate.REPLACED, minutes=40),
+    result(RehearsedVerdict.PROMOTE, RevisionFate.ROLLED_BACK, minutes=50),
+    result(RehearsedVerdict.PROMOTE),
+    result(RehearsedVerdict.HOLD),
+    result(RehearsedVerdict.UNGUARDED),
+    result(RehearsedVerdict.FAILED),
 )
 
 

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from clustersim.api import ApiServer
-from clustersim.faults import Fault, FaultKind, Faults
+from clustersim.faults import FaultKind, Faults, InjectedFault
 from clustersim.storage.resources import CONFIGMAPS
 from clustersim.storage.store import Store
 from tests.clustersim.apiserver.conftest import Client
@@ -50,7 +50,7 @@ def names(received: list[bytes]) -> list[str]:
 
 async def test_latency_delays_the_answer(client: Client, server: ApiServer) -> None:
     """The answer comes after the given seconds, whole."""
-    server.faults.add(Fault(FaultKind.LATENCY, seconds=3))
+    server.faults.add(InjectedFault(FaultKind.LATENCY, seconds=3))
     began = asyncio.get_running_loop().time()
     assert (await client.get(PATH)).status == 200
     assert asyncio.get_running_loop().time() - began >= 3
@@ -63,7 +63,7 @@ async def test_errors_take_the_place_of_answers(
     client: Client, server: ApiServer, status: int, reason: str
 ) -> None:
     """The status with a Status object, and Retry-After where asked; nothing is written."""
-    server.faults.add(Fault(FaultKind.ERROR, status=status, seconds=2))
+    server.faults.add(InjectedFault(FaultKind.ERROR, status=status, seconds=2))
     reply = await client.request("POST", PATH, {"metadata": {"name": "c"}})
     assert (reply.status, reply.body["reason"], reply.headers["Retry-After"]) == (status, reason, "2")
     assert server.store.find(CONFIGMAPS, "default", "c") is None
@@ -71,7 +71,7 @@ async def test_errors_take_the_place_of_answers(
 
 async def test_a_proxy_answers_in_html(client: Client, server: ApiServer) -> None:
     """503 with a body that is no JSON."""
-    server.faults.add(Fault(FaultKind.ERROR, status=503, html=True))
+    server.faults.add(InjectedFault(FaultKind.ERROR, status=503, html=True))
     reply = await client.get(PATH)
     assert reply.status == 503
     assert reply.headers["Content-Type"].startswith("text/html")
@@ -79,7 +79,7 @@ async def test_a_proxy_answers_in_html(client: Client, server: ApiServer) -> Non
 
 async def test_a_rule_concerns_only_what_it_names(client: Client, server: ApiServer) -> None:
     """Verb, path and user agent must all fit."""
-    server.faults.add(Fault(FaultKind.ERROR, frozenset({"list"}), "configmaps", "^bad"))
+    server.faults.add(InjectedFault(FaultKind.ERROR, frozenset({"list"}), "configmaps", "^bad"))
     bad = {"User-Agent": "bad/1"}
     assert (await client.request("GET", PATH, headers=bad)).status == 500
     assert (await client.get(PATH)).status == 200
@@ -89,7 +89,7 @@ async def test_a_rule_concerns_only_what_it_names(client: Client, server: ApiSer
 
 async def test_a_rule_strikes_so_often_and_after_so_many(client: Client, server: ApiServer) -> None:
     """`skip` requests pass, then `count` are struck, then all is well."""
-    server.faults.add(Fault(FaultKind.ERROR, skip=1, count=2))
+    server.faults.add(InjectedFault(FaultKind.ERROR, skip=1, count=2))
     assert [(await client.get(PATH)).status for _ in range(4)] == [200, 500, 500, 200]
 
 
@@ -98,7 +98,7 @@ def test_chance_repeats_with_its_seed() -> None:
 
     def struck() -> list[int]:
         faults = Faults(Random(5))
-        faults.add(Fault(FaultKind.ERROR, probability=0.5))
+        faults.add(InjectedFault(FaultKind.ERROR, probability=0.5))
         return [len(faults.striking("get", "/", "")) for _ in range(50)]
 
     assert struck() == struck()
@@ -108,14 +108,14 @@ def test_chance_repeats_with_its_seed() -> None:
 async def test_a_dropped_connection_cuts_the_answer(client: Client, server: ApiServer, store: Store) -> None:
     """The client sees the beginning of an answer and then the end of the connection."""
     put(store, a="x" * 5000)
-    server.faults.add(Fault(FaultKind.DROP))
+    server.faults.add(InjectedFault(FaultKind.DROP))
     with pytest.raises(aiohttp.ClientError):
         await client.get(f"{PATH}/c")
 
 
 async def test_a_hanging_request_is_never_answered(client: Client, server: ApiServer) -> None:
     """Ten minutes are not enough."""
-    server.faults.add(Fault(FaultKind.HANG))
+    server.faults.add(InjectedFault(FaultKind.HANG))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(600):
             await client.get(PATH)
@@ -123,20 +123,20 @@ async def test_a_hanging_request_is_never_answered(client: Client, server: ApiSe
 
 async def test_a_half_open_watch_is_silent(client: Client, server: ApiServer, store: Store) -> None:
     """It opens and delivers nothing."""
-    server.faults.add(Fault(FaultKind.HANG, frozenset({"watch"})))
+    server.faults.add(InjectedFault(FaultKind.HANG, frozenset({"watch"})))
     assert await lines(client, store) == []
 
 
 async def test_a_watch_can_be_cut_off(client: Client, server: ApiServer, store: Store) -> None:
     """The connection breaks at the next event instead of ending properly."""
-    server.faults.add(Fault(FaultKind.DROP, frozenset({"watch"})))
+    server.faults.add(InjectedFault(FaultKind.DROP, frozenset({"watch"})))
     with pytest.raises(aiohttp.ClientError):
         await lines(client, store)
 
 
 async def test_a_watch_can_be_told_that_it_is_gone(client: Client, server: ApiServer, store: Store) -> None:
     """An ERROR event with 410, then the end."""
-    server.faults.add(Fault(FaultKind.GONE, frozenset({"watch"})))
+    server.faults.add(InjectedFault(FaultKind.GONE, frozenset({"watch"})))
     (line,) = await lines(client, store)
     assert json.loads(line)["object"]["code"] == 410
 
@@ -145,7 +145,7 @@ async def test_a_watch_can_be_cut_in_the_middle_of_a_line(
     client: Client, server: ApiServer, store: Store
 ) -> None:
     """The last line is no JSON."""
-    server.faults.add(Fault(FaultKind.GARBAGE, frozenset({"watch"})))
+    server.faults.add(InjectedFault(FaultKind.GARBAGE, frozenset({"watch"})))
     received = await lines(client, store)
     with pytest.raises(ValueError):
         json.loads(received[-1])
@@ -153,13 +153,13 @@ async def test_a_watch_can_be_cut_in_the_middle_of_a_line(
 
 async def test_events_can_come_twice(client: Client, server: ApiServer, store: Store) -> None:
     """Each event is delivered two times."""
-    server.faults.add(Fault(FaultKind.DUPLICATE, frozenset({"watch"})))
+    server.faults.add(InjectedFault(FaultKind.DUPLICATE, frozenset({"watch"})))
     assert names(await lines(client, store)) == ["c0", "c0", "c1", "c1"]
 
 
 async def test_events_can_come_in_another_order(client: Client, server: ApiServer, store: Store) -> None:
     """The events of one batch are delivered backwards."""
-    server.faults.add(Fault(FaultKind.REORDER, frozenset({"watch"})))
+    server.faults.add(InjectedFault(FaultKind.REORDER, frozenset({"watch"})))
     assert names(await lines(client, store)) == ["c1", "c0"]
 
 
@@ -167,7 +167,7 @@ async def test_reads_can_be_stale(client: Client, server: ApiServer, store: Stor
     """Get and list answer what was so some changes ago; without the fault, what is."""
     for value in ("1", "2", "3"):
         put(store, a=value)
-    fault = server.faults.add(Fault(FaultKind.STALE, revisions=1))
+    fault = server.faults.add(InjectedFault(FaultKind.STALE, revisions=1))
 
     async def seen() -> list[Any]:
         listed = (await client.get(PATH)).body["items"]

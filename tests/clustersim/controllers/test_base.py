@@ -10,7 +10,7 @@ import pytest
 
 from clustersim.controllers.common.base import Controller, ControlPlane, Key, key_of
 from clustersim.controllers.common.ownership import OwnerIndex
-from clustersim.controllers.common.recorder import EventRecorder
+from clustersim.controllers.common.recorder import ControllerEventRecorder
 from clustersim.storage.api_errors import conflict
 from clustersim.storage.history import Event
 from clustersim.storage.resources import CONFIGMAPS
@@ -40,7 +40,9 @@ class Noting(Controller):
 @pytest.fixture
 async def controller() -> Noting:
     store = Store(wall_clock())
-    plane = ControlPlane(store, OwnerIndex(store), EventRecorder(store), random.Random(1), (0.01, 0.01))
+    plane = ControlPlane(
+        store, OwnerIndex(store), ControllerEventRecorder(store), random.Random(1), (0.01, 0.01)
+    )
     return Noting(plane)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from clustersim.controllers.common.recorder import EventRecorder
+from clustersim.controllers.common.recorder import ControllerEventRecorder
 from clustersim.storage.resources import CONFIGMAPS, EVENTS, NAMESPACES
 from clustersim.storage.store import Store
 from clustersim.virtual_time import wall_clock
 
 
-def record(store: Store, recorder: EventRecorder, message: str = "it broke") -> None:
+def record(store: Store, recorder: ControllerEventRecorder, message: str = "it broke") -> None:
     subject = store.find(CONFIGMAPS, "default", "a") or store.create(
         CONFIGMAPS, {"metadata": {"name": "a", "namespace": "default"}}
     )
@@ -22,7 +22,7 @@ def record(store: Store, recorder: EventRecorder, message: str = "it broke") -> 
 async def test_an_event_names_its_subject_and_source() -> None:
     """As kubectl describe shows it."""
     store = Store(wall_clock())
-    record(store, EventRecorder(store))
+    record(store, ControllerEventRecorder(store))
     (event,) = store.list(EVENTS)
     assert (event["involvedObject"]["kind"], event["involvedObject"]["name"]) == ("ConfigMap", "a")
     assert (event["type"], event["reason"], event["message"]) == ("Warning", "Broken", "it broke")
@@ -32,7 +32,7 @@ async def test_an_event_names_its_subject_and_source() -> None:
 async def test_a_repeat_is_counted() -> None:
     """One Event with a count and two times."""
     store = Store(wall_clock())
-    recorder = EventRecorder(store)
+    recorder = ControllerEventRecorder(store)
     record(store, recorder)
     await asyncio.sleep(60)
     record(store, recorder)
@@ -44,7 +44,7 @@ async def test_a_repeat_is_counted() -> None:
 async def test_events_older_than_an_hour_go() -> None:
     """A day of events leaves an hour of them."""
     store = Store(wall_clock())
-    recorder = EventRecorder(store)
+    recorder = ControllerEventRecorder(store)
     for minute in range(24 * 60):
         record(store, recorder, f"minute {minute}")
         await asyncio.sleep(60)
@@ -54,14 +54,14 @@ async def test_events_older_than_an_hour_go() -> None:
 async def test_a_disabled_recorder_writes_nothing() -> None:
     """For clusters in which thousands of pods would drown the log."""
     store = Store(wall_clock())
-    record(store, EventRecorder(store, enabled=False))
+    record(store, ControllerEventRecorder(store, enabled=False))
     assert store.list(EVENTS) == []
 
 
 async def test_an_event_for_a_namespace_that_goes_is_lost_quietly() -> None:
     """Nobody is failed for it."""
     store = Store(wall_clock())
-    recorder = EventRecorder(store)
+    recorder = ControllerEventRecorder(store)
     subject = store.create(CONFIGMAPS, {"metadata": {"name": "a", "namespace": "default"}})
     store.delete(NAMESPACES, None, "default")
     recorder.record(CONFIGMAPS, subject, "Late", "too late", component="tester")

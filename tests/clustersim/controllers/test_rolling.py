@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clustersim.controllers.common.rolling import (
-    Budget,
+    RollingUpdateLimits,
     Slot,
     budget,
     new_size,
@@ -48,7 +48,7 @@ def test_text_that_is_no_percentage_is_refused() -> None:
 
 def test_a_rollout_that_could_not_move_may_lose_one_pod() -> None:
     """Surge and unavailable are never both zero."""
-    assert budget(10, 0, "5%") == Budget(10, 0, 1)
+    assert budget(10, 0, "5%") == RollingUpdateLimits(10, 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_the_first_batch_is_the_surge(surge: int | str, unavailable: int | str, 
 
 
 @given(limits, sizes, sizes)
-def test_the_new_set_never_grows_past_the_ceiling(bounds: Budget, others: int, new: int) -> None:
+def test_the_new_set_never_grows_past_the_ceiling(bounds: RollingUpdateLimits, others: int, new: int) -> None:
     """Growing keeps everyone within replicas plus surge, and the new set within replicas."""
     size = new_size(bounds, others + new, new)
     assert size <= max(bounds.replicas, new)
@@ -71,7 +71,7 @@ def test_the_new_set_never_grows_past_the_ceiling(bounds: Budget, others: int, n
 
 @given(limits, sizes, sizes, old_sets())
 def test_shrinking_old_sets_keeps_the_available_floor(
-    bounds: Budget, replicas: int, available: int, old: list[Slot]
+    bounds: RollingUpdateLimits, replicas: int, available: int, old: list[Slot]
 ) -> None:
     """No step takes an available pod away below the floor, nor grows an old set."""
     new = Slot("new", replicas, min(available, replicas), 99)
@@ -85,11 +85,13 @@ def test_shrinking_old_sets_keeps_the_available_floor(
 def test_unhealthy_old_pods_go_first() -> None:
     """Pods that are not available anyway are taken before available ones, even from a newer set."""
     healthy, broken = Slot("healthy", 8, 8, 0), Slot("broken", 4, 0, 1)
-    assert old_sizes(Budget(10, 3, 2), Slot("new", 1, 0, 2), [healthy, broken]) == {"broken": 0}
+    assert old_sizes(RollingUpdateLimits(10, 3, 2), Slot("new", 1, 0, 2), [healthy, broken]) == {"broken": 0}
 
 
 @given(limits, st.lists(st.integers(1, 30), min_size=2, max_size=5))
-def test_scaling_in_the_middle_reaches_the_allowed_total(bounds: Budget, replicas: list[int]) -> None:
+def test_scaling_in_the_middle_reaches_the_allowed_total(
+    bounds: RollingUpdateLimits, replicas: list[int]
+) -> None:
     """What is scaled in proportion adds up to replicas plus surge (to nothing for zero), none negative."""
     total = sum(replicas)
     active = [Slot(f"rs-{age}", size, size, age, total) for age, size in enumerate(replicas)]
@@ -105,7 +107,7 @@ def test_scaling_while_paused_grows_the_old_set() -> None:
 
 
 @given(limits, st.integers(1, 40))
-def test_repeated_steps_complete_the_rollout(bounds: Budget, start: int) -> None:
+def test_repeated_steps_complete_the_rollout(bounds: RollingUpdateLimits, start: int) -> None:
     """When every new pod becomes available, alternating the two rules ends with the new set alone."""
     old, new = Slot("old", start, start, 0), Slot("new", 0, 0, 1)
     for _ in range(400):

@@ -30,7 +30,14 @@ from sentinel.domain.policy.rules import (
 )
 from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.engine.evidence.assessment import Assessment, Measured, Rollout, assess, rules_in, segment_of
+from sentinel.engine.evidence.assessment import (
+    Assessment,
+    JudgedRollout,
+    Measured,
+    assess,
+    rules_in,
+    segment_of,
+)
 from tests.engine.builders import PLAIN, rollout, state
 from tests.engine.snapshots import OLD, at, pod
 
@@ -53,10 +60,10 @@ def judge(*rules: Rule, ticks: tuple[Measured, ...] = (), **changes: Any) -> Ass
     return assess(rollout_of(*rules, **changes), ticks, holds)
 
 
-def rollout_of(*rules: Rule, analysis: Any = None, **changes: Any) -> Rollout:
+def rollout_of(*rules: Rule, analysis: Any = None, **changes: Any) -> JudgedRollout:
     """A rollout with these rules whose bake is over, at 100 s."""
     pods = tuple(pod(f"new-{n}") for n in range(3))
-    made = Rollout(
+    made = JudgedRollout(
         replace(PLAIN, rules=rules),
         rollout(3, pods=pods),
         OLD,

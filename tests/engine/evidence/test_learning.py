@@ -20,7 +20,7 @@ from sentinel.engine.evidence.history import (
     past_of,
     remembered,
 )
-from sentinel.engine.evidence.schedule import Timing
+from sentinel.engine.evidence.schedule import SourceTiming
 from sentinel.engine.statistics.calibration import Calibration
 from tests.engine.builders import CANARY, PLAIN, in_state, rollout
 from tests.engine.evidence.test_assessment import counted, holds, rollout_of
@@ -37,7 +37,9 @@ def with_pods(count: int) -> object:
 
 def test_the_hour_before_ends_where_the_first_tick_begins() -> None:
     """It is cut to whole ticks, and is the same whenever it is asked for."""
-    first, later = (past_of(ERRORS, in_state(), with_pods(3), Timing(), at(seconds)) for seconds in (1, 100))
+    first, later = (
+        past_of(ERRORS, in_state(), with_pods(3), SourceTiming(), at(seconds)) for seconds in (1, 100)
+    )
     assert first == later
     assert first is not None
     assert (first.since, first.until, first.step) == (at(-3600), at(0), timedelta(seconds=15))
@@ -46,7 +48,7 @@ def test_the_hour_before_ends_where_the_first_tick_begins() -> None:
 
 def test_minutes_that_have_not_settled_are_not_asked_for() -> None:
     """A source that settles late is asked up to what has settled."""
-    timing = Timing(timedelta(seconds=60), timedelta(seconds=90))
+    timing = SourceTiming(timedelta(seconds=60), timedelta(seconds=90))
     past = past_of(ERRORS, in_state(), with_pods(3), timing, at(5))
     assert past is not None
     assert (past.since, past.until) == (at(-3720), at(-120))
@@ -54,7 +56,7 @@ def test_minutes_that_have_not_settled_are_not_asked_for() -> None:
 
 def test_many_pods_are_asked_about_by_an_even_choice() -> None:
     """The question stays small, however large the workload is."""
-    past = past_of(ERRORS, in_state(), with_pods(200), Timing(), at(1))
+    past = past_of(ERRORS, in_state(), with_pods(200), SourceTiming(), at(1))
     assert past is not None
     assert len(past.pods) == MOST_PODS
     assert past.pods[-1] == "old-196"
@@ -63,7 +65,7 @@ def test_many_pods_are_asked_about_by_an_even_choice() -> None:
 def test_latency_is_asked_over_its_limit() -> None:
     """Slow requests are the errors of a latency rule."""
     rule = LatencyRule("latency", HistogramQuery("prometheus", "h"), 0.5, 0.99)
-    past = past_of(rule, in_state(), with_pods(3), Timing(), at(1))
+    past = past_of(rule, in_state(), with_pods(3), SourceTiming(), at(1))
     assert past is not None
     assert past.over == 0.5
 
@@ -77,12 +79,12 @@ def test_latency_is_asked_over_its_limit() -> None:
 )
 def test_rules_that_compare_no_pods_ask_nothing(rule: ErrorRateRule) -> None:
     """A threshold needs no φ, and arms by version have no pods to compare."""
-    assert past_of(rule, in_state(), with_pods(3), Timing(), at(1)) is None
+    assert past_of(rule, in_state(), with_pods(3), SourceTiming(), at(1)) is None
 
 
 def test_one_pod_has_nothing_to_be_compared_with() -> None:
     """With fewer than two stable pods nothing is asked."""
-    assert past_of(ERRORS, in_state(), with_pods(1), Timing(), at(1)) is None
+    assert past_of(ERRORS, in_state(), with_pods(1), SourceTiming(), at(1)) is None
 
 
 @pytest.mark.parametrize(("policy", "baseline", "size"), [(CANARY, 10, 1), (PLAIN, 10, 1), (CANARY, 3, 1)])

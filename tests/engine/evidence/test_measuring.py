@@ -17,7 +17,7 @@ from sentinel.domain.evidence import (
 )
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import Arms, CountQuery, ErrorRateRule, QueryRule, ValueQuery
-from sentinel.engine.evidence.schedule import Timing, grid, lacking, unmeasured, window
+from sentinel.engine.evidence.schedule import SourceTiming, grid, lacking, unmeasured, window
 from tests.engine.snapshots import NEW, OLD, at, pod, record, workload
 
 PODS = workload(pod("new-1"), pod("old-1", OLD))
@@ -40,7 +40,7 @@ def test_ticks_lie_on_the_grid() -> None:
 def test_a_measurement_goes_on_where_the_last_ended() -> None:
     """The next one begins where the evidence taken in ends, and ends at the newest settled grid time."""
     state = replace(record().state, measured_until={"errors": at(30)})
-    timing = Timing(settle=timedelta(seconds=20))
+    timing = SourceTiming(settle=timedelta(seconds=20))
 
     due = window(RULE, record().with_state(state), timing, at(97))
 
@@ -55,7 +55,7 @@ def test_a_free_querys_delay_begins_with_the_step(step_since: datetime | None, d
     )
     begun = record().with_state(replace(record().state, step_since=step_since))
 
-    assert window(rule, begun, Timing(), at(10)).next_due == due
+    assert window(rule, begun, SourceTiming(), at(10)).next_due == due
 
 
 def test_a_free_query_is_not_due_in_its_initial_delay() -> None:
@@ -65,7 +65,7 @@ def test_a_free_query_is_not_due_in_its_initial_delay() -> None:
     )
     begun = record().with_state(replace(record().state, step_since=at(0)))
 
-    due = window(rule, begun, Timing(), at(30))
+    due = window(rule, begun, SourceTiming(), at(30))
 
     assert due.until == due.since
     assert due.next_due == at(60)

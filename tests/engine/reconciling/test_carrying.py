@@ -15,7 +15,7 @@ from sentinel.domain.record.entries import Action, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.engine.reconciling.carrying import Carrying
-from sentinel.engine.reconciling.effects import Apply, Effect, Save, Stage
+from sentinel.engine.reconciling.effects import Apply, Effect, Save, SaveReason
 from sentinel.engine.reconciling.memory import Memory
 from sentinel.engine.reconciling.view import View
 from tests.engine.builders import in_state, paused, undone_to
@@ -71,7 +71,7 @@ def test_the_intent_is_written_before_the_change_is_made() -> None:
     first, last = effects[0], effects[2]
     assert isinstance(first, Save)
     assert isinstance(last, Save)
-    assert (first.stage, last.stage) == (Stage.INTENT, Stage.OUTCOME)
+    assert (first.stage, last.stage) == (SaveReason.INTENT, SaveReason.OUTCOME)
     assert first.record.pending is not None
     assert isinstance(done, Record)
     assert done.pending is None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sentinel.domain.decision import Release, Restore, Stop
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import Mark
-from sentinel.engine.replay.modelled_pods import Fate, PodEvent
+from sentinel.engine.replay.modelled_pods import ModelledFate, PodEvent
 from sentinel.engine.replay.modelled_workload import ModelledWorkload, WorkloadShape
 from tests.engine.snapshots import at
 
@@ -64,7 +64,9 @@ def test_a_pause_stops_it_where_it_is() -> None:
 
 def test_pods_that_do_not_become_ready_stop_it() -> None:
     """New pods that are not ready leave every old pod in its place."""
-    world = ModelledWorkload(WorkloadShape(at(0), events={"candidate-1": (PodEvent(Fate.NEVER_READY),)}))
+    world = ModelledWorkload(
+        WorkloadShape(at(0), events={"candidate-1": (PodEvent(ModelledFate.NEVER_READY),)})
+    )
     settled(world)
 
     seen = world.at(at(600))
@@ -74,8 +76,8 @@ def test_pods_that_do_not_become_ready_stop_it() -> None:
 
 def test_old_pods_that_crash_as_well_are_kept() -> None:
     """Where new and old pods fail alike the controller removes no more than its limits spare."""
-    crash = (PodEvent(Fate.CRASH, after=timedelta(0)),)
-    events = {f"baseline-{n}": (PodEvent(Fate.CRASH, at=at(2)),) for n in range(1, 11)} | {
+    crash = (PodEvent(ModelledFate.CRASH, after=timedelta(0)),)
+    events = {f"baseline-{n}": (PodEvent(ModelledFate.CRASH, at=at(2)),) for n in range(1, 11)} | {
         "candidate-1": crash
     }
     world = ModelledWorkload(WorkloadShape(at(0), events=events))

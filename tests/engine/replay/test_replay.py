@@ -19,17 +19,17 @@ from sentinel.domain.policy.rules import (
     QueryRule,
     ValueQuery,
 )
-from sentinel.domain.policy.selection import AlertRule, Matcher, MatchOperator
+from sentinel.domain.policy.selection import AlertMatcher, AlertRule, MatchOperator
 from sentinel.domain.policy.strategy import OnLowTraffic, Step, Strategy
 from sentinel.domain.record.entries import Action, AlertEntry
 from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import VerdictKind
 from sentinel.engine.replay.course import drive, replay
-from sentinel.engine.replay.modelled_pods import Fate, PodEvent
+from sentinel.engine.replay.modelled_pods import ModelledFate, PodEvent
 from sentinel.engine.replay.modelled_workload import ModelledWorkload, WorkloadShape
 from sentinel.engine.replay.questions import Answer, Ask, AskPast
 from sentinel.engine.replay.setting import Script, Setting
-from sentinel.engine.replay.story import Story
+from sentinel.engine.replay.story import ReplayedRollout
 from tests.engine.snapshots import at
 
 MINUTE = timedelta(minutes=1)
@@ -50,7 +50,7 @@ def played(
     script: Script | None = None,
     shape: WorkloadShape | None = None,
     until: float = 7200,
-) -> Story:
+) -> ReplayedRollout:
     """A replay; `answer` is the candidate's share of errors, or a function that answers."""
 
     def counts(ask: Ask) -> Answer:
@@ -76,7 +76,7 @@ def counted(pod: str, ask: Ask, share: object) -> Span:
     return Span(Subject("default", pod), reading(since), reading(until))
 
 
-def told(story: Story) -> list[str]:
+def told(story: ReplayedRollout) -> list[str]:
     """The decisions by name."""
     return [entry.action.value for entry in story.decisions]
 
@@ -142,7 +142,7 @@ def test_lost_series_are_no_low_traffic() -> None:
 
 def test_a_crashing_candidate_is_undone() -> None:
     """Both pods of a batch in CrashLoopBackOff undo the rollout by the rule about crashes."""
-    events = (PodEvent(Fate.CRASH, after=timedelta(seconds=20)),)
+    events = (PodEvent(ModelledFate.CRASH, after=timedelta(seconds=20)),)
     shape = WorkloadShape(at(0), events={"candidate-1": events, "candidate-2": events})
 
     story = played(replace(POLICY, rules=PODS), shape=shape)
@@ -153,12 +153,12 @@ def test_a_crashing_candidate_is_undone() -> None:
 @pytest.mark.parametrize(
     ("fate", "reason"),
     [
-        (Fate.PULL_ERROR, "ImagePull"),
-        (Fate.CONFIG_ERROR, "CreateContainerConfigError"),
-        (Fate.NEVER_READY, "NotReadyInTime"),
+        (ModelledFate.PULL_ERROR, "ImagePull"),
+        (ModelledFate.CONFIG_ERROR, "CreateContainerConfigError"),
+        (ModelledFate.NEVER_READY, "NotReadyInTime"),
     ],
 )
-def test_pods_that_never_become_ready_undo(fate: Fate, reason: str) -> None:
+def test_pods_that_never_become_ready_undo(fate: ModelledFate, reason: str) -> None:
     """What keeps the first pod of the candidate from being ready, and is its own fault, undoes it."""
     shape = WorkloadShape(at(0), events={"candidate-1": (PodEvent(fate),)})
 
@@ -167,8 +167,8 @@ def test_pods_that_never_become_ready_undo(fate: Fate, reason: str) -> None:
     assert (undo.action, undo.reason) == (Action.UNDO, reason)
 
 
-@pytest.mark.parametrize("fate", [Fate.UNSCHEDULABLE, Fate.EVICTED, Fate.NODE_LOST])
-def test_what_the_cluster_does_undoes_nothing(fate: Fate) -> None:
+@pytest.mark.parametrize("fate", [ModelledFate.UNSCHEDULABLE, ModelledFate.EVICTED, ModelledFate.NODE_LOST])
+def test_what_the_cluster_does_undoes_nothing(fate: ModelledFate) -> None:
     """A pod that the cluster keeps back is no proof against the candidate."""
     shape = WorkloadShape(at(0), events={"candidate-1": (PodEvent(fate),)})
 
@@ -177,7 +177,7 @@ def test_what_the_cluster_does_undoes_nothing(fate: Fate) -> None:
 
 def test_an_alert_of_a_candidate_pod_undoes() -> None:
     """An alert that matches the policy and names a pod of the candidate undoes it when it comes in."""
-    rule = AlertRule((Matcher("severity", MatchOperator.EQUAL, "page"),))
+    rule = AlertRule((AlertMatcher("severity", MatchOperator.EQUAL, "page"),))
     labels = {"severity": "page", "namespace": "default", "pod": "candidate-1"}
     alert = AlertEntry("f", "Errors", AlertStatus.FIRING, labels, at(30), at(40))
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sentinel.domain.decision import Decision, Restore
-from sentinel.domain.policy.policy import Budget, Mode, OnKnownBad
+from sentinel.domain.policy.policy import Mode, OnKnownBad, UndoBudget
 from sentinel.domain.policy.selection import AlertAction
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
@@ -114,7 +114,7 @@ def test_a_spent_cluster_budget_holds() -> None:
         paused(1),
         FAIL,
         cluster_records=(spent,),
-        cluster_budget=Budget(1, timedelta(hours=1)),
+        cluster_budget=UndoBudget(1, timedelta(hours=1)),
     )
     found = condemn(here, here.verdicts)
     assert found is not None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.domain.policy.policy import Budget, Policy, UndoPolicy
+from sentinel.domain.policy.policy import Policy, UndoBudget, UndoPolicy
 from sentinel.domain.record.entries import Action, DecisionEntry, Outcome, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import HOLD_LABEL
@@ -17,7 +17,7 @@ from sentinel.engine.rollout.guards import Guard, permitted
 from tests.engine.snapshots import KEY, at, pod, record, workload
 
 HOUR = timedelta(hours=1)
-POLICY = Policy("api", "p", undo=UndoPolicy(budget=Budget(2, HOUR)))
+POLICY = Policy("api", "p", undo=UndoPolicy(budget=UndoBudget(2, HOUR)))
 DONE = OutcomeKind.DONE
 
 
@@ -44,7 +44,7 @@ def guard(
     *records: Record,
     action: Action = Action.UNDO,
     elsewhere: tuple[Record, ...] = (),
-    cluster: Budget | None = None,
+    cluster: UndoBudget | None = None,
     held: bool = False,
     now: float = 0,
 ) -> Guard:
@@ -106,9 +106,9 @@ def test_an_undo_under_way_counts_for_others_alone() -> None:
 def test_the_clusters_budget_counts_every_workload() -> None:
     """Past it no workload is undone; without one there is no limit; undos under way count."""
     others = (undone("web-1", -60, elsewhere=True), undone("mine", -5, kind=None, elsewhere=True))
-    refused = guard(elsewhere=others, cluster=Budget(2, HOUR))
+    refused = guard(elsewhere=others, cluster=UndoBudget(2, HOUR))
     assert (refused.allowed, refused.reason) == (False, "ClusterBudget")
-    assert guard(elsewhere=others, cluster=Budget(3, HOUR)).allowed
+    assert guard(elsewhere=others, cluster=UndoBudget(3, HOUR)).allowed
     assert guard(elsewhere=others).allowed
 
 
@@ -128,5 +128,5 @@ def test_the_hold_label_forbids_whatever_touches_the_workload(action: Action, al
 @given(st.lists(st.floats(-10_000, -1), max_size=6), st.integers(1, 5))
 def test_never_more_undos_than_the_budget_within_its_time(ends: list[float], limit: int) -> None:
     """An undo is permitted exactly when fewer than the limit were done within the budget's time."""
-    refused = guard(elsewhere=(undone("web", *ends, elsewhere=True),), cluster=Budget(limit, HOUR))
+    refused = guard(elsewhere=(undone("web", *ends, elsewhere=True),), cluster=UndoBudget(limit, HOUR))
     assert refused.allowed is (sum(end > -3600 for end in ends) < limit)

@@ -13,7 +13,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RevisionRef, RolloutState, UndoState
 from sentinel.domain.workload.revision import ObjectRef, Revision
 from sentinel.engine.rollout.badness import KnownBad, known_bad
-from sentinel.engine.rollout.target import NoTarget, Target, choose_target
+from sentinel.engine.rollout.target import NoTarget, UndoTarget, choose_target
 from tests.engine.snapshots import NEW, OLD, at, record, revision, workload
 
 WEEK = timedelta(days=7)
@@ -38,21 +38,21 @@ def chosen(
     candidate: Revision = NEW,
     held: tuple[Revision, ...] = (OLD, OLDER),
     now: float = 0,
-) -> Target | NoTarget:
+) -> UndoTarget | NoTarget:
     """The target of the rollout of NEW, given the workload's other records and what the cluster still holds."""
     mine = record(NEW, stable)
     return choose_target(mine, (mine, *others), workload(candidate=candidate, others=held), WEEK, at(now))
 
 
-def digest_or_reason(result: Target | NoTarget) -> str:
+def digest_or_reason(result: UndoTarget | NoTarget) -> str:
     """What came out, in one word."""
-    return result.revision.digest if isinstance(result, Target) else result.reason
+    return result.revision.digest if isinstance(result, UndoTarget) else result.reason
 
 
 def test_the_stable_of_this_rollout_comes_first() -> None:
     """What was fully available when the rollout began, however old, brought up to date."""
     result = chosen(promoted(OLDER, -60), promoted(OLD, -30 * DAY))
-    assert result == Target(RevisionRef.of(OLD))
+    assert result == UndoTarget(RevisionRef.of(OLD))
 
 
 def test_a_stable_that_was_undone_is_passed_over() -> None:

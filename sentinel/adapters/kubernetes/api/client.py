@@ -14,7 +14,7 @@ import orjson
 
 from sentinel.adapters.kubernetes.api.access import Access
 from sentinel.adapters.kubernetes.api.errors import JSON_PATCH, api_error
-from sentinel.adapters.kubernetes.api.resources import Resource
+from sentinel.adapters.kubernetes.api.resources import ApiResource
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ConfigurationError
 
 MANAGER = "rollback-sentinel"
@@ -30,10 +30,10 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RequestTarget:
     """What a request is about: a collection, an object or its subresource."""
 
-    resource: Resource
+    resource: ApiResource
     namespace: str = ""
     name: str = ""
     subresource: str = ""
@@ -96,30 +96,32 @@ class ApiClient:
     ) -> None:
         await self.close()
 
-    async def get(self, target: Target, *, timeout: float = DEFAULT_TIMEOUT) -> Json:
+    async def get(self, target: RequestTarget, *, timeout: float = DEFAULT_TIMEOUT) -> Json:
         """The object."""
         return await self.request("GET", target, timeout=timeout)
 
-    async def create(self, target: Target, body: Json, *, timeout: float = DEFAULT_TIMEOUT) -> Json:
+    async def create(self, target: RequestTarget, body: Json, *, timeout: float = DEFAULT_TIMEOUT) -> Json:
         """Create an object in the collection; returns it as stored."""
         return await self.request("POST", target, body=body, timeout=timeout)
 
-    async def replace(self, target: Target, body: Json, *, timeout: float = DEFAULT_TIMEOUT) -> Json:
+    async def replace(self, target: RequestTarget, body: Json, *, timeout: float = DEFAULT_TIMEOUT) -> Json:
         """Put the object (or its subresource) as a whole; returns it as stored."""
         return await self.request("PUT", target, body=body, timeout=timeout)
 
     async def json_patch(
-        self, target: Target, operations: list[Json], *, timeout: float = DEFAULT_TIMEOUT
+        self, target: RequestTarget, operations: list[Json], *, timeout: float = DEFAULT_TIMEOUT
     ) -> Json:
         """Apply a JSON patch (RFC 6902). A `test` that does not hold raises PreconditionError."""
         return await self.request("PATCH", target, body=operations, content_type=JSON_PATCH, timeout=timeout)
 
-    async def merge_patch(self, target: Target, body: Json, *, timeout: float = DEFAULT_TIMEOUT) -> Json:
+    async def merge_patch(
+        self, target: RequestTarget, body: Json, *, timeout: float = DEFAULT_TIMEOUT
+    ) -> Json:
         """Apply a JSON merge patch (RFC 7386)."""
         return await self.request("PATCH", target, body=body, content_type=MERGE_PATCH, timeout=timeout)
 
     async def delete(
-        self, target: Target, *, uid: str | None = None, timeout: float = DEFAULT_TIMEOUT
+        self, target: RequestTarget, *, uid: str | None = None, timeout: float = DEFAULT_TIMEOUT
     ) -> None:
         """Delete the object; with `uid` only that very one (ConflictError otherwise)."""
         body: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
@@ -130,7 +132,7 @@ class ApiClient:
     async def request(
         self,
         method: str,
-        target: Target,
+        target: RequestTarget,
         *,
         params: Mapping[str, str] | None = None,
         body: Json | list[Json] | None = None,
@@ -146,7 +148,7 @@ class ApiClient:
     async def exchange(
         self,
         method: str,
-        target: Target,
+        target: RequestTarget,
         *,
         params: Mapping[str, str] | None = None,
         body: Json | list[Json] | None = None,
@@ -171,7 +173,7 @@ class ApiClient:
     async def _exchange(
         self,
         method: str,
-        target: Target,
+        target: RequestTarget,
         query: Mapping[str, str],
         body: Json | list[Json] | None,
         content_type: str,
@@ -192,7 +194,7 @@ class ApiClient:
 
     @asynccontextmanager
     async def stream(
-        self, target: Target, params: Mapping[str, str], *, read_timeout: float
+        self, target: RequestTarget, params: Mapping[str, str], *, read_timeout: float
     ) -> AsyncIterator[aiohttp.StreamReader]:
         """Open a watch and give its body. `read_timeout` is the longest silence between two reads in seconds.
 
@@ -210,7 +212,7 @@ class ApiClient:
     async def _send(
         self,
         method: str,
-        target: Target,
+        target: RequestTarget,
         query: Mapping[str, str],
         payload: bytes | None,
         content_type: str,
@@ -283,12 +285,12 @@ def _failure(response: aiohttp.ClientResponse, answer: bytes, asked: str, conten
     )
 
 
-def _asked(method: str, target: Target) -> str:
+def _asked(method: str, target: RequestTarget) -> str:
     """What a request asks for, as errors name it."""
     return f"{_verb(method, target)} {target}"
 
 
-def _verb(method: str, target: Target) -> str:
+def _verb(method: str, target: RequestTarget) -> str:
     """A method as Kubernetes' RBAC names it."""
     return _VERBS.get(method) or ("get" if target.name or not target.resource.version else "list")
 

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class ApiResource:
     """One resource of the API: `plural` in `group` (empty: core) and `version` (empty: the server's own, no API's)."""
 
     group: str
@@ -31,14 +31,14 @@ class Resource:
         return f"{root}{space}/{self.plural}{tail}"
 
 
-DEPLOYMENTS = Resource("apps", "v1", "deployments")
-REPLICA_SETS = Resource("apps", "v1", "replicasets")
-PODS = Resource("", "v1", "pods")
-NODES = Resource("", "v1", "nodes", namespaced=False)
-EVENTS = Resource("", "v1", "events")
-RECORDS = Resource("rollback-sentinel.dev", "v1", "rolloutrecords")
-JOBS = Resource("batch", "v1", "jobs")
-LEASES = Resource("coordination.k8s.io", "v1", "leases")
-COMMANDS = Resource("rollback-sentinel.dev", "v1", "rolloutcommands")
-VERSION = Resource("", "", "version", namespaced=False)
-ACCESS_REVIEWS = Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews", namespaced=False)
+DEPLOYMENTS = ApiResource("apps", "v1", "deployments")
+REPLICA_SETS = ApiResource("apps", "v1", "replicasets")
+PODS = ApiResource("", "v1", "pods")
+NODES = ApiResource("", "v1", "nodes", namespaced=False)
+EVENTS = ApiResource("", "v1", "events")
+RECORDS = ApiResource("rollback-sentinel.dev", "v1", "rolloutrecords")
+JOBS = ApiResource("batch", "v1", "jobs")
+LEASES = ApiResource("coordination.k8s.io", "v1", "leases")
+COMMANDS = ApiResource("rollback-sentinel.dev", "v1", "rolloutcommands")
+VERSION = ApiResource("", "", "version", namespaced=False)
+ACCESS_REVIEWS = ApiResource("authorization.k8s.io", "v1", "selfsubjectaccessreviews", namespaced=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, Target
+from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import stamp
 from sentinel.adapters.kubernetes.api.resources import EVENTS
 from sentinel.domain.errors import ClusterError, NotFoundError
@@ -58,7 +58,7 @@ class EventRecorder:
             known.at = now
             return
         name = f"{workload.key.name}.{digest[:10]}{int(self._clock.now().timestamp() * 1e6):x}"
-        place = Target(EVENTS, workload.key.namespace)
+        place = RequestTarget(EVENTS, workload.key.namespace)
         event = self._event(workload, name, reason, message, kind)
         await self._client.create(place, event, timeout=EVENT_TIMEOUT)
         self._written[digest] = _Written(name, 1, now)
@@ -70,7 +70,7 @@ class EventRecorder:
         """Whether the Event was still there to be counted up."""
         body: Json = {"count": known.count + 1, "lastTimestamp": self._stamp()}
         try:
-            place = Target(EVENTS, workload.key.namespace, known.name)
+            place = RequestTarget(EVENTS, workload.key.namespace, known.name)
             await self._client.merge_patch(place, body, timeout=EVENT_TIMEOUT)
         except NotFoundError:
             return False

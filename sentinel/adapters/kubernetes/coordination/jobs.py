@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sentinel.adapters.kubernetes.api.client import ApiClient, Json, Target
+from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, objects, text
 from sentinel.adapters.kubernetes.api.resources import JOBS, RECORDS
 from sentinel.domain.errors import ClusterError, ConflictError, NotFoundError
@@ -66,7 +66,7 @@ class KubernetesJobs:
         """Fields that Kubernetes does not know are refused, not dropped: a test with a typo tests something else."""
         return await self._client.request(
             "POST",
-            Target(JOBS, record.key.namespace),
+            RequestTarget(JOBS, record.key.namespace),
             params={"fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})},
             body=job_of(gate, record, name),
             timeout=timeout,
@@ -190,5 +190,5 @@ def _state(job: Json, name: str, *, made: bool = False) -> JobState:
     return JobState(name, JobPhase.RUNNING, f"pods: {seen}" if seen else "no pod yet", made)
 
 
-def _place(record: Record, name: str) -> Target:
-    return Target(JOBS, record.key.namespace, name)
+def _place(record: Record, name: str) -> RequestTarget:
+    return RequestTarget(JOBS, record.key.namespace, name)

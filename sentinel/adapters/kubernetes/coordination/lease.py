@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sentinel.adapters.kubernetes.api.access import SERVICE_ACCOUNT
-from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, number, stamp, text, time
 from sentinel.adapters.kubernetes.api.resources import LEASES
 from sentinel.domain.coordination import Lease
@@ -17,8 +17,8 @@ class KubernetesLeaseStore:
 
     def __init__(self, client: ApiClient, namespace: str, name: str) -> None:
         self._client = client
-        self._collection = Target(LEASES, namespace)
-        self._place = Target(LEASES, namespace, name)
+        self._collection = RequestTarget(LEASES, namespace)
+        self._place = RequestTarget(LEASES, namespace, name)
 
     async def read(self, *, timeout: float) -> Lease | None:
         """The lease as it is now, None where there is none."""

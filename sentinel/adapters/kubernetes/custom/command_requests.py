@@ -1,14 +1,14 @@
 """RolloutCommands from the side of the human who asks: made under their own name, and waited for."""
 
-from sentinel.adapters.kubernetes.api.client import ApiClient, Json, Target
+from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import mapping, text
-from sentinel.adapters.kubernetes.api.resources import COMMANDS, Resource
+from sentinel.adapters.kubernetes.api.resources import COMMANDS, ApiResource
 from sentinel.adapters.kubernetes.custom.commands import command_of
 from sentinel.domain.command import Command, CommandAction
 from sentinel.domain.errors import ClusterError, ConflictError, NotFoundError
 from sentinel.domain.workload.facts import WorkloadKey
 
-SELF_REVIEWS = Resource("authentication.k8s.io", "v1", "selfsubjectreviews", namespaced=False)
+SELF_REVIEWS = ApiResource("authentication.k8s.io", "v1", "selfsubjectreviews", namespaced=False)
 
 
 class CommandSender:
@@ -20,7 +20,7 @@ class CommandSender:
     async def whoami(self) -> str:
         """The name by which the API server knows us."""
         review: Json = {"apiVersion": SELF_REVIEWS.api_version, "kind": "SelfSubjectReview"}
-        answer = await self._client.create(Target(SELF_REVIEWS), review)
+        answer = await self._client.create(RequestTarget(SELF_REVIEWS), review)
         user = mapping(mapping(answer.get("status")).get("userInfo"))
         return text(user.get("username"))
 
@@ -47,15 +47,15 @@ class CommandSender:
             "metadata": {"generateName": f"{action.value}-", "namespace": key.namespace},
             "spec": spec | {name: value for name, value in further.items() if value},
         }
-        return _read(await self._client.create(Target(COMMANDS, key.namespace), body))
+        return _read(await self._client.create(RequestTarget(COMMANDS, key.namespace), body))
 
     async def fresh(self, command: Command) -> Command:
         """The command as it is answered by now. Raises NotFoundError when it is gone."""
-        return _read(await self._client.get(Target(COMMANDS, command.key.namespace, command.name)))
+        return _read(await self._client.get(RequestTarget(COMMANDS, command.key.namespace, command.name)))
 
     async def withdraw(self, command: Command) -> None:
         """Take back what was not answered; one that is gone already is fine."""
-        place = Target(COMMANDS, command.key.namespace, command.name)
+        place = RequestTarget(COMMANDS, command.key.namespace, command.name)
         try:
             await self._client.delete(place, uid=command.uid)
         except (NotFoundError, ConflictError) as error:

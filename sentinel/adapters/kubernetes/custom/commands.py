@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sentinel.adapters.kubernetes.api.client import ApiClient, Json, Target
+from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, mapping, text, time
 from sentinel.adapters.kubernetes.api.resources import COMMANDS
 from sentinel.adapters.kubernetes.custom.codec import decode, encode
@@ -18,7 +18,7 @@ _MESSAGE_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class WorkloadRef:
+class CommandedWorkload:
     """Which workload; its namespace is the command's own."""
 
     kind: WorkloadKind
@@ -29,7 +29,7 @@ class WorkloadRef:
 class CommandSpec:
     """What is asked for."""
 
-    workload: WorkloadRef
+    workload: CommandedWorkload
     action: CommandAction
     requested_by: str
     record: str = ""
@@ -96,7 +96,7 @@ class KubernetesCommandStore:
         step: int | None = None,
     ) -> bool:
         """Make a command in a person's name; False where one of this name was made already."""
-        spec = CommandSpec(WorkloadRef(key.kind, key.name), action, requested_by, record, step)
+        spec = CommandSpec(CommandedWorkload(key.kind, key.name), action, requested_by, record, step)
         body: Json = {
             "apiVersion": COMMANDS.api_version,
             "kind": "RolloutCommand",
@@ -104,7 +104,7 @@ class KubernetesCommandStore:
             "spec": encode(spec),
         }
         try:
-            await self._client.create(Target(COMMANDS, key.namespace), body)
+            await self._client.create(RequestTarget(COMMANDS, key.namespace), body)
         except ConflictError as error:
             if error.reason != "AlreadyExists":
                 raise
@@ -176,7 +176,7 @@ def command_of(raw: RawObject) -> Command:
 
 def _object_of(command: Command) -> Json:
     spec = CommandSpec(
-        workload=WorkloadRef(command.key.kind, command.key.name),
+        workload=CommandedWorkload(command.key.kind, command.key.name),
         action=command.action,
         requested_by=command.requested_by,
         record=command.record,
@@ -202,8 +202,8 @@ def _key(command: Command) -> ObjectKey:
     return command.key.namespace, command.name
 
 
-def _place(command: Command, subresource: str = "") -> Target:
-    return Target(COMMANDS, command.key.namespace, command.name, subresource)
+def _place(command: Command, subresource: str = "") -> RequestTarget:
+    return RequestTarget(COMMANDS, command.key.namespace, command.name, subresource)
 
 
 def _order(command: Command) -> int:

@@ -4,7 +4,7 @@ A Lease, because the daemon may read Leases of its own namespace already, and a 
 who may freeze.
 """
 
-from sentinel.adapters.kubernetes.api.client import ApiClient, Json, Target
+from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import mapping, stamp, text, time
 from sentinel.adapters.kubernetes.api.resources import LEASES
 from sentinel.domain.coordination import Freeze
@@ -19,9 +19,9 @@ class KubernetesFreezeStore:
 
     def __init__(self, client: ApiClient, namespace: str, lease: str) -> None:
         self._client = client
-        self._collection = Target(LEASES, namespace)
-        self._lease = Target(LEASES, namespace, lease)
-        self._place = Target(LEASES, namespace, f"{lease}-freeze")
+        self._collection = RequestTarget(LEASES, namespace)
+        self._lease = RequestTarget(LEASES, namespace, lease)
+        self._place = RequestTarget(LEASES, namespace, f"{lease}-freeze")
 
     async def read(self) -> Freeze | None:
         """The freeze in force, None where there is none. Raises ClusterError."""

@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class WorkloadRef:
+class RecordedWorkload:
     """Which workload; its namespace is the record's own."""
 
     kind: WorkloadKind
@@ -48,7 +48,7 @@ class WorkloadRef:
 class RecordSpec:
     """What is known when a rollout is first seen."""
 
-    workload: WorkloadRef
+    workload: RecordedWorkload
     candidate: RevisionRef
     policy: str
     policy_digest: str
@@ -77,7 +77,7 @@ class RecordHistory:
 def spec_of(record: Record) -> RecordSpec:
     """The part of the record that is the object's spec."""
     return RecordSpec(
-        workload=WorkloadRef(record.key.kind, record.key.name, record.workload_uid),
+        workload=RecordedWorkload(record.key.kind, record.key.name, record.workload_uid),
         candidate=record.candidate,
         policy=record.policy,
         policy_digest=record.policy_digest,

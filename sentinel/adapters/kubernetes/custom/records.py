@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
-from sentinel.adapters.kubernetes.api.client import ApiClient, Json, Target
+from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, key_of, mapping, objects
 from sentinel.adapters.kubernetes.api.resources import RECORDS
 from sentinel.adapters.kubernetes.custom.codec import encode
@@ -90,7 +90,7 @@ class KubernetesRecordStore:
     async def refreshed(self, key: WorkloadKey) -> tuple[Record, ...]:
         """All records of a workload, newest rollout first, after they were read afresh. Raises ClusterError."""
         params = {"labelSelector": f"{WORKLOAD_LABEL}={label_of(key)}"}
-        found = await self._client.request("GET", Target(RECORDS, key.namespace), params=params)
+        found = await self._client.request("GET", RequestTarget(RECORDS, key.namespace), params=params)
         for raw in objects(found.get("items")):
             with suppress(ValueError):  # one that cannot be read is told of by the watch
                 self._take(self.read(raw))
@@ -105,7 +105,7 @@ class KubernetesRecordStore:
         """
         body = object_of(bounded(replace(record, version="", uid="")))
         try:
-            created = await self._client.create(Target(RECORDS, record.key.namespace), body)
+            created = await self._client.create(RequestTarget(RECORDS, record.key.namespace), body)
         except ConflictError:
             await self.fresh(record)
             raise
@@ -236,8 +236,8 @@ def _key(record: Record) -> ObjectKey:
     return record.key.namespace, record.name
 
 
-def _place(record: Record, subresource: str = "") -> Target:
-    return Target(RECORDS, record.key.namespace, record.name, subresource)
+def _place(record: Record, subresource: str = "") -> RequestTarget:
+    return RequestTarget(RECORDS, record.key.namespace, record.name, subresource)
 
 
 def _at(record: Record, written: Json) -> Record:

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 
-from sentinel.adapters.kubernetes.api.client import ApiClient, Json, Target
+from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import mapping
-from sentinel.adapters.kubernetes.api.resources import Resource
+from sentinel.adapters.kubernetes.api.resources import ApiResource
 from sentinel.adapters.kubernetes.inspect.preflight import NEEDED, RUNNING_JOBS
 
-REVIEWS = Resource("authorization.k8s.io", "v1", "subjectaccessreviews", namespaced=False)
+REVIEWS = ApiResource("authorization.k8s.io", "v1", "subjectaccessreviews", namespaced=False)
 
 
 async def account_lacks(
@@ -36,7 +36,7 @@ async def account_lacks(
 
 
 async def _allowed(
-    client: ApiClient, user: str, namespace: str, resource: Resource, part: str, verb: str
+    client: ApiClient, user: str, namespace: str, resource: ApiResource, part: str, verb: str
 ) -> bool:
     attributes = {"namespace": namespace, "verb": verb, "group": resource.group, "resource": resource.plural}
     if part:
@@ -51,5 +51,5 @@ async def _allowed(
         "kind": "SubjectAccessReview",
         "spec": {"user": user, "groups": groups, "resourceAttributes": attributes},
     }
-    answer = await client.create(Target(REVIEWS), review)
+    answer = await client.create(RequestTarget(REVIEWS), review)
     return mapping(answer.get("status")).get("allowed") is True

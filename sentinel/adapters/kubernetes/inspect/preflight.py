@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import mapping
 from sentinel.adapters.kubernetes.api.resources import (
     ACCESS_REVIEWS,
@@ -15,13 +15,13 @@ from sentinel.adapters.kubernetes.api.resources import (
     PODS,
     RECORDS,
     REPLICA_SETS,
-    Resource,
+    ApiResource,
 )
 from sentinel.adapters.kubernetes.custom.crd import how_to_install
 from sentinel.adapters.kubernetes.inspect.served import outdated
 from sentinel.domain.errors import ClusterError, NotFoundError
 
-NEEDED: tuple[tuple[Resource, str, tuple[str, ...]], ...] = (
+NEEDED: tuple[tuple[ApiResource, str, tuple[str, ...]], ...] = (
     (DEPLOYMENTS, "", ("get", "list", "watch", "patch")),
     (REPLICA_SETS, "", ("get", "list", "watch")),
     (PODS, "", ("list", "watch")),
@@ -33,13 +33,15 @@ NEEDED: tuple[tuple[Resource, str, tuple[str, ...]], ...] = (
 )
 """Resource, subresource and verbs; Nodes are read as well where that is allowed."""
 
-ELECTING: tuple[tuple[Resource, str, tuple[str, ...]], ...] = ((LEASES, "", ("get", "create", "update")),)
+ELECTING: tuple[tuple[ApiResource, str, tuple[str, ...]], ...] = ((LEASES, "", ("get", "create", "update")),)
 """The same, in the namespace of the Lease by which replicas agree on a leader."""
 
-ASKING: tuple[tuple[Resource, str, tuple[str, ...]], ...] = ((COMMANDS, "", ("create",)),)
+ASKING: tuple[tuple[ApiResource, str, tuple[str, ...]], ...] = ((COMMANDS, "", ("create",)),)
 """The same, for making commands in the name of people who press buttons in Slack."""
 
-RUNNING_JOBS: tuple[tuple[Resource, str, tuple[str, ...]], ...] = ((JOBS, "", ("get", "create", "delete")),)
+RUNNING_JOBS: tuple[tuple[ApiResource, str, tuple[str, ...]], ...] = (
+    (JOBS, "", ("get", "create", "delete")),
+)
 """The same, for the Jobs of gates."""
 
 
@@ -68,7 +70,7 @@ async def preflight(
 
 
 async def _denied(
-    client: ApiClient, needed: Iterable[tuple[Resource, str, tuple[str, ...]]], namespace: str
+    client: ApiClient, needed: Iterable[tuple[ApiResource, str, tuple[str, ...]]], namespace: str
 ) -> list[str]:
     asked = [(resource, part, verb) for resource, part, verbs in needed for verb in verbs]
     allowed = await asyncio.gather(*(_allowed(client, namespace, *each) for each in asked))
@@ -76,7 +78,7 @@ async def _denied(
     return _lacking(denied, namespace)
 
 
-def _lacking(denied: Iterable[tuple[Resource, str, str]], namespace: str) -> list[str]:
+def _lacking(denied: Iterable[tuple[ApiResource, str, str]], namespace: str) -> list[str]:
     verbs: dict[str, list[str]] = {}
     for resource, part, verb in denied:
         subject = f"{resource.plural}/{part}" if part else resource.plural
@@ -92,7 +94,7 @@ def _lacking(denied: Iterable[tuple[Resource, str, str]], namespace: str) -> lis
 async def _definitions(client: ApiClient, namespace: str) -> tuple[str, ...]:
     for resource in (RECORDS, COMMANDS):
         try:
-            await client.request("GET", Target(resource, namespace), params={"limit": "1"})
+            await client.request("GET", RequestTarget(resource, namespace), params={"limit": "1"})
         except NotFoundError:
             return (how_to_install(),)
         except ClusterError as error:
@@ -103,7 +105,7 @@ async def _definitions(client: ApiClient, namespace: str) -> tuple[str, ...]:
 
 
 async def _allowed(
-    client: ApiClient, namespace: str, resource: Resource, subresource: str, verb: str
+    client: ApiClient, namespace: str, resource: ApiResource, subresource: str, verb: str
 ) -> bool:
     """Ask whether we may do this in the namespace, or (empty) in every one."""
     attributes = {"namespace": namespace, "verb": verb, "group": resource.group, "resource": resource.plural}
@@ -114,5 +116,5 @@ async def _allowed(
         "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": attributes},
     }
-    answer = await client.create(Target(ACCESS_REVIEWS), review)
+    answer = await client.create(RequestTarget(ACCESS_REVIEWS), review)
     return mapping(answer.get("status")).get("allowed") is True

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from sentinel.adapters.kubernetes.api.client import ApiClient, Json, Target
+from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import RawObject, key_of, mapping, number, objects, text
-from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, PODS, RECORDS, REPLICA_SETS, Resource
+from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, PODS, RECORDS, REPLICA_SETS, ApiResource
 from sentinel.adapters.kubernetes.custom.record_objects import WORKLOAD_LABEL, record_of
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.trim import trim_deployment, trim_pod, trim_replica_set
@@ -78,7 +78,7 @@ class ClusterReader:
 
     async def _deployment(self, namespace: str, name: str) -> Json:
         try:
-            return await self._client.get(Target(DEPLOYMENTS, namespace, name))
+            return await self._client.get(RequestTarget(DEPLOYMENTS, namespace, name))
         except NotFoundError as error:
             raise NotFoundError(_absent(namespace, name), reason="NotFound", status=404) from error
 
@@ -91,13 +91,13 @@ class ClusterReader:
             cache.pod_changed(key_of(raw), None, trim_pod(raw))
 
     async def _list(
-        self, resource: Resource, namespace: str, params: dict[str, str] | None = None
+        self, resource: ApiResource, namespace: str, params: dict[str, str] | None = None
     ) -> list[RawObject]:
         found: list[RawObject] = []
         query = {"limit": str(PAGE), **(params or {})}
         while True:
             page = await self._client.request(
-                "GET", Target(resource, namespace), params=query, timeout=TIMEOUT
+                "GET", RequestTarget(resource, namespace), params=query, timeout=TIMEOUT
             )
             found.extend(objects(page.get("items")))
             following = text(mapping(page.get("metadata")).get("continue"))

@@ -6,15 +6,15 @@ from typing import Any
 
 import structlog
 
-from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import mapping, objects
-from sentinel.adapters.kubernetes.api.resources import RECORDS, Resource
+from sentinel.adapters.kubernetes.api.resources import RECORDS, ApiResource
 from sentinel.adapters.kubernetes.custom.crd import definitions, how_to_upgrade
 from sentinel.domain.errors import ClusterError
 
 log = structlog.get_logger(__name__)
 
-SCHEMAS = Resource("", "", f"openapi/v3/apis/{RECORDS.api_version}", namespaced=False)
+SCHEMAS = ApiResource("", "", f"openapi/v3/apis/{RECORDS.api_version}", namespaced=False)
 """The API server's own description of our resources, which every account may read."""
 _NAMED = 5
 _ANYTHING = "x-kubernetes-preserve-unknown-fields"
@@ -26,7 +26,7 @@ async def outdated(client: ApiClient) -> tuple[str, ...]:
     Empty where none does, and where the API server does not say what it knows.
     """
     try:
-        document = await client.get(Target(SCHEMAS))
+        document = await client.get(RequestTarget(SCHEMAS))
     except ClusterError as error:
         log.info("the cluster's definitions are not compared with ours", reason=str(error))
         return ()

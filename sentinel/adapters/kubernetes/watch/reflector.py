@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import orjson
 import structlog
 
-from sentinel.adapters.kubernetes.api.client import ApiClient, Target, decoded
+from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget, decoded
 from sentinel.adapters.kubernetes.api.errors import status_error
 from sentinel.adapters.kubernetes.api.paging import Paging
 from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, key_of, mapping, objects, text
@@ -32,7 +32,7 @@ _CHUNK = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class WatchTiming:
     """The reflector's patience, all in seconds but `page` (the most objects of one).
 
     `watch_for` is the server-side timeout of one watch (up to half as much again is added, so that watches of
@@ -62,14 +62,14 @@ class Reflector(Generic[T]):
     def __init__(
         self,
         client: ApiClient,
-        target: Target,
+        target: RequestTarget,
         trim: Callable[[RawObject], T],
         on_change: OnChange[T],
         *,
         clock: Clock,
         rng: random.Random,
         optional: bool = False,
-        timing: Timing | None = None,
+        timing: WatchTiming | None = None,
     ) -> None:
         self.entries: dict[ObjectKey, T] = {}
         self._target = target
@@ -79,7 +79,7 @@ class Reflector(Generic[T]):
         self._clock = clock
         self._rng = rng
         self._optional = optional
-        self._timing = timing or Timing()
+        self._timing = timing or WatchTiming()
         self._backoff = Backoff(rng)
         self._version = ""
         self._paging = Paging(self._timing.page)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
-from sentinel.adapters.kubernetes.api.client import ApiClient, Target
+from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import mapping, objects, text
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, PODS
 from sentinel.adapters.kubernetes.coordination.events import EventRecorder
@@ -80,14 +80,14 @@ class KubernetesCluster:
     async def _is_unready(self, workload: Workload, pod: Pod) -> bool:
         # A list of one, as the daemon may list pods and not get them.
         params = {"fieldSelector": f"metadata.name={pod.name}", "limit": "1"}
-        found = await self._client.request("GET", Target(PODS, workload.key.namespace), params=params)
+        found = await self._client.request("GET", RequestTarget(PODS, workload.key.namespace), params=params)
         fresh = [trim_pod(raw).pod for raw in objects(found.get("items"))]
         return any(now.uid == pod.uid and not now.ready for now in fresh)
 
     async def applied(self, key: WorkloadKey) -> Applied | None:
         """Which pod template the API server has now; see `ports.Cluster.applied`."""
         try:
-            live = await self._client.get(Target(DEPLOYMENTS, key.namespace, key.name))
+            live = await self._client.get(RequestTarget(DEPLOYMENTS, key.namespace, key.name))
         except NotFoundError:
             return None
         return Applied(text(mapping(live.get("metadata")).get("uid")), digest_of(live))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
-from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, Target
+from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import RawObject, controller_of, mapping
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS
 from sentinel.adapters.kubernetes.workloads import patches
@@ -108,7 +108,7 @@ class DeploymentDriver:
             return plan.sentence
         raise AssertionError("the last attempt returns or raises")
 
-    async def _disown(self, place: Target, live: RawObject) -> None:
+    async def _disown(self, place: RequestTarget, live: RawObject) -> None:
         """Give up our claim on the template's fields; without it the undo stands all the same."""
         operations = patches.disown(live, MANAGER)
         if not operations:
@@ -128,7 +128,9 @@ class DeploymentDriver:
         if not name:
             raise NotFoundError(gone, reason="TargetGone", status=404)
         try:
-            held = await self._client.get(Target(REPLICA_SETS, workload.key.namespace, name), timeout=timeout)
+            held = await self._client.get(
+                RequestTarget(REPLICA_SETS, workload.key.namespace, name), timeout=timeout
+            )
         except NotFoundError as error:
             raise NotFoundError(gone, reason="TargetGone", status=404) from error
         owner = controller_of(mapping(held.get("metadata")))[2]
@@ -137,5 +139,5 @@ class DeploymentDriver:
         return held
 
 
-def _place(workload: Workload) -> Target:
-    return Target(DEPLOYMENTS, workload.key.namespace, workload.key.name)
+def _place(workload: Workload) -> RequestTarget:
+    return RequestTarget(DEPLOYMENTS, workload.key.namespace, workload.key.name)

@@ -10,7 +10,7 @@ import typer
 
 from sentinel.adapters.kubernetes.custom.command_requests import CommandSender
 from sentinel.app.commands.connection import (
-    Connection,
+    ClusterConnection,
     Context,
     Kubeconfig,
     Namespace,
@@ -189,7 +189,9 @@ def _told(record: Record, records: Sequence[Record], request: Request) -> list[s
     return [f"  {undone.candidate}: {undone.state.message}", *last_numbers(undone)]
 
 
-async def send_and_wait(cluster: Connection, record: Record, request: Request, patience: float) -> Command:
+async def send_and_wait(
+    cluster: ClusterConnection, record: Record, request: Request, patience: float
+) -> Command:
     """Ask the sentinel and wait for its answer; a command that nobody answers is withdrawn.
 
     Raises ClusterUnavailableError when nobody answers.

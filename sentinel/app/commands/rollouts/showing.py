@@ -14,7 +14,7 @@ from sentinel.domain.policy.policy import Policy
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.revision import Revision
-from sentinel.engine.choosing import Choice, choose
+from sentinel.engine.choosing import PolicyChoice, choose
 from sentinel.engine.matching import Ambiguous, Guarded
 from sentinel.policies.load import PolicySet, describe, load
 from sentinel.policies.mistakes import did_you_mean
@@ -87,7 +87,7 @@ def _labels(text: str) -> dict[str, str]:
     return labels
 
 
-def _lines(workload: Workload, choice: Choice) -> Iterator[str]:
+def _lines(workload: Workload, choice: PolicyChoice) -> Iterator[str]:
     listed = ", ".join(f"{name}={value}" for name, value in sorted(workload.labels.items()))
     yield f"{workload.key}, {f'labels {listed}' if listed else 'no labels'}"
     if isinstance(choice.guard, Guarded):
@@ -115,7 +115,7 @@ def _summary(policy: Policy) -> Iterator[str]:
         yield f"alerts: {', '.join(alert.action.value for alert in policy.alerts)}"
 
 
-def _as_json(workload: Workload, choice: Choice) -> dict[str, object]:
+def _as_json(workload: Workload, choice: PolicyChoice) -> dict[str, object]:
     guarding = choice.guard.policy if isinstance(choice.guard, Guarded) else None
     return {
         "workload": str(workload.key),

@@ -14,7 +14,7 @@ from rich.text import Text
 from sentinel.adapters.kubernetes.custom.record_objects import object_of
 from sentinel.app.commands.connection import (
     AllNamespaces,
-    Connection,
+    ClusterConnection,
     Context,
     Kubeconfig,
     Namespace,
@@ -38,7 +38,7 @@ _REST = "at rest"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class GuardedWorkload:
     """A guarded workload and its newest rollout; None where none was seen yet."""
 
     workload: Workload
@@ -50,7 +50,7 @@ class Standing:
         return self.record is not None and self.record.live
 
 
-async def standings(cluster: Connection) -> list[Standing]:
+async def standings(cluster: ClusterConnection) -> list[GuardedWorkload]:
     """Every workload that is labelled to be guarded or has a rollout on record; those in flight first."""
     namespace = cluster.place.namespace
     workloads, records = await asyncio.gather(
@@ -60,7 +60,7 @@ async def standings(cluster: Connection) -> list[Standing]:
     for record in records:
         newest.setdefault(record.workload_uid, record)
     found = [
-        Standing(workload, newest.get(workload.uid))
+        GuardedWorkload(workload, newest.get(workload.uid))
         for workload in workloads
         if workload.uid in newest or workload.labels.get(GUARD_LABEL) == "true"
     ]
@@ -93,7 +93,7 @@ async def _status(at: Place, output: Output, *, watch: bool) -> None:
             show_data([_as_data(standing) for standing in found], output)
 
 
-async def _keep_showing(cluster: Connection, found: list[Standing]) -> None:
+async def _keep_showing(cluster: ClusterConnection, found: list[GuardedWorkload]) -> None:
     """Show until interrupted; a cluster that is out of reach for a while is said below the last view."""
     namespace, problem = cluster.place.namespace, ""
     with Live(status_table(found, datetime.now(UTC), namespace), auto_refresh=False) as live:
@@ -107,7 +107,7 @@ async def _keep_showing(cluster: Connection, found: list[Standing]) -> None:
             live.update(Group(shown, Text(problem, style="red")) if problem else shown, refresh=True)
 
 
-def status_table(found: list[Standing], now: datetime, namespace: str) -> RenderableType:
+def status_table(found: list[GuardedWorkload], now: datetime, namespace: str) -> RenderableType:
     """The table of `status`."""
     if not found:
         where = f"namespace {namespace}" if namespace else "any namespace"
@@ -120,7 +120,7 @@ def status_table(found: list[Standing], now: datetime, namespace: str) -> Render
     return table(columns, rows)
 
 
-def _row(standing: Standing, now: datetime) -> list[str | Text]:
+def _row(standing: GuardedWorkload, now: datetime) -> list[str | Text]:
     workload, record = standing.workload, standing.record
     ready = f"{workload.exposure.available}/{workload.exposure.wanted}"
     if record is None:
@@ -143,7 +143,7 @@ def _revision(workload: Workload) -> str:
     return f"{number or 'new'} ({', '.join(workload.candidate.images)})"
 
 
-def _words(standing: Standing) -> str:
+def _words(standing: GuardedWorkload) -> str:
     workload, record = standing.workload, standing.record
     said = " ".join(record.state.message.split()) if record else ""
     if workload.held_by_label:
@@ -153,7 +153,7 @@ def _words(standing: Standing) -> str:
     return said
 
 
-def _as_data(standing: Standing) -> dict[str, Any]:
+def _as_data(standing: GuardedWorkload) -> dict[str, Any]:
     workload, record = standing.workload, standing.record
     data: dict[str, Any] = {
         "namespace": workload.key.namespace,

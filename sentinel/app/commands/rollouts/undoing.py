@@ -14,7 +14,7 @@ import typer
 
 from sentinel.app.commands.connection import (
     AllNamespaces,
-    Connection,
+    ClusterConnection,
     Context,
     Kubeconfig,
     Namespace,
@@ -105,7 +105,11 @@ async def _undo(wanted: Wanted, at: Place, patience: float) -> bool:
 
 
 async def _by_the_sentinel(
-    cluster: Connection, workload: Workload, records: tuple[Record, ...], target: RevisionRef, reason: str
+    cluster: ClusterConnection,
+    workload: Workload,
+    records: tuple[Record, ...],
+    target: RevisionRef,
+    reason: str,
 ) -> str | None:
     """What the running sentinel did when asked; None where none runs or it is not for it to do, which is said.
 
@@ -205,7 +209,9 @@ def plan(workload: Workload, target: RevisionRef) -> list[str]:
     return lines
 
 
-async def _restored(cluster: Connection, workload: Workload, target: RevisionRef, patience: float) -> bool:
+async def _restored(
+    cluster: ClusterConnection, workload: Workload, target: RevisionRef, patience: float
+) -> bool:
     """Whether the target is fully available in time; said either way."""
     began = time.monotonic()
     while True:
@@ -269,7 +275,7 @@ async def _release(name: str, at: Place, *, yes: bool) -> bool:
         return all([await _lifted(cluster, workload) for workload in ours])
 
 
-async def _lifted(cluster: Connection, workload: Workload) -> bool:
+async def _lifted(cluster: ClusterConnection, workload: Workload) -> bool:
     """Whether our pause could be lifted; said either way."""
     try:
         done = await cluster.driver.apply(workload, Release(), timeout=CHANGE_TIMEOUT)
@@ -280,7 +286,7 @@ async def _lifted(cluster: Connection, workload: Workload) -> bool:
     return True
 
 
-async def _paused(cluster: Connection, workload: Workload) -> list[str]:
+async def _paused(cluster: ClusterConnection, workload: Workload) -> list[str]:
     """What is known of a workload that we paused; that its record cannot be read keeps nobody from releasing it."""
     assert workload.brake.mark is not None
     name = workload.brake.mark.record

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from sentinel.app.commands.connection import (
-    Connection,
+    ClusterConnection,
     Context,
     Kubeconfig,
     Namespace,
@@ -40,7 +40,7 @@ _SEEN_WITHIN = timedelta(minutes=1)
 """A sentinel that runs makes a record of every workload it guards; one older than this without any has no guard."""
 
 
-class Verdict(IntEnum):
+class WaitResult(IntEnum):
     """How a wait ends, as the exit code that pipelines read."""
 
     PROMOTED = 0
@@ -58,7 +58,7 @@ class Verdict(IntEnum):
 class End:
     """The verdict, the sentence that says it, and the rollout, where there was one."""
 
-    verdict: Verdict
+    verdict: WaitResult
     message: str
     record: Record | None = None
 
@@ -114,7 +114,7 @@ async def _wait(name: str, limits: Patience, namespace: str, context: str, kubec
         return await wait_for_end(cluster, name, limits)
 
 
-async def wait_for_end(cluster: Connection, name: str, limits: Patience) -> End:
+async def wait_for_end(cluster: ClusterConnection, name: str, limits: Patience) -> End:
     """Follow the rollout to its end, telling its progress line by line. Raises ClusterError.
 
     An API server that is out of reach once the wait has begun is waited for.
@@ -178,7 +178,7 @@ def unguarded(workload: Workload, now: datetime) -> End | None:
         f"nothing guards {workload.key}: no rollout of it was ever recorded. Label it {GUARD_LABEL}=true, "
         "or match it in a rule file; `sentinel preflight` says what is missing"
     )
-    return End(Verdict.UNGUARDED, message)
+    return End(WaitResult.UNGUARDED, message)
 
 
 def _out_of_patience(
@@ -190,13 +190,13 @@ def _out_of_patience(
             f"no sentinel took the rollout of {workload.candidate} of {workload.key} up within "
             f"{age(waited)}: no rule file matches the workload any more, or no sentinel runs"
         )
-        return End(Verdict.UNGUARDED, message)
+        return End(WaitResult.UNGUARDED, message)
     if record is None or waited < limits.whole:
         return None
     if record.state.phase is Phase.HELD:
-        return End(Verdict.HELD, f"still held: {record.state.message}", record)
+        return End(WaitResult.HELD, f"still held: {record.state.message}", record)
     message = f"not decided within {age(waited)}: {standing(record).value}, {record.state.message}"
-    return End(Verdict.TIMED_OUT, message, record)
+    return End(WaitResult.TIMED_OUT, message, record)
 
 
 def ending(record: Record, now: datetime, hold_for: timedelta) -> End | None:
@@ -208,13 +208,13 @@ def ending(record: Record, now: datetime, hold_for: timedelta) -> End | None:
     hold = state.hold
     match state.phase:
         case Phase.PROMOTED:
-            return End(Verdict.PROMOTED, f"promoted: {record.candidate} ({record.name})", record)
+            return End(WaitResult.PROMOTED, f"promoted: {record.candidate} ({record.name})", record)
         case Phase.UNDONE:
-            return End(Verdict.UNDONE, f"undone: {state.message}", record)
+            return End(WaitResult.UNDONE, f"undone: {state.message}", record)
         case Phase.HELD if hold is None or hold.sticky or now - hold.since >= hold_for:
-            return End(Verdict.HELD, f"{_held_words(record)}: {state.message}", record)
+            return End(WaitResult.HELD, f"{_held_words(record)}: {state.message}", record)
         case Phase.SUPERSEDED | Phase.FAILED | Phase.UNJUDGED:
-            return End(Verdict.ENDED, f"{state.phase.value.lower()}: {state.message}", record)
+            return End(WaitResult.ENDED, f"{state.phase.value.lower()}: {state.message}", record)
         case _:
             return None
 
@@ -252,7 +252,7 @@ class Progress:
 
 def write_summary(file: Path, end: End) -> None:
     """Append the verdict and the explanation as Markdown. Raises ConfigurationError when that cannot be done."""
-    icon = {Verdict.PROMOTED: "✅", Verdict.UNDONE: "↩️", Verdict.HELD: "✋"}.get(end.verdict, "⚠️")
+    icon = {WaitResult.PROMOTED: "✅", WaitResult.UNDONE: "↩️", WaitResult.HELD: "✋"}.get(end.verdict, "⚠️")
     title = str(end.verdict).replace("-", " ")
     lines = [f"### {icon} Rollout {title}", "", _escaped(end.message), ""]
     if end.record is not None:

@@ -12,17 +12,17 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sentinel.adapters.prometheus.client import Connection, PrometheusClient
+from sentinel.adapters.prometheus.client import PrometheusClient, PrometheusConnection
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.app.exitcodes import UsageError
 from sentinel.app.rehearsal.discovery import find_by_name, find_rollouts
-from sentinel.app.rehearsal.history import History, Paced
+from sentinel.app.rehearsal.history import MetricHistory, PacedClient
 from sentinel.app.rehearsal.html import html_report
 from sentinel.app.rehearsal.listed import pick, read_times
 from sentinel.app.rehearsal.model import PastRollout, Rehearsed
 from sentinel.app.rehearsal.progress import Kept, rehearse_all
 from sentinel.app.rehearsal.rehearse import Backstage, Rules
-from sentinel.app.rehearsal.summary import Report
+from sentinel.app.rehearsal.summary import RehearsalReport
 from sentinel.app.rehearsal.table import print_table
 from sentinel.domain.errors import ConfigurationError
 from sentinel.policies.load import PolicySet, describe, load
@@ -37,7 +37,7 @@ PLAIN_WIDTH = 160
 """Columns of a table that goes to no terminal."""
 
 
-class Format(StrEnum):
+class ReportFormat(StrEnum):
     """How the report is written."""
 
     TABLE = "table"
@@ -70,7 +70,9 @@ def rehearse_command(  # noqa: PLR0913 - one to each option
     times: Annotated[
         Path | None, typer.Option(help="Only these: lines 'namespace/name TIME', or RolloutRecords as JSON.")
     ] = None,
-    form: Annotated[Format, typer.Option("--format", "-f", help="How it is written.")] = Format.TABLE,
+    form: Annotated[
+        ReportFormat, typer.Option("--format", "-f", help="How it is written.")
+    ] = ReportFormat.TABLE,
     out: Annotated[Path | None, typer.Option(help="Write the report here, not to stdout.")] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Keep results here; what is there already is not done again.")
@@ -97,12 +99,12 @@ def rehearse_command(  # noqa: PLR0913 - one to each option
     _write(report, form, out)
 
 
-async def make_report(wish: Wish, console: Console) -> Report:
+async def make_report(wish: Wish, console: Console) -> RehearsalReport:
     """Find the rollouts and rehearse them all. Raises SourceError, ConfigurationError."""
-    client = PrometheusClient(Connection(wish.url, timeout=TIMEOUT))
+    client = PrometheusClient(PrometheusConnection(wish.url, timeout=TIMEOUT))
     try:
-        paced = Paced(client, wish.per_second)
-        history = History(paced)
+        paced = PacedClient(client, wish.per_second)
+        history = MetricHistory(paced)
         source = PrometheusSource(paced, scrape_interval=wish.scrape_interval)
         with _progress(console) as progress:
             looking = progress.add_task("looking for rollouts", total=None)
@@ -121,10 +123,10 @@ async def make_report(wish: Wish, console: Console) -> Report:
             results = await rehearse_all(rollouts, wish.rules, backstage, kept, done)
     finally:
         client.close()
-    return Report(wish.url, wish.since, wish.until, wish.digest, tuple(results), tuple(notes))
+    return RehearsalReport(wish.url, wish.since, wish.until, wish.digest, tuple(results), tuple(notes))
 
 
-async def _rollouts(wish: Wish, history: History) -> tuple[list[PastRollout], list[str]]:
+async def _rollouts(wish: Wish, history: MetricHistory) -> tuple[list[PastRollout], list[str]]:
     """The rollouts that are asked for, and a sentence on what was not found."""
     found = await find_rollouts(history, wish.since, wish.until, wish.workload)
     wanted = read_times(wish.times) if wish.times is not None else None
@@ -185,9 +187,9 @@ def _workload(text: str | None) -> tuple[str, str] | None:
     return namespace, name
 
 
-def _write(report: Report, form: Format, out: Path | None) -> None:
+def _write(report: RehearsalReport, form: ReportFormat, out: Path | None) -> None:
     try:
-        if form is Format.TABLE:
+        if form is ReportFormat.TABLE:
             if out is None:
                 console = Console()
                 print_table(report, console if console.is_terminal else Console(width=PLAIN_WIDTH))
@@ -195,7 +197,11 @@ def _write(report: Report, form: Format, out: Path | None) -> None:
                 with out.open("w", encoding="utf-8") as stream:
                     print_table(report, Console(file=stream, width=PLAIN_WIDTH))
             return
-        text = html_report(report) if form is Format.HTML else json.dumps(report.as_json(), indent=2) + "\n"
+        text = (
+            html_report(report)
+            if form is ReportFormat.HTML
+            else json.dumps(report.as_json(), indent=2) + "\n"
+        )
         if out is None:
             typer.echo(text, nl=False)
         else:

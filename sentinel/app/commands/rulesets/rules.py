@@ -32,7 +32,7 @@ rules.command("show")(show_command)
 Paths = Annotated[list[Path], typer.Argument(help="Rule files or folders.")]
 
 
-class Format(StrEnum):
+class MistakeFormat(StrEnum):
     """How mistakes are told: for people, for programs, or as annotations of a GitHub pull request."""
 
     TEXT = "text"
@@ -43,7 +43,9 @@ class Format(StrEnum):
 @rules.command("check")
 def check(
     paths: Paths,
-    format: Annotated[Format, typer.Option("--format", "-f", help="How mistakes are told.")] = Format.TEXT,  # noqa: A002
+    format: Annotated[  # noqa: A002
+        MistakeFormat, typer.Option("--format", "-f", help="How mistakes are told.")
+    ] = MistakeFormat.TEXT,
     config: Annotated[
         Path | None,
         typer.Option("--config", "-c", help="The daemon's settings file: say which gates it does not allow."),
@@ -71,7 +73,7 @@ def check(
     found: list[Check] = []
     if cluster and not checked.errors:
         found = _in_cluster(checked, config, place(namespace, context, kubeconfig, everywhere=everywhere))
-    if format is Format.JSON:
+    if format is MistakeFormat.JSON:
         answer = {
             "errors": [_as_json(error) for error in checked.errors],
             "warnings": [_as_json(remark) for remark in checked.remarks],
@@ -86,10 +88,13 @@ def check(
     else:
         for error in checked.errors:
             typer.echo(
-                _annotation(error) if format is Format.GITHUB else str(error), err=format is Format.TEXT
+                _annotation(error) if format is MistakeFormat.GITHUB else str(error),
+                err=format is MistakeFormat.TEXT,
             )
         for remark in checked.remarks:
-            typer.echo(_annotation(remark, "warning") if format is Format.GITHUB else f"warning: {remark}")
+            typer.echo(
+                _annotation(remark, "warning") if format is MistakeFormat.GITHUB else f"warning: {remark}"
+            )
         if not checked.errors:
             typer.echo(f"{len(checked.policies)} policies in {len(checked.files)} files are fine")
         if cluster and not checked.errors:
@@ -104,14 +109,14 @@ def _in_cluster(checked: Checked, config: Path | None, at: Place) -> list[Check]
     return run(cluster_checks(files, load_settings(config, os.environ), at))
 
 
-def _tell_cluster(found: Sequence[Check], format: Format) -> None:  # noqa: A002
+def _tell_cluster(found: Sequence[Check], format: MistakeFormat) -> None:  # noqa: A002
     """A line to each thing that is not well, and how many were looked at."""
     for one in found:
         if one.level is Level.OK:
             continue
         level = "error" if one.level is Level.FAIL else "warning"
         text = f"{one.name}: {one.found}" + (f" ({one.remedy})" if one.remedy else "")
-        if format is Format.GITHUB:
+        if format is MistakeFormat.GITHUB:
             typer.echo(f"::{level} title=sentinel rules check --cluster::{_escaped(text)}")
         else:
             typer.echo(text if level == "error" else f"warning: {text}", err=level == "error")

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from sentinel.adapters.kubernetes.inspect.accounts import account_lacks
 from sentinel.adapters.slack.probe import probe
-from sentinel.app.commands.connection import Connection
+from sentinel.app.commands.connection import ClusterConnection
 from sentinel.app.commands.output import Output, show, show_data, table
 from sentinel.app.exitcodes import UsageError
 from sentinel.app.wiring.sources import Sources
@@ -91,7 +91,7 @@ async def slack_check(settings: Settings) -> Check:
 
 
 async def account_check(
-    cluster: Connection, account: str, within: str, *, jobs_in: Sequence[str] = ()
+    cluster: ClusterConnection, account: str, within: str, *, jobs_in: Sequence[str] = ()
 ) -> Check:
     """Whether the daemon's service account, given as namespace/name, has every verb it needs.
 
@@ -155,7 +155,7 @@ async def rules_check(sources: Sources) -> list[Check]:
     return [ok(name, f"{url} knows the for: of {len(durations)} alerts")]
 
 
-async def reached(cluster: Connection) -> Check:
+async def reached(cluster: ClusterConnection) -> Check:
     """Whether the API server answers and knows our records."""
     try:
         records = await cluster.reader.records(cluster.place.namespace)

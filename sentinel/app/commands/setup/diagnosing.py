@@ -14,7 +14,7 @@ import typer
 from sentinel.adapters.kubernetes.coordination.lease import own_namespace
 from sentinel.adapters.kubernetes.custom.freezes import KubernetesFreezeStore
 from sentinel.adapters.kubernetes.inspect.preflight import preflight
-from sentinel.app.commands.connection import Connection, Context, Kubeconfig, Place, connected, run
+from sentinel.app.commands.connection import ClusterConnection, Context, Kubeconfig, Place, connected, run
 from sentinel.app.commands.output import Output, OutputOption
 from sentinel.app.commands.setup.checks import (
     Check,
@@ -113,7 +113,7 @@ async def cluster_checks(settings: Settings, account: str, at: Place) -> list[Ch
         return [fail("API server", str(error), "name a kubeconfig with --kubeconfig or KUBECONFIG")]
 
 
-async def _needed(cluster: Connection, settings: Settings) -> Check:
+async def _needed(cluster: ClusterConnection, settings: Settings) -> Check:
     """What this account lacks of what the daemon needs; which is someone else's where it runs as another."""
     try:
         lacking = await preflight(
@@ -132,7 +132,7 @@ async def _needed(cluster: Connection, settings: Settings) -> Check:
     return ok("definitions and own rights", "the definitions are there; this account could run the daemon")
 
 
-async def _frozen(cluster: Connection, settings: Settings) -> Check:
+async def _frozen(cluster: ClusterConnection, settings: Settings) -> Check:
     """Whether someone has thrown the kill switch."""
     namespace = settings.leadership.namespace or own_namespace()
     try:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from sentinel.adapters.kubernetes.coordination.jobs import KubernetesJobs
-from sentinel.app.commands.connection import Connection
+from sentinel.app.commands.connection import ClusterConnection
 from sentinel.app.commands.setup.checks import Check, fail, ok, warn
 from sentinel.domain.errors import ClusterError, ForbiddenError
 from sentinel.domain.gate import Gate, GateLimits, JobGate, WebhookGate
@@ -25,7 +25,7 @@ def runs_jobs(policy: Policy) -> bool:
 
 
 async def gate_checks(
-    policy: Policy, settings: Settings, cluster: Connection, workload: Workload
+    policy: Policy, settings: Settings, cluster: ClusterConnection, workload: Workload
 ) -> list[Check]:
     """Whether each gate of the steps could be asked for this workload."""
     checks = []
@@ -47,7 +47,7 @@ def _refused(gate: Gate, limits: GateLimits, namespace: str) -> str:
     return limits.account_refused(gate.service_account) or limits.namespace_refused(namespace)
 
 
-async def _rehearsed(gate: JobGate, policy: Policy, cluster: Connection, workload: Workload) -> Check:
+async def _rehearsed(gate: JobGate, policy: Policy, cluster: ClusterConnection, workload: Workload) -> Check:
     """What the API server says of the Job as it would be made for the present revision."""
     name, place = f"gate {gate.name}", f"in {workload.key.namespace} as {gate.service_account}"
     record = new_record(Begin(None), workload, policy, Mode.OBSERVE, datetime.now(UTC))

@@ -16,7 +16,7 @@ from sentinel.policies.importing.draft import (
     policy_name,
     unique,
 )
-from sentinel.policies.importing.resources import Resource
+from sentinel.policies.importing.resources import Manifest
 from sentinel.policies.importing.shapes import items, mapping, text
 
 TEMPLATE_KINDS = ("AnalysisTemplate", "ClusterAnalysisTemplate")
@@ -26,11 +26,11 @@ TEMPLATE_KINDS = ("AnalysisTemplate", "ClusterAnalysisTemplate")
 class Templates:
     """All analysis templates of an import; `used` are those that a Rollout or another template names."""
 
-    by_name: dict[tuple[str, str], Resource]
+    by_name: dict[tuple[str, str], Manifest]
     used: set[tuple[str, str]]
 
     @classmethod
-    def of(cls, resources: Iterable[Resource]) -> "Templates":
+    def of(cls, resources: Iterable[Manifest]) -> "Templates":
         """Find them, and what refers to them; of templates that name each other in a circle the first is unused."""
         resources = list(resources)
         templates = cls({(one.kind, one.name): one for one in resources if one.kind in TEMPLATE_KINDS}, set())
@@ -49,9 +49,9 @@ class Templates:
         """The templates that one refers to."""
         return [_key(reference) for reference in items(self.by_name[key].spec.get("templates"))]
 
-    def closure(self, key: tuple[str, str]) -> dict[tuple[str, str], Resource]:
+    def closure(self, key: tuple[str, str]) -> dict[tuple[str, str], Manifest]:
         """A template and those that it refers to, in order."""
-        found: dict[tuple[str, str], Resource] = {}
+        found: dict[tuple[str, str], Manifest] = {}
         waiting = [key]
         while waiting:
             current = waiting.pop(0)
@@ -61,7 +61,7 @@ class Templates:
         return found
 
 
-def draft_of_template(resource: Resource, templates: Templates, given: Mapping[str, str]) -> Draft:
+def draft_of_template(resource: Manifest, templates: Templates, given: Mapping[str, str]) -> Draft:
     """The policy of a template, or of an AnalysisRun, that no Rollout of the import refers to."""
     draft = Draft(policy_name(resource.name), f"the {resource.title} ({resource.place})")
     chosen_by_label(draft, resource.namespace)
@@ -71,7 +71,7 @@ def draft_of_template(resource: Resource, templates: Templates, given: Mapping[s
     return draft
 
 
-def draft_of_rollout(resource: Resource, templates: Templates, given: Mapping[str, str]) -> Draft:
+def draft_of_rollout(resource: Manifest, templates: Templates, given: Mapping[str, str]) -> Draft:
     """The policy of a Rollout: its steps, and the metrics of the templates that its analyses name."""
     draft = Draft(policy_name(resource.name), f"the {resource.title} ({resource.place})")
     named(draft, _deployment_of(resource), resource.namespace)
@@ -92,7 +92,7 @@ def draft_of_rollout(resource: Resource, templates: Templates, given: Mapping[st
     return draft
 
 
-def _deployment_of(resource: Resource) -> str:
+def _deployment_of(resource: Manifest) -> str:
     """The Deployment that a Rollout takes its pod template from, else the one that it should become."""
     reference = mapping(resource.spec.get("workloadRef"))
     return text(reference.get("name")) if reference.get("kind") == "Deployment" else resource.name
@@ -112,7 +112,7 @@ def analyses_of(strategy: Values) -> list[Values]:
 
 
 def _add_metrics(
-    draft: Draft, parts: list[Resource], declared: list[Values], within: Values, given: Mapping[str, str]
+    draft: Draft, parts: list[Manifest], declared: list[Values], within: Values, given: Mapping[str, str]
 ) -> None:
     dry = {text(one.get("metricName")) for one in items(within.get("dryRun"))}
     dry |= {text(one.get("metricName")) for part in parts for one in items(part.spec.get("dryRun"))}
@@ -125,7 +125,7 @@ def _add_metrics(
             _add_metric(draft, metric, part, arguments, dry)
 
 
-def _add_metric(draft: Draft, metric: Values, part: Resource, arguments: Arguments, dry: set[str]) -> None:
+def _add_metric(draft: Draft, metric: Values, part: Manifest, arguments: Arguments, dry: set[str]) -> None:
     name = text(metric.get("name")) or "without a name"
     if name in dry or ".*" in dry:
         draft.notes.append(f"Left out: the metric {name}, a dry run in Argo, which decides nothing.")
@@ -151,7 +151,7 @@ def _missing(draft: Draft, templates: Templates, references: Iterable[Values]) -
             )
 
 
-def _named_by_rollout(resource: Resource) -> Iterable[tuple[str, str]]:
+def _named_by_rollout(resource: Manifest) -> Iterable[tuple[str, str]]:
     for analysis in analyses_of(mapping(resource.spec.get("strategy"))):
         yield from map(_key, items(analysis.get("templates")) or _old_reference(analysis))
 

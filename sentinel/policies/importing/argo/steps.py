@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sentinel.policies.importing.draft import Draft, ImportRefusedError, Values
 from sentinel.policies.importing.shapes import duration, items, mapping, text, whole
-from sentinel.policies.importing.strategy import Paced, put_strategy
+from sentinel.policies.importing.strategy import PacedStep, put_strategy
 
 _STEPS_WITHOUT_EQUIVALENT = {
     "setCanaryScale": "the Deployment's own rolling update scales the pods",
@@ -29,7 +29,7 @@ _KEYS_WITHOUT_EQUIVALENT = {
 class _Walk:
     """The steps so far; `begun` once a weight above zero was set."""
 
-    steps: list[Paced]
+    steps: list[PacedStep]
     notes: list[str]
     complete: bool = False
 
@@ -83,7 +83,7 @@ def _weight(walk: _Walk, index: int, weight: int) -> None:
         reason = "a step without pods" if weight == 0 else f"not more than the {before}% before"
         walk.notes.append(f"Left out: step {index + 1}, setWeight {weight}: {reason}.")
     else:
-        walk.steps.append(Paced(weight))
+        walk.steps.append(PacedStep(weight))
 
 
 def _pause(walk: _Walk, index: int, pause: Values) -> None:
@@ -107,4 +107,4 @@ def _blue_green(walk: _Walk, blue_green: Values) -> None:
     )
     if blue_green.get("autoPromotionEnabled") is False:
         walk.notes.append("autoPromotionEnabled false: the first half waits for an approval instead.")
-        walk.steps.append(Paced(50, timedelta(minutes=2), approval=True))
+        walk.steps.append(PacedStep(50, timedelta(minutes=2), approval=True))

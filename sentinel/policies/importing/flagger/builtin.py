@@ -93,7 +93,7 @@ _PREFIXES = {"appmesh": "appmesh", "gloo": "gloo", "gatewayapi": "kubernetes", "
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class BuiltinCheck:
     """What a builtin check's threshold says, and how often and over what window it is asked.
 
     `allowed` failed checks are not yet too many. `names` are the Ingress, the Service and the route that the Canary
@@ -118,7 +118,7 @@ def provider_named(name: str) -> Provider:
     return PROVIDERS[key]
 
 
-def success_rate(provider: Provider, check: Check) -> Part:
+def success_rate(provider: Provider, check: BuiltinCheck) -> Part:
     """The check of the share of requests that did not fail, in per cent."""
     low = check.low
     if low is not None and check.high is None and 0 < low < 100 and (provider.preset or provider.pod_label):
@@ -131,7 +131,7 @@ def success_rate(provider: Provider, check: Check) -> Part:
     return _query("request-success-rate", f"{good}\n/\n{total}\n* 100", check)
 
 
-def request_duration(provider: Provider, check: Check) -> Part:
+def request_duration(provider: Provider, check: BuiltinCheck) -> Part:
     """The check of the 99th percentile of the duration, in milliseconds."""
     high = check.high
     if high is not None and check.low is None and high >= 1 and (provider.preset or provider.pod_label):
@@ -162,7 +162,7 @@ def within(low: float | None, high: float | None) -> str:
     return " && ".join(parts)
 
 
-def query_body(source: str, query: str, check: Check) -> dict[str, object]:
+def query_body(source: str, query: str, check: BuiltinCheck) -> dict[str, object]:
     """A query rule's body with Flagger's meaning: a value outside the range is a failed check."""
     condition = within(check.low, check.high)
     if not condition:
@@ -172,7 +172,7 @@ def query_body(source: str, query: str, check: Check) -> dict[str, object]:
     return {"query": {source: query, "success": condition, "interval": interval, **limit}}
 
 
-def _query(name: str, query: str, check: Check) -> Part:
+def _query(name: str, query: str, check: BuiltinCheck) -> Part:
     notes = [
         "The proxy in front does not say which pod answered: the query counts both revisions together, so a fault of "
         "the candidate shows by its share of the traffic. Rules on metrics of the pods themselves see it better."
@@ -203,7 +203,7 @@ def _histogram(provider: Provider) -> dict[str, object]:
     return {"prometheus": {"histogram": histogram, **unit, "podLabel": provider.pod_label}}
 
 
-def _scope(provider: Provider, check: Check) -> str:
+def _scope(provider: Provider, check: BuiltinCheck) -> str:
     scope = provider.scope
     for name, value in check.names.items():
         scope = scope.replace(f"<{name}>", value)

@@ -20,7 +20,7 @@ from sentinel.policies.importing.draft import (
     unique,
 )
 from sentinel.policies.importing.flagger.builtin import (
-    Check,
+    BuiltinCheck,
     provider_named,
     query_body,
     request_duration,
@@ -28,7 +28,7 @@ from sentinel.policies.importing.flagger.builtin import (
 )
 from sentinel.policies.importing.flagger.steps import pace
 from sentinel.policies.importing.queries import fill, literal, name_pods, tidy
-from sentinel.policies.importing.resources import Resource
+from sentinel.policies.importing.resources import Manifest
 from sentinel.policies.importing.shapes import duration, items, mapping, number, text, whole
 from sentinel.policies.schema.quantities import format_duration
 
@@ -41,7 +41,7 @@ _PLACEHOLDER = re.compile(r"\{\{-?([^{}]*?)-?\}\}")
 _WORKLOAD = re.compile(r"\$\{workload\}")
 
 
-def draft_of_canary(resource: Resource, templates: dict[str, Resource], provider: str | None) -> Draft:
+def draft_of_canary(resource: Manifest, templates: dict[str, Manifest], provider: str | None) -> Draft:
     """The policy of a Canary. `templates` are the MetricTemplates by name; `provider` is Flagger's default mesh."""
     draft = Draft(policy_name(resource.name), f"the {resource.title} ({resource.place})")
     spec = resource.spec
@@ -66,7 +66,7 @@ def draft_of_canary(resource: Resource, templates: dict[str, Resource], provider
     return draft
 
 
-def draft_of_template(resource: Resource) -> Draft:
+def draft_of_template(resource: Manifest) -> Draft:
     """A MetricTemplate that no Canary of the import refers to has no limit: nothing can be made of it."""
     raise ImportRefusedError(
         f"{resource.title} ({resource.place}) has no limit of its own: import it together with the Canary that refers "
@@ -79,10 +79,10 @@ class _Canary:
 
     def __init__(
         self,
-        resource: Resource,
+        resource: Manifest,
         analysis: Values,
         interval: timedelta,
-        templates: dict[str, Resource],
+        templates: dict[str, Manifest],
         provider: str,
     ) -> None:
         self.resource, self.analysis, self.interval = resource, analysis, interval
@@ -96,7 +96,7 @@ class _Canary:
             "route": text(mapping(resource.spec.get("routeRef")).get("name")) or self.target,
         }
 
-    def check(self, metric: Values) -> Check:
+    def check(self, metric: Values) -> BuiltinCheck:
         """The metric's limit and timing. Raises ImportRefusedError."""
         limits = mapping(metric.get("thresholdRange"))
         low, high = (
@@ -109,7 +109,7 @@ class _Canary:
         threshold = self.analysis.get("threshold")
         allowed = max(1, whole(threshold, "threshold")) - 1 if threshold is not None else 0
         window = duration(given, "interval") if given else DEFAULT_INTERVAL
-        return Check(low, high, self.interval, window, allowed, self.names)
+        return BuiltinCheck(low, high, self.interval, window, allowed, self.names)
 
 
 def _add(draft: Draft, metric: Values, canary: _Canary) -> None:
@@ -150,7 +150,7 @@ def _rule(metric: Values, name: str, canary: _Canary) -> Part:
     return part
 
 
-def _of_template(metric: Values, name: str, check: Check, canary: _Canary, reference: str) -> Part:
+def _of_template(metric: Values, name: str, check: BuiltinCheck, canary: _Canary, reference: str) -> Part:
     template = canary.templates.get(reference)
     if template is None:
         raise ImportRefusedError(
@@ -165,7 +165,9 @@ def _of_template(metric: Values, name: str, check: Check, canary: _Canary, refer
     return Part(policy_name(name), query_body(kind, query, check), notes)
 
 
-def _filled(query: str, check: Check, canary: _Canary, metric: Values, source: str) -> tuple[str, list[str]]:
+def _filled(
+    query: str, check: BuiltinCheck, canary: _Canary, metric: Values, source: str
+) -> tuple[str, list[str]]:
     """A query with Flagger's variables filled in, and what to know about it. Raises ImportRefusedError."""
     known = {
         "namespace": "${namespace}",
@@ -228,12 +230,12 @@ def _other_keys(draft: Draft, spec: Values, analysis: Values) -> None:
         draft.notes.append(f"Left out: the alert {text(alert.get('name'))}; see spec.notify for who is told.")
 
 
-def templates_by_name(resources: Iterable[Resource]) -> dict[str, Resource]:
+def templates_by_name(resources: Iterable[Manifest]) -> dict[str, Manifest]:
     """The MetricTemplates of an import."""
     return {one.name: one for one in resources if one.kind == "MetricTemplate"}
 
 
-def names_of_templates(canary: Resource) -> set[str]:
+def names_of_templates(canary: Manifest) -> set[str]:
     """The MetricTemplates that a Canary refers to."""
     analysis = mapping(canary.spec.get("analysis") or canary.spec.get("canaryAnalysis"))
     return {text(mapping(metric.get("templateRef")).get("name")) for metric in items(analysis.get("metrics"))}

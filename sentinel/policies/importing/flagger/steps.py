@@ -9,7 +9,7 @@ from datetime import timedelta
 from sentinel.policies.importing.draft import Draft, ImportRefusedError, Values
 from sentinel.policies.importing.flagger.webhooks import put_webhooks
 from sentinel.policies.importing.shapes import number, whole
-from sentinel.policies.importing.strategy import MAX_STEPS, Paced, put_strategy
+from sentinel.policies.importing.strategy import MAX_STEPS, PacedStep, put_strategy
 from sentinel.policies.schema.quantities import format_duration
 
 
@@ -40,7 +40,7 @@ def pace(draft: Draft, spec: Values, analysis: Values, interval: timedelta) -> N
     put_strategy(draft, steps, notes, bake=max(interval, timedelta(minutes=1)))
 
 
-def _steps(analysis: Values, interval: timedelta, notes: list[str]) -> list[Paced]:
+def _steps(analysis: Values, interval: timedelta, notes: list[str]) -> list[PacedStep]:
     weights = _weights(analysis)
     iterations = _count(analysis, "iterations")
     if analysis.get("match"):
@@ -51,8 +51,8 @@ def _steps(analysis: Values, interval: timedelta, notes: list[str]) -> list[Pace
             f"Flagger tests {iterations} times before it shifts all traffic; here half of the pods bake "
             f"{format_duration(bake)}."
         )
-        return [Paced(50, bake)]
-    return [Paced(weight, interval) for weight in weights]
+        return [PacedStep(50, bake)]
+    return [PacedStep(weight, interval) for weight in weights]
 
 
 def _weights(analysis: Values) -> list[float]:

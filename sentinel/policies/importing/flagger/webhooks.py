@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from sentinel.policies.explain import mistakes_of
 from sentinel.policies.importing.draft import Draft, ImportRefusedError, Values, policy_name, unique
 from sentinel.policies.importing.shapes import duration, items, mapping, text
-from sentinel.policies.importing.strategy import Paced
+from sentinel.policies.importing.strategy import PacedStep
 from sentinel.policies.schema.policy import GateSpec
 from sentinel.policies.schema.quantities import format_duration
 
@@ -40,7 +40,7 @@ _LOAD = frozenset({"hey", "wrk", "wrk2", "ghz", "k6", "vegeta", "ab", "fortio", 
 
 
 def put_webhooks(
-    draft: Draft, analysis: Values, steps: list[Paced], interval: timedelta, notes: list[str]
+    draft: Draft, analysis: Values, steps: list[PacedStep], interval: timedelta, notes: list[str]
 ) -> None:
     """Put a gate into each step that a webhook of the analysis is asked at, with a note on what differs."""
     hosts: dict[str, None] = {}
@@ -68,13 +68,13 @@ def put_webhooks(
         )
 
 
-def _asked_at(kind: str, steps: list[Paced]) -> list[Paced]:
+def _asked_at(kind: str, steps: list[PacedStep]) -> list[PacedStep]:
     """The steps that a webhook of this type is a gate of."""
     some = {"confirm-promotion": steps[-1:], "confirm-rollout": steps[:1], "pre-rollout": steps[:1]}
     return some.get(kind, steps)
 
 
-def _put(gate: dict[str, object], steps: list[Paced]) -> None:
+def _put(gate: dict[str, object], steps: list[PacedStep]) -> None:
     """Give these steps the gate. Raises ImportRefusedError where there is none, or one has as many as it may have."""
     if not steps:
         raise ImportRefusedError("there is no step that could have it as its gate")

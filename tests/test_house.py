@@ -1,0 +1,41 @@
+"""The shape of the code: one name for one thing, and nothing too large to be read at once."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+MODULES = {
+    path.relative_to(ROOT): ast.parse(path.read_text())
+    for package in ("sentinel", "clustersim")
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+MOST_MODULES_IN_A_FOLDER = 15
+MOST_LINES_OF_A_MODULE = 400
+
+
+def test_a_public_class_name_stands_for_one_class() -> None:
+    """No two classes of the whole tree have the same public name."""
+    places = defaultdict(list)
+    for path, tree in MODULES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(f"{path}:{node.lineno}")
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_a_folder_holds_few_modules() -> None:
+    """A folder can be taken in at a glance."""
+    folders = defaultdict(list)
+    for path in MODULES:
+        if path.name != "__init__.py":
+            folders[str(path.parent)].append(path.name)
+    assert {name: len(held) for name, held in folders.items() if len(held) > MOST_MODULES_IN_A_FOLDER} == {}
+
+
+def test_a_module_is_short() -> None:
+    """A module is about one thing."""
+    lengths = {str(path): len((ROOT / path).read_text().splitlines()) for path in MODULES}
+    assert {path: lines for path, lines in lengths.items() if lines > MOST_LINES_OF_A_MODULE} == {}
