@@ -352,7 +352,7 @@ class Pod:
         with (
             mock.patch.object(sources, "PrometheusClient", return_value=prometheus),
             mock.patch.object(telling, "notifier", return_value=self.channel),
-            mock.patch.object(wiring, "PolicySource", _Policies),
+            mock.patch.object(wiring, "FilePolicySource", _Policies),
         ):
             application = await build(
                 self._settings, clock=self.clock, rng=random.Random(self._seed + self.lives)
