@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import RevisionRef, RolloutState
-from sentinel.domain.verdict import Number, RuleVerdict
+from sentinel.domain.verdict import NO_CAUSE, DecisionCause, Number, RuleVerdict
 from sentinel.domain.workload.facts import Mark
 
 
@@ -44,6 +44,7 @@ class Decision:
     """One decision. `action` None means: nothing new to say, carry on with `state` and look again at `wake`.
 
     `change` may come without an action: steering towards a weight that was decided before is no new decision.
+    `numbers` are for people; what other decisions depend on is the `cause`.
     `command` is the uid of what a human asked for, and `requested_by` says who it was.
     """
 
@@ -57,5 +58,6 @@ class Decision:
     change: Change | None = None
     escalate: bool = False
     verdicts: tuple[RuleVerdict, ...] = ()
+    cause: DecisionCause = NO_CAUSE
     command: str = ""
     requested_by: str = ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from sentinel.domain.figures import percent, seconds, to_one
@@ -19,8 +20,30 @@ class VerdictKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class DecisionCause:
+    """What a verdict or a decision came from, as far as other decisions depend on it.
+
+    `alert` is the alert's fingerprint, `job` the name of the gate's Job. `first_bad_at` is when the evidence against
+    the candidate began, `resumed_at` when the person asked who ended the hold.
+    """
+
+    alert: str = ""
+    job: str = ""
+    first_bad_at: datetime | None = None
+    resumed_at: datetime | None = None
+
+    @classmethod
+    def began(cls, at: str) -> "DecisionCause":
+        """The cause whose evidence began at this ISO 8601 time; empty where the time is not known."""
+        return cls(first_bad_at=datetime.fromisoformat(at) if at else None)
+
+
+NO_CAUSE = DecisionCause()
+
+
+@dataclass(frozen=True, slots=True)
 class RuleVerdict:
-    """One rule's verdict: a reason for machines, a sentence for people, and the numbers behind it.
+    """One rule's verdict: a reason for machines, a sentence and numbers for people, and the cause.
 
     `everywhere` says that the baseline is as bad: an outage of the environment, not of the candidate.
     `alone` says that a fail was proven against the limit alone, with no concurrent baseline to compare with.
@@ -33,6 +56,7 @@ class RuleVerdict:
     numbers: Mapping[str, Number] = field(default_factory=dict)
     everywhere: bool = False
     alone: bool = False
+    cause: DecisionCause = NO_CAUSE
 
 
 @dataclass(frozen=True, slots=True)

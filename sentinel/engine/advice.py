@@ -12,7 +12,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import PAUSED_ANNOTATION
 from sentinel.domain.workload.kinds import PAUSABLE
-from sentinel.engine.rollout.gates import GATE_TIMEOUT, JOB
+from sentinel.engine.rollout.gates import GATE_TIMEOUT
 
 WHO = "$(kubectl auth whoami -o jsonpath={.status.userInfo.username})"
 """The API server's own name for the one who asks, as the shell puts it in."""
@@ -25,8 +25,8 @@ def advice(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
 
 def _look_into(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
     """Where a gate's Job decided: what it printed, or, where Kubernetes has deleted its pods, what is known of it."""
-    job = entry.numbers.get(JOB) if entry is not None else None
-    if entry is None or not isinstance(job, str):
+    job = entry.cause.job if entry is not None else ""
+    if entry is None or not job:
         return ()
     if entry.reason == GATE_TIMEOUT:
         return (f"See how far its Job came: {_kubectl(record, 'describe', f'job/{job}')}",)

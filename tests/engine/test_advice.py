@@ -11,6 +11,7 @@ import pytest
 
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase
+from sentinel.domain.verdict import DecisionCause
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.engine.advice import advice
@@ -99,7 +100,7 @@ def test_a_kind_that_is_not_paused_is_not_unpaused() -> None:
 )
 def test_a_gates_job_that_decided_is_where_to_look_first(action: Action, reason: str, said: str) -> None:
     """What it printed; or, where Kubernetes has deleted its pods, how far it came."""
-    told = entry(action, reason, numbers={"tries": 3, "job": "api-gate-0123456789"})
+    told = entry(action, reason, cause=DecisionCause(job="api-gate-0123456789"))
     where = held(reason) if action is Action.HOLD else undoing()
     assert advice(where, told)[0].endswith(f"kubectl -n shop {said}")
 

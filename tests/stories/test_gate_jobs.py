@@ -101,7 +101,7 @@ async def test_a_job_that_fails_holds_the_release(gated: World) -> None:
     assert (held.reason, held.rule, held.escalated) == ("GateFailed", "smoke", True)
     (failed,) = jobs(gated)
     assert failed["metadata"]["name"] in held.message
-    assert held.numbers["job"] == failed["metadata"]["name"]
+    assert held.cause.job == failed["metadata"]["name"]
     assert "Job has reached the specified backoff limit" in held.message
     assert gated.pods_of("web:2") == 1
     gated.cluster.behave("smoke:1", Behaviour())

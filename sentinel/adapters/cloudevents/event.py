@@ -42,12 +42,23 @@ def event_of(notice: Notice, entry: DecisionEntry) -> dict[str, Any]:
             "message": entry.message,
             "rule": entry.rule,
             "numbers": dict(entry.numbers),
+            "cause": _cause_of(entry),
             "outcome": entry.outcome.kind.value if entry.outcome else None,
             "requestedBy": entry.requested_by,
             "triggeredBy": record.trigger,
             "advice": list(notice.advice),
             "urgent": notice.urgent,
         },
+    }
+
+
+def _cause_of(entry: DecisionEntry) -> dict[str, str]:
+    """What the decision came from, without what is not known."""
+    cause = entry.cause
+    texts = {"alert": cause.alert, "job": cause.job}
+    times = {"firstBadAt": cause.first_bad_at, "resumedAt": cause.resumed_at}
+    return {name: text for name, text in texts.items() if text} | {
+        name: at.isoformat() for name, at in times.items() if at is not None
     }
 
 

@@ -7,7 +7,7 @@ from sentinel.domain.figures import duration, to_one
 from sentinel.domain.record.state import UndoState
 from sentinel.domain.verdict import Number, RuleFigures, figures_of
 
-_MACHINE_ONLY = frozenset({"log_e_ratio", "log_e_limit", "ticks", "phi", "discount", "first_bad_at"})
+_MACHINE_ONLY = frozenset({"log_e_ratio", "log_e_limit", "ticks", "phi", "discount"})
 _ARMS = ("candidate", "baseline")
 
 

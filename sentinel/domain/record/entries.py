@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from sentinel.domain.alert import AlertStatus
-from sentinel.domain.verdict import Number
+from sentinel.domain.verdict import NO_CAUSE, DecisionCause, Number
 
 
 class Action(StrEnum):
@@ -52,6 +52,7 @@ class Outcome:
 class DecisionEntry:
     """One decision as recorded. `id` makes it happen once; `revision` is the template digest that was judged.
 
+    `numbers` are for people and may be cut; what other decisions depend on is the `cause`.
     `outcome` is None from the intent until the act is done: a restart finds it and completes it. `command` is the uid
     of the RolloutCommand that asked for it, `requested_by` who made that; both are empty where nobody was asked.
     `owed`: when it was made, a channel that remembers (Slack) was configured, so people must hear of it even if this
@@ -74,6 +75,7 @@ class DecisionEntry:
     command: str = ""
     requested_by: str = ""
     owed: bool = False
+    cause: DecisionCause = NO_CAUSE
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RolloutState
-from sentinel.domain.verdict import VerdictKind
+from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import HOLD_LABEL, Workload
 from sentinel.engine.exposure.own import STEPS_SKIPPED, promotion
 from sentinel.engine.rollout.badness import forgivable
@@ -26,7 +26,7 @@ from sentinel.engine.rollout.overrides import paused_by_hand
 from sentinel.engine.rollout.progress import promote, steered
 from sentinel.engine.rollout.situation import Situation
 from sentinel.engine.rollout.target import NoTarget, choose_target, numbered_target
-from sentinel.engine.rollout.undoing import Cause, undo_to
+from sentinel.engine.rollout.undoing import undo_to
 
 VALID_FOR = timedelta(minutes=10)
 """A command that no sentinel saw for so long was meant for another moment."""
@@ -180,8 +180,8 @@ def _undo(command: Command, situation: Situation) -> Answer:
     message = _said(command, "asked for the undo")
     if workload.held_by_label:
         message += f" (the label {HOLD_LABEL} does not bind people)"
-    cause = Cause("", "UndoneByHuman", message, {}, None)
-    return Obeyed(record, undo_to(situation, cause, target.revision))
+    asked = RuleVerdict("", VerdictKind.FAIL, "UndoneByHuman", message)
+    return Obeyed(record, undo_to(situation, asked, target.revision))
 
 
 def _promote(command: Command, situation: Situation) -> Answer:

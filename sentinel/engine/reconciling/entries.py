@@ -40,6 +40,7 @@ def entry_for(record: Record, decision: Decision, now: datetime) -> DecisionEntr
         step=decision.state.step,
         rule=decision.rule,
         numbers=decision.numbers,
+        cause=decision.cause,
         target=decision.state.undo.target.digest if action is Action.UNDO and decision.state.undo else "",
         attempt=record.attempt,
         escalated=decision.escalate,

@@ -11,12 +11,13 @@ from sentinel.domain.policy.policy import Mode, OnKnownBad, Policy
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RevisionRef, RolloutState
+from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.exposure.pausing import pause_mark, steer, wanted_pods, weight_reached
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.lifecycle import ROLLED_BACK, Begin
 from sentinel.engine.rollout.situation import Situation
-from sentinel.engine.rollout.undoing import Cause, undo
+from sentinel.engine.rollout.undoing import undo
 
 JUST_AFTER = timedelta(milliseconds=1)
 
@@ -152,7 +153,7 @@ def _applied_again(bad: Record, situation: Situation) -> Decision | None:
     message = f"{bad.candidate} was undone before ({bad.state.reason}) and {who} applied it again"
     if choice is OnKnownBad.HOLD:
         return hold(situation, "KnownBad", message, sticky=True)
-    return undo(situation, Cause("known-bad", "KnownBad", message, {}, None))
+    return undo(situation, RuleVerdict("known-bad", VerdictKind.FAIL, "KnownBad", message))
 
 
 def superseded(record: Record, by: Begin, now: datetime) -> Decision:

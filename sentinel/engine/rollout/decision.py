@@ -13,7 +13,7 @@ from sentinel.domain.policy.selection import AlertAction
 from sentinel.domain.policy.strategy import OnDeadline
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Hold, Phase, RolloutState
-from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.domain.verdict import DecisionCause, RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Ability
 from sentinel.engine.exposure.own import held_down_at
 from sentinel.engine.pods.cluster_wait import TOLD_AFTER, showing
@@ -93,7 +93,9 @@ def _condemn_guarded(situation: Situation) -> Decision | None:
     if any(entry.reason == "PausedByHand" for entry in situation.record.decisions):
         return None
     message = f"{found.message}; not done while the workload is paused by hand"
-    return escalate(situation, "PausedByHand", message, rule=found.rule, numbers=found.numbers)
+    return escalate(
+        situation, "PausedByHand", message, rule=found.rule, numbers=found.numbers, cause=found.cause
+    )
 
 
 # Doubt.
@@ -106,7 +108,7 @@ def _stay_held(situation: Situation) -> Decision | None:
         return None
     if _resumed(situation, held):
         found = resume(situation, "ResumedByHuman", f"a human ended the hold ({held.reason})")
-        return replace(found, numbers={"resumed_at": str(situation.record.resumed_at)})
+        return replace(found, cause=DecisionCause(resumed_at=situation.record.resumed_at))
     return Decision(situation.record.state, wake=None, verdicts=situation.verdicts)
 
 
@@ -119,8 +121,7 @@ def _suspend(situation: Situation) -> Decision | None:
     if alert is not None:
         found = alert.attribution
         answer = hold(situation, found.reason, found.message, sticky=False, call=not found.told_elsewhere)
-        told = {"fingerprint": alert.entry.fingerprint} if answer.action is not None else {}
-        return replace(answer, numbers={**answer.numbers, **told})
+        return replace(answer, cause=DecisionCause(alert=alert.entry.fingerprint))
     outage = next((v for v in situation.verdicts if v.everywhere), None)
     if outage is not None:
         alone = outage.reason in (NO_BASELINE, STABLE_WAS_BAD)
@@ -221,7 +222,7 @@ def _tell(situation: Situation) -> Decision | None:
     asks = {AlertAction.ESCALATE}
     if situation.record.state.phase is Phase.PROMOTED:
         asks.add(AlertAction.HOLD)
-    told = {entry.numbers.get("fingerprint") for entry in situation.record.decisions}
+    told = {entry.cause.alert for entry in situation.record.decisions}
     alert = next(
         (a for a in situation.alerts if a.attribution.effect in asks and a.entry.fingerprint not in told),
         None,
@@ -229,7 +230,8 @@ def _tell(situation: Situation) -> Decision | None:
     if alert is None:
         return None
     found = alert.attribution
-    return escalate(situation, found.reason, found.message, numbers={"fingerprint": alert.entry.fingerprint})
+    cause = DecisionCause(alert=alert.entry.fingerprint)
+    return escalate(situation, found.reason, found.message, cause=cause)
 
 
 def _tell_wait(situation: Situation) -> Decision | None:
@@ -257,4 +259,4 @@ def _resumed(situation: Situation, held: Hold) -> bool:
     resumed = situation.record.resumed_at
     if resumed is None or resumed < held.since.replace(microsecond=0):
         return False
-    return all(entry.numbers.get("resumed_at") != str(resumed) for entry in situation.record.decisions)
+    return all(entry.cause.resumed_at != resumed for entry in situation.record.decisions)

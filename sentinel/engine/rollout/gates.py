@@ -15,16 +15,13 @@ from sentinel.domain.gate import Gate, GateAnswer, GateResult, JobGate, OnGateFa
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RolloutState
-from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
+from sentinel.domain.verdict import DecisionCause, RuleVerdict, VerdictKind
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.situation import Situation
 from sentinel.engine.rollout.undoing import condemn
 
 GATE_FAILED = "GateFailed"
 GATE_TIMEOUT = "GateTimeout"
-JOB = "job"
-"""Among a decision's numbers the name of the Job that made it, which is still there to be looked at."""
-
 JOB_GRACE = timedelta(seconds=30)
 """Kubernetes ends a Job that takes too long by itself: so long it is given to say so."""
 _JOB_NAME_LENGTH = 63
@@ -107,10 +104,10 @@ def _fail(situation: Situation, gate: Gate, result: GateResult, index: int) -> D
     if result.answer is GateAnswer.REFUSED:
         said = "has no answer" if isinstance(gate, JobGate) else "is not called"
         message = f"gate {gate.name} {said}: {result.detail}"
-    numbers: dict[str, Number] = {"tries": result.tries}
-    if isinstance(gate, JobGate) and result.answer in (GateAnswer.FAILED, GateAnswer.TIMEOUT):
-        numbers[JOB] = job_name(situation.record, index)
-    verdict = RuleVerdict(gate.name, VerdictKind.FAIL, reason, message, numbers)
+    ended = isinstance(gate, JobGate) and result.answer in (GateAnswer.FAILED, GateAnswer.TIMEOUT)
+    cause = DecisionCause(job=job_name(situation.record, index) if ended else "")
+    numbers = {"tries": result.tries}
+    verdict = RuleVerdict(gate.name, VerdictKind.FAIL, reason, message, numbers, cause=cause)
     if gate.on_failure is OnGateFailure.UNDO and result.answer is GateAnswer.FAILED:
         undone = condemn(situation, (verdict,))
         if undone is not None:

@@ -8,7 +8,7 @@ from sentinel.domain.decision import Decision, Stop
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Hold, Phase, RolloutState
-from sentinel.domain.verdict import Number, RuleVerdict
+from sentinel.domain.verdict import NO_CAUSE, DecisionCause, Number, RuleVerdict
 from sentinel.engine.exposure.pausing import pause_mark
 from sentinel.engine.rollout.situation import Situation
 
@@ -59,6 +59,7 @@ def hold(
         message=message,
         rule=because.rule if because else "",
         numbers=because.numbers if because else {},
+        cause=because.cause if because else NO_CAUSE,
         change=damage_limiting_pause(situation),
         escalate=call,
         verdicts=situation.verdicts,
@@ -87,6 +88,7 @@ def escalate(
     *,
     rule: str = "",
     numbers: Mapping[str, Number] | None = None,
+    cause: DecisionCause = NO_CAUSE,
 ) -> Decision:
     """Call a human; nothing else changes."""
     return Decision(
@@ -97,6 +99,7 @@ def escalate(
         message=message,
         rule=rule,
         numbers=numbers or {},
+        cause=cause,
         escalate=True,
         verdicts=situation.verdicts,
     )

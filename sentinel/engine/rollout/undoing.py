@@ -1,15 +1,13 @@
 """From proof against the candidate to an undo, or to a hold where an undo must not or cannot be made."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 
 from sentinel.domain.decision import Decision, Restore
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.policy.selection import AlertAction
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Hold, Phase, RevisionRef, UndoState
-from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
+from sentinel.domain.verdict import DecisionCause, RuleVerdict, VerdictKind
 from sentinel.domain.words import WOULD_UNDO
 from sentinel.engine.rollout.guards import permitted
 from sentinel.engine.rollout.holding import hold
@@ -17,41 +15,25 @@ from sentinel.engine.rollout.situation import JudgedAlert, Situation
 from sentinel.engine.rollout.target import NoTarget, choose_target
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """What condemned the candidate."""
-
-    rule: str
-    reason: str
-    message: str
-    numbers: Mapping[str, Number]
-    fault_at: datetime | None
-
-    @classmethod
-    def of_verdict(cls, verdict: RuleVerdict) -> "Cause":
-        """A rule's fail."""
-        began = verdict.numbers.get("first_bad_at")
-        fault_at = datetime.fromisoformat(began) if isinstance(began, str) else None
-        return cls(verdict.rule, verdict.reason, verdict.message, verdict.numbers, fault_at)
-
-    @classmethod
-    def of_alert(cls, alert: JudgedAlert) -> "Cause":
-        """An alert that is the candidate's."""
-        entry = alert.entry
-        return cls(f"alert {entry.name}", "Alert", alert.attribution.message, {}, entry.starts_at)
-
-
 def condemn(situation: Situation, verdicts: tuple[RuleVerdict, ...]) -> Decision | None:
     """The undo (or the hold in its place) that an alert or a rule's fail asks for; None without either."""
     alert = next((a for a in situation.alerts if a.attribution.effect is AlertAction.UNDO), None)
     fail = next((v for v in verdicts if v.kind is VerdictKind.FAIL), None)
     if alert is not None:
-        return undo(situation, Cause.of_alert(alert))
-    return undo(situation, Cause.of_verdict(fail)) if fail is not None else None
+        return undo(situation, _fail_of(alert))
+    return undo(situation, fail) if fail is not None else None
 
 
-def undo(situation: Situation, cause: Cause) -> Decision:
-    """Undo for this cause if the guards permit it and there is a target that is known to be good."""
+def _fail_of(alert: JudgedAlert) -> RuleVerdict:
+    """The verdict that an alert of the candidate comes to."""
+    entry = alert.entry
+    cause = DecisionCause(alert=entry.fingerprint, first_bad_at=entry.starts_at)
+    message = alert.attribution.message
+    return RuleVerdict(f"alert {entry.name}", VerdictKind.FAIL, "Alert", message, cause=cause)
+
+
+def undo(situation: Situation, because: RuleVerdict) -> Decision:
+    """Undo for this fail if the guards permit it and there is a target that is known to be good."""
     guard = permitted(
         Action.UNDO,
         situation.policy,
@@ -62,9 +44,8 @@ def undo(situation: Situation, cause: Cause) -> Decision:
         cluster_budget=situation.cluster_budget,
         now=situation.now,
     )
-    because = RuleVerdict(cause.rule, VerdictKind.FAIL, cause.reason, cause.message, cause.numbers)
     if not guard.allowed:
-        return _held_instead(situation, guard.reason, f"{cause.message}; {guard.message}", because)
+        return _held_instead(situation, guard.reason, f"{because.message}; {guard.message}", because)
     target = choose_target(
         situation.record,
         situation.records,
@@ -73,33 +54,34 @@ def undo(situation: Situation, cause: Cause) -> Decision:
         situation.now,
     )
     if isinstance(target, NoTarget):
-        return _held_instead(situation, target.reason, f"{cause.message}; {target.message}", because)
+        return _held_instead(situation, target.reason, f"{because.message}; {target.message}", because)
     if situation.mode is Mode.OBSERVE:
-        return _observed(situation, because, f"would undo: {cause.message}; back to {target.revision}")
-    return undo_to(situation, cause, target.revision)
+        return _observed(situation, because, f"would undo: {because.message}; back to {target.revision}")
+    return undo_to(situation, because, target.revision)
 
 
-def undo_to(situation: Situation, cause: Cause, target: RevisionRef) -> Decision:
+def undo_to(situation: Situation, because: RuleVerdict, target: RevisionRef) -> Decision:
     """The undo itself: the template of the target is put back, and a rollout that was over is under way again."""
-    message = f"{cause.message}; back to {target}"
+    message = f"{because.message}; back to {target}"
     state = replace(
         situation.record.state,
         phase=Phase.UNDOING,
         hold=None,
         ended_at=None,
-        undo=UndoState(target, situation.now, fault_at=cause.fault_at),
+        undo=UndoState(target, situation.now, fault_at=because.cause.first_bad_at),
         verdict=VerdictKind.FAIL.value,
-        reason=cause.reason,
+        reason=because.reason,
         message=message,
     )
     return Decision(
         state,
         wake=situation.now + situation.policy.undo.restore_within,
         action=Action.UNDO,
-        reason=cause.reason,
+        reason=because.reason,
         message=message,
-        rule=cause.rule,
-        numbers=cause.numbers,
+        rule=because.rule,
+        numbers=because.numbers,
+        cause=because.cause,
         change=Restore(target),
         verdicts=situation.verdicts,
     )
@@ -122,6 +104,7 @@ def _told_instead(situation: Situation, reason: str, message: str, because: Rule
         message=message,
         rule=because.rule,
         numbers=because.numbers,
+        cause=because.cause,
         escalate=True,
         verdicts=situation.verdicts,
     )
@@ -145,6 +128,7 @@ def _observed(situation: Situation, because: RuleVerdict, message: str) -> Decis
         message=message,
         rule=because.rule,
         numbers=because.numbers,
+        cause=because.cause,
         escalate=True,
         verdicts=situation.verdicts,
     )

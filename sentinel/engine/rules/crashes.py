@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import cast
 
 from sentinel.domain.evidence import Counts
-from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
+from sentinel.domain.verdict import DecisionCause, Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.segment import Segment
 from sentinel.engine.rules.standing import RuleStanding, needed_evidence, odds, odds_text
 from sentinel.engine.statistics.e_process import RATIOS, Wealth, ratio_gains
@@ -77,11 +77,14 @@ def judge_crashes(
         after = _take_in(after, tick, segment)
     proven = after.ratio.log_e >= needed_evidence(alpha, segment) and after.candidate.errors >= FEWEST_PODS
     numbers, message = _numbers(after), _summary(after)
+    cause = DecisionCause.began(after.standing.bad_since)
     if proven and after.one_node:
         remark = f"; all on node {after.crashed_on[0]}, the candidate runs on {after.nodes}"
-        verdict = RuleVerdict(rule, VerdictKind.INCONCLUSIVE, "OneNode", message + remark, numbers)
+        verdict = RuleVerdict(
+            rule, VerdictKind.INCONCLUSIVE, "OneNode", message + remark, numbers, cause=cause
+        )
     elif proven:
-        verdict = RuleVerdict(rule, VerdictKind.FAIL, "CrashesMore", message, numbers)
+        verdict = RuleVerdict(rule, VerdictKind.FAIL, "CrashesMore", message, numbers, cause=cause)
     else:
         verdict = RuleVerdict(rule, VerdictKind.PENDING, "NotProven", message, numbers)
     return _dump(after), verdict
@@ -125,8 +128,6 @@ def _numbers(state: _State) -> Mapping[str, Number]:
         "log_e_ratio": round(state.ratio.log_e, 4),
         "odds": odds(state.ratio.log_e),
     }
-    if state.standing.bad_since:
-        numbers["first_bad_at"] = state.standing.bad_since
     return numbers
 
 

@@ -196,8 +196,6 @@ def _numbers(rule: ErrorRateRule, state: _State, proof: Proof, restraint: Restra
     }
     rates = {"candidate_rate": state.candidate.rate, "baseline_rate": state.baseline.rate}
     numbers.update({name: rate for name, rate in rates.items() if rate is not None})
-    if state.standing.bad_since:
-        numbers["first_bad_at"] = state.standing.bad_since
     return numbers
 
 

@@ -79,8 +79,6 @@ class LatencyReport:
             edge = limit_edge(histogram.bounds, self.rule.limit)
             if quantile is not None and edge is not None:
                 numbers[f"{arm}_over"] = tail(histogram, edge).errors
-        if state.standing.bad_since:
-            numbers["first_bad_at"] = state.standing.bad_since
         return numbers
 
     def beyond_buckets(self, restraint: Restraint) -> RuleVerdict:

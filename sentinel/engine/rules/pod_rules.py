@@ -11,7 +11,7 @@ from datetime import datetime
 from math import ceil
 
 from sentinel.domain.policy.rules import CrashLoopRule, HealthRule
-from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
+from sentinel.domain.verdict import DecisionCause, Number, RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.pods import Container, Pod
 from sentinel.domain.workload.revision import Revision
@@ -37,13 +37,15 @@ def judge_crash_loop(
     pods = counted(workload.pods_of(candidate), now)
     crashes = {pod.name: container for pod in pods if (container := crash_of(pod, rule, now)) is not None}
     failing = [pod for pod in pods if pod.name in crashes]
-    numbers = _numbers(pods, failing, (_ended_at(container) for container in crashes.values()))
+    numbers = _numbers(pods, failing)
     if not failing:
         return _unfailed(rule.name, pods, numbers, "no candidate pod crashes")
     first = failing[0]
     oom = "OOMKilled" in (end.reason for c in crashes.values() if (end := end_of(c)) is not None)
     summary = f"{len(failing)} of {len(pods)} candidate pods crash: {_crash_text(first, crashes[first.name])}"
-    verdict = RuleVerdict(rule.name, VerdictKind.FAIL, "OOMKilled" if oom else "CrashLoop", summary, numbers)
+    cause = _cause(_ended_at(container) for container in crashes.values())
+    reason = "OOMKilled" if oom else "CrashLoop"
+    verdict = RuleVerdict(rule.name, VerdictKind.FAIL, reason, summary, numbers, cause=cause)
     short = _shortfall(failing, pods, rule.share, any(pod.ready for pod in pods))
     if short is not None:
         return _not_proven(verdict, short)
@@ -71,11 +73,12 @@ def judge_health(
     faults = [fault for pod in pods if (fault := health_fault(pod, rule, now, pulled)) is not None]
     own = [fault for fault in faults if not fault.cluster]
     excused = [fault for fault in faults if fault.cluster]
-    numbers = _numbers(pods, [fault.pod for fault in own], (fault.since for fault in own))
+    numbers = _numbers(pods, [fault.pod for fault in own])
     verdict = _unfailed(rule.name, pods, numbers, "all candidate pods are ready")
     if own:
         summary = f"{len(own)} of {len(pods)} candidate pods fail: {own[0]}"
-        verdict = RuleVerdict(rule.name, VerdictKind.FAIL, own[0].reason, summary, numbers)
+        cause = _cause(fault.since for fault in own)
+        verdict = RuleVerdict(rule.name, VerdictKind.FAIL, own[0].reason, summary, numbers, cause=cause)
         # Pods that the cluster failed are no sign that the candidate cannot become ready anywhere.
         spread = bool(excused) or any(pod.ready for pod in pods)
         short = _shortfall([fault.pod for fault in own], pods, FAILING_SHARE, spread)
@@ -153,19 +156,20 @@ def _unfailed(rule: str, pods: Sequence[Pod], numbers: dict[str, Number], well: 
     return RuleVerdict(rule, VerdictKind.PENDING, "NotReadyYet", message, numbers)
 
 
-def _numbers(
-    pods: Sequence[Pod], failing: Sequence[Pod], began: Iterable[datetime | None]
-) -> dict[str, Number]:
-    """The figures behind a verdict; `first_bad_at` is the earliest fault that the statuses still show."""
-    numbers: dict[str, Number] = {
+def _numbers(pods: Sequence[Pod], failing: Sequence[Pod]) -> dict[str, Number]:
+    """The figures behind a verdict."""
+    return {
         "pods": len(pods),
         "ready": sum(pod.ready for pod in pods),
         "failing": len(failing),
         "nodes": len(_nodes(failing)),
         "restarts": sum(pod.restarts for pod in pods),
     }
-    known = [moment for moment in began if moment is not None]
-    return numbers | {"first_bad_at": min(known).isoformat()} if known else numbers
+
+
+def _cause(began: Iterable[datetime | None]) -> DecisionCause:
+    """From when on pods failed: the earliest fault that the statuses still show."""
+    return DecisionCause(first_bad_at=min((at for at in began if at is not None), default=None))
 
 
 # Crashes.

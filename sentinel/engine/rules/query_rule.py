@@ -31,7 +31,7 @@ from typing import Any, cast
 from sentinel.domain.evidence import ValueSample
 from sentinel.domain.policy.rules import QueryRule
 from sentinel.domain.record.state import Json
-from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
+from sentinel.domain.verdict import DecisionCause, Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.segment import Segment
 
 Holds = Callable[[str, tuple[float, ...], bool], bool]
@@ -192,9 +192,9 @@ def _verdict(rule: QueryRule, tally: Tally, segment: Segment) -> RuleVerdict:
     }
     if tally.text:
         numbers["value"] = tally.text
-    if tally.first_failed:
-        numbers["first_bad_at"] = tally.first_failed
-    return RuleVerdict(rule.name, kind, reason, message, numbers)
+    return RuleVerdict(
+        rule.name, kind, reason, message, numbers, cause=DecisionCause.began(tally.first_failed)
+    )
 
 
 def _conclude(rule: QueryRule, tally: Tally, segment: Segment) -> tuple[VerdictKind, str, str]:

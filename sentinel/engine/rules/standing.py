@@ -8,7 +8,7 @@ from typing import cast
 
 from sentinel.domain.evidence import Counts, Missing, MissingReason
 from sentinel.domain.figures import about, to_one
-from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
+from sentinel.domain.verdict import DecisionCause, Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.segment import Segment
 from sentinel.engine.statistics.goodness import PROVEN_GOOD, remaining
 
@@ -128,7 +128,14 @@ def conclude(found: RuleEvidence, standing: RuleStanding, segment: Segment, now:
     def verdict(kind: VerdictKind, reason: str, remark: str = "") -> RuleVerdict:
         message = f"{found.summary}; {remark}" if remark else found.summary
         return RuleVerdict(
-            found.rule, kind, reason, message, found.numbers, standing.everywhere, standing.alone
+            found.rule,
+            kind,
+            reason,
+            message,
+            found.numbers,
+            standing.everywhere,
+            standing.alone,
+            DecisionCause.began(standing.bad_since),
         )
 
     if standing.everywhere:

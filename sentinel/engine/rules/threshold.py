@@ -11,7 +11,7 @@ from typing import cast
 from sentinel.domain.evidence import CountTick, HistogramTick
 from sentinel.domain.figures import duration, percent, seconds
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
-from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
+from sentinel.domain.verdict import DecisionCause, Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.segment import Segment
 from sentinel.engine.rules.standing import STALE_AFTER, unmeasured
 from sentinel.engine.statistics.histograms import estimated_mean, estimated_quantile
@@ -62,13 +62,20 @@ def _value(rule: ThresholdRule, tick: MeasuredTick) -> float | None:
 
 
 def _conclude(rule: ThresholdRule, state: Json, segment: Segment, now: datetime) -> RuleVerdict:
+    requests, over_since = cast(int, state["requests"]), str(state["over_since"])
+
     def verdict(kind: VerdictKind, reason: str, remark: str = "") -> RuleVerdict:
         message = f"{_told(rule, state)}{remark}"
         return RuleVerdict(
-            rule.name, kind, reason, message, _numbers(rule, state), alone=not segment.concurrent
+            rule.name,
+            kind,
+            reason,
+            message,
+            _numbers(rule, state),
+            alone=not segment.concurrent,
+            cause=DecisionCause.began(over_since),
         )
 
-    requests, over_since = cast(int, state["requests"]), str(state["over_since"])
     if over_since:
         lasted = datetime.fromisoformat(str(state["until"])) - datetime.fromisoformat(over_since)
         if lasted >= rule.hold:
@@ -100,6 +107,4 @@ def _numbers(rule: ThresholdRule, state: Json) -> Mapping[str, Number]:
     numbers: dict[str, Number] = {"candidate_total": cast(int, state["requests"]), "limit": rule.limit}
     if state["value"] is not None:
         numbers["value"] = cast(float, state["value"])
-    if state["over_since"]:
-        numbers["first_bad_at"] = str(state["over_since"])
     return numbers

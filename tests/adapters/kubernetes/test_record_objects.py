@@ -24,6 +24,7 @@ from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, AlertEntry, DecisionEntry, NoticeRef, Outcome, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Hold, Phase, RolloutState, UndoState
+from sentinel.domain.verdict import DecisionCause
 from tests.adapters.kubernetes.worlds import NOW, definition, record
 
 
@@ -64,6 +65,7 @@ def full() -> Record:
         attempt=2,
         escalated=True,
         outcome=Outcome(OutcomeKind.DONE, NOW, "the template was put back"),
+        cause=DecisionCause("f", "web-gate-1", NOW, NOW),
     )
     alert = AlertEntry(
         fingerprint="f",

@@ -59,8 +59,8 @@ def test_a_crash_loop_fails_with_pod_container_and_exit_code() -> None:
         "failing": 1,
         "nodes": 1,
         "restarts": 4,
-        "first_bad_at": at(-10).isoformat(),
     }
+    assert verdict.cause.first_bad_at == at(-10)
 
 
 @pytest.mark.parametrize(("restarts", "kind"), [(2, PASS), (3, FAIL), (4, FAIL)])
@@ -86,14 +86,14 @@ def test_the_first_crash_that_is_still_shown_dates_the_fault() -> None:
         last=Termination("", 1, at(5), at(9)),
     )
     verdict = loops(broken("new-1", twice), broken("new-2", crashed(finished=30)))
-    assert verdict.numbers["first_bad_at"] == at(9).isoformat()
+    assert verdict.cause.first_bad_at == at(9)
 
 
 def test_a_crash_without_an_end_is_undated() -> None:
     """A status without terminations gives a verdict without a date."""
     verdict = loops(broken("new-1", waiting("CrashLoopBackOff", restarts=2)))
     assert verdict.kind is FAIL
-    assert "first_bad_at" not in verdict.numbers
+    assert verdict.cause.first_bad_at is None
     assert verdict.message.endswith("2 restarts")
 
 
@@ -221,7 +221,7 @@ def test_an_image_that_does_not_exist_fails_at_once(reason: str, message: str) -
     assert verdict.message == (
         f"1 of 1 candidate pods fail: pod new-1 cannot pull api:new for container app ({reason}: {message})"
     )
-    assert verdict.numbers["first_bad_at"] == at(0).isoformat()
+    assert verdict.cause.first_bad_at == at(0)
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_a_pod_that_never_gets_ready_fails_in_time(container: Container, why: st
     verdict = health(broken("new-1", container), now=120)
     assert (verdict.kind, verdict.reason) == (FAIL, "NotReadyInTime")
     assert verdict.message.endswith(f"pod new-1 is not ready within 120 s{why}")
-    assert verdict.numbers["first_bad_at"] == at(0).isoformat()
+    assert verdict.cause.first_bad_at == at(0)
 
 
 def test_a_pod_that_was_ready_has_its_time_again() -> None:
@@ -340,7 +340,7 @@ def test_a_pod_that_was_ready_has_its_time_again() -> None:
     assert health(lost, now=3601).kind is PENDING
     verdict = health(lost, now=3720)
     assert (verdict.kind, verdict.reason) == (FAIL, "NoLongerReady")
-    assert verdict.numbers["first_bad_at"] == at(3600).isoformat()
+    assert verdict.cause.first_bad_at == at(3600)
 
 
 def test_the_kubelets_first_status_does_not_move_the_start() -> None:

@@ -11,9 +11,9 @@ from sentinel.domain.policy.selection import AlertAction
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
-from sentinel.domain.verdict import VerdictKind
+from sentinel.domain.verdict import NO_CAUSE, DecisionCause, RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import HOLD_LABEL, Workload
-from sentinel.engine.rollout.undoing import Cause, condemn, undo
+from sentinel.engine.rollout.undoing import condemn, undo
 from tests.engine.builders import (
     CANARY,
     FAIL,
@@ -78,9 +78,12 @@ def test_an_alert_of_the_candidate_undoes() -> None:
 
 def test_the_time_of_the_fault_is_kept() -> None:
     """From the first bad evidence to the undo is what people are told."""
-    since = verdict(VerdictKind.FAIL, numbers={"first_bad_at": at(40).isoformat()})
-    assert Cause.of_verdict(since).fault_at == at(40)
-    assert Cause.of_verdict(FAIL).fault_at is None
+    for cause in (DecisionCause(first_bad_at=at(40)), NO_CAUSE):
+        here = situation(BAKING, paused(1), verdict(VerdictKind.FAIL, cause=cause))
+        found = condemn(here, here.verdicts)
+        assert found is not None
+        assert found.state.undo is not None
+        assert (found.cause, found.state.undo.fault_at) == (cause, cause.first_bad_at)
 
 
 def test_an_undo_ends_a_hold() -> None:
@@ -160,7 +163,7 @@ def test_a_hold_for_the_hold_label_ends_with_the_label() -> None:
     """What the label alone prevents is no reason to wait for a human once it is gone."""
     policy = with_undo(CANARY, on_known_bad=OnKnownBad.UNDO)
     here = situation(record(), rollout(1, labels={HOLD_LABEL: "true"}), policy=policy)
-    found = undo(here, Cause("known-bad", "KnownBad", "was bad", {}, None))
+    found = undo(here, RuleVerdict("known-bad", VerdictKind.FAIL, "KnownBad", "was bad"))
     assert found.state.hold is not None
     assert not found.state.hold.sticky
 

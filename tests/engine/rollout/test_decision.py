@@ -146,7 +146,7 @@ def test_an_alert_for_people_is_passed_on_once(ours: Record) -> None:
     seen = (alert(AlertAction.ESCALATE),)
     found = decide(situation(ours, paused(1), PENDING, alerts=seen))
     assert (found.action, found.reason, found.state.phase) == (Action.ESCALATE, "Alert", ours.state.phase)
-    told = ours.with_decision(entry(Action.ESCALATE, "Alert", numbers=found.numbers))
+    told = ours.with_decision(entry(Action.ESCALATE, "Alert", cause=found.cause))
     assert decide(situation(told, paused(1), PENDING, alerts=seen)).action is None
 
 

@@ -181,8 +181,8 @@ def test_a_pass_repeated_on_its_own_result_decides_nothing_twice(here: Situation
     after = carried_out(here, first)
     second = decide(after)
     if after.record.live and first.action is not None and second.action is not None:
-        repeated = (second.action, second.reason, second.state.step, second.numbers)
-        assert repeated != (first.action, first.reason, first.state.step, first.numbers)
+        repeated = (second.action, second.reason, second.state.step, second.cause)
+        assert repeated != (first.action, first.reason, first.state.step, first.cause)
 
 
 @given(situations())

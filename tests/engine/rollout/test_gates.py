@@ -171,7 +171,8 @@ def test_a_job_that_failed_undoes_at_once_where_the_policy_says_so() -> None:
     found = decided(seen(GateAnswer.FAILED, 70), now=70, policy=JOBBED)
     assert (found.action, found.reason, found.rule) == (Action.UNDO, "GateFailed", "smoke")
     assert found.message.startswith("gate smoke did not pass: Job x: said")
-    assert found.numbers == {"tries": 3, "job": job_name(seen(GateAnswer.FAILED, 70), 0)}
+    assert found.numbers == {"tries": 3}
+    assert found.cause.job == job_name(seen(GateAnswer.FAILED, 70), 0)
 
 
 def test_a_job_that_kubernetes_ended_by_its_deadline_holds() -> None:

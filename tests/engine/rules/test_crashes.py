@@ -34,7 +34,7 @@ def test_several_candidate_pods_crashing_where_no_baseline_pod_does_fails() -> N
     _, verdict = play([(1, 0), (0, 0), (1, 0), (1, 0), (1, 0)], (10, 90))
     assert verdict.kind is VerdictKind.FAIL
     assert verdict.message.startswith("4 candidate pods crashed in 0.833 pod hours, 0 baseline pods in 7.5")
-    assert verdict.numbers["first_bad_at"] == START.isoformat()
+    assert verdict.cause.first_bad_at == START
 
 
 def test_one_crashed_pod_is_never_a_proof() -> None:

@@ -66,7 +66,7 @@ def test_numbers_hold_the_counts_and_when_the_fault_began() -> None:
     assert verdict.numbers["candidate_total"] == 750
     assert verdict.numbers["candidate_errors"] == 34
     assert verdict.numbers["baseline_errors"] == 65
-    assert verdict.numbers["first_bad_at"] == ticks[4].since.isoformat()
+    assert verdict.cause.first_bad_at == ticks[4].since
 
 
 def test_worse_than_the_baseline_but_within_the_limit_is_no_fail() -> None:

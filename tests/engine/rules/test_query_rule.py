@@ -86,7 +86,7 @@ def test_failures_trip_on_more_than_the_limit() -> None:
     verdict = judged(rule(failure_limit=2), [HIGH, LOW, HIGH, HIGH])[1]
     assert (verdict.kind, verdict.reason) == (FAIL, "FailureLimit")
     assert verdict.message == "3 failed measurements, 2 are allowed; newest value 9"
-    assert verdict.numbers["first_bad_at"] == at(0).isoformat()
+    assert verdict.cause.first_bad_at == at(0)
 
 
 def test_a_fail_does_not_wait_for_the_bake() -> None:

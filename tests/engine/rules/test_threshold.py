@@ -20,7 +20,7 @@ def test_over_the_limit_for_long_enough_fails() -> None:
     _, verdict = play([counted(i, (150, 12), (1350, 13)) for i in range(3)], rule=PLAIN)
     assert (verdict.kind, verdict.reason) == (VerdictKind.FAIL, "OverThreshold")
     assert verdict.message == "candidate 8%, threshold 5% for 45 s"
-    assert verdict.numbers["first_bad_at"] == START.isoformat()
+    assert verdict.cause.first_bad_at == START
 
 
 def test_over_the_limit_but_not_yet_for_long_enough_is_pending() -> None:

@@ -50,10 +50,10 @@ def encode(value: object) -> Any:
 def _encoded_fields(value: object, kind: Any) -> dict[str, Any]:
     encoded = {}
     for name, written, has_default in _layout(kind):
-        item = getattr(value, name)
+        item = encode(getattr(value, name))
         # Zeros and False are worth writing, even where they are the default: a column shows them.
         if not has_default or item or isinstance(item, int | float):
-            encoded[written] = encode(item)
+            encoded[written] = item
     return encoded
 
 

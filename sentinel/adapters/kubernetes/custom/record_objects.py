@@ -11,6 +11,7 @@ import structlog
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
 from sentinel.adapters.kubernetes.api.resources import RECORDS
 from sentinel.adapters.kubernetes.custom.codec import decode, encode
+from sentinel.adapters.kubernetes.custom.former_schema import present_form
 from sentinel.domain.alert import AlertsBeyond
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import AlertEntry, DecisionEntry, NoticeRef
@@ -240,6 +241,7 @@ def record_of(raw: RawObject) -> Record:
     status: Mapping[str, Any] = {"phase": Phase.PROGRESSING, **mapping(raw.get("status"))}
     if _counts_from_1(status):
         status = _steps_moved(status, -1)
+    status = present_form(status)
     history = decode(RecordHistory, status)
     return Record(
         name=text(metadata.get("name")),
