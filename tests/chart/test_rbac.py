@@ -11,7 +11,7 @@ from cel_expr_python import cel
 
 from sentinel.adapters.kubernetes.api.resources import ApiResource
 from sentinel.adapters.kubernetes.coordination.jobs import job_of
-from sentinel.adapters.kubernetes.inspect.preflight import ASKING, ELECTING, NEEDED, RUNNING_JOBS
+from sentinel.adapters.kubernetes.inspect.preflight import ASKING, ELECTING, RUNNING_JOBS, needed
 from sentinel.domain.gate import JobGate
 from tests.adapters.kubernetes.worlds import record
 from tests.support.helm import Helm, Manifest, granted, only
@@ -25,13 +25,13 @@ NODES = {("", "nodes", "list"), ("", "nodes", "watch")}
 
 
 def asked_for(
-    needed: tuple[tuple[ApiResource, str, tuple[str, ...]], ...] = NEEDED,
+    verbs: tuple[tuple[ApiResource, str, tuple[str, ...]], ...] = needed(),
 ) -> set[tuple[str, str, str]]:
     """What the daemon makes sure of before it starts."""
     return {
         (resource.group, f"{resource.plural}/{part}" if part else resource.plural, verb)
-        for resource, part, verbs in needed
-        for verb in verbs
+        for resource, part, names in verbs
+        for verb in names
     }
 
 

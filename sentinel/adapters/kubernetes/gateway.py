@@ -7,24 +7,19 @@ from typing import Any
 
 from sentinel.adapters.kubernetes.api.access import Access, load_access
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
-from sentinel.adapters.kubernetes.api.resources import (
-    COMMANDS,
-    DEPLOYMENTS,
-    NODES,
-    PODS,
-    RECORDS,
-    REPLICA_SETS,
-)
+from sentinel.adapters.kubernetes.api.resources import COMMANDS, NODES, PODS, RECORDS, ApiResource
 from sentinel.adapters.kubernetes.coordination.events import EventRecorder
 from sentinel.adapters.kubernetes.custom.commands import KubernetesCommandStore, command_of
 from sentinel.adapters.kubernetes.custom.records import KubernetesRecordStore
 from sentinel.adapters.kubernetes.inspect.preflight import preflight
 from sentinel.adapters.kubernetes.watch.reflector import Reflector, WatchTiming
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
+from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
 from sentinel.adapters.kubernetes.workloads.cluster import KubernetesCluster
-from sentinel.adapters.kubernetes.workloads.deployments import DeploymentDriver
-from sentinel.adapters.kubernetes.workloads.trim import trim_deployment, trim_node, trim_pod, trim_replica_set
+from sentinel.adapters.kubernetes.workloads.registry import driver_of
+from sentinel.adapters.kubernetes.workloads.trim import trim_node, trim_pod
 from sentinel.domain.errors import ClusterUnavailableError
+from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
 from sentinel.ports import Clock
 
 
@@ -32,7 +27,8 @@ class KubernetesGateway:
     """One cluster. `cluster`, `records` and `commands` are what the runtime uses, once `start` was called.
 
     Of several gateways to one cluster each keeps its own copy. `rng` gives the jitter of back-offs. `namespaces`
-    limits it to these: then Roles in them are enough, and nodes are read only where that is allowed.
+    limits it to these: then Roles in them are enough, and nodes are read only where that is allowed. Only workloads of
+    these `kinds` are watched.
     """
 
     def __init__(
@@ -42,16 +38,18 @@ class KubernetesGateway:
         clock: Clock,
         rng: random.Random,
         namespaces: Sequence[str] = (),
+        kinds: Sequence[WorkloadKind] = USUAL_KINDS,
         timing: WatchTiming | None = None,
     ) -> None:
         self.access = access
         self.client = ApiClient(access)
         self._namespaces = tuple(namespaces)
+        self._kinds = tuple(kinds)
         cache = WorkloadCache()
         self.cluster = KubernetesCluster(
             cache,
             self.client,
-            DeploymentDriver(self.client),
+            WorkloadChanger(self.client),
             EventRecorder(self.client, clock),
             self._renew,
         )
@@ -75,21 +73,18 @@ class KubernetesGateway:
         self, cache: WorkloadCache, namespace: str, shared: dict[str, Any]
     ) -> tuple[Reflector[Any], ...]:
         """The watches of one namespace, or of all of them."""
+        watched: dict[ApiResource, Reflector[Any]] = {}
+        for driver in map(driver_of, self._kinds):
+            for resource, trim, changed in (
+                (driver.resource, driver.trim, cache.workload_changed),
+                (driver.history, driver.trim_revision, cache.revision_changed),
+            ):
+                if resource not in watched:
+                    watched[resource] = Reflector(
+                        self.client, RequestTarget(resource, namespace), trim, changed, **shared
+                    )
         return (
-            Reflector(
-                self.client,
-                RequestTarget(DEPLOYMENTS, namespace),
-                trim_deployment,
-                cache.deployment_changed,
-                **shared,
-            ),
-            Reflector(
-                self.client,
-                RequestTarget(REPLICA_SETS, namespace),
-                trim_replica_set,
-                cache.replica_set_changed,
-                **shared,
-            ),
+            *watched.values(),
             Reflector(self.client, RequestTarget(PODS, namespace), trim_pod, cache.pod_changed, **shared),
             Reflector(
                 self.client,
@@ -112,6 +107,7 @@ class KubernetesGateway:
         kubeconfig: str | None = None,
         context: str | None = None,
         namespaces: Sequence[str] = (),
+        kinds: Sequence[WorkloadKind] = USUAL_KINDS,
         timing: WatchTiming | None = None,
     ) -> "KubernetesGateway":
         """A gateway to the cluster of the kubeconfig or of the pod's own service account; nothing is sent yet.
@@ -119,7 +115,7 @@ class KubernetesGateway:
         Raises ConfigurationError with a sentence on what is missing or wrong.
         """
         access = await load_access(kubeconfig, context, clock)
-        return cls(access, clock=clock, rng=rng, namespaces=namespaces, timing=timing)
+        return cls(access, clock=clock, rng=rng, namespaces=namespaces, kinds=kinds, timing=timing)
 
     async def preflight(
         self,
@@ -136,7 +132,14 @@ class KubernetesGateway:
         Raises ClusterUnavailableError when the API server cannot be asked.
         """
         await self.client.open()
-        return await preflight(self.client, self._namespaces, lease_namespace, asking=asking, jobs_in=jobs_in)
+        return await preflight(
+            self.client,
+            self._namespaces,
+            lease_namespace,
+            kinds=self._kinds,
+            asking=asking,
+            jobs_in=jobs_in,
+        )
 
     async def start(self) -> None:
         """Begin all watches. They go on by themselves through every failure, until `close`."""

@@ -185,7 +185,7 @@ def _by_hand(record: Record) -> tuple[str, ...]:
     """How to undo with plain kubectl while the rollout is in flight: `rollout undo` refuses what is paused."""
     if not record.in_flight or record.key.kind not in PAUSABLE or record.stable is None:
         return ()
-    target = f"deployment/{record.key.name}"
+    target = f"{record.key.kind.lower()}/{record.key.name}"
     unpause = _kubectl(record, "patch", target, "--type=merge", "-p", '{"spec":{"paused":false}}')
     revision = [f"--to-revision={record.stable.number}"] if record.stable.number else []
     undo = _kubectl(record, "rollout", "undo", target, *revision)

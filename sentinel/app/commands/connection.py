@@ -13,11 +13,12 @@ from sentinel.adapters.kubernetes.api.access import load_access
 from sentinel.adapters.kubernetes.api.client import ApiClient
 from sentinel.adapters.kubernetes.api.context import current_namespace
 from sentinel.adapters.kubernetes.inspect.reading import ClusterReader
-from sentinel.adapters.kubernetes.workloads.deployments import DeploymentDriver
-from sentinel.app.exitcodes import UsageError
+from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
+from sentinel.app.commands.naming import workload_name
 from sentinel.domain.errors import NotFoundError
 from sentinel.domain.record.record import Record
-from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.kinds import USUAL_KIND
 from sentinel.ports import SystemClock
 
 T = TypeVar("T")
@@ -26,9 +27,9 @@ Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace; th
 Context = Annotated[str, typer.Option("--context", help="Context of the kubeconfig.")]
 Kubeconfig = Annotated[str, typer.Option("--kubeconfig", help="Kubeconfig file.")]
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="In every namespace.")]
-WorkloadName = Annotated[str, typer.Argument(metavar="WORKLOAD", help="deployment/NAME, or just NAME.")]
-
-_KINDS = frozenset({"deployment", "deployments", "deploy", "deployment.apps", "deployments.apps"})
+WorkloadArgument = Annotated[
+    str, typer.Argument(metavar="WORKLOAD", help="KIND/NAME, or just NAME of a Deployment.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,13 @@ class ClusterConnection:
     place: Place
     client: ApiClient
     reader: ClusterReader
-    driver: DeploymentDriver
+    changer: WorkloadChanger
 
     async def workload(self, name: str, *, pods: bool = False) -> Workload:
         """The workload of this name. Raises NotFoundError."""
-        return await self.reader.workload(self.place.namespace, bare_name(name), pods=pods)
+        named = workload_name(name)
+        key = WorkloadKey(named.kind or USUAL_KIND, self.place.namespace, named.name)
+        return await self.reader.workload(key, pods=pods)
 
     async def records(self, workload: Workload) -> tuple[Record, ...]:
         """The records of this very workload (by uid), newest first."""
@@ -67,22 +70,12 @@ def place(namespace: str, context: str, kubeconfig: str, *, everywhere: bool = F
     return Place(chosen, kubeconfig or None, context or None)
 
 
-def bare_name(text: str) -> str:
-    """The name of a Deployment as kubectl would take it. Raises ConfigurationError for any other kind."""
-    kind, slash, name = text.rpartition("/")
-    if slash and kind.lower() not in _KINDS:
-        raise UsageError(f"{text}: only Deployments are guarded; write deployment/NAME, or just NAME")
-    if not name:
-        raise UsageError(f"{text!r} names no workload; write deployment/NAME, or just NAME")
-    return name
-
-
 @asynccontextmanager
 async def connected(at: Place) -> AsyncIterator[ClusterConnection]:
     """A connection for the length of one command. Raises ConfigurationError for a kubeconfig of no use."""
     access = await load_access(at.kubeconfig, at.context, SystemClock())
     async with ApiClient(access) as client:
-        yield ClusterConnection(at, client, ClusterReader(client), DeploymentDriver(client))
+        yield ClusterConnection(at, client, ClusterReader(client), WorkloadChanger(client))
 
 
 async def find_record(cluster: ClusterConnection, name: str) -> Record:
@@ -92,11 +85,11 @@ async def find_record(cluster: ClusterConnection, name: str) -> Record:
     """
     records = await cluster.reader.records(cluster.place.namespace)
     exact = next((record for record in records if record.name == name), None)
-    bare = bare_name(name)
-    found = exact or next((record for record in records if record.key.name == bare), None)
+    named = workload_name(name)
+    found = exact or next((r for r in records if named.fits(r.key.kind, r.key.name)), None)
     if found is None:
         raise NotFoundError(
-            f"there is no rollout record {name}, nor one of a workload {bare}, in namespace "
+            f"there is no rollout record {name}, nor one of a workload {named.name}, in namespace "
             f"{cluster.place.namespace}",
             reason="NotFound",
             status=404,

@@ -42,3 +42,6 @@ PAUSABLE = frozenset({WorkloadKind.DEPLOYMENT})
 
 USUAL_KIND = WorkloadKind.DEPLOYMENT
 """What is meant where nothing says which kind."""
+
+USUAL_KINDS = (USUAL_KIND,)
+"""What is watched where the settings name no kinds."""

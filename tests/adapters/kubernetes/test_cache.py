@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from sentinel.adapters.kubernetes.api.raw import ObjectKey, key_of
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
-from sentinel.adapters.kubernetes.workloads.trim import trim_deployment, trim_node, trim_pod, trim_replica_set
+from sentinel.adapters.kubernetes.workloads.deployment import trim_deployment, trim_replica_set
+from sentinel.adapters.kubernetes.workloads.trim import trim_node, trim_pod
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
 from tests.adapters.kubernetes.recordings import events
@@ -25,8 +26,8 @@ class Fed:
         self.cache.subscribe(self.told.append)
         self._entries: dict[tuple[str, ObjectKey], Any] = {}
         self._handlers: dict[str, tuple[Any, Any]] = {
-            "deployments": (trim_deployment, self.cache.deployment_changed),
-            "replicasets": (trim_replica_set, self.cache.replica_set_changed),
+            "deployments": (trim_deployment, self.cache.workload_changed),
+            "replicasets": (trim_replica_set, self.cache.revision_changed),
             "pods": (trim_pod, self.cache.pod_changed),
             "nodes": (trim_node, self.cache.node_changed),
         }

@@ -306,7 +306,7 @@ async def test_a_target_whose_template_is_gone_is_said(
     """Without the target's ReplicaSet there is nothing to restore from, and nothing is written."""
     workload, stable = await update(cluster, gateway)
     await client.delete(RequestTarget(REPLICA_SETS, "default", seen_holder(workload, stable)))
-    with pytest.raises(NotFoundError, match="no ReplicaSet") as caught:
+    with pytest.raises(NotFoundError, match="no object") as caught:
         await gateway.cluster.apply(workload, Restore(stable))
     assert caught.value.reason == "TargetGone"
     assert image(cluster) == "app:v2"

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from clustersim.storage.api_errors import ApiError
 from clustersim.storage.patching import json_patch
-from sentinel.adapters.kubernetes.workloads import patches
+from sentinel.adapters.kubernetes.workloads import deployment, patches
 from sentinel.adapters.kubernetes.workloads.digest import digest_of
 from sentinel.adapters.kubernetes.workloads.snapshot import build_workload
-from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE, trim_deployment
+from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import PAUSED_ANNOTATION, Mark
@@ -67,7 +67,7 @@ def ours(live: dict[str, Any]) -> bool:
 @given(deployments(), st.none() | TEXT)
 def test_a_restore_changes_what_it_should_and_nothing_else(live: dict[str, Any], cause: str | None) -> None:
     """Template and change-cause become the target's, our pause ends, all else stays."""
-    after = applied(live, patches.restore(live, replica_set(cause), TARGET))
+    after = applied(live, deployment.restore(live, replica_set(cause), TARGET))
     assert after["spec"]["template"] == template("app:v1")
     assert notes_of(after).get(CHANGE_CAUSE) == cause
     assert PAUSED_ANNOTATION not in notes_of(after)
@@ -83,8 +83,8 @@ def test_a_restore_changes_what_it_should_and_nothing_else(live: dict[str, Any],
 @given(deployments())
 def test_a_restore_repeated_is_in_force(live: dict[str, Any]) -> None:
     """A restored Deployment is only tested for being so."""
-    after = applied(live, patches.restore(live, replica_set(None), TARGET))
-    again = patches.restore(after, replica_set(None), TARGET).operations
+    after = applied(live, deployment.restore(live, replica_set(None), TARGET))
+    again = deployment.restore(after, replica_set(None), TARGET).operations
     assert {operation["op"] for operation in again} == {"test"}
 
 
@@ -93,13 +93,13 @@ def test_a_pause_is_ours_or_refused(live: dict[str, Any]) -> None:
     """A pause ends paused under our mark, or is refused where somebody else paused."""
     if live["spec"].get("paused") and not ours(live):
         with pytest.raises(PreconditionError):
-            patches.pause(live, MARK)
+            deployment.pause(live, MARK)
         return
-    after = applied(live, patches.pause(live, MARK))
+    after = applied(live, deployment.pause(live, MARK))
     assert after["spec"]["paused"] is True
     assert notes_of(after)[PAUSED_ANNOTATION] == str(MARK)
     assert after["spec"]["template"] == live["spec"]["template"]
-    assert patches.pause(after, MARK).operations == ()
+    assert deployment.pause(after, MARK).operations == ()
 
 
 @given(deployments())
@@ -107,10 +107,10 @@ def test_a_resume_undoes_a_pause(live: dict[str, Any]) -> None:
     """Paused by us and resumed, a Deployment runs and carries no mark."""
     if live["spec"].get("paused") and not ours(live):
         with pytest.raises(PreconditionError):
-            patches.resume(live)
+            deployment.resume(live)
         return
-    paused = applied(live, patches.pause(live, MARK))
-    after = applied(paused, patches.resume(paused))
+    paused = applied(live, deployment.pause(live, MARK))
+    after = applied(paused, deployment.resume(paused))
     assert not after["spec"].get("paused")
     assert PAUSED_ANNOTATION not in notes_of(after)
 
@@ -118,9 +118,9 @@ def test_a_resume_undoes_a_pause(live: dict[str, Any]) -> None:
 @given(deployments())
 def test_every_patch_tests_the_object_and_the_template(live: dict[str, Any]) -> None:
     """No patch is without a test of the uid and of the whole template."""
-    plans = [patches.restore(live, replica_set(None), TARGET)]
+    plans = [deployment.restore(live, replica_set(None), TARGET)]
     if not live["spec"].get("paused") or ours(live):
-        plans += [patches.pause(live, Mark("other", MARK.until)), patches.resume(live)]
+        plans += [deployment.pause(live, Mark("other", MARK.until)), deployment.resume(live)]
     for plan in plans:
         tests = {op["path"]: op["value"] for op in plan.operations if op["op"] == "test"}
         if plan.operations:
@@ -137,7 +137,7 @@ def live_deployment(**metadata: Any) -> dict[str, Any]:
 
 def test_what_was_judged_passes() -> None:
     """The very Deployment with the very template is let through, or with the one that is as good."""
-    judged = build_workload(trim_deployment(live_deployment()), [], [], ())
+    judged = build_workload(deployment.trim_deployment(live_deployment()), [], [], ())
     patches.check_judged(live_deployment(), judged)
     other = live_deployment()
     other["spec"]["template"] = template("app:v1")
@@ -154,7 +154,7 @@ def test_what_was_judged_passes() -> None:
 )
 def test_what_was_not_judged_is_refused(live: dict[str, Any], reason: str) -> None:
     """Another object, one on its way out and another template are refused by name."""
-    judged = build_workload(trim_deployment(live_deployment()), [], [], ())
+    judged = build_workload(deployment.trim_deployment(live_deployment()), [], [], ())
     with pytest.raises(PreconditionError) as caught:
         patches.check_judged(live, judged)
     assert caught.value.reason == reason
@@ -188,7 +188,7 @@ def test_an_undo_that_comes_late_is_refused_though_the_template_is_the_same_agai
     live: dict[str, Any],
 ) -> None:
     """Another one has undone it meanwhile and people have put it back: the generation tells."""
-    late = patches.restore(live, replica_set(None), TARGET)
+    late = deployment.restore(live, replica_set(None), TARGET)
     since = deepcopy(live)
     since["metadata"]["generation"] += 2
     with pytest.raises(ApiError):

@@ -10,6 +10,8 @@ from sentinel.adapters.kubernetes.inspect import reading
 from sentinel.adapters.kubernetes.inspect.accounts import account_lacks
 from sentinel.adapters.kubernetes.inspect.reading import ClusterReader
 from sentinel.domain.errors import ForbiddenError, NotFoundError
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
 from tests.adapters.kubernetes.worlds import access_to, until
 
 
@@ -35,10 +37,10 @@ async def test_a_workload_is_read_with_its_revisions(cluster: SimulatedCluster, 
     cluster.set_image("web", "app:v2")
     await settled(cluster)
     reader = ClusterReader(client)
-    web = await reader.workload("default", "web", pods=True)
+    web = await reader.workload(WorkloadKey(WorkloadKind.DEPLOYMENT, "default", "web"), pods=True)
     assert (web.candidate.images, [other.images for other in web.others]) == (("app:v2",), [("app:v1",)])
     assert sum(pod.ready for pod in web.pods_of(web.candidate)) == 2
-    assert (await reader.workload("default", "web")).pods == ()
+    assert (await reader.workload(WorkloadKey(WorkloadKind.DEPLOYMENT, "default", "web"))).pods == ()
 
 
 async def test_lists_are_read_to_their_end(
@@ -57,7 +59,7 @@ async def test_a_workload_that_is_not_there_is_said_in_words(
 ) -> None:
     """With its kind, name and namespace."""
     with pytest.raises(NotFoundError, match="there is no Deployment web in namespace default"):
-        await ClusterReader(client).workload("default", "web")
+        await ClusterReader(client).workload(WorkloadKey(WorkloadKind.DEPLOYMENT, "default", "web"))
 
 
 async def test_who_keeps_a_deployment_is_read_from_its_marks(
@@ -75,7 +77,9 @@ async def test_who_keeps_a_deployment_is_read_from_its_marks(
     owners = []
     for name, metadata in marks.items():
         cluster.deploy(name, "app:v1", 1, **metadata)
-        owners.append(str((await reader.workload("default", name)).keeper))
+        owners.append(
+            str((await reader.workload(WorkloadKey(WorkloadKind.DEPLOYMENT, "default", name))).keeper)
+        )
     assert owners == ["Argo CD application shop", "Flux HelmRelease shop", "Helm release shop", "None"]
 
 

@@ -19,7 +19,8 @@ from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import ObjectKey
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, NODES, RECORDS
 from sentinel.adapters.kubernetes.watch.reflector import Reflector, WatchTiming
-from sentinel.adapters.kubernetes.workloads.trim import DeploymentEntry, NodeEntry, trim_deployment, trim_node
+from sentinel.adapters.kubernetes.workloads.deployment import trim_deployment
+from sentinel.adapters.kubernetes.workloads.trim import NodeEntry, WorkloadEntry, trim_node
 from sentinel.domain.errors import ForbiddenError
 from sentinel.ports import SystemClock
 from tests.adapters.kubernetes.worlds import access_to, definition, until
@@ -33,7 +34,7 @@ class Mirror:
 
     def __init__(self, client: ApiClient, timing: WatchTiming | None = None) -> None:
         self.told: list[tuple[str, str]] = []
-        self.reflector: Reflector[DeploymentEntry] = Reflector(
+        self.reflector: Reflector[WorkloadEntry] = Reflector(
             client,
             RequestTarget(DEPLOYMENTS),
             trim_deployment,
@@ -43,7 +44,7 @@ class Mirror:
             timing=timing,
         )
 
-    def _changed(self, key: ObjectKey, before: DeploymentEntry | None, after: DeploymentEntry | None) -> None:
+    def _changed(self, key: ObjectKey, before: WorkloadEntry | None, after: WorkloadEntry | None) -> None:
         assert before != after, "told though nothing changed"
         self.told.append(("new" if before is None else "gone" if after is None else "other", key[1]))
 
@@ -344,14 +345,14 @@ async def test_an_object_that_cannot_be_read_is_left_out(
 ) -> None:
     """One object that our reading does not understand does not hide the others."""
 
-    def choosy(raw: Any) -> DeploymentEntry:
+    def choosy(raw: Any) -> WorkloadEntry:
         if raw["metadata"]["name"] == "odd":
             raise ValueError("odd")
         return trim_deployment(raw)
 
     cluster.deploy("odd", "app:v1", 0)
     cluster.deploy("web", "app:v1", 0)
-    reflector: Reflector[DeploymentEntry] = Reflector(
+    reflector: Reflector[WorkloadEntry] = Reflector(
         client,
         RequestTarget(DEPLOYMENTS),
         choosy,
@@ -373,12 +374,12 @@ async def test_a_handler_that_fails_does_not_end_the_watch(
     failing = [RuntimeError("a defect")]
     arrived: list[str] = []
 
-    def handler(key: ObjectKey, before: DeploymentEntry | None, after: DeploymentEntry | None) -> None:
+    def handler(key: ObjectKey, before: WorkloadEntry | None, after: WorkloadEntry | None) -> None:
         if failing:
             raise failing.pop()
         arrived.append(key[1])
 
-    reflector: Reflector[DeploymentEntry] = Reflector(
+    reflector: Reflector[WorkloadEntry] = Reflector(
         client,
         RequestTarget(DEPLOYMENTS),
         trim_deployment,

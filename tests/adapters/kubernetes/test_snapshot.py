@@ -2,21 +2,20 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.adapters.kubernetes.workloads.snapshot import build_workload, parse_mark, rolling_amounts
-from sentinel.adapters.kubernetes.workloads.trim import DeploymentEntry, trim_deployment, trim_replica_set
-from sentinel.domain.workload.facts import PAUSED_ANNOTATION, Mark
+from sentinel.adapters.kubernetes.workloads.deployment import (
+    rolling_amounts,
+    trim_deployment,
+    trim_replica_set,
+)
+from sentinel.adapters.kubernetes.workloads.snapshot import build_workload
+from sentinel.adapters.kubernetes.workloads.trim import parse_mark
+from sentinel.domain.workload.facts import PAUSED_ANNOTATION, Mark, Stepping
 from tests.adapters.kubernetes.recordings import objects
-
-
-def deployment(**rolling: Any) -> DeploymentEntry:
-    raw = {"metadata": {"name": "web", "namespace": "n"}, "spec": {"strategy": {"rollingUpdate": rolling}}}
-    return trim_deployment(raw)
 
 
 @pytest.mark.parametrize(
@@ -35,21 +34,21 @@ def test_batches_are_resolved_as_the_controller_does(
     surge: int | str, unavailable: int | str, desired: int, expected: tuple[int, int]
 ) -> None:
     """Surge is rounded up, unavailability down, and both zero mean one pod at a time."""
-    entry = replace(deployment(maxSurge=surge, maxUnavailable=unavailable), desired=desired)
-    assert rolling_amounts(entry) == expected
+    rolling = {"maxSurge": surge, "maxUnavailable": unavailable}
+    assert rolling_amounts({"rollingUpdate": rolling}, desired) == expected
 
 
 def test_absent_amounts_are_a_quarter() -> None:
     """Without a strategy 25 % holds for both."""
-    assert rolling_amounts(replace(deployment(), desired=8)) == (2, 2)
+    assert rolling_amounts({}, 8) == (2, 2)
 
 
 def test_recreate_takes_all_pods_at_once() -> None:
     """Recreate has no surge, and all its pods may be gone."""
     raw = {"spec": {"replicas": 4, "strategy": {"type": "Recreate"}}}
-    entry = trim_deployment(raw)
-    assert entry.recreate
-    assert rolling_amounts(entry) == (0, 4)
+    abilities = trim_deployment(raw).abilities
+    assert abilities.stepping is Stepping.NONE
+    assert (abilities.first_batch, abilities.stops) == (4, False)
 
 
 def test_a_new_template_without_a_replica_set_is_a_candidate() -> None:
@@ -68,7 +67,12 @@ def test_others_come_newest_first() -> None:
     """The other revisions are ordered by the controller's number."""
     held = trim_replica_set(objects("replicasets")[0])
     sets = [
-        replace(held, uid=str(n), name=str(n), number=n, template=replace(held.template, digest=str(n)))
+        replace(
+            held,
+            ref=replace(held.ref, uid=str(n), name=str(n)),
+            number=n,
+            template=replace(held.template, digest=str(n)),
+        )
         for n in (2, 9, 4)
     ]
     workload = build_workload(trim_deployment(objects("deployments")[0]), sets, [], ())

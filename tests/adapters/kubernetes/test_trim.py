@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
+from sentinel.adapters.kubernetes.workloads.deployment import trim_deployment, trim_replica_set
 from sentinel.adapters.kubernetes.workloads.trim import (
     template_manager,
-    trim_deployment,
     trim_node,
     trim_pod,
-    trim_replica_set,
 )
 from sentinel.domain.workload.facts import IRREVERSIBLE_ANNOTATION
 from tests.adapters.kubernetes.recordings import objects
@@ -175,7 +174,7 @@ def test_pods_that_cannot_be_created_are_seen() -> None:
 
 def test_a_missed_deadline_is_seen() -> None:
     """A recorded ProgressDeadlineExceeded is seen, and not before it happened."""
-    told = [trim_deployment(raw).deadline_exceeded for raw in objects("deployments")]
+    told = [trim_deployment(raw).progress_deadline_exceeded for raw in objects("deployments")]
     assert not told[0]
     assert any(told)
 

@@ -6,21 +6,28 @@ from collections.abc import Sequence
 from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import mapping
 from sentinel.adapters.kubernetes.api.resources import ApiResource
-from sentinel.adapters.kubernetes.inspect.preflight import NEEDED, RUNNING_JOBS
+from sentinel.adapters.kubernetes.inspect.preflight import RUNNING_JOBS, needed
+from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
 
 REVIEWS = ApiResource("authorization.k8s.io", "v1", "subjectaccessreviews", namespaced=False)
 
 
 async def account_lacks(
-    client: ApiClient, namespace: str, account: str, within: str, *, jobs_in: Sequence[str] = ()
+    client: ApiClient,
+    namespace: str,
+    account: str,
+    within: str,
+    *,
+    kinds: Sequence[WorkloadKind] = USUAL_KINDS,
+    jobs_in: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """The verbs that the service account needs and lacks in the namespace `within` (empty: in all of them).
 
-    `jobs_in`: where it must be able to run Jobs of gates as well.
+    `kinds` of workloads are watched. `jobs_in`: where it must be able to run Jobs of gates as well.
     Raises ForbiddenError where we may not ask for others, and ClusterError's other kinds.
     """
     user = f"system:serviceaccount:{namespace}:{account}"
-    asked = [(within, resource, part, verb) for resource, part, verbs in NEEDED for verb in verbs]
+    asked = [(within, resource, part, verb) for resource, part, verbs in needed(kinds) for verb in verbs]
     asked += [
         (place, resource, part, verb)
         for place in jobs_in

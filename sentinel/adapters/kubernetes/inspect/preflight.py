@@ -8,22 +8,21 @@ from sentinel.adapters.kubernetes.api.raw import mapping
 from sentinel.adapters.kubernetes.api.resources import (
     ACCESS_REVIEWS,
     COMMANDS,
-    DEPLOYMENTS,
     EVENTS,
     JOBS,
     LEASES,
     PODS,
     RECORDS,
-    REPLICA_SETS,
     ApiResource,
 )
 from sentinel.adapters.kubernetes.custom.crd import how_to_install
 from sentinel.adapters.kubernetes.inspect.served import outdated
+from sentinel.adapters.kubernetes.workloads.driver import Verbs
+from sentinel.adapters.kubernetes.workloads.registry import verbs_of
 from sentinel.domain.errors import ClusterError, NotFoundError
+from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
 
-NEEDED: tuple[tuple[ApiResource, str, tuple[str, ...]], ...] = (
-    (DEPLOYMENTS, "", ("get", "list", "watch", "patch")),
-    (REPLICA_SETS, "", ("get", "list", "watch")),
+ALWAYS: tuple[Verbs, ...] = (
     (PODS, "", ("list", "watch")),
     (RECORDS, "", ("get", "list", "watch", "create", "delete")),
     (RECORDS, "status", ("update", "patch")),
@@ -31,18 +30,21 @@ NEEDED: tuple[tuple[ApiResource, str, tuple[str, ...]], ...] = (
     (COMMANDS, "status", ("update",)),
     (EVENTS, "", ("create", "patch")),
 )
-"""Resource, subresource and verbs; Nodes are read as well where that is allowed."""
+"""What is needed whatever is watched; Nodes are read as well where that is allowed."""
 
-ELECTING: tuple[tuple[ApiResource, str, tuple[str, ...]], ...] = ((LEASES, "", ("get", "create", "update")),)
+ELECTING: tuple[Verbs, ...] = ((LEASES, "", ("get", "create", "update")),)
 """The same, in the namespace of the Lease by which replicas agree on a leader."""
 
-ASKING: tuple[tuple[ApiResource, str, tuple[str, ...]], ...] = ((COMMANDS, "", ("create",)),)
+ASKING: tuple[Verbs, ...] = ((COMMANDS, "", ("create",)),)
 """The same, for making commands in the name of people who press buttons in Slack."""
 
-RUNNING_JOBS: tuple[tuple[ApiResource, str, tuple[str, ...]], ...] = (
-    (JOBS, "", ("get", "create", "delete")),
-)
+RUNNING_JOBS: tuple[Verbs, ...] = ((JOBS, "", ("get", "create", "delete")),)
 """The same, for the Jobs of gates."""
+
+
+def needed(kinds: Sequence[WorkloadKind] = USUAL_KINDS) -> tuple[Verbs, ...]:
+    """What the daemon must be allowed to do where it watches workloads of these kinds."""
+    return (*verbs_of(kinds), *ALWAYS)
 
 
 async def preflight(
@@ -50,18 +52,19 @@ async def preflight(
     namespaces: Sequence[str] = (),
     lease_namespace: str | None = None,
     *,
+    kinds: Sequence[WorkloadKind] = USUAL_KINDS,
     asking: bool = False,
     jobs_in: Sequence[str] | None = None,
 ) -> tuple[str, ...]:
     """A sentence for each thing that is missing; empty when all is there. No namespaces: all of them.
 
-    `lease_namespace` None: there is no election. `asking`: commands are made for people. `jobs_in`: in these
-    namespaces (`""`: everywhere) Jobs of gates are run; None: nowhere.
+    `kinds` of workloads are watched. `lease_namespace` None: there is no election. `asking`: commands are made for
+    people. `jobs_in`: in these namespaces (`""`: everywhere) Jobs of gates are run; None: nowhere.
     Raises ClusterUnavailableError when the API server cannot be asked.
     """
     missing = [*await _definitions(client, namespaces[0] if namespaces else "")]
     for namespace in namespaces or ("",):
-        missing.extend(await _denied(client, NEEDED + ASKING if asking else NEEDED, namespace))
+        missing.extend(await _denied(client, [*needed(kinds), *(ASKING if asking else ())], namespace))
     if lease_namespace is not None:
         missing.extend(await _denied(client, ELECTING, lease_namespace))
     for namespace in jobs_in or ():
@@ -69,10 +72,8 @@ async def preflight(
     return tuple(missing)
 
 
-async def _denied(
-    client: ApiClient, needed: Iterable[tuple[ApiResource, str, tuple[str, ...]]], namespace: str
-) -> list[str]:
-    asked = [(resource, part, verb) for resource, part, verbs in needed for verb in verbs]
+async def _denied(client: ApiClient, verbs: Iterable[Verbs], namespace: str) -> list[str]:
+    asked = [(resource, part, verb) for resource, part, names in verbs for verb in names]
     allowed = await asyncio.gather(*(_allowed(client, namespace, *each) for each in asked))
     denied = [each for each, yes in zip(asked, allowed, strict=True) if not yes]
     return _lacking(denied, namespace)

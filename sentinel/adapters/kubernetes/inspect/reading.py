@@ -1,16 +1,19 @@
 """One-shot reads of a cluster, for commands that look once and end: what the watches are to the daemon."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import RawObject, key_of, mapping, number, objects, text
-from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, PODS, RECORDS, REPLICA_SETS, ApiResource
+from sentinel.adapters.kubernetes.api.resources import PODS, RECORDS, ApiResource
 from sentinel.adapters.kubernetes.custom.record_objects import WORKLOAD_LABEL, record_of
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
-from sentinel.adapters.kubernetes.workloads.trim import trim_deployment, trim_pod, trim_replica_set
+from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver
+from sentinel.adapters.kubernetes.workloads.registry import DRIVERS, driver_of
+from sentinel.adapters.kubernetes.workloads.trim import trim_pod
 from sentinel.domain.errors import ClusterError, NotFoundError
 from sentinel.domain.record.record import Record
-from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.facts import Workload, WorkloadKey
 
 PAGE = 500
 TIMEOUT = 30.0
@@ -19,8 +22,8 @@ _LABEL_LIMIT = 63
 
 
 @dataclass(frozen=True, slots=True)
-class DeploymentFacts:
-    """What a preflight needs of a Deployment beside its snapshot.
+class WorkloadFacts:
+    """What a preflight needs of a workload beside its snapshot.
 
     `unprobed` are its containers without a readiness probe.
     """
@@ -36,33 +39,37 @@ class ClusterReader:
         self._client = client
 
     async def workloads(self, namespace: str = "", *, pods: bool = False) -> tuple[Workload, ...]:
-        """The Deployments of a namespace (empty: of all) by namespace and name; their pods only where asked for."""
+        """The workloads of a namespace (empty: of all) by kind, namespace and name; their pods only where asked for."""
         cache = WorkloadCache()
-        for raw in await self._list(DEPLOYMENTS, namespace):
-            cache.deployment_changed(key_of(raw), None, trim_deployment(raw))
-        await self._fill(cache, namespace, {}, pods=pods)
+        for driver in DRIVERS.values():
+            for raw in await self._list(driver.resource, namespace):
+                cache.workload_changed(key_of(raw), None, driver.trim(raw))
+        await self._fill(cache, DRIVERS.values(), namespace, {}, pods=pods)
         found = (cache.workload(key) for key in sorted(cache.keys()))
         return tuple(workload for workload in found if workload is not None)
 
-    async def workload(self, namespace: str, name: str, *, pods: bool = False) -> Workload:
-        """One Deployment with its revisions. Raises NotFoundError where there is none of this name."""
-        raw = await self._deployment(namespace, name)
+    async def workload(self, key: WorkloadKey, *, pods: bool = False) -> Workload:
+        """One workload with its revisions. Raises NotFoundError where there is none of this kind and name.
+
+        Its pods are read as well where nothing else tells how many a revision has.
+        """
+        driver = driver_of(key.kind)
+        raw = await self._object(key)
         cache = WorkloadCache()
-        cache.deployment_changed(key_of(raw), None, trim_deployment(raw))
+        cache.workload_changed(key_of(raw), None, driver.trim(raw))
         selector = mapping(mapping(mapping(raw.get("spec")).get("selector")).get("matchLabels"))
         labels = ",".join(f"{label}={value}" for label, value in selector.items())
-        await self._fill(cache, namespace, {"labelSelector": labels} if labels else {}, pods=pods)
-        workload = next(filter(None, map(cache.workload, cache.keys())), None)
-        if workload is None:
-            raise NotFoundError(_absent(namespace, name), reason="NotFound", status=404)
+        params = {"labelSelector": labels} if labels else {}
+        await self._fill(cache, (driver,), key.namespace, params, pods=pods or not driver.counted)
+        workload = cache.workload(key)
+        assert workload is not None, "it was just put there"
         return workload
 
-    async def facts(self, namespace: str, name: str) -> DeploymentFacts:
-        """What a preflight asks of one Deployment. Raises NotFoundError where there is none of this name."""
-        raw = await self._deployment(namespace, name)
-        spec = mapping(raw.get("spec"))
+    async def facts(self, key: WorkloadKey) -> WorkloadFacts:
+        """What a preflight asks of one workload. Raises NotFoundError where there is none of this kind and name."""
+        spec = mapping((await self._object(key)).get("spec"))
         containers = objects(mapping(mapping(spec.get("template")).get("spec")).get("containers"))
-        return DeploymentFacts(
+        return WorkloadFacts(
             unprobed=tuple(text(c.get("name")) for c in containers if "readinessProbe" not in c),
             history_limit=number(spec.get("revisionHistoryLimit"), _HISTORY_LIMIT),
         )
@@ -76,17 +83,27 @@ class ClusterReader:
         mine = (record for record in records if not workload or record.key.name == workload)
         return tuple(sorted(mine, key=lambda record: (record.started_at, record.name), reverse=True))
 
-    async def _deployment(self, namespace: str, name: str) -> Json:
+    async def _object(self, key: WorkloadKey) -> Json:
         try:
-            return await self._client.get(RequestTarget(DEPLOYMENTS, namespace, name))
+            return await self._client.get(
+                RequestTarget(driver_of(key.kind).resource, key.namespace, key.name)
+            )
         except NotFoundError as error:
-            raise NotFoundError(_absent(namespace, name), reason="NotFound", status=404) from error
+            absent = f"there is no {key.kind} {key.name} in namespace {key.namespace}"
+            raise NotFoundError(absent, reason="NotFound", status=404) from error
 
     async def _fill(
-        self, cache: WorkloadCache, namespace: str, params: dict[str, str], *, pods: bool
+        self,
+        cache: WorkloadCache,
+        drivers: Iterable[WorkloadDriver],
+        namespace: str,
+        params: dict[str, str],
+        *,
+        pods: bool,
     ) -> None:
-        for raw in await self._list(REPLICA_SETS, namespace, params):
-            cache.replica_set_changed(key_of(raw), None, trim_replica_set(raw))
+        for resource, trim in {driver.history: driver.trim_revision for driver in drivers}.items():
+            for raw in await self._list(resource, namespace, params):
+                cache.revision_changed(key_of(raw), None, trim(raw))
         for raw in await self._list(PODS, namespace, params) if pods else ():
             cache.pod_changed(key_of(raw), None, trim_pod(raw))
 
@@ -104,10 +121,6 @@ class ClusterReader:
             if not following:
                 return found
             query["continue"] = following
-
-
-def _absent(namespace: str, name: str) -> str:
-    return f"there is no Deployment {name} in namespace {namespace}"
 
 
 def _read(raw: RawObject) -> Record:

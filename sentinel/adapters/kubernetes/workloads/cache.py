@@ -4,25 +4,26 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from sentinel.adapters.kubernetes.api.raw import ObjectKey
-from sentinel.adapters.kubernetes.workloads.snapshot import build_workload, key_of_deployment
-from sentinel.adapters.kubernetes.workloads.trim import DeploymentEntry, NodeEntry, PodEntry, ReplicaSetEntry
+from sentinel.adapters.kubernetes.workloads.snapshot import build_workload
+from sentinel.adapters.kubernetes.workloads.trim import NodeEntry, PodEntry, RevisionEntry, WorkloadEntry
 from sentinel.domain.workload.facts import Workload, WorkloadKey
-from sentinel.domain.workload.kinds import WorkloadKind
 
 _SERVICE_LABELS = ("app.kubernetes.io/name", "app")
 
 
 class WorkloadCache:
-    """Deployment → ReplicaSets → pods by their owners' uids. The `*_changed` methods are the reflectors' handlers.
+    """Workload → stored revisions and pods, by their controllers' uids. The `*_changed` methods are the reflectors'
+    handlers.
 
-    They may come in any order: a pod may be known before its ReplicaSet, and a ReplicaSet before its Deployment.
+    A pod is controlled by the workload itself or by the object that stores its revision. Changes may come in any order:
+    a pod may be known before its ReplicaSet, and a ReplicaSet before its Deployment.
     """
 
     def __init__(self) -> None:
-        self._deployments: dict[ObjectKey, DeploymentEntry] = {}
+        self._workloads: dict[WorkloadKey, WorkloadEntry] = {}
         self._key_of_uid: dict[str, WorkloadKey] = {}
-        self._replica_sets: dict[str, ReplicaSetEntry] = {}
-        self._sets_of: defaultdict[str, dict[str, ReplicaSetEntry]] = defaultdict(dict)
+        self._owner_of_revision: dict[str, str] = {}
+        self._revisions_of: defaultdict[str, dict[str, RevisionEntry]] = defaultdict(dict)
         self._pods_of: defaultdict[str, dict[str, PodEntry]] = defaultdict(dict)
         self._pod_owner: dict[ObjectKey, str] = {}
         self._unready_nodes: set[str] = set()
@@ -37,74 +38,74 @@ class WorkloadCache:
 
     def keys(self) -> Iterable[WorkloadKey]:
         """Every workload known now."""
-        return tuple(self._key_of_uid.values())
+        return tuple(self._workloads)
 
     def workload(self, key: WorkloadKey) -> Workload | None:
         """The snapshot of one workload, None when it is gone. Built once until something of it changes."""
         snapshot = self._snapshots.get(key)
         if snapshot is None:
-            entry = self._deployments.get((key.namespace, key.name))
-            if entry is None or key.kind is not WorkloadKind.DEPLOYMENT:
+            entry = self._workloads.get(key)
+            if entry is None:
                 return None
-            sets = self._sets_of.get(entry.uid, {}).values()
-            snapshot = build_workload(entry, sets, self._pods_under(sets), self._unready_nodes)
+            revisions = self._revisions_of.get(entry.uid, {})
+            snapshot = build_workload(
+                entry, revisions.values(), self._pods_under(entry.uid, *revisions), self._unready_nodes
+            )
             self._snapshots[key] = snapshot
         return snapshot
 
     def owner_of_pod(self, namespace: str, pod: str) -> WorkloadKey | None:
         """Which workload a pod belongs to, as far as the watch knows."""
-        return self._workload_of_set(self._pod_owner.get((namespace, pod), ""))
+        return self._workload_above(self._pod_owner.get((namespace, pod), ""))
 
     def workloads_behind(self, namespace: str, service: str) -> tuple[WorkloadKey, ...]:
         """The workloads that a Service of this name stands for.
 
-        Services are not watched: a workload of the same name is taken, else all whose pods carry the name in
+        Services are not watched: workloads of the same name are taken, else all whose pods carry the name in
         their usual name label.
         """
-        if (namespace, service) in self._deployments:
-            return (WorkloadKey(WorkloadKind.DEPLOYMENT, namespace, service),)
-        return tuple(
-            key_of_deployment(entry)
-            for entry in self._deployments.values()
-            if entry.namespace == namespace
-            and any(entry.template.labels.get(label) == service for label in _SERVICE_LABELS)
+        here = [entry for key, entry in self._workloads.items() if key.namespace == namespace]
+        named = tuple(entry.key for entry in here if entry.key.name == service)
+        return named or tuple(
+            entry.key
+            for entry in here
+            if any(entry.template.labels.get(label) == service for label in _SERVICE_LABELS)
         )
 
-    def _pods_under(self, sets: Iterable[ReplicaSetEntry]) -> Iterator[PodEntry]:
-        for held in sets:
-            yield from self._pods_of.get(held.uid, {}).values()
+    def _pods_under(self, *uids: str) -> Iterator[PodEntry]:
+        for uid in uids:
+            yield from self._pods_of.get(uid, {}).values()
 
-    def _workload_of_set(self, uid: str) -> WorkloadKey | None:
-        held = self._replica_sets.get(uid)
-        return self._key_of_uid.get(held.owner_uid) if held else None
+    def _workload_above(self, uid: str) -> WorkloadKey | None:
+        """The workload that this controller of pods is, or belongs to."""
+        return self._key_of_uid.get(uid) or self._key_of_uid.get(self._owner_of_revision.get(uid, ""))
 
     # -- changes
 
-    def deployment_changed(
-        self, key: ObjectKey, before: DeploymentEntry | None, after: DeploymentEntry | None
+    def workload_changed(
+        self, _key: ObjectKey, before: WorkloadEntry | None, after: WorkloadEntry | None
     ) -> None:
-        """A Deployment is new, other, or gone; one made anew under its name has another uid."""
+        """A workload is new, other, or gone; one made again under its name has another uid."""
         if before is not None and (after is None or after.uid != before.uid):
             self._key_of_uid.pop(before.uid, None)
-        if after is None:
-            self._deployments.pop(key, None)
-        else:
-            self._deployments[key] = after
-            self._key_of_uid[after.uid] = key_of_deployment(after)
-        self._touch(WorkloadKey(WorkloadKind.DEPLOYMENT, *key))
+            self._workloads.pop(before.key, None)
+        if after is not None:
+            self._workloads[after.key] = after
+            self._key_of_uid[after.uid] = after.key
+        held = after or before
+        self._touch(held.key if held is not None else None)
 
-    def replica_set_changed(
-        self, key: ObjectKey, before: ReplicaSetEntry | None, after: ReplicaSetEntry | None
+    def revision_changed(
+        self, _key: ObjectKey, before: RevisionEntry | None, after: RevisionEntry | None
     ) -> None:
-        """A ReplicaSet is new, other, or gone."""
+        """An object that stores a revision is new, other, or gone."""
         touched = {held.owner_uid for held in (before, after) if held is not None}
         if before is not None:
-            self._replica_sets.pop(before.uid, None)
-            _take_out(self._sets_of, before.owner_uid, before.uid)
-        if after is not None:
-            self._replica_sets[after.uid] = after
-            if after.owner_uid:
-                self._sets_of[after.owner_uid][after.uid] = after
+            self._owner_of_revision.pop(before.uid, None)
+            _take_out(self._revisions_of, before.owner_uid, before.uid)
+        if after is not None and after.owner_uid:
+            self._owner_of_revision[after.uid] = after.owner_uid
+            self._revisions_of[after.owner_uid][after.uid] = after
         for uid in touched:
             self._touch(self._key_of_uid.get(uid))
 
@@ -118,7 +119,7 @@ class WorkloadCache:
             self._pods_of[after.owner_uid][after.pod.uid] = after
             self._pod_owner[key] = after.owner_uid
         for uid in touched:
-            self._touch(self._workload_of_set(uid))
+            self._touch(self._workload_above(uid))
 
     def node_changed(self, key: ObjectKey, before: NodeEntry | None, after: NodeEntry | None) -> None:
         """A node became ready or unready, or is gone (then nothing is said of its pods)."""
@@ -131,7 +132,7 @@ class WorkloadCache:
         else:
             self._unready_nodes.discard(name)
         for uid in [uid for uid, pods in self._pods_of.items() if _any_on(pods.values(), name)]:
-            self._touch(self._workload_of_set(uid))
+            self._touch(self._workload_above(uid))
 
     def _touch(self, key: WorkloadKey | None) -> None:
         if key is None:
@@ -146,7 +147,7 @@ def _any_on(pods: Iterable[PodEntry], node: str) -> bool:
 
 
 def _take_out(
-    index: defaultdict[str, dict[str, PodEntry]] | defaultdict[str, dict[str, ReplicaSetEntry]],
+    index: defaultdict[str, dict[str, PodEntry]] | defaultdict[str, dict[str, RevisionEntry]],
     owner: str,
     uid: str,
 ) -> None:

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterable
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import mapping, objects, text
-from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, PODS
+from sentinel.adapters.kubernetes.api.resources import PODS
 from sentinel.adapters.kubernetes.coordination.events import EventRecorder
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
-from sentinel.adapters.kubernetes.workloads.deployments import DeploymentDriver
+from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
 from sentinel.adapters.kubernetes.workloads.digest import digest_of
+from sentinel.adapters.kubernetes.workloads.registry import driver_of
 from sentinel.adapters.kubernetes.workloads.trim import trim_pod
 from sentinel.domain.decision import Change
-from sentinel.domain.errors import ClusterUnavailableError, InvalidObjectError, NotFoundError
+from sentinel.domain.errors import ClusterUnavailableError, NotFoundError
 from sentinel.domain.workload.facts import Workload, WorkloadKey
-from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.pods import Pod
 from sentinel.domain.workload.revision import Applied
 
@@ -23,20 +23,20 @@ _LOOKED_UP = 5
 
 
 class KubernetesCluster:
-    """Implements `ports.Cluster` for Deployments."""
+    """Implements `ports.Cluster` for the kinds of the registry."""
 
     def __init__(
         self,
         cache: WorkloadCache,
         client: ApiClient,
-        driver: DeploymentDriver,
+        changer: WorkloadChanger,
         events: EventRecorder,
         renew: Callable[[], None],
     ) -> None:
         self._cache = cache
         self._client = client
         self._renew = renew
-        self._driver = driver
+        self._changer = changer
         self._events = events
 
     def keys(self) -> Iterable[WorkloadKey]:
@@ -61,9 +61,7 @@ class KubernetesCluster:
 
     async def apply(self, workload: Workload, change: Change, *, timeout: float = 10.0) -> str:
         """Make a change to the very workload that was judged; see `ports.Cluster.apply`."""
-        if workload.key.kind is not WorkloadKind.DEPLOYMENT:
-            raise InvalidObjectError(f"{workload.key}: only Deployments can be changed", reason="Unsupported")
-        return await self._driver.apply(workload, change, timeout=timeout)
+        return await self._changer.apply(workload, change, timeout=timeout)
 
     async def confirm(self, workload: Workload) -> None:
         """Look up whether the candidate's pods that seem unready are so; see `ports.Cluster.confirm`."""
@@ -73,7 +71,7 @@ class KubernetesCluster:
         if not all(borne_out):
             self._renew()
             raise ClusterUnavailableError(
-                f"the watch of the pods of {workload.key} has missed a change; it begins anew",
+                f"the watch of the pods of {workload.key} has missed a change; it begins again",
                 reason="WatchDeaf",
             )
 
@@ -87,7 +85,9 @@ class KubernetesCluster:
     async def applied(self, key: WorkloadKey) -> Applied | None:
         """Which pod template the API server has now; see `ports.Cluster.applied`."""
         try:
-            live = await self._client.get(RequestTarget(DEPLOYMENTS, key.namespace, key.name))
+            live = await self._client.get(
+                RequestTarget(driver_of(key.kind).resource, key.namespace, key.name)
+            )
         except NotFoundError:
             return None
         return Applied(text(mapping(live.get("metadata")).get("uid")), digest_of(live))

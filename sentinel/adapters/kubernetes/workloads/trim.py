@@ -15,10 +15,12 @@ from sentinel.adapters.kubernetes.api.raw import (
     time,
 )
 from sentinel.adapters.kubernetes.workloads.digest import TEMPLATE_HASH, bare_template, template_digest
-from sentinel.domain.workload.facts import IRREVERSIBLE_ANNOTATION
+from sentinel.domain.workload.facts import IRREVERSIBLE_ANNOTATION, Abilities, Brake, Mark, WorkloadKey
 from sentinel.domain.workload.pods import Container, Pod, Termination
+from sentinel.domain.workload.revision import ObjectRef
 
-REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
+CONTROLLER_HASH = "controller-revision-hash"
+"""The label by which pods without a ReplicaSet name their revision."""
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _MESSAGE_LIMIT = 400
@@ -26,7 +28,7 @@ _MESSAGE_LIMIT = 400
 
 @dataclass(frozen=True, slots=True)
 class PodEntry:
-    """A pod and its controller's uid. The node's readiness is filled in when a snapshot is taken."""
+    """A pod and the uid of its controller. The node's readiness is filled in when a snapshot is taken."""
 
     namespace: str
     owner_uid: str
@@ -44,30 +46,43 @@ class TemplateFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplicaSetEntry:
-    """A ReplicaSet: one revision of a Deployment."""
+class PodCounts:
+    """How many pods of one revision there are."""
 
-    namespace: str
-    name: str
-    uid: str
-    owner_uid: str
-    hash: str
-    number: int
-    template: TemplateFacts
-    created_at: datetime | None
-    change_cause: str
     replicas: int
     ready: int
     available: int
 
 
 @dataclass(frozen=True, slots=True)
-class DeploymentEntry:
-    """A Deployment's spec and status, its counts in pods, surge and unavailability as written."""
+class RevisionEntry:
+    """An object that stores one revision of a workload. `counts` is None where it tells nothing of its pods."""
 
-    namespace: str
-    name: str
-    uid: str
+    ref: ObjectRef
+    owner_uid: str
+    hash: str
+    number: int
+    template: TemplateFacts
+    created_at: datetime | None
+    change_cause: str
+    counts: PodCounts | None = None
+
+    @property
+    def uid(self) -> str:
+        """The object's own uid."""
+        return self.ref.uid
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadEntry:
+    """A workload by its own object alone, whatever its kind: its driver has read the kind's fields.
+
+    The counts are those of its status. `ordered`: its pods are made one after the other, each when all before it are
+    ready, so that a broken one keeps the rest from being replaced.
+    """
+
+    key: WorkloadKey
+    ref: ObjectRef
     generation: int
     observed_generation: int
     labels: dict[str, str]
@@ -76,17 +91,20 @@ class DeploymentEntry:
     desired: int
     total: int
     updated: int
-    ready: int
     available: int
-    paused: bool
-    recreate: bool
-    max_surge: int | str
-    max_unavailable: int | str
-    deadline_exceeded: bool
-    create_failure: str
-    create_failure_since: datetime | None
+    brake: Brake
+    abilities: Abilities
     changed_by: str
     deleting: bool
+    progress_deadline_exceeded: bool = False
+    create_failure: str = ""
+    create_failure_since: datetime | None = None
+    ordered: bool = False
+
+    @property
+    def uid(self) -> str:
+        """The workload's uid."""
+        return self.ref.uid
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +122,21 @@ def trim_pod(raw: RawObject) -> PodEntry:
     conditions = {text(c.get("type")): c for c in objects(status.get("conditions"))}
     scheduled, ready = conditions.get("PodScheduled", {}), conditions.get("Ready", {})
     node = text(spec.get("nodeName"))
+    named = mapping(metadata.get("labels"))
     is_ready = ready.get("status") == "True"
     pod = Pod(
         name=text(metadata.get("name")),
         uid=text(metadata.get("uid")),
-        revision=intern(text(mapping(metadata.get("labels")).get(TEMPLATE_HASH))),
+        revision=intern(text(named.get(TEMPLATE_HASH) or named.get(CONTROLLER_HASH))),
         node=intern(node) if node else None,
         phase=intern(text(status.get("phase")) or "Pending"),
         reason=intern(text(status.get("reason"))),
         created_at=time(metadata.get("creationTimestamp")),
-        scheduled_at=_since(scheduled) if scheduled.get("status") == "True" else None,
+        scheduled_at=since(scheduled) if scheduled.get("status") == "True" else None,
         unschedulable=_unschedulable(scheduled),
         ready=is_ready,
-        ready_since=_since(ready) if is_ready else None,
-        unready_since=None if is_ready else _since(ready),
+        ready_since=since(ready) if is_ready else None,
+        unready_since=None if is_ready else since(ready),
         furnished=_told(conditions.get("PodReadyToStartContainers", {})),
         deleting="deletionTimestamp" in metadata,
         containers=_containers(spec, status),
@@ -125,7 +144,7 @@ def trim_pod(raw: RawObject) -> PodEntry:
     return PodEntry(intern(text(metadata.get("namespace"))), intern(controller_of(metadata)[2]), pod)
 
 
-def _since(condition: RawObject) -> datetime | None:
+def since(condition: RawObject) -> datetime | None:
     return time(condition.get("lastTransitionTime"))
 
 
@@ -138,7 +157,7 @@ def _unschedulable(scheduled: RawObject) -> str | None:
     """Why the scheduler finds no node; waiting for its first try is no reason yet."""
     if scheduled.get("status") != "False" or not scheduled.get("reason"):
         return None
-    return intern(_cut(text(scheduled.get("message"))) or text(scheduled.get("reason")))
+    return intern(cut(text(scheduled.get("message"))) or text(scheduled.get("reason")))
 
 
 def _containers(spec: RawObject, status: RawObject) -> tuple[Container, ...]:
@@ -163,7 +182,7 @@ def _container(raw: RawObject, *, init: bool = False, sidecar: bool = False) -> 
         ready=raw.get("ready") is True,
         restarts=number(raw.get("restartCount")),
         waiting=None if waiting is None else intern(text(waits.get("reason"))),
-        waiting_message=intern(_cut(text(waits.get("message")))),
+        waiting_message=intern(cut(text(waits.get("message")))),
         running_since=time(mapping(state.get("running")).get("startedAt")),
         terminated=_termination(state.get("terminated")),
         last=_termination(mapping(raw.get("lastState")).get("terminated")),
@@ -183,11 +202,11 @@ def _termination(raw: object) -> Termination | None:
         exit_code=number(raw.get("exitCode")),
         started_at=time(raw.get("startedAt")),
         finished_at=time(raw.get("finishedAt")),
-        message=_cut(text(raw.get("message"))),
+        message=cut(text(raw.get("message"))),
     )
 
 
-def _cut(message: str) -> str:
+def cut(message: str) -> str:
     return message if len(message) <= _MESSAGE_LIMIT else message[: _MESSAGE_LIMIT - 1] + "…"
 
 
@@ -204,84 +223,31 @@ def trim_template(template: object) -> TemplateFacts:
     )
 
 
-def trim_replica_set(raw: RawObject) -> ReplicaSetEntry:
-    """What matters of a ReplicaSet."""
-    metadata, spec, status = (mapping(raw.get(part)) for part in ("metadata", "spec", "status"))
-    annotations = mapping(metadata.get("annotations"))
-    return ReplicaSetEntry(
-        namespace=intern(text(metadata.get("namespace"))),
-        name=text(metadata.get("name")),
-        uid=intern(text(metadata.get("uid"))),
-        owner_uid=intern(controller_of(metadata)[2]),
-        hash=intern(text(mapping(metadata.get("labels")).get(TEMPLATE_HASH))),
-        number=revision_number(annotations),
-        template=trim_template(spec.get("template")),
-        created_at=time(metadata.get("creationTimestamp")),
-        change_cause=_cut(text(annotations.get(CHANGE_CAUSE))),
-        replicas=number(status.get("replicas")),
-        ready=number(status.get("readyReplicas")),
-        available=number(status.get("availableReplicas")),
+def ref_of(raw: RawObject, api_version: str, kind: str) -> ObjectRef:
+    """The reference to an object. Objects of a list do not name their version and kind themselves."""
+    metadata = mapping(raw.get("metadata"))
+    return ObjectRef(
+        api_version,
+        kind,
+        intern(text(metadata.get("namespace"))),
+        text(metadata.get("name")),
+        intern(text(metadata.get("uid"))),
     )
 
 
-def revision_number(annotations: RawObject) -> int:
-    """The Deployment controller's revision number, 0 where there is none."""
-    value = text(annotations.get(REVISION_ANNOTATION))
-    return int(value) if value.isdecimal() else 0
+def parse_mark(value: str) -> Mark | None:
+    """Our mark on a brake, None where the annotation is absent or not of our making."""
+    record, _, until = value.rpartition(",")
+    try:
+        moment = datetime.fromisoformat(until)
+    except ValueError:
+        return None
+    return Mark(record, moment) if record and moment.tzinfo else None
 
 
-def trim_deployment(raw: RawObject) -> DeploymentEntry:
-    """What matters of a Deployment."""
-    metadata, spec, status = (mapping(raw.get(part)) for part in ("metadata", "spec", "status"))
-    strategy = mapping(spec.get("strategy"))
-    rolling = mapping(strategy.get("rollingUpdate"))
-    refused = _create_failure(status)
-    return DeploymentEntry(
-        namespace=intern(text(metadata.get("namespace"))),
-        name=text(metadata.get("name")),
-        uid=intern(text(metadata.get("uid"))),
-        generation=number(metadata.get("generation"), 1),
-        observed_generation=number(status.get("observedGeneration")),
-        labels=labels(metadata.get("labels")),
-        annotations=_annotations(metadata),
-        template=trim_template(spec.get("template")),
-        desired=number(spec.get("replicas"), 1),
-        total=number(status.get("replicas")),
-        updated=number(status.get("updatedReplicas")),
-        ready=number(status.get("readyReplicas")),
-        available=number(status.get("availableReplicas")),
-        paused=spec.get("paused") is True,
-        recreate=strategy.get("type") == "Recreate",
-        max_surge=_amount(rolling.get("maxSurge")),
-        max_unavailable=_amount(rolling.get("maxUnavailable")),
-        deadline_exceeded=_deadline_exceeded(status),
-        create_failure=_cut(text(refused.get("message")) or text(refused.get("reason"))),
-        create_failure_since=_since(refused),
-        changed_by=template_manager(metadata),
-        deleting="deletionTimestamp" in metadata,
-    )
-
-
-def _annotations(metadata: RawObject) -> dict[str, str]:
+def kept_annotations(metadata: RawObject) -> dict[str, str]:
     """All but the copy of the whole manifest that `kubectl apply` leaves, which can be large."""
     return {key: value for key, value in labels(metadata.get("annotations")).items() if key != LAST_APPLIED}
-
-
-def _amount(value: object) -> int | str:
-    return value if isinstance(value, int | str) else "25%"
-
-
-def _deadline_exceeded(status: RawObject) -> bool:
-    return any(
-        condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded"
-        for condition in objects(status.get("conditions"))
-    )
-
-
-def _create_failure(status: RawObject) -> RawObject:
-    """The condition that says that pods cannot be created; empty where they can."""
-    told = (c for c in objects(status.get("conditions")) if c.get("type") == "ReplicaFailure")
-    return next((c for c in told if (c.get("status"), c.get("reason")) == ("True", "FailedCreate")), {})
 
 
 def template_manager(metadata: RawObject) -> str:

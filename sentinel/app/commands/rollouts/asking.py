@@ -15,7 +15,7 @@ from sentinel.app.commands.connection import (
     Kubeconfig,
     Namespace,
     Place,
-    WorkloadName,
+    WorkloadArgument,
     connected,
     place,
     run,
@@ -47,7 +47,7 @@ class Request:
 
 
 def approve_command(
-    workload: WorkloadName,
+    workload: WorkloadArgument,
     step: Annotated[int, typer.Option(help="Which step, from 1; the one that waits if none.", min=0)] = 0,
     reason: Reason = "",
     yes: Yes = False,
@@ -62,7 +62,7 @@ def approve_command(
 
 
 def hold_command(
-    workload: WorkloadName,
+    workload: WorkloadArgument,
     reason: Reason = "",
     timeout: Timeout = "30s",
     namespace: Namespace = "",
@@ -80,7 +80,7 @@ def hold_command(
 
 
 def resume_command(
-    workload: WorkloadName,
+    workload: WorkloadArgument,
     reason: Reason = "",
     yes: Yes = False,
     timeout: Timeout = "30s",
@@ -99,7 +99,7 @@ def resume_command(
 
 
 def promote_command(
-    workload: WorkloadName,
+    workload: WorkloadArgument,
     reason: Reason = "",
     yes: Yes = False,
     timeout: Timeout = "30s",
@@ -121,7 +121,7 @@ def promote_command(
 
 
 def forgive_command(
-    workload: WorkloadName,
+    workload: WorkloadArgument,
     revision: Annotated[int, typer.Option(help="Revision number; the one undone last if none.", min=0)] = 0,
     reason: Reason = "",
     yes: Yes = False,

@@ -8,7 +8,7 @@ from sentinel.app.commands.connection import (
     Context,
     Kubeconfig,
     Namespace,
-    WorkloadName,
+    WorkloadArgument,
     connected,
     find_record,
     place,
@@ -35,7 +35,7 @@ _OUTCOMES = {
 
 
 def explain_command(
-    name: WorkloadName,
+    name: WorkloadArgument,
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",

@@ -8,20 +8,17 @@ from typing import Annotated
 import typer
 
 from sentinel.app.commands.connection import Context, Kubeconfig, Namespace, connected, place, run
+from sentinel.app.commands.naming import kind_named
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.workload.facts import Workload, WorkloadKey
-from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.kinds import USUAL_KIND
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.choosing import PolicyChoice, choose
 from sentinel.engine.matching import Ambiguous, Guarded
 from sentinel.policies.load import PolicySet, describe, load
-from sentinel.policies.mistakes import did_you_mean
 from sentinel.policies.schema.quantities import format_duration
-
-_SHORT = {"deploy": "deployment", "sts": "statefulset", "ds": "daemonset"}
-"""kubectl's short names."""
 
 
 def show_command(
@@ -48,7 +45,9 @@ def show_command(
     if not isinstance(result, PolicySet):
         raise ConfigurationError(f"the rule files are wrong:\n{describe(result)}")
     if labels is not None:
-        key = WorkloadKey(_kind(workload, kind), namespace or "default", workload.rpartition("/")[2])
+        called = kind or workload.rpartition("/")[0]
+        chosen = kind_named(called) if called else USUAL_KIND
+        key = WorkloadKey(chosen, namespace or "default", workload.rpartition("/")[2])
         found = Workload(key, "", Revision(""), labels=_labels(labels))
     else:
         found = run(_from_cluster(workload, namespace, context, kubeconfig))
@@ -61,19 +60,6 @@ def show_command(
 async def _from_cluster(name: str, namespace: str, context: str, kubeconfig: str) -> Workload:
     async with connected(place(namespace, context, kubeconfig)) as cluster:
         return await cluster.workload(name)
-
-
-def _kind(workload: str, option: str) -> WorkloadKind:
-    """The kind that WORKLOAD or `--kind` names, in any case; a Deployment where neither does."""
-    text = option or workload.rpartition("/")[0] or WorkloadKind.DEPLOYMENT.value
-    plain = text.lower().partition(".")[0]
-    known = {kind.value.lower(): kind for kind in WorkloadKind}
-    found = known.get(_SHORT.get(plain, plain)) or known.get(plain.removesuffix("s"))
-    if found is None:
-        raise UsageError(
-            f"unknown kind of workload {text} ({did_you_mean(text, [k.value for k in known.values()])})"
-        )
-    return found
 
 
 def _labels(text: str) -> dict[str, str]:

@@ -19,11 +19,11 @@ from sentinel.app.commands.connection import (
     Kubeconfig,
     Namespace,
     Place,
-    bare_name,
     connected,
     place,
     run,
 )
+from sentinel.app.commands.naming import WorkloadName, workload_name
 from sentinel.app.commands.output import Output, OutputOption, phase, show, show_data, table
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain import words
@@ -196,12 +196,13 @@ def history_command(
 ) -> None:
     """List past and present rollouts, the newest first."""
     at = place(namespace, context, kubeconfig, everywhere=everywhere)
-    run(_history(at, bare_name(workload) if workload else "", output))
+    run(_history(at, workload_name(workload) if workload else None, output))
 
 
-async def _history(at: Place, workload: str, output: Output) -> None:
+async def _history(at: Place, named: WorkloadName | None, output: Output) -> None:
     async with connected(at) as cluster:
-        records = await cluster.reader.records(at.namespace, workload)
+        records = await cluster.reader.records(at.namespace, named.name if named else "")
+    records = tuple(r for r in records if named is None or named.fits(r.key.kind, r.key.name))
     if output is Output.TABLE:
         show(history_table(records, datetime.now(UTC), everywhere=not at.namespace))
     else:

@@ -19,7 +19,7 @@ from sentinel.app.commands.connection import (
     Kubeconfig,
     Namespace,
     Place,
-    WorkloadName,
+    WorkloadArgument,
     connected,
     place,
     run,
@@ -51,7 +51,7 @@ ANSWER_WITHIN = 5.0
 
 
 def undo_command(  # noqa: PLR0913 - one to each option
-    workload: WorkloadName,
+    workload: WorkloadArgument,
     to_revision: Annotated[int, typer.Option("--to-revision", help="Its number; chosen if none.", min=0)] = 0,
     yes: Yes = False,
     reason: Reason = "",
@@ -99,7 +99,7 @@ async def _undo(wanted: Wanted, at: Place, patience: float) -> bool:
         if not wanted.direct:
             done = await _by_the_sentinel(cluster, workload, records, target, wanted.reason)
         if done is None:
-            done = await cluster.driver.apply(workload, Restore(target), timeout=CHANGE_TIMEOUT)
+            done = await cluster.changer.apply(workload, Restore(target), timeout=CHANGE_TIMEOUT)
         typer.echo(f"{workload.key}: {done}")
         return await _restored(cluster, workload, target, patience)
 
@@ -200,7 +200,7 @@ def plan(workload: Workload, target: RevisionRef) -> list[str]:
     elif workload.brake.on:
         lines.append(
             "  it is paused, and not by the sentinel: that pause is left, and no pod changes until someone lifts it "
-            f"(kubectl -n {workload.key.namespace} rollout resume deployment/{workload.key.name})"
+            f"(kubectl -n {workload.key.namespace} rollout resume {workload.key.kind.lower()}/{workload.key.name})"
         )
     if workload.keeper is not None:
         lines.append(
@@ -216,7 +216,7 @@ async def _restored(
     began = time.monotonic()
     while True:
         try:
-            now = await cluster.workload(workload.key.name)
+            now = await cluster.reader.workload(workload.key)
         except ClusterError as error:
             if not error.retryable:
                 raise
@@ -236,7 +236,7 @@ async def _restored(
 
 def release_command(
     workload: Annotated[
-        str, typer.Argument(metavar="[WORKLOAD]", help="deployment/NAME, or just NAME.")
+        str, typer.Argument(metavar="[WORKLOAD]", help="KIND/NAME, or just NAME of a Deployment.")
     ] = "",
     every: Annotated[
         bool, typer.Option("--all", help="Every workload that the sentinel has paused.")
@@ -278,7 +278,7 @@ async def _release(name: str, at: Place, *, yes: bool) -> bool:
 async def _lifted(cluster: ClusterConnection, workload: Workload) -> bool:
     """Whether our pause could be lifted; said either way."""
     try:
-        done = await cluster.driver.apply(workload, Release(), timeout=CHANGE_TIMEOUT)
+        done = await cluster.changer.apply(workload, Release(), timeout=CHANGE_TIMEOUT)
     except ClusterError as error:
         typer.echo(f"{workload.key}: {error}", err=True)
         return False

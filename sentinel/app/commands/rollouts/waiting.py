@@ -16,7 +16,7 @@ from sentinel.app.commands.connection import (
     Context,
     Kubeconfig,
     Namespace,
-    WorkloadName,
+    WorkloadArgument,
     connected,
     place,
     run,
@@ -73,7 +73,7 @@ class Patience:
 
 
 def wait_command(
-    workload: WorkloadName,
+    workload: WorkloadArgument,
     patience: Annotated[str, typer.Option("--for", help="How long at most, such as 30m.")] = "30m",
     begins_within: Annotated[
         str, typer.Option(help="How long until a sentinel must have taken the rollout up.")

@@ -19,7 +19,7 @@ from sentinel.settings import Settings
 
 
 async def cluster_checks(files: Sequence[Path], settings: Settings, at: Place) -> list[Check]:
-    """What there is to say of each guarded Deployment of a namespace (or of all), named by namespace and name.
+    """What there is to say of each guarded workload of a namespace (or of all), named by namespace and name.
 
     Asks what the daemon would ask, one workload after the other. Raises ClusterError, and ConfigurationError for rule
     files that do not load under these settings.

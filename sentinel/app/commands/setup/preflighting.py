@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from sentinel.adapters.kubernetes.inspect.reading import DeploymentFacts
+from sentinel.adapters.kubernetes.inspect.reading import WorkloadFacts
 from sentinel.app.commands.connection import (
     Context,
     Kubeconfig,
     Namespace,
     Place,
-    WorkloadName,
+    WorkloadArgument,
     connected,
     place,
     run,
@@ -47,12 +47,12 @@ class Examined:
     """The workload that is looked at, with what is known of it."""
 
     workload: Workload
-    facts: DeploymentFacts
+    facts: WorkloadFacts
     records: tuple[Record, ...]
 
 
 def preflight_command(
-    workload: WorkloadName,
+    workload: WorkloadArgument,
     config: ConfigFile = None,
     account: Account = "",
     namespace: Namespace = "",
@@ -72,7 +72,7 @@ def preflight_command(
 async def _preflight(name: str, settings: Settings, account: str, at: Place) -> list[Check]:
     async with connected(at) as cluster, AsyncExitStack() as resources:
         workload = await cluster.workload(name, pods=True)
-        facts = await cluster.reader.facts(workload.key.namespace, workload.key.name)
+        facts = await cluster.reader.facts(workload.key)
         subject = Examined(workload, facts, await cluster.records(workload))
         sources = metric_sources(settings, resources)
         policy, guarded = _policy(subject, settings, sources)
@@ -108,7 +108,7 @@ def _policy(subject: Examined, settings: Settings, sources: Sources) -> tuple[Po
 
 
 def workload_checks(subject: Examined, now: datetime) -> list[Check]:
-    """What the Deployment itself brings along."""
+    """What the workload itself brings along."""
     workload, facts = subject.workload, subject.facts
     return [
         _history(facts),
@@ -119,7 +119,7 @@ def workload_checks(subject: Examined, now: datetime) -> list[Check]:
     ]
 
 
-def _history(facts: DeploymentFacts) -> Check:
+def _history(facts: WorkloadFacts) -> Check:
     name, limit = "revision history", facts.history_limit
     if limit == 0:
         remedy = "set spec.revisionHistoryLimit to 2 or more"
@@ -137,7 +137,7 @@ def _previous(subject: Examined, now: datetime) -> Check:
     return ok("previous revision", f"the present one could be undone to {target}")
 
 
-def _probes(facts: DeploymentFacts) -> Check:
+def _probes(facts: WorkloadFacts) -> Check:
     if not facts.unprobed:
         return ok("readiness probes", "every container has one")
     names = ", ".join(facts.unprobed)
@@ -148,10 +148,10 @@ def _probes(facts: DeploymentFacts) -> Check:
 def _hands(workload: Workload) -> Check:
     name = "hands off"
     if workload.held_by_label:
-        remedy = f"kubectl label deployment/{workload.key.name} {HOLD_LABEL}-"
+        remedy = f"kubectl label {workload.key.kind.lower()}/{workload.key.name} {HOLD_LABEL}-"
         return warn(name, "the hold label keeps the sentinel's hands off", remedy)
     if workload.brake.foreign:
-        remedy = f"kubectl rollout resume deployment/{workload.key.name}"
+        remedy = f"kubectl rollout resume {workload.key.kind.lower()}/{workload.key.name}"
         return warn(name, "it is paused by hand, which the sentinel leaves alone", remedy)
     return ok(name, "not paused by hand, not labelled to be left alone")
 

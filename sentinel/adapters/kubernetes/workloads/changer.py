@@ -1,0 +1,127 @@
+"""Changes to a workload: each one reads it afresh, checks that it is what was judged, plans, and patches."""
+
+import asyncio
+
+import structlog
+
+from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
+from sentinel.adapters.kubernetes.api.raw import RawObject, controller_of, mapping
+from sentinel.adapters.kubernetes.workloads import patches
+from sentinel.adapters.kubernetes.workloads.digest import template_digest
+from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver
+from sentinel.adapters.kubernetes.workloads.registry import driver_of
+from sentinel.domain.decision import Change, Restore
+from sentinel.domain.errors import ClusterError, ClusterUnavailableError, NotFoundError, PreconditionError
+from sentinel.domain.record.state import RevisionRef
+from sentinel.domain.workload.facts import Workload
+
+log = structlog.get_logger(__name__)
+
+_ATTEMPTS = 4
+_CLEANUP_TIMEOUT = 2.0
+
+
+class WorkloadChanger:
+    """Makes a change to the very workload that was judged, or none at all.
+
+    The patch tests what was checked. When something changed in between, it begins again, so that only a difference
+    that matters makes it fail.
+    """
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    async def apply(self, workload: Workload, change: Change, *, timeout: float) -> str:
+        """Make the change within `timeout` seconds; returns a sentence on what was done.
+
+        Raises PreconditionError when the workload is no longer what was judged, NotFoundError when it or the
+        target's template is gone, and ClusterError's other kinds when the API server could not do it.
+        """
+        driver = driver_of(workload.key.kind)
+        try:
+            async with asyncio.timeout(timeout):
+                if isinstance(change, Restore):
+                    return await self._restore(driver, workload, change, timeout)
+                return await self._patch(driver, workload, change, timeout)
+        except TimeoutError as error:
+            raise ClusterUnavailableError(
+                f"{workload.key} could not be changed within {timeout:g} s", reason="Timeout"
+            ) from error
+
+    async def _restore(
+        self, driver: WorkloadDriver, workload: Workload, change: Restore, timeout: float
+    ) -> str:
+        live, stored = await asyncio.gather(
+            self._client.get(_place(driver, workload), timeout=timeout),
+            self._stored(driver, workload, change.target, timeout),
+            return_exceptions=True,
+        )
+        if isinstance(live, BaseException):
+            raise live
+        # What is wrong with the workload itself says more than a stored revision that went with it.
+        patches.check_judged(live, workload, also=change.target.digest)
+        if isinstance(stored, BaseException):
+            raise stored
+        return await self._patch(driver, workload, change, timeout, live=live, stored=stored)
+
+    async def _patch(
+        self,
+        driver: WorkloadDriver,
+        workload: Workload,
+        change: Change,
+        timeout: float,
+        *,
+        live: Json | None = None,
+        stored: RawObject | None = None,
+    ) -> str:
+        """Read (unless `live` was just read), check, plan, patch."""
+        place = _place(driver, workload)
+        restored = change.target.digest if isinstance(change, Restore) else ""
+        for attempt in range(1, _ATTEMPTS + 1):
+            seen = live if live and attempt == 1 else await self._client.get(place, timeout=timeout)
+            patches.check_judged(seen, workload, also=restored)
+            plan = driver.plan(seen, workload, change, stored or {})
+            try:
+                if plan.operations:
+                    seen = await self._client.json_patch(place, list(plan.operations), timeout=timeout)
+            except PreconditionError:
+                if attempt == _ATTEMPTS:
+                    raise
+                continue
+            if restored:
+                await self._disown(place, seen)
+            return plan.sentence
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _disown(self, place: RequestTarget, live: RawObject) -> None:
+        """Give up our claim on the template's fields; without it the undo stands all the same."""
+        operations = patches.disown(live, MANAGER)
+        if not operations:
+            return
+        try:
+            await self._client.json_patch(place, list(operations), timeout=_CLEANUP_TIMEOUT)
+        except ClusterError as error:
+            log.warning("our managedFields entry stays", object=str(place), reason=str(error))
+
+    async def _stored(
+        self, driver: WorkloadDriver, workload: Workload, target: RevisionRef, timeout: float
+    ) -> Json:
+        """The object that holds the target's template, read afresh."""
+        known = workload.revision(target.digest)
+        name = known.stored_in.name if known and known.stored_in else driver.stored(workload, target)
+        gone = f"the template of {target} is gone: no object of {workload.key} holds it any more"
+        if not name:
+            raise NotFoundError(gone, reason="TargetGone", status=404)
+        try:
+            place = RequestTarget(driver.history, workload.key.namespace, name)
+            stored = await self._client.get(place, timeout=timeout)
+        except NotFoundError as error:
+            raise NotFoundError(gone, reason="TargetGone", status=404) from error
+        owner = controller_of(mapping(stored.get("metadata")))[2]
+        if owner != workload.uid or template_digest(driver.template_of(stored)) != target.digest:
+            raise NotFoundError(gone, reason="TargetGone", status=404)
+        return stored
+
+
+def _place(driver: WorkloadDriver, workload: Workload) -> RequestTarget:
+    return RequestTarget(driver.resource, workload.key.namespace, workload.key.name)

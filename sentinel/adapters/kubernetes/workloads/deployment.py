@@ -1,0 +1,259 @@
+"""Deployments: ReplicaSets store their revisions, and a pause stops a rollout where it is."""
+
+from sys import intern
+
+from sentinel.adapters.kubernetes.api.raw import (
+    RawObject,
+    controller_of,
+    labels,
+    mapping,
+    number,
+    objects,
+    text,
+    time,
+)
+from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS
+from sentinel.adapters.kubernetes.workloads import patches
+from sentinel.adapters.kubernetes.workloads.digest import TEMPLATE_HASH
+from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver, unsupported
+from sentinel.adapters.kubernetes.workloads.patches import Operation, Plan
+from sentinel.adapters.kubernetes.workloads.trim import (
+    CHANGE_CAUSE,
+    PodCounts,
+    RevisionEntry,
+    WorkloadEntry,
+    cut,
+    kept_annotations,
+    parse_mark,
+    ref_of,
+    since,
+    template_manager,
+    trim_template,
+)
+from sentinel.domain.decision import Change, Promote, Release, Restore, Stop
+from sentinel.domain.errors import PreconditionError
+from sentinel.domain.record.state import RevisionRef
+from sentinel.domain.workload.facts import (
+    PAUSED_ANNOTATION,
+    Abilities,
+    Ability,
+    Brake,
+    Mark,
+    Stepping,
+    Workload,
+    WorkloadKey,
+)
+from sentinel.domain.workload.kinds import REPLICA_SET, WorkloadKind
+
+REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
+
+
+# What is read.
+
+
+def trim_deployment(raw: RawObject) -> WorkloadEntry:
+    """What matters of a Deployment."""
+    metadata, spec, status = (mapping(raw.get(part)) for part in ("metadata", "spec", "status"))
+    ref = ref_of(raw, DEPLOYMENTS.api_version, WorkloadKind.DEPLOYMENT)
+    annotations = kept_annotations(metadata)
+    desired = number(spec.get("replicas"), 1)
+    generation = number(metadata.get("generation"), 1)
+    refused = _create_failure(status)
+    return WorkloadEntry(
+        key=WorkloadKey(WorkloadKind.DEPLOYMENT, ref.namespace, ref.name),
+        ref=ref,
+        generation=generation,
+        observed_generation=number(status.get("observedGeneration")),
+        labels=labels(metadata.get("labels")),
+        annotations=annotations,
+        template=trim_template(spec.get("template")),
+        desired=desired,
+        total=number(status.get("replicas")),
+        updated=number(status.get("updatedReplicas")),
+        available=number(status.get("availableReplicas")),
+        brake=Brake(_paused(raw), parse_mark(annotations.get(PAUSED_ANNOTATION, "")), generation),
+        abilities=abilities(mapping(spec.get("strategy")), desired),
+        progress_deadline_exceeded=_deadline_exceeded(status),
+        create_failure=cut(text(refused.get("message")) or text(refused.get("reason"))),
+        create_failure_since=since(refused),
+        changed_by=template_manager(metadata),
+        deleting="deletionTimestamp" in metadata,
+    )
+
+
+def trim_replica_set(raw: RawObject) -> RevisionEntry:
+    """What matters of a ReplicaSet."""
+    metadata, spec, status = (mapping(raw.get(part)) for part in ("metadata", "spec", "status"))
+    annotations = mapping(metadata.get("annotations"))
+    return RevisionEntry(
+        ref=ref_of(raw, REPLICA_SETS.api_version, REPLICA_SET),
+        owner_uid=intern(controller_of(metadata)[2]),
+        hash=intern(text(mapping(metadata.get("labels")).get(TEMPLATE_HASH))),
+        number=_revision_number(annotations),
+        template=trim_template(spec.get("template")),
+        created_at=time(metadata.get("creationTimestamp")),
+        change_cause=cut(text(annotations.get(CHANGE_CAUSE))),
+        counts=PodCounts(
+            number(status.get("replicas")),
+            number(status.get("readyReplicas")),
+            number(status.get("availableReplicas")),
+        ),
+    )
+
+
+def _revision_number(annotations: RawObject) -> int:
+    """The Deployment controller's revision number, 0 where there is none."""
+    value = text(annotations.get(REVISION_ANNOTATION))
+    return int(value) if value.isdecimal() else 0
+
+
+def _deadline_exceeded(status: RawObject) -> bool:
+    return any(
+        condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded"
+        for condition in objects(status.get("conditions"))
+    )
+
+
+def _create_failure(status: RawObject) -> RawObject:
+    """The condition that says that pods cannot be created; empty where they can."""
+    told = (c for c in objects(status.get("conditions")) if c.get("type") == "ReplicaFailure")
+    return next((c for c in told if (c.get("status"), c.get("reason")) == ("True", "FailedCreate")), {})
+
+
+def abilities(strategy: RawObject, desired: int) -> Abilities:
+    """What can be done with a Deployment of this strategy: one that recreates its pods knows no canary."""
+    if strategy.get("type") == "Recreate":
+        why = (
+            "canary steps need the RollingUpdate strategy, and this Deployment has Recreate: "
+            "set spec.strategy.type to RollingUpdate or remove the steps from the policy"
+        )
+        return Abilities(Stepping.NONE, stops=False, first_batch=desired, why_not={Ability.STEPPING: why})
+    return Abilities(
+        Stepping.PAUSING,
+        first_batch=sum(rolling_amounts(strategy, desired)),
+        smaller_batch="set spec.strategy.rollingUpdate.maxSurge: {weight} and maxUnavailable: 0",
+    )
+
+
+def rolling_amounts(strategy: RawObject, desired: int) -> tuple[int, int]:
+    """maxSurge and maxUnavailable in pods, as the Deployment controller resolves them.
+
+    Percentages of the surge are rounded up, of the unavailability down; both zero would never move, so one pod
+    may then be unavailable.
+    """
+    rolling = mapping(strategy.get("rollingUpdate"))
+    surge = _pods(rolling.get("maxSurge"), desired, up=True)
+    unavailable = _pods(rolling.get("maxUnavailable"), desired, up=False)
+    return (surge, unavailable) if surge or unavailable else (0, 1)
+
+
+def _pods(amount: object, desired: int, *, up: bool) -> int:
+    if isinstance(amount, int):
+        return amount
+    percent = (amount if isinstance(amount, str) else "25%").removesuffix("%")
+    if not percent.isdecimal():
+        return 0
+    product = int(percent) * desired
+    return -(-product // 100) if up else product // 100
+
+
+# What is written.
+
+
+def plan(live: RawObject, workload: Workload, change: Change, stored: RawObject) -> Plan:
+    """What a change to the Deployment comes to; `stored` is the ReplicaSet of a Restore's target."""
+    match change:
+        case Stop(mark):
+            return pause(live, mark)
+        case Release():
+            return resume(live)
+        case Restore(target):
+            return restore(live, stored, target)
+        case Promote():
+            raise unsupported(workload, change)
+
+
+def pause(live: RawObject, mark: Mark) -> Plan:
+    """Stop, signed with the mark; a pause of ours is signed again, another's raises PreconditionError."""
+    ours = _our_mark(live)
+    if _paused(live):
+        if ours is None:
+            raise _others_pause(live)
+        if ours == mark:
+            return Plan("it is paused already, by us")
+        return Plan(
+            f"our pause now stands for {mark.record}", (*patches.judged(live), *_annotate(live, mark))
+        )
+    return Plan(
+        "paused", (*patches.unchanged(live), patches.put("/spec/paused", True), *_annotate(live, mark))
+    )
+
+
+def resume(live: RawObject) -> Plan:
+    """Lift our own pause; another's raises PreconditionError."""
+    if not _paused(live):
+        stale = _unmark(live)
+        return Plan("it is not paused", (*patches.judged(live), *stale) if stale else ())
+    if _our_mark(live) is None:
+        raise _others_pause(live)
+    return Plan("resumed", (*patches.unchanged(live), *_unpause(live)))
+
+
+def restore(live: RawObject, replica_set: RawObject, target: RevisionRef) -> Plan:
+    """Put back the ReplicaSet's template and change-cause, and lift our own pause in the same patch."""
+    lifted = _unpause(live) if _our_mark(live) is not None else ()
+    left = "; the pause that is not ours was left" if _paused(live) and not lifted else ""
+    return patches.put_back(live, replica_set, _template_of(replica_set), target, also=lifted, left=left)
+
+
+def _unpause(live: RawObject) -> tuple[Operation, ...]:
+    # `add` also replaces; `remove` of an absent field would be refused.
+    return (*((patches.put("/spec/paused", False),) if _paused(live) else ()), *_unmark(live))
+
+
+def _annotate(live: RawObject, mark: Mark) -> tuple[Operation, ...]:
+    return patches.set_annotation(live, PAUSED_ANNOTATION, str(mark))
+
+
+def _unmark(live: RawObject) -> tuple[Operation, ...]:
+    return () if _our_mark(live) is None else patches.drop_annotation(live, PAUSED_ANNOTATION)
+
+
+def _our_mark(live: RawObject) -> Mark | None:
+    return parse_mark(text(patches.annotations_of(live).get(PAUSED_ANNOTATION)))
+
+
+def _paused(live: RawObject) -> bool:
+    return mapping(live.get("spec")).get("paused") is True
+
+
+def _others_pause(live: RawObject) -> PreconditionError:
+    name = text(mapping(live.get("metadata")).get("name"))
+    return PreconditionError(
+        f"deployment {name} is paused, and not by us: that pause is left alone", reason="PausedByOther"
+    )
+
+
+def _stored(workload: Workload, target: RevisionRef) -> str:
+    return f"{workload.key.name}-{target.hash}" if target.hash else ""
+
+
+def _template_of(replica_set: RawObject) -> RawObject:
+    return mapping(mapping(replica_set.get("spec")).get("template"))
+
+
+DEPLOYMENT = WorkloadDriver(
+    kind=WorkloadKind.DEPLOYMENT,
+    resource=DEPLOYMENTS,
+    history=REPLICA_SETS,
+    verbs=(
+        (DEPLOYMENTS, "", ("get", "list", "watch", "patch")),
+        (REPLICA_SETS, "", ("get", "list", "watch")),
+    ),
+    trim=trim_deployment,
+    trim_revision=trim_replica_set,
+    stored=_stored,
+    template_of=_template_of,
+    plan=plan,
+    counted=True,
+)
