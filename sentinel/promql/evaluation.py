@@ -19,7 +19,7 @@ from sentinel.promql.functions import (
     extrapolated,
     instant_rate,
 )
-from sentinel.promql.series import NAME, LabelMatcher, Labels, SeriesStore
+from sentinel.promql.series import NAME, Identity, LabelMatcher, Labels, SeriesStore
 from sentinel.promql.vectors import (
     AGGREGATIONS,
     SET_OPERATIONS,
@@ -30,7 +30,7 @@ from sentinel.promql.vectors import (
     VectorSample,
     against_scalar,
     distinct,
-    group_labels,
+    grouping,
     mapped,
     matched,
     operation_of,
@@ -177,10 +177,10 @@ class Evaluator:
         name = str(aggregate.op)
         if name not in AGGREGATIONS:
             raise PromqlError(f"aggregation {name!r} is not supported by this stand-in")
-        groups: dict[tuple[tuple[str, str], ...], list[float]] = {}
+        group_of = grouping(aggregate.modifier)
+        groups: dict[Identity, list[float]] = {}
         for point in self._vector(aggregate.expr, time):
-            key = tuple(sorted(group_labels(point.labels, aggregate.modifier).items()))
-            groups.setdefault(key, []).append(point.value)
+            groups.setdefault(group_of(point.labels), []).append(point.value)
         return [VectorSample(dict(key), AGGREGATIONS[name](values), time) for key, values in groups.items()]
 
     # -- binary operators

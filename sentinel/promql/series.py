@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 Labels = dict[str, str]
-_Identity = tuple[tuple[str, str], ...]
+Identity = tuple[tuple[str, str], ...]
 Sample = tuple[str, Mapping[str, str], float]
 """Series name, labels and value."""
 NAME = "__name__"
@@ -69,8 +69,9 @@ class SeriesStore:
         self._retention = int(retention * 1000)
         self.begins: int | None = None
         """The time of the first scrape in milliseconds, None before it."""
-        self._by_name: dict[str, dict[_Identity, StoredSeries]] = {}
-        self._scraped: dict[str, dict[tuple[str, _Identity], StoredSeries]] = {}
+        self._by_name: dict[str, dict[Identity, StoredSeries]] = {}
+        self._scraped: dict[str, dict[tuple[str, Identity], StoredSeries]] = {}
+        self._selected: dict[tuple[LabelMatcher, ...], tuple[StoredSeries, ...]] = {}
 
     def ingest(self, target: str, time: int, samples: Iterable[Sample], extra: Mapping[str, str]) -> None:
         """Store one scrape of a target, with its `extra` labels where a sample has none of that name.
@@ -98,9 +99,15 @@ class SeriesStore:
             series.times.append(time)
             series.values.append(value)
 
-    def select(self, matchers: Iterable[LabelMatcher]) -> Iterator[StoredSeries]:
+    def select(self, matchers: Iterable[LabelMatcher]) -> Sequence[StoredSeries]:
         """The series that all matchers accept."""
-        conditions = list(matchers)
+        conditions = tuple(matchers)
+        found = self._selected.get(conditions)
+        if found is None:
+            found = self._selected[conditions] = tuple(self._accepted(conditions))
+        return found
+
+    def _accepted(self, conditions: tuple[LabelMatcher, ...]) -> Iterator[StoredSeries]:
         named = next((m.value for m in conditions if m.name == NAME and m.operator == "="), None)
         groups = self._by_name.values() if named is None else [self._by_name.get(named, {})]
         for group in groups:
@@ -111,7 +118,10 @@ class SeriesStore:
     def _series(self, name: str, labels: Labels) -> StoredSeries:
         identity = tuple(sorted({NAME: name, **labels}.items()))
         group = self._by_name.setdefault(name, {})
-        return group.setdefault(identity, StoredSeries(dict(identity)))
+        if identity not in group:
+            group[identity] = StoredSeries(dict(identity))
+            self._selected.clear()
+        return group[identity]
 
     def _forget(self, time: int) -> None:
         """Drop series that ended before the retention, once in a while."""
@@ -121,3 +131,4 @@ class SeriesStore:
             dead = [key for key, s in group.items() if s.times[-1] < time - self._retention]
             for key in dead:
                 del group[key]
+        self._selected.clear()

@@ -11,7 +11,7 @@ from typing import Any
 import promql_parser as parser
 
 from sentinel.promql.functions import divide, modulo, power
-from sentinel.promql.series import NAME, Labels
+from sentinel.promql.series import NAME, Identity, Labels
 
 ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
@@ -175,13 +175,15 @@ AGGREGATIONS: dict[str, Callable[[Sequence[float]], float]] = {
 }
 
 
-def group_labels(labels: Labels, modifier: Any) -> Labels:
+def grouping(modifier: Any) -> Callable[[Labels], Identity]:
+    """Which group a series belongs to, by its labels: the labels that its group keeps."""
     if modifier is None:
-        return {}
-    named = set(modifier.labels)
+        return lambda labels: ()
+    named = sorted(set(modifier.labels))
     if modifier.type == parser.AggModifierType.By:
-        return {k: v for k, v in labels.items() if k in named}
-    return {k: v for k, v in labels.items() if k not in named and k != NAME}
+        return lambda labels: tuple((name, labels[name]) for name in named if name in labels)
+    dropped = {NAME, *named}
+    return lambda labels: tuple(sorted(each for each in labels.items() if each[0] not in dropped))
 
 
 def operation_of(name: str) -> Callable[[float, float], float | bool]:
