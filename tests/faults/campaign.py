@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import functools
 import gc
 import logging
 import os
@@ -37,7 +36,7 @@ from tests.faults.direct import Network
 from tests.faults.lives import Loop, Pod
 from tests.faults.plan import SCRAPE, Deed, Plan, Service, draw, rules
 from tests.faults.scene import NAMESPACE, Scene
-from tests.faults.witness import JsonObject, Witness
+from tests.faults.witness import Witness
 
 CONVERGE = 900.0
 """Seconds without faults after which everything must have come to its end: the deadline, and what a hold may add."""
@@ -159,7 +158,7 @@ async def _play(plan: Plan, folder: Path) -> Report:
 
 
 def _scene(plan: Plan, cluster: SimulatedCluster, folder: Path) -> Scene:
-    for definition in definitions_that_ship():
+    for definition in definitions():
         cluster.store.create(CRDS, definition)
     network = Network(random.Random(plan.seed))
     settings = settings_of(cluster, folder)
@@ -176,12 +175,6 @@ def _scene(plan: Plan, cluster: SimulatedCluster, folder: Path) -> Scene:
         if service.metered:
             cluster.offer(service.name, 60, namespace=NAMESPACE)
     return scene
-
-
-@functools.cache
-def definitions_that_ship() -> tuple[JsonObject, ...]:
-    """The definitions of our resources, read once."""
-    return tuple(definitions())
 
 
 def settings_of(

@@ -17,9 +17,9 @@ from clustersim.cluster import ClusterOptions, SimulatedCluster
 from clustersim.faults import FaultKind, InjectedFault
 from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import CRDS
+from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.ports import SystemClock
 from tests.e2e.child import Running, daemon
-from tests.faults.campaign import definitions_that_ship
 from tests.faults.plan import BAKE, HEADER, POLICIES, Service
 from tests.faults.scene import NAMESPACE, ROLLING
 from tests.faults.witness import Witness, image_of
@@ -78,7 +78,7 @@ async def shop(folder: Path) -> AsyncIterator[tuple[SimulatedCluster, Witness, K
     (folder / "rules").mkdir()
     (folder / "rules" / "policy.yaml").write_text(quick_rules())
     async with SimulatedCluster(SystemClock().now, ClusterOptions(nodes=2, events=False)) as cluster:
-        for definition in definitions_that_ship():
+        for definition in definitions():
             cluster.store.create(CRDS, definition)
         witness = Witness(cluster, SERVICES, bake=QUICK)
         with witness.people():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,14 @@ HOME = "rollback-sentinel"
 
 
 def manifest(kind: str) -> dict[str, Any]:
-    """The one manifest of this kind that ships."""
-    return next(each for each in yaml.safe_load_all(RBAC.read_text()) if each["kind"] == kind)
+    """The one manifest of this kind that ships, the caller's own to change."""
+    return deepcopy(next(each for each in _manifests(RBAC) if each["kind"] == kind))
+
+
+@cache
+def _manifests(file: Path) -> tuple[dict[str, Any], ...]:
+    """The manifests of a file, read once: each world's account has them."""
+    return tuple(yaml.safe_load_all(file.read_text()))
 
 
 def grant(cluster: SimulatedCluster, *, without: str = "") -> None:
@@ -60,6 +68,6 @@ def let_run_jobs(cluster: SimulatedCluster) -> None:
 
 
 def _grant_more(cluster: SimulatedCluster, file: str) -> None:
-    role, binding = yaml.safe_load_all(RBAC.with_name(file).read_text())
+    role, binding = _manifests(RBAC.with_name(file))
     cluster.store.create(CLUSTER_ROLES, role)
     cluster.store.create(CLUSTER_ROLE_BINDINGS, binding)

@@ -1,7 +1,6 @@
 """Whether the cluster's definitions know every field that we write: what they do not know is dropped without a word."""
 
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Any
 
 import structlog
@@ -33,16 +32,11 @@ async def outdated(client: ApiClient) -> tuple[str, ...]:
     served = dict(_served(document))
     return tuple(
         _sentence(definition["spec"]["names"]["plural"], lacking)
-        for definition in _ours()
+        for definition in definitions()
         for version in definition["spec"]["versions"]
         if (known := served.get(definition["spec"]["names"]["kind"]))
         and (lacking := [*_lacking(version["schema"]["openAPIV3Schema"], known)])
     )
-
-
-@cache
-def _ours() -> tuple[dict[str, Any], ...]:
-    return tuple(definitions())
 
 
 def _served(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
