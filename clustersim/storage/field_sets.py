@@ -143,11 +143,12 @@ class Comparison:
         self._shape = shape
         self.changed: FieldSet = {}
         self.removed: FieldSet = {}
-        self._compare("", old, new, self.changed, self.removed)
+        before, after = (members("", each, shape=shape) or {} for each in (old, new))
+        self._compare(before, after, self.changed, self.removed)
 
-    def _compare(self, field: str, old: Any, new: Any, changed: FieldSet, removed: FieldSet) -> None:
-        before = members(field, old, shape=self._shape) or {}
-        after = members(field, new, shape=self._shape) or {}
+    def _compare(
+        self, before: dict[str, Any], after: dict[str, Any], changed: FieldSet, removed: FieldSet
+    ) -> None:
         for step, value in after.items():
             if step not in before:
                 changed[step] = whole(step, value, shape=self._shape)
@@ -158,13 +159,13 @@ class Comparison:
                 removed[step] = {}
 
     def _compare_child(self, step: str, old: Any, new: Any, changed: FieldSet, removed: FieldSet) -> None:
-        field = _field(step)
-        if members(field, old, shape=self._shape) is None or members(field, new, shape=self._shape) is None:
+        before, after = (members(_field(step), each, shape=self._shape) for each in (old, new))
+        if before is None or after is None:
             changed[step] = whole(step, new, shape=self._shape)
             return
         child_changed: FieldSet = {}
         child_removed: FieldSet = {}
-        self._compare(field, old, new, child_changed, child_removed)
+        self._compare(before, after, child_changed, child_removed)
         if child_changed:
             changed[step] = child_changed
         if child_removed:
