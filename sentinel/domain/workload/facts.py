@@ -162,8 +162,10 @@ class Workload:
     controller still holds, newest first. `parts` are the objects whose uids were judged, the workload itself first.
     `changed_by` is the field manager that wrote the template last, as far as the API tells. `create_failure` is why
     its controller cannot create pods (a quota, an admission webhook), empty where it can, and since when.
-    `own_steps` is None where the sentinel makes the steps. `unseen_since` is since when its controller has not taken
-    up what was last written, None where it has, or where that cannot be known.
+    `written` is the digest of the template as it stands in the workload's own object, where its revisions are told by
+    something else (empty: the candidate's digest). `own_steps` is None where the sentinel makes the steps.
+    `unseen_since` is since when its controller has not taken up what was last written, None where it has, or where
+    that cannot be known.
     """
 
     key: WorkloadKey
@@ -186,6 +188,7 @@ class Workload:
     unseen_since: datetime | None = None
     pods: tuple[Pod, ...] = ()
     changed_by: str = ""
+    written: str = ""
     deleting: bool = False
 
     @property

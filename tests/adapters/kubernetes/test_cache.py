@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from sentinel.adapters.kubernetes.api.raw import ObjectKey, key_of
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
-from sentinel.adapters.kubernetes.workloads.deployment import trim_deployment, trim_replica_set
+from sentinel.adapters.kubernetes.workloads.deployment import trim_deployment
+from sentinel.adapters.kubernetes.workloads.replica_sets import trim_replica_set
 from sentinel.adapters.kubernetes.workloads.trim import trim_node, trim_pod
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind

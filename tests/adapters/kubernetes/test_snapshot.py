@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sentinel.adapters.kubernetes.workloads.deployment import (
     rolling_amounts,
     trim_deployment,
-    trim_replica_set,
 )
+from sentinel.adapters.kubernetes.workloads.replica_sets import trim_replica_set
 from sentinel.adapters.kubernetes.workloads.snapshot import build_workload
 from sentinel.adapters.kubernetes.workloads.trim import parse_mark
 from sentinel.domain.workload.facts import PAUSED_ANNOTATION, Mark, Stepping

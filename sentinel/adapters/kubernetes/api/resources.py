@@ -32,6 +32,7 @@ class ApiResource:
 
 
 DEPLOYMENTS = ApiResource("apps", "v1", "deployments")
+ROLLOUTS = ApiResource("argoproj.io", "v1alpha1", "rollouts")
 REPLICA_SETS = ApiResource("apps", "v1", "replicasets")
 PODS = ApiResource("", "v1", "pods")
 NODES = ApiResource("", "v1", "nodes", namespaced=False)

@@ -41,11 +41,14 @@ class WorkloadCache:
         return tuple(self._workloads)
 
     def workload(self, key: WorkloadKey) -> Workload | None:
-        """The snapshot of one workload, None when it is gone. Built once until something of it changes."""
+        """The snapshot of one workload, None when it is gone. Built once until something of it changes.
+
+        One whose revisions its controller names is not known before the first one has a name.
+        """
         snapshot = self._snapshots.get(key)
         if snapshot is None:
             entry = self._workloads.get(key)
-            if entry is None:
+            if entry is None or not entry.template.digest:
                 return None
             revisions = self._revisions_of.get(entry.uid, {})
             snapshot = build_workload(

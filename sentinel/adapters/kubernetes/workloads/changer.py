@@ -1,6 +1,7 @@
 """Changes to a workload: each one reads it afresh, checks that it is what was judged, plans, and patches."""
 
 import asyncio
+from dataclasses import replace
 
 import structlog
 
@@ -9,6 +10,7 @@ from sentinel.adapters.kubernetes.api.raw import RawObject, controller_of, mappi
 from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.digest import template_digest
 from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver
+from sentinel.adapters.kubernetes.workloads.patches import Patch
 from sentinel.adapters.kubernetes.workloads.registry import driver_of
 from sentinel.domain.decision import Change, Restore
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, NotFoundError, PreconditionError
@@ -59,7 +61,8 @@ class WorkloadChanger:
         if isinstance(live, BaseException):
             raise live
         # What is wrong with the workload itself says more than a stored revision that went with it.
-        patches.check_judged(live, workload, also=change.target.digest)
+        restored = "" if isinstance(stored, BaseException) else template_digest(driver.template_of(stored))
+        patches.check_judged(live, workload, also=restored or change.target.digest)
         if isinstance(stored, BaseException):
             raise stored
         return await self._patch(driver, workload, change, timeout, live=live, stored=stored)
@@ -76,22 +79,31 @@ class WorkloadChanger:
     ) -> str:
         """Read (unless `live` was just read), check, plan, patch."""
         place = _place(driver, workload)
-        restored = change.target.digest if isinstance(change, Restore) else ""
+        restored = template_digest(driver.template_of(stored)) if stored else ""
         for attempt in range(1, _ATTEMPTS + 1):
             seen = live if live and attempt == 1 else await self._client.get(place, timeout=timeout)
             patches.check_judged(seen, workload, also=restored)
             plan = driver.plan(seen, workload, change, stored or {})
             try:
-                if plan.operations:
-                    seen = await self._client.json_patch(place, list(plan.operations), timeout=timeout)
+                for patch in (Patch(plan.operations), *plan.patches):
+                    await self._send(patch, place, timeout, give_up=bool(restored))
             except PreconditionError:
                 if attempt == _ATTEMPTS:
                     raise
                 continue
-            if restored:
-                await self._disown(place, seen)
             return plan.sentence
         raise AssertionError("the last attempt returns or raises")
+
+    async def _send(self, patch: Patch, own: RequestTarget, timeout: float, *, give_up: bool) -> None:
+        """Send one patch. With `give_up` our claim on what it wrote is given up."""
+        if not patch.operations:
+            return
+        place = replace(own, subresource=patch.subresource)
+        if patch.resource is not None:
+            place = RequestTarget(patch.resource, own.namespace, patch.name)
+        seen = await self._client.json_patch(place, list(patch.operations), timeout=timeout)
+        if give_up and not patch.subresource:
+            await self._disown(place, seen)
 
     async def _disown(self, place: RequestTarget, live: RawObject) -> None:
         """Give up our claim on the template's fields; without it the undo stands all the same."""
@@ -118,7 +130,7 @@ class WorkloadChanger:
         except NotFoundError as error:
             raise NotFoundError(gone, reason="TargetGone", status=404) from error
         owner = controller_of(mapping(stored.get("metadata")))[2]
-        if owner != workload.uid or template_digest(driver.template_of(stored)) != target.digest:
+        if owner != workload.uid or driver.trim_revision(stored).template.digest != target.digest:
             raise NotFoundError(gone, reason="TargetGone", status=404)
         return stored
 

@@ -9,7 +9,6 @@ from sentinel.adapters.kubernetes.api.resources import PODS
 from sentinel.adapters.kubernetes.coordination.events import EventRecorder
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
-from sentinel.adapters.kubernetes.workloads.digest import digest_of
 from sentinel.adapters.kubernetes.workloads.registry import driver_of
 from sentinel.adapters.kubernetes.workloads.trim import trim_pod
 from sentinel.domain.decision import Change
@@ -84,13 +83,12 @@ class KubernetesCluster:
 
     async def applied(self, key: WorkloadKey) -> Applied | None:
         """Which pod template the API server has now; see `ports.Cluster.applied`."""
+        driver = driver_of(key.kind)
         try:
-            live = await self._client.get(
-                RequestTarget(driver_of(key.kind).resource, key.namespace, key.name)
-            )
+            live = await self._client.get(RequestTarget(driver.resource, key.namespace, key.name))
         except NotFoundError:
             return None
-        return Applied(text(mapping(live.get("metadata")).get("uid")), digest_of(live))
+        return Applied(text(mapping(live.get("metadata")).get("uid")), driver.trim(live).template.digest)
 
     def renew(self) -> None:
         """Begin the watches anew."""

@@ -1,28 +1,22 @@
 """Deployments: ReplicaSets store their revisions, and a pause stops a rollout where it is."""
 
-from sys import intern
-
 from sentinel.adapters.kubernetes.api.raw import (
     RawObject,
-    controller_of,
     labels,
     mapping,
     number,
-    objects,
     text,
-    time,
 )
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS
 from sentinel.adapters.kubernetes.workloads import patches
-from sentinel.adapters.kubernetes.workloads.digest import TEMPLATE_HASH
 from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver, unsupported
 from sentinel.adapters.kubernetes.workloads.patches import Operation, Plan
+from sentinel.adapters.kubernetes.workloads.replica_sets import stored_template, trim_replica_set
 from sentinel.adapters.kubernetes.workloads.trim import (
-    CHANGE_CAUSE,
-    PodCounts,
-    RevisionEntry,
     WorkloadEntry,
+    create_failure,
     cut,
+    deadline_exceeded,
     kept_annotations,
     parse_mark,
     ref_of,
@@ -43,10 +37,7 @@ from sentinel.domain.workload.facts import (
     Workload,
     WorkloadKey,
 )
-from sentinel.domain.workload.kinds import REPLICA_SET, WorkloadKind
-
-REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
-
+from sentinel.domain.workload.kinds import WorkloadKind
 
 # What is read.
 
@@ -58,7 +49,7 @@ def trim_deployment(raw: RawObject) -> WorkloadEntry:
     annotations = kept_annotations(metadata)
     desired = number(spec.get("replicas"), 1)
     generation = number(metadata.get("generation"), 1)
-    refused = _create_failure(status)
+    refused = create_failure(status)
     return WorkloadEntry(
         key=WorkloadKey(WorkloadKind.DEPLOYMENT, ref.namespace, ref.name),
         ref=ref,
@@ -73,51 +64,12 @@ def trim_deployment(raw: RawObject) -> WorkloadEntry:
         available=number(status.get("availableReplicas")),
         brake=Brake(_paused(raw), parse_mark(annotations.get(PAUSED_ANNOTATION, "")), generation),
         abilities=abilities(mapping(spec.get("strategy")), desired),
-        progress_deadline_exceeded=_deadline_exceeded(status),
+        progress_deadline_exceeded=deadline_exceeded(status),
         create_failure=cut(text(refused.get("message")) or text(refused.get("reason"))),
         create_failure_since=since(refused),
         changed_by=template_manager(metadata),
         deleting="deletionTimestamp" in metadata,
     )
-
-
-def trim_replica_set(raw: RawObject) -> RevisionEntry:
-    """What matters of a ReplicaSet."""
-    metadata, spec, status = (mapping(raw.get(part)) for part in ("metadata", "spec", "status"))
-    annotations = mapping(metadata.get("annotations"))
-    return RevisionEntry(
-        ref=ref_of(raw, REPLICA_SETS.api_version, REPLICA_SET),
-        owner_uid=intern(controller_of(metadata)[2]),
-        hash=intern(text(mapping(metadata.get("labels")).get(TEMPLATE_HASH))),
-        number=_revision_number(annotations),
-        template=trim_template(spec.get("template")),
-        created_at=time(metadata.get("creationTimestamp")),
-        change_cause=cut(text(annotations.get(CHANGE_CAUSE))),
-        counts=PodCounts(
-            number(status.get("replicas")),
-            number(status.get("readyReplicas")),
-            number(status.get("availableReplicas")),
-        ),
-    )
-
-
-def _revision_number(annotations: RawObject) -> int:
-    """The Deployment controller's revision number, 0 where there is none."""
-    value = text(annotations.get(REVISION_ANNOTATION))
-    return int(value) if value.isdecimal() else 0
-
-
-def _deadline_exceeded(status: RawObject) -> bool:
-    return any(
-        condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded"
-        for condition in objects(status.get("conditions"))
-    )
-
-
-def _create_failure(status: RawObject) -> RawObject:
-    """The condition that says that pods cannot be created; empty where they can."""
-    told = (c for c in objects(status.get("conditions")) if c.get("type") == "ReplicaFailure")
-    return next((c for c in told if (c.get("status"), c.get("reason")) == ("True", "FailedCreate")), {})
 
 
 def abilities(strategy: RawObject, desired: int) -> Abilities:
@@ -203,7 +155,7 @@ def restore(live: RawObject, replica_set: RawObject, target: RevisionRef) -> Pla
     """Put back the ReplicaSet's template and change-cause, and lift our own pause in the same patch."""
     lifted = _unpause(live) if _our_mark(live) is not None else ()
     left = "; the pause that is not ours was left" if _paused(live) and not lifted else ""
-    return patches.put_back(live, replica_set, _template_of(replica_set), target, also=lifted, left=left)
+    return patches.put_back(live, replica_set, stored_template(replica_set), target, also=lifted, left=left)
 
 
 def _unpause(live: RawObject) -> tuple[Operation, ...]:
@@ -238,10 +190,6 @@ def _stored(workload: Workload, target: RevisionRef) -> str:
     return f"{workload.key.name}-{target.hash}" if target.hash else ""
 
 
-def _template_of(replica_set: RawObject) -> RawObject:
-    return mapping(mapping(replica_set.get("spec")).get("template"))
-
-
 DEPLOYMENT = WorkloadDriver(
     kind=WorkloadKind.DEPLOYMENT,
     resource=DEPLOYMENTS,
@@ -253,7 +201,7 @@ DEPLOYMENT = WorkloadDriver(
     trim=trim_deployment,
     trim_revision=trim_replica_set,
     stored=_stored,
-    template_of=_template_of,
+    template_of=stored_template,
     plan=plan,
     counted=True,
 )

@@ -8,18 +8,20 @@ import orjson
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping
 
 TEMPLATE_HASH = "pod-template-hash"
+ROLLOUT_HASH = "rollouts-pod-template-hash"
+_HASHES = frozenset({TEMPLATE_HASH, ROLLOUT_HASH})
 
 
 def bare_template(template: object) -> dict[str, Any]:
-    """The template as a Deployment carries it: without the label by which a ReplicaSet tells its pods.
+    """The template as its owner carries it: without the label by which a ReplicaSet tells its pods.
 
     A null `creationTimestamp`, which API servers before 1.34 write, is no part of it either.
     """
     bare = dict(mapping(template))
     metadata = {key: value for key, value in mapping(bare.get("metadata")).items() if value is not None}
     labels = mapping(metadata.get("labels"))
-    if TEMPLATE_HASH in labels:
-        metadata["labels"] = {key: value for key, value in labels.items() if key != TEMPLATE_HASH}
+    if _HASHES & labels.keys():
+        metadata["labels"] = {key: value for key, value in labels.items() if key not in _HASHES}
     bare["metadata"] = metadata
     return bare
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, objects, text
-from sentinel.adapters.kubernetes.workloads.digest import bare_template, digest_of
+from sentinel.adapters.kubernetes.api.resources import ApiResource
+from sentinel.adapters.kubernetes.workloads.digest import bare_template, digest_of, template_digest
 from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE, template_manager
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.record.state import RevisionRef
@@ -15,11 +16,26 @@ Operation = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Patch:
+    """One JSON patch: of the workload's own object, or of another one in its namespace (`resource` and `name`)."""
+
+    operations: tuple[Operation, ...]
+    subresource: str = ""
+    resource: ApiResource | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """A patch and the sentence that says what it did; without operations the change is in force already."""
+    """What a change comes to, and the sentence that says what was done.
+
+    `operations` patch the workload's own object; `patches` follow, one after the other. Each of them leaves the
+    workload in a state in which the same change can be planned again. Without any the change is in force already.
+    """
 
     sentence: str
     operations: tuple[Operation, ...] = ()
+    patches: tuple[Patch, ...] = ()
 
 
 def check_judged(live: RawObject, workload: Workload, *, also: str = "") -> None:
@@ -34,7 +50,7 @@ def check_judged(live: RawObject, workload: Workload, *, also: str = "") -> None
         )
     if "deletionTimestamp" in metadata:
         raise PreconditionError(f"{workload.key} is being deleted", reason="WorkloadDeleted")
-    if digest_of(live) not in (workload.candidate.digest, also):
+    if digest_of(live) not in (workload.written or workload.candidate.digest, also):
         manager = template_manager(metadata) or "an unknown field manager"
         raise PreconditionError(
             f"the pod template of {workload.key} was changed by {manager} since it was judged",
@@ -55,7 +71,7 @@ def put_back(
 
     `also` goes into the same patch. `left` ends the sentence where something was left as it is.
     """
-    if digest_of(live) == target.digest:
+    if digest_of(live) == template_digest(template):
         # The tests are sent though nothing is to be changed: an old answer must not pass for an undo that was made.
         return Plan(f"{target} is in the template already", (*unchanged(live), *also))
     replaced = {"op": "replace", "path": "/spec/template", "value": bare_template(template)}

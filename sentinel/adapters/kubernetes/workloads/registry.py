@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 
 from sentinel.adapters.kubernetes.workloads.deployment import DEPLOYMENT
 from sentinel.adapters.kubernetes.workloads.driver import Verbs, WorkloadDriver
+from sentinel.adapters.kubernetes.workloads.rollout import ROLLOUT
 from sentinel.domain.errors import InvalidObjectError
 from sentinel.domain.workload.kinds import WorkloadKind
 
-DRIVERS: Mapping[WorkloadKind, WorkloadDriver] = {driver.kind: driver for driver in (DEPLOYMENT,)}
+DRIVERS: Mapping[WorkloadKind, WorkloadDriver] = {driver.kind: driver for driver in (DEPLOYMENT, ROLLOUT)}
 
 
 def driver_of(kind: WorkloadKind) -> WorkloadDriver:

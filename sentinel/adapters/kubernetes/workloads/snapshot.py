@@ -45,7 +45,10 @@ def build_workload(
         create_failure=entry.create_failure,
         create_failure_since=entry.create_failure_since,
         pods=placed,
+        own_steps=entry.own_steps,
+        unseen_since=entry.unseen_since,
         changed_by=entry.changed_by,
+        written=entry.written,
         deleting=entry.deleting,
     )
 
@@ -99,13 +102,14 @@ def _exposure(entry: WorkloadEntry, candidate: Revision) -> Exposure:
     observed = entry.observed_generation >= entry.generation
     updated = entry.updated if observed else candidate.replicas
     everything_new = entry.updated >= entry.desired and entry.total == entry.updated
+    finished = everything_new if entry.finished is None else entry.finished
     return Exposure(
         wanted=entry.desired,
         candidate=updated,
         ready=candidate.ready,
         available=entry.available,
         old=max(0, entry.total - updated),
-        settled=observed and everything_new and entry.available >= entry.desired,
+        settled=observed and finished and entry.available >= entry.desired,
     )
 
 

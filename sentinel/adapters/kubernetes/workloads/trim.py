@@ -14,13 +14,26 @@ from sentinel.adapters.kubernetes.api.raw import (
     text,
     time,
 )
-from sentinel.adapters.kubernetes.workloads.digest import TEMPLATE_HASH, bare_template, template_digest
-from sentinel.domain.workload.facts import IRREVERSIBLE_ANNOTATION, Abilities, Brake, Mark, WorkloadKey
+from sentinel.adapters.kubernetes.workloads.digest import (
+    ROLLOUT_HASH,
+    TEMPLATE_HASH,
+    bare_template,
+    template_digest,
+)
+from sentinel.domain.workload.facts import (
+    IRREVERSIBLE_ANNOTATION,
+    Abilities,
+    Brake,
+    Mark,
+    OwnSteps,
+    WorkloadKey,
+)
 from sentinel.domain.workload.pods import Container, Pod, Termination
 from sentinel.domain.workload.revision import ObjectRef
 
 CONTROLLER_HASH = "controller-revision-hash"
 """The label by which pods without a ReplicaSet name their revision."""
+_REVISION_LABELS = (TEMPLATE_HASH, ROLLOUT_HASH, CONTROLLER_HASH)
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _MESSAGE_LIMIT = 400
@@ -99,6 +112,10 @@ class WorkloadEntry:
     progress_deadline_exceeded: bool = False
     create_failure: str = ""
     create_failure_since: datetime | None = None
+    written: str = ""
+    finished: bool | None = None
+    own_steps: OwnSteps | None = None
+    unseen_since: datetime | None = None
     ordered: bool = False
 
     @property
@@ -127,7 +144,7 @@ def trim_pod(raw: RawObject) -> PodEntry:
     pod = Pod(
         name=text(metadata.get("name")),
         uid=text(metadata.get("uid")),
-        revision=intern(text(named.get(TEMPLATE_HASH) or named.get(CONTROLLER_HASH))),
+        revision=intern(next((text(named[mark]) for mark in _REVISION_LABELS if mark in named), "")),
         node=intern(node) if node else None,
         phase=intern(text(status.get("phase")) or "Pending"),
         reason=intern(text(status.get("reason"))),
@@ -206,17 +223,31 @@ def _termination(raw: object) -> Termination | None:
     )
 
 
+def deadline_exceeded(status: RawObject) -> bool:
+    """Whether the controller says that the rollout makes no progress any more."""
+    return any(
+        condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded"
+        for condition in objects(status.get("conditions"))
+    )
+
+
+def create_failure(status: RawObject) -> RawObject:
+    """The condition that says that pods cannot be created; empty where they can."""
+    told = (c for c in objects(status.get("conditions")) if c.get("type") == "ReplicaFailure")
+    return next((c for c in told if (c.get("status"), c.get("reason")) == ("True", "FailedCreate")), {})
+
+
 def cut(message: str) -> str:
     return message if len(message) <= _MESSAGE_LIMIT else message[: _MESSAGE_LIMIT - 1] + "…"
 
 
-def trim_template(template: object) -> TemplateFacts:
-    """What matters of a pod template."""
+def trim_template(template: object, *, digest: str = "") -> TemplateFacts:
+    """What matters of a pod template; `digest` where its revision is told by something else than its content."""
     bare = bare_template(template)
     metadata = mapping(bare.get("metadata"))
     containers = objects(mapping(bare.get("spec")).get("containers"))
     return TemplateFacts(
-        digest=template_digest(template),
+        digest=digest or template_digest(template),
         images=tuple(intern(text(container.get("image"))) for container in containers),
         labels=labels(metadata.get("labels")),
         irreversible=text(mapping(metadata.get("annotations")).get(IRREVERSIBLE_ANNOTATION)),

@@ -1,0 +1,69 @@
+"""Where an Argo Rollout stands in its own steps, read from its spec and status."""
+
+from collections.abc import Sequence
+
+from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, number, objects, text
+from sentinel.domain.workload.facts import OwnSteps
+
+INCONCLUSIVE = frozenset({"InconclusiveAnalysisRun", "InconclusiveExperiment"})
+"""Why its controller pauses where an analysis of its own came to nothing."""
+
+
+def own_steps(raw: RawObject) -> OwnSteps:
+    """The stages of its strategy, and the one that it is at.
+
+    A stage ends where the weight changes, and after a pause without a duration: there it waits to be promoted.
+    """
+    strategy, status = mapping(mapping(raw.get("spec")).get("strategy")), mapping(raw.get("status"))
+    aborted = (text(status.get("message")) or "it was aborted") if status.get("abort") is True else ""
+    full = status.get("promoteFull") is True
+    if "blueGreen" in strategy:
+        active = mapping(status.get("blueGreen")).get("activeSelector") == status.get("currentPodHash")
+        return OwnSteps(int(active), 1, 1.0, waits_for(raw) != "", full, aborted)
+    steps = canary_steps(raw)
+    stages = _stages(steps)
+    at = step_index(raw)
+    stage, weight = stages[at] if at < len(stages) else (stages[-1][0] + 1 if stages else 0, 1.0)
+    count = stages[-1][0] + 1 if stages else 0
+    return OwnSteps(stage, count, weight, waits_for(raw) != "", full, aborted)
+
+
+def waits_for(raw: RawObject) -> str:
+    """The reason for which its controller waits until it is promoted; empty where it goes on by itself."""
+    strategy, status = mapping(mapping(raw.get("spec")).get("strategy")), mapping(raw.get("status"))
+    reasons = [text(c.get("reason")) for c in objects(status.get("pauseConditions"))]
+    steps, at = canary_steps(raw), step_index(raw)
+    timed = {
+        "CanaryPauseStep": at < len(steps) and not _indefinite(steps[at]),
+        "BlueGreenPause": number(mapping(strategy.get("blueGreen")).get("autoPromotionSeconds")) > 0,
+    }
+    return next((reason for reason in reasons if not timed.get(reason, False)), "")
+
+
+def canary_steps(raw: RawObject) -> Sequence[RawObject]:
+    """The steps of the canary strategy, as they stand in the spec."""
+    strategy = mapping(mapping(raw.get("spec")).get("strategy"))
+    return tuple(objects(mapping(strategy.get("canary")).get("steps")))
+
+
+def step_index(raw: RawObject) -> int:
+    """The step that its controller is at, counted from 0; their number where it is past the last one."""
+    return number(mapping(raw.get("status")).get("currentStepIndex"))
+
+
+def _stages(steps: Sequence[RawObject]) -> list[tuple[int, float]]:
+    """The stage and the weight of each step."""
+    stages: list[tuple[int, float]] = []
+    stage, weight = 0, 0.0
+    for index, step in enumerate(steps):
+        asked = number(step.get("setWeight")) / 100 if "setWeight" in step else weight
+        passed = index > 0 and _indefinite(steps[index - 1])
+        if index > 0 and (passed or asked != weight):
+            stage += 1
+        weight = asked
+        stages.append((stage, weight))
+    return stages
+
+
+def _indefinite(step: RawObject) -> bool:
+    return "pause" in step and not mapping(step.get("pause")).get("duration")
