@@ -42,7 +42,7 @@ class ClusterReader:
         """The workloads of a namespace (empty: of all) by kind, namespace and name; their pods only where asked for."""
         cache = WorkloadCache()
         for driver in DRIVERS.values():
-            for raw in await self._list(driver.resource, namespace):
+            for raw in await self._served(driver.resource, namespace):
                 cache.workload_changed(key_of(raw), None, driver.trim(raw))
         await self._fill(cache, DRIVERS.values(), namespace, {}, pods=pods)
         found = (cache.workload(key) for key in sorted(cache.keys()))
@@ -62,7 +62,10 @@ class ClusterReader:
         params = {"labelSelector": labels} if labels else {}
         await self._fill(cache, (driver,), key.namespace, params, pods=pods or not driver.counted)
         workload = cache.workload(key)
-        assert workload is not None, "it was just put there"
+        if workload is None:
+            raise NotFoundError(
+                f"the controller of {key} has not taken it up yet", reason="NotFound", status=404
+            )
         return workload
 
     async def facts(self, key: WorkloadKey) -> WorkloadFacts:
@@ -106,6 +109,13 @@ class ClusterReader:
                 cache.revision_changed(key_of(raw), None, trim(raw))
         for raw in await self._list(PODS, namespace, params) if pods else ():
             cache.pod_changed(key_of(raw), None, trim_pod(raw))
+
+    async def _served(self, resource: ApiResource, namespace: str) -> list[RawObject]:
+        """All objects of a resource; none where its definition is not installed in the cluster."""
+        try:
+            return await self._list(resource, namespace)
+        except NotFoundError:
+            return []
 
     async def _list(
         self, resource: ApiResource, namespace: str, params: dict[str, str] | None = None
