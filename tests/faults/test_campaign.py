@@ -40,8 +40,13 @@ def test_a_seed_is_one_schedule_and_one_story() -> None:
 
 
 def test_schedules_undo_promote_hold_and_restart() -> None:
-    """A campaign in which nothing happens would find nothing."""
-    reports = [run_seed(seed) for seed in range(12)]
-    for name in ("undos", "promotions", "holds", "alerts"):
-        assert sum(getattr(report, name) for report in reports) > 0, name
-    assert sum(report.lives - 1 for report in reports) > 3
+    """A campaign in which nothing happens would find nothing: a dozen schedules at most have some of everything."""
+    missing = {"undos", "promotions", "holds", "alerts", "restarts"}
+    for report in map(run_seed, range(12)):
+        happened = {
+            name: report.lives - 1 if name == "restarts" else getattr(report, name) for name in missing
+        }
+        missing -= {name for name, times in happened.items() if times}
+        if not missing:
+            return
+    assert not missing

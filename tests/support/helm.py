@@ -56,7 +56,7 @@ class Helm:
     def template(self, values: Mapping[str, Any] | None = None, *files: str) -> list[Manifest]:
         """The chart's manifests, with these values over those of `files` (of the chart's folder)."""
         text = self.run(*self._release("template", files), *self._values(values), "--include-crds")
-        return [document for document in yaml.safe_load_all(text) if document]
+        return [document for document in yaml.load_all(text, yaml.CSafeLoader) if document]
 
     def notes(self, values: Mapping[str, Any] | None = None, *files: str) -> str:
         """What an installation would say at its end."""
