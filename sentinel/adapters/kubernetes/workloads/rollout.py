@@ -45,6 +45,8 @@ _ABILITIES = Abilities(
         Ability.STEPPING: "a Rollout's canary steps are its own, in spec.strategy: remove the steps from the policy"
     },
 )
+_CONTROLLER = "rollouts-controller"
+"""The field manager of its own controller, which writes a default or two into the template of each Rollout."""
 _REFERENCE_GENERATION = "rollout.argoproj.io/workload-generation"
 
 
@@ -76,7 +78,7 @@ def trim_rollout(raw: RawObject) -> WorkloadEntry:
         progress_deadline_exceeded=deadline_exceeded(status),
         create_failure=cut(text(refused.get("message")) or text(refused.get("reason"))),
         create_failure_since=since(refused),
-        changed_by=template_manager(metadata),
+        changed_by=template_manager(metadata, controller=_CONTROLLER),
         deleting="deletionTimestamp" in metadata,
         written=digest_of(raw),
         finished=status.get("phase") == "Healthy" and text(status.get("stableRS")) == current,

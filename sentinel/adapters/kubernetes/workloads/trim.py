@@ -281,13 +281,21 @@ def kept_annotations(metadata: RawObject) -> dict[str, str]:
     return {key: value for key, value in labels(metadata.get("annotations")).items() if key != LAST_APPLIED}
 
 
-def template_manager(metadata: RawObject) -> str:
-    """The field manager that wrote (a part of) the pod template last, as far as managedFields tell."""
+def template_manager(metadata: RawObject, *, controller: str = "") -> str:
+    """The field manager that wrote (a part of) the pod template last, as far as managedFields tell.
+
+    `controller` writes to the template as well, and is nobody who changed it.
+    """
     newest, manager = "", ""
     for entry in objects(metadata.get("managedFields")):
         fields = mapping(mapping(entry.get("fieldsV1")).get("f:spec"))
         written = text(entry.get("time"))
-        if "f:template" in fields and not entry.get("subresource") and written >= newest:
+        if (
+            "f:template" in fields
+            and entry.get("manager") != controller
+            and not entry.get("subresource")
+            and written >= newest
+        ):
             newest, manager = written, text(entry.get("manager"))
     return intern(manager)
 
