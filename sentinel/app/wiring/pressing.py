@@ -28,7 +28,7 @@ def pressing_of(base: Base) -> Pressing:
     interactions = Interactions(client, approvers, gateway.records, gateway.commands, clock, telemetry)
     tasks: Tasks = {"slack presses": interactions.run}
     if slack.app_token is not None:
-        socket = SocketMode(slack.app_token.get_secret_value(), interactions.offer, clock, client)
+        socket = SocketMode(slack.app_token.get_secret_value(), interactions.offer, clock, client, base.rng)
         return Pressing({**tasks, "slack connection": socket.run})
     if slack.signing_secret is None:
         return Pressing(tasks)

@@ -63,8 +63,8 @@ def channels_of(base: Base) -> Channels:
 
 def news_of(base: Base, channels: Channels) -> News:
     """Bulletins to every channel."""
-    beside = tuple(Bulletins(each, base.clock, base.telemetry) for each in channels.beside)
-    bulletins = Bulletins(channels.main, base.clock, base.telemetry, beside=beside)
+    beside = tuple(Bulletins(each, base.clock, base.telemetry, base.rng) for each in channels.beside)
+    bulletins = Bulletins(channels.main, base.clock, base.telemetry, base.rng, beside=beside)
     others = {f"bulletins {number}": each.run for number, each in enumerate(beside, 2)}
     return News(base.leads, bulletins, {"bulletins": bulletins.run, **others})
 
