@@ -13,6 +13,7 @@ MODULES = {
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 MOST_MODULES_IN_A_FOLDER = 15
+MOST_LINES_OF_A_FUNCTION = 50
 MOST_LINES_OF_A_MODULE = 400
 
 
@@ -39,3 +40,14 @@ def test_a_module_is_short() -> None:
     """A module is about one thing."""
     lengths = {str(path): len((ROOT / path).read_text().splitlines()) for path in MODULES}
     assert {path: lines for path, lines in lengths.items() if lines > MOST_LINES_OF_A_MODULE} == {}
+
+
+def test_a_function_is_short() -> None:
+    """A function can be read without scrolling."""
+    lengths = {
+        f"{path}:{node.lineno} {node.name}": (node.end_lineno or node.lineno) - node.lineno + 1
+        for path, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES_OF_A_FUNCTION} == {}

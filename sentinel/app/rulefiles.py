@@ -21,7 +21,7 @@ READ_WITHIN = 20.0
 
 
 class RuleFiles:
-    """The rule files on disk. `tell` is given the news; only the replica that acts (`leads`) tells it."""
+    """The rule files on disk. `tell` is given the news."""
 
     def __init__(
         self,
@@ -30,14 +30,12 @@ class RuleFiles:
         telemetry: Telemetry,
         clock: Clock,
         tell: Callable[[Bulletin], None],
-        leads: Callable[[], bool] = lambda: True,
     ) -> None:
         self._source = source
         self._paths = tuple(paths)
         self._telemetry = telemetry
         self._clock = clock
         self._tell = tell
-        self._leads = leads
         self._reading = asyncio.Lock()
         self._refused: str | None = None
         self._begun: asyncio.Future[list[PolicyError] | None] | None = None
@@ -104,7 +102,7 @@ class RuleFiles:
         why = f"the file system of {where} gives no answer within {READ_WITHIN:g} s"
         log.error("rule files cannot be read: %s; %s", why, kept)
         self._telemetry.count("rules_reload_total", outcome="hung")
-        self._news(Bulletin(BulletinKind.RULES_UNREADABLE, "Rule files cannot be read", (why, kept)))
+        self._tell(Bulletin(BulletinKind.RULES_UNREADABLE, "Rule files cannot be read", (why, kept)))
         self._show()
 
     def _refuse(self, errors: list[PolicyError]) -> None:
@@ -118,7 +116,7 @@ class RuleFiles:
             shown.append(f"and {len(errors) - SHOWN} more")
         current = self._source.current
         kept = f"the last good set stays in force: {len(current.policies)} policies, {current.digest[:12]}"
-        self._news(Bulletin(BulletinKind.RULES_REFUSED, "Edited rule files are refused", (*shown, kept)))
+        self._tell(Bulletin(BulletinKind.RULES_REFUSED, "Edited rule files are refused", (*shown, kept)))
 
     def _take(self, before: str, *, mended: bool) -> None:
         current = self._source.current
@@ -128,11 +126,7 @@ class RuleFiles:
             self._refused = None
             again = "as before" if current.digest == before else "an edit was taken over"
             lines = (f"{told}, {again}",)
-            self._news(Bulletin(BulletinKind.RULES_MENDED, "The rule files are fine again", lines, good=True))
-
-    def _news(self, bulletin: Bulletin) -> None:
-        if self._leads():
-            self._tell(bulletin)
+            self._tell(Bulletin(BulletinKind.RULES_MENDED, "The rule files are fine again", lines, good=True))
 
     def _show(self) -> None:
         self._telemetry.gauge("rules_loaded", len(self._source.policies()))

@@ -11,6 +11,7 @@ from typing import Any
 from watchfiles import watch as changes_of
 
 from sentinel.blocking import on_own_thread
+from sentinel.bounded import BoundedDict
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.policy.policy import Policy
 from sentinel.policies.convert import digest_of
@@ -32,7 +33,7 @@ class FilePolicySource:
         self._paths = tuple(paths)
         self._current = current
         self._options = options
-        self._restored: dict[str, Policy] = {}
+        self._restored: BoundedDict[str, Policy] = BoundedDict(MAX_RESTORED)
         self._seen = fingerprint(self._paths)
 
     @classmethod
@@ -77,8 +78,6 @@ class FilePolicySource:
         """The policy that a rollout began with. Raises ConfigurationError when it no longer loads."""
         key = digest_of(document)
         if key not in self._restored:
-            if len(self._restored) >= MAX_RESTORED:
-                self._restored.clear()
             self._restored[key] = restore(document, self._options)
         return self._restored[key]
 

@@ -17,18 +17,23 @@ LOOK_EVERY = 5.0
 class FreezeSwitch:
     """Knows whether the cluster is frozen. What cannot be read leaves things as they were last seen.
 
-    `tell` is given the news, `changed` is called so that everything is looked at anew.
+    `tell` is given the news; `changed` is called so that every workload is reconciled again.
     """
 
     def __init__(
-        self, store: FreezeStore, clock: Clock, telemetry: Telemetry, tell: Callable[[Bulletin], None]
+        self,
+        store: FreezeStore,
+        clock: Clock,
+        telemetry: Telemetry,
+        tell: Callable[[Bulletin], None],
+        changed: Callable[[], None],
     ) -> None:
         self._store = store
         self._clock = clock
         self._telemetry = telemetry
         self._tell = tell
         self._freeze: Freeze | None = None
-        self.changed: Callable[[], None] = lambda: None
+        self._changed = changed
 
     @property
     def frozen(self) -> bool:
@@ -53,7 +58,7 @@ class FreezeSwitch:
         self._telemetry.gauge("frozen", 1 if seen else 0)
         if (before is None) != (seen is None):
             self._say(seen)
-            self.changed()
+            self._changed()
 
     async def run(self) -> None:
         """Look again and again until cancelled."""

@@ -1,9 +1,9 @@
 """Which policy guards a workload now, and under which one a rollout began."""
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
 
+from sentinel.bounded import BoundedDict
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.policy.policy import Mode, Policy
 from sentinel.domain.record.record import Record
@@ -27,8 +27,8 @@ class PolicyRegistry:
         self._source = source
         self._mode = mode
         self._frozen = frozen
-        self._restored: OrderedDict[str, Policy] = OrderedDict()
-        self._told: set[str] = set()
+        self._restored: BoundedDict[str, Policy] = BoundedDict(MAX_REMEMBERED)
+        self._told: BoundedDict[str, None] = BoundedDict(MAX_REMEMBERED)
 
     def in_force(self) -> tuple[Policy, ...]:
         """All policies of the rule files."""
@@ -57,19 +57,14 @@ class PolicyRegistry:
             self._tell(f"the rollout's own policy no longer loads: {error}", about_record(record))
             return today
         self._restored[record.policy_digest] = policy
-        if len(self._restored) > MAX_REMEMBERED:
-            self._restored.popitem(last=False)
         return policy
 
     def _tell(self, message: str, about: Fields) -> None:
-        """Log it once: it is met again at every pass."""
+        """Log it once: every reconcile meets it again."""
         told = f"{about} {message}"
-        if told in self._told:
-            return
-        if len(self._told) >= MAX_REMEMBERED:
-            self._told.clear()
-        self._told.add(told)
-        log.error("%s", message, extra=about)
+        if told not in self._told:
+            self._told[told] = None
+            log.error("%s", message, extra=about)
 
     def mode_of(self, record: Record) -> Mode:
         """The mode in which a rollout goes on now; the one it began in where no policy is left for it."""

@@ -59,15 +59,13 @@ class Noon:
 class Folder:
     """A folder of rule files under watch, and the news of it."""
 
-    def __init__(self, path: Path, *, leads: bool = True) -> None:
+    def __init__(self, path: Path) -> None:
         self.file = path / "shop.yaml"
         self.file.write_text(document("shop"))
         self.source = FilePolicySource.open([path])
         self.telemetry = Gauges()
         self.told: list[Bulletin] = []
-        self.files = RuleFiles(
-            self.source, [path], self.telemetry, Noon(), self.told.append, leads=lambda: leads
-        )
+        self.files = RuleFiles(self.source, [path], self.telemetry, Noon(), self.told.append)
 
     async def edit(self, text: str) -> None:
         """Write the file, and have it looked at."""
@@ -141,16 +139,6 @@ async def test_untouched_files_are_not_read_again(tmp_path: Path) -> None:
     await folder.files.take_over()
 
     assert folder.telemetry.counts == {}
-
-
-async def test_one_replica_tells(tmp_path: Path) -> None:
-    """A replica that does not lead takes edits over as well, and leaves the telling to the leader."""
-    folder = Folder(tmp_path, leads=False)
-
-    await folder.edit("spec: [")
-
-    assert folder.told == []
-    assert folder.telemetry.values["rules_refused"] == 1
 
 
 def hung(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> threading.Event:

@@ -16,8 +16,7 @@ from unittest import mock
 
 from clustersim.cluster import SimulatedCluster
 from clustersim.virtual_time import VirtualTimeLoop
-from sentinel.app.wiring import application as wiring
-from sentinel.app.wiring import sources, telling
+from sentinel.app.wiring import policies, sources, telling
 from sentinel.app.wiring.application import Application, build
 from sentinel.domain.errors import NoticeError, SentinelError
 from sentinel.domain.notice import Notice
@@ -238,7 +237,7 @@ class Life:
             await asyncio.wait(tasks, timeout=5.0)
         if self.application is not None:
             await self.application.http.stop()
-            await self.application._resources.aclose()
+            await self.application._base.resources.aclose()
 
 
 class Pod:
@@ -352,7 +351,7 @@ class Pod:
         with (
             mock.patch.object(sources, "PrometheusClient", return_value=prometheus),
             mock.patch.object(telling, "notifier", return_value=self.channel),
-            mock.patch.object(wiring, "FilePolicySource", _Policies),
+            mock.patch.object(policies, "FilePolicySource", _Policies),
         ):
             application = await build(
                 self._settings, clock=self.clock, rng=random.Random(self._seed + self.lives)

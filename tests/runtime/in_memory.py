@@ -177,13 +177,13 @@ class Daemonlet:
         self._world, self._clock = world, clock
         self._commands = commands
         silent, rng = Silent(), random.Random(0)
-        book = PolicyRegistry(Rules((policy,)), Mode.ENFORCE)
+        registry = PolicyRegistry(Rules((policy,)), Mode.ENFORCE)
         notifications = Notifications(Channel(), self.shelf, lambda _: "", telemetry, rng)  # type: ignore[arg-type]
         announcements = Announcements(self.cluster)
         self.services = ReconcileServices(
             cluster=self.cluster,
             store=self.shelf,  # type: ignore[arg-type] - of the protocol only what is called
-            book=book,
+            registry=registry,
             collector=EvidenceCollector(
                 {source.name: source},
                 self.cluster.workload,
@@ -193,7 +193,7 @@ class Daemonlet:
             ),
             notifications=notifications,
             announcements=announcements,
-            reporter=Reporter(notifications, announcements, book.mode_of),
+            reporter=Reporter(notifications, announcements, registry.mode_of),
             commands=CommandHandler(Desk(list(commands), clock), clock, telemetry, fence),
             gates=GateRunner(
                 silent, GateJobs(None, None, fence, clock, telemetry), self.queue.add, clock, telemetry

@@ -158,7 +158,7 @@ async def test_the_pauses_grow_to_a_bound() -> None:
     pauses = [after - before for before, after in itertools.pairwise(probes)]
     assert pauses == sorted(pauses[:2]) + pauses[2:]
     assert pauses[0] <= FIRST_PAUSE + 1
-    assert LONGEST_PAUSE * 0.8 <= max(pauses) <= LONGEST_PAUSE + 1
+    assert LONGEST_PAUSE * 0.5 <= max(pauses) <= LONGEST_PAUSE + 1
     assert len(probes) < 20
 
 

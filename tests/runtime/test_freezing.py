@@ -44,7 +44,11 @@ class Watched:
     def __init__(self) -> None:
         self.store, self.gauges = Store(), Gauges()
         self.told: list[Bulletin] = []
-        self.switch = FreezeSwitch(self.store, SystemClock(), self.gauges, self.told.append)
+        self.looked: list[bool] = []
+        self.switch = FreezeSwitch(self.store, SystemClock(), self.gauges, self.told.append, self._look)
+
+    def _look(self) -> None:
+        self.looked.append(self.switch.frozen)
 
     async def after_a_look(self) -> bool:
         """Whether it is frozen once it has looked again."""
@@ -58,8 +62,6 @@ class Watched:
 async def test_a_freeze_and_its_end_are_heeded_and_told_once_each() -> None:
     """Everyone is told who and why, and everything is looked at anew."""
     watched = Watched()
-    looked: list[bool] = []
-    watched.switch.changed = lambda: looked.append(watched.switch.frozen)
     watched.store.freeze = Freeze("alice", reason="audit")
     assert await watched.after_a_look()
     assert await watched.after_a_look()
@@ -68,7 +70,7 @@ async def test_a_freeze_and_its_end_are_heeded_and_told_once_each() -> None:
     assert not await watched.after_a_look()
     assert [bulletin.good for bulletin in watched.told] == [False, True]
     assert watched.told[0].lines[0] == "frozen by alice: audit"
-    assert looked == [True, False]
+    assert watched.looked == [True, False]
 
 
 async def test_what_cannot_be_read_stays_as_it_was() -> None:

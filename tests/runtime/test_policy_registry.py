@@ -8,7 +8,7 @@ import pytest
 
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.policy.selection import Match
-from sentinel.runtime import policy_registry as policybook
+from sentinel.runtime import policy_registry
 from sentinel.runtime.policy_registry import PolicyRegistry
 from tests.engine.builders import PLAIN, rollout
 from tests.engine.snapshots import record
@@ -21,24 +21,24 @@ OURS = record(policy_document={"name": "api"})
 def test_the_policy_that_matches_guards() -> None:
     """And none guards what none matches."""
     policy = replace(PLAIN, match=Match(namespaces=("shop",)))
-    book = PolicyRegistry(Rules((policy,)), Mode.ENFORCE)
-    assert book.guarding(rollout(1)) == policy
+    registry = PolicyRegistry(Rules((policy,)), Mode.ENFORCE)
+    assert registry.guarding(rollout(1)) == policy
     assert PolicyRegistry(Rules(), Mode.ENFORCE).guarding(rollout(1)) is None
-    assert book.in_force() == (policy,)
+    assert registry.in_force() == (policy,)
 
 
 def test_two_that_match_equally_guard_nothing_and_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
     """A tie is an error, not a choice."""
-    book = PolicyRegistry(Rules((PLAIN, replace(PLAIN, name="other"))), Mode.ENFORCE)
-    assert [book.guarding(rollout(1)) for _ in range(3)] == [None] * 3
+    registry = PolicyRegistry(Rules((PLAIN, replace(PLAIN, name="other"))), Mode.ENFORCE)
+    assert [registry.guarding(rollout(1)) for _ in range(3)] == [None] * 3
     assert len(caplog.records) == 1
 
 
 def test_a_rollout_goes_on_under_the_policy_it_began_with() -> None:
     """An edit does not reach it."""
     rules = Rules((EDITED,), {"api": PLAIN})
-    book = PolicyRegistry(rules, Mode.ENFORCE)
-    assert [book.of(OURS) for _ in range(3)] == [PLAIN] * 3
+    registry = PolicyRegistry(rules, Mode.ENFORCE)
+    assert [registry.of(OURS) for _ in range(3)] == [PLAIN] * 3
     assert rules.restored == 1
 
 
@@ -57,8 +57,8 @@ def test_a_policy_may_ask_for_its_edits_to_be_followed() -> None:
 
 def test_a_policy_that_no_longer_loads_gives_way_to_todays(caplog: pytest.LogCaptureFixture) -> None:
     """Told once; without one of its name there is none."""
-    book = PolicyRegistry(Rules((EDITED,)), Mode.ENFORCE)
-    assert [book.of(OURS) for _ in range(3)] == [EDITED] * 3
+    registry = PolicyRegistry(Rules((EDITED,)), Mode.ENFORCE)
+    assert [registry.of(OURS) for _ in range(3)] == [EDITED] * 3
     assert len(caplog.records) == 1
     assert PolicyRegistry(Rules(), Mode.ENFORCE).of(OURS) is None
 
@@ -67,14 +67,14 @@ def test_memory_of_policies_is_bounded(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The oldest restored one is parsed again when it is asked for; so is a complaint made again."""
-    monkeypatch.setattr(policybook, "MAX_REMEMBERED", 1)
+    monkeypatch.setattr(policy_registry, "MAX_REMEMBERED", 1)
     rules = Rules((), {"api": PLAIN})
-    book = PolicyRegistry(rules, Mode.ENFORCE)
+    registry = PolicyRegistry(rules, Mode.ENFORCE)
     for digest in ("1", "2", "1"):
-        book.of(replace(OURS, policy_digest=digest))
+        registry.of(replace(OURS, policy_digest=digest))
     assert rules.restored == 3
     for name in ("x", "y", "x"):
-        book.of(replace(OURS, name=name, policy_digest="3", policy_document={}))
+        registry.of(replace(OURS, name=name, policy_digest="3", policy_document={}))
     assert len(caplog.records) == 3
 
 

@@ -1,7 +1,8 @@
 """How often one client may post: a token bucket for each, bounded in number."""
 
-from collections import OrderedDict
 from dataclasses import dataclass
+
+from sentinel.bounded import BoundedDict
 
 MAX_CLIENTS = 1024
 
@@ -22,16 +23,12 @@ class TokenBuckets:
     def __init__(self, rate: float, burst: int) -> None:
         self._rate = rate
         self._burst = burst
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._buckets: BoundedDict[str, _Bucket] = BoundedDict(MAX_CLIENTS)
 
     def take(self, client: str, now: float) -> float:
         """Take one; 0 when it may pass, else after how many seconds the next one may."""
-        bucket = self._buckets.get(client)
-        if bucket is None:
-            bucket = self._buckets[client] = _Bucket(self._burst, now)
-            if len(self._buckets) > MAX_CLIENTS:
-                self._buckets.popitem(last=False)
-        self._buckets.move_to_end(client)
+        bucket = self._buckets.get(client) or _Bucket(self._burst, now)
+        self._buckets[client] = bucket
         bucket.tokens = min(self._burst, bucket.tokens + (now - bucket.at) * self._rate)
         bucket.at = now
         if bucket.tokens < 1:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sentinel.adapters.kubernetes.api.access import Access, load_access
-from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
+from sentinel.adapters.kubernetes.api.client import UNOBSERVED, ApiClient, ExchangeObserver, RequestTarget
 from sentinel.adapters.kubernetes.api.resources import COMMANDS, NODES, PODS, RECORDS, ApiResource
 from sentinel.adapters.kubernetes.coordination.events import EventRecorder
 from sentinel.adapters.kubernetes.custom.commands import KubernetesCommandStore, command_of
@@ -40,9 +40,10 @@ class KubernetesGateway:
         namespaces: Sequence[str] = (),
         kinds: Sequence[WorkloadKind] = USUAL_KINDS,
         timing: WatchTiming | None = None,
+        observer: ExchangeObserver = UNOBSERVED,
     ) -> None:
         self.access = access
-        self.client = ApiClient(access)
+        self.client = ApiClient(access, observer)
         self._namespaces = tuple(namespaces)
         self._kinds = tuple(kinds)
         cache = WorkloadCache()
@@ -109,13 +110,22 @@ class KubernetesGateway:
         namespaces: Sequence[str] = (),
         kinds: Sequence[WorkloadKind] = USUAL_KINDS,
         timing: WatchTiming | None = None,
+        observer: ExchangeObserver = UNOBSERVED,
     ) -> "KubernetesGateway":
         """A gateway to the cluster of the kubeconfig or of the pod's own service account; nothing is sent yet.
 
         Raises ConfigurationError with a sentence on what is missing or wrong.
         """
         access = await load_access(kubeconfig, context, clock)
-        return cls(access, clock=clock, rng=rng, namespaces=namespaces, kinds=kinds, timing=timing)
+        return cls(
+            access,
+            clock=clock,
+            rng=rng,
+            namespaces=namespaces,
+            kinds=kinds,
+            timing=timing,
+            observer=observer,
+        )
 
     async def preflight(
         self,

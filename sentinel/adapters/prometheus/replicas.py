@@ -15,6 +15,7 @@ from itertools import combinations
 from sentinel.adapters.prometheus import selectors
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
 from sentinel.adapters.prometheus.strays import Asking
+from sentinel.bounded import BoundedDict
 from sentinel.domain.policy.rules import Arms
 
 ASKED_EVERY = timedelta(minutes=2)
@@ -38,7 +39,9 @@ class Doubles:
     """Looks, every two minutes, at all series of the pod that has the most requests. Raises what `ask` raises."""
 
     ask: Asking
-    _known: dict[tuple[str, Arms], tuple[datetime, str]] = field(default_factory=dict)
+    _known: BoundedDict[tuple[str, Arms], tuple[datetime, str]] = field(
+        default_factory=lambda: BoundedDict(REMEMBERED)
+    )
 
     async def found(self, selector: str, totals: InstantAnswer, arms: Arms, at: datetime) -> str:
         """Why the requests of a selector are counted several times, empty where they are not."""
@@ -54,8 +57,6 @@ class Doubles:
         series, stamps = await self.ask(of_one, at), await self.ask(f"timestamp({of_one})", at)
         labels = doubled_by(series.samples, stamps.samples)
         detail = f"the label {' and '.join(labels)} alone tells series of {selector} apart" if labels else ""
-        if len(self._known) >= REMEMBERED:
-            self._known.clear()
         self._known[selector, arms] = at, detail
         return detail
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -12,6 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from sentinel.adapters.slack.approvers import Approvers
 from sentinel.adapters.slack.buttons import Press, offered, press_of
 from sentinel.adapters.slack.mrkdwn import escape
+from sentinel.bounded import BoundedDict
 from sentinel.domain.command import Command, CommandAction, CommandPhase
 from sentinel.domain.errors import ClusterError, NoticeError
 from sentinel.domain.record.record import Record
@@ -50,7 +50,7 @@ class Interactions:
         self._clock = clock
         self._telemetry = telemetry
         self._queue: asyncio.Queue[Press] = asyncio.Queue(WAITING)
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen: BoundedDict[str, None] = BoundedDict(REMEMBERED)
 
     def offer(self, delivery: str, payload: Mapping[str, object]) -> bool:
         """Take in an interaction; False when too many wait. One that is delivered again is taken in once."""
@@ -71,8 +71,6 @@ class Interactions:
                 _log.warning("a press in Slack was turned away: too many wait")
                 return False
         self._seen[delivery] = None
-        if len(self._seen) > REMEMBERED:
-            self._seen.popitem(last=False)
         return True
 
     async def run(self) -> None:

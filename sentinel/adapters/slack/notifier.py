@@ -1,7 +1,6 @@
 """Sends notices to Slack: one message per rollout, updated as it goes, each decision a reply in its thread."""
 
 import math
-from collections import OrderedDict
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -9,6 +8,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from sentinel.adapters.slack.message import Message, bulletin_message, decision_message, rollout_message
+from sentinel.bounded import BoundedDict
 from sentinel.domain.errors import NoticeError
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.record.entries import NoticeRef
@@ -57,7 +57,7 @@ class SlackNotifier:
         self._session: aiohttp.ClientSession | None = None
         # The default handlers would repeat a post whose answer was lost, and wait as long as a 429 says.
         self._client = AsyncWebClient(token, base_url=base_url, timeout=math.ceil(timeout), retry_handlers=[])
-        self._posted: OrderedDict[str, NoticeRef] = OrderedDict()
+        self._posted: BoundedDict[str, NoticeRef] = BoundedDict(REMEMBERED)
 
     async def publish(self, notice: Notice) -> NoticeRef | None:
         """Bring the rollout's message up to date and reply with the decision. Raises NoticeError."""
@@ -90,8 +90,6 @@ class SlackNotifier:
             raise NoticeError(text, retryable=False)
         place = await self._post(channel, message)
         self._posted[record.name] = place
-        if len(self._posted) > REMEMBERED:
-            self._posted.popitem(last=False)
         return place
 
     async def _update(self, place: NoticeRef, message: Message) -> bool:

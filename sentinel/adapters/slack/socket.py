@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Mapping
 
 import aiohttp
@@ -12,6 +13,7 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
+from sentinel.backoff import Backoff
 from sentinel.ports import Clock
 
 _log = logging.getLogger(__name__)
@@ -38,15 +40,17 @@ class SocketMode:
         offer: Callable[[str, Mapping[str, object]], bool],
         clock: Clock,
         client: AsyncWebClient,
+        rng: random.Random,
     ) -> None:
         self._app_token = app_token
         self._offer = offer
         self._clock = clock
+        self._backoff = Backoff(rng, first=_FIRST_PAUSE, last=_LONGEST_PAUSE)
         self._web = client
 
     async def run(self) -> None:
         """Connect, and take interactions in until cancelled."""
-        pause = _FIRST_PAUSE
+        failures = 0
         while True:
             client = SocketModeClient(self._app_token, _client_log, self._web, ping_interval=PING_SECONDS)
             client.message_queue = asyncio.Queue(BACKLOG)
@@ -55,15 +59,17 @@ class SocketMode:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     await client.connect_to_new_endpoint()
                 _log.info("connected to Slack for the buttons")
-                pause = _FIRST_PAUSE
+                failures = 0
                 await self._while_connected(client)
                 _log.warning("the connection to Slack for the buttons is lost")
             except (SlackClientError, aiohttp.ClientError, OSError, TimeoutError) as error:
-                _log.warning("no connection to Slack for the buttons, again in %.0f s: %s", pause, error)
+                _log.warning("no connection to Slack for the buttons: %s", error)
             finally:
                 await _close(client)
+            failures += 1
+            pause = self._backoff.after(failures)
+            _log.info("connecting to Slack for the buttons again in %.0f s", pause)
             await self._clock.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _while_connected(self, client: SocketModeClient) -> None:
         """The client connects anew by itself; but with an address that has expired by then it would try for ever."""

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from sentinel.adapters.kubernetes.api.access import load_access
-from sentinel.adapters.kubernetes.api.client import ApiClient
+from sentinel.adapters.kubernetes.api.client import UNOBSERVED, ApiClient, ExchangeObserver
 from sentinel.adapters.kubernetes.api.context import current_namespace
 from sentinel.adapters.kubernetes.inspect.reading import ClusterReader
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
@@ -71,10 +71,10 @@ def place(namespace: str, context: str, kubeconfig: str, *, everywhere: bool = F
 
 
 @asynccontextmanager
-async def connected(at: Place) -> AsyncIterator[ClusterConnection]:
+async def connected(at: Place, observer: ExchangeObserver = UNOBSERVED) -> AsyncIterator[ClusterConnection]:
     """A connection for the length of one command. Raises ConfigurationError for a kubeconfig of no use."""
     access = await load_access(at.kubeconfig, at.context, SystemClock())
-    async with ApiClient(access) as client:
+    async with ApiClient(access, observer) as client:
         yield ClusterConnection(at, client, ClusterReader(client), WorkloadChanger(client))
 
 

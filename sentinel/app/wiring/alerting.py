@@ -1,41 +1,30 @@
 """Who takes alerts in."""
 
-from collections.abc import Callable
-
-from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.app.wiring.base import Base
 from sentinel.app.wiring.sources import Sources
-from sentinel.domain.notice import Bulletin
-from sentinel.domain.workload.facts import WorkloadKey
-from sentinel.ports import AlertIntake, Clock
+from sentinel.app.wiring.telling import News
+from sentinel.ports import AlertIntake
 from sentinel.runtime.alerts.fates import UnknownAlerts
 from sentinel.runtime.alerts.lookups import Lookups
 from sentinel.runtime.alerts.own_cluster import OwnClusterAlerts
 from sentinel.runtime.alerts.receiver import AlertReceiver
 from sentinel.runtime.policy_registry import PolicyRegistry
-from sentinel.settings import Settings
 
 
-def intake_of(
-    settings: Settings,
-    gateway: KubernetesGateway,
-    book: PolicyRegistry,
-    sources: Sources,
-    clock: Clock,
-    wake: Callable[[WorkloadKey], None],
-    tell: Callable[[Bulletin], None],
-) -> AlertIntake:
-    """The desk that records alerts, behind what sets those of other clusters aside where the settings name this one.
+def intake_of(base: Base, registry: PolicyRegistry, sources: Sources, news: News) -> AlertIntake:
+    """The receiver of alerts, behind what sets those of other clusters aside where the settings name this one.
 
-    Every replica takes alerts in, and each tells of those that name nothing known: the leader does not hear of them.
+    Every replica receives alerts, and each reports those that name nothing known: the leader does not see them.
     """
-    desk = AlertReceiver(
+    gateway, identity = base.gateway, base.settings.cluster.identity
+    receiver = AlertReceiver(
         gateway.cluster,
         gateway.records,
-        book,
+        registry,
         sources.rules,
-        Lookups(gateway.cluster, gateway.records, book, clock),
-        wake,
-        UnknownAlerts(tell),
+        Lookups(gateway.cluster, gateway.records, registry, base.clock),
+        base.queue.add,
+        UnknownAlerts(news.bulletins.tell),
         lambda: gateway.synced,
     )
-    return OwnClusterAlerts(desk, settings.cluster.identity) if settings.cluster.identity else desk
+    return OwnClusterAlerts(receiver, identity) if identity else receiver

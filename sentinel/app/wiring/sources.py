@@ -12,7 +12,7 @@ from sentinel.adapters.datadog.source import DatadogSource
 from sentinel.adapters.prometheus.client import PrometheusClient, PrometheusConnection
 from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.adapters.prometheus.source import PrometheusSource
-from sentinel.app.wiring.means import Means
+from sentinel.app.wiring.base import Base
 from sentinel.domain.notice import Bulletin
 from sentinel.policies.load import Options
 from sentinel.ports import MetricSource
@@ -87,14 +87,12 @@ def _prometheus_connection(settings: PrometheusSettings, url: str) -> Prometheus
 
 
 def guarded_sources(
-    sources: Sources, means: Means, tell: Callable[[Bulletin], None]
+    base: Base, sources: Sources, tell: Callable[[Bulletin], None]
 ) -> dict[str, MetricSource]:
     """Each source behind a circuit breaker, its questions measured; `tell` is given the news of a breaker."""
-    clock, telemetry = means.clock, means.telemetry
+    clock, telemetry = base.clock, base.telemetry
     return {
-        name: ObservedSource(
-            Breaker(source, clock, telemetry, means.rng, tell), clock, telemetry, means.tracer
-        )
+        name: ObservedSource(Breaker(source, clock, telemetry, base.rng, tell), clock, telemetry, base.tracer)
         for name, source in sources.by_name.items()
     }
 

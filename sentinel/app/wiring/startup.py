@@ -2,14 +2,12 @@
 
 import hashlib
 import logging
-import platform
 
 import orjson
 
 from sentinel.adapters.kubernetes.api.client import ApiClient
 from sentinel.adapters.kubernetes.inspect.serverversion import server_version
 from sentinel.domain.errors import ClusterError
-from sentinel.ports import Telemetry
 from sentinel.settings import Settings
 from sentinel.version import installed_version
 
@@ -39,11 +37,6 @@ async def announce_start(settings: Settings, rules: str, address: str, client: A
             "server_version": kubernetes,
         },
     )
-
-
-def show_build(telemetry: Telemetry) -> None:
-    """Have the metrics say which release runs."""
-    telemetry.info("build_info", version=installed_version(), python=platform.python_version())
 
 
 def digest_of(settings: Settings) -> str:

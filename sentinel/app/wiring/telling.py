@@ -1,6 +1,6 @@
-"""Where people are told, of rollouts and of the sentinel itself: one channel, and a webhook beside it."""
+"""Builds what notifies people, of rollouts and of the sentinel itself: one channel, and a webhook beside it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -8,17 +8,20 @@ from typing import Protocol
 
 from sentinel.adapters.cloudevents.notifier import CloudEventsNotifier
 from sentinel.adapters.slack.notifier import SlackNotifier
-from sentinel.app.wiring.means import Means
+from sentinel.app.wiring.base import Base, Tasks
+from sentinel.domain.notice import Bulletin
 from sentinel.domain.record.record import Record
-from sentinel.ports import Broadcaster, Notifier, RecordStore
+from sentinel.ports import Broadcaster, Notifier
+from sentinel.runtime.notify.announcements import Announcements
 from sentinel.runtime.notify.bulletins import Bulletins
 from sentinel.runtime.notify.notifications import LogNotifier, Notifications
+from sentinel.runtime.notify.reporting import Reporter
 from sentinel.runtime.policy_registry import PolicyRegistry
 from sentinel.settings import Settings
 
 
 class Channel(Notifier, Broadcaster, Protocol):
-    """Where people are told: of rollouts, and of the sentinel itself."""
+    """Where people are notified: of rollouts, and of the sentinel itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +31,57 @@ class Channels:
     main: Channel
     beside: tuple[CloudEventsNotifier, ...]
 
-    def bulletins(self, means: Means) -> tuple[Bulletins, dict[str, Callable[[], Awaitable[None]]]]:
-        """News of the sentinel itself, and the tasks that deliver it."""
-        beside = tuple(Bulletins(each, means.clock, means.telemetry) for each in self.beside)
-        bulletins = Bulletins(self.main, means.clock, means.telemetry, beside=beside)
-        return bulletins, {
-            "bulletins": bulletins.run,
-            **{f"bulletins {number}": each.run for number, each in enumerate(beside, 2)},
-        }
 
-    def notifications(
-        self, store: RecordStore, book: PolicyRegistry, means: Means
-    ) -> tuple[Notifications, dict[str, Callable[[], Awaitable[None]]]]:
-        """Notices of rollouts, and the tasks that deliver those of the channels beside (the daemon runs the main)."""
-        made = partial(Notifications, telemetry=means.telemetry, rng=means.rng, tracer=means.tracer)
-        beside = tuple(made(each, store, lambda record: "") for each in self.beside)
-        notifications = made(self.main, store, partial(_channel_of, book), beside=beside)
-        return notifications, {f"notices {number}": each.run for number, each in enumerate(beside, 2)}
+@dataclass(frozen=True, slots=True)
+class News:
+    """News of the sentinel itself, and the tasks that deliver it. `leads`: whether this replica acts now."""
+
+    leads: Callable[[], bool]
+    bulletins: Bulletins
+    tasks: Tasks
+
+    def tell(self, news: Bulletin) -> None:
+        """Send it, if this replica is the one that acts."""
+        if self.leads():
+            self.bulletins.tell(news)
 
 
-def channels(settings: Settings, means: Means, resources: AsyncExitStack) -> Channels:
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """Notices and Events of rollouts, and the tasks that deliver to the channels beside (the daemon runs the main)."""
+
+    notifications: Notifications
+    announcements: Announcements
+    reporter: Reporter
+    tasks: Tasks
+
+
+def channels_of(base: Base) -> Channels:
     """What the settings name."""
-    return Channels(notifier(settings, resources), _webhook_told(settings, means, resources))
+    return Channels(notifier(base.settings, base.resources), _webhook(base))
+
+
+def news_of(base: Base, channels: Channels) -> News:
+    """Bulletins to every channel."""
+    beside = tuple(Bulletins(each, base.clock, base.telemetry, base.rng) for each in channels.beside)
+    bulletins = Bulletins(channels.main, base.clock, base.telemetry, base.rng, beside=beside)
+    others = {f"bulletins {number}": each.run for number, each in enumerate(beside, 2)}
+    return News(base.leads, bulletins, {"bulletins": bulletins.run, **others})
+
+
+def notices_of(base: Base, channels: Channels, registry: PolicyRegistry) -> Notices:
+    """Notices to every channel, and Events on the workloads."""
+    made = partial(Notifications, telemetry=base.telemetry, rng=base.rng, tracer=base.tracer)
+    store = base.gateway.records
+    beside = tuple(made(each, store, lambda record: "") for each in channels.beside)
+    notifications = made(channels.main, store, partial(_channel_of, registry), beside=beside)
+    announcements = Announcements(base.gateway.cluster)
+    return Notices(
+        notifications,
+        announcements,
+        Reporter(notifications, announcements, registry.mode_of),
+        {f"notices {number}": each.run for number, each in enumerate(beside, 2)},
+    )
 
 
 def notifier(settings: Settings, resources: AsyncExitStack) -> Channel:
@@ -57,30 +89,28 @@ def notifier(settings: Settings, resources: AsyncExitStack) -> Channel:
     slack = settings.slack
     if slack.token is None:
         return LogNotifier()
-    told = SlackNotifier(
+    made = SlackNotifier(
         slack.token.get_secret_value(),
         channel=slack.channel or "",
         base_url=f"{slack.base_url}/",
         timeout=slack.timeout,
         pressable=slack.pressable,
     )
-    resources.push_async_callback(told.close)
-    return told
+    resources.push_async_callback(made.close)
+    return made
 
 
-def _webhook_told(
-    settings: Settings, means: Means, resources: AsyncExitStack
-) -> tuple[CloudEventsNotifier, ...]:
-    """The webhook that the settings name, to be told beside the other channel."""
-    webhook = settings.notify.webhook
+def _webhook(base: Base) -> tuple[CloudEventsNotifier, ...]:
+    """The webhook that the settings name, notified beside the other channel."""
+    webhook = base.settings.notify.webhook
     if webhook.url is None:
         return ()
     secret = webhook.secret.get_secret_value() if webhook.secret is not None else ""
-    events = CloudEventsNotifier(webhook.url, secret, timeout=webhook.timeout, now=means.clock.now)
-    resources.push_async_callback(events.close)
+    events = CloudEventsNotifier(webhook.url, secret, timeout=webhook.timeout, now=base.clock.now)
+    base.resources.push_async_callback(events.close)
     return (events,)
 
 
-def _channel_of(book: PolicyRegistry, record: Record) -> str:
-    policy = book.of(record)
+def _channel_of(registry: PolicyRegistry, record: Record) -> str:
+    policy = registry.of(record)
     return (policy.slack_channel if policy else None) or ""

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from sentinel.adapters.kubernetes.coordination.lease import own_namespace
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.app.wiring.base import Base, lease_namespace
 from sentinel.domain.errors import ConfigurationError
 from sentinel.runtime.freezing import FreezeSwitch
 from sentinel.settings import Settings
@@ -52,9 +52,15 @@ class ClusterWatches:
         await self._gateway.close()
 
 
-def lease_namespace(settings: Settings) -> str | None:
-    """Where the Lease is, None where there is no election."""
-    return (settings.leadership.namespace or own_namespace()) if settings.leadership.enabled else None
+def watches_of(base: Base, switch: FreezeSwitch) -> ClusterWatches:
+    """The watches that the settings ask for."""
+    return ClusterWatches(
+        base.gateway,
+        lease_namespace(base.settings),
+        switch,
+        asking=base.settings.slack.pressable,
+        jobs_in=job_namespaces(base.settings),
+    )
 
 
 def job_namespaces(settings: Settings) -> tuple[str, ...] | None:

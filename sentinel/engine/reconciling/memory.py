@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from datetime import timedelta
 
+from sentinel.bounded import BoundedDict
 from sentinel.domain.record.entries import DecisionEntry
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.engine.reconciling.working_state import CHECKPOINT_EVERY, WorkingState
@@ -17,7 +18,7 @@ class Memory:
         self._checkpoint_every = checkpoint_every
         self.working = WorkingState(checkpoint_every)
         self.settled: dict[WorkloadKey, str] = {}
-        self._interrupted: dict[str, str] = {}
+        self._interrupted: BoundedDict[str, str] = BoundedDict(_INTERRUPTIONS)
 
     def forget(self) -> None:
         """Know nothing but what the watches show: what another leader did meanwhile is in the records alone."""
@@ -33,8 +34,6 @@ class Memory:
     def interrupted(self, entry: DecisionEntry, error: Exception) -> None:
         """Keep what came between a decision and its outcome, to tell it from a restart."""
         self._interrupted[entry.id] = str(error)
-        if len(self._interrupted) > _INTERRUPTIONS:
-            del self._interrupted[next(iter(self._interrupted))]
 
     def finished(self, entry: DecisionEntry) -> None:
         """The decision's outcome is written down."""

@@ -1,10 +1,10 @@
 """What became of each alert of a post, and news of those that a policy means and that name nothing we know."""
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from sentinel.bounded import BoundedDict
 from sentinel.domain.alert import Alert, AlertFate, AlertOutcome, AlertStatus
 from sentinel.domain.notice import Bulletin, BulletinKind
 from sentinel.domain.policy.policy import Policy
@@ -86,7 +86,7 @@ class UnknownAlerts:
 
     def __init__(self, tell: Callable[[Bulletin], None]) -> None:
         self._tell = tell
-        self._told: OrderedDict[str, None] = OrderedDict()
+        self._told: BoundedDict[str, None] = BoundedDict(REMEMBERED)
 
     def note(
         self, alerts: Sequence[Alert], matches: Sequence[AlertMatch], fates: Sequence[AlertFate]
@@ -97,8 +97,6 @@ class UnknownAlerts:
         for name, line in lines.items():
             log.log(logging.WARNING if name in new else logging.INFO, "an alert guards nothing: %s", line)
         self._told.update(dict.fromkeys(new))
-        while len(self._told) > REMEMBERED:
-            self._told.popitem(last=False)
         if new:
             more = [f"and {len(new) - MAX_LINES} more: see the log"] if len(new) > MAX_LINES else []
             title = "Alerts match a policy and name nothing that the sentinel knows: they guard nothing"

@@ -32,10 +32,10 @@ REMEMBERED = 1000
 class Lookups:
     """One read for each workload, two where its rollout is not known, at most once in `FRESH_FOR`, however many ask."""
 
-    def __init__(self, cluster: Cluster, store: RecordStore, book: PolicyRegistry, clock: Clock) -> None:
+    def __init__(self, cluster: Cluster, store: RecordStore, registry: PolicyRegistry, clock: Clock) -> None:
         self._cluster = cluster
         self._store = store
-        self._book = book
+        self._registry = registry
         self._clock = clock
         self._shared: SharedAnswers[tuple[WorkloadKey, int], None] = SharedAnswers(capacity=REMEMBERED)
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -85,7 +85,7 @@ class Lookups:
 
     def _check_on_record(self, key: WorkloadKey) -> None:
         workload = self._cluster.workload(key)
-        policy = self._book.guarding(workload) if workload is not None and not workload.deleting else None
+        policy = self._registry.guarding(workload) if workload is not None and not workload.deleting else None
         if workload is None or policy is None:
             return
         own = tuple(r for r in self._store.of_workload(key) if r.workload_uid == workload.uid)

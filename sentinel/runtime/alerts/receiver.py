@@ -59,11 +59,11 @@ class _Context:
 class _Live:
     """The rollouts to which something may still happen, by policy and by workload."""
 
-    def __init__(self, records: Iterable[Record], book: PolicyRegistry) -> None:
+    def __init__(self, records: Iterable[Record], registry: PolicyRegistry) -> None:
         self.policies: dict[str, Policy] = {}
         self._of_policy: dict[str, dict[WorkloadKey, Record]] = {}
         for record in records:
-            policy = book.of(record)
+            policy = registry.of(record)
             if policy is not None:
                 self.policies[policy.digest] = policy
                 self._of_policy.setdefault(policy.digest, {})[record.key] = record
@@ -86,7 +86,7 @@ class AlertReceiver:
         self,
         cluster: Cluster,
         store: RecordStore,
-        book: PolicyRegistry,
+        registry: PolicyRegistry,
         rules: AlertRules | None,
         lookups: Lookups,
         wake: Callable[[WorkloadKey], None],
@@ -97,7 +97,7 @@ class AlertReceiver:
         self._unknown = unknown
         self._cluster = cluster
         self._store = store
-        self._book = book
+        self._registry = registry
         self._rules = rules
         self._lookups = lookups
         self._journal = AlertJournal(store, wake)
@@ -144,7 +144,7 @@ class AlertReceiver:
         self, alerts: Sequence[Alert], matches: Sequence[AlertMatch], entered: frozenset[_Entered]
     ) -> list[_Concern]:
         """The rollouts that the alerts concern."""
-        live = _Live(self._store.live(), self._book)
+        live = _Live(self._store.live(), self._registry)
         concerns: dict[_Name, _Concern] = {}
         work = 0
         for match in matches:
@@ -157,8 +157,8 @@ class AlertReceiver:
         return [concern for concern in concerns.values() if concern.alerts]
 
     async def _matches(self, alerts: Sequence[Alert]) -> list[AlertMatch]:
-        live = _Live(self._store.live(), self._book)
-        policies = {policy.digest: policy for policy in (*self._book.in_force(), *live.policies.values())}
+        live = _Live(self._store.live(), self._registry)
+        policies = {policy.digest: policy for policy in (*self._registry.in_force(), *live.policies.values())}
         known = directory_of(self._cluster)
         matches: list[AlertMatch] = []
         work = 0

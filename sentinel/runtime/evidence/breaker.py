@@ -14,6 +14,7 @@ import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
+from sentinel.backoff import Backoff
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, PastCounters
 from sentinel.domain.notice import Bulletin, BulletinKind
@@ -48,11 +49,10 @@ class Breaker(WrappedSource):
         self._tell = tell
         self._clock = clock
         self._telemetry = telemetry
-        self._rng = rng
+        self._backoff = Backoff(rng, first=FIRST_PAUSE, last=LONGEST_PAUSE)
         self._failures = 0
         self._failed_at = float("-inf")
         self._last: SourceError | None = None
-        self._pause = FIRST_PAUSE
         self._opened_until: float | None = None
         self._wished_until = float("-inf")
         self._wish: SourceError | None = None
@@ -135,7 +135,7 @@ class Breaker(WrappedSource):
             log.info("%s answers again", self.name)
             self._tell(Bulletin(BulletinKind.SOURCE_MENDED, f"{self.name} answers again", good=True))
             self._telemetry.gauge("source_circuit_open", 0, source=self.name)
-        self._failures, self._pause, self._opened_until = 0, FIRST_PAUSE, None
+        self._failures, self._opened_until = 0, None
 
     def _failed(self, error: SourceError, began: float, probes: bool) -> None:
         self._last = error
@@ -145,9 +145,7 @@ class Breaker(WrappedSource):
         self._failed_at = self._clock.monotonic()
         if not probes and self._failures < OPENS_AFTER:
             return
-        if probes:
-            self._pause = min(LONGEST_PAUSE, self._pause * 2)
-        else:
+        if not probes:
             log.warning("%s is left alone for a while: %s", self.name, error)
             self._telemetry.gauge("source_circuit_open", 1, source=self.name)
             lines = (
@@ -155,4 +153,4 @@ class Breaker(WrappedSource):
                 "What needs its numbers waits; alerts and the state of pods are heeded as ever.",
             )
             self._tell(Bulletin(BulletinKind.SOURCE_SILENT, f"{self.name} gives no answer", lines))
-        self._opened_until = self._failed_at + self._pause * self._rng.uniform(0.8, 1.0)
+        self._opened_until = self._failed_at + self._backoff.after(self._failures - OPENS_AFTER + 1)

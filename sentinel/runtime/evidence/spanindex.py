@@ -1,9 +1,9 @@
 """Picks a workload's own spans out of an answer that many workloads share."""
 
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from sentinel.bounded import BoundedDict
 from sentinel.domain.evidence import Span
 from sentinel.domain.workload.facts import Workload
 
@@ -25,7 +25,7 @@ class SpanIndex:
     rollout costs the square of the cluster's size."""
 
     def __init__(self) -> None:
-        self._indexed: OrderedDict[int, _Indexed] = OrderedDict()
+        self._indexed: BoundedDict[int, _Indexed] = BoundedDict(REMEMBERED)
 
     def own(self, spans: Sequence[Span], workload: Workload) -> Sequence[Span]:
         """The spans of the workload's pods, and all that are of no pod (versions) or of no certain one (strays)."""
@@ -46,8 +46,6 @@ class SpanIndex:
                     found.of_pod.setdefault(place, []).append(span)
                 else:
                     found.others.append(span)
-            if len(self._indexed) > REMEMBERED:
-                self._indexed.popitem(last=False)
         return found
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import random
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sentinel.backoff import Backoff
 from sentinel.domain.errors import NoticeError
 from sentinel.domain.notice import Bulletin
 from sentinel.ports import Broadcaster, Clock, Telemetry
@@ -25,11 +27,18 @@ class Bulletins:
     """
 
     def __init__(
-        self, channel: Broadcaster, clock: Clock, telemetry: Telemetry, *, beside: Sequence["Bulletins"] = ()
+        self,
+        channel: Broadcaster,
+        clock: Clock,
+        telemetry: Telemetry,
+        rng: random.Random,
+        *,
+        beside: Sequence["Bulletins"] = (),
     ) -> None:
         self._beside = tuple(beside)
         self._channel = channel
         self._clock = clock
+        self._backoff = Backoff(rng, first=FIRST_RETRY, last=LONGEST_RETRY)
         self._telemetry = telemetry
         self._waiting: deque[Bulletin] = deque(maxlen=MAX_WAITING)
         self._news = asyncio.Event()
@@ -56,7 +65,7 @@ class Bulletins:
 
     async def _deliver(self, bulletin: Bulletin) -> None:
         """Offer it until it is taken, or refused for good."""
-        pause = FIRST_RETRY
+        failures = 0
         while True:
             try:
                 async with asyncio.timeout(DELIVERY_SECONDS):
@@ -66,12 +75,12 @@ class Bulletins:
                     self._telemetry.count("bulletins_total", outcome="refused")
                     log.error("bulletin refused: %s", error)
                     return
-                wait = max(pause, getattr(error, "retry_after", None) or 0.0)
+                failures += 1
+                wait = max(self._backoff.after(failures), getattr(error, "retry_after", None) or 0.0)
                 said = str(error) or f"no answer within {DELIVERY_SECONDS:g} s"
                 log.warning("bulletin not delivered, again in %.0f s: %s", wait, said)
                 self._telemetry.count("bulletins_total", outcome="retried")
                 await self._clock.sleep(wait)
-                pause = min(LONGEST_RETRY, pause * 2)
                 continue
             self._telemetry.count("bulletins_total", outcome="sent")
             return

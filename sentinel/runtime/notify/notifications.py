@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from sentinel.backoff import Backoff
+from sentinel.bounded import BoundedDict
 from sentinel.domain.errors import ClusterError, NoticeError
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.record.entries import DecisionEntry, NoticeRef
@@ -51,10 +53,10 @@ class Notifications:
         self._store = store
         self._channel_of = channel_of
         self._telemetry = telemetry
-        self._rng = rng
+        self._backoff = Backoff(rng, first=FIRST_RETRY, last=LONGEST_RETRY)
         self._pending: dict[str, deque[DecisionEntry | None]] = {}
         self._records: dict[str, Record] = {}
-        self._refs: dict[str, NoticeRef] = {}
+        self._refs: BoundedDict[str, NoticeRef] = BoundedDict(MAX_ROLLOUTS)
         self._failures: dict[str, int] = {}
         self._delivering: set[str] = set()
         self._queue: KeyedQueue[str] = KeyedQueue(workers=4)
@@ -167,8 +169,6 @@ class Notifications:
     async def _remember(self, record: Record, reference: NoticeRef) -> None:
         """Note in the record where its message stands; while that fails, memory must do."""
         self._refs[record.name] = reference
-        if len(self._refs) > MAX_ROLLOUTS:
-            del self._refs[next(iter(self._refs))]
         try:
             await self._store.save_notice(record, reference)
         except ClusterError as error:
@@ -198,8 +198,7 @@ class Notifications:
 
     def _later(self, name: str, error: NoticeError) -> None:
         failures = self._failures[name] = self._failures.get(name, 0) + 1
-        pause = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(failures - 1, 10)) * self._rng.uniform(0.5, 1.0)
-        pause = max(pause, error.retry_after or 0.0)
+        pause = max(self._backoff.after(failures), error.retry_after or 0.0)
         self._telemetry.count("notices_total", outcome="retried")
         log.warning("notice not delivered, again in %.1f s: %s", pause, error, extra=self._about(name))
         self._queue.add_after(name, pause)

@@ -62,7 +62,7 @@ class ReconcileServices:
 
     cluster: Cluster
     store: RecordStore
-    book: PolicyRegistry
+    registry: PolicyRegistry
     collector: EvidenceCollector
     notifications: Notifications
     announcements: Announcements
@@ -87,7 +87,7 @@ class Driver:
         self._view = LiveView(
             services.cluster,
             services.store,
-            services.book,
+            services.registry,
             services.commands,
             services.conditions,
             services.clock,

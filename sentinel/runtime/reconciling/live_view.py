@@ -25,7 +25,7 @@ class LiveView:
         self,
         cluster: Cluster,
         store: RecordStore,
-        book: PolicyRegistry,
+        registry: PolicyRegistry,
         commands: CommandHandler,
         conditions: Conditions,
         clock: Clock,
@@ -33,7 +33,7 @@ class LiveView:
     ) -> None:
         self._cluster = cluster
         self._store = store
-        self._book = book
+        self._registry = registry
         self._commands = commands
         self._clock = clock
         self._holds: Holds = lambda text, values, scalar: conditions.holds(text, values, scalar=scalar)
@@ -67,19 +67,19 @@ class LiveView:
 
     def guarding(self, workload: Workload) -> Policy | None:
         """The policy that guards the workload now."""
-        return self._book.guarding(workload)
+        return self._registry.guarding(workload)
 
     def policy_of(self, record: Record) -> Policy | None:
         """The policy that the rollout goes on under."""
-        return self._book.of(record)
+        return self._registry.of(record)
 
     def mode(self, policy: Policy) -> Mode:
         """The stricter of the policy's mode and the settings'."""
-        return self._book.mode(policy)
+        return self._registry.mode(policy)
 
     def mode_of(self, record: Record) -> Mode:
         """The mode in which a rollout goes on now."""
-        return self._book.mode_of(record)
+        return self._registry.mode_of(record)
 
     def command(self, key: WorkloadKey) -> Command | None:
         """The oldest command for the workload that waits for an answer."""
@@ -104,7 +104,7 @@ class LiveView:
         found, everyone = [], self._cluster.keys()
         for key in everyone:
             other = self._cluster.workload(key) if key != workload.key else None
-            policy = self._book.guarding(other) if other is not None and other.rolled_out else None
+            policy = self._registry.guarding(other) if other is not None and other.rolled_out else None
             if other is None or policy is None:
                 continue
             same = next((r for r in policy.rules if type(r) is type(rule)), None)

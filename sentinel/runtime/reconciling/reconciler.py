@@ -3,6 +3,7 @@
 import logging
 import random
 
+from sentinel.backoff import Backoff
 from sentinel.domain.errors import ClusterError, ConflictError, NotLeadingError
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.ports import Clock, Telemetry
@@ -34,7 +35,7 @@ class ReconcileLoop:
         self._queue = queue
         self._clock = clock
         self._telemetry = telemetry
-        self._rng = rng
+        self._backoff = Backoff(rng, first=FIRST_RETRY, last=LONGEST_RETRY)
         self._failures: dict[WorkloadKey, int] = {}
         self._swept_at = 0.0
 
@@ -75,6 +76,6 @@ class ReconcileLoop:
 
     def _try_again(self, key: WorkloadKey, error: Exception, retry_after: float | None) -> None:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        pause = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(failures - 1, 10)) * self._rng.uniform(0.5, 1.0)
+        pause = self._backoff.after(failures)
         log.warning("again in %.1f s: %s", pause, error, extra=about_workload(key))
         self._queue.add_after(key, max(pause, retry_after or 0.0))

@@ -49,6 +49,21 @@ class RequestTarget:
         return f"{subject} {place}" if place else subject
 
 
+@dataclass(frozen=True, slots=True)
+class ExchangeObserver:
+    """What is called for every exchange with the API server.
+
+    `date` gets each answer's Date header, and how many seconds after the request it came; `answer` gets each request's
+    verb and its HTTP status, or why there was none.
+    """
+
+    date: Callable[[str, float], None] = lambda _date, _took: None
+    answer: Callable[[str, str], None] = lambda _verb, _status: None
+
+
+UNOBSERVED = ExchangeObserver()
+
+
 class ApiClient:
     """One connection pool to one API server. Use as an async context manager, or `open` and `close`.
 
@@ -56,13 +71,10 @@ class ApiClient:
     counts from the call, waiting for a free connection included.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, observer: ExchangeObserver = UNOBSERVED) -> None:
         self._access = access
+        self._observer = observer
         self._session: aiohttp.ClientSession | None = None
-        self.told_time: Callable[[str, float], None] = lambda _date, _took: None
-        """Told of each answer's Date, and how many seconds after the question it came."""
-        self.told_answer: Callable[[str, str], None] = lambda _verb, _code: None
-        """Told of each request's verb and of its answer: the HTTP status, or why there was none."""
         self._slots = asyncio.Semaphore(_CONCURRENT_REQUESTS)
 
     @property
@@ -164,7 +176,7 @@ class ApiClient:
             async with asyncio.timeout(timeout), self._slots:
                 return await self._exchange(method, target, query, body, content_type, asked)
         except TimeoutError as error:
-            self.told_answer(_verb(method, target), "Timeout")
+            self._observer.answer(_verb(method, target), "Timeout")
             raise ClusterUnavailableError(
                 f"{asked}: the API server at {self.server} did not answer within {timeout:g} s",
                 reason="Timeout",
@@ -238,17 +250,17 @@ class ApiClient:
                 allow_redirects=False,
             ) as response:
                 if response.status < 500 and (date := response.headers.get("Date")):
-                    self.told_time(date, loop.time() - asked_at)
-                self.told_answer(verb, str(response.status))
+                    self._observer.date(date, loop.time() - asked_at)
+                self._observer.answer(verb, str(response.status))
                 yield response
         except aiohttp.SocketTimeoutError as error:
-            self.told_answer(verb, "Silent")
+            self._observer.answer(verb, "Silent")
             raise ClusterUnavailableError(
                 f"{asked}: nothing came for {silence} s", reason="Silent"
             ) from error
         except (aiohttp.ClientError, OSError, SSLError) as error:
             lost = self._unreachable(error, asked)
-            self.told_answer(verb, lost.reason)
+            self._observer.answer(verb, lost.reason)
             raise lost from error
 
     async def _headers(self, payload: bytes | None, content_type: str) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Kubernetes Events on a workload: what `kubectl describe` shows. Best effort: the record is the history."""
 
 import hashlib
-from collections import OrderedDict
 from dataclasses import dataclass
 
 import structlog
@@ -9,6 +8,7 @@ import structlog
 from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import stamp
 from sentinel.adapters.kubernetes.api.resources import EVENTS
+from sentinel.bounded import BoundedDict
 from sentinel.domain.errors import ClusterError, NotFoundError
 from sentinel.domain.words import plain
 from sentinel.domain.workload.facts import Workload
@@ -37,7 +37,7 @@ class EventRecorder:
     def __init__(self, client: ApiClient, clock: Clock) -> None:
         self._client = client
         self._clock = clock
-        self._written: OrderedDict[str, _Written] = OrderedDict()
+        self._written: BoundedDict[str, _Written] = BoundedDict(_REMEMBERED)
 
     async def announce(self, workload: Workload, reason: str, message: str, *, warning: bool) -> None:
         """Write an Event on the workload; a failure is logged, nothing depends on it."""
@@ -62,9 +62,6 @@ class EventRecorder:
         event = self._event(workload, name, reason, message, kind)
         await self._client.create(place, event, timeout=EVENT_TIMEOUT)
         self._written[digest] = _Written(name, 1, now)
-        self._written.move_to_end(digest)
-        if len(self._written) > _REMEMBERED:
-            self._written.popitem(last=False)
 
     async def _count_up(self, workload: Workload, known: _Written) -> bool:
         """Whether the Event was still there to be counted up."""

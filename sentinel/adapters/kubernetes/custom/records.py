@@ -1,7 +1,7 @@
 """The store of RolloutRecords: read from the watch, written under optimistic concurrency."""
 
 import asyncio
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,6 +18,7 @@ from sentinel.adapters.kubernetes.custom.record_objects import (
     object_of,
     record_of,
 )
+from sentinel.bounded import BoundedDict
 from sentinel.domain.errors import ConflictError, NotFoundError
 from sentinel.domain.record.entries import NoticeRef
 from sentinel.domain.record.record import Record
@@ -46,7 +47,7 @@ class KubernetesRecordStore:
         self._client = client
         self._held: dict[ObjectKey, _Held] = {}
         self._names: defaultdict[WorkloadKey, set[ObjectKey]] = defaultdict(set)
-        self._deleted: OrderedDict[str, None] = OrderedDict()
+        self._deleted: BoundedDict[str, None] = BoundedDict(_REMEMBERED_DELETIONS)
         self._locks: WeakValueDictionary[ObjectKey, asyncio.Lock] = WeakValueDictionary()
         self._listeners: list[Callable[[WorkloadKey], None]] = []
         self._live: dict[ObjectKey, Record] = {}
@@ -214,8 +215,6 @@ class KubernetesRecordStore:
         held = self._held.get(key)
         if uid:
             self._deleted[uid] = None
-            if len(self._deleted) > _REMEMBERED_DELETIONS:
-                self._deleted.popitem(last=False)
         if held is None or (uid and held.record.uid != uid):
             return
         del self._held[key]

@@ -17,12 +17,16 @@ from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget, de
 from sentinel.adapters.kubernetes.api.errors import status_error
 from sentinel.adapters.kubernetes.api.paging import Paging
 from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, key_of, mapping, objects, text
-from sentinel.adapters.kubernetes.watch.backoff import Backoff
 from sentinel.adapters.kubernetes.watch.lines import LineBuffer
+from sentinel.backoff import Backoff
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ForbiddenError
 from sentinel.ports import Clock
 
 log = structlog.get_logger(__name__)
+
+FIRST_WAIT = 0.25
+LONGEST_WAIT = 10.0
+"""In seconds. While an API server is away nothing is undone: its return must be noticed soon."""
 
 T = TypeVar("T")
 OnChange = Callable[[ObjectKey, T | None, T | None], None]
@@ -80,7 +84,8 @@ class Reflector(Generic[T]):
         self._rng = rng
         self._optional = optional
         self._timing = timing or WatchTiming()
-        self._backoff = Backoff(rng)
+        self._backoff = Backoff(rng, first=FIRST_WAIT, last=LONGEST_WAIT)
+        self._failures = 0
         self._version = ""
         self._paging = Paging(self._timing.page)
         self._synced = asyncio.Event()
@@ -124,12 +129,13 @@ class Reflector(Generic[T]):
             resumed = bool(self._version)
             delay = await self._round()
             if self._clock.monotonic() - began >= self._timing.healthy_after:
-                self._backoff.reset()
+                self._failures = 0
             if resumed and not self._version and not delay:
                 # The server is there, e.g. after a restart, and only our version was too old. Once: a version that
                 # was listed in the same round and is refused is waited for.
                 continue
-            await self._clock.sleep(max(delay, self._backoff.next()))
+            self._failures += 1
+            await self._clock.sleep(max(delay, self._backoff.after(self._failures)))
 
     async def _round(self) -> float:
         """List if need be and watch until that ends; returns the least wait in seconds before the next round."""

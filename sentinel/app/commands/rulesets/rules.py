@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,13 +11,13 @@ import typer
 from sentinel.app.commands.connection import AllNamespaces, Context, Kubeconfig, Namespace, Place, place, run
 from sentinel.app.commands.rollouts.showing import show_command
 from sentinel.app.commands.rulesets.clusterwide import cluster_checks
+from sentinel.app.commands.rulesets.mistakes import MistakeFormat, report
 from sentinel.app.commands.setup.checks import Check, Level
 from sentinel.app.ruletest.coverage import total
 from sentinel.app.ruletest.report import coverage_lines, lines, write_junit
 from sentinel.app.ruletest.session import run_tests
 from sentinel.policies.checking import Checked, check_paths
 from sentinel.policies.load import DEFAULTS, TEST_SUFFIXES, Options
-from sentinel.policies.mistakes import PolicyError
 from sentinel.policies.presets import PRESETS
 from sentinel.policies.ruletest import schema as test_schema
 from sentinel.policies.schema import policy as schema
@@ -32,19 +30,11 @@ rules.command("show")(show_command)
 Paths = Annotated[list[Path], typer.Argument(help="Rule files or folders.")]
 
 
-class MistakeFormat(StrEnum):
-    """How mistakes are told: for people, for programs, or as annotations of a GitHub pull request."""
-
-    TEXT = "text"
-    JSON = "json"
-    GITHUB = "github"
-
-
 @rules.command("check")
 def check(
     paths: Paths,
     format: Annotated[  # noqa: A002
-        MistakeFormat, typer.Option("--format", "-f", help="How mistakes are told.")
+        MistakeFormat, typer.Option("--format", "-f", help="How mistakes are reported.")
     ] = MistakeFormat.TEXT,
     config: Annotated[
         Path | None,
@@ -70,36 +60,11 @@ def check(
     where the metrics are. What would never be judged is a mistake.
     """
     checked = check_paths(paths, Options(gates=load_gates(config)) if config is not None else DEFAULTS)
-    found: list[Check] = []
+    found: list[Check] | None = None
     if cluster and not checked.errors:
         found = _in_cluster(checked, config, place(namespace, context, kubeconfig, everywhere=everywhere))
-    if format is MistakeFormat.JSON:
-        answer = {
-            "errors": [_as_json(error) for error in checked.errors],
-            "warnings": [_as_json(remark) for remark in checked.remarks],
-            "policies": list(checked.policies),
-            "files": list(checked.files),
-            "cluster": [
-                {"check": one.name, "level": one.level.value, "found": one.found, "remedy": one.remedy}
-                for one in found
-            ],
-        }
-        typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
-    else:
-        for error in checked.errors:
-            typer.echo(
-                _annotation(error) if format is MistakeFormat.GITHUB else str(error),
-                err=format is MistakeFormat.TEXT,
-            )
-        for remark in checked.remarks:
-            typer.echo(
-                _annotation(remark, "warning") if format is MistakeFormat.GITHUB else f"warning: {remark}"
-            )
-        if not checked.errors:
-            typer.echo(f"{len(checked.policies)} policies in {len(checked.files)} files are fine")
-        if cluster and not checked.errors:
-            _tell_cluster(found, format)
-    if checked.errors or any(one.level is Level.FAIL for one in found):
+    report(checked, found, format)
+    if checked.errors or any(one.level is Level.FAIL for one in found or ()):
         raise typer.Exit(1)
 
 
@@ -107,45 +72,6 @@ def _in_cluster(checked: Checked, config: Path | None, at: Place) -> list[Check]
     """What the cluster says of rule files that are fine in themselves."""
     files = [Path(file) for file in checked.files if not file.endswith(TEST_SUFFIXES)]
     return run(cluster_checks(files, load_settings(config, os.environ), at))
-
-
-def _tell_cluster(found: Sequence[Check], format: MistakeFormat) -> None:  # noqa: A002
-    """A line to each thing that is not well, and how many were looked at."""
-    for one in found:
-        if one.level is Level.OK:
-            continue
-        level = "error" if one.level is Level.FAIL else "warning"
-        text = f"{one.name}: {one.found}" + (f" ({one.remedy})" if one.remedy else "")
-        if format is MistakeFormat.GITHUB:
-            typer.echo(f"::{level} title=sentinel rules check --cluster::{_escaped(text)}")
-        else:
-            typer.echo(text if level == "error" else f"warning: {text}", err=level == "error")
-    typer.echo(f"looked at {sum(one.name.endswith(' policy') for one in found)} guarded workloads")
-
-
-def _as_json(error: PolicyError) -> dict[str, object]:
-    return {
-        "file": error.file,
-        "line": error.line,
-        "column": error.column,
-        "path": error.path,
-        "message": error.message,
-        "hint": error.hint,
-    }
-
-
-def _annotation(error: PolicyError, level: str = "error") -> str:
-    """A workflow command that GitHub shows at the line of the pull request."""
-    place = {"file": error.file} | ({"line": error.line, "col": error.column} if error.line else {})
-    properties = ",".join(f"{name}={_escaped(str(value), ':,')}" for name, value in place.items())
-    where = f"{error.path}: " if error.path else ""
-    hint = f" ({error.hint})" if error.hint else ""
-    return f"::{level} {properties},title=sentinel rules check::{_escaped(f'{where}{error.message}{hint}')}"
-
-
-def _escaped(text: str, more: str = "") -> str:
-    """The text with what workflow commands take as syntax percent-encoded."""
-    return "".join(f"%{ord(char):02X}" if char in "%\r\n" + more else char for char in text)
 
 
 @rules.command("schema")

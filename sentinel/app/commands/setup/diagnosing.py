@@ -11,6 +11,7 @@ from typing import Annotated
 import aiohttp
 import typer
 
+from sentinel.adapters.kubernetes.api.client import ExchangeObserver
 from sentinel.adapters.kubernetes.coordination.lease import own_namespace
 from sentinel.adapters.kubernetes.custom.freezes import KubernetesFreezeStore
 from sentinel.adapters.kubernetes.inspect.preflight import preflight
@@ -30,8 +31,9 @@ from sentinel.app.commands.setup.checks import (
 )
 from sentinel.app.commands.setup.clusters import alerts_check
 from sentinel.app.commands.setup.preflighting import Account, ConfigFile
+from sentinel.app.wiring.base import lease_namespace
 from sentinel.app.wiring.sources import Sources, metric_sources, options_of
-from sentinel.app.wiring.watches import job_namespaces, lease_namespace
+from sentinel.app.wiring.watches import job_namespaces
 from sentinel.domain.errors import ClusterError, ConfigurationError
 from sentinel.policies.load import PolicySet, describe, load
 from sentinel.settings import Settings, load_settings
@@ -93,9 +95,9 @@ def _rules(settings: Settings, sources: Sources) -> Check:
 async def cluster_checks(settings: Settings, account: str, at: Place) -> list[Check]:
     """Whether the API server answers, what it lacks for the daemon, and whether our clocks agree."""
     try:
-        async with connected(at) as cluster:
-            dates: list[tuple[str, datetime]] = []
-            cluster.client.told_time = lambda date, _took: dates.append((date, datetime.now(UTC)))
+        dates: list[tuple[str, datetime]] = []
+        observer = ExchangeObserver(date=lambda date, _took: dates.append((date, datetime.now(UTC))))
+        async with connected(at, observer) as cluster:
             checks = [await reached(cluster)]
             if not dates:
                 return checks

@@ -1,4 +1,4 @@
-"""Who is let in at the HTTP server, from the settings: secrets, certificates, and how they are renewed."""
+"""Builds the HTTP server, and who is let in there: secrets, certificates, and how they are renewed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,14 +6,22 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from sentinel.adapters.alertmanager.payload import parse
 from sentinel.adapters.http.auth import Authenticator, Login
+from sentinel.adapters.http.server import HttpServer, ServerOptions
 from sentinel.adapters.http.tls import ServerTls, TlsError, TlsFiles
+from sentinel.adapters.http.webhook import AlertmanagerWebhook, WebhookLimits
+from sentinel.app.wiring.base import Base
+from sentinel.app.wiring.pressing import Pressing
 from sentinel.domain.errors import ConfigurationError
+from sentinel.ports import AlertIntake
+from sentinel.runtime.daemon import Daemon
+from sentinel.runtime.freezing import FreezeSwitch
 from sentinel.settings.people import HttpSettings, TlsSettings, WebhookSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class _Door:
     """The ways in, TLS where there is a certificate, and what is to be read again while the daemon runs."""
 
     credentials: Authenticator
@@ -21,12 +29,40 @@ class Door:
     reread: tuple[Callable[[], None], ...]
 
 
-def door_of(settings: HttpSettings) -> Door:
-    """The door that the settings describe. Raises ConfigurationError for a certificate that cannot be used."""
+def http_of(
+    base: Base, intake: AlertIntake, daemon: Daemon, switch: FreezeSwitch, pressing: Pressing
+) -> HttpServer:
+    """The HTTP server. Raises ConfigurationError for a certificate that cannot be used."""
+    http = base.settings.http
+    door = _door(http)
+    limits = WebhookLimits(
+        rate=http.webhook.rate,
+        burst=http.webhook.burst,
+        credentials=door.credentials,
+        certificate=door.tls is not None and door.tls.requires_certificate,
+    )
+    return HttpServer(
+        AlertmanagerWebhook(intake, parse, clock=base.clock, telemetry=base.telemetry, limits=limits),
+        base.telemetry,
+        health=daemon.unhealthy,
+        readiness=daemon.unready,
+        remarks=switch.remarks,
+        options=ServerOptions(
+            host=http.host,
+            port=http.port,
+            drain=base.settings.drain_seconds * 0.2,
+            tls=door.tls,
+            reread=door.reread,
+        ),
+        slack=pressing.webhook,
+    )
+
+
+def _door(settings: HttpSettings) -> _Door:
     credentials = Authenticator(_logins(settings.webhook))
     tls = _tls(settings.tls)
     reread = (*((credentials.reread,) if credentials.rotate else ()), *((tls.reread,) if tls else ()))
-    return Door(credentials, tls, reread)
+    return _Door(credentials, tls, reread)
 
 
 def _logins(webhook: WebhookSettings) -> list[Login]:

@@ -1,0 +1,113 @@
+"""What every part of the daemon is built on: its settings, time, chance, telemetry, the cluster, and who leads."""
+
+import platform
+import random
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from sentinel.adapters.http.metrics import PrometheusTelemetry
+from sentinel.adapters.kubernetes.api.client import ExchangeObserver
+from sentinel.adapters.kubernetes.api.servertime import ServerClock
+from sentinel.adapters.kubernetes.coordination.lease import KubernetesLeaseStore, own_namespace
+from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.app.wiring.tracing import tracer_of
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.ports import Clock, Telemetry, Tracer
+from sentinel.runtime.leadership import Leadership, LeaseElection, LeaseTiming, SoleLeader
+from sentinel.runtime.queue import KeyedQueue
+from sentinel.settings import Settings
+from sentinel.version import installed_version
+
+Tasks = Mapping[str, Callable[[], Awaitable[None]]]
+"""What runs for as long as the daemon, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What every part is built on. `resources` closes what the parts opened, once the daemon has stopped."""
+
+    settings: Settings
+    clock: Clock
+    rng: random.Random
+    telemetry: PrometheusTelemetry
+    tracer: Tracer
+    gateway: KubernetesGateway
+    queue: KeyedQueue[WorkloadKey]
+    leadership: Leadership
+    resources: AsyncExitStack
+
+    def leads(self) -> bool:
+        """Whether this replica acts now."""
+        return self.leadership.left() > 0
+
+    def requeue_all(self) -> None:
+        """Have every workload reconciled now."""
+        keys = self.gateway.cluster.keys()
+        for key in keys:
+            self.queue.add(key)
+
+
+async def base_of(
+    settings: Settings, clock: Clock, rng: random.Random, elapsed: Callable[[], float] | None
+) -> Base:
+    """The base that the settings describe; nothing is asked of the cluster yet.
+
+    Raises ConfigurationError for a kubeconfig that cannot be used, or where tracing is asked for and not installed.
+    """
+    server_clock = ServerClock(clock)
+    telemetry = PrometheusTelemetry()
+    telemetry.info("build_info", version=installed_version(), python=platform.python_version())
+    gateway = await KubernetesGateway.connect(
+        clock=server_clock,
+        rng=rng,
+        kubeconfig=str(settings.kubernetes.kubeconfig) if settings.kubernetes.kubeconfig else None,
+        context=settings.kubernetes.context,
+        namespaces=settings.kubernetes.namespaces,
+        observer=ExchangeObserver(server_clock.heard, _request_counter(telemetry)),
+    )
+    resources = AsyncExitStack()
+    return Base(
+        settings,
+        server_clock,
+        rng,
+        telemetry,
+        tracer_of(settings, resources),
+        gateway,
+        KeyedQueue(workers=settings.evaluation.concurrency),
+        _leadership(settings, gateway, server_clock, telemetry, rng, elapsed),
+        resources,
+    )
+
+
+def lease_namespace(settings: Settings) -> str | None:
+    """Where the Lease is, None where there is no election."""
+    return (settings.leadership.namespace or own_namespace()) if settings.leadership.enabled else None
+
+
+def _request_counter(telemetry: Telemetry) -> Callable[[str, str], None]:
+    return lambda verb, code: telemetry.count("api_requests_total", verb=verb, code=code)
+
+
+def _leadership(
+    settings: Settings,
+    gateway: KubernetesGateway,
+    clock: Clock,
+    telemetry: Telemetry,
+    rng: random.Random,
+    elapsed: Callable[[], float] | None,
+) -> Leadership:
+    namespace = lease_namespace(settings)
+    if namespace is None:
+        return SoleLeader(telemetry)
+    return LeaseElection(
+        KubernetesLeaseStore(gateway.client, namespace, settings.leadership.name),
+        f"{socket.gethostname()}_{secrets.token_hex(6)}",  # no two processes are ever called the same
+        LeaseTiming.failing_over_within(settings.leadership.lease_duration),
+        clock,
+        telemetry,
+        rng,
+        elapsed,
+    )
