@@ -31,7 +31,7 @@ from sentinel.domain.figures import percent
 from sentinel.domain.policy.policy import Mode, Policy
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import GUARD_LABEL, HOLD_LABEL, Ability, Workload
-from sentinel.engine.exposure.pausing import wanted_pods
+from sentinel.engine.exposure.weights import wanted_pods
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of
 from sentinel.policies.load import PolicySet, describe, load
 from sentinel.settings import Settings, load_settings
