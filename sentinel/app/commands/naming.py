@@ -1,10 +1,12 @@
 """Workloads as people name them: KIND/NAME as kubectl takes it, or just NAME."""
 
+import json
 from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.workloads.registry import DRIVERS
 from sentinel.app.exitcodes import UsageError
-from sentinel.domain.workload.kinds import USUAL_KIND, WorkloadKind
+from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.kinds import LIFTED, PAUSABLE, USUAL_KIND, WorkloadKind
 from sentinel.policies.mistakes import did_you_mean
 
 _SHORT = {"deploy": "deployment", "sts": "statefulset", "ds": "daemonset"}
@@ -44,6 +46,20 @@ def kind_named(text: str) -> WorkloadKind:
             f"unknown kind of workload {text} ({did_you_mean(text, [k.value for k in known.values()])})"
         )
     return found
+
+
+def braked(workload: Workload) -> str:
+    """What stops it, so that `by …` can follow."""
+    return "paused" if workload.brake.name == "pause" else workload.brake.name
+
+
+def going_on_by_hand(workload: Workload) -> str:
+    """The command by which people have a workload roll out that is stopped by hand."""
+    target = f"{workload.key.kind.lower()}/{workload.key.name}"
+    if workload.key.kind in PAUSABLE:
+        return f"kubectl -n {workload.key.namespace} rollout resume {target}"
+    patch = json.dumps({"spec": LIFTED[workload.key.kind]}, separators=(",", ":"))
+    return f"kubectl -n {workload.key.namespace} patch {target} --type=merge -p '{patch}'"
 
 
 def guarded_kinds() -> str:

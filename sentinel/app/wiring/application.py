@@ -112,6 +112,7 @@ async def build(
         kubeconfig=str(settings.kubernetes.kubeconfig) if settings.kubernetes.kubeconfig else None,
         context=settings.kubernetes.context,
         namespaces=settings.kubernetes.namespaces,
+        kinds=settings.kubernetes.kinds,
     )
     gateway.client.told_time = server_clock.heard
     telemetry = PrometheusTelemetry()

@@ -23,7 +23,7 @@ from sentinel.app.commands.connection import (
     place,
     run,
 )
-from sentinel.app.commands.naming import WorkloadName, workload_name
+from sentinel.app.commands.naming import WorkloadName, braked, workload_name
 from sentinel.app.commands.output import Output, OutputOption, phase, show, show_data, table
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain import words
@@ -149,7 +149,7 @@ def _words(standing: GuardedWorkload) -> str:
     if workload.held_by_label:
         said = f"hands off, by label; {said}"
     if workload.brake.on:
-        said = f"paused by {'the sentinel' if workload.brake.mark else 'hand'}; {said}"
+        said = f"{braked(workload)} by {'the sentinel' if workload.brake.mark else 'hand'}; {said}"
     return said
 
 
