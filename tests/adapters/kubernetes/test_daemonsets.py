@@ -110,8 +110,7 @@ async def test_a_stop_lifted_by_hand_leaves_our_mark(
     workload, _ = await update(cluster, gateway)
     await gateway.cluster.apply(workload, Stop(MARK))
     set_type(cluster, "RollingUpdate")
-    await until(lambda: not seen(gateway, AGENT).brake.on)
-    assert seen(gateway, AGENT).brake.mark == MARK
+    await until(lambda: seen(gateway, AGENT).brake.mark == MARK and not seen(gateway, AGENT).brake.on)
     await gateway.cluster.apply(workload, Release())
     assert PAUSED_ANNOTATION not in live(cluster)["metadata"].get("annotations", {})
     assert await gateway.cluster.apply(workload, Release()) == "it is not stopped"

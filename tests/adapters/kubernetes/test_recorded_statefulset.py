@@ -41,7 +41,7 @@ def test_a_partition_of_anothers_is_seen_with_what_it_lets() -> None:
 
 def test_the_canary_of_a_partition_is_reached() -> None:
     """One of three pods is new, ready, and told from the old ones by its label."""
-    reached = [one for one in with_image("app:v2") if one.exposure.candidate == 1 and one.exposure.ready == 1]
+    reached = [one for one in with_image("app:v2") if one.brake.lets == 1 and one.exposure.ready == 1]
     assert any(one.stopped and not one.rolled_out for one in reached)
     assert [pod.name for pod in reached[-1].pods_of(reached[-1].candidate)] == ["st-2"]
 

@@ -89,7 +89,7 @@ def test_an_overdue_restore_names_a_template_that_is_not_the_targets() -> None:
 def stuck(**changes: Any) -> Workload:
     """The target is in the spec, and a pod of the undone revision keeps the others from being replaced."""
     pod = broken("api-2", waiting("CrashLoopBackOff"))
-    return changed(back(9), pods=(pod,), in_the_way=pod, **changes)
+    return changed(back(9), **{"pods": (pod,), "in_the_way": pod, **changes})
 
 
 def test_a_broken_pod_in_the_way_of_the_target_is_removed() -> None:
