@@ -310,17 +310,6 @@ class PolicySpec(Model):
             raise InputError("has neither rules nor alerts, so it could never undo anything", "add a rule")
         return self
 
-    @model_validator(mode="after")
-    def _steps_fit_kinds(self) -> "PolicySpec":
-        if self.strategy.canary and WorkloadKind.DAEMONSET in self.match.kinds:
-            raise InputError(
-                "a DaemonSet has one pod on each node and knows no canary steps",
-                "remove the steps, or DaemonSet from spec.match.kinds",
-                at=("strategy", "canary"),
-                key=True,
-            )
-        return self
-
 
 class PolicyFile(Model):
     """One document of a rule file."""
