@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.workloads.registry import DRIVERS
 from sentinel.app.exitcodes import UsageError
-from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.kinds import LIFTED, PAUSABLE, USUAL_KIND, WorkloadKind
 from sentinel.policies.mistakes import did_you_mean
 
@@ -46,6 +46,11 @@ def kind_named(text: str) -> WorkloadKind:
             f"unknown kind of workload {text} ({did_you_mean(text, [k.value for k in known.values()])})"
         )
     return found
+
+
+def called(key: WorkloadKey) -> str:
+    """A workload as a table names it, and as the commands take it."""
+    return key.name if key.kind is USUAL_KIND else f"{key.kind.lower()}/{key.name}"
 
 
 def braked(workload: Workload) -> str:
