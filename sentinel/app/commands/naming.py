@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass
 
-from sentinel.adapters.kubernetes.workloads.registry import DRIVERS
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.kinds import LIFTED, PAUSABLE, USUAL_KIND, WorkloadKind
@@ -26,11 +25,9 @@ class WorkloadName:
 
 
 def workload_name(text: str) -> WorkloadName:
-    """What KIND/NAME or NAME says. Raises UsageError for an unknown kind, one that is not guarded, and for no name."""
+    """What KIND/NAME or NAME says. Raises UsageError for an unknown kind, and for no name."""
     kind, slash, name = text.rpartition("/")
     found = kind_named(kind) if slash else None
-    if found is not None and found not in DRIVERS:
-        raise UsageError(f"{text}: {found}s are not guarded, only {guarded_kinds()} are")
     if not name:
         raise UsageError(f"{text!r} names no workload; write {USUAL_KIND.lower()}/NAME, or just NAME")
     return WorkloadName(name, found)
@@ -65,9 +62,3 @@ def going_on_by_hand(workload: Workload) -> str:
         return f"kubectl -n {workload.key.namespace} rollout resume {target}"
     patch = json.dumps({"spec": LIFTED[workload.key.kind]}, separators=(",", ":"))
     return f"kubectl -n {workload.key.namespace} patch {target} --type=merge -p '{patch}'"
-
-
-def guarded_kinds() -> str:
-    """The kinds that can be guarded, for a sentence."""
-    *most, last = (f"{kind}s" for kind in DRIVERS)
-    return f"{', '.join(most)} and {last}" if most else last
