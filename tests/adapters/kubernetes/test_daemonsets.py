@@ -11,7 +11,7 @@ from clustersim.cluster import ClusterOptions, SimulatedCluster
 from clustersim.storage.resources import DAEMONSETS
 from sentinel.adapters.kubernetes.api.client import MANAGER
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
-from sentinel.adapters.kubernetes.workloads.daemonset import trim_daemon_set
+from sentinel.adapters.kubernetes.workloads.kinds.daemonset import trim_daemon_set
 from sentinel.domain.decision import Change, Release, Restore, SetPartition, Stop
 from sentinel.domain.errors import InvalidObjectError, PreconditionError
 from sentinel.domain.record.state import RevisionRef

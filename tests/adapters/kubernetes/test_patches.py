@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from clustersim.storage.api_errors import ApiError
 from clustersim.storage.patching import json_patch
-from sentinel.adapters.kubernetes.workloads import deployment, patches
+from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.digest import digest_of
+from sentinel.adapters.kubernetes.workloads.kinds import deployment
 from sentinel.adapters.kubernetes.workloads.snapshot import build_workload
 from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE
 from sentinel.domain.errors import PreconditionError
@@ -52,13 +53,8 @@ def replica_set(cause: str | None) -> dict[str, Any]:
 TARGET = RevisionRef(digest_of(replica_set(None)))
 
 
-def operations(plan: patches.Plan) -> list[patches.Operation]:
-    """What the plan's patches do, in their order."""
-    return [op for write in plan.writes if isinstance(write, patches.Patch) for op in write.operations]
-
-
 def applied(live: dict[str, Any], plan: patches.Plan) -> dict[str, Any]:
-    return dict(json_patch(deepcopy(live), operations(plan)))
+    return dict(json_patch(deepcopy(live), list(plan.operations)))
 
 
 def notes_of(live: dict[str, Any]) -> dict[str, str]:
@@ -89,7 +85,7 @@ def test_a_restore_changes_what_it_should_and_nothing_else(live: dict[str, Any],
 def test_a_restore_repeated_is_in_force(live: dict[str, Any]) -> None:
     """A restored Deployment is only tested for being so."""
     after = applied(live, deployment.restore(live, replica_set(None), TARGET))
-    again = operations(deployment.restore(after, replica_set(None), TARGET))
+    again = deployment.restore(after, replica_set(None), TARGET).operations
     assert {operation["op"] for operation in again} == {"test"}
 
 
@@ -104,7 +100,7 @@ def test_a_pause_is_ours_or_refused(live: dict[str, Any]) -> None:
     assert after["spec"]["paused"] is True
     assert notes_of(after)[PAUSED_ANNOTATION] == str(MARK)
     assert after["spec"]["template"] == live["spec"]["template"]
-    assert deployment.pause(after, MARK).writes == ()
+    assert deployment.pause(after, MARK).operations == ()
 
 
 @given(deployments())
@@ -127,8 +123,8 @@ def test_every_patch_tests_the_object_and_the_template(live: dict[str, Any]) -> 
     if not live["spec"].get("paused") or ours(live):
         plans += [deployment.pause(live, Mark("other", MARK.until)), deployment.resume(live)]
     for plan in plans:
-        tests = {op["path"]: op["value"] for op in operations(plan) if op["op"] == "test"}
-        if plan.writes:
+        tests = {op["path"]: op["value"] for op in plan.operations if op["op"] == "test"}
+        if plan.operations:
             assert tests["/metadata/uid"] == "u-1"
             assert tests["/spec/template"] == live["spec"]["template"]
 

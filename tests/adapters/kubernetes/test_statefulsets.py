@@ -13,7 +13,7 @@ from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import STATEFULSETS
 from sentinel.adapters.kubernetes.api.client import MANAGER
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
-from sentinel.adapters.kubernetes.workloads.statefulset import trim_stateful_set
+from sentinel.adapters.kubernetes.workloads.kinds.statefulset import trim_stateful_set
 from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE
 from sentinel.domain.decision import Change, Promote, Release, RemovePod, Restore, SetPartition, Stop
 from sentinel.domain.errors import InvalidObjectError, PreconditionError

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 
-from sentinel.adapters.kubernetes.workloads.daemonset import DAEMON_SET
-from sentinel.adapters.kubernetes.workloads.deployment import DEPLOYMENT
 from sentinel.adapters.kubernetes.workloads.driver import Verbs, WorkloadDriver
-from sentinel.adapters.kubernetes.workloads.rollout import ROLLOUT
-from sentinel.adapters.kubernetes.workloads.statefulset import STATEFUL_SET
+from sentinel.adapters.kubernetes.workloads.kinds.daemonset import DAEMON_SET
+from sentinel.adapters.kubernetes.workloads.kinds.deployment import DEPLOYMENT
+from sentinel.adapters.kubernetes.workloads.kinds.rollout import ROLLOUT
+from sentinel.adapters.kubernetes.workloads.kinds.statefulset import STATEFUL_SET
 from sentinel.domain.errors import InvalidObjectError
 from sentinel.domain.workload.kinds import WorkloadKind
 

@@ -8,8 +8,9 @@ import math
 
 from sentinel.adapters.kubernetes.api.raw import RawObject, labels, mapping, number, text
 from sentinel.adapters.kubernetes.api.resources import CONTROLLER_REVISIONS, DAEMON_SETS
-from sentinel.adapters.kubernetes.workloads import controller_revisions, patches
+from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver, unsupported
+from sentinel.adapters.kubernetes.workloads.kinds import controller_revisions
 from sentinel.adapters.kubernetes.workloads.patches import Operation, Plan
 from sentinel.adapters.kubernetes.workloads.trim import (
     WorkloadEntry,

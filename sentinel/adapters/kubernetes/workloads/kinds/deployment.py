@@ -10,8 +10,8 @@ from sentinel.adapters.kubernetes.api.raw import (
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS
 from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver, unsupported
+from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import stored_template, trim_replica_set
 from sentinel.adapters.kubernetes.workloads.patches import Operation, Plan
-from sentinel.adapters.kubernetes.workloads.replica_sets import stored_template, trim_replica_set
 from sentinel.adapters.kubernetes.workloads.trim import (
     WorkloadEntry,
     create_failure,
