@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: demo test check audit image docs reference soak bench bench-detection lock clean
 
 demo: $(RUN)
-	$(BIN)/sentinel demo
+	$(BIN)/sentinel demo $(if $(STORY),--story $(STORY))
 
 test: $(DEV)
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal

@@ -21,7 +21,7 @@ HEAD = """# Rule files: every field
 Generated from the schema that the daemon checks by (`make reference`); `sentinel rules schema` prints that for editors.
 What `errorRate` and `latency` do with their numbers: [how a candidate is judged](judgement.md). Ready selectors:
 [presets](rules-presets.md). Unknown fields are refused, with the one that was probably meant. Of the kinds,
-only Deployments are guarded so far.
+`Rollout` is not guarded yet; [each of the others](strategies/index.md) has to be watched.
 
 ## A whole file
 

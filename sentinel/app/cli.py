@@ -19,11 +19,12 @@ from sentinel.app.commands.rulesets.importing import import_command
 from sentinel.app.commands.rulesets.power import power_command
 from sentinel.app.commands.rulesets.rehearsing import rehearse_command
 from sentinel.app.commands.rulesets.rules import rules
-from sentinel.app.exitcodes import ExitCode, RootGroup, code_of
+from sentinel.app.exitcodes import ExitCode, RootGroup, UsageError, code_of
 from sentinel.app.logs import configure_logs
 from sentinel.app.memory import keep_tidy, settle
 from sentinel.app.wiring.application import build
 from sentinel.domain.errors import ConfigurationError, SentinelError
+from sentinel.policies.mistakes import did_you_mean
 from sentinel.ports import SystemClock
 from sentinel.settings import Settings, load_settings
 from sentinel.version import installed_version
@@ -121,19 +122,25 @@ def demo(
     http_host: Annotated[str, typer.Option(help="Where the daemon listens.")] = "127.0.0.1",
     http_port: Annotated[int, typer.Option(help="Port of its webhook, health and metrics.")] = 0,
     prometheus: Annotated[str, typer.Option(help="A real Prometheus to judge by, not the stand-in.")] = "",
+    story: Annotated[str, typer.Option(help="A strategy to show: statefulset, daemonset.")] = "",
 ) -> None:
-    """Play six rollouts on a simulated cluster; exit code 1 when one did not come out as it should."""
+    """Play six rollouts on a simulated cluster, or a few of one strategy; exit code 1 when one came out otherwise."""
     if find_spec("clustersim") is None:
         raise ConfigurationError(
             "the demo needs the simulated cluster, which is not installed: pip install 'rollback-sentinel[demo]'"
         )
     from sentinel.app.demo.play import play  # not at the top: the daemon does without the simulation
     from sentinel.app.demo.stage import Front
+    from sentinel.app.demo.stories import PLAYS
 
+    if story not in PLAYS:
+        raise UsageError(
+            f"--story {story}: there is none of this name ({did_you_mean(story, filter(None, PLAYS))})"
+        )
     console = Console()
     configure_logs("error", "auto")
     try:
-        front = Front(port, metrics_port, http_host, http_port, prometheus)
+        front = Front(port, metrics_port, http_host, http_port, prometheus, story)
         well = asyncio.run(play(console, front, keep=keep))
     except KeyboardInterrupt:
         return

@@ -23,10 +23,26 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class SetPartition:
+    """Let this many pods be of the candidate and no more, signed as ours."""
+
+    pods: int
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
 class Restore:
     """Put the target revision's template back, and release our own brake in the same patch."""
 
     target: RevisionRef
+
+
+@dataclass(frozen=True, slots=True)
+class RemovePod:
+    """Delete this very pod, which is broken and keeps the others from being replaced."""
+
+    name: str
+    uid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +52,7 @@ class Promote:
     full: bool = False
 
 
-Change = Stop | Release | Restore | Promote
+Change = Stop | Release | SetPartition | Restore | RemovePod | Promote
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from sentinel.domain.command import CommandAction
 from sentinel.domain.record.entries import DecisionEntry
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
-from sentinel.domain.workload.facts import PAUSED_ANNOTATION
-from sentinel.domain.workload.kinds import PAUSABLE
+from sentinel.domain.workload.facts import PARTITION_ANNOTATION, PAUSED_ANNOTATION
+from sentinel.domain.workload.kinds import LIFTED, PARTITIONED
 from sentinel.engine.rollout.gates import GATE_TIMEOUT
 
 WHO = "$(kubectl auth whoami -o jsonpath={.status.userInfo.username})"
@@ -51,14 +51,14 @@ def _under_way(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
     steps = []
     if entry is not None and entry.reason == "AwaitingApproval":
         steps.append(f"Approve: {_ask(record, CommandAction.APPROVE, step=record.state.step + 1)}")
-    if record.state.pause_seen:
+    if record.state.pause_seen and record.key.kind in LIFTED:
         steps.append(f"To go on without further steps, lift the sentinel's pause: {_unpause(record)}")
     return tuple(steps)
 
 
 def _held(record: Record) -> tuple[str, ...]:
     steps = [f"Let it go on: {_ask(record, CommandAction.RESUME)}"]
-    if record.key.kind in PAUSABLE:
+    if record.key.kind in LIFTED:
         steps.append(f"Lift the sentinel's pause: {_unpause(record)}")
         steps.append(f"Then go back by hand: {_kubectl(record, 'rollout', 'undo', _object(record))}")
     return tuple(steps)
@@ -92,5 +92,7 @@ def _ask(record: Record, action: CommandAction, **more: int) -> str:
 
 def _unpause(record: Record) -> str:
     """One merge patch: the pause and our mark go together."""
-    patch = {"metadata": {"annotations": {PAUSED_ANNOTATION: None}}, "spec": {"paused": False}}
+    kind = record.key.kind
+    mark = PARTITION_ANNOTATION if kind in PARTITIONED else PAUSED_ANNOTATION
+    patch = {"metadata": {"annotations": {mark: None}}, "spec": LIFTED[kind]}
     return _kubectl(record, "patch", _object(record), "--type=merge", "-p", json.dumps(patch))

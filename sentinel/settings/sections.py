@@ -12,17 +12,30 @@ from pydantic import (
 
 from sentinel.domain.alert import ClusterIdentity
 from sentinel.domain.gate import GateLimits
+from sentinel.domain.workload.kinds import GUARDED_KINDS, USUAL_KINDS, WorkloadKind
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.schema.fields import MetricLabel
 from sentinel.settings.values import Seconds, Section, Url, Workers
 
 
+def _guarded(kind: WorkloadKind) -> WorkloadKind:
+    if kind not in GUARDED_KINDS:
+        raise InputError(f"{kind}s cannot be guarded", f"write one of {', '.join(GUARDED_KINDS)}")
+    return kind
+
+
 class KubernetesSettings(Section):
-    """How the cluster is reached: by a kubeconfig, else the pod's service account. No namespaces: all of them."""
+    """How the cluster is reached: by a kubeconfig, else the pod's service account. No namespaces: all of them.
+
+    `kinds` of workloads are watched; the account needs further rights for each.
+    """
 
     kubeconfig: Annotated[Path, AfterValidator(Path.expanduser)] | None = None
     context: str | None = None
     namespaces: tuple[str, ...] = ()
+    kinds: Annotated[tuple[Annotated[WorkloadKind, AfterValidator(_guarded)], ...], Field(min_length=1)] = (
+        USUAL_KINDS
+    )
 
 
 class ClusterSettings(Section):

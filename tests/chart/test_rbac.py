@@ -12,7 +12,9 @@ from cel_expr_python import cel
 from sentinel.adapters.kubernetes.api.resources import ApiResource
 from sentinel.adapters.kubernetes.coordination.jobs import job_of
 from sentinel.adapters.kubernetes.inspect.preflight import ASKING, ELECTING, RUNNING_JOBS, needed
+from sentinel.adapters.kubernetes.workloads.registry import DRIVERS
 from sentinel.domain.gate import JobGate
+from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
 from tests.adapters.kubernetes.worlds import record
 from tests.support.helm import Helm, Manifest, granted, only
 
@@ -49,6 +51,36 @@ def test_with_buttons_in_slack_commands_may_be_made(helm: Helm) -> None:
     plain = next(yaml.safe_load_all(PLAIN.with_name("rbac-slack.yaml").read_text()))
     assert granted(plain) == asked_for(ASKING)
     assert granted(only(manifests, "ClusterRole")) == asked_for() | granted(plain) | NODES
+
+
+@pytest.mark.parametrize(
+    ("kind", "file"),
+    [
+        (WorkloadKind.STATEFULSET, "rbac-statefulsets.yaml"),
+        (WorkloadKind.DAEMONSET, "rbac-daemonsets.yaml"),
+    ],
+)
+def test_each_further_kind_brings_its_drivers_verbs(helm: Helm, kind: WorkloadKind, file: str) -> None:
+    """The same with and without Helm, by `watchKinds`, and nothing more; a kind alone is granted without the others."""
+    plain = next(yaml.safe_load_all(PLAIN.with_name(file).read_text()))
+    driver = DRIVERS[kind]
+    assert granted(plain) == asked_for(driver.verbs)
+    values = {"watchKinds": ["Deployment", kind.value]}
+    role = granted(only(helm.template(values), "ClusterRole"))
+    assert role == asked_for(needed(USUAL_KINDS)) | granted(plain) | NODES
+    alone = granted(only(helm.template({"watchKinds": [kind.value]}), "ClusterRole"))
+    assert alone == asked_for(needed((kind,))) | NODES
+
+
+def test_every_kind_together_is_granted_once(helm: Helm) -> None:
+    """StatefulSets and DaemonSets share their ControllerRevisions; the settings name the kinds."""
+    kinds = tuple(DRIVERS)
+    manifests = helm.template({"watchKinds": [kind.value for kind in kinds]})
+    assert granted(only(manifests, "ClusterRole")) == asked_for(needed(kinds)) | NODES
+    (rules,) = [m["data"]["default.yaml"] for m in manifests if "default.yaml" in m.get("data", {})]
+    assert yaml.safe_load(rules)["spec"]["match"]["kinds"] == [kind.value for kind in kinds]
+    (settings,) = [m["data"]["sentinel.yaml"] for m in manifests if "sentinel.yaml" in m.get("data", {})]
+    assert yaml.safe_load(settings)["kubernetes"]["kinds"] == [kind.value for kind in kinds]
 
 
 def jobs(**more: Any) -> dict[str, Any]:

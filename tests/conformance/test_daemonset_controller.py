@@ -113,3 +113,40 @@ async def test_a_budget_of_nothing_is_refused(api: Api, namespace: str) -> None:
         rolling = {"maxUnavailable": unavailable, "maxSurge": surge}
         with pytest.raises(AssertionError, match=r"spec\.updateStrategy\.rollingUpdate"):
             await workload.create(updateStrategy={"rollingUpdate": rolling})
+
+
+async def test_on_delete_stops_an_update_where_it_is(agent: Workload) -> None:
+    """Its settings of the rolling update stay in the spec, and it goes on by them once it is RollingUpdate again."""
+    await agent.set_image("app:v2")
+    await agent.until(lambda o: o["status"].get("updatedNumberScheduled") == 1)
+    stop = [{"op": "add", "path": "/spec/updateStrategy/type", "value": "OnDelete"}]
+    (await agent.api.patch(agent.path, stop, "json")).ok()
+    stopped = await agent.settle(lambda o: o["status"].get("numberAvailable") == 2)
+    await agent.steady()
+    assert stopped["spec"]["updateStrategy"] == {
+        "type": "OnDelete",
+        "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0},
+    }
+    assert len(await agent.pods("app:v2")) == 1
+    on = [{"op": "add", "path": "/spec/updateStrategy/type", "value": "RollingUpdate"}]
+    (await agent.api.patch(agent.path, on, "json")).ok()
+    await agent.settle(complete)
+    assert len(await agent.pods("app:v2")) == 2
+
+
+async def test_under_on_delete_a_deleted_pod_comes_back_new(agent: Workload) -> None:
+    """A pod that is deleted is made of the newest template."""
+    await agent.change(updateStrategy={"type": "OnDelete"})
+    await agent.set_image("app:v2")
+    await agent.until_seen()
+    old = (await agent.pods("app:v1"))[0]["metadata"]["name"]
+    (await agent.api.delete(f"/api/v1/namespaces/{agent.namespace}/pods/{old}")).ok()
+    await agent.settle(lambda o: o["status"].get("numberAvailable") == 2)
+    assert len(await agent.pods("app:v2")) == 1
+
+
+async def test_the_template_is_stored_as_it_stands(agent: Workload) -> None:
+    """Less the directive of the patch that it is, a ControllerRevision's template is the one of the spec."""
+    (revision,) = await agent.revisions()
+    stored = {k: v for k, v in revision["data"]["spec"]["template"].items() if k != "$patch"}
+    assert stored == (await agent.read())["spec"]["template"]

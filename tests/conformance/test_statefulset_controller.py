@@ -170,3 +170,31 @@ async def test_a_wrong_update_strategy_is_refused(db: Workload, strategy: JsonOb
     """A partition below zero, one under OnDelete, an unknown type: 422."""
     with pytest.raises(AssertionError, match=r"spec\.updateStrategy"):
         await db.create(serviceName="db", updateStrategy=strategy)
+
+
+async def test_a_pod_made_behind_the_partition_is_an_old_one(db: Workload) -> None:
+    """Also one that was of the candidate before: so the partition must not be set behind what is reached."""
+    await running(db)
+    await db.set_image("app:v2")
+    await db.settle(lambda o: o["status"].get("updatedReplicas") == 1)
+    await db.change(updateStrategy={"rollingUpdate": {"partition": 3}})
+    await db.settle(lambda o: o["status"].get("readyReplicas") == 3)
+    newest = [pod["metadata"]["name"] for pod in await db.pods("app:v2")]
+    for name in newest:
+        (await db.api.delete(f"/api/v1/namespaces/{db.namespace}/pods/{name}")).ok()
+    await db.settle(lambda o: o["status"].get("readyReplicas") == 3)
+    assert set((await images(db)).values()) == {"app:v1"}
+
+
+async def test_new_ordinals_past_the_partition_are_new(db: Workload) -> None:
+    """Scaled up while a partition holds, the further pods are of the candidate."""
+    await running(db, updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"partition": 2}})
+    await db.set_image("app:v2")
+    await db.settle(lambda o: o["status"].get("updatedReplicas") == 1)
+    await db.change(replicas=5)
+    await db.settle(lambda o: o["status"].get("readyReplicas") == 5)
+    assert [name for name, image in sorted((await images(db)).items()) if image == "app:v2"] == [
+        "db-2",
+        "db-3",
+        "db-4",
+    ]

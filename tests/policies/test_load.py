@@ -317,30 +317,27 @@ def test_a_rule_needs_its_metrics_system_in_the_settings(
     assert [error.path for error in result] == paths if isinstance(result, list) else not paths
 
 
-def test_canary_steps_on_a_daemon_set_are_refused(tmp_path: Path) -> None:
-    """Also where DaemonSets can be guarded, steps on them cannot be made."""
-    file = tmp_path / "one.yaml"
-    file.write_text(
-        document("one", "strategy: {canary: {steps: [{weight: 10%}]}}\n  rules: [{name: c, crashLoop: {}}]")
-    )
-    text = file.read_text().replace("match: {}", "match: {kinds: [DaemonSet]}")
-    file.write_text(text)
-
-    result = load([file], ALL_KINDS)
-
-    assert isinstance(result, list)
-    assert [error.path for error in result] == ["spec.strategy.canary"]
-
-
-def test_canary_steps_on_a_stateful_set_are_fine(tmp_path: Path) -> None:
-    """A StatefulSet's partition makes steps possible."""
+@pytest.mark.parametrize("kind", [WorkloadKind.STATEFULSET, WorkloadKind.DAEMONSET])
+def test_canary_steps_may_be_made_on_every_kind(tmp_path: Path, kind: WorkloadKind) -> None:
+    """A StatefulSet has a partition, and a DaemonSet is stopped between two nodes."""
     policy = one(
         tmp_path,
         "strategy: {canary: {steps: [{weight: 10%}]}}\n  rules: [{name: c, crashLoop: {}}]",
-        "{kinds: [StatefulSet]}",
+        f"{{kinds: [{kind}]}}",
     )
 
-    assert policy.match.kinds == (WorkloadKind.STATEFULSET,)
+    assert policy.match.kinds == (kind,)
+
+
+def test_a_kind_that_is_not_watched_is_refused(tmp_path: Path) -> None:
+    """With the setting that would have it watched."""
+    file = tmp_path / "one.yaml"
+    text = document("one", "rules: [{name: c, crashLoop: {}}]")
+    file.write_text(text.replace("match: {}", "match: {kinds: [StatefulSet]}"))
+
+    (error,) = load([file], Options(kinds=frozenset({WorkloadKind.DEPLOYMENT})))
+
+    assert "StatefulSets are not watched (add StatefulSet to kubernetes.kinds of the settings)" in str(error)
 
 
 @pytest.mark.parametrize("file", ["rules/default.yaml", "rules/examples/canary.yaml"])

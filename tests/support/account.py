@@ -67,6 +67,11 @@ def let_run_jobs(cluster: SimulatedCluster) -> None:
     _grant_more(cluster, "rbac-jobs.yaml")
 
 
+def let_guard(cluster: SimulatedCluster, plural: str) -> None:
+    """Give the account what another kind of workloads needs besides: `statefulsets`, `daemonsets`."""
+    _grant_more(cluster, f"rbac-{plural}.yaml")
+
+
 def _grant_more(cluster: SimulatedCluster, file: str) -> None:
     role, binding = _manifests(RBAC.with_name(file))
     cluster.store.create(CLUSTER_ROLES, role)

@@ -57,14 +57,34 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if or .Values.slack.appTokenKey .Values.slack.signingSecretKey }}yes{{ end }}
 {{- end }}
 
-{{/* The verbs in a namespace; config/rbac.yaml has the same with the reason for each. */}}
+{{/* The verbs in a namespace; config/rbac.yaml and those beside it have the same with the reason for each. */}}
 {{- define "rollback-sentinel.rules" -}}
+{{- if has "Deployment" .Values.watchKinds }}
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, patch]
 - apiGroups: [apps]
   resources: [replicasets]
   verbs: [get, list, watch]
+{{- end }}
+{{- if has "StatefulSet" .Values.watchKinds }}
+- apiGroups: [apps]
+  resources: [statefulsets]
+  verbs: [get, list, watch, patch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [delete]
+{{- end }}
+{{- if has "DaemonSet" .Values.watchKinds }}
+- apiGroups: [apps]
+  resources: [daemonsets]
+  verbs: [get, list, watch, patch]
+{{- end }}
+{{- if or (has "StatefulSet" .Values.watchKinds) (has "DaemonSet" .Values.watchKinds) }}
+- apiGroups: [apps]
+  resources: [controllerrevisions]
+  verbs: [get, list, watch]
+{{- end }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
@@ -122,8 +142,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- else if or (gt (int .Values.replicas) 1) (ne .Values.strategy.type "Recreate") }}
 {{- fail "settings.leadership.enabled is false: two sentinels at once would both act; set replicas to 1 and strategy to {type: Recreate, rollingUpdate: null}, or leave it true" }}
 {{- end }}
+{{- $_ := set $chart "kubernetes" (dict "kinds" .Values.watchKinds) }}
 {{- if .Values.watchNamespaces }}
-{{- $_ := set $chart "kubernetes" (dict "namespaces" .Values.watchNamespaces) }}
+{{- $_ := set $chart.kubernetes "namespaces" .Values.watchNamespaces }}
 {{- end }}
 {{- $slack := dict }}
 {{- if .Values.slack.channel }}

@@ -1,5 +1,6 @@
 """What a rollout's message and its thread say: pure formatting as Block Kit."""
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.words import Standing, Would, deed, standing
-from sentinel.domain.workload.kinds import PAUSABLE
+from sentinel.domain.workload.kinds import LIFTED
 
 _PHASES: Mapping[Standing, tuple[str, str]] = {
     Phase.PROGRESSING: (":hourglass_flowing_sand:", "Rolling out"),
@@ -183,10 +184,11 @@ def _next_steps(steps: Sequence[str]) -> list[Block]:
 
 def _by_hand(record: Record) -> tuple[str, ...]:
     """How to undo with plain kubectl while the rollout is in flight: `rollout undo` refuses what is paused."""
-    if not record.in_flight or record.key.kind not in PAUSABLE or record.stable is None:
+    if not record.in_flight or record.key.kind not in LIFTED or record.stable is None:
         return ()
     target = f"{record.key.kind.lower()}/{record.key.name}"
-    unpause = _kubectl(record, "patch", target, "--type=merge", "-p", '{"spec":{"paused":false}}')
+    lifted = json.dumps({"spec": LIFTED[record.key.kind]}, separators=(",", ":"))
+    unpause = _kubectl(record, "patch", target, "--type=merge", "-p", lifted)
     revision = [f"--to-revision={record.stable.number}"] if record.stable.number else []
     undo = _kubectl(record, "rollout", "undo", target, *revision)
     return (f"Undo by hand, first lift the pause: {unpause}", f"then go back: {undo}")

@@ -1,10 +1,11 @@
 """Workloads as people name them: KIND/NAME as kubectl takes it, or just NAME."""
 
+import json
 from dataclasses import dataclass
 
-from sentinel.adapters.kubernetes.workloads.registry import DRIVERS
 from sentinel.app.exitcodes import UsageError
-from sentinel.domain.workload.kinds import USUAL_KIND, WorkloadKind
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.kinds import LIFTED, PAUSABLE, USUAL_KIND, WorkloadKind
 from sentinel.policies.mistakes import did_you_mean
 
 _SHORT = {"deploy": "deployment", "sts": "statefulset", "ds": "daemonset"}
@@ -24,11 +25,9 @@ class WorkloadName:
 
 
 def workload_name(text: str) -> WorkloadName:
-    """What KIND/NAME or NAME says. Raises UsageError for an unknown kind, one that is not guarded, and for no name."""
+    """What KIND/NAME or NAME says. Raises UsageError for an unknown kind, and for no name."""
     kind, slash, name = text.rpartition("/")
     found = kind_named(kind) if slash else None
-    if found is not None and found not in DRIVERS:
-        raise UsageError(f"{text}: {found}s are not guarded, only {guarded_kinds()} are")
     if not name:
         raise UsageError(f"{text!r} names no workload; write {USUAL_KIND.lower()}/NAME, or just NAME")
     return WorkloadName(name, found)
@@ -46,7 +45,20 @@ def kind_named(text: str) -> WorkloadKind:
     return found
 
 
-def guarded_kinds() -> str:
-    """The kinds that can be guarded, for a sentence."""
-    *most, last = (f"{kind}s" for kind in DRIVERS)
-    return f"{', '.join(most)} and {last}" if most else last
+def called(key: WorkloadKey) -> str:
+    """A workload as a table names it, and as the commands take it."""
+    return key.name if key.kind is USUAL_KIND else f"{key.kind.lower()}/{key.name}"
+
+
+def braked(workload: Workload) -> str:
+    """What stops it, so that `by …` can follow."""
+    return "paused" if workload.brake.name == "pause" else workload.brake.name
+
+
+def going_on_by_hand(workload: Workload) -> str:
+    """The command by which people have a workload roll out that is stopped by hand."""
+    target = f"{workload.key.kind.lower()}/{workload.key.name}"
+    if workload.key.kind in PAUSABLE:
+        return f"kubectl -n {workload.key.namespace} rollout resume {target}"
+    patch = json.dumps({"spec": LIFTED[workload.key.kind]}, separators=(",", ":"))
+    return f"kubectl -n {workload.key.namespace} patch {target} --type=merge -p '{patch}'"

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 
 from sentinel.app.demo.stage import DemoStage, Front, stage
-from sentinel.app.demo.stories import NAMESPACE, STORIES, DemoStory
+from sentinel.app.demo.stories import NAMESPACE, PLAYS, DemoStory
 from sentinel.app.demo.view import decisions, progress, summary
 from sentinel.domain.record.state import Phase
 from sentinel.ports import SystemClock
@@ -23,36 +23,38 @@ FINAL = frozenset({Phase.PROMOTED, Phase.UNDONE, Phase.HELD, Phase.FAILED, Phase
 async def play(console: Console, front: Front, *, keep: bool = False) -> bool:
     """Play all stories at once; whether every one came out as it should. Stays up afterwards with `keep`."""
     logging.getLogger("sentinel").setLevel(logging.ERROR)
-    console.print("[bold]Rollback Sentinel[/bold]: a simulated cluster, the real daemon, six releases\n")
-    with console.status("Starting the cluster and six services with 10 pods each …"):
+    stories = PLAYS[front.play]
+    said = f"a simulated cluster, the real daemon, {len(stories)} releases"
+    console.print(f"[bold]Rollback Sentinel[/bold]: {said}\n")
+    with console.status(f"Starting the cluster and {len(stories)} services with 10 pods each …"):
         context = stage(front)
         staged = await context.__aenter__()
     try:
         released = await _perform(staged, console)
         console.print(decisions(staged, released))
-        well = [story for story in STORIES if story.came_out(staged.record(story))]
+        well = [story for story in staged.stories if story.came_out(staged.record(story))]
         console.print(summary(staged, released))
         if keep:
             await _stay(staged, console)
     finally:
         await context.__aexit__(None, None, None)
-    return len(well) == len(STORIES)
+    return len(well) == len(staged.stories)
 
 
 async def _perform(staged: DemoStage, console: Console) -> Mapping[str, datetime]:
     """Release everything and watch until all stories have ended; when each service was released."""
     clock = SystemClock()
     released: dict[str, datetime] = {}
-    for story in STORIES:
+    for story in staged.stories:
         story.before(staged.cluster, story)
-    for story in STORIES:
+    for story in staged.stories:
         released[story.service] = clock.now()
-        staged.cluster.set_image(story.service, story.new_image, namespace=NAMESPACE)
-    happenings = [asyncio.create_task(_happen(staged, story)) for story in STORIES]
+        staged.cluster.set_image(story.service, story.new_image, namespace=NAMESPACE, resource=story.resource)
+    happenings = [asyncio.create_task(_happen(staged, story)) for story in staged.stories]
     try:
         with Live(progress(staged, released), console=console, refresh_per_second=4) as live:
             async with asyncio.timeout(LONGEST_SECONDS):
-                while not all(_ended(staged, story) for story in STORIES):
+                while not all(_ended(staged, story) for story in staged.stories):
                     await asyncio.sleep(0.25)
                     live.update(progress(staged, released))
             live.update(progress(staged, released))

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,9 +15,9 @@ import orjson
 
 from clustersim.cluster import ClusterOptions, SimulatedCluster
 from clustersim.node.behaviour import crash_loop
-from clustersim.storage.resources import CRDS
+from clustersim.storage.resources import CRDS, DAEMONSETS, STATEFULSETS
 from sentinel.adapters.kubernetes.custom.crd import definitions
-from sentinel.app.demo.stories import NAMESPACE, STORIES, WELL, DemoStory
+from sentinel.app.demo.stories import NAMESPACE, PLAYS, WELL, DemoStory
 from sentinel.app.wiring.application import Application, build
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.record.record import Record
@@ -37,7 +37,7 @@ class Front:
     """How the demo meets the world: its ports (0: any free one), and where the daemon listens.
 
     `prometheus` is the address of a real server to judge by, which scrapes the metrics' port; without one the
-    demo brings a stand-in.
+    demo brings a stand-in. `play` names the stories.
     """
 
     api_port: int = 0
@@ -45,6 +45,7 @@ class Front:
     http_host: str = "127.0.0.1"
     http_port: int = 0
     prometheus: str = ""
+    play: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class DemoStage:
     cluster: SimulatedCluster
     application: Application
     kubeconfig: Path
+    stories: tuple[DemoStory, ...]
 
     def record(self, story: DemoStory) -> Record | None:
         """The newest record of a story's release."""
@@ -63,18 +65,25 @@ class DemoStage:
 
     def ready(self, story: DemoStory) -> bool:
         """Whether all pods of a service are available."""
-        status = self.cluster.deployment(story.service, namespace=NAMESPACE).get("status") or {}
-        return status.get("availableReplicas") == REPLICAS and status.get("updatedReplicas") == REPLICAS
+        found = self.cluster.store.get(story.resource, NAMESPACE, story.service)
+        status = found.get("status") or {}
+        if story.resource is DAEMONSETS:
+            return status.get("numberAvailable") == status.get("updatedNumberScheduled") == REPLICAS
+        return status.get("availableReplicas") == status.get("updatedReplicas") == REPLICAS
 
 
 @asynccontextmanager
 async def stage(front: Front) -> AsyncIterator[DemoStage]:
     """Everything up and at rest: every service runs its old image, the daemon watches."""
     clock = SystemClock()
-    options = ClusterOptions(scrape_interval=1.0, port=front.api_port, metrics_port=front.metrics_port)
+    stories = PLAYS[front.play]
+    nodes = REPLICAS if front.play == "daemonset" else 3
+    options = ClusterOptions(
+        nodes=nodes, scrape_interval=1.0, port=front.api_port, metrics_port=front.metrics_port
+    )
     with tempfile.TemporaryDirectory(prefix="sentinel-demo-") as folder:
         async with SimulatedCluster(clock.now, options) as cluster:
-            _furnish(cluster)
+            _furnish(cluster, stories)
             kubeconfig = Path(folder) / "kubeconfig"
             kubeconfig.write_bytes(orjson.dumps(cluster.kubeconfig()))
             application = await build(
@@ -84,30 +93,40 @@ async def stage(front: Front) -> AsyncIterator[DemoStage]:
             )
             await application.start()
             try:
-                staged = DemoStage(cluster, application, kubeconfig)
+                staged = DemoStage(cluster, application, kubeconfig, stories)
                 await _at_rest(staged)
                 if front.prometheus:
-                    await _scraped(front.prometheus)
+                    await _scraped(front.prometheus, len(stories) * REPLICAS)
                 yield staged
             finally:
                 await application.stop()
 
 
-def _furnish(cluster: SimulatedCluster) -> None:
+def _furnish(cluster: SimulatedCluster, stories: Sequence[DemoStory]) -> None:
     cluster.behave(CRASHING_IMAGE, crash_loop())
     for definition in definitions():
         cluster.store.create(CRDS, definition)
-    for story in STORIES:
+    for story in stories:
         cluster.serve(story.old_image, WELL)
         cluster.serve(story.new_image, WELL)
-        cluster.deploy(story.service, story.old_image, REPLICAS, namespace=NAMESPACE, **ROLLING)
+        _deploy(cluster, story)
         cluster.offer(story.service, REQUESTS_PER_SECOND, namespace=NAMESPACE)
+
+
+def _deploy(cluster: SimulatedCluster, story: DemoStory) -> None:
+    if story.resource is STATEFULSETS:
+        cluster.deploy_stateful(story.service, story.old_image, REPLICAS, namespace=NAMESPACE)
+    elif story.resource is DAEMONSETS:
+        cluster.deploy_daemon(story.service, story.old_image, namespace=NAMESPACE)
+    else:
+        cluster.deploy(story.service, story.old_image, REPLICAS, namespace=NAMESPACE, **ROLLING)
 
 
 def _environment(cluster: SimulatedCluster, kubeconfig: Path, front: Front) -> dict[str, str]:
     """The daemon is set up as anyone would set it up: by its variables."""
     return {
         "SENTINEL_KUBERNETES__KUBECONFIG": str(kubeconfig),
+        "SENTINEL_KUBERNETES__KINDS": "Deployment,StatefulSet,DaemonSet",
         "SENTINEL_RULES__PATHS": str(files("sentinel.app.demo") / "policy.yaml"),
         "SENTINEL_RULES__WATCH": "false",
         "SENTINEL_PROMETHEUS__URL": front.prometheus or cluster.prometheus_url,
@@ -119,16 +138,15 @@ def _environment(cluster: SimulatedCluster, kubeconfig: Path, front: Front) -> d
 
 
 async def _at_rest(staged: DemoStage) -> None:
-    async with asyncio.timeout(30):
-        while not all(staged.ready(story) for story in STORIES):  # noqa: ASYNC110 - as a person would
+    async with asyncio.timeout(60):
+        while not all(staged.ready(story) for story in staged.stories):  # noqa: ASYNC110 - as a person would
             await asyncio.sleep(0.2)
     await staged.application.daemon.idle()
     await asyncio.sleep(3)  # a few scrapes, so that there is a baseline to compare with
 
 
-async def _scraped(prometheus: str) -> None:
+async def _scraped(prometheus: str, pods: int) -> None:
     """Wait until a real Prometheus has seen all pods for some scrapes. Raises ConfigurationError where it does not."""
-    pods = len(STORIES) * REPLICAS
     query = {"query": "count(count by (namespace, pod) (http_requests_total offset 3s))"}
     try:
         async with asyncio.timeout(PROMETHEUS_SECONDS), aiohttp.ClientSession() as session:

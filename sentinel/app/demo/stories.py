@@ -1,11 +1,12 @@
-"""The demo's six rollouts: what happens to each service, and how it should end."""
+"""The demo's rollouts: what happens to each service, and how it should end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from clustersim.cluster import SimulatedCluster
 from clustersim.metrics.traffic import Quality
 from clustersim.node.behaviour import crash_loop
+from clustersim.storage.resources import DAEMONSETS, DEPLOYMENTS, STATEFULSETS, ResourceType
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 
@@ -28,6 +29,7 @@ class DemoStory:
     before: Callable[[SimulatedCluster, "DemoStory"], None] = lambda _cluster, _story: None
     meanwhile: Callable[[SimulatedCluster, "DemoStory"], None] | None = None
     alert: str | None = None
+    resource: ResourceType = DEPLOYMENTS
 
     @property
     def old_image(self) -> str:
@@ -93,3 +95,34 @@ STORIES = (
         meanwhile=_outage,
     ),
 )
+
+
+def _of_kind(resource: ResourceType, good: str, failing: str, crashing: str) -> tuple[DemoStory, ...]:
+    """Three releases of workloads of one kind."""
+    return (
+        DemoStory(good, "a good release", Phase.PROMOTED, "AllRulesPassed", resource=resource),
+        DemoStory(
+            failing,
+            "12 % of its requests fail",
+            Phase.UNDONE,
+            "error-rate",
+            before=_answers(Quality(errors=0.12, latency=0.08)),
+            resource=resource,
+        ),
+        DemoStory(
+            crashing,
+            "its pods crash at the start",
+            Phase.UNDONE,
+            "crash-loop",
+            before=_crashes,
+            resource=resource,
+        ),
+    )
+
+
+PLAYS: Mapping[str, tuple[DemoStory, ...]] = {
+    "": STORIES,
+    "statefulset": _of_kind(STATEFULSETS, "orders-db", "sessions", "queue"),
+    "daemonset": _of_kind(DAEMONSETS, "collector", "proxy", "node-agent"),
+}
+"""The stories that are played together, by the name of the strategy that they show; the six of Deployments without."""

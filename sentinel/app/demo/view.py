@@ -10,7 +10,7 @@ from rich.text import Text
 
 from clustersim.cluster import JsonObject
 from sentinel.app.demo.stage import DemoStage
-from sentinel.app.demo.stories import NAMESPACE, STORIES, DemoStory
+from sentinel.app.demo.stories import NAMESPACE, DemoStory
 from sentinel.domain.record.entries import Action, DecisionEntry
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
@@ -30,7 +30,7 @@ def progress(staged: DemoStage, released: Mapping[str, datetime]) -> Table:
     for column in ("service", "the new release", "phase", "pods old/new"):
         table.add_column(column, no_wrap=True)
     table.add_column("what the sentinel says", ratio=1, overflow="ellipsis", no_wrap=True)
-    for story in STORIES:
+    for story in staged.stories:
         if story.service in released:
             record = staged.record(story)
             message = record.state.message if record else "…"
@@ -41,7 +41,7 @@ def progress(staged: DemoStage, released: Mapping[str, datetime]) -> Table:
 def decisions(staged: DemoStage, released: Mapping[str, datetime]) -> Group:
     """Every decision with its reason, its numbers and when it was made."""
     parts: list[Text | Padding] = [Text("\nWhat was decided, and why\n", style="bold")]
-    for story in STORIES:
+    for story in staged.stories:
         record = staged.record(story)
         parts.append(Text(f"{story.service}: {story.title}", style="bold"))
         parts.extend(
@@ -65,7 +65,7 @@ def summary(staged: DemoStage, released: Mapping[str, datetime]) -> Table:
     for column in ("step", "release\nto undo", "fault seen\nto undo", "undo to\nrestored"):
         table.add_column(column, justify="right")
     table.add_column("")
-    for story in STORIES:
+    for story in staged.stories:
         record = staged.record(story)
         verdict = "[green]✓[/green]" if story.came_out(record) else "[red]✗[/red]"
         times = list(_times(record, released[story.service])) if record else []

@@ -17,7 +17,8 @@ from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery
 from sentinel.domain.policy.selection import Operator
 from sentinel.domain.record.entries import AlertEntry
-from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.facts import Stepping, WorkloadKey
+from sentinel.domain.workload.kinds import PARTITIONED, PAUSABLE
 from sentinel.domain.workload.revision import ObjectRef, Revision
 from sentinel.engine.alerts.naming import Directory, workloads_named
 from sentinel.engine.evidence.schedule import SourceTiming
@@ -93,7 +94,9 @@ def _workload(case: Case, policy: Policy) -> tuple[WorkloadKey, Mapping[str, str
         asked = (r for r in match.selector if r.operator in (Operator.IN, Operator.EXISTS))
         labels = {r.key: r.values[0] if r.values else "" for r in asked}
     namespace = shape.namespace or _literal(match.namespaces, "default")
-    return WorkloadKey(shape.kind, namespace, shape.name or _literal(match.names, "app")), labels
+    return WorkloadKey(
+        shape.kind or match.kinds[0], namespace, shape.name or _literal(match.names, "app")
+    ), labels
 
 
 def _literal(globs: tuple[str, ...], otherwise: str) -> str:
@@ -179,12 +182,15 @@ def _scripted(answer: InputAnswer, at: datetime, interval: timedelta) -> ValueSa
 
 def _shape(case: Case, key: WorkloadKey, labels: Mapping[str, str]) -> WorkloadShape:
     shape = case.shape
+    surge = int(key.kind in PAUSABLE) if shape.max_surge is None else shape.max_surge
+    unavailable = int(not surge) if shape.max_unavailable is None else shape.max_unavailable
     return WorkloadShape(
         BEGAN,
         key=key,
         replicas=shape.replicas,
-        max_surge=shape.max_surge,
-        max_unavailable=shape.max_unavailable,
+        max_surge=surge,
+        max_unavailable=unavailable,
+        stepping=Stepping.PARTITION if key.kind in PARTITIONED else Stepping.PAUSING,
         ready_after=shape.ready_after,
         candidate=_revision(case.candidate, CANDIDATE, 2),
         stable=_revision(case.baseline, BASELINE, 1) if case.baseline else None,
@@ -210,11 +216,12 @@ def _revision(arm: Arm, name: str, number: int) -> Revision:
 
 def _events(case: Case) -> Mapping[str, tuple[PodEvent, ...]]:
     """What befalls each pod; `candidate-*` is every pod that arm can have."""
-    pods = case.shape.replicas + case.shape.max_surge
     events: dict[str, tuple[PodEvent, ...]] = {}
     for fate in case.pods:
         arm, _, number = fate.pod.rpartition("-")
-        for name in [f"{arm}-{n}" for n in range(1, pods + 1)] if number == "*" else [fate.pod]:
+        for name in (
+            [f"{arm}-{n}" for n in range(1, case.shape.most_pods + 1)] if number == "*" else [fate.pod]
+        ):
             events[name] = (*events.get(name, ()), _event(fate))
     return events
 

@@ -16,7 +16,6 @@ _EVERY_POD = re.compile(r"(candidate|baseline)-\*")
 
 def expanded(case: Case, began: datetime) -> Iterator[tuple[str, dict[str, str], Sequence[Timed]]]:
     """Each series by its name, its labels and its samples; a label `candidate-*` stands for every pod of that arm."""
-    pods = case.shape.replicas + case.shape.max_surge
     for one in case.series:
         samples = timed(one.values, began + one.begins, case.interval)
         labels = dict(one.series.labels)
@@ -25,7 +24,7 @@ def expanded(case: Case, began: datetime) -> Iterator[tuple[str, dict[str, str],
             yield one.series.name, labels, samples
             continue
         arm = labels[every].removesuffix("-*")
-        for number in range(1, pods + 1):
+        for number in range(1, case.shape.most_pods + 1):
             yield one.series.name, {**labels, every: f"{arm}-{number}"}, samples
 
 

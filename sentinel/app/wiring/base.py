@@ -66,6 +66,7 @@ async def base_of(
         kubeconfig=str(settings.kubernetes.kubeconfig) if settings.kubernetes.kubeconfig else None,
         context=settings.kubernetes.context,
         namespaces=settings.kubernetes.namespaces,
+        kinds=settings.kubernetes.kinds,
         observer=ExchangeObserver(server_clock.heard, _request_counter(telemetry)),
     )
     resources = AsyncExitStack()

@@ -51,6 +51,7 @@ def metric_sources(settings: Settings, resources: AsyncExitStack) -> Sources:
 def options_of(settings: Settings, sources: Sources) -> Options:
     """What rule files may rely on under these settings."""
     return Options(
+        kinds=frozenset(settings.kubernetes.kinds),
         interval=timedelta(seconds=settings.evaluation.interval),
         sources=frozenset(sources.by_name),
         gates=settings.gates.limits,

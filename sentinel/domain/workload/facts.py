@@ -21,6 +21,9 @@ IRREVERSIBLE_ANNOTATION = "rollback-sentinel.dev/irreversible"
 PAUSED_ANNOTATION = "rollback-sentinel.dev/paused"
 
 
+PARTITION_ANNOTATION = "rollback-sentinel.dev/partition"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class WorkloadKey:
     """Names one workload in the cluster."""
@@ -49,12 +52,15 @@ class Brake:
     """Whether the rollout is stopped where it is (a pause, a partition, a frozen weight), and by whom.
 
     `mark` is ours; a brake that is `on` without it is somebody else's. `generation` is that of the object on which
-    the brake was seen.
+    the brake was seen. `lets` is how many pods of the candidate it lets come, None where it stops them where they are.
+    `name` is what the kind calls it.
     """
 
     on: bool = False
     mark: Mark | None = None
     generation: int = 0
+    lets: int | None = None
+    name: str = "pause"
 
     @property
     def foreign(self) -> bool:
@@ -67,6 +73,7 @@ class Stepping(StrEnum):
 
     NONE = "none"
     PAUSING = "pausing"
+    PARTITION = "partition"
     OWN = "own"
     """Its own controller makes the steps, and may wait at some of them until it is promoted."""
 
@@ -75,6 +82,8 @@ class Ability(StrEnum):
     """What a workload may be able to do, by which `Abilities.why_not` says why it is not."""
 
     STEPPING = "stepping"
+    ROLLING = "rolling"
+    """Its controller replaces pods by itself when the template changes: without that nothing can be undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,8 @@ class Abilities:
 
     `stops`: whether a rollout under way can be stopped so that no further old pod is replaced. `first_batch` is how
     many candidate pods come before anyone can stop it, `smaller_batch` the change of the manifest that makes them as
-    few as a first step of `{weight}` asks for. `why_not` has a sentence for each ability that is missing.
+    few as a first step of `{weight}` asks for. `why_not` has a sentence for each ability that is missing. `remarks` are
+    sentences on settings that do not do what they say.
     """
 
     stepping: Stepping = Stepping.PAUSING
@@ -91,6 +101,7 @@ class Abilities:
     first_batch: int = 1
     smaller_batch: str = ""
     why_not: Mapping[Ability, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +176,8 @@ class Workload:
     `written` is the digest of the template as it stands in the workload's own object, where its revisions are told by
     something else (empty: the candidate's digest). `own_steps` is None where the sentinel makes the steps.
     `unseen_since` is since when its controller has not taken up what was last written, None where it has, or where
-    that cannot be known.
+    that cannot be known. `in_the_way` is a broken pod of another revision that its controller neither replaces nor
+    passes by, None where there is none.
     """
 
     key: WorkloadKey
@@ -187,6 +199,7 @@ class Workload:
     own_steps: OwnSteps | None = None
     unseen_since: datetime | None = None
     pods: tuple[Pod, ...] = ()
+    in_the_way: Pod | None = None
     changed_by: str = ""
     written: str = ""
     deleting: bool = False
@@ -200,6 +213,12 @@ class Workload:
     def rolled_out(self) -> bool:
         """Whether every pod is of the candidate and available, and no other is left."""
         return self.exposure.settled
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the brake keeps any further pod from being replaced."""
+        lets = self.brake.lets
+        return self.brake.on and (lets is None or self.exposure.candidate >= lets)
 
     @property
     def held_by_label(self) -> bool:

@@ -36,8 +36,24 @@ REPLICA_SET = "ReplicaSet"
 """What holds one revision's pods, where a kind has such a thing; its name ends in the revision's hash."""
 
 
+GUARDED_KINDS = (WorkloadKind.DEPLOYMENT, WorkloadKind.STATEFULSET, WorkloadKind.DAEMONSET)
+"""Kinds that there is a driver for."""
+
+
 PAUSABLE = frozenset({WorkloadKind.DEPLOYMENT})
 """Kinds whose rollouts `kubectl` can pause and resume."""
+
+
+PARTITIONED = frozenset({WorkloadKind.STATEFULSET})
+"""Kinds that step by a partition."""
+
+
+LIFTED: Mapping[WorkloadKind, Mapping[str, object]] = {
+    WorkloadKind.DEPLOYMENT: {"paused": False},
+    WorkloadKind.STATEFULSET: {"updateStrategy": {"rollingUpdate": {"partition": 0}}},
+    WorkloadKind.DAEMONSET: {"updateStrategy": {"type": "RollingUpdate"}},
+}
+"""The spec in a merge patch by which people take our brake off a workload, and have it roll out to its end."""
 
 
 USUAL_KIND = WorkloadKind.DEPLOYMENT

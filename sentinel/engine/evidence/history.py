@@ -18,7 +18,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Json
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.evidence.schedule import HOUR_BEFORE, SourceTiming, grid, stable_of
-from sentinel.engine.exposure.pausing import wanted_pods
+from sentinel.engine.exposure.weights import wanted_pods
 from sentinel.engine.statistics.calibration import Calibration
 
 CALIBRATION = "calibration"

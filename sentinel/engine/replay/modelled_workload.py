@@ -2,8 +2,8 @@
 
 As Kubernetes rolls by surge (kubernetes/kubernetes, `pkg/controller/deployment/rolling.go`): new pods up to
 `maxSurge` over the wanted number, old ones away while no more than `maxUnavailable` are missing, new pods that are
-not ready counted as missing; old pods that are not ready first. While paused neither. Pods are named `candidate-1`
-and `baseline-1` onwards.
+not ready counted as missing; old pods that are not ready first. While paused neither, and as many old pods stay as a
+partition keeps back. Pods are named `candidate-1` and `baseline-1` onwards.
 """
 
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from sentinel.domain.decision import Change, Restore, Stop
-from sentinel.domain.workload.facts import Abilities, Brake, Exposure, Mark, Workload, WorkloadKey
+from sentinel.domain.decision import Change, Release, Restore, SetPartition, Stop
+from sentinel.domain.workload.facts import Abilities, Brake, Exposure, Mark, Stepping, Workload, WorkloadKey
 from sentinel.domain.workload.kinds import USUAL_KIND
 from sentinel.domain.workload.pods import Pod
 from sentinel.domain.workload.revision import ObjectRef, Revision
@@ -43,6 +43,7 @@ class WorkloadShape:
     replicas: int = 10
     max_surge: int = 1
     max_unavailable: int = 0
+    stepping: Stepping = Stepping.PAUSING
     ready_after: timedelta = timedelta(seconds=5)
     candidate: Revision = _NEW
     stable: Revision | None = _STABLE
@@ -61,6 +62,7 @@ class ModelledWorkload:
         self._generation = 2
         self._mark: Mark | None = None
         self._paused = False
+        self._lets = shape.replicas
         self._template = shape.candidate
         self._made = {CANDIDATE: 0, BASELINE: 0}
         self._pods: list[ModelledPod] = []
@@ -85,15 +87,27 @@ class ModelledWorkload:
         """What the API server and the controller make of a change."""
         self.at(now)
         self._generation += 1
-        if isinstance(change, Stop):
-            self._paused, self._mark = True, change.mark
-            return
-        self._paused, self._mark = False, None
+        if isinstance(change, Stop | SetPartition):
+            self._stop(change)
+        elif isinstance(change, Release | Restore):
+            self._paused, self._mark, self._lets = False, None, self._shape.replicas
         if isinstance(change, Restore):
             known = (self._shape.candidate, self._shape.stable)
             target = next((r for r in known if r is not None and r.digest == change.target.digest), None)
             self._template = target or self._template
         self._roll()
+
+    def _stop(self, change: Stop | SetPartition) -> None:
+        self._mark = change.mark
+        if isinstance(change, SetPartition):
+            self._lets = change.pods
+        elif self._shape.stepping is Stepping.PARTITION:
+            self._lets = self._updated()
+        else:
+            self._paused = True
+
+    def _updated(self) -> int:
+        return sum(pod.revision == self._template.hash for pod in self._pods)
 
     def _snapshot(self) -> Workload:
         pods = tuple(pod.at(self._now) for pod in self._pods)
@@ -116,14 +130,21 @@ class ModelledWorkload:
                 available=sum(pod.ready for pod in pods),
                 old=len(pods) - template.replicas,
             ),
-            brake=Brake(self._paused, self._mark, self._generation),
+            brake=self._brake(),
             abilities=Abilities(
+                shape.stepping,
                 first_batch=shape.max_surge + shape.max_unavailable,
                 smaller_batch="set maxSurge: {weight} and maxUnavailable: 0",
             ),
             pods=pods,
             changed_by=shape.changed_by,
         )
+
+    def _brake(self) -> Brake:
+        if self._shape.stepping is Stepping.PARTITION:
+            on = self._lets < self._shape.replicas
+            return Brake(on, self._mark, self._generation, self._lets, "partition")
+        return Brake(self._paused, self._mark, self._generation)
 
     # The controller.
 
@@ -133,9 +154,8 @@ class ModelledWorkload:
             pass
 
     def _surge(self) -> bool:
-        new = sum(pod.revision == self._template.hash for pod in self._pods)
         room = self._shape.replicas + self._shape.max_surge - len(self._pods)
-        wanted = min(self._shape.replicas - new, room)
+        wanted = min(self._lets - self._updated(), room)
         for _ in range(wanted):
             self._make(self._template, self._now)
         return wanted > 0
@@ -153,6 +173,7 @@ class ModelledWorkload:
         ready = [pod for pod in old if statuses[pod.name]]
         available = sum(statuses.values()) - at_least
         gone += ready[-min(available, len(ready)) :] if min(available, len(ready)) > 0 else []
+        gone = gone[: max(0, len(old) - (self._shape.replicas - self._lets))]
         self._pods = [pod for pod in self._pods if pod not in gone]
         return bool(gone)
 

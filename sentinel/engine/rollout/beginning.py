@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sentinel.domain.decision import Change, Decision, Stop
+from sentinel.domain.decision import Change, Decision
 from sentinel.domain.figures import percent
 from sentinel.domain.policy.policy import Mode, OnKnownBad, Policy
 from sentinel.domain.record.entries import Action
@@ -13,7 +13,9 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RevisionRef, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Workload
-from sentinel.engine.exposure.pausing import pause_mark, steer, wanted_pods, weight_reached
+from sentinel.engine.exposure.brakes import brake_mark
+from sentinel.engine.exposure.steering import first_stop, steer
+from sentinel.engine.exposure.weights import wanted_pods, weight_reached
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.lifecycle import ROLLED_BACK, Begin
 from sentinel.engine.rollout.situation import Situation
@@ -87,7 +89,7 @@ def first_decision(begin: Begin, situation: Situation) -> Decision:
     )
     if workload.changed_by:
         message += f", written by {workload.changed_by}"
-    message += _first_batch(situation)
+    message += _first_batch(situation) + "".join(f". {remark}" for remark in workload.abilities.remarks)
     state = replace(
         situation.record.state, weight=weight_reached(workload), reason="Started", message=message
     )
@@ -102,11 +104,11 @@ def first_decision(begin: Begin, situation: Situation) -> Decision:
 
 
 def _stop_at_once(situation: Situation) -> Change | None:
-    """A rollout in steps is paused as soon as it is seen; what of it already runs is its first batch."""
-    workload = situation.workload
-    if not situation.stepped or workload.brake.on or workload.held_by_label:
+    """A rollout in steps is stopped as soon as it is seen."""
+    if not situation.stepped or situation.workload.held_by_label:
         return None
-    return Stop(pause_mark(situation.record, situation.policy, situation.now))
+    mark = brake_mark(situation.record, situation.policy, situation.now)
+    return first_stop(situation.policy.strategy.steps[0].weight, situation.workload, mark)
 
 
 def _first_batch(situation: Situation) -> str:

@@ -24,13 +24,16 @@ from sentinel.engine.rollout.overrides import obey, paused_by_hand, release
 from sentinel.engine.rollout.progress import keep_guard, proceed, resume, stand_still
 from sentinel.engine.rollout.restoring import watch_restore
 from sentinel.engine.rollout.situation import JudgedAlert, Situation
+from sentinel.engine.rollout.target import CANNOT_ROLL
 from sentinel.engine.rollout.undoing import condemn
 from sentinel.engine.rules.environment import ENVIRONMENT_OUTAGE, NO_BASELINE, STABLE_WAS_BAD
 
 JUDGED_ON = frozenset({"DeadlineExceeded", GATE_FAILED, GATE_TIMEOUT})
 """Sticky holds under which proof still undoes: nobody asked for the candidate to be kept."""
 
-OVER_AT_ONCE = frozenset({"HoldLabel", "PausedByHand", "CannotStep", "AbortedByController", "ControllerDown"})
+OVER_AT_ONCE = frozenset(
+    {"HoldLabel", "PausedByHand", "CannotStep", CANNOT_ROLL, "AbortedByController", "ControllerDown"}
+)
 """Holds whose cause is set, and unset, in so many words: they need no time to be sure of."""
 
 MEASURED = frozenset({ENVIRONMENT_OUTAGE, NO_BASELINE, STABLE_WAS_BAD, "EvidenceMissing"})
@@ -127,9 +130,9 @@ def _suspend(situation: Situation) -> Decision | None:
         alone = outage.reason in (NO_BASELINE, STABLE_WAS_BAD)
         reason = outage.reason if alone else ENVIRONMENT_OUTAGE
         return hold(situation, reason, outage.message, sticky=False, because=outage)
-    why_not = situation.workload.abilities.why_not.get(Ability.STEPPING)
-    if why_not is not None and situation.policy.strategy.steps:
-        return hold(situation, "CannotStep", why_not, sticky=False)
+    unable = _unable(situation)
+    if unable is not None:
+        return unable
     missing_since = situation.record.state.missing_since
     if missing_since is not None and situation.now >= missing_since + MISSING_FOR:
         missing = next(v for v in situation.verdicts if v.kind is VerdictKind.INCONCLUSIVE)
@@ -153,6 +156,16 @@ def _stopped_by_controller(situation: Situation) -> Decision | None:
     if own is not None and own.aborted:
         message = f"its own controller aborted the rollout ({own.aborted}); the template is still {workload.candidate}"
         return hold(situation, "AbortedByController", message, sticky=False)
+    return None
+
+
+def _unable(situation: Situation) -> Decision | None:
+    """The workload's own settings are in the way of what the policy asks for."""
+    why_not = situation.workload.abilities.why_not
+    if Ability.ROLLING in why_not:
+        return hold(situation, CANNOT_ROLL, why_not[Ability.ROLLING], sticky=False)
+    if Ability.STEPPING in why_not and situation.policy.strategy.steps:
+        return hold(situation, "CannotStep", why_not[Ability.STEPPING], sticky=False)
     return None
 
 

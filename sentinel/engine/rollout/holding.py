@@ -9,7 +9,7 @@ from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Hold, Phase, RolloutState
 from sentinel.domain.verdict import NO_CAUSE, DecisionCause, Number, RuleVerdict
-from sentinel.engine.exposure.pausing import pause_mark
+from sentinel.engine.exposure.brakes import brake_mark
 from sentinel.engine.rollout.situation import Situation
 
 HELD_BY_HUMAN = "HeldByHuman"
@@ -108,13 +108,14 @@ def escalate(
 def damage_limiting_pause(situation: Situation) -> Stop | None:
     """A pause of the rolling update under way, where it keeps old pods from being replaced."""
     workload = situation.workload
-    pausable = workload.abilities.stops
-    if situation.mode is Mode.OBSERVE or workload.held_by_label or workload.brake.on or not pausable:
+    if situation.mode is Mode.OBSERVE or workload.held_by_label or not workload.abilities.stops:
+        return None
+    if workload.stopped or workload.brake.foreign:
         return None
     none_left = workload.observed and workload.exposure.old == 0
     if none_left or situation.record.state.released:
         return None
-    return Stop(pause_mark(situation.record, situation.policy, situation.now))
+    return Stop(brake_mark(situation.record, situation.policy, situation.now))
 
 
 def undo_failed(state: RolloutState, detail: str, now: datetime) -> RolloutState:

@@ -10,8 +10,9 @@ from datetime import datetime
 from sentinel.domain.decision import Decision, Release, Restore
 from sentinel.domain.record.state import Phase, RolloutState
 from sentinel.domain.workload.facts import Workload
+from sentinel.engine.exposure.brakes import note_lifted, note_pause
 from sentinel.engine.exposure.own import followed
-from sentinel.engine.exposure.pausing import note_lifted, note_pause, weight_reached
+from sentinel.engine.exposure.weights import weight_reached
 from sentinel.engine.rollout.gates import without_gates
 from sentinel.engine.rollout.situation import Situation
 

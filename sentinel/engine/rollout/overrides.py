@@ -7,7 +7,8 @@ from sentinel.domain.figures import percent
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase
-from sentinel.engine.exposure.pausing import lifted_by_human, steer
+from sentinel.engine.exposure.brakes import lifted_by_human
+from sentinel.engine.exposure.steering import steer
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.progress import later
 from sentinel.engine.rollout.situation import Situation
@@ -19,7 +20,8 @@ def obey(situation: Situation) -> Decision | None:
         message = "held by the label rollback-sentinel.dev/hold"
         return hold(situation, "HoldLabel", message, sticky=False)
     if paused_by_hand(situation):
-        message = "paused by hand; the sentinel leaves a pause that is not its own alone"
+        brake = situation.workload.brake.name
+        message = f"stopped by hand; the sentinel leaves a {brake} that is not its own alone"
         return hold(situation, "PausedByHand", message, sticky=False)
     return None
 
@@ -34,7 +36,7 @@ def release(situation: Situation) -> Decision | None:
     if situation.mode is Mode.OBSERVE or not lifted_by_human(record, workload):
         return None
     state = replace(record.state, released=True, pause_seen=0)
-    message = "a human lifted the sentinel's pause; it makes no other one in this rollout"
+    message = f"a human lifted the sentinel's {workload.brake.name}; it makes no other one in this rollout"
     if state.step < situation.last_step:
         message += f", which is judged at 100% instead of {percent(situation.weight or 1.0)}"
         state = replace(

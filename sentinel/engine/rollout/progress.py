@@ -11,8 +11,10 @@ from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.engine.evidence.assessment import SCALED_TO_ZERO
+from sentinel.engine.exposure.brakes import brake_mark
 from sentinel.engine.exposure.own import promotion
-from sentinel.engine.exposure.pausing import pause_mark, steer, step_reached, weight_reached
+from sentinel.engine.exposure.steering import steer
+from sentinel.engine.exposure.weights import step_reached, weight_reached
 from sentinel.engine.pods.cluster_wait import showing
 from sentinel.engine.rollout.gates import await_gates, without_gates
 from sentinel.engine.rollout.holding import escalate, without_hold
@@ -257,7 +259,7 @@ def steered(situation: Situation) -> Change | None:
     """The change towards the present weight; a rollout without steps is let go of a pause it may have inherited."""
     if situation.mode is Mode.OBSERVE or situation.workload.own_steps is not None:
         return None
-    mark = pause_mark(situation.record, situation.policy, situation.now)
+    mark = brake_mark(situation.record, situation.policy, situation.now)
     return steer(situation.weight, situation.workload, mark)
 
 

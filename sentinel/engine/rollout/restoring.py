@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sentinel.domain.decision import Decision, Promote, Restore
+from sentinel.domain.decision import Change, Decision, RemovePod, Restore
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase, UndoState
@@ -20,24 +20,35 @@ def watch_restore(situation: Situation) -> Decision:
     undo = state.undo
     assert undo is not None, "a rollout in Undoing has an undo"
     workload = situation.workload
+    change: Change | None = None
     if workload.candidate.digest == undo.target.digest:
         if workload.rolled_out:
             return _restored(situation, undo)
         undo = replace(undo, target_seen=True)
+        change = _helped(situation)
     overdue_at = undo.decided_at + situation.policy.undo.restore_within
     if situation.now >= overdue_at and not undo.overdue_told:
         return _overdue(situation, undo)
     wake = None if undo.overdue_told else overdue_at
     if undo.patched_at is None and not undo.target_seen and _may_touch(situation):
         undo = replace(undo, patched_at=situation.now)
-        return Decision(replace(state, undo=undo), wake=wake, change=Restore(undo.target))
-    return Decision(replace(state, undo=undo), wake=wake, change=_without_its_steps(situation, undo))
+        change = Restore(undo.target)
+    return Decision(replace(state, undo=undo), wake=wake, change=change)
 
 
-def _without_its_steps(situation: Situation, undo: UndoState) -> Promote | None:
-    """What has a workload that makes its own steps restore the target at once, not step by step."""
-    in_force = situation.workload.candidate.digest == undo.target.digest
-    return promotion(situation.workload, full=True) if in_force and _may_touch(situation) else None
+def _helped(situation: Situation) -> Change | None:
+    """What has the target, once it is in the template, restored at all, or sooner.
+
+    A broken pod of the undone revision that keeps the others from being replaced is removed, one at a time. A workload
+    that makes its own steps restores it at once, not step by step.
+    """
+    workload, undone = situation.workload, situation.record.candidate
+    if not _may_touch(situation):
+        return None
+    pod = workload.in_the_way
+    if pod is not None and pod.revision == undone.hash and workload.observed:
+        return RemovePod(pod.name, pod.uid)
+    return promotion(workload, full=True)
 
 
 def _may_touch(situation: Situation) -> bool:

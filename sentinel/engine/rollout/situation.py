@@ -11,7 +11,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.verdict import RuleVerdict
 from sentinel.domain.workload.facts import OwnSteps, Workload
 from sentinel.engine.alerts.attribution import Attribution
-from sentinel.engine.exposure.pausing import steps_apply
+from sentinel.engine.exposure.weights import steps_apply
 from sentinel.engine.pods.cluster_wait import ClusterWait, cluster_wait
 
 

@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import RevisionRef
-from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.facts import Ability, Workload
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.rollout.badness import known_bad
+
+CANNOT_ROLL = "CannotRoll"
+"""The reason where no template takes effect by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +23,8 @@ class UndoTarget:
 
 @dataclass(frozen=True, slots=True)
 class NoTarget:
-    """Why nothing can be restored: `FirstDeployment`, `Superseded`, `Irreversible`, `KnownBad`, `TemplateGone` or
-    `TooOld`, with the end of a sentence for people."""
+    """Why nothing can be restored: `FirstDeployment`, `Superseded`, `Irreversible`, `KnownBad`, `TemplateGone`,
+    `TooOld` or `CannotRoll`, with the end of a sentence for people."""
 
     reason: str
     message: str
@@ -38,6 +41,8 @@ def choose_target(
     """
     if workload.candidate.digest != record.candidate.digest:
         return NoTarget("Superseded", f"the template in force is {workload.candidate}, not what was judged")
+    if (why_not := workload.abilities.why_not.get(Ability.ROLLING)) is not None:
+        return NoTarget(CANNOT_ROLL, why_not)
     refusal = NoTarget("FirstDeployment", "there is no revision before this one")
     if record.stable is not None:
         chosen = _fit(record.stable.digest, records, workload)
@@ -68,6 +73,8 @@ def numbered_target(
     """The revision of this number, chosen by a human; what makes a revision unfit binds them as well."""
     if workload.candidate.digest != record.candidate.digest:
         return NoTarget("Superseded", f"the template in force is {workload.candidate}, not this rollout's")
+    if (why_not := workload.abilities.why_not.get(Ability.ROLLING)) is not None:
+        return NoTarget(CANNOT_ROLL, why_not)
     chosen = next((revision for revision in workload.others if revision.number == number), None)
     if chosen is None:
         return NoTarget("TemplateGone", f"there is no other revision {number}")

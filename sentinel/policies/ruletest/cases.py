@@ -16,16 +16,21 @@ from sentinel.policies.ruletest.notation import SeriesName, Value
 class CaseWorkload:
     """The modelled workload; what is None is taken from what the policy matches."""
 
-    kind: WorkloadKind = WorkloadKind.DEPLOYMENT
+    kind: WorkloadKind | None = None
     namespace: str | None = None
     name: str | None = None
     labels: Mapping[str, str] | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
     replicas: int = 10
-    max_surge: int = 1
-    max_unavailable: int = 0
+    max_surge: int | None = None
+    max_unavailable: int | None = None
     ready_after: timedelta = timedelta(seconds=5)
     changed_by: str = ""
+
+    @property
+    def most_pods(self) -> int:
+        """How many pods each arm can have."""
+        return self.replicas + (1 if self.max_surge is None else self.max_surge)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,22 +87,25 @@ Moment = Annotated[
 
 
 class WorkloadSpec(Model):
-    """The modelled workload; name, namespace and labels are such that the policy matches, unless said."""
+    """The modelled workload; kind, name, namespace and labels are such that the policy matches, unless said.
 
-    kind: WorkloadKind = WorkloadKind.DEPLOYMENT
+    Where neither is said, a Deployment surges by one pod, and of the other kinds one pod may be missing.
+    """
+
+    kind: WorkloadKind | None = None
     namespace: Name | None = None
     name: Name | None = None
     labels: dict[LabelKey, LabelValue] | None = None
     annotations: dict[LabelKey, Text] = Field(default_factory=dict)
     replicas: Annotated[Count, Field(ge=1, le=500)] = 10
-    max_surge: Annotated[Count, Field(ge=0, le=500)] = 1
-    max_unavailable: Annotated[Count, Field(ge=0, le=500)] = 0
+    max_surge: Annotated[Count, Field(ge=0, le=500)] | None = None
+    max_unavailable: Annotated[Count, Field(ge=0, le=500)] | None = None
     ready_after: Duration = timedelta(seconds=5)
     changed_by: Annotated[str, Field(max_length=128)] = ""
 
     @model_validator(mode="after")
     def _can_move(self) -> "WorkloadSpec":
-        if not self.max_surge and not self.max_unavailable:
+        if self.max_surge == 0 and not self.max_unavailable:
             raise InputError(
                 "neither maxSurge nor maxUnavailable lets a pod be replaced", "write maxSurge: 1"
             )

@@ -10,7 +10,7 @@ from sentinel.domain.gate import OnGateFailure
 from sentinel.domain.policy.policy import Mode, OnKnownBad
 from sentinel.domain.policy.selection import AlertAction, AlertMatcher, Operator
 from sentinel.domain.policy.strategy import OnDeadline, OnLowTraffic
-from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.kinds import GUARDED_KINDS, WorkloadKind
 from sentinel.policies.mistakes import InputError, did_you_mean
 from sentinel.policies.schema.fields import (
     Channel,
@@ -34,8 +34,8 @@ from sentinel.policies.schema.rules import RuleSpec
 
 API_VERSION = "rollback-sentinel.dev/v1"
 KIND = "RolloutPolicy"
-SUPPORTED_KINDS = frozenset({WorkloadKind.DEPLOYMENT})
-"""The kinds of workloads that can be guarded now; `context={"kinds": …}` widens them."""
+SUPPORTED_KINDS = frozenset(GUARDED_KINDS)
+"""The kinds of workloads that can be guarded; `context={"kinds": …}` says which are watched."""
 
 MAX_FALSE_ROLLBACK_RATE = 0.2
 MAX_JOB_TIME = timedelta(hours=6)
@@ -48,6 +48,8 @@ def _kind(value: object, info: ValidationInfo) -> WorkloadKind:
     kind = WorkloadKind(str(value))
     supported = (info.context or {}).get("kinds", SUPPORTED_KINDS)
     if kind not in supported:
+        if kind in SUPPORTED_KINDS:
+            raise InputError(f"{kind}s are not watched", f"add {kind} to kubernetes.kinds of the settings")
         raise InputError(f"{kind} is not supported yet", f"supported: {', '.join(sorted(supported))}")
     return kind
 
@@ -306,17 +308,6 @@ class PolicySpec(Model):
             seen.add(rule.name)
         if not self.rules and not self.alerts:
             raise InputError("has neither rules nor alerts, so it could never undo anything", "add a rule")
-        return self
-
-    @model_validator(mode="after")
-    def _steps_fit_kinds(self) -> "PolicySpec":
-        if self.strategy.canary and WorkloadKind.DAEMONSET in self.match.kinds:
-            raise InputError(
-                "a DaemonSet has one pod on each node and knows no canary steps",
-                "remove the steps, or DaemonSet from spec.match.kinds",
-                at=("strategy", "canary"),
-                key=True,
-            )
         return self
 
 

@@ -10,6 +10,7 @@ from clustersim.storage.resources import CRDS
 from sentinel.adapters.kubernetes.api.client import ApiClient
 from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.adapters.kubernetes.workloads.registry import DRIVERS
 from tests.adapters.kubernetes.worlds import TestClock, access_to
 
 
@@ -31,8 +32,10 @@ async def client(cluster: SimulatedCluster) -> AsyncIterator[ApiClient]:
 
 @pytest.fixture
 async def gateway(cluster: SimulatedCluster, client: ApiClient) -> AsyncIterator[KubernetesGateway]:
-    """A gateway whose watches have synced."""
-    opened = KubernetesGateway(access_to(cluster.url), clock=TestClock(), rng=random.Random(1))
+    """A gateway to workloads of every kind, whose watches have synced."""
+    opened = KubernetesGateway(
+        access_to(cluster.url), clock=TestClock(), rng=random.Random(1), kinds=tuple(DRIVERS)
+    )
     await opened.start()
     await opened.wait_synced(30)
     yield opened

@@ -1,18 +1,21 @@
-"""Watch events recorded from a real Kubernetes 1.36: an update that crash-loops past its deadline, then undone.
+"""Watch events recorded from a real Kubernetes 1.36, one a line: `watch` is the resource, `type` and `object` as sent.
 
-`recorded/crash-and-undo.jsonl` has one event a line: `watch` is the resource, `type` and `object` are as sent.
+`crash-and-undo`: a Deployment's update that crash-loops past its deadline, then undone.
+`stateful-partition-and-stuck`: a StatefulSet's update that waits at a partition, goes on, and the next one, whose
+broken pod stays after the template was put back, until it is deleted.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-RECORDING = Path(__file__).parent / "recorded" / "crash-and-undo.jsonl"
+FOLDER = Path(__file__).parent / "recorded"
+CRASH, STATEFUL = "crash-and-undo", "stateful-partition-and-stuck"
 
 
-def events() -> list[dict[str, Any]]:
+def events(recording: str = CRASH) -> list[dict[str, Any]]:
     """Every event, in order."""
-    return [json.loads(line) for line in RECORDING.read_text().splitlines()]
+    return [json.loads(line) for line in (FOLDER / f"{recording}.jsonl").read_text().splitlines()]
 
 
 def objects(resource: str) -> list[dict[str, Any]]:

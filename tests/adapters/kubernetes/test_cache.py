@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from sentinel.adapters.kubernetes.api.raw import ObjectKey, key_of
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
-from sentinel.adapters.kubernetes.workloads.deployment import trim_deployment
-from sentinel.adapters.kubernetes.workloads.replica_sets import trim_replica_set
+from sentinel.adapters.kubernetes.workloads.kinds.controller_revisions import trim_controller_revision
+from sentinel.adapters.kubernetes.workloads.kinds.deployment import trim_deployment
+from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import trim_replica_set
+from sentinel.adapters.kubernetes.workloads.kinds.statefulset import trim_stateful_set
 from sentinel.adapters.kubernetes.workloads.trim import trim_node, trim_pod
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
@@ -28,6 +30,8 @@ class Fed:
         self._entries: dict[tuple[str, ObjectKey], Any] = {}
         self._handlers: dict[str, tuple[Any, Any]] = {
             "deployments": (trim_deployment, self.cache.workload_changed),
+            "statefulsets": (trim_stateful_set, self.cache.workload_changed),
+            "controllerrevisions": (trim_controller_revision, self.cache.revision_changed),
             "replicasets": (trim_replica_set, self.cache.revision_changed),
             "pods": (trim_pod, self.cache.pod_changed),
             "nodes": (trim_node, self.cache.node_changed),

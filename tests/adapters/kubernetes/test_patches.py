@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from clustersim.storage.api_errors import ApiError
 from clustersim.storage.patching import json_patch
-from sentinel.adapters.kubernetes.workloads import deployment, patches
+from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.digest import digest_of
+from sentinel.adapters.kubernetes.workloads.kinds import deployment
 from sentinel.adapters.kubernetes.workloads.snapshot import build_workload
 from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE
 from sentinel.domain.errors import PreconditionError

@@ -103,3 +103,24 @@ async def test_one_who_may_not_ask_for_others_is_told_so(cluster: SimulatedClust
     async with ApiClient(access_to(cluster.url, token)) as nobody:
         with pytest.raises(ForbiddenError):
             await account_lacks(nobody, "ops", "sentinel", "")
+
+
+async def test_kinds_that_may_not_be_listed_are_left_out(cluster: SimulatedCluster) -> None:
+    """But not Deployments: without these the answer would be about nothing."""
+    cluster.deploy("web", "app:v1", 1)
+    cluster.deploy_stateful("db", "db:v1", 1)
+    rules = [
+        {"apiGroups": ["apps"], "resources": [plural], "verbs": ["list"]}
+        for plural in ("deployments", "replicasets")
+    ]
+    cluster.store.create(CLUSTER_ROLES, {"metadata": {"name": "r"}, "rules": rules})
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r"}
+    subject = {"kind": "ServiceAccount", "name": "reader", "namespace": "ops"}
+    binding = {"metadata": {"name": "b"}, "roleRef": role, "subjects": [subject]}
+    cluster.store.create(CLUSTER_ROLE_BINDINGS, binding)
+    async with ApiClient(access_to(cluster.url, cluster.api.tokens.issue("ops", "reader"))) as reader:
+        found = await ClusterReader(reader).workloads()
+        assert [workload.key.name for workload in found] == ["web"]
+    async with ApiClient(access_to(cluster.url, cluster.api.tokens.issue("ops", "nobody"))) as nobody:
+        with pytest.raises(ForbiddenError):
+            await ClusterReader(nobody).workloads()

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from sentinel.adapters.kubernetes.workloads.argo_steps import own_steps
 from sentinel.adapters.kubernetes.workloads.digest import digest_of, template_digest
+from sentinel.adapters.kubernetes.workloads.kinds.argo_steps import own_steps
+from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import stored_template, trim_replica_set
+from sentinel.adapters.kubernetes.workloads.kinds.rollout import plan, trim_rollout
 from sentinel.adapters.kubernetes.workloads.patches import check_judged
-from sentinel.adapters.kubernetes.workloads.replica_sets import stored_template, trim_replica_set
-from sentinel.adapters.kubernetes.workloads.rollout import plan, trim_rollout
 from sentinel.adapters.kubernetes.workloads.snapshot import build_workload
 from sentinel.domain.decision import Change, Promote, Release, Restore
 from sentinel.domain.errors import InvalidObjectError, PreconditionError

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.adapters.kubernetes.workloads.deployment import (
+from sentinel.adapters.kubernetes.workloads.kinds.deployment import (
     rolling_amounts,
     trim_deployment,
 )
-from sentinel.adapters.kubernetes.workloads.replica_sets import trim_replica_set
+from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import trim_replica_set
 from sentinel.adapters.kubernetes.workloads.snapshot import build_workload
 from sentinel.adapters.kubernetes.workloads.trim import parse_mark
 from sentinel.domain.workload.facts import PAUSED_ANNOTATION, Mark, Stepping

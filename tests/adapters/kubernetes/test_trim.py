@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from sentinel.adapters.kubernetes.workloads.deployment import trim_deployment
-from sentinel.adapters.kubernetes.workloads.replica_sets import trim_replica_set
+from sentinel.adapters.kubernetes.workloads.kinds.deployment import trim_deployment
+from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import trim_replica_set
 from sentinel.adapters.kubernetes.workloads.trim import (
     template_manager,
     trim_node,

@@ -237,3 +237,14 @@ def test_a_query_for_pods_needs_series_that_name_pods(tmp_path: Path, labels: st
     result = run(tmp_path, rules, f"    series:\n{WELL}{failed}    expect: {{phase: {phase}}}\n")
 
     assert result.differences == ()
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
+def test_other_kinds_are_stepped_as_they_are(tmp_path: Path, kind: str) -> None:
+    """One pod after the other is replaced, as far as each step lets it."""
+    canary = "    canary: {steps: [{weight: 20%, bake: 1m}, {weight: 50%, bake: 1m}]}\n    bake: 5m"
+    spec = WEB.replace("match: {", f"match: {{kinds: [{kind}], ")
+    spec = spec.replace("  strategy: {bake: 5m, guard: 10m, deadline: 30m, warmup: 0s}\n", "")
+    spec += f"  strategy:\n{canary}\n    guard: 10m\n    deadline: 30m\n    warmup: 0s\n"
+    found = run(tmp_path, "  rules: [{name: crash, crashLoop: {}}]\n", ANY, spec=spec)
+    assert decisions(found)[:3] == ["advance", "advance", "promote"]

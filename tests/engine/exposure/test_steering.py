@@ -12,17 +12,9 @@ from hypothesis import strategies as st
 from sentinel.domain.decision import Release, Stop
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.workload.facts import Mark
-from sentinel.engine.exposure.pausing import (
-    lifted_by_human,
-    note_lifted,
-    note_pause,
-    pause_mark,
-    steer,
-    step_reached,
-    steps_apply,
-    wanted_pods,
-    weight_reached,
-)
+from sentinel.engine.exposure.brakes import brake_mark, lifted_by_human, note_lifted, note_pause
+from sentinel.engine.exposure.steering import steer
+from sentinel.engine.exposure.weights import step_reached, steps_apply, wanted_pods, weight_reached
 from tests.engine.builders import CANARY, PLAIN, in_state, paused, rollout, with_strategy
 from tests.engine.snapshots import STEPS_NEED_ROLLING, at, changed, record
 
@@ -93,8 +85,8 @@ def test_all_is_reached_when_it_is_rolled_out() -> None:
 def test_the_mark_lasts_until_the_deadline() -> None:
     """Waits push it back, in whole seconds; and it never ends in the past."""
     waited = in_state(waited=60.5)
-    assert pause_mark(waited, CANARY, at(70)) == Mark("api-new", at(3660))
-    assert pause_mark(record(), CANARY, at(7200)).until == at(7200)
+    assert brake_mark(waited, CANARY, at(70)) == Mark("api-new", at(3660))
+    assert brake_mark(record(), CANARY, at(7200)).until == at(7200)
 
 
 def test_a_rollout_below_its_weight_is_let_go_and_at_it_stopped() -> None:
@@ -192,4 +184,4 @@ def test_only_a_pause_that_this_rollout_signed_is_noted() -> None:
 def test_the_deadline_of_a_mark_follows_the_policy() -> None:
     """A longer deadline, a longer pause."""
     longer = with_strategy(CANARY, deadline=timedelta(hours=2))
-    assert pause_mark(record(), longer, at(70)).until == at(7200)
+    assert brake_mark(record(), longer, at(70)).until == at(7200)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sentinel.domain.decision import Decision, Restore
+from sentinel.domain.decision import Decision, RemovePod, Restore
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase, RevisionRef
 from sentinel.domain.workload.facts import HOLD_LABEL, Workload
 from sentinel.engine.rollout.decision import decide
 from tests.engine.builders import rollout, situation, undoing
-from tests.engine.snapshots import NEW, OLD, at, changed
+from tests.engine.snapshots import NEW, OLD, at, broken, changed, waiting
 
 
 def back(available: int, **changes: Any) -> Workload:
@@ -84,3 +84,24 @@ def test_a_restore_past_its_time_calls_a_human_once() -> None:
 def test_an_overdue_restore_names_a_template_that_is_not_the_targets() -> None:
     """Where the bad template is still in the spec, that is what a human must know."""
     assert "the template in force is revision 2" in watch(rollout(5), now=360).message
+
+
+def stuck(**changes: Any) -> Workload:
+    """The target is in the spec, and a pod of the undone revision keeps the others from being replaced."""
+    pod = broken("api-2", waiting("CrashLoopBackOff"))
+    return changed(back(9), **{"pods": (pod,), "in_the_way": pod, **changes})
+
+
+def test_a_broken_pod_in_the_way_of_the_target_is_removed() -> None:
+    """By its name and uid, so that no other one is; the decision was made before, so nothing new is said."""
+    found = watch(stuck())
+    assert (found.action, found.change) == (None, RemovePod("api-2", "api-2"))
+
+
+def test_a_broken_pod_is_left_where_the_hands_are_off() -> None:
+    """By the label, in observe mode, before the controller has seen the target, and one of a third revision."""
+    assert watch(stuck(labels={HOLD_LABEL: "true"})).change is None
+    assert watch(stuck(), mode=Mode.OBSERVE).change is None
+    assert watch(stuck(generation=9, observed_generation=8)).change is None
+    third = broken("api-2", waiting("CrashLoopBackOff"), revision="third")
+    assert watch(stuck(in_the_way=third)).change is None

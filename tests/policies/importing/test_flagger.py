@@ -328,7 +328,7 @@ def test_a_check_that_cannot_be_read_is_refused(old: str, new: str, why: str) ->
 
 
 def test_other_targets_and_settings_are_noted() -> None:
-    """A DaemonSet cannot be guarded yet, and no setting vanishes unsaid."""
+    """A DaemonSet is matched as one and has to be watched; no setting vanishes unsaid."""
     text = CANARY.replace("kind: Deployment", "kind: DaemonSet").replace(
         "  service:",
         "  skipAnalysis: true\n  metricsServer: http://x\n  autoscalerRef: {name: a}\n  service:",
@@ -336,7 +336,8 @@ def test_other_targets_and_settings_are_noted() -> None:
     alerts = "    alerts: [{name: slack}]\n    mirror: true\n    match: [{headers: {}}]\n"
     result = imported(text.replace("    metrics:", alerts + "    metrics:"))
     for said in (
-        "DaemonSet",
+        "kinds: [DaemonSet]",
+        "kubernetes.kinds",
         "skipAnalysis",
         "metricsServer",
         "autoscalerRef",

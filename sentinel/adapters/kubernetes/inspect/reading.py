@@ -11,9 +11,10 @@ from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver
 from sentinel.adapters.kubernetes.workloads.registry import DRIVERS, driver_of
 from sentinel.adapters.kubernetes.workloads.trim import trim_pod
-from sentinel.domain.errors import ClusterError, NotFoundError
+from sentinel.domain.errors import ClusterError, ForbiddenError, NotFoundError
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.kinds import USUAL_KIND
 
 PAGE = 500
 TIMEOUT = 30.0
@@ -39,14 +40,24 @@ class ClusterReader:
         self._client = client
 
     async def workloads(self, namespace: str = "", *, pods: bool = False) -> tuple[Workload, ...]:
-        """The workloads of a namespace (empty: of all) by kind, namespace and name; their pods only where asked for."""
-        cache = WorkloadCache()
+        """The workloads of a namespace (empty: of all) by kind, namespace and name; their pods only where asked for.
+
+        Other kinds than the usual one are left out where we may not list them.
+        """
+        cache, listed = WorkloadCache(), []
         for driver in DRIVERS.values():
-            for raw in await self._served(driver.resource, namespace):
+            try:
+                found = await self._served(driver.resource, namespace)
+            except ForbiddenError:
+                if driver.kind is USUAL_KIND:
+                    raise
+                continue
+            listed += [driver] if found else []
+            for raw in found:
                 cache.workload_changed(key_of(raw), None, driver.trim(raw))
-        await self._fill(cache, DRIVERS.values(), namespace, {}, pods=pods)
-        found = (cache.workload(key) for key in sorted(cache.keys()))
-        return tuple(workload for workload in found if workload is not None)
+        await self._fill(cache, listed, namespace, {}, pods=pods)
+        snapshots = (cache.workload(key) for key in sorted(cache.keys()))
+        return tuple(workload for workload in snapshots if workload is not None)
 
     async def workload(self, key: WorkloadKey, *, pods: bool = False) -> Workload:
         """One workload with its revisions. Raises NotFoundError where there is none of this kind and name.

@@ -1,21 +1,30 @@
 """Changes to a workload: each one reads it afresh, checks that it is what was judged, plans, and patches."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
 
 from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import RawObject, controller_of, mapping
+from sentinel.adapters.kubernetes.api.resources import PODS
 from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.digest import template_digest
 from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver
 from sentinel.adapters.kubernetes.workloads.patches import Patch
 from sentinel.adapters.kubernetes.workloads.registry import driver_of
 from sentinel.domain.decision import Change, Restore
-from sentinel.domain.errors import ClusterError, ClusterUnavailableError, NotFoundError, PreconditionError
+from sentinel.domain.errors import (
+    ClusterError,
+    ClusterUnavailableError,
+    ConflictError,
+    NotFoundError,
+    PreconditionError,
+)
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.revision import ObjectRef
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +35,7 @@ _CLEANUP_TIMEOUT = 2.0
 class WorkloadChanger:
     """Makes a change to the very workload that was judged, or none at all.
 
-    The patch tests what was checked. When something changed in between, it begins again, so that only a difference
+    Each write tests what was checked. When something changed in between, it begins again, so that only a difference
     that matters makes it fail.
     """
 
@@ -87,6 +96,8 @@ class WorkloadChanger:
             try:
                 for patch in (Patch(plan.operations), *plan.patches):
                     await self._send(patch, place, timeout, give_up=bool(restored))
+                for pod in plan.removed:
+                    await self._remove(pod, timeout)
             except PreconditionError:
                 if attempt == _ATTEMPTS:
                     raise
@@ -104,6 +115,12 @@ class WorkloadChanger:
         seen = await self._client.json_patch(place, list(patch.operations), timeout=timeout)
         if give_up and not patch.subresource:
             await self._disown(place, seen)
+
+    async def _remove(self, pod: ObjectRef, timeout: float) -> None:
+        """Delete this very pod, unless it is gone already, or another one has its name."""
+        with suppress(NotFoundError, ConflictError):
+            place = RequestTarget(PODS, pod.namespace, pod.name)
+            await self._client.delete(place, uid=pod.uid, timeout=timeout)
 
     async def _disown(self, place: RequestTarget, live: RawObject) -> None:
         """Give up our claim on the template's fields; without it the undo stands all the same."""

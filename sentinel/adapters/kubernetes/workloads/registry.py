@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 
-from sentinel.adapters.kubernetes.workloads.deployment import DEPLOYMENT
 from sentinel.adapters.kubernetes.workloads.driver import Verbs, WorkloadDriver
-from sentinel.adapters.kubernetes.workloads.rollout import ROLLOUT
+from sentinel.adapters.kubernetes.workloads.kinds.daemonset import DAEMON_SET
+from sentinel.adapters.kubernetes.workloads.kinds.deployment import DEPLOYMENT
+from sentinel.adapters.kubernetes.workloads.kinds.rollout import ROLLOUT
+from sentinel.adapters.kubernetes.workloads.kinds.statefulset import STATEFUL_SET
 from sentinel.domain.errors import InvalidObjectError
 from sentinel.domain.workload.kinds import WorkloadKind
 
-DRIVERS: Mapping[WorkloadKind, WorkloadDriver] = {driver.kind: driver for driver in (DEPLOYMENT, ROLLOUT)}
+DRIVERS: Mapping[WorkloadKind, WorkloadDriver] = {
+    driver.kind: driver for driver in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET, ROLLOUT)
+}
 
 
 def driver_of(kind: WorkloadKind) -> WorkloadDriver:

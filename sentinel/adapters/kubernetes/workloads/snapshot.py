@@ -47,6 +47,7 @@ def build_workload(
         pods=placed,
         own_steps=entry.own_steps,
         unseen_since=entry.unseen_since,
+        in_the_way=_in_the_way(placed, candidate) if entry.ordered else None,
         changed_by=entry.changed_by,
         written=entry.written,
         deleting=entry.deleting,
@@ -111,6 +112,22 @@ def _exposure(entry: WorkloadEntry, candidate: Revision) -> Exposure:
         old=max(0, entry.total - updated),
         settled=observed and finished and entry.available >= entry.desired,
     )
+
+
+def _in_the_way(pods: Sequence[Pod], candidate: Revision) -> Pod | None:
+    """The first pod that is not ready, where it is of another revision: until it is, no pod after it is replaced.
+
+    Nobody knows the candidate's pods before the controller has named the candidate.
+    """
+    broken = (pod for pod in sorted(pods, key=_ordinal) if pod.deleting or not pod.ready)
+    first = next(broken, None)
+    waits = first is None or first.deleting or first.revision == candidate.hash or not candidate.hash
+    return None if waits else first
+
+
+def _ordinal(pod: Pod) -> int:
+    number = pod.name.rpartition("-")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def _on_its_node(pod: Pod, unready_nodes: Container[str]) -> Pod:

@@ -23,7 +23,7 @@ from sentinel.app.commands.connection import (
     place,
     run,
 )
-from sentinel.app.commands.naming import WorkloadName, workload_name
+from sentinel.app.commands.naming import WorkloadName, braked, called, workload_name
 from sentinel.app.commands.output import Output, OutputOption, phase, show, show_data, table
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain import words
@@ -124,10 +124,19 @@ def _row(standing: GuardedWorkload, now: datetime) -> list[str | Text]:
     workload, record = standing.workload, standing.record
     ready = f"{workload.exposure.available}/{workload.exposure.wanted}"
     if record is None:
-        return [workload.key.name, _REST, "", "", _revision(workload), ready, "", "no rollout was seen yet"]
+        return [
+            called(workload.key),
+            _REST,
+            "",
+            "",
+            _revision(workload),
+            ready,
+            "",
+            "no rollout was seen yet",
+        ]
     state = record.state
     return [
-        workload.key.name,
+        called(workload.key),
         phase(words.standing(record)),
         str(state.step + 1) if record.in_flight else "",
         f"{percent(state.weight)}" if record.in_flight else "",
@@ -149,7 +158,7 @@ def _words(standing: GuardedWorkload) -> str:
     if workload.held_by_label:
         said = f"hands off, by label; {said}"
     if workload.brake.on:
-        said = f"paused by {'the sentinel' if workload.brake.mark else 'hand'}; {said}"
+        said = f"{braked(workload)} by {'the sentinel' if workload.brake.mark else 'hand'}; {said}"
     return said
 
 
@@ -230,7 +239,7 @@ def _past(record: Record, now: datetime) -> list[str | Text]:
     )
     return [
         moment(record.started_at),
-        record.key.name,
+        called(record.key),
         revision,
         phase(words.standing(record)),
         age((ended or now) - record.started_at),

@@ -24,12 +24,13 @@ from sentinel.app.commands.connection import (
     place,
     run,
 )
+from sentinel.app.commands.naming import braked, going_on_by_hand
 from sentinel.app.commands.options import duration
 from sentinel.app.commands.rollouts.asking import Reason, Request, send_and_wait
 from sentinel.app.commands.rollouts.confirming import Yes, confirmed, standing
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain.command import CommandAction, CommandPhase
-from sentinel.domain.decision import Release, Restore
+from sentinel.domain.decision import Release, RemovePod, Restore
 from sentinel.domain.errors import (
     ClusterError,
     ClusterUnavailableError,
@@ -196,11 +197,11 @@ def plan(workload: Workload, target: RevisionRef) -> list[str]:
     if target.change_cause:
         lines.append(f"  change cause: {target.change_cause}")
     if workload.brake.on and workload.brake.mark is not None:
-        lines.append("  it is paused by the sentinel: the same patch lifts that")
+        lines.append(f"  it is {braked(workload)} by the sentinel: the same patch lifts that")
     elif workload.brake.on:
         lines.append(
-            "  it is paused, and not by the sentinel: that pause is left, and no pod changes until someone lifts it "
-            f"(kubectl -n {workload.key.namespace} rollout resume {workload.key.kind.lower()}/{workload.key.name})"
+            f"  it is {braked(workload)}, and not by the sentinel: that {workload.brake.name} is left, and keeps pods "
+            f"from being replaced until someone lifts it ({going_on_by_hand(workload)})"
         )
     if workload.keeper is not None:
         lines.append(
@@ -221,6 +222,7 @@ async def _restored(
             if not error.retryable:
                 raise
             now = workload
+        await _without_stuck_pod(cluster, now, workload.candidate.hash)
         took = time.monotonic() - began
         if now.candidate.digest == target.digest and now.rolled_out:
             typer.echo(f"{target} is fully available again after {took:.0f} s")
@@ -232,6 +234,19 @@ async def _restored(
             )
             return False
         await asyncio.sleep(POLL_SECONDS)
+
+
+async def _without_stuck_pod(cluster: ClusterConnection, workload: Workload, undone: str) -> None:
+    """Remove a broken pod of the undone revision that keeps the others from being replaced; said either way."""
+    pod = workload.in_the_way
+    if pod is None or pod.revision != undone or not workload.observed:
+        return
+    try:
+        typer.echo(
+            await cluster.changer.apply(workload, RemovePod(pod.name, pod.uid), timeout=CHANGE_TIMEOUT)
+        )
+    except ClusterError as error:
+        typer.echo(f"the broken pod {pod.name} keeps the others from being replaced: {error}", err=True)
 
 
 def release_command(
@@ -305,5 +320,5 @@ def _nothing_to_lift(workload: Workload | None) -> str:
     if workload is None:
         return "no workload is paused by the sentinel"
     if workload.brake.on:
-        return f"{workload.key} is paused, and not by the sentinel: that pause is left alone"
-    return f"{workload.key} is not paused"
+        return f"{workload.key} is {braked(workload)}, and not by the sentinel: that is left alone"
+    return f"{workload.key} is not {braked(workload)} by anyone"

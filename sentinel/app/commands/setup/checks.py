@@ -16,6 +16,7 @@ from sentinel.app.exitcodes import UsageError
 from sentinel.app.wiring.sources import Sources
 from sentinel.domain.errors import ClusterError, ForbiddenError, NoticeError, SourceError
 from sentinel.domain.policy.rules import ValueQuery
+from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
 from sentinel.settings import Settings
 
 
@@ -91,11 +92,16 @@ async def slack_check(settings: Settings) -> Check:
 
 
 async def account_check(
-    cluster: ClusterConnection, account: str, within: str, *, jobs_in: Sequence[str] = ()
+    cluster: ClusterConnection,
+    account: str,
+    within: str,
+    *,
+    kinds: Sequence[WorkloadKind] = USUAL_KINDS,
+    jobs_in: Sequence[str] = (),
 ) -> Check:
     """Whether the daemon's service account, given as namespace/name, has every verb it needs.
 
-    `jobs_in`: the namespaces in which it runs Jobs of gates, `""` for all.
+    `kinds` of workloads are watched. `jobs_in`: the namespaces in which it runs Jobs of gates, `""` for all.
     """
     name = "RBAC"
     if not account:
@@ -106,7 +112,7 @@ async def account_check(
     if not slash or not namespace or not short:
         raise UsageError(f"--account {account}: write it as NAMESPACE/SERVICEACCOUNT")
     try:
-        lacking = await account_lacks(cluster.client, namespace, short, within, jobs_in=jobs_in)
+        lacking = await account_lacks(cluster.client, namespace, short, within, kinds=kinds, jobs_in=jobs_in)
     except ForbiddenError:
         return warn(name, f"we may not ask what {account} may do", "ask as someone who may")
     if lacking:

@@ -108,7 +108,11 @@ async def cluster_checks(settings: Settings, account: str, at: Place) -> list[Ch
                 await _needed(cluster, settings),
                 await _frozen(cluster, settings),
                 await account_check(
-                    cluster, account, within[0] if within else "", jobs_in=job_namespaces(settings) or ()
+                    cluster,
+                    account,
+                    within[0] if within else "",
+                    kinds=settings.kubernetes.kinds,
+                    jobs_in=job_namespaces(settings) or (),
                 ),
             ]
     except ConfigurationError as error:
@@ -122,6 +126,7 @@ async def _needed(cluster: ClusterConnection, settings: Settings) -> Check:
             cluster.client,
             settings.kubernetes.namespaces,
             lease_namespace(settings),
+            kinds=settings.kubernetes.kinds,
             asking=settings.slack.pressable,
             jobs_in=job_namespaces(settings),
         )

@@ -20,6 +20,7 @@ from sentinel.app.commands.connection import (
     place,
     run,
 )
+from sentinel.app.commands.naming import braked, going_on_by_hand
 from sentinel.app.commands.output import Output, OutputOption
 from sentinel.app.commands.rollouts.undoing import undo_target
 from sentinel.app.commands.setup.checks import Check, account_check, conclude, fail, ok, slack_check, warn
@@ -31,7 +32,7 @@ from sentinel.domain.figures import percent
 from sentinel.domain.policy.policy import Mode, Policy
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import GUARD_LABEL, HOLD_LABEL, Ability, Workload
-from sentinel.engine.exposure.pausing import wanted_pods
+from sentinel.engine.exposure.weights import wanted_pods
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of
 from sentinel.policies.load import PolicySet, describe, load
 from sentinel.settings import Settings, load_settings
@@ -85,7 +86,9 @@ async def _preflight(name: str, settings: Settings, account: str, at: Place) -> 
             *checks,
             *(await gate_checks(policy, settings, cluster, workload) if policy is not None else ()),
             await slack_check(settings),
-            await account_check(cluster, account, namespace, jobs_in=jobs_in),
+            await account_check(
+                cluster, account, namespace, kinds=settings.kubernetes.kinds, jobs_in=jobs_in
+            ),
         ]
 
 
@@ -151,8 +154,8 @@ def _hands(workload: Workload) -> Check:
         remedy = f"kubectl label {workload.key.kind.lower()}/{workload.key.name} {HOLD_LABEL}-"
         return warn(name, "the hold label keeps the sentinel's hands off", remedy)
     if workload.brake.foreign:
-        remedy = f"kubectl rollout resume {workload.key.kind.lower()}/{workload.key.name}"
-        return warn(name, "it is paused by hand, which the sentinel leaves alone", remedy)
+        found = f"it is {braked(workload)} by hand, which the sentinel leaves alone"
+        return warn(name, found, going_on_by_hand(workload))
     return ok(name, "not paused by hand, not labelled to be left alone")
 
 
@@ -164,18 +167,30 @@ def _owner(workload: Workload) -> Check:
 
 
 def strategy_checks(policy: Policy, workload: Workload) -> list[Check]:
-    """Whether the canary steps can be made as they are written."""
+    """Whether the rollout can be undone, and its canary steps made, as they are written."""
+    abilities = workload.abilities
+    if (why_not := abilities.why_not.get(Ability.ROLLING)) is not None:
+        return [_refused("rolling update", why_not)]
+    remedy = "remove it from the manifest, or enable the feature gate in the cluster"
+    return [*(warn("manifest", remark, remedy) for remark in abilities.remarks), _canary(policy, workload)]
+
+
+def _refused(name: str, why_not: str) -> Check:
+    found, _, remedy = why_not.partition(": ")
+    return fail(name, found, remedy)
+
+
+def _canary(policy: Policy, workload: Workload) -> Check:
     steps, name = policy.strategy.steps, "canary"
     if not steps:
-        return [ok(name, "no steps: its own rolling update is watched")]
+        return ok(name, "no steps: its own rolling update is watched")
     abilities, size = workload.abilities, workload.exposure.wanted
     why_not = abilities.why_not.get(Ability.STEPPING)
     if why_not is not None:
-        found, _, remedy = why_not.partition(": ")
-        return [fail(name, found, remedy)]
+        return _refused(name, why_not)
     batch = min(abilities.first_batch, size)
     wanted, weight = wanted_pods(steps[0].weight, size), percent(steps[0].weight)
     if size and batch > wanted:
         found = f"the first batch is {batch} of {size} pods, more than the first step's {weight}"
-        return [warn(name, found, abilities.smaller_batch.format(weight=weight))]
-    return [ok(name, f"the first step is {wanted} of {size} pods ({weight})")]
+        return warn(name, found, abilities.smaller_batch.format(weight=weight))
+    return ok(name, f"the first step is {wanted} of {size} pods ({weight})")

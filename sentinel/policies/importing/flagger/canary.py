@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
+from sentinel.domain.workload.kinds import GUARDED_KINDS, USUAL_KINDS
 from sentinel.policies.importing.draft import (
     Draft,
     ImportRefusedError,
@@ -49,10 +50,14 @@ def draft_of_canary(resource: Manifest, templates: dict[str, Manifest], provider
     name = text(target.get("name")) or resource.name
     named(draft, name, resource.namespace)
     kind = text(target.get("kind")) or "Deployment"
-    if kind != "Deployment":
-        draft.notes.append(f"Its target is a {kind}; only Deployments are guarded, so name one.")
+    if kind in GUARDED_KINDS:
+        draft.match["kinds"] = [kind]
+        if kind not in USUAL_KINDS:
+            draft.notes.append(f"{kind}s are watched where kubernetes.kinds of the settings names them.")
+    else:
+        draft.notes.append(f"Its target is a {kind}, which cannot be guarded: name a workload.")
     draft.notes.append(
-        f"Flagger runs two Deployments, {name} and {name}-primary. Here one is enough: remove the Canary, and let the "
+        f"Flagger runs two {kind}s, {name} and {name}-primary. Here one is enough: remove the Canary, and let the "
         f"Service select the pods of {name} itself."
     )
     analysis = mapping(spec.get("analysis") or spec.get("canaryAnalysis"))

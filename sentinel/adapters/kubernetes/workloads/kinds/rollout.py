@@ -10,17 +10,17 @@ from datetime import datetime
 from sentinel.adapters.kubernetes.api.raw import RawObject, labels, mapping, number, objects, text, time
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS, ROLLOUTS
 from sentinel.adapters.kubernetes.workloads import patches
-from sentinel.adapters.kubernetes.workloads.argo_steps import (
+from sentinel.adapters.kubernetes.workloads.digest import bare_template, digest_of
+from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver, unsupported
+from sentinel.adapters.kubernetes.workloads.kinds.argo_steps import (
     INCONCLUSIVE,
     canary_steps,
     own_steps,
     step_index,
     waits_for,
 )
-from sentinel.adapters.kubernetes.workloads.digest import bare_template, digest_of
-from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver, unsupported
+from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import stored_template, trim_replica_set
 from sentinel.adapters.kubernetes.workloads.patches import Operation, Patch, Plan
-from sentinel.adapters.kubernetes.workloads.replica_sets import stored_template, trim_replica_set
 from sentinel.adapters.kubernetes.workloads.trim import (
     WorkloadEntry,
     create_failure,

@@ -10,8 +10,8 @@ from sentinel.adapters.kubernetes.api.raw import (
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS
 from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver, unsupported
+from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import stored_template, trim_replica_set
 from sentinel.adapters.kubernetes.workloads.patches import Operation, Plan
-from sentinel.adapters.kubernetes.workloads.replica_sets import stored_template, trim_replica_set
 from sentinel.adapters.kubernetes.workloads.trim import (
     WorkloadEntry,
     create_failure,
@@ -24,7 +24,7 @@ from sentinel.adapters.kubernetes.workloads.trim import (
     template_manager,
     trim_template,
 )
-from sentinel.domain.decision import Change, Promote, Release, Restore, Stop
+from sentinel.domain.decision import Change, Promote, Release, RemovePod, Restore, SetPartition, Stop
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import (
@@ -121,7 +121,7 @@ def plan(live: RawObject, workload: Workload, change: Change, stored: RawObject)
             return resume(live)
         case Restore(target):
             return restore(live, stored, target)
-        case Promote():
+        case SetPartition() | RemovePod() | Promote():
             raise unsupported(workload, change)
 
 

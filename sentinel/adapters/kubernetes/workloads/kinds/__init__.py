@@ -1,0 +1,1 @@
+"""One module to each kind of workload, and what several of them share."""

@@ -1,0 +1,24 @@
+"""Where a workload should stand, and the one change that brings it nearer, by the way in which it can be moved."""
+
+from sentinel.domain.decision import Change, Stop
+from sentinel.domain.workload.facts import Mark, Stepping, Workload
+from sentinel.engine.exposure import partition, pausing
+
+
+def steer(weight: float | None, workload: Workload, mark: Mark | None = None) -> Change | None:
+    """The change that brings the workload towards the weight, None when it is there or on its way.
+
+    Weight None lets everything go. Without a mark nothing is stopped.
+    """
+    if workload.abilities.stepping is Stepping.PARTITION:
+        return partition.steer(weight, workload, mark)
+    return pausing.steer(weight, workload, mark)
+
+
+def first_stop(weight: float, workload: Workload, mark: Mark) -> Change | None:
+    """The change that stops a rollout in steps as soon as it is seen; what of it already runs is its first batch."""
+    if workload.brake.on:
+        return None
+    if workload.abilities.stepping is Stepping.PARTITION:
+        return partition.steer(weight, workload, mark)
+    return Stop(mark)
