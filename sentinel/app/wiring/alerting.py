@@ -26,7 +26,7 @@ def intake_of(
 ) -> AlertIntake:
     """The desk that records alerts, behind what sets those of other clusters aside where the settings name this one.
 
-    Every replica takes alerts in, and each tells of those that name nothing known: the leader does not hear of them.
+    Every replica takes alerts in, and each reports those that name nothing known: the leader does not hear of them.
     """
     desk = AlertReceiver(
         gateway.cluster,

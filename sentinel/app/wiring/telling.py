@@ -1,4 +1,4 @@
-"""Where people are told, of rollouts and of the sentinel itself: one channel, and a webhook beside it."""
+"""Where notices go, of rollouts and of the sentinel itself: one channel, and a webhook beside it."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -18,7 +18,7 @@ from sentinel.settings import Settings
 
 
 class Channel(Notifier, Broadcaster, Protocol):
-    """Where people are told: of rollouts, and of the sentinel itself."""
+    """Where notices go: of rollouts, and of the sentinel itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def notifier(settings: Settings, resources: AsyncExitStack) -> Channel:
 def _webhook_told(
     settings: Settings, means: Means, resources: AsyncExitStack
 ) -> tuple[CloudEventsNotifier, ...]:
-    """The webhook that the settings name, to be told beside the other channel."""
+    """The webhook that the settings name, beside the other channel."""
     webhook = settings.notify.webhook
     if webhook.url is None:
         return ()

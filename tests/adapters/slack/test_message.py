@@ -98,10 +98,10 @@ def test_observe_mode_shows() -> None:
         notice.entry, outcome=Outcome(OutcomeKind.OBSERVED, stories.START, "would have undone")
     )
     notice = Notice(replace(notice.record, mode=Mode.OBSERVE).with_decision(observed), observed)
-    assert "observe mode: nothing is touched" in shown(rollout_message(notice).blocks)
+    assert "observe mode: changes nothing" in shown(rollout_message(notice).blocks)
     told = shown(decision_message(notice, observed).blocks)
     assert "*Would undo* (observe mode" in told
-    assert "Observe mode, nothing touched: would have undone" in told
+    assert "Nothing was changed (observe mode or frozen): would have undone" in told
 
 
 @pytest.mark.parametrize(("reason", "title"), [("WouldUndo", "Would undo"), ("NoBaseline", "Would hold")])

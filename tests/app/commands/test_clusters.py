@@ -106,7 +106,7 @@ async def test_a_storage_without_rules_is_told_and_who_has_them_is_asked() -> No
     ):
         for rules_url, level, said in (
             ("", Level.WARN, "knows no alerting rule"),
-            (vmalert, Level.OK, f"{vmalert} knows the for: of 2 alerts"),
+            (vmalert, Level.OK, f"{vmalert} has the `for:` of 2 alerts"),
             (f"{vmalert}/other", Level.WARN, "404"),
         ):
             settings = settings_of(PROMETHEUS__URL=storage, PROMETHEUS__RULES_URL=rules_url)

@@ -19,7 +19,7 @@ async def test_freeze_and_unfreeze_are_answered(tmp_path: Path) -> None:
         assert told[0].startswith("frozen: within 5 s")
         assert told[1] == "frozen by kubernetes-admin: audit already\n"
         assert "unfrozen: " in told[2]
-        assert told[3] == "nothing was frozen\n"
+        assert told[3] == "the sentinel was not frozen\n"
 
 
 async def test_a_thaw_says_who_froze_and_asks(tmp_path: Path) -> None:
@@ -49,6 +49,6 @@ async def test_a_doctor_sees_the_freeze(tmp_path: Path, monkeypatch: pytest.Monk
 async def test_a_freeze_that_nobody_would_heed_is_refused(tmp_path: Path) -> None:
     """In a namespace without a sentinel it would be a false comfort."""
     async with served(tmp_path, daemon=False) as here:
-        assert "no sentinel runs in namespace" in refusal(await sentinel(here, "freeze", "-n", home(here)))
+        assert "of a sentinel is in namespace" in refusal(await sentinel(here, "freeze", "-n", home(here)))
         forced = await sentinel(here, "freeze", "--force", "-n", home(here))
         assert forced.output.startswith("frozen: ")

@@ -35,7 +35,7 @@ def refused(tmp_path: Path, *arguments: str, rules: str = RULES) -> str:
         (("--since", "0s"), "--since: 0s is no time"),
         (("--workload", "shop"), "--workload shop: write it as namespace/name"),
         (("--workload", 'a/b"'), "write it as namespace/name"),
-        (("--policy", "absent"), "there is no policy absent; the rule files hold shop"),
+        (("--policy", "absent"), "the rule files have no policy absent; they have shop"),
         (("--scrape-interval", "soon"), "--scrape-interval"),
     ],
 )

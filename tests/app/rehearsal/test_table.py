@@ -53,7 +53,7 @@ def test_suspected_false_undos_are_marked_and_counted() -> None:
     """In the line and in the sums."""
     text = printed(result(RehearsedVerdict.UNDO))
     assert "undo (false?)" in text
-    assert "1 were kept (suspected false)" in text
+    assert "kept 1 (suspected false)" in text
 
 
 def test_markup_in_names_and_messages_is_text() -> None:
