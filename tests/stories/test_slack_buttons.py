@@ -170,7 +170,10 @@ async def test_a_second_press_does_nothing(told: World, slack: FakeSlack) -> Non
     record = await told.phase(Phase.PROMOTED, image="web:2")
     await slack.press(before, "Approve", "U1")
     await told.until(lambda: len(slack.whispers) == 2, within=60)
-    assert slack.whispers[-1] == ("U1", "Nothing was done: the rollout has moved on, and this no longer applies.")
+    assert slack.whispers[-1] == (
+        "U1",
+        "Nothing was done: the rollout has moved on, and this no longer applies.",
+    )
     assert len(commands(told)) == 1
     assert actions(record).count("approve") == 1
     assert await presses(told) == {"asked": 1, "repeated": 1, "past": 1}
@@ -233,7 +236,9 @@ async def test_where_slack_does_not_say_who_is_in_a_group_nobody_of_it_may_press
     async with pressable(tmp_path, slack, **SOCKET, SENTINEL_SLACK__APPROVERS__GROUPS="S9") as here:
         await at_rest(here)
         await slack.press(await waiting_for_approval(here, slack), "Approve", "U3")
-        assert "does not list the members of the group S9 (no_such_subteam)" in await whispered(here, slack, "U3")
+        assert "does not list the members of the group S9 (no_such_subteam)" in await whispered(
+            here, slack, "U3"
+        )
         assert commands(here) == []
         assert await presses(here) == {"unknown": 1}
 
