@@ -276,10 +276,7 @@ def test_a_workload_that_the_policy_does_not_guard_is_an_error(folder: Path) -> 
 
     result = sentinel("test", folder)
 
-    assert (
-        "the policy shop does not guard deployment/staging/app: its namespaces are production"
-        in result.output
-    )
+    assert "policy shop does not guard deployment/staging/app: its namespaces are production" in result.output
 
 
 def test_wrong_rule_files_are_told_before_any_test(folder: Path) -> None:

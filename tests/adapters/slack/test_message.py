@@ -35,7 +35,7 @@ shop-api
 2026-01-01 12:00:00 UTC
 
 Undone: 12.3% of the candidate's requests fail, the baseline's 0.1%
-Rule `error-rate`, because `ErrorRateOverLimit`
+Rule `error-rate`, reason `ErrorRateOverLimit`
 • *candidate* 12.3% (123 of 1,000 requests failed) · *baseline* 0.1% (9 of 9,000 requests failed) · limit 5% · \
 evidence 4,000:1
 Done: template of revision 7 put back

@@ -34,7 +34,7 @@ def test_a_newer_release_may_have_mended_it() -> None:
     """Which one, and when."""
     ended = RolloutState(Phase.SUPERSEDED, reason="NewerRevision", ended_at=after(360))
     newer = record(started_at=after(360), candidate=NEW, uid="n")
-    assert turn(observed(ended), newer) == (Turn.REPLACED, "replaced by revision 2 (web:2), 5m later")
+    assert turn(observed(ended), newer) == (Turn.REPLACED, "replaced by revision 2 (web:2) 5m later")
 
 
 def test_what_still_stands_may_have_been_a_false_alarm() -> None:

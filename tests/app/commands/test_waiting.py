@@ -69,7 +69,7 @@ def test_a_hold_for_a_human_ends_the_wait_at_once() -> None:
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
-        ("WouldUndo", "would have been undone (nothing was touched): too bad"),
+        ("WouldUndo", "would have been undone (nothing was changed): too bad"),
         ("NoBaseline", "would be held until a person decides (nothing was changed): too bad"),
     ],
 )
@@ -192,7 +192,7 @@ async def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
     """A workload that is not there, a kind that is not guarded, a time that is none."""
     async with served(tmp_path, daemon=False) as here:
         assert "there is no Deployment nope" in refusal(await sentinel(here, "wait", "nope"))
-        assert "StatefulSets are not guarded, only Deployments and Rollouts are" in refusal(
+        assert "the sentinel does not guard StatefulSets, only Deployments and Rollouts" in refusal(
             await sentinel(here, "wait", "sts/web")
         )
         assert "--for: " in refusal(await sentinel(here, "wait", "web", "--for", "soon"))

@@ -62,4 +62,7 @@ def test_a_time_means_the_nearest_rollout() -> None:
         ],
     )
     assert picked == [rollout()]
-    assert [line.partition(" was ")[0] for line in unmet] == ["no rollout of shop/web", "no rollout of x/web"]
+    assert [line.partition(" at ")[0] for line in unmet] == [
+        "Prometheus recorded no rollout of shop/web",
+        "Prometheus recorded no rollout of x/web",
+    ]

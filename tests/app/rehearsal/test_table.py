@@ -46,7 +46,7 @@ def test_the_evidence_stands_below_unless_it_was_simply_promoted() -> None:
     assert "web new1: too many errors" in text
     assert "all well" not in text
     assert "lost new1: no pods" in text
-    assert "short new1: nothing was decided" in text
+    assert "short new1: no decision" in text
 
 
 def test_suspected_false_undos_are_marked_and_counted() -> None:
