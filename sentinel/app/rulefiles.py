@@ -128,7 +128,7 @@ class RuleFiles:
             again = "as before" if current.digest == before else "an edit was loaded"
             lines = (f"{in_force}, {again}",)
             self._news(
-                Bulletin(BulletinKind.RULES_MENDED, "The rule files are valid again", lines, good=True)
+                Bulletin(BulletinKind.RULES_FIXED, "The rule files are valid again", lines, good=True)
             )
 
     def _kept(self) -> str:
