@@ -32,7 +32,7 @@ these very cells, of sticky populations drawn in the same way (150 worlds of eac
 public access log named in ../judgement.md. The draws here are others, the kinds of traffic are not: for Sentinel these
 figures are in-sample, and traffic of another kind may do worse; ../judgement.md says how other kinds did. With 600
 rollouts a share of 1 % is known to within about 0.8 points. Sticky rollouts come ten to a world, with the same clients
-bound again; their intervals are bootstrapped over worlds. The worst of several populations is the worst of several noisy
+rebound; their intervals are bootstrapped over worlds. The worst of several populations is the worst of several noisy
 shares, and so a little worse than the worst population is.
 
 The bound is compared where it lies between 4 and 20 ticks: a larger one leaves too little of the ten minutes,

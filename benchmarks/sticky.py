@@ -1,6 +1,6 @@
 """Sticky clients: heavy-tailed clients, some of which always fail, each bound to one pod.
 
-Nothing is wrong with either arm; by bad luck a client that always fails is bound to the canary. A rollout binds every 
+Nothing is wrong with either arm; by bad luck a client that always fails is bound to the canary. A rollout binds every
 client again. Some clients send all the time, before and during the rollout; the others have one session each. Or all
 the clients of the rollout are ones that the hour before never saw.
 """
