@@ -127,9 +127,7 @@ class RuleFiles:
             self._refused = None
             again = "as before" if current.digest == before else "an edit was loaded"
             lines = (f"{in_force}, {again}",)
-            self._news(
-                Bulletin(BulletinKind.RULES_FIXED, "The rule files are valid again", lines, good=True)
-            )
+            self._news(Bulletin(BulletinKind.RULES_FIXED, "The rule files are valid again", lines, good=True))
 
     def _kept(self) -> str:
         return f"the last good set stays in force: {self._in_force()}"
