@@ -2,8 +2,8 @@
 
     python -m benchmarks.memory [--deployments 200] [--minutes 6] [--write] [--date 2026-01-31]
 
-One `sentinel run` goes through all phases, against the simulated cluster and Prometheus' stand-in in processes of their
-own. What counts is a ratio within the run: the mean of a phase's last third to that of its middle third.
+One `sentinel run` goes through all phases, against the simulated cluster and Prometheus' stand-in in separate
+processes. What counts is a ratio within the run: the mean of a phase's last third to that of its middle third.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def report(phases: Sequence[Phase], deployments: int, replicas: int, date: str) 
 `python -m benchmarks.memory`, {date}. {machine("aiohttp", "orjson", "rollback-sentinel")}.
 
 One `sentinel run` with {deployments} guarded Deployments of {replicas} pods, against the simulated cluster and
-Prometheus' stand-in in processes of their own, goes through four phases, each of which is sampled for
+Prometheus' stand-in in separate processes, goes through four phases, each of which is sampled for
 {seconds:g} s: those in which answers begin to come only after {_FILLING_SECONDS / 60:g} minutes, when what is
 remembered of them has reached its level. In flight means in a canary's bake, with an error rate and a latency rule
 evaluated every {_INTERVAL:g} s for every Deployment. *Grows* is the mean of a phase's last third over that of its

@@ -102,7 +102,7 @@ The simulated API server with its controllers, Prometheus' stand-in and `sentine
 this machine and talk HTTP over the loopback. {plan.deployments} guarded Deployments of {plan.replicas} pods, each
 with {plan.history} old RolloutRecords; those in flight bake a canary step, with an error rate and a latency rule
 evaluated every {plan.interval:g} s for all of them. Faults are struck {plan.spacing:g} s apart, so that at most a few
-are under way together; what was undone is released anew.
+are under way together; what was undone is released again.
 
 - **crash loop**: from the write of a pod status with CrashLoopBackOff into the API server's store to the write of the
   Deployment that the undo's patch makes there.

@@ -23,8 +23,8 @@ write. The other tools are modelled from their documented behaviour, at their de
 threshold at which at most 1 % of healthy rollouts of that very cell are rolled back, which no user can know.
 
 Times are seconds from the fault to the decision, p50/p90, with the share found within ten minutes. A time in
-(parentheses) belongs to a method that rolls back more than 1 % of healthy rollouts in the same kind of traffic: it is
-no achievement. A dash: not found.
+(parentheses) belongs to a method that rolls back more than 1 % of healthy rollouts in the same kind of traffic: it does
+not count. A dash: not found.
 
 **How the engine's own constants were chosen.** The grids of alternatives, the way φ and the placebos hold
 bets back, and how many ticks a proof is spread over were picked from some sixty variants by simulations of
@@ -32,7 +32,7 @@ these very cells, of sticky populations drawn in the same way (150 worlds of eac
 public access log named in ../judgement.md. The draws here are others, the kinds of traffic are not: for Sentinel these
 figures are in-sample, and traffic of another kind may do worse; ../judgement.md says how other kinds did. With 600
 rollouts a share of 1 % is known to within about 0.8 points. Sticky rollouts come ten to a world, with the same clients
-bound anew; their intervals are bootstrapped over worlds. The worst of several populations is the worst of several noisy
+rebound; their intervals are bootstrapped over worlds. The worst of several populations is the worst of several noisy
 shares, and so a little worse than the worst population is.
 
 The bound is compared where it lies between 4 and 20 ticks: a larger one leaves too little of the ten minutes,
@@ -228,7 +228,7 @@ def _better(other: Outcome, ours: Outcome) -> bool:
 def _clients(table: Table) -> Iterator[str]:
     yield "## Sticky clients\n"
     yield (
-        "Heavy-tailed clients, a few of which nearly always fail, each bound to one pod, and bound anew by the "
+        "Heavy-tailed clients, a few of which nearly always fail, each bound to one pod, and bound again by the "
         "rollout; nothing is wrong with the candidate, or a further 10 % or 20 % of its requests fail. Everyone's "
         "limit is twice the mean rate. 30 % of the clients (in *all steady* all, in *short sessions* none) send "
         "throughout the hour before and the rollout, the others have one session; or all clients of the rollout are "
@@ -247,7 +247,7 @@ def _clients(table: Table) -> Iterator[str]:
 
 
 def _sticky(outcome: Outcome) -> str:
-    """The share, of our own rule with its interval."""
+    """The share, of our rule with its interval."""
     share = _percent(outcome.share)
     return f"{share} ({_interval(outcome)})" if outcome.method == OURS else share
 

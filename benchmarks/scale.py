@@ -2,7 +2,7 @@
 
     python -m benchmarks.scale [--pods 5000] [--deployments 200] [--write] [--date 2026-01-31]
 
-The same pods of the same simulated API server, in a process of its own, are taken in three ways, each in a fresh
+The same pods of the same simulated API server, in a separate process, are taken in three ways, each in a fresh
 process: by the daemon's watches into its cache (with Deployments, ReplicaSets, Nodes and records beside them), by
 `orjson.loads` of the bare pages, and by kubernetes_asyncio's typed models.
 """
@@ -299,7 +299,7 @@ def report(costs: Costs, deployments: int, date: str) -> str:
 `python -m benchmarks.scale`, {date}. {machine("aiohttp", "orjson", "kubernetes-asyncio", "rollback-sentinel")}.
 
 {costs.pods} pods of {deployments} Deployments, {costs.pod_bytes / 1024:.1f} KiB of JSON each, listed over the loopback
-from a simulated API server in a process of its own, each way in a fresh process. Seconds include the server's share;
+from a simulated API server in a separate process, each way in a fresh process. Seconds include the server's share;
 the stall is the longest time for which the event loop left a timer of 1 ms waiting, and on a machine that is shared
 it includes what others took of the processor. The first row lists all five resources at once, the others pods alone.
 

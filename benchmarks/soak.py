@@ -71,7 +71,7 @@ MIRROR = frozenset(
 )
 """Where the types are of which the daemon's copy of workloads, ReplicaSets, pods and records is made."""
 WARM_UP = 0.5
-"""The share of the day after which nothing may grow any more."""
+"""The share of the day after which nothing may still grow."""
 MAY_GROW = 0.05
 
 

@@ -1,7 +1,7 @@
 """Sticky clients: heavy-tailed clients, some of which always fail, each bound to one pod.
 
 Nothing is wrong with either arm; by bad luck a client that always fails is bound to the canary. A rollout binds every
-client anew. Some clients send all the time, before and during the rollout; the others have one session each. Or all
+client again. Some clients send all the time, before and during the rollout; the others have one session each. Or all
 the clients of the rollout are ones that the hour before never saw.
 """
 
@@ -61,7 +61,7 @@ def _clients(rng: np.random.Generator, population: Population, ticks: int) -> tu
 
 
 def _bound(rng: np.random.Generator, requests: Array, errors: Array, times: int) -> Counts:
-    """The pods' counts when each client is bound to a random pod, so many times anew."""
+    """The pods' counts when each client is bound to a random pod, so many times."""
     counts = [np.zeros((times, PODS, requests.shape[1])) for _ in range(2)]
     for index in range(times):
         pods = np.zeros((PODS, len(requests)))

@@ -2,9 +2,9 @@
 
     python -m benchmarks.webhook [--seconds 5] [--rate 1000]
 
-The simulated cluster and the daemon run in this process, whoever posts in another; all talk HTTP over the loopback.
-First one post of 10,000 alerts, then so many posts a second for a while, each with an alert of its own about one of the
-rollouts in flight. A post that was answered 200 must stand in its record; the others must have been answered 503.
+The simulated cluster and the daemon run in this process, the sender in another; all talk HTTP over the loopback.
+First one post of 10,000 alerts, then so many posts a second for a while, each with a different alert about one of the
+rollouts in flight. A post that was answered 200 must be in its record; the others must have been answered 503.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ async def measure(folder: Path, seconds: float, rate: int) -> None:
             f"{writes.struck} writes, {told(stalled)}"
         )
         kept = sum(len(record.alerts) for record in here.application.store.all())  # type: ignore[union-attr]
-        print(f"{kept} alerts stand in {ROLLOUTS} records (each keeps its newest {MAX_ALERTS})")
+        print(f"{kept} alerts are in {ROLLOUTS} records (each keeps its newest {MAX_ALERTS})")
 
 
 async def in_flight(here: World) -> None:

@@ -217,9 +217,9 @@ def test_every_mistake_is_listed_with_its_place(tmp_path: Path, monkeypatch: pyt
         ("http: {webhook: {username: me}}", "password is missing"),
         (
             "http: {webhook: {username: me, password: secret, token: secret}}",
-            "a token and a user name are given",
+            "token and username exclude each other",
         ),
-        ("slack: {token: secret, token_file: /x, channel: c}", "token is given as well"),
+        ("slack: {token: secret, token_file: /x, channel: c}", "token_file and token exclude each other"),
         ("rules: {paths: []}", "must not be empty"),
     ],
 )
@@ -317,7 +317,7 @@ def test_any_input_is_settings_or_a_clear_error(tmp_path: Path, data: bytes, env
         ("token: xoxb, channel: c, approvers: {groups: [S1]}", "app_token is missing"),
         (
             "token: xoxb, channel: c, app_token: xapp, signing_secret: x",
-            "app_token and signing_secret are given",
+            "app_token and signing_secret exclude each other",
         ),
         ("approvers: {users: ['@alice']}", "slack.approvers.users"),
     ],
@@ -333,8 +333,8 @@ def test_buttons_that_nobody_could_press_are_refused(tmp_path: Path, slack: str,
 @pytest.mark.parametrize(
     ("webhook", "message"),
     [
-        ("url: 'http://hooks'", "secret is missing: events are signed"),
-        ("url: 'http://hooks', secret: whsec_!!", "no base64"),
+        ("url: 'http://hooks'", "secret is missing: it signs the events"),
+        ("url: 'http://hooks', secret: whsec_!!", "no valid base64"),
         ("url: hooks, secret: x", "is not an http or https address"),
     ],
 )

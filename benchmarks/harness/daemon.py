@@ -17,7 +17,7 @@ _STOP_SECONDS = 20.0
 
 
 class DaemonProcess:
-    """`sentinel run` with a configuration file of its own; its log goes to `folder/daemon.log`.
+    """`sentinel run` with its own configuration file; its log goes to `folder/daemon.log`.
 
     `profile`: where cProfile's figures of the whole run go; a profiled daemon is slower.
     """

@@ -1,4 +1,4 @@
-"""Prometheus' stand-in for the reaction benchmark, in a process of its own: counters of every pod of the world."""
+"""Prometheus' stand-in for the reaction benchmark, in a separate process: counters of every pod of the world."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulated cluster of the reaction benchmark, in a process of its own: it stamps what arrives, and when.
+"""The simulated cluster of the reaction benchmark, in a separate process: it stamps what arrives, and when.
 
 All stamps are nanoseconds of CLOCK_MONOTONIC, which every process of one machine shares.
 """

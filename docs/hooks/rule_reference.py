@@ -87,7 +87,7 @@ def _section(title: str, node: Schema, root: Schema, paths: Mapping[str, str]) -
 
 
 def _what(value: Schema, root: Schema, paths: Mapping[str, str]) -> str:
-    """What a field holds, in words, with a link where it is a mapping of its own."""
+    """What a field holds, in words, with a link where it is a separate mapping."""
     if "items" in value:
         return f"list: {_what(value['items'], root, paths)}"
     if "anyOf" in value:

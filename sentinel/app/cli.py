@@ -34,8 +34,8 @@ SWITCH_SECONDS = 0.0005
 
 app = typer.Typer(
     cls=RootGroup,
-    help="Judges Kubernetes rollouts by YAML rules and promotes or undoes them on its own.",
-    epilog="Exit codes: 0 yes, 1 no, 3 not confirmed, 64 wrong usage, 66 not found, 69 a server gave no answer, "
+    help="Judges Kubernetes rollouts by YAML rules, and promotes or undoes them automatically.",
+    epilog="Exit codes: 0 yes, 1 no, 3 not confirmed, 64 wrong usage, 66 not found, 69 a server did not answer, "
     "70 a defect, 77 not allowed, 78 wrong settings or files, 130 interrupted; `sentinel wait` answers with 0 to 5.",
     no_args_is_help=True,
     add_completion=True,
@@ -49,7 +49,7 @@ add_operating_commands(app)
 
 
 def main() -> None:
-    """Run the command line; what a user can fix is one sentence on stderr with an exit code, never a traceback."""
+    """Run the command line; a user's mistake is one sentence on stderr with an exit code, never a traceback."""
     try:
         app()
     except SentinelError as error:
@@ -57,7 +57,7 @@ def main() -> None:
         sys.exit(code_of(error))
     except Exception:
         traceback.print_exc()
-        typer.echo("sentinel: this is a defect; please report it with the lines above", err=True)
+        typer.echo("sentinel: this is a defect. Please report it with the lines above", err=True)
         sys.exit(ExitCode.DEFECT)
 
 
@@ -80,7 +80,7 @@ def _options(
 @app.command()
 def run(
     config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="Settings file (or SENTINEL_CONFIG).")
+        Path | None, typer.Option("--config", "-c", help="Settings file; SENTINEL_CONFIG names it too.")
     ] = None,
 ) -> None:
     """Watch the cluster and judge every rollout until SIGTERM."""
@@ -116,20 +116,24 @@ async def serve(settings: Settings) -> None:
 
 @app.command()
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Stay up afterwards, for kubectl.")] = False,
-    port: Annotated[int, typer.Option(help="Port of the simulated API server; 0 takes a free one.")] = 0,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the cluster running afterwards, for kubectl.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="Port of the simulated API server; 0 chooses a free one.")] = 0,
     metrics_port: Annotated[int, typer.Option(help="Port of the simulated pods' metrics.")] = 0,
-    http_host: Annotated[str, typer.Option(help="Where the daemon listens.")] = "127.0.0.1",
-    http_port: Annotated[int, typer.Option(help="Port of its webhook, health and metrics.")] = 0,
-    prometheus: Annotated[str, typer.Option(help="A real Prometheus to judge by, not the stand-in.")] = "",
+    http_host: Annotated[str, typer.Option(help="Address that the daemon listens on.")] = "127.0.0.1",
+    http_port: Annotated[int, typer.Option(help="Port of the daemon's webhook, health and metrics.")] = 0,
+    prometheus: Annotated[
+        str, typer.Option(help="URL of a real Prometheus to use instead of the simulated one.")
+    ] = "",
     story: Annotated[str, typer.Option(help="A strategy to show: statefulset, daemonset.")] = "",
 ) -> None:
-    """Play six rollouts on a simulated cluster, or a few of one strategy; exit code 1 when one came out otherwise."""
+    """Play six rollouts on a simulated cluster, or a few of one strategy. Exit code 1 if one ends unexpectedly."""
     if find_spec("clustersim") is None:
         raise ConfigurationError(
             "the demo needs the simulated cluster, which is not installed: pip install 'rollback-sentinel[demo]'"
         )
-    from sentinel.app.demo.play import play  # not at the top: the daemon does without the simulation
+    from sentinel.app.demo.play import play  # not at the top: the daemon runs without the simulation
     from sentinel.app.demo.stage import Front
     from sentinel.app.demo.stories import PLAYS
 

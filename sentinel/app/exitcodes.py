@@ -1,6 +1,6 @@
 """How commands end: one exit code for each kind of end, so that scripts need not read text.
 
-0 to 9 are a command's answer (`sentinel wait` has several); from 64 on, as in BSD's sysexits, there was none.
+0 to 9 are a command's answer (`sentinel wait` has several); from 64 on, as in sysexits.h, it has no answer.
 """
 
 import os
@@ -54,7 +54,7 @@ _CODES: tuple[tuple[type[SentinelError], ExitCode], ...] = (
 
 
 def code_of(error: SentinelError) -> ExitCode:
-    """The exit code of a command that ended with this error: what has none of its own is a server without an answer."""
+    """The exit code of a command that ended with this error: any other error is a server that did not answer."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.UNAVAILABLE)
 
 
@@ -81,7 +81,7 @@ def _own_codes() -> Iterator[None]:
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except BrokenPipeError:
-        # Whoever read our output has gone: what is left of it goes nowhere, and no traceback follows.
+        # The reader of our output has closed it: the rest goes nowhere, without a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(ExitCode.BROKEN_PIPE) from None
     except Exception as error:

@@ -1,6 +1,6 @@
-"""Whether the sentinel in this container is well: `python -m sentinel.app.healthcheck`, the image's HEALTHCHECK.
+"""Whether the sentinel in this container is healthy: `python -m sentinel.app.healthcheck`, the image's HEALTHCHECK.
 
-Where it listens, and whether by TLS, it learns as the daemon does, from SENTINEL_CONFIG and the SENTINEL_ variables.
+Like the daemon, it reads the port and the use of TLS from SENTINEL_CONFIG and the SENTINEL_ variables.
 """
 
 import http.client
@@ -20,7 +20,7 @@ _EVERYWHERE = {_ANY: "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
 def fault() -> str:
-    """What is wrong, empty where it is well."""
+    """What is wrong; empty if it is healthy."""
     try:
         settings = load_settings(None, os.environ).http
     except ConfigurationError as error:
@@ -28,7 +28,7 @@ def fault() -> str:
     try:
         status, said = _asked(settings)
     except (OSError, http.client.HTTPException) as error:
-        return f"port {settings.port} gives no answer: {error}"
+        return f"port {settings.port} does not answer: {error}"
     return "" if status == HTTPStatus.OK else f"{PATH} answers {status}: {said}"
 
 
@@ -47,7 +47,7 @@ def _asked(settings: HttpSettings) -> tuple[int, str]:
 
 
 def _trusting() -> ssl.SSLContext:
-    """Its certificate is for the name of its Service, and whoever listens here is ourselves."""
+    """Its certificate names its Service, and the listener here is ourselves."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

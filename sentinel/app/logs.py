@@ -73,7 +73,7 @@ def _json() -> list[Any]:
 
 
 def _harmless(_logger: object, _method: str, event: Mapping[str, Any]) -> dict[str, Any]:
-    """What others wrote cannot steer the terminal, nor pass for a line of its own: lines that follow are indented."""
+    """Text from others cannot control the terminal or look like a separate line: its further lines are indented."""
     return {_shown(name): _shown(value) if isinstance(value, str) else value for name, value in event.items()}
 
 

@@ -2,7 +2,7 @@
 
 The caches hold a million objects and hardly a cycle. Python walks all that came since the last freeze whenever that
 grew by a quarter, on whatever thread allocates next, with every other one standing still: at 200 rollouts in flight a
-tenth of a second twice in five seconds, and not one object was ever found. So the young generations go on as ever, the
+tenth of a second twice in five seconds, and hardly an object was found. So the young generations go on as usual, the
 oldest is left to `keep_tidy`, and what a walk found alive is set aside once walking it takes long.
 """
 

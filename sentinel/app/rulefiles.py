@@ -1,4 +1,4 @@
-"""Takes edited rule files over while the daemon runs; a bad edit leaves the last good set in force and is told."""
+"""Loads edited rule files while the daemon runs; after a bad edit the last good set stays in force, with a notice."""
 
 import asyncio
 import logging
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from sentinel.blocking import on_own_thread
+from sentinel.domain.figures import amount
 from sentinel.domain.notice import Bulletin, BulletinKind
 from sentinel.policies.load import describe, unread_files
 from sentinel.policies.mistakes import PolicyError
@@ -15,9 +16,9 @@ from sentinel.ports import Clock, Telemetry
 log = logging.getLogger(__name__)
 
 SHOWN = 10
-"""So many mistakes are told in a bulletin; the log has them all."""
+"""A bulletin lists this many errors; the log has all of them."""
 READ_WITHIN = 20.0
-"""After so many seconds without an answer the file system is said to hang; it is waited for, and nothing else is."""
+"""After this many seconds without an answer the file system counts as hung. Only the rule files wait for it."""
 
 
 class RuleFiles:
@@ -46,7 +47,7 @@ class RuleFiles:
         left_out = unread_files(self._paths)
         if left_out:
             log.warning(
-                "rule files in subfolders are not read, %s: name their folders in rules.paths as well",
+                "rule files in subfolders are not read: %s. Add their folders to rules.paths",
                 _some(left_out),
             )
 
@@ -88,7 +89,7 @@ class RuleFiles:
         if errors:
             self._refuse(errors)
         elif errors is not None or self._refused is None:
-            self._take(self._before, mended=hung)
+            self._take(self._before, recovered=hung)
         self._show()
 
     def _say_that_it_hangs(self) -> None:
@@ -97,9 +98,8 @@ class RuleFiles:
             return
         self._hangs = True
         where = ", ".join(sorted(map(str, self._folders)))
-        current = self._source.current
-        kept = f"the last good set stays in force: {len(current.policies)} policies, {current.digest[:12]}"
-        why = f"the file system of {where} gives no answer within {READ_WITHIN:g} s"
+        kept = self._kept()
+        why = f"the file system of {where} did not answer within {READ_WITHIN:g} s"
         log.error("rule files cannot be read: %s; %s", why, kept)
         self._telemetry.count("rules_reload_total", outcome="hung")
         self._tell(Bulletin(BulletinKind.RULES_UNREADABLE, "Rule files cannot be read", (why, kept)))
@@ -107,26 +107,32 @@ class RuleFiles:
 
     def _refuse(self, errors: list[PolicyError]) -> None:
         text = describe(errors)
-        log.error("the edited rule files are refused, the last good ones stay in force:\n%s", text)
+        log.error("the edited rule files were refused, the last good set stays in force:\n%s", text)
         if text == self._refused:
             return
         self._refused = text
         shown = [str(error) for error in errors[:SHOWN]]
         if len(errors) > SHOWN:
             shown.append(f"and {len(errors) - SHOWN} more")
-        current = self._source.current
-        kept = f"the last good set stays in force: {len(current.policies)} policies, {current.digest[:12]}"
-        self._tell(Bulletin(BulletinKind.RULES_REFUSED, "Edited rule files are refused", (*shown, kept)))
+        lines = (*shown, self._kept())
+        self._tell(Bulletin(BulletinKind.RULES_REFUSED, "Edited rule files were refused", lines))
 
-    def _take(self, before: str, *, mended: bool) -> None:
+    def _take(self, before: str, *, recovered: bool) -> None:
         current = self._source.current
-        told = f"{len(current.policies)} policies in force, {current.digest[:12]}"
-        log.info("rule files taken over: %s", told)
-        if self._refused is not None or mended:
+        in_force = f"{self._in_force()} in force"
+        log.info("edited rule files loaded: %s", in_force)
+        if self._refused is not None or recovered:
             self._refused = None
-            again = "as before" if current.digest == before else "an edit was taken over"
-            lines = (f"{told}, {again}",)
-            self._tell(Bulletin(BulletinKind.RULES_MENDED, "The rule files are fine again", lines, good=True))
+            again = "as before" if current.digest == before else "an edit was loaded"
+            lines = (f"{in_force}, {again}",)
+            self._tell(Bulletin(BulletinKind.RULES_FIXED, "The rule files are valid again", lines, good=True))
+
+    def _kept(self) -> str:
+        return f"the last good set stays in force: {self._in_force()}"
+
+    def _in_force(self) -> str:
+        current = self._source.current
+        return f"{amount(len(current.policies), 'policy', 'policies')}, {current.digest[:12]}"
 
     def _show(self) -> None:
         self._telemetry.gauge("rules_loaded", len(self._source.policies()))

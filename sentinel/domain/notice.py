@@ -15,9 +15,9 @@ class BulletinKind(StrEnum):
     UNFROZEN = "unfrozen"
     RULES_REFUSED = "rules-refused"
     RULES_UNREADABLE = "rules-unreadable"
-    RULES_MENDED = "rules-mended"
+    RULES_FIXED = "rules-fixed"
     SOURCE_SILENT = "source-silent"
-    SOURCE_MENDED = "source-mended"
+    SOURCE_RECOVERED = "source-recovered"
     ALERTS_UNKNOWN = "alerts-unknown"
 
 

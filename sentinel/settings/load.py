@@ -1,4 +1,4 @@
-"""Reads the settings of a file and an environment, and says of each mistake where it stands."""
+"""Reads the settings from a file and an environment, and shows the place of each mistake."""
 
 from collections.abc import Mapping
 from pathlib import Path

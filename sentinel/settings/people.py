@@ -29,10 +29,10 @@ class SlackApproversSettings(Section):
 
 
 class SlackSettings(Section):
-    """Slack; without a token nobody is told there.
+    """Slack; without a token it gets no notices.
 
-    With an `app_token` (Socket Mode) or a `signing_secret` (posts to /webhooks/slack) messages have buttons, for the
-    `approvers` alone.
+    With an `app_token` (Socket Mode) or a `signing_secret` (posts to /webhooks/slack) messages have buttons, which only
+    the `approvers` may press.
     """
 
     token: SecretStr | None = None
@@ -50,7 +50,7 @@ class SlackSettings(Section):
     def _channel_known(self) -> "SlackSettings":
         if self.token is not None and not self.channel:
             raise InputError(
-                "channel is missing: a token alone says not where to write",
+                "channel is missing: a token needs a channel to write to",
                 'write "#deploys"',
                 at=("channel",),
             )
@@ -66,15 +66,15 @@ class SlackSettings(Section):
         named = bool(self.approvers.users or self.approvers.groups)
         if self.app_token is not None and self.signing_secret is not None:
             raise InputError(
-                "app_token and signing_secret are given",
+                "app_token and signing_secret exclude each other",
                 "keep app_token for Socket Mode, or signing_secret for posts",
                 at=("signing_secret",),
             )
         if self.pressable and self.token is None:
-            raise InputError("token is missing: buttons stand in messages of the bot", at=("token",))
+            raise InputError("token is missing: buttons need the bot's messages", at=("token",))
         if self.pressable and not named:
             raise InputError(
-                "approvers are missing: nobody could press a button",
+                "approvers are missing: without them nobody may press a button",
                 "write approvers: {users: [U024BE7LH]}",
                 at=("approvers",),
             )
@@ -123,7 +123,7 @@ class WebhookSettings(Section):
             raise InputError(f"{absent} is missing", "give both or neither", at=(absent,))
         if self.token is not None and self.username is not None:
             raise InputError(
-                "a token and a user name are given", "keep one of them", at=("username",), key=True
+                "token and username exclude each other", "keep one of them", at=("username",), key=True
             )
         return self
 
@@ -131,7 +131,7 @@ class WebhookSettings(Section):
 class TlsSettings(Section):
     """PEM files of the HTTP server's certificate and key; none: plain HTTP.
 
-    With `client_ca_file` whoever posts alerts must show a certificate of that CA; probes and scrapes need none.
+    With `client_ca_file` posting alerts needs a client certificate of that CA; probes and scrapes do not.
     """
 
     cert_file: Path | None = None
@@ -168,15 +168,15 @@ class NoticeWebhookSettings(Section):
     def _signed(self) -> "NoticeWebhookSettings":
         if self.url is not None and self.secret is None:
             raise InputError(
-                "secret is missing: events are signed", "name its file with secret_file", at=("secret",)
+                "secret is missing: it signs the events", "name its file with secret_file", at=("secret",)
             )
         secret = self.secret.get_secret_value() if self.secret is not None else ""
         if secret.startswith("whsec_") and not _is_base64(secret.removeprefix("whsec_")):
-            raise InputError("secret begins with whsec_ and goes on with no base64", at=("secret",))
+            raise InputError("secret has no valid base64 after whsec_", at=("secret",))
         return self
 
 
 class NotifySettings(Section):
-    """Who is told besides Slack."""
+    """Where notices go besides Slack."""
 
     webhook: NoticeWebhookSettings = NoticeWebhookSettings()

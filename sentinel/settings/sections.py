@@ -41,7 +41,7 @@ class KubernetesSettings(Section):
 class ClusterSettings(Section):
     """Which cluster this is: the value that its alerts, and no other's, have under a label.
 
-    Alerts with another value are set aside; without a name every alert is taken for one of this cluster.
+    Alerts with another value are ignored; without a name every alert counts as this cluster's.
     """
 
     label: MetricLabel = "cluster"
@@ -64,17 +64,17 @@ class ClusterSettings(Section):
 
 
 class RulesSettings(Section):
-    """Where the rule files are: files or folders. `watch` takes edits over without a restart."""
+    """Where the rule files are: files or folders. `watch` loads edits without a restart."""
 
     paths: Annotated[tuple[Path, ...], Field(min_length=1)] = (Path("rules"),)
     watch: bool = True
 
 
 class PrometheusSettings(Section):
-    """The Prometheus server; without a URL there is none. `scrape_interval` tells what is stale.
+    """The Prometheus server; without a URL it is not configured. `scrape_interval` decides what is stale.
 
-    `rules_url` is who evaluates the alerting rules where that is another: vmalert, the ruler of Thanos or Mimir. It is
-    asked for them with the same headers.
+    `rules_url` is the server that evaluates the alerting rules, if it is another: vmalert, the ruler of Thanos or
+    Mimir. Requests to it have the same headers.
     """
 
     url: Url | None = None
@@ -89,7 +89,7 @@ class PrometheusSettings(Section):
 
 
 class DatadogSettings(Section):
-    """Datadog; without keys there is none. `settle` is how long counts take until they are final."""
+    """Datadog; without keys it is not configured. `settle` is how long counts take until they are final."""
 
     site: str = "datadoghq.com"
     host: Url | None = None
@@ -134,7 +134,7 @@ class GatesSettings(Section):
 
 
 class EvaluationSettings(Section):
-    """How often rules are evaluated that name no interval, how many passes run at once, how often state is saved."""
+    """How often rules without an interval are evaluated, how many reconciles run at once, how often state is saved."""
 
     interval: Annotated[Seconds, Field(ge=1)] = 15.0
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 32
@@ -161,7 +161,7 @@ class LeadershipSettings(Section):
 
 
 class TracingSettings(Section):
-    """Where traces go, by OTLP over HTTP: a collector's address such as http://collector:4318. Unset: none are made."""
+    """Where traces go, by OTLP over HTTP: a collector's address such as http://collector:4318. Unset: no traces."""
 
     endpoint: Url | None = None
     timeout: Seconds = 5.0
@@ -175,7 +175,7 @@ class LogSettings(Section):
 
 
 class BudgetSettings(Section):
-    """At most `max` undos in the whole cluster within `per`; past it everything is only observed, and people paged."""
+    """At most `max` undos in the whole cluster within `per`; beyond it the sentinel only observes, and calls people."""
 
     max: Annotated[int, Field(ge=0, le=10_000)] = 10
     per: Seconds = 3600.0

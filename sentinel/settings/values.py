@@ -39,7 +39,7 @@ def _url(value: str) -> str:
     if "@" in parts.netloc:
         raise InputError(
             "has a user or a password in it, which logs and records would show",
-            "take it out; Prometheus takes headers: {Authorization: Basic ...}",
+            "remove it; Prometheus takes headers: {Authorization: Basic ...}",
         )
     return value.rstrip("/")
 
@@ -50,7 +50,7 @@ Workers = Annotated[int, Field(ge=1, le=64)]
 
 
 class Section(BaseModel):
-    """Base of all sections: nothing unknown; secrets may stand in files."""
+    """Base of all sections: unknown keys are refused; secrets may be in files."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -65,14 +65,17 @@ class Section(BaseModel):
                 continue
             if data.get(secret):
                 raise InputError(
-                    f"{secret} is given as well", f"keep {secret} or {name}", at=(name,), key=True
+                    f"{name} and {secret} exclude each other",
+                    f"keep {secret} or {name}",
+                    at=(name,),
+                    key=True,
                 )
             data = {**data, secret: _secret_in(data[name], name)}
         return data
 
     @model_validator(mode="after")
     def _secrets_are_some(self) -> Self:
-        """An empty token would let everyone in who sends an empty one, an empty key would sign for anybody."""
+        """An empty token would let in everyone who sends an empty one; an empty key would sign for anybody."""
         for name in type(self).model_fields:
             value = getattr(self, name)
             for secret in value.values() if isinstance(value, dict) else (value,):
@@ -83,10 +86,10 @@ class Section(BaseModel):
 
 def _check_secret(text: str, name: str) -> None:
     if not text.strip():
-        raise InputError(f"{name} is empty", "give the secret, or leave the key out", at=(name,))
+        raise InputError(f"{name} is empty", "set the secret, or leave the key out", at=(name,))
     if not text.isprintable():
         raise InputError(
-            f"{name} has a line break or another control character in it", "take it out", at=(name,)
+            f"{name} has a line break or another control character in it", "remove it", at=(name,)
         )
 
 

@@ -167,7 +167,7 @@ async def test_a_file_system_that_hangs_is_told_once_and_its_return(
     assert folder.source.current is before
     assert [thread.name for thread in threading.enumerate()].count("rule files") == 1
     assert [bulletin.kind for bulletin in folder.told] == [BulletinKind.RULES_UNREADABLE]
-    assert f"the file system of {tmp_path} gives no answer within 0.05 s" in folder.told[0].lines[0]
+    assert f"the file system of {tmp_path} did not answer within 0.05 s" in folder.told[0].lines[0]
     assert folder.telemetry.values["rules_refused"] == 1
     answers.set()
     monkeypatch.setattr(rulefiles, "READ_WITHIN", 20.0)
@@ -215,5 +215,5 @@ def test_rule_files_in_a_subfolder_are_not_silently_left_out(
         Folder(tmp_path)
 
     assert [record.getMessage() for record in caplog.records] == [
-        f"rule files in subfolders are not read, {tmp_path / 'team/a.yaml'}: name their folders in rules.paths as well"
+        f"rule files in subfolders are not read: {tmp_path / 'team/a.yaml'}. Add their folders to rules.paths"
     ]

@@ -73,7 +73,7 @@ def test_what_is_not_for_the_sentinel_goes_to_people_alone() -> None:
 def test_the_charts_snippet_for_alertmanager_tells_people_too(helm: Helm, tmp_path: Path) -> None:
     """What the chart's notes say to add is a configuration that Alertmanager takes, and keeps nothing from people."""
     notes = helm.notes()
-    _, _, rest = notes.partition("Tell Alertmanager of it")
+    _, _, rest = notes.partition("Add it to the configuration of Alertmanager")
     lines = rest.splitlines()[2:]
     end = next(n for n, line in enumerate(lines) if line and not line.startswith("  "))
     snippet = yaml.safe_load("\n".join(lines[:end]))

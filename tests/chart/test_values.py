@@ -44,7 +44,7 @@ WRONG: list[tuple[Mapping[str, Any], tuple[str, ...]]] = [
     ({"watchNamespaces": ["Shop"]}, ("/watchNamespaces/0",)),
     ({"image": {"digest": "latest"}}, ("/image/digest",)),
     ({"rules": {"files": {"mine": "text"}}}, ("/rules/files", "mine")),
-    ({"rules": {"default": False}}, ("there are no rules: leave rules.default true",)),
+    ({"rules": {"default": False}}, ("rules are missing: leave rules.default true",)),
     ({"slack": {"channel": "#d", "appTokenKey": "app"}}, ("slack.existingSecret is missing",)),
     (
         {"slack": {"channel": "#d", "existingSecret": "slack", "appTokenKey": "app"}},

@@ -81,7 +81,7 @@ async def test_a_refused_edit_is_told_in_slack_and_changes_nothing(here: World, 
     here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
     await here.phase(Phase.PROMOTED, image="web:2", within=900)
     await edit(here, CANARY_POLICY)
-    await here.until(lambda: bool(slack.roots("fine again")), what="the repair is told")
+    await here.until(lambda: bool(slack.roots("valid again")), what="the repair is told")
 
 
 async def test_slack_out_of_order_hears_of_it_later(here: World, slack: FakeSlack) -> None:

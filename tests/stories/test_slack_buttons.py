@@ -129,7 +129,7 @@ async def test_whoever_is_not_named_is_refused_and_only_they_see_it(
     caplog.set_level(logging.WARNING)
     message = await waiting_for_approval(told, slack)
     await slack.press(message, "Approve", "U2")
-    assert "not among those who may press" in await whispered(told, slack, "U2")
+    assert "do not name you as an approver" in await whispered(told, slack, "U2")
     assert commands(told) == []
     assert "approve by slack:U2/u2 refused: not an approver" in caplog.text
     assert await presses(told) == {"not allowed": 1}
@@ -170,7 +170,10 @@ async def test_a_second_press_does_nothing(told: World, slack: FakeSlack) -> Non
     record = await told.phase(Phase.PROMOTED, image="web:2")
     await slack.press(before, "Approve", "U1")
     await told.until(lambda: len(slack.whispers) == 2, within=60)
-    assert slack.whispers[-1] == ("U1", "Nothing was done: the moment for this is past.")
+    assert slack.whispers[-1] == (
+        "U1",
+        "Nothing was done: the rollout has moved on, and this no longer applies.",
+    )
     assert len(commands(told)) == 1
     assert actions(record).count("approve") == 1
     assert await presses(told) == {"asked": 1, "repeated": 1, "past": 1}
@@ -233,7 +236,9 @@ async def test_where_slack_does_not_say_who_is_in_a_group_nobody_of_it_may_press
     async with pressable(tmp_path, slack, **SOCKET, SENTINEL_SLACK__APPROVERS__GROUPS="S9") as here:
         await at_rest(here)
         await slack.press(await waiting_for_approval(here, slack), "Approve", "U3")
-        assert "does not say who is in the group S9 (no_such_subteam)" in await whispered(here, slack, "U3")
+        assert "does not list the members of the group S9 (no_such_subteam)" in await whispered(
+            here, slack, "U3"
+        )
         assert commands(here) == []
         assert await presses(here) == {"unknown": 1}
 

@@ -155,13 +155,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- $_ := set $slack "token_file" (printf "%s/slack/token" $secrets) }}
 {{- end }}
 {{- if include "rollback-sentinel.slackButtons" . }}
-{{- $_ := required "slack.existingSecret is missing: buttons stand in messages of the bot" .Values.slack.existingSecret }}
+{{- $_ := required "slack.existingSecret is missing: buttons need the bot's messages" .Values.slack.existingSecret }}
 {{- if and .Values.slack.appTokenKey .Values.slack.signingSecretKey }}
-{{- fail "slack.appTokenKey and slack.signingSecretKey are given: keep the one for Socket Mode or the other for posts" }}
+{{- fail "slack.appTokenKey and slack.signingSecretKey exclude each other: keep the first for Socket Mode, or the second for posts" }}
 {{- end }}
 {{- $approvers := dig "slack" "approvers" dict .Values.settings }}
 {{- if not (or (dig "users" list $approvers) (dig "groups" list $approvers)) }}
-{{- fail "settings.slack.approvers are missing: nobody could press a button; write {users: [U024BE7LH]}" }}
+{{- fail "settings.slack.approvers are missing: without them nobody may press a button; write {users: [U024BE7LH]}" }}
 {{- end }}
 {{- if .Values.slack.appTokenKey }}
 {{- $_ := set $slack "app_token_file" (printf "%s/slack/app-token" $secrets) }}
@@ -177,7 +177,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- if .Values.prometheus.existingSecret }}
 {{- if not (dig "prometheus" "url" "" .Values.settings) }}
-{{- fail "settings.prometheus.url is missing: prometheus.existingSecret holds a token for a server that is not named; write http://prometheus.monitoring:9090" }}
+{{- fail "settings.prometheus.url is missing: prometheus.existingSecret has a token for it; write http://prometheus.monitoring:9090" }}
 {{- end }}
 {{- $_ := set $chart "prometheus" (dict "bearer_token_file" (printf "%s/prometheus/token" $secrets)) }}
 {{- end }}

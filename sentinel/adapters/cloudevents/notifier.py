@@ -27,14 +27,14 @@ class CloudEventsNotifier:
         self._session: aiohttp.ClientSession | None = None
 
     async def publish(self, notice: Notice) -> NoticeRef | None:
-        """Post the decision; progress alone is no event. Raises NoticeError, not retryable where a retry is vain."""
+        """Post the decision; progress alone is not an event. Raises NoticeError, retryable if a retry may help."""
         if notice.entry is None:
             return None
         await self._send(event_of(notice, notice.entry))
         return None
 
     async def broadcast(self, bulletin: Bulletin) -> None:
-        """Post it. Raises NoticeError, not retryable where a retry is vain."""
+        """Post it. Raises NoticeError, retryable if a retry may help."""
         await self._send(event_of_bulletin(bulletin))
 
     async def _send(self, event: dict[str, Any]) -> None:
@@ -42,7 +42,7 @@ class CloudEventsNotifier:
             async with asyncio.timeout(self._timeout):
                 await self._post(body_of(event), str(event["id"]))
         except TimeoutError as error:
-            raise NoticeError(f"the notices' webhook gave no answer within {self._timeout:g} s") from error
+            raise NoticeError(f"the notices' webhook did not answer within {self._timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise NoticeError(f"the notices' webhook cannot be reached: {type(error).__name__}") from error
 

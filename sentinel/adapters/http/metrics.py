@@ -41,8 +41,8 @@ class Metric:
 
 METRICS = (
     Metric("build_info", Kind.INFO, "Which release runs, and on which Python.", ("version", "python")),
-    Metric("passes_total", Kind.COUNTER, "Passes over one workload, by how they ended.", ("outcome",)),
-    Metric("pass_seconds", Kind.HISTOGRAM, "How long one pass over one workload took."),
+    Metric("reconciles_total", Kind.COUNTER, "Reconciles of one workload by outcome.", ("outcome",)),
+    Metric("reconcile_seconds", Kind.HISTOGRAM, "Seconds that a reconcile of one workload took."),
     Metric("queue_depth", Kind.GAUGE, "Workloads that wait for a pass now."),
     Metric("decisions_total", Kind.COUNTER, "Decisions, by action and reason.", ("action", "reason")),
     Metric(
@@ -95,7 +95,7 @@ METRICS = (
         "slack_presses_total",
         Kind.COUNTER,
         "Presses of buttons in Slack, by what became of them: asked (a command was made), not allowed, past, repeated, "
-        "unknown (who may press could not be asked), failed, unreadable, turned away (too many wait).",
+        "unknown (who may press could not be asked), failed, unreadable, rejected (too many wait).",
         ("outcome",),
     ),
     Metric("watch_age_seconds", Kind.GAUGE, "Since a watch was last heard of.", ("resource",)),

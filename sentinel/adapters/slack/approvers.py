@@ -10,7 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from sentinel.domain.errors import NoticeError
 
 KEPT_SECONDS = 300.0
-"""Who leaves a user group may press for so long yet."""
+"""A user who leaves a user group may still press for this long."""
 
 
 def web_client(token: str, *, base_url: str, timeout: float) -> AsyncWebClient:
@@ -29,7 +29,7 @@ class Approvers:
     _members: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict)
 
     async def allow(self, user: str) -> bool:
-        """Whether this user may press. Raises NoticeError where Slack does not say who is in a group."""
+        """Whether this user may press. Raises NoticeError if Slack does not list the members of a group."""
         if user in self.users:
             return True
         for group in self.groups:
@@ -53,8 +53,10 @@ class Approvers:
             data = error.response.data
             code = data.get("error", "") if isinstance(data, dict) else "no JSON"
             hint = ": the app needs the scope usergroups:read" if code == "missing_scope" else ""
-            raise NoticeError(f"Slack does not say who is in the group {group} ({code}){hint}.") from error
+            raise NoticeError(
+                f"Slack does not list the members of the group {group} ({code}){hint}."
+            ) from error
         except (SlackClientError, OSError, TimeoutError) as error:
             why = error or type(error).__name__
-            raise NoticeError(f"Slack cannot be asked who is in the group {group}: {why}.") from error
+            raise NoticeError(f"Slack did not answer who is in the group {group}: {why}.") from error
         return frozenset(map(str, answer.get("users") or ()))

@@ -19,15 +19,15 @@ _LABELS = {CommandAction.APPROVE: "Approve", CommandAction.HOLD: "Hold", Command
 _STYLES = {CommandAction.APPROVE: "primary", CommandAction.UNDO: "danger"}
 _MAX_NAME = 100
 _MAX_CONFIRM = 300
-"""So many characters of a question's text does Slack take."""
+"""The longest text of a confirmation that Slack accepts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Press:
     """One press: what was asked for, of which rollout, and by whom.
 
-    `decision` is the newest decision that the message told when it was pressed: the same button of a later message is
-    another press. `step` counts from 1.
+    `decision` is the newest decision in the message when the button was pressed: the same button of a later message
+    is another press. `step` counts from 1.
     """
 
     action: CommandAction
@@ -54,7 +54,7 @@ class Press:
 
 
 def offered(record: Record) -> tuple[CommandAction, ...]:
-    """What can be asked of a rollout as it stands: nothing once it is past."""
+    """The actions that apply to a rollout now; none once it has ended."""
     if not record.live or record.state.phase is Phase.UNDOING:
         return ()
     state = record.state
@@ -70,15 +70,15 @@ def offered(record: Record) -> tuple[CommandAction, ...]:
 
 
 def buttons(record: Record) -> list[Block]:
-    """The buttons that apply, as one block; none where none does."""
+    """The buttons that apply, as one block; empty if none applies."""
     elements = [_button(record, action) for action in offered(record)]
     return [{"type": "actions", "elements": elements}] if elements else []
 
 
 def press_of(payload: Mapping[str, object]) -> Press | None:
-    """The press in an interaction's payload; None for what is no press of ours.
+    """The press in an interaction's payload; None if it is not a press of our buttons.
 
-    Raises ValueError with a sentence for one of ours that cannot be read.
+    Raises ValueError with a sentence if it is one of ours and cannot be read.
     """
     actions = payload.get("actions")
     if payload.get("type") != "block_actions" or not isinstance(actions, list) or len(actions) != 1:
@@ -125,17 +125,19 @@ def _button(record: Record, action: CommandAction) -> Block:
 
 
 def _confirm(record: Record, action: CommandAction) -> Block:
-    """The question before a press that moves the rollout: what comes of it, and where it stands."""
+    """The confirmation of a press that moves the rollout: its effect, and where the rollout is."""
     undo, state = action is CommandAction.UNDO, record.state
     title = "Undo this rollout?" if undo else f"Approve step {state.step + 1}?"
-    comes = f"goes back to {record.stable}" if undo else "goes on to its next step once every rule has passed"
-    stands = f"It is {standing(record).value}, at {percent(state.weight)} of the pods"
-    text = f"{record.key.name} {comes}. {stands}: {' '.join(state.message.split()) or 'no decision yet'}"
+    effect = (
+        f"goes back to {record.stable}" if undo else "continues with its next step once every rule has passed"
+    )
+    where = f"It is {standing(record).value}, at {percent(state.weight)} of the pods"
+    text = f"{record.key.name} {effect}. {where}: {' '.join(state.message.split()) or 'no decision yet'}"
     return {
         "title": _plain(title),
         "text": _plain(text if len(text) <= _MAX_CONFIRM else f"{text[: _MAX_CONFIRM - 1]}…"),
         "confirm": _plain(_LABELS[action]),
-        "deny": _plain("Leave it"),
+        "deny": _plain("Cancel"),
         "style": _STYLES[action],
     }
 
@@ -147,8 +149,8 @@ def _plain(text: str) -> Mapping[str, object]:
 def _text(value: object, key: str) -> str:
     found = value.get(key) if isinstance(value, Mapping) else None
     if not isinstance(found, str):
-        raise ValueError(f"{key} is missing or no text")  # noqa: TRY004 - as above
-    found.encode()  # half a surrogate pair is no text either: UnicodeEncodeError is a ValueError
+        raise ValueError(f"{key} is missing or not text")  # noqa: TRY004 - as above
+    found.encode()  # a lone surrogate is not text either: UnicodeEncodeError is a ValueError
     return found
 
 

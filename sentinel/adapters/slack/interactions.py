@@ -1,4 +1,4 @@
-"""Presses of the buttons: each becomes a RolloutCommand in the name of whoever pressed, or a refusal only they see."""
+"""Presses of the buttons: each becomes a RolloutCommand in the user's name, or a refusal that only the user sees."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from sentinel.ports import Clock, CommandRequests, CommandStore, RecordStore, Te
 _log = logging.getLogger(__name__)
 
 WAITING = 100
-"""So many presses may wait; Slack tells whoever presses then that it did not work."""
+"""This many presses may wait; Slack shows the user of a further one that it failed."""
 REMEMBERED = 1_000
 WORKERS = 4
 ANSWERED_WITHIN = 20.0
@@ -53,7 +53,7 @@ class Interactions:
         self._seen: BoundedDict[str, None] = BoundedDict(REMEMBERED)
 
     def offer(self, delivery: str, payload: Mapping[str, object]) -> bool:
-        """Take in an interaction; False when too many wait. One that is delivered again is taken in once."""
+        """Accept an interaction; False if too many wait. A repeated delivery is accepted once."""
         if delivery in self._seen:
             self._count("repeated")
             return True
@@ -67,8 +67,8 @@ class Interactions:
             try:
                 self._queue.put_nowait(press)
             except asyncio.QueueFull:
-                self._count("turned away")
-                _log.warning("a press in Slack was turned away: too many wait")
+                self._count("rejected")
+                _log.warning("a press in Slack was rejected: too many wait")
                 return False
         self._seen[delivery] = None
         return True
@@ -92,7 +92,7 @@ class Interactions:
                 _log.exception("a press in Slack failed", extra={"record": press.record})
 
     async def _act(self, press: Press) -> str:
-        """Do what was asked for; what to say to whoever pressed, empty where the rollout's message says it."""
+        """Do what was asked for; the reply to the user, empty if the rollout's message says it."""
         where = {"record": press.record}
         try:
             allowed = await self._approvers.allow(press.user)
@@ -103,11 +103,11 @@ class Interactions:
         if not allowed:
             self._count("not allowed")
             _log.warning("%s by %s refused: not an approver", press.action, press.requested_by, extra=where)
-            return "Nothing was done: you are not among those who may press this (slack.approvers)."
+            return "Nothing was done: the settings do not name you as an approver (slack.approvers)."
         record = self._record_of(press)
         if record is None or not _applies(press, record):
             self._count("past")
-            return "Nothing was done: the moment for this is past."
+            return "Nothing was done: the rollout has moved on, and this no longer applies."
         try:
             made = await self._request(press, record)
         except ClusterError as error:
@@ -116,8 +116,8 @@ class Interactions:
             return f"Nothing was done: {error}"
         self._count("asked" if made else "repeated")
         if not made:
-            return "You asked for this already."
-        _log.info("%s asked for by %s", press.action, press.requested_by, extra=where)
+            return "You already asked for this."
+        _log.info("%s requested by %s", press.action, press.requested_by, extra=where)
         return await self._answer(press, record)
 
     def _count(self, outcome: str) -> None:
@@ -138,7 +138,7 @@ class Interactions:
         )
 
     async def _answer(self, press: Press, record: Record) -> str:
-        """A refusal, or that no answer came; what is done the rollout's message says."""
+        """A refusal, or that no answer came. The rollout's message shows what was done."""
         end = self._clock.monotonic() + ANSWERED_WITHIN
         while self._clock.monotonic() < end:
             await self._clock.sleep(_POLL)
@@ -149,7 +149,7 @@ class Interactions:
                 return ""
         return (
             "No sentinel has answered yet: "
-            f"kubectl -n {press.namespace} get rolloutcommand {press.command} says what became of it."
+            f"kubectl -n {press.namespace} get rolloutcommand {press.command} shows the outcome."
         )
 
     def _command(self, press: Press, record: Record) -> Command | None:
@@ -157,13 +157,13 @@ class Interactions:
         return next((command for command in commands if command.name == press.command), None)
 
     async def _whisper(self, press: Press, text: str) -> None:
-        """Say it to whoever pressed alone; where Slack does not take it, it stands in the log."""
+        """Reply to the user alone; if Slack does not accept the reply, log it."""
         try:
             await self._client.chat_postEphemeral(
                 channel=press.channel, user=press.user, text=escape(text, 1000)
             )
         except (SlackClientError, OSError, TimeoutError) as error:
-            _log.warning("%s was not told in Slack (%r): %s", press.requested_by, error, text)
+            _log.warning("a reply to %s did not reach Slack (%r): %s", press.requested_by, error, text)
 
 
 def _applies(press: Press, record: Record) -> bool:

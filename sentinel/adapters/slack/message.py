@@ -48,7 +48,7 @@ _ACTIONS = {
     Action.RESUME: "Resume",
     Action.WAIT: "Waiting for the cluster",
     Action.UNDO: "Undo",
-    Action.ESCALATE: "A human is needed",
+    Action.ESCALATE: "Needs a person",
     Action.SUPERSEDE: "Superseded",
     Action.RESTORED: "Restored",
     Action.CLOSE: "Closed",
@@ -60,12 +60,12 @@ _OUTCOMES = {
     OutcomeKind.DONE: "Done",
     OutcomeKind.FAILED: "Failed",
     OutcomeKind.REFUSED: "Refused",
-    OutcomeKind.OBSERVED: "Observe mode, nothing touched",
+    OutcomeKind.OBSERVED: "Nothing was changed (observe mode or frozen)",
 }
 
 
 MAX_DETAIL = 2_900
-"""So many characters of a bulletin's details are shown."""
+"""A bulletin's details are cut to this many characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +124,12 @@ def _deed(entry: DecisionEntry) -> str:
 
 
 def _observed(record: Record) -> str:
-    return " (observe mode: nothing is touched)" if record.mode is Mode.OBSERVE else ""
+    return " (observe mode: changes nothing)" if record.mode is Mode.OBSERVE else ""
 
 
 def _facts(record: Record) -> list[tuple[str, str]]:
     state = record.state
-    stable = escape(str(record.stable), 1500) if record.stable else "none: this is its first deployment"
+    stable = escape(str(record.stable), 1500) if record.stable else "none (first deployment)"
     facts = [("Candidate", escape(str(record.candidate), 1500)), ("Stable", stable)]
     if record.candidate.change_cause:
         facts.append(("Change cause", escape(record.candidate.change_cause, 500)))
@@ -143,12 +143,12 @@ def _facts(record: Record) -> list[tuple[str, str]]:
 
 
 def _story(record: Record, entry: DecisionEntry | None) -> str:
-    """What was decided last and why; the state's own words where they say more."""
+    """The last decision and its reason; the state's message if it says more."""
     said = record.state.message or (entry.message if entry else "") or "Watching the rollout."
     lines = [escape(said, 1500)]
     if entry is not None:
         if entry.rule:
-            lines.append(f"Rule {code(entry.rule)}, because {code(entry.reason)}")
+            lines.append(f"Rule {code(entry.rule)}, reason {code(entry.reason)}")
         lines += _evidence(entry)
     if record.state.hold is not None and record.state.hold.message != said:
         lines.append(
@@ -163,7 +163,7 @@ def _story(record: Record, entry: DecisionEntry | None) -> str:
 
 
 def _evidence(entry: DecisionEntry) -> list[str]:
-    """The numbers behind a decision, and what became of it."""
+    """The numbers behind a decision, and its outcome."""
     lines = [f"• {line}" for line in figures.numbers(entry.numbers)]
     if entry.outcome is not None:
         detail = f": {escape(entry.outcome.detail, 800)}" if entry.outcome.detail else ""
@@ -172,7 +172,7 @@ def _evidence(entry: DecisionEntry) -> list[str]:
 
 
 def _next_steps(steps: Sequence[str]) -> list[Block]:
-    """What a human can do; a step's command, after its first `: kubectl`, is set as code to copy."""
+    """What people can do; a step's command, after its first `: kubectl`, becomes code to copy."""
     lines = []
     for step in steps:
         what, found, command = step.partition(": kubectl ")
@@ -191,7 +191,7 @@ def _by_hand(record: Record) -> tuple[str, ...]:
     unpause = _kubectl(record, "patch", target, "--type=merge", "-p", lifted)
     revision = [f"--to-revision={record.stable.number}"] if record.stable.number else []
     undo = _kubectl(record, "rollout", "undo", target, *revision)
-    return (f"Undo by hand, first lift the pause: {unpause}", f"then go back: {undo}")
+    return (f"To undo by hand, first lift the pause: {unpause}", f"Then go back: {undo}")
 
 
 def _footer(record: Record) -> str:

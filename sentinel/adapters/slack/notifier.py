@@ -25,8 +25,8 @@ _HINTS = {
     "not_in_channel": "invite the app to the channel",
     "is_archived": "the channel is archived",
     "invalid_auth": "check the bot token",
-    "not_authed": "no bot token is set",
-    **dict.fromkeys(("token_revoked", "token_expired"), "the bot token is not valid any more: set a new one"),
+    "not_authed": "the bot token is not configured",
+    **dict.fromkeys(("token_revoked", "token_expired"), "the bot token is no longer valid: set a new one"),
     "account_inactive": "the bot's account was deactivated",
     "missing_scope": "the app needs the scope chat:write (and chat:write.public for channels it is not in)",
 }
@@ -35,10 +35,10 @@ _HINTS = {
 class SlackNotifier:
     """Implements `ports.Notifier` and `ports.Broadcaster`.
 
-    With `pressable` a rollout's message has buttons, which somebody must take the presses of.
+    With `pressable` a rollout's message has buttons; `Interactions` handles their presses.
 
-    Nothing is retried in here: who calls knows how long a notice may take. The place of a message that was posted
-    is remembered until its record holds it, so that a failure in between makes no second one. If an answer of
+    It does not retry: the caller knows how long a notice may take. It remembers the place of a posted message until the
+    record holds it, so that a failure in between does not post it again. If an answer of
     Slack is lost, its message may be posted twice: Slack takes no idempotency key.
     """
 
@@ -70,7 +70,7 @@ class SlackNotifier:
     async def broadcast(self, bulletin: Bulletin) -> None:
         """Post news of the sentinel itself to the default channel. Raises NoticeError."""
         if not self._channel:
-            raise NoticeError("No Slack channel is set in the settings.", retryable=False)
+            raise NoticeError("The Slack channel is not configured: set slack.channel.", retryable=False)
         await self._post(self._channel, bulletin_message(bulletin))
 
     async def close(self) -> None:
@@ -86,7 +86,7 @@ class SlackNotifier:
             return known
         channel = known.channel if known else notice.channel or self._channel
         if not channel:
-            text = f"No Slack channel is set for policy {record.policy}: set notify.slack.channel or the default."
+            text = f"Policy {record.policy} has no Slack channel: set notify.slack.channel there, or slack.channel."
             raise NoticeError(text, retryable=False)
         place = await self._post(channel, message)
         self._posted[record.name] = place
@@ -152,7 +152,7 @@ def _translated(method: str, error: SlackApiError) -> NoticeError:
         wait = _seconds(response.headers.get("Retry-After"))
         return NoticeError(f"Slack limits our rate for {method}.", retry_after=wait)
     if response.status_code >= 500 or code in _TRANSIENT:
-        return NoticeError(f"Slack failed at {method} (HTTP {response.status_code} {code}).")
+        return NoticeError(f"Slack failed to handle {method} (HTTP {response.status_code} {code}).")
     hint = f": {_HINTS[code]}" if code in _HINTS else ""
     return _RefusedError(f"Slack refused {method} ({code or response.status_code}){hint}.", code)
 

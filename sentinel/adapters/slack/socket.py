@@ -18,7 +18,7 @@ from sentinel.ports import Clock
 
 _log = logging.getLogger(__name__)
 _client_log = logging.getLogger(f"{__name__}.client")
-# The client logs addresses, which hold a ticket, and whole payloads. What matters of it is told here.
+# The client logs addresses, which hold a ticket, and whole payloads. This module logs what matters.
 _client_log.setLevel(logging.CRITICAL)
 
 BACKLOG = 100
@@ -61,9 +61,9 @@ class SocketMode:
                 _log.info("connected to Slack for the buttons")
                 failures = 0
                 await self._while_connected(client)
-                _log.warning("the connection to Slack for the buttons is lost")
+                _log.warning("lost the connection to Slack for the buttons")
             except (SlackClientError, aiohttp.ClientError, OSError, TimeoutError) as error:
-                _log.warning("no connection to Slack for the buttons: %s", error)
+                _log.warning("cannot connect to Slack for the buttons: %s", error)
             finally:
                 await _close(client)
             failures += 1
@@ -72,14 +72,14 @@ class SocketMode:
             await self._clock.sleep(pause)
 
     async def _while_connected(self, client: SocketModeClient) -> None:
-        """The client connects anew by itself; but with an address that has expired by then it would try for ever."""
+        """The client reconnects by itself, but with an address that has expired it would try for ever."""
         lost = 0.0
         while lost < LOST_SECONDS:
             await self._clock.sleep(_LOOK_EVERY)
             lost = 0.0 if await client.is_connected() else lost + _LOOK_EVERY
 
     async def _take(self, client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
-        """Acknowledge what was taken in; what was not Slack shows as failed to whoever pressed."""
+        """Acknowledge what was accepted; Slack shows the rest as failed to the user."""
         try:
             if request.type != "interactive" or self._offer(request.envelope_id, request.payload):
                 await client.send_socket_mode_response(SocketModeResponse(request.envelope_id))

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 MAX_BODY = 256 * 1024
 READ_WITHIN = 5.0
 IN_HAND = 16
-"""So many posts are read at once: who signed them is known only when they have been read to their end."""
+"""This many posts are read at once: only a whole post shows who signed it."""
 _TOLD_EVERY = 60.0
 
 
@@ -54,8 +54,8 @@ class SlackWebhook:
             async with asyncio.timeout(READ_WITHIN):
                 body = await _read(request)
         except TimeoutError:
-            return _refused(408, "The body did not come in time.")
-        except (web.RequestPayloadError, ConnectionError):  # garbled, or who posted has gone
+            return _refused(408, "The body did not arrive in time.")
+        except (web.RequestPayloadError, ConnectionError):  # garbled, or the sender has gone
             return _refused(400, "The body could not be read to its end.")
         finally:
             self._in_hand -= 1
@@ -66,13 +66,13 @@ class SlackWebhook:
             return _refused(401, "The signature is missing, old or wrong.")
         payload = _interaction(body)
         if payload is None:
-            return _refused(400, "The form has no payload of an interaction.")
+            return _refused(400, "The form has no interaction payload.")
         if not self._offer(str(payload["trigger_id"]), payload):
             return _refused(503, "Too many presses wait.")
         return web.Response()
 
     def _tell(self, request: web.Request) -> None:
-        """Anyone may come here unsigned, as often as they like: the log hears of it once a minute."""
+        """Anyone may post here unsigned, as often as they like: log it once a minute."""
         now = self._clock.monotonic()
         if now - self._told >= _TOLD_EVERY:
             self._told = now
@@ -81,12 +81,12 @@ class SlackWebhook:
     def _signed(self, body: bytes, headers: Mapping[str, str]) -> bool:
         try:
             return self._verifier.is_valid_request(body, dict(headers))
-        except (ValueError, TypeError, OverflowError):  # a time stamp that is no number, or none of any clock
+        except (ValueError, TypeError, OverflowError):  # a time stamp that cannot be read as a time
             return False
 
 
 def _interaction(body: bytes) -> Mapping[str, object] | None:
-    """The payload in a post's form, None where there is none."""
+    """The payload in a post's form, None if it has none."""
     try:
         payload = json.loads(parse_qs(body.decode())["payload"][0])
     except (ValueError, KeyError, RecursionError):

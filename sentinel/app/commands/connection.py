@@ -1,4 +1,4 @@
-"""Which cluster, namespace and workload a command means: kubectl's flags, and the connection that they lead to."""
+"""Which cluster, namespace and workload a command means: kubectl's flags, and the connection they give."""
 
 import asyncio
 import os
@@ -23,10 +23,10 @@ from sentinel.ports import SystemClock
 
 T = TypeVar("T")
 
-Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace; the kubeconfig's if none.")]
-Context = Annotated[str, typer.Option("--context", help="Context of the kubeconfig.")]
+Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace. Default: the kubeconfig's.")]
+Context = Annotated[str, typer.Option("--context", help="Context in the kubeconfig.")]
 Kubeconfig = Annotated[str, typer.Option("--kubeconfig", help="Kubeconfig file.")]
-AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="In every namespace.")]
+AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="All namespaces.")]
 WorkloadArgument = Annotated[
     str, typer.Argument(metavar="WORKLOAD", help="KIND/NAME, or just NAME of a Deployment.")
 ]
@@ -72,7 +72,7 @@ def place(namespace: str, context: str, kubeconfig: str, *, everywhere: bool = F
 
 @asynccontextmanager
 async def connected(at: Place, observer: ExchangeObserver = UNOBSERVED) -> AsyncIterator[ClusterConnection]:
-    """A connection for the length of one command. Raises ConfigurationError for a kubeconfig of no use."""
+    """A connection for the length of one command. Raises ConfigurationError for a kubeconfig that cannot be used."""
     access = await load_access(at.kubeconfig, at.context, SystemClock())
     async with ApiClient(access, observer) as client:
         yield ClusterConnection(at, client, ClusterReader(client), WorkloadChanger(client))
@@ -81,7 +81,7 @@ async def connected(at: Place, observer: ExchangeObserver = UNOBSERVED) -> Async
 async def find_record(cluster: ClusterConnection, name: str) -> Record:
     """The record of this name, else the newest of the workload of this name.
 
-    The workload itself may be gone: its history stays. Raises NotFoundError where there is neither.
+    The workload itself may be gone: its history stays. Raises NotFoundError if neither exists.
     """
     records = await cluster.reader.records(cluster.place.namespace)
     exact = next((record for record in records if record.name == name), None)
@@ -89,8 +89,8 @@ async def find_record(cluster: ClusterConnection, name: str) -> Record:
     found = exact or next((r for r in records if named.fits(r.key.kind, r.key.name)), None)
     if found is None:
         raise NotFoundError(
-            f"there is no rollout record {name}, nor one of a workload {named.name}, in namespace "
-            f"{cluster.place.namespace}",
+            f"namespace {cluster.place.namespace} has neither a RolloutRecord {name} nor one of a workload "
+            f"{named.name}",
             reason="NotFound",
             status=404,
         )

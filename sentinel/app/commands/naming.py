@@ -29,7 +29,7 @@ def workload_name(text: str) -> WorkloadName:
     kind, slash, name = text.rpartition("/")
     found = kind_named(kind) if slash else None
     if not name:
-        raise UsageError(f"{text!r} names no workload; write {USUAL_KIND.lower()}/NAME, or just NAME")
+        raise UsageError(f"{text!r} does not name a workload; write {USUAL_KIND.lower()}/NAME, or just NAME")
     return WorkloadName(name, found)
 
 
@@ -40,7 +40,7 @@ def kind_named(text: str) -> WorkloadKind:
     found = known.get(_SHORT.get(plain, plain)) or known.get(plain.removesuffix("s"))
     if found is None:
         raise UsageError(
-            f"unknown kind of workload {text} ({did_you_mean(text, [k.value for k in known.values()])})"
+            f"{text} is not a kind of workload ({did_you_mean(text, [k.value for k in known.values()])})"
         )
     return found
 

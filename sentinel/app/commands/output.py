@@ -22,14 +22,14 @@ _PIPE_WIDTH = 10_000
 
 
 class Output(StrEnum):
-    """How an answer is written."""
+    """The format of an answer."""
 
     TABLE = "table"
     JSON = "json"
     YAML = "yaml"
 
 
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How the answer is written.")]
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Format of the output.")]
 
 STYLES = {
     Phase.PROMOTED: "green",
@@ -62,7 +62,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, wrap:
 
 
 def show(what: RenderableType) -> None:
-    """Write to the terminal, or in full width and without colours to a pipe or file; plain text is no markup."""
+    """Write to the terminal, or in full width and without colours to a pipe or file; text is not markup."""
     what = Text(what) if isinstance(what, str) else what
     console = Console()
     if console.is_terminal:
@@ -91,7 +91,7 @@ def phase(of: Standing) -> Text:
 
 
 def rules_in_words(numbers: Mapping[str, Number]) -> list[str]:
-    """A line for each rule that has both arms' figures, as far as they go, and its limit.
+    """A line for each rule that has both arms' figures, as far as they go, its limit and its evidence.
 
     What only the machine needs is left out.
     """
@@ -100,6 +100,7 @@ def rules_in_words(numbers: Mapping[str, Number]) -> list[str]:
         parts = [f"{arm} {text}" for arm in ("candidate", "baseline") if (text := figures.arm(arm))]
         if parts:
             parts += [f"limit {figures.limit}"] if figures.limit else []
+            parts += [f"evidence {figures.evidence}"] if figures.evidence else []
             lines.append(f"{figures.rule}: " * bool(figures.rule) + ", ".join(parts))
     return lines
 

@@ -1,4 +1,4 @@
-"""Plays the demo: releases, waits, tells."""
+"""Plays the demo: releases, waits, shows."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ FINAL = frozenset({Phase.PROMOTED, Phase.UNDONE, Phase.HELD, Phase.FAILED, Phase
 
 
 async def play(console: Console, front: Front, *, keep: bool = False) -> bool:
-    """Play all stories at once; whether every one came out as it should. Stays up afterwards with `keep`."""
+    """Play all stories at once; whether every one ended as expected. Keeps running afterwards with `keep`."""
     logging.getLogger("sentinel").setLevel(logging.ERROR)
     stories = PLAYS[front.play]
     said = f"a simulated cluster, the real daemon, {len(stories)} releases"
@@ -72,7 +72,7 @@ def _ended(staged: DemoStage, story: DemoStory) -> bool:
 
 
 async def _happen(staged: DemoStage, story: DemoStory) -> None:
-    """What befalls a release once its canary has run for a moment."""
+    """What happens to a release once its canary has run for a moment."""
     if story.meanwhile is None and story.alert is None:
         return
     while (record := staged.record(story)) is None or record.state.phase is not Phase.BAKING:  # noqa: ASYNC110 - as a person would
@@ -116,11 +116,11 @@ async def _fire(staged: DemoStage, story: DemoStory, alertname: str) -> None:
 
 async def _stay(staged: DemoStage, console: Console) -> None:
     console.print(
-        f"\nStill up. In another terminal:\n\n  export KUBECONFIG={staged.kubeconfig}", soft_wrap=True
+        f"\nStill running. In another terminal:\n\n  export KUBECONFIG={staged.kubeconfig}", soft_wrap=True
     )
     console.print("  kubectl -n shop get deployments,rolloutrecords")
     console.print("  kubectl -n shop set image deployment/catalog main=catalog:1.2")
     console.print(
-        f"\nWebhook, health and metrics: {staged.application.http.url}   Ctrl-C ends it.", soft_wrap=True
+        f"\nWebhook, health and metrics: {staged.application.http.url}   Ctrl-C stops it.", soft_wrap=True
     )
     await asyncio.Event().wait()

@@ -28,13 +28,13 @@ REPLICAS = 10
 REQUESTS_PER_SECOND = 300.0
 PROMETHEUS_SECONDS = 120.0
 CRASHING_IMAGE = "cart:1.2"
-"""For whoever plays on with `--keep`: a bad release that was not undone before."""
+"""For those who continue with `--keep`: a bad release that was not undone before."""
 ROLLING: dict[str, Any] = {"strategy": {"rollingUpdate": {"maxSurge": "10%", "maxUnavailable": 0}}}
 
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """How the demo meets the world: its ports (0: any free one), and where the daemon listens.
+    """How the demo is reached: its ports (0: any free one), and where the daemon listens.
 
     `prometheus` is the address of a real server to judge by, which scrapes the metrics' port; without one the
     demo brings a stand-in. `play` names the stories.
@@ -154,13 +154,13 @@ async def _scraped(prometheus: str, pods: int) -> None:
                 await asyncio.sleep(1)
     except TimeoutError:
         raise ConfigurationError(
-            f"the Prometheus at {prometheus} does not know the demo's {pods} pods after {PROMETHEUS_SECONDS:g} s:"
-            " it must scrape the port that --metrics-port names"
+            f"after {PROMETHEUS_SECONDS:g} s the Prometheus at {prometheus} does not show the demo's {pods} pods: "
+            "it must scrape the port that --metrics-port names"
         ) from None
 
 
 async def _number(session: aiohttp.ClientSession, url: str, query: dict[str, str]) -> float:
-    """The value of a query with one result, 0 while there is none or nobody answers."""
+    """The value of a query with one result, 0 without a result or an answer."""
     try:
         async with session.get(url, params=query, timeout=aiohttp.ClientTimeout(total=5)) as response:
             result = (await response.json())["data"]["result"]

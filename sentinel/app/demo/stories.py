@@ -42,7 +42,7 @@ class DemoStory:
         return f"{self.service}:1.1"
 
     def came_out(self, record: Record | None) -> bool:
-        """Whether the rollout ended as it should."""
+        """Whether the rollout ended as expected."""
         return record is not None and record.state.phase is self.ends and self.reason in _reasons(record)
 
 
@@ -67,29 +67,29 @@ STORIES = (
     DemoStory("catalog", "a good release", Phase.PROMOTED, "AllRulesPassed"),
     DemoStory(
         "checkout",
-        "12 % of its requests fail",
+        "12% of its requests fail",
         Phase.UNDONE,
         "error-rate",
         before=_answers(Quality(errors=0.12, latency=0.08)),
     ),
     DemoStory(
         "search",
-        "answers take 2 s",
+        "its responses take 2 s",
         Phase.UNDONE,
         "latency",
         before=_answers(Quality(errors=0.003, latency=2.0, spread=0.3)),
     ),
-    DemoStory("cart", "its pods crash at the start", Phase.UNDONE, "crash-loop", before=_crashes),
+    DemoStory("cart", "its pods crash at startup", Phase.UNDONE, "crash-loop", before=_crashes),
     DemoStory(
         "payments",
-        "looks fine, but an alert fires",
+        "looks healthy, but an alert fires",
         Phase.UNDONE,
         "Alert",
         alert="CheckoutFunnelBroken",
     ),
     DemoStory(
         "reviews",
-        "an outage hits old and new alike",
+        "an outage hits old and new pods alike",
         Phase.HELD,
         "EnvironmentOutage",
         meanwhile=_outage,

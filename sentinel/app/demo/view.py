@@ -27,9 +27,9 @@ COLOURS = {
 def progress(staged: DemoStage, released: Mapping[str, datetime]) -> Table:
     """The live table: a line per release."""
     table = Table(expand=True, title_justify="left")
-    for column in ("service", "the new release", "phase", "pods old/new"):
+    for column in ("service", "new release", "phase", "pods old/new"):
         table.add_column(column, no_wrap=True)
-    table.add_column("what the sentinel says", ratio=1, overflow="ellipsis", no_wrap=True)
+    table.add_column("message", ratio=1, overflow="ellipsis", no_wrap=True)
     for story in staged.stories:
         if story.service in released:
             record = staged.record(story)
@@ -40,7 +40,7 @@ def progress(staged: DemoStage, released: Mapping[str, datetime]) -> Table:
 
 def decisions(staged: DemoStage, released: Mapping[str, datetime]) -> Group:
     """Every decision with its reason, its numbers and when it was made."""
-    parts: list[Text | Padding] = [Text("\nWhat was decided, and why\n", style="bold")]
+    parts: list[Text | Padding] = [Text("\nDecisions\n", style="bold")]
     for story in staged.stories:
         record = staged.record(story)
         parts.append(Text(f"{story.service}: {story.title}", style="bold"))
@@ -60,9 +60,9 @@ def _line(entry: DecisionEntry, released: datetime) -> Text:
 def summary(staged: DemoStage, released: Mapping[str, datetime]) -> Table:
     """The closing table."""
     table = Table(title="Summary", title_justify="left")
-    for column in ("service", "expected", "came out"):
+    for column in ("service", "expected", "result"):
         table.add_column(column, no_wrap=True)
-    for column in ("step", "release\nto undo", "fault seen\nto undo", "undo to\nrestored"):
+    for column in ("step", "release\nto undo", "first sign\nto undo", "undo to\nrestored"):
         table.add_column(column, justify="right")
     table.add_column("")
     for story in staged.stories:

@@ -29,7 +29,7 @@ async def read_pods(
     until: datetime,
     step: timedelta,
 ) -> tuple[RangeSeries, ...]:
-    """One series to each pod of a Deployment, there while any metric of the rules has it. Raises SourceError."""
+    """One series for each pod of a Deployment, while any metric of the rules has it. Raises SourceError."""
     asked = await asyncio.gather(
         *(history.range(query, since, until, step) for query in queries(policies, workload))
     )
@@ -80,7 +80,7 @@ def replicas_of(pods: Sequence[RangeSeries], workload: tuple[str, str]) -> tuple
 
 
 def samples_of(pods: Sequence[RangeSeries]) -> Samples:
-    """The pods' series as what kube-state-metrics would have told of them."""
+    """The pods' series as kube-state-metrics would have shown them."""
     owner = tuple(
         RangeSeries({"pod": pod.labels["pod"], "owner_name": set_of(pod.labels["pod"])}, pod.points)
         for pod in pods

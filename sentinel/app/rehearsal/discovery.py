@@ -1,6 +1,6 @@
 """Finds past rollouts in the series of kube-state-metrics: a ReplicaSet gets pods beside another one.
 
-What really became of each: people went back when a later rollout is to the very revision that this one replaced.
+The fate of each: people rolled it back if a later rollout is to the very revision that this one replaced.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ SCRAPED_WITHIN = timedelta(minutes=2)
 """How long after its creation a ReplicaSet may first show in the series."""
 
 KEPT_AFTER = timedelta(days=1)
-"""A revision that was in force for so long before a newer one came was good enough for its people."""
+"""A revision that ran this long before a newer one came was good enough for its people."""
 
 
 async def find_rollouts(
@@ -137,7 +137,7 @@ def _born(birth: float | None, at: datetime, before_at: datetime) -> datetime:
 
 
 def _fate(began: datetime, new: str, old: str, later: Sequence[tuple[datetime, str]]) -> RevisionFate:
-    """What became of a revision, by what was rolled out after it; that people came back to it speaks for it."""
+    """The fate of a revision, by what was rolled out after it; a later return to it counts in its favour."""
     if later and later[0][1] == old:
         return RevisionFate.ROLLED_BACK
     kept = not later or later[0][0] - began >= KEPT_AFTER or any(to == new for _, to in later)

@@ -13,7 +13,7 @@ from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 
 MAX_POINTS = 5_000
-"""Points of a series to one question; Prometheus refuses more than 11,000."""
+"""Points of a series per query; Prometheus refuses more than 11,000."""
 
 
 REMEMBERED_SAMPLES = 100_000
@@ -45,7 +45,7 @@ class Asking(Protocol):
 
 
 class PacedClient:
-    """A client that is asked at most so many times a second, evenly; what was answered lately is not asked again."""
+    """A client with an even rate limit; it does not repeat a recent query."""
 
     def __init__(self, client: Asking, per_second: float) -> None:
         self._client = client
@@ -114,7 +114,7 @@ class MetricHistory:
         data = await self._client.get("/api/v1/query_range", params)
         if not isinstance(data, Mapping) or data.get("resultType") != "matrix":
             raise SourceError(
-                f"The answer to {query!r} is no range of series.", reason=MissingReason.SOURCE_REFUSED
+                f"The answer to {query!r} is not a range of series.", reason=MissingReason.SOURCE_REFUSED
             )
         return [_series(one) for one in data["result"]]
 

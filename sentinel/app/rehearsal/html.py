@@ -52,7 +52,7 @@ def _overview(results: Iterable[Rehearsed]) -> str:
     )
     head = "".join(
         f"<th>{name}</th>"
-        for name in ("began", "workload", "revision", "would have", "after", "really", "sooner by")
+        for name in ("began", "workload", "revision", "would have", "after", "in reality", "faster by")
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
@@ -68,7 +68,7 @@ def _section(index: int, result: Rehearsed) -> str:
         f'<h2 id="r{index}">{escape(rollout.namespace)}/{escape(rollout.workload)} '
         f"{_tag(result)}</h2>"
         f'<p class="quiet">{escape(rollout.stable)} to {escape(rollout.candidate)} at '
-        f"{rollout.began:%Y-%m-%d %H:%M:%S} UTC{policy}; really {escape(rollout.fate.value)}{ended}</p>"
+        f"{rollout.began:%Y-%m-%d %H:%M:%S} UTC{policy}; in reality {escape(rollout.fate.value)}{ended}</p>"
         f"{f'<p>{escape(result.problem)}</p>' if result.problem else ''}"
         f"{_decisions(result.decisions)}{plots}"
     )

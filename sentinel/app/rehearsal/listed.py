@@ -33,7 +33,7 @@ def read_times(path: Path) -> list[Wanted]:
 
 
 def pick(found: Sequence[PastRollout], wanted: Iterable[Wanted]) -> tuple[list[PastRollout], list[str]]:
-    """The rollouts that are meant, and a sentence on each time that meets none."""
+    """The rollouts that are meant, and a sentence on each time without one."""
     picked: dict[str, PastRollout] = {}
     unmet = []
     for namespace, name, at in wanted:
@@ -46,7 +46,7 @@ def pick(found: Sequence[PastRollout], wanted: Iterable[Wanted]) -> tuple[list[P
             best = min(near, key=lambda one: abs(one.began - at))
             picked[best.id] = replace(best)
         else:
-            unmet.append(f"no rollout of {namespace}/{name} was recorded about {at.isoformat()}")
+            unmet.append(f"Prometheus recorded no rollout of {namespace}/{name} at about {at.isoformat()}")
     return list(picked.values()), unmet
 
 
@@ -72,7 +72,7 @@ def _records(text: str, path: Path) -> list[Wanted]:
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigurationError(
-            f"{path} holds no RolloutRecords (kubectl get rolloutrecords -A -o json): {error}"
+            f"{path} has no RolloutRecords (kubectl get rolloutrecords -A -o json): {error}"
         ) from error
 
 

@@ -10,7 +10,7 @@ from sentinel.domain.verdict import Number
 
 
 class RevisionFate(StrEnum):
-    """What really became of a revision: people went back from it, replaced it soon, or kept it."""
+    """The real fate of a revision: people rolled it back, replaced it soon, or kept it."""
 
     ROLLED_BACK = "rolled back"
     REPLACED = "replaced"
@@ -63,7 +63,7 @@ class MeasuredPoint:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A rule's measurements, for a plot. `unit` is `share`, `seconds` or empty; `limit` None where there is none."""
+    """A rule's measurements, for a plot. `unit` is `share`, `seconds` or empty; `limit` None without one."""
 
     rule: str
     unit: str

@@ -17,7 +17,7 @@ def plot(curve: Curve, rollout: PastRollout, decisive: Told | None) -> str:
     times = [point.at for point in curve.points]
     marks = [(decisive.at, DECIDED, decisive.action)] if decisive is not None else []
     if rollout.ended is not None and rollout.ended <= times[-1]:
-        marks.append((rollout.ended, REAL, "really " + rollout.fate.value))
+        marks.append((rollout.ended, REAL, "in reality " + rollout.fate.value))
     first = min([rollout.began, *times])
     last = max([*times, *(at for at, _, _ in marks)])
     seconds = max((last - first).total_seconds(), 1.0)

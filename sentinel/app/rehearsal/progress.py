@@ -14,7 +14,7 @@ from sentinel.domain.errors import ConfigurationError
 AT_ONCE = 4
 
 WHOLE_AFTER = timedelta(days=1)
-"""A rollout of which so much was recorded when it was rehearsed is not rehearsed again because there is more now."""
+"""A rollout with this much recorded when it was rehearsed is not rehearsed again because more was recorded since."""
 
 
 class Kept:
@@ -34,13 +34,13 @@ class Kept:
         return known if whole else None
 
     def add(self, result: Rehearsed) -> None:
-        """Keep a result; one that could not be had is tried again the next time. Raises ConfigurationError."""
+        """Keep a result; one that failed is tried again the next time. Raises ConfigurationError."""
         if self._path is None or result.verdict is RehearsedVerdict.FAILED:
             return
         line = json.dumps({"rules": self._digest, **result.as_json()}, ensure_ascii=False)
         try:
             with self._path.open("a", encoding="utf-8") as stream:
-                stream.write(f"\n{line}")  # begins anew even behind a line that was cut short
+                stream.write(f"\n{line}")  # begins again even behind a line that was cut short
         except OSError as error:
             raise ConfigurationError(f"{self._path} cannot be written: {error.strerror}") from error
 
@@ -58,7 +58,7 @@ class Kept:
                     result = rehearsed_of(plain)
                     known[result.rollout.id] = result
             except (ValueError, KeyError, TypeError):
-                continue  # a line cut short when a run was interrupted: that rollout is rehearsed anew
+                continue  # a line cut short when a run was interrupted: that rollout is rehearsed again
         return known
 
 
@@ -69,7 +69,7 @@ async def rehearse_all(
     kept: Kept,
     done: Callable[[Rehearsed], None],
 ) -> list[Rehearsed]:
-    """The results in the order of the rollouts; `done` is told of each as it comes."""
+    """The results in the order of the rollouts; `done` receives each as it comes."""
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(rollout: PastRollout) -> Rehearsed:

@@ -1,4 +1,4 @@
-"""What all rehearsals together say of the rules."""
+"""The result of all rehearsals together."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from sentinel.app.rehearsal.model import Rehearsed, RehearsedVerdict, RevisionFate
-from sentinel.domain.figures import duration
+from sentinel.domain.figures import amount, duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +88,21 @@ class RehearsalReport:
 def sentences(summary: Summary) -> list[str]:
     """The counts in words."""
     found = [
-        f"{summary.rollouts} rollouts: {summary.undone} would have been undone, {summary.promoted} promoted, "
-        f"{summary.held} held, {summary.undecided} were over before anything was decided",
+        f"{amount(summary.rollouts, 'rollout')}: the rules would have undone {summary.undone}, promoted "
+        f"{summary.promoted} and held {summary.held}; {summary.undecided} ended before a decision",
     ]
     if summary.undone:
         found.append(
-            f"of those undone {summary.confirmed} were rolled back by people as well, {summary.suspected_false} were "
-            f"kept (suspected false), {summary.unclear} were soon replaced by something newer"
+            f"of the {summary.undone} undone, people also rolled back {summary.confirmed}, kept "
+            f"{summary.suspected_false} (suspected false) and soon replaced {summary.unclear}"
         )
     if summary.missed:
-        found.append(f"{summary.missed} were rolled back by people, but would not have been by the rules")
+        found.append(f"people rolled back {summary.missed} that the rules would not have undone")
     if summary.saved_median is not None:
         found.append(
-            f"the rules would have been {duration(timedelta(seconds=summary.saved_median))} sooner at the median, "
-            f"{duration(timedelta(seconds=summary.saved_total))} in all"
+            f"the rules would have been {duration(timedelta(seconds=summary.saved_median))} faster in the median, "
+            f"{duration(timedelta(seconds=summary.saved_total))} in total"
         )
     if summary.unguarded or summary.failed:
-        found.append(f"{summary.unguarded} are guarded by no policy, {summary.failed} could not be rehearsed")
+        found.append(f"no policy guards {summary.unguarded}, and {summary.failed} could not be rehearsed")
     return found

@@ -25,9 +25,9 @@ def print_table(report: RehearsalReport, console: Console) -> None:
         "revision",
         "would have",
         "after",
-        "because of",
-        "really",
-        "sooner by",
+        "by",
+        "in reality",
+        "faster by",
     ):
         table.add_column(column, overflow="fold")
     for result in report.results:
@@ -60,4 +60,4 @@ def _row(result: Rehearsed) -> list[str]:
 
 def _evidence(result: Rehearsed) -> str:
     said = result.decisive.message if result.decisive else result.problem
-    return f"{result.rollout.workload} {result.rollout.candidate}: {said or 'nothing was decided'}"
+    return f"{result.rollout.workload} {result.rollout.candidate}: {said or 'no decision'}"

@@ -8,7 +8,7 @@ from sentinel.policies.ruletest.cases import Expected, ExpectedDecision, Expecte
 from sentinel.policies.schema.quantities import format_duration
 
 UNSAID = frozenset({Action.START, Action.WAIT, Action.APPROVE})
-"""What goes without saying in a test: that a rollout starts, what it waits for the cluster to do, and the approvals
+"""What a test need not list: that a rollout starts, what it waits for the cluster to do, and the approvals
 that the test itself gives."""
 
 
@@ -56,7 +56,7 @@ def _decisions(expected: tuple[ExpectedDecision, ...], story: ReplayedRollout, b
 def _wrong(wanted: ExpectedDecision | None, entry: DecisionEntry | None, began: datetime) -> str:
     """What is wrong with a decision; empty where it is as expected."""
     if wanted is None or entry is None:
-        return "not expected" if wanted is None else "did not come"
+        return "not expected" if wanted is None else "missing"
     at = entry.at - began
     checks = (
         (entry.action is wanted.action, "another decision"),
@@ -90,7 +90,7 @@ def _verdict(expected: ExpectedVerdict, story: ReplayedRollout, began: datetime)
     where = f"{expected.rule} at {format_duration(expected.at)}"
     wanted = " ".join(p for p in (expected.verdict.value, expected.reason) if p)
     if got is None:
-        return [f"{where}: expected {wanted}, but it had said nothing by then"]
+        return [f"{where}: expected {wanted}, but it had no verdict yet"]
     right = got.kind is expected.verdict and expected.reason in ("", got.reason)
     if right and expected.message in got.message:
         return []

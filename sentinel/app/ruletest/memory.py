@@ -38,7 +38,7 @@ class MemoryPrometheus:
 
     async def range(self, query: str, since: datetime, until: datetime, step: timedelta) -> tuple[Track, ...]:
         """There is no hour before: a test's series begin with its rollout."""
-        raise SourceError("A test has nothing from before its rollout.", reason=MissingReason.NO_DATA)
+        raise SourceError("A test has no data from before its rollout.", reason=MissingReason.NO_DATA)
 
     async def get(self, path: str, params: Mapping[str, str]) -> object:
         """Nothing but queries can be asked."""
@@ -48,14 +48,16 @@ class MemoryPrometheus:
         try:
             value = self._evaluator.evaluate(_parsed(query), time)
         except (PromqlError, PromqlExecutionError) as error:
-            message = f"{query!r} cannot be evaluated in a test ({error}): give the rule's answers instead."
+            message = (
+                f"{query!r} cannot be evaluated in a test ({error}): write the rule's `answers` instead."
+            )
             raise SourceError(message, reason=MissingReason.BAD_QUERY) from error
         if isinstance(value, list):
             points = (point for point in value if isinstance(point, VectorSample))
             return InstantAnswer(tuple(Sample(_unnamed(point.labels), point.value) for point in points))
         if isinstance(value, float):
             return InstantAnswer((Sample({}, value),), scalar=True)
-        raise SourceError(f"{query!r} gives text, not a number.", reason=MissingReason.BAD_QUERY)
+        raise SourceError(f"{query!r} returns text, not a number.", reason=MissingReason.BAD_QUERY)
 
 
 class MemoryDatadog:
@@ -74,7 +76,7 @@ class MemoryDatadog:
             end = match.end()
             found.extend(self._counted(number, match, since, until))
         if end != len(query):
-            message = f"{query!r} cannot be evaluated in a test: give the rule's answers instead."
+            message = f"{query!r} cannot be evaluated in a test: write the rule's `answers` instead."
             raise SourceError(message, reason=MissingReason.BAD_QUERY)
         return tuple(found)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sentinel.app.ruletest.coverage import Coverage, total
 from sentinel.app.ruletest.run import Result
+from sentinel.domain.figures import amount
 
 
 def lines(results: Sequence[Result], *, verbose: bool) -> Iterator[str]:
@@ -21,17 +22,17 @@ def lines(results: Sequence[Result], *, verbose: bool) -> Iterator[str]:
         yield from (f"      {line}" for line in ((result.problem,) if result.problem else result.differences))
     failed = sum(not result.passed for result in results)
     seconds = sum(result.seconds for result in results)
-    told = f"{failed} of {len(results)} tests failed" if failed else f"{len(results)} tests passed"
-    yield f"{told} in {seconds:.2f} s"
+    tests = amount(len(results), "test")
+    yield f"{f'{failed} of {tests} failed' if failed else f'{tests} passed'} in {seconds:.2f} s"
 
 
 def coverage_lines(parts: Sequence[Coverage]) -> Iterator[str]:
     """Each policy's share, and what no test reaches."""
     for part in parts:
-        yield f"{part.policy}: {part.share:.0%} of {len(part.branches)} branches reached"
+        yield f"{part.policy}: tests reach {part.share:.0%} of {amount(len(part.branches), 'branch', 'branches')}"
         yield from (f"      no test reaches {of}: {outcome}" for of, outcome in part.missed)
     if len(parts) > 1:
-        yield f"together: {total(parts):.0%}"
+        yield f"all policies: {total(parts):.0%}"
 
 
 def write_junit(results: Sequence[Result], file: Path) -> None:

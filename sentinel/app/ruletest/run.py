@@ -81,9 +81,9 @@ def _chosen(case: Case, policies: tuple[Policy, ...]) -> tuple[Policy | None, st
     if case.policy is None:
         if len(policies) == 1:
             return policies[0], ""
-        return None, f"the rule files hold several policies, {names}: say which by policy:"
+        return None, f"the rule files have several policies, {names}: name one with `policy:`"
     found = next((policy for policy in policies if policy.name == case.policy), None)
-    return found, "" if found else f"there is no policy {case.policy}; the rule files hold {names}"
+    return found, "" if found else f"the rule files have no policy {case.policy}; they have {names}"
 
 
 def _workload(case: Case, policy: Policy) -> tuple[WorkloadKey, Mapping[str, str]]:
@@ -108,12 +108,12 @@ def _unfit(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[str, st
     """Why the test makes no sense for the policy; empty where it does."""
     why = mismatch(policy.match, key, labels)
     if why:
-        return f"the policy {policy.name} does not guard {key}: {why}"
+        return f"policy {policy.name} does not guard {key}: {why}"
     rules = {rule.name for rule in policy.rules}
     named = [a.rule for a in case.answers] + [v.rule for v in case.expected.verdicts]
     unknown = next((name for name in named if name not in rules), None)
     if unknown:
-        return f"the policy {policy.name} has no rule {unknown}; it has {', '.join(sorted(rules))}"
+        return f"policy {policy.name} has no rule {unknown}; it has {', '.join(sorted(rules))}"
     return ""
 
 
@@ -173,10 +173,10 @@ def _scripted(answer: InputAnswer, at: datetime, interval: timedelta) -> ValueSa
     index = (at - BEGAN - answer.begins) // interval
     value = answer.values[index] if 0 <= index < len(answer.values) else None
     if not isinstance(value, float):
-        missing = Missing(MissingReason.NO_DATA, detail="the test gives no answer for this time")
+        missing = Missing(MissingReason.NO_DATA, detail="the test has no answer for this time")
         return ValueSample(at, missing=missing)
     if value != value:
-        return ValueSample(at, missing=Missing(MissingReason.NOT_A_NUMBER, detail="the query gives NaN"))
+        return ValueSample(at, missing=Missing(MissingReason.NOT_A_NUMBER, detail="the query returns NaN"))
     return ValueSample(at, (value,), scalar=True)
 
 
@@ -215,7 +215,7 @@ def _revision(arm: Arm, name: str, number: int) -> Revision:
 
 
 def _events(case: Case) -> Mapping[str, tuple[PodEvent, ...]]:
-    """What befalls each pod; `candidate-*` is every pod that arm can have."""
+    """What happens to each pod; `candidate-*` is every pod that arm can have."""
     events: dict[str, tuple[PodEvent, ...]] = {}
     for fate in case.pods:
         arm, _, number = fate.pod.rpartition("-")

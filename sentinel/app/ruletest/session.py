@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What came of it: the mistakes in test and rule files, or every test's result and what they cover."""
+    """The errors in test and rule files, or every test's result and their coverage."""
 
     errors: tuple[PolicyError, ...]
     results: tuple[Result, ...] = ()
@@ -59,7 +59,7 @@ class _AtOnce(ThreadPoolExecutor):
     """Runs what it is given at once, in the thread that asks."""
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """What came of it, done already."""
+        """The result, available immediately."""
         future: Future[T] = Future()
         try:
             future.set_result(fn(*args, **kwargs))

@@ -1,4 +1,4 @@
-"""The metrics systems that the settings name, and what stands in front of each in the daemon."""
+"""The metrics systems that the settings name, and what wraps each of them in the daemon."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack

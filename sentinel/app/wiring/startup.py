@@ -14,7 +14,7 @@ from sentinel.version import installed_version
 log = logging.getLogger(__name__)
 
 PATIENCE = 2.0
-"""So many seconds a start waits for the API server to say its version."""
+"""A start waits this many seconds for the API server's version."""
 
 
 async def announce_start(settings: Settings, rules: str, address: str, client: ApiClient) -> None:
@@ -40,7 +40,7 @@ async def announce_start(settings: Settings, rules: str, address: str, client: A
 
 
 def digest_of(settings: Settings) -> str:
-    """A digest by which two processes' settings can be compared. Secrets do not enter it: it stands in logs."""
+    """A digest by which two processes' settings can be compared. It leaves out secrets, because logs show it."""
     plain = orjson.dumps(settings.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(plain).hexdigest()
 

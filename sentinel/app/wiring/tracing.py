@@ -16,7 +16,7 @@ def tracer_of(settings: Settings, resources: AsyncExitStack) -> Tracer:
         from sentinel.adapters.otel.tracer import OpenTelemetryTracer
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f"tracing.endpoint needs OpenTelemetry, and {error.name} is not installed: "
+            f"tracing.endpoint needs OpenTelemetry, but {error.name} is not installed: "
             "pip install 'rollback-sentinel[otel]'"
         ) from error
     tracer = OpenTelemetryTracer.exporting(tracing.endpoint, timeout=tracing.timeout)

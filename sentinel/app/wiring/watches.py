@@ -12,7 +12,7 @@ SYNC_SECONDS = 60.0
 
 
 class ClusterWatches:
-    """Implements what `Daemon` is started on. What the account lacks is said before anything is watched."""
+    """Implements what `Daemon` is started on. Reports the rights that the account lacks, then watches."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class ClusterWatches:
         return {name: age for name, age in self._gateway.watch_ages().items() if age is not None}
 
     async def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         await self._gateway.close()
 
 

@@ -64,8 +64,8 @@ class ReconcileLoop:
             log.exception("a pass over %s failed", key, extra=about_workload(key))
             self._try_again(key, error, None)
             outcome = "error"
-        self._telemetry.count("passes_total", outcome=outcome)
-        self._telemetry.observe("pass_seconds", self._clock.monotonic() - began)
+        self._telemetry.count("reconciles_total", outcome=outcome)
+        self._telemetry.observe("reconcile_seconds", self._clock.monotonic() - began)
 
     def _sweep(self, now: float) -> None:
         """Once in a while forget what is over."""

@@ -140,7 +140,7 @@ async def test_which_answers_are_tried_again(receiver: Receiver, status: int, re
 async def test_a_receiver_that_hangs_has_its_time(receiver: Receiver) -> None:
     """Then it is tried again."""
     receiver.hangs = True
-    with pytest.raises(NoticeError, match="no answer within 3 s") as caught:
+    with pytest.raises(NoticeError, match="did not answer within 3 s") as caught:
         await publish(receiver.url)
     assert caught.value.retryable
 

@@ -35,7 +35,7 @@ shop-api
 2026-01-01 12:00:00 UTC
 
 Undone: 12.3% of the candidate's requests fail, the baseline's 0.1%
-Rule `error-rate`, because `ErrorRateOverLimit`
+Rule `error-rate`, reason `ErrorRateOverLimit`
 • *candidate* 12.3% (123 of 1,000 requests failed) · *baseline* 0.1% (9 of 9,000 requests failed) · limit 5% · \
 evidence 4,000:1
 Done: template of revision 7 put back
@@ -98,10 +98,10 @@ def test_observe_mode_shows() -> None:
         notice.entry, outcome=Outcome(OutcomeKind.OBSERVED, stories.START, "would have undone")
     )
     notice = Notice(replace(notice.record, mode=Mode.OBSERVE).with_decision(observed), observed)
-    assert "observe mode: nothing is touched" in shown(rollout_message(notice).blocks)
+    assert "observe mode: changes nothing" in shown(rollout_message(notice).blocks)
     told = shown(decision_message(notice, observed).blocks)
     assert "*Would undo* (observe mode" in told
-    assert "Observe mode, nothing touched: would have undone" in told
+    assert "Nothing was changed (observe mode or frozen): would have undone" in told
 
 
 @pytest.mark.parametrize(("reason", "title"), [("WouldUndo", "Would undo"), ("NoBaseline", "Would hold")])

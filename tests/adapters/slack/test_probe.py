@@ -42,7 +42,7 @@ async def test_a_good_token_is_named_by_its_team_and_bot() -> None:
 async def test_a_bad_token_is_a_sentence() -> None:
     """With Slack's own word for it, and never the token."""
     async with slack() as url:
-        with pytest.raises(NoticeError, match=r"refuses the token \(invalid_auth\)") as raised:
+        with pytest.raises(NoticeError, match=r"rejects the bot token \(invalid_auth\)") as raised:
             await probe("xoxb-secret", base_url=url)
     assert "secret" not in str(raised.value)
 

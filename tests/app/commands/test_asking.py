@@ -35,7 +35,7 @@ async def test_a_command_that_no_sentinel_answers_is_taken_back(tmp_path: Path) 
         await here.phase(Phase.BAKING, image="web:2", within=20)
         await here.stop()
         result = await sentinel(here, "hold", "web", "--timeout", "1s")
-        assert "the command was taken back" in refusal(result)
+        assert "the command was withdrawn" in refusal(result)
         await here.start()
         assert (await sentinel(here, "approve", "web", "--yes")).exit_code == 0
         await here.phase(Phase.PROMOTED, image="web:2", within=30)
@@ -85,4 +85,4 @@ async def test_an_undone_revision_is_forgiven_only_after_its_fault_was_shown(tmp
 async def test_there_must_be_something_to_ask_for(tmp_path: Path) -> None:
     """Without a rollout under way nothing is asked of anyone."""
     async with served(tmp_path) as here:
-        assert "has no rollout under way" in refusal(await sentinel(here, "hold", "web"))
+        assert "has no rollout in progress" in refusal(await sentinel(here, "hold", "web"))

@@ -94,7 +94,7 @@ async def test_an_alertmanager_that_is_named_is_asked() -> None:
     """Where Prometheus does not tell; and where that is no Alertmanager it is said."""
     async with answering(am__api__v2__alerts=[{"labels": NORTH}, {}, "odd"]) as url:
         assert (await asked(settings_of(), f"{url}/am")).level is Level.OK
-        assert "answers 404" in (await asked(settings_of(), url)).found
+        assert "answered 404" in (await asked(settings_of(), url)).found
         assert "--alertmanager" in (await asked(settings_of(PROMETHEUS__URL=url))).remedy
 
 
@@ -105,8 +105,8 @@ async def test_a_storage_without_rules_is_told_and_who_has_them_is_asked() -> No
         answering(api__v1__rules=rules("A", "B")) as vmalert,
     ):
         for rules_url, level, said in (
-            ("", Level.WARN, "knows no alerting rule"),
-            (vmalert, Level.OK, f"{vmalert} knows the for: of 2 alerts"),
+            ("", Level.WARN, "has no alerting rules"),
+            (vmalert, Level.OK, f"{vmalert} has the `for:` of 2 alerts"),
             (f"{vmalert}/other", Level.WARN, "404"),
         ):
             settings = settings_of(PROMETHEUS__URL=storage, PROMETHEUS__RULES_URL=rules_url)

@@ -52,7 +52,7 @@ async def checked(rule: Rule, *answer: Any) -> Check:
 async def test_every_pod_with_data_is_well() -> None:
     """Requests of each ready pod, and no errors yet."""
     check = await checked(COUNTED, own("web-1", total=5), own("web-2", total=5))
-    assert (check.level, check.found) == (Level.OK, "data for all 2 ready pods")
+    assert (check.level, check.found) == (Level.OK, "data for all of 2 ready pods")
 
 
 @pytest.mark.parametrize("name", ["", "ingress-1"])

@@ -11,7 +11,7 @@ from tests.app.commands.records import record, undone
 from tests.support.cli import refusal, sentinel, served
 
 GOLDEN = """\
-deployment/web in shop: revision 2 (web:2), in place of revision 1 (web:1)
+deployment/web in shop: revision 2 (web:2), replaces revision 1 (web:1)
   Phase:        Undone, back to revision 1 (web:1)
   Why:          candidate 12 %, baseline 0.5 %
   Record:       web-abc
@@ -26,16 +26,16 @@ Decisions
                        => done: paused
   12:01:00      +60s  advance to step 2 (StepPassed)
                        10% passed, on to 50%
-                       - error-rate: candidate 0.5% (1 of 200 requests failed), baseline 0.5% (9 of 1,800 requests failed), limit 5%
+                       - error-rate: candidate 0.5% (1 of 200 requests failed), baseline 0.5% (9 of 1,800 requests failed), limit 5%, evidence 0.1:1
                        => done: resumed
   12:01:30      +90s  undo by error-rate at step 2 (WorseThanBaseline)
                        candidate 12 %, baseline 0.5 %; back to revision 1 (web:1)
-                       - candidate 12% (48 of 400 requests failed), baseline 0.5% (9 of 1,800 requests failed), limit 5%
+                       - candidate 12% (48 of 400 requests failed), baseline 0.5% (9 of 1,800 requests failed), limit 5%, evidence 0.1:1
                        => done: the template of revision 1 (web:1) was put back
   12:01:35      +95s  escalate (RestoreOverdue)
                        not back yet
-                       => under way: its outcome is not known yet
-                       => a human was called
+                       => in progress: the outcome is not known yet
+                       => people were called
 
 Alerts
   12:01:15      +75s  HighErrorRate (firing)
@@ -43,7 +43,7 @@ Alerts
                        - pod=web-1a-x; firing since 2026-03-01 12:01:10 UTC
                        => ignored: a pod of the baseline
 
-Candidate against baseline, decision by decision
+Candidate and baseline at each decision
   error-rate       candidate  ▁█  0.5% to 12%
   error-rate       baseline   ▁▁  0.5% to 0.5%
 """  # noqa: E501 - as it is written
@@ -59,7 +59,7 @@ def test_every_decision_is_told_with_its_evidence_and_outcome() -> None:
 def test_observe_mode_is_said() -> None:
     """A reader must not take what was only decided for something that was done."""
     told = "\n".join(explained(record(mode=Mode.OBSERVE, state=RolloutState(Phase.BAKING))))
-    assert "observe mode: decided and told, nothing touched" in told
+    assert "observe mode: decides and reports, changes nothing" in told
 
 
 @pytest.mark.real_time
@@ -72,4 +72,4 @@ async def test_a_workload_or_a_record_can_be_named(tmp_path: Path) -> None:
         assert by_workload.output == by_record.output
         assert "was fully rolled out before any sentinel watched" in by_record.output
         assert '"kind": "RolloutRecord"' in (await sentinel(here, "explain", name, "-o", "json")).output
-        assert "there is no rollout record nope" in refusal(await sentinel(here, "explain", "nope"))
+        assert "has neither a RolloutRecord nope" in refusal(await sentinel(here, "explain", "nope"))

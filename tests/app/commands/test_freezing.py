@@ -17,9 +17,9 @@ async def test_freeze_and_unfreeze_are_answered(tmp_path: Path) -> None:
             for words in (("freeze", "--reason", "audit"), ("freeze",), ("unfreeze", "--yes"), ("unfreeze",))
         ]
         assert told[0].startswith("frozen: within 5 s")
-        assert told[1] == "frozen by kubernetes-admin: audit already\n"
+        assert told[1] == "already frozen by kubernetes-admin: audit\n"
         assert "unfrozen: " in told[2]
-        assert told[3] == "nothing was frozen\n"
+        assert told[3] == "the sentinel was not frozen\n"
 
 
 async def test_a_thaw_says_who_froze_and_asks(tmp_path: Path) -> None:
@@ -42,13 +42,13 @@ async def test_a_doctor_sees_the_freeze(tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setenv("SENTINEL_LEADERSHIP__NAMESPACE", home(here))
         await sentinel(here, "freeze", "--force", "--reason", "audit", "-n", home(here))
         told = (await sentinel(here, "doctor")).output
-        assert "frozen by kubernetes-admin: audit: nothing is touched" in told
+        assert "frozen by kubernetes-admin: audit: the sentinel changes nothing" in told
         assert f"sentinel unfreeze -n {home(here)}" in told
 
 
 async def test_a_freeze_that_nobody_would_heed_is_refused(tmp_path: Path) -> None:
     """In a namespace without a sentinel it would be a false comfort."""
     async with served(tmp_path, daemon=False) as here:
-        assert "no sentinel runs in namespace" in refusal(await sentinel(here, "freeze", "-n", home(here)))
+        assert "of a sentinel is in namespace" in refusal(await sentinel(here, "freeze", "-n", home(here)))
         forced = await sentinel(here, "freeze", "--force", "-n", home(here))
         assert forced.output.startswith("frozen: ")

@@ -20,7 +20,7 @@ def test_the_rule_file_goes_to_the_standard_output_and_loads(tmp_path: Path) -> 
     """What is printed is a rule file; what was counted is told beside it."""
     result = CliRunner().invoke(app, ["rules", "import", *written(tmp_path, one=TEMPLATE, two=ROLLOUT)])
     assert result.exit_code == 0
-    assert "1 policies with 1 rules" in result.stderr
+    assert "1 policy with 1 rule or alert" in result.stderr
     out = tmp_path / "printed.yaml"
     out.write_text(result.stdout, encoding="utf-8")
     assert isinstance(load([out]), PolicySet)

@@ -49,7 +49,7 @@ def test_each_step_of_a_policy_is_judged(tmp_path: Path) -> None:
     assert "10% of them" in found.output
     assert "50% of them" in found.output
     assert "level 0.119%" in found.output
-    assert "no step passes, take 50s" in found.output
+    assert "requests to the candidate, which take 50s" in found.output
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,8 @@ async def test_the_rules_are_held_against_the_cluster(tmp_path: Path, settings: 
         rules = str(here.folder / "rules")
         result = await sentinel(here, "rules", "check", rules, "--cluster")
         assert result.exit_code == 1
-        assert "shop/web rule error-rate: no data for any of 2 ready pods" in result.output
-        assert "looked at 1 guarded workloads" in result.output
+        assert "shop/web rule error-rate: data for none of 2 ready pods" in result.output
+        assert "checked 1 guarded workload" in result.output
         result = await sentinel(here, "rules", "check", rules, "--cluster", "-f", "json")
         found = {check["check"]: check["level"] for check in json.loads(result.stdout)["cluster"]}
         assert found["shop/web policy"] == "ok"
@@ -90,7 +90,7 @@ async def test_what_keeps_a_workload_unprotected_is_named(
         result = await sentinel(here, "preflight", "web", "-o", "json")
         found = levels(result)
         assert found["revision history"] == "fail"
-        assert [found[c] for c in ("canary", "hands off", "kept by")] == ["warn"] * 3
+        assert [found[c] for c in ("canary", "left alone", "managed by")] == ["warn"] * 3
         here.rules(ONLY_PODS.replace("[shop]", "[elsewhere]"))
         result = await sentinel(here, "preflight", "web")
         assert result.exit_code == 1
@@ -122,7 +122,7 @@ async def test_what_a_gates_job_needs_is_looked_at(tmp_path: Path, settings: pyt
         result = await sentinel(here, "preflight", "web", *account, "-o", "json")
         checks = {check["check"]: check for check in json.loads(result.output)}
         assert checks["gate smoke"]["level"] == "ok"
-        assert "as default; the API server takes it" in checks["gate smoke"]["found"]
+        assert "as default; the API server accepts it" in checks["gate smoke"]["found"]
         assert here.cluster.store.list(JOBS) == []
         assert checks["RBAC"]["level"] == "fail"
         assert "create jobs.batch" in checks["RBAC"]["found"]
@@ -172,7 +172,7 @@ async def test_a_doctor_finds_a_sound_installation_sound(
         result = await sentinel(here, "doctor", "--url", here.application.http.url, "-o", "json")
         assert result.exit_code == 0, result.output
         found = levels(result)
-        sound = ("settings", "rule files", "API server", "clock", "definitions and own rights", "prometheus")
+        sound = ("settings", "rule files", "API server", "clock", "CRDs and your rights", "prometheus")
         assert [found[c] for c in (*sound, "daemon")] == ["ok"] * 7
 
 

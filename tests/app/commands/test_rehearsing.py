@@ -32,10 +32,10 @@ def refused(tmp_path: Path, *arguments: str, rules: str = RULES) -> str:
     ("arguments", "why"),
     [
         (("--since", "14"), "--since: '14' is not a duration"),
-        (("--since", "0s"), "--since: 0s is no time"),
+        (("--since", "0s"), "--since: 0s is not a time"),
         (("--workload", "shop"), "--workload shop: write it as namespace/name"),
         (("--workload", 'a/b"'), "write it as namespace/name"),
-        (("--policy", "absent"), "there is no policy absent; the rule files hold shop"),
+        (("--policy", "absent"), "the rule files have no policy absent; they have shop"),
         (("--scrape-interval", "soon"), "--scrape-interval"),
     ],
 )

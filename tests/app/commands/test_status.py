@@ -32,13 +32,15 @@ async def test_status_shows_what_is_under_way(tmp_path: Path) -> None:
 async def test_status_says_that_nothing_is_guarded(tmp_path: Path) -> None:
     """No empty table."""
     async with served(tmp_path, daemon=False) as here:
-        assert "No workload in namespace shop is labelled" in (await sentinel(here, "status")).output
+        assert "No workload in namespace shop has the label" in (await sentinel(here, "status")).output
 
 
 async def test_a_live_view_is_for_people_only(tmp_path: Path) -> None:
     """--watch with JSON is refused in a sentence."""
     async with served(tmp_path, daemon=False) as here:
-        assert "--watch shows a table" in refusal(await sentinel(here, "status", "--watch", "-o", "json"))
+        assert "--watch always shows a table" in refusal(
+            await sentinel(here, "status", "--watch", "-o", "json")
+        )
 
 
 async def test_history_lists_rollouts_the_newest_first(tmp_path: Path) -> None:
@@ -50,7 +52,7 @@ async def test_history_lists_rollouts_the_newest_first(tmp_path: Path) -> None:
         assert [line.split()[5] for line in told[1:]] == ["(web:2)", "(web:1)"]
         items = json.loads((await sentinel(here, "history", "-o", "json")).output)["items"]
         assert [item["kind"] for item in items] == ["RolloutRecord"] * 2
-        assert "No rollout is on record" in (await sentinel(here, "history", "other")).output
+        assert "No RolloutRecord found" in (await sentinel(here, "history", "other")).output
 
 
 def test_an_error_is_one_sentence_and_has_its_exit_code(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ async def test_in_observe_mode_the_undo_is_made_with_ones_own_rights(tmp_path: P
         await here.until(lambda: len(here.records()) > 1, within=10)
         result = await sentinel(here, "undo", "web", "--yes")
         assert result.exit_code == 0, result.output
-        assert "the sentinel leaves it to you: in observe mode" in result.output
+        assert "the sentinel does not undo it: in observe mode" in result.output
         assert here.image() == "web:1"
 
 
@@ -137,7 +137,7 @@ async def test_a_revision_that_is_not_there_is_named(tmp_path: Path) -> None:
         here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
         result = await sentinel(here, "undo", "web", "--to-revision", "7", "--yes")
         assert "there is no other revision 7" in refusal(result)
-        assert "revisions there are: 1" in refusal(result)
+        assert "known revisions: 1" in refusal(result)
 
 
 async def test_an_irreversible_revision_is_not_crossed(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ async def test_an_undo_lifts_the_sentinels_own_pause(tmp_path: Path) -> None:
         await here.stop()
         result = await sentinel(here, "undo", "web", "--yes")
         assert result.exit_code == 0, result.output
-        assert "the same patch lifts that" in result.output
+        assert "the undo also lifts this pause" in result.output
         assert here.image() == "web:1"
         assert not here.paused()
 
@@ -196,7 +196,7 @@ async def test_release_says_why_a_rollout_is_held_and_asks(tmp_path: Path, typed
             "(HeldByHuman): kubernetes-admin asked that nothing moves: 38 % of the orders fail"
             in result.output
         )
-        assert "released, it goes on to 100%" in result.output
+        assert "after the release it continues to 100%" in result.output
         assert here.paused()
         released = await sentinel(here, "release", "web", typed="y\n")
         assert released.exit_code == 0, released.output
@@ -217,13 +217,13 @@ async def test_release_leaves_a_humans_pause_alone(tmp_path: Path) -> None:
     async with served(tmp_path, daemon=False) as here:
         here.cluster.pause("web", namespace=NAMESPACE)
         one = await sentinel(here, "release", "web")
-        assert "not by the sentinel: that pause is left alone" in one.output
+        assert "not by the sentinel: this pause stays" in one.output
         every = await sentinel(here, "release", "--all")
-        assert "no workload is paused by the sentinel" in every.output
+        assert "the sentinel has paused no workload" in every.output
         assert here.paused()
 
 
 async def test_release_wants_to_know_what(tmp_path: Path) -> None:
     """Neither a name nor --all is one sentence."""
     async with served(tmp_path, daemon=False) as here:
-        assert "name one workload, or give --all" in refusal(await sentinel(here, "release"))
+        assert "name one workload, or use --all" in refusal(await sentinel(here, "release"))

@@ -69,8 +69,8 @@ def test_a_hold_for_a_human_ends_the_wait_at_once() -> None:
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
-        ("WouldUndo", "would have been undone (nothing was touched): too bad"),
-        ("NoBaseline", "would be held for a human (nothing was touched): too bad"),
+        ("WouldUndo", "would have been undone (nothing was changed): too bad"),
+        ("NoBaseline", "would be held until a person decides (nothing was changed): too bad"),
     ],
 )
 def test_what_is_only_decided_is_not_told_as_done(reason: str, words: str) -> None:
@@ -184,7 +184,7 @@ async def test_nothing_guards_it_is_exit_code_4(tmp_path: Path) -> None:
     async with served(tmp_path, daemon=False) as here:
         result = await sentinel(here, "wait", "web", "--begins-within", "1s")
         assert result.exit_code == 4, result.output
-        assert "no sentinel took the rollout" in result.output
+        assert "no sentinel saw the rollout" in result.output
 
 
 @pytest.mark.real_time

@@ -59,7 +59,7 @@ async def test_what_is_no_number_is_left_out() -> None:
 
 async def test_a_strange_answer_is_refused() -> None:
     """Only a matrix holds ranges."""
-    with pytest.raises(SourceError, match="no range"):
+    with pytest.raises(SourceError, match="not a range"):
         await MetricHistory(Recorded({"resultType": "vector", "result": []})).range("x", T0, T0, STEP)
 
 

@@ -60,7 +60,7 @@ def test_each_rollout_has_its_verdict_evidence_and_plot() -> None:
     assert page.tags.count("svg") == 2
     assert "20 % of 100 requests failed" in page.text
     assert "limit 5%" in page.text
-    assert "really rolled back" in page.text
+    assert "in reality rolled back" in page.text
     assert "30 s" in page.text
 
 

@@ -38,8 +38,8 @@ def test_records_are_read_as_kubectl_prints_them(tmp_path: Path) -> None:
         ("web 2026-11-01T12:00:00Z", ":1: is not a rollout"),
         ("shop/web", ":1: is not a rollout"),
         ("\nshop/web noon", ":2: 'noon' is not a time"),
-        ('{"items": [{}]}', "holds no RolloutRecords"),
-        ("{", "holds no RolloutRecords"),
+        ('{"items": [{}]}', "has no RolloutRecords"),
+        ("{", "has no RolloutRecords"),
     ],
 )
 def test_what_cannot_be_read_is_said_with_its_line(tmp_path: Path, text: str, why: str) -> None:
@@ -62,4 +62,7 @@ def test_a_time_means_the_nearest_rollout() -> None:
         ],
     )
     assert picked == [rollout()]
-    assert [line.partition(" was ")[0] for line in unmet] == ["no rollout of shop/web", "no rollout of x/web"]
+    assert [line.partition(" at ")[0] for line in unmet] == [
+        "Prometheus recorded no rollout of shop/web",
+        "Prometheus recorded no rollout of x/web",
+    ]

@@ -41,8 +41,10 @@ def test_the_decision_stands_at_its_time() -> None:
 def test_what_really_happened_is_marked_within_the_plot() -> None:
     """A rollback long after the measurements would squeeze them, and is left to the text."""
     values = (1.0,) * 11
-    assert "really rolled back" in plot(curve(*values), rollout(RevisionFate.ROLLED_BACK, minutes=5), None)
-    assert "really rolled back" not in plot(
+    assert "in reality rolled back" in plot(
+        curve(*values), rollout(RevisionFate.ROLLED_BACK, minutes=5), None
+    )
+    assert "in reality rolled back" not in plot(
         curve(*values), rollout(RevisionFate.ROLLED_BACK, minutes=50), None
     )
 

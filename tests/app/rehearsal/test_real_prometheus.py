@@ -260,4 +260,4 @@ async def test_the_command_reports_on_one_rollout_as_json(prometheus: str, tmp_p
     assert result.exit_code == 0, result.output
     plain = json.loads(out.read_text())
     assert [one["rollout"]["candidate"] for one in plain["rollouts"]] == ["loop4"]
-    assert plain["notes"][0].startswith(f"no rollout of {NAMESPACE}/{NAME} was recorded about")
+    assert plain["notes"][0].startswith(f"Prometheus recorded no rollout of {NAMESPACE}/{NAME} at about")

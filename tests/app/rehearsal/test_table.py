@@ -46,14 +46,14 @@ def test_the_evidence_stands_below_unless_it_was_simply_promoted() -> None:
     assert "web new1: too many errors" in text
     assert "all well" not in text
     assert "lost new1: no pods" in text
-    assert "short new1: nothing was decided" in text
+    assert "short new1: no decision" in text
 
 
 def test_suspected_false_undos_are_marked_and_counted() -> None:
     """In the line and in the sums."""
     text = printed(result(RehearsedVerdict.UNDO))
     assert "undo (false?)" in text
-    assert "1 were kept (suspected false)" in text
+    assert "kept 1 (suspected false)" in text
 
 
 def test_markup_in_names_and_messages_is_text() -> None:

@@ -107,7 +107,7 @@ def test_a_query_beyond_the_evaluator_asks_for_answers(tmp_path: Path) -> None:
     assert without.story is not None
     told = without.story.verdict("depth", without.story.looks[-1].at)
     assert told is not None
-    assert "give the rule's answers instead" in told.message
+    assert "write the rule's `answers` instead" in told.message
     assert decisions(with_answers)[0] == "undo"
 
 

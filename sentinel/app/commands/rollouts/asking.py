@@ -1,4 +1,4 @@
-"""`sentinel approve`, `hold`, `resume`, `promote`, `forgive`: what a human asks of the running sentinel."""
+"""`sentinel approve`, `hold`, `resume`, `promote`, `forgive`: what people ask the running sentinel to do."""
 
 import asyncio
 import time
@@ -32,8 +32,8 @@ POLL_SECONDS = 0.25
 _OF_THE_PAST = frozenset({CommandAction.UNDO, CommandAction.FORGIVE})
 """What can be asked for long after the rollout is over."""
 
-Reason = Annotated[str, typer.Option("--reason", help="Why; it stands in the record.")]
-Timeout = Annotated[str, typer.Option("--timeout", help="How long to wait for the sentinel's answer.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why. The record and the notices show it.")]
+Timeout = Annotated[str, typer.Option("--timeout", help="How long to wait for the sentinel to answer.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Request:
 
 def approve_command(
     workload: WorkloadArgument,
-    step: Annotated[int, typer.Option(help="Which step, from 1; the one that waits if none.", min=0)] = 0,
+    step: Annotated[int, typer.Option(help="Which step, from 1. Default: the step that waits.", min=0)] = 0,
     reason: Reason = "",
     yes: Yes = False,
     timeout: Timeout = "30s",
@@ -56,7 +56,10 @@ def approve_command(
     context: Context = "",
     kubeconfig: Kubeconfig = "",
 ) -> None:
-    """Approve the step of a rollout that waits for it; asks where it does not wait yet (exit code 3: no terminal)."""
+    """Approve a step of a rollout.
+
+    Asks first if the step does not wait for an approval yet (exit code 3: no terminal, and no --yes).
+    """
     request = Request(CommandAction.APPROVE, reason, step=step or None)
     _ask(workload, request, timeout, place(namespace, context, kubeconfig), yes=yes)
 
@@ -69,7 +72,7 @@ def hold_command(
     context: Context = "",
     kubeconfig: Kubeconfig = "",
 ) -> None:
-    """Hold a rollout where it is until someone resumes it."""
+    """Hold a rollout where it is until somebody resumes it."""
     _ask(
         workload,
         Request(CommandAction.HOLD, reason),
@@ -88,7 +91,10 @@ def resume_command(
     context: Context = "",
     kubeconfig: Kubeconfig = "",
 ) -> None:
-    """Let a rollout that is held go on: says why it is held, and asks (exit code 3: no terminal, and no --yes)."""
+    """Let a held rollout continue.
+
+    Shows why it is held, and asks first (exit code 3: no terminal, and no --yes).
+    """
     _ask(
         workload,
         Request(CommandAction.RESUME, reason),
@@ -107,9 +113,9 @@ def promote_command(
     context: Context = "",
     kubeconfig: Kubeconfig = "",
 ) -> None:
-    """Skip the steps that are left: the rollout is judged at 100 %, and promoted if it passes there.
+    """Skip the remaining steps: the rollout is judged at 100%, and promoted if it passes there.
 
-    Says where it stands, and asks (exit code 3: no terminal, and no --yes).
+    Shows where the rollout is, and asks first (exit code 3: no terminal, and no --yes).
     """
     _ask(
         workload,
@@ -122,7 +128,9 @@ def promote_command(
 
 def forgive_command(
     workload: WorkloadArgument,
-    revision: Annotated[int, typer.Option(help="Revision number; the one undone last if none.", min=0)] = 0,
+    revision: Annotated[
+        int, typer.Option(help="Revision number. Default: the revision that was undone last.", min=0)
+    ] = 0,
     reason: Reason = "",
     yes: Yes = False,
     timeout: Timeout = "30s",
@@ -130,9 +138,9 @@ def forgive_command(
     context: Context = "",
     kubeconfig: Kubeconfig = "",
 ) -> None:
-    """Forget that a revision was undone, so that it is judged like any other when it comes again.
+    """Forget that a revision was undone: it is judged like any other if it is deployed again.
 
-    Says why it was undone, and asks (exit code 3: no terminal, and no --yes).
+    Shows why it was undone, and asks first (exit code 3: no terminal, and no --yes).
     """
     request = Request(CommandAction.FORGIVE, reason, to_revision=revision or None)
     _ask(workload, request, timeout, place(namespace, context, kubeconfig), yes=yes)
@@ -149,9 +157,9 @@ def _ask(workload: str, request: Request, timeout: str, at: Place, *, yes: bool)
 
 
 async def _asked(name: str, request: Request, patience: float, at: Place, *, yes: bool) -> Command | None:
-    """The sentinel's answer; None where the one who asks thought better of it.
+    """The sentinel's answer; None if the user said no.
 
-    Raises PreconditionError where there is nothing to ask for, ClusterUnavailableError when nobody answers.
+    Raises PreconditionError if there is nothing to ask for, ClusterUnavailableError if no sentinel answers.
     """
     async with connected(at) as cluster:
         workload = await cluster.workload(name)
@@ -165,16 +173,16 @@ async def _asked(name: str, request: Request, patience: float, at: Place, *, yes
 
 
 def _question(record: Record, request: Request) -> str:
-    """What is asked before the command is sent; empty where it stops things, or was asked for by the sentinel."""
+    """The question before sending the command; empty if the command stops things or the sentinel waits for it."""
     match request.action:
         case CommandAction.RESUME:
             return "End the hold?"
         case CommandAction.PROMOTE:
-            return "Skip the steps that are left?"
+            return "Skip the remaining steps?"
         case CommandAction.FORGIVE:
-            return "Forget that it was undone?"
+            return "Forget that this revision was undone?"
         case CommandAction.APPROVE if record.state.waiting_since is None:
-            return "It does not wait for an approval. Approve the step in advance?"
+            return "This step does not wait for an approval yet. Approve it in advance?"
         case _:
             return ""
 
@@ -185,16 +193,16 @@ def _told(record: Record, records: Sequence[Record], request: Request) -> list[s
         return standing(record)
     undone = forgivable(records, number=request.to_revision)
     if undone is None:
-        return ["  no such revision is remembered as bad"]
+        return ["  this revision is not marked as bad"]
     return [f"  {undone.candidate}: {undone.state.message}", *last_numbers(undone)]
 
 
 async def send_and_wait(
     cluster: ClusterConnection, record: Record, request: Request, patience: float
 ) -> Command:
-    """Ask the sentinel and wait for its answer; a command that nobody answers is withdrawn.
+    """Ask the sentinel and wait for its answer; a command without an answer is withdrawn.
 
-    Raises ClusterUnavailableError when nobody answers.
+    Raises ClusterUnavailableError if no sentinel answers.
     """
     sender = CommandSender(cluster.client)
     step = request.step or (record.state.step + 1 if request.action is CommandAction.APPROVE else None)
@@ -211,8 +219,8 @@ async def send_and_wait(
         if time.monotonic() >= end:
             await sender.withdraw(command)
             raise ClusterUnavailableError(
-                f"no sentinel answered within {patience:g} s, and the command was taken back: "
-                "is one running (`sentinel doctor`)?",
+                f"no sentinel answered within {patience:g} s, and the command was withdrawn: "
+                "check with `sentinel doctor` that a sentinel is running",
                 reason="NoAnswer",
             )
         await asyncio.sleep(POLL_SECONDS)
@@ -221,7 +229,7 @@ async def send_and_wait(
 
 
 async def _by_now(sender: CommandSender, command: Command) -> Command:
-    """The command as it is by now, or as it was where the API server gives no answer: it may be done meanwhile."""
+    """The command as it is by now, or as it was if the API server does not answer: it may be done meanwhile."""
     try:
         return await sender.fresh(command)
     except ClusterError as error:
@@ -231,16 +239,19 @@ async def _by_now(sender: CommandSender, command: Command) -> Command:
 
 
 def _meant(record: Record | None, request: Request, workload: str) -> Record:
-    """The rollout that is meant. Raises PreconditionError where there is none to which this could be done."""
+    """The rollout that is meant. Raises PreconditionError if the request fits no rollout."""
     if record is None:
-        raise PreconditionError(f"{workload} has no rollout on record: nothing guards it", reason="NoRollout")
+        raise PreconditionError(
+            f"{workload} has no RolloutRecord: it is not guarded",
+            reason="NoRollout",
+        )
     if request.action not in _OF_THE_PAST and not record.live:
         raise PreconditionError(
-            f"{workload} has no rollout under way: the newest, {record.name}, is {record.state.phase.value}",
+            f"{workload} has no rollout in progress: its newest, {record.name}, is {record.state.phase.value}",
             reason="NoRollout",
         )
     if request.action is CommandAction.RESUME and record.state.phase is not Phase.HELD:
         raise PreconditionError(
-            f"the rollout of {workload} is not held: it is {record.state.phase.value}", reason="NotHeld"
+            f"the rollout of {workload} is {record.state.phase.value}, not held", reason="NotHeld"
         )
     return record

@@ -1,4 +1,4 @@
-"""Questions before commands that let go of what the sentinel stopped, with what a good answer needs to know."""
+"""Questions before commands that let what the sentinel stopped continue, with the facts that the answer needs."""
 
 import asyncio
 import sys
@@ -13,18 +13,18 @@ from sentinel.domain import words
 from sentinel.domain.figures import moment, percent
 from sentinel.domain.record.record import Record
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first. Needed without a terminal.")]
 
 
 def at_terminal() -> bool:
-    """Whether somebody can answer."""
+    """Whether a person can answer."""
     return sys.stdin.isatty()
 
 
 async def confirmed(lines: Iterable[str], question: str, *, yes: bool) -> bool:
-    """Show what will happen, and ask unless that was answered on the command line.
+    """Show what will happen, and ask unless the command line has the answer.
 
-    Raises typer.Exit with `ExitCode.UNCONFIRMED` where there is no terminal to ask at.
+    Raises typer.Exit with `ExitCode.UNCONFIRMED` without a terminal to ask at.
     """
     for line in lines:
         typer.echo(line)
@@ -32,8 +32,8 @@ async def confirmed(lines: Iterable[str], question: str, *, yes: bool) -> bool:
         return True
     if not at_terminal():
         typer.echo(
-            "sentinel: nothing was done: this command asks first, and there is no terminal; "
-            "add --yes to do it without a question",
+            "sentinel: nothing was done. This command asks first, and there is no terminal: "
+            "add --yes to run it without the question",
             err=True,
         )
         raise typer.Exit(ExitCode.UNCONFIRMED)
@@ -44,7 +44,7 @@ async def confirmed(lines: Iterable[str], question: str, *, yes: bool) -> bool:
 
 
 def standing(record: Record) -> list[str]:
-    """Where a rollout stands, why it is held, and the last numbers that a decision rested on."""
+    """Where a rollout is, why it is held, and the last numbers behind a decision."""
     state = record.state
     lines = [f"  {record.candidate} is at {percent(state.weight)} of the pods, step {state.step + 1}"]
     if state.hold is not None:
@@ -62,7 +62,7 @@ def last_numbers(record: Record) -> list[str]:
         figures = rules_in_words(entry.numbers)
         if figures:
             rule = f"{entry.rule}: " if entry.rule else ""
-            return [f"  last numbers, of {moment(entry.at)}:", *(f"    {rule}{line}" for line in figures)]
+            return [f"  last numbers, from {moment(entry.at)}:", *(f"    {rule}{line}" for line in figures)]
     return []
 
 

@@ -1,4 +1,4 @@
-"""`sentinel explain`: every decision of one rollout, with what it rested on and what became of it."""
+"""`sentinel explain`: every decision of one rollout, with its evidence and its outcome."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -30,7 +30,7 @@ _OUTCOMES = {
     OutcomeKind.DONE: "done",
     OutcomeKind.FAILED: "failed",
     OutcomeKind.REFUSED: "refused",
-    OutcomeKind.OBSERVED: "observe mode, nothing was touched",
+    OutcomeKind.OBSERVED: "nothing was changed (observe mode or frozen)",
 }
 
 
@@ -41,9 +41,9 @@ def explain_command(
     kubeconfig: Kubeconfig = "",
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Explain a rollout: each decision with its evidence and numbers, and each alert with what it came to.
+    """Explain a rollout: each decision with its evidence, numbers and outcome, and each alert with its effect.
 
-    Give a rollout's record, or a workload for its newest rollout.
+    Name a RolloutRecord, or a workload for its newest rollout.
     """
     run(_explain(name, namespace, context, kubeconfig, output))
 
@@ -71,7 +71,7 @@ def explained(record: Record) -> list[str]:
         ]
     curves = list(_curves(record))
     if curves:
-        lines += ["", "Candidate against baseline, decision by decision", *curves]
+        lines += ["", "Candidate and baseline at each decision", *curves]
     steps = advice(record, record.decisions[-1] if record.decisions else None)
     if steps:
         lines += ["", "What to do next", *(f"  {step}" for step in steps)]
@@ -80,10 +80,10 @@ def explained(record: Record) -> list[str]:
 
 def _head(record: Record) -> Iterator[str]:
     state = record.state
-    replaced = f"in place of {record.stable}" if record.stable else "the first deployment"
+    replaced = f"replaces {record.stable}" if record.stable else "first deployment"
     yield f"{record.key.kind.lower()}/{record.key.name} in {record.key.namespace}: {record.candidate}, {replaced}"
     facts = [("Phase", _phase(record)), ("Why", state.message), ("Record", record.name)]
-    mode = " (observe mode: decided and told, nothing touched)" if record.mode is Mode.OBSERVE else ""
+    mode = " (observe mode: decides and reports, changes nothing)" if record.mode is Mode.OBSERVE else ""
     facts += [("Policy", record.policy + mode), ("Triggered by", record.trigger or "unknown")]
     if record.candidate.change_cause:
         facts.append(("Change cause", record.candidate.change_cause))
@@ -101,7 +101,7 @@ def _phase(record: Record) -> str:
     if record.in_flight:
         return f"{standing(record).value}, step {state.step + 1}, {percent(state.weight)} of the pods"
     if record.guarded:
-        return f"{state.phase.value}, and still guarded"
+        return f"{state.phase.value}, still guarded"
     if state.phase is Phase.UNDONE and state.undo is not None:
         return f"{state.phase.value}, back to {state.undo.target}"
     return state.phase.value
@@ -116,12 +116,12 @@ def _decision(entry: DecisionEntry, started: datetime) -> Iterator[str]:
     for line in rules_in_words(entry.numbers):
         yield f"{_INDENT}- {line}"
     if entry.outcome is None:
-        yield f"{_INDENT}=> under way: its outcome is not known yet"
+        yield f"{_INDENT}=> in progress: the outcome is not known yet"
     elif entry.outcome.detail or entry.outcome.kind is not OutcomeKind.DONE:
         detail = f": {entry.outcome.detail}" if entry.outcome.detail else ""
         yield f"{_INDENT}=> {_OUTCOMES[entry.outcome.kind]}{detail}"
     if entry.escalated:
-        yield f"{_INDENT}=> a human was called"
+        yield f"{_INDENT}=> people were called"
 
 
 def _alert(alert: AlertEntry, started: datetime) -> Iterator[str]:
@@ -132,12 +132,12 @@ def _alert(alert: AlertEntry, started: datetime) -> Iterator[str]:
         f"{name}={value}" for name, value in sorted(alert.labels.items()) if name != "alertname"
     )
     yield f"{_INDENT}- {labels or 'no labels'}; firing since {moment(alert.starts_at)}"
-    yield f"{_INDENT}=> {alert.verdict or 'not looked at yet'}"
+    yield f"{_INDENT}=> {alert.verdict or 'not examined yet'}"
 
 
 def _beyond(beyond: AlertsBeyond) -> str:
     fired = f"fired between {moment(beyond.first_at)} and {moment(beyond.last_at)}"
-    return f"  and {beyond.count:,} or more beside these ({', '.join(beyond.names)}), {fired}"
+    return f"  and at least {beyond.count:,} more ({', '.join(beyond.names)}), {fired}"
 
 
 def _after(at: datetime, started: datetime) -> str:

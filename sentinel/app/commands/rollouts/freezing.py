@@ -13,23 +13,23 @@ from sentinel.domain.coordination import Freeze
 from sentinel.domain.errors import ConflictError, NotFoundError
 
 Where = Annotated[
-    str, typer.Option("--namespace", "-n", help="Where the sentinel runs; the kubeconfig's if none.")
+    str, typer.Option("--namespace", "-n", help="Namespace of the sentinel. Default: the kubeconfig's.")
 ]
-LeaseName = Annotated[str, typer.Option("--lease", help="Name of its Lease (leadership.name).")]
-HEEDED = "within 5 s"
+LeaseName = Annotated[str, typer.Option("--lease", help="Name of the sentinel's Lease (leadership.name).")]
+EFFECTIVE = "within 5 s"
 
 
 def freeze_command(
-    reason: Annotated[str, typer.Option("--reason", help="Why; told to everyone.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why. Notices and /readyz show it.")] = "",
     force: Annotated[
-        bool, typer.Option("--force", help="Even where there is no Lease: leadership.enabled is false.")
+        bool, typer.Option("--force", help="Freeze even without a Lease (leadership.enabled: false).")
     ] = False,
     lease: LeaseName = "rollback-sentinel",
     namespace: Where = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
 ) -> None:
-    """Have the sentinel touch nothing in the whole cluster: it goes on to decide and to tell, as in observe mode."""
+    """Stop the sentinel from changing anything in the cluster. It still decides and reports, as in observe mode."""
     typer.echo(run(_freeze(reason, lease, place(namespace, context, kubeconfig), force=force)))
 
 
@@ -40,9 +40,9 @@ def unfreeze_command(
     context: Context = "",
     kubeconfig: Kubeconfig = "",
 ) -> None:
-    """Let the sentinel act again. What it decided meanwhile is not made up for.
+    """Let the sentinel act again. It does not carry out what it decided meanwhile.
 
-    Says who froze it and why, and asks (exit code 3: no terminal, and no --yes).
+    Shows who froze it and why, and asks first (exit code 3: no terminal, and no --yes).
     """
     if not run(_unfreeze(lease, place(namespace, context, kubeconfig), yes=yes)):
         raise typer.Exit(1)
@@ -57,30 +57,30 @@ async def _freeze(reason: str, lease: str, at: Place, *, force: bool) -> str:
         try:
             await store.freeze(Freeze(by, datetime.now(UTC), reason))
         except ConflictError:
-            return f"{await store.read() or 'frozen'} already"
-    return f"frozen: {HEEDED} the sentinel touches nothing any more, until `sentinel unfreeze`"
+            return f"already {await store.read() or 'frozen'}"
+    return f"frozen: {EFFECTIVE} the sentinel stops changing anything, until `sentinel unfreeze`"
 
 
 async def _unfreeze(lease: str, at: Place, *, yes: bool) -> bool:
-    """Whether nothing is frozen any more."""
+    """Whether the sentinel may act when this is over."""
     async with connected(at) as cluster:
         store = KubernetesFreezeStore(cluster.client, at.namespace, lease)
         freeze = await store.read()
         if freeze is None:
-            typer.echo("nothing was frozen")
+            typer.echo("the sentinel was not frozen")
             return True
         if not await confirmed([str(freeze)], "Let the sentinel act again?", yes=yes):
             return False
         await store.thaw()
-    typer.echo(f"unfrozen: {HEEDED} the sentinel acts again")
+    typer.echo(f"unfrozen: {EFFECTIVE} the sentinel acts again")
     return True
 
 
 def _nobody(namespace: str, lease: str) -> NotFoundError:
-    """Where no sentinel runs, nobody would heed a freeze."""
+    """Without a sentinel a freeze has no effect."""
     return NotFoundError(
-        f"no sentinel runs in namespace {namespace} with a Lease {lease}: name its namespace with -n and its "
-        "leadership.name with --lease, or give --force where it runs without an election",
+        f"no Lease {lease} of a sentinel is in namespace {namespace}: name its namespace with -n and its "
+        "leadership.name with --lease, or add --force if it runs without leader election",
         reason="NoSentinel",
         status=404,
     )

@@ -1,4 +1,4 @@
-"""`sentinel report`: what observe mode would have done, and how it turned out without."""
+"""`sentinel report`: what the sentinel would have done in observe mode, and how those rollouts turned out."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from sentinel.app.commands.connection import (
 )
 from sentinel.app.commands.options import duration
 from sentinel.app.commands.output import Output, OutputOption, show, show_data, table
-from sentinel.domain.figures import age, moment
+from sentinel.domain.figures import age, amount, moment
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
 from sentinel.domain.record.record import Record
@@ -32,7 +32,7 @@ from sentinel.engine.rollout.lifecycle import ROLLED_BACK
 
 
 class Turn(StrEnum):
-    """How a rollout went on after an undo that was decided and not made."""
+    """How a rollout went on after an undo that was only decided."""
 
     AGREED = "agreed"
     REPLACED = "replaced"
@@ -42,7 +42,7 @@ class Turn(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WouldBe:
-    """One undo that observe mode did not make: how it turned out, and how long after the decision."""
+    """One undo that was only decided: how the rollout turned out, and how long after the decision."""
 
     record: Record
     entry: DecisionEntry
@@ -58,7 +58,7 @@ def report_command(
     everywhere: AllNamespaces = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Report what observe mode would have done, and how it turned out: the evidence for turning enforce on."""
+    """Report what the sentinel would have done in observe mode, and how those rollouts turned out."""
     from_when = datetime.now(UTC) - duration(since, "--since")
     run(_report(from_when, place(namespace, context, kubeconfig, everywhere=everywhere), output))
 
@@ -94,10 +94,10 @@ def would_be(record: Record, records: Sequence[Record], now: datetime) -> Iterat
 def _turn(record: Record, entry: DecisionEntry, records: Sequence[Record], now: datetime) -> tuple[Turn, str]:
     state = record.state
     if state.phase is Phase.PROMOTED and state.ended_at is None:
-        return Turn.WENT_ON, "it was promoted all the same and is still guarded"
+        return Turn.WENT_ON, "promoted anyway, and still guarded"
     end = state.ended_at
     if state.reason == ROLLED_BACK and end is not None:
-        return Turn.AGREED, f"people went back themselves, {age(end - entry.at)} later"
+        return Turn.AGREED, f"rolled back by people {age(end - entry.at)} later"
     newer = [
         r
         for r in records
@@ -107,21 +107,22 @@ def _turn(record: Record, entry: DecisionEntry, records: Sequence[Record], now: 
         successor = min(newer, key=lambda one: one.started_at)
         return (
             Turn.REPLACED,
-            f"replaced by {successor.candidate}, {age(successor.started_at - entry.at)} later",
+            f"replaced by {successor.candidate} {age(successor.started_at - entry.at)} later",
         )
-    return Turn.STANDS, f"it still stands, {age(now - entry.at)} later"
+    return Turn.STANDS, f"still running {age(now - entry.at)} later"
 
 
 def report_table(observed: Sequence[Record], found: Sequence[WouldBe]) -> RenderableType:
     """The report for people."""
     if not observed:
-        return Text("No rollout was seen in observe mode in this time.")
+        return Text("No rollout ran in observe mode in this time.")
     workloads = len({record.key for record in observed})
     passed = sum(record.state.promoted_at is not None for record in observed)
     agreed = sum(would.turn is Turn.AGREED for would in found)
     head = Text(
-        f"{len(observed)} rollouts of {workloads} workloads in observe mode: {passed} would have been promoted, "
-        f"{len(found)} undone, {_only_held(observed)} held; of those undone people went back themselves in {agreed}."
+        f"{amount(len(observed), 'rollout')} of {amount(workloads, 'workload')} in observe mode. The sentinel would "
+        f"have promoted {passed}, undone {len(found)} and held {_only_held(observed)}. "
+        f"People rolled back {agreed} of the {len(found)} themselves."
     )
     if not found:
         return head

@@ -24,26 +24,27 @@ from sentinel.policies.schema.quantities import format_duration
 def show_command(
     workload: Annotated[str, typer.Argument(metavar="WORKLOAD", help="KIND/NAME, or just NAME.")],
     rules: Annotated[
-        list[Path] | None, typer.Option("--rules", "-r", help="Rule files or folders; rules/ if none.")
+        list[Path] | None, typer.Option("--rules", "-r", help="Rule files or folders. Default: rules/.")
     ] = None,
     namespace: Namespace = "",
-    kind: Annotated[str, typer.Option("--kind", help="Its kind, where WORKLOAD does not say.")] = "",
+    kind: Annotated[str, typer.Option("--kind", help="The kind, if WORKLOAD does not name it.")] = "",
     labels: Annotated[
-        str | None, typer.Option("--labels", "-l", help="Its labels, a=b,c=d: then no cluster is asked.")
+        str | None,
+        typer.Option("--labels", "-l", help="The workload's labels, a=b,c=d, instead of the cluster's."),
     ] = None,
-    output: Annotated[str, typer.Option("--output", "-o", help="json, for programs.")] = "",
+    output: Annotated[str, typer.Option("--output", "-o", help="json, or leave out for text.")] = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
 ) -> None:
-    """Say which policy guards a workload and why the others do not; exit code 1 where none does.
+    """Show which policy guards a workload, and why the others do not. Exit code 1 if no policy guards it.
 
-    The workload is read from the cluster, unless its labels are given.
+    Reads the workload from the cluster, unless --labels gives its labels.
     """
     if output not in ("", "json"):
-        raise UsageError(f"--output: {output} is no format (write json, or leave it out)")
+        raise UsageError(f"--output: {output} is not a format (write json, or leave it out)")
     result = load(rules or [Path("rules")])
     if not isinstance(result, PolicySet):
-        raise ConfigurationError(f"the rule files are wrong:\n{describe(result)}")
+        raise ConfigurationError(f"the rule files have errors:\n{describe(result)}")
     if labels is not None:
         called = kind or workload.rpartition("/")[0]
         chosen = kind_named(called) if called else USUAL_KIND
@@ -68,7 +69,7 @@ def _labels(text: str) -> dict[str, str]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = part.partition("=")
         if not equals or not name:
-            raise UsageError(f"--labels: {part!r} is no label (write name=value, several with commas)")
+            raise UsageError(f"--labels: {part!r} is not a label (write name=value, several with commas)")
         labels[name] = value
     return labels
 
@@ -82,16 +83,16 @@ def _lines(workload: Workload, choice: PolicyChoice) -> Iterator[str]:
     elif isinstance(choice.guard, Ambiguous):
         yield f"not guarded: {choice.guard}"
     else:
-        yield "not guarded: no policy matches it"
+        yield "not guarded: no policy matches"
     if choice.others:
-        yield "not by"
+        yield "other policies"
         yield from (f"  {policy.name}: {why}" for policy, why in choice.others)
 
 
 def _summary(policy: Policy) -> Iterator[str]:
     strategy = policy.strategy
     steps = ", ".join(
-        f"{step.weight * 100:g}% for {format_duration(step.bake)}{' and an approval' if step.approval else ''}"
+        f"{step.weight * 100:g}% for {format_duration(step.bake)}{', then an approval' if step.approval else ''}"
         for step in strategy.steps
     )
     yield f"mode: {policy.mode.value}"

@@ -1,4 +1,4 @@
-"""`sentinel status` and `sentinel history`: what is under way, and what was."""
+"""`sentinel status` and `sentinel history`: present and past rollouts."""
 
 import asyncio
 from collections.abc import Iterable
@@ -73,11 +73,13 @@ def status_command(
     kubeconfig: Kubeconfig = "",
     everywhere: AllNamespaces = False,
     output: OutputOption = Output.TABLE,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay, and keep it up to date.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Keep running, and refresh the table.")
+    ] = False,
 ) -> None:
-    """Show the rollouts under way and the guarded workloads."""
+    """Show the guarded workloads and their rollouts, those in progress first."""
     if watch and output is not Output.TABLE:
-        raise UsageError("--watch shows a table: leave --output away")
+        raise UsageError("--watch always shows a table: leave out --output")
     at = place(namespace, context, kubeconfig, everywhere=everywhere)
     run(_status(at, output, watch=watch))
 
@@ -94,7 +96,7 @@ async def _status(at: Place, output: Output, *, watch: bool) -> None:
 
 
 async def _keep_showing(cluster: ClusterConnection, found: list[GuardedWorkload]) -> None:
-    """Show until interrupted; a cluster that is out of reach for a while is said below the last view."""
+    """Show until interrupted. While the cluster is out of reach, an error stands below the last view."""
     namespace, problem = cluster.place.namespace, ""
     with Live(status_table(found, datetime.now(UTC), namespace), auto_refresh=False) as live:
         while True:
@@ -111,7 +113,7 @@ def status_table(found: list[GuardedWorkload], now: datetime, namespace: str) ->
     """The table of `status`."""
     if not found:
         where = f"namespace {namespace}" if namespace else "any namespace"
-        return Text(f"No workload in {where} is labelled {GUARD_LABEL}=true or has a rollout on record.")
+        return Text(f"No workload in {where} has the label {GUARD_LABEL}=true or a RolloutRecord.")
     columns = ["WORKLOAD", "PHASE", "STEP", "WEIGHT", "REVISION", "READY", "AGE", "MESSAGE"]
     rows = [_row(standing, now) for standing in found]
     if not namespace:
@@ -132,7 +134,7 @@ def _row(standing: GuardedWorkload, now: datetime) -> list[str | Text]:
             _revision(workload),
             ready,
             "",
-            "no rollout was seen yet",
+            "no rollout seen yet",
         ]
     state = record.state
     return [
@@ -156,7 +158,7 @@ def _words(standing: GuardedWorkload) -> str:
     workload, record = standing.workload, standing.record
     said = " ".join(record.state.message.split()) if record else ""
     if workload.held_by_label:
-        said = f"hands off, by label; {said}"
+        said = f"left alone (hold label); {said}"
     if workload.brake.on:
         said = f"{braked(workload)} by {'the sentinel' if workload.brake.mark else 'hand'}; {said}"
     return said
@@ -196,7 +198,9 @@ def _as_data(standing: GuardedWorkload) -> dict[str, Any]:
 
 
 def history_command(
-    workload: Annotated[str, typer.Argument(metavar="[WORKLOAD]", help="Only of this one.")] = "",
+    workload: Annotated[
+        str, typer.Argument(metavar="[WORKLOAD]", help="Only this workload's rollouts.")
+    ] = "",
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
@@ -224,7 +228,7 @@ def history_table(records: Iterable[Record], now: datetime, *, everywhere: bool)
     columns = ["STARTED", "WORKLOAD", "REVISION", "PHASE", "TOOK", "REASON", "RECORD"]
     rows = [_past(record, now) for record in records]
     if not rows:
-        return Text("No rollout is on record.")
+        return Text("No RolloutRecord found.")
     if everywhere:
         columns.insert(1, "NAMESPACE")
         rows = [[row[0], r.key.namespace, *row[1:]] for r, row in zip(records, rows, strict=True)]

@@ -1,7 +1,7 @@
-"""`sentinel undo` and `sentinel release`: by a human, as safely as the daemon does it, and without one too.
+"""`sentinel undo` and `sentinel release`: undo and release by hand, as safe as the daemon's, and possible without it.
 
-An undo is asked of the running sentinel, so that the record names who wanted it; where none answers, or it must not
-touch the workload, it is made with the rights of whoever typed it.
+`undo` asks the running sentinel, so that the record names who wanted it. If no sentinel answers, or if it must not
+change the workload, the command makes the change itself, with the user's rights.
 """
 
 import asyncio
@@ -48,28 +48,30 @@ from sentinel.engine.rollout.target import NoTarget, choose_target, numbered_tar
 POLL_SECONDS = 1.0
 CHANGE_TIMEOUT = 10.0
 ANSWER_WITHIN = 5.0
-"""A running sentinel answers within a second; after so many it is taken to be away."""
+"""A running sentinel answers within a second; after this many it counts as absent."""
 
 
 def undo_command(  # noqa: PLR0913 - one to each option
     workload: WorkloadArgument,
-    to_revision: Annotated[int, typer.Option("--to-revision", help="Its number; chosen if none.", min=0)] = 0,
+    to_revision: Annotated[
+        int,
+        typer.Option("--to-revision", help="Its number. Default: the last good revision.", min=0),
+    ] = 0,
     yes: Yes = False,
     reason: Reason = "",
     direct: Annotated[
         bool,
-        typer.Option("--direct", help="Do not ask a running sentinel; do it with your own rights at once."),
+        typer.Option("--direct", help="Do not ask a running sentinel; use your own rights immediately."),
     ] = False,
-    timeout: Annotated[str, typer.Option(help="How long it may take to be fully available again.")] = "5m",
+    timeout: Annotated[str, typer.Option(help="How long to wait until it is fully available.")] = "5m",
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
 ) -> None:
-    """Go back to the last good revision: asked of the running sentinel, and as safe without one.
+    """Go back to the last good revision: through the running sentinel, or without one.
 
-    Never to a revision that was itself undone, nor across one that is marked irreversible. Exit code 1 when it was
-    done but is not fully available in time, or was not wanted after all; 3 when there is no terminal to ask at and no
-    --yes.
+    Never goes back to a revision that was itself undone, or across one that is marked irreversible. Exit code 1 if the
+    old revision is not fully available in time or if you answer no; 3 without a terminal and without --yes.
     """
     patience = duration(timeout, "--timeout").total_seconds()
     wanted = Wanted(workload, to_revision, reason, confirmed=yes, direct=direct)
@@ -80,7 +82,7 @@ def undo_command(  # noqa: PLR0913 - one to each option
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The undo that a human typed; `to_revision` is 0 where the revision is to be chosen."""
+    """The undo that a person typed; `to_revision` is 0 if the command chooses the revision."""
 
     workload: str
     to_revision: int
@@ -94,7 +96,7 @@ async def _undo(wanted: Wanted, at: Place, patience: float) -> bool:
         workload = await cluster.workload(wanted.workload)
         records = await cluster.records(workload)
         target = undo_target(workload, records, wanted.to_revision, datetime.now(UTC))
-        if not await confirmed(plan(workload, target), "Undo it?", yes=wanted.confirmed):
+        if not await confirmed(plan(workload, target), "Undo this rollout?", yes=wanted.confirmed):
             return False
         done = None
         if not wanted.direct:
@@ -112,9 +114,9 @@ async def _by_the_sentinel(
     target: RevisionRef,
     reason: str,
 ) -> str | None:
-    """What the running sentinel did when asked; None where none runs or it is not for it to do, which is said.
+    """What the running sentinel did; None if no sentinel runs or it leaves the undo to the user, after saying so.
 
-    Raises PreconditionError where it knows why this must not be done, and ClusterError.
+    Raises PreconditionError if it refuses the undo, and ClusterError.
     """
     record = records[0] if records else None
     if record is None or record.candidate.digest != workload.candidate.digest:
@@ -132,9 +134,9 @@ async def _by_the_sentinel(
         if answered.phase is CommandPhase.DONE:
             return answered.message
         if not answered.refusal:
-            raise PreconditionError(f"{workload.key} is left as it is: {answered.message}", reason="Refused")
-        why = f"the sentinel leaves it to you: {answered.message}"
-    typer.echo(f"{why}; it is done with your own rights")
+            raise PreconditionError(f"{workload.key} was not changed: {answered.message}", reason="Refused")
+        why = f"the sentinel does not undo it: {answered.message}"
+    typer.echo(f"{why}; using your own rights instead")
     return None
 
 
@@ -143,13 +145,13 @@ def undo_target(
 ) -> RevisionRef:
     """The revision to go back to: the one of this number, or the daemon's choice.
 
-    Raises PreconditionError that says why there is none that is fit.
+    Raises PreconditionError with the reason if no revision is fit.
     """
     digest = workload.candidate.digest
     record = next((r for r in records if r.candidate.digest == digest), None) or _unrecorded(workload, now)
     if records and records[0].state.phase is Phase.UNDOING:
         raise PreconditionError(
-            f"{workload.key} is being undone already ({records[0].name})", reason="Undoing"
+            f"{workload.key} is already being undone ({records[0].name})", reason="Undoing"
         )
     if to_revision:
         chosen = numbered_target(to_revision, record, records, workload)
@@ -160,14 +162,14 @@ def undo_target(
     if isinstance(chosen, NoTarget):
         known = ", ".join(str(revision.number) for revision in workload.others if revision.number)
         raise PreconditionError(
-            f"{workload.key} is left as it is: {chosen.message} (revisions there are: {known or 'none'})",
+            f"{workload.key} was not changed: {chosen.message} (known revisions: {known or 'none'})",
             reason=chosen.reason,
         )
     return chosen.revision
 
 
 def _unrecorded(workload: Workload, now: datetime) -> Record:
-    """What a record of the present revision would say, had a sentinel watched it."""
+    """A record of the present revision as a sentinel would have made it."""
     return Record(
         name="",
         key=workload.key,
@@ -182,7 +184,7 @@ def _unrecorded(workload: Workload, now: datetime) -> Record:
 
 
 def _before(workload: Workload) -> RevisionRef | None:
-    """Of the other revisions the one that serves, else the newest, as `kubectl rollout undo` has it."""
+    """Of the other revisions the one with available pods, else the newest, as `kubectl rollout undo` chooses."""
 
     def rank(revision: Revision) -> tuple[int, int]:
         return revision.available, revision.order
@@ -192,20 +194,20 @@ def _before(workload: Workload) -> RevisionRef | None:
 
 
 def plan(workload: Workload, target: RevisionRef) -> list[str]:
-    """What will be done, and what stands in its way."""
+    """What will change, and what may prevent it."""
     lines = [f"{workload.key}: from {workload.candidate} back to {target}"]
     if target.change_cause:
         lines.append(f"  change cause: {target.change_cause}")
     if workload.brake.on and workload.brake.mark is not None:
-        lines.append(f"  it is {braked(workload)} by the sentinel: the same patch lifts that")
+        lines.append(f"  it is {braked(workload)} by the sentinel: the undo also lifts that")
     elif workload.brake.on:
         lines.append(
-            f"  it is {braked(workload)}, and not by the sentinel: that {workload.brake.name} is left, and keeps pods "
-            f"from being replaced until someone lifts it ({going_on_by_hand(workload)})"
+            f"  it is {braked(workload)}, but not by the sentinel: the undo keeps that {workload.brake.name}, and no "
+            f"pod changes until you lift it ({going_on_by_hand(workload)})"
         )
     if workload.keeper is not None:
         lines.append(
-            f"  it is kept by {workload.keeper}, which may put the present revision back: undo it there as well"
+            f"  {workload.keeper} manages it and may deploy the present revision again: revert the release there too"
         )
     return lines
 
@@ -213,7 +215,7 @@ def plan(workload: Workload, target: RevisionRef) -> list[str]:
 async def _restored(
     cluster: ClusterConnection, workload: Workload, target: RevisionRef, patience: float
 ) -> bool:
-    """Whether the target is fully available in time; said either way."""
+    """Whether the target is fully available in time; prints the result."""
     began = time.monotonic()
     while True:
         try:
@@ -253,31 +255,29 @@ def release_command(
     workload: Annotated[
         str, typer.Argument(metavar="[WORKLOAD]", help="KIND/NAME, or just NAME of a Deployment.")
     ] = "",
-    every: Annotated[
-        bool, typer.Option("--all", help="Every workload that the sentinel has paused.")
-    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="All workloads that the sentinel paused.")] = False,
     yes: Yes = False,
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
     everywhere: AllNamespaces = False,
 ) -> None:
-    """Lift the sentinel's own pauses, so that rollouts go on to 100 %; never anyone else's. Needs no daemon.
+    """Lift the sentinel's own pauses: the rollouts continue to 100%. Needs no running sentinel.
 
-    Says why each is paused or held, with its last numbers, and asks. Exit code 1 when a pause could not be lifted or
-    the answer was no, 3 when there is no terminal to ask at and no --yes.
+    Leaves other pauses alone. Shows why each workload is paused or held, with the last numbers, and asks first. Exit
+    code 1 if a pause cannot be lifted or if you answer no; 3 without a terminal and without --yes.
     """
     if bool(workload) == every:
-        raise UsageError("name one workload, or give --all")
+        raise UsageError("name one workload, or use --all")
     if everywhere and not every:
-        raise UsageError("--all-namespaces goes with --all")
+        raise UsageError("--all-namespaces needs --all")
     at = place(namespace, context, kubeconfig, everywhere=everywhere)
     if not run(_release(workload, at, yes=yes)):
         raise typer.Exit(1)
 
 
 async def _release(name: str, at: Place, *, yes: bool) -> bool:
-    """Whether all that was to be lifted was."""
+    """Whether every pause was lifted."""
     async with connected(at) as cluster:
         found = (await cluster.workload(name),) if name else await cluster.reader.workloads(at.namespace)
         ours = [workload for workload in found if workload.brake.mark is not None]
@@ -285,13 +285,15 @@ async def _release(name: str, at: Place, *, yes: bool) -> bool:
             typer.echo(_nothing_to_lift(found[0] if name else None))
             return True
         lines = [line for workload in ours for line in await _paused(cluster, workload)]
-        if not await confirmed(lines, "Let it go on to 100%?" if name else "Let all go on to 100%?", yes=yes):
+        if not await confirmed(
+            lines, "Let it continue to 100%?" if name else "Let all of them continue to 100%?", yes=yes
+        ):
             return False
         return all([await _lifted(cluster, workload) for workload in ours])
 
 
 async def _lifted(cluster: ClusterConnection, workload: Workload) -> bool:
-    """Whether our pause could be lifted; said either way."""
+    """Whether our pause could be lifted; prints the result."""
     try:
         done = await cluster.changer.apply(workload, Release(), timeout=CHANGE_TIMEOUT)
     except ClusterError as error:
@@ -302,23 +304,23 @@ async def _lifted(cluster: ClusterConnection, workload: Workload) -> bool:
 
 
 async def _paused(cluster: ClusterConnection, workload: Workload) -> list[str]:
-    """What is known of a workload that we paused; that its record cannot be read keeps nobody from releasing it."""
+    """The facts about a workload that we paused. Without a readable record it can still be released."""
     assert workload.brake.mark is not None
     name = workload.brake.mark.record
     try:
         records = await cluster.records(workload)
     except ClusterError as error:
-        return [f"{workload.key}: why it is paused is not known ({error})"]
+        return [f"{workload.key}: paused by the sentinel, reason unknown ({error})"]
     record = next((record for record in records if record.name == name), None)
     if record is None:
-        return [f"{workload.key}: why it is paused is not known (there is no record {name})"]
-    going_on = "  released, it goes on to 100%, with no further step before that"
+        return [f"{workload.key}: paused by the sentinel, reason unknown (RolloutRecord {name} not found)"]
+    going_on = "  after the release it continues to 100% without further steps"
     return [f"{workload.key}: paused by the sentinel", *standing(record), going_on]
 
 
 def _nothing_to_lift(workload: Workload | None) -> str:
     if workload is None:
-        return "no workload is paused by the sentinel"
+        return "the sentinel has paused no workload"
     if workload.brake.on:
-        return f"{workload.key} is {braked(workload)}, and not by the sentinel: that is left alone"
-    return f"{workload.key} is not {braked(workload)} by anyone"
+        return f"{workload.key} is {braked(workload)}, but not by the sentinel: that stays"
+    return f"{workload.key} is not {braked(workload)}"

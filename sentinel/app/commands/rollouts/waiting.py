@@ -1,4 +1,4 @@
-"""`sentinel wait`: for pipelines, until the rollout of the workload's present revision has come to its end."""
+"""`sentinel wait`: for pipelines: waits until the rollout of the workload's present revision has ended."""
 
 import asyncio
 import os
@@ -35,13 +35,13 @@ POLL_SECONDS = 1.0
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 OUTPUTS_VARIABLE = "GITHUB_OUTPUT"
 FAILED = "failed"
-"""The verdict where the wait itself came to no end."""
+"""The verdict if the wait itself failed."""
 _SEEN_WITHIN = timedelta(minutes=1)
-"""A sentinel that runs makes a record of every workload it guards; one older than this without any has no guard."""
+"""A running sentinel makes a record of each workload it guards; an older workload without a record is not guarded."""
 
 
 class WaitResult(IntEnum):
-    """How a wait ends, as the exit code that pipelines read."""
+    """The result of a wait, as the exit code that pipelines read."""
 
     PROMOTED = 0
     UNDONE = 1
@@ -56,7 +56,7 @@ class WaitResult(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The verdict, the sentence that says it, and the rollout, where there was one."""
+    """The verdict, its sentence, and the rollout, if there was one."""
 
     verdict: WaitResult
     message: str
@@ -65,7 +65,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to wait for the end, for the rollout to be taken up at all, and for a hold to end by itself."""
+    """How long to wait for the end, for a sentinel to see the rollout, and for a hold to end by itself."""
 
     whole: timedelta
     begin: timedelta = timedelta(seconds=30)
@@ -74,23 +74,21 @@ class Patience:
 
 def wait_command(
     workload: WorkloadArgument,
-    patience: Annotated[str, typer.Option("--for", help="How long at most, such as 30m.")] = "30m",
+    patience: Annotated[str, typer.Option("--for", help="How long to wait at most.")] = "30m",
     begins_within: Annotated[
-        str, typer.Option(help="How long until a sentinel must have taken the rollout up.")
+        str, typer.Option(help="How long until a sentinel must have seen the rollout.")
     ] = "30s",
-    hold_for: Annotated[
-        str, typer.Option(help="How long a hold may last that ends once its cause is gone.")
-    ] = "5m",
+    hold_for: Annotated[str, typer.Option(help="How long to wait out a hold that ends by itself.")] = "5m",
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
 ) -> None:
     """Wait until the present revision is promoted, undone or held.
 
-    Exit code 0: promoted, 1: undone, 2: held for a human, 3: not decided in time, 4: nothing guards the workload,
-    5: ended without a verdict, e.g. superseded by a newer revision. From 64 on this command failed and says nothing of
-    the rollout. With GITHUB_STEP_SUMMARY set the explanation of the rollout is appended to that file, with
-    GITHUB_OUTPUT set the outputs `verdict` and `message`.
+    Exit code 0: promoted, 1: undone, 2: held until a person decides, 3: not decided in time, 4: the workload is not
+    guarded, 5: ended without a verdict, e.g. superseded by a newer revision. Codes from 64 on: this command failed, and
+    the state of the rollout is unknown. In a GitHub workflow it also appends the explanation of the rollout to
+    GITHUB_STEP_SUMMARY, and writes the outputs `verdict` and `message` to GITHUB_OUTPUT.
     """
     try:
         limits = Patience(
@@ -115,9 +113,9 @@ async def _wait(name: str, limits: Patience, namespace: str, context: str, kubec
 
 
 async def wait_for_end(cluster: ClusterConnection, name: str, limits: Patience) -> End:
-    """Follow the rollout to its end, telling its progress line by line. Raises ClusterError.
+    """Follow the rollout to its end, and print its progress line by line. Raises ClusterError.
 
-    An API server that is out of reach once the wait has begun is waited for.
+    Once the wait has begun, it also waits for an API server that is out of reach.
     """
     began = datetime.now(UTC)
     workload = await cluster.workload(name)
@@ -146,7 +144,7 @@ async def wait_for_end(cluster: ClusterConnection, name: str, limits: Patience) 
 
 
 def rollout_of(workload: Workload, records: Sequence[Record]) -> Record | None:
-    """The rollout that led to the workload's present template, None where no sentinel has taken it up yet.
+    """The rollout that led to the workload's present template, None if no sentinel has seen it yet.
 
     That is the newest one if it rolls this template out, or if it put it back: a release that was undone before
     anyone waited for it is undone, and not the good end of the release before.
@@ -175,8 +173,8 @@ def unguarded(workload: Workload, now: datetime) -> End | None:
     if labelled or made is None or now - made < _SEEN_WITHIN:
         return None
     message = (
-        f"nothing guards {workload.key}: no rollout of it was ever recorded. Label it {GUARD_LABEL}=true, "
-        "or match it in a rule file; `sentinel preflight` says what is missing"
+        f"{workload.key} is not guarded: it has no RolloutRecord. Label it {GUARD_LABEL}=true, "
+        "or match it in a rule file; `sentinel preflight` shows what is missing"
     )
     return End(WaitResult.UNGUARDED, message)
 
@@ -187,8 +185,8 @@ def _out_of_patience(
     """The end that time makes."""
     if record is None and waited >= min(limits.begin, limits.whole):
         message = (
-            f"no sentinel took the rollout of {workload.candidate} of {workload.key} up within "
-            f"{age(waited)}: no rule file matches the workload any more, or no sentinel runs"
+            f"no sentinel saw the rollout of {workload.candidate} of {workload.key} within {age(waited)}: "
+            "no sentinel runs, or no rule file matches the workload"
         )
         return End(WaitResult.UNGUARDED, message)
     if record is None or waited < limits.whole:
@@ -200,9 +198,9 @@ def _out_of_patience(
 
 
 def ending(record: Record, now: datetime, hold_for: timedelta) -> End | None:
-    """The verdict on a rollout that has come to its end; None while it goes on.
+    """The verdict on a rollout that has ended; None while it goes on.
 
-    A hold that ends by itself, once its cause is gone, is waited out for as long as `hold_for`.
+    A hold that ends by itself is waited out for as long as `hold_for`.
     """
     state = record.state
     hold = state.hold
@@ -220,29 +218,29 @@ def ending(record: Record, now: datetime, hold_for: timedelta) -> End | None:
 
 
 def _held_words(record: Record) -> str:
-    """What a hold is called; one that is only decided holds nothing."""
+    """The name of a hold; one that is only decided holds nothing."""
     if standing(record) is Would.UNDO:
-        return "would have been undone (nothing was touched)"
+        return "would have been undone (nothing was changed)"
     return (
-        "would be held for a human (nothing was touched)"
+        "would be held until a person decides (nothing was changed)"
         if standing(record) is Would.HOLD
-        else "held for a human"
+        else "held until a person decides"
     )
 
 
 @dataclass(slots=True)
 class Progress:
-    """What was told of a rollout already."""
+    """What was printed about a rollout so far."""
 
-    told: int = 0
+    shown: int = 0
     last: str = ""
 
     def news(self, record: Record, now: datetime) -> Iterator[str]:
-        """A line for each new decision, at its time, and one where the rollout stands otherwise than it stood."""
-        for entry in record.decisions[self.told :]:
+        """A line for each new decision, with its time, and one if the phase, step or weight changed."""
+        for entry in record.decisions[self.shown :]:
             rule = f" by {entry.rule}" if entry.rule else ""
             yield f"{entry.at:%H:%M:%S} {deed(entry)}{rule}: {entry.message}"
-        self.told = len(record.decisions)
+        self.shown = len(record.decisions)
         state = record.state
         stands = f"{standing(record).value}, step {state.step + 1}, {percent(state.weight)} of the pods"
         if stands != self.last:
@@ -251,7 +249,7 @@ class Progress:
 
 
 def write_summary(file: Path, end: End) -> None:
-    """Append the verdict and the explanation as Markdown. Raises ConfigurationError when that cannot be done."""
+    """Append the verdict and the explanation as Markdown. Raises ConfigurationError if the file cannot be written."""
     icon = {WaitResult.PROMOTED: "✅", WaitResult.UNDONE: "↩️", WaitResult.HELD: "✋"}.get(end.verdict, "⚠️")
     title = str(end.verdict).replace("-", " ")
     lines = [f"### {icon} Rollout {title}", "", _escaped(end.message), ""]
@@ -274,10 +272,10 @@ def _append(file: Path, variable: str, text: str) -> None:
             stream.write(text)
     except OSError as error:
         raise ConfigurationError(
-            f"the file {file} that {variable} names cannot be written: {error.strerror}"
+            f"{file}, which {variable} names, cannot be written: {error.strerror}"
         ) from error
 
 
 def _escaped(text: str) -> str:
-    """The text with what is markup in Markdown taken literally."""
+    """The text with Markdown's markup escaped."""
     return "".join(f"\\{char}" if char in "\\`*_[]<>#|" else char for char in text)

@@ -1,4 +1,4 @@
-"""`sentinel rules check --cluster`: the rules held against the workloads that they guard and their metrics."""
+"""`sentinel rules check --cluster`: the rules compared with the workloads that they guard and their metrics."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
@@ -19,7 +19,7 @@ from sentinel.settings import Settings
 
 
 async def cluster_checks(files: Sequence[Path], settings: Settings, at: Place) -> list[Check]:
-    """What there is to say of each guarded workload of a namespace (or of all), named by namespace and name.
+    """The checks of each guarded workload in a namespace (or in all), named by namespace and name.
 
     Asks what the daemon would ask, one workload after the other. Raises ClusterError, and ConfigurationError for rule
     files that do not load under these settings.
@@ -41,12 +41,12 @@ async def cluster_checks(files: Sequence[Path], settings: Settings, at: Place) -
 async def _of_workload(policies: Iterable[Policy], workload: Workload, sources: Sources) -> list[Check]:
     guard = guard_of(policies, workload)
     if isinstance(guard, Ambiguous):
-        return [fail("policy", str(guard), "make one of them more specific")]
+        return [fail("policy", str(guard), "make one of the policies more specific")]
     if not isinstance(guard, Guarded):
         return []
     policy = guard.policy
     return [
-        ok("policy", f"{policy.name} guards it"),
+        ok("policy", f"{policy.name} guards this workload"),
         *strategy_checks(policy, workload),
         *await metric_checks(policy, workload, sources),
     ]

@@ -7,34 +7,36 @@ import typer
 
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain.errors import ConfigurationError
+from sentinel.domain.figures import amount
 from sentinel.policies.importing.importer import Choices, Imported, import_files
 from sentinel.policies.yaml.document import MAX_BYTES
 
 
 def import_command(
-    files: Annotated[list[Path], typer.Argument(help="Files of Argo Rollouts, Flagger or Prometheus.")],
+    files: Annotated[list[Path], typer.Argument(help="Files from Argo Rollouts, Flagger or Prometheus.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the rule file here, not to stdout.")
+        Path | None, typer.Option("--out", "-o", help="Write the rule file here instead of to stdout.")
     ] = None,
     arg: Annotated[
-        list[str] | None, typer.Option("--arg", help="NAME=VALUE of an argument of Argo's templates.")
+        list[str] | None,
+        typer.Option("--arg", help="Value of an argument of Argo's templates, as NAME=VALUE."),
     ] = None,
     provider: Annotated[
         str | None,
-        typer.Option(help="Flagger's mesh provider, where a Canary names none: istio, linkerd, ..."),
+        typer.Option(help="Flagger's mesh provider for Canaries that do not name it: istio, linkerd, ..."),
     ] = None,
     namespace: Annotated[
         list[str] | None,
         typer.Option(
             "--namespace",
             "-n",
-            help="Alerting rules guard all Deployments of this namespace, instead of those with a label.",
+            help="Guard all Deployments of this namespace by alerting rules, instead of those with a label.",
         ),
     ] = None,
 ) -> None:
-    """Turn rules of Argo Rollouts, Flagger or Prometheus' alerts into a rule file with comments on what differs.
+    """Turn Argo Rollouts, Flagger or Prometheus alerting rules into a rule file, with comments where it differs.
 
-    Files that refer to each other are given together. Exit code 1 when a check of the originals is lost.
+    Pass files that refer to each other together. Exit code 1 if a check of the originals is lost.
     """
     choices = Choices(_arguments(arg or []), provider, tuple(namespace or ()))
     result = import_files(_contents(files), choices)
@@ -52,10 +54,10 @@ def _summary(result: Imported, out: Path | None) -> str:
     if not result.text:
         return "nothing was imported"
     where = f" in {out}" if out is not None else ""
-    return (
-        f"{result.policies} policies with {result.rules} rules and alerts{where}; {len(result.notes)} notes on what "
-        f"differs stand beside them, {len(result.refused)} things could not be imported"
-    )
+    policies = amount(result.policies, "policy", "policies")
+    rules = amount(result.rules, "rule or alert", "rules and alerts")
+    notes = amount(len(result.notes), "comment")
+    return f"{policies} with {rules}{where}; {notes} on differences; {len(result.refused)} not imported"
 
 
 def _arguments(given: list[str]) -> dict[str, str]:

@@ -7,12 +7,13 @@ from enum import StrEnum
 import typer
 
 from sentinel.app.commands.setup.checks import Check, Level
+from sentinel.domain.figures import amount
 from sentinel.policies.checking import Checked
 from sentinel.policies.mistakes import PolicyError
 
 
 class MistakeFormat(StrEnum):
-    """How mistakes are reported: for people, for programs, or as annotations of a GitHub pull request."""
+    """How errors are shown: for people, for programs, or as annotations of a GitHub pull request."""
 
     TEXT = "text"
     JSON = "json"
@@ -30,13 +31,13 @@ def report(checked: Checked, cluster: Sequence[Check] | None, form: MistakeForma
     for remark in checked.remarks:
         typer.echo(_annotation(remark, "warning") if annotated else f"warning: {remark}")
     if not checked.errors:
-        typer.echo(f"{len(checked.policies)} policies in {len(checked.files)} files are fine")
+        typer.echo(f"ok: {_counted(checked)}")
     if cluster is not None:
         _report_cluster(cluster, annotated=annotated)
 
 
 def _report_cluster(found: Sequence[Check], *, annotated: bool) -> None:
-    """A line for each thing that is not well, and how many workloads were looked at."""
+    """A line for each problem, and how many workloads were checked."""
     for one in found:
         if one.level is Level.OK:
             continue
@@ -47,7 +48,12 @@ def _report_cluster(found: Sequence[Check], *, annotated: bool) -> None:
             typer.echo(f"::{level} title=sentinel rules check --cluster::{_escaped(text)}")
         else:
             typer.echo(text if failed else f"warning: {text}", err=failed)
-    typer.echo(f"looked at {sum(one.name.endswith(' policy') for one in found)} guarded workloads")
+    checked = sum(one.name.endswith(" policy") for one in found)
+    typer.echo(f"checked {amount(checked, 'guarded workload')}")
+
+
+def _counted(checked: Checked) -> str:
+    return f"{amount(len(checked.policies), 'policy', 'policies')} in {amount(len(checked.files), 'file')}"
 
 
 def _as_json(checked: Checked, cluster: Sequence[Check]) -> dict[str, object]:

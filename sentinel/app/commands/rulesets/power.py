@@ -1,4 +1,4 @@
-"""`sentinel rules power`: which regression can be found in how long at a service's traffic."""
+"""`sentinel rules power`: how fast a regression can be found at a service's traffic."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,28 +26,33 @@ FACTORS_OF_BASE = (2, 5, 10)
 FACTORS_OF_LIMIT = (1.5, 2)
 RATES = (0.1, 0.25, 0.5)
 ALPHA = 0.01
-"""The level of a policy whose one rule has one step."""
-HEADER = ("candidate's errors", "half within", "nine in ten within", "in the bake")
+"""The level of a policy with one rule and one step."""
+HEADER = ("candidate's errors", "50% within", "90% within", "in the bake")
 WIDTHS = (20, 14, 20, 0)
 
 
 def power_command(
-    rps: Annotated[float, typer.Option("--rps", help="Requests a second, old and new pods together.")],
-    base: Annotated[str, typer.Option("--base", help="The healthy share of errors, such as 0.5%.")],
+    rps: Annotated[float, typer.Option("--rps", help="Requests per second, old and new pods together.")],
+    base: Annotated[
+        str, typer.Option("--base", help="The share of errors of a healthy release, such as 0.5%.")
+    ],
     weight: Annotated[str, typer.Option("--weight", help="The candidate's share of the requests.")] = "10%",
-    limit: Annotated[str, typer.Option("--limit", help="The rule's max.")] = "5%",
-    interval: Annotated[str, typer.Option("--interval", help="The rule's interval.")] = "15s",
+    limit: Annotated[str, typer.Option("--limit", help="The rule's `max`.")] = "5%",
+    interval: Annotated[str, typer.Option("--interval", help="The rule's `interval`.")] = "15s",
     bake: Annotated[str, typer.Option("--bake", help="How long the step bakes.")] = "2m",
     phi: Annotated[
-        float, typer.Option("--phi", help="How errors cluster: φ of a verdict's numbers; 1 is not at all.")
+        float,
+        typer.Option(
+            "--phi", help="How much errors cluster: phi in a verdict's numbers; 1 means not at all."
+        ),
     ] = PRIOR_DISPERSION,
     policy: Annotated[
-        Path | None, typer.Option("--policy", help="Judge each step and rule of this rule file instead.")
+        Path | None, typer.Option("--policy", help="Examine each step and rule of this rule file instead.")
     ] = None,
 ) -> None:
-    """Say which regressions can be found in how long at this traffic, and whether the bake is long enough for them.
+    """Show how fast regressions can be found at this traffic, and whether the bake is long enough.
 
-    With --policy, weight, limit, interval, bake and level are the rule file's.
+    With --policy, the rule file sets weight, limit, interval, bake and level.
     """
     healthy = _read("--base", base, parse_share)
     if policy is not None:
@@ -76,12 +81,12 @@ class _Step:
 def _of_file(file: Path, rps: float, base: float, phi: float) -> Iterator[str]:
     result = load([file])
     if not isinstance(result, PolicySet):
-        raise ConfigurationError(f"the rule files are wrong:\n{describe(result)}")
+        raise ConfigurationError(f"the rule files have errors:\n{describe(result)}")
     for policy in result.policies:
         rules = [rule for rule in policy.rules if isinstance(rule, ErrorRateRule)]
         tested = [rule for rule in rules if rule.method is Method.SEQUENTIAL]
         if not tested:
-            yield f"policy {policy.name} has no errorRate rule that is judged by a test"
+            yield f"policy {policy.name} has no errorRate rule with method: sequential"
         for rule in tested:
             yield from _of_rule(policy, rule, Traffic(rps, base, 0.5, phi))
 
@@ -89,7 +94,7 @@ def _of_file(file: Path, rps: float, base: float, phi: float) -> Iterator[str]:
 def _of_rule(policy: Policy, rule: ErrorRateRule, traffic: Traffic) -> Iterator[str]:
     steps = policy.strategy.steps
     if not steps:
-        yield f"policy {policy.name}, rule {rule.name}: no canary steps, so that no baseline stays to compare with"
+        yield f"policy {policy.name}, rule {rule.name}: without canary steps there is no baseline to compare with"
     for number, step in enumerate(steps):
         segment = segment_of(number, len(steps), concurrent=True, bake_over=True, min_requests=1)
         weighted = Traffic(traffic.rps, traffic.base, step.weight, traffic.dispersion)
@@ -107,8 +112,8 @@ def _table(traffic: Traffic, step: _Step, policy: Policy | None = None) -> Itera
         *RATES,
     }
     yield (
-        f"{traffic.rps:g} requests/s, {percent(traffic.weight)} of them to the candidate; healthy: "
-        f"{percent(traffic.base)} errors; limit {percent(step.limit)}; φ {traffic.dispersion:g}; "
+        f"{traffic.rps:g} requests/s, {percent(traffic.weight)} of them to the candidate; "
+        f"{percent(traffic.base)} errors when healthy; limit {percent(step.limit)}; φ {traffic.dispersion:g}; "
         f"level {percent(step.alpha)}; bake {format_duration(step.bake)}"
     )
     yield _row(HEADER)
@@ -117,7 +122,7 @@ def _table(traffic: Traffic, step: _Step, policy: Policy | None = None) -> Itera
     if policy is not None:
         requests = policy.strategy.min_requests
         needed = _time(time_to_requests(traffic, requests))
-        yield f"{requests} requests of the candidate, without which no step passes, take {needed}"
+        yield f"a step needs {requests:,} requests to the candidate, which take {needed}"
 
 
 def _cells(traffic: Traffic, rate: float, step: _Step) -> tuple[str, ...]:
@@ -134,8 +139,8 @@ def _in_bake(found: Power, bake: timedelta) -> str:
     if found.most is not None and found.most <= bake:
         return "found"
     if found.half is not None and found.half <= bake:
-        return "found half of the time"
-    wanted = f"; bake {_time(found.most)}" if found.most is not None else ""
+        return "found in half of the cases"
+    wanted = f"; bake {_time(found.most)} to find it" if found.most is not None else ""
     return f"missed{wanted}"
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sentinel.adapters.prometheus.client import PrometheusClient, PrometheusConnection
 from sentinel.adapters.prometheus.source import PrometheusSource
+from sentinel.app.commands.options import duration
 from sentinel.app.exitcodes import UsageError
 from sentinel.app.rehearsal.discovery import find_by_name, find_rollouts
 from sentinel.app.rehearsal.history import MetricHistory, PacedClient
@@ -26,19 +27,17 @@ from sentinel.app.rehearsal.summary import RehearsalReport
 from sentinel.app.rehearsal.table import print_table
 from sentinel.domain.errors import ConfigurationError
 from sentinel.policies.load import PolicySet, describe, load
-from sentinel.policies.mistakes import InputError
 from sentinel.policies.schema.conditions import CelConditions
-from sentinel.policies.schema.quantities import parse_duration
 
 TIMEOUT = 60.0
-"""Seconds that one question may take: ranges of days are slow."""
+"""Seconds that one query may take: ranges of days are slow."""
 
 PLAIN_WIDTH = 160
 """Columns of a table that goes to no terminal."""
 
 
 class ReportFormat(StrEnum):
-    """How the report is written."""
+    """The format of the report."""
 
     TABLE = "table"
     JSON = "json"
@@ -63,37 +62,42 @@ class Wish:
 
 def rehearse_command(  # noqa: PLR0913 - one to each option
     prometheus: Annotated[str, typer.Option(help="URL of the Prometheus that recorded the rollouts.")],
-    paths: Annotated[list[Path] | None, typer.Argument(help="Rule files or folders; rules/ if none.")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Rule files or folders. Default: rules/.")
+    ] = None,
     since: Annotated[str, typer.Option(help="How far to look back.")] = "14d",
-    workload: Annotated[str | None, typer.Option(help="Only this one: namespace/name.")] = None,
-    policy: Annotated[str | None, typer.Option(help="Judge all by this policy, whatever it matches.")] = None,
+    workload: Annotated[str | None, typer.Option(help="Only this workload: namespace/name.")] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="Judge every rollout by this policy, whatever it matches.")
+    ] = None,
     times: Annotated[
-        Path | None, typer.Option(help="Only these: lines 'namespace/name TIME', or RolloutRecords as JSON.")
+        Path | None,
+        typer.Option(help="Only those in this file: lines 'namespace/name TIME', or RolloutRecords."),
     ] = None,
     form: Annotated[
-        ReportFormat, typer.Option("--format", "-f", help="How it is written.")
+        ReportFormat, typer.Option("--format", "-f", help="Format of the report.")
     ] = ReportFormat.TABLE,
-    out: Annotated[Path | None, typer.Option(help="Write the report here, not to stdout.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the report here instead of to stdout.")] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Keep results here; what is there already is not done again.")
+        Path | None, typer.Option(help="Keep results here, and skip those already there.")
     ] = None,
-    qps: Annotated[float, typer.Option(help="Questions to Prometheus a second at most.", min=0.1)] = 20.0,
-    scrape_interval: Annotated[str, typer.Option(help="How often the workloads were scraped.")] = "15s",
+    qps: Annotated[float, typer.Option(help="Queries to Prometheus per second, at most.", min=0.1)] = 20.0,
+    scrape_interval: Annotated[str, typer.Option(help="How often Prometheus scraped the workloads.")] = "15s",
 ) -> None:
-    """Replay the rules over recorded rollouts: what would have been decided, when, and on what evidence."""
+    """Replay the rules on recorded rollouts: which decisions they would have made, when, and on what evidence."""
     now = datetime.now(UTC).replace(microsecond=0)
     chosen, digest = _rules(paths or [Path("rules")], policy)
     wish = Wish(
         prometheus,
         chosen,
         digest,
-        now - _duration(since, "--since"),
+        now - duration(since, "--since"),
         now,
         _workload(workload),
         times,
         resume,
         qps,
-        _duration(scrape_interval, "--scrape-interval").total_seconds(),
+        duration(scrape_interval, "--scrape-interval").total_seconds(),
     )
     report = asyncio.run(make_report(wish, Console(stderr=True)))
     _write(report, form, out)
@@ -140,9 +144,9 @@ async def _rollouts(wish: Wish, history: MetricHistory) -> tuple[list[PastRollou
     if found:
         return found, []
     return [], [
-        "no rollout was found: are there series of kube-state-metrics (kube_replicaset_spec_replicas, "
-        "kube_replicaset_owner, kube_pod_owner) that reach so far back? Without them name a workload by --workload or "
-        "--times: its pods are then told apart by their names"
+        "no rollout was found. Check that Prometheus has series of kube-state-metrics for this time "
+        "(kube_replicaset_spec_replicas, kube_replicaset_owner, kube_pod_owner). Without them name a workload with "
+        "--workload or --times: its pods are then told apart by their names"
     ]
 
 
@@ -160,22 +164,12 @@ def _progress(console: Console) -> Progress:
 def _rules(paths: list[Path], name: str | None) -> tuple[Rules, str]:
     loaded = load(paths)
     if not isinstance(loaded, PolicySet):
-        raise ConfigurationError(f"the rule files have mistakes:\n{describe(loaded)}")
+        raise ConfigurationError(f"the rule files have errors:\n{describe(loaded)}")
     forced = next((policy for policy in loaded.policies if policy.name == name), None)
     if name is not None and forced is None:
         known = ", ".join(policy.name for policy in loaded.policies)
-        raise UsageError(f"there is no policy {name}; the rule files hold {known}")
+        raise UsageError(f"the rule files have no policy {name}; they have {known}")
     return Rules(loaded.policies, forced), f"{loaded.digest}{f' as {name}' if name else ''}"
-
-
-def _duration(text: str, option: str) -> timedelta:
-    try:
-        found = parse_duration(text)
-    except InputError as error:
-        raise UsageError(f"{option}: {error.message} ({error.hint})") from None
-    if found <= timedelta(0):
-        raise UsageError(f"{option}: {text} is no time (write a duration such as 14d or 30s)")
-    return found
 
 
 def _workload(text: str | None) -> tuple[str, str] | None:

@@ -23,7 +23,7 @@ from sentinel.policies.ruletest import schema as test_schema
 from sentinel.policies.schema import policy as schema
 from sentinel.settings import load_gates, load_settings
 
-rules = typer.Typer(help="Rule files: check, explain and test them.", no_args_is_help=True)
+rules = typer.Typer(help="Check, explain and test rule files.", no_args_is_help=True)
 
 rules.command("show")(show_command)
 
@@ -34,30 +34,29 @@ Paths = Annotated[list[Path], typer.Argument(help="Rule files or folders.")]
 def check(
     paths: Paths,
     format: Annotated[  # noqa: A002
-        MistakeFormat, typer.Option("--format", "-f", help="How mistakes are reported.")
+        MistakeFormat, typer.Option("--format", "-f", help="How errors are shown.")
     ] = MistakeFormat.TEXT,
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", help="The daemon's settings file: say which gates it does not allow."),
+        typer.Option("--config", "-c", help="The daemon's settings file, to check which gates it allows."),
     ] = None,
     cluster: Annotated[
         bool,
-        typer.Option("--cluster", help="Look at the workloads that the rules guard, and at their metrics."),
+        typer.Option("--cluster", help="Check the guarded workloads and their metrics too."),
     ] = False,
     namespace: Namespace = "",
     everywhere: AllNamespaces = False,
     context: Context = "",
     kubeconfig: Kubeconfig = "",
 ) -> None:
-    """Say every mistake in rule files and their tests, with its place; exit code 1 when there is one.
+    """Show every error in rule files and their tests, with its place. Exit code 1 if there is one.
 
-    With the daemon's settings (`--config`) a gate that these would never let be asked is a mistake as well, as it is
-    to the daemon. Of the settings only `gates` is read: no secret that they name need be there.
-    What works but seldom means what it says is a warning, which fails nothing.
-    Folders are read with their subfolders.
-    With `--cluster` every Deployment that the rules guard is looked at as well, in one namespace or in all (`-A`):
-    whether its metrics have the labels that the rules need, and whether its canary steps can be made. The settings say
-    where the metrics are. What would never be judged is a mistake.
+    Reads folders with their subfolders. Warnings point at what works but is seldom intended; they fail nothing.
+    With `--config` a gate that the daemon's settings do not allow is an error too, as it is to the daemon. Of the
+    settings the command only reads `gates`: the secrets that they name may be missing.
+    With `--cluster` the command also checks every workload that the rules guard, in one namespace or in all (`-A`):
+    whether its metrics have the labels that the rules need, and whether its canary steps are possible. The settings
+    name the metrics sources. A rule that could never be judged is an error.
     """
     checked = check_paths(paths, Options(gates=load_gates(config)) if config is not None else DEFAULTS)
     found: list[Check] | None = None
@@ -69,24 +68,26 @@ def check(
 
 
 def _in_cluster(checked: Checked, config: Path | None, at: Place) -> list[Check]:
-    """What the cluster says of rule files that are fine in themselves."""
+    """What the cluster adds on rule files that are valid."""
     files = [Path(file) for file in checked.files if not file.endswith(TEST_SUFFIXES)]
     return run(cluster_checks(files, load_settings(config, os.environ), at))
 
 
 @rules.command("schema")
 def print_schema(
-    tests: Annotated[bool, typer.Option("--tests", help="Of rule tests (*.test.yaml) instead.")] = False,
+    tests: Annotated[
+        bool, typer.Option("--tests", help="The schema of rule tests (*.test.yaml) instead.")
+    ] = False,
 ) -> None:
     """Print the JSON Schema of rule files, for editors (yaml-language-server) and other tools."""
     typer.echo(json.dumps(test_schema.json_schema() if tests else schema.json_schema(), indent=2))
 
 
 @rules.command("presets")
-def presets(name: Annotated[str, typer.Argument(help="One preset; all without.")] = "") -> None:
-    """Show the metric families that `preset:` knows: selectors, how the arms are told apart, what they need."""
+def presets(name: Annotated[str, typer.Argument(help="One preset. Default: all.")] = "") -> None:
+    """Show the metric families that `preset:` knows: their selectors, how they tell the arms apart, what they need."""
     if name and name not in PRESETS:
-        raise typer.BadParameter(f"there is no preset {name}; known: {', '.join(sorted(PRESETS))}")
+        raise typer.BadParameter(f"unknown preset {name}; known: {', '.join(sorted(PRESETS))}")
     for key in [name] if name else sorted(PRESETS):
         preset = PRESETS[key]
         typer.echo(f"{key}: {preset.about}")
@@ -108,20 +109,20 @@ def presets(name: Annotated[str, typer.Argument(help="One preset; all without.")
 def run_rule_tests(
     paths: Annotated[list[Path], typer.Argument(help="Test files (*.test.yaml), or folders of them.")],
     coverage: Annotated[
-        bool, typer.Option("--coverage", help="Say which rules and branches no test reaches.")
+        bool, typer.Option("--coverage", help="Show which rules and branches no test reaches.")
     ] = False,
     minimum: Annotated[
-        float, typer.Option("--min-coverage", min=0, max=100, help="Percent below which the run fails.")
+        float, typer.Option("--min-coverage", min=0, max=100, help="Fail below this percentage.")
     ] = 0.0,
-    junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit's XML to this file.")] = None,
-    named: Annotated[str, typer.Option("--name", "-k", help="Only tests whose name contains this.")] = "",
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Name the tests that pass as well.")
-    ] = False,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
+    named: Annotated[
+        str, typer.Option("--name", "-k", help="Run only tests whose name contains this text.")
+    ] = "",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="List passing tests too.")] = False,
 ) -> None:
-    """Run the unit tests of rule files through the very engine that decides, on virtual time.
+    """Run the unit tests of rule files on the daemon's own engine, in virtual time.
 
-    Exit code 1 when a test fails, a file is wrong, or less than --min-coverage percent is reached.
+    Exit code 1 if a test fails, a file has errors, or the coverage is below --min-coverage.
     """
     session = asyncio.run(run_tests(paths, named=named))
     for error in session.errors:
@@ -140,6 +141,6 @@ def run_rule_tests(
             raise typer.BadParameter(f"{junit} cannot be written: {error.strerror}") from None
     reached = total(session.coverage) * 100
     if minimum > reached:
-        typer.echo(f"coverage {reached:.0f}% is below the {minimum:g}% asked for", err=True)
+        typer.echo(f"coverage {reached:.0f}% is below --min-coverage {minimum:g}%", err=True)
     if not session.passed or minimum > reached or not session.results:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Checks as a table: what is well, what to mind, what fails, and what to do about it."""
+"""Checks as a table: what works, what needs attention, what fails, and what to do about it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from sentinel.app.commands.output import Output, show, show_data, table
 from sentinel.app.exitcodes import UsageError
 from sentinel.app.wiring.sources import Sources
 from sentinel.domain.errors import ClusterError, ForbiddenError, NoticeError, SourceError
+from sentinel.domain.figures import amount
 from sentinel.domain.policy.rules import ValueQuery
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
 from sentinel.settings import Settings
@@ -33,7 +34,7 @@ _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at: what was found, and what to do, where there is something to do."""
+    """The result of one check: what was found, and what to do, if anything."""
 
     name: str
     level: Level
@@ -42,12 +43,12 @@ class Check:
 
 
 def ok(name: str, found: str) -> Check:
-    """All is well."""
+    """It works."""
     return Check(name, Level.OK, found)
 
 
 def warn(name: str, found: str, remedy: str = "") -> Check:
-    """It works, but someone should know."""
+    """It works, but needs attention."""
     return Check(name, Level.WARN, found, remedy)
 
 
@@ -57,7 +58,7 @@ def fail(name: str, found: str, remedy: str = "") -> Check:
 
 
 def conclude(checks: Sequence[Check], output: Output) -> None:
-    """Show the checks; exit code 1 when one failed."""
+    """Show the checks; exit code 1 if one failed."""
     if output is Output.TABLE:
         rows: list[list[str | Text]] = [
             [Text(c.level.value.upper(), style=_STYLES[c.level]), c.name, _words(c.found), _words(c.remedy)]
@@ -78,17 +79,17 @@ def _words(text: str) -> str:
 
 
 async def slack_check(settings: Settings) -> Check:
-    """Whether Slack takes our token."""
+    """Whether Slack accepts our token."""
     slack = settings.slack
     if slack.token is None:
-        return warn("Slack", "no token in these settings: nobody is told there", "set slack.token_file")
+        return warn("Slack", "Slack is not configured: notices go to the log", "set slack.token_file")
     try:
         who = await probe(
             slack.token.get_secret_value(), base_url=f"{slack.base_url}/", timeout=slack.timeout
         )
     except NoticeError as error:
-        return fail("Slack", str(error), "check slack.token_file and the way to Slack")
-    return ok("Slack", f"reached {who}; notices go to {slack.channel}")
+        return fail("Slack", str(error), "check slack.token_file and the network path to Slack")
+    return ok("Slack", f"connected as {who}; notices go to {slack.channel}")
 
 
 async def account_check(
@@ -105,21 +106,23 @@ async def account_check(
     """
     name = "RBAC"
     if not account:
-        return warn(
-            name, "the daemon's account was not asked about", "name it: --account NAMESPACE/SERVICEACCOUNT"
-        )
+        return warn(name, "not checked", "name the daemon's account: --account NAMESPACE/SERVICEACCOUNT")
     namespace, slash, short = account.partition("/")
     if not slash or not namespace or not short:
         raise UsageError(f"--account {account}: write it as NAMESPACE/SERVICEACCOUNT")
     try:
         lacking = await account_lacks(cluster.client, namespace, short, within, kinds=kinds, jobs_in=jobs_in)
     except ForbiddenError:
-        return warn(name, f"we may not ask what {account} may do", "ask as someone who may")
+        return warn(
+            name,
+            f"you may not query the rights of {account}",
+            "run this as a user who may",
+        )
     if lacking:
         return fail(
             name, f"{account} may not {', '.join(lacking)}", "grant it: config/rbac.yaml, or the Helm chart"
         )
-    return ok(name, f"{account} has every verb that it needs")
+    return ok(name, f"{account} has every right that it needs")
 
 
 async def source_checks(sources: Sources) -> list[Check]:
@@ -128,8 +131,8 @@ async def source_checks(sources: Sources) -> list[Check]:
         return [
             warn(
                 "metrics",
-                "these settings name no Prometheus and no Datadog",
-                "set prometheus.url if rules need one",
+                "neither Prometheus nor Datadog is configured",
+                "set prometheus.url if your rules need metrics",
             )
         ]
     checks = []
@@ -138,27 +141,29 @@ async def source_checks(sources: Sources) -> list[Check]:
         try:
             await source.value(question, datetime.now(UTC))
         except SourceError as error:
-            checks.append(fail(name, str(error), f"check the settings of {name} and the way to it"))
+            checks.append(fail(name, str(error), f"check the settings of {name} and the network path to it"))
         else:
-            checks.append(ok(name, "it answers queries"))
+            checks.append(ok(name, "answers queries"))
     return checks
 
 
 async def rules_check(sources: Sources) -> list[Check]:
-    """Whether it can be known how long alerts are pending, where anybody is there to be asked."""
+    """Whether a server knows how long alerts are pending, if one is configured."""
     if sources.rules is None:
         return []
     name, url = "alert rules", sources.rules.url
-    held = "until then an alert that names a Deployment without a pod is thought to have begun alerts.lookback (5m) "
-    held += "before it fired, and holds a rollout that is younger than that"
-    remedy = "set prometheus.rules_url to whoever evaluates them (vmalert, the ruler of Thanos or Mimir)"
+    held = "without them, an alert that names a Deployment but not a pod counts as begun `lookback` (5m) before it "
+    held += "fired, and holds a rollout that is younger than that"
+    remedy = (
+        "set prometheus.rules_url to the server that evaluates them (vmalert, the ruler of Thanos or Mimir)"
+    )
     try:
         durations = await sources.rules.durations()
     except SourceError as error:
         return [warn(name, f"{error} {held.capitalize()}", remedy)]
     if not durations:
-        return [warn(name, f"{url} knows no alerting rule; {held}", remedy)]
-    return [ok(name, f"{url} knows the for: of {len(durations)} alerts")]
+        return [warn(name, f"{url} has no alerting rules; {held}", remedy)]
+    return [ok(name, f"{url} has the `for:` of {amount(len(durations), 'alert')}")]
 
 
 async def reached(cluster: ClusterConnection) -> Check:
@@ -169,4 +174,4 @@ async def reached(cluster: ClusterConnection) -> Check:
         return fail(
             "API server", str(error), "check the kubeconfig, or run `sentinel crd | kubectl apply -f -`"
         )
-    return ok("API server", f"{cluster.client.server} answers; rollouts on record: {len(records)}")
+    return ok("API server", f"{cluster.client.server} answers; {amount(len(records), 'RolloutRecord')}")

@@ -1,4 +1,4 @@
-"""Whether the alerts of several clusters come together, and which of them is this one."""
+"""Whether one Alertmanager has alerts of several clusters, and which of them is this one."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -13,20 +13,20 @@ from sentinel.settings.sections import ClusterSettings
 
 ALERTS_PATH = "/api/v2/alerts"
 
-_NAME = "alerts' cluster"
+_NAME = "cluster of alerts"
 _TIMEOUT = 5.0
 _MAX_ANSWER = 64 * 1024 * 1024
 _SHOWN = 5
-_REMEDY = "set cluster.name to the value that this cluster's own alerts have, and cluster.label if it is not cluster"
+_REMEDY = "set cluster.name to the value in this cluster's own alerts, and cluster.label if the label is not `cluster`"
 
 Values = Mapping[str, frozenset[str]]
-"""The values seen of each label that speaks of clusters."""
+"""The values of each label that is about clusters."""
 
 
 async def alerts_check(here: ClusterSettings, sources: Sources, address: str) -> Check:
-    """What the Alertmanagers' present alerts say of clusters, beside what the settings say of this one.
+    """The clusters in the Alertmanagers' present alerts, compared with the settings.
 
-    `address` is an Alertmanager's; empty: those that Prometheus posts to are asked.
+    `address` is an Alertmanager's; if empty, those that Prometheus posts to are asked.
     """
     try:
         urls = (f"{address.rstrip('/')}{ALERTS_PATH}",) if address else await _known(sources)
@@ -36,12 +36,12 @@ async def alerts_check(here: ClusterSettings, sources: Sources, address: str) ->
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         return _unasked(f"Alertmanager does not answer: {error or type(error).__name__}")
     if not urls:
-        return _unasked("no Alertmanager is known to be posted to")
+        return _unasked("Prometheus names no Alertmanager")
     return judged(here, seen(labels for answer in answers for labels in answer))
 
 
 def seen(alerts: Iterable[Mapping[str, object]]) -> Values:
-    """The values of every label whose name speaks of a cluster, by label."""
+    """The values of every label with `cluster` in its name, by label."""
     values: dict[str, set[str]] = {}
     for labels in alerts:
         for label, value in labels.items():
@@ -51,28 +51,26 @@ def seen(alerts: Iterable[Mapping[str, object]]) -> Values:
 
 
 def judged(here: ClusterSettings, values: Values) -> Check:
-    """Several clusters without a setting that says which one this is, or a setting that fits no alert: a warning."""
+    """A warning if there are several clusters and no setting says which one this is, or if it fits no alert."""
     if here.name is not None:
         found = values.get(here.label, frozenset())
         if found and here.name not in found:
-            text = f"no alert has {here.label}={here.name} now, others have {_listed(found)}"
-            return warn(_NAME, text, "see that cluster.name is spelt as the external label is")
-        return ok(_NAME, f"alerts with another {here.label} than {here.name} are set aside")
+            text = f"no present alert has {here.label}={here.name}; the values are {_listed(found)}"
+            return warn(_NAME, text, "check that cluster.name is spelled like the external label")
+        return ok(_NAME, f"alerts with another {here.label} than {here.name} are ignored")
     several = {label: found for label, found in sorted(values.items()) if len(found) > 1}
     if several:
         listed = "; ".join(f"{label}: {_listed(found)}" for label, found in several.items())
-        text = (
-            f"alerts of several clusters come together ({listed}), and each is taken for one of this cluster"
-        )
+        text = f"Alertmanager has alerts of several clusters ({listed}), and all count as this cluster's"
         return warn(_NAME, text, _REMEDY)
-    return ok(_NAME, "cluster.name is not set, and the alerts there now are of one cluster")
+    return ok(_NAME, "cluster.name is not set, and the present alerts are of one cluster")
 
 
 def _unasked(why: str) -> Check:
     return warn(
         _NAME,
-        f"whether alerts of several clusters come together is not known: {why}",
-        "name it: --alertmanager URL",
+        f"unknown whether Alertmanager has alerts of several clusters: {why}",
+        "name Alertmanager: --alertmanager URL",
     )
 
 
@@ -94,4 +92,4 @@ async def _alerts(url: str) -> list[Mapping[str, object]]:
     if isinstance(alerts, list):
         labels = [alert.get("labels") for alert in alerts if isinstance(alert, Mapping)]
         return [one for one in labels if isinstance(one, Mapping)]
-    raise ValueError(f"{url} answers {answer.status}, and no list of alerts")
+    raise ValueError(f"{url} answered {answer.status} without a list of alerts")

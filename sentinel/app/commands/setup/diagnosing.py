@@ -1,4 +1,4 @@
-"""`sentinel doctor`: is the installation itself in order?"""
+"""`sentinel doctor`: is the installation correct?"""
 
 import os
 from contextlib import AsyncExitStack
@@ -35,6 +35,7 @@ from sentinel.app.wiring.base import lease_namespace
 from sentinel.app.wiring.sources import Sources, metric_sources, options_of
 from sentinel.app.wiring.watches import job_namespaces
 from sentinel.domain.errors import ClusterError, ConfigurationError
+from sentinel.domain.figures import amount
 from sentinel.policies.load import PolicySet, describe, load
 from sentinel.settings import Settings, load_settings
 
@@ -45,16 +46,16 @@ _SKEW_FATAL = timedelta(seconds=60)
 
 def doctor_command(
     config: ConfigFile = None,
-    url: Annotated[str, typer.Option(help="Where the daemon is served, to see whether it answers.")] = "",
+    url: Annotated[str, typer.Option(help="URL of the daemon, to check whether it answers.")] = "",
     account: Account = "",
     alertmanager: Annotated[
-        str, typer.Option(help="Where Alertmanager is; unset: those that Prometheus posts to are asked.")
+        str, typer.Option(help="URL of Alertmanager. Default: those that Prometheus posts to.")
     ] = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Check the installation: settings, rule files, cluster, rights, metrics, Slack; exit code 1 when one fails."""
+    """Check the installation: settings, rule files, cluster, rights, metrics, Slack. Exit code 1 if a check fails."""
     conclude(
         run(_doctor(config, url, account, alertmanager, Place("", kubeconfig or None, context or None))),
         output,
@@ -65,10 +66,10 @@ async def _doctor(config: Path | None, url: str, account: str, alertmanager: str
     try:
         settings = load_settings(config, os.environ)
     except ConfigurationError as error:
-        return [fail("settings", str(error), "mend the settings; nothing else can be looked at before")]
+        return [fail("settings", str(error), "fix the settings first: all other checks need them")]
     async with AsyncExitStack() as resources:
         sources = metric_sources(settings, resources)
-        checks = [ok("settings", f"valid, mode {settings.mode.value}"), _rules(settings, sources)]
+        checks = [ok("settings", f"valid, mode: {settings.mode.value}"), _rules(settings, sources)]
         checks += await cluster_checks(settings, account, at)
         checks += [*await source_checks(sources), *await rules_check(sources)]
         checks += [await alerts_check(settings.cluster, sources, alertmanager)]
@@ -77,19 +78,19 @@ async def _doctor(config: Path | None, url: str, account: str, alertmanager: str
 
 
 def door_check(settings: Settings) -> Check:
-    """Whether anyone may post alerts."""
+    """Whether posting alerts needs credentials."""
     webhook = settings.http.webhook
     if webhook.tokens or webhook.token or webhook.username or settings.http.tls.client_ca_file:
-        return ok("webhook", "whoever posts alerts must show credentials")
-    return warn("webhook", "whoever reaches the port may post alerts", "set http.webhook.token_file")
+        return ok("webhook", "posting alerts needs credentials")
+    return warn("webhook", "anyone who reaches the port may post alerts", "set http.webhook.token_file")
 
 
 def _rules(settings: Settings, sources: Sources) -> Check:
     found = load(settings.rules.paths, options_of(settings, sources))
     if not isinstance(found, PolicySet):
-        return fail("rule files", describe(found), "mend them: sentinel rules check")
+        return fail("rule files", describe(found), "fix them: sentinel rules check")
     names = ", ".join(policy.name for policy in found.policies)
-    return ok("rule files", f"{len(found.policies)} policies: {names}")
+    return ok("rule files", f"{amount(len(found.policies), 'policy', 'policies')}: {names}")
 
 
 async def cluster_checks(settings: Settings, account: str, at: Place) -> list[Check]:
@@ -120,7 +121,7 @@ async def cluster_checks(settings: Settings, account: str, at: Place) -> list[Ch
 
 
 async def _needed(cluster: ClusterConnection, settings: Settings) -> Check:
-    """What this account lacks of what the daemon needs; which is someone else's where it runs as another."""
+    """The rights that this account lacks to run the daemon. The daemon's own account may have others."""
     try:
         lacking = await preflight(
             cluster.client,
@@ -131,24 +132,24 @@ async def _needed(cluster: ClusterConnection, settings: Settings) -> Check:
             jobs_in=job_namespaces(settings),
         )
     except ClusterError as error:
-        return fail("definitions and own rights", str(error))
+        return fail("CRDs and your rights", str(error))
     if lacking:
-        return fail(
-            "definitions and own rights", "; ".join(lacking), "grant them: config/rbac.yaml, or the chart"
-        )
-    return ok("definitions and own rights", "the definitions are there; this account could run the daemon")
+        return fail("CRDs and your rights", "; ".join(lacking), "grant them: config/rbac.yaml, or the chart")
+    return ok("CRDs and your rights", "the CRDs are installed; your account could run the daemon")
 
 
 async def _frozen(cluster: ClusterConnection, settings: Settings) -> Check:
-    """Whether someone has thrown the kill switch."""
+    """Whether the sentinel is frozen."""
     namespace = settings.leadership.namespace or own_namespace()
     try:
         freeze = await KubernetesFreezeStore(cluster.client, namespace, settings.leadership.name).read()
     except ClusterError as error:
-        return warn("kill switch", str(error), "ask as someone who may read Leases there")
+        return warn("kill switch", str(error), "run this as a user who may read Leases there")
     if freeze is not None:
-        return warn("kill switch", f"{freeze}: nothing is touched", f"sentinel unfreeze -n {namespace}")
-    return ok("kill switch", f"not frozen, as far as namespace {namespace} tells")
+        return warn(
+            "kill switch", f"{freeze}: the sentinel changes nothing", f"sentinel unfreeze -n {namespace}"
+        )
+    return ok("kill switch", f"not frozen (namespace {namespace})")
 
 
 def clock_check(date: str, ours: datetime) -> Check:
@@ -157,17 +158,17 @@ def clock_check(date: str, ours: datetime) -> Check:
         theirs = parsedate_to_datetime(date)
         off = abs(ours - theirs)
     except (ValueError, TypeError):
-        return warn("clock", f"the API server's Date cannot be read: {date}")
-    found = f"{off.total_seconds():.0f} s apart from the API server's"
+        return warn("clock", f"the Date header of the API server cannot be read: {date}")
+    found = f"{off.total_seconds():.0f} s difference to the API server's clock"
     if off >= _SKEW_MINDED:
         make = fail if off >= _SKEW_FATAL else warn
-        return make("clock", found, "have both machines' clocks set by NTP")
+        return make("clock", found, "synchronize both machines' clocks by NTP")
     return ok("clock", found)
 
 
 async def _daemon(url: str) -> Check:
     if not url:
-        return warn("daemon", "not asked", "name its address: --url http://rollback-sentinel:8080")
+        return warn("daemon", "not checked", "name its URL: --url http://rollback-sentinel:8080")
     try:
         timeout = aiohttp.ClientTimeout(total=WEBHOOK_TIMEOUT)
         async with (
@@ -177,7 +178,11 @@ async def _daemon(url: str) -> Check:
             said = " ".join((await answer.text()).split())[:200]
             status = answer.status
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        return fail("daemon", f"{url} does not answer: {error or type(error).__name__}", "is it running?")
+        return fail(
+            "daemon",
+            f"{url} does not answer: {error or type(error).__name__}",
+            "check that it runs and that the URL is right",
+        )
     if status != HTTPStatus.OK:
-        return fail("daemon", f"{url} answers, and is not ready: {said or status}", "see its log")
+        return fail("daemon", f"{url} answers but is not ready: {said or status}", "read its log")
     return ok("daemon", f"{url} answers and is ready; alerts go to {url.rstrip('/')}/webhooks/alertmanager")

@@ -1,4 +1,4 @@
-"""Whether each metric rule of a policy sees a workload: asked of the metrics systems, as the daemon would ask."""
+"""Whether each metric rule of a policy finds data of a workload: queries the metrics systems as the daemon would."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -7,6 +7,7 @@ from sentinel.app.commands.setup.checks import Check, fail, ok, warn
 from sentinel.app.wiring.sources import Sources
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Span, ValueSample
+from sentinel.domain.figures import amount
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, QueryRule
 from sentinel.domain.workload.facts import Workload
@@ -14,7 +15,7 @@ from sentinel.engine.arms.variables import RenderingError, render_query, variabl
 from sentinel.engine.evidence.schedule import tick_of
 
 NOT_FOR_NOW = frozenset({MissingReason.LABELS_DIFFER, MissingReason.DUPLICATE_SERIES})
-"""What is wrong with the series themselves, and stays so however long one waits."""
+"""Faults of the series themselves, which waiting does not fix."""
 
 
 async def metric_checks(policy: Policy, workload: Workload, sources: Sources) -> list[Check]:
@@ -30,7 +31,7 @@ async def _metric_check(
     source = sources.by_name.get(rule.query.source)
     if source is None:
         return fail(
-            name, f"these settings name no {rule.query.source}", f"set {rule.query.source} in the settings"
+            name, f"{rule.query.source} is not configured", f"configure {rule.query.source} in the settings"
         )
     until = datetime.now(UTC) - timedelta(seconds=source.settle)
     since = until - max(rule.interval, timedelta(seconds=source.min_interval))
@@ -44,33 +45,37 @@ async def _metric_check(
         else:
             spans = await source.histogram(render_query(rule.query, variables), since, until)
     except (SourceError, RenderingError) as error:
-        return fail(name, str(error), "mend the query, or the way to its source")
+        return fail(name, str(error), "fix the query, or the network path to its source")
     tick = tick_of(rule, spans, workload, None, since, until, timedelta(0))
     wrong = next((missing for missing in tick.missing if missing.reason in NOT_FOR_NOW), None)
     if wrong is not None:
-        return fail(name, f"{wrong.reason}: {wrong.detail}", "mend the labels of the series, or the selector")
+        return fail(name, f"{wrong.reason}: {wrong.detail}", "fix the labels of the series, or the selector")
     return _spans_check(name, spans, workload)
 
 
 def _value_check(name: str, sample: ValueSample) -> Check:
     if sample.missing is not None:
-        return fail(name, str(sample.missing), "mend the query, or the labels of its series")
+        return fail(name, str(sample.missing), "fix the query, or the labels of its series")
     if sample.values:
-        return ok(name, f"the query gives {len(sample.values)} values now")
-    return warn(name, "the query gives nothing now", "check its metric and labels")
+        return ok(name, f"the query returns {amount(len(sample.values), 'value')}")
+    return warn(name, "the query returns nothing", "check its metric and labels")
 
 
 def _spans_check(name: str, spans: Sequence[Span], workload: Workload) -> Check:
     usable = [span.subject for span in spans if span.after is not None and span.missing is None]
     versions = sorted({subject.version for subject in usable if subject.version})
     if versions:
-        return ok(name, f"data for the versions {', '.join(versions)}")
+        return ok(name, f"data for {'version' if len(versions) == 1 else 'versions'} {', '.join(versions)}")
     pods = {pod.name for pod in workload.pods if pod.ready and not pod.deleting}
     known = pods & {subject.pod for subject in usable if subject.namespace == workload.key.namespace}
     if pods and known == pods:
-        return ok(name, f"data for all {len(pods)} ready pods")
+        return ok(name, f"data for all of {amount(len(pods), 'ready pod')}")
     if known:
-        return warn(name, f"data for {len(known)} of {len(pods)} ready pods", "is every pod scraped?")
+        return warn(
+            name,
+            f"data for {len(known)} of {amount(len(pods), 'ready pod')}",
+            "check that every pod is scraped",
+        )
     unusable = next((str(span.missing) for span in spans if span.missing is not None), "")
-    found = f"no data for any of {len(pods)} ready pods" + (f" ({unusable})" if unusable else "")
-    return fail(name, found, "check the metric's name and labels, and that the pods are scraped")
+    found = f"data for none of {amount(len(pods), 'ready pod')}" + (f" ({unusable})" if unusable else "")
+    return fail(name, found, "check the metric's name and labels, and the scraping")

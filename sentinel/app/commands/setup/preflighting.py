@@ -1,4 +1,4 @@
-"""`sentinel preflight`: is this workload protected, and could it be undone?"""
+"""`sentinel preflight`: is this workload guarded, and could it be undone?"""
 
 import os
 from contextlib import AsyncExitStack
@@ -28,7 +28,7 @@ from sentinel.app.commands.setup.evidencing import metric_checks
 from sentinel.app.commands.setup.gating import gate_checks, runs_jobs
 from sentinel.app.wiring.sources import Sources, metric_sources, options_of
 from sentinel.domain.errors import PreconditionError
-from sentinel.domain.figures import percent
+from sentinel.domain.figures import amount, percent
 from sentinel.domain.policy.policy import Mode, Policy
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import GUARD_LABEL, HOLD_LABEL, Ability, Workload
@@ -38,14 +38,15 @@ from sentinel.policies.load import PolicySet, describe, load
 from sentinel.settings import Settings, load_settings
 
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", "-c", help="The daemon's settings file (or SENTINEL_CONFIG).")
+    Path | None,
+    typer.Option("--config", "-c", help="The daemon's settings file; SENTINEL_CONFIG names it too."),
 ]
 Account = Annotated[str, typer.Option(help="The daemon's account: NAMESPACE/SERVICEACCOUNT.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """The workload that is looked at, with what is known of it."""
+    """The workload under examination, and the facts about it."""
 
     workload: Workload
     facts: WorkloadFacts
@@ -61,9 +62,9 @@ def preflight_command(
     kubeconfig: Kubeconfig = "",
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Check whether a workload is protected and could be undone; exit code 1 when something fails.
+    """Check whether a workload is guarded and could be undone. Exit code 1 if a check fails.
 
-    Reads the daemon's settings and rule files here, as `sentinel run` would.
+    Reads the daemon's settings and rule files as `sentinel run` would.
     """
     settings = load_settings(config, os.environ)
     at = place(namespace, context, kubeconfig)
@@ -93,25 +94,29 @@ async def _preflight(name: str, settings: Settings, account: str, at: Place) -> 
 
 
 def _policy(subject: Examined, settings: Settings, sources: Sources) -> tuple[Policy | None, list[Check]]:
-    """The policy that guards the workload, and what is to be said of that."""
+    """The policy that guards the workload, and the checks on that."""
     found = load(settings.rules.paths, options_of(settings, sources))
     if not isinstance(found, PolicySet):
-        return None, [fail("policy", describe(found), "mend the rule files: sentinel rules check")]
+        return None, [fail("policy", describe(found), "fix the rule files: sentinel rules check")]
     guard = guard_of(found.policies, subject.workload)
     if isinstance(guard, Ambiguous):
-        return None, [fail("policy", str(guard), "make one of them more specific")]
+        return None, [fail("policy", str(guard), "make one of the policies more specific")]
     if not isinstance(guard, Guarded):
         files = ", ".join(map(str, settings.rules.paths))
-        remedy = f"label it {GUARD_LABEL}=true, or match it in a rule file"
-        return None, [fail("policy", f"no policy in {files} matches it", remedy)]
-    checks = [ok("policy", f"{guard.policy.name} guards it")]
+        remedy = f"label the workload {GUARD_LABEL}=true, or match it in a rule file"
+        return None, [fail("policy", f"no policy in {files} matches this workload", remedy)]
+    checks = [ok("policy", f"{guard.policy.name} guards this workload")]
     if Mode.OBSERVE in (guard.policy.mode, settings.mode):
-        checks.append(warn("mode", "observe: decided and told, but nothing is touched", "set mode: enforce"))
+        checks.append(
+            warn(
+                "mode", "observe: the sentinel decides and reports, but changes nothing", "set mode: enforce"
+            )
+        )
     return guard.policy, checks
 
 
 def workload_checks(subject: Examined, now: datetime) -> list[Check]:
-    """What the workload itself brings along."""
+    """The checks on the workload itself."""
     workload, facts = subject.workload, subject.facts
     return [
         _history(facts),
@@ -126,44 +131,48 @@ def _history(facts: WorkloadFacts) -> Check:
     name, limit = "revision history", facts.history_limit
     if limit == 0:
         remedy = "set spec.revisionHistoryLimit to 2 or more"
-        return fail(name, "spec.revisionHistoryLimit is 0: no revision is kept to go back to", remedy)
+        return fail(name, "spec.revisionHistoryLimit is 0: no revision to go back to is kept", remedy)
     if limit == 1:
-        return warn(name, "only one old revision is kept", "set spec.revisionHistoryLimit to 2 or more")
-    return ok(name, f"{limit} old revisions are kept")
+        return warn(name, "keeps only 1 old revision", "set spec.revisionHistoryLimit to 2 or more")
+    return ok(name, f"keeps {limit} old revisions")
 
 
 def _previous(subject: Examined, now: datetime) -> Check:
     try:
         target = undo_target(subject.workload, subject.records, 0, now)
     except PreconditionError as error:
-        return warn("previous revision", str(error), "the next release can be undone to the present revision")
-    return ok("previous revision", f"the present one could be undone to {target}")
+        return warn(
+            "previous revision", str(error), "nothing: the next release can be undone to the present revision"
+        )
+    return ok("previous revision", f"the present revision could be undone to {target}")
 
 
 def _probes(facts: WorkloadFacts) -> Check:
     if not facts.unprobed:
-        return ok("readiness probes", "every container has one")
+        return ok("readiness probes", "every container has a readiness probe")
     names = ", ".join(facts.unprobed)
-    found = f"container {names} has none: it counts as ready as soon as it runs"
+    found = f"{names} without a readiness probe: ready as soon as it runs"
     return warn("readiness probes", found, "add a readinessProbe")
 
 
 def _hands(workload: Workload) -> Check:
-    name = "hands off"
+    name = "left alone"
     if workload.held_by_label:
         remedy = f"kubectl label {workload.key.kind.lower()}/{workload.key.name} {HOLD_LABEL}-"
-        return warn(name, "the hold label keeps the sentinel's hands off", remedy)
+        return warn(name, "the hold label: the sentinel leaves this workload alone", remedy)
     if workload.brake.foreign:
-        found = f"it is {braked(workload)} by hand, which the sentinel leaves alone"
+        found = f"it is {braked(workload)} but not by the sentinel, which leaves that alone"
         return warn(name, found, going_on_by_hand(workload))
-    return ok(name, "not paused by hand, not labelled to be left alone")
+    return ok(name, "no: neither a hold label nor a pause by hand")
 
 
 def _owner(workload: Workload) -> Check:
     if workload.keeper is None:
-        return ok("kept by", "nobody who would put an undone revision back, as far as its marks tell")
-    remedy = "take the release back there as well after an undo"
-    return warn("kept by", f"{workload.keeper}, which may put an undone revision back", remedy)
+        return ok(
+            "managed by", "no tool that would deploy an undone revision again, as far as its labels show"
+        )
+    remedy = "after an undo, revert the release there too"
+    return warn("managed by", f"{workload.keeper}, which may deploy an undone revision again", remedy)
 
 
 def strategy_checks(policy: Policy, workload: Workload) -> list[Check]:
@@ -183,7 +192,7 @@ def _refused(name: str, why_not: str) -> Check:
 def _canary(policy: Policy, workload: Workload) -> Check:
     steps, name = policy.strategy.steps, "canary"
     if not steps:
-        return ok(name, "no steps: its own rolling update is watched")
+        return ok(name, "no steps: the sentinel watches the workload's own rolling update")
     abilities, size = workload.abilities, workload.exposure.wanted
     why_not = abilities.why_not.get(Ability.STEPPING)
     if why_not is not None:
@@ -191,6 +200,6 @@ def _canary(policy: Policy, workload: Workload) -> Check:
     batch = min(abilities.first_batch, size)
     wanted, weight = wanted_pods(steps[0].weight, size), percent(steps[0].weight)
     if size and batch > wanted:
-        found = f"the first batch is {batch} of {size} pods, more than the first step's {weight}"
+        found = f"the first batch is {batch} of {amount(size, 'pod')}, more than the first step's {weight}"
         return warn(name, found, abilities.smaller_batch.format(weight=weight))
-    return ok(name, f"the first step is {wanted} of {size} pods ({weight})")
+    return ok(name, f"the first step is {wanted} of {amount(size, 'pod')} ({weight})")
