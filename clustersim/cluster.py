@@ -14,8 +14,10 @@ from clustersim.controllers.common.base import ControlPlane
 from clustersim.controllers.manager import ControllerManager
 from clustersim.faults import Faults
 from clustersim.metrics.exposition import MetricsServer, state_samples, traffic_samples
+from clustersim.metrics.load import Destination, Load, ToPods
 from clustersim.metrics.prometheus_standin import PrometheusStandIn
-from clustersim.metrics.traffic import Load, Quality, TrafficModel
+from clustersim.metrics.requests import Quality
+from clustersim.metrics.traffic import TrafficModel
 from clustersim.node.behaviour import Behaviour, BehaviourTable
 from clustersim.node.kubelet import Kubelets
 from clustersim.node.machines import Nodes, NodeSpec
@@ -26,6 +28,7 @@ from clustersim.storage.resources import (
     NAMESPACES,
     PODS,
     REPLICASETS,
+    SERVICES,
     STATEFULSETS,
     ResourceType,
 )
@@ -167,6 +170,13 @@ class SimulatedCluster:
         """Create a DaemonSet in the same manner."""
         return self.store.create(DAEMONSETS, self._manifest(name, image, namespace, spec), manager="story")
 
+    def expose(self, name: str, *, namespace: str = "default", port: int = 80, **selector: str) -> JsonObject:
+        """Create a Service for the pods with these labels."""
+        self.namespace(namespace)
+        spec = {"selector": dict(selector), "ports": [{"name": "http", "port": port}]}
+        obj = {"metadata": {"name": name, "namespace": namespace}, "spec": spec}
+        return self.store.create(SERVICES, obj, manager="story")
+
     def set_image(
         self, name: str, image: str, *, namespace: str = "default", resource: ResourceType = DEPLOYMENTS
     ) -> JsonObject:
@@ -222,10 +232,12 @@ class SimulatedCluster:
 
     # -- what goes right and wrong
 
-    def offer(self, name: str, rps: float, *, namespace: str = "default", **how: Any) -> None:
-        """Offer traffic to the pods labelled `app: <name>`; `how` as in `Load`."""
-        load = Load(f"{namespace}/{name}", namespace, (("app", name),), rps, **how)
-        self.traffic.offer(load)
+    def offer(
+        self, name: str, rps: float, *, namespace: str = "default", to: Destination | None = None, **how: Any
+    ) -> None:
+        """Offer traffic, to the pods labelled `app: <name>` unless `to` says otherwise; `how` as in `Load`."""
+        to = to or ToPods((("app", name),))
+        self.traffic.offer(Load(f"{namespace}/{name}", namespace, to, rps, **how))
 
     def behave(self, image: str, behaviour: Behaviour) -> None:
         """Let pods of an image behave so from now on, those that run already too."""

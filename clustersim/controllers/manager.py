@@ -9,6 +9,7 @@ from clustersim.controllers.common.ownership import OwnerIndex
 from clustersim.controllers.common.recorder import ControllerEventRecorder
 from clustersim.controllers.daemonset import DaemonSetController
 from clustersim.controllers.deployment import DeploymentController
+from clustersim.controllers.endpoint_slices import EndpointSliceController
 from clustersim.controllers.garbage import GarbageCollector
 from clustersim.controllers.job import JobController
 from clustersim.controllers.nodes import NodeLifecycleController
@@ -22,6 +23,7 @@ _CONTROLLERS: tuple[type[Controller], ...] = (
     StatefulSetController,
     DaemonSetController,
     JobController,
+    EndpointSliceController,
     GarbageCollector,
     NodeLifecycleController,
 )

@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 
 from clustersim.cluster import ClusterOptions, SimulatedCluster
 from clustersim.controllers.common.base import Controller
-from clustersim.metrics.traffic import Quality
+from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import NODES
 
