@@ -10,8 +10,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from clustersim.api import ApiServer, kubeconfig
+from clustersim.api.types import manifests
 from clustersim.controllers.common.base import ControlPlane
 from clustersim.controllers.manager import ControllerManager
+from clustersim.controllers.routes.definitions import DEFINITIONS
+from clustersim.controllers.routes.in_force import RoutesInForce
 from clustersim.faults import Faults
 from clustersim.metrics.exposition import MetricsServer, state_samples, traffic_samples
 from clustersim.metrics.load import Destination, Load, ToPods
@@ -23,6 +26,7 @@ from clustersim.node.kubelet import Kubelets
 from clustersim.node.machines import Nodes, NodeSpec
 from clustersim.node.scheduler import Scheduler
 from clustersim.storage.resources import (
+    CRDS,
     DAEMONSETS,
     DEPLOYMENTS,
     NAMESPACES,
@@ -45,7 +49,7 @@ OUTAGE = Quality(errors=0.4, latency=1.5)
 class ClusterOptions:
     """What a simulated cluster is made of.
 
-    `nodes`: how many, or which. `kubelet`: whether pods are scheduled and live; without, whoever uses the
+    `nodes`: how many, or which. `kubelet`: whether pods are scheduled and live; without, the user of the
     cluster writes their statuses. `serve`: whether the API, metrics and the Prometheus stand-in are served
     over HTTP. `events`: whether Kubernetes Events are written. `scrape_interval`: of the stand-in, in
     seconds. `history`: how many changes a watch can be resumed over. `port`: of the API, 0 for any;
@@ -83,14 +87,14 @@ class SimulatedCluster:
         self.store = Store(self.now, seed=seed, history=self.options.history)
         self.faults = Faults(random.Random(seed))  # noqa: S311  # nosec B311  # reproducible chance, not secrets
         self.behaviours = BehaviourTable(dict(behaviours or {}))
-        self.traffic = TrafficModel(self.store, seed=seed + 1)
         self.api = ApiServer(self.store, faults=self.faults)
+        self._manager = ControllerManager(self.store, seed=seed + 2, events=self.options.events)
+        self.traffic = TrafficModel(self.store, self.routes, seed=seed + 1)
         self.prometheus = PrometheusStandIn(self._samples, self.now, interval=self.options.scrape_interval)
         self.url = ""
         self.metrics_url = ""
         self.prometheus_url = ""
         self._metrics = MetricsServer(self.store, self.traffic)
-        self._manager = ControllerManager(self.store, seed=seed + 2, events=self.options.events)
         self._kubelets = Kubelets(self.store, self._manager.plane.recorder, self.behaviours)
         self._scheduler = Scheduler(self._manager.plane)
         self.nodes = Nodes(self.store, self._kubelets)
@@ -99,6 +103,11 @@ class SimulatedCluster:
     def plane(self) -> ControlPlane:
         """What the controllers share."""
         return self._manager.plane
+
+    @property
+    def routes(self) -> RoutesInForce:
+        """What the proxies act on: hold the gateway, or let it refuse a route."""
+        return self._manager.plane.routes
 
     async def __aenter__(self) -> Self:
         self.nodes.join(self.options.nodes)
@@ -176,6 +185,15 @@ class SimulatedCluster:
         spec = {"selector": dict(selector), "ports": [{"name": "http", "port": port}]}
         obj = {"metadata": {"name": name, "namespace": namespace}, "spec": spec}
         return self.store.create(SERVICES, obj, manager="story")
+
+    def define(self, *kinds: str) -> None:
+        """Create the simulation's own definitions of these kinds of routes, as `definitions.DEFINITIONS` has them."""
+        for kind in kinds:
+            self.store.create(CRDS, DEFINITIONS[kind], manager="story")
+
+    def create(self, manifest: JsonObject) -> JsonObject:
+        """Create an object of any kind that the API serves; defaults are filled in, nothing is checked."""
+        return manifests.create(self.store, self.api.registry, manifest, "story")
 
     def set_image(
         self, name: str, image: str, *, namespace: str = "default", resource: ResourceType = DEPLOYMENTS

@@ -128,7 +128,7 @@ def _drafts(
 
 def _endpoint(pod: JsonObject, node: JsonObject, *, always: bool) -> JsonObject:
     metadata = pod["metadata"]
-    serving, terminating = pod_state.ready_since(pod) is not None, pod_state.is_terminating(pod)
+    serving, terminating = pod_state.is_ready(pod), pod_state.is_terminating(pod)
     zone = (node["metadata"].get("labels") or {}).get("topology.kubernetes.io/zone")
     return {
         "addresses": [pod["status"]["podIP"]],
@@ -184,7 +184,7 @@ def _facts(pod: JsonObject | None) -> tuple[Any, ...]:
     """What of a pod decides whether, where and how it is an endpoint."""
     if pod is None:
         return ()
-    ready = pod_state.ready_since(pod) is not None
+    ready = pod_state.is_ready(pod)
     address = pod.get("status", {}).get("podIP"), pod["spec"].get("nodeName")
     labels = pod["metadata"].get("labels")
     return labels, address, pod_state.phase(pod), ready, pod_state.is_terminating(pod)

@@ -14,6 +14,7 @@ from clustersim.controllers.garbage import GarbageCollector
 from clustersim.controllers.job import JobController
 from clustersim.controllers.nodes import NodeLifecycleController
 from clustersim.controllers.replicaset import ReplicaSetController
+from clustersim.controllers.routes.gateway import GatewayController
 from clustersim.controllers.statefulset import StatefulSetController
 from clustersim.storage.store import Store
 
@@ -24,6 +25,7 @@ _CONTROLLERS: tuple[type[Controller], ...] = (
     DaemonSetController,
     JobController,
     EndpointSliceController,
+    GatewayController,
     GarbageCollector,
     NodeLifecycleController,
 )

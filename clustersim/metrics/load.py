@@ -20,7 +20,20 @@ class ToService:
     name: str
 
 
-Destination = ToPods | ToService
+@dataclass(frozen=True, slots=True)
+class ToRoute:
+    """To the backends of a route (of this plural) that is in force, by their weights.
+
+    `headers` (names in lower case) and `path` decide which rule of the route is for these requests.
+    """
+
+    plural: str
+    name: str
+    headers: tuple[tuple[str, str], ...] = ()
+    path: str = "/"
+
+
+Destination = ToPods | ToService | ToRoute
 
 
 @dataclass(frozen=True, slots=True)

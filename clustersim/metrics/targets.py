@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from clustersim.controllers.common.pod_state import is_terminating, ready_since
 from clustersim.controllers.common.selectors import selects
 from clustersim.controllers.endpoint_slices import SERVICE_LABEL
-from clustersim.metrics.load import Destination, ToService
+from clustersim.controllers.routes.backends import Request, backends
+from clustersim.controllers.routes.in_force import RouteKey, RoutesInForce
+from clustersim.metrics.load import Destination, ToPods, ToRoute, ToService
 from clustersim.storage.history import Event
 from clustersim.storage.resources import ENDPOINT_SLICES, PODS
 from clustersim.storage.store import Store
@@ -33,11 +35,15 @@ class Targets(ABC):
 
     @abstractmethod
     def concern(self, event: Event) -> bool:
-        """Whether a change may change the groups."""
+        """Whether a change of an object may change the groups."""
 
     @abstractmethod
     def follow(self, event: Event) -> None:
         """Take in a change that concerns the groups."""
+
+    def reroute(self) -> bool:
+        """Take in that some route in force has changed; whether that may change the groups."""
+        return False
 
 
 class LabelledPods(Targets):
@@ -95,11 +101,46 @@ class ServiceEndpoints(Targets):
         self.groups = [Group(pods=serving_pods(self._store, self._namespace, self._service))]
 
 
-def targets_of(store: Store, namespace: str, to: Destination) -> Targets:
+class RouteBackends(Targets):
+    """The endpoints of the Services between which a route splits the requests."""
+
+    def __init__(self, store: Store, routes: RoutesInForce, namespace: str, to: ToRoute) -> None:
+        self._store = store
+        self._routes = routes
+        self._key = RouteKey(to.plural, namespace, to.name)
+        self._request = Request(dict(to.headers), to.path)
+        self.reroute()
+
+    def concern(self, event: Event) -> bool:
+        """A slice of one of the Services."""
+        return any(is_slice_of(event, b.namespace, b.service) for b in self._backends)
+
+    def follow(self, event: Event) -> None:
+        """Read the slices again."""
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self.groups = [
+            Group(b.weight, serving_pods(self._store, b.namespace, b.service, b.labels))
+            for b in self._backends
+        ]
+
+    def reroute(self) -> bool:
+        """Read the route and the slices again."""
+        self._backends = backends(self._routes, self._key, self._request)
+        self._refresh()
+        return True
+
+
+def targets_of(store: Store, routes: RoutesInForce, namespace: str, to: Destination) -> Targets:
     """The targets of a destination, as they are now."""
-    if isinstance(to, ToService):
-        return ServiceEndpoints(store, namespace, to.name)
-    return LabelledPods(store, namespace, to.labels)
+    match to:
+        case ToPods():
+            return LabelledPods(store, namespace, to.labels)
+        case ToService():
+            return ServiceEndpoints(store, namespace, to.name)
+        case ToRoute():
+            return RouteBackends(store, routes, namespace, to)
 
 
 def is_slice_of(event: Event, namespace: str, service: str) -> bool:
@@ -112,20 +153,29 @@ def is_slice_of(event: Event, namespace: str, service: str) -> bool:
     )
 
 
-def serving_pods(store: Store, namespace: str, service: str) -> list[str]:
-    """The uids of a Service's ready endpoints; where all are terminating, of those that still serve."""
-    found = list(_endpoints(store, namespace, service))
+def serving_pods(
+    store: Store, namespace: str, service: str, labels: Mapping[str, str] | None = None
+) -> list[str]:
+    """The uids of a Service's ready endpoints; where all are terminating, of those that still serve.
+
+    `labels` narrow them down to the pods that have these.
+    """
+    found = list(_endpoints(store, namespace, service, labels or {}))
     ready = [uid for uid, conditions in found if conditions["ready"]]
     if ready or not all(conditions["terminating"] for _, conditions in found):
         return ready
     return [uid for uid, conditions in found if conditions["serving"]]
 
 
-def _endpoints(store: Store, namespace: str, service: str) -> Iterator[tuple[str, JsonObject]]:
+def _endpoints(
+    store: Store, namespace: str, service: str, labels: Mapping[str, str]
+) -> Iterator[tuple[str, JsonObject]]:
     for entry in store.list(ENDPOINT_SLICES, namespace):
         if (entry["metadata"].get("labels") or {}).get(SERVICE_LABEL) == service:
             for endpoint in entry["endpoints"] or ():
-                yield endpoint["targetRef"]["uid"], endpoint["conditions"]
+                pod = store.find(PODS, namespace, endpoint["targetRef"]["name"])
+                if pod and labels.items() <= (pod["metadata"].get("labels") or {}).items():
+                    yield endpoint["targetRef"]["uid"], endpoint["conditions"]
 
 
 def takes_requests(pod: JsonObject) -> bool:

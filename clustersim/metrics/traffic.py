@@ -15,6 +15,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
+from clustersim.controllers.routes.in_force import RoutesInForce
 from clustersim.metrics.load import Load
 from clustersim.metrics.requests import PodCounters, Quality
 from clustersim.metrics.sampling import binomial, multinomial, poisson
@@ -52,8 +53,9 @@ class TrafficModel:
     `images` holds qualities by image or glob; `outage`, when set, takes the place of all of them.
     """
 
-    def __init__(self, store: Store, *, seed: int = 0) -> None:
+    def __init__(self, store: Store, routes: RoutesInForce | None = None, *, seed: int = 0) -> None:
         self._store = store
+        self._routes = routes or RoutesInForce()
         self._random = random.Random(seed)  # noqa: S311  # nosec B311  # reproducible traffic, not secrets
         self._streams: dict[str, _Stream] = {}
         self._counters: dict[str, PodCounters] = {}
@@ -61,19 +63,22 @@ class TrafficModel:
         self._default = Quality()
         self._outage: Quality | None = None
         self._shares: dict[Quality, list[float]] = {}
-        self._unsubscribe: Callable[[], None] | None = None
+        self._unsubscribers: list[Callable[[], None]] = []
 
     def start(self) -> None:
         """Begin to follow the store."""
         for pod in self._store.list(PODS):
             self._learn(pod)
-        self._unsubscribe = self._store.subscribe(self._follow)
+        self._unsubscribers = [
+            self._store.subscribe(self._follow),
+            self._routes.subscribe(self._reroute),
+        ]
 
     def stop(self) -> None:
         """Stop following the store."""
-        if self._unsubscribe is not None:
-            self._unsubscribe()
-            self._unsubscribe = None
+        for unsubscribe in self._unsubscribers:
+            unsubscribe()
+        self._unsubscribers.clear()
 
     # -- what shapes the traffic
 
@@ -81,7 +86,7 @@ class TrafficModel:
         """Offer a load from now on, in place of one of the same name."""
         self.advance()
         previous = self._streams.get(load.name)
-        targets = targets_of(self._store, load.namespace, load.to)
+        targets = targets_of(self._store, self._routes, load.namespace, load.to)
         stream = _Stream(load, targets, self._store.now(), lost=previous.lost if previous else 0)
         self._streams[load.name] = stream
         _weigh(stream)
@@ -200,6 +205,12 @@ class TrafficModel:
         for stream in changing:
             stream.targets.follow(event)
             _weigh(stream)
+
+    def _reroute(self) -> None:
+        self.advance()
+        for stream in self._streams.values():
+            if stream.targets.reroute():
+                _weigh(stream)
 
     def _learn(self, pod: JsonObject, *, gone: bool = False) -> None:
         """Count from zero for a container that has (re)started, and no longer for one that has ended."""

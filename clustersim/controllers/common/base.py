@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from clustersim.controllers.common.ownership import OwnerIndex
 from clustersim.controllers.common.recorder import ControllerEventRecorder
+from clustersim.controllers.routes.in_force import RoutesInForce
 from clustersim.storage.api_errors import ApiError, forbidden
 from clustersim.storage.history import Event
 from clustersim.storage.resources import PODS
@@ -31,7 +32,7 @@ class ControlPlane:
     """What the controllers share.
 
     `latency`: the shortest and longest time in seconds from an event to the sync that it causes.
-    `pod_quota`: the most pods that a namespace may have, where it is limited.
+    `pod_quota`: the most pods that a namespace may have, where it is limited. `routes`: what the proxies act on.
     """
 
     store: Store
@@ -40,6 +41,7 @@ class ControlPlane:
     random: random.Random
     latency: tuple[float, float] = (0.004, 0.010)
     pod_quota: dict[str, int] = field(default_factory=dict)
+    routes: RoutesInForce = field(default_factory=RoutesInForce)
 
     def now(self) -> datetime:
         """The cluster's wall clock."""
