@@ -10,7 +10,7 @@ from typing import Any
 from clustersim.controllers.common.pod_state import is_terminating, ready_since
 from clustersim.controllers.common.selectors import selects
 from clustersim.controllers.endpoint_slices import SERVICE_LABEL
-from clustersim.controllers.routes.backends import Request, backends
+from clustersim.controllers.routes.backends import RoutedRequest, backends
 from clustersim.controllers.routes.in_force import RouteKey, RoutesInForce
 from clustersim.metrics.load import Destination, ToPods, ToRoute, ToService
 from clustersim.storage.history import Event
@@ -108,7 +108,7 @@ class RouteBackends(Targets):
         self._store = store
         self._routes = routes
         self._key = RouteKey(to.plural, namespace, to.name)
-        self._request = Request(dict(to.headers), to.path)
+        self._request = RoutedRequest(dict(to.headers), to.path)
         self.reroute()
 
     def concern(self, event: Event) -> bool:

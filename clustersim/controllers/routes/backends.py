@@ -10,12 +10,13 @@ from typing import Any
 from clustersim.controllers.routes.in_force import RouteKey, RoutesInForce
 
 JsonObject = dict[str, Any]
+_ANYTHING: tuple[JsonObject, ...] = ({},)
 _DEPTH = 5
 """How deep TraefikServices may lie in one another."""
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RoutedRequest:
     """What of a request a route looks at: headers (names in lower case) and path."""
 
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -32,7 +33,7 @@ class Backend:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def backends(routes: RoutesInForce, key: RouteKey, request: Request) -> list[Backend]:
+def backends(routes: RoutesInForce, key: RouteKey, request: RoutedRequest) -> list[Backend]:
     """The backends of a route for a request; empty where it is not in force or has no rule for the request."""
     spec = routes.find(key)
     if spec is None:
@@ -51,12 +52,12 @@ def backends(routes: RoutesInForce, key: RouteKey, request: Request) -> list[Bac
 # -- Gateway API
 
 
-def _of_gateway_rule(spec: JsonObject, namespace: str, request: Request) -> Iterator[Backend]:
+def _of_gateway_rule(spec: JsonObject, namespace: str, request: RoutedRequest) -> Iterator[Backend]:
     """Of the most specific rule; of several, of the first."""
     ranked = [
         (rank, rule)
         for rule in spec.get("rules") or ()
-        for match in rule.get("matches") or ({},)
+        for match in rule.get("matches") or _ANYTHING
         if (rank := _rank(match, request)) is not None
     ]
     if ranked:
@@ -66,7 +67,7 @@ def _of_gateway_rule(spec: JsonObject, namespace: str, request: Request) -> Iter
             yield Backend(place, backend["name"], backend.get("weight", 1))
 
 
-def _rank(match: JsonObject, request: Request) -> tuple[bool, int, int] | None:
+def _rank(match: JsonObject, request: RoutedRequest) -> tuple[bool, int, int] | None:
     """How specific a match is that accepts the request: exact path, length of the path, headers."""
     path, method = match.get("path") or {}, match.get("method")
     if isinstance(method, dict):
@@ -93,7 +94,7 @@ def _path_matches(kind: str, value: str, path: str) -> bool:
     return path == value or path.startswith(value.rstrip("/") + "/")
 
 
-def _header_matches(header: JsonObject, request: Request) -> bool:
+def _header_matches(header: JsonObject, request: RoutedRequest) -> bool:
     given = request.headers.get(header["name"].lower())
     if given is None:
         return False
@@ -106,11 +107,11 @@ def _header_matches(header: JsonObject, request: Request) -> bool:
 
 
 def _of_virtual_service(
-    routes: RoutesInForce, spec: JsonObject, namespace: str, request: Request
+    routes: RoutesInForce, spec: JsonObject, namespace: str, request: RoutedRequest
 ) -> Iterator[Backend]:
     """Of the first rule that accepts the request; a missing weight counts as 0 beside others."""
     for rule in spec.get("http") or ():
-        if not any(_istio_accepts(match, request) for match in rule.get("match") or ({},)):
+        if not any(_istio_accepts(match, request) for match in rule.get("match") or _ANYTHING):
             continue
         destinations = rule.get("route") or ()
         for entry in destinations:
@@ -122,7 +123,7 @@ def _of_virtual_service(
         return
 
 
-def _istio_accepts(match: JsonObject, request: Request) -> bool:
+def _istio_accepts(match: JsonObject, request: RoutedRequest) -> bool:
     uri = match.get("uri")
     if uri is not None and not _string_matches(uri, request.path):
         return False
