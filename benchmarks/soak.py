@@ -23,7 +23,7 @@ from pathlib import Path
 
 from clustersim.cluster import ClusterOptions, SimulatedCluster
 from clustersim.metrics.exposition import traffic_samples
-from clustersim.metrics.traffic import Quality
+from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import crash_loop, image_not_found, never_ready
 from clustersim.storage.resources import CRDS
 from sentinel.adapters.kubernetes.coordination.events import _Written

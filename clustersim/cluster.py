@@ -10,22 +10,29 @@ from types import TracebackType
 from typing import Any, Self
 
 from clustersim.api import ApiServer, kubeconfig
+from clustersim.api.types import manifests
 from clustersim.controllers.common.base import ControlPlane
 from clustersim.controllers.manager import ControllerManager
+from clustersim.controllers.routes.definitions import DEFINITIONS
+from clustersim.controllers.routes.in_force import RoutesInForce
 from clustersim.faults import Faults
 from clustersim.metrics.exposition import MetricsServer, state_samples, traffic_samples
+from clustersim.metrics.load import Destination, Load, ToPods
 from clustersim.metrics.prometheus_standin import PrometheusStandIn
-from clustersim.metrics.traffic import Load, Quality, TrafficModel
+from clustersim.metrics.requests import Quality
+from clustersim.metrics.traffic import TrafficModel
 from clustersim.node.behaviour import Behaviour, BehaviourTable
 from clustersim.node.kubelet import Kubelets
 from clustersim.node.machines import Nodes, NodeSpec
 from clustersim.node.scheduler import Scheduler
 from clustersim.storage.resources import (
+    CRDS,
     DAEMONSETS,
     DEPLOYMENTS,
     NAMESPACES,
     PODS,
     REPLICASETS,
+    SERVICES,
     STATEFULSETS,
     ResourceType,
 )
@@ -42,7 +49,7 @@ OUTAGE = Quality(errors=0.4, latency=1.5)
 class ClusterOptions:
     """What a simulated cluster is made of.
 
-    `nodes`: how many, or which. `kubelet`: whether pods are scheduled and live; without, whoever uses the
+    `nodes`: how many, or which. `kubelet`: whether pods are scheduled and live; without, the user of the
     cluster writes their statuses. `serve`: whether the API, metrics and the Prometheus stand-in are served
     over HTTP. `events`: whether Kubernetes Events are written. `scrape_interval`: of the stand-in, in
     seconds. `history`: how many changes a watch can be resumed over. `port`: of the API, 0 for any;
@@ -80,14 +87,14 @@ class SimulatedCluster:
         self.store = Store(self.now, seed=seed, history=self.options.history)
         self.faults = Faults(random.Random(seed))  # noqa: S311  # nosec B311  # reproducible chance, not secrets
         self.behaviours = BehaviourTable(dict(behaviours or {}))
-        self.traffic = TrafficModel(self.store, seed=seed + 1)
         self.api = ApiServer(self.store, faults=self.faults)
+        self._manager = ControllerManager(self.store, seed=seed + 2, events=self.options.events)
+        self.traffic = TrafficModel(self.store, self.routes, seed=seed + 1)
         self.prometheus = PrometheusStandIn(self._samples, self.now, interval=self.options.scrape_interval)
         self.url = ""
         self.metrics_url = ""
         self.prometheus_url = ""
         self._metrics = MetricsServer(self.store, self.traffic)
-        self._manager = ControllerManager(self.store, seed=seed + 2, events=self.options.events)
         self._kubelets = Kubelets(self.store, self._manager.plane.recorder, self.behaviours)
         self._scheduler = Scheduler(self._manager.plane)
         self.nodes = Nodes(self.store, self._kubelets)
@@ -96,6 +103,11 @@ class SimulatedCluster:
     def plane(self) -> ControlPlane:
         """What the controllers share."""
         return self._manager.plane
+
+    @property
+    def routes(self) -> RoutesInForce:
+        """What the proxies act on: hold the gateway, or let it refuse a route."""
+        return self._manager.plane.routes
 
     async def __aenter__(self) -> Self:
         self.nodes.join(self.options.nodes)
@@ -167,6 +179,22 @@ class SimulatedCluster:
         """Create a DaemonSet in the same manner."""
         return self.store.create(DAEMONSETS, self._manifest(name, image, namespace, spec), manager="story")
 
+    def expose(self, name: str, *, namespace: str = "default", port: int = 80, **selector: str) -> JsonObject:
+        """Create a Service for the pods with these labels."""
+        self.namespace(namespace)
+        spec = {"selector": dict(selector), "ports": [{"name": "http", "port": port}]}
+        obj = {"metadata": {"name": name, "namespace": namespace}, "spec": spec}
+        return self.store.create(SERVICES, obj, manager="story")
+
+    def define(self, *kinds: str) -> None:
+        """Create the simulation's own definitions of these kinds of routes, as `definitions.DEFINITIONS` has them."""
+        for kind in kinds:
+            self.store.create(CRDS, DEFINITIONS[kind], manager="story")
+
+    def create(self, manifest: JsonObject) -> JsonObject:
+        """Create an object of any kind that the API serves; defaults are filled in, nothing is checked."""
+        return manifests.create(self.store, self.api.registry, manifest, "story")
+
     def set_image(
         self, name: str, image: str, *, namespace: str = "default", resource: ResourceType = DEPLOYMENTS
     ) -> JsonObject:
@@ -222,10 +250,12 @@ class SimulatedCluster:
 
     # -- what goes right and wrong
 
-    def offer(self, name: str, rps: float, *, namespace: str = "default", **how: Any) -> None:
-        """Offer traffic to the pods labelled `app: <name>`; `how` as in `Load`."""
-        load = Load(f"{namespace}/{name}", namespace, (("app", name),), rps, **how)
-        self.traffic.offer(load)
+    def offer(
+        self, name: str, rps: float, *, namespace: str = "default", to: Destination | None = None, **how: Any
+    ) -> None:
+        """Offer traffic, to the pods labelled `app: <name>` unless `to` says otherwise; `how` as in `Load`."""
+        to = to or ToPods((("app", name),))
+        self.traffic.offer(Load(f"{namespace}/{name}", namespace, to, rps, **how))
 
     def behave(self, image: str, behaviour: Behaviour) -> None:
         """Let pods of an image behave so from now on, those that run already too."""

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from benchmarks.harness.link import Link, Message
 from clustersim.metrics.exposition import Sample, pod_samples
 from clustersim.metrics.prometheus_standin import PrometheusStandIn
-from clustersim.metrics.traffic import BUCKETS, PodCounters
+from clustersim.metrics.requests import BUCKETS, PodCounters
 
 REQUESTS_PER_SECOND = 20
 _ONE_ERROR_IN = 500

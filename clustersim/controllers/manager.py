@@ -9,10 +9,12 @@ from clustersim.controllers.common.ownership import OwnerIndex
 from clustersim.controllers.common.recorder import ControllerEventRecorder
 from clustersim.controllers.daemonset import DaemonSetController
 from clustersim.controllers.deployment import DeploymentController
+from clustersim.controllers.endpoint_slices import EndpointSliceController
 from clustersim.controllers.garbage import GarbageCollector
 from clustersim.controllers.job import JobController
 from clustersim.controllers.nodes import NodeLifecycleController
 from clustersim.controllers.replicaset import ReplicaSetController
+from clustersim.controllers.routes.gateway import GatewayController
 from clustersim.controllers.statefulset import StatefulSetController
 from clustersim.storage.store import Store
 
@@ -22,6 +24,8 @@ _CONTROLLERS: tuple[type[Controller], ...] = (
     StatefulSetController,
     DaemonSetController,
     JobController,
+    EndpointSliceController,
+    GatewayController,
     GarbageCollector,
     NodeLifecycleController,
 )

@@ -1,1 +1,1 @@
-"""Traffic and the metrics that come of it, scraped or asked."""
+"""Traffic and its metrics, scraped or asked."""

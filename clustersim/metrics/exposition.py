@@ -14,7 +14,8 @@ from typing import Any
 
 from aiohttp import web
 
-from clustersim.metrics.traffic import BUCKETS, PodCounters, TrafficModel
+from clustersim.metrics.requests import BUCKETS, PodCounters
+from clustersim.metrics.traffic import TrafficModel
 from clustersim.storage.resources import DEPLOYMENTS, PODS
 from clustersim.storage.store import Store
 from sentinel.promql.series import Sample

@@ -48,14 +48,3 @@ def multinomial(rng: random.Random, trials: int, shares: Sequence[float]) -> lis
         left -= count
         rest -= share
     return [*counts, left]
-
-
-def apportion(total: int, weights: Sequence[float], offset: int = 0) -> list[int]:
-    """`total` spread evenly in proportion to the weights; `offset` turns who gets what is left over."""
-    whole = sum(weights)
-    exact = [total * weight / whole for weight in weights]
-    counts = [math.floor(share) for share in exact]
-    order = sorted(range(len(weights)), key=lambda i: (counts[i] - exact[i], (i - offset) % len(weights)))
-    for index in order[: total - sum(counts)]:
-        counts[index] += 1
-    return counts

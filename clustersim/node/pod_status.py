@@ -61,7 +61,7 @@ def pod_status(
 ) -> JsonObject:
     """The whole status: phase, conditions, addresses, and one entry per container.
 
-    The containers other than `main` run well, and init containers that are no sidecars have ended well, as soon as
+    The containers other than `main` run well, and init containers other than sidecars have ended well, as soon as
     the pod is furnished.
     """
     started = container.running or bool(container.last_state) or "terminated" in container.state

@@ -97,6 +97,9 @@ PERSISTENT_VOLUME_CLAIMS = ResourceType(
 EVENTS = ResourceType("", "v1", "events", "event", "Event", True, ("ev",))
 EVENTS_V1 = ResourceType("events.k8s.io", "v1", "events", "event", "Event", True, ("ev",))
 LEASES = ResourceType("coordination.k8s.io", "v1", "leases", "lease", "Lease")
+ENDPOINT_SLICES = ResourceType(
+    "discovery.k8s.io", "v1", "endpointslices", "endpointslice", "EndpointSlice", generations=True
+)
 JOBS = ResourceType("batch", "v1", "jobs", "job", "Job", True, (), _ALL, _STATUS, True)
 CRON_JOBS = ResourceType("batch", "v1", "cronjobs", "cronjob", "CronJob", True, ("cj",), _ALL, _STATUS, True)
 HPAS = ResourceType(
@@ -218,5 +221,6 @@ BUILT_IN: tuple[ResourceType, ...] = (
     VALIDATING_ADMISSION_POLICY_BINDINGS,
     CRDS,
     LEASES,
+    ENDPOINT_SLICES,
 )
 """Every type that the server knows without a CRD, by group in the order of discovery."""

@@ -6,7 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from clustersim.storage.api_errors import precondition_failed
-from clustersim.storage.resources import DAEMONSETS, DEPLOYMENTS, NAMESPACES, PODS, ResourceType
+from clustersim.storage.resources import (
+    DAEMONSETS,
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    NAMESPACES,
+    PODS,
+    ResourceType,
+)
 from clustersim.storage.values import copy_of, timestamp
 
 JsonObject = dict[str, Any]
@@ -60,7 +67,7 @@ def kept_metadata(current: JsonObject, given: JsonObject) -> JsonObject:
 
 def spec_changed(resource: ResourceType, current: JsonObject, updated: JsonObject) -> bool:
     """Whether an update makes a new generation."""
-    if resource.custom:
+    if resource.custom or resource is ENDPOINT_SLICES:
         ignored = {"metadata", "status"} if "status" in resource.subresources else {"metadata"}
         return {k: v for k, v in current.items() if k not in ignored} != {
             k: v for k, v in updated.items() if k not in ignored

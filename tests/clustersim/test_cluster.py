@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 
 from clustersim.cluster import ClusterOptions, SimulatedCluster
 from clustersim.controllers.common.base import Controller
-from clustersim.metrics.traffic import Quality
+from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import NODES
 
@@ -86,7 +86,7 @@ async def test_every_kind_of_workload_comes_up() -> None:
 
 
 async def test_without_kubelets_pods_stay_as_they_were_made() -> None:
-    """Whoever uses the cluster writes their statuses."""
+    """The user of the cluster writes their statuses."""
     async with SimulatedCluster(options=ClusterOptions(serve=False, kubelet=False)) as cluster:
         cluster.deploy("api", "app:v1", 2)
         await asyncio.sleep(60)
@@ -111,7 +111,7 @@ async def test_a_failed_controller_is_reported_at_the_end(monkeypatch: pytest.Mo
 
 
 async def test_a_thousand_pods_cost_nothing_while_nothing_happens() -> None:
-    """A day passes over them without a single write."""
+    """A day goes by without a single write."""
     options = ClusterOptions(serve=False, events=False, nodes=12)
     async with SimulatedCluster(options=options) as cluster:
         for index in range(10):

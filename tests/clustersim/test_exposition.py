@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from clustersim.cluster import SimulatedCluster
 from clustersim.metrics.exposition import render
-from clustersim.metrics.traffic import Quality
+from clustersim.metrics.requests import Quality
 
 
 @pytest.fixture

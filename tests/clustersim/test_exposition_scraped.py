@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientSession
 
 from clustersim.cluster import SimulatedCluster
-from clustersim.metrics.traffic import Quality
+from clustersim.metrics.requests import Quality
 from tests.support.prometheus import real_prometheus
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clustersim.metrics.sampling import apportion, binomial, multinomial, poisson
+from clustersim.metrics.sampling import binomial, multinomial, poisson
 
 
 @pytest.mark.parametrize("mean", [0.5, 5.0, 63.0, 500.0])
@@ -35,12 +35,3 @@ def test_multinomial_counts_add_up(trials: int, weights: list[float], seed: int)
     counts = multinomial(random.Random(seed), trials, [weight / whole for weight in weights])
     assert sum(counts) == trials
     assert min(counts) >= 0
-
-
-@given(st.integers(0, 10_000), st.lists(st.floats(0.1, 10), min_size=1, max_size=8), st.integers(0, 99))
-def test_even_shares_add_up_and_are_even(total: int, weights: list[float], offset: int) -> None:
-    """Each gets its exact share to within one."""
-    counts = apportion(total, weights, offset)
-    assert sum(counts) == total
-    for count, weight in zip(counts, weights, strict=True):
-        assert abs(count - total * weight / sum(weights)) <= 1

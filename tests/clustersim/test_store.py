@@ -63,7 +63,7 @@ def test_nothing_changed_is_no_event() -> None:
 
 
 def test_listeners_that_write_see_the_changes_in_order() -> None:
-    """A change made within a listener is told to everybody after the one that caused it."""
+    """A change made within a listener reaches everybody after the one that caused it."""
     store = new_store()
     seen: list[int] = []
 

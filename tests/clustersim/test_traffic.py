@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from clustersim.cluster import ClusterOptions, SimulatedCluster
-from clustersim.metrics.traffic import BUCKETS, PodCounters, Quality
+from clustersim.metrics.requests import BUCKETS, PodCounters, Quality
 from clustersim.node.behaviour import Behaviour, crash_loop, crashes_after
 
 

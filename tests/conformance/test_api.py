@@ -126,7 +126,7 @@ async def test_a_strategic_merge_patch_merges_containers_by_name(api: Api, names
 
 
 async def test_a_patch_of_an_unknown_type_is_refused(api: Api, namespace: str) -> None:
-    """Plain JSON is no patch: 415."""
+    """Plain JSON is not a patch: 415."""
     await api.post(config_maps(namespace), manifests.config_map("c"))
     reply = await api.request("PATCH", config_maps(namespace, "c"), {"data": {}})
     assert reply.reason() == (415, "UnsupportedMediaType")
@@ -150,7 +150,7 @@ async def test_the_selector_of_a_deployment_cannot_change(api: Api, namespace: s
 
 
 async def test_wrong_types_and_bad_json_are_refused(api: Api, namespace: str) -> None:
-    """A string for a number and a body that is no JSON are 400."""
+    """A string for a number and a body that is not JSON are 400."""
     wrong = manifests.deployment("web", replicas="three")
     assert (await api.post(deployments(namespace), wrong)).reason() == (400, "BadRequest")
     assert (await api.post(deployments(namespace), "{nonsense")).reason() == (400, "BadRequest")

@@ -108,7 +108,7 @@ async def test_a_job_knows_its_pods_by_its_uid(job: Job) -> None:
 
 
 async def test_a_job_whose_pod_succeeds_is_complete(job: Job) -> None:
-    """Said by two conditions; the pod stays, and nothing keeps it any more."""
+    """Said by two conditions; the pod stays, and nothing keeps it."""
     await job.create()
     await job.until(is_active)
     await job.end("Succeeded")

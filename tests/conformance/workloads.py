@@ -151,7 +151,7 @@ def rolled_out(workload: JsonObject) -> bool:
 
 
 def condition(workload: JsonObject, type_: str) -> tuple[str, str]:
-    """Status and reason of a condition; empty where there is none."""
+    """Status and reason of a condition; empty where it is absent."""
     for entry in (workload.get("status") or {}).get("conditions") or ():
         if entry["type"] == type_:
             return entry["status"], entry.get("reason", "")

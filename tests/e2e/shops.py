@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 
-from clustersim.metrics.traffic import Quality
+from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import Behaviour
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase

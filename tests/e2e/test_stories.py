@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from clustersim.faults import FaultKind, InjectedFault
-from clustersim.metrics.traffic import Quality
+from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import crash_loop
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.record.entries import Action

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clustersim.metrics.traffic import Quality
+from clustersim.metrics.requests import Quality
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase
 from sentinel.ports import SystemClock

@@ -13,7 +13,7 @@ import aiohttp
 
 from clustersim.cluster import SimulatedCluster
 from clustersim.faults import FaultKind, InjectedFault
-from clustersim.metrics.traffic import Quality
+from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import crash_loop, image_not_found, never_ready
 from clustersim.storage.resources import DEPLOYMENTS
 from clustersim.virtual_time import VirtualTimeLoop

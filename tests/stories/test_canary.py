@@ -2,7 +2,7 @@
 
 import asyncio
 
-from clustersim.metrics.traffic import Quality
+from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import crash_loop
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase

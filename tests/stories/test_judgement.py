@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from clustersim.metrics.traffic import Load, Quality
+from clustersim.metrics.load import Load, ToPods
+from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import crashes_after
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
@@ -36,7 +37,9 @@ BOT = "bot"
 def send_bot(here: World, **labels: str) -> None:
     """Let the broken client stick to one pod of the service that has these labels."""
     chosen = tuple({"app": "web", **labels}.items())
-    here.cluster.traffic.offer(Load(BOT, NAMESPACE, chosen, 1.5, affinity="sticky", clients=1, broken=(1,)))
+    here.cluster.traffic.offer(
+        Load(BOT, NAMESPACE, ToPods(chosen), 1.5, affinity="sticky", clients=1, broken=(1,))
+    )
 
 
 @pytest.fixture

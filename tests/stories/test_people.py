@@ -3,7 +3,7 @@
 import asyncio
 
 from clustersim.cluster import JsonObject
-from clustersim.metrics.traffic import Quality
+from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import DEPLOYMENTS
 from sentinel.domain.record.entries import Action

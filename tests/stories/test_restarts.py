@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from clustersim.faults import FaultKind, InjectedFault
-from clustersim.metrics.traffic import Quality
+from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import crash_loop
 from sentinel.domain.record.entries import OutcomeKind
 from sentinel.domain.record.state import Phase

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from clustersim.metrics.traffic import Quality
+from clustersim.metrics.requests import Quality
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase
 from tests.support.world import NAMESPACE, World, decision

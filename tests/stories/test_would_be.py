@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from clustersim.metrics.traffic import Quality
+from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import crash_loop
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record

@@ -43,6 +43,13 @@ class Registry:
         custom = self._custom.get((group, version, plural))
         return custom.type if custom else self._types.get((group, version, plural))
 
+    def of_kind(self, group: str, version: str, kind: str) -> ResourceType:
+        """The type of a kind; raises KeyError where the server has none."""
+        for resource in self.types():
+            if (resource.group, resource.version, resource.kind) == (group, version, kind):
+                return resource
+        raise KeyError(f"{group}/{version} {kind}")
+
     def custom(self, resource: ResourceType) -> CustomResource | None:
         """What the CRD of a custom resource says, None for a built-in one."""
         return self._custom.get((resource.group, resource.version, resource.plural))

@@ -8,10 +8,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from clustersim.controllers.common.ownership import OwnerIndex
 from clustersim.controllers.common.recorder import ControllerEventRecorder
+from clustersim.controllers.routes.in_force import RoutesInForce
 from clustersim.storage.api_errors import ApiError, forbidden
 from clustersim.storage.history import Event
 from clustersim.storage.resources import PODS
@@ -31,7 +32,7 @@ class ControlPlane:
     """What the controllers share.
 
     `latency`: the shortest and longest time in seconds from an event to the sync that it causes.
-    `pod_quota`: the most pods that a namespace may have, where it is limited.
+    `pod_quota`: the most pods that a namespace may have, where it is limited. `routes`: what the proxies act on.
     """
 
     store: Store
@@ -40,6 +41,7 @@ class ControlPlane:
     random: random.Random
     latency: tuple[float, float] = (0.004, 0.010)
     pod_quota: dict[str, int] = field(default_factory=dict)
+    routes: RoutesInForce = field(default_factory=RoutesInForce)
 
     def now(self) -> datetime:
         """The cluster's wall clock."""
@@ -63,7 +65,10 @@ class Controller(ABC):
 
     Level-based: a key that is enqueued several times before its sync is synced once, at the earliest time
     asked for. A sync that is refused by the store is tried again with doubling delays (5 ms to 60 s).
+    `latency`: as in `ControlPlane`, where this controller is slower than the others.
     """
+
+    latency: ClassVar[tuple[float, float] | None] = None
 
     def __init__(self, plane: ControlPlane) -> None:
         self.plane = plane
@@ -103,7 +108,7 @@ class Controller(ABC):
     def enqueue(self, key: Key, after: float = 0.0) -> None:
         """Sync `key` in `after` seconds plus the control plane's latency, unless it is due earlier."""
         loop = asyncio.get_running_loop()
-        due = loop.time() + after + self.plane.random.uniform(*self.plane.latency)
+        due = loop.time() + after + self.plane.random.uniform(*(self.latency or self.plane.latency))
         timer = self._timers.get(key)
         if timer is not None:
             if timer.when() <= due:

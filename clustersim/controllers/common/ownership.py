@@ -7,11 +7,17 @@ from typing import Any
 
 from clustersim.controllers.common.selectors import selects
 from clustersim.storage.history import Event
-from clustersim.storage.resources import CONTROLLER_REVISIONS, PODS, REPLICASETS, ResourceType
+from clustersim.storage.resources import (
+    CONTROLLER_REVISIONS,
+    ENDPOINT_SLICES,
+    PODS,
+    REPLICASETS,
+    ResourceType,
+)
 from clustersim.storage.store import Store
 
 JsonObject = dict[str, Any]
-_INDEXED = (PODS, REPLICASETS, CONTROLLER_REVISIONS)
+_INDEXED = (PODS, REPLICASETS, CONTROLLER_REVISIONS, ENDPOINT_SLICES)
 
 
 def controller_of(obj: JsonObject) -> JsonObject | None:
@@ -36,7 +42,7 @@ def controller_reference(resource: ResourceType, owner: JsonObject) -> JsonObjec
 
 
 class OwnerIndex:
-    """Pods, ReplicaSets and ControllerRevisions by the uid of their controller, kept as the store changes."""
+    """The objects that have controllers, by the uid of theirs, kept as the store changes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -37,10 +37,16 @@ def condition(pod: JsonObject, type_: str) -> JsonObject | None:
     return None
 
 
+def is_ready(pod: JsonObject) -> bool:
+    """Whether the pod says that it is ready."""
+    ready = condition(pod, "Ready")
+    return ready is not None and ready["status"] == "True"
+
+
 def ready_since(pod: JsonObject) -> datetime | None:
     """Since when the pod has been ready; None when it is not."""
     ready = condition(pod, "Ready")
-    if ready is None or ready["status"] != "True":
+    if ready is None or not is_ready(pod):
         return None
     return parse_time(ready["lastTransitionTime"])
 

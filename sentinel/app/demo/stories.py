@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from clustersim.cluster import SimulatedCluster
-from clustersim.metrics.traffic import Quality
+from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import DAEMONSETS, DEPLOYMENTS, STATEFULSETS, ResourceType
 from sentinel.domain.record.record import Record

@@ -49,7 +49,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
     ) -> Reply:
-        """One request; a body that is no text is sent as JSON."""
+        """One request; a body other than text is sent as JSON."""
         sent = {"User-Agent": "Python/3.11", "Authorization": f"Bearer {self.token}", **(headers or {})}
         data = None
         if body is not None:

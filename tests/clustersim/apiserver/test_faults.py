@@ -70,7 +70,7 @@ async def test_errors_take_the_place_of_answers(
 
 
 async def test_a_proxy_answers_in_html(client: Client, server: ApiServer) -> None:
-    """503 with a body that is no JSON."""
+    """503 with a body other than JSON."""
     server.faults.add(InjectedFault(FaultKind.ERROR, status=503, html=True))
     reply = await client.get(PATH)
     assert reply.status == 503
@@ -88,7 +88,7 @@ async def test_a_rule_concerns_only_what_it_names(client: Client, server: ApiSer
 
 
 async def test_a_rule_strikes_so_often_and_after_so_many(client: Client, server: ApiServer) -> None:
-    """`skip` requests pass, then `count` are struck, then all is well."""
+    """`skip` requests pass, then `count` are struck, then every request passes."""
     server.faults.add(InjectedFault(FaultKind.ERROR, skip=1, count=2))
     assert [(await client.get(PATH)).status for _ in range(4)] == [200, 500, 500, 200]
 
@@ -144,7 +144,7 @@ async def test_a_watch_can_be_told_that_it_is_gone(client: Client, server: ApiSe
 async def test_a_watch_can_be_cut_in_the_middle_of_a_line(
     client: Client, server: ApiServer, store: Store
 ) -> None:
-    """The last line is no JSON."""
+    """The last line is not JSON."""
     server.faults.add(InjectedFault(FaultKind.GARBAGE, frozenset({"watch"})))
     received = await lines(client, store)
     with pytest.raises(ValueError):

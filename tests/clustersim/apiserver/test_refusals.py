@@ -172,7 +172,7 @@ async def test_options_and_methods_are_refused(
 
 
 async def test_an_answer_must_be_wanted_in_a_known_form(client: Client) -> None:
-    """A client that accepts nothing but protobuf is told what there is: 406."""
+    """A client that accepts nothing but protobuf gets 406 with what there is."""
     accept = {"Accept": "application/vnd.kubernetes.protobuf"}
     assert (await client.request("GET", ALL, headers=accept)).status == 406
 

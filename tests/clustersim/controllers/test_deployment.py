@@ -104,7 +104,7 @@ async def test_an_undo_brings_the_old_replica_set_back_under_a_new_revision() ->
 
 
 async def test_scaling_to_zero_and_back_keeps_the_revision() -> None:
-    """Size is no new revision."""
+    """Size does not make a new revision."""
     async with SimulatedCluster(options=QUIET) as cluster:
         cluster.deploy("api", "app:v1", 3)
         await asyncio.sleep(10)
@@ -132,7 +132,7 @@ async def test_annotations_are_copied_to_the_replica_set() -> None:
 
 
 async def test_a_taken_replica_set_name_counts_a_collision() -> None:
-    """A foreign ReplicaSet of the same name makes the controller hash anew."""
+    """A foreign ReplicaSet of the same name makes the controller hash again."""
     async with SimulatedCluster(options=QUIET) as cluster:
         cluster.deploy("api", "app:v1", 1)
         await asyncio.sleep(10)

@@ -1,4 +1,4 @@
-"""What becomes of the pods of a node that falls silent."""
+"""The pods of a node that falls silent."""
 
 from __future__ import annotations
 
