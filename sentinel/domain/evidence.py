@@ -29,14 +29,15 @@ class MissingReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A number that could not be had: why, of whom (a pod, an arm or nothing), and the source's own words."""
+    """A number that is missing: why, for which pod or arm (empty: for all), and details, often the source's words."""
 
     reason: MissingReason
     subject: str = ""
     detail: str = ""
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.reason.value, self.subject, self.detail) if part)
+        what = f"{self.reason} for {self.subject}" if self.subject else self.reason.value
+        return f"{what}: {self.detail}" if self.detail else what
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,21 +76,21 @@ class GateLimits:
         """Why no webhook at this host is called; empty where it may be."""
         if any(fnmatch.fnmatchcase(host.lower().rstrip("."), glob.lower()) for glob in self.hosts):
             return ""
-        return f"the settings' gates.allowed_hosts do not name {host}"
+        return f"gates.allowed_hosts in the settings does not include {host}"
 
     def account_refused(self, account: str) -> str:
         """Why no Job is run as this ServiceAccount, wherever it be; empty where one may be."""
         if not self.jobs:
-            return "the settings' gates.jobs.enabled is false"
+            return "gates.jobs.enabled is false in the settings"
         if not any(fnmatch.fnmatchcase(account, glob) for glob in self.service_accounts):
-            return f"the settings' gates.jobs.service_accounts do not name {account}"
+            return f"gates.jobs.service_accounts in the settings does not include {account}"
         return ""
 
     def namespace_refused(self, namespace: str) -> str:
         """Why no Job is run in this namespace; empty where one may be."""
         if not self.namespaces or namespace in self.namespaces:
             return ""
-        return f"the settings' gates.jobs.namespaces do not name {namespace}"
+        return f"gates.jobs.namespaces in the settings does not include {namespace}"
 
 
 class GateAnswer(StrEnum):

@@ -100,7 +100,7 @@ async def watch(
     while not stopped.is_set():
         error = await _watch_for_a_while(directory, on_change, every, stopped)
         if error is not None:
-            log.warning("%s cannot be watched, looking again in %.0f s: %s", directory, every, error)
+            log.warning("%s cannot be watched, next check in %.0f s: %s", directory, every, error)
             await on_change()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(every):

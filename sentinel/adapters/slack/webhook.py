@@ -48,7 +48,7 @@ class SlackWebhook:
         if request.headers.get("Content-Encoding", "identity") != "identity":
             return _refused(415, "Send the body as it is, without a Content-Encoding.")
         if self._in_hand >= IN_HAND:
-            return _refused(503, "Too many posts at once.")
+            return _refused(503, "Too many requests at the same time.")
         self._in_hand += 1
         try:
             async with asyncio.timeout(READ_WITHIN):
@@ -66,7 +66,7 @@ class SlackWebhook:
             return _refused(401, "The signature is missing, old or wrong.")
         payload = _interaction(body)
         if payload is None:
-            return _refused(400, "The form has no payload of an interaction.")
+            return _refused(400, "The form does not have the payload of an interaction.")
         if not self._offer(str(payload["trigger_id"]), payload):
             return _refused(503, "Too many presses wait.")
         return web.Response()

@@ -173,7 +173,7 @@ def _scripted(answer: InputAnswer, at: datetime, interval: timedelta) -> ValueSa
         missing = Missing(MissingReason.NO_DATA, detail="the test gives no answer for this time")
         return ValueSample(at, missing=missing)
     if value != value:
-        return ValueSample(at, missing=Missing(MissingReason.NOT_A_NUMBER, detail="the query gives NaN"))
+        return ValueSample(at, missing=Missing(MissingReason.NOT_A_NUMBER, detail="the query returns NaN"))
     return ValueSample(at, (value,), scalar=True)
 
 

@@ -53,8 +53,8 @@ def pause_mark(record: Record, policy: Policy, now: datetime) -> Mark:
 def steer(weight: float | None, workload: Workload, mark: Mark | None = None) -> Change | None:
     """The change that brings the workload towards the weight, None when it is there or on its way.
 
-    Weight None lets everything go, and takes our mark away where a human lifted the pause and left it. A pause that
-    is not ours is never lifted, and counts that the controller has not brought up to date are not acted upon.
+    Weight None releases everything, and removes our mark if someone lifted the pause and left the mark. A pause that
+    is not ours is never lifted, and outdated counts of the controller are not acted on.
     """
     signed = workload.brake.mark is not None
     if weight is None:
@@ -95,7 +95,7 @@ def note_lifted(state: RolloutState, workload: Workload) -> RolloutState:
 
 def lifted_by_human(record: Record, workload: Workload) -> bool:
     """Whether a pause of ours is gone that we did not lift: `kubectl rollout resume` leaves our mark behind, and a
-    patch that takes it away as well is told by the pause having been seen."""
+    patch that removes the mark, too, is recognised because the pause was seen before."""
     gone = _signed_for(record, workload) or record.state.pause_seen > 0
     return gone and not workload.brake.on and not record.state.released
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sentinel.domain.decision import Decision
+from sentinel.domain.figures import duration
 from sentinel.domain.policy.rules import MetricRule
 from sentinel.domain.policy.selection import AlertAction
 from sentinel.domain.policy.strategy import OnDeadline
@@ -37,10 +38,10 @@ MEASURED = frozenset({ENVIRONMENT_OUTAGE, NO_BASELINE, STABLE_WAS_BAD, "Evidence
 """Holds whose cause is seen, and seen to be gone, by the rules' measurements alone."""
 
 CALM_FOR = timedelta(minutes=1)
-"""An outage or an alert storm that pauses for breath is not over: so long must its signs stay away."""
+"""An outage or an alert storm may pause: it is over once its signs have stayed away for this long."""
 
 MISSING_FOR = timedelta(minutes=1)
-"""One lost scrape is no outage: so long must evidence be missing before people are told."""
+"""One lost scrape is not an outage: people are notified once evidence has been missing for this long."""
 
 
 def decide(situation: Situation) -> Decision:
@@ -175,7 +176,7 @@ def _let_go(situation: Situation, held: Hold) -> Decision:
     gone_since = held.gone_since or situation.now
     over_at = gone_since + (timedelta(0) if at_once else _calm_for(situation, held))
     if situation.now >= over_at:
-        return resume(situation, "HoldOver", f"what it was held for is over ({held.reason})")
+        return resume(situation, "HoldOver", f"the cause of the hold is over ({held.reason})")
     waiting = replace(situation.record.state, hold=replace(held, gone_since=gone_since))
     return Decision(waiting, wake=over_at, verdicts=situation.verdicts)
 
@@ -208,7 +209,7 @@ def _expire(situation: Situation) -> Decision | None:
     wait = situation.cluster_wait
     verdicts = (f"{v.rule}: {v.message}" for v in situation.verdicts if v.kind is not VerdictKind.PASS)
     waiting = str(wait) if wait is not None else "; ".join(verdicts)
-    message = f"could not be judged within {situation.policy.strategy.deadline}" + (
+    message = f"could not be judged within {duration(situation.policy.strategy.deadline)}" + (
         f" ({waiting})" if waiting else ""
     )
     if situation.policy.strategy.on_deadline is OnDeadline.UNDO:

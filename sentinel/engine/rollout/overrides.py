@@ -19,7 +19,7 @@ def obey(situation: Situation) -> Decision | None:
         message = "held by the label rollback-sentinel.dev/hold"
         return hold(situation, "HoldLabel", message, sticky=False)
     if paused_by_hand(situation):
-        message = "paused by hand; the sentinel leaves a pause that is not its own alone"
+        message = "paused by hand; the sentinel does not lift pauses that it did not make"
         return hold(situation, "PausedByHand", message, sticky=False)
     return None
 
@@ -34,7 +34,7 @@ def release(situation: Situation) -> Decision | None:
     if situation.mode is Mode.OBSERVE or not lifted_by_human(record, workload):
         return None
     state = replace(record.state, released=True, pause_seen=0)
-    message = "a human lifted the sentinel's pause; it makes no other one in this rollout"
+    message = "someone lifted the sentinel's pause; it does not pause this rollout again"
     if state.step < situation.last_step:
         message += f", which is judged at 100% instead of {percent(situation.weight or 1.0)}"
         state = replace(

@@ -15,7 +15,7 @@ from typing import cast
 from sentinel.domain.evidence import Counts
 from sentinel.domain.verdict import DecisionCause, Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.segment import Segment
-from sentinel.engine.rules.standing import RuleStanding, needed_evidence, odds, odds_text
+from sentinel.engine.rules.standing import RuleStanding, evidence_that, needed_evidence, odds
 from sentinel.engine.statistics.e_process import RATIOS, Wealth, ratio_gains
 
 Json = Mapping[str, object]
@@ -109,9 +109,9 @@ def _take_in(state: _State, tick: CrashTick, segment: Segment) -> _State:
 
 def _summary(state: _State) -> str:
     return (
-        f"{state.candidate.errors} candidate pods crashed in {_hours(state.candidate)} pod hours, "
-        f"{state.baseline.errors} baseline pods in {_hours(state.baseline)}; "
-        f"odds against 'no more often' {odds_text(state.ratio.log_e)}"
+        f"{amount(state.candidate.errors, 'candidate pod')} crashed in {_hours(state.candidate)} pod hours, "
+        f"{amount(state.baseline.errors, 'baseline pod')} in {_hours(state.baseline)}; "
+        f"{evidence_that(state.ratio.log_e, 'the canary crashes more often than the baseline')}"
     )
 
 

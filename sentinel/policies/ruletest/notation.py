@@ -98,7 +98,7 @@ def _part(text: str, room: int) -> list[Value]:
         hint = "write numbers such as 0+20x100, 5x10, _x3 or stale"
         if text.startswith("{{"):
             hint = "native histograms are not supported: write the _bucket, _sum and _count series"
-        raise InputError(f"{text!r} is no series notation", hint)
+        raise InputError(f"{text!r} is not in series notation", hint)
     times = int(match["times"] or 0)
     if times >= room:
         raise InputError(f"holds more than {MAX_SAMPLES} samples", "shorten it")

@@ -55,7 +55,7 @@ def _moment(value: object) -> timedelta:
 def _pod(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(_POD, value):
         raise InputError(
-            f"{value!r} is no modelled pod", "write candidate-1, baseline-2, or candidate-* for all"
+            f"{value!r} is not a simulated pod", "write candidate-1, baseline-2, or candidate-* for all"
         )
     return value
 

@@ -195,7 +195,7 @@ class CanarySpec(Model):
         for index, step in enumerate(self.steps):
             if step.weight >= 1:
                 raise InputError(
-                    "100% is no canary step",
+                    "100% is not a canary step",
                     "leave it out; spec.strategy.bake is how long 100% bakes",
                     at=("steps", index, "weight"),
                 )
@@ -305,14 +305,14 @@ class PolicySpec(Model):
                 )
             seen.add(rule.name)
         if not self.rules and not self.alerts:
-            raise InputError("has neither rules nor alerts, so it could never undo anything", "add a rule")
+            raise InputError("has neither rules nor alerts, so it could never undo a rollout", "add a rule")
         return self
 
     @model_validator(mode="after")
     def _steps_fit_kinds(self) -> "PolicySpec":
         if self.strategy.canary and WorkloadKind.DAEMONSET in self.match.kinds:
             raise InputError(
-                "a DaemonSet has one pod on each node and knows no canary steps",
+                "a DaemonSet has one pod on each node and does not support canary steps",
                 "remove the steps, or DaemonSet from spec.match.kinds",
                 at=("strategy", "canary"),
                 key=True,

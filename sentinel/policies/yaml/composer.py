@@ -113,7 +113,7 @@ class Composer:
         if isinstance(event, yaml.AliasEvent):
             return self._aliased(event)
         if not isinstance(event, yaml.ScalarEvent | yaml.SequenceStartEvent | yaml.MappingStartEvent):
-            raise TypeError(f"YAML's grammar allows no {type(event).__name__} here")
+            raise TypeError(f"YAML's grammar does not allow {type(event).__name__} here")
         node = Node(_mark(event))
         self._count(1, node.position)
         if event.tag not in (None, "!"):

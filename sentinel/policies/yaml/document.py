@@ -29,7 +29,9 @@ def read_documents(
     if control:
         place = _position_in(text, control.start())
         message = (
-            "holds a NUL" if control[0] == "\0" else f"holds the control character U+{ord(control[0]):04X}"
+            "contains a NUL"
+            if control[0] == "\0"
+            else f"contains the control character U+{ord(control[0]):04X}"
         )
         return [], [PolicyError(file, place.line, place.column, "", message, "remove it")]
     composer = Composer(file, nulls=nulls)

@@ -33,11 +33,11 @@ def test_a_histograms_series(selector: str, suffix: str, series: str) -> None:
 @pytest.mark.parametrize(
     ("selector", "sentence"),
     [
-        ("took{", "ends where a label's name or } should stand"),
-        ("", "ends where a metric's name or { should stand"),
+        ("took{", "ends where a label's name or } is expected"),
+        ("", "ends where a metric's name or { is expected"),
         ("{}", "selects everything"),
         ('a{__name__="b"}', "names two metrics"),
-        ('took{a="b" c="d"}', "has 'c=\"d\"}' at character 12 where , or } should stand"),
+        ('took{a="b" c="d"}', "has 'c=\"d\"}' at character 12 where , or } is expected"),
         ('took{a="\\d"}', "unknown escape sequence"),
         ("sum(took)", "is a call or an aggregation"),
         ("took[5m]", "is a range"),

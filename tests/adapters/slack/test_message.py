@@ -51,7 +51,7 @@ GOLDEN_HELD_REPLY = """\
 :rotating_light: *Hold*: both arms fail: an outage, not the candidate
 
 *What to do next*
-• Let it go on:
+• Resume the rollout:
 ```kubectl -n shop annotate --overwrite rolloutrecords.rollback-sentinel.dev api-7c9 a/b=c```
 
 `Everywhere` · 2026-01-01 12:01:15 UTC · decision `0123456789abcdef`"""

@@ -58,7 +58,7 @@ def test_values_are_quoted_for_where_they_stand(text: str, rendered: str) -> Non
     ("text", "message"),
     [
         ("$workload", "outside quotes"),
-        ('a{b="$nothing"}', r"no variable \$nothing; known are \$baseline_pods"),
+        ('a{b="$nothing"}', r"unknown variable \$nothing; known: \$baseline_pods"),
         ('a{b="$candidate_pods"}', "list of names"),
     ],
 )

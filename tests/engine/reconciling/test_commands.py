@@ -117,8 +117,8 @@ def test_an_approval_is_remembered_for_its_step() -> None:
 @pytest.mark.parametrize(
     ("of", "step", "why"),
     [
-        (BAKING, 2, "needs no approval"),
-        (BAKING, 3, "needs no approval"),
+        (BAKING, 2, "does not require an approval"),
+        (BAKING, 3, "does not require an approval"),
         (in_state(Phase.BAKING, step=1), 1, "is passed"),
         (undoing(), 1, "an undo is under way"),
         (in_state(Phase.PROMOTED), None, "no rollout is under way, the newest one is Promoted"),
@@ -133,7 +133,7 @@ def test_a_step_approved_twice_is_fine() -> None:
     """Two people at three in the morning."""
     approved = replace(BAKING, approvals=frozenset({1}))
     answer = obey(command("approve"), placed(approved, policy=GATED))
-    assert answer == Answered(CommandPhase.DONE, "step 1 is approved already")
+    assert answer == Answered(CommandPhase.DONE, "step 1 is already approved")
 
 
 def test_a_hold_by_hand_is_sticky_and_goes_before_others() -> None:
@@ -143,7 +143,7 @@ def test_a_hold_by_hand_is_sticky_and_goes_before_others() -> None:
     assert decision.state.hold.sticky
     assert decision.state.hold.reason == "HeldByHuman"
     again = obey(command("hold"), placed(held("HeldByHuman")))
-    assert again == Answered(CommandPhase.DONE, "it is held already")
+    assert again == Answered(CommandPhase.DONE, "it is already held")
 
 
 def test_a_resume_ends_a_hold_and_no_other_thing() -> None:
@@ -151,7 +151,7 @@ def test_a_resume_ends_a_hold_and_no_other_thing() -> None:
     decision = obeyed(command("resume"), placed(held("HeldByHuman", reached_at=at(900))))
     assert decision.action is Action.RESUME
     assert decision.message == "alice ended the hold (HeldByHuman)"
-    assert refused(command("resume"), placed(BAKING)) == "nothing is held"
+    assert refused(command("resume"), placed(BAKING)) == "the rollout is not held"
     labelled = paused(1, labels=LABELLED)
     assert "still there" in refused(command("resume"), placed(held("HoldLabel", sticky=False), labelled))
 
@@ -163,7 +163,7 @@ def test_an_undo_goes_back_to_the_stable_revision() -> None:
     assert isinstance(decision.change, Restore)
     assert decision.change.target.digest == OLD.digest
     assert decision.state.phase is Phase.UNDOING
-    assert "does not bind people" in decision.message
+    assert "does not stop people" in decision.message
 
 
 def test_a_rollout_that_was_over_is_under_way_again() -> None:

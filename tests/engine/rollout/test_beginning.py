@@ -207,7 +207,7 @@ def test_an_undo_that_was_never_made_leaves_a_superseded_rollout() -> None:
 
 def test_a_template_put_back_during_the_undo_ends_it() -> None:
     """And that is what the record says."""
-    assert ended(undoing(), reapplied=True).message == "put back by someone before it was restored"
+    assert ended(undoing(), reapplied=True).message == "someone applied it again before the undo was complete"
 
 
 def by_hand(of: Record, world: Workload, mode: Mode = Mode.ENFORCE) -> Decision:

@@ -60,9 +60,9 @@ class ApiClient:
         self._access = access
         self._session: aiohttp.ClientSession | None = None
         self.told_time: Callable[[str, float], None] = lambda _date, _took: None
-        """Told of each answer's Date, and how many seconds after the question it came."""
+        """Called with each answer's Date, and how many seconds after the request it came."""
         self.told_answer: Callable[[str, str], None] = lambda _verb, _code: None
-        """Told of each request's verb and of its answer: the HTTP status, or why there was none."""
+        """Called with each request's verb and its answer: the HTTP status, or why no answer came."""
         self._slots = asyncio.Semaphore(_CONCURRENT_REQUESTS)
 
     @property
@@ -296,7 +296,7 @@ def _verb(method: str, target: RequestTarget) -> str:
 
 
 def decoded(answer: bytes, asked: str) -> Json:
-    """The JSON object of an answer. Raises ClusterUnavailableError, its reason `BadAnswer`, where it is none."""
+    """The JSON object of an answer. Raises ClusterUnavailableError, its reason `BadAnswer`, for anything else."""
     try:
         value = orjson.loads(answer)
     except orjson.JSONDecodeError as error:
@@ -304,7 +304,7 @@ def decoded(answer: bytes, asked: str) -> Json:
     if not isinstance(value, dict):
         start = answer[:80].decode(errors="replace")
         raise ClusterUnavailableError(
-            f"{asked}: the answer is no JSON object: {start!r}", reason="BadAnswer", status=200
+            f"{asked}: the answer is not a JSON object: {start!r}", reason="BadAnswer", status=200
         )
     return value
 

@@ -91,7 +91,7 @@ class KubernetesCluster:
         return Applied(text(mapping(live.get("metadata")).get("uid")), driver.trim(live).template.digest)
 
     def renew(self) -> None:
-        """Begin the watches anew."""
+        """Start the watches again."""
         self._renew()
 
     async def announce(self, workload: Workload, reason: str, message: str, *, warning: bool = False) -> None:

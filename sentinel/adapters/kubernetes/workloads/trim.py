@@ -171,7 +171,7 @@ def _told(condition: RawObject) -> bool | None:
 
 
 def _unschedulable(scheduled: RawObject) -> str | None:
-    """Why the scheduler finds no node; waiting for its first try is no reason yet."""
+    """Why the scheduler finds no node; waiting for its first attempt is not a reason yet."""
     if scheduled.get("status") != "False" or not scheduled.get("reason"):
         return None
     return intern(cut(text(scheduled.get("message"))) or text(scheduled.get("reason")))

@@ -185,7 +185,7 @@ def _told(record: Record, records: Sequence[Record], request: Request) -> list[s
         return standing(record)
     undone = forgivable(records, number=request.to_revision)
     if undone is None:
-        return ["  no such revision is remembered as bad"]
+        return ["  no such revision is known bad"]
     return [f"  {undone.candidate}: {undone.state.message}", *last_numbers(undone)]
 
 

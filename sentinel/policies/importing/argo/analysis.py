@@ -147,7 +147,7 @@ def _missing(draft: Draft, templates: Templates, references: Iterable[Values]) -
         kind, name = _key(reference)
         if (kind, name) not in templates.by_name:
             draft.lost.append(
-                f"{kind} {name}: it is not among the files given; import it together with this one."
+                f"{kind} {name}: it is not among the given files; import it together with this one."
             )
 
 
