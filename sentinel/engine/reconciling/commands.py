@@ -179,7 +179,7 @@ def _undo(command: Command, situation: Situation) -> Answer:
         return _refused(target.message)
     message = _said(command, "asked for the undo")
     if workload.held_by_label:
-        message += f" (the label {HOLD_LABEL} does not bind people)"
+        message += f" (the label {HOLD_LABEL} does not stop people)"
     asked = RuleVerdict("", VerdictKind.FAIL, "UndoneByHuman", message)
     return Obeyed(record, undo_to(situation, asked, target.revision))
 

@@ -108,7 +108,7 @@ def _stay_held(situation: Situation) -> Decision | None:
     if held is None or not held.sticky:
         return None
     if _resumed(situation, held):
-        found = resume(situation, "ResumedByHuman", f"a human ended the hold ({held.reason})")
+        found = resume(situation, "ResumedByHuman", f"someone ended the hold ({held.reason})")
         return replace(found, cause=DecisionCause(resumed_at=situation.record.resumed_at))
     return Decision(situation.record.state, wake=None, verdicts=situation.verdicts)
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import cast
 
 from sentinel.domain.evidence import Counts
+from sentinel.domain.figures import amount
 from sentinel.domain.verdict import DecisionCause, Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.segment import Segment
 from sentinel.engine.rules.standing import RuleStanding, evidence_that, needed_evidence, odds
@@ -79,7 +80,7 @@ def judge_crashes(
     numbers, message = _numbers(after), _summary(after)
     cause = DecisionCause.began(after.standing.bad_since)
     if proven and after.one_node:
-        remark = f"; all on node {after.crashed_on[0]}, the candidate runs on {after.nodes}"
+        remark = f"; all on node {after.crashed_on[0]}, the candidate runs on {amount(after.nodes, 'node')}"
         verdict = RuleVerdict(
             rule, VerdictKind.INCONCLUSIVE, "OneNode", message + remark, numbers, cause=cause
         )

@@ -43,7 +43,9 @@ def judge_crash_loop(
         return _unfailed(rule.name, pods, numbers, "no candidate pod crashes")
     first = failing[0]
     oom = "OOMKilled" in (end.reason for c in crashes.values() if (end := end_of(c)) is not None)
-    summary = f"{len(failing)} of {len(pods)} candidate pods crash: {_crash_text(first, crashes[first.name])}"
+    summary = (
+        f"{len(failing)} of {len(pods)} candidate pods crashing: {_crash_text(first, crashes[first.name])}"
+    )
     cause = _cause(_ended_at(container) for container in crashes.values())
     reason = "OOMKilled" if oom else "CrashLoop"
     verdict = RuleVerdict(rule.name, VerdictKind.FAIL, reason, summary, numbers, cause=cause)
@@ -77,10 +79,10 @@ def judge_health(
     numbers = _numbers(pods, [fault.pod for fault in own])
     verdict = _unfailed(rule.name, pods, numbers, "all candidate pods are ready")
     if own:
-        summary = f"{len(own)} of {len(pods)} candidate pods fail: {own[0]}"
+        summary = f"{len(own)} of {len(pods)} candidate pods failing: {own[0]}"
         cause = _cause(fault.since for fault in own)
         verdict = RuleVerdict(rule.name, VerdictKind.FAIL, own[0].reason, summary, numbers, cause=cause)
-        # Pods that the cluster failed are no sign that the candidate cannot become ready anywhere.
+        # Pods that the cluster failed do not show that the candidate cannot become ready anywhere.
         spread = bool(excused) or any(pod.ready for pod in pods)
         short = _shortfall([fault.pod for fault in own], pods, FAILING_SHARE, spread)
         if short is None:

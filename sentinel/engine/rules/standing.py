@@ -7,7 +7,7 @@ from math import exp, inf, log, sqrt
 from typing import cast
 
 from sentinel.domain.evidence import Counts, Missing, MissingReason
-from sentinel.domain.figures import about, to_one
+from sentinel.domain.figures import about, amount, moment, to_one
 from sentinel.domain.verdict import DecisionCause, Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.segment import Segment
 from sentinel.engine.statistics.goodness import PROVEN_GOOD, remaining

@@ -1,4 +1,4 @@
-"""What the adapter must know of a kind of workload: one `WorkloadDriver` each, and nothing outside asks for a kind."""
+"""What the adapter must know about a kind of workload: one `WorkloadDriver` each, and no other module asks for it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -73,7 +73,7 @@ def put_back(
     """
     if digest_of(live) == template_digest(template):
         # The tests are sent though nothing is to be changed: an old answer must not pass for an undo that was made.
-        return Plan(f"{target} is in the template already", (*unchanged(live), *also))
+        return Plan(f"{target} is already the current template", (*unchanged(live), *also))
     replaced = {"op": "replace", "path": "/spec/template", "value": bare_template(template)}
     operations = (*unchanged(live), replaced, *_change_cause(live, stored), *also)
     return Plan(f"the template of {target} was put back{left}", operations)
