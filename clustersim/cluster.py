@@ -42,11 +42,10 @@ OUTAGE = Quality(errors=0.4, latency=1.5)
 class ClusterOptions:
     """What a simulated cluster is made of.
 
-    `nodes`: how many, or which. `kubelet`: whether pods are scheduled and live; without, whoever uses the
-    cluster writes their statuses. `serve`: whether the API, metrics and the Prometheus stand-in are served
-    over HTTP. `events`: whether Kubernetes Events are written. `scrape_interval`: of the stand-in, in
-    seconds. `history`: how many changes a watch can be resumed over. `port`: of the API, 0 for any;
-    `metrics_port`: of the pods' metrics.
+    `nodes`: how many, or which. `kubelet`: whether pods are scheduled and live; without, the user of the cluster
+    writes their statuses. `serve`: whether the API, metrics and the Prometheus stand-in are served over HTTP.
+    `events`: whether Kubernetes Events are written. `scrape_interval`: of the stand-in, in seconds. `history`: how
+    many changes a watch can be resumed over. `port`: of the API, 0 for any; `metrics_port`: of the pods' metrics.
     """
 
     seed: int = 0

@@ -117,7 +117,7 @@ _TOO_OLD = {
 }
 
 
-class ConnectionDropped(Exception):  # noqa: N818 - an order to the server, not an error of its own
+class ConnectionDropped(Exception):  # noqa: N818 - an order to the server, not an error
     """The connection is to be cut off now."""
 
 

@@ -173,7 +173,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[Any, Any, T], *, deadlock_after: float = 20.0) -> T:
-    """Runs a coroutine to its end on a `VirtualTimeLoop` of its own, as `asyncio.run` does on a real one."""
+    """Runs a coroutine to its end on a separate `VirtualTimeLoop`, as `asyncio.run` does on a real one."""
     with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(deadlock_after=deadlock_after)) as runner:
         return runner.run(main)
 

@@ -71,7 +71,7 @@ class Tokens:
         return token
 
     def revoke(self, token: str) -> None:
-        """Forget a token; unknown ones are no error."""
+        """Forget a token; unknown ones are ignored."""
         self._users.pop(token, None)
 
     def user(self, token: str) -> User | None:

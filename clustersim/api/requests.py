@@ -79,7 +79,7 @@ def number(query: Mapping[str, str], name: str) -> int | None:
 
 
 def revision(query: Mapping[str, str]) -> int | None:
-    """The `resourceVersion` parameter; raises ApiError 400 where it is no number."""
+    """The `resourceVersion` parameter; raises ApiError 400 if it is not a number."""
     text = query.get("resourceVersion")
     if not text:
         return None

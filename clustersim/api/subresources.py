@@ -1,4 +1,4 @@
-"""Subresources that are no part of the object as such: scale, eviction, binding, token."""
+"""Subresources that are not part of the object as such: scale, eviction, binding, token."""
 
 from __future__ import annotations
 

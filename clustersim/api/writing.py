@@ -227,7 +227,7 @@ def delete(call: ResourceRequest) -> ApiResponse:
 
 
 def delete_options(call: ResourceRequest) -> JsonObject:
-    """The DeleteOptions of the body, an empty one where there is none; raises ApiError 400."""
+    """The DeleteOptions of the body, empty ones without a body; raises ApiError 400."""
     if not call.body:
         return {}
     if call.media_type == protobuf.MEDIA_TYPE:

@@ -64,7 +64,7 @@ class DaemonView:
         pods: Sequence[JsonObject],
         now: datetime,
     ) -> DaemonView:
-        """Sorts the pods by node, and the nodes by what the pod template says of them."""
+        """Sorts the pods by node, and the nodes by what the pod template requires."""
         template = owner["spec"]["template"]["spec"]
         tolerations = [*(template.get("tolerations") or ()), *TOLERATED]
         selected = [node for node in nodes if _selects(template, node)]

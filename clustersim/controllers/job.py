@@ -66,7 +66,7 @@ class JobController(Controller):
     def _drive(self, job: JsonObject) -> None:
         pods = self.plane.owners.owned(PODS, job)
         status = dict(job["status"])
-        # Once the end is announced, pods that are told to go are counted without waiting for theirs.
+        # Once the end is announced, pods that are being deleted are counted without waiting for their end.
         over = bool(status.get("conditions"))
         ended = [pod for pod in pods if _is_tracked(pod) and (_has_ended(pod) or (over and _is_going(pod)))]
         won = [pod for pod in ended if pod_state.phase(pod) == "Succeeded" and not _is_going(pod)]

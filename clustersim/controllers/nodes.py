@@ -1,4 +1,4 @@
-"""The node lifecycle controller: what becomes of the pods of a node that is not ready."""
+"""The node lifecycle controller: it handles the pods of a node that is not ready."""
 
 from __future__ import annotations
 

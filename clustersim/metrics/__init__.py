@@ -1,1 +1,1 @@
-"""Traffic and the metrics that come of it, scraped or asked."""
+"""Traffic and the resulting metrics, scraped or queried."""

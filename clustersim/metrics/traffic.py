@@ -64,10 +64,9 @@ class Quality:
 class Load:
     """Requests offered to the pods of one namespace that a label selector selects.
 
-    `rps`: requests a second. `arrivals`: a Poisson stream, or as even as can be. `affinity`: each request
-    goes to any ready pod, or each client sticks to one; the `clients`' popularity then falls as
-    1/rank^`skew`, which gives some pods far more than others. All requests of the `broken` clients (by rank,
-    from 1) fail, whoever answers them.
+    `rps`: requests a second. `arrivals`: a Poisson stream, or as even as can be. `affinity`: each request goes to any
+    ready pod, or each client sticks to one; the `clients`' popularity then falls as 1/rank^`skew`, which gives some
+    pods far more than others. All requests of the `broken` clients (by rank, from 1) fail, whatever pod answers them.
     """
 
     name: str

@@ -180,7 +180,7 @@ class BehaviourTable:
         preset = (pod["metadata"].get("annotations") or {}).get(ANNOTATION)
         if preset is not None:
             if preset not in PRESETS:
-                raise ValueError(f"{ANNOTATION}: {preset!r} is none of {', '.join(sorted(PRESETS))}")
+                raise ValueError(f"{ANNOTATION}: {preset!r} is not one of {', '.join(sorted(PRESETS))}")
             return 0, PRESETS[preset].at(node)
         for index, container in enumerate(pod["spec"]["containers"]):
             behaviour = self.of_image(container.get("image", ""))

@@ -42,7 +42,7 @@ class Kubelets:
         self._lives.clear()
 
     def reconsider(self, concerned: Callable[[JsonObject], bool]) -> None:
-        """Plan anew for the pods that a change of the behaviour table concerns."""
+        """Plan again for the pods that a change of the behaviour table concerns."""
         for life in list(self._lives.values()):
             pod = life.pod()
             if pod is not None and concerned(pod):

@@ -44,7 +44,7 @@ class Nodes:
             self._write(node.name, "True", "KubeletReady", "kubelet is posting ready status")
 
     def fail(self, name: str) -> None:
-        """A node falls silent: NotReady, its pods with it, nothing on it changes any more."""
+        """A node falls silent: it and its pods become NotReady, and nothing on it changes."""
         self._kubelets.node_died(name)
         self._write(name, "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
 

@@ -1,4 +1,4 @@
-"""The life of one pod on its node: what its kubelet does with it, and says of it."""
+"""The life of one pod on its node: what its kubelet does with it and reports about it."""
 
 from __future__ import annotations
 

@@ -61,8 +61,8 @@ def pod_status(
 ) -> JsonObject:
     """The whole status: phase, conditions, addresses, and one entry per container.
 
-    The containers other than `main` run well, and init containers that are no sidecars have ended well, as soon as
-    the pod is furnished.
+    The containers other than `main` run, and init containers that are not sidecars have succeeded, as soon as the pod
+    is furnished.
     """
     started = container.running or bool(container.last_state) or "terminated" in container.state
     furnished = started or container.furnished

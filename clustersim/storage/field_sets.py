@@ -186,7 +186,7 @@ def whole(step: str, value: Any, *, shape: FieldShape, in_item: bool = False) ->
 
 
 def applied(step: str, value: Any, *, shape: FieldShape) -> FieldSet:
-    """The set of an applied value: as `whole`, but maps and structs are no members themselves."""
+    """The set of an applied value: as `whole`, but maps and structs are not members themselves."""
     children = members(_field(step), value, shape=shape)
     if children is None:
         return {}

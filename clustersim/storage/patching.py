@@ -137,7 +137,7 @@ def _replace(root: Json, path: list[str], value: Json) -> Json:
         return value
     parent, token = _lookup(root, path[:-1]), path[-1]
     if isinstance(parent, dict):
-        parent[token] = value  # an absent field is no error, as in the library that the real server uses
+        parent[token] = value  # an absent field is allowed, as in the library that the real server uses
     elif isinstance(parent, list):
         parent[_index(parent, token, end=len(parent))] = value
     else:

@@ -128,7 +128,9 @@ class RuleFiles:
             self._refused = None
             again = "as before" if current.digest == before else "an edit was taken over"
             lines = (f"{told}, {again}",)
-            self._news(Bulletin(BulletinKind.RULES_MENDED, "The rule files are fine again", lines, good=True))
+            self._news(
+                Bulletin(BulletinKind.RULES_RECOVERED, "The rule files are fine again", lines, good=True)
+            )
 
     def _news(self, bulletin: Bulletin) -> None:
         if self._leads():

@@ -63,8 +63,8 @@ def service_account_of(template: Mapping[str, object]) -> str:
 class GateLimits:
     """What the settings allow gates, which rule files name: the hosts that webhooks may be at, and Jobs.
 
-    `hosts` and `service_accounts` are globs. Jobs run in `namespaces`, in any where there are none, as one of these
-    accounts, and only where `jobs` is set.
+    `hosts` and `service_accounts` are globs. Jobs run in `namespaces` (empty: in any), as one of these accounts, and
+    only if `jobs` is set.
     """
 
     hosts: tuple[str, ...] = ()
@@ -96,9 +96,9 @@ class GateLimits:
 class GateAnswer(StrEnum):
     """What a gate said last.
 
-    `pending`: not asked yet. `running`: its Job has been made and has not ended. `unanswered`: nobody was there to
-    say anything, which is no proof against the candidate. `timeout`: its Job did not end in time, which is none
-    either. `refused`: it is not called at all, because the settings do not allow it.
+    `pending`: not called yet. `running`: its Job has been created and has not ended. `unanswered`: no answer came,
+    which is not proof against the candidate. `timeout`: its Job did not end in time, which is not proof either.
+    `refused`: it is not called at all, because the settings do not allow it.
     """
 
     PENDING = "pending"
@@ -131,7 +131,7 @@ class JobPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """A Job as it was seen: its phase, what its controller says of it, and whether it was made just now."""
+    """A Job as it was seen: its phase, what its controller reports, and whether it was created just now."""
 
     name: str
     phase: JobPhase

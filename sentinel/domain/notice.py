@@ -1,4 +1,4 @@
-"""What people are told."""
+"""What people are notified of."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,17 +15,17 @@ class BulletinKind(StrEnum):
     UNFROZEN = "unfrozen"
     RULES_REFUSED = "rules-refused"
     RULES_UNREADABLE = "rules-unreadable"
-    RULES_MENDED = "rules-mended"
+    RULES_RECOVERED = "rules-recovered"
     SOURCE_SILENT = "source-silent"
-    SOURCE_MENDED = "source-mended"
+    SOURCE_RECOVERED = "source-recovered"
     ALERTS_UNKNOWN = "alerts-unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Bulletin:
-    """News of the sentinel itself, not of a rollout: a title, and lines of detail. `good`: something is mended.
+    """A notice about the sentinel itself, not about a rollout: a title, and lines of detail. `good`: it recovered.
 
-    `at` is when it was told, None before that.
+    `at` is when it was sent, None before that.
     """
 
     kind: BulletinKind

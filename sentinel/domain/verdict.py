@@ -1,4 +1,4 @@
-"""What a rule says of a candidate."""
+"""The verdict of a rule on a candidate."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

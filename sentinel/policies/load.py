@@ -83,7 +83,7 @@ def policy_set(policies: Iterable[Policy], files: tuple[str, ...] = ()) -> Polic
 def restore(document: Mapping[str, object], options: Options = DEFAULTS) -> Policy:
     """The policy that a document of a loaded policy means.
 
-    Raises ConfigurationError when it does not load any more, with every mistake.
+    Raises ConfigurationError when it no longer loads, with every mistake.
     """
     result = _validated(document, options)
     if isinstance(result, PolicyFile):

@@ -12,7 +12,7 @@ from sentinel.policies.schema.promql import read_rule_selector
 
 NARROWING = frozenset({"namespace", "workload"})
 COUNTER_ENDS = ("_total", "_count", "_bucket", "_sum")
-"""`_bucket` and `_sum` have remarks of their own."""
+"""`_bucket` and `_sum` have separate remarks."""
 
 
 def pitfalls(policy: Policy) -> Iterator[Remark]:

@@ -1,4 +1,4 @@
-"""The library of metric families: what common systems call requests, errors and latencies, and how arms are told.
+"""The library of metric families: what common systems call requests, errors and latencies, and how arms differ.
 
 `errorRate: {preset: istio, max: 5%}` stands for that system's selectors; any of them may be overridden beside it
 (`prometheus: {errors: …}`). Each entry names the public source of its names. `$namespace` alone narrows a selector,

@@ -1,4 +1,4 @@
-"""Reads the settings of a file and an environment, and says of each mistake where it stands."""
+"""Reads the settings of a file and an environment, and says where each mistake is."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -29,7 +29,7 @@ class SlackApproversSettings(Section):
 
 
 class SlackSettings(Section):
-    """Slack; without a token nobody is told there.
+    """Slack; without a token nothing is posted there.
 
     With an `app_token` (Socket Mode) or a `signing_secret` (posts to /webhooks/slack) messages have buttons, for the
     `approvers` alone.
@@ -71,7 +71,7 @@ class SlackSettings(Section):
                 at=("signing_secret",),
             )
         if self.pressable and self.token is None:
-            raise InputError("token is missing: buttons stand in messages of the bot", at=("token",))
+            raise InputError("token is missing: buttons are in messages of the bot", at=("token",))
         if self.pressable and not named:
             raise InputError(
                 "approvers are missing: nobody could press a button",
@@ -131,7 +131,7 @@ class WebhookSettings(Section):
 class TlsSettings(Section):
     """PEM files of the HTTP server's certificate and key; none: plain HTTP.
 
-    With `client_ca_file` whoever posts alerts must show a certificate of that CA; probes and scrapes need none.
+    With `client_ca_file` clients that post alerts must present a certificate of that CA; probes and scrapes need none.
     """
 
     cert_file: Path | None = None
@@ -177,6 +177,6 @@ class NoticeWebhookSettings(Section):
 
 
 class NotifySettings(Section):
-    """Who is told besides Slack."""
+    """Who is notified besides Slack."""
 
     webhook: NoticeWebhookSettings = NoticeWebhookSettings()

@@ -58,7 +58,7 @@ class RulesSettings(Section):
 
 
 class PrometheusSettings(Section):
-    """The Prometheus server; without a URL there is none. `scrape_interval` tells what is stale.
+    """The Prometheus server; without a URL it is not configured. `scrape_interval` defines what is stale.
 
     `rules_url` is who evaluates the alerting rules where that is another: vmalert, the ruler of Thanos or Mimir. It is
     asked for them with the same headers.
@@ -76,7 +76,7 @@ class PrometheusSettings(Section):
 
 
 class DatadogSettings(Section):
-    """Datadog; without keys there is none. `settle` is how long counts take until they are final."""
+    """Datadog; without keys it is not configured. `settle` is how long counts take until they are final."""
 
     site: str = "datadoghq.com"
     host: Url | None = None

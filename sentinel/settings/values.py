@@ -50,7 +50,7 @@ Workers = Annotated[int, Field(ge=1, le=64)]
 
 
 class Section(BaseModel):
-    """Base of all sections: nothing unknown; secrets may stand in files."""
+    """Base of all sections: nothing unknown; secrets may be in files."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

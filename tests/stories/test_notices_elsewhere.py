@@ -78,7 +78,7 @@ async def test_a_source_that_gives_no_answer_is_told_and_its_return(tmp_path: Pa
         here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
         await here.until(lambda: hook.of_type(BULLETIN) == ["source-silent"], within=600)
         here.cluster.prometheus.status = None
-        await here.until(lambda: hook.of_type(BULLETIN) == ["source-silent", "source-mended"], within=600)
+        await here.until(lambda: hook.of_type(BULLETIN) == ["source-silent", "source-recovered"], within=600)
 
 
 async def test_a_webhook_is_told_every_decision_in_order_though_it_is_down_meanwhile(

@@ -18,7 +18,7 @@ _STEP = re.compile(
 
 
 def find(obj: Any, path: str) -> list[Any]:
-    """The values at `path`, an empty list where there are none."""
+    """The values at `path`, an empty list if nothing is there."""
     text = path.strip().removeprefix("{").removesuffix("}")
     found = [obj]
     for match in _STEP.finditer(text):

@@ -26,7 +26,7 @@ _JSON = ("application/json", "*/*", "application/*")
 
 
 def form_of(accept: str) -> Form:
-    """The first form in an `Accept` header that can be made; raises ApiError 406 where there is none."""
+    """The first form in an `Accept` header that can be made; raises ApiError 406 if there is no such form."""
     if not accept:
         return "object"
     for clause in accept.split(","):

@@ -1,1 +1,1 @@
-"""What the API server knows of its types: schemas, discovery, validation, conversion."""
+"""What the API server knows about its types: schemas, discovery, validation, conversion."""

@@ -57,7 +57,7 @@ class Discovery:
         self._registry = registry
 
     def answer(self, path: str, accept: str, host: str) -> tuple[JsonObject, str]:
-        """The document at `path` and its content type; raises PageNotFoundError where there is none."""
+        """The document at `path` and its content type; raises PageNotFoundError if it does not exist."""
         parts = [part for part in path.split("/") if part]
         aggregated = _wants_aggregated(accept)
         if parts in (["api"], ["apis"]) and aggregated:

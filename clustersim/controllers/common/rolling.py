@@ -112,8 +112,8 @@ def proportional_sizes(
 ) -> Mapping[str, int]:
     """The sizes of the active ReplicaSets after the Deployment was scaled in the middle of a rollout.
 
-    Each grows or shrinks with its share; what rounding leaves over goes to the largest.
-    `status_replicas` stands in where a set has no max-replicas annotation.
+    Each grows or shrinks with its share; what rounding leaves over goes to the largest. `status_replicas` is used if
+    a set lacks a max-replicas annotation.
     """
     allowed = limits.ceiling if limits.replicas > 0 else 0
     to_add = allowed - sum(slot.replicas for slot in active)

@@ -134,7 +134,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- $_ := set $slack "token_file" (printf "%s/slack/token" $secrets) }}
 {{- end }}
 {{- if include "rollback-sentinel.slackButtons" . }}
-{{- $_ := required "slack.existingSecret is missing: buttons stand in messages of the bot" .Values.slack.existingSecret }}
+{{- $_ := required "slack.existingSecret is missing: buttons are in messages of the bot" .Values.slack.existingSecret }}
 {{- if and .Values.slack.appTokenKey .Values.slack.signingSecretKey }}
 {{- fail "slack.appTokenKey and slack.signingSecretKey are given: keep the one for Socket Mode or the other for posts" }}
 {{- end }}

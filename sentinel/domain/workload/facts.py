@@ -95,7 +95,7 @@ class Abilities:
 
 @dataclass(frozen=True, slots=True)
 class OwnSteps:
-    """Where a workload stands in the steps that its own controller makes.
+    """A workload's position in the steps that its own controller makes.
 
     A stage is what the controller goes through without waiting: `stage` counts from 0, and `count`, the number of
     stages before 100 %, stands for 100 % itself. `weight` is the share that the present stage asks for. `waits`: it
@@ -193,7 +193,7 @@ class Workload:
 
     @property
     def observed(self) -> bool:
-        """Whether the controller has seen the newest spec, so that the counts speak of it."""
+        """Whether the controller has seen the newest spec, so that the counts are up to date."""
         return self.observed_generation >= self.generation
 
     @property

@@ -53,7 +53,7 @@ USUAL_BUCKETS: Mapping[str, tuple[float, ...]] = MappingProxyType(
 
 
 def between_buckets(policy: Policy) -> Iterator[Remark]:
-    """A remark on each limit of a quantile that is no bucket bound where the preset's system is as it comes."""
+    """A remark on each limit of a quantile that is not a bucket bound in the default setup of the preset's system."""
     specs = policy.document["spec"]["rules"]  # type: ignore[index]
     for index, (rule, spec) in enumerate(zip(policy.rules, specs, strict=True)):
         if not isinstance(rule, LatencyRule) or rule.mean or rule.method is not Method.SEQUENTIAL:

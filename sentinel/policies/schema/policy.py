@@ -263,13 +263,13 @@ class UndoSpec(Model):
 
 
 class SlackSpec(Model):
-    """Where this policy's rollouts are told."""
+    """Where notices of this policy's rollouts go."""
 
     channel: Channel
 
 
 class NotifySpec(Model):
-    """Who is told."""
+    """Who is notified."""
 
     slack: SlackSpec | None = None
 

@@ -73,7 +73,7 @@ def check_histogram(text: str) -> str:
 
 
 def check_expression(text: str) -> str:
-    """Any PromQL that gives a number or an instant vector, as far as can be told. Raises InputError."""
+    """Any PromQL that returns a number or an instant vector, as far as is known. Raises InputError."""
     rendered = _rendered(text, arms=True)
     parsed = _parsed(rendered)
     if parsed is None:
@@ -89,7 +89,7 @@ def check_expression(text: str) -> str:
 
 
 def gives_scalar(text: str) -> bool:
-    """Whether Prometheus answers with one number rather than with a vector, as far as can be told.
+    """Whether Prometheus answers with one number rather than with a vector, as far as is known.
 
     Raises InputError.
     """
@@ -134,14 +134,14 @@ def read_rule_selector(text: str) -> Selector:
 
 
 def namespace_label(selector: str) -> str | None:
-    """The one label that a selector wants to be `$namespace`, None where there is none, or no single one."""
+    """The one label that a selector wants to be `$namespace`; None without exactly one."""
     matchers = _selector(selector).matchers
     labels = [m.label for m in matchers if (m.operator, m.value) == ("=", _SAMPLE["namespace"])]
     return labels[0] if len(labels) == 1 else None
 
 
 def datadog_namespace_tag(selector: str) -> str | None:
-    """The one tag that a Datadog counter's scope wants to be `$namespace`, as `namespace_label` says of labels."""
+    """The one tag that a Datadog counter's scope wants to be `$namespace`, as `namespace_label` does for labels."""
     tags = [match["tag"] for match in _DATADOG_NAMESPACE.finditer(selector)]
     return tags[0] if len(tags) == 1 else None
 

@@ -163,7 +163,7 @@ class LatencySpec(Model):
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, data: Any) -> Any:
-        """Quantiles are keys of their own; any other unknown key is a mistake here, not in pydantic."""
+        """Each quantile is a key; any other unknown key is a mistake here, not in pydantic."""
         if isinstance(data, dict):
             for key in data:
                 if key not in LATENCY_KEYS and not _QUANTILE.fullmatch(str(key)):

@@ -18,8 +18,8 @@ def read_documents(
 ) -> tuple[list[Document], list[PolicyError]]:
     """All documents of one file that are not empty, and what is wrong with it as YAML.
 
-    Never raises: a file that cannot be read as YAML gives no document and says why. `nulls`: keys without a value
-    are no mistake, as in what Kubernetes prints.
+    Never raises: a file that cannot be read as YAML gives no document and says why. `nulls`: keys without a value are
+    allowed, as in what Kubernetes prints.
     """
     try:
         text = _decoded(data)

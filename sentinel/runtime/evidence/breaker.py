@@ -134,7 +134,7 @@ class Breaker(WrappedSource):
     def _answered(self) -> None:
         if self._opened_until is not None:
             log.info("%s answers again", self.name)
-            self._tell(Bulletin(BulletinKind.SOURCE_MENDED, f"{self.name} answers again", good=True))
+            self._tell(Bulletin(BulletinKind.SOURCE_RECOVERED, f"{self.name} answers again", good=True))
             self._telemetry.gauge("source_circuit_open", 0, source=self.name)
         self._failures, self._pause, self._opened_until = 0, FIRST_PAUSE, None
 

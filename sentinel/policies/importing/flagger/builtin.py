@@ -153,7 +153,7 @@ def request_duration(provider: Provider, check: BuiltinCheck) -> Part:
 
 
 def within(low: float | None, high: float | None) -> str:
-    """The condition that a value lies within a threshold range; empty where there is none.
+    """The condition that a value lies within a threshold range; empty without a range.
 
     It states the success, so that NaN is not a success.
     """
