@@ -59,6 +59,10 @@ class RuleVerdict:
     cause: DecisionCause = NO_CAUSE
 
 
+ARMS = {"candidate": "canary", "baseline": "baseline"}
+"""The arms as figures name them, and as people read them."""
+
+
 @dataclass(frozen=True, slots=True)
 class RuleFigures:
     """What one rule measured, read from the numbers of a verdict or of a decision.

@@ -26,11 +26,11 @@ Decisions
                        => done: paused
   12:01:00      +60s  advance to step 2 (StepPassed)
                        10% passed, next is 50%
-                       - error-rate: candidate 0.5% (1 of 200 requests failed), baseline 0.5% (9 of 1,800 requests failed), limit 5%
+                       - error-rate: canary 0.5% (1 of 200 requests failed), baseline 0.5% (9 of 1,800 requests failed), limit 5%
                        => done: resumed
   12:01:30      +90s  undo by error-rate at step 2 (WorseThanBaseline)
                        canary 12%, baseline 0.5%; back to revision 1 (web:1)
-                       - candidate 12% (48 of 400 requests failed), baseline 0.5% (9 of 1,800 requests failed), limit 5%
+                       - canary 12% (48 of 400 requests failed), baseline 0.5% (9 of 1,800 requests failed), limit 5%
                        => done: the template of revision 1 (web:1) was restored
   12:01:35      +95s  escalate (RestoreOverdue)
                        not back yet
@@ -44,7 +44,7 @@ Alerts
                        => ignored: a pod of the baseline
 
 Candidate against baseline, decision by decision
-  error-rate       candidate  ▁█  0.5% to 12%
+  error-rate       canary     ▁█  0.5% to 12%
   error-rate       baseline   ▁▁  0.5% to 0.5%
 """  # noqa: E501 - as it is written
 
