@@ -147,7 +147,7 @@ def _stopped_by_controller(situation: Situation) -> Decision | None:
     if down_at is not None and situation.now >= down_at:
         unseen = f"{workload.unseen_since:%H:%M:%S} UTC"
         message = (
-            f"the controller of {workload.key} has not taken up what was written at {unseen}: is it down?"
+            f"the controller of {workload.key} has not observed the change made at {unseen}: is it down?"
         )
         return hold(situation, "ControllerDown", message, sticky=False)
     own = workload.own_steps
