@@ -19,7 +19,7 @@ class WebhookGate:
     """A URL that is posted Flagger's payload and answers 2xx to let the rollout pass.
 
     One call may take `timeout`; the gate is called again until it agrees or `within` has passed since the first
-    call. `metadata` is handed on as it stands.
+    call. `metadata` is passed on unchanged.
     """
 
     name: str

@@ -37,7 +37,7 @@ class Bulletin:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """News of one rollout: its record as it stands, and the decision that is new (None: progress only).
+    """A notice about one rollout: its record as it is now, and the decision that is new (None: progress only).
 
     `channel` is where the policy wants it told; empty means the settings' channel. `advice` are the next steps for
     a human, `urgent` asks for one now.

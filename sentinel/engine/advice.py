@@ -1,4 +1,4 @@
-"""What a human can do next, as commands that work with plain kubectl as they stand.
+"""What people can do next, as commands that work with plain kubectl, unchanged.
 
 What asks the sentinel is a RolloutCommand, which names who asks; what goes past it needs no sentinel.
 """
@@ -73,7 +73,7 @@ def _kubectl(record: Record, *words: str) -> str:
 
 
 def _ask(record: Record, action: CommandAction, **more: int) -> str:
-    """A RolloutCommand that a shell makes as it stands; it means this rollout and no later one."""
+    """A shell command that creates a RolloutCommand; it means this rollout and no later one."""
     spec = {
         "workload": {"kind": record.key.kind.value, "name": record.key.name},
         "record": record.name,

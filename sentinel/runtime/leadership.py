@@ -61,7 +61,7 @@ class SoleLeader:
         self._telemetry = telemetry
 
     def left(self) -> float:
-        """For ever."""
+        """Forever."""
         return inf
 
     async def run(self, duty: Duty) -> None:

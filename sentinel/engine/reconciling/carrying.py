@@ -69,7 +69,7 @@ class Carrying:
         return (yield from self._finish(record, entry, OutcomeKind.REFUSED, detail))
 
     def checkpoint(self, record: Record) -> Steps:
-        """Save the record as it stands, without a decision."""
+        """Save the record as it is, without a decision."""
         return (yield from self._save(record, SaveReason.CHECKPOINT, None))
 
     def _save(self, record: Record, stage: SaveReason, entry: DecisionEntry | None) -> Steps:

@@ -32,7 +32,7 @@ JUDGED_ON = frozenset({"DeadlineExceeded", GATE_FAILED, GATE_TIMEOUT})
 """Sticky holds under which proof still undoes: nobody asked for the candidate to be kept."""
 
 OVER_AT_ONCE = frozenset({"HoldLabel", "PausedByHand", "CannotStep", "AbortedByController", "ControllerDown"})
-"""Holds whose cause is set, and unset, in so many words: they need no time to be sure of."""
+"""Holds whose cause is set and unset explicitly: they end at once, without a calm time."""
 
 MEASURED = frozenset({ENVIRONMENT_OUTAGE, NO_BASELINE, STABLE_WAS_BAD, "EvidenceMissing"})
 """Holds whose cause is seen, and seen to be gone, by the rules' measurements alone."""

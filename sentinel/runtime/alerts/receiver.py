@@ -128,7 +128,7 @@ class AlertReceiver:
     async def _enter(
         self, notification: Notification, matches: Sequence[AlertMatch], entered: frozenset[_Entered]
     ) -> frozenset[_Entered]:
-        """Write the alerts into the records of the rollouts known now, but for those `entered` there before."""
+        """Write the alerts into the records of the rollouts known now, except for those `entered` there before."""
         concerns = await self._concerns(notification.alerts, matches, entered)
         entries = await self._entries(notification, concerns)
         outcomes = await asyncio.gather(

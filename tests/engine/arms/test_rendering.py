@@ -102,7 +102,7 @@ def test_datadog_values_stand_in_tags() -> None:
     assert render_datadog("a{ns:$namespace,pod_name IN ($candidate_pods)}", VARIABLES) == (
         "a{ns:shop.eu,pod_name IN (web-1.a,web-1.b)}"
     )
-    with pytest.raises(RenderingError, match="cannot stand in a Datadog tag"):
+    with pytest.raises(RenderingError, match="cannot be used in a Datadog tag"):
         render_datadog("a{ns:$x}", {"x": "a} or {b"})
 
 

@@ -330,7 +330,7 @@ def test_a_pod_that_never_gets_ready_fails_in_time(container: Container, why: st
     assert health(broken("new-1", container), now=119).kind is PENDING
     verdict = health(broken("new-1", container), now=120)
     assert (verdict.kind, verdict.reason) == (FAIL, "NotReadyInTime")
-    assert verdict.message.endswith(f"pod new-1 is not ready within 120 s{why}")
+    assert verdict.message.endswith(f"pod new-1 did not become ready within 2 min{why}")
     assert verdict.cause.first_bad_at == at(0)
 
 

@@ -19,7 +19,7 @@ def test_over_the_limit_for_long_enough_fails() -> None:
     """Three ticks of 15 s over the limit are 45 s."""
     _, verdict = play([counted(i, (150, 12), (1350, 13)) for i in range(3)], rule=PLAIN)
     assert (verdict.kind, verdict.reason) == (VerdictKind.FAIL, "OverThreshold")
-    assert verdict.message == "candidate 8%, threshold 5% for 45 s"
+    assert verdict.message == "canary 8%, threshold 5%; over it for 45 s"
     assert verdict.cause.first_bad_at == START
 
 

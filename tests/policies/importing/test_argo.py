@@ -134,7 +134,7 @@ def test_a_failure_limit_that_is_off_stays_off(further: str, said: str) -> None:
         ("interval: 1m", "no condition"),
         ("successCondition: result > 1\ninterval: 1m", "is a list"),
         ("successCondition: result[0] > 1\ninterval: soon", "interval is not a duration"),
-        ("successCondition: result[0] > 1\ncount: 3", "a count and no interval"),
+        ("successCondition: result[0] > 1\ncount: 3", "a count but no interval"),
         ("successCondition: result[0] > 1\ncount: 3\ninterval: 1m\nfailureLimit: 3", "can never fail"),
         ("successCondition: result[0] > 1\ninterval: 1m\nfailureLimit: -2", "-1 for off"),
         ("successCondition: result[0] > 1\ninterval: 1m\nfailureLimit: lots", "failureLimit is not a number"),

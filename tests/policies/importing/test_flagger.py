@@ -222,7 +222,7 @@ def test_what_differs_of_a_gate_is_noted() -> None:
     assert not result.refused
     assert "The webhook start is a gate: Flagger calls it before the first pod" in text
     assert "gates.allowed_hosts: [x, y]" in text
-    assert "The command of smoke names a -canary address, which only Flagger creates" in text
+    assert "The command of smoke uses a -canary address, which only Flagger creates" in text
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_what_differs_of_a_gate_is_noted() -> None:
             '{name: load, url: "http://x", metadata: {cmd: "hey -z 1m http://shop"}}',
             "the load that is measured",
         ),
-        ('{name: back, type: rollback, url: "http://x"}', "have it run `sentinel undo`"),
+        ('{name: back, type: rollback, url: "http://x"}', "let it run `sentinel undo`"),
         ('{name: tls, type: rollout, url: "https://x", disableTLS: true}', "always checked"),
         ('{name: odd, url: "ftp://x"}', "url is not an http or https address"),
         ('{name: slow, url: "http://x", timeout: soon}', "timeout is not a duration"),
