@@ -64,10 +64,10 @@ async def test_the_evaluation_time_is_exact_to_the_millisecond() -> None:
         (
             web.json_response({"data": {"result": {}}}),
             MissingReason.SOURCE_REFUSED,
-            "not what Prometheus answers",
+            "not in the format of Prometheus' API",
         ),
-        (web.json_response({"data": {"result": [{}]}}), MissingReason.SOURCE_REFUSED, "not what Prometheus"),
-        (web.json_response({"data": {"result": [1]}}), MissingReason.SOURCE_REFUSED, "not what Prometheus"),
+        (web.json_response({"data": {"result": [{}]}}), MissingReason.SOURCE_REFUSED, "not in the format"),
+        (web.json_response({"data": {"result": [1]}}), MissingReason.SOURCE_REFUSED, "not in the format"),
         (web.json_response({"data": {"result": [1, "text"]}}), MissingReason.BAD_QUERY, "the text 'text'"),
     ],
 )

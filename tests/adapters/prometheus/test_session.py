@@ -80,7 +80,9 @@ async def test_a_redirect_is_not_followed() -> None:
         location = f"Location: {other.url}/api/v1/query\r\n".encode()
         moved = b"HTTP/1.1 302 Found\r\n" + location + b"Content-Length: 0\r\n\r\n"
         async with answering(moved) as (client, _):
-            with pytest.raises(SourceError, match="sends us elsewhere, where we do not follow"):
+            with pytest.raises(
+                SourceError, match="redirects to another address, which the sentinel does not follow"
+            ):
                 await client.instant("up", NOW)
         assert elsewhere == []
 
