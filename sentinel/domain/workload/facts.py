@@ -158,14 +158,13 @@ class Keeper:
 class Workload:
     """One guarded workload at one moment: facts that its driver states, whatever its kind.
 
-    `candidate` is the revision of the template in the spec now, `others` every other revision that the
-    controller still holds, newest first. `parts` are the objects whose uids were judged, the workload itself first.
-    `changed_by` is the field manager that wrote the template last, as far as the API tells. `create_failure` is why
-    its controller cannot create pods (a quota, an admission webhook), empty where it can, and since when.
-    `written` is the digest of the template as it stands in the workload's own object, where its revisions are told by
-    something else (empty: the candidate's digest). `own_steps` is None where the sentinel makes the steps.
-    `unseen_since` is since when its controller has not taken up what was last written, None where it has, or where
-    that cannot be known.
+    `candidate` is the revision of the template in the spec now, `others` every other revision that the controller
+    still holds, newest first. `parts` are the objects whose uids were judged, the workload itself first. `changed_by`
+    is the field manager that wrote the template last, as far as the API shows. `create_failure` is why its controller
+    cannot create pods (a quota, an admission webhook), empty where it can, and since when. `written` is the digest of
+    the template in the workload's object, if its revisions are identified by something else (empty: the candidate's
+    digest). `own_steps` is None where the sentinel makes the steps. `unseen_since` is since when its controller has
+    not observed the last change, None if it has, or if that cannot be known.
     """
 
     key: WorkloadKey

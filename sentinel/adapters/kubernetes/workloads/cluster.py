@@ -70,7 +70,7 @@ class KubernetesCluster:
         if not all(borne_out):
             self._renew()
             raise ClusterUnavailableError(
-                f"the watch of the pods of {workload.key} has missed a change; it begins again",
+                f"the watch of the pods of {workload.key} has missed a change; it starts again",
                 reason="WatchDeaf",
             )
 

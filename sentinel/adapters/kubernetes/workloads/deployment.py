@@ -76,7 +76,7 @@ def abilities(strategy: RawObject, desired: int) -> Abilities:
     """What can be done with a Deployment of this strategy: one that recreates its pods knows no canary."""
     if strategy.get("type") == "Recreate":
         why = (
-            "canary steps need the RollingUpdate strategy, and this Deployment has Recreate: "
+            "canary steps need the RollingUpdate strategy, but this Deployment has Recreate: "
             "set spec.strategy.type to RollingUpdate or remove the steps from the policy"
         )
         return Abilities(Stepping.NONE, stops=False, first_batch=desired, why_not={Ability.STEPPING: why})
@@ -134,7 +134,8 @@ def pause(live: RawObject, mark: Mark) -> Plan:
         if ours == mark:
             return Plan("the sentinel has already paused it")
         return Plan(
-            f"the sentinel's pause now belongs to {mark.record}", (*patches.judged(live), *_annotate(live, mark))
+            f"the sentinel's pause now belongs to {mark.record}",
+            (*patches.judged(live), *_annotate(live, mark)),
         )
     return Plan(
         "paused", (*patches.unchanged(live), patches.put("/spec/paused", True), *_annotate(live, mark))
@@ -182,7 +183,8 @@ def _paused(live: RawObject) -> bool:
 def _others_pause(live: RawObject) -> PreconditionError:
     name = text(mapping(live.get("metadata")).get("name"))
     return PreconditionError(
-        f"deployment {name} is paused by someone else: the sentinel does not touch that pause", reason="PausedByOther"
+        f"deployment {name} is paused by someone else: the sentinel does not touch that pause",
+        reason="PausedByOther",
     )
 
 

@@ -45,5 +45,6 @@ class WorkloadDriver:
 def unsupported(workload: Workload, change: Change) -> InvalidObjectError:
     """The error of a change that the kind has no means for."""
     return InvalidObjectError(
-        f"{workload.key}: a {workload.key.kind} knows no {type(change).__name__}", reason="Unsupported"
+        f"{workload.key}: a {workload.key.kind} does not support {type(change).__name__}",
+        reason="Unsupported",
     )

@@ -76,7 +76,7 @@ def put_back(
         return Plan(f"{target} is already the current template", (*unchanged(live), *also))
     replaced = {"op": "replace", "path": "/spec/template", "value": bare_template(template)}
     operations = (*unchanged(live), replaced, *_change_cause(live, stored), *also)
-    return Plan(f"the template of {target} was put back{left}", operations)
+    return Plan(f"the template of {target} was restored{left}", operations)
 
 
 def disown(live: RawObject, manager: str) -> tuple[Operation, ...]:
