@@ -44,7 +44,7 @@ class FaultKind(StrEnum):
 class InjectedFault:
     """One rule. `verbs`, `path` and `user_agent` (regular expressions, found anywhere) choose the requests.
 
-    It strikes with `probability`, at most `count` times (None: for ever), after letting `skip` requests pass.
+    It strikes with `probability`, at most `count` times (None: forever), after letting `skip` requests pass.
     `then` is called each time a LATENCY, LOST or DROP has struck: the request is unserved yet, or (DROP) served and
     unanswered.
     """

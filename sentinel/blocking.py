@@ -92,9 +92,9 @@ class BlockingPool:
 
 
 def on_own_thread(call: Callable[[], T], name: str) -> "asyncio.Future[T]":
-    """The outcome of a call on a thread of its own, for what may hang for ever: files on a file system that is gone.
+    """The outcome of a call on a separate thread, for what may hang forever: files on a file system that is gone.
 
-    Unlike the event loop's own threads it does not keep the process from ending. Whoever stops waiting (with
+    Unlike the event loop's own threads it does not keep the process from ending. A caller that stops waiting (with
     `asyncio.shield`, as the future must not be cancelled) decides whether to begin another.
     """
     outcome = asyncio.get_running_loop().run_in_executor(_OwnThread(name), call)
@@ -135,7 +135,7 @@ async def ask_source(pool: BlockingPool, call: Callable[[], T], *, deadline: flo
         message = f"Too many questions to {source} are waiting already; not asked."
         raise SourceError(message, reason=MissingReason.SOURCE_TIMEOUT) from error
     except PoolClosedError as error:
-        message = f"The daemon is stopping; {source} is not asked any more."
+        message = f"The daemon is stopping; {source} is no longer queried."
         raise SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE) from error
 
 

@@ -98,7 +98,7 @@ class Cluster(Protocol):
     async def confirm(self, workload: Workload) -> None:
         """Look up afresh whether the candidate's pods that seem unready are so.
 
-        Raises ClusterUnavailableError, its reason `WatchDeaf`, where the watch missed something; it begins anew.
+        Raises ClusterUnavailableError, its reason `WatchDeaf`, if the watch missed something; it starts again.
         """
         ...
 
@@ -107,7 +107,7 @@ class Cluster(Protocol):
         ...
 
     def renew(self) -> None:
-        """Begin the watches anew: one of them has missed something."""
+        """Start the watches again: one of them has missed something."""
         ...
 
     async def announce(self, workload: Workload, reason: str, message: str, *, warning: bool = False) -> None:
@@ -173,7 +173,7 @@ class CommandStore(Protocol):
     async def answer(
         self, command: Command, phase: CommandPhase, message: str, at: datetime, refusal: str = ""
     ) -> None:
-        """Write what became of it. Raises ConflictError when someone changed it since it was read."""
+        """Write its outcome. Raises ConflictError when someone changed it since it was read."""
         ...
 
     async def delete(self, command: Command) -> None:
@@ -206,14 +206,14 @@ class LeaseStore(Protocol):
     """The one lease of all replicas, written under optimistic concurrency."""
 
     async def read(self, *, timeout: float) -> Lease | None:
-        """The lease as it is now, None where there is none. Raises ClusterError."""
+        """The lease as it is now, None if it does not exist. Raises ClusterError."""
         ...
 
     async def write(self, lease: Lease, *, timeout: float) -> Lease:
         """Make it (its version is empty) or replace the one of this version; returns it as stored.
 
-        Raises ConflictError when it exists already or is another one by now. One that was deleted is made anew, or
-        NotFoundError is raised.
+        Raises ConflictError when it exists already or is another one by now. One that was deleted is created again,
+        or NotFoundError is raised.
         """
         ...
 
@@ -222,7 +222,7 @@ class FreezeStore(Protocol):
     """The cluster's kill switch."""
 
     async def read(self) -> Freeze | None:
-        """The freeze in force, None where there is none. Raises ClusterError."""
+        """The freeze in force, None without one. Raises ClusterError."""
         ...
 
 
@@ -315,7 +315,7 @@ class Jobs(Protocol):
         ...
 
     async def remove(self, record: Record, name: str, *, timeout: float = 10.0) -> bool:
-        """Delete the Job with its pods; False where there is none that is this rollout's."""
+        """Delete the Job with its pods; False if this rollout does not have such a Job."""
         ...
 
 
@@ -339,7 +339,7 @@ class AlertIntake(Protocol):
     """Takes webhook posts in: what the HTTP adapter calls."""
 
     async def receive(self, notification: Notification) -> Receipt:
-        """Record what concerns us, durably, and return what became of each alert.
+        """Record what concerns us, durably, and return the outcome for each alert.
 
         Raises a retryable ClusterError when it could not be recorded: answer 503.
         """
@@ -350,7 +350,7 @@ class AlertRules(Protocol):
     """Knows how long an alert is pending before it fires."""
 
     async def pending_for(self, alertname: str) -> float | None:
-        """The rule's `for:` in seconds, None where it cannot be told."""
+        """The rule's `for:` in seconds, None if it is unknown."""
         ...
 
 
@@ -375,7 +375,7 @@ class Telemetry(Protocol):
 
 
 class Tracer(Protocol):
-    """Times what the sentinel does, one within another, for whoever collects traces."""
+    """Measures the sentinel's work as nested spans, for a collector of traces."""
 
     def span(self, name: str, **attributes: str) -> AbstractContextManager[None]:
         """A span that lasts as long as its block; an error that leaves the block is noted in it."""

@@ -138,9 +138,7 @@ def demo(
     from sentinel.app.demo.stories import PLAYS
 
     if story not in PLAYS:
-        raise UsageError(
-            f"--story {story}: there is none of this name ({did_you_mean(story, filter(None, PLAYS))})"
-        )
+        raise UsageError(f"--story {story}: unknown ({did_you_mean(story, filter(None, PLAYS))})")
     console = Console()
     configure_logs("error", "auto")
     try:

@@ -45,7 +45,7 @@ def give_back() -> None:
 
 
 async def keep_tidy(clock: Clock) -> None:
-    """Leave the oldest generation alone but for a walk every `TIDY_EVERY` seconds, until cancelled."""
+    """Leave the oldest generation alone except for a walk every `TIDY_EVERY` seconds, until cancelled."""
     young, middle, old = gc.get_threshold()
     gc.set_threshold(young, middle, NEVER)
     try:

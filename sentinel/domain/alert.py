@@ -66,7 +66,7 @@ class AlertOutcome(StrEnum):
     """What became of one alert of a post."""
 
     RECORDED = "recorded"
-    """It stands in the record of each rollout that it concerns."""
+    """It is in the record of each rollout that it concerns."""
     IDLE = "idle"
     """It concerns workloads that we know, and nothing can happen to any of them now."""
     UNKNOWN = "unknown"
@@ -76,7 +76,7 @@ class AlertOutcome(StrEnum):
     OTHER_CLUSTER = "other-cluster"
     """It says that it is about another cluster."""
     FORBIDDEN = "forbidden"
-    """Whoever posted it may not post alerts of its namespace."""
+    """The credentials may not post alerts of its namespace."""
     DROPPED = "dropped"
     """It cannot be read."""
 
@@ -91,7 +91,7 @@ class AlertFate:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a notification: in how many rollouts' records it stands, and each alert's fate, in order."""
+    """The outcome for a notification: in how many rollouts' records it is, and each alert's fate, in order."""
 
     recorded: int
     fates: tuple[AlertFate, ...]
@@ -179,7 +179,7 @@ def make_room(alerts: Sequence[T], places: int) -> tuple[tuple[T, ...], tuple[T,
 def counted_beyond(beyond: AlertsBeyond | None, dropped: Iterable[Recorded]) -> AlertsBeyond | None:
     """What is kept of these as well, and of those before.
 
-    Once the fingerprints are full, a repeat cannot be told from a new one: then those count that fired later than all
+    Once the fingerprints are full, repeats cannot be recognised: then only those count that fired later than all
     others before.
     """
     known = set(beyond.fingerprints) if beyond is not None else set()

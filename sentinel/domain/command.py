@@ -1,4 +1,4 @@
-"""What a human asks of the sentinel about one workload, as an object of its own in the cluster."""
+"""What a person asks of the sentinel about one workload, as a separate object in the cluster."""
 
 from dataclasses import dataclass
 from datetime import datetime

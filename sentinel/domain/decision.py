@@ -59,9 +59,9 @@ Change = Stop | Release | SetPartition | Restore | RemovePod | Promote
 class Decision:
     """One decision. `action` None means: nothing new to say, carry on with `state` and look again at `wake`.
 
-    `change` may come without an action: steering towards a weight that was decided before is no new decision.
-    `numbers` are for people; what other decisions depend on is the `cause`.
-    `command` is the uid of what a human asked for, and `requested_by` says who it was.
+    `change` may come without an action: steering towards a weight that was decided before is not a new decision.
+    `numbers` are for people; what other decisions depend on is the `cause`. `command` is the uid of what a human
+    asked for, and `requested_by` says who it was.
     """
 
     state: RolloutState

@@ -47,7 +47,7 @@ class PreconditionError(ClusterError):
 
 
 class NotLeadingError(ClusterError):
-    """This replica does not hold the lease, or might not any more: nothing was written. Another one acts."""
+    """This replica does not hold the lease, or may no longer hold it: nothing was written. Another replica acts."""
 
     retryable = True
 
@@ -57,7 +57,7 @@ class InvalidObjectError(ClusterError):
 
 
 class SourceError(SentinelError):
-    """A metrics source gave no answer that can be used; `reason` is a MissingReason's value.
+    """A metrics source did not give a usable answer; `reason` is a MissingReason's value.
 
     `retry_after` are the seconds for which the source asked to be left alone, None where it did not.
     """

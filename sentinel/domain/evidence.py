@@ -29,14 +29,15 @@ class MissingReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A number that could not be had: why, of whom (a pod, an arm or nothing), and the source's own words."""
+    """A number that is missing: why, for which pod or arm (empty: for all), and details, often the source's words."""
 
     reason: MissingReason
     subject: str = ""
     detail: str = ""
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.reason.value, self.subject, self.detail) if part)
+        what = f"{self.reason} for {self.subject}" if self.subject else self.reason.value
+        return f"{what}: {self.detail}" if self.detail else what
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a source says of one subject between two times.
+    """What a source measured for one subject between two times.
 
     Either two cumulative readings (`before` may be absent: the series was not there yet), or, from sources that
     count by interval, only `after` with `cumulative=False`: then its values are the increments themselves. A counter
@@ -167,7 +168,7 @@ class Histogram:
 
 
 def _rebin(histogram: Histogram, bounds: tuple[float, ...]) -> tuple[int, ...]:
-    """The counts of a histogram over fewer bounds (a subset of its own that ends in the same last one)."""
+    """The counts of a histogram over fewer bounds (a subset of its bounds with the same last one)."""
     counts = [0] * len(bounds)
     for upper, n in zip(histogram.bounds, histogram.counts, strict=True):
         index = next(i for i, bound in enumerate(bounds) if bound >= upper)
@@ -177,7 +178,7 @@ def _rebin(histogram: Histogram, bounds: tuple[float, ...]) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class CountTick:
-    """What both arms counted between two times; `baseline` is None where no stable pod serves any more."""
+    """What both arms counted between two times; `baseline` is None once stable pods no longer serve."""
 
     since: datetime
     until: datetime
@@ -200,7 +201,7 @@ class HistogramTick:
 
 @dataclass(frozen=True, slots=True)
 class ValueSample:
-    """The answer of a free query at one time: its numbers, or why there are none."""
+    """The answer of a free query at one time: its numbers, or why they are missing."""
 
     at: datetime
     values: tuple[float, ...] = ()

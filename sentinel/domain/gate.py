@@ -19,7 +19,7 @@ class WebhookGate:
     """A URL that is posted Flagger's payload and answers 2xx to let the rollout pass.
 
     One call may take `timeout`; the gate is called again until it agrees or `within` has passed since the first
-    call. `metadata` is handed on as it stands.
+    call. `metadata` is passed on unchanged.
     """
 
     name: str
@@ -63,8 +63,8 @@ def service_account_of(template: Mapping[str, object]) -> str:
 class GateLimits:
     """What the settings allow gates, which rule files name: the hosts that webhooks may be at, and Jobs.
 
-    `hosts` and `service_accounts` are globs. Jobs run in `namespaces`, in any where there are none, as one of these
-    accounts, and only where `jobs` is set.
+    `hosts` and `service_accounts` are globs. Jobs run in `namespaces` (empty: in any), as one of these accounts, and
+    only if `jobs` is set.
     """
 
     hosts: tuple[str, ...] = ()
@@ -76,29 +76,29 @@ class GateLimits:
         """Why no webhook at this host is called; empty where it may be."""
         if any(fnmatch.fnmatchcase(host.lower().rstrip("."), glob.lower()) for glob in self.hosts):
             return ""
-        return f"the settings' gates.allowed_hosts do not name {host}"
+        return f"gates.allowed_hosts in the settings does not include {host}"
 
     def account_refused(self, account: str) -> str:
         """Why no Job is run as this ServiceAccount, wherever it be; empty where one may be."""
         if not self.jobs:
-            return "the settings' gates.jobs.enabled is false"
+            return "gates.jobs.enabled is false in the settings"
         if not any(fnmatch.fnmatchcase(account, glob) for glob in self.service_accounts):
-            return f"the settings' gates.jobs.service_accounts do not name {account}"
+            return f"gates.jobs.service_accounts in the settings does not include {account}"
         return ""
 
     def namespace_refused(self, namespace: str) -> str:
         """Why no Job is run in this namespace; empty where one may be."""
         if not self.namespaces or namespace in self.namespaces:
             return ""
-        return f"the settings' gates.jobs.namespaces do not name {namespace}"
+        return f"gates.jobs.namespaces in the settings does not include {namespace}"
 
 
 class GateAnswer(StrEnum):
     """What a gate said last.
 
-    `pending`: not asked yet. `running`: its Job has been made and has not ended. `unanswered`: nobody was there to
-    say anything, which is no proof against the candidate. `timeout`: its Job did not end in time, which is none
-    either. `refused`: it is not called at all, because the settings do not allow it.
+    `pending`: not called yet. `running`: its Job has been created and has not ended. `unanswered`: no answer came,
+    which is not proof against the candidate. `timeout`: its Job did not end in time, which is not proof either.
+    `refused`: it is not called at all, because the settings do not allow it.
     """
 
     PENDING = "pending"
@@ -131,7 +131,7 @@ class JobPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """A Job as it was seen: its phase, what its controller says of it, and whether it was made just now."""
+    """A Job as it was seen: its phase, what its controller reports, and whether it was created just now."""
 
     name: str
     phase: JobPhase

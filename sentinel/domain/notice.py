@@ -1,4 +1,4 @@
-"""What people are told."""
+"""What people are notified of."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,9 +23,9 @@ class BulletinKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bulletin:
-    """News of the sentinel itself, not of a rollout: a title, and lines of detail. `good`: something is mended.
+    """A notice about the sentinel itself, not about a rollout: a title, and lines of detail. `good`: it recovered.
 
-    `at` is when it was told, None before that.
+    `at` is when it was sent, None before that.
     """
 
     kind: BulletinKind
@@ -37,7 +37,7 @@ class Bulletin:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """News of one rollout: its record as it stands, and the decision that is new (None: progress only).
+    """A notice about one rollout: its record as it is now, and the decision that is new (None: progress only).
 
     `channel` is where the policy wants it told; empty means the settings' channel. `advice` are the next steps for
     a human, `urgent` asks for one now.

@@ -1,4 +1,4 @@
-"""What a rule says of a candidate."""
+"""The verdict of a rule on a candidate."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -57,6 +57,10 @@ class RuleVerdict:
     everywhere: bool = False
     alone: bool = False
     cause: DecisionCause = NO_CAUSE
+
+
+ARMS = {"candidate": "canary", "baseline": "baseline"}
+"""The arms as figures name them, and as people read them."""
 
 
 @dataclass(frozen=True, slots=True)

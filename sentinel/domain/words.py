@@ -1,6 +1,6 @@
 """Words for people: where a rollout stands and what was decided, the same in every table, notice, event and metric.
 
-What was only decided, in observe mode or while frozen, has words of its own: nothing was held or undone.
+What was only decided, in observe mode or while frozen, has separate words: nothing was held or undone.
 """
 
 from enum import StrEnum

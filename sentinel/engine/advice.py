@@ -1,4 +1,4 @@
-"""What a human can do next, as commands that work with plain kubectl as they stand.
+"""What people can do next, as commands that work with plain kubectl, unchanged.
 
 What asks the sentinel is a RolloutCommand, which names who asks; what goes past it needs no sentinel.
 """
@@ -29,7 +29,7 @@ def _look_into(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
     if entry is None or not job:
         return ()
     if entry.reason == GATE_TIMEOUT:
-        return (f"See how far its Job came: {_kubectl(record, 'describe', f'job/{job}')}",)
+        return (f"See how far its Job got: {_kubectl(record, 'describe', f'job/{job}')}",)
     return (f"Read what its Job printed: {_kubectl(record, 'logs', f'job/{job}', '--all-containers')}",)
 
 
@@ -38,11 +38,11 @@ def _by_phase(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
     if phase is Phase.HELD:
         return _held(record)
     if phase is Phase.UNDOING and entry is not None and entry.escalated:
-        return (f"See why the old pods do not come up: {_kubectl(record, 'describe', _object(record))}",)
+        return (f"Find out why the old pods do not start: {_kubectl(record, 'describe', _object(record))}",)
     if phase is Phase.UNDONE:
         return (
-            "Fix the release and deploy it again; this revision is remembered as bad for a while.",
-            f"Or have it forgotten: {_ask(record, CommandAction.FORGIVE)}",
+            "Fix the release and deploy the new version; for a while the sentinel treats this revision as known bad.",
+            f"Or forgive this revision: {_ask(record, CommandAction.FORGIVE)}",
         )
     return _under_way(record, entry) if record.in_flight else ()
 
@@ -52,15 +52,15 @@ def _under_way(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
     if entry is not None and entry.reason == "AwaitingApproval":
         steps.append(f"Approve: {_ask(record, CommandAction.APPROVE, step=record.state.step + 1)}")
     if record.state.pause_seen and record.key.kind in LIFTED:
-        steps.append(f"To go on without further steps, lift the sentinel's pause: {_unpause(record)}")
+        steps.append(f"To continue without further steps, lift the sentinel's pause: {_unpause(record)}")
     return tuple(steps)
 
 
 def _held(record: Record) -> tuple[str, ...]:
-    steps = [f"Let it go on: {_ask(record, CommandAction.RESUME)}"]
+    steps = [f"Resume the rollout: {_ask(record, CommandAction.RESUME)}"]
     if record.key.kind in LIFTED:
         steps.append(f"Lift the sentinel's pause: {_unpause(record)}")
-        steps.append(f"Then go back by hand: {_kubectl(record, 'rollout', 'undo', _object(record))}")
+        steps.append(f"Then undo by hand: {_kubectl(record, 'rollout', 'undo', _object(record))}")
     return tuple(steps)
 
 
@@ -73,7 +73,7 @@ def _kubectl(record: Record, *words: str) -> str:
 
 
 def _ask(record: Record, action: CommandAction, **more: int) -> str:
-    """A RolloutCommand that a shell makes as it stands; it means this rollout and no later one."""
+    """A shell command that creates a RolloutCommand; it means this rollout and no later one."""
     spec = {
         "workload": {"kind": record.key.kind.value, "name": record.key.name},
         "record": record.name,

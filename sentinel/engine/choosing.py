@@ -10,9 +10,9 @@ from sentinel.engine.matching import Ambiguous, Guard, Guarded, guard_of, mismat
 _PARTS = (
     "names the workload",
     "names the namespace",
-    "asks for more labels",
-    "has the narrower globs",
-    "is for fewer kinds",
+    "requires more labels",
+    "has narrower globs",
+    "matches fewer kinds",
 )
 """What each part of a specificity stands for."""
 
@@ -41,7 +41,7 @@ def _why_not(policy: Policy, workload: Workload, guarding: Policy | None, tied: 
         return why
     if policy in tied:
         rivals = " and ".join(other.name for other in tied if other is not policy)
-        return f"it matches as well as {rivals}: neither guards until one is made more specific"
+        return f"it matches as well as {rivals}: neither guards until one of them is more specific"
     winner = guarding or tied[0]
     ours, theirs = (specificity(p.match, workload.key) for p in (policy, winner))
     part = next(index for index, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)

@@ -78,7 +78,7 @@ def mismatch(match: Match, key: WorkloadKey, labels: Mapping[str, str]) -> str:
     if not _any_glob(match.names, key.name):
         return f"its names are {', '.join(match.names)}"
     failed = next((r for r in match.selector if not requirement_holds(r, labels)), None)
-    return f"its selector asks for {describe_requirement(failed)}" if failed else ""
+    return f"its selector requires {describe_requirement(failed)}" if failed else ""
 
 
 def matches(match: Match, key: WorkloadKey, labels: Mapping[str, str]) -> bool:

@@ -118,7 +118,7 @@ def _not_one_of(expected: str, value: object) -> InputError:
     if len(choices) == 1:
         return InputError(f"must be {choices[0]}, not {shown}")
     near = closest(str(shown), choices)
-    return InputError(f"{shown} is none of {', '.join(choices)}", f"did you mean {near}?" if near else "")
+    return InputError(f"{shown} is not one of {', '.join(choices)}", f"did you mean {near}?" if near else "")
 
 
 def _plain(_context: Mapping[str, Any], message: str) -> str:

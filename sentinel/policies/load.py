@@ -83,13 +83,13 @@ def policy_set(policies: Iterable[Policy], files: tuple[str, ...] = ()) -> Polic
 def restore(document: Mapping[str, object], options: Options = DEFAULTS) -> Policy:
     """The policy that a document of a loaded policy means.
 
-    Raises ConfigurationError when it does not load any more, with every mistake.
+    Raises ConfigurationError when it no longer loads, with every mistake.
     """
     result = _validated(document, options)
     if isinstance(result, PolicyFile):
         return policy_of(result, document, "record", options.interval)
     mistakes = (f"{dotted((*path, *mistake.at))}: {mistake}" for path, mistake in result)
-    raise ConfigurationError("the policy kept in the record does not load any more: " + "; ".join(mistakes))
+    raise ConfigurationError("the policy in the record no longer loads: " + "; ".join(mistakes))
 
 
 def rule_files(paths: Iterable[FilePath | str]) -> list[FilePath]:
@@ -205,7 +205,7 @@ def _absent_sources(file: PolicyFile, options: Options) -> Iterable[tuple[Path, 
         kind, source = rule.source
         if source and options.sources is not None and source not in options.sources:
             mistake = InputError(
-                f"the settings name no {source}", f"set {source} there, or remove the rule", key=True
+                f"the settings do not configure {source}", f"set {source} there, or remove the rule", key=True
             )
             yield ("spec", "rules", index, kind, source), mistake
 

@@ -22,7 +22,7 @@ class InputError(ValueError):
 
 
 Remark = tuple[Path, InputError]
-"""What works but may surprise, and where it stands in its document."""
+"""What works but may surprise, and its path in the document."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

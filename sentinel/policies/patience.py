@@ -1,4 +1,4 @@
-"""Restarts that a rule file allows and that another of its rules has no patience for."""
+"""Restarts that a rule file allows but that take longer than another of its rules waits."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -26,9 +26,9 @@ def impatient(policy: Policy) -> Iterator[Remark]:
 def _remark(restarts: int, ready_within: timedelta) -> InputError:
     takes, limit = format_duration(back_off(restarts)), format_duration(ready_within)
     return InputError(
-        f"{restarts} restarts take {takes} in CrashLoopBackOff, and a pod that is not ready within {limit} is undone "
-        "by health before",
-        "make health.readyWithin longer, unless that is meant",
+        f"{restarts} restarts take {takes} in CrashLoopBackOff, but before that health undoes a pod that is not ready "
+        f"within {limit}",
+        "make health.readyWithin longer, unless this is intended",
     )
 
 

@@ -12,7 +12,7 @@ from sentinel.policies.schema.promql import read_rule_selector
 
 NARROWING = frozenset({"namespace", "workload"})
 COUNTER_ENDS = ("_total", "_count", "_bucket", "_sum")
-"""`_bucket` and `_sum` have remarks of their own."""
+"""`_bucket` and `_sum` have separate remarks."""
 
 
 def pitfalls(policy: Policy) -> Iterator[Remark]:
@@ -37,8 +37,8 @@ def _says_nothing_of_a_workload(expression: str) -> bool:
 
 def _of_all() -> InputError:
     return InputError(
-        "names nothing of the workload, so that it says the same of every one that the policy guards",
-        'select by namespace="$namespace" or pod=~"$candidate_pods", unless that is meant',
+        "does not refer to the workload, so it gives the same result for every workload that the policy guards",
+        'select by namespace="$namespace" or pod=~"$candidate_pods", unless this is intended',
     )
 
 
@@ -64,10 +64,10 @@ def _everywhere(query: CountQuery | HistogramQuery) -> InputError:
     if query.arms.version_label:
         what = "workloads of one version, wherever they are, are counted as one"
     else:
-        what = "the metric is asked for in the whole cluster at once"
+        what = "the query covers the metric in the whole cluster"
     label = query.arms.namespace_label
     written = f'{label}="$namespace"' if query.source == "prometheus" else "kube_namespace:$namespace"
-    return InputError(f"names no namespace: {what}", f"add {written}, unless that is meant")
+    return InputError(f"does not name a namespace: {what}", f"add {written}, unless this is intended")
 
 
 def _of_name(key: str, name: str, labels: set[str]) -> Iterator[InputError]:
@@ -75,14 +75,15 @@ def _of_name(key: str, name: str, labels: set[str]) -> Iterator[InputError]:
         if name.endswith("_bucket"):
             base = name.removesuffix("_bucket")
             yield InputError(
-                f"names the _bucket series; {base} is asked for, with its _sum and _count", f"write {base}"
+                f"names the _bucket series; the sentinel needs {base}, with its _sum and _count",
+                f"write {base}",
             )
     elif name.endswith("_bucket") and "le" not in labels:
         count = name.removesuffix("_bucket") + "_count"
-        yield InputError("counts every request once for each bucket that it falls into", f"write {count}")
+        yield InputError("counts every request once for each bucket that includes it", f"write {count}")
     elif name.endswith("_sum"):
         count = name.removesuffix("_sum") + "_count"
-        yield InputError("adds up what was measured, not how often", f"write {count}")
+        yield InputError("adds up the measured values, not the number of requests", f"write {count}")
     elif name and "." not in name and not name.endswith(COUNTER_ENDS) and name not in _known():
         yield InputError(
             f"{name} does not end in _total, as counters do",
@@ -91,6 +92,6 @@ def _of_name(key: str, name: str, labels: set[str]) -> Iterator[InputError]:
 
 
 def _known() -> frozenset[str]:
-    """The names of presets' counters that follow no convention."""
+    """The names of presets' counters that do not follow the convention."""
     prometheus = (preset for preset in PRESETS.values() if preset.source == "prometheus")
     return frozenset(read_rule_selector(preset.total).metric for preset in prometheus)

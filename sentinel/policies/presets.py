@@ -1,4 +1,4 @@
-"""The library of metric families: what common systems call requests, errors and latencies, and how arms are told.
+"""The library of metric families: what common systems call requests, errors and latencies, and how arms differ.
 
 `errorRate: {preset: istio, max: 5%}` stands for that system's selectors; any of them may be overridden beside it
 (`prometheus: {errors: …}`). Each entry names the public source of its names. `$namespace` alone narrows a selector,
@@ -38,9 +38,9 @@ class Preset:
         return {"total": self.total, "errors": self.errors, **self._arms()}
 
     def latencies(self) -> dict[str, object]:
-        """Its part of a latency rule, under its source's key. Raises InputError where it keeps no histogram."""
+        """Its part of a latency rule, under its source's key. Raises InputError if it has no histogram."""
         if self.histogram is None:
-            raise InputError("has no histogram, so a latency cannot be judged by it", self.no_latency)
+            raise InputError("has no histogram, so it cannot be used for latency", self.no_latency)
         unit = {"unit": self.unit} if self.unit else {}
         return {"histogram": self.histogram, **unit, **self._arms()}
 
@@ -59,7 +59,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "prometheus/client_golang prometheus/promhttp/instrument_server.go (labels code, method)",
                 "https://prometheus.io/docs/practices/naming/",
             ),
-            needs="an application that counts under these names; where the label is called status, override errors",
+            needs="an application with these metric names; if its label is called status, override errors",
         ),
         "istio": Preset(
             about="Istio's standard metrics, as the destination's sidecar reports them.",
@@ -71,7 +71,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "https://istio.io/latest/docs/reference/config/metrics/",
                 "istio/istio samples/addons/prometheus.yaml (target labels namespace and pod)",
             ),
-            needs="sidecars that Prometheus scrapes by pod; ambient mode reports from waypoints, which know no pods",
+            needs="sidecars that Prometheus scrapes by pod; ambient mode reports from waypoints, without pods",
         ),
         "linkerd": Preset(
             about="Linkerd's proxies, inbound; classification says what the service profile calls a failure.",
@@ -85,7 +85,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             ),
         ),
         "ingress-nginx": Preset(
-            about="The ingress controller in front; it knows the Service behind an Ingress, not its pods.",
+            about="The ingress controller in front; its metrics name the Service behind an Ingress, not the pods.",
             total='nginx_ingress_controller_requests{namespace="$namespace"}',
             errors='nginx_ingress_controller_requests{namespace="$namespace", status=~"5.."}',
             histogram='nginx_ingress_controller_request_duration_seconds{namespace="$namespace"}',
@@ -96,12 +96,12 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "https://kubernetes.github.io/ingress-nginx/user-guide/monitoring/",
             ),
             needs=(
-                "honorLabels: true on its scrape (namespace must be the Ingress's), and a Service of its own for each "
+                "honorLabels: true on its scrape (namespace must be the Ingress's), and a separate Service for each "
                 "arm, named by the pod template's label service; both revisions behind one Service cannot be told apart"
             ),
         ),
         "traefik": Preset(
-            about="Traefik in front; it knows its services, not their pods.",
+            about="Traefik in front; its metrics name its services, not their pods.",
             total='traefik_service_requests_total{service=~"$namespace-.+"}',
             errors='traefik_service_requests_total{service=~"$namespace-.+", code=~"5.."}',
             histogram='traefik_service_request_duration_seconds{service=~"$namespace-.+"}',
@@ -119,7 +119,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             ),
         ),
         "envoy": Preset(
-            about="An Envoy beside each pod, by what came in from downstream; the admin listener left out.",
+            about="An Envoy beside each pod, by the requests from downstream, without the admin listener.",
             total=(
                 'envoy_http_downstream_rq_xx{namespace="$namespace", envoy_http_conn_manager_prefix!="admin"}'
             ),
@@ -135,10 +135,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/stats",
                 "envoyproxy/envoy source/common/config/well_known_names.cc (tags of response code class and prefix)",
             ),
-            needs="one inbound connection manager to a pod; where outbound ones are there too, override the prefix",
+            needs="one inbound connection manager per pod; if the pod has outbound ones, too, override the prefix",
         ),
         "opentelemetry-http": Preset(
-            about="OpenTelemetry's stable HTTP server metric, as Prometheus names it: one histogram is all of it.",
+            about="OpenTelemetry's stable HTTP server metric, as Prometheus names it: one histogram holds everything.",
             total='http_server_request_duration_seconds_count{namespace="$namespace"}',
             errors=(
                 'http_server_request_duration_seconds_count{namespace="$namespace", '
@@ -167,11 +167,11 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             ),
             needs=(
                 "for latency: management.metrics.distribution.percentiles-histogram.http.server.requests=true, "
-                "without which there are no buckets"
+                "which adds the buckets"
             ),
         ),
         "grpc": Preset(
-            about="gRPC servers by go-grpc-middleware and its kin; the codes that are the server's fault are errors.",
+            about="gRPC servers by go-grpc-middleware and similar libraries; the server's faults are errors.",
             total='grpc_server_handled_total{namespace="$namespace"}',
             errors=(
                 'grpc_server_handled_total{namespace="$namespace", '
@@ -182,10 +182,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "grpc-ecosystem/go-grpc-prometheus server_metrics.go",
                 "https://opentelemetry.io/docs/specs/semconv/rpc/grpc/ (which codes are a server's errors)",
             ),
-            needs="for latency: the handling time histogram, which is off unless the server switches it on",
+            needs="for latency: the handling time histogram, which the server must switch on",
         ),
         "datadog-apm": Preset(
-            about="Datadog's trace metrics of web requests, arms told by the version tag of unified service tagging.",
+            about="Datadog's trace metrics of web requests; the arms differ by the unified service tag version.",
             source="datadog",
             total="sum:trace.http.request.hits{service:$workload}",
             errors="sum:trace.http.request.errors{service:$workload}",

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 DEBOUNCE_MILLISECONDS = 500
 CHECK_SECONDS = 30.0
-"""Edits that the file system does not tell of (a network file system, a folder made anew) are seen this soon."""
+"""Edits that the file system does not report (a network file system, a folder created again) are seen this soon."""
 MAX_RESTORED = 1024
 
 
@@ -91,15 +91,15 @@ async def watch(
 ) -> None:
     """Call `on_change` after files in a directory changed, once for a burst of changes, and each `every` seconds.
 
-    The directory itself is watched, never a file: a ConfigMap's files are symlinks that the kubelet swaps by
-    renaming one link beside them. One that is gone is watched again once it is there. Returns when `stop` is set.
-    A file system that hangs keeps a thread of its own waiting, and neither the event loop nor the end of the process.
+    The directory itself is watched, never a file: a ConfigMap's files are symlinks that the kubelet swaps by renaming
+    one link beside them. One that is gone is watched again once it is there. Returns when `stop` is set. A file
+    system that hangs blocks a separate thread, but neither the event loop nor the end of the process.
     """
     stopped = stop or asyncio.Event()
     while not stopped.is_set():
         error = await _watch_for_a_while(directory, on_change, every, stopped)
         if error is not None:
-            log.warning("%s cannot be watched, looking again in %.0f s: %s", directory, every, error)
+            log.warning("%s cannot be watched, next check in %.0f s: %s", directory, every, error)
             await on_change()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(every):
@@ -109,8 +109,8 @@ async def watch(
 async def _watch_for_a_while(
     directory: Path, on_change: Callable[[], Awaitable[None]], every: float, stopped: asyncio.Event
 ) -> OSError | None:
-    """Until nothing has changed for a time: nobody tells when a directory was replaced, so what has its name is watched
-    anew then. What kept it from being watched, None where it was.
+    """Until nothing has changed for a time: a replaced directory is not reported, so whatever has its name then is
+    watched again. What kept it from being watched, None where it was.
     """
     loop = asyncio.get_running_loop()
     changed, ending = asyncio.Event(), threading.Event()

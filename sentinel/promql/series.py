@@ -48,7 +48,7 @@ class StoredSeries:
             del self.times[:dead], self.values[:dead]
 
     def at(self, time: int, lookback: int) -> tuple[int, float] | None:
-        """The newest sample at `time`, at most `lookback` old; None when there is none or it is stale."""
+        """The newest sample at `time`, at most `lookback` old; None if it is missing or stale."""
         index = bisect_right(self.times, time) - 1
         if index < 0 or self.times[index] < time - lookback:
             return None

@@ -46,8 +46,8 @@ class Watches(Protocol):
 class Daemon:
     """Starts watching, then judging, then telling; stops in the opposite order within the time it is given.
 
-    Every replica watches and takes alerts in. Only the leader passes over workloads and tells: what the others'
-    watches show waits in the queue, where a key takes room once, until they lead.
+    Every replica watches and receives alerts. Only the leader reconciles workloads and sends notices: what the other
+    replicas' watches show waits in their queues, each key once, until they lead.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Daemon:
         log.info("watching %d workloads", len(list(services.cluster.keys())))
 
     async def _lead(self) -> None:
-        """Look at every workload anew and work until cancelled; nothing of a former time as the leader is kept."""
+        """Reconcile every workload and work until cancelled; state from an earlier leadership is dropped."""
         services = self._services
         self._reconciler.forget()
         services.reporter.take_over(services.store.all(), services.clock.now())
@@ -121,7 +121,7 @@ class Daemon:
         return [] if self._synced else ["the watches have not synced yet"]
 
     def unhealthy(self) -> list[str]:
-        """What only a restart can mend; empty while passes are served."""
+        """What only a restart can repair; empty while reconciles are served."""
         return self._supervisor.ended
 
     def wake(self, key: WorkloadKey) -> None:
@@ -143,7 +143,7 @@ class Daemon:
         ends = clock.monotonic() + seconds
         patience = HANDOVER_PASSES if self._leadership.hands_over else seconds * 0.6
         if not await self._queue.drain(max(0.0, min(patience, seconds))):
-            log.warning("passes were cut short; the next leader completes them")
+            log.warning("reconciles were interrupted; the next leader completes them")
         told = asyncio.ensure_future(
             self._services.notifications.drain(max(0.0, min(seconds * 0.3, ends - clock.monotonic())))
         )

@@ -23,12 +23,12 @@ def unfenced() -> float:
 async def fenced(fence: Fence, write: Callable[[float], Awaitable[T]]) -> T:
     """Do the write, which is handed how many seconds it may take, if this replica surely leads for so long.
 
-    Raises NotLeadingError when it may not lead any more: then nothing was sent. ClusterUnavailableError when the
-    write did not end in its time: what became of it is not known.
+    Raises NotLeadingError when it may no longer lead: then nothing was sent. ClusterUnavailableError when the write
+    did not end in time: its outcome is unknown.
     """
     left = fence()
     if left <= 0:
-        raise NotLeadingError("this replica does not lead: another one acts", reason="NotLeading")
+        raise NotLeadingError("this replica does not lead; only the leader acts", reason="NotLeading")
     limit = min(left, LONGEST_WRITE)
     try:
         async with asyncio.timeout(limit):

@@ -1,4 +1,4 @@
-"""Heeds the kill switch: while a human has frozen the cluster, every policy only observes."""
+"""Applies the kill switch: while someone has frozen the cluster, every policy only observes."""
 
 import logging
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from sentinel.ports import Clock, FreezeStore, Telemetry
 log = logging.getLogger(__name__)
 
 LOOK_EVERY = 5.0
-"""So many seconds after it was put in force, or lifted, a freeze is heeded at the latest."""
+"""A freeze takes effect, and ends, at the latest so many seconds after it was set, or lifted."""
 
 
 class FreezeSwitch:
     """Knows whether the cluster is frozen. What cannot be read leaves things as they were last seen.
 
-    `tell` is given the news; `changed` is called so that every workload is reconciled again.
+    `tell` receives the notices; `changed` is called so that every workload is reconciled again.
     """
 
     def __init__(
@@ -41,8 +41,12 @@ class FreezeSwitch:
         return self._freeze is not None
 
     def remarks(self) -> tuple[str, ...]:
-        """What to say of it to whoever asks how the sentinel is; nothing while it may act."""
-        return (f"{self._freeze}: nothing is touched until `sentinel unfreeze`",) if self._freeze else ()
+        """What to report of it in the sentinel's health; nothing while the sentinel may act."""
+        return (
+            (f"{self._freeze}: the sentinel changes nothing until `sentinel unfreeze`",)
+            if self._freeze
+            else ()
+        )
 
     async def look(self) -> None:
         """See how it stands now.
@@ -52,7 +56,7 @@ class FreezeSwitch:
         try:
             seen = await self._store.read()
         except ForbiddenError as error:
-            log.warning("`sentinel freeze` is not heeded: %s", error)
+            log.warning("`sentinel freeze` has no effect: %s", error)
             return
         before, self._freeze = self._freeze, seen
         self._telemetry.gauge("frozen", 1 if seen else 0)
@@ -67,7 +71,7 @@ class FreezeSwitch:
             try:
                 await self.look()
             except ClusterError as error:
-                log.warning("whether the cluster is frozen is not known, it stays as it was: %s", error)
+                log.warning("the freeze cannot be read, its last known state stays in effect: %s", error)
 
     def _say(self, freeze: Freeze | None) -> None:
         if freeze is None:
@@ -76,11 +80,11 @@ class FreezeSwitch:
                 Bulletin(BulletinKind.UNFROZEN, "The sentinel acts again: the freeze is lifted", good=True)
             )
             return
-        log.warning("%s: nothing is touched until `sentinel unfreeze`", freeze)
+        log.warning("%s: the sentinel changes nothing until `sentinel unfreeze`", freeze)
         lines = (
             str(freeze),
-            "Everything is decided and told as in observe mode; `sentinel unfreeze` lifts it.",
+            "Decisions are made and reported as in observe mode; `sentinel unfreeze` lifts the freeze.",
         )
         self._tell(
-            Bulletin(BulletinKind.FROZEN, "The sentinel touches nothing: the cluster is frozen", lines)
+            Bulletin(BulletinKind.FROZEN, "The sentinel changes nothing: the cluster is frozen", lines)
         )

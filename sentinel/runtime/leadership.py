@@ -61,7 +61,7 @@ class SoleLeader:
         self._telemetry = telemetry
 
     def left(self) -> float:
-        """For ever."""
+        """Forever."""
         return inf
 
     async def run(self, duty: Duty) -> None:
@@ -144,7 +144,7 @@ class LeaseElection:
         return 0.0 if self._resigned else max(0.0, self._until - self._elapsed())
 
     async def run(self, duty: Duty) -> None:
-        """Stand for election for ever; what `duty` raises is raised, and nobody leads here any more then."""
+        """Stand for election forever; what `duty` raises is raised, and then this replica no longer leads."""
         self._telemetry.gauge("leader", 0)
         while True:
             while not await self._attempt():
@@ -159,20 +159,20 @@ class LeaseElection:
             serving.cancel()
             _done, late = await asyncio.wait({serving}, timeout=seconds)
             if late:
-                log.warning("the lease is kept until it runs out: what the leader does has not ended")
+                log.warning("the lease is kept until it expires: the leader's work has not ended")
                 return
         try:
             async with asyncio.timeout(seconds), self._asking:
                 await self._give_up()
         except (ClusterError, TimeoutError) as error:
-            log.warning("the lease could not be given up, it runs out: %s", error or "no answer in time")
+            log.warning("the lease could not be released, it expires: %s", error or "no answer in time")
 
     # -- leading
 
     async def _lead(self, duty: Duty) -> None:
         self._became(leading=True)
         loop = asyncio.get_running_loop()
-        serving = self._serving = loop.create_task(_as_coroutine(duty), name="what the leader does")
+        serving = self._serving = loop.create_task(_as_coroutine(duty), name="the leader's work")
         keeping = loop.create_task(self._keep(), name="lease")
         try:
             await asyncio.wait({serving, keeping}, return_when=asyncio.FIRST_COMPLETED)
@@ -191,10 +191,10 @@ class LeaseElection:
         self._problem = ""
         self._telemetry.gauge("leader", 1 if leading else 0)
         self._telemetry.count("leader_transitions_total", to="leader" if leading else "follower")
-        log.info("this replica leads" if leading else "this replica does not lead any more")
+        log.info("this replica leads" if leading else "this replica no longer leads")
 
     async def _keep(self) -> None:
-        """Renew the lease until it is lost, or runs out for want of an answer."""
+        """Renew the lease until it is lost, or expires without an answer."""
         pause = self._timing.renewal
         while (left := self.left()) > 0:
             await self._clock.sleep(min(pause * self._rng.uniform(0.9, 1.0), left + _TICK))

@@ -22,7 +22,7 @@ def about_record(record: Record) -> Fields:
 def about_decision(record: Record, entry: DecisionEntry, mode: Mode) -> Fields:
     """The fields of a decision's line: all of them in every line, empty where they do not apply.
 
-    `decided_at` is the decision's own time, `step` counts from 1, and `outcome` is what became of it.
+    `decided_at` is the decision's own time, `step` counts from 1, and `outcome` is its outcome.
     """
     return {
         **about_record(record),

@@ -83,7 +83,7 @@ class KeyedQueue(Generic[Key]):
                     self._free.release()
                     break
                 key, routine = self._next()
-                task = asyncio.get_running_loop().create_task(self._serve(key, work), name=f"pass {key}")
+                task = asyncio.get_running_loop().create_task(self._serve(key, work), name=f"reconcile {key}")
                 self._running[key] = task
                 if routine:
                     await asyncio.sleep(0)

@@ -29,16 +29,16 @@ class Supervisor:
         while True:
             try:
                 await run()
-                log.error("%s ended, which it never should; starting it again", name)
+                log.error("%s ended unexpectedly; restarting it", name)
             except Exception:
-                log.exception("%s failed; starting it again", name)
+                log.exception("%s failed; restarting it", name)
             self.restarts[name] = self.restarts.get(name, 0) + 1
             await self._clock.sleep(RESTART_AFTER)
 
     @property
     def ended(self) -> list[str]:
-        """A sentence for each task that is not running any more."""
-        return [f"{task.get_name()} does not run" for task in self._tasks if task.done()]
+        """A sentence for each task that is no longer running."""
+        return [f"{task.get_name()} is not running" for task in self._tasks if task.done()]
 
     async def stop(self) -> None:
         """Cancel all of them and wait for their ends."""

@@ -94,7 +94,7 @@ def test_a_limit_between_buckets_is_remarked_on_and_fails_nothing(folder: Path) 
     )
     (folder / "slow.yaml").write_text(text)
 
-    said = "500ms is no bound of traefik's usual buckets"
+    said = "500ms is not a bound of traefik's usual buckets"
     plain = sentinel("check", folder)
     assert plain.exit_code == 0
     assert f"slow.yaml:6:30: spec.rules[0].latency: {said}" in plain.output
@@ -115,7 +115,10 @@ def test_gates_are_compared_with_the_settings_where_these_are_given(folder: Path
     assert sentinel("check", folder / "gated.yaml").exit_code == 0
     refused = sentinel("check", folder / "gated.yaml", "--config", settings)
     assert refused.exit_code == 1
-    assert "gates[0].webhook.url: the settings' gates.allowed_hosts do not name tests.qa" in refused.output
+    assert (
+        "gates[0].webhook.url: gates.allowed_hosts in the settings does not include tests.qa"
+        in refused.output
+    )
     settings.write_text('gates: {allowed_hosts: ["tests.*"]}')
     assert sentinel("check", folder / "gated.yaml", "--config", settings).exit_code == 0
 
@@ -199,7 +202,7 @@ async def test_show_reads_the_labels_from_the_cluster(tmp_path: Path) -> None:
 
     assert result.exit_code == 1, result.output
     assert "deployment/shop/web, " in result.output
-    assert "default: its selector asks for rollback-sentinel.dev/guard=true" in result.output
+    assert "default: its selector requires rollback-sentinel.dev/guard=true" in result.output
 
 
 def test_tests_that_pass(folder: Path) -> None:

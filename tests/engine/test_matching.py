@@ -102,17 +102,17 @@ def test_no_match_is_unguarded() -> None:
         (Match(kinds=(WorkloadKind.STATEFULSET,)), "its kinds are StatefulSet"),
         (Match(namespaces=("staging", "dev-*")), "its namespaces are staging, dev-*"),
         (Match(names=("api",)), "its names are api"),
-        (Match(selector=(APP_IS_WEB, Requirement("x", Operator.IN, ("y",)))), "its selector asks for x=y"),
+        (Match(selector=(APP_IS_WEB, Requirement("x", Operator.IN, ("y",)))), "its selector requires x=y"),
         (
             Match(selector=(Requirement("app", Operator.NOT_IN, ("web", "z")),)),
-            "its selector asks for app notin (web,z)",
+            "its selector requires app notin (web,z)",
         ),
         (
             Match(selector=(Requirement("app", Operator.IN, ("y", "z")),)),
-            "its selector asks for app in (y,z)",
+            "its selector requires app in (y,z)",
         ),
-        (Match(selector=(Requirement("x", Operator.EXISTS),)), "its selector asks for x"),
-        (Match(selector=(Requirement("app", Operator.DOES_NOT_EXIST),)), "its selector asks for !app"),
+        (Match(selector=(Requirement("x", Operator.EXISTS),)), "its selector requires x"),
+        (Match(selector=(Requirement("app", Operator.DOES_NOT_EXIST),)), "its selector requires !app"),
         (Match(namespaces=("prod-?u", "x"), names=("[vw]eb",), selector=(APP_IS_WEB,)), ""),
     ],
 )

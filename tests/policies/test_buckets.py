@@ -19,7 +19,7 @@ def remarks(folder: Path, latency: str) -> list[str]:
 def test_a_limit_between_two_buckets_is_tested_at_the_upper_one(tmp_path: Path) -> None:
     """The remark says where, and what to do."""
     assert remarks(tmp_path, "preset: traefik, p99: 500ms") == [
-        "spec.rules[1].latency: 500ms is no bound of traefik's usual buckets (between 300ms and 1.2s): it is tested "
+        "spec.rules[1].latency: 500ms is not a bound of traefik's usual buckets (between 300ms and 1.2s): it is tested "
         "at 1.2s; choose a bound, or add a bucket at the limit"
     ]
 
@@ -27,7 +27,7 @@ def test_a_limit_between_two_buckets_is_tested_at_the_upper_one(tmp_path: Path) 
 def test_a_limit_over_the_last_bucket_could_never_be_proven(tmp_path: Path) -> None:
     """All that is slower falls into the last bucket."""
     (found,) = remarks(tmp_path, "preset: prometheus-http, p99: 30s")
-    assert "30s is over the last of prometheus-http's usual buckets, 10s" in found
+    assert "30s is above the last of prometheus-http's usual buckets, 10s" in found
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,8 @@ def test_a_histogram_by_its_buckets_is_a_warning(tmp_path: Path) -> None:
     """The base name is what is asked for; it is understood, and said, with its line."""
     found = checked(tmp_path, judging(f"took_seconds_bucket{NARROW}"))
     assert warnings(found) == [
-        "spec.rules[0].latency.prometheus.histogram: names the _bucket series; took_seconds is asked for, with its "
-        "_sum and _count"
+        "spec.rules[0].latency.prometheus.histogram: names the _bucket series; the sentinel needs took_seconds, "
+        "with its _sum and _count"
     ]
     assert (found.remarks[0].line > 1, found.remarks[0].hint) == (True, "write took_seconds")
 
@@ -87,8 +87,8 @@ def test_a_histogram_by_its_buckets_is_a_warning(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("total", "said"),
     [
-        ("took_seconds_bucket", "counts every request once for each bucket that it falls into"),
-        ("took_seconds_sum", "adds up what was measured, not how often"),
+        ("took_seconds_bucket", "counts every request once for each bucket that includes it"),
+        ("took_seconds_sum", "adds up the measured values, not the number of requests"),
         ("requests_in_flight", "requests_in_flight does not end in _total, as counters do"),
         ("job:requests:rate5m", "job:requests:rate5m does not end in _total, as counters do"),
     ],
@@ -122,7 +122,7 @@ def test_a_selector_without_a_namespace_is_a_warning(tmp_path: Path) -> None:
     """It may be meant: one query for all; the hint says what to add."""
     found = checked(tmp_path, counting("r_total", 'r_total{code="500"}'))
     assert [remark.path.rpartition(".")[2] for remark in found.remarks] == ["total", "errors"]
-    assert all(remark.message.startswith("names no namespace") for remark in found.remarks)
+    assert all(remark.message.startswith("does not name a namespace") for remark in found.remarks)
     assert all('add namespace="$namespace"' in remark.hint for remark in found.remarks)
 
 
@@ -130,7 +130,7 @@ def test_a_query_about_no_workload_is_a_warning(tmp_path: Path) -> None:
     """A query that mentions neither a namespace nor a variable judges all workloads by one number."""
     rule = "{name: depth, query: {prometheus: max(queue_depth), fail: value > 9.0}}"
     (remark,) = warnings(checked(tmp_path, document("one", f"rules: [{rule}]")))
-    assert "says the same of every one" in remark
+    assert "gives the same result for every workload" in remark
 
 
 CRASH = "rules: [{name: crash, crashLoop: {}}]"

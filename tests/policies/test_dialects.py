@@ -31,7 +31,7 @@ def test_a_newer_query_passes_with_a_remark(tmp_path: Path) -> None:
     assert not found.errors
     (remark,) = found.remarks
     assert remark.path == "spec.rules[0].query.prometheus"
-    assert "does not understand this query (unexpected character inside brackets" in remark.message
+    assert "cannot parse this query (unexpected character inside brackets" in remark.message
 
 
 def test_names_in_quotes_need_prometheus_3(tmp_path: Path) -> None:

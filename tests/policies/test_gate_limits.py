@@ -50,11 +50,21 @@ def test_what_the_settings_allow_is_fine(tmp_path: Path, gate: str, limits: Gate
 @pytest.mark.parametrize(
     ("gate", "limits", "at", "said"),
     [
-        (WEBHOOK, GateLimits(("*.prod.svc",)), "webhook.url", "gates.allowed_hosts do not name smoke.qa.svc"),
-        (WEBHOOK, GateLimits(), "webhook.url", "gates.allowed_hosts do not name"),
+        (
+            WEBHOOK,
+            GateLimits(("*.prod.svc",)),
+            "webhook.url",
+            "gates.allowed_hosts in the settings does not include smoke.qa.svc",
+        ),
+        (WEBHOOK, GateLimits(), "webhook.url", "gates.allowed_hosts in the settings does not include"),
         (JOB, GateLimits(("*",)), "job", "gates.jobs.enabled is false"),
-        (AS_SMOKE, ALL, "job", "gates.jobs.service_accounts do not name smoke"),
-        (JOB, GateLimits(jobs=True, namespaces=("bank",)), "job", "gates.jobs.namespaces do not name shop"),
+        (AS_SMOKE, ALL, "job", "gates.jobs.service_accounts in the settings does not include smoke"),
+        (
+            JOB,
+            GateLimits(jobs=True, namespaces=("bank",)),
+            "job",
+            "gates.jobs.namespaces in the settings does not include shop",
+        ),
     ],
 )
 def test_a_gate_that_could_never_be_asked_is_a_mistake(

@@ -91,7 +91,7 @@ def test_what_would_not_run_is_refused(value: object, at: str) -> None:
 def test_what_reaches_beyond_the_pod_is_refused(pod: dict[str, Any], at: str) -> None:
     """Whoever may write rule files gets no node by it."""
     found = mistake(template(pod))
-    assert found == (f"spec.template.spec.{at}", "reaches beyond the pod, which a gate's Job must not")
+    assert found == (f"spec.template.spec.{at}", "reaches outside the pod, which a gate's Job must not do")
 
 
 @pytest.mark.parametrize("arguments", [["x"] * MAX_VALUES, ["x" * (MAX_TEXT + 1)]])

@@ -51,5 +51,5 @@ def test_restarts_that_health_does_not_wait_for_are_remarked_on(
     assert bool(said) is remarked
     if remarked:
         assert "5 restarts take 2m30s in CrashLoopBackOff" in said[0]
-        assert "is not ready within 2m is undone by health before" in said[0]
+        assert "before that health undoes a pod that is not ready within 2m" in said[0]
         assert "rules.yaml:7:" in said[0]

@@ -91,7 +91,7 @@ async def test_others_writes_are_kept() -> None:
 async def test_conflicts_without_end_are_given_up() -> None:
     """Nobody is answered that it stands where it does not."""
     store, kept, journal = begun(others=WRITE_ATTEMPTS)
-    with pytest.raises(ClusterUnavailableError, match="being written by others"):
+    with pytest.raises(ClusterUnavailableError, match="being changed by others"):
         await journal.enter(kept, [alert("a")])
     assert recorded(store) == set()
 

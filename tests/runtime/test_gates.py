@@ -292,10 +292,13 @@ async def test_what_the_api_server_says_no_to_is_no_answer_of_the_job(
     ("limits", "said"),
     [
         (GateLimits(), "gates.jobs.enabled is false"),
-        (GateLimits(jobs=True, namespaces=("other",)), "gates.jobs.namespaces do not name"),
+        (
+            GateLimits(jobs=True, namespaces=("other",)),
+            "gates.jobs.namespaces in the settings does not include",
+        ),
         (
             GateLimits(jobs=True, service_accounts=("smoke-*",)),
-            "gates.jobs.service_accounts do not name default",
+            "gates.jobs.service_accounts in the settings does not include default",
         ),
     ],
 )

@@ -33,7 +33,7 @@ async def test_a_task_that_was_cancelled_from_outside_is_named() -> None:
     await asyncio.sleep(1)
     next(task for task in asyncio.all_tasks() if task.get_name() == "passes").cancel()
     await asyncio.sleep(1)
-    assert supervisor.ended == ["passes does not run"]
+    assert supervisor.ended == ["passes is not running"]
     await supervisor.stop()
 
 

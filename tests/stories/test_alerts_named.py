@@ -132,7 +132,7 @@ async def test_an_alert_without_any_namespace_concerns_no_rollout(shop: World) -
     await baking(shop)
     answer = await shop.post_alerts(nameless(shop))
     assert answer["alerts"][0]["outcome"] == "unknown"
-    assert "no namespace and no workload" in answer["alerts"][0]["detail"]
+    assert "neither a namespace nor a workload" in answer["alerts"][0]["detail"]
     await shop.phase(Phase.PROMOTED, image="web:2")
 
 

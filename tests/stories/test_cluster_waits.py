@@ -65,7 +65,7 @@ def released(here: World) -> Record:
 @pytest.mark.parametrize(
     ("release", "reason", "words"),
     [
-        (full, "Unschedulable", f"finds no node: {NO_ROOM}"),
+        (full, "Unschedulable", f"cannot be scheduled: {NO_ROOM}"),
         (without_volumes, "ContainerCreating", "waits for its volumes or network on node"),
         (slow_registry, "ContainerCreating", "waits for its image web:2 on node"),
         (out_of_quota, "FailedCreate", "exceeded quota: pods"),

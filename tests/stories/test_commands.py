@@ -85,7 +85,7 @@ async def test_the_hold_label_does_not_bind_people(plain: World) -> None:
     plain.cluster.change("web", labelled, namespace=NAMESPACE)
     phase, message = await plain.answered(plain.command("undo"))
     assert phase == "Done"
-    assert "does not bind people" in message
+    assert "does not stop people" in message
     await plain.phase(Phase.UNDONE, image="web:2")
     assert plain.image() == "web:1"
 

@@ -115,7 +115,10 @@ async def test_a_gate_that_could_never_be_called_keeps_the_daemon_from_starting(
 ) -> None:
     """Said at its place in the rule file, not when a step waits for it."""
     async with world(tmp_path, policy(hook)) as here:
-        with pytest.raises(ConfigurationError, match=r"gates\[0\].webhook.url: .*allowed_hosts do not name"):
+        with pytest.raises(
+            ConfigurationError,
+            match=r"gates\[0\].webhook.url: .*allowed_hosts in the settings does not include",
+        ):
             await here.start()
 
 

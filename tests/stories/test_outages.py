@@ -29,7 +29,7 @@ async def test_a_source_that_stays_away_is_left_alone_and_taken_up_again(shop: W
     record = await shop.phase(Phase.HELD, image="web:2", within=300)
     assert record.state.hold is not None
     assert record.state.hold.reason == "EvidenceMissing"
-    assert "prometheus is left alone after" in record.state.hold.message
+    assert "prometheus failed" in record.state.hold.message
     assert "is not available (HTTP 503)" in record.state.hold.message
     assert await circuit(shop) == 1
     await asyncio.sleep(600)

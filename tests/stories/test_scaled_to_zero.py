@@ -48,9 +48,9 @@ async def test_a_night_at_zero_under_a_canary_ends_in_an_ordinary_judgement(shop
     assert actions(record) == ["advance", "advance", "promote"]
     first, second = [entry.message for entry in record.decisions if entry.action is Action.ADVANCE]
     assert first.startswith(
-        "100% of the pods (step 1 asks for 10%) passed, on to step 2, which asks for 50%: "
+        "100% of the pods (step 1 asks for 10%) passed, next is step 2, which asks for 50%: "
     )
-    assert second.startswith("100% of the pods (step 2 asks for 50%) passed, on to 100%: ")
+    assert second.startswith("100% of the pods (step 2 asks for 50%) passed, next is 100%: ")
     assert not shop.paused()
 
 
@@ -143,7 +143,7 @@ async def test_an_autoscaler_never_makes_a_record_untrue(shop: World) -> None:
     pods = int(ready[1])
     assert pods >= 3
     assert advance.message.startswith(
-        f"{pods / 25:.0%} of the pods (step 1 asks for 10%) passed, on to 50%: "
+        f"{pods / 25:.0%} of the pods (step 1 asks for 10%) passed, next is 50%: "
     )
 
 
@@ -154,7 +154,7 @@ async def test_a_release_of_few_pods_says_the_weight_that_it_was_judged_at(shop:
     shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
     record = await shop.phase(Phase.PROMOTED, image="web:2")
     first = next(entry for entry in record.decisions if entry.action is Action.ADVANCE)
-    assert first.message.startswith("25% of the pods (step 1 asks for 10%) passed, on to 50%: ")
+    assert first.message.startswith("25% of the pods (step 1 asks for 10%) passed, next is 50%: ")
 
 
 def _awaits(here: World) -> bool:

@@ -196,7 +196,9 @@ async def test_what_the_sentinel_refuses_is_told_to_whoever_pressed(told: World,
     message = await waiting_for_approval(told, slack)
     await switch(told, frozen=True)
     await slack.press(message, "Undo", "U1")
-    assert await whispered(told, slack, "U1") == "Refused: in observe mode the sentinel touches nothing"
+    assert (
+        await whispered(told, slack, "U1") == "Refused: the sentinel is in observe mode and changes nothing"
+    )
     assert told.image() == "web:2"
 
 

@@ -1,4 +1,4 @@
-"""What posts alerts: Alertmanager's webhook, and whoever speaks to Alertmanager itself; turned into a notification.
+"""Turns posted alerts into a notification: those of Alertmanager's webhook, and those meant for Alertmanager itself.
 
 Two shapes are understood. Alertmanager's webhook payload, version 4, which Mimir's Alertmanager sends as well, and
 Grafana's contact points under version 1. And the plain list of alerts that Prometheus, vmalert and the rulers of Mimir
@@ -29,9 +29,9 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{
 def parse(body: bytes, received_at: datetime) -> Notification:
     """The notification of one post.
 
-    Keys that are not known are passed over. An alert that cannot be read, or whose labels are longer than can be
-    matched by, is left out alone and listed under `odd`. What is only shown (annotations, where it came from, how many
-    were cut off) never costs an alert: it is cut, or passed over where it is of another type.
+    Unknown keys are ignored. An alert that cannot be read, or whose labels are longer than can be matched by, is left
+    out alone and listed under `odd`. What is only shown (annotations, where it came from, how many were cut off)
+    never costs an alert: it is shortened, or ignored if it has another type.
 
     Raises ValueError with a sentence that names the JSON path where the post as a whole is not one of the two shapes.
     """
@@ -71,8 +71,8 @@ def _notification(
 ) -> Notification:
     if len(entries) > MAX_ALERTS:
         raise ValueError(
-            f"{path} has {len(entries)} alerts, more than the {MAX_ALERTS} taken in one post: set max_alerts in "
-            "Alertmanager's webhook_config."
+            f"{path} has {len(entries)} alerts, more than the {MAX_ALERTS} that one request may carry: set "
+            "max_alerts in Alertmanager's webhook_config."
         )
     alerts: list[Alert] = []
     odd: list[OddAlert] = []
@@ -97,7 +97,7 @@ def _alert(value: object, path: str, received_at: datetime, *, plain: bool) -> A
         fingerprint = _fingerprint(entry.get("fingerprint"), f"{path}.fingerprint")
     starts_at = _time(entry.get("startsAt"), f"{path}.startsAt")
     if starts_at is None:
-        raise ValueError(f"{path}.startsAt is year 1, that is not set.")
+        raise ValueError(f"{path}.startsAt is not set (its year is 1).")
     return Alert(
         fingerprint=fingerprint,
         status=status,
@@ -111,7 +111,7 @@ def _alert(value: object, path: str, received_at: datetime, *, plain: bool) -> A
 
 
 def _odd(place: int, value: object, why: str) -> OddAlert:
-    """What can still be said of an alert that cannot be read."""
+    """What is known about an alert that cannot be read."""
     entry = value if isinstance(value, Mapping) else {}
     labels = entry.get("labels")
     name = labels.get("alertname") if isinstance(labels, Mapping) else None
@@ -127,7 +127,7 @@ def _status(value: object, path: str) -> AlertStatus:
 def _fingerprint(value: object, path: str) -> str:
     text = _text(value, path)
     if not text:
-        raise ValueError(f"{path} is empty: alerts are told apart by it.")
+        raise ValueError(f"{path} is empty; the sentinel tells alerts apart by it.")
     if len(text) > MAX_FINGERPRINT:
         raise ValueError(f"{path} has {len(text)} characters, more than {MAX_FINGERPRINT}.")
     return text
@@ -141,7 +141,7 @@ def _fingerprint_of(labels: Mapping[str, str]) -> str:
 def _labels(value: object, path: str) -> dict[str, str]:
     labels = {name: _text(text, f"{path}.{name[:MAX_NAME]}") for name, text in _mapping(value, path).items()}
     if not labels:
-        raise ValueError(f"{path} is empty: nothing says what the alert is about.")
+        raise ValueError(f"{path} is empty, so the alert does not say what it is about.")
     if len(labels) > MAX_LABELS:
         raise ValueError(f"{path} has {len(labels)} labels, more than {MAX_LABELS}.")
     for name, text in labels.items():
@@ -170,12 +170,12 @@ def _text(value: object, path: str) -> str:
 
 
 def _shown(value: object) -> str:
-    """Text that is only shown, empty where it is none."""
+    """Text that is only shown; empty for any other type."""
     return value if isinstance(value, str) else ""
 
 
 def _count(value: object) -> int:
-    """A number that is only shown, 0 where it is none."""
+    """A number that is only shown; 0 for any other type."""
     if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
         return 0
     return int(min(value, MAX_COUNT))

@@ -17,7 +17,7 @@ _BASE64_SECRET = "whsec_"  # nosec B105  # a prefix
 
 
 def event_of(notice: Notice, entry: DecisionEntry) -> dict[str, Any]:
-    """The event. `source` and `id` together are one decision's for ever, so that a receiver can drop a repeat."""
+    """The event. `source` and `id` always identify one decision, so that a receiver can drop a repeat."""
     record = notice.record
     key = record.key
     return {
@@ -85,7 +85,7 @@ def body_of(event: dict[str, Any]) -> bytes:
 def signed(body: bytes, ident: str, seconds: int, secret: str) -> dict[str, str]:
     """The headers that prove who sent these bytes and when (Unix time), as Standard Webhooks has them.
 
-    The secret is `whsec_` and base64, or any other text as it stands.
+    The secret is `whsec_` and base64, or any other text unchanged.
     """
     key = secret.encode()
     if secret.startswith(_BASE64_SECRET):

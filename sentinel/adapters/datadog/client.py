@@ -129,7 +129,7 @@ class DatadogClient:
         if body.get("status") == "error" or body.get("error"):
             raise _failed_query(query, str(body.get("error") or "no reason given"))
         if parts := _missing_parts(body):
-            message = f"Datadog says that its answer to {query!r} may not be whole: {parts[:300]}."
+            message = f"Datadog reports that its answer to {query!r} may be incomplete: {parts[:300]}."
             raise SourceError(message, reason=MissingReason.PARTIAL_ANSWER)
         try:
             return tuple(map(_series, body["series"])), _lower(headers)
@@ -145,7 +145,7 @@ class DatadogClient:
             message = f"Datadog gave up on the query ({status}: {words})."
             return SourceError(message, reason=MissingReason.SOURCE_TIMEOUT)
         if status == 206:
-            message = f"Datadog answers in part only: {words}."
+            message = f"Datadog answers only in part: {words}."
             return SourceError(message, reason=MissingReason.PARTIAL_ANSWER)
         if status in {413, 422}:
             message = f"Datadog cannot answer the query within its limits ({status}: {words})."
@@ -153,7 +153,7 @@ class DatadogClient:
         if status == 400:
             return SourceError(f"Datadog refuses the query: {words}.", reason=MissingReason.BAD_QUERY)
         if status in {401, 403}:
-            message = f"Datadog refuses us; check the API key and the application key ({status}: {words})."
+            message = f"Datadog rejects our credentials; check the API key and the application key ({status}: {words})."
             return SourceError(message, reason=MissingReason.SOURCE_REFUSED)
         if status == 0 or status in {502, 503}:
             message = f"Datadog at {self._connection.url} is not available ({status or 'TLS'}: {words})."
@@ -176,12 +176,12 @@ def _strange(query: str, error: Exception) -> SourceError:
 
 
 def _rate_limited(wait: float) -> SourceError:
-    message = f"Datadog limits our rate: asked again in {math.ceil(wait)} s."
+    message = f"Datadog limits our request rate; the next request is in {math.ceil(wait)} s."
     return SourceError(message, reason=MissingReason.RATE_LIMITED, retry_after=wait)
 
 
 def _failed_query(query: str, words: str) -> SourceError:
-    """The error of an answer with status 200 that is none."""
+    """The error in an answer with status 200."""
     if _ABOUT_THE_SOURCE.search(words.replace(query, "")):
         message = f"Datadog cannot answer the query {query!r}: {words}."
         return SourceError(message, reason=MissingReason.OVER_LIMIT)
@@ -189,7 +189,7 @@ def _failed_query(query: str, words: str) -> SourceError:
 
 
 def _missing_parts(body: Mapping[str, object]) -> str:
-    """What it says of parts that it lacks: of a whole answer the status is `ok`, and the message none or `success`."""
+    """Its report on missing parts: a whole answer has the status `ok`, and no message or `success`."""
     status, message = str(body.get("status", "ok")), str(body.get("message") or "")
     if status.lower() not in {"ok", "success"}:
         return f"status {status}; {message}".rstrip("; ")

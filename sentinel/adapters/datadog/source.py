@@ -96,7 +96,7 @@ class DatadogSource:
         An average and a count would give a mean, but not the spread that a proof about a mean needs.
         """
         raise SourceError(
-            f"Datadog keeps no histogram buckets, so {query.histogram!r} cannot be judged as latency: use a "
+            f"Datadog does not keep histogram buckets, so {query.histogram!r} cannot be judged as latency: use a "
             "query rule on it, such as p99:trace.http.request{...} with the condition value > 1.0.",
             reason=MissingReason.BAD_QUERY,
         )
@@ -189,7 +189,7 @@ def _span(subject: Subject, total: float | None, errors: float | None, end: int)
     reading = Reading(datetime.fromtimestamp(end, UTC), counted)
     if total is not None:
         return Span(subject, None, reading, cumulative=False)
-    detail = f"errors are counted of {_named(subject)}, of which there is no total"
+    detail = f"errors are counted for {_named(subject)}, which has no total"
     return Span(
         subject, None, reading, Missing(MissingReason.LABELS_DIFFER, str(subject), detail), cumulative=False
     )

@@ -53,7 +53,7 @@ class Authenticator:
 
     def __init__(self, logins: Sequence[Login] = ()) -> None:
         if not all(login.secret for login in logins):
-            raise ValueError("a way in without a secret would be open to everyone")
+            raise ValueError("a login without a secret would be open to everyone")
         self._logins = tuple(logins)
         self._unreadable: set[Path] = set()
 
@@ -73,8 +73,8 @@ class Authenticator:
     def check(self, authorization: str | None) -> Grant | None:
         """What this `Authorization` header may do; None: nothing.
 
-        Every accepted value is compared, whatever matched, and as digests: neither which one matched nor how long
-        they are can be told from the time that it takes.
+        Every accepted value is compared, whatever matched, and as digests: the time taken reveals neither
+        which one matched nor how long they are.
         """
         if not self._logins:
             return Grant("anyone")
@@ -98,7 +98,7 @@ class Authenticator:
         secret, why = _read(login.file)
         if not secret:
             if login.file not in self._unreadable:
-                _log.warning("the webhook's secret %s %s: the former one stays in force", login.file, why)
+                _log.warning("the webhook's secret %s %s: the former one stays in use", login.file, why)
             self._unreadable.add(login.file)
             return login
         self._unreadable.discard(login.file)
@@ -119,7 +119,7 @@ def _digest(text: str) -> bytes:
 
 
 def _read(file: Path) -> tuple[str, str]:
-    """The secret in a file, or why there is none."""
+    """The secret in a file, or why it cannot be used."""
     try:
         with file.open("rb") as stream:
             text = stream.read(MAX_SECRET + 1).decode().strip()

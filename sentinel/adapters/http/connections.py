@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-# What is no HTTP is answered 400 and is its sender's fault; a traceback of each would let anyone fill the log.
-# Defects of our own never come here: the server's middleware logs them.
+# Anything but HTTP is answered 400 and is its sender's fault; a traceback of each would let anyone fill the log.
+# Our own defects never come here: the server's middleware logs them.
 _unheard = logging.getLogger(f"{__name__}.unheard")
 _unheard.setLevel(logging.CRITICAL)
 
@@ -69,7 +69,7 @@ class _Connection(web.RequestHandler):
             max_headers=MAX_HEADERS,
             auto_decompress=False,
             logger=_unheard,
-            access_log=None,  # type: ignore[arg-type] # its own way to say that there is none
+            access_log=None,  # type: ignore[arg-type] # switches the access log off
         )
         self._gate = gate
         self._address: str | None = None

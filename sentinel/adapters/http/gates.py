@@ -58,7 +58,7 @@ class _GuardedResolver(AbstractResolver):
         found = await self._resolver.resolve(host, port, family)
         kept = [item for item in found if not forbidden(item["host"], host)]
         if not kept:
-            raise _ForbiddenError(f"{host} leads to an address that must not be called")
+            raise _ForbiddenError(f"{host} resolves to an address that gates must not call")
         return kept
 
     async def close(self) -> None:
@@ -74,7 +74,7 @@ class WebhookGates:
         self._session: aiohttp.ClientSession | None = None
 
     async def ask(self, gate: WebhookGate, record: Record) -> tuple[GateAnswer, str]:
-        """Post the payload once. 2xx passes; silence and a proxy's excuses are no answer; all else is a no."""
+        """Post the payload once. 2xx passes; silence and a proxy's errors are not answers; anything else fails."""
         url = URL(gate.url)
         refusal = self._refusal(url)
         if refusal:
@@ -87,7 +87,7 @@ class WebhookGates:
             return GateAnswer.UNANSWERED, f"no answer within {timeout:g} s"
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(getattr(error, "os_error", error), _ForbiddenError):
-                return GateAnswer.REFUSED, f"{url.host} leads to an address that must not be called"
+                return GateAnswer.REFUSED, f"{url.host} resolves to an address that gates must not call"
             return GateAnswer.UNANSWERED, f"cannot be reached: {error}"[:SHOWN_BYTES]
 
     async def close(self) -> None:
@@ -108,7 +108,7 @@ class WebhookGates:
         except ValueError:
             # A name is looked at when it is resolved; numbers such as 127.1 would be connected to unresolved.
             literal = ":" in host or host.replace(".", "").isdigit()
-        return f"{host} is an address that must not be called" if literal else ""
+        return f"{host} is an address that gates must not call" if literal else ""
 
     async def _post(self, url: URL, gate: WebhookGate, record: Record) -> tuple[GateAnswer, str]:
         body = orjson.dumps(payload_of(gate, record))

@@ -43,18 +43,18 @@ METRICS = (
     Metric("build_info", Kind.INFO, "Which release runs, and on which Python.", ("version", "python")),
     Metric("reconciles_total", Kind.COUNTER, "Reconciles of one workload by outcome.", ("outcome",)),
     Metric("reconcile_seconds", Kind.HISTOGRAM, "Seconds that a reconcile of one workload took."),
-    Metric("queue_depth", Kind.GAUGE, "Workloads that wait for a pass now."),
+    Metric("queue_depth", Kind.GAUGE, "Workloads that wait for a reconcile now."),
     Metric("decisions_total", Kind.COUNTER, "Decisions, by action and reason.", ("action", "reason")),
     Metric(
         "decision_seconds",
         Kind.HISTOGRAM,
-        "From the beginning of the pass that decided until the decision was recorded and carried out.",
+        "From the start of the deciding reconcile until the decision was recorded and carried out.",
     ),
-    Metric("undo_total", Kind.COUNTER, "Undos, by what became of them.", ("outcome",)),
+    Metric("undo_total", Kind.COUNTER, "Undos, by outcome.", ("outcome",)),
     Metric(
         "undo_seconds",
         Kind.HISTOGRAM,
-        "From the fault's first sign to the patch that undid it.",
+        "From the first sign of the fault to the patch that undid it.",
         buckets=(*_FAST, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0),
     ),
     Metric(
@@ -66,27 +66,27 @@ METRICS = (
     Metric(
         "evidence_missing_total",
         Kind.COUNTER,
-        "Numbers that could not be had, by source and reason.",
+        "Measurements without a usable answer, by source and reason.",
         ("source", "reason"),
     ),
     Metric(
         "evidence_age_seconds",
         Kind.GAUGE,
-        "How old the newest evidence of a source was when it was last asked.",
+        "How old the newest evidence of a source was when it was last queried.",
         ("source",),
     ),
     Metric("source_seconds", Kind.HISTOGRAM, "How long a metrics source took to answer.", ("source",)),
     Metric(
         "source_circuit_open",
         Kind.GAUGE,
-        "Whether a metrics source is left alone (1) after failures in a row.",
+        "Whether the circuit breaker of a metrics source is open (1) after failures in a row.",
         ("source",),
     ),
-    Metric("notices_total", Kind.COUNTER, "Notices, by what became of them.", ("outcome",)),
+    Metric("notices_total", Kind.COUNTER, "Notices, by outcome.", ("outcome",)),
     Metric("notices_pending", Kind.GAUGE, "Notices that wait to be delivered."),
-    Metric("gate_calls_total", Kind.COUNTER, "Calls of steps' gates, by their answers.", ("answer",)),
-    Metric("gate_jobs_total", Kind.COUNTER, "Jobs of steps' gates, by what became of them.", ("outcome",)),
-    Metric("alerts_total", Kind.COUNTER, "Alerts received, by what became of them.", ("outcome",)),
+    Metric("gate_calls_total", Kind.COUNTER, "Calls of webhook gates, by answer.", ("answer",)),
+    Metric("gate_jobs_total", Kind.COUNTER, "Jobs of gates, by outcome.", ("outcome",)),
+    Metric("alerts_total", Kind.COUNTER, "Alerts received, by outcome.", ("outcome",)),
     Metric(
         "webhook_posts_total", Kind.COUNTER, "Posts to the Alertmanager webhook, by HTTP status.", ("code",)
     ),
@@ -94,23 +94,31 @@ METRICS = (
     Metric(
         "slack_presses_total",
         Kind.COUNTER,
-        "Presses of buttons in Slack, by what became of them: asked (a command was made), not allowed, past, repeated, "
+        "Presses of buttons in Slack, by outcome: asked (a command was made), not allowed, past, repeated, "
         "unknown (who may press could not be asked), failed, unreadable, rejected (too many wait).",
         ("outcome",),
     ),
-    Metric("watch_age_seconds", Kind.GAUGE, "Since a watch was last heard of.", ("resource",)),
     Metric(
-        "commands_total", Kind.COUNTER, "Humans' commands, by what became of them.", ("action", "outcome")
+        "watch_age_seconds",
+        Kind.GAUGE,
+        "Seconds since the API server last sent anything on a watch.",
+        ("resource",),
     ),
-    Metric("leader", Kind.GAUGE, "Whether this replica leads (1), or waits to (0)."),
-    Metric("frozen", Kind.GAUGE, "Whether a human has the sentinel touch nothing (1): sentinel freeze."),
-    Metric("leader_transitions_total", Kind.COUNTER, "How often this replica became this.", ("to",)),
+    Metric("commands_total", Kind.COUNTER, "Commands of people, by outcome.", ("action", "outcome")),
+    Metric("leader", Kind.GAUGE, "Whether this replica leads (1) or stands by (0)."),
+    Metric("frozen", Kind.GAUGE, "Whether the cluster is frozen (1) by `sentinel freeze`."),
+    Metric(
+        "leader_transitions_total",
+        Kind.COUNTER,
+        "How often this replica became leader, or ceased to be.",
+        ("to",),
+    ),
     Metric("rules_loaded", Kind.GAUGE, "Policies in force."),
     Metric("rules_info", Kind.INFO, "The digest of the rule set in force.", ("digest",)),
     Metric("rules_refused", Kind.GAUGE, "Whether the rule files are refused (1) or in force (0)."),
-    Metric("rules_taken_timestamp_seconds", Kind.GAUGE, "When the set in force was taken over."),
+    Metric("rules_taken_timestamp_seconds", Kind.GAUGE, "When the rule set in force was loaded."),
     Metric("rules_reload_total", Kind.COUNTER, "Reloads of the rule files, by how they ended.", ("outcome",)),
-    Metric("bulletins_total", Kind.COUNTER, "News of the sentinel, by what became of it.", ("outcome",)),
+    Metric("bulletins_total", Kind.COUNTER, "Notices about the sentinel itself, by outcome.", ("outcome",)),
     Metric("rollouts", Kind.GAUGE, "Rollouts on record, by phase.", ("phase",)),
     Metric(
         "api_requests_total",
@@ -122,7 +130,7 @@ METRICS = (
 
 
 class PrometheusTelemetry:
-    """Implements `ports.Telemetry` on a registry of its own. Names and labels must be those of `METRICS`.
+    """Implements `ports.Telemetry` on a separate registry. Names and labels must be those of `METRICS`.
 
     An unknown name raises KeyError, wrong labels ValueError: both are mistakes of the caller.
     """

@@ -23,7 +23,7 @@ _TIME: Json = {
 _ANNOTATIONS: Json = {
     "type": ["object", "null"],
     "additionalProperties": _TEXT,
-    "description": "Shown, and cut where they are too long; what is not text is passed over",
+    "description": "Shown to people, shortened if too long; values that are not text are ignored",
 }
 _ALERT: Json = {
     "type": "object",
@@ -46,15 +46,19 @@ _POSTED_ALERT: Json = {
         "labels": _LABELS,
         "annotations": _ANNOTATIONS,
         "startsAt": {**_TIME, "description": "When it fired; must be set"},
-        "endsAt": {**_TIME, "type": ["string", "null"], "description": "It is resolved once that is past"},
+        "endsAt": {
+            **_TIME,
+            "type": ["string", "null"],
+            "description": "The alert is resolved once this time is past",
+        },
         "generatorURL": _TEXT,
     },
 }
 
 
 def _or_dropped(schema: str) -> Json:
-    """An alert, or anything else: it is no reason to refuse the post."""
-    other = {"description": "Anything else is dropped alone, and the answer says why"}
+    """An alert, or anything else: that is not a reason to refuse the request."""
+    other = {"description": "Any other item is dropped, the rest is kept, and the answer says why"}
     return {"anyOf": [{"$ref": f"#/components/schemas/{schema}"}, other]}
 
 
@@ -65,7 +69,7 @@ _EXAMPLE: Json = {
         "namespace": "shop",
         "deployment": "web",
     },
-    "annotations": {"summary": "12 % of the requests fail"},
+    "annotations": {"summary": "12% of the requests fail"},
     "startsAt": "2026-01-01T12:00:00Z",
 }
 _NOTIFIED: Json = {
@@ -79,38 +83,42 @@ _POSTED: Json = {
 }
 _NOTIFICATION: Json = {
     "type": "object",
-    "description": "Alertmanager's webhook payload; other keys are passed over",
+    "description": "Alertmanager's webhook payload; other keys are ignored",
     "required": ["version", "alerts"],
     "properties": {
-        "version": {"enum": ["4", "1"], "description": "Alertmanager's is 4, Grafana's 1"},
+        "version": {"enum": ["4", "1"], "description": "4 for Alertmanager, 1 for Grafana"},
         "alerts": {"type": "array", "maxItems": 10_000, "items": _or_dropped("Alert")},
-        "truncatedAlerts": {"description": "How many more there are; recorded where it is a number"},
-        "receiver": {"description": "Passed over where it is no text"},
+        "truncatedAlerts": {"description": "How many alerts were left out; recorded if it is a number"},
+        "receiver": {"description": "Ignored if it is not text"},
     },
 }
-_OUTCOMES = """What became of it:
-recorded (it stands in the record of each rollout that it concerns),
-idle (it concerns workloads that are known, and nothing can happen to any of them now),
-unknown (a policy means it, and it names nothing that is known: logged, and told once),
-unmatched (no policy means it),
-other-cluster (it says that it is about another cluster than the settings name),
+_OUTCOMES = """The outcome:
+recorded (in the record of each rollout that the alert concerns),
+idle (the alert concerns known workloads, but none of them can be held or undone now),
+unknown (a policy matches the alert, but the alert names no known workload: logged, and reported once),
+unmatched (no policy matches the alert),
+other-cluster (the alert is about a cluster other than the one in the settings),
 forbidden (the credentials may not post alerts of its namespace),
-dropped (it cannot be read; the detail names the JSON path)""".replace("\n", " ")
+dropped (the alert cannot be read; the detail names the JSON path)""".replace("\n", " ")
 _FATE: Json = {
     "type": "object",
     "required": ["alertname", "fingerprint", "outcome"],
     "properties": {
-        "alertname": {"type": "string", "description": "Empty where it cannot be read"},
-        "fingerprint": {"type": "string", "description": "Empty where it cannot be read"},
+        "alertname": {"type": "string", "description": "Empty if it cannot be read"},
+        "fingerprint": {"type": "string", "description": "Empty if it cannot be read"},
         "outcome": {"enum": [outcome.value for outcome in AlertOutcome], "description": _OUTCOMES},
-        "detail": {"type": "string", "description": "Why, in words"},
+        "detail": {"type": "string", "description": "The reason, in words"},
     },
 }
 _RECORDED: Json = {
     "type": "object",
     "required": ["recorded", "alerts"],
     "properties": {
-        "recorded": {"type": "integer", "minimum": 0, "description": "To how many rollouts it was recorded"},
+        "recorded": {
+            "type": "integer",
+            "minimum": 0,
+            "description": "In how many rollouts the alerts were recorded",
+        },
         "refused": {
             "type": "integer",
             "minimum": 1,
@@ -119,7 +127,7 @@ _RECORDED: Json = {
         "alerts": {
             "type": "array",
             "items": {"$ref": "#/components/schemas/Fate"},
-            "description": "Each alert of the post, in its order",
+            "description": "Each alert of the request, in the same order",
         },
     },
 }
@@ -133,13 +141,13 @@ _STATUS: Json = {
         "remarks": {
             "type": "array",
             "items": _TEXT,
-            "description": "No fault, but good to know: it is frozen",
+            "description": "What is worth knowing but not a fault, such as a freeze",
         },
     },
 }
 _SCHEMAS: Json = {
     "Post": {
-        "description": "Either is taken, whichever path it is posted to",
+        "description": "Both paths accept both formats",
         "anyOf": [
             {"$ref": "#/components/schemas/Notification"},
             {"$ref": "#/components/schemas/PostedAlerts"},
@@ -156,7 +164,7 @@ _SCHEMAS: Json = {
     "Status": _STATUS,
 }
 _REFUSALS = {
-    "400": "Not JSON, or as a whole not of this shape: the sentence names the JSON path",
+    "400": "Not JSON, or not in this format: the error names the JSON path",
     "401": "The credentials or the client's certificate are missing or wrong",
     "403": "The credentials may not post for any of these namespaces",
     "413": "The body is larger than 8 MiB",
@@ -173,16 +181,16 @@ def document(*, slack: bool = False) -> Json:
         "openapi": "3.1.0",
         "info": {"title": "Rollback Sentinel", "version": "1"},
         "paths": {
-            "/webhooks/alertmanager": {"post": _webhook("Take a notification of Alertmanager in")},
+            "/webhooks/alertmanager": {"post": _webhook("Receive a notification of Alertmanager")},
             "/webhooks/alertmanager/api/v2/alerts": {
-                "post": _webhook("Take alerts in as an Alertmanager does")
+                "post": _webhook("Receive alerts as an Alertmanager does")
             },
             **({"/webhooks/slack": {"post": _slack()}} if slack else {}),
-            "/healthz": {"get": _check("Whether only a restart could mend it")},
-            "/readyz": {"get": _check("Whether it may be sent alerts")},
-            "/metrics": {"get": _plain("Its own metrics, as Prometheus scrapes them", "text/plain")},
+            "/healthz": {"get": _check("Whether the process is alive; if not, only a restart helps")},
+            "/readyz": {"get": _check("Whether it is ready to receive alerts")},
+            "/metrics": {"get": _plain("The daemon's metrics, for Prometheus to scrape", "text/plain")},
             "/openapi.json": {"get": _plain("This document", "application/json")},
-            "/": {"get": _plain("Where all this is", "application/json")},
+            "/": {"get": _plain("The list of paths", "application/json")},
         },
         "components": {
             "schemas": _SCHEMAS,
@@ -201,13 +209,13 @@ def document(*, slack: bool = False) -> Json:
 
 
 def _webhook(summary: str) -> Json:
-    later = _answer("Not recorded: come again after Retry-After seconds", "Error")
+    later = _answer("Not recorded: retry after Retry-After seconds", "Error")
     later["headers"] = {
         "Retry-After": {"required": True, "schema": {"type": "string", "pattern": "^[0-9]+$"}}
     }
     return {
         "summary": summary,
-        "description": "Answered 200 only when it is recorded in the cluster, or concerns nothing that is guarded.",
+        "description": "Answers 200 once the alerts are recorded in the cluster, or concern nothing that is guarded.",
         "security": [{}, {"token": []}, {"password": []}],
         "requestBody": {"required": True, "content": _json("Post")},
         "responses": {
@@ -220,23 +228,23 @@ def _webhook(summary: str) -> Json:
 
 def _slack() -> Json:
     refusals = {
-        "400": "The form has no payload of an interaction",
+        "400": "The form does not have the payload of an interaction",
         "401": "The signature is missing, wrong, or older than five minutes",
-        "408": "The body did not come within five seconds",
+        "408": "The body did not arrive within five seconds",
         "413": "The body is larger than 256 KiB",
         "415": "The body has a Content-Encoding",
         "503": "Too many presses wait",
     }
     form = {"type": "object", "required": ["payload"], "properties": {"payload": _TEXT}}
     return {
-        "summary": "Take a press of a button in Slack in",
+        "summary": "Receive a press of a button in Slack",
         "security": [{"signature": []}],
         "requestBody": {
             "required": True,
             "content": {"application/x-www-form-urlencoded": {"schema": form}},
         },
         "responses": {
-            "200": {"description": "Taken in; what comes of it is said in Slack"},
+            "200": {"description": "Accepted; the outcome is shown in Slack"},
             **{code: _answer(text, "Error") for code, text in refusals.items()},
         },
     }
@@ -245,7 +253,7 @@ def _slack() -> Json:
 def _check(summary: str) -> Json:
     return {
         "summary": summary,
-        "responses": {"200": _answer("It is well", "Status"), "503": _answer("It says why not", "Status")},
+        "responses": {"200": _answer("Yes", "Status"), "503": _answer("No; the answer says why", "Status")},
     }
 
 

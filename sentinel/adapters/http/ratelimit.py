@@ -16,8 +16,8 @@ class _Bucket:
 class TokenBuckets:
     """`rate` posts a second on the long run and `burst` of them at once, for each client.
 
-    The clients not seen for longest are forgotten past `MAX_CLIENTS`: whoever has that many addresses is bounded by
-    what is in flight instead.
+    Beyond `MAX_CLIENTS`, the clients that were silent longest are forgotten: a client with that many addresses is
+    bounded by the number of requests in flight instead.
     """
 
     def __init__(self, rate: float, burst: int) -> None:

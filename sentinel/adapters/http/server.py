@@ -56,9 +56,8 @@ class ServerOptions:
 class HttpServer:
     """Serves between `start` and `stop`.
 
-    `health` and `readiness` say in sentences what is wrong; nothing means well. `remarks` are told with both, and are
-    no fault: that it is frozen.
-    `slack` takes Slack's interactions, where there are any.
+    `health` and `readiness` say in sentences what is wrong; nothing means well. `remarks` are shown with both and are
+    not faults, such as a freeze. `slack` takes Slack's interactions, where there are any.
     """
 
     def __init__(
@@ -102,7 +101,7 @@ class HttpServer:
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     async def start(self) -> None:
-        """Listen. Raises ListenError when the address cannot be had."""
+        """Listen. Raises ListenError when the address is not available."""
         runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=self._options.drain)
         await runner.setup()
         try:

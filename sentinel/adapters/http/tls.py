@@ -27,7 +27,7 @@ class TlsFiles:
 class ServerTls:
     """The context to listen with. A client's certificate is asked for where there is a CA, and then has to be good.
 
-    Having none at all is no failed handshake: the kubelet's probes have none. The webhook asks for it itself.
+    A client without a certificate does not fail the handshake: the kubelet's probes have none. The webhook requires it.
     """
 
     def __init__(self, files: TlsFiles) -> None:
@@ -41,7 +41,7 @@ class ServerTls:
 
     @property
     def requires_certificate(self) -> bool:
-        """Whether whoever posts must show a client's certificate."""
+        """Whether clients that post must present a certificate."""
         return self._files.client_ca is not None
 
     def reread(self) -> None:
@@ -52,7 +52,7 @@ class ServerTls:
                 return
             self._current = _context(self._files)
         except TlsError as error:
-            _log.warning("%s The former certificate stays in force.", error)
+            _log.warning("%s The former certificate stays in use.", error)
             return
         self._digest = digest
         _log.info("the server's certificate was renewed from %s", self._files.certificate)

@@ -95,7 +95,7 @@ class AlertmanagerWebhook:
         if grant is None:
             return self._unknown()
         if self._limits.certificate and not request.get_extra_info("peercert"):
-            return failure(401, "A client certificate is needed here.")
+            return failure(401, "A client certificate is required.")
         refused = _unfit(request)
         if refused is not None:
             return refused
@@ -124,13 +124,13 @@ class AlertmanagerWebhook:
         """Why a post must come again later. Not 429: Alertmanager retries a 5xx only."""
         if self.draining:
             return _later("The daemon is stopping.")
-        # Checked before the bucket, so that a post that is sent away does not cost its client one of its own.
+        # Checked before the bucket, so that a rejected request does not count for its client.
         if self._in_flight >= self._limits.in_flight:
-            return _later("Too many posts at once.", 1.0)
+            return _later("Too many requests at the same time.", 1.0)
         if self._bytes + size > self._limits.bytes_in_flight:
-            return _later("Too much is posted at once.", 1.0)
+            return _later("Too many bytes in requests at the same time.", 1.0)
         wait = self._buckets.take(f"{grant.name} {address}", self._clock.monotonic())
-        return _later("Too many posts from this client.", wait) if wait else None
+        return _later("Too many requests from this client.", wait) if wait else None
 
     async def _record(self, request: web.Request, grant: Grant) -> web.Response:
         try:
@@ -140,7 +140,7 @@ class AlertmanagerWebhook:
         try:
             notification = await self._parsed(body)
         except ValueError as error:
-            _log.warning("a post to the Alertmanager webhook was refused: %s", error)
+            _log.warning("a request to the Alertmanager webhook was refused: %s", error)
             return failure(400, str(error))
         permitted = [_may_post(alert, grant) for alert in notification.alerts]
         if permitted and not any(permitted):
@@ -169,13 +169,13 @@ class AlertmanagerWebhook:
     def _answer(
         self, notification: Notification, recorded: int, fates: Sequence[AlertFate], grant: Grant
     ) -> web.Response:
-        """What became of each alert, in the order of the post; counted, and logged where something was left out."""
+        """The outcome for each alert, in the order of the request; counted, and logged if something was left out."""
         counts = Counter(fate.outcome for fate in fates)
         counts[AlertOutcome.DROPPED] += len(notification.odd)
         self._count(counts)
         refused = counts[AlertOutcome.FORBIDDEN]
         if refused:
-            _log.warning("%d alerts of namespaces that %s may not post for were dropped", refused, grant.name)
+            _log.warning("dropped %d alerts of namespaces for which %s may not post", refused, grant.name)
         _log_odd(notification.odd)
         said = [
             _said(alert.labels.get("alertname", ""), alert.fingerprint, fate)
@@ -192,7 +192,7 @@ class AlertmanagerWebhook:
                 self._telemetry.count("alerts_total", number, outcome=outcome.value)
 
 
-_NOT_COVERED = "the credentials of this post may not post alerts of its namespace"
+_NOT_COVERED = "the credentials of this request may not post alerts of its namespace"
 
 
 def _may_post(alert: Alert, grant: Grant) -> bool:
@@ -209,9 +209,9 @@ def _said(name: str, fingerprint: str, fate: AlertFate) -> dict[str, str]:
 def _log_odd(odd: Sequence[OddAlert]) -> None:
     for one in odd[:_LOGGED]:
         name = one.name or "without a name"
-        _log.warning("an alert (%s) was dropped, the others of its post were not: %s", name, one.why)
+        _log.warning("an alert (%s) was dropped, the others of its request were kept: %s", name, one.why)
     if len(odd) > _LOGGED:
-        _log.warning("%d more alerts of the same post were dropped", len(odd) - _LOGGED)
+        _log.warning("dropped %d more alerts of the same request", len(odd) - _LOGGED)
 
 
 def _unfit(request: web.Request) -> web.Response | None:

@@ -189,7 +189,7 @@ class KubernetesGateway:
         }
 
     def _renew(self) -> None:
-        """Begin every watch anew: where one has gone deaf, so may the others have that shared its connection."""
+        """Start every watch again: if one has gone deaf, so may others that shared its connection."""
         for reflector in self._reflectors:
             reflector.renew()
 

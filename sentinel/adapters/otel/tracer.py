@@ -1,4 +1,4 @@
-"""Spans by OpenTelemetry: queued in memory, sent from a thread of their own, dropped when the collector is away."""
+"""Spans by OpenTelemetry: queued in memory, sent from a separate thread, dropped when the collector is down."""
 
 import asyncio
 from collections.abc import Iterator

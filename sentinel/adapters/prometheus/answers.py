@@ -32,7 +32,7 @@ class InstantAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One element of a range vector: its values by time (Unix seconds). What is no number is left out."""
+    """One element of a range vector: its values by time (Unix seconds), without those that are not numbers."""
 
     labels: Mapping[str, str]
     values: Mapping[float, float]
@@ -93,6 +93,6 @@ def _number(pair: object, query: str) -> float:
 
 def _strange(query: str) -> SourceError:
     return SourceError(
-        f"The answer to {query!r} is not what Prometheus answers to such a query.",
+        f"The answer to {query!r} is not in the format of Prometheus' API.",
         reason=MissingReason.SOURCE_REFUSED,
     )

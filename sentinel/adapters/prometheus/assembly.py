@@ -51,11 +51,11 @@ class Assembly:
         for subject, counters in values.items():
             stamp = scraped.get(subject)
             if end and self.beside.issuperset(counters):
-                _note(missing, subject, MissingReason.LABELS_DIFFER, f"there is no {self.required} of it")
+                _note(missing, subject, MissingReason.LABELS_DIFFER, f"it has no {self.required}")
                 readings[subject] = Reading(at, counters)
                 continue
             if self.required not in counters or stamp is None:
-                # At a span's beginning a series that was not there yet is no fault.
+                # At the beginning of a span, a series may be missing: it was not there yet.
                 if end:
                     _note(missing, subject, MissingReason.NO_DATA, f"no series of {self.required}")
                     readings[subject] = Reading(at, counters)
@@ -129,7 +129,7 @@ def _bound(sample: Sample, unit: float) -> str:
         bound = float(sample.labels.get("le", "")) * unit
     except ValueError:
         raise ValueError(
-            f"the series {dict(sample.labels)} is no bucket: its label le is no number"
+            f"the series {dict(sample.labels)} is not a bucket: its label le is not a number"
         ) from None
     return "+Inf" if bound == float("inf") else f"{bound:.12g}"
 

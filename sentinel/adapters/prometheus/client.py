@@ -98,7 +98,7 @@ class PrometheusClient:
         self._session.close()
 
     async def _ask(self, query: str, at_ms: int) -> InstantAnswer:
-        # The server's own limit, so that it stops working on what nobody waits for any more.
+        # The server's own limit, so that it stops working on queries whose answer is no longer needed.
         params = {"time": f"{at_ms / 1000:.3f}", "timeout": f"{self._connection.timeout:g}s"}
         return await self._call(lambda: self._query(query, params))
 
@@ -198,11 +198,12 @@ class PrometheusClient:
         """Raises SourceError where a part is missing; what is remarked on the query is logged once."""
         parts = wholeness.missing_parts(envelope, headers)
         if parts:
-            message = f"Prometheus at {self._url} says that its answer to {query!r} may not be whole: {_told(parts)}"
+            told = f"reports that its answer to {query!r} may be incomplete: {_told(parts)}"
+            message = f"Prometheus at {self._url} {told}"
             raise SourceError(message, reason=MissingReason.PARTIAL_ANSWER)
         for annotation in wholeness.annotations(envelope):
             if self._first_time(wholeness.without_position(annotation)):
-                _log.warning("Prometheus remarks on the query %r: %s", query[:1000], annotation)
+                _log.warning("Prometheus warns about the query %r: %s", query[:1000], annotation)
 
     def _first_time(self, annotation: str) -> bool:
         with self._showing:
@@ -227,10 +228,10 @@ class PrometheusClient:
         if isinstance(error, requests.ConnectTimeout | requests.ReadTimeout):
             return self._timed_out()
         if isinstance(error, AnswerTooLargeError):
-            message = f"Prometheus at {self._url} answered with more than {MAX_ANSWER >> 20} MiB."
+            message = f"Prometheus at {self._url} sent an answer of more than {MAX_ANSWER >> 20} MiB."
             return SourceError(message, reason=MissingReason.SOURCE_REFUSED)
         if isinstance(error, requests.exceptions.ChunkedEncodingError):
-            message = f"Prometheus at {self._url} broke its answer off."
+            message = f"Prometheus at {self._url} broke off its answer."
             return SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE)
         if isinstance(error, requests.ConnectionError):
             message = f"Prometheus at {self._url} cannot be reached: {_root(error)}."

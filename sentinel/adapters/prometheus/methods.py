@@ -14,7 +14,7 @@ from sentinel.adapters.prometheus.refusals import spoken, words_of
 _REFUSE_THE_METHOD = frozenset({400, 403, 404, 405, 406, 411, 415, 501})
 _REFUSE_THE_ADDRESS = frozenset({413, 414, 431})
 _REFUSE_ANYTHING = frozenset({400, 404})
-"""What some proxies answer to an address that is too long, and to a shorter one for reasons of their own."""
+"""What some proxies answer to an address that is too long, and to a shorter one for other reasons."""
 _LONG_ADDRESS = 2_000
 _READ_NO_QUERY = re.compile(
     r"no expression|(?:missing|empty|no)\b.{0,20}\bquery|query\b.{0,20}\b(?:missing|empty|required)"

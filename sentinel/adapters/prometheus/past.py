@@ -11,7 +11,7 @@ Bounds = tuple[str, str]
 
 
 def counted(past: Past, label: str, total: Sequence[Track], errors: Sequence[Track]) -> PastCounters:
-    """Requests and errors of each pod; no series of errors yet is none."""
+    """Requests and errors of each pod; without a series of errors there were no errors."""
     failed = {track.labels.get(label, ""): track for track in errors}
     return {
         pod: _pairs(past, track, failed.get(pod), missing=0.0)

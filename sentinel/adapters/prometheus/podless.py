@@ -1,6 +1,6 @@
 """Free queries that select an arm's pods: whether what they select by says whose it is.
 
-`sum(errors{pod=~"$candidate_pods"}) or vector(0)` is 0 where the errors carry no pod, which is no evidence of any kind.
+`sum(errors{pod=~"$candidate_pods"}) or vector(0)` is 0 if the errors carry no pod, which is not evidence of any kind.
 """
 
 import re
@@ -20,7 +20,7 @@ _SELECTOR = re.compile(rf"""(?:[a-zA-Z_:][\w:]*\s*)?\{{(?:{TEXT}|[^"'`{{}}])*\}}
 
 
 async def unattributed(query: ValueQuery, ask: Asking, at: datetime) -> Missing | None:
-    """Why a query's answer says nothing of the pods that it asks for, None where it may. Raises SourceError.
+    """Why a query's answer cannot be about the pods that it asks for, None if it may be. Raises SourceError.
 
     Not so where other pods alone have such series: a counter of errors begins with a pod's first error.
     """
@@ -73,7 +73,7 @@ async def _elsewhere(selector: Selector, label: str, pods: frozenset[str], ask: 
         narrowed = selectors.narrowed(wide, (by, "=~", alternation(tuple(sorted(wanted)))))
         example = await ask(narrowed, at)
         if example.samples:
-            return f"{selector} finds nothing, but {narrowed} does{labels_of(example)}"
+            return f"{selector} finds no series, but {narrowed} does{labels_of(example)}"
     return ""
 
 

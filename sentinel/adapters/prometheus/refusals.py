@@ -82,23 +82,26 @@ def _meaning(status: int, kind: str, words: str) -> tuple[MissingReason, str]:
     if kind == "timeout" or status in {408, 504}:
         return MissingReason.SOURCE_TIMEOUT, "gave up on the query"
     if status == 429:
-        return MissingReason.RATE_LIMITED, "limits our rate"
+        return MissingReason.RATE_LIMITED, "limits our request rate"
     if status in {400, 422}:
         if _limits(words):
             return MissingReason.OVER_LIMIT, "cannot answer the query within its limits"
         return MissingReason.BAD_QUERY, "refuses the query"
     if status in {401, 403}:
-        return MissingReason.SOURCE_REFUSED, "refuses us; check the token"
+        return MissingReason.SOURCE_REFUSED, "rejects our credentials; check the token"
     if status == 206:
-        return MissingReason.PARTIAL_ANSWER, "answers in part only"
+        return MissingReason.PARTIAL_ANSWER, "answers only in part"
     if 300 <= status < 400:
-        return MissingReason.SOURCE_REFUSED, "sends us elsewhere, where we do not follow; write that address"
+        return (
+            MissingReason.SOURCE_REFUSED,
+            "redirects to another address, which the sentinel does not follow; set that address",
+        )
     if status in {499, 502, 503}:
         return MissingReason.SOURCE_UNREACHABLE, "is not available"
     return MissingReason.SOURCE_REFUSED, "failed"
 
 
 def _limits(words: str) -> bool:
-    """Whether the server tells of limits or trouble of its own; names in quotes and braces are the query's."""
+    """Whether the server reports its own limits or trouble; names in quotes and braces are the query's."""
     told = _QUOTED.sub("", words)
     return bool(_ABOUT_THE_SOURCE.search(told)) and not _ABOUT_THE_QUERY.search(told)

@@ -100,8 +100,8 @@ def _telling_apart(series: Sequence[Sample]) -> Iterable[tuple[str, ...]]:
 
 
 def _of_two_processes(label: str, values: set[str]) -> bool:
-    """Whether a label's values are those of different processes, such as two gateways in front of one pod: each counts
-    requests of its own. Two ports of one address are one process, or a proxy beside it that counts the same.
+    """Whether a label's values are those of different processes, such as two gateways in front of one pod: each
+    counts its own requests. Two ports of one address are one process, or a proxy beside it that counts the same.
     """
     if label == "instance":
         return len({value.rpartition(":")[0] for value in values}) > 1

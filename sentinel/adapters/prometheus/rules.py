@@ -68,7 +68,7 @@ def _older(at: float | None, now: float, seconds: float) -> bool:
 
 
 def _durations(data: object) -> dict[str, float]:
-    """The `for:` of each alerting rule; anything that is not shaped like one is passed over."""
+    """The `for:` of each alerting rule; anything that is not shaped like one is ignored."""
     pending: dict[str, float] = {}
     groups = data.get("groups") if isinstance(data, Mapping) else None
     for group in groups if isinstance(groups, list) else []:
@@ -81,7 +81,7 @@ def _durations(data: object) -> dict[str, float]:
 
 
 def _duration(rule: object) -> tuple[str, float]:
-    """A rule's name, empty where it is no alerting rule, and its `for:`; a ruler may leave out one of 0."""
+    """A rule's name, empty if it is not an alerting rule, and its `for:`; a ruler may leave out one of 0."""
     if not isinstance(rule, Mapping) or rule.get("type", "alerting") != "alerting":
         return "", 0.0  # vmalert tells its recording rules as well
     name, duration = rule.get("name"), rule.get("duration", 0.0)

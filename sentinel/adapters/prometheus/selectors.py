@@ -25,7 +25,7 @@ def histogram_series(selector: str, suffix: str) -> str:
     """
     read = check(selector)
     if not read.metric:
-        raise ValueError(f"{selector!r} must name one histogram: a name that is matched is not enough")
+        raise ValueError(f"{selector!r} must name one histogram: a matcher for the name is not enough")
     rest = (matcher for matcher in read.matchers if matcher.label != NAME)
     return str(Selector((SelectorMatcher(NAME, "=", read.metric.removesuffix(BUCKET) + suffix), *rest)))
 

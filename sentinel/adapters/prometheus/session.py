@@ -27,7 +27,7 @@ class ReadOnce(requests.Response):
 
 
 class BoundedSession(requests.Session):
-    """Follows no redirect: the settings say who is asked, and a token in a header of its own would go along."""
+    """Does not follow redirects: the settings name the server, and a token in a custom header would go along."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class BoundedSession(requests.Session):
         """Nowhere."""
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
-        """As of a session, but what is posted stands in the body: the library puts it into the address even so."""
+        """As of a session, but POST parameters go into the body: the library puts them into the address."""
         if method == "POST" and "params" in kwargs:
             kwargs["data"] = kwargs.pop("params")
         return super().request(method, url, *args, **kwargs)

@@ -93,7 +93,7 @@ class PrometheusSource:
         answer = await self._client.instant(query.expression, at)
         odd = next((sample for sample in answer.samples if not sample.usable), None)
         if odd is not None:
-            missing = Missing(MissingReason.NOT_A_NUMBER, detail=f"the query gives {odd.value}")
+            missing = Missing(MissingReason.NOT_A_NUMBER, detail=f"the query returns {odd.value}")
             return ValueSample(at, missing=missing, scalar=answer.scalar)
         astray = await unattributed(query, self._client.instant, at)
         if astray is not None:

@@ -57,7 +57,7 @@ async def _detail(span: Span, by_counter: Mapping[str, str], arms: Arms, ask: As
     wanted = (arms.namespace_label, "=", subject.namespace), (arms.subject_label, "=", str(subject))
     example = await ask(selectors.narrowed(selector, *wanted), at)
     what = f"{arms.subject_label}={str(subject)!r}" if str(subject) else f"no {arms.subject_label}"
-    why = "of which there are no requests" if str(subject) else "so that nobody can say whose they are"
+    why = "which has no requests" if str(subject) else "so they cannot be attributed"
     return f"{selector} counts under {what}, {why}{labels_of(example)}"
 
 

@@ -1,8 +1,9 @@
 """Whether an answer is whole: what backends of many stores say beside it when a part is missing.
 
 An answer that lacks a store's series looks like any other. Judged by, it undoes good releases and promotes bad ones
-(a candidate whose successes lie on the store that is away has errors only), so whatever may not be whole is no
-evidence. Prometheus' annotations, on the other hand, are about the query: the numbers beside them are all there are.
+(a candidate whose successes lie on the store that is away has errors only), so an answer that may be incomplete is
+not evidence. Prometheus' annotations, on the other hand, are about the query: the numbers beside them are all there
+are.
 """
 
 import re
@@ -22,7 +23,7 @@ _NO = frozenset({"", "0", "false", "no", "none", "null"})
 
 
 def missing_parts(envelope: object, headers: Mapping[str, str]) -> tuple[str, ...]:
-    """What the answer says of parts that it lacks, in its own words; nothing where it is whole.
+    """The answer's report on missing parts, in its own words; nothing if it is whole.
 
     `envelope` is the whole JSON, `headers` are those of the HTTP response.
     """
@@ -38,7 +39,7 @@ def missing_parts(envelope: object, headers: Mapping[str, str]) -> tuple[str, ..
 
 
 def annotations(envelope: object) -> tuple[str, ...]:
-    """What it remarks on the query: `infos`, and those of the `warnings` that are no word on the source."""
+    """Its remarks on the query: `infos`, and those of the `warnings` that are not about the source."""
     warnings = (text for text in _texts(envelope, "warnings") if _about_the_query(text))
     return (*warnings, *_texts(envelope, "infos"))
 
@@ -66,5 +67,5 @@ def _texts(envelope: object, key: str) -> list[str]:
 
 
 def _about_the_query(warning: str) -> bool:
-    """Prometheus lists ten annotations and says how many more there are; a store that is away is none of them."""
+    """Prometheus lists ten annotations and says how many more there are; a missing store is not among them."""
     return bool(ANNOTATION.match(warning) or _OMITTED.fullmatch(warning.strip()))

@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from sentinel.adapters.slack.mrkdwn import escape
 from sentinel.domain.figures import duration, to_one
 from sentinel.domain.record.state import UndoState
-from sentinel.domain.verdict import Number, RuleFigures, figures_of
+from sentinel.domain.verdict import ARMS, Number, RuleFigures, figures_of
 
 _MACHINE_ONLY = frozenset({"log_e_ratio", "log_e_limit", "ticks", "phi", "discount"})
-_ARMS = ("candidate", "baseline")
 
 
 def numbers(values: Mapping[str, Number]) -> tuple[str, ...]:
-    """A line for each rule: candidate against baseline, the limit, the evidence; or the plain figures."""
+    """A line for each rule: canary against baseline, the limit, the evidence; or the plain figures."""
     lines = ((figures.rule, _line(figures)) for figures in figures_of(values))
     return tuple(f"{escape(rule, 100)}: {line}" if rule else line for rule, line in lines if line)
 
@@ -32,7 +31,7 @@ def undo_times(undo: UndoState) -> tuple[str, ...]:
 
 
 def _line(figures: RuleFigures) -> str:
-    parts = [f"*{arm}* {escape(text, 100)}" for arm in _ARMS if (text := figures.arm(arm))]
+    parts = [f"*{title}* {escape(text, 100)}" for arm, title in ARMS.items() if (text := figures.arm(arm))]
     if not parts:
         shown = {name: value for name, value in figures.numbers.items() if name not in _MACHINE_ONLY}
         return ", ".join(_plain(name, value) for name, value in shown.items())

@@ -77,7 +77,7 @@ class Message:
 
 
 def rollout_message(notice: Notice, *, pressable: bool = False) -> Message:
-    """The rollout's one message, as it stands now; `pressable` with the buttons that apply."""
+    """The rollout's one message, as it is now; `pressable` with the buttons that apply."""
     record = notice.record
     icon, phase = _PHASES[standing(record)]
     title = f"{icon} *{phase}* {code(_workload(record))}{_observed(record)}"

@@ -150,7 +150,7 @@ def _translated(method: str, error: SlackApiError) -> NoticeError:
     code = str(response.data.get("error", ""))
     if response.status_code == 429 or code in {"ratelimited", "rate_limited"}:
         wait = _seconds(response.headers.get("Retry-After"))
-        return NoticeError(f"Slack limits our rate for {method}.", retry_after=wait)
+        return NoticeError(f"Slack limits our request rate for {method}.", retry_after=wait)
     if response.status_code >= 500 or code in _TRANSIENT:
         return NoticeError(f"Slack failed to handle {method} (HTTP {response.status_code} {code}).")
     hint = f": {_HINTS[code]}" if code in _HINTS else ""

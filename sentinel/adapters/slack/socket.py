@@ -72,7 +72,7 @@ class SocketMode:
             await self._clock.sleep(pause)
 
     async def _while_connected(self, client: SocketModeClient) -> None:
-        """The client reconnects by itself, but with an address that has expired it would try for ever."""
+        """The client reconnects by itself, but with an address that has expired it would try forever."""
         lost = 0.0
         while lost < LOST_SECONDS:
             await self._clock.sleep(_LOOK_EVERY)

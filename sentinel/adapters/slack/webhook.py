@@ -48,7 +48,7 @@ class SlackWebhook:
         if request.headers.get("Content-Encoding", "identity") != "identity":
             return _refused(415, "Send the body as it is, without a Content-Encoding.")
         if self._in_hand >= IN_HAND:
-            return _refused(503, "Too many posts at once.")
+            return _refused(503, "Too many requests at the same time.")
         self._in_hand += 1
         try:
             async with asyncio.timeout(READ_WITHIN):

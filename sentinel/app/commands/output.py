@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sentinel.domain.record.state import Phase
-from sentinel.domain.verdict import Number, figures_of
+from sentinel.domain.verdict import ARMS, Number, figures_of
 from sentinel.domain.words import Standing, Would
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -97,7 +97,7 @@ def rules_in_words(numbers: Mapping[str, Number]) -> list[str]:
     """
     lines = []
     for figures in figures_of(numbers):
-        parts = [f"{arm} {text}" for arm in ("candidate", "baseline") if (text := figures.arm(arm))]
+        parts = [f"{title} {text}" for arm, title in ARMS.items() if (text := figures.arm(arm))]
         if parts:
             parts += [f"limit {figures.limit}"] if figures.limit else []
             parts += [f"evidence {figures.evidence}"] if figures.evidence else []

@@ -86,7 +86,7 @@ class ErrorRateRule:
 class LatencyRule:
     """The mean, or a quantile, of the candidate's latency is over a limit and worse than the baseline's.
 
-    Exactly one of `mean` and `quantile` is set; `limit` in seconds is what it is held against.
+    Exactly one of `mean` and `quantile` is set; `limit` in seconds is what it is compared with.
     """
 
     name: str

@@ -49,8 +49,8 @@ class MatchOperator(StrEnum):
 class AlertMatcher:
     """One Alertmanager matcher; regular expressions are anchored at both ends. A missing label is empty.
 
-    `regex` tells of a regular expression, which `value` shows, whether a text matches as a whole. Whoever posts an
-    alert writes the text: so it must take no longer than the text is long.
+    `regex` says whether a text as a whole matches the regular expression that `value` shows. The text comes from the
+    outside, with an alert: so matching must take time linear in its length.
     """
 
     label: str

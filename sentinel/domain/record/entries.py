@@ -31,7 +31,7 @@ class Action(StrEnum):
 
 
 class OutcomeKind(StrEnum):
-    """What became of a decision. `observed`: nothing was touched, by mode; `refused`: a guard or a precondition."""
+    """The outcome of a decision. `observed`: the mode allowed no change; `refused`: by a guard or a precondition."""
 
     DONE = "done"
     FAILED = "failed"

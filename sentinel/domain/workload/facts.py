@@ -106,7 +106,7 @@ class Abilities:
 
 @dataclass(frozen=True, slots=True)
 class OwnSteps:
-    """Where a workload stands in the steps that its own controller makes.
+    """A workload's position in the steps that its own controller makes.
 
     A stage is what the controller goes through without waiting: `stage` counts from 0, and `count`, the number of
     stages before 100 %, stands for 100 % itself. `weight` is the share that the present stage asks for. `waits`: it
@@ -173,11 +173,11 @@ class Workload:
     controller still holds, newest first. `parts` are the objects whose uids were judged, the workload itself first.
     `changed_by` is the field manager that wrote the template last, as far as the API tells. `create_failure` is why
     its controller cannot create pods (a quota, an admission webhook), empty where it can, and since when.
-    `written` is the digest of the template as it stands in the workload's own object, where its revisions are told by
+    `written` is the digest of the template in the workload's own object, if its revisions are identified by
     something else (empty: the candidate's digest). `own_steps` is None where the sentinel makes the steps.
     `unseen_since` is since when its controller has not taken up what was last written, None where it has, or where
     that cannot be known. `in_the_way` is a broken pod of another revision that its controller neither replaces nor
-    passes by, None where there is none.
+    passes by, None if nothing is in the way.
     """
 
     key: WorkloadKey
@@ -206,7 +206,7 @@ class Workload:
 
     @property
     def observed(self) -> bool:
-        """Whether the controller has seen the newest spec, so that the counts speak of it."""
+        """Whether the controller has seen the newest spec, so that the counts are up to date."""
         return self.observed_generation >= self.generation
 
     @property

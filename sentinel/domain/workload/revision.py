@@ -20,12 +20,12 @@ class ObjectRef:
 class Revision:
     """One version of a workload's pod template.
 
-    `digest` is our own digest of the template, known as soon as the template is written; `hash` is the
-    controller's name for it and is empty until the controller has taken the template up. `number` is the
-    controller's revision number, for people, 0 while unknown or where the kind has none. `order` says which of two
-    revisions is newer, the greater one; it never changes for a revision that is not rolled out again, and is 0 where
-    it is not known. `replicas`, `ready` and `available` count its pods.
-    `stored_in` is the object that still holds the template, None when there is none.
+    `digest` is our own digest of the template, known as soon as the template is written; `hash` is the controller's
+    name for it and is empty until the controller has taken the template up. `number` is the controller's revision
+    number, for people, 0 while unknown or where the kind has none. `order` says which of two revisions is newer, the
+    greater one; it never changes for a revision that is not rolled out again, and is 0 where it is not known.
+    `replicas`, `ready` and `available` count its pods. `stored_in` is the object that still holds the template, None
+    without one.
     """
 
     digest: str

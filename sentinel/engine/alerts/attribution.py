@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sentinel.domain.alert import AlertStatus
+from sentinel.domain.figures import duration, moment
 from sentinel.domain.policy.selection import AlertAction, AlertRule
 from sentinel.domain.record.entries import AlertEntry
 from sentinel.domain.record.record import Record
@@ -75,12 +76,14 @@ def _attribute(
         return Attribution(None, "BeganBefore", f"alert {entry.name} fired before this rollout began")
     storm = entry.storm or tuple(map(str, _storm(entry, record.key, others)))
     if storm:
-        message = f"alert {entry.name} is one of many: {', '.join(storm)} had alerts in the same two minutes"
+        message = (
+            f"alert {entry.name} is one of many: {', '.join(storm)} had alerts within the same two minutes"
+        )
         return Attribution(
             AlertAction.HOLD, "AlertStorm", message, told_elsewhere=storm[0] != str(record.key)
         )
     if owner is _Owner.OTHER:
-        message = f"alert {entry.name} is of {subject.named}, which is not the candidate's"
+        message = f"alert {entry.name} is about {subject.named}, which does not belong to the candidate"
         return Attribution(None, "OtherRevision", message)
     doubt = _doubt(entry, rule, subject, record, workload, verdicts)
     if doubt is None and owner is _Owner.UNSAID:
@@ -94,8 +97,8 @@ def _attribute(
 def merge_alerts(known: Sequence[AlertEntry], received: Iterable[AlertEntry]) -> tuple[AlertEntry, ...]:
     """The alerts of a record after more were received, by fingerprint.
 
-    A repeat is no new alert, in whatever order and however often notifications arrive: of one alert the latest
-    firing counts, and once that is resolved it stays so. What was made of it is kept until it fires anew.
+    A repeated notification does not add an alert, whatever their order and number: of one alert the latest firing
+    counts, and once resolved it stays resolved. Its verdict is kept until it fires again.
     """
     merged = {entry.fingerprint: entry for entry in known}
     for entry in received:
@@ -112,7 +115,7 @@ def merge_alerts(known: Sequence[AlertEntry], received: Iterable[AlertEntry]) ->
 
 
 class _Owner(StrEnum):
-    """Whose pod an alert speaks of."""
+    """Whose pod an alert is about."""
 
     CANDIDATE = "candidate"
     OTHER = "other"
@@ -122,7 +125,7 @@ class _Owner(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Subject:
-    """Of which revision an alert speaks, and by which label's value that is known, such as `pod web-1`."""
+    """Which revision an alert is about, and the label that says so, such as `pod web-1`."""
 
     owner: _Owner
     named: str = ""
@@ -132,15 +135,15 @@ _NOT_SAID = _Subject(_Owner.UNSAID)
 
 
 def _subject(labels: Mapping[str, str], record: Record, workload: Workload) -> _Subject:
-    """Of which revision the alert speaks, by the first reading of its labels that names one of this workload."""
+    """Which revision the alert is about, by the first reading of its labels that names one of this workload."""
     found = (_subject_read(reading, record, workload) for reading in readings(labels))
     return next((one for one in found if one.owner is not _Owner.UNSAID), _NOT_SAID)
 
 
 def _subject_read(labels: Mapping[str, str], record: Record, workload: Workload) -> _Subject:
-    """By its pod, which says nothing where it is another workload's, an exporter's; else by what holds the revision.
+    """By its pod, unless that is another workload's or an exporter's; else by the object that holds the revision.
 
-    The name of a pod may carry the revision's hash, so that a pod that is gone can still be told.
+    The name of a pod may carry the revision's hash, which identifies even a pod that is gone.
     """
     key = workload.key
     if labels.get("namespace", key.namespace) != key.namespace:
@@ -178,7 +181,7 @@ def _candidate_hashes(record: Record, workload: Workload) -> set[str]:
 def _storm(
     entry: AlertEntry, key: WorkloadKey, others: Iterable[tuple[WorkloadKey, datetime]]
 ) -> list[WorkloadKey]:
-    """The workloads of the storm that this alert is part of, in order; empty where there is none."""
+    """The workloads of the storm that this alert is part of, in order; empty without a storm."""
     near = [(at, other) for other, at in others if abs(at - entry.received_at) <= STORM_WITHIN]
     for begins in sorted({entry.received_at, *(at for at, _ in near if at < entry.received_at)}):
         struck = {key, *(other for at, other in near if begins <= at <= begins + STORM_WITHIN)}
@@ -201,10 +204,10 @@ def _doubt(
         message = f"alert {entry.name} fires while both revisions are bad: {outage.message}"
         return _unsure(rule, "BaselineEquallyBad", message)
     if subject.owner is _Owner.CANDIDATE and _stable_alerts_as_much(entry.name, record, workload):
-        message = f"alert {entry.name} fires for as many of the other revision's pods as of the candidate's"
+        message = f"alert {entry.name} fires for as many pods of the other revision as of the candidate"
         return _unsure(rule, "BaselineEquallyBad", message)
     if subject.owner is _Owner.UNKNOWN:
-        message = f"alert {entry.name} is of {subject.named}, whose revision cannot be told any more"
+        message = f"alert {entry.name} is about {subject.named}, whose revision is no longer known"
         return _unsure(rule, "UnknownPod", message)
     return None
 
@@ -241,7 +244,7 @@ def _not_this_one(
     if names == {key.name}:
         return None
     whose = f"names {', '.join(sorted(names))}" if names else "names no workload"
-    return _unsure(rule, "NotOneWorkload", f"alert {entry.name} {whose}, so it is not {key}'s alone")
+    return _unsure(rule, "NotOneWorkload", f"alert {entry.name} {whose}, so it is not about {key} alone")
 
 
 def _maybe_older(entry: AlertEntry, rule: AlertRule, record: Record) -> Attribution | None:
@@ -252,11 +255,11 @@ def _maybe_older(entry: AlertEntry, rule: AlertRule, record: Record) -> Attribut
     pending = timedelta(seconds=entry.pending_for) if entry.pending_for is not None else rule.lookback
     if entry.starts_at - pending >= record.started_at:
         return None
-    message = f"alert {entry.name} fired at {entry.starts_at.isoformat()}"
+    message = f"alert {entry.name} fired at {moment(entry.starts_at)}"
     if entry.pending_for is not None:
-        message += f" after {pending.total_seconds():g} s pending: what it shows began before this rollout"
+        message += f" after {duration(pending)} pending: its cause began before this rollout"
         return Attribution(None, "BeganBefore", message)
-    message += f"; with {pending.total_seconds():g} s of look-back it may have begun before this rollout"
+    message += f"; with a look-back of {duration(pending)}, its cause may have begun before this rollout"
     return _unsure(rule, "MayHaveBegunBefore", message)
 
 

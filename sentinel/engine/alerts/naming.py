@@ -1,7 +1,7 @@
 """Which workloads an alert's labels name, and how Kubernetes makes the names of pods.
 
-Prometheus puts the labels of what it scraped in front: where a metric has a `namespace` of its own, and its exporter
-runs in another, the metric's becomes `exported_namespace`. So `exported_namespace`, `exported_pod`,
+Prometheus puts the labels of what it scraped in front: where a metric has its own `namespace` label, and its exporter
+runs in another namespace, the metric's becomes `exported_namespace`. So `exported_namespace`, `exported_pod`,
 `exported_deployment` and so on name what they say, before the plain labels do; where that names nothing known (a
 service may well have a business label `namespace`), the plain labels are read alone. Other usual spellings come last.
 """
@@ -166,16 +166,18 @@ def why_unknown(labels: Mapping[str, str], rule: AlertRule, named: Sequence[Work
     wanted = ", ".join((*WORKLOAD_LABELS, *own))
     if named:
         listed = ", ".join(map(str, named[:_SHOWN]))
-        return f"it names {listed}, and the sentinel watches no such workload"
+        return f"it names {listed}, which the sentinel does not watch"
     said = ", ".join(f"{label} {reading[label]}" for label in (*WORKLOAD_LABELS, *own) if reading.get(label))
     namespace = reading.get("namespace")
     if namespace and said:
-        return f"it names {said} in namespace {namespace}, and the sentinel knows no workload by that"
+        return (
+            f"it names {said} in namespace {namespace}, which matches no workload that the sentinel watches"
+        )
     if namespace:
-        return f"it names namespace {namespace} and no workload; one of these labels would: {wanted}"
+        return f"it names namespace {namespace} but no workload; add one of these labels: {wanted}"
     if said:
-        return f"it names {said} and no namespace; the label namespace beside it would name a workload"
-    return f"it names no namespace and no workload; the label namespace and one of these would: {wanted}"
+        return f"it names {said} but no namespace; add the label namespace"
+    return f"it names neither a namespace nor a workload; add the label namespace and one of these: {wanted}"
 
 
 def spelt_out(labels: Mapping[str, str], workload_label: str | None) -> list[Kinded]:
@@ -247,6 +249,6 @@ def hash_in(pod: str, key: WorkloadKey) -> SeenHash | None:
 
 
 def hash_of_replica_set(name: str, key: WorkloadKey) -> str | None:
-    """The revision's hash in the name of what holds a workload's revision; None where it is no such name."""
+    """The revision's hash in the name of the object that holds a workload's revision; None for other names."""
     match = _REPLICA_SET.fullmatch(name) if key.kind in HASHED_KINDS else None
     return match["hash"] if match is not None and match["name"] == key.name else None

@@ -3,12 +3,12 @@
 No rate is extrapolated and no first increment is missed: the difference of two readings of one counter is exact.
 What makes a difference unusable is said by name and never becomes a number:
 
-- A counter that went backwards: the process started anew (then it counted from zero, and what it has now is the
+- A counter that went backwards: the process restarted (then it counted from zero, and its present value is the
   increment) or the source is at fault (two Prometheus servers that take turns, a series that vanished). Only a
   container start in the watch tells the two apart. It may lie before the tick by as much as the first reading is
   older than the tick.
-- Errors (or a histogram's sum and count) that have no series of a pod, while there are some that name no pod, or a
-  pod of which there is no total: those may be this pod's.
+- Errors (or a histogram's sum and count) without a series for a pod, while other series name no pod, or a pod without
+  a total: those may be this pod's.
 - A counter without a first reading: it counts from zero if the process is younger than the tick, or if the same
   pod was observed before and only this series is new (the first error); else its past is unknown.
 """
@@ -116,7 +116,7 @@ def _tally(
     tallies: _Tallies[_Number] = _Tallies()
     for arm, members in split.members.items():
         if members and not any(member.name in by_name for member in members):
-            tallies.missing.append(Missing(MissingReason.NO_DATA, arm, "the source has no series of it"))
+            tallies.missing.append(Missing(MissingReason.NO_DATA, arm, "the source has no series for it"))
             continue
         for member in members:
             own = by_name.get(member.name, [])
@@ -203,7 +203,7 @@ def _histogram(span: Span, member: Member, since: datetime, until: datetime) -> 
     cumulative = [round(buckets[bound]) for bound in bounds]
     counts = tuple(n - below for n, below in zip(cumulative, [0, *cumulative], strict=False))
     if any(n < 0 for n in counts):
-        detail = "a bucket counted less than the one below it"
+        detail = "a bucket counts less than the bucket below it"
         return Missing(MissingReason.WENT_BACKWARDS, member.name, detail)
     # A sum that was not there before has a past that the buckets do not have.
     known = span.before is None or "sum" in span.before.values
@@ -241,7 +241,7 @@ def _growth(span: Span, member: Member, since: datetime, until: datetime) -> _Va
     read_from = min(since, span.before.observed_at) - STAMP_RESOLUTION
     if member.restarted_within(read_from, until):
         return after
-    return Missing(MissingReason.WENT_BACKWARDS, member.name, "and no container of it started anew")
+    return Missing(MissingReason.WENT_BACKWARDS, member.name, "but none of its containers restarted")
 
 
 def _fell(before: float, after: float) -> bool:

@@ -17,7 +17,7 @@ _BYTES = re.compile("[\udc80-\udcff]")
 
 
 def value_of(text: str) -> str:
-    """What a text with its quotes stands for. Bytes that are no UTF-8 become surrogates. Raises ValueError."""
+    """The value of a text in quotes. Bytes that are not UTF-8 become surrogates. Raises ValueError."""
     if text[0] == "`":
         return text[1:-1]
     unescaped = _ESCAPED.sub(_character, text[1:-1])
@@ -48,7 +48,7 @@ def without_texts(query: str) -> str:
 
 
 def patterns(query: str) -> Iterator[str]:
-    """The regular expressions that labels are held against. Raises ValueError."""
+    """The regular expressions that labels are matched with. Raises ValueError."""
     return (value_of(match["text"]) for match in _LEXEME.finditer(query) if match["operator"])
 
 
@@ -64,5 +64,5 @@ def _character(match: re.Match[str]) -> str:
         return chr(number) if number < 0x80 else chr(0xDC00 + number)
     number = int(match["short"] or match["long"], 16)
     if number > 0x10FFFF or 0xD800 <= number < 0xE000:
-        raise ValueError(f"has {match[0]}, which is no character")
+        raise ValueError(f"has {match[0]}, which is not a character")
     return chr(number)

@@ -1,8 +1,8 @@
 """Reads PromQL's instant vector selectors, and writes them: what a rule counts by, narrowed to a question.
 
-A reader of our own, because a selector is rewritten: what it says must come through unchanged, whichever way it was
-quoted, and names of Prometheus 3 (`{"http.hits", "k8s.pod.name"="a"}`) must come out quoted. Regular expressions are
-the server's to judge.
+Our own parser, because a selector is rewritten: its meaning must stay the same, whichever way it was quoted, and
+names of Prometheus 3 (`{"http.hits", "k8s.pod.name"="a"}`) must come out quoted. Regular expressions are the server's
+to judge.
 """
 
 import re
@@ -30,23 +30,23 @@ _BEYOND = (
     ),
     (
         re.compile(r"(?:anchored|smoothed)\b"),
-        "has a modifier for ranges: the sentinel asks for the counters as they stand",
+        "has a range modifier: the sentinel queries plain counters",
     ),
     (
         re.compile(r"or\b"),
-        "joins alternatives by `or`, which the sentinel cannot narrow to pods: match them by =~",
+        "combines alternatives with `or`, which the sentinel cannot narrow to pods: use =~ instead",
     ),
-    (re.compile(r"\["), "is a range, not a selector: the sentinel takes the differences itself"),
+    (re.compile(r"\["), "is a range, not a selector: the sentinel computes increases itself"),
 )
 
 
 class SelectorError(ValueError):
-    """The text is no selector that can be read; the message is a predicate: "has an offset …"."""
+    """The text is not a valid selector; the message is a predicate: "has an offset …"."""
 
 
 @dataclass(frozen=True, slots=True)
 class SelectorMatcher:
-    """What a label's value is held against, `operator` being =, !=, =~ or !~; `__name__` is the metric's name."""
+    """What a label's value must match; `operator` is =, !=, =~ or !~, and `__name__` is the metric's name."""
 
     label: str
     operator: str
@@ -84,7 +84,9 @@ def read_selector(text: str) -> Selector:
     if not named and not braces:
         raise tokens.unexpected("a metric's name or {")
     if named and tokens.at("("):
-        raise SelectorError("is a call or an aggregation, not a selector: the sentinel itself sums")
+        raise SelectorError(
+            "is a function call or an aggregation, not a selector: the sentinel sums the series itself"
+        )
     if braces:
         matchers += _matchers(tokens)
     for _ in range(depth):
@@ -109,7 +111,7 @@ def is_plain(name: str) -> bool:
 
 
 def _matchers(tokens: "_Tokens") -> Iterator[SelectorMatcher]:
-    """What stands in the braces, up to the one that closes."""
+    """The matchers in the braces, up to the closing one."""
     while not tokens.take("}"):
         if tokens.take_text():
             label, quoted = tokens.word, True
@@ -173,7 +175,7 @@ class _Tokens:
         rest = self._text[self._end :]
         beyond = next((sentence for pattern, sentence in _BEYOND if rest and pattern.match(rest)), None)
         where = f"has {_start(rest)} at character {self._end + 1}" if rest else "ends"
-        return SelectorError(beyond or f"{where} where {wanted} should stand")
+        return SelectorError(beyond or f"{where} where {wanted} is expected")
 
     def _take(self, kind: str, only: str = "") -> bool:
         match = _TOKEN.match(self._text, self._end)

@@ -1,8 +1,8 @@
 """Who belongs to which arm: the warm pods of the candidate and of the stable revision, or the versions they carry.
 
 A pod that has not been ready for the whole warm-up when a tick begins is left out of that tick, in both arms: its
-counters cannot be told apart within the tick, and what a cold start does is no evidence. One that became ready
-within the tick belongs to those. A warm-up of zero leaves no pod out.
+counters cannot be told apart within the tick, and a cold start is not evidence. One that became ready within the tick
+belongs to those. A warm-up of zero leaves no pod out.
 """
 
 import re
@@ -36,7 +36,7 @@ class Member:
         )
 
     def restarted_within(self, since: datetime, until: datetime) -> bool:
-        """Whether a process behind these counters started anew in that time, so that they fell to zero.
+        """Whether a process behind these counters restarted in that time, so that they fell to zero.
 
         Of a version's shared counters that cannot be said: one pod's restart does not take the others' counts.
         """
@@ -57,7 +57,7 @@ def _starts(container: Container) -> Iterable[datetime]:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The members of both arms, and why an arm cannot be told; `concurrent`: there are stable pods."""
+    """The members of both arms, and why an arm cannot be identified; `concurrent`: there are stable pods."""
 
     members: Mapping[str, tuple[Member, ...]]
     concurrent: bool
@@ -113,7 +113,9 @@ def _split_by_version(
     nothing: dict[str, tuple[Member, ...]] = {CANDIDATE: (), BASELINE: ()}
     unknown = [arm for arm, version in versions.items() if version is None]
     if unknown:
-        detail = f"the pod template has no single label for {label!r}, by which the rule tells the arms apart"
+        detail = (
+            f"the rule tells the arms apart by {label!r}, which the pod template does not set to one value"
+        )
         missing = tuple(Missing(MissingReason.BAD_QUERY, arm, detail) for arm in unknown)
         return Split(nothing, concurrent, missing)
     if len(set(versions.values())) < len(versions):
@@ -127,7 +129,7 @@ def _split_by_version(
 
 
 def version_of(revision: Revision, label: str) -> str | None:
-    """The value of the template label that a metric calls `label`, None where there is none, or no single one.
+    """The value of the template label that a metric calls `label`; None without exactly one.
 
     A metrics system renames labels: `app.kubernetes.io/version` becomes `app_kubernetes_io_version` in Prometheus
     and `version` in Datadog's unified tags.

@@ -1,9 +1,9 @@
 """Puts a workload's names into the queries of its rules, quoted by the rules of the query's language.
 
-PromQL: a variable stands inside a quoted string. Its value is escaped as PromQL strings are and, after `=~` and
-`!~`, first quoted as RE2's QuoteMeta does, so that a dot in a name matches a dot. A list (pods) becomes an
-alternation and is therefore allowed after `=~` and `!~` only. `$$` is one dollar sign; `$1` (label_replace) and a
-`$` that ends a regular expression are left alone. Datadog: values stand in tag filters, lists as `a,b` for `IN (…)`.
+PromQL: a variable stands inside a quoted string. Its value is escaped as PromQL strings are and, after `=~` and `!~`,
+first quoted as RE2's QuoteMeta does, so that a dot in a name matches a dot. A list (pods) becomes an alternation and
+is therefore allowed after `=~` and `!~` only. `$$` is one dollar sign; `$1` (label_replace) and a `$` that ends a
+regular expression are left alone. Datadog: values are written in tag filters, lists as `a,b` for `IN (…)`.
 """
 
 import re
@@ -111,7 +111,7 @@ def quote_regex(text: str) -> str:
 def _outside(text: str) -> str:
     match = _VARIABLE.search(text)
     if match:
-        raise RenderingError(f"{match[0]} stands outside quotes; a variable is a label's value, in quotes")
+        raise RenderingError(f"{match[0]} is outside quotes; a variable replaces a label's value, in quotes")
     return text
 
 
@@ -132,7 +132,7 @@ def _substitute(text: str, variables: Variables, put: Callable[[str, Variable], 
             return "$"
         if name not in variables:
             known = ", ".join(f"${known}" for known in sorted(variables))
-            raise RenderingError(f"there is no variable {match[0]}; known are {known}")
+            raise RenderingError(f"unknown variable {match[0]}; known: {known}")
         return put(name, variables[name])
 
     return _VARIABLE.sub(one, text)
@@ -163,5 +163,5 @@ def _datadog_value(name: str, value: Variable) -> str:
     items = (value,) if isinstance(value, str) else value or (NO_POD,)
     for item in items:
         if not _DATADOG_SAFE.match(item):
-            raise RenderingError(f"the value of ${name}, {item!r}, cannot stand in a Datadog tag filter")
+            raise RenderingError(f"the value of ${name}, {item!r}, cannot be used in a Datadog tag filter")
     return ",".join(items)

@@ -53,10 +53,10 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class JudgedRollout:
-    """What the rules need to know of the rollout they judge.
+    """What the rules need to know about the rollout that they judge.
 
-    `unmeasured` says of which metric rules there is no recent evidence, and why: they cannot pass meanwhile.
-    `learnt` is what the hour before has taught so far, `remembered` what the workload's last rollout learnt.
+    `unmeasured` names the metric rules without recent evidence, and why: they cannot pass meanwhile. `learnt` is what
+    the hour before has taught so far, `remembered` what the workload's last rollout learnt.
     """
 
     policy: Policy
@@ -190,7 +190,7 @@ def _step(
 
 
 def _unmeasured(verdict: RuleVerdict, missing: Missing) -> RuleVerdict:
-    """A source that gave no answer takes a pass away, and never a fail: what is proven stays proven.
+    """A source that did not answer takes a pass away, but never a fail: what is proven stays proven.
 
     Nor does it end an outage: that is over when evidence says so.
     """

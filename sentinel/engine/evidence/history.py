@@ -22,7 +22,7 @@ from sentinel.engine.exposure.weights import wanted_pods
 from sentinel.engine.statistics.calibration import Calibration
 
 CALIBRATION = "calibration"
-"""Under this key it stands in the state of a rule's test."""
+"""Its key in the state of a rule's test."""
 FEWEST_PODS = 2
 MOST_PODS = 50
 """Of more baseline pods an even choice is asked about."""

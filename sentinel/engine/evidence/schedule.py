@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from sentinel.domain.evidence import CountTick, HistogramTick, Missing, MissingReason, Span
+from sentinel.domain.figures import duration
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import Arms, ErrorRateRule, LatencyRule, MetricRule, QueryRule
 from sentinel.domain.record.record import Record
@@ -90,13 +91,13 @@ def unmeasured(
             until = record.state.measured_until.get(rule.name, record.started_at)
             age = now - max(until, taken_up) - timing.settle
             if age > RECENT_INTERVALS * timing.tick(rule):
-                text = f"the newest evidence is {age.total_seconds():.0f} s old"
+                text = f"the newest evidence is {duration(age)} old"
                 missing[rule.name] = Missing(MissingReason.STALE, rule.query.source, text)
     return missing
 
 
 def stable_of(workload: Workload, record: Record) -> Revision | None:
-    """The revision that a rollout replaces, as the workload shows it; None where it does not know it any more."""
+    """The revision that a rollout replaces, as the workload shows it; None once the workload no longer has it."""
     return workload.revision(record.stable.digest) if record.stable else None
 
 
@@ -125,7 +126,7 @@ def tick_of(
 def lacking(tick: CountTick | HistogramTick, workload: Workload, arms: Arms) -> Missing | None:
     """Why a tick brought no number of the candidate at all, though one was to be expected; None where it did.
 
-    No requests are a number; no series, or only stale ones, are none, and no lack of traffic either.
+    Zero requests are a measurement; missing or stale series are not, and they are not a lack of traffic either.
     """
     candidate = workload.candidate
     names = {CANDIDATE, *(pod.name for pod in workload.pods_of(candidate))}

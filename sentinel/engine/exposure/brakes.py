@@ -1,4 +1,4 @@
-"""Our brake on a rollout: how it is signed, and how it is told whether people lifted it."""
+"""Our brake on a rollout: how it is signed, and how to recognise that people lifted it."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -36,7 +36,7 @@ def note_lifted(state: RolloutState, workload: Workload) -> RolloutState:
 
 def lifted_by_human(record: Record, workload: Workload) -> bool:
     """Whether a pause of ours is gone that we did not lift: `kubectl rollout resume` leaves our mark behind, and a
-    patch that takes it away as well is told by the pause having been seen."""
+    patch that removes the mark, too, is recognised because the pause was seen before."""
     gone = _signed_for(record, workload) or record.state.pause_seen > 0
     return gone and not workload.brake.on and not record.state.released
 

@@ -8,8 +8,8 @@ from sentinel.engine.exposure.weights import wanted_pods
 def steer(weight: float | None, workload: Workload, mark: Mark | None) -> Change | None:
     """The change that brings the workload towards the weight, None when it is there or on its way.
 
-    Weight None lets everything go, and takes our mark away where a human lifted the pause and left it. A pause that
-    is not ours is never lifted, and counts that the controller has not brought up to date are not acted upon.
+    Weight None releases everything, and removes our mark if someone lifted the pause and left the mark. A pause that
+    is not ours is never lifted, and outdated counts of the controller are not acted on.
     """
     signed = workload.brake.mark is not None
     if weight is None:

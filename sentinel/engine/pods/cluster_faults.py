@@ -57,7 +57,11 @@ def cluster_fault(pod: Pod) -> PodFault | None:
         return PodFault(pod, "NodeNotReady", text, since=pod.unready_since, cluster=True)
     if pod.unschedulable is not None:
         return PodFault(
-            pod, "Unschedulable", f"finds no node: {pod.unschedulable}", since=pod.created_at, cluster=True
+            pod,
+            "Unschedulable",
+            f"cannot be scheduled: {pod.unschedulable}",
+            since=pod.created_at,
+            cluster=True,
         )
     return None
 
@@ -79,7 +83,7 @@ def cluster_keeps(pod: Pod, pulled: Collection[str], now: datetime) -> PodFault 
     if began is None or now < began + PROMPT:
         return None
     if pod.scheduled_at is None:
-        return PodFault(pod, "NotScheduled", "has not been looked at by the scheduler", began, cluster=True)
+        return PodFault(pod, "NotScheduled", "is still waiting for the scheduler", began, cluster=True)
     return PodFault(pod, "ContainerCreating", f"is not set up yet: {missing(pod)}", began, cluster=True)
 
 
@@ -102,7 +106,7 @@ def registry_fault(pod: Pod, container: Container) -> PodFault:
 
 
 def pull_error(container: Container) -> str:
-    """What the node says of a pull, for people."""
+    """What the node reports about a pull, for people."""
     said = f": {container.waiting_message}" if container.waiting_message else ""
     image = container.image or "the image"
     return f"cannot pull {image} for container {container.name} ({container.waiting}{said})"

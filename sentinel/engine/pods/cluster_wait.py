@@ -1,7 +1,7 @@
 """What the candidate waits for the cluster to do: room, nodes, volumes, images, pods that a quota refuses.
 
-It is no rule's verdict: whatever the rules, people are told of it long before the deadline, as the reason why there is
-no evidence.
+It is not the verdict of a rule: whatever the rules, people learn about it long before the deadline, as the reason for
+the missing evidence.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from sentinel.engine.pods.cluster_faults import cluster_keeps, keeping_since
 from sentinel.engine.pods.setting_up import PROMPT
 
 TOLD_AFTER = timedelta(seconds=45)
-"""A wait as long as this is told: a node that an autoscaler adds often takes longer, and nobody is called for it."""
+"""A wait this long is reported, but nobody is called: a node that an autoscaler adds often takes longer."""
 
 ENDED = frozenset({"Failed", "Succeeded"})
 REPLACED_AFTER = timedelta(minutes=10)
@@ -48,12 +48,12 @@ def cluster_wait(workload: Workload, now: datetime) -> ClusterWait | None:
     if not faults:
         return None
     longest = min(faults, key=lambda fault: fault.since or now)
-    message = f"{len(faults)} of {len(pods)} candidate pods are kept back: {longest}"
+    message = f"{len(faults)} of {len(pods)} candidate pods held up: {longest}"
     return ClusterWait(longest.reason, message, longest.since)
 
 
 def turns_at(workload: Workload, now: datetime) -> datetime | None:
-    """The earliest time after now at which there is a wait, or one is to be told, by time alone."""
+    """The earliest time after now at which a wait begins, or must be reported, by time alone."""
     wait = cluster_wait(workload, now)
     ahead = [wait.since + TOLD_AFTER] if wait is not None and wait.since is not None else []
     pods = counted(workload.pods_of(workload.candidate), now)
@@ -70,7 +70,7 @@ def showing(state: RolloutState, wait: ClusterWait) -> RolloutState:
 def counted(pods: Sequence[Pod], now: datetime) -> Sequence[Pod]:
     """The pods that count: one that ended (evicted, refused by its node) does not where others live: it was replaced.
 
-    Two that ended lately do: what ends one pod after the other is not well, whoever's fault it is.
+    Two that ended recently count: if one pod ends after the other, something is wrong, whatever the cause.
     """
     living = [pod for pod in pods if pod.phase not in ENDED]
     if not living:

@@ -1,14 +1,15 @@
 """What is wrong with a single pod, and whose fault it is: the revision's, or the cluster's.
 
 The cluster's are pods that find no node, that sit on a node that is not ready, that were evicted, preempted or lost
-with their node, whose volumes or network are not set up, whose images take long to be pulled, and images that cannot be
-pulled although this revision was pulled before. Everything else that keeps a pod from being ready is held against its
-revision.
+with their node, whose volumes or network are not set up, whose images take long to be pulled, and images that cannot
+be pulled although this revision was pulled before. Everything else that keeps a pod from being ready counts against
+its revision.
 """
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
+from sentinel.domain.figures import duration
 from sentinel.domain.policy.rules import USUAL_RESTARTS, CrashLoopRule, HealthRule
 from sentinel.domain.workload.pods import Container, Pod, Termination
 from sentinel.engine.pods.cluster_faults import (
@@ -116,7 +117,7 @@ def _crashes(container: Container, rule: CrashLoopRule, now: datetime) -> bool:
 
 
 def _restarts_together(container: Container, settled_after: timedelta, now: datetime) -> int:
-    """Restarts that are not over yet: those before a run that lasted are. The status tells of two runs only."""
+    """Restarts that are not over yet: those before a run that lasted are. The status shows two runs only."""
     since, ended = container.running_since, end_of(container)
     if since is not None and now >= since + settled_after:
         return 0
@@ -177,13 +178,13 @@ def _late(pod: Pod, rule: HealthRule, now: datetime) -> PodFault | None:
     began = _time_runs_from(pod)
     if began is None or now < began + rule.ready_within:
         return None
-    within = f"{rule.ready_within.total_seconds():g} s"
+    within = duration(rule.ready_within)
     if is_being_set_up(pod):
-        message = f"is not set up within {within}: {missing(pod)}"
+        message = f"was not set up within {within}: {missing(pod)}"
         return PodFault(pod, "ContainerCreating", message, pod.scheduled_at, cluster=True)
     if began == _ceased(pod):
-        return PodFault(pod, "NoLongerReady", f"was ready and is not again within {within}{_why(pod)}", began)
-    return PodFault(pod, "NotReadyInTime", f"is not ready within {within}{_why(pod)}", began)
+        return PodFault(pod, "NoLongerReady", f"was ready, then unready for {within}{_why(pod)}", began)
+    return PodFault(pod, "NotReadyInTime", f"did not become ready within {within}{_why(pod)}", began)
 
 
 def _time_runs_from(pod: Pod) -> datetime | None:

@@ -13,7 +13,7 @@ CREATING = frozenset({"ContainerCreating", "PodInitializing", ""})
 PULLING = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageInspect", "RegistryUnavailable"})
 
 PROMPT = timedelta(seconds=30)
-"""A pod whose containers the cluster took longer than this to start was kept back by it."""
+"""If the cluster takes longer than this to start a pod's containers, it holds the pod up."""
 
 
 def due(pod: Pod) -> tuple[Container, ...]:
@@ -44,7 +44,7 @@ def missing(pod: Pod) -> str:
     """
     container = _waiting_for_node(pod)
     if container is None:
-        return f"node {pod.node} has reported none of its containers"
+        return f"node {pod.node} has not reported any of its containers"
     image = f"its image {container.image}" if container.image else "its image"
     if pod.furnished is False:
         cause = "its volumes or network"
@@ -69,9 +69,9 @@ def _waiting_for_node(pod: Pod) -> Container | None:
 
 
 def kept_back(pod: Pod) -> bool:
-    """Whether the cluster kept a pod from starting in good time: the controller's deadline then says nothing of it.
+    """Whether the cluster kept a pod from starting in time: the controller's deadline then does not judge the revision.
 
-    So it is of one that never started: no node, no volume, or an image that its own rule judges.
+    That includes a pod that never started: no node, no volume, or an image that another rule judges.
     """
     if pod.created_at is None:
         return False

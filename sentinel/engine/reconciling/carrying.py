@@ -1,4 +1,4 @@
-"""Carries a decision out: the intent is written down first, then the change is made, then what became of it."""
+"""Carries a decision out: first the intent is recorded, then the change is made, then the outcome is recorded."""
 
 from collections.abc import Generator
 from dataclasses import replace
@@ -61,15 +61,15 @@ class Carrying:
         """Finish a decision whose outcome is not known: after an error, a restart, or by another leader."""
         if change is not None:
             return (yield from self._make(record, entry, change, workload))
-        detail = f"carried on after {self._memory.why(entry)}"
+        detail = f"completed after {self._memory.why(entry)}"
         return (yield from self._finish(record, entry, OutcomeKind.DONE, detail))
 
     def refuse(self, record: Record, entry: DecisionEntry, detail: str) -> Steps:
-        """Close a decision that must not be made real any more."""
+        """Close a decision that must no longer be carried out."""
         return (yield from self._finish(record, entry, OutcomeKind.REFUSED, detail))
 
     def checkpoint(self, record: Record) -> Steps:
-        """Save the record as it stands, without a decision."""
+        """Save the record as it is, without a decision."""
         return (yield from self._save(record, SaveReason.CHECKPOINT, None))
 
     def _save(self, record: Record, stage: SaveReason, entry: DecisionEntry | None) -> Steps:

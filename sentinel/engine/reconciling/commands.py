@@ -1,8 +1,8 @@
-"""What comes of a human's command: a decision that names them, or a refusal that says why.
+"""The outcome of a person's command: a decision that names them, or a refusal that says why.
 
-A human overrules what the sentinel waits for, not what it knows: no command goes back to a revision that is known to
-be bad or lies beyond an irreversible one, none promotes what a rule proves bad, and none is done that was meant for
-another rollout or another hour.
+People overrule what the sentinel waits for, not what it knows: it refuses to go back to a revision that is known bad
+or lies beyond an irreversible one, to promote what a rule proves bad, and to carry out a command that was meant for
+another rollout or is too old.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from sentinel.domain.command import Command, CommandAction, CommandPhase, Refusal
 from sentinel.domain.decision import Decision
+from sentinel.domain.figures import duration
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
 from sentinel.domain.record.record import Record
@@ -55,7 +56,7 @@ Answer = Obeyed | Answered
 def obey(command: Command, situation: Situation) -> Answer:
     """What to do about a command; `situation.record` is the workload's newest.
 
-    One whose decision stands in a record already is answered by what became of that, never done again.
+    A command whose decision is already in a record is answered with its outcome and never carried out again.
     """
     entry = _entry_of(command, situation.records)
     if entry is not None:
@@ -93,14 +94,13 @@ def _not_meant(command: Command, situation: Situation) -> str | None:
     """Why the command was meant for another moment or another rollout, None when it was meant for this one."""
     record = situation.record
     if situation.now - command.created_at > VALID_FOR:
-        minutes = VALID_FOR.total_seconds() / 60
-        return f"nobody acted on it for {minutes:g} minutes, and things may have changed: ask again"
+        return f"no sentinel acted on it within {duration(VALID_FOR)}, and the situation may have changed: ask again"
     if command.action is CommandAction.FORGIVE:
         return None
     if command.record and command.record != record.name:
         return f"the newest rollout is {record.name}, not {command.record}"
     if not command.record and record.started_at.replace(microsecond=0) > command.created_at:
-        return f"the rollout {record.name} began after it was asked for: ask again"
+        return f"the rollout {record.name} began after the command was made: ask again"
     return None
 
 
@@ -128,11 +128,11 @@ def _approve(command: Command, situation: Situation) -> Answer:
     step = command.step or present
     steps = situation.policy.strategy.steps
     if step in record.approvals:
-        return Answered(CommandPhase.DONE, f"step {step} is approved already")
+        return Answered(CommandPhase.DONE, f"step {step} is already approved")
     if step < present:
-        return _refused(f"step {step} is passed, the present one is {present}")
+        return _refused(f"step {step} is over, the current step is {present}")
     if not situation.stepped or step > len(steps) or not steps[step - 1].approval:
-        return _refused(f"step {step} needs no approval")
+        return _refused(f"step {step} does not require an approval")
     message = _said(command, f"approved step {step}")
     decision = Decision(record.state, None, action=Action.APPROVE, reason="Approved", message=message)
     return Obeyed(replace(record, approvals=record.approvals | {step}), decision)
@@ -142,10 +142,10 @@ def _hold(command: Command, situation: Situation) -> Answer:
     over = _over(situation)
     if over is not None:
         return _refused(over)
-    message = _said(command, "asked that nothing moves")
+    message = _said(command, "put the rollout on hold")
     decision = hold(situation, HELD_BY_HUMAN, message, sticky=True, call=False)
     if decision.action is None:
-        return Answered(CommandPhase.DONE, "it is held already")
+        return Answered(CommandPhase.DONE, "it is already held")
     return Obeyed(situation.record, decision)
 
 
@@ -153,23 +153,23 @@ def _resume(command: Command, situation: Situation) -> Answer:
     over = _over(situation)
     held = situation.record.state.hold
     if over is not None or held is None:
-        return _refused(over or "nothing is held")
+        return _refused(over or "the rollout is not held")
     record = replace(situation.record, resumed_at=situation.now)
     decision = decide(replace(situation, record=record))
     if decision.action is not Action.RESUME:
-        return _refused(f"what it is held for is still there: {held.message}")
+        return _refused(f"the cause of the hold persists: {held.message}")
     message = _said(command, f"ended the hold ({held.reason})")
     state = replace(decision.state, message=message)
     return Obeyed(record, replace(decision, state=state, message=message))
 
 
 def _undo(command: Command, situation: Situation) -> Answer:
-    """Budgets and the hold label keep the sentinel from undoing, not people; the label is told."""
+    """Budgets and the hold label keep the sentinel from undoing, not people; the message mentions the label."""
     record, workload = situation.record, situation.workload
     if record.state.phase is Phase.UNDOING:
         return _refused("an undo is under way")
     if situation.mode is Mode.OBSERVE:
-        return _refused("in observe mode the sentinel touches nothing", Refusal.OBSERVES)
+        return _refused("the sentinel is in observe mode and changes nothing", Refusal.OBSERVES)
     if command.to_revision is not None:
         target = numbered_target(command.to_revision, record, situation.records, workload)
     else:
@@ -179,7 +179,7 @@ def _undo(command: Command, situation: Situation) -> Answer:
         return _refused(target.message)
     message = _said(command, "asked for the undo")
     if workload.held_by_label:
-        message += f" (the label {HOLD_LABEL} does not bind people)"
+        message += f" (the label {HOLD_LABEL} does not stop people)"
     asked = RuleVerdict("", VerdictKind.FAIL, "UndoneByHuman", message)
     return Obeyed(record, undo_to(situation, asked, target.revision))
 
@@ -196,9 +196,9 @@ def _promote(command: Command, situation: Situation) -> Answer:
             return _refused(
                 f"{workload.exposure.available} of {workload.exposure.wanted} pods are available at 100%"
             )
-        message = _said(command, "promoted it, pending rules or not")
+        message = _said(command, "promoted it without waiting for pending rules")
         return Obeyed(record, promote(situation, state, "PromotedByHuman", message))
-    message = _said(command, "had the steps that are left skipped; it is judged at 100%")
+    message = _said(command, "skipped the remaining steps; the rollout is judged at 100%")
     if situation.own_steps is not None:
         return Obeyed(record, _skip_own_steps(workload, state, message))
     state = replace(
@@ -227,7 +227,7 @@ def _skip_own_steps(workload: Workload, state: RolloutState, message: str) -> De
 
 def _untouchable(situation: Situation) -> str | None:
     if situation.workload.held_by_label:
-        return f"the workload is labelled {HOLD_LABEL}=true: take the label away first"
+        return f"the workload is labelled {HOLD_LABEL}=true: remove the label first"
     return "the workload is paused by hand: resume it first" if paused_by_hand(situation) else None
 
 
@@ -239,8 +239,8 @@ def _proven_bad(situation: Situation) -> str | None:
 def _forgive(command: Command, situation: Situation) -> Answer:
     record = forgivable(situation.records, name=command.record, number=command.to_revision)
     if record is None:
-        return _refused("no such revision is remembered as bad")
-    message = _said(command, f"forgave {record.candidate}: it is not remembered as bad any more")
+        return _refused("no such revision is known bad")
+    message = _said(command, f"forgave {record.candidate}: it is no longer known bad")
     state = replace(record.state, forgiven_at=situation.now)
     decision = Decision(state, None, action=Action.FORGIVE, reason="Forgiven", message=message)
     return Obeyed(record, decision)

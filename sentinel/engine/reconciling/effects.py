@@ -1,4 +1,4 @@
-"""What a reconcile asks of whoever drives it: each effect is yielded, and its answer is sent back.
+"""What a reconcile asks of its driver: each effect is yielded, and its answer is sent back.
 
 A driver that fails throws a ClusterError into the generator in place of the answer; see `reconcile`.
 """
@@ -117,7 +117,7 @@ class Dismiss:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Tell whoever asked for the command what became of it. No answer."""
+    """Write the outcome of a command into it, for the person who asked. No answer."""
 
     command: Command
     phase: CommandPhase

@@ -16,9 +16,9 @@ ONCE_PER_ROLLOUT = frozenset({Action.START, Action.PROMOTE, Action.UNDO, Action.
 def entry_for(record: Record, decision: Decision, now: datetime) -> DecisionEntry:
     """The entry of a decision, its outcome open.
 
-    The id is a hash of workload, candidate, attempt, action and, for what may be decided more than once in a
-    rollout, the step, the reason and the decision before it: whoever decides the same, writes the same. Of what a
-    human asked for it is the command's uid.
+    The id is a hash of workload, candidate, attempt, action and, for what may be decided more than once in a rollout,
+    the step, the reason and the decision before it: replicas that decide the same write the same. For a command it is
+    the command's uid.
     """
     assert decision.action is not None
     action = decision.action
@@ -50,7 +50,7 @@ def entry_for(record: Record, decision: Decision, now: datetime) -> DecisionEntr
 
 
 def outcome_at_once(decision: Decision, mode: Mode, now: datetime) -> Outcome:
-    """What became of a decision that changes nothing in the cluster: done, or by mode only decided."""
+    """The outcome of a decision that changes nothing in the cluster: done, or in observe mode only observed."""
     hold = decision.state.hold
     held = decision.action is Action.HOLD and hold is not None and hold.observed
     observed = mode is Mode.OBSERVE and (held or decision.action is Action.UNDO)
@@ -67,6 +67,6 @@ def overtaken(record: Record, end: Decision, now: datetime) -> Record:
         if entry.outcome is None:
             made = undone and entry.action is Action.UNDO
             kind = OutcomeKind.DONE if made else OutcomeKind.REFUSED
-            detail = "the rollout ended before the outcome was written down"
+            detail = "the rollout ended before the outcome was recorded"
             record = record.with_decision(replace(entry, outcome=Outcome(kind, now, detail)))
     return record

@@ -103,7 +103,7 @@ def judged_alerts(
 
 
 def with_alert_verdicts(record: Record, alerts: Sequence[JudgedAlert]) -> Record:
-    """The record with what became of each alert written beside it."""
+    """The record with the verdict on each alert."""
     said = {
         alert.entry.fingerprint: f"{alert.attribution.effect.value if alert.attribution.effect else 'none'}: "
         f"{alert.attribution.reason}"

@@ -110,11 +110,13 @@ class Reconciler:
             yield from self._end(orphan, workload_gone(orphan, self._view.now()), None)
         if workload is None or workload.deleting:
             self._memory.settled.pop(key, None)
-            yield from self._refuse_commands(key, "there is no such workload")
+            yield from self._refuse_commands(key, "the workload does not exist")
             return GONE
         own = tuple(r for r in records if r.workload_uid == uid)
         reconciled = yield from self._look_at(workload, own)
-        if workload.rolled_out and workload.exposure.wanted > 0:  # no pods are no proof of a revision
+        if (
+            workload.rolled_out and workload.exposure.wanted > 0
+        ):  # a revision without pods has not proven anything
             self._memory.settled[key] = workload.candidate.digest
         return reconciled
 
@@ -155,7 +157,7 @@ class Reconciler:
         if command is None:
             return AT_REST
         if not records:
-            yield from self._refuse_commands(workload.key, "there is no rollout of it on record")
+            yield from self._refuse_commands(workload.key, "no rollout of the workload is on record")
             return AT_REST
         yield from self._obey(command, self._situation(records[0], workload, policy, records))
         return AGAIN
@@ -277,7 +279,7 @@ class Reconciler:
         """Finish what an interrupted reconcile had decided, by what the cluster shows now."""
         held = workload.held_by_label and not entry.command
         if held or self._view.mode(policy) is Mode.OBSERVE:
-            why = "a human asked meanwhile that nothing be touched"
+            why = "someone meanwhile set the hold label, a freeze or observe mode"
             record = yield from self._carrying.refuse(record, entry, why)
             yield Report(record, workload)
             return
@@ -294,7 +296,7 @@ class Reconciler:
         record = yield from self._carrying.complete(record, entry, change, workload)
         yield Report(record, workload)
 
-    # What comes of it.
+    # Outcomes.
 
     def _carry_out(self, situation: Situation, decision: Decision) -> Steps:
         workload = situation.workload

@@ -1,9 +1,9 @@
 """A rollout replayed: the reconcile of production, driven over memory on virtual time.
 
-`replay` is a generator: it yields each `Question` to a metrics source and is sent its answer, so that whoever
-drives it may answer from memory or wait for a server; it returns the `ReplayedRollout`. The very reconcile that the
-daemon drives over the network (`engine/reconciling`) is driven here; what differs is that nothing takes time: a change
-is made, and an answer is there, at the very instant.
+`replay` is a generator: it yields each `Question` to a metrics source and is sent its answer, so that its driver may
+answer from memory or wait for a server; it returns the `ReplayedRollout`. The very reconcile that the daemon drives
+over the network (`engine/reconciling`) is driven here; what differs is that nothing takes time: a change is made, and
+an answer is there, at the very instant.
 
     asking = replay(setting)
     story = drive(asking, answer)      # where `answer` is a plain function; else send answers yourself
@@ -38,7 +38,7 @@ from sentinel.engine.replay.story import Look, ReplayedRollout
 INSTANT = timedelta(milliseconds=1)
 FAR = timedelta(minutes=10)
 MAX_LOOKS_AT_ONCE = 200
-"""So many reconciles at one instant are no progress any more, but a fault of the engine."""
+"""So many reconciles at one instant are a fault of the engine: it makes no progress."""
 
 
 def replay(setting: Setting) -> Generator[Question, Answer, ReplayedRollout]:
@@ -70,7 +70,7 @@ def drive(
 
 
 class _Course:
-    """One replay under way: what stands in for the network around the reconcile."""
+    """One replay under way: it replaces the network around the reconcile."""
 
     def __init__(self, setting: Setting) -> None:
         self.looks: list[Look] = []

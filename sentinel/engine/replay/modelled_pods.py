@@ -30,7 +30,7 @@ class ModelledFate(StrEnum):
 class PodEvent:
     """Something that befalls a pod: at a time, or so long after it was made (`at` None).
 
-    `restarts` counts for crashes, `message` is what the kubelet says of it.
+    `restarts` counts for crashes, `message` is what the kubelet reports.
     """
 
     fate: ModelledFate

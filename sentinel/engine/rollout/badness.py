@@ -1,7 +1,7 @@
 """Which revisions are known to be bad: undone, and neither promoted nor forgiven since.
 
-Such a revision is no target of an undo, however long ago that was; applied again it is treated as `onKnownBad` says,
-for as long as `knownBadFor`. In observe mode nothing is undone, and nothing counts.
+An undo never goes back to such a revision, however old it is; applied again it is treated as `onKnownBad` says, for
+as long as `knownBadFor`. In observe mode nothing is undone, and nothing counts.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ class KnownBad:
 
 
 def known_bad(records: Iterable[Record], digest: str) -> KnownBad | None:
-    """What is known against the revision with this template; None where nothing is, or not any more."""
+    """Why the revision with this template is known bad; None if it is not, or no longer."""
     of_template = [record for record in records if record.candidate.digest == digest]
     undone = [
         KnownBad(record, _undone_at(record)) for record in of_template if record.state.phase in _BAD_ENDS

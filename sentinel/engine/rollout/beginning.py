@@ -27,13 +27,13 @@ JUST_AFTER = timedelta(milliseconds=1)
 def begins_at(records: Iterable[Record], now: datetime) -> datetime:
     """When a rollout begins that comes after these: later than all of them, though the clock was set back.
 
-    The newest record is told by its beginning. If it were not the newest, it would be made again and again.
+    The newest record is found by its beginning. If it were not the newest, it would be created again and again.
     """
     return max([now, *(record.started_at + JUST_AFTER for record in records)])
 
 
 def new_record(begin: Begin, workload: Workload, policy: Policy, mode: Mode, now: datetime) -> Record:
-    """The record of a rollout that begins now. Its name is the same whoever makes it: creating it is the lock."""
+    """The record of a rollout that begins now. Every replica gives it the same name: creating it is the lock."""
     record = Record(
         name=record_name(workload, begin.attempt),
         key=workload.key,
@@ -125,7 +125,7 @@ def _first_batch(situation: Situation) -> str:
 
 
 def _unjudged(situation: Situation) -> Decision:
-    message = f"{situation.workload.candidate} was fully rolled out before any sentinel watched"
+    message = f"{situation.workload.candidate} was fully rolled out before the sentinel watched it"
     state = replace(
         situation.record.state,
         phase=Phase.UNJUDGED,
@@ -140,9 +140,8 @@ def _unjudged(situation: Situation) -> Decision:
 def _restored_after_undo(bad: Record, situation: Situation) -> Decision:
     """Someone put an undone revision right back: said once, with the name, and never fought over."""
     who = situation.workload.changed_by or "someone"
-    message = (
-        f"{who} put {bad.candidate} back right after it was undone ({bad.state.reason}); not undone twice"
-    )
+    why = f"right after it was undone ({bad.state.reason})"
+    message = f"{who} applied {bad.candidate} again {why}; it is not undone twice"
     return hold(situation, "RestoredAfterUndo", message, sticky=True)
 
 
@@ -167,7 +166,11 @@ def superseded(record: Record, by: Begin, now: datetime) -> Decision:
     came_back = by.reapplied and by.undone is not None and by.undone.name == record.name
     phase = Phase.UNDONE if came_back else _end_phase(record)
     undone = phase is Phase.UNDONE
-    message = "put back by someone before it was restored" if by.reapplied else "a newer revision was applied"
+    message = (
+        "someone applied it again before the undo was complete"
+        if by.reapplied
+        else "a newer revision was applied"
+    )
     state = replace(
         record.state,
         phase=phase,
@@ -190,7 +193,7 @@ def rolled_back_by_hand(situation: Situation) -> Decision:
     """The stable template was put back by someone else: the rollout is over, and our pause must not stand."""
     workload = situation.workload
     who = workload.changed_by or "someone"
-    message = f"{who} put {situation.record.stable} back"
+    message = f"{who} reverted to {situation.record.stable}"
     state = replace(
         situation.record.state,
         phase=_end_phase(situation.record),

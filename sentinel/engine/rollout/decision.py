@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sentinel.domain.decision import Decision
+from sentinel.domain.figures import duration
 from sentinel.domain.policy.rules import MetricRule
 from sentinel.domain.policy.selection import AlertAction
 from sentinel.domain.policy.strategy import OnDeadline
@@ -34,16 +35,16 @@ JUDGED_ON = frozenset({"DeadlineExceeded", GATE_FAILED, GATE_TIMEOUT})
 OVER_AT_ONCE = frozenset(
     {"HoldLabel", "PausedByHand", "CannotStep", CANNOT_ROLL, "AbortedByController", "ControllerDown"}
 )
-"""Holds whose cause is set, and unset, in so many words: they need no time to be sure of."""
+"""Holds whose cause is set and unset explicitly: they end at once, without a calm time."""
 
 MEASURED = frozenset({ENVIRONMENT_OUTAGE, NO_BASELINE, STABLE_WAS_BAD, "EvidenceMissing"})
 """Holds whose cause is seen, and seen to be gone, by the rules' measurements alone."""
 
 CALM_FOR = timedelta(minutes=1)
-"""An outage or an alert storm that pauses for breath is not over: so long must its signs stay away."""
+"""An outage or an alert storm may pause: it is over once its signs have stayed away for this long."""
 
 MISSING_FOR = timedelta(minutes=1)
-"""One lost scrape is no outage: so long must evidence be missing before people are told."""
+"""One lost scrape is not an outage: people are notified once evidence has been missing for this long."""
 
 
 def decide(situation: Situation) -> Decision:
@@ -110,7 +111,7 @@ def _stay_held(situation: Situation) -> Decision | None:
     if held is None or not held.sticky:
         return None
     if _resumed(situation, held):
-        found = resume(situation, "ResumedByHuman", f"a human ended the hold ({held.reason})")
+        found = resume(situation, "ResumedByHuman", f"someone ended the hold ({held.reason})")
         return replace(found, cause=DecisionCause(resumed_at=situation.record.resumed_at))
     return Decision(situation.record.state, wake=None, verdicts=situation.verdicts)
 
@@ -149,7 +150,7 @@ def _stopped_by_controller(situation: Situation) -> Decision | None:
     if down_at is not None and situation.now >= down_at:
         unseen = f"{workload.unseen_since:%H:%M:%S} UTC"
         message = (
-            f"the controller of {workload.key} has not taken up what was written at {unseen}: is it down?"
+            f"the controller of {workload.key} has not observed the change made at {unseen}: is it down?"
         )
         return hold(situation, "ControllerDown", message, sticky=False)
     own = workload.own_steps
@@ -188,7 +189,7 @@ def _let_go(situation: Situation, held: Hold) -> Decision:
     gone_since = held.gone_since or situation.now
     over_at = gone_since + (timedelta(0) if at_once else _calm_for(situation, held))
     if situation.now >= over_at:
-        return resume(situation, "HoldOver", f"what it was held for is over ({held.reason})")
+        return resume(situation, "HoldOver", f"the cause of the hold is over ({held.reason})")
     waiting = replace(situation.record.state, hold=replace(held, gone_since=gone_since))
     return Decision(waiting, wake=over_at, verdicts=situation.verdicts)
 
@@ -221,7 +222,7 @@ def _expire(situation: Situation) -> Decision | None:
     wait = situation.cluster_wait
     verdicts = (f"{v.rule}: {v.message}" for v in situation.verdicts if v.kind is not VerdictKind.PASS)
     waiting = str(wait) if wait is not None else "; ".join(verdicts)
-    message = f"could not be judged within {situation.policy.strategy.deadline}" + (
+    message = f"could not be judged within {duration(situation.policy.strategy.deadline)}" + (
         f" ({waiting})" if waiting else ""
     )
     if situation.policy.strategy.on_deadline is OnDeadline.UNDO:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Decision
+from sentinel.domain.figures import amount
 from sentinel.domain.gate import Gate, GateAnswer, GateResult, JobGate, OnGateFailure, is_final
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.record.record import Record
@@ -49,7 +50,7 @@ def gates_asked(policy: Policy, record: Record) -> tuple[Gate, ...]:
 
 
 def without_gates(state: RolloutState) -> RolloutState:
-    """The state with no gate asked: a new step, or a rollout that goes on after a hold, asks anew."""
+    """The state without gate results: a new step, or a rollout that goes on after a hold, calls the gates again."""
     return replace(state, gates_since=None, gates=())
 
 
@@ -71,7 +72,7 @@ def await_gates(situation: Situation, state: RolloutState) -> Decision | None:
 
 
 def job_name(record: Record, index: int) -> str:
-    """The name of the Job of a gate of the present step, by its index: the same for whoever asks in this attempt."""
+    """The name of the Job for a gate of the current step, by its index: the same for every replica in this attempt."""
     since = record.state.gates_since
     attempt = since.isoformat(timespec="microseconds") if since is not None else ""
     identity = f"{record.uid}/{record.name}/{record.state.step}/{attempt}/{index}"
@@ -89,14 +90,14 @@ def _failed(situation: Situation, gate: Gate, result: GateResult) -> bool:
         return True
     ends = gate_ends(gate, situation.record.state.gates_since or situation.now)
     if isinstance(gate, JobGate):
-        # What was last seen of a Job before its time was over says nothing of how it ended.
+        # A Job's state before its deadline does not say how it ended.
         return result.at is not None and result.at >= ends
     return situation.now >= ends and result.answer in (GateAnswer.FAILED, GateAnswer.UNANSWERED)
 
 
 def _fail(situation: Situation, gate: Gate, result: GateResult, index: int) -> Decision:
     reason = GATE_FAILED
-    message = f"gate {gate.name} did not pass after {result.tries} calls: {result.detail}"
+    message = f"gate {gate.name} did not pass after {amount(result.tries, 'call')}: {result.detail}"
     if isinstance(gate, JobGate):
         late = result.answer in (GateAnswer.RUNNING, GateAnswer.TIMEOUT)
         reason = GATE_TIMEOUT if late else GATE_FAILED

@@ -1,13 +1,14 @@
 """What keeps a decided action from being done: the hold label and the undo budgets.
 
-Observe mode and the cluster's freeze are no guards: there everything is decided as ever and nothing is touched, so
-that what would have been done can be told (`Situation.mode`).
+Observe mode and a freeze of the cluster are not guards: decisions are made as usual and not carried out, so that
+people see what the sentinel would have done (`Situation.mode`).
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sentinel.domain.figures import amount, duration
 from sentinel.domain.policy.policy import Policy, UndoBudget
 from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
 from sentinel.domain.record.record import Record
@@ -44,7 +45,9 @@ def permitted(
     """
     if action in TOUCHING and workload.held_by_label:
         return Guard(
-            False, "HoldLabel", f"nothing is touched while the workload is labelled {HOLD_LABEL}=true"
+            False,
+            "HoldLabel",
+            f"the sentinel changes nothing while the workload is labelled {HOLD_LABEL}=true",
         )
     if action is not Action.UNDO:
         return Guard(True)
@@ -82,5 +85,5 @@ def _counts(entry: DecisionEntry, begins: datetime, own: bool) -> bool:
 
 
 def _spent_text(spent: int, budget: UndoBudget, whose: str) -> str:
-    hours = f"{budget.per.total_seconds() / 3600:g} h"
-    return f"the undo budget is spent: {spent} undos {whose} within {hours}, {budget.limit} are allowed"
+    within = f"{amount(spent, 'undo')} {whose} within {duration(budget.per)}"
+    return f"the undo budget is spent: {within}, at most {budget.limit:,} allowed"

@@ -1,4 +1,4 @@
-"""Holding a rollout: nothing moves, a human is told, and no further pod is replaced where a pause prevents it."""
+"""Holding a rollout: nothing moves, people are notified, and a pause keeps further pods from being replaced."""
 
 from collections.abc import Mapping
 from dataclasses import replace

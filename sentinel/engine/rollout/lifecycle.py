@@ -1,7 +1,7 @@
 """Which rollout a workload is in: the meeting of what the cluster shows with what the records tell.
 
-Events are hints: every pass asks this anew, from the snapshot and the records alone, so that a restart, a missed
-event or a hand at the keyboard needs no code of its own.
+Events are hints: every reconcile works this out again from the snapshot and the records alone, so that a restart, a
+missed event or a change by hand needs no special code.
 """
 
 from collections.abc import Sequence
@@ -106,7 +106,7 @@ def _replaced_meanwhile(latest: Record, workload: Workload) -> bool:
 
 
 def _same_revision(latest: Record, workload: Workload) -> Sighting | None:
-    """The newest record is of the revision that is in the spec now; None where it begins anew."""
+    """The newest record is of the revision that is in the spec now; None if the rollout begins again."""
     state = latest.state
     if state.phase is Phase.UNDOING:
         came_back = state.undo is not None and (state.undo.target_seen or _put_back(state.undo, workload))
@@ -164,7 +164,7 @@ def _begin(
 def _over_unseen(workload: Workload, latest: Record | None, settled: str | None) -> bool:
     """Whether the revision was fully rolled out before this process looked.
 
-    No pods are no rollout: what came while the workload was scaled to zero is judged once there are pods.
+    Without pods nothing rolls out: a revision applied while the workload was scaled to zero is judged once it has pods.
     """
     came_at_zero = workload.exposure.wanted == 0 and latest is not None
     return workload.rolled_out and not came_at_zero and settled in (None, workload.candidate.digest)

@@ -21,7 +21,7 @@ def obey(situation: Situation) -> Decision | None:
         return hold(situation, "HoldLabel", message, sticky=False)
     if paused_by_hand(situation):
         brake = situation.workload.brake.name
-        message = f"stopped by hand; the sentinel leaves a {brake} that is not its own alone"
+        message = f"stopped by hand; the sentinel does not lift a {brake} that it did not make"
         return hold(situation, "PausedByHand", message, sticky=False)
     return None
 
@@ -36,7 +36,7 @@ def release(situation: Situation) -> Decision | None:
     if situation.mode is Mode.OBSERVE or not lifted_by_human(record, workload):
         return None
     state = replace(record.state, released=True, pause_seen=0)
-    message = f"a human lifted the sentinel's {workload.brake.name}; it makes no other one in this rollout"
+    message = f"someone lifted the sentinel's {workload.brake.name}; it does not stop this rollout again"
     if state.step < situation.last_step:
         message += f", which is judged at 100% instead of {percent(situation.weight or 1.0)}"
         state = replace(

@@ -56,7 +56,7 @@ def _stopped_short(situation: Situation) -> bool:
 
 
 def _fallen_short(situation: Situation) -> bool:
-    """Whether a step that was reached is not any more, as after a scale-up: it ends at its weight or above."""
+    """Whether a step that was reached no longer is, as after a scale-up: a step ends at its weight or above."""
     return situation.weight is not None and not step_reached(situation.weight, situation.workload)
 
 
@@ -64,7 +64,7 @@ def stand_still(situation: Situation) -> Decision | None:
     """Scaled to zero there is nothing to judge, and nobody to call: the rollout goes on once there are pods again."""
     if situation.workload.exposure.wanted > 0:
         return None
-    message = "scaled to zero: nothing is judged, and the deadline's clock stands still until it is scaled up"
+    message = "scaled to zero: nothing is judged, and the deadline is suspended until it is scaled up"
     state = replace(
         situation.record.state,
         phase=Phase.PROGRESSING,
@@ -125,7 +125,7 @@ def _go_on(situation: Situation, state: RolloutState) -> Decision:
         reason="StepPassed",
     )
     ahead = replace(situation, record=situation.record.with_state(state))
-    message = f"{_reached(situation)} passed, on to {_ahead(ahead)}: {passed}"
+    message = f"{_reached(situation)} passed, next is {_ahead(ahead)}: {passed}"
     return Decision(
         replace(state, message=message),
         wake=ahead.deadline,
@@ -140,7 +140,7 @@ def _go_on(situation: Situation, state: RolloutState) -> Decision:
 
 def _let_its_controller_go_on(situation: Situation, state: RolloutState, passed: str) -> Decision:
     """The step is passed; which one comes next, and when, is for the workload's own controller."""
-    message = f"{_reached(situation)} passed, promoted to the next step of its own: {passed}"
+    message = f"{_reached(situation)} passed, promoted to the workload's next step: {passed}"
     return Decision(
         replace(
             state, phase=Phase.PROGRESSING, reached_at=None, baked=0.0, reason="StepPassed", message=message

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from sentinel.domain.decision import Change, Decision, RemovePod, Restore
+from sentinel.domain.figures import duration
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase, UndoState
@@ -62,8 +63,8 @@ def _asked_for(situation: Situation) -> bool:
 
 def _restored(situation: Situation, undo: UndoState) -> Decision:
     state = situation.record.state
-    took = (situation.now - undo.decided_at).total_seconds()
-    message = f"{undo.target} is fully available again, {took:.0f} s after the decision"
+    took = situation.now - undo.decided_at
+    message = f"{undo.target} is fully available again, {duration(took)} after the decision"
     done = replace(
         state,
         phase=Phase.UNDONE,
@@ -77,18 +78,18 @@ def _restored(situation: Situation, undo: UndoState) -> Decision:
         action=Action.RESTORED,
         reason="Restored",
         message=message,
-        numbers={"restore_seconds": round(took, 3)},
+        numbers={"restore_seconds": round(took.total_seconds(), 3)},
     )
 
 
 def _overdue(situation: Situation, undo: UndoState) -> Decision:
     workload = situation.workload
     message = (
-        f"{undo.target} is not fully available {situation.policy.undo.restore_within} after the undo: "
+        f"{undo.target} is not fully available {duration(situation.policy.undo.restore_within)} after the undo: "
         f"{workload.exposure.available} of {workload.exposure.wanted} pods available"
     )
     if workload.candidate.digest != undo.target.digest:
-        message += f", and the template in force is {workload.candidate}"
+        message += f", and the current template is {workload.candidate}"
     if workload.brake.on:
         message += ", and the workload is paused"
     told = replace(situation.record.state, undo=replace(undo, overdue_told=True))

@@ -1,9 +1,10 @@
-"""Which revision an undo goes back to, or why there is none."""
+"""Which revision an undo goes back to, or why it cannot go back."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sentinel.domain.figures import duration, moment
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import Ability, Workload
@@ -36,14 +37,16 @@ def choose_target(
     """Where to go back to: the stable this rollout began with, else the newest promoted revision that is fit.
 
     `records` are all of the workload; `max_target_age` is how long ago a revision other than the stable may have been
-    promoted. Never the candidate, a revision recorded undone, one whose template no object holds any more, nor one
+    promoted. Never the candidate, a revision recorded undone, one whose template is no longer in the cluster, nor one
     on the other side of a revision that was marked irreversible.
     """
     if workload.candidate.digest != record.candidate.digest:
-        return NoTarget("Superseded", f"the template in force is {workload.candidate}, not what was judged")
+        return NoTarget(
+            "Superseded", f"the current template is {workload.candidate}, not the one that was judged"
+        )
     if (why_not := workload.abilities.why_not.get(Ability.ROLLING)) is not None:
         return NoTarget(CANNOT_ROLL, why_not)
-    refusal = NoTarget("FirstDeployment", "there is no revision before this one")
+    refusal = NoTarget("FirstDeployment", "there is no earlier revision")
     if record.stable is not None:
         chosen = _fit(record.stable.digest, records, workload)
         # Behind a stable that must not be crossed nothing else may be reached either.
@@ -61,7 +64,7 @@ def choose_target(
             return chosen
         too_old += 1
     if too_old:
-        age = f"{max_target_age.total_seconds() / 86400:g} days"
+        age = duration(max_target_age)
         message = f"{refusal.message}, and every other good revision was promoted more than {age} ago"
         return NoTarget("TooOld", message)
     return refusal
@@ -72,7 +75,7 @@ def numbered_target(
 ) -> UndoTarget | NoTarget:
     """The revision of this number, chosen by a human; what makes a revision unfit binds them as well."""
     if workload.candidate.digest != record.candidate.digest:
-        return NoTarget("Superseded", f"the template in force is {workload.candidate}, not this rollout's")
+        return NoTarget("Superseded", f"the current template is {workload.candidate}, not this rollout's")
     if (why_not := workload.abilities.why_not.get(Ability.ROLLING)) is not None:
         return NoTarget(CANNOT_ROLL, why_not)
     chosen = next((revision for revision in workload.others if revision.number == number), None)
@@ -97,9 +100,9 @@ def _fit(digest: str, records: Iterable[Record], workload: Workload) -> UndoTarg
     bad = known_bad(records, digest)
     if bad is not None:
         name = revision or f"revision {digest[:8]}"
-        return NoTarget("KnownBad", f"{name} was itself undone at {bad.at.isoformat()}")
+        return NoTarget("KnownBad", f"{name} was itself undone at {moment(bad.at)}")
     if revision is None or revision.stored_in is None:
-        return NoTarget("TemplateGone", f"no object holds the template of revision {digest[:8]} any more")
+        return NoTarget("TemplateGone", f"the template of revision {digest[:8]} is no longer in the cluster")
     barrier = _barrier(revision, workload)
     if barrier is not None:
         why = f"{barrier} is marked irreversible: {barrier.irreversible}"

@@ -94,7 +94,7 @@ def _held_instead(situation: Situation, reason: str, message: str, because: Rule
 
 
 def _told_instead(situation: Situation, reason: str, message: str, because: RuleVerdict) -> Decision:
-    """A promoted revision that must not be undone: there is nothing to hold, so a human is told, once."""
+    """A promoted revision that must not be undone: there is nothing to hold, so people are notified, once."""
     state = replace(situation.record.state, ended_at=situation.now, reason=reason, message=message)
     return Decision(
         state,

@@ -26,7 +26,7 @@ def crash_tick(
 ) -> CrashTick | None:
     """What befell both arms since the last tick; None where that is too short ago and nothing crashed.
 
-    Pods take part from `warmup` after their creation on: what a cold start does is no evidence here.
+    Pods take part from `warmup` after their creation on: a cold start is not evidence here.
     """
     until = now.replace(microsecond=0) - SETTLES
     ours, theirs = workload.pods_of(workload.candidate), workload.pods_of(baseline)

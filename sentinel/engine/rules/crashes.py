@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import cast
 
 from sentinel.domain.evidence import Counts
+from sentinel.domain.figures import amount
 from sentinel.domain.verdict import DecisionCause, Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.segment import Segment
-from sentinel.engine.rules.standing import RuleStanding, needed_evidence, odds, odds_text
+from sentinel.engine.rules.standing import RuleStanding, evidence_that, needed_evidence, odds
 from sentinel.engine.statistics.e_process import RATIOS, Wealth, ratio_gains
 
 Json = Mapping[str, object]
@@ -79,7 +80,7 @@ def judge_crashes(
     numbers, message = _numbers(after), _summary(after)
     cause = DecisionCause.began(after.standing.bad_since)
     if proven and after.one_node:
-        remark = f"; all on node {after.crashed_on[0]}, the candidate runs on {after.nodes}"
+        remark = f"; all on node {after.crashed_on[0]}, the candidate runs on {amount(after.nodes, 'node')}"
         verdict = RuleVerdict(
             rule, VerdictKind.INCONCLUSIVE, "OneNode", message + remark, numbers, cause=cause
         )
@@ -109,9 +110,9 @@ def _take_in(state: _State, tick: CrashTick, segment: Segment) -> _State:
 
 def _summary(state: _State) -> str:
     return (
-        f"{state.candidate.errors} candidate pods crashed in {_hours(state.candidate)} pod hours, "
-        f"{state.baseline.errors} baseline pods in {_hours(state.baseline)}; "
-        f"odds against 'no more often' {odds_text(state.ratio.log_e)}"
+        f"{amount(state.candidate.errors, 'candidate pod')} crashed in {_hours(state.candidate)} pod hours, "
+        f"{amount(state.baseline.errors, 'baseline pod')} in {_hours(state.baseline)}; "
+        f"{evidence_that(state.ratio.log_e, 'the canary crashes more often than the baseline')}"
     )
 
 

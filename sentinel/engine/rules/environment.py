@@ -30,7 +30,7 @@ class Surroundings:
 
 
 def confirm(verdict: RuleVerdict, around: Surroundings) -> RuleVerdict:
-    """A fail against the limit alone, held against its surroundings (semantics.md, Verdicts).
+    """A fail against the limit alone, compared with its surroundings.
 
     It stands only if the stable revision was under the limit before and fewer than two neighbours crossed theirs;
     else it is inconclusive and counts as an outage of the environment.
@@ -40,17 +40,17 @@ def confirm(verdict: RuleVerdict, around: Surroundings) -> RuleVerdict:
     if around.others_over >= OTHERS_OVER:
         reason, why = (
             ENVIRONMENT_OUTAGE,
-            f"{around.others_over} other workloads are over their limits as well",
+            f"{around.others_over} other workloads are over their limits, too",
         )
     elif around.first:
         reason, why = (
             NO_BASELINE,
-            "it is the first revision: there is none to compare it with or to go back to",
+            "it is the first revision: there is nothing to compare it with or to undo to",
         )
     elif around.stable_was_good is None:
-        reason, why = NO_BASELINE, "nothing is known of the stable revision in the hour before"
+        reason, why = NO_BASELINE, "the measurements of the stable revision in the hour before are missing"
     elif not around.stable_was_good:
-        reason, why = STABLE_WAS_BAD, "the stable revision was over the limit in the hour before as well"
+        reason, why = STABLE_WAS_BAD, "the stable revision was over the limit in the hour before, too"
     else:
         return verdict
     message = f"{verdict.message}; {why}"

@@ -5,9 +5,9 @@ together, its share of them against its share of the traffic. The smaller of the
 or within the limit" (an intersection of proofs needs no correction), and 1/α of it undoes.
 
 A tick in which both arms are over the limit is an outage of the environment. It is shown and nothing can be won in
-it. What is lost in the first such tick still counts, because leaving a tick out on account of its own outcome would
-bias the bet; the ticks that follow are left out whole, which is decided before they are seen. An outage begins with a
-tick in which the baseline is over the limit by more than chance (three standard errors and five errors) and the
+it. What is lost in the first such tick still counts, because leaving a tick out on account of its outcome would bias
+the bet; the ticks that follow are left out whole, which is decided before they are seen. An outage begins with a tick
+in which the baseline is over the limit by more than chance (three standard errors and five errors) and the
 candidate's own rate is over it too; it lasts until a tick finds the baseline not over it.
 """
 
@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import cast
 
 from sentinel.domain.evidence import Counts, CountTick
-from sentinel.domain.figures import percent
+from sentinel.domain.figures import amount, percent
 from sentinel.domain.policy.rules import ErrorRateRule, Method
 from sentinel.domain.verdict import Number, RuleVerdict
 from sentinel.engine.rules.segment import Segment
@@ -26,9 +26,9 @@ from sentinel.engine.rules.standing import (
     RuleEvidence,
     RuleStanding,
     conclude,
+    evidence_that,
     needed_evidence,
     odds,
-    odds_text,
     over_limit,
     unmeasured,
 )
@@ -117,7 +117,7 @@ def _take_in(
     return replace(
         counted,
         standing=standing.after(tick.since, tick.until, typical),
-        # A tick without observations is no bet, so that it spends no start.
+        # A tick without observations is not a bet, so that it does not use up a start.
         ratio=state.ratio.bet(ratio) if tick.candidate.errors + baseline.errors else state.ratio,
         limit=state.limit.bet(over) if tick.candidate.total else state.limit,
         good=_goodness(state.good, tick.candidate, baseline, limit, restraint)
@@ -166,18 +166,17 @@ def _proof(state: _State) -> Proof:
 
 
 def _summary(rule: ErrorRateRule, state: _State, proof: Proof) -> str:
-    null = "within the limit" if proof.alone else "no worse"
-    candidate, baseline = state.candidate, state.baseline
-    ours = f"{_share(candidate)} requests" if candidate.total else "without requests"
-    theirs = _share(baseline) if baseline.total else "without requests"
+    worse = "over the limit" if proof.alone else "worse than the baseline"
     return (
-        f"candidate {ours}, baseline {theirs}; limit {percent(rule.limit)}; "
-        f"odds against '{null}' {odds_text(proof.log_e)}"
+        f"canary {_share(state.candidate)}, baseline {_share(state.baseline)}; limit {percent(rule.limit)}; "
+        f"{evidence_that(proof.log_e, f'the canary is {worse}')}"
     )
 
 
 def _share(counts: Counts) -> str:
-    return f"{percent(counts.errors / counts.total)} of {counts.total:,}"
+    if not counts.total:
+        return "without requests"
+    return f"{percent(counts.errors / counts.total)} of {amount(counts.total, 'request')}"
 
 
 def _numbers(rule: ErrorRateRule, state: _State, proof: Proof, restraint: Restraint) -> Mapping[str, Number]:

@@ -36,7 +36,7 @@ STAKES = (0.05, 0.15, 0.4, 0.8, 0.95)
 TYPICAL = 1
 """Which of the alternatives dates the beginning of a fault."""
 OUTAGE_REQUESTS = 20
-"""A baseline's mean over fewer requests in a tick says nothing of an outage."""
+"""A baseline's mean over fewer requests in a tick does not show an outage."""
 
 
 def judge_latency(

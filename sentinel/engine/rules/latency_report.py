@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from math import isinf
 
 from sentinel.domain.evidence import Histogram
-from sentinel.domain.figures import seconds
+from sentinel.domain.figures import amount, seconds
 from sentinel.domain.policy.rules import LatencyRule
 from sentinel.domain.verdict import Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.latency_state import LatencyState
-from sentinel.engine.rules.standing import Proof, odds, odds_text
+from sentinel.engine.rules.standing import Proof, evidence_that, odds
 from sentinel.engine.statistics.calibration import Restraint
 from sentinel.engine.statistics.histograms import estimated_mean, estimated_quantile, limit_edge, tail
 
@@ -48,13 +48,12 @@ class LatencyReport:
         """What was seen, for an engineer."""
         rule, state = self.rule, self.state
         what = "mean" if rule.quantile is None else f"p{rule.quantile * 100:g}"
-        null = "within the limit" if self.proof.alone else "no slower"
-        ours, theirs = _told(self.ours, state.candidate), _told(self.theirs, state.baseline)
+        worse = "over the limit" if self.proof.alone else "slower than the baseline"
         return (
-            f"candidate {f'{what} {ours} requests' if ours else 'without requests'}, "
-            f"baseline {theirs or 'without requests'}; "
+            f"{what} of the canary {_told(self.ours, state.candidate)}, "
+            f"of the baseline {_told(self.theirs, state.baseline)}; "
             f"limit {seconds(rule.limit)}{_between(rule, state.candidate)}; "
-            f"odds against '{null}' {odds_text(self.proof.log_e)}"
+            f"{evidence_that(self.proof.log_e, f'the canary is {worse}')}"
         )
 
     def numbers(self, restraint: Restraint) -> Mapping[str, Number]:
@@ -86,20 +85,22 @@ class LatencyReport:
         finite = [bound for bound in self.state.candidate.bounds if not isinf(bound)]
         last = seconds(finite[-1]) if finite else "none"
         message = (
-            f"the limit of {seconds(self.rule.limit)} is over the last bucket bound ({last}), so nothing can be "
-            "proven; add a bucket bound at the limit"
+            f"the limit of {seconds(self.rule.limit)} is over the last bucket bound ({last}), so the rule cannot "
+            "prove anything; add a bucket bound at the limit"
         )
         kind, numbers = VerdictKind.INCONCLUSIVE, self.numbers(restraint)
         return RuleVerdict(self.rule.name, kind, "LimitBeyondBuckets", message, numbers)
 
 
 def _told(value: float | None, histogram: Histogram) -> str:
-    return "" if value is None else f"{seconds(value)} of {histogram.total:,}"
+    return (
+        "without requests" if value is None else f"{seconds(value)} of {amount(histogram.total, 'request')}"
+    )
 
 
 def _between(rule: LatencyRule, histogram: Histogram) -> str:
-    """What to say of a quantile's limit that is no bucket bound."""
+    """A remark on a quantile's limit that is not a bucket bound; empty otherwise."""
     edge = None if rule.quantile is None else limit_edge(histogram.bounds, rule.limit)
     if edge is None or abs(edge - rule.limit) <= 1e-9 * edge:
         return ""
-    return f" (no bucket bound: tested at {seconds(edge)})"
+    return f" (not a bucket bound: tested at {seconds(edge)})"

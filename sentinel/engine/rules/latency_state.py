@@ -1,4 +1,4 @@
-"""What a latency rule knows of its segment, and how that is kept as plain JSON values."""
+"""What a latency rule knows about its segment, and how that is stored as plain JSON values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Verdicts from what the watch shows of the candidate's pods: crash loops, and whether they become and stay ready.
 
 Only pods of the candidate count against it; the baseline's tell whether the environment does the same to every
-revision. With three candidate pods or more a single pod, or a single node of several, is no proof: it may be the
+revision. With three candidate pods or more, a single pod, or a single node of several, is not proof: it may be the
 node's fault. Unless no candidate pod is ready at all.
 """
 
@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from math import ceil
 
+from sentinel.domain.figures import amount
 from sentinel.domain.policy.rules import CrashLoopRule, HealthRule
 from sentinel.domain.verdict import DecisionCause, Number, RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Workload
@@ -42,7 +43,9 @@ def judge_crash_loop(
         return _unfailed(rule.name, pods, numbers, "no candidate pod crashes")
     first = failing[0]
     oom = "OOMKilled" in (end.reason for c in crashes.values() if (end := end_of(c)) is not None)
-    summary = f"{len(failing)} of {len(pods)} candidate pods crash: {_crash_text(first, crashes[first.name])}"
+    summary = (
+        f"{len(failing)} of {len(pods)} candidate pods crashing: {_crash_text(first, crashes[first.name])}"
+    )
     cause = _cause(_ended_at(container) for container in crashes.values())
     reason = "OOMKilled" if oom else "CrashLoop"
     verdict = RuleVerdict(rule.name, VerdictKind.FAIL, reason, summary, numbers, cause=cause)
@@ -50,7 +53,7 @@ def judge_crash_loop(
     if short is not None:
         return _not_proven(verdict, short)
     if baseline is not None and _crashes_too(rule, workload.pods_of(baseline), pods, now):
-        return _everywhere(verdict, "the stable revision's pods crash as well")
+        return _everywhere(verdict, "the stable revision's pods crash, too")
     return verdict
 
 
@@ -76,17 +79,17 @@ def judge_health(
     numbers = _numbers(pods, [fault.pod for fault in own])
     verdict = _unfailed(rule.name, pods, numbers, "all candidate pods are ready")
     if own:
-        summary = f"{len(own)} of {len(pods)} candidate pods fail: {own[0]}"
+        summary = f"{len(own)} of {len(pods)} candidate pods failing: {own[0]}"
         cause = _cause(fault.since for fault in own)
         verdict = RuleVerdict(rule.name, VerdictKind.FAIL, own[0].reason, summary, numbers, cause=cause)
-        # Pods that the cluster failed are no sign that the candidate cannot become ready anywhere.
+        # Pods that the cluster failed do not show that the candidate cannot become ready anywhere.
         spread = bool(excused) or any(pod.ready for pod in pods)
         short = _shortfall([fault.pod for fault in own], pods, FAILING_SHARE, spread)
         if short is None:
             return _compared(verdict, own, rule, workload, baseline, now)
         verdict = _not_proven(verdict, short)
     if excused:
-        summary = f"{len(excused)} of {len(pods)} candidate pods are kept back by the cluster: {excused[0]}"
+        summary = f"{len(excused)} of {len(pods)} candidate pods held up by the cluster: {excused[0]}"
         return replace(verdict, kind=VerdictKind.INCONCLUSIVE, reason=excused[0].reason, message=summary)
     if workload.create_failure and verdict.kind is VerdictKind.PENDING and not own:
         summary = f"{verdict.message}; pods cannot be created: {workload.create_failure}"
@@ -122,13 +125,13 @@ def _shortfall(
     """What is lacking for proof, as a reason and for people; None where the failures are enough."""
     needed = max(1, ceil(share * len(pods) - 1e-9))
     if len(failing) < needed:
-        return "TooFewPods", f"that is held against the candidate from {needed} pods on"
+        return "TooFewPods", f"the rule fails from {amount(needed, 'pod')} on"
     if not spread or len(pods) < SPREAD_FROM:
         return None
     if len(failing) < 2:
-        return "OnePod", "one pod of several may be its node's fault"
+        return "OnePod", "with only one pod failing, its node may be at fault"
     if len(_nodes(pods)) > 1 and len(_nodes(failing)) < 2:
-        return "OneNode", f"all of them on node {failing[0].node}, which may be at fault"
+        return "OneNode", f"all on node {failing[0].node}, which may be at fault"
     return None
 
 
@@ -151,8 +154,8 @@ def _unfailed(rule: str, pods: Sequence[Pod], numbers: dict[str, Number], well: 
     if pods and ready == len(pods):
         return RuleVerdict(rule, VerdictKind.PASS, "AllReady", f"{well} ({ready} of {ready} ready)", numbers)
     if not pods:
-        return RuleVerdict(rule, VerdictKind.PENDING, "NoPods", "there is no candidate pod yet", numbers)
-    message = f"{ready} of {len(pods)} candidate pods are ready"
+        return RuleVerdict(rule, VerdictKind.PENDING, "NoPods", "the candidate has no pods yet", numbers)
+    message = f"{ready} of {len(pods)} candidate pods ready"
     return RuleVerdict(rule, VerdictKind.PENDING, "NotReadyYet", message, numbers)
 
 
@@ -177,7 +180,8 @@ def _cause(began: Iterable[datetime | None]) -> DecisionCause:
 
 def _crash_text(pod: Pod, container: Container) -> str:
     state = f"is in {container.waiting}" if container.waiting == "CrashLoopBackOff" else "keeps restarting"
-    text = f"pod {pod.name} on node {pod.node}, container {container.name} {state}, {container.restarts} restarts"
+    restarts = amount(container.restarts, "restart")
+    text = f"pod {pod.name} on node {pod.node}, container {container.name} {state}, {restarts}"
     end = ending(container)
     return f"{text}, {end}" if end else text
 
@@ -190,7 +194,7 @@ def _ended_at(container: Container) -> datetime | None:
 def _crashes_too(rule: CrashLoopRule, stable: Sequence[Pod], pods: Sequence[Pod], now: datetime) -> bool:
     """Whether the stable pods meet the same condition, by crashes since the first candidate pod was made.
 
-    What a long-lived pod restarted in its life before says nothing of today.
+    Earlier restarts of a long-lived pod do not count.
     """
     made = min((pod.created_at for pod in pods if pod.created_at is not None), default=None)
     failing = []
@@ -244,9 +248,7 @@ def _progress_stopped(
     reason = "ProgressDeadlineExceeded"
     unready = [pod for pod in pods if not pod.ready]
     if not unready:
-        message = (
-            f"the rollout made no progress within its deadline, and {len(pods)} candidate pods are ready"
-        )
+        message = f"the rollout made no progress within its deadline, but its pods are ready ({len(pods)})"
         return replace(verdict, kind=VerdictKind.INCONCLUSIVE, reason=reason, message=message)
     if all(kept_back(pod) for pod in unready):
         return verdict
@@ -254,5 +256,5 @@ def _progress_stopped(
     verdict = replace(verdict, kind=VerdictKind.FAIL, reason=reason, message=message)
     stable = workload.pods_of(baseline) if baseline is not None else ()
     if stable and not any(pod.ready for pod in stable):
-        return _everywhere(verdict, "no pod of the stable revision is ready either")
+        return _everywhere(verdict, "the stable revision's pods are not ready either")
     return verdict

@@ -19,7 +19,7 @@ other runs until the step ends, as a background analysis does, and is successful
 Where we differ, on purpose: errors never end a metric, they hold (inconclusive) until an answer comes; and what was
 never measured, or not at last, never passes. Argo counts it as successful when it is terminated.
 
-A change of arms opens a new segment, which is measured anew, as each step's analysis run is.
+A change of arms opens a new segment, which is measured from the start, as each step's analysis run is.
 """
 
 from collections.abc import Callable
@@ -29,6 +29,7 @@ from enum import StrEnum
 from typing import Any, cast
 
 from sentinel.domain.evidence import ValueSample
+from sentinel.domain.figures import amount
 from sentinel.domain.policy.rules import QueryRule
 from sentinel.domain.record.state import Json
 from sentinel.domain.verdict import DecisionCause, Number, RuleVerdict, VerdictKind
@@ -55,8 +56,8 @@ class MetricPhase(StrEnum):
 class Tally:
     """A metric's measurements in one segment.
 
-    `count` leaves errors out. `sampled` and `finished` are ISO times of the newest measurement: what time it speaks of,
-    and when it was taken in; `first_failed` is when the first failed. `text` is the newest value or error.
+    `count` leaves errors out. `sampled` and `finished` are ISO times of the newest measurement: the time that it is
+    about, and when it was received; `first_failed` is when the first failed. `text` is the newest value or error.
     """
 
     segment: str
@@ -198,20 +199,20 @@ def _verdict(rule: QueryRule, tally: Tally, segment: Segment) -> RuleVerdict:
 
 
 def _conclude(rule: QueryRule, tally: Tally, segment: Segment) -> tuple[VerdictKind, str, str]:
-    done = f"{tally.count} measurements, {tally.failed} failed, newest value {tally.text}"
+    done = f"{amount(tally.count, 'measurement')}, {tally.failed} failed, newest value {tally.text}"
     match tally.phase:
         case MetricPhase.FAILED if 0 <= rule.failure_limit < tally.failed:
-            message = f"{tally.failed} failed measurements, {rule.failure_limit} are allowed; newest value {tally.text}"
+            message = _over("failed", tally.failed, rule.failure_limit, f"newest value {tally.text}")
             return VerdictKind.FAIL, "FailureLimit", message
         case MetricPhase.FAILED:
             return VerdictKind.FAIL, "NoSuccessInARow", f"{done}; {_row_text(rule)}"
         case MetricPhase.INCONCLUSIVE if tally.inconclusive > rule.inconclusive_limit:
-            message = f"{tally.inconclusive} inconclusive measurements, {rule.inconclusive_limit} are allowed; {done}"
+            message = _over("inconclusive", tally.inconclusive, rule.inconclusive_limit, done)
             return VerdictKind.INCONCLUSIVE, "InconclusiveLimit", message
         case MetricPhase.INCONCLUSIVE:
             return VerdictKind.INCONCLUSIVE, "NoSuccessInARow", f"{done}; {_row_text(rule)}"
     if tally.errors_in_a_row > rule.consecutive_error_limit:
-        message = f"{tally.errors_in_a_row} measurements in a row had errors, the last: {tally.text}"
+        message = f"{amount(tally.errors_in_a_row, 'error')} in a row, the last: {tally.text}"
         return VerdictKind.INCONCLUSIVE, "ConsecutiveErrors", message
     if not tally.count:
         return (
@@ -229,4 +230,8 @@ def _conclude(rule: QueryRule, tally: Tally, segment: Segment) -> tuple[VerdictK
 
 
 def _row_text(rule: QueryRule) -> str:
-    return f"{rule.consecutive_success_limit} successes in a row were asked for"
+    return f"the rule requires {amount(rule.consecutive_success_limit or 0, 'success', 'successes')} in a row"
+
+
+def _over(kind: str, count: int, limit: int, newest: str) -> str:
+    return f"{amount(count, f'{kind} measurement')}, at most {limit:,} allowed; {newest}"

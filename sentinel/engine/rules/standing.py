@@ -1,4 +1,4 @@
-"""What the count rules share: where a rule stands in its segment, and what follows from it."""
+"""What the count rules share: a rule's progress in its segment, and the verdict that follows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from math import exp, inf, log, sqrt
 from typing import cast
 
 from sentinel.domain.evidence import Counts, Missing, MissingReason
-from sentinel.domain.figures import about, to_one
+from sentinel.domain.figures import about, amount, moment, to_one
 from sentinel.domain.verdict import DecisionCause, Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.segment import Segment
 from sentinel.engine.statistics.goodness import PROVEN_GOOD, remaining
@@ -23,7 +23,7 @@ EXPECTED = frozenset({MissingReason.FIRST_SAMPLE, MissingReason.NOT_SETTLED})
 
 @dataclass(frozen=True, slots=True)
 class RuleStanding:
-    """Where a rule stands in its segment, apart from the counts themselves.
+    """A rule's progress in its segment, apart from the counts themselves.
 
     `everywhere`: in the newest tick both arms were over the limit (it lasts until the baseline is not).
     `rise` is Page's cumulative sum and `bad_since` the start of the tick from which it rose: the estimate of
@@ -139,13 +139,11 @@ def conclude(found: RuleEvidence, standing: RuleStanding, segment: Segment, now:
         )
 
     if standing.everywhere:
-        return verdict(
-            VerdictKind.INCONCLUSIVE, "BothArmsOverLimit", "the baseline is over the limit as well"
-        )
+        return verdict(VerdictKind.INCONCLUSIVE, "BothArmsOverLimit", "the baseline is over the limit, too")
     if found.log_e >= found.needed:
         if standing.alone:
             return verdict(
-                VerdictKind.FAIL, "OverLimit", "over the limit, with no baseline beside it to compare"
+                VerdictKind.FAIL, "OverLimit", "over the limit, without a baseline to compare with"
             )
         return verdict(VerdictKind.FAIL, "WorseThanBaseline")
     if not segment.bake_over and not segment.early:
@@ -157,10 +155,11 @@ def conclude(found: RuleEvidence, standing: RuleStanding, segment: Segment, now:
         return verdict(VerdictKind.PENDING, "Baking", _until_good(found, standing))
     if not found.acceptable:
         return verdict(VerdictKind.PENDING, "NotProven", _doubt(found, standing))
-    if now - datetime.fromisoformat(standing.until) > STALE_AFTER * found.interval:
-        return verdict(VerdictKind.PENDING, "Stale", f"the newest evidence ends at {standing.until}")
+    until = datetime.fromisoformat(standing.until)
+    if now - until > STALE_AFTER * found.interval:
+        return verdict(VerdictKind.PENDING, "Stale", f"the newest evidence ends at {moment(until)}")
     if not segment.bake_over:
-        return verdict(VerdictKind.PASS, "ProvenGood", f"odds against 'bad' {odds_text(found.good)}")
+        return verdict(VerdictKind.PASS, "ProvenGood", evidence_that(found.good, "the canary is good"))
     return verdict(VerdictKind.PASS, "WithinLimit")
 
 
@@ -179,9 +178,9 @@ def unmeasured(rule: str, missing: tuple[Missing, ...], numbers: Mapping[str, Nu
 
 
 def _shortfall(found: RuleEvidence, standing: RuleStanding, segment: Segment) -> str:
-    """How many requests are missing and, at this traffic, for how long."""
+    """How many requests are still needed and, at this traffic, for how long."""
     lacking = segment.min_requests - found.requests
-    text = f"{lacking:,} more candidate requests are needed"
+    text = f"{amount(lacking, 'more canary request')} needed"
     if not found.requests or not standing.ticks:
         return text
     seconds = lacking / found.requests * standing.ticks * found.interval.total_seconds()
@@ -190,7 +189,7 @@ def _shortfall(found: RuleEvidence, standing: RuleStanding, segment: Segment) ->
 
 def _doubt(found: RuleEvidence, standing: RuleStanding) -> str:
     """That nothing is proven, and how long a proof would take if the evidence goes on as it did."""
-    text = "worse than it should be, but that may be chance"
+    text = "worse than the rule allows, but this may be chance"
     left = remaining(found.log_e, found.needed, standing.ticks * found.interval)
     return f"{text}; {about(left)} more at this traffic would prove it" if left else text
 
@@ -209,10 +208,10 @@ def over_limit(counts: Counts, limit: float, dispersion: float = 1.0) -> bool:
 
 
 def odds(log_e: float) -> float:
-    """The odds against the null as a plain number, capped so that it stays one."""
+    """The evidence as odds, capped so that they stay a finite number."""
     return float(f"{min(exp(min(log_e, 50.0)), MAX_ODDS):.4g}")
 
 
-def odds_text(log_e: float) -> str:
-    """The odds for people."""
-    return to_one(odds(log_e))
+def evidence_that(log_e: float, claim: str) -> str:
+    """How strong the evidence for a claim is, for people: `1,119:1 evidence that the canary is good`."""
+    return f"{to_one(odds(log_e))} evidence that {claim}"

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import cast
 
 from sentinel.domain.evidence import CountTick, HistogramTick
-from sentinel.domain.figures import duration, percent, seconds
+from sentinel.domain.figures import amount, duration, moment, percent, seconds
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
 from sentinel.domain.verdict import DecisionCause, Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.segment import Segment
@@ -79,28 +79,31 @@ def _conclude(rule: ThresholdRule, state: Json, segment: Segment, now: datetime)
     if over_since:
         lasted = datetime.fromisoformat(str(state["until"])) - datetime.fromisoformat(over_since)
         if lasted >= rule.hold:
-            return verdict(VerdictKind.FAIL, "OverThreshold", f" for {duration(lasted)}")
+            return verdict(VerdictKind.FAIL, "OverThreshold", f"; over it for {duration(lasted)}")
         return verdict(
-            VerdictKind.PENDING, "OverThreshold", f" for {duration(lasted)} of {duration(rule.hold)}"
+            VerdictKind.PENDING, "OverThreshold", f"; over it for {duration(lasted)} of {duration(rule.hold)}"
         )
     if not segment.bake_over:
         return verdict(VerdictKind.PENDING, "Baking")
     if requests < segment.min_requests or state["value"] is None:
         return verdict(
-            VerdictKind.PENDING, "LowTraffic", f"; {requests:,} of {segment.min_requests:,} requests seen"
+            VerdictKind.PENDING,
+            "LowTraffic",
+            f"; {requests:,} of {amount(segment.min_requests, 'request')} seen",
         )
-    if now - datetime.fromisoformat(str(state["until"])) > STALE_AFTER * rule.interval:
-        return verdict(VerdictKind.PENDING, "Stale", f"; the newest evidence ends at {state['until']}")
+    until = datetime.fromisoformat(str(state["until"]))
+    if now - until > STALE_AFTER * rule.interval:
+        return verdict(VerdictKind.PENDING, "Stale", f"; the newest evidence ends at {moment(until)}")
     return verdict(VerdictKind.PASS, "WithinLimit")
 
 
 def _told(rule: ThresholdRule, state: Json) -> str:
     value = cast("float | None", state["value"])
     if value is None:
-        return "candidate without requests"
+        return "canary without requests"
     if isinstance(rule, ErrorRateRule):
-        return f"candidate {percent(value)}, threshold {percent(rule.limit)}"
-    return f"candidate {seconds(value)}, threshold {seconds(rule.limit)}"
+        return f"canary {percent(value)}, threshold {percent(rule.limit)}"
+    return f"canary {seconds(value)}, threshold {seconds(rule.limit)}"
 
 
 def _numbers(rule: ThresholdRule, state: Json) -> Mapping[str, Number]:

@@ -1,9 +1,9 @@
 """How far a workload's errors are from independent, learnt from its baseline pods before the rollout.
 
 Errors come in clusters: a retry storm, a bad dependency, a client that always fails and sticks to one pod. Two things
-are learnt. The dispersion φ, from the spread of errors between pods within one tick, stands for clusters that come and
-go. For what lasts, each baseline pod is judged as if it were the canary: what the test says of these placebo canaries,
-none of which was worse by its code, is what chance alone brings about for this workload.
+are learnt. The dispersion φ, from the spread of errors between pods within one tick, stands for clusters that come
+and go. For what lasts, each baseline pod is judged as if it were the canary: the result of the test on these placebo
+canaries, none of which has worse code, is what chance alone brings about for this workload.
 
 The dispersion is the usual ratio of observed to binomial variance. Over ten minutes it shows whether anything lasts on
 pods; bets are not divided by that one, which costs far more power than the placebos do for the same share of false
@@ -79,8 +79,8 @@ class Restraint:
     def learnt(cls, dispersion: float, placebo: float, needed: float) -> "Restraint":
         """The restraint under which no placebo canary would have reached the evidence `needed` (ln 1/α) for an undo.
 
-        What lasts on one pod for a while is told from a fault by a fault's lasting longer: where placebos stood out, a
-        proof is spread over twelve ticks, and where errors come in clusters of φ over φ/2, up to four.
+        Trouble that lasts on one pod for a while differs from a fault in that a fault lasts longer: where placebos
+        stood out, a proof is spread over twelve ticks, and where errors come in clusters of φ over φ/2, up to four.
         """
         lasting = placebo >= REFERENCE
         discount = max(1.0, placebo / needed) if lasting else 1.0
@@ -108,7 +108,7 @@ class Restraint:
 def windows_of(counters: Mapping[str, Sequence[tuple[float, float] | None]]) -> list[Window]:
     """Windows from each pod's cumulative (total, errors) at the same equally spaced times; None where it has no sample.
 
-    What cannot be told for a pod (a gap, a counter that went backwards, more errors than requests) is left out.
+    What is unknown for a pod (a gap, a counter that went backwards, more errors than requests) is left out.
     """
     length = max((len(samples) for samples in counters.values()), default=0)
     windows: list[dict[str, Counts]] = [{} for _ in range(max(0, length - 1))]

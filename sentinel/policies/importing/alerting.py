@@ -9,6 +9,7 @@ from enum import Enum, auto
 
 import promql_parser as promql
 
+from sentinel.domain.figures import amount
 from sentinel.engine.alerts.naming import WORKLOAD_LABELS, spelt_as
 from sentinel.engine.arms.promql_texts import without_raw_texts
 from sentinel.policies.importing.draft import (
@@ -31,8 +32,8 @@ _SILENT = frozenset({"none", "info", "debug", "low", "informational"})
 def draft_of_alerts(resource: Manifest, name: str, namespaces: Sequence[str]) -> Draft:
     """The policy of a file of alerting rules, or of a PrometheusRule. Raises ImportRefusedError without any alert.
 
-    It guards the Deployments of the namespaces, without any those that choose it by label: where a PrometheusRule is
-    kept says nothing of where the workloads are that it is about.
+    It guards the Deployments of the namespaces; without namespaces, the Deployments that choose it by label: the
+    namespace of a PrometheusRule does not say where its workloads are.
     """
     draft = Draft(policy_name(name), f"the {resource.title} ({resource.place})")
     seen: set[str] = set()
@@ -45,21 +46,19 @@ def draft_of_alerts(resource: Manifest, name: str, namespaces: Sequence[str]) ->
                 recorded += 1
     if not draft.alerts and not draft.lost:
         raise ImportRefusedError(
-            f"{resource.title} ({resource.place}) holds no alerting rule that concerns rollouts"
+            f"{resource.title} ({resource.place}) has no alerting rule that concerns rollouts"
         )
     draft.rules = pod_rules()
-    draft.rules[0].notes.append("Added to the alerts: the rules that need no metrics.")
+    draft.rules[0].notes.append("Added to the alerts: the rules that work without metrics.")
     if namespaces:
         draft.match = {"kinds": ["Deployment"], "namespaces": list(namespaces)}
     else:
         chosen_by_label(draft)
     if recorded:
-        draft.notes.append(
-            f"Left out: {recorded} recording rules, which judge nothing; Prometheus keeps them."
-        )
+        draft.notes.append(f"Left out: {amount(recorded, 'recording rule')}; they do not judge anything.")
     draft.notes.append(
-        "Alerts of severity critical, page and the like undo where they name exactly one workload, others hold. Keep "
-        "those that a release can cause, and remove the rest."
+        "Alerts of severity critical, page or similar undo if they name exactly one workload; other alerts hold. Keep "
+        "the alerts that a release can cause, and remove the rest."
     )
     return draft
 
@@ -83,7 +82,7 @@ def _add(draft: Draft, rule: Values, group: Values, seen: set[str]) -> None:
     reach = _reach(rule)
     notes = [_SAID[reach].format(alert=alert, labels=", ".join(WORKLOAD_LABELS))] if reach in _SAID else []
     if lookback is None:
-        notes.append("It has no for:, so it began when it fired.")
+        notes.append("It has no for:, so its cause began when it fired.")
     draft.alerts.append(
         Part(
             alert,
@@ -108,19 +107,19 @@ class _Reach(Enum):
 
 
 _SAID = {
-    _Reach.UNREAD: "The expression of {alert} could not be read; see that the alert names its workload by labels.",
+    _Reach.UNREAD: "The expression of {alert} cannot be parsed; check that the labels of the alert name its workload.",
     _Reach.WORKLOAD_SOMEWHERE: (
-        "{alert} names a workload without its namespace: it counts for the workloads of that name wherever they are, "
-        "and undoes only where there is one. Have its expression keep the label namespace."
+        "{alert} names a workload but not its namespace: it applies to all workloads with that name, and undoes only "
+        "if there is exactly one. Keep the label namespace in its expression."
     ),
     _Reach.NAMESPACE: (
-        "{alert} names a namespace and no workload: it holds every rollout of this policy in that namespace, and can "
-        "undo none. To have it undo, have its expression keep one of {labels}, or name another label that it keeps "
-        "in workloadLabel."
+        "{alert} names a namespace but no workload: it holds every rollout of this policy in that namespace and cannot "
+        "undo any. For an undo, keep one of {labels} in its expression, or set workloadLabel to another label that it "
+        "keeps."
     ),
     _Reach.NOTHING: (
-        "{alert} names no namespace and no workload: it concerns no rollout, and when it fires the sentinel says so "
-        "once. To have it hold, have its expression keep the label namespace; to have it undo, one of {labels} as well."
+        "{alert} names neither a namespace nor a workload: it affects no rollout, and when it fires the sentinel says "
+        "so once. For a hold, keep the label namespace in its expression; for an undo, keep one of {labels}, too."
     ),
 }
 

@@ -1,4 +1,4 @@
-"""A policy under construction: what is taken over, what is said about it, and what has no equivalent."""
+"""A policy under construction: what is imported, notes on it, and what has no equivalent."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,15 +10,15 @@ OPT_IN_LABEL = "rollback-sentinel.dev/policy"
 """The label by which workloads choose an imported policy where the original names no workload."""
 
 _CHOSEN = (
-    "IT GUARDS NOTHING YET: the original names no workload. It guards the Deployments with the label {key}: {value} "
-    "(kubectl label deployment/NAME {key}={value}); or write another match. Of a Deployment that another policy "
-    "guards by one label as well, such as rollback-sentinel.dev/guard, take that label off: policies that match "
-    "equally well guard nothing."
+    "IT GUARDS NOTHING YET: the original does not name a workload. It guards Deployments with the label {key}: {value} "
+    "(kubectl label deployment/NAME {key}={value}); or write another match. If another policy also guards such a "
+    "Deployment by one label, for example rollback-sentinel.dev/guard, remove that label: policies that match equally "
+    "well guard nothing."
 )
 
 
 class ImportRefusedError(ValueError):
-    """One thing cannot be taken over. The text says why, in a sentence without its final dot."""
+    """One thing cannot be imported. The text says why, in a sentence without its final full stop."""
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Part:
 class Draft:
     """One policy. `notes` say what differs; `lost` names each check of the original that is not in it.
 
-    `origin` says what it was made from, and where that stands. `opt_in`: workloads choose it by a label.
+    `origin` says what it was made from, with file and line. `opt_in`: workloads choose it by a label.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Draft:
 
     @property
     def remarks(self) -> list[str]:
-        """What is said of the policy as a whole: whom it guards, where that is not plain, and the notes."""
+        """Notes on the policy as a whole: what it guards, if that is not obvious, and the others."""
         return [
             *([_CHOSEN.format(key=OPT_IN_LABEL, value=_label(self.name))] if self.opt_in else []),
             *self.notes,
@@ -101,7 +101,7 @@ def rename(draft: Draft, name: str) -> None:
 def named(draft: Draft, name: str, namespace: str) -> None:
     """Match the one Deployment of this name. Raises ImportRefusedError for no name, or one that no Deployment has."""
     if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", name):
-        problem = f"is named {name!r}, which no Deployment can be" if name else "has no name"
+        problem = f"is named {name!r}, which is not a valid name for a Deployment" if name else "has no name"
         raise ImportRefusedError(f"{draft.origin} {problem}")
     draft.match = {
         "kinds": ["Deployment"],
@@ -126,7 +126,7 @@ def _label(name: str) -> str:
 
 
 def pod_rules(ready_within: str = "2m") -> list[Part]:
-    """The rules that need no metrics."""
+    """The rules that work without metrics."""
     return [
         Part("crash-loop", {"crashLoop": {}}),
         Part("health", {"health": {"readyWithin": ready_within}}),

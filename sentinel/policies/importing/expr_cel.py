@@ -106,7 +106,7 @@ class _Translator:
         if name == "#" and self._bound:
             return _Cel(self._bound[-1], _Type.DOUBLE)
         if name != "result":
-            raise ImportRefusedError(f"there is no {name}; Argo itself knows result alone")
+            raise ImportRefusedError(f"{name} is not defined; Argo defines only result")
         if self._kind is ResultKind.LIST:
             return _Cel("result", _Type.LIST)
         least = 1 if self._kind is ResultKind.NUMBER_OR_NIL else 0
@@ -115,9 +115,9 @@ class _Translator:
     def _index(self, tree: Index) -> _Cel:
         of = self.translate(tree.of)
         if of.type is not _Type.LIST:
-            raise ImportRefusedError("it takes an element of a single number, which is an error in Argo too")
+            raise ImportRefusedError("it indexes a single number, which is an error in Argo too")
         if of.text != "result":
-            raise ImportRefusedError("it takes an element of a list other than result")
+            raise ImportRefusedError("it indexes a list other than result")
         index = tree.index
         if isinstance(index, Unary) and index.operator == "-":
             back = _position(index.operand)
@@ -167,7 +167,7 @@ class _Translator:
         numbers = _wanted(self.translate(of), _Type.LIST)
         variable = _VARIABLES[len(self._bound)] if len(self._bound) < len(_VARIABLES) else ""
         if not variable:
-            raise ImportRefusedError("its predicates are nested too deep")
+            raise ImportRefusedError("its predicates are nested too deeply")
         self._bound.append(variable)
         holds = _wanted(self.translate(predicate), _Type.TRUTH)
         self._bound.pop()
@@ -195,13 +195,13 @@ def _number(number: Number) -> _Cel:
 def _double_text(number: float) -> str:
     text = repr(number)
     if "inf" in text:
-        raise ImportRefusedError("it holds a number out of range")
+        raise ImportRefusedError("it contains a number out of range")
     return text
 
 
 def _position(index: Tree) -> int:
     if not isinstance(index, Number) or not index.whole or len(index.text) > 6:
-        raise ImportRefusedError("it takes an element at a computed place")
+        raise ImportRefusedError("it indexes by a computed number")
     return int(index.text)
 
 
@@ -254,9 +254,7 @@ def _binary(operator: str, left: _Cel, right: _Cel) -> _Cel:
     whole = left.type is right.type is _Type.WHOLE
     if operator == "/" or not whole:
         if operator == "%":
-            raise ImportRefusedError(
-                "it takes a remainder of a number that is not whole, an error in Argo too"
-            )
+            raise ImportRefusedError("it uses % on a number that is not whole, which is an error in Argo too")
         left, right = _double(left), _double(right)
     if operator in _COMPARISONS:
         text = f"{_in_brackets(left, _PLUS)} {operator} {_in_brackets(right, _PLUS)}"

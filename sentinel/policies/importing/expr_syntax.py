@@ -103,7 +103,7 @@ _TOKEN = re.compile(
 
 
 def parse(condition: str) -> Tree:
-    """The syntax tree. Raises ImportRefusedError that names what has no equivalent or is no expression."""
+    """The syntax tree. Raises ImportRefusedError that names what has no equivalent or is not an expression."""
     if len(condition) > MAX_LENGTH:
         raise ImportRefusedError(f"the condition is longer than {MAX_LENGTH} characters")
     parser = _Parser(_tokens(condition))
@@ -119,7 +119,7 @@ def _tokens(condition: str) -> list[str]:
     while at < len(body):
         match = _TOKEN.match(body, at)
         if match is None:
-            raise ImportRefusedError(f"{body[at:].strip()[:40]!r} is no expression")
+            raise ImportRefusedError(f"{body[at:].strip()[:40]!r} is not an expression")
         if match["text"]:
             raise ImportRefusedError(
                 f"it compares with the text {match['text'][:40]}; a result here is a number"
@@ -233,7 +233,7 @@ class _Parser:
         return FunctionCall(name, tuple(arguments))
 
     def _argument(self) -> Tree:
-        """An argument; a predicate may stand in braces."""
+        """An argument; a predicate may be in braces."""
         if self.ahead != "{":
             return self.choice()
         self._take("{")

@@ -16,7 +16,7 @@ from sentinel.policies.importing.writing import mistakes, settle, written
 class Choices:
     """What the files do not say: values of Argo's arguments, and the mesh provider that Flagger runs with.
 
-    `namespaces`: the Deployments there are what alerting rules are about, which name no workload.
+    `namespaces`: alerting rules, which do not name workloads, are about the Deployments in these namespaces.
     """
 
     arguments: Mapping[str, str] = field(default_factory=dict)
@@ -26,10 +26,10 @@ class Choices:
 
 @dataclass(slots=True)
 class Imported:
-    """A rule file, empty when nothing could be made of the files.
+    """A rule file, empty when the files contain nothing that can be imported.
 
-    `notes` say what differs or was left out. `refused` are the checks that are lost, and the files of which nothing
-    could be made: whoever imports must know them.
+    `notes` say what differs or was left out. `refused` are the checks that are lost, and the files without anything to
+    import: people must know them.
     """
 
     text: str = ""
@@ -40,7 +40,7 @@ class Imported:
 
 
 def import_files(files: Mapping[str, bytes], choices: Choices | None = None) -> Imported:
-    """The rule file of these files, given by name and content. Never raises for what a file holds."""
+    """The rule file of these files, given by name and content. Never raises for the contents of a file."""
     choices = choices or Choices()
     result = Imported()
     resources: list[Manifest] = []
@@ -53,7 +53,7 @@ def import_files(files: Mapping[str, bytes], choices: Choices | None = None) -> 
         if known and others:
             result.notes.append(f"{file}: left out: {', '.join(others)}")
         elif not known and not errors:
-            what = f"it holds {', '.join(others)}" if others else "it is empty"
+            what = f"it contains {', '.join(others)}" if others else "it is empty"
             result.refused.append(f"{file}: nothing in it can be imported; {what}")
     _collect(result, list(_drafts(resources, choices, result)))
     return result
@@ -68,7 +68,7 @@ def _collect(result: Imported, drafts: Iterable[Draft]) -> None:
         result.refused += [f"{draft.origin}: {lost}" for lost in draft.lost]
         if wrong:
             none = "none of its checks has an equivalent" if not draft.rules and not draft.alerts else wrong
-            result.refused.append(f"nothing could be made of {draft.origin}: {none}")
+            result.refused.append(f"{draft.origin} cannot be imported: {none}")
             continue
         rename(draft, unique(draft.name, taken))
         taken.append(draft.name)
@@ -120,7 +120,7 @@ class _Context:
                 return None if resource.name in self.used else flagger.draft_of_template(resource)
             case "Experiment":
                 raise ImportRefusedError(
-                    f"{resource.title} ({resource.place}) has no equivalent; import its analysis templates alone"
+                    f"{resource.title} ({resource.place}) has no equivalent; import only its analysis templates"
                 )
             case "PrometheusRule" | "alerting rules":
                 file = PurePath(resource.place.rpartition(":")[0]).stem

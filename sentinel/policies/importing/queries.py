@@ -8,13 +8,13 @@ _STRING = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`", re.DOTAL
 _POD_MATCHER = re.compile(r"(\b\w*pod(?:_name)?\b)\s*=~\s*(\"(?:\\.|[^\"\\])*\"|'[^']*')", re.IGNORECASE)
 
 Put = Callable[[str, bool], str]
-"""Gives the text for a placeholder's inner text; the flag says whether it stands in a quoted string."""
+"""Gives the text for a placeholder's inner text; the flag says whether it is in a quoted string."""
 
 
 def fill(query: str, placeholder: re.Pattern[str], put: Put, *, anywhere: bool = False) -> str:
-    """The query with each placeholder (group 1 is its inner text) replaced; dollar signs of its own are kept.
+    """The query with each placeholder (group 1 is its inner text) replaced; its dollar signs are kept.
 
-    `anywhere`: the language has no quotes, and a variable may stand in any place, as in Datadog's.
+    `anywhere`: the language does not have quotes, so variables are allowed in any place, as in Datadog's.
     """
     doubled = _DOLLAR.sub("$$", query)
     strings = [(match.start(), match.end()) for match in _STRING.finditer(doubled)]
@@ -27,7 +27,7 @@ def fill(query: str, placeholder: re.Pattern[str], put: Put, *, anywhere: bool =
 
 
 def literal(value: str) -> str:
-    """A known value as it may stand in a query: its dollar signs are no variables."""
+    """A known value as it is written in a query: its dollar signs do not start variables."""
     return _DOLLAR.sub("$$", value)
 
 

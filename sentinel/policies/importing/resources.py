@@ -1,4 +1,4 @@
-"""Reads files into the resources that can be imported, whatever else they hold."""
+"""Reads files into the resources that can be imported, whatever else they contain."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sentinel.policies.yaml.document import read_documents
 from sentinel.policies.yaml.nodes import Document
 
 ALERTING = "alerting rules"
-"""Stands for the kind of Prometheus' own rule files, which name none."""
+"""The kind given to Prometheus' own rule files, which do not name one."""
 
 IMPORTED_KINDS = frozenset(
     {
@@ -54,7 +54,7 @@ def read_resources(data: bytes, file: str) -> tuple[list[Manifest], list[PolicyE
     documents, errors = read_documents(data, file, nulls=True)
     if b"{{" in data and any("not YAML" in error.message or "not text" in error.message for error in errors):
         hint = "if it is a Helm template, render it first: helm template ... > rendered.yaml"
-        errors = [*errors, PolicyError(file, 0, 0, "", "holds {{ }} outside quotes", hint)]
+        errors = [*errors, PolicyError(file, 0, 0, "", "contains {{ }} outside quotes", hint)]
     found = [resource for document in documents for resource in _resources(document)]
     return found, errors
 

@@ -1,4 +1,4 @@
-"""Reads foreign values of which nothing is known to be of the right type."""
+"""Reads foreign values, none of which is known to have the right type."""
 
 import re
 from collections.abc import Mapping

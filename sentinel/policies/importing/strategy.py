@@ -16,7 +16,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass(slots=True)
 class PacedStep:
-    """One step: its weight in per cent, how long it bakes, whether a human must approve what follows, its gates."""
+    """One step: its weight in per cent, how long it bakes, whether someone must approve what follows, and its gates."""
 
     weight: float
     bake: timedelta = timedelta(0)

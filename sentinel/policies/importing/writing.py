@@ -81,7 +81,7 @@ def _mistakes(document: Mapping[str, object]) -> str:
 
 
 def _comment(text: str, depth: int) -> list[str]:
-    """Comment lines; what would end the comment or could not stand in YAML is replaced."""
+    """Comment lines; characters that would end the comment or are not valid in YAML are replaced."""
     clean = "".join(char if char.isprintable() else " " for char in text)
     indent = "  " * depth + "# "
     return textwrap.wrap(
@@ -130,7 +130,7 @@ def _flow(value: object) -> str:
 
 
 def _literal(value: str) -> bool:
-    """Whether text of several lines can stand as a literal block and be read back as it is."""
+    """Whether text of several lines survives as a literal block."""
     lines = value.split("\n")
     return (
         len(lines) > 1

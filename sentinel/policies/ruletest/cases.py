@@ -110,7 +110,7 @@ class ExpectedVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What must come of it. `decisions` are all of them in order, less the start; None: not compared."""
+    """The expected outcome. `decisions` are all of them in order, except the start; None: not compared."""
 
     decisions: tuple[ExpectedDecision, ...] | None = None
     verdicts: tuple[ExpectedVerdict, ...] = ()
@@ -119,7 +119,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One test. `line` is where it stands in its file; `baseline` None is a first deployment."""
+    """One test. `line` is its line in the file; `baseline` None is a first deployment."""
 
     name: str
     line: int

@@ -13,7 +13,7 @@ from sentinel.policies.mistakes import InputError
 MAX_SAMPLES = 20_000
 
 STALE = None
-"""Ends a series: whoever asks right after finds nothing."""
+"""Ends a series: a query right after it finds nothing."""
 
 
 class _Absent:
@@ -53,7 +53,7 @@ def parse_values(text: str) -> tuple[Value, ...]:
 def parse_series(text: str) -> SeriesName:
     """A series by its name and labels: `http_requests_total{pod="candidate-1", code="200"}`. Raises InputError.
 
-    Datadog's names have dots as they are; what Prometheus 3 allows beyond letters, digits and underscores stands in
+    Datadog's names have dots as they are; what Prometheus 3 allows beyond letters, digits and underscores is in
     quotes: `{"http.hits", "k8s.pod.name"="candidate-1"}`.
     """
     return _in_promql(text) or _plainly(text)
@@ -67,7 +67,7 @@ def _in_promql(text: str) -> SeriesName | None:
     labels = {m.label: m.value for m in selector.matchers if m.operator == "="}
     if not selector.metric or len(labels) < len(
         selector.matchers
-    ):  # a matcher that is no label, or one twice
+    ):  # a matcher that is not a label, or one twice
         return None
     name = labels.pop(NAME)
     return SeriesName(name, tuple(sorted(labels.items())))
@@ -98,7 +98,7 @@ def _part(text: str, room: int) -> list[Value]:
         hint = "write numbers such as 0+20x100, 5x10, _x3 or stale"
         if text.startswith("{{"):
             hint = "native histograms are not supported: write the _bucket, _sum and _count series"
-        raise InputError(f"{text!r} is no series notation", hint)
+        raise InputError(f"{text!r} is not in series notation", hint)
     times = int(match["times"] or 0)
     if times >= room:
         raise InputError(f"holds more than {MAX_SAMPLES} samples", "shorten it")

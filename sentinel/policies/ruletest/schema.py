@@ -55,7 +55,7 @@ def _moment(value: object) -> timedelta:
 def _pod(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(_POD, value):
         raise InputError(
-            f"{value!r} is no modelled pod", "write candidate-1, baseline-2, or candidate-* for all"
+            f"{value!r} is not a simulated pod", "write candidate-1, baseline-2, or candidate-* for all"
         )
     return value
 
@@ -208,7 +208,7 @@ class VerdictSpec(Model):
 
 
 class ExpectSpec(Model):
-    """What must come of it. `decisions` lists all of them in order, less the start."""
+    """The expected outcome. `decisions` lists all of them in order, except the start."""
 
     decisions: tuple[DecisionSpec, ...] | None = None
     verdicts: tuple[VerdictSpec, ...] = ()
@@ -245,7 +245,7 @@ class CaseSpec(Model):
 
 
 class CaseFileSpec(Model):
-    """One file of tests: `rules` are the files it tests, beside it; that of its own name unless said.
+    """One file of tests: `rules` are the files it tests, in its folder; by default the file with its name.
 
     `series` are those of every test; a test's own series of the same name and labels goes before.
     """

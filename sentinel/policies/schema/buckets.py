@@ -53,7 +53,7 @@ USUAL_BUCKETS: Mapping[str, tuple[float, ...]] = MappingProxyType(
 
 
 def between_buckets(policy: Policy) -> Iterator[Remark]:
-    """A remark on each limit of a quantile that is no bucket bound where the preset's system is as it comes."""
+    """A remark on each limit of a quantile that is not a bucket bound in the default setup of the preset's system."""
     specs = policy.document["spec"]["rules"]  # type: ignore[index]
     for index, (rule, spec) in enumerate(zip(policy.rules, specs, strict=True)):
         if not isinstance(rule, LatencyRule) or rule.mean or rule.method is not Method.SEQUENTIAL:
@@ -68,11 +68,11 @@ def _remark(limit: float, bounds: tuple[float, ...], preset: str) -> str:
     text, at = format_latency(limit), bisect_left(bounds, limit)
     if at == len(bounds):
         return (
-            f"{text} is over the last of {preset}'s usual buckets, {format_latency(bounds[-1])}, so that nothing "
+            f"{text} is above the last of {preset}'s usual buckets, {format_latency(bounds[-1])}, so that nothing "
             "could be proven: choose a lower limit, or add a bucket"
         )
     where = f"between {format_latency(bounds[at - 1])} and " if at else "under the first of them, "
     return (
-        f"{text} is no bound of {preset}'s usual buckets ({where}{format_latency(bounds[at])}): it is tested at "
+        f"{text} is not a bound of {preset}'s usual buckets ({where}{format_latency(bounds[at])}): it is tested at "
         f"{format_latency(bounds[at])}; choose a bound, or add a bucket at the limit"
     )

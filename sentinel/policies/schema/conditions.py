@@ -106,7 +106,7 @@ def _mistake(error: str) -> InputError:
     undeclared = _UNDECLARED.search(message)
     if undeclared:
         known = (*VARIABLES, "isNaN", "isInf", "len", "default", "size")
-        return InputError(f"is not CEL: there is no {undeclared[1]}", did_you_mean(undeclared[1], known))
+        return InputError(f"is not CEL: {undeclared[1]} is not defined", did_you_mean(undeclared[1], known))
     hint = ""
     if "double, int" in message or "int, double" in message:
         hint = "write numbers with a decimal point, such as 1.0: CEL does not mix whole numbers and doubles"

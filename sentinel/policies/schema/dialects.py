@@ -22,7 +22,7 @@ def _remarks(rule: object) -> Iterator[tuple[str, str]]:
         if unread:
             yield (
                 "query",
-                f"the check does not understand this query ({unread}); it goes to the server as it is: try it there",
+                f"the check cannot parse this query ({unread}); the server receives it as it is: try it there",
             )
     if isinstance(rule, ErrorRateRule | LatencyRule) and rule.query.source == "prometheus":
         names = [name for name in _labels(rule.query) if not is_plain(name)]
@@ -30,7 +30,7 @@ def _remarks(rule: object) -> Iterator[tuple[str, str]]:
             shown = ", ".join(f'"{name}"' for name in dict.fromkeys(names))
             yield (
                 "errorRate" if isinstance(rule, ErrorRateRule) else "latency",
-                f"names {shown} in quotes, which Prometheus knows from version 3 on; an older one refuses the query",
+                f"names {shown} in quotes, which Prometheus supports since version 3; older versions refuse the query",
             )
 
 

@@ -123,7 +123,7 @@ def _web_address(value: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or len(value) > 2048:
         raise InputError("is not an http or https address", "write it such as http://smoke-tests.qa/check")
     if parts.username or parts.password:
-        raise InputError("holds a user name or password", "rule files are no place for secrets")
+        raise InputError("contains a user name or password", "do not put secrets into rule files")
     return value
 
 

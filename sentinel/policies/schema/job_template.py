@@ -147,7 +147,7 @@ def _pod(spec: Mapping[str, object], at: Path) -> None:
     restart = spec.get("restartPolicy", "Never")
     if restart not in _RESTARTS:
         raise InputError(
-            f"{restart} is no restartPolicy of a Job", "Never or OnFailure", at=(*at, "restartPolicy")
+            f"{restart} is not a restartPolicy of a Job", "Never or OnFailure", at=(*at, "restartPolicy")
         )
     if not isinstance(spec.get("serviceAccountName", ""), str):
         raise InputError("must be text, a ServiceAccount's name", at=(*at, "serviceAccountName"))
@@ -188,7 +188,7 @@ def _none_of_the_nodes(spec: Mapping[str, object], names: frozenset[str], at: Pa
 
 def _refused(at: Path) -> InputError:
     return InputError(
-        "reaches beyond the pod, which a gate's Job must not", f"remove {at[-1]}", at=at, key=True
+        "reaches outside the pod, which a gate's Job must not do", f"remove {at[-1]}", at=at, key=True
     )
 
 

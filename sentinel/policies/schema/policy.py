@@ -197,7 +197,7 @@ class CanarySpec(Model):
         for index, step in enumerate(self.steps):
             if step.weight >= 1:
                 raise InputError(
-                    "100% is no canary step",
+                    "100% is not a canary step",
                     "leave it out; spec.strategy.bake is how long 100% bakes",
                     at=("steps", index, "weight"),
                 )
@@ -265,13 +265,13 @@ class UndoSpec(Model):
 
 
 class SlackSpec(Model):
-    """Where this policy's rollouts are told."""
+    """Where notices of this policy's rollouts go."""
 
     channel: Channel
 
 
 class NotifySpec(Model):
-    """Who is told."""
+    """Who is notified."""
 
     slack: SlackSpec | None = None
 
@@ -307,7 +307,7 @@ class PolicySpec(Model):
                 )
             seen.add(rule.name)
         if not self.rules and not self.alerts:
-            raise InputError("has neither rules nor alerts, so it could never undo anything", "add a rule")
+            raise InputError("has neither rules nor alerts, so it could never undo a rollout", "add a rule")
         return self
 
 

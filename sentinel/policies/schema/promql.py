@@ -73,7 +73,7 @@ def check_histogram(text: str) -> str:
 
 
 def check_expression(text: str) -> str:
-    """Any PromQL that gives a number or an instant vector, as far as can be told. Raises InputError."""
+    """Any PromQL that returns a number or an instant vector, as far as is known. Raises InputError."""
     rendered = _rendered(text, arms=True)
     parsed = _parsed(rendered)
     if parsed is None:
@@ -81,15 +81,15 @@ def check_expression(text: str) -> str:
         _check_patterns(rendered)
     if isinstance(parsed, promql.MatrixSelector | promql.SubqueryExpr):
         raise InputError(
-            "gives a range, not a number", "put a function such as rate() or max_over_time() around it"
+            "returns a range, not a number", "put a function such as rate() or max_over_time() around it"
         )
     if isinstance(parsed, promql.StringLiteral):
-        raise InputError("gives text, not a number", "write a query such as max(queue_depth)")
+        raise InputError("returns text, not a number", "write a query such as max(queue_depth)")
     return text
 
 
 def gives_scalar(text: str) -> bool:
-    """Whether Prometheus answers with one number rather than with a vector, as far as can be told.
+    """Whether Prometheus answers with one number rather than with a vector, as far as is known.
 
     Raises InputError.
     """
@@ -134,14 +134,14 @@ def read_rule_selector(text: str) -> Selector:
 
 
 def namespace_label(selector: str) -> str | None:
-    """The one label that a selector wants to be `$namespace`, None where there is none, or no single one."""
+    """The one label that a selector wants to be `$namespace`; None without exactly one."""
     matchers = _selector(selector).matchers
     labels = [m.label for m in matchers if (m.operator, m.value) == ("=", _SAMPLE["namespace"])]
     return labels[0] if len(labels) == 1 else None
 
 
 def datadog_namespace_tag(selector: str) -> str | None:
-    """The one tag that a Datadog counter's scope wants to be `$namespace`, as `namespace_label` says of labels."""
+    """The one tag that a Datadog counter's scope wants to be `$namespace`, as `namespace_label` does for labels."""
     tags = [match["tag"] for match in _DATADOG_NAMESPACE.finditer(selector)]
     return tags[0] if len(tags) == 1 else None
 
@@ -151,7 +151,7 @@ def check_datadog_selector(text: str) -> str:
     _check_variables(text, arms=False)
     if not _DATADOG_SELECTOR.fullmatch(_rendered_datadog(text)):
         raise InputError(
-            "is not a Datadog count with its scope; the sentinel itself adds by {…} and .as_count()",
+            "is not a Datadog count with its scope; the sentinel adds by {…} and .as_count() itself",
             "write it such as sum:trace.http.request.hits{kube_namespace:$namespace}",
         )
     return text
@@ -184,7 +184,7 @@ def _no_selector(text: str, error: SelectorError) -> InputError:
     if parsed is None or isinstance(parsed, promql.VectorSelector):
         return InputError(str(error), _SELECTOR_HINT)
     return InputError(
-        f"is {_kind(parsed)}, not a selector; the sentinel itself sums and takes the differences",
+        f"is {_kind(parsed)}, not a selector; the sentinel sums and computes increases itself",
         _SELECTOR_HINT,
     )
 
@@ -209,11 +209,11 @@ def _check_variables(text: str, *, arms: bool) -> None:
     for name in sorted(used(text) - known):
         if name in ARM_VARIABLES:
             raise InputError(
-                f"${name} cannot stand here; both arms are counted by one query and told apart by their pods",
+                f"${name} cannot be used here: one query counts both arms, which are told apart by their pods",
                 "remove it",
             )
         raise InputError(
-            f"there is no variable ${name}",
+            f"unknown variable ${name}",
             did_you_mean(f"${name}", [f"${one}" for one in known]) + "; $$ is one dollar sign",
         )
 

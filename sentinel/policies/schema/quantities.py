@@ -18,7 +18,7 @@ _SHARE_HINT = "write a percentage such as 5% or a fraction such as 0.05"
 
 
 def parse_duration(value: object) -> timedelta:
-    """A duration such as `30s`, `1h30m`, `7d`; a bare 0 is none. At most 366 days."""
+    """A duration such as `30s`, `1h30m`, `7d`; a bare 0 is zero. At most 366 days."""
     if value == 0 and not isinstance(value, bool):
         return timedelta(0)
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -1,7 +1,7 @@
 """Regular expressions of matchers as Alertmanager evaluates them: by RE2, in time that is linear in the text.
 
 Python's own would do for the pattern's author, but not for who writes the text: an alert whose label makes `(a+)+b`
-backtrack would keep the event loop for ever. RE2 comes with CEL, whose `matches` is it.
+backtrack would keep the event loop forever. RE2 comes with CEL, whose `matches` is it.
 """
 
 import re

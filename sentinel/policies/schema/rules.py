@@ -163,7 +163,7 @@ class LatencySpec(Model):
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, data: Any) -> Any:
-        """Quantiles are keys of their own; any other unknown key is a mistake here, not in pydantic."""
+        """Each quantile is a key; any other unknown key is a mistake here, not in pydantic."""
         if isinstance(data, dict):
             for key in data:
                 if key not in LATENCY_KEYS and not _QUANTILE.fullmatch(str(key)):
@@ -292,7 +292,7 @@ class RuleSpec(Model):
 def _check_hold(method: Method, hold: timedelta | None) -> None:
     if hold is not None and method is not Method.THRESHOLD:
         raise InputError(
-            "a sequential test knows no time over the limit",
+            "a sequential test does not use a time over the limit",
             "add method: threshold, or remove for",
             at=("for",),
             key=True,
@@ -324,7 +324,7 @@ def _unknown_latency_key(key: object) -> InputError:
     name = str(key)
     if re.fullmatch(r"p\d+(\.\d+)?", name):
         return InputError(
-            f"{name} is not a quantile that can be judged", "between p1 and p99.999", at=(name,), key=True
+            f"{name} is not a supported quantile", "between p1 and p99.999", at=(name,), key=True
         )
     if name == "datadog":
         return InputError(

@@ -53,7 +53,7 @@ class _Frame:
 
 
 class _StopError(Exception):
-    """The rest of the file cannot be trusted; the reason stands in the composer's errors."""
+    """The rest of the file cannot be trusted; the reason is in the composer's errors."""
 
 
 class Composer:
@@ -67,7 +67,7 @@ class Composer:
         self._nodes = 0
 
     def documents(self, text: str) -> list[Document]:
-        """All documents without mistakes that are not empty. Raises yaml.YAMLError where the text is no YAML."""
+        """All documents without mistakes that are not empty. Raises yaml.YAMLError where the text is not YAML."""
         found: list[Document] = []
         events = yaml.parse(text, Loader=_LOADER)
         try:
@@ -113,7 +113,7 @@ class Composer:
         if isinstance(event, yaml.AliasEvent):
             return self._aliased(event)
         if not isinstance(event, yaml.ScalarEvent | yaml.SequenceStartEvent | yaml.MappingStartEvent):
-            raise TypeError(f"YAML's grammar allows no {type(event).__name__} here")
+            raise TypeError(f"YAML's grammar does not allow {type(event).__name__} here")
         node = Node(_mark(event))
         self._count(1, node.position)
         if event.tag not in (None, "!"):

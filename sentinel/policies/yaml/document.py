@@ -18,8 +18,8 @@ def read_documents(
 ) -> tuple[list[Document], list[PolicyError]]:
     """All documents of one file that are not empty, and what is wrong with it as YAML.
 
-    Never raises: a file that cannot be read as YAML gives no document and says why. `nulls`: keys without a value
-    are no mistake, as in what Kubernetes prints.
+    Never raises: a file that cannot be read as YAML gives no document and says why. `nulls`: keys without a value are
+    allowed, as in what Kubernetes prints.
     """
     try:
         text = _decoded(data)
@@ -29,7 +29,9 @@ def read_documents(
     if control:
         place = _position_in(text, control.start())
         message = (
-            "holds a NUL" if control[0] == "\0" else f"holds the control character U+{ord(control[0]):04X}"
+            "contains a NUL"
+            if control[0] == "\0"
+            else f"contains the control character U+{ord(control[0]):04X}"
         )
         return [], [PolicyError(file, place.line, place.column, "", message, "remove it")]
     composer = Composer(file, nulls=nulls)

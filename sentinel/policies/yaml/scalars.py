@@ -41,7 +41,7 @@ def text_value(text: str) -> str:
     """Text that UTF-8 and Kubernetes can hold. Raises InputError."""
     unfit = _UNFIT.search(text)
     if unfit:
-        raise InputError(f"holds the character U+{ord(unfit[0]):04X}", "remove it")
+        raise InputError(f"contains the character U+{ord(unfit[0]):04X}", "remove it")
     return text
 
 

@@ -1,4 +1,4 @@
-"""What became of each alert of a post, and news of those that a policy means and that name nothing we know."""
+"""The outcome for each alert of a request, and notices about alerts that match a policy but name no known workload."""
 
 import logging
 from collections.abc import Callable, Collection, Sequence
@@ -17,7 +17,7 @@ from sentinel.engine.matching import covers_namespace
 log = logging.getLogger(__name__)
 
 MAX_LINES = 10
-"""So many alerts are told of in one piece of news."""
+"""The most alerts in one notice."""
 MAX_LINE = 1_000
 MAX_NAMES = 200
 REMEMBERED = 1_000
@@ -51,7 +51,7 @@ def fates_of(
     recorded: Collection[int],
     known: Collection[WorkloadKey],
 ) -> tuple[AlertFate, ...]:
-    """What became of each alert, in order; `recorded` are the places of those that stand in a record."""
+    """The outcome for each alert, in order; `recorded` are the indexes of those that are in a record."""
     by_alert: dict[int, list[AlertMatch]] = {}
     for match in matches:
         by_alert.setdefault(match.index, []).append(match)
@@ -72,17 +72,17 @@ def _fate_unrecorded(
     if not within:
         return AlertFate(AlertOutcome.UNMATCHED, "the policies that match it guard nothing in its namespace")
     if alert.status is AlertStatus.RESOLVED:
-        return AlertFate(AlertOutcome.IDLE, "no rollout's record has it as firing")
+        return AlertFate(AlertOutcome.IDLE, "no record of a rollout has it as firing")
     names_known = next((m for m in within if any(key in known for key in m.named)), None)
     if names_known is not None:
         listed = ", ".join(str(key) for key in names_known.named if key in known)
-        return AlertFate(AlertOutcome.IDLE, f"nothing is in flight or guarded of {listed}")
+        return AlertFate(AlertOutcome.IDLE, f"no rollout in progress or guarded: {listed}")
     first = within[0]
     return AlertFate(AlertOutcome.UNKNOWN, why_unknown(alert.labels, first.rule, first.named))
 
 
 class UnknownAlerts:
-    """Tells once of each alert, by its name, that a policy means and that names nothing known: it guards nothing."""
+    """Reports once each alert, by its name, that a policy matches but that names no known workload."""
 
     def __init__(self, tell: Callable[[Bulletin], None]) -> None:
         self._tell = tell
@@ -91,15 +91,19 @@ class UnknownAlerts:
     def note(
         self, alerts: Sequence[Alert], matches: Sequence[AlertMatch], fates: Sequence[AlertFate]
     ) -> None:
-        """Log these alerts, and tell of those that are new."""
+        """Log these alerts, and report those that are new."""
         lines = _unknown(alerts, matches, fates)
         new = [name for name in lines if name not in self._told]
         for name, line in lines.items():
-            log.log(logging.WARNING if name in new else logging.INFO, "an alert guards nothing: %s", line)
+            log.log(
+                logging.WARNING if name in new else logging.INFO,
+                "an alert matches a policy but affects no rollout: %s",
+                line,
+            )
         self._told.update(dict.fromkeys(new))
         if new:
             more = [f"and {len(new) - MAX_LINES} more: see the log"] if len(new) > MAX_LINES else []
-            title = "Alerts match a policy and name nothing that the sentinel knows: they guard nothing"
+            title = "Alerts match a policy but name no known workload: they affect no rollout"
             told = [lines[name] for name in new[:MAX_LINES]]
             self._tell(Bulletin(BulletinKind.ALERTS_UNKNOWN, title, (*told, *more)))
 
@@ -107,7 +111,7 @@ class UnknownAlerts:
 def _unknown(
     alerts: Sequence[Alert], matches: Sequence[AlertMatch], fates: Sequence[AlertFate]
 ) -> dict[str, str]:
-    """By their names, the alerts that name nothing known, with the policies that mean them, and why."""
+    """By their names, the alerts that name no known workload, with the policies that match them, and why."""
     found: dict[str, tuple[list[str], str]] = {}
     for match in matches:
         name, fate = alerts[match.index].name, fates[match.index]

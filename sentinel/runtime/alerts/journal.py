@@ -1,4 +1,4 @@
-"""Writes alerts into the records: one write at a time for each record, and whoever comes meanwhile shares the next.
+"""Writes alerts into the records: one write at a time for each record; alerts that arrive meanwhile share the next.
 
 That is the group commit of databases: a storm of posts about one rollout costs as many writes as fit one after the
 other, not as many as there are posts, and each post is answered only when the write that holds its alerts is done.
@@ -24,7 +24,7 @@ CONFLICT_PAUSE = 0.01
 
 @dataclass(slots=True)
 class _Batch:
-    """Alerts that will stand in the same write."""
+    """Alerts that share one write."""
 
     record: Record
     entries: tuple[AlertEntry, ...] = ()
@@ -42,7 +42,7 @@ class _Page:
 
 
 class AlertJournal:
-    """`wake` is told of each record that was written."""
+    """`wake` is called with each record that was written."""
 
     def __init__(self, store: RecordStore, wake: Callable[[WorkloadKey], None]) -> None:
         self._store = store
@@ -51,10 +51,10 @@ class AlertJournal:
         self._pages: dict[tuple[str, str], _Page] = {}
 
     async def enter(self, record: Record, entries: Sequence[AlertEntry]) -> None:
-        """Return when these alerts stand in the record, or the record is gone.
+        """Return when these alerts are in the record, or the record is gone.
 
-        Raises a retryable ClusterError where they do not. Whoever is cancelled leaves the write to the others that
-        share it.
+        Raises a retryable ClusterError if they are not. A caller that is cancelled leaves the write to the others
+        that share it.
         """
         key = (record.key.namespace, record.name)
         page = self._pages.setdefault(key, _Page())
@@ -99,7 +99,7 @@ class AlertJournal:
             self._wake(record.key)
             return
         raise ClusterUnavailableError(
-            f"the record {batch.record.name} is being written by others all the time", reason="Conflict"
+            f"the record {batch.record.name} keeps being changed by others", reason="Conflict"
         )
 
     def _newest(self, record: Record) -> Record:

@@ -1,7 +1,7 @@
-"""Looks up afresh which rollouts workloads are in, before it is said of an alert that it concerns none.
+"""Looks up again which rollouts workloads are in, before an alert is said to concern none.
 
-A watch can be deaf for a minute before that is noticed: a replica would then answer for rollouts that ended, and know
-nothing of those that began.
+A watch can be deaf for a minute before that is noticed: a replica would then answer for rollouts that ended, and
+would miss those that began.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from functools import partial
 
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import ClusterUnavailableError
+from sentinel.domain.figures import amount
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.revision import Applied
@@ -43,8 +44,8 @@ class Lookups:
     async def bring_up_to_date(self, keys: Collection[WorkloadKey]) -> None:
         """Return when the store knows every rollout of these workloads that began more than a second ago.
 
-        Raises a retryable ClusterError where that cannot be had now: the API server does not answer, a rollout has no
-        record yet, or a watch is deaf (then it begins anew).
+        Raises a retryable ClusterError if that is unknown now: the API server does not answer, a rollout does not
+        have a record yet, or a watch is deaf (then it starts again).
         """
         if not keys:
             return
@@ -56,7 +57,8 @@ class Lookups:
                 )
         except TimeoutError as error:
             raise ClusterUnavailableError(
-                f"{len(keys)} workloads could not be looked up within {PATIENCE:g} s", reason="Timeout"
+                f"{amount(len(keys), 'workload')} could not be looked up within {PATIENCE:g} s",
+                reason="Timeout",
             ) from error
 
     async def _look(self, key: WorkloadKey) -> None:
@@ -74,7 +76,7 @@ class Lookups:
         if not self._is_seen(key, applied):
             self._cluster.renew()
             raise ClusterUnavailableError(
-                f"the watch of {key} has missed a change; it begins anew", reason="WatchDeaf"
+                f"the watch of {key} has missed a change; it starts again", reason="WatchDeaf"
             )
         self._check_on_record(key)
 
@@ -91,7 +93,7 @@ class Lookups:
         own = tuple(r for r in self._store.of_workload(key) if r.workload_uid == workload.uid)
         if isinstance(recognise(workload, own, None, policy.undo, self._clock.now()), Begin):
             raise ClusterUnavailableError(
-                f"a rollout of {key} has begun that has no record yet", reason="NoRecordYet"
+                f"the rollout of {key} does not have a record yet", reason="NoRecordYet"
             )
 
 

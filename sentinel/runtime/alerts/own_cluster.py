@@ -17,7 +17,7 @@ class OwnClusterAlerts:
         self._identity = identity
 
     async def receive(self, notification: Notification) -> Receipt:
-        """What became of each alert, in order; raises what the intake behind it raises."""
+        """The outcome for each alert, in order; raises what the intake behind it raises."""
         own = [alert for alert in notification.alerts if not self._identity.is_another(alert.labels)]
         receipt = await self._intake.receive(replace(notification, alerts=tuple(own)))
         behind = iter(receipt.fates)
@@ -31,4 +31,4 @@ class OwnClusterAlerts:
 
     def _said(self, cluster: str) -> str:
         label, name = self._identity.label, self._identity.name
-        return f"its label {label} says {cluster}, and this cluster is {name} (settings: cluster)"
+        return f"its label {label} is {cluster}, but this cluster is {name} (settings: cluster)"

@@ -104,14 +104,14 @@ class AlertReceiver:
         self._struck: dict[WorkloadKey, datetime] = {}
 
     async def receive(self, notification: Notification) -> Receipt:
-        """Record what concerns a rollout in flight or guarded; returns what became of each alert.
+        """Record what concerns a rollout in flight or guarded; returns the outcome for each alert.
 
         Raises a retryable ClusterError when a record could not be written, or it is not known whether there is one:
         nothing may be answered 200 then.
         """
         if not self._synced():
             raise ClusterUnavailableError(
-                "which rollouts there are is not known yet: the watches have not synced", reason="NotSynced"
+                "the rollouts are not known yet: the watches have not synced", reason="NotSynced"
             )
         alerts = notification.alerts
         matches = await self._matches(alerts)
@@ -128,7 +128,7 @@ class AlertReceiver:
     async def _enter(
         self, notification: Notification, matches: Sequence[AlertMatch], entered: frozenset[_Entered]
     ) -> frozenset[_Entered]:
-        """Write the alerts into the records of the rollouts known now, but for those `entered` there before."""
+        """Write the alerts into the records of the rollouts known now, except for those `entered` there before."""
         concerns = await self._concerns(notification.alerts, matches, entered)
         entries = await self._entries(notification, concerns)
         outcomes = await asyncio.gather(
@@ -175,7 +175,7 @@ class AlertReceiver:
         return matches
 
     def _strike(self, alert: Alert, named: Iterable[WorkloadKey]) -> None:
-        """Remember which workloads were struck of late, at rest or not: a storm is told by their number.
+        """Remember which workloads had alerts recently, at rest or not: their number shows a storm.
 
         A start that is said to be yet to come would hide every other for as long; of an ancient one it is enough to
         know that it is long past.
@@ -212,7 +212,7 @@ class AlertReceiver:
         return entries
 
     async def _pending_for(self, names: Iterable[str]) -> dict[str, float | None]:
-        """The alert rules' `for:`; None, and the policy's look-back counts, where it cannot be had in time."""
+        """The alert rules' `for:`; None if it cannot be read in time: then the policy's look-back counts."""
         pending: dict[str, float | None] = {}
         if self._rules is None:
             return pending
@@ -223,7 +223,7 @@ class AlertReceiver:
                         await asyncio.sleep(0)
                     pending[name] = await self._rules.pending_for(name)
         except TimeoutError:
-            log.warning("how long the alerts are pending could not be looked up in time")
+            log.warning("the `for:` of the alert rules could not be read in time")
         return pending
 
 

@@ -17,6 +17,7 @@ from datetime import datetime
 from sentinel.backoff import Backoff
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, PastCounters
+from sentinel.domain.figures import amount
 from sentinel.domain.notice import Bulletin, BulletinKind
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery
 from sentinel.ports import Clock, MetricSource, Telemetry
@@ -31,7 +32,7 @@ LONGEST_PAUSE = 60.0
 LONGEST_WISH = 300.0
 """For longer than this no source is left alone because it asked for that: a day would be a mistake of its proxy."""
 THE_QUESTIONS_FAULT = frozenset({MissingReason.BAD_QUERY.value})
-"""A source that says so is well."""
+"""A source that answers so is healthy."""
 
 
 class Breaker(WrappedSource):
@@ -62,8 +63,8 @@ class Breaker(WrappedSource):
     async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
         """The source's answer. Raises SourceError, at once while the circuit is open.
 
-        So large a question may fail where others are answered: its failure does not open the circuit, and it is no
-        probe.
+        Such a large query may fail where others are answered: its failure does not open the circuit, and it does not
+        serve as a probe.
         """
         if self._opened_until is not None and self._last is not None:
             raise self._left_alone(self._last)
@@ -107,26 +108,26 @@ class Breaker(WrappedSource):
         return True
 
     def _note_wish(self, error: SourceError) -> None:
-        """Remember for how long the source asked to be left alone."""
+        """Remember for how long the source asked the sentinel to wait."""
         if error.retry_after:
             self._wish = error
             until = self._clock.monotonic() + min(LONGEST_WISH, error.retry_after)
             self._wished_until = max(self._wished_until, until)
 
     def _heed_wish(self) -> None:
-        """Raises SourceError while the source wants to be left alone."""
+        """Raises SourceError while the source wants the sentinel to wait."""
         left = self._wished_until - self._clock.monotonic()
         if left > 0:
             assert self._wish is not None
-            text = f"{self.name} asked to be left alone (asked again in {math.ceil(left)} s): {self._wish}"
+            text = f"{self.name} asked the sentinel to wait (next query in {math.ceil(left)} s): {self._wish}"
             raise SourceError(text, reason=self._wish.reason)
 
     def _left_alone(self, because: SourceError) -> SourceError:
         assert self._opened_until is not None
         left = self._opened_until - self._clock.monotonic()
-        wait = f"asked again in {left:.0f} s" if left > 0 else "being asked again now"
+        wait = f"next query in {left:.0f} s" if left > 0 else "a query tests it now"
         return SourceError(
-            f"{self.name} is left alone after {self._failures} failures in a row ({wait}): {because}",
+            f"{self.name} failed {amount(self._failures, 'time')} in a row ({wait}): {because}",
             reason=because.reason,
         )
 
@@ -146,11 +147,11 @@ class Breaker(WrappedSource):
         if not probes and self._failures < OPENS_AFTER:
             return
         if not probes:
-            log.warning("%s is left alone for a while: %s", self.name, error)
+            log.warning("%s is not queried for a while: %s", self.name, error)
             self._telemetry.gauge("source_circuit_open", 1, source=self.name)
             lines = (
                 str(error),
-                "What needs its numbers waits; alerts and the state of pods are heeded as ever.",
+                "Rules that need its metrics wait; alerts and the state of pods are judged as usual.",
             )
-            self._tell(Bulletin(BulletinKind.SOURCE_SILENT, f"{self.name} gives no answer", lines))
+            self._tell(Bulletin(BulletinKind.SOURCE_SILENT, f"{self.name} does not answer", lines))
         self._opened_until = self._failed_at + self._backoff.after(self._failures - OPENS_AFTER + 1)

@@ -114,7 +114,7 @@ class EvidenceCollector:
             task.cancel()
 
     def keep_only(self, live: Collection[str]) -> None:
-        """Drop what is kept of rollouts, by their records' names, that are not live any more."""
+        """Drop the state of rollouts, by their records' names, that are no longer live."""
         for name in self._ledgers.keys() - live:
             for task in self._ledgers.pop(name).running.values():
                 task.cancel()

@@ -20,7 +20,7 @@ class ObservedSource(WrappedSource):
         self._newest: datetime | None = None
 
     async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
-        """The other's counters of a longer time; they say nothing of how old the newest evidence is."""
+        """The other's counters of a longer time; they do not show how old the newest evidence is."""
         with self._tracer.span("collect", source=self.name, asked="history"):
             return await self._source.history(query, past)
 

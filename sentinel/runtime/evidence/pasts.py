@@ -74,7 +74,7 @@ class PastReader:
         self._drop(record.name)
 
     def keep_only(self, live: Collection[str]) -> None:
-        """Drop what is kept of rollouts, by their records' names, that are not live any more."""
+        """Drop the state of rollouts, by their records' names, that are no longer live."""
         for name in self._rollouts.keys() - live:
             self._drop(name)
 
@@ -124,7 +124,9 @@ class PastReader:
                 self._wake(record.key)
             except SourceError as error:
                 # Nothing is lost but precision: what is remembered, or the default, goes on being used.
-                log.info("the hour before %s is not known yet: %s", record.name, error)
+                log.info(
+                    "the measurements of the hour before %s are not available yet: %s", record.name, error
+                )
                 self._telemetry.count("evidence_missing_total", source=rule.query.source, reason=error.reason)
             finally:
                 lesson.task = None

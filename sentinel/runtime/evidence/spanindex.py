@@ -8,12 +8,12 @@ from sentinel.domain.evidence import Span
 from sentinel.domain.workload.facts import Workload
 
 REMEMBERED = 16
-"""Answers of a tick: one for each rule and policy. A rule with a query of its own per workload needs no index."""
+"""Answers of a tick: one for each rule and policy. A rule with a separate query per workload does not need an index."""
 
 
 @dataclass(slots=True)
 class _Indexed:
-    """One answer by pod; what is no pod's, or may be another's, stands in `others`."""
+    """One answer by pod; spans that do not belong to a pod, or may be another's, are in `others`."""
 
     spans: Sequence[Span]
     of_pod: dict[tuple[str, str], list[Span]] = field(default_factory=dict)

@@ -47,7 +47,7 @@ class WrappedSource(ABC):
 
     @abstractmethod
     async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
-        """The other's counters of a longer time: a question of its own kind."""
+        """The other's counters of a longer time: a separate kind of query."""
 
     @abstractmethod
     async def _asked(self, what: str, until: datetime, ask: Callable[[], Awaitable[Answered]]) -> Answered:

@@ -26,7 +26,7 @@ _ANSWERS = {
 
 
 class GateJobs:
-    """Runs and removes the Jobs of gates. The fence stands in front of both, for either may write."""
+    """Runs and removes the Jobs of gates. The fence guards both, since either may write."""
 
     def __init__(
         self, jobs: Jobs, limits: GateLimits, fence: Fence, clock: Clock, telemetry: Telemetry
@@ -87,7 +87,9 @@ class GateJobs:
             else:
                 if removed:
                     self._count("taken_away")
-                    log.info("Job %s is deleted: nobody waits for it", name, extra=about_record(record))
+                    log.info(
+                        "deleted Job %s, whose result is no longer needed", name, extra=about_record(record)
+                    )
                 return
 
     def _count(self, outcome: str) -> None:

@@ -31,7 +31,7 @@ class GateRunner:
     """Keeps one task per gate that is to be asked, until it has a final answer or its time is over.
 
     Answers are kept in memory until the record holds them; a restart asks again what had not passed yet, and finds
-    the Jobs that run by their names. A Job that nobody waits for any more is taken away.
+    the Jobs that run by their names. A Job whose result is no longer needed is deleted.
     """
 
     def __init__(
@@ -157,6 +157,6 @@ class GateRunner:
                     return await self._jobs.ask(gate, record, index, last)
                 return await self._caller.ask(gate, record)
             except Exception as error:
-                # A defect in the caller is no answer: the gate is asked again, and holds in the end.
-                log.exception("gate %s could not be asked", gate.name, extra=about_record(record))
-                return GateAnswer.UNANSWERED, f"could not be asked: {type(error).__name__}"
+                # A defect in the caller is not an answer: the gate is called again, and holds in the end.
+                log.exception("gate %s could not be called", gate.name, extra=about_record(record))
+                return GateAnswer.UNANSWERED, f"could not be called: {type(error).__name__}"

@@ -34,7 +34,7 @@ class Announcements:
         try:
             self._waiting.put_nowait(_Announcement(workload, entry))
         except asyncio.QueueFull:
-            log.warning("event dropped: too many wait", extra=about_workload(workload.key))
+            log.warning("event dropped: the queue is full", extra=about_workload(workload.key))
 
     async def run(self) -> None:
         """Write until cancelled."""

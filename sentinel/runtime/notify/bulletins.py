@@ -23,7 +23,7 @@ DELIVERY_SECONDS = 30.0
 class Bulletins:
     """A queue in front of a channel. `tell` never waits and never fails; of too many the oldest are dropped.
 
-    Those `beside` it are told the same, each in its own time and run on its own.
+    The channels `beside` it receive the same, each at its own pace and as a separate task.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class Bulletins:
             except (NoticeError, TimeoutError) as error:
                 if isinstance(error, NoticeError) and not error.retryable:
                     self._telemetry.count("bulletins_total", outcome="refused")
-                    log.error("bulletin refused: %s", error)
+                    log.error("notice about the sentinel refused: %s", error)
                     return
                 failures += 1
                 wait = max(self._backoff.after(failures), getattr(error, "retry_after", None) or 0.0)
                 said = str(error) or f"no answer within {DELIVERY_SECONDS:g} s"
-                log.warning("bulletin not delivered, again in %.0f s: %s", wait, said)
+                log.warning("notice about the sentinel not delivered, retry in %.0f s: %s", wait, said)
                 self._telemetry.count("bulletins_total", outcome="retried")
                 await self._clock.sleep(wait)
                 continue

@@ -30,10 +30,10 @@ MAX_ROLLOUTS = 2_000
 class Notifications:
     """One queue per rollout in front of a notifier.
 
-    `tell` never waits and never fails. What the receiver does not take is offered again with growing pauses; what
-    it will never take (a wrong channel, a wrong token) is logged and dropped. After a restart `recover` offers what
-    people are still owed. Those `beside` it are told the same, each in its own time and run on its own; what they
-    told stands in no record, so that nothing is recovered for them.
+    `tell` never waits and never fails. What the receiver does not take is offered again with growing pauses; what it
+    will never take (a wrong channel, a wrong token) is logged and dropped. After a restart `recover` offers what
+    people are still owed. The channels `beside` it receive the same, each at its own pace and as a separate task;
+    records do not say what they delivered, so that nothing is recovered for them.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Notifications:
 
     @property
     def remembers(self) -> bool:
-        """Whether the records say what was told, so that a restart can tell what was not."""
+        """Whether the records say what was delivered, so that a restart can deliver the rest."""
         return not isinstance(self._notifier, LogNotifier)
 
     def tell(self, record: Record, entry: DecisionEntry | None) -> None:
@@ -75,7 +75,7 @@ class Notifications:
     def _offer(self, record: Record, entry: DecisionEntry | None) -> None:
         if record.name not in self._pending and len(self._pending) >= MAX_ROLLOUTS:
             self._telemetry.count("notices_total", outcome="dropped")
-            log.warning("notice dropped: too many rollouts wait for one", extra=about_record(record))
+            log.warning("notice dropped: too many rollouts wait for a notice", extra=about_record(record))
             return
         waiting = self._pending.setdefault(record.name, deque(maxlen=MAX_DECISIONS))
         self._records[record.name] = record
@@ -90,8 +90,8 @@ class Notifications:
         """Offer what people are owed of this rollout from a former process, or another replica.
 
         Those are the decisions, not older than `since`, that were made while a channel was configured and were not
-        told. Of what was decided before the first contact with a channel nothing is told; a rollout that is still in
-        flight gets its message, and one that moved on untold has its message brought up to date.
+        delivered. Decisions before the first contact with a channel are not reported; a rollout that is still in
+        flight gets its message, and one that moved on without a notice gets its message updated.
         """
         place = self._place(record)
         untold = record.decisions_after(place.told if place else "")
@@ -172,7 +172,7 @@ class Notifications:
         try:
             await self._store.save_notice(record, reference)
         except ClusterError as error:
-            log.warning("where the notice stands was not noted: %s", error, extra=about_record(record))
+            log.warning("the record of the notice was not written: %s", error, extra=about_record(record))
         else:
             self._refs.pop(record.name, None)
 
@@ -200,7 +200,7 @@ class Notifications:
         failures = self._failures[name] = self._failures.get(name, 0) + 1
         pause = max(self._backoff.after(failures), error.retry_after or 0.0)
         self._telemetry.count("notices_total", outcome="retried")
-        log.warning("notice not delivered, again in %.1f s: %s", pause, error, extra=self._about(name))
+        log.warning("notice not delivered, retry in %.1f s: %s", pause, error, extra=self._about(name))
         self._queue.add_after(name, pause)
 
 

@@ -41,7 +41,7 @@ class Reporter:
     def take_over(self, records: Iterable[Record], now: datetime) -> None:
         """Begin where the former process, or another replica, stopped.
 
-        What is decided by now stands in that one's log. People are told only what they are still owed.
+        What is decided by now is in that one's log. People receive only what they are still owed.
         """
         self._reported.clear()
         for record in records:

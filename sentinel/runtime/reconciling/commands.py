@@ -43,10 +43,10 @@ class CommandHandler:
         return command.phase is CommandPhase.PENDING and command.uid not in self._unanswerable
 
     async def answer(self, command: Command, phase: CommandPhase, message: str, refusal: str = "") -> None:
-        """Write down what became of a command, and drop answered ones that are too many.
+        """Write the outcome of a command into it, and drop the oldest answered commands beyond the limit.
 
-        Raises ClusterError where a retry can help. Where none can, e.g. a right is missing, the command is passed
-        over from now on: what cannot be answered must not keep rollouts from being judged.
+        Raises ClusterError where a retry can help. Where a retry cannot help, e.g. a permission is missing, the
+        command is ignored from now on: a command that cannot be answered must not keep rollouts from being judged.
         """
         now = self._clock.now()
         try:
@@ -58,7 +58,7 @@ class CommandHandler:
             if error.retryable:
                 raise
             self._unanswerable.add(command.uid)
-            log.error("%s was %s, and not told: %s", command, phase, error)
+            log.error("%s was %s, but the answer was not written: %s", command, phase, error)
         self._telemetry.count("commands_total", action=command.action.value, outcome=phase.value.lower())
         log.info("%s: %s: %s", command, phase, message, extra=about_workload(command.key))
 

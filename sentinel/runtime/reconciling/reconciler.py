@@ -1,4 +1,4 @@
-"""Drives every rollout: passes over workloads, tried again where they fail."""
+"""Drives every rollout: reconciles workloads, and retries where that fails."""
 
 import logging
 import random
@@ -21,7 +21,7 @@ SWEEP_EVERY = 60.0
 
 
 class ReconcileLoop:
-    """Serves the queue of workloads to look at; whoever sees an event adds the workload's key to it."""
+    """Serves the queue of workloads to look at; every event adds the key of its workload to the queue."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class ReconcileLoop:
             self._try_again(key, error, getattr(error, "retry_after", None))
             outcome = "retried"
         except Exception as error:
-            log.exception("a pass over %s failed", key, extra=about_workload(key))
+            log.exception("the reconcile of %s failed", key, extra=about_workload(key))
             self._try_again(key, error, None)
             outcome = "error"
         self._telemetry.count("reconciles_total", outcome=outcome)
@@ -77,5 +77,5 @@ class ReconcileLoop:
     def _try_again(self, key: WorkloadKey, error: Exception, retry_after: float | None) -> None:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         pause = self._backoff.after(failures)
-        log.warning("again in %.1f s: %s", pause, error, extra=about_workload(key))
+        log.warning("retry in %.1f s: %s", pause, error, extra=about_workload(key))
         self._queue.add_after(key, max(pause, retry_after or 0.0))

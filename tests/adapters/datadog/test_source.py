@@ -257,7 +257,7 @@ async def test_a_rate_limit_is_obeyed() -> None:
     async with datadog() as (fake, source):
         fake.fault = web.json_response({"errors": ["limit"]}, status=429, headers={"X-RateLimit-Reset": "30"})
         for at in (START, START + timedelta(minutes=1)):
-            with pytest.raises(SourceError, match="again in 30 s") as caught:
+            with pytest.raises(SourceError, match="next request is in 30 s") as caught:
                 await source.value(ValueQuery("datadog", "avg:x{*}"), at)
             assert caught.value.reason == MissingReason.RATE_LIMITED
         assert fake.asked == 1
@@ -271,7 +271,7 @@ async def test_a_used_up_rate_is_not_overdrawn() -> None:
     async with datadog() as (fake, source):
         fake.headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "12"}
         await source.value(ValueQuery("datadog", "avg:x{*}"), START)
-        with pytest.raises(SourceError, match="again in 12 s"):
+        with pytest.raises(SourceError, match="next request is in 12 s"):
             await source.value(ValueQuery("datadog", "avg:y{*}"), START)
         assert fake.asked == 1
 

@@ -345,7 +345,7 @@ async def test_a_restore_stands_though_our_claim_stays(
     """When our claim cannot be dropped the restore is done all the same."""
     workload, stable = await update(cluster, gateway)
     cluster.faults.add(InjectedFault(FaultKind.ERROR, verbs=frozenset({"patch"}), status=500, skip=1))
-    assert "put back" in await gateway.cluster.apply(workload, Restore(stable))
+    assert "restored" in await gateway.cluster.apply(workload, Restore(stable))
     assert image(cluster) == "app:v1"
 
 

@@ -52,7 +52,7 @@ async def test_the_evaluation_time_is_exact_to_the_millisecond() -> None:
         (web.Response(status=500, text=""), MissingReason.SOURCE_REFUSED, "HTTP 500"),
         (web.Response(status=401, text="who?"), MissingReason.SOURCE_REFUSED, "check the token"),
         (api_error(429, "", "slow", **{"Retry-After": "9"}), MissingReason.RATE_LIMITED, "wait 9 s"),
-        (web.Response(status=206, text="half"), MissingReason.PARTIAL_ANSWER, "answers in part only"),
+        (web.Response(status=206, text="half"), MissingReason.PARTIAL_ANSWER, "answers only in part"),
         (web.Response(status=499, text="gone"), MissingReason.SOURCE_UNREACHABLE, "not available"),
         (
             web.json_response({"status": "error", "errorType": "timeout", "error": "late"}),
@@ -64,10 +64,10 @@ async def test_the_evaluation_time_is_exact_to_the_millisecond() -> None:
         (
             web.json_response({"data": {"result": {}}}),
             MissingReason.SOURCE_REFUSED,
-            "not what Prometheus answers",
+            "not in the format of Prometheus' API",
         ),
-        (web.json_response({"data": {"result": [{}]}}), MissingReason.SOURCE_REFUSED, "not what Prometheus"),
-        (web.json_response({"data": {"result": [1]}}), MissingReason.SOURCE_REFUSED, "not what Prometheus"),
+        (web.json_response({"data": {"result": [{}]}}), MissingReason.SOURCE_REFUSED, "not in the format"),
+        (web.json_response({"data": {"result": [1]}}), MissingReason.SOURCE_REFUSED, "not in the format"),
         (web.json_response({"data": {"result": [1, "text"]}}), MissingReason.BAD_QUERY, "the text 'text'"),
     ],
 )

@@ -85,7 +85,7 @@ async def test_what_is_no_matrix_is_refused_by_name() -> None:
     """An answer of another form is no evidence."""
     async with prometheus() as (fake, client):
         fake.extra = {"data": {"resultType": "matrix", "result": [{"metric": {}}]}}
-        with pytest.raises(SourceError, match="is not what Prometheus answers") as caught:
+        with pytest.raises(SourceError, match="is not in the format of Prometheus' API") as caught:
             await PrometheusSource(client).history(QUERY, PAST)
     assert caught.value.reason == MissingReason.SOURCE_REFUSED
 

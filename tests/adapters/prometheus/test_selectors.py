@@ -33,20 +33,20 @@ def test_a_histograms_series(selector: str, suffix: str, series: str) -> None:
 @pytest.mark.parametrize(
     ("selector", "sentence"),
     [
-        ("took{", "ends where a label's name or } should stand"),
-        ("", "ends where a metric's name or { should stand"),
+        ("took{", "ends where a label's name or } is expected"),
+        ("", "ends where a metric's name or { is expected"),
         ("{}", "selects everything"),
         ('a{__name__="b"}', "names two metrics"),
-        ('took{a="b" c="d"}', "has 'c=\"d\"}' at character 12 where , or } should stand"),
+        ('took{a="b" c="d"}', "has 'c=\"d\"}' at character 12 where , or } is expected"),
         ('took{a="\\d"}', "unknown escape sequence"),
-        ("sum(took)", "is a call or an aggregation"),
+        ("sum(took)", "is a function call or an aggregation"),
         ("took[5m]", "is a range"),
         ("took / 2", "is an expression, not a selector: '/' follows it"),
-        ("took smoothed", "has a modifier for ranges"),
-        ("a or b", "by `or`"),
+        ("took smoothed", "has a range modifier"),
+        ("a or b", "with `or`"),
         ("took offset 5m", "has an offset or @"),
         ("took @ 1700000000", "has an offset or @"),
-        ('{a="b" or c="d"}', "by `or`"),
+        ('{a="b" or c="d"}', "with `or`"),
     ],
 )
 def test_what_is_no_plain_selector_is_refused(selector: str, sentence: str) -> None:

@@ -55,8 +55,8 @@ async def answering(data: bytes) -> AsyncIterator[tuple[PrometheusClient, list[b
 @pytest.mark.parametrize(
     ("data", "reason", "sentence"),
     [
-        (OK + b'Content-Length: 1000\r\n\r\n{"status":', UNREACHABLE, "broke its answer off"),
-        (OK + b'Transfer-Encoding: chunked\r\n\r\n10\r\n{"status":\r\n', UNREACHABLE, "broke its answer off"),
+        (OK + b'Content-Length: 1000\r\n\r\n{"status":', UNREACHABLE, "broke off its answer"),
+        (OK + b'Transfer-Encoding: chunked\r\n\r\n10\r\n{"status":\r\n', UNREACHABLE, "broke off its answer"),
         (sized(b"hello", b"Content-Encoding: gzip\r\n"), REFUSED, "does not speak Prometheus' API"),
         (sized(b"[" * 200_000), REFUSED, "does not speak Prometheus' API"),
         (b"\x00\x01garbage\r\n\r\n", UNREACHABLE, "cannot be reached"),
@@ -80,7 +80,9 @@ async def test_a_redirect_is_not_followed() -> None:
         location = f"Location: {other.url}/api/v1/query\r\n".encode()
         moved = b"HTTP/1.1 302 Found\r\n" + location + b"Content-Length: 0\r\n\r\n"
         async with answering(moved) as (client, _):
-            with pytest.raises(SourceError, match="sends us elsewhere, where we do not follow"):
+            with pytest.raises(
+                SourceError, match="redirects to another address, which the sentinel does not follow"
+            ):
                 await client.instant("up", NOW)
         assert elsewhere == []
 
@@ -91,5 +93,5 @@ async def test_an_answer_that_unpacks_without_end_is_cut_off(monkeypatch: pytest
     monkeypatch.setattr(session, "MAX_ANSWER", 1 << 20)
     bomb = gzip.compress(b" " * (32 << 20))
     async with answering(sized(bomb, b"Content-Encoding: gzip\r\n")) as (client, _):
-        with pytest.raises(SourceError, match="answered with more than"):
+        with pytest.raises(SourceError, match="sent an answer of more than"):
             await client.instant("up", NOW)

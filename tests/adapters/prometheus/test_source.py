@@ -177,7 +177,7 @@ async def test_a_histogram_without_bounds_is_a_bad_query() -> None:
     """Series without `le` are no histogram."""
     async with prometheus() as (fake, client):
         fake.answers["sum by (namespace, pod, le) (took_bucket)"] = by_pod(a=5)
-        with pytest.raises(SourceError, match="its label le is no number"):
+        with pytest.raises(SourceError, match="its label le is not a number"):
             await PrometheusSource(client).histogram(HistogramQuery("prometheus", "took"), THEN, NOW)
 
 

@@ -100,7 +100,7 @@ async def test_no_question_takes_a_part_for_the_whole(asked: str, said: dict[str
     """Whatever is asked, and whichever way it is said, a part of an answer is no evidence."""
     async with prometheus() as (fake, client):
         fake.extra = said
-        with pytest.raises(SourceError, match="may not be whole") as caught:
+        with pytest.raises(SourceError, match="may be incomplete") as caught:
             await QUESTIONS[asked](client)
         assert caught.value.reason == MissingReason.PARTIAL_ANSWER
 

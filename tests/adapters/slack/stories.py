@@ -72,7 +72,7 @@ def held() -> Notice:
     )
     told = record(Phase.HELD, decision.message).with_decision(decision)
     command = "kubectl -n shop annotate --overwrite rolloutrecords.rollback-sentinel.dev api-7c9 a/b=c"
-    return Notice(told, decision, advice=(f"Let it go on: {command}",), urgent=True)
+    return Notice(told, decision, advice=(f"Resume the rollout: {command}",), urgent=True)
 
 
 def started() -> Notice:

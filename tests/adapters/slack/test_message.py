@@ -36,7 +36,7 @@ shop-api
 
 Undone: 12.3% of the candidate's requests fail, the baseline's 0.1%
 Rule `error-rate`, reason `ErrorRateOverLimit`
-• *candidate* 12.3% (123 of 1,000 requests failed) · *baseline* 0.1% (9 of 9,000 requests failed) · limit 5% · \
+• *canary* 12.3% (123 of 1,000 requests failed) · *baseline* 0.1% (9 of 9,000 requests failed) · limit 5% · \
 evidence 4,000:1
 Done: template of revision 7 put back
 Back to revision 7 (shop/api:1.7.2)
@@ -51,7 +51,7 @@ GOLDEN_HELD_REPLY = """\
 :rotating_light: *Hold*: both arms fail: an outage, not the candidate
 
 *What to do next*
-• Let it go on:
+• Resume the rollout:
 ```kubectl -n shop annotate --overwrite rolloutrecords.rollback-sentinel.dev api-7c9 a/b=c```
 
 `Everywhere` · 2026-01-01 12:01:15 UTC · decision `0123456789abcdef`"""
@@ -131,8 +131,8 @@ def test_a_promotion_shows_every_rule_in_numbers() -> None:
         },
     )
     text = shown(decision_message(Notice(stories.record(Phase.PROMOTED), entry), entry).blocks)
-    assert "• error-rate: *candidate* 0% (0 of 500 requests failed)" in text
-    assert "• latency: *candidate* 200 ms (500 requests) · limit 1 s" in text
+    assert "• error-rate: *canary* 0% (0 of 500 requests failed)" in text
+    assert "• latency: *canary* 200 ms (500 requests) · limit 1 s" in text
     assert "• crash: pods 3, restarts 0" in text
 
 

@@ -79,7 +79,7 @@ async def test_an_undone_revision_is_forgiven_only_after_its_fault_was_shown(tmp
         assert (await sentinel(here, "forgive", "web")).exit_code == 3
         forgiven = await sentinel(here, "forgive", "web", typed="y\n")
         assert forgiven.exit_code == 0, forgiven.output
-        assert "candidate pods crash" in forgiven.output
+        assert "candidate pods crashing" in forgiven.output
 
 
 async def test_there_must_be_something_to_ask_for(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.support.cli import refusal, sentinel, served
 GOLDEN = """\
 deployment/web in shop: revision 2 (web:2), replaces revision 1 (web:1)
   Phase:        Undone, back to revision 1 (web:1)
-  Why:          candidate 12 %, baseline 0.5 %
+  Why:          canary 12%, baseline 0.5%
   Record:       web-abc
   Policy:       shop
   Triggered by: kubectl-set
@@ -26,12 +26,12 @@ Decisions
                        => done: paused
   12:01:00      +60s  advance to step 2 (StepPassed)
                        10% passed, on to 50%
-                       - error-rate: candidate 0.5% (1 of 200 requests failed), baseline 0.5% (9 of 1,800 requests failed), limit 5%, evidence 0.1:1
+                       - error-rate: canary 0.5% (1 of 200 requests failed), baseline 0.5% (9 of 1,800 requests failed), limit 5%, evidence 0.1:1
                        => done: resumed
   12:01:30      +90s  undo by error-rate at step 2 (WorseThanBaseline)
-                       candidate 12 %, baseline 0.5 %; back to revision 1 (web:1)
-                       - candidate 12% (48 of 400 requests failed), baseline 0.5% (9 of 1,800 requests failed), limit 5%, evidence 0.1:1
-                       => done: the template of revision 1 (web:1) was put back
+                       canary 12%, baseline 0.5%; back to revision 1 (web:1)
+                       - canary 12% (48 of 400 requests failed), baseline 0.5% (9 of 1,800 requests failed), limit 5%, evidence 0.1:1
+                       => done: the template of revision 1 (web:1) was restored
   12:01:35      +95s  escalate (RestoreOverdue)
                        not back yet
                        => in progress: the outcome is not known yet
@@ -43,8 +43,8 @@ Alerts
                        - pod=web-1a-x; firing since 2026-03-01 12:01:10 UTC
                        => ignored: a pod of the baseline
 
-Candidate and baseline at each decision
-  error-rate       candidate  ▁█  0.5% to 12%
+Canary and baseline at each decision
+  error-rate       canary     ▁█  0.5% to 12%
   error-rate       baseline   ▁▁  0.5% to 0.5%
 """  # noqa: E501 - as it is written
 
@@ -70,6 +70,6 @@ async def test_a_workload_or_a_record_can_be_named(tmp_path: Path) -> None:
         by_workload = await sentinel(here, "explain", "deployment/web")
         by_record = await sentinel(here, "explain", name)
         assert by_workload.output == by_record.output
-        assert "was fully rolled out before any sentinel watched" in by_record.output
+        assert "was fully rolled out before the sentinel watched it" in by_record.output
         assert '"kind": "RolloutRecord"' in (await sentinel(here, "explain", name, "-o", "json")).output
         assert "has neither a RolloutRecord nope" in refusal(await sentinel(here, "explain", "nope"))

@@ -127,7 +127,7 @@ async def test_a_first_deployment_cannot_be_undone(tmp_path: Path) -> None:
     """Where there is nothing to go back to, one sentence says so and nothing is touched."""
     async with served(tmp_path, daemon=False) as here:
         result = await sentinel(here, "undo", "web", "--yes")
-        assert "there is no revision before this one" in refusal(result)
+        assert "there is no earlier revision" in refusal(result)
         assert here.image() == "web:1"
 
 

@@ -166,7 +166,7 @@ async def test_a_bad_release_would_have_been_undone_on_its_errors(report: Rehear
     assert bad.verdict is RehearsedVerdict.UNDO
     assert bad.decisive is not None
     assert bad.decisive.rule == "error-rate"
-    assert "candidate 29" in bad.decisive.message or "candidate 30" in bad.decisive.message
+    assert "canary 29" in bad.decisive.message or "canary 30" in bad.decisive.message
     assert bad.saved is not None
     assert bad.saved > timedelta(minutes=15)
 

@@ -166,7 +166,7 @@ def test_a_verdict_that_differs_is_told_with_its_message(tmp_path: Path) -> None
     result = run(tmp_path, COUNTS, f"    series:\n{WELL}{expected}")
 
     (line,) = result.differences
-    assert line.startswith("errors at 1m: expected fail WorseThanBaseline, got pending Baking: candidate 0%")
+    assert line.startswith("errors at 1m: expected fail WorseThanBaseline, got pending Baking: canary 0%")
 
 
 def test_the_same_test_gives_the_same_story(tmp_path: Path) -> None:

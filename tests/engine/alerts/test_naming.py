@@ -165,19 +165,19 @@ def test_the_namespace_that_is_known_is_meant() -> None:
 @pytest.mark.parametrize(
     ("labels", "said"),
     [
-        ({}, "no namespace and no workload; the label namespace and one of these would: deployment, "),
+        ({}, "neither a namespace nor a workload; add the label namespace and one of these: deployment, "),
         (
             {"namespace": "shop"},
-            "names namespace shop and no workload; one of these labels would: deployment, ",
+            "names namespace shop but no workload; add one of these labels: deployment, ",
         ),
-        ({"deployment": "api"}, "names deployment api and no namespace; the label namespace beside it"),
+        ({"deployment": "api"}, "names deployment api but no namespace; add the label namespace"),
         (
             {"namespace": "shop", "pod": "odd"},
-            "names pod odd in namespace shop, and the sentinel knows no workload",
+            "names pod odd in namespace shop, which matches no workload",
         ),
         (
             {"namespace": "shop", "deployment": "api"},
-            "names deployment/shop/api, and the sentinel watches no such",
+            "names deployment/shop/api, which the sentinel does not watch",
         ),
     ],
     ids=str,

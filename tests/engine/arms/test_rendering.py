@@ -58,7 +58,7 @@ def test_values_are_quoted_for_where_they_stand(text: str, rendered: str) -> Non
     ("text", "message"),
     [
         ("$workload", "outside quotes"),
-        ('a{b="$nothing"}', r"no variable \$nothing; known are \$baseline_pods"),
+        ('a{b="$nothing"}', r"unknown variable \$nothing; known: \$baseline_pods"),
         ('a{b="$candidate_pods"}', "list of names"),
     ],
 )
@@ -102,7 +102,7 @@ def test_datadog_values_stand_in_tags() -> None:
     assert render_datadog("a{ns:$namespace,pod_name IN ($candidate_pods)}", VARIABLES) == (
         "a{ns:shop.eu,pod_name IN (web-1.a,web-1.b)}"
     )
-    with pytest.raises(RenderingError, match="cannot stand in a Datadog tag"):
+    with pytest.raises(RenderingError, match="cannot be used in a Datadog tag"):
         render_datadog("a{ns:$x}", {"x": "a} or {b"})
 
 

@@ -166,7 +166,7 @@ def test_a_source_that_is_down_takes_a_pass_away() -> None:
     """Good evidence from before does not stand in for the newest."""
     verdict = only(judge(ERRORS, ticks=(counted(1),), unmeasured={"errors": DOWN}))
     assert (verdict.kind, verdict.reason) == (VerdictKind.INCONCLUSIVE, "SourceUnreachable")
-    assert verdict.message == "no evidence: SourceUnreachable prometheus no route"
+    assert verdict.message == "no evidence: SourceUnreachable for prometheus: no route"
 
 
 def test_a_source_that_is_down_takes_no_fail_away() -> None:

@@ -28,7 +28,7 @@ SAID = "0/3 nodes are available: 3 Insufficient cpu."
 UNPLACED: dict[str, Any] = {"unschedulable": SAID, "node": None, "scheduled_at": None, "containers": ()}
 QUOTA = 'pods "api-x" is forbidden: exceeded quota: compute'
 FIRST_WAIT = 45
-NO_SERIES = RuleVerdict("errors", VerdictKind.INCONCLUSIVE, "NoSeries", "the source has no series of it")
+NO_SERIES = RuleVerdict("errors", VerdictKind.INCONCLUSIVE, "NoSeries", "the source has no series for it")
 
 
 def unplaced(name: str = "new-1", created: float = 0) -> Pod:
@@ -51,7 +51,7 @@ def test_a_pod_that_finds_no_node_says_what_the_scheduler_says() -> None:
     """At once, with how many of how many pods."""
     found = wait(unplaced(), pod("new-2"), now=1)
     assert found == ClusterWait(
-        "Unschedulable", f"1 of 2 candidate pods are kept back: pod new-1 finds no node: {SAID}", at(0)
+        "Unschedulable", f"1 of 2 candidate pods held up: pod new-1 cannot be scheduled: {SAID}", at(0)
     )
     assert str(found).startswith("waiting for the cluster: 1 of 2")
 
@@ -115,7 +115,7 @@ def test_the_longest_wait_is_named() -> None:
     found = wait(broken("new-1", PULLING, scheduled_at=at(50), unready_since=at(50)), unplaced("new-2", 20))
     assert found is not None
     assert (found.reason, found.since) == ("Unschedulable", at(20))
-    assert found.message.startswith("2 of 2 candidate pods are kept back: pod new-2")
+    assert found.message.startswith("2 of 2 candidate pods held up: pod new-2")
 
 
 def test_a_pod_that_was_evicted_and_replaced_no_longer_counts() -> None:
@@ -181,7 +181,7 @@ def test_a_wait_stands_in_the_record_at_once() -> None:
     answer = decide(situation(workload(unplaced()), now=FIRST_WAIT - 1))
     assert answer.action is None
     assert (answer.state.verdict, answer.state.reason) == ("inconclusive", "Unschedulable")
-    assert answer.state.message.startswith("waiting for the cluster: 1 of 1 candidate pods are kept back")
+    assert answer.state.message.startswith("waiting for the cluster: 1 of 1 candidate pods held up")
     assert SAID in answer.state.message
 
 

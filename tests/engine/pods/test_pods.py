@@ -50,7 +50,7 @@ def test_a_crash_loop_fails_with_pod_container_and_exit_code() -> None:
     verdict = loops(broken("new-1", crashed(restarts=4, code=3)), *stable())
     assert (verdict.kind, verdict.reason) == (FAIL, "CrashLoop")
     assert verdict.message == (
-        "1 of 1 candidate pods crash: pod new-1 on node n1, container app is in CrashLoopBackOff, 4 restarts, "
+        "1 of 1 candidate pods crashing: pod new-1 on node n1, container app is in CrashLoopBackOff, 4 restarts, "
         "last exit code 3 (Error)"
     )
     assert verdict.numbers == {
@@ -219,7 +219,7 @@ def test_an_image_that_does_not_exist_fails_at_once(reason: str, message: str) -
     verdict = health(pull_error(message, reason), *stable())
     assert (verdict.kind, verdict.reason) == (FAIL, "ImagePull")
     assert verdict.message == (
-        f"1 of 1 candidate pods fail: pod new-1 cannot pull api:new for container app ({reason}: {message})"
+        f"1 of 1 candidate pods failing: pod new-1 cannot pull api:new for container app ({reason}: {message})"
     )
     assert verdict.cause.first_bad_at == at(0)
 
@@ -330,7 +330,7 @@ def test_a_pod_that_never_gets_ready_fails_in_time(container: Container, why: st
     assert health(broken("new-1", container), now=119).kind is PENDING
     verdict = health(broken("new-1", container), now=120)
     assert (verdict.kind, verdict.reason) == (FAIL, "NotReadyInTime")
-    assert verdict.message.endswith(f"pod new-1 is not ready within 120 s{why}")
+    assert verdict.message.endswith(f"pod new-1 did not become ready within 2 min{why}")
     assert verdict.cause.first_bad_at == at(0)
 
 

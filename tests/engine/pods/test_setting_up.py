@@ -86,7 +86,7 @@ def test_the_cause_is_named_as_far_as_the_status_tells(furnished: bool | None, c
 def test_a_pod_of_which_nothing_is_reported_says_so() -> None:
     """A node that never wrote a status."""
     silent = made_of(PULLING, containers=())
-    assert "node n1 has reported none of its containers" in health(silent, now=120).message
+    assert "node n1 has not reported any of its containers" in health(silent, now=120).message
 
 
 def test_a_pod_has_its_time_from_the_end_of_a_slow_pull() -> None:

@@ -80,8 +80,8 @@ def test_the_intent_is_written_before_the_change_is_made() -> None:
 @pytest.mark.parametrize(
     ("restarted", "detail"),
     [
-        (False, "carried on after an error: no answer within 5 s"),
-        (True, "carried on after a restart or a change of leader"),
+        (False, "completed after an error: no answer within 5 s"),
+        (True, "completed after a restart or a change of leader"),
     ],
 )
 def test_a_decision_that_was_interrupted_tells_by_what(restarted: bool, detail: str) -> None:

@@ -102,7 +102,7 @@ def test_a_command_for_another_rollout_is_refused() -> None:
         command("hold", record="api-old"), placed(BAKING)
     )
     late = replace(BAKING, started_at=at(ASKED_AT + 5))
-    assert "began after it was asked for" in refused(command("hold"), placed(late))
+    assert "began after the command was made" in refused(command("hold"), placed(late))
     assert obeyed(command("hold", record=late.name), placed(late)).action is Action.HOLD
 
 
@@ -117,9 +117,9 @@ def test_an_approval_is_remembered_for_its_step() -> None:
 @pytest.mark.parametrize(
     ("of", "step", "why"),
     [
-        (BAKING, 2, "needs no approval"),
-        (BAKING, 3, "needs no approval"),
-        (in_state(Phase.BAKING, step=1), 1, "is passed"),
+        (BAKING, 2, "does not require an approval"),
+        (BAKING, 3, "does not require an approval"),
+        (in_state(Phase.BAKING, step=1), 1, "is over"),
         (undoing(), 1, "an undo is under way"),
         (in_state(Phase.PROMOTED), None, "no rollout is under way, the newest one is Promoted"),
     ],
@@ -133,7 +133,7 @@ def test_a_step_approved_twice_is_fine() -> None:
     """Two people at three in the morning."""
     approved = replace(BAKING, approvals=frozenset({1}))
     answer = obey(command("approve"), placed(approved, policy=GATED))
-    assert answer == Answered(CommandPhase.DONE, "step 1 is approved already")
+    assert answer == Answered(CommandPhase.DONE, "step 1 is already approved")
 
 
 def test_a_hold_by_hand_is_sticky_and_goes_before_others() -> None:
@@ -143,7 +143,7 @@ def test_a_hold_by_hand_is_sticky_and_goes_before_others() -> None:
     assert decision.state.hold.sticky
     assert decision.state.hold.reason == "HeldByHuman"
     again = obey(command("hold"), placed(held("HeldByHuman")))
-    assert again == Answered(CommandPhase.DONE, "it is held already")
+    assert again == Answered(CommandPhase.DONE, "it is already held")
 
 
 def test_a_resume_ends_a_hold_and_no_other_thing() -> None:
@@ -151,9 +151,11 @@ def test_a_resume_ends_a_hold_and_no_other_thing() -> None:
     decision = obeyed(command("resume"), placed(held("HeldByHuman", reached_at=at(900))))
     assert decision.action is Action.RESUME
     assert decision.message == "alice ended the hold (HeldByHuman)"
-    assert refused(command("resume"), placed(BAKING)) == "nothing is held"
+    assert refused(command("resume"), placed(BAKING)) == "the rollout is not held"
     labelled = paused(1, labels=LABELLED)
-    assert "still there" in refused(command("resume"), placed(held("HoldLabel", sticky=False), labelled))
+    assert "the cause of the hold persists" in refused(
+        command("resume"), placed(held("HoldLabel", sticky=False), labelled)
+    )
 
 
 def test_an_undo_goes_back_to_the_stable_revision() -> None:
@@ -163,7 +165,7 @@ def test_an_undo_goes_back_to_the_stable_revision() -> None:
     assert isinstance(decision.change, Restore)
     assert decision.change.target.digest == OLD.digest
     assert decision.state.phase is Phase.UNDOING
-    assert "does not bind people" in decision.message
+    assert "does not stop people" in decision.message
 
 
 def test_a_rollout_that_was_over_is_under_way_again() -> None:
@@ -179,8 +181,8 @@ def test_a_rollout_that_was_over_is_under_way_again() -> None:
         (placed(undoing()), "under way"),
         (placed(BAKING, mode=Mode.OBSERVE), "observe mode"),
         (placed(BAKING, paused(1, candidate=replace(NEW, irreversible="drops a table"))), "irreversible"),
-        (placed(replace(BAKING, stable=None)), "no revision before"),
-        (placed(BAKING, paused(1, candidate=replace(NEW, digest="newer"))), "template in force"),
+        (placed(replace(BAKING, stable=None)), "no earlier revision"),
+        (placed(BAKING, paused(1, candidate=replace(NEW, digest="newer"))), "current template"),
     ],
 )
 def test_an_undo_is_guarded_as_the_sentinels_own(where: Situation, why: str) -> None:
@@ -239,7 +241,7 @@ def test_a_promotion_at_100_overrules_what_is_pending() -> None:
     [
         (placed(BAKING, None, FAIL), "the rule r fails"),
         (placed(BAKING, paused(1, by="")), "paused by hand"),
-        (placed(BAKING, paused(1, labels=LABELLED)), "take the label away"),
+        (placed(BAKING, paused(1, labels=LABELLED)), "remove the label"),
         (placed(undoing()), "under way"),
     ],
 )

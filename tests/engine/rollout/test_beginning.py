@@ -121,14 +121,14 @@ def test_what_someone_put_back_after_its_undo_is_held_and_named() -> None:
     begin = Begin(STABLE, undone=BAD, reapplied=True, unjudged=True)
     found = first(begin, rollout(1, changed_by="argocd-controller"))
     assert (found.action, found.reason, found.escalate) == (Action.HOLD, "RestoredAfterUndo", True)
-    assert found.message.startswith("argocd-controller put revision 2 (api:new) back")
+    assert found.message.startswith("argocd-controller applied revision 2 (api:new) again")
     assert found.state.hold is not None
     assert found.state.hold.sticky
 
 
 def test_what_was_put_back_by_an_unknown_hand_is_held_as_well() -> None:
     """Where managedFields tell nothing."""
-    assert first(Begin(STABLE, undone=BAD, reapplied=True)).message.startswith("someone put")
+    assert first(Begin(STABLE, undone=BAD, reapplied=True)).message.startswith("someone applied")
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_an_undo_that_was_never_made_leaves_a_superseded_rollout() -> None:
 
 def test_a_template_put_back_during_the_undo_ends_it() -> None:
     """And that is what the record says."""
-    assert ended(undoing(), reapplied=True).message == "put back by someone before it was restored"
+    assert ended(undoing(), reapplied=True).message == "someone applied it again before the undo was complete"
 
 
 def by_hand(of: Record, world: Workload, mode: Mode = Mode.ENFORCE) -> Decision:
@@ -219,7 +219,7 @@ def test_a_rollback_by_hand_is_over_and_lifts_our_pause() -> None:
     """A pause of ours must not stand in the human's way."""
     found = by_hand(in_state(Phase.BAKING), paused(1, candidate=OLD, changed_by="kubectl-rollout"))
     assert (found.action, found.state.phase, found.change) == (Action.SUPERSEDE, Phase.SUPERSEDED, Release())
-    assert found.message == "kubectl-rollout put revision 1 (api:old) back"
+    assert found.message == "kubectl-rollout reverted to revision 1 (api:old)"
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_a_rollback_by_hand_lifts_no_pause_that_it_must_not(world: Workload, mod
 
 def test_a_rollback_by_hand_by_nobody_known_is_someones() -> None:
     """Where managedFields tell nothing."""
-    assert by_hand(in_state(Phase.BAKING), rollout(1)).message.startswith("someone put")
+    assert by_hand(in_state(Phase.BAKING), rollout(1)).message.startswith("someone reverted")
 
 
 def test_a_rollback_by_hand_during_an_undo_keeps_the_revision_known_as_bad() -> None:

@@ -332,13 +332,13 @@ def test_a_rollout_that_cannot_be_judged_in_time_is_held() -> None:
     """With what was still open."""
     found = decide(situation(BAKED, paused(1), PASS, PENDING, now=3600))
     assert (found.action, found.reason) == (Action.HOLD, "DeadlineExceeded")
-    assert found.message == "could not be judged within 1:00:00 (r: r says pending)"
+    assert found.message == "could not be judged within 1 h (r: r says pending)"
 
 
 def test_a_rollout_that_never_got_far_expires_as_well() -> None:
     """Without any open rule there is nothing to list."""
     found = decide(situation(in_state(), rollout(0), now=3600))
-    assert found.message == "could not be judged within 1:00:00"
+    assert found.message == "could not be judged within 1 h"
 
 
 def test_the_policy_may_ask_for_an_undo_at_the_deadline() -> None:

@@ -73,7 +73,9 @@ def test_a_spent_budget_refuses_the_undo() -> None:
     """At the budget's limit the next undo of the workload is refused, with the figures."""
     refused = guard(undone("a", -60), undone("b", -120))
     assert refused == Guard(
-        False, "UndoBudget", "the undo budget is spent: 2 undos of this workload within 1 h, 2 are allowed"
+        False,
+        "UndoBudget",
+        "the undo budget is spent: 2 undos of this workload within 1 h, at most 2 allowed",
     )
 
 

@@ -44,7 +44,7 @@ def test_a_step_that_passed_is_promoted() -> None:
     record = in_state(Phase.BAKING, reached_at=at(0))
     found = decide(situation(record, stepping(1, 0, waits=True), PASS, now=at(130)))
     assert (found.action, found.change, found.state.step) == (Action.ADVANCE, Promote(), 0)
-    assert found.message == "10% passed, promoted to the next step of its own: r says pass"
+    assert found.message == "10% passed, promoted to the workload's next step: r says pass"
 
 
 def test_its_steps_are_followed() -> None:

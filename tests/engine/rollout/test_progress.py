@@ -78,14 +78,14 @@ def test_a_step_that_passed_advances() -> None:
     found = decide(situation(in_state(Phase.BAKING, reached_at=at(0)), paused(1), PASS))
     assert (found.action, found.state.step, found.state.reached_at) == (Action.ADVANCE, 1, None)
     assert found.numbers == {"r.n": 1}
-    assert found.message == "10% passed, on to 50%: r says pass"
+    assert found.message == "10% passed, next is 50%: r says pass"
 
 
 def test_the_last_step_leads_to_all() -> None:
     """Everything is let go after the last pause."""
     found = decide(situation(in_state(Phase.BAKING, step=1, reached_at=at(0)), paused(5), PASS))
     assert (found.state.step, found.change) == (2, Release())
-    assert found.message.startswith("50% passed, on to 100%")
+    assert found.message.startswith("50% passed, next is 100%")
 
 
 def test_a_rollout_that_passed_at_all_pods_is_promoted() -> None:
@@ -194,9 +194,9 @@ def test_a_step_is_recorded_with_the_weight_reached_now() -> None:
     """Not with the one that the policy asks for, and not with the one of when the bake began."""
     ours = in_state(Phase.BAKING, reached_at=at(0), weight=0.1)
     found = decide(situation(ours, paused(3), PASS))
-    assert found.message == "30% of the pods (step 1 asks for 10%) passed, on to 50%: r says pass"
+    assert found.message == "30% of the pods (step 1 asks for 10%) passed, next is 50%: r says pass"
     far = decide(situation(ours, paused(10), PASS))
-    assert "passed, on to step 2, which asks for 50%: " in far.message
+    assert "passed, next is step 2, which asks for 50%: " in far.message
 
 
 def test_a_step_that_fell_short_of_its_weight_is_not_passed() -> None:

@@ -83,7 +83,7 @@ def test_a_restore_past_its_time_calls_a_human_once() -> None:
 
 def test_an_overdue_restore_names_a_template_that_is_not_the_targets() -> None:
     """Where the bad template is still in the spec, that is what a human must know."""
-    assert "the template in force is revision 2" in watch(rollout(5), now=360).message
+    assert "the current template is revision 2" in watch(rollout(5), now=360).message
 
 
 def stuck(**changes: Any) -> Workload:

@@ -89,7 +89,7 @@ def test_a_revision_observed_to_be_bad_is_not_known_bad() -> None:
 def test_a_template_that_no_object_holds_is_no_target() -> None:
     """A stable whose ReplicaSet is gone is passed over; without another there is none."""
     assert chosen(held=()) == NoTarget(
-        "TemplateGone", "no object holds the template of revision old any more"
+        "TemplateGone", "the template of revision old is no longer in the cluster"
     )
     unheld = revision("old", stored_in=None)
     assert digest_or_reason(chosen(promoted(OLDER, -60), held=(unheld, OLDER))) == "older"
@@ -101,8 +101,8 @@ def test_only_recent_promotions_stand_in_for_the_stable() -> None:
     result = chosen(undone(OLD, -60), promoted(OLDER, -7 * DAY - 1))
     assert result == NoTarget(
         "TooOld",
-        "revision 1 (api:old) was itself undone at 2026-03-01T11:59:00+00:00, "
-        "and every other good revision was promoted more than 7 days ago",
+        "revision 1 (api:old) was itself undone at 2026-03-01 11:59:00 UTC, "
+        "and every other good revision was promoted more than 7 d ago",
     )
 
 

@@ -53,7 +53,7 @@ def test_crashes_all_on_one_node_are_the_nodes() -> None:
     """Where the candidate runs on three nodes and crashes on one of them, the node is suspected."""
     _, verdict = play([(1, 0)] * 4, (10, 90), nodes=("a",))
     assert (verdict.kind, verdict.reason) == (VerdictKind.INCONCLUSIVE, "OneNode")
-    assert verdict.message.endswith("; all on node a, the candidate runs on 3")
+    assert verdict.message.endswith("; all on node a, the candidate runs on 3 nodes")
 
 
 def test_another_segment_starts_with_fresh_crash_counts() -> None:

@@ -49,12 +49,13 @@ def test_half_of_all_requests_failing_fails_at_the_first_tick() -> None:
     assert not verdict.alone
 
 
-def test_message_says_both_arms_the_limit_and_the_odds() -> None:
-    """The sentence holds both rates with their requests, the limit and the odds."""
+def test_message_says_both_arms_the_limit_and_the_evidence() -> None:
+    """The sentence holds both rates with their requests, the limit and how strong the evidence is."""
     _, verdict = play([counted(0, (1204, 111), (10950, 44))])
     assert verdict.message.startswith(
-        "candidate 9.22% of 1,204 requests, baseline 0.402% of 10,950; limit 5%; odds against 'no worse' "
+        "canary 9.22% of 1,204 requests, baseline 0.402% of 10,950 requests; limit 5%; "
     )
+    assert verdict.message.endswith(":1 evidence that the canary is worse than the baseline")
 
 
 def test_numbers_hold_the_counts_and_when_the_fault_began() -> None:
@@ -124,7 +125,7 @@ def test_too_few_requests_are_pending_and_say_how_many_are_missing() -> None:
     """Low traffic never passes; the message estimates how long the rest takes."""
     _, verdict = play([counted(0, (20, 0), (180, 1))], DONE)
     assert (verdict.kind, verdict.reason) == (VerdictKind.PENDING, "LowTraffic")
-    assert "80 more candidate requests are needed, about 60 s at this traffic" in verdict.message
+    assert "80 more canary requests needed, about 60 s at this traffic" in verdict.message
 
 
 def test_worse_but_not_proven_is_pending() -> None:
@@ -140,7 +141,7 @@ def test_missing_evidence_leaves_the_state_and_is_inconclusive() -> None:
     after, verdict = judge_error_rate(RULE, state, gap, DONE, gap.until)
     assert after == state
     assert verdict.kind is VerdictKind.INCONCLUSIVE
-    assert verdict.message == "no evidence: SourceTimeout no answer within 5 s"
+    assert verdict.message == "no evidence: SourceTimeout: no answer within 5 s"
 
 
 def test_old_evidence_does_not_pass() -> None:

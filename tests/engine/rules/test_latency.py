@@ -56,7 +56,7 @@ def test_two_seconds_against_a_mean_of_one_fails_at_the_first_tick() -> None:
     _, verdict = play(MEAN, [counted(0, latencies((150, 2.0)), latencies(*FAST))])
     assert verdict.kind is VerdictKind.FAIL
     assert verdict.message.startswith(
-        "candidate mean 2 s of 150 requests, baseline 107 ms of 1,350; limit 1 s; odds"
+        "mean of the canary 2 s of 150 requests, of the baseline 107 ms of 1,350 requests; limit 1 s; "
     )
 
 
@@ -102,7 +102,7 @@ def test_a_limit_between_two_bounds_is_said_and_tested_at_the_upper_one() -> Non
     """A p99 limit that is no bucket bound is tested at the next bound, and the sentence says so."""
     rule = LatencyRule("latency", QUERY, limit=0.8, quantile=0.99)
     _, verdict = play(rule, [counted(0, latencies((150, 0.9)), latencies(*FAST))], DONE)
-    assert "limit 800 ms (no bucket bound: tested at 1 s)" in verdict.message
+    assert "limit 800 ms (not a bucket bound: tested at 1 s)" in verdict.message
     assert float(verdict.numbers["log_e_limit"]) < 0
 
 
@@ -170,7 +170,9 @@ def test_an_arm_without_requests_is_said() -> None:
     """No requests at all is no estimate and no pass."""
     _, verdict = play(MEAN, [counted(0, Histogram(), latencies(*FAST))], DONE)
     assert verdict.kind is VerdictKind.PENDING
-    assert verdict.message.startswith("candidate without requests, baseline 107 ms of 1,350")
+    assert verdict.message.startswith(
+        "mean of the canary without requests, of the baseline 107 ms of 1,350 requests"
+    )
 
 
 def test_durations_in_messages_are_rough() -> None:

@@ -23,7 +23,7 @@ def test_too_little_traffic_is_never_promoted_early() -> None:
     """However good, fewer requests than the minimum do not pass early."""
     _, verdict = play([counted(0, (99, 0), (13500, 2700))], EARLY)
     assert (verdict.kind, verdict.reason) == (VerdictKind.PENDING, "Baking")
-    assert "1 more candidate requests are needed" in verdict.message
+    assert "1 more canary request needed" in verdict.message
 
 
 def test_what_is_not_yet_proven_says_how_much_longer() -> None:

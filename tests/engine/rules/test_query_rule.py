@@ -85,7 +85,7 @@ def test_failures_trip_on_more_than_the_limit() -> None:
     assert judged(rule(failure_limit=2), [HIGH, LOW, HIGH])[1].kind is PASS
     verdict = judged(rule(failure_limit=2), [HIGH, LOW, HIGH, HIGH])[1]
     assert (verdict.kind, verdict.reason) == (FAIL, "FailureLimit")
-    assert verdict.message == "3 failed measurements, 2 are allowed; newest value 9"
+    assert verdict.message == "3 failed measurements, at most 2 allowed; newest value 9"
     assert verdict.cause.first_bad_at == at(0)
 
 

@@ -19,7 +19,7 @@ def test_over_the_limit_for_long_enough_fails() -> None:
     """Three ticks of 15 s over the limit are 45 s."""
     _, verdict = play([counted(i, (150, 12), (1350, 13)) for i in range(3)], rule=PLAIN)
     assert (verdict.kind, verdict.reason) == (VerdictKind.FAIL, "OverThreshold")
-    assert verdict.message == "candidate 8%, threshold 5% for 45 s"
+    assert verdict.message == "canary 8%, threshold 5%; over it for 45 s"
     assert verdict.cause.first_bad_at == START
 
 
@@ -79,7 +79,7 @@ def test_no_requests_are_not_over_the_threshold() -> None:
     """A tick without requests says nothing against the candidate, and nothing for it."""
     _, verdict = play([counted(0, (0, 0), (1350, 13))], DONE, rule=PLAIN)
     assert (verdict.kind, verdict.reason) == (VerdictKind.PENDING, "LowTraffic")
-    assert verdict.message.startswith("candidate without requests")
+    assert verdict.message.startswith("canary without requests")
 
 
 def test_before_the_bake_is_over_nothing_passes() -> None:
@@ -93,4 +93,4 @@ def test_a_latency_threshold_is_told_in_seconds() -> None:
     rule = replace(latency.MEAN, method=Method.THRESHOLD)
     tick = latency.counted(0, latency.latencies((150, 0.5)), None)
     _, verdict = judge_latency(rule, None, tick, DONE, tick.until)
-    assert verdict.message == "candidate 500 ms, threshold 1 s"
+    assert verdict.message == "canary 500 ms, threshold 1 s"

@@ -58,7 +58,7 @@ def test_silent_alerts_and_recording_rules_are_left_out() -> None:
     (policy,) = policies_of(result.text)
     assert len(policy.alerts) == 2
     assert "the alert Watchdog, of severity none" in result.text
-    assert "1 recording rules" in result.text
+    assert "1 recording rule;" in result.text
 
 
 def told(text: str) -> str:
@@ -69,14 +69,14 @@ def told(text: str) -> str:
 @pytest.mark.parametrize(
     ("by", "said"),
     [
-        ("", "names no namespace and no workload: it concerns no rollout"),
-        ("by (job, instance)", "names no namespace and no workload: it concerns no rollout"),
+        ("", "names neither a namespace nor a workload: it affects no rollout"),
+        ("by (job, instance)", "names neither a namespace nor a workload: it affects no rollout"),
         (
             "by (namespace)",
-            "names a namespace and no workload: it holds every rollout of this policy in that",
+            "names a namespace but no workload: it holds every rollout of this policy in that",
         ),
-        ("by (exported_namespace, le)", "names a namespace and no workload"),
-        ("by (deployment)", "names a workload without its namespace"),
+        ("by (exported_namespace, le)", "names a namespace but no workload"),
+        ("by (deployment)", "names a workload but not its namespace"),
         ("by (namespace, pod)", ""),
         ("by (namespace, replicaset)", ""),
         ("by (exported_namespace, exported_pod)", ""),

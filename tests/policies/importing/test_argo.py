@@ -134,7 +134,7 @@ def test_a_failure_limit_that_is_off_stays_off(further: str, said: str) -> None:
         ("interval: 1m", "no condition"),
         ("successCondition: result > 1\ninterval: 1m", "is a list"),
         ("successCondition: result[0] > 1\ninterval: soon", "interval is not a duration"),
-        ("successCondition: result[0] > 1\ncount: 3", "a count and no interval"),
+        ("successCondition: result[0] > 1\ncount: 3", "a count but no interval"),
         ("successCondition: result[0] > 1\ncount: 3\ninterval: 1m\nfailureLimit: 3", "can never fail"),
         ("successCondition: result[0] > 1\ninterval: 1m\nfailureLimit: -2", "-1 for off"),
         ("successCondition: result[0] > 1\ninterval: 1m\nfailureLimit: lots", "failureLimit is not a number"),
@@ -222,7 +222,7 @@ def test_a_rollout_by_reference_guards_the_deployment_that_it_refers_to() -> Non
 def test_a_missing_template_is_said() -> None:
     """A Rollout whose template is not given loses a check: that is refused, and pods are still judged."""
     result = imported(ROLLOUT)
-    assert "AnalysisTemplate success-rate: it is not among the files given" in result.refused[0]
+    assert "AnalysisTemplate success-rate: it is not among the given files" in result.refused[0]
     assert any(isinstance(rule, CrashLoopRule) for rule in only(result).rules)
 
 
@@ -278,7 +278,7 @@ def test_an_argument_from_a_secret_is_refused() -> None:
 def test_a_variable_outside_quotes_is_refused() -> None:
     """A pod template's hash can only be a label's value."""
     text = arguments("{name: h, valueFrom: {podTemplateHashValue: Stable}}", query="up > {{args.h}}")
-    assert "stands outside quotes" in imported(text).refused[0]
+    assert "is outside quotes" in imported(text).refused[0]
 
 
 def test_a_given_argument_wins_over_everything() -> None:

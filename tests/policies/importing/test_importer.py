@@ -36,7 +36,7 @@ def test_policies_of_one_name_are_told_apart() -> None:
 def test_a_file_without_anything_known_is_refused_with_what_it_holds() -> None:
     """Whoever gives the wrong file learns what is in it."""
     result = import_files({"x.yaml": b"kind: Service\nmetadata: {name: x}\n"})
-    assert result.refused == ["x.yaml: nothing in it can be imported; it holds Service"]
+    assert result.refused == ["x.yaml: nothing in it can be imported; it contains Service"]
 
 
 def test_a_helm_template_is_told_to_be_rendered() -> None:

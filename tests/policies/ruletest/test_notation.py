@@ -58,9 +58,9 @@ def test_not_a_number_is_a_sample() -> None:
     [
         ("", "holds no value"),
         ("1+2", None),
-        ("1+x3", "no series notation"),
-        ("_+1x3", "no series notation"),
-        ("one", "no series notation"),
+        ("1+x3", "not in series notation"),
+        ("_+1x3", "not in series notation"),
+        ("one", "not in series notation"),
         ("{{schema:0}}", "native histograms"),
         (f"0x{MAX_SAMPLES}", "holds more than"),
         ("_x999999999", "holds more than"),

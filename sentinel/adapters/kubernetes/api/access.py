@@ -55,11 +55,11 @@ class Credentials:
                 return _header(await self._fetch())
         except (OSError, ConfigException, ValueError, TimeoutError) as error:
             raise ConfigurationError(
-                f"the credentials for the Kubernetes API cannot be had: {error or 'the plugin took too long'}"
+                f"the credentials for the Kubernetes API are not available: {error or 'the plugin took too long'}"
             ) from error
 
     def refused(self) -> None:
-        """The server did not accept them: fetch anew before the next request."""
+        """The server did not accept them: fetch them again before the next request."""
         self._fetched_at = None
 
 
@@ -143,14 +143,14 @@ _BAD_KUBECONFIG = (
     AssertionError,
     TimeoutError,
 )
-"""What the library's loader raises at files that are no kubeconfig: it checks little before it uses it."""
+"""What the library's loader raises for files that are not a kubeconfig: it checks little before it uses it."""
 
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return f"its credential plugin did not answer within {LOADER_TIMEOUT_SECONDS:g} s"
     if isinstance(error, TypeError | AttributeError | KeyError | AssertionError):
-        return f"it does not have the form of a kubeconfig ({type(error).__name__}: {error})"
+        return f"it is not in the format of a kubeconfig ({type(error).__name__}: {error})"
     return " ".join(str(error).split())
 
 
@@ -209,7 +209,7 @@ def _header(value: str | None) -> str | None:
 def _access(configuration: Configuration, credentials: Credentials, described: str) -> Access:
     server = str(configuration.host)
     if not server.startswith(("http://", "https://")):
-        raise ConfigurationError(f"{described}: the server {server!r} is no http:// or https:// address")
+        raise ConfigurationError(f"{described}: the server {server!r} is not an http:// or https:// address")
     try:
         tls = _tls(configuration) if server.startswith("https://") else None
     except (OSError, ssl.SSLError) as error:

@@ -54,7 +54,7 @@ class ExchangeObserver:
     """What is called for every exchange with the API server.
 
     `date` gets each answer's Date header, and how many seconds after the request it came; `answer` gets each request's
-    verb and its HTTP status, or why there was none.
+    verb and its HTTP status, or why no answer came.
     """
 
     date: Callable[[str, float], None] = lambda _date, _took: None
@@ -308,7 +308,7 @@ def _verb(method: str, target: RequestTarget) -> str:
 
 
 def decoded(answer: bytes, asked: str) -> Json:
-    """The JSON object of an answer. Raises ClusterUnavailableError, its reason `BadAnswer`, where it is none."""
+    """The JSON object of an answer. Raises ClusterUnavailableError, its reason `BadAnswer`, for anything else."""
     try:
         value = orjson.loads(answer)
     except orjson.JSONDecodeError as error:
@@ -316,7 +316,7 @@ def decoded(answer: bytes, asked: str) -> Json:
     if not isinstance(value, dict):
         start = answer[:80].decode(errors="replace")
         raise ClusterUnavailableError(
-            f"{asked}: the answer is no JSON object: {start!r}", reason="BadAnswer", status=200
+            f"{asked}: the answer is not a JSON object: {start!r}", reason="BadAnswer", status=200
         )
     return value
 

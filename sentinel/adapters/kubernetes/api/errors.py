@@ -25,7 +25,7 @@ _CANNOT = re.compile(
 def api_error(
     status: int, body: bytes, *, request: str, content_type: str = "", retry_after: str | None = None
 ) -> ClusterError:
-    """The error of an answer that is no success. `request` names what was asked, e.g. `patch deployments.apps`."""
+    """The error of an unsuccessful answer. `request` names what was asked, e.g. `patch deployments.apps`."""
     answer = _status_object(body)
     said = _said(status, answer, body)
     message = f"{request}: {said}"

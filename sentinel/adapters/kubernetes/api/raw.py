@@ -17,7 +17,7 @@ def mapping(value: object) -> RawObject:
 
 
 def objects(value: object) -> Iterator[RawObject]:
-    """The objects of a list; anything else in it is passed over."""
+    """The objects of a list; anything else in it is ignored."""
     if isinstance(value, list):
         yield from (item for item in value if isinstance(item, Mapping))
 
@@ -40,7 +40,7 @@ def labels(value: object) -> dict[str, str]:
 def key_of(raw: RawObject) -> ObjectKey:
     """Namespace and name of an object.
 
-    Raises ValueError when it has no name: then it is no object at all.
+    Raises ValueError when it has no name: then it is not an object.
     """
     metadata = mapping(raw.get("metadata"))
     name = text(metadata.get("name"))
@@ -51,7 +51,7 @@ def key_of(raw: RawObject) -> ObjectKey:
 
 @lru_cache(maxsize=8192)
 def _parsed(value: str) -> datetime | None:
-    # Cached because the same stamp stands in many places: a pod's four conditions mostly share one.
+    # Cached because many places have the same stamp: a pod's four conditions mostly share one.
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
@@ -60,7 +60,7 @@ def _parsed(value: str) -> datetime | None:
 
 
 def time(value: object) -> datetime | None:
-    """The moment of an RFC 3339 stamp, None where there is none or it cannot be read."""
+    """The moment of an RFC 3339 stamp, None if it is missing or cannot be read."""
     return _parsed(value) if isinstance(value, str) else None
 
 

@@ -18,7 +18,7 @@ class ApiResource:
 
     @property
     def api_version(self) -> str:
-        """As it stands in objects."""
+        """As objects write it."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:

@@ -42,7 +42,7 @@ class ServerClock:
         await self._machine.sleep(seconds)
 
     def heard(self, date: str, took: float) -> None:
-        """An answer with this Date came, `took` seconds after it was asked for; a Date that is none says nothing."""
+        """An answer with this Date came, `took` seconds after it was asked for; an invalid Date is ignored."""
         try:
             stamped = parsedate_to_datetime(date)
         except ValueError:

@@ -24,7 +24,7 @@ _REMEMBERED = 1000
 
 @dataclass(slots=True)
 class _Written:
-    """An Event that stands in the cluster."""
+    """An Event that is in the cluster."""
 
     name: str
     count: int
@@ -32,7 +32,7 @@ class _Written:
 
 
 class EventRecorder:
-    """Writes Events; one that says the same again within ten minutes is counted up instead of written anew."""
+    """Writes Events; the same Event within ten minutes increments the count of the first one instead."""
 
     def __init__(self, client: ApiClient, clock: Clock) -> None:
         self._client = client

@@ -16,7 +16,7 @@ _LABEL_LENGTH = 63
 _DISRUPTIONS_ARE_NO_FAILURES = {
     "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
 }
-"""A pod that is evicted, preempted or drained away says nothing of the candidate: it is replaced."""
+"""A pod that is evicted, preempted or drained does not judge the candidate: it is replaced."""
 
 
 class KubernetesJobs:
@@ -39,11 +39,11 @@ class KubernetesJobs:
         if found is None:
             return JobState(name, JobPhase.GONE, "it was deleted before it ended")
         if not _owned(found, record):
-            raise ClusterError(f"Job {name} is there already and belongs to something else", reason="NotOurs")
+            raise ClusterError(f"Job {name} already exists and belongs to something else", reason="NotOurs")
         return _state(found, name)
 
     async def remove(self, record: Record, name: str, *, timeout: float = 10.0) -> bool:
-        """Delete the Job with its pods; False where there is none that is this rollout's."""
+        """Delete the Job with its pods; False if this rollout does not have such a Job."""
         found = await self._find(record, name, timeout)
         if found is None or not _owned(found, record):
             return False
@@ -151,7 +151,7 @@ def _told(container: RawObject, told: Iterable[Json]) -> dict[str, Any]:
 
 
 def environment_of(record: Record) -> dict[str, str]:
-    """What the containers are told of the rollout, by the names of their environment variables."""
+    """What the containers learn about the rollout, by the names of their environment variables."""
     candidate = record.candidate
     return {
         "ROLLOUT_NAMESPACE": record.key.namespace,

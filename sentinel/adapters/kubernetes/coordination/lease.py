@@ -21,7 +21,7 @@ class KubernetesLeaseStore:
         self._place = RequestTarget(LEASES, namespace, name)
 
     async def read(self, *, timeout: float) -> Lease | None:
-        """The lease as it is now, None where there is none."""
+        """The lease as it is now, None if it does not exist."""
         try:
             return _lease_of(await self._client.get(self._place, timeout=timeout))
         except NotFoundError as error:

@@ -22,7 +22,7 @@ _PLAIN = frozenset({str, int, bool, NoneType})
 
 
 def camel(name: str) -> str:
-    """A field's name as it stands in JSON."""
+    """A field's name in JSON."""
     head, *rest = name.split("_")
     return head + "".join(part.capitalize() for part in rest)
 
@@ -155,7 +155,7 @@ def _scalar(hint: Any) -> Decoder:
 def _moment(value: object, name: str) -> datetime:
     moment = time(value)
     if moment is None:
-        raise ValueError(f"{name} is no time: {value!r}")
+        raise ValueError(f"{name} is not a time: {value!r}")
     return moment
 
 

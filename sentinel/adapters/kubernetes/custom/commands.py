@@ -40,7 +40,7 @@ class CommandSpec:
 
 @dataclass(frozen=True, slots=True)
 class CommandStatus:
-    """What became of it."""
+    """Its outcome."""
 
     phase: CommandPhase = CommandPhase.PENDING
     message: str = ""
@@ -72,7 +72,7 @@ class KubernetesCommandStore:
     async def answer(
         self, command: Command, phase: CommandPhase, message: str, at: datetime, refusal: str = ""
     ) -> None:
-        """Write what became of it; a command that is gone needs no answer."""
+        """Write its outcome; a command that is gone does not need an answer."""
         answered = replace(
             command, phase=phase, message=message[:_MESSAGE_LIMIT], refusal=refusal, answered_at=at
         )
@@ -112,7 +112,7 @@ class KubernetesCommandStore:
         return True
 
     async def delete(self, command: Command) -> None:
-        """Remove it; one that is gone already, or was made anew under its name, is fine."""
+        """Remove it; one that is already gone, or was created again under its name, is fine."""
         try:
             await self._client.delete(_place(command), uid=command.uid)
         except (NotFoundError, ConflictError) as error:

@@ -33,5 +33,5 @@ def _with_cause(entry: Any) -> Any:
 
 
 def _moment(value: object) -> str:
-    """The time as it stands in objects; it was written as Python shows it."""
+    """The time as objects write it; the former schema wrote it as Python does."""
     return stamp(datetime.fromisoformat(str(value)))

@@ -1,7 +1,7 @@
 """The kill switch as a Lease beside the leader's, named `<lease>-freeze`: while it is there, nobody acts.
 
-A Lease, because the daemon may read Leases of its own namespace already, and a Role can grant this one name to those
-who may freeze.
+A Lease, because the daemon may already read Leases in its namespace, and a Role can grant this one name to those who
+may freeze.
 """
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
@@ -24,7 +24,7 @@ class KubernetesFreezeStore:
         self._place = RequestTarget(LEASES, namespace, f"{lease}-freeze")
 
     async def read(self) -> Freeze | None:
-        """The freeze in force, None where there is none. Raises ClusterError."""
+        """The freeze in force, None without one. Raises ClusterError."""
         try:
             raw = await self._client.get(self._place, timeout=TIMEOUT)
         except NotFoundError as error:
@@ -36,7 +36,7 @@ class KubernetesFreezeStore:
         return Freeze(text(spec.get("holderIdentity")), time(spec.get("acquireTime")), reason)
 
     async def sentinel_is_here(self) -> bool:
-        """Whether there is a leader's Lease in this namespace, so that a freeze here is heeded. Raises ClusterError."""
+        """Whether this namespace has a leader's Lease, so that a freeze here takes effect. Raises ClusterError."""
         try:
             await self._client.get(self._lease, timeout=TIMEOUT)
         except NotFoundError as error:

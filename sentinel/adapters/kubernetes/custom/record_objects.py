@@ -31,7 +31,7 @@ _SHORT_LIMIT = 200
 _LABEL_LIMIT = 63
 _ALERT_LABELS_BYTES = 4 * 1024
 _LASTING_DECISIONS = 10
-"""So many of the newest decisions are kept before alerts: whoever may post alerts cannot have history forgotten."""
+"""So many of the newest decisions are kept before alerts: clients that post alerts cannot push history out."""
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ class RecordSpec:
 
 @dataclass(frozen=True, slots=True)
 class RecordHistory:
-    """What stands in the status beside the state; `candidate` once its controller has given it a name."""
+    """The rest of the status beside the state; `candidate` once its controller has given it a name."""
 
     candidate: RevisionRef | None = None
     decisions: tuple[DecisionEntry, ...] = ()
@@ -160,9 +160,9 @@ def _counts_from_1(status: Mapping[str, Any]) -> bool:
 def bounded(record: Record) -> Record:
     """The record as it can be kept: the newest decisions and alerts, texts cut, a status of at most 64 KiB.
 
-    What does not fit is given up in this order: the oldest decisions but the newest ten, the alerts that
-    `make_room` gives up first, the other decisions (never one whose outcome is open), and last the analysis state,
-    after which the evidence of this step is gathered anew.
+    What does not fit is given up in this order: the oldest decisions but the newest ten, the alerts that `make_room`
+    gives up first, the other decisions (never one whose outcome is open), and last the analysis state, after which
+    the evidence of this step is gathered from the start.
     """
     decisions = tuple(_short_decision(entry) for entry in record.decisions[-MAX_DECISIONS:])
     kept = replace(record, decisions=decisions).with_alerts(tuple(map(_short_alert, record.alerts)))
@@ -175,7 +175,7 @@ def bounded(record: Record) -> Record:
             fewer = len(kept.alerts) - len(_oldest(list(kept.alerts), over))
             kept = kept.with_room_for(kept.alerts, fewer)
         else:
-            log.warning("the analysis state is too large to be kept", record=record.name, over=over)
+            log.warning("the analysis state is too large for the record", record=record.name, over=over)
             return kept.with_state(replace(kept.state, analysis={}))
     return kept
 

@@ -93,7 +93,7 @@ class KubernetesRecordStore:
         params = {"labelSelector": f"{WORKLOAD_LABEL}={label_of(key)}"}
         found = await self._client.request("GET", RequestTarget(RECORDS, key.namespace), params=params)
         for raw in objects(found.get("items")):
-            with suppress(ValueError):  # one that cannot be read is told of by the watch
+            with suppress(ValueError):  # the watch reports one that cannot be read
                 self._take(self.read(raw))
         return self.of_workload(key)
 
@@ -102,7 +102,7 @@ class KubernetesRecordStore:
     async def create(self, record: Record) -> Record:
         """Write a new record, spec and then status. Raises ConflictError when the name exists already.
 
-        What exists is known from then on, whatever becomes of the second write and though the watch be deaf.
+        The record is known from then on, even if the second write fails or the watch is deaf.
         """
         body = object_of(bounded(replace(record, version="", uid="")))
         try:
@@ -152,7 +152,7 @@ class KubernetesRecordStore:
         self._take(record_of(raw), equivalent)
 
     async def delete(self, record: Record) -> None:
-        """Remove a record; one that is gone already, or was made anew under its name, is fine."""
+        """Remove a record; one that is already gone, or was created again under its name, is fine."""
         try:
             await self._client.delete(_place(record), uid=record.uid or None)
         except (NotFoundError, ConflictError) as error:
@@ -161,7 +161,7 @@ class KubernetesRecordStore:
         self._forget(_key(record), record.uid)
 
     def _rebased(self, record: Record) -> Record:
-        """The record on top of our own notice, where nothing else was written since its version."""
+        """The record on top of our latest notice, if nothing else was written since its version."""
         held = self._held.get(_key(record))
         if held is None or record.version not in held.equivalent:
             return record

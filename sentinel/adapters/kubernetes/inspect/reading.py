@@ -60,9 +60,9 @@ class ClusterReader:
         return tuple(workload for workload in snapshots if workload is not None)
 
     async def workload(self, key: WorkloadKey, *, pods: bool = False) -> Workload:
-        """One workload with its revisions. Raises NotFoundError where there is none of this kind and name.
+        """One workload with its revisions. Raises NotFoundError if it does not exist.
 
-        Its pods are read as well where nothing else tells how many a revision has.
+        Its pods are read, too, if nothing else shows how many a revision has.
         """
         driver = driver_of(key.kind)
         raw = await self._object(key)
@@ -80,7 +80,7 @@ class ClusterReader:
         return workload
 
     async def facts(self, key: WorkloadKey) -> WorkloadFacts:
-        """What a preflight asks of one workload. Raises NotFoundError where there is none of this kind and name."""
+        """What a preflight asks of one workload. Raises NotFoundError if it does not exist."""
         spec = mapping((await self._object(key)).get("spec"))
         containers = objects(mapping(mapping(spec.get("template")).get("spec")).get("containers"))
         return WorkloadFacts(

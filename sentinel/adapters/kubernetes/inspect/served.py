@@ -27,7 +27,9 @@ async def outdated(client: ApiClient) -> tuple[str, ...]:
     try:
         document = await client.get(RequestTarget(SCHEMAS))
     except ClusterError as error:
-        log.info("the cluster's definitions are not compared with ours", reason=str(error))
+        log.info(
+            "the CustomResourceDefinitions of the cluster cannot be compared with ours", reason=str(error)
+        )
         return ()
     served = dict(_served(document))
     return tuple(

@@ -30,7 +30,7 @@ LONGEST_WAIT = 10.0
 
 T = TypeVar("T")
 OnChange = Callable[[ObjectKey, T | None, T | None], None]
-"""Told of each change: the key, the entry before (None: new) and after (None: gone)."""
+"""Called with each change: the key, the entry before (None: new) and after (None: gone)."""
 
 _CHUNK = 50
 
@@ -118,7 +118,7 @@ class Reflector(Generic[T]):
         return self._clock.monotonic() - self._heard_at
 
     def renew(self) -> None:
-        """End the present watch, which missed something, and begin anew with a list."""
+        """End the current watch, which missed something, and start again with a list."""
         if self._patience is not None and not self._patience.expired():
             self._patience.reschedule(asyncio.get_running_loop().time())
 
@@ -145,13 +145,13 @@ class Reflector(Generic[T]):
             await self._watch()
         except _RelistError as error:
             self._version = ""
-            log.info("watch starts over", resource=self.name, reason=str(error))
+            log.info("watch starts again", resource=self.name, reason=str(error))
         except ForbiddenError as error:
             return self._forbidden(error)
         except ClusterError as error:
             return self._failed(error)
         except Exception:
-            # A defect of ours must not end the watch for good: it is told, and the copy made anew.
+            # Our own defects must not end the watch for good: they are logged, and the copy is built again.
             self._version = ""
             log.exception("watch failed", resource=self.name)
         return 0.0
@@ -264,13 +264,13 @@ class Reflector(Generic[T]):
         try:
             event = mapping(orjson.loads(line))
         except orjson.JSONDecodeError as error:
-            raise _RelistError(f"a line that is no JSON: {line[:80]!r}") from error
+            raise _RelistError(f"a line that is not JSON: {line[:80]!r}") from error
         kind, raw = event.get("type"), mapping(event.get("object"))
         if kind == "ERROR":
             self._take_error(raw)
         version = text(mapping(raw.get("metadata")).get("resourceVersion"))
         if kind not in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK") or not version:
-            raise _RelistError(f"an event that makes no sense: {line[:80]!r}")
+            raise _RelistError(f"an unexpected event: {line[:80]!r}")
         if kind == "DELETED":
             self._remove((text(mapping(raw["metadata"]).get("namespace")), text(raw["metadata"].get("name"))))
         elif kind != "BOOKMARK":

@@ -125,7 +125,7 @@ class WorkloadCache:
             self._touch(self._workload_above(uid))
 
     def node_changed(self, key: ObjectKey, before: NodeEntry | None, after: NodeEntry | None) -> None:
-        """A node became ready or unready, or is gone (then nothing is said of its pods)."""
+        """A node became ready or unready, or is gone (then its pods stay as they are)."""
         name = key[1]
         was_unready, is_unready = name in self._unready_nodes, after is not None and not after.ready
         if was_unready == is_unready:

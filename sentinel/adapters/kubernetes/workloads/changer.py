@@ -138,7 +138,7 @@ class WorkloadChanger:
         """The object that holds the target's template, read afresh."""
         known = workload.revision(target.digest)
         name = known.stored_in.name if known and known.stored_in else driver.stored(workload, target)
-        gone = f"the template of {target} is gone: no object of {workload.key} holds it any more"
+        gone = f"the template of {target} is gone: no object of {workload.key} holds it"
         if not name:
             raise NotFoundError(gone, reason="TargetGone", status=404)
         try:

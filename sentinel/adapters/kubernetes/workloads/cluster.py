@@ -70,7 +70,7 @@ class KubernetesCluster:
         if not all(borne_out):
             self._renew()
             raise ClusterUnavailableError(
-                f"the watch of the pods of {workload.key} has missed a change; it begins again",
+                f"the watch of the pods of {workload.key} has missed a change; it starts again",
                 reason="WatchDeaf",
             )
 
@@ -91,7 +91,7 @@ class KubernetesCluster:
         return Applied(text(mapping(live.get("metadata")).get("uid")), driver.trim(live).template.digest)
 
     def renew(self) -> None:
-        """Begin the watches anew."""
+        """Start the watches again."""
         self._renew()
 
     async def announce(self, workload: Workload, reason: str, message: str, *, warning: bool = False) -> None:

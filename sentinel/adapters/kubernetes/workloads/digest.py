@@ -15,7 +15,7 @@ _HASHES = frozenset({TEMPLATE_HASH, ROLLOUT_HASH})
 def bare_template(template: object) -> dict[str, Any]:
     """The template as its owner carries it: without the label by which a ReplicaSet tells its pods.
 
-    A null `creationTimestamp`, which API servers before 1.34 write, is no part of it either.
+    A null `creationTimestamp`, which API servers before 1.34 write, is not part of it either.
     """
     bare = dict(mapping(template))
     metadata = {key: value for key, value in mapping(bare.get("metadata")).items() if value is not None}

@@ -1,4 +1,4 @@
-"""What the adapter must know of a kind of workload: one `WorkloadDriver` each, and nothing outside asks for a kind."""
+"""What the adapter must know about a kind of workload: one `WorkloadDriver` each, and no other module asks for it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,5 +45,6 @@ class WorkloadDriver:
 def unsupported(workload: Workload, change: Change) -> InvalidObjectError:
     """The error of a change that the kind has no means for."""
     return InvalidObjectError(
-        f"{workload.key}: a {workload.key.kind} knows no {type(change).__name__}", reason="Unsupported"
+        f"{workload.key}: a {workload.key.kind} does not support {type(change).__name__}",
+        reason="Unsupported",
     )

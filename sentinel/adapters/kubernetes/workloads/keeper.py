@@ -10,7 +10,7 @@ _FLUX = (("Kustomization", "kustomize"), ("HelmRelease", "helm"))
 
 
 def keeper_of(labels: Mapping[str, str], annotations: Mapping[str, str]) -> Keeper | None:
-    """Argo CD, Flux or Helm, as far as labels and annotations tell; None where they tell of nobody."""
+    """Argo CD, Flux or Helm, as far as labels and annotations show; None if they name no tool."""
     if tracking := annotations.get(_TRACKING):
         return Keeper("Argo CD application", tracking.partition(":")[0], reverts=True)
     for kind, prefix in _FLUX:

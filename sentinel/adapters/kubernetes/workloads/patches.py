@@ -55,7 +55,7 @@ def check_judged(live: RawObject, workload: Workload, *, also: str = "") -> None
     metadata = mapping(live.get("metadata"))
     if metadata.get("uid") != workload.uid:
         raise PreconditionError(
-            f"{workload.key} was deleted and made anew since it was judged", reason="WorkloadReplaced"
+            f"{workload.key} was deleted and created again since it was judged", reason="WorkloadReplaced"
         )
     if "deletionTimestamp" in metadata:
         raise PreconditionError(f"{workload.key} is being deleted", reason="WorkloadDeleted")
@@ -82,17 +82,17 @@ def put_back(
     """
     if digest_of(live) == template_digest(template):
         # The tests are sent though nothing is to be changed: an old answer must not pass for an undo that was made.
-        return Plan(f"{target} is in the template already", (*unchanged(live), *also))
+        return Plan(f"{target} is already the current template", (*unchanged(live), *also))
     replaced = {"op": "replace", "path": "/spec/template", "value": bare_template(template)}
     operations = (*unchanged(live), replaced, *_change_cause(live, stored), *also)
-    return Plan(f"the template of {target} was put back{left}", operations)
+    return Plan(f"the template of {target} was restored{left}", operations)
 
 
 def disown(live: RawObject, manager: str) -> tuple[Operation, ...]:
     """Drop the manager's entry for plain updates of the main resource, so that no later apply conflicts with it.
 
-    Nothing when there is none, or no other: an object without any managedFields would be owned as a whole by
-    the server's "before-first-apply", which is worse.
+    Nothing without such an entry, or without any other: an object without any managedFields would be owned as a whole
+    by the server's "before-first-apply", which is worse.
     """
     entries = list(objects(mapping(live.get("metadata")).get("managedFields")))
     for index, entry in enumerate(entries):

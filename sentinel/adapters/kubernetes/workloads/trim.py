@@ -171,7 +171,7 @@ def _told(condition: RawObject) -> bool | None:
 
 
 def _unschedulable(scheduled: RawObject) -> str | None:
-    """Why the scheduler finds no node; waiting for its first try is no reason yet."""
+    """Why the scheduler finds no node; waiting for its first attempt is not a reason yet."""
     if scheduled.get("status") != "False" or not scheduled.get("reason"):
         return None
     return intern(cut(text(scheduled.get("message"))) or text(scheduled.get("reason")))
@@ -224,7 +224,7 @@ def _termination(raw: object) -> Termination | None:
 
 
 def deadline_exceeded(status: RawObject) -> bool:
-    """Whether the controller says that the rollout makes no progress any more."""
+    """Whether the controller says that the rollout no longer makes progress."""
     return any(
         condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded"
         for condition in objects(status.get("conditions"))
@@ -242,7 +242,7 @@ def cut(message: str) -> str:
 
 
 def trim_template(template: object, *, digest: str = "") -> TemplateFacts:
-    """What matters of a pod template; `digest` where its revision is told by something else than its content."""
+    """What matters of a pod template; `digest` if its revision is identified by something other than its content."""
     bare = bare_template(template)
     metadata = mapping(bare.get("metadata"))
     containers = objects(mapping(bare.get("spec")).get("containers"))

@@ -21,7 +21,7 @@ from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, AlertEntry, DecisionEntry, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
-from sentinel.domain.verdict import RuleFigures, figures_of
+from sentinel.domain.verdict import ARMS, RuleFigures, figures_of
 from sentinel.domain.words import deed, standing
 from sentinel.engine.advice import advice
 
@@ -71,7 +71,7 @@ def explained(record: Record) -> list[str]:
         ]
     curves = list(_curves(record))
     if curves:
-        lines += ["", "Candidate and baseline at each decision", *curves]
+        lines += ["", "Canary and baseline at each decision", *curves]
     steps = advice(record, record.decisions[-1] if record.decisions else None)
     if steps:
         lines += ["", "What to do next", *(f"  {step}" for step in steps)]
@@ -153,7 +153,7 @@ def _curves(record: Record) -> Iterator[str]:
             if figures.measure("candidate") is not None:
                 series.setdefault(figures.rule or entry.rule, []).append(figures)
     for rule, points in series.items():
-        arms = {arm: [point.measure(arm) for point in points] for arm in ("candidate", "baseline")}
+        arms = {title: [point.measure(arm) for point in points] for arm, title in ARMS.items()}
         seen = [value for values in arms.values() for value in values if value is not None]
         if len(points) < 2:
             continue

@@ -160,7 +160,7 @@ def rollout_of(workload: Workload, records: Sequence[Record]) -> Record | None:
 
 
 def _again(followed: Record | None, records: Sequence[Record]) -> Record | None:
-    """The rollout that is followed already, as it stands now."""
+    """The rollout that is followed already, as it is now."""
     if followed is None:
         return None
     return next((record for record in records if record.uid == followed.uid), followed)

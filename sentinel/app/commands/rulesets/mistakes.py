@@ -21,7 +21,7 @@ class MistakeFormat(StrEnum):
 
 
 def report(checked: Checked, cluster: Sequence[Check] | None, form: MistakeFormat) -> None:
-    """Print everything that was found. `cluster` is what the cluster says of the files, None where it was not asked."""
+    """Print everything that was found. `cluster` are the checks against the cluster, None if it was not asked."""
     if form is MistakeFormat.JSON:
         typer.echo(json.dumps(_as_json(checked, cluster or ()), indent=2, ensure_ascii=False))
         return

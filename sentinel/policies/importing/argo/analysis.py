@@ -76,8 +76,8 @@ def draft_of_rollout(resource: Manifest, templates: Templates, given: Mapping[st
     draft = Draft(policy_name(resource.name), f"the {resource.title} ({resource.place})")
     named(draft, _deployment_of(resource), resource.namespace)
     draft.notes.append(
-        "It guards the Deployment of that name. Where there is none yet, make the Rollout a Deployment, whose own "
-        "rolling update the steps pace."
+        "It guards the Deployment with that name. If it does not exist yet, convert the Rollout to a Deployment: the "
+        "steps pace its rolling update."
     )
     strategy = mapping(resource.spec.get("strategy"))
     steps_of(draft, strategy, resource.spec)
@@ -147,7 +147,7 @@ def _missing(draft: Draft, templates: Templates, references: Iterable[Values]) -
         kind, name = _key(reference)
         if (kind, name) not in templates.by_name:
             draft.lost.append(
-                f"{kind} {name}: it is not among the files given; import it together with this one."
+                f"{kind} {name}: it is not among the given files; import it together with this one."
             )
 
 

@@ -80,13 +80,13 @@ class Arguments:
         if variable and name not in self.values:
             if not quoted:
                 raise ImportRefusedError(
-                    f"the argument {name} stands outside quotes, where no variable can stand"
+                    f"the argument {name} is outside quotes, where variables are not allowed"
                 )
             return f"${{{variable}}}"
         if name in self.values:
             return literal(self.values[name])
         if name in self.secrets:
-            raise ImportRefusedError(f"the argument {name} comes from a Secret, and no query should hold one")
+            raise ImportRefusedError(f"the argument {name} comes from a Secret, which must not be in a query")
         self.missed[name] = None
         if not quoted:
             raise ImportRefusedError(f"the query needs the argument {name}; give it with --arg {name}=VALUE")

@@ -19,7 +19,7 @@ OFF = -1
 DATADOG_WINDOW = "5m"
 _NUMBERS = ("failureLimit", "inconclusiveLimit", "consecutiveErrorLimit", "consecutiveSuccessLimit")
 _IGNORED = {
-    "address": "its address: the sentinel asks the Prometheus of its settings",
+    "address": "its address: the sentinel uses the Prometheus of its settings",
     "authentication": "its authentication: that is in the sentinel's settings",
     "headers": "its headers",
     "insecure": "insecure: TLS is in the sentinel's settings",
@@ -59,13 +59,13 @@ def _query(provider: Values, arguments: Arguments, notes: list[str]) -> tuple[st
     if len(kinds) != 1 or not (prometheus or datadog):
         named = " and ".join(map(str, kinds)) or "none"
         raise ImportRefusedError(
-            f"its provider ({named}) has no equivalent; there are prometheus and datadog"
+            f"its provider ({named}) has no equivalent; supported are prometheus and datadog"
         )
     if datadog:
         return "datadog", _datadog(datadog, arguments, notes), ResultKind.NUMBER_OR_NIL
     if prometheus.get("rangeQuery"):
         raise ImportRefusedError(
-            "it is a range query, which has no equivalent; use max_over_time() or the like"
+            "it is a range query, which has no equivalent; use max_over_time() or similar"
         )
     notes += [
         f"Left out: {why}." for key, why in _IGNORED.items() if prometheus.get(key) and key != "address"
@@ -83,11 +83,11 @@ def _datadog(datadog: Values, arguments: Arguments, notes: list[str]) -> str:
     if datadog.get("queries") or datadog.get("formula"):
         raise ImportRefusedError("it has several queries and a formula; write them as one query")
     if text(datadog.get("aggregator")):
-        notes.append("Left out: aggregator; the newest point is taken.")
+        notes.append("Left out: aggregator; the newest point is used.")
     window = arguments.in_plain(datadog.get("interval") or DATADOG_WINDOW, "interval")
     if duration(window, "interval") != duration(DATADOG_WINDOW, "interval"):
         notes.append(
-            f"Argo asks for the last {window}, the sentinel for the last 5 minutes; both take the newest."
+            f"Argo queries the last {window}, the sentinel the last 5 minutes; both use the newest value."
         )
     query = tidy(arguments.in_query(text(datadog.get("query")), anywhere=True))
     if not query:
@@ -102,8 +102,8 @@ def _condition(condition: str, what: str, kind: ResultKind, notes: list[str]) ->
         raise ImportRefusedError(f"{what} {condition!r}: {error}") from None
     if "isNaN" in translated or "isInf" in translated:
         notes.append(
-            "A NaN or an infinity is missing evidence here, whatever the condition says of it: such a measurement is "
-            "an error, and errors hold."
+            "NaN and infinity are missing evidence here, whatever the condition says: such a measurement is an error, "
+            "and errors hold."
         )
     return translated
 
@@ -123,7 +123,7 @@ def _timing(metric: Values, arguments: Arguments, notes: list[str]) -> dict[str,
         found["count"] = 1
         notes.append("Neither interval nor count: Argo measures once.")
     if not interval and found["count"] != 1:
-        raise ImportRefusedError("it has a count and no interval, which Argo refuses too")
+        raise ImportRefusedError("it has a count but no interval, which Argo refuses, too")
     return found
 
 
@@ -145,7 +145,7 @@ def _check_count(body: dict[str, object], notes: list[str]) -> None:
     if limit == OFF:
         notes.append(_what_is_left(body))
     elif isinstance(limit, int) and limit < 0:
-        raise ImportRefusedError(f"failureLimit {limit}: Argo knows numbers from 0, and -1 for off")
+        raise ImportRefusedError(f"failureLimit {limit}: Argo accepts 0 and above, or -1 for off")
     elif isinstance(count, int) and isinstance(limit, int) and limit >= count:
         raise ImportRefusedError(f"it can never fail: {limit} failures are allowed in {count} measurements")
 

@@ -14,12 +14,12 @@ _STEPS_WITHOUT_EQUIVALENT = {
     "setCanaryScale": "the Deployment's own rolling update scales the pods",
     "setHeaderRoute": "traffic is not routed by headers",
     "setMirrorRoute": "traffic is not mirrored",
-    "experiment": "there are no experiments; the stable pods are the baseline",
-    "plugin": "there are no step plugins",
-    "replicaProgressThreshold": "a step begins when its pods are there",
+    "experiment": "the sentinel does not run experiments; the stable pods are the baseline",
+    "plugin": "step plugins are not supported",
+    "replicaProgressThreshold": "a step begins when its pods are available",
 }
 _KEYS_WITHOUT_EQUIVALENT = {
-    "trafficRouting": "the share of pods, not of routed traffic, makes a step",
+    "trafficRouting": "a step is a share of the pods, not of routed traffic",
     "dynamicStableScale": "the Deployment's own rolling update scales the old pods",
     "pingPong": "there is one Service",
 }
@@ -64,13 +64,11 @@ def _walk(walk: _Walk, index: int, step: Values) -> None:
         _pause(walk, index, mapping(step["pause"]))
     elif "analysis" in step:
         walk.notes.append(
-            f"The analysis of step {index + 1}: its rules judge every step from the first on, not this one alone."
+            f"The analysis of step {index + 1}: its rules judge every step from the first on, not only this one."
         )
     else:
         kind = next((str(key) for key in step if key in _STEPS_WITHOUT_EQUIVALENT), "")
-        why = _STEPS_WITHOUT_EQUIVALENT.get(
-            kind, f"there is no step {', '.join(map(str, step)) or '{}'} here"
-        )
+        why = _STEPS_WITHOUT_EQUIVALENT.get(kind, f"{', '.join(map(str, step)) or '{}'} is not supported")
         walk.notes.append(f"Left out: step {index + 1}{f', {kind}' if kind else ''}: {why}.")
 
 
@@ -89,9 +87,7 @@ def _weight(walk: _Walk, index: int, weight: int) -> None:
 def _pause(walk: _Walk, index: int, pause: Values) -> None:
     given = text(pause.get("duration"))
     if walk.complete:
-        walk.notes.append(
-            f"Left out: the pause of step {index + 1}, at 100%; spec.strategy.bake is that time."
-        )
+        walk.notes.append(f"Left out: the pause of step {index + 1}, at 100%; use spec.strategy.bake.")
     elif not walk.begun:
         walk.notes.append(f"Left out: the pause of step {index + 1}, before there are any new pods.")
     elif given:
@@ -102,8 +98,8 @@ def _pause(walk: _Walk, index: int, pause: Values) -> None:
 
 def _blue_green(walk: _Walk, blue_green: Values) -> None:
     walk.notes.append(
-        "Blue-green: there is no second stack of pods here; the Deployment's own rolling update goes to 100%, and the "
-        "rules judge meanwhile and after."
+        "Blue-green: the sentinel does not run a second set of pods. The Deployment's own rolling update goes to 100%, "
+        "and the rules judge during it and after it."
     )
     if blue_green.get("autoPromotionEnabled") is False:
         walk.notes.append("autoPromotionEnabled false: the first half waits for an approval instead.")

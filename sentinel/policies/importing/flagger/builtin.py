@@ -113,7 +113,7 @@ def provider_named(name: str) -> Provider:
     key = next((known for prefix, known in _PREFIXES.items() if name.startswith(prefix)), name)
     if key not in PROVIDERS:
         raise ImportRefusedError(
-            f"the provider {name} has no equivalent; known are {', '.join(sorted(PROVIDERS))}"
+            f"the provider {name} has no equivalent; supported are {', '.join(sorted(PROVIDERS))}"
         )
     return PROVIDERS[key]
 
@@ -153,9 +153,9 @@ def request_duration(provider: Provider, check: BuiltinCheck) -> Part:
 
 
 def within(low: float | None, high: float | None) -> str:
-    """The condition that a value lies within a threshold range; empty where there is none.
+    """The condition that a value lies within a threshold range; empty without a range.
 
-    It says what is a success, so that a value that is no number is none.
+    It states the success, so that NaN is not a success.
     """
     parts = [f"value >= {low!r}"] if low is not None else []
     parts += [f"value <= {high!r}"] if high is not None else []
@@ -174,16 +174,16 @@ def query_body(source: str, query: str, check: BuiltinCheck) -> dict[str, object
 
 def _query(name: str, query: str, check: BuiltinCheck) -> Part:
     notes = [
-        "The proxy in front does not say which pod answered: the query counts both revisions together, so a fault of "
-        "the candidate shows by its share of the traffic. Rules on metrics of the pods themselves see it better."
+        "The proxy's metrics do not say which pod answered: the query counts both revisions together, so a fault of "
+        "the candidate shows only by its share of the traffic. Rules on metrics of the pods detect it better."
     ]
     return Part(name, query_body("prometheus", query, check), notes)
 
 
 def _by_pod() -> list[str]:
     return [
-        "Flagger holds the candidate against the limit alone, by a rate over a window. Here it must also be proven "
-        "worse than the old pods; thresholds count requests, not checks."
+        "Flagger compares the candidate only with the limit, by a rate over a window. Here the candidate must also be "
+        "proven worse than the baseline, and requests are counted, not checks."
     ]
 
 

@@ -58,7 +58,7 @@ def draft_of_canary(resource: Manifest, templates: dict[str, Manifest], provider
         draft.notes.append(f"Its target is a {kind}, which cannot be guarded: name a workload.")
     draft.notes.append(
         f"Flagger runs two {kind}s, {name} and {name}-primary. Here one is enough: remove the Canary, and let the "
-        f"Service select the pods of {name} itself."
+        f"Service select the pods of {name}."
     )
     analysis = mapping(spec.get("analysis") or spec.get("canaryAnalysis"))
     interval = _interval(analysis, draft)
@@ -72,9 +72,9 @@ def draft_of_canary(resource: Manifest, templates: dict[str, Manifest], provider
 
 
 def draft_of_template(resource: Manifest) -> Draft:
-    """A MetricTemplate that no Canary of the import refers to has no limit: nothing can be made of it."""
+    """Refuse a MetricTemplate that no Canary of the import refers to: it does not have a limit."""
     raise ImportRefusedError(
-        f"{resource.title} ({resource.place}) has no limit of its own: import it together with the Canary that refers "
+        f"{resource.title} ({resource.place}) does not have a limit: import it together with the Canary that refers "
         "to it"
     )
 
@@ -144,13 +144,13 @@ def _rule(metric: Values, name: str, canary: _Canary) -> Part:
         return Part(policy_name(name), query_body("prometheus", query, check), notes)
     if name not in _BUILTIN:
         raise ImportRefusedError(
-            f"it is none of Flagger's own ({', '.join(_BUILTIN)}) and has no templateRef"
+            f"it is not one of Flagger's own ({', '.join(_BUILTIN)}) and has no templateRef"
         )
     part = _BUILTIN[name](provider_named(canary.provider or DEFAULT_PROVIDER), check)
     if not canary.provider:
         part.notes.insert(
             0,
-            "The Canary names no provider; istio, Flagger's default, is assumed. Say --provider if another.",
+            "The Canary names no provider; Flagger's default, istio, is assumed. Use --provider for another.",
         )
     return part
 
@@ -159,12 +159,12 @@ def _of_template(metric: Values, name: str, check: BuiltinCheck, canary: _Canary
     template = canary.templates.get(reference)
     if template is None:
         raise ImportRefusedError(
-            f"the MetricTemplate {reference} is not among the files given; import it as well"
+            f"the MetricTemplate {reference} is not among the given files; import it, too"
         )
     kind = text(mapping(template.spec.get("provider")).get("type"))
     if kind not in ("prometheus", "datadog"):
         raise ImportRefusedError(
-            f"its provider ({kind or 'none'}) has no equivalent; there are prometheus and datadog"
+            f"its provider ({kind or 'none'}) has no equivalent; supported are prometheus and datadog"
         )
     query, notes = _filled(text(template.spec.get("query")), check, canary, metric, kind)
     return Part(policy_name(name), query_body(kind, query, check), notes)
@@ -191,7 +191,7 @@ def _filled(
             raise ImportRefusedError(f"the query uses {{{{ {inner} }}}}, which has no equivalent")
         value = known[inner]
         if value.startswith("${") and not quoted:
-            raise ImportRefusedError(f"{{{{ {inner} }}}} stands outside quotes, where no variable can stand")
+            raise ImportRefusedError(f"{{{{ {inner} }}}} is outside quotes, where variables are not allowed")
         return value
 
     filled = tidy(fill(query, _PLACEHOLDER, put, anywhere=source == "datadog"))
@@ -203,8 +203,8 @@ def _filled(
         notes.append("Its pattern of pod names would match both revisions; it is $candidate_pods here.")
     elif source == "prometheus" and "candidate_pods" not in filled:
         notes.append(
-            "In Flagger the candidate is a Deployment of its own. Here one Deployment holds both revisions: where the "
-            'series name pods, add pod=~"$candidate_pods", else the query speaks of both together.'
+            "In Flagger the candidate is a separate Deployment. Here one Deployment holds both revisions: if the "
+            'series name pods, add pod=~"$candidate_pods"; otherwise the query covers both revisions.'
         )
     return filled, notes
 
@@ -214,7 +214,7 @@ def _interval(analysis: Values, draft: Draft) -> timedelta:
         given = text(analysis.get("interval"))
         return max(SHORTEST_INTERVAL, duration(given, "interval")) if given else DEFAULT_INTERVAL
     except ImportRefusedError as error:
-        draft.notes.append(f"Left out: {error}; it is a minute.")
+        draft.notes.append(f"Left out: {error}; the interval is 1 minute.")
         return DEFAULT_INTERVAL
 
 
@@ -230,9 +230,11 @@ def _other_keys(draft: Draft, spec: Values, analysis: Values) -> None:
     if spec.get("skipAnalysis") is True:
         draft.notes.append("skipAnalysis is true: Flagger promotes without judging. Here the rules judge.")
     if spec.get("metricsServer"):
-        draft.notes.append("Left out: metricsServer; the sentinel asks the Prometheus of its settings.")
+        draft.notes.append("Left out: metricsServer; the sentinel uses the Prometheus of its settings.")
     for alert in items(analysis.get("alerts")):
-        draft.notes.append(f"Left out: the alert {text(alert.get('name'))}; see spec.notify for who is told.")
+        draft.notes.append(
+            f"Left out: the alert {text(alert.get('name'))}; see spec.notify for who is notified."
+        )
 
 
 def templates_by_name(resources: Iterable[Manifest]) -> dict[str, Manifest]:

@@ -6,6 +6,7 @@ Source: fluxcd/flagger, `pkg/apis/flagger/v1beta1/canary.go` (`CanaryAnalysis`, 
 
 from datetime import timedelta
 
+from sentinel.domain.figures import amount
 from sentinel.policies.importing.draft import Draft, ImportRefusedError, Values
 from sentinel.policies.importing.flagger.webhooks import put_webhooks
 from sentinel.policies.importing.shapes import number, whole
@@ -44,11 +45,11 @@ def _steps(analysis: Values, interval: timedelta, notes: list[str]) -> list[Pace
     weights = _weights(analysis)
     iterations = _count(analysis, "iterations")
     if analysis.get("match"):
-        notes.append("Left out: match; traffic is not routed by headers, so this is no A/B test.")
+        notes.append("Left out: match; traffic is not routed by headers, so A/B tests are not supported.")
     if iterations and not weights:
         bake = min(iterations * interval, timedelta(days=30))
         notes.append(
-            f"Flagger tests {iterations} times before it shifts all traffic; here half of the pods bake "
+            f"Flagger tests {amount(iterations, 'time')} before it shifts all traffic; here half of the pods bake "
             f"{format_duration(bake)}."
         )
         return [PacedStep(50, bake)]
@@ -68,7 +69,7 @@ def _weights(analysis: Values) -> list[float]:
 
 
 def _thinned(weights: list[float]) -> list[float]:
-    """At most as many steps as a rule file may have, evenly taken."""
+    """At most as many steps as a rule file may have, evenly spaced."""
     every = -(-len(weights) // MAX_STEPS)
     return weights[::every] if every > 1 else weights
 

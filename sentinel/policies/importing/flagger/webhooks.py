@@ -1,4 +1,4 @@
-"""Webhooks of a Flagger Canary: those that decide become gates of the steps, and of each other one it is said why not.
+"""Webhooks of a Flagger Canary: those that decide become gates of the steps; a note says why any other does not.
 
 Source: fluxcd/flagger, `pkg/apis/flagger/v1beta1/canary.go` (`CanaryWebhook`, `HookType`) and
 `pkg/controller/scheduler_hooks.go`: hooks that confirm are asked until they agree; those before and during a rollout
@@ -20,20 +20,20 @@ from sentinel.policies.schema.quantities import format_duration
 MAX_GATES = 10
 """Of one step of a rule file."""
 CONFIRMED_WITHIN = timedelta(hours=1)
-"""Flagger asks for ever; a gate that has not agreed by then holds the rollout, and a human is called."""
+"""Flagger asks forever; a gate that has not agreed by then holds the rollout, and the on-call engineer is notified."""
 _TIMEOUT = timedelta(seconds=10)
 
 _CONFIRMING = {
-    "confirm-rollout": "Flagger asks before the first pod, a gate when the first step has baked",
-    "confirm-traffic-increase": "asked at every step, as Flagger does before each increase",
-    "confirm-promotion": "asked at the last step, before all pods are replaced",
+    "confirm-rollout": "Flagger calls it before the first pod; a gate is called when the first step has baked",
+    "confirm-traffic-increase": "it is called at every step, as Flagger does before each increase",
+    "confirm-promotion": "it is called at the last step, before all pods are replaced",
 }
 _TESTING = {
-    "pre-rollout": "Flagger calls it before traffic is shifted, a gate when the first step has baked",
-    "rollout": "Flagger calls it at each interval, a gate once a step, when it has baked",
+    "pre-rollout": "Flagger calls it before traffic is shifted; a gate is called when the first step has baked",
+    "rollout": "Flagger calls it at each interval; a gate is called once a step, when the step has baked",
 }
-_TOLD = {
-    "event": "told of each event",
+_NOTIFIED = {
+    "event": "called at each event",
     "post-rollout": "called after a rollout",
 }
 _LOAD = frozenset({"hey", "wrk", "wrk2", "ghz", "k6", "vegeta", "ab", "fortio", "locust", "artillery", "oha"})
@@ -42,14 +42,14 @@ _LOAD = frozenset({"hey", "wrk", "wrk2", "ghz", "k6", "vegeta", "ab", "fortio", 
 def put_webhooks(
     draft: Draft, analysis: Values, steps: list[PacedStep], interval: timedelta, notes: list[str]
 ) -> None:
-    """Put a gate into each step that a webhook of the analysis is asked at, with a note on what differs."""
+    """Put a gate into each step at which Flagger calls a webhook of the analysis, with a note on what differs."""
     hosts: dict[str, None] = {}
     for hook in items(analysis.get("webhooks")):
         kind, name = text(hook.get("type")) or "rollout", text(hook.get("name")) or "without a name"
-        if kind in _TOLD:
+        if kind in _NOTIFIED:
             notes.append(
-                f"Left out: the webhook {name}, {_TOLD[kind]}; the settings' notify.webhook is told of every "
-                "decision, the end of a rollout among them."
+                f"Left out: the webhook {name}, {_NOTIFIED[kind]}; notify.webhook in the settings receives every "
+                "decision, including the end of a rollout."
             )
             continue
         try:
@@ -60,11 +60,11 @@ def put_webhooks(
             continue
         notes.append(f"The webhook {name} is a gate: {(_CONFIRMING | _TESTING)[kind]}.")
         if "-canary" in text(mapping(hook.get("metadata")).get("cmd")):
-            notes.append(f"The command of {name} names a -canary address, which only Flagger makes.")
+            notes.append(f"The command of {name} uses a -canary address, which only Flagger creates.")
         hosts[urlsplit(text(hook.get("url"))).hostname or ""] = None
     if hosts:
         notes.append(
-            f"Gates are called at hosts that the settings name: gates.allowed_hosts: [{', '.join(hosts)}]."
+            f"Allow the hosts of the gates in the settings: gates.allowed_hosts: [{', '.join(hosts)}]."
         )
 
 
@@ -75,42 +75,42 @@ def _asked_at(kind: str, steps: list[PacedStep]) -> list[PacedStep]:
 
 
 def _put(gate: dict[str, object], steps: list[PacedStep]) -> None:
-    """Give these steps the gate. Raises ImportRefusedError where there is none, or one has as many as it may have."""
+    """Give these steps the gate. Raises ImportRefusedError without a step, or if one has too many gates already."""
     if not steps:
-        raise ImportRefusedError("there is no step that could have it as its gate")
+        raise ImportRefusedError("no step can have it as a gate")
     if any(len(step.gates) >= MAX_GATES for step in steps):
-        raise ImportRefusedError(f"a step has {MAX_GATES} gates already, as many as it may have")
+        raise ImportRefusedError(f"a step already has {MAX_GATES} gates, the most that a step can have")
     for step in steps:
         name = unique(str(gate["name"]), [str(other["name"]) for other in step.gates])
         step.gates.append({**gate, "name": name})
 
 
 def _unlike(kind: str, hook: Values) -> str:
-    """Why no gate does what this webhook does; empty where one does."""
+    """Why a gate cannot replace this webhook; empty if one can."""
     if kind == "rollback":
         return (
-            "it rolls back while its answer is 200, and nothing here asks for that: have it run `sentinel undo`, "
-            "or fire an alert"
+            "it rolls back if its answer is 200, which gates do not support: let it run `sentinel undo` or fire an "
+            "alert"
         )
     if kind not in _CONFIRMING | _TESTING:
         return "a type of webhook that Flagger does not have"
     command = text(mapping(hook.get("metadata")).get("cmd")).split()
     if command and command[0].rpartition("/")[2] in _LOAD:
-        return "it makes the load that is measured, and a gate is asked when a step has baked: run it beside that"
+        return "it generates the load that is measured, but gates are called after a bake: run it separately"
     if hook.get("disableTLS"):
         return "disableTLS: a gate's certificate is always checked"
     return ""
 
 
 def _failing_within(analysis: Values, interval: timedelta) -> timedelta:
-    """How long Flagger takes a no until it rolls back: `threshold` intervals."""
+    """How long Flagger accepts failures until it rolls back: `threshold` intervals."""
     threshold = analysis.get("threshold")
     count = threshold if isinstance(threshold, int) and threshold > 0 else 1
     return min(count * interval, timedelta(hours=6))
 
 
 def _gate(hook: Values, kind: str, name: str, analysis: Values, interval: timedelta) -> dict[str, object]:
-    """The gate as a rule file has it. Raises ImportRefusedError where none does the same, or none would be taken."""
+    """The gate as a rule file has it. Raises ImportRefusedError if no gate does the same, or the schema refuses it."""
     unlike = _unlike(kind, hook)
     if unlike:
         raise ImportRefusedError(unlike)
@@ -135,7 +135,7 @@ def _gate(hook: Values, kind: str, name: str, analysis: Values, interval: timede
 
 
 def _mistake(gate: Values) -> str:
-    """What a rule file would not take of it; empty where it is fine."""
+    """Why the schema refuses the gate; empty if it does not."""
     try:
         GateSpec.model_validate(gate)
     except ValidationError as error:

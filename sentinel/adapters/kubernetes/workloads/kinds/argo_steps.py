@@ -1,4 +1,4 @@
-"""Where an Argo Rollout stands in its own steps, read from its spec and status."""
+"""The position of an Argo Rollout in its own steps, read from its spec and status."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, number, obj
 from sentinel.domain.workload.facts import OwnSteps
 
 INCONCLUSIVE = frozenset({"InconclusiveAnalysisRun", "InconclusiveExperiment"})
-"""Why its controller pauses where an analysis of its own came to nothing."""
+"""Why its controller pauses if one of its analyses was inconclusive."""
 
 
 def own_steps(raw: RawObject) -> OwnSteps:
@@ -41,7 +41,7 @@ def waits_for(raw: RawObject) -> str:
 
 
 def canary_steps(raw: RawObject) -> Sequence[RawObject]:
-    """The steps of the canary strategy, as they stand in the spec."""
+    """The steps of the canary strategy, as the spec lists them."""
     strategy = mapping(mapping(raw.get("spec")).get("strategy"))
     return tuple(objects(mapping(strategy.get("canary")).get("steps")))
 

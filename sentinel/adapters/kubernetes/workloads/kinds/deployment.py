@@ -76,7 +76,7 @@ def abilities(strategy: RawObject, desired: int) -> Abilities:
     """What can be done with a Deployment of this strategy: one that recreates its pods knows no canary."""
     if strategy.get("type") == "Recreate":
         why = (
-            "canary steps need the RollingUpdate strategy, and this Deployment has Recreate: "
+            "canary steps need the RollingUpdate strategy, but this Deployment has Recreate: "
             "set spec.strategy.type to RollingUpdate or remove the steps from the policy"
         )
         return Abilities(Stepping.NONE, stops=False, first_batch=desired, why_not={Ability.STEPPING: why})
@@ -132,9 +132,10 @@ def pause(live: RawObject, mark: Mark) -> Plan:
         if ours is None:
             raise _others_pause(live)
         if ours == mark:
-            return Plan("it is paused already, by us")
+            return Plan("the sentinel has already paused it")
         return Plan(
-            f"our pause now stands for {mark.record}", (*patches.judged(live), *_annotate(live, mark))
+            f"the sentinel's pause now belongs to {mark.record}",
+            (*patches.judged(live), *_annotate(live, mark)),
         )
     return Plan(
         "paused", (*patches.unchanged(live), patches.put("/spec/paused", True), *_annotate(live, mark))
@@ -154,7 +155,7 @@ def resume(live: RawObject) -> Plan:
 def restore(live: RawObject, replica_set: RawObject, target: RevisionRef) -> Plan:
     """Put back the ReplicaSet's template and change-cause, and lift our own pause in the same patch."""
     lifted = _unpause(live) if _our_mark(live) is not None else ()
-    left = "; the pause that is not ours was left" if _paused(live) and not lifted else ""
+    left = "; someone else's pause was kept" if _paused(live) and not lifted else ""
     return patches.put_back(live, replica_set, stored_template(replica_set), target, also=lifted, left=left)
 
 
@@ -182,7 +183,8 @@ def _paused(live: RawObject) -> bool:
 def _others_pause(live: RawObject) -> PreconditionError:
     name = text(mapping(live.get("metadata")).get("name"))
     return PreconditionError(
-        f"deployment {name} is paused, and not by us: that pause is left alone", reason="PausedByOther"
+        f"deployment {name} is paused by someone else: the sentinel does not touch that pause",
+        reason="PausedByOther",
     )
 
 

@@ -25,8 +25,8 @@ _INJECTED = "rollout.argoproj.io/ephemeral-metadata"
 def trim_replica_set(raw: RawObject) -> RevisionEntry:
     """What matters of a ReplicaSet.
 
-    The revisions of a Rollout are told by its controller's hash: the API server writes defaults into a ReplicaSet's
-    template that the Rollout's has not, so that no digest of the two is the same.
+    The revisions of a Rollout are identified by its controller's hash: the API server writes defaults into a
+    ReplicaSet's template that the Rollout's has not, so that no digest of the two is the same.
     """
     metadata, status = mapping(raw.get("metadata")), mapping(raw.get("status"))
     annotations, marks = mapping(metadata.get("annotations")), mapping(metadata.get("labels"))
@@ -70,6 +70,6 @@ def _injected(replica_set: RawObject) -> RawObject:
 
 
 def _revision_number(annotations: RawObject) -> int:
-    """The controller's revision number, 0 where there is none."""
+    """The controller's revision number, 0 if it is missing."""
     value = next((text(annotations.get(name)) for name in _REVISIONS if name in annotations), "")
     return int(value) if value.isdecimal() else 0

@@ -46,7 +46,7 @@ _ABILITIES = Abilities(
     },
 )
 _CONTROLLER = "rollouts-controller"
-"""The field manager of its own controller, which writes a default or two into the template of each Rollout."""
+"""The field manager of the Rollout's controller, which writes a default or two into the template of each Rollout."""
 _REFERENCE_GENERATION = "rollout.argoproj.io/workload-generation"
 
 
@@ -129,7 +129,7 @@ def promote(live: RawObject) -> Plan:
     """End the pause at which its controller waits; after an inconclusive analysis with the step that follows it."""
     reason = waits_for(live)
     if not reason:
-        return Plan("it has gone on already")
+        return Plan("it is already past this step")
     status = mapping(live.get("status"))
     ended = (
         patches.holds("/status/pauseConditions", status.get("pauseConditions")),
@@ -149,7 +149,7 @@ def promote_in_full(live: RawObject) -> Plan:
     """Have its controller skip all steps that are left. A finished Rollout is left alone: nothing would clear it."""
     status = mapping(live.get("status"))
     if status.get("promoteFull") is True or _is_stable(live):
-        return Plan("it is promoted in full already")
+        return Plan("it is already fully promoted")
     return Plan("promoted in full", patches=(_on_status(live, patches.put("/status/promoteFull", True)),))
 
 
@@ -163,7 +163,7 @@ def restore(live: RawObject, workload: Workload, replica_set: RawObject, target:
     reference = mapping(mapping(live.get("spec")).get("workloadRef"))
     template = stored_template(replica_set)
     if reference:
-        sentence = f"the template of {target} was put back in the Deployment that the Rollout refers to"
+        sentence = f"the template of {target} was restored in the Deployment that the Rollout refers to"
         return Plan(sentence, patches=(*abort, _on_reference(live, workload, reference, template)))
     back = patches.put_back(live, replica_set, template, target)
     return Plan(back.sentence, patches=(*abort, Patch(back.operations)))
@@ -183,7 +183,7 @@ def _on_reference(live: RawObject, workload: Workload, reference: RawObject, tem
     kind, name = text(reference.get("kind")), text(reference.get("name"))
     if (text(reference.get("apiVersion")), kind) != (DEPLOYMENTS.api_version, "Deployment"):
         raise InvalidObjectError(
-            f"{workload.key} takes its template from the {kind} {name}: only that of a Deployment can be put back",
+            f"{workload.key} takes its template from the {kind} {name}: only a Deployment's template can be restored",
             reason="Unsupported",
         )
     seen = text(mapping(live.get("status")).get("workloadObservedGeneration"))

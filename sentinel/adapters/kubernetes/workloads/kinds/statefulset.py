@@ -229,7 +229,7 @@ def restore(live: RawObject, stored: RawObject, target: RevisionRef) -> Plan:
 
 
 def _without_partition(live: RawObject) -> tuple[Operation, ...]:
-    """No partition is set but ours, so what was there before is none."""
+    """Only our own partition is ever set, so there is no earlier one to restore."""
     partition = _set_partition(live, 0) if Ordinals.of(live).partition else ()
     return (*partition, *_unmark(live))
 
