@@ -51,3 +51,14 @@ def test_a_function_is_short() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES_OF_A_FUNCTION} == {}
+
+
+def test_one_library_logs() -> None:
+    """Everything logs by the standard library; structlog only writes the lines."""
+    importing = {
+        str(path)
+        for path, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom) and "structlog" in ast.unparse(node)
+    }
+    assert importing == {"sentinel/app/logs.py"}

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 
 from sentinel.app.logs import configure_logs
 
@@ -22,7 +21,6 @@ def lines() -> Iterator[io.StringIO]:
     yield written
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def read(lines: io.StringIO) -> list[dict[str, Any]]:
@@ -30,19 +28,16 @@ def read(lines: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines.getvalue().splitlines()]
 
 
-def test_both_ways_of_logging_end_in_the_same_lines(lines: io.StringIO) -> None:
-    """Standard loggers with extras and structured loggers with fields give JSON of one shape."""
+def test_a_record_is_a_line_of_json(lines: io.StringIO) -> None:
+    """The message and the extra fields stand beside time, level and logger."""
     logging.getLogger("sentinel.one").warning("it is %s", "late", extra={"workload": "web"})
-    structlog.get_logger("sentinel.two").warning("it is late", workload="web")
-    first, second = read(lines)
-    assert (first.pop("logger"), second.pop("logger")) == ("sentinel.one", "sentinel.two")
-    assert first.pop("timestamp") <= second.pop("timestamp")
-    assert first == second == {"level": "warning", "message": "it is late", "workload": "web"}
+    (line,) = read(lines)
+    assert line.pop("timestamp")
+    assert line == {"level": "warning", "logger": "sentinel.one", "message": "it is late", "workload": "web"}
 
 
 def test_what_is_below_the_level_is_left_out(lines: io.StringIO) -> None:
-    """The level holds for structured loggers as well."""
-    structlog.get_logger("sentinel.two").debug("a detail")
+    """A detail stays out of the log unless it is asked for."""
     logging.getLogger("sentinel.one").debug("a detail")
     assert read(lines) == []
 
@@ -58,7 +53,7 @@ def test_an_exception_stands_in_its_line(lines: io.StringIO) -> None:
     try:
         raise ValueError("no such thing")
     except ValueError:
-        structlog.get_logger("sentinel.two").exception("it failed")
+        logging.getLogger("sentinel.one").exception("it failed")
     (line,) = read(lines)
     assert "ValueError: no such thing" in line["exception"]
 
@@ -73,7 +68,6 @@ def readable() -> Iterator[io.StringIO]:
     yield written
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
 
 
 HOSTILE = "web\x1b[2J\x1b]0;owned\x07\r\x9b31m\u202eforged\u2028\n2026-01-01 [error] all is lost"
@@ -86,7 +80,7 @@ def said_by(readable: io.StringIO) -> list[str]:
 def test_hostile_text_cannot_steer_the_terminal_nor_forge_a_line(readable: io.StringIO) -> None:
     """Escapes are gone from message, fields and exceptions, and a line that was not ours does not begin like one."""
     logging.getLogger("sentinel.one").warning("alert %s", HOSTILE, extra={"summary": HOSTILE})
-    structlog.get_logger("sentinel.two").warning(HOSTILE, workload=HOSTILE)
+    logging.getLogger("sentinel.two").warning("%s", HOSTILE, extra={"workload": HOSTILE})
     try:
         raise ValueError(HOSTILE)
     except ValueError:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from sentinel.app.logs import configure_logs
 from sentinel.domain.record.entries import Action
@@ -33,7 +32,6 @@ def log() -> Iterator[io.StringIO]:
     yield written
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
 
 
 async def test_an_alert_s_texts_are_nothing_but_text_wherever_they_are_shown(

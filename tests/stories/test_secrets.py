@@ -13,7 +13,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-import structlog
 from pydantic import BaseModel, SecretStr
 
 from clustersim.faults import FaultKind, InjectedFault
@@ -44,7 +43,6 @@ def log(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     yield written
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def secrets(slack: str, **more: str) -> dict[str, str]:

@@ -5,14 +5,13 @@ which samples there are. A clock of our machine that is wrong, or jumps, would m
 not. Every answer tells the server's time in whole seconds (RFC 9110, Date), which bounds how far ours may be off.
 """
 
+import logging
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-import structlog
-
 from sentinel.ports import Clock
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 _RESOLUTION = timedelta(seconds=1)
 _WORTH_TELLING = timedelta(seconds=5)
@@ -53,9 +52,8 @@ class ServerClock:
         nearest = min(max(now, stamped), stamped + _RESOLUTION + timedelta(seconds=took))
         if nearest != now:
             if abs(nearest - now) >= _WORTH_TELLING:
-                log.warning(
-                    "our clock is not the API server's", off_by_seconds=(now - nearest).total_seconds()
-                )
+                off = (now - nearest).total_seconds()
+                log.warning("our clock differs from the API server's by %.0f s", off)
             self._set(nearest)
 
     def _set(self, at: datetime) -> None:

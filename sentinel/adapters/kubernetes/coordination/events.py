@@ -1,9 +1,8 @@
 """Kubernetes Events on a workload: what `kubectl describe` shows. Best effort: the record is the history."""
 
 import hashlib
+import logging
 from dataclasses import dataclass
-
-import structlog
 
 from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import stamp
@@ -14,7 +13,7 @@ from sentinel.domain.words import plain
 from sentinel.domain.workload.facts import Workload
 from sentinel.ports import Clock
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 EVENT_TIMEOUT = 5.0
 _MESSAGE_LIMIT = 1024
@@ -46,9 +45,7 @@ class EventRecorder:
         try:
             await self._announce(workload, reason, message, "Warning" if warning else "Normal")
         except ClusterError as error:
-            log.warning(
-                "an Event was not written", workload=str(workload.key), about=reason, reason=str(error)
-            )
+            log.warning("an Event (%s) of %s was not written: %s", reason, workload.key, error)
 
     async def _announce(self, workload: Workload, reason: str, message: str, kind: str) -> None:
         digest = hashlib.sha256("\n".join((workload.uid, kind, reason, message)).encode()).hexdigest()

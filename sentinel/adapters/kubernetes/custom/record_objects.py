@@ -1,12 +1,12 @@
 """RolloutRecord objects: the custom resource's form of a domain Record, kept within its bounds."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 import orjson
-import structlog
 
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
 from sentinel.adapters.kubernetes.api.resources import RECORDS
@@ -21,7 +21,7 @@ from sentinel.domain.words import standing
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 MAX_STATUS_BYTES = 64 * 1024
 KIND = "RolloutRecord"
@@ -175,7 +175,7 @@ def bounded(record: Record) -> Record:
             fewer = len(kept.alerts) - len(_oldest(list(kept.alerts), over))
             kept = kept.with_room_for(kept.alerts, fewer)
         else:
-            log.warning("the analysis state is too large for the record", record=record.name, over=over)
+            log.warning("the analysis state of %s is too large to be kept, by %d bytes", record.name, over)
             return kept.with_state(replace(kept.state, analysis={}))
     return kept
 

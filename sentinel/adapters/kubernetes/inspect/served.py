@@ -1,9 +1,8 @@
 """Whether the cluster's definitions know every field that we write: what they do not know is dropped without a word."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
-
-import structlog
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import mapping, objects
@@ -11,7 +10,7 @@ from sentinel.adapters.kubernetes.api.resources import RECORDS, ApiResource
 from sentinel.adapters.kubernetes.custom.crd import definitions, how_to_upgrade
 from sentinel.domain.errors import ClusterError
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 SCHEMAS = ApiResource("", "", f"openapi/v3/apis/{RECORDS.api_version}", namespaced=False)
 """The API server's own description of our resources, which every account may read."""
@@ -27,9 +26,7 @@ async def outdated(client: ApiClient) -> tuple[str, ...]:
     try:
         document = await client.get(RequestTarget(SCHEMAS))
     except ClusterError as error:
-        log.info(
-            "the CustomResourceDefinitions of the cluster cannot be compared with ours", reason=str(error)
-        )
+        log.info("cannot compare the CustomResourceDefinitions of the cluster with ours: %s", error)
         return ()
     served = dict(_served(document))
     return tuple(

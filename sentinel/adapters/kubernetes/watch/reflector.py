@@ -5,13 +5,13 @@ large cluster neither fills the memory nor holds up the rest of the program.
 """
 
 import asyncio
+import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import orjson
-import structlog
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget, decoded
 from sentinel.adapters.kubernetes.api.errors import status_error
@@ -22,7 +22,7 @@ from sentinel.backoff import Backoff
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ForbiddenError
 from sentinel.ports import Clock
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 FIRST_WAIT = 0.25
 LONGEST_WAIT = 10.0
@@ -101,6 +101,10 @@ class Reflector(Generic[T]):
         return str(self._target)
 
     @property
+    def _fields(self) -> Mapping[str, object]:
+        return {"resource": self.name}
+
+    @property
     def synced(self) -> bool:
         """Whether the first list is complete."""
         return self._synced.is_set()
@@ -145,7 +149,7 @@ class Reflector(Generic[T]):
             await self._watch()
         except _RelistError as error:
             self._version = ""
-            log.info("watch starts again", resource=self.name, reason=str(error))
+            log.info("the watch of %s starts over: %s", self.name, error, extra=self._fields)
         except ForbiddenError as error:
             return self._forbidden(error)
         except ClusterError as error:
@@ -153,14 +157,14 @@ class Reflector(Generic[T]):
         except Exception:
             # Our own defects must not end the watch for good: they are logged, and the copy is built again.
             self._version = ""
-            log.exception("watch failed", resource=self.name)
+            log.exception("the watch of %s failed", self.name, extra=self._fields)
         return 0.0
 
     def _forbidden(self, error: ForbiddenError) -> float:
         if not self._optional:
             return self._failed(error)
         if not self._refused:
-            log.warning("optional resource is not watched", resource=self.name, reason=str(error))
+            log.warning("%s is optional and not watched: %s", self.name, error, extra=self._fields)
         self._refused = True
         self._version = ""
         self._synced.set()
@@ -171,7 +175,7 @@ class Reflector(Generic[T]):
             self._version = ""
         if error.reason != "Silent":
             if str(error) != str(self.problem):  # told once, not at every retry
-                log.warning("watch interrupted", resource=self.name, reason=str(error))
+                log.warning("the watch of %s is interrupted: %s", self.name, error, extra=self._fields)
             self.problem = error
         return getattr(error, "retry_after", None) or 0.0
 
@@ -291,7 +295,7 @@ class Reflector(Generic[T]):
             key, entry = key_of(raw), self._trim(raw)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             # Relisting would bring the same object again: it is left out, and told.
-            log.error("an object cannot be read", resource=self.name, reason=str(error))
+            log.error("an object of %s cannot be read: %s", self.name, error, extra=self._fields)
             return None
         before = self.entries.get(key)
         self.entries[key] = entry

@@ -1,10 +1,9 @@
 """Changes to a workload: each one reads it afresh, checks that it is what was judged, plans, and patches."""
 
 import asyncio
+import logging
 from contextlib import suppress
 from dataclasses import replace
-
-import structlog
 
 from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import RawObject, controller_of, mapping
@@ -26,7 +25,7 @@ from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import ObjectRef
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 _ATTEMPTS = 4
 _CLEANUP_TIMEOUT = 2.0
@@ -130,7 +129,7 @@ class WorkloadChanger:
         try:
             await self._client.json_patch(place, list(operations), timeout=_CLEANUP_TIMEOUT)
         except ClusterError as error:
-            log.warning("our managedFields entry stays", object=str(place), reason=str(error))
+            log.warning("our managedFields entry of %s stays: %s", place, error)
 
     async def _stored(
         self, driver: WorkloadDriver, workload: Workload, target: RevisionRef, timeout: float

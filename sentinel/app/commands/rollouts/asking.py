@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from inspect import Parameter, Signature
+from typing import Annotated, Any
 
 import typer
 
@@ -46,104 +47,84 @@ class Request:
     to_revision: int | None = None
 
 
-def approve_command(
-    workload: WorkloadArgument,
-    step: Annotated[int, typer.Option(help="Which step, from 1. Default: the step that waits.", min=0)] = 0,
-    reason: Reason = "",
-    yes: Yes = False,
-    timeout: Timeout = "30s",
-    namespace: Namespace = "",
-    context: Context = "",
-    kubeconfig: Kubeconfig = "",
-) -> None:
+def _option(name: str, annotation: object, default: object = "") -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+_WORKLOAD = _option("workload", WorkloadArgument, Parameter.empty)
+_SHARED = (
+    _option("reason", Reason),
+    _option("timeout", Timeout, "30s"),
+    _option("namespace", Namespace),
+    _option("context", Context),
+    _option("kubeconfig", Kubeconfig),
+)
+_YES = _option("yes", Yes, False)
+_STEP = _option(
+    "step",
+    Annotated[int, typer.Option(help="Which step, from 1. Default: the step that waits.", min=0)],
+    0,
+)
+_REVISION = _option(
+    "to_revision",
+    Annotated[
+        int,
+        typer.Option(
+            "--revision", help="Revision number. Default: the revision that was undone last.", min=0
+        ),
+    ],
+    0,
+)
+
+
+def _command(action: CommandAction, about: str, *own: Parameter) -> Callable[..., None]:
+    """The function that Typer turns into a command: `about` is its help, `own` the options that not all have."""
+
+    def command(workload: str, reason: str, timeout: str, *, yes: bool = True, **flags: Any) -> None:
+        at = place(flags["namespace"], flags["context"], flags["kubeconfig"])
+        step, revision = flags.get("step") or None, flags.get("to_revision") or None
+        _ask(workload, Request(action, reason, step, revision), timeout, at, yes=yes)
+
+    command.__doc__ = about
+    command.__signature__ = Signature((_WORKLOAD, *own, *_SHARED))  # type: ignore[attr-defined]  # Typer reads it
+    return command
+
+
+approve_command = _command(
+    CommandAction.APPROVE,
     """Approve a step of a rollout.
 
     Asks first if the step does not wait for an approval yet (exit code 3: no terminal, and no --yes).
-    """
-    request = Request(CommandAction.APPROVE, reason, step=step or None)
-    _ask(workload, request, timeout, place(namespace, context, kubeconfig), yes=yes)
-
-
-def hold_command(
-    workload: WorkloadArgument,
-    reason: Reason = "",
-    timeout: Timeout = "30s",
-    namespace: Namespace = "",
-    context: Context = "",
-    kubeconfig: Kubeconfig = "",
-) -> None:
-    """Hold a rollout where it is until somebody resumes it."""
-    _ask(
-        workload,
-        Request(CommandAction.HOLD, reason),
-        timeout,
-        place(namespace, context, kubeconfig),
-        yes=True,
-    )
-
-
-def resume_command(
-    workload: WorkloadArgument,
-    reason: Reason = "",
-    yes: Yes = False,
-    timeout: Timeout = "30s",
-    namespace: Namespace = "",
-    context: Context = "",
-    kubeconfig: Kubeconfig = "",
-) -> None:
+    """,
+    _STEP,
+    _YES,
+)
+hold_command = _command(CommandAction.HOLD, "Hold a rollout where it is until somebody resumes it.")
+resume_command = _command(
+    CommandAction.RESUME,
     """Let a held rollout continue.
 
     Shows why it is held, and asks first (exit code 3: no terminal, and no --yes).
-    """
-    _ask(
-        workload,
-        Request(CommandAction.RESUME, reason),
-        timeout,
-        place(namespace, context, kubeconfig),
-        yes=yes,
-    )
-
-
-def promote_command(
-    workload: WorkloadArgument,
-    reason: Reason = "",
-    yes: Yes = False,
-    timeout: Timeout = "30s",
-    namespace: Namespace = "",
-    context: Context = "",
-    kubeconfig: Kubeconfig = "",
-) -> None:
+    """,
+    _YES,
+)
+promote_command = _command(
+    CommandAction.PROMOTE,
     """Skip the remaining steps: the rollout is judged at 100%, and promoted if it passes there.
 
     Shows where the rollout is, and asks first (exit code 3: no terminal, and no --yes).
-    """
-    _ask(
-        workload,
-        Request(CommandAction.PROMOTE, reason),
-        timeout,
-        place(namespace, context, kubeconfig),
-        yes=yes,
-    )
-
-
-def forgive_command(
-    workload: WorkloadArgument,
-    revision: Annotated[
-        int, typer.Option(help="Revision number. Default: the revision that was undone last.", min=0)
-    ] = 0,
-    reason: Reason = "",
-    yes: Yes = False,
-    timeout: Timeout = "30s",
-    namespace: Namespace = "",
-    context: Context = "",
-    kubeconfig: Kubeconfig = "",
-) -> None:
+    """,
+    _YES,
+)
+forgive_command = _command(
+    CommandAction.FORGIVE,
     """Forget that a revision was undone: it is judged like any other if it is deployed again.
 
     Shows why it was undone, and asks first (exit code 3: no terminal, and no --yes).
-    """
-    request = Request(CommandAction.FORGIVE, reason, to_revision=revision or None)
-    _ask(workload, request, timeout, place(namespace, context, kubeconfig), yes=yes)
+    """,
+    _REVISION,
+    _YES,
+)
 
 
 def _ask(workload: str, request: Request, timeout: str, at: Place, *, yes: bool) -> None:
