@@ -12,6 +12,7 @@ from rich.live import Live
 from sentinel.app.demo.stage import DemoStage, Front, stage
 from sentinel.app.demo.stories import NAMESPACE, PLAYS, DemoStory
 from sentinel.app.demo.view import decisions, progress, summary
+from sentinel.domain.figures import amount
 from sentinel.domain.record.state import Phase
 from sentinel.ports import SystemClock
 
@@ -24,8 +25,8 @@ async def play(console: Console, front: Front, *, keep: bool = False) -> bool:
     """Play all stories at once; whether every one ended as expected. Keeps running afterwards with `keep`."""
     logging.getLogger("sentinel").setLevel(logging.ERROR)
     stories = PLAYS[front.play]
-    said = f"a simulated cluster, the real daemon, {len(stories)} releases"
-    console.print(f"[bold]Rollback Sentinel[/bold]: {said}\n")
+    title = f"{amount(len(stories), 'release')} on a simulated cluster, judged by the real daemon"
+    console.print(f"[bold]Rollback Sentinel[/bold]: {title}\n")
     with console.status(f"Starting the cluster and {len(stories)} services with 10 pods each …"):
         context = stage(front)
         staged = await context.__aenter__()

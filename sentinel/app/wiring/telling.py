@@ -1,4 +1,4 @@
-"""Builds what notifies people, of rollouts and of the sentinel itself: one channel, and a webhook beside it."""
+"""Builds the channels of notices, on rollouts and on the sentinel itself: one channel, and a webhook beside it."""
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -21,7 +21,7 @@ from sentinel.settings import Settings
 
 
 class Channel(Notifier, Broadcaster, Protocol):
-    """Where people are notified: of rollouts, and of the sentinel itself."""
+    """Where notices go: on rollouts, and on the sentinel itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def notifier(settings: Settings, resources: AsyncExitStack) -> Channel:
 
 
 def _webhook(base: Base) -> tuple[CloudEventsNotifier, ...]:
-    """The webhook that the settings name, notified beside the other channel."""
+    """The webhook that the settings name, beside the other channel."""
     webhook = base.settings.notify.webhook
     if webhook.url is None:
         return ()

@@ -176,7 +176,7 @@ def _owner(workload: Workload) -> Check:
 
 
 def strategy_checks(policy: Policy, workload: Workload) -> list[Check]:
-    """Whether the rollout can be undone, and its canary steps made, as they are written."""
+    """Whether the workload can be undone, and make the canary steps as written."""
     abilities = workload.abilities
     if (why_not := abilities.why_not.get(Ability.ROLLING)) is not None:
         return [_refused("rolling update", why_not)]
