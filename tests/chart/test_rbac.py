@@ -58,6 +58,7 @@ def test_with_buttons_in_slack_commands_may_be_made(helm: Helm) -> None:
     [
         (WorkloadKind.STATEFULSET, "rbac-statefulsets.yaml"),
         (WorkloadKind.DAEMONSET, "rbac-daemonsets.yaml"),
+        (WorkloadKind.ROLLOUT, "rbac-rollouts.yaml"),
     ],
 )
 def test_each_further_kind_brings_its_drivers_verbs(helm: Helm, kind: WorkloadKind, file: str) -> None:

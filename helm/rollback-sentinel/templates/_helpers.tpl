@@ -63,6 +63,21 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, patch]
+{{- end }}
+{{- if has "Rollout" .Values.watchKinds }}
+- apiGroups: [argoproj.io]
+  resources: [rollouts]
+  verbs: [get, list, watch, patch]
+- apiGroups: [argoproj.io]
+  resources: [rollouts/status]
+  verbs: [patch]
+{{- if not (has "Deployment" .Values.watchKinds) }}
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [patch]
+{{- end }}
+{{- end }}
+{{- if or (has "Deployment" .Values.watchKinds) (has "Rollout" .Values.watchKinds) }}
 - apiGroups: [apps]
   resources: [replicasets]
   verbs: [get, list, watch]

@@ -60,5 +60,5 @@ def going_on_by_hand(workload: Workload) -> str:
     target = f"{workload.key.kind.lower()}/{workload.key.name}"
     if workload.key.kind in PAUSABLE:
         return f"kubectl -n {workload.key.namespace} rollout resume {target}"
-    patch = json.dumps({"spec": LIFTED[workload.key.kind]}, separators=(",", ":"))
+    patch = json.dumps({"spec": LIFTED.get(workload.key.kind, {"paused": False})}, separators=(",", ":"))
     return f"kubectl -n {workload.key.namespace} patch {target} --type=merge -p '{patch}'"

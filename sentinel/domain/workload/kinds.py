@@ -36,7 +36,12 @@ REPLICA_SET = "ReplicaSet"
 """What holds one revision's pods, where a kind has such a thing; its name ends in the revision's hash."""
 
 
-GUARDED_KINDS = (WorkloadKind.DEPLOYMENT, WorkloadKind.STATEFULSET, WorkloadKind.DAEMONSET)
+GUARDED_KINDS = (
+    WorkloadKind.DEPLOYMENT,
+    WorkloadKind.STATEFULSET,
+    WorkloadKind.DAEMONSET,
+    WorkloadKind.ROLLOUT,
+)
 """Kinds that there is a driver for."""
 
 

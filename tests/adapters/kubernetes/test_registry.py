@@ -7,11 +7,11 @@ from sentinel.domain.workload.kinds import GUARDED_KINDS, LIFTED, WorkloadKind
 def test_every_kind_that_can_be_guarded_has_a_driver() -> None:
     """And people can take our brake off each by hand."""
     assert set(DRIVERS) == set(WorkloadKind) >= set(GUARDED_KINDS)
-    assert set(LIFTED) == set(GUARDED_KINDS)
+    assert {*LIFTED, WorkloadKind.ROLLOUT} == set(GUARDED_KINDS)
     assert all(driver.kind is kind for kind, driver in DRIVERS.items())
 
 
 def test_a_verb_that_two_kinds_need_is_asked_for_once() -> None:
     """StatefulSets and DaemonSets share their ControllerRevisions."""
     needed = verbs_of(GUARDED_KINDS)
-    assert len(needed) == len(set(needed)) == 6
+    assert len(needed) == len(set(needed)) == 9
