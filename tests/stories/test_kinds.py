@@ -125,7 +125,7 @@ async def test_an_undo_interrupted_at_any_write_is_completed(made: Set, write: i
     assert (made.image(), made.world.pods_of("web:1"), made.free()) == ("web:1", PODS, True)
 
 
-@pytest.mark.parametrize("after", [1, 20, 70, 100, 150, 200, 290])
+@pytest.mark.parametrize("after", [1, 70, 200])
 async def test_a_restart_at_any_time_carries_on(made: Set, after: int) -> None:
     """Each step is advanced once and the candidate promoted once."""
     made.release("web:2")
