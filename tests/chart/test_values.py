@@ -13,6 +13,7 @@ from tests.support.helm import CHART, Helm, HelmError
 SET_BY_THE_CHART = {
     "kubernetes.kubeconfig",
     "kubernetes.context",
+    "kubernetes.kinds",
     "kubernetes.namespaces",
     "rules.paths",
     "slack.channel",

@@ -84,10 +84,21 @@ def test_where_nothing_is_asked_nothing_is_advised(phase: Phase) -> None:
     assert advice(in_state(phase), entry(Action.START, "NewRevision")) == ()
 
 
-def test_a_kind_that_is_not_paused_is_not_unpaused() -> None:
-    """Only a Deployment has a pause to lift."""
-    daemons = replace(held("FirstDeployment"), key=WorkloadKey(WorkloadKind.DAEMONSET, "shop", "api"))
-    assert len(advice(daemons, None)) == 1
+@pytest.mark.parametrize(
+    ("kind", "patch"),
+    [
+        (WorkloadKind.DEPLOYMENT, '"spec": {"paused": false}'),
+        (WorkloadKind.STATEFULSET, '"spec": {"updateStrategy": {"rollingUpdate": {"partition": 0}}}'),
+        (WorkloadKind.DAEMONSET, '"spec": {"updateStrategy": {"type": "RollingUpdate"}}'),
+        (WorkloadKind.ROLLOUT, None),
+    ],
+)
+def test_each_kind_is_let_go_of_by_its_own_patch(kind: WorkloadKind, patch: str | None) -> None:
+    """A workload that makes its own steps has no brake of ours to lift."""
+    record = replace(held("FirstDeployment"), key=WorkloadKey(kind, "shop", "api"))
+    steps = advice(record, None)
+    assert len(steps) == (1 if patch is None else 3)
+    assert patch is None or patch in steps[1]
 
 
 @pytest.mark.parametrize(
