@@ -240,7 +240,7 @@ def test_a_template_from_elsewhere_is_put_back_there() -> None:
 
 def test_it_takes_no_pause_of_ours() -> None:
     """Its steps are its own."""
-    with pytest.raises(InvalidObjectError, match="a Rollout knows no Release"):
+    with pytest.raises(InvalidObjectError, match="a Rollout does not support Release"):
         plan(rollout(), snapshot(rollout()), Release(), {})
 
 

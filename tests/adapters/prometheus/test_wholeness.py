@@ -126,7 +126,7 @@ async def test_a_remark_on_the_query_is_shown_once(caplog: pytest.LogCaptureFixt
             fake.extra = {"infos": [f'PromQL info: metric might not be a counter: "hits" (1:{10 + number})']}
             assert (await client.instant(query, NOW)).samples[0].value == 1.0
     assert [record.getMessage() for record in caplog.records if "might not be" in record.getMessage()] == [
-        "Prometheus remarks on the query 'sum(rate(hits{pod=\"\"}[1m]))': "
+        "Prometheus warns about the query 'sum(rate(hits{pod=\"\"}[1m]))': "
         'PromQL info: metric might not be a counter: "hits" (1:10)'
     ]
 
