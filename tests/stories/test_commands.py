@@ -25,7 +25,7 @@ async def test_a_hold_by_hand_lasts_until_the_resume(shop: World) -> None:
     await shop.phase(Phase.BAKING, image="web:2")
     assert await shop.answered(shop.command("hold", reason="the migration runs")) == (
         "Done",
-        "alice asked that nothing moves: the migration runs",
+        "alice put the rollout on hold: the migration runs",
     )
     await asyncio.sleep(3600)
     assert shop.pods_of("web:2") == 1

@@ -156,7 +156,7 @@ async def test_little_traffic_is_never_promoted_early(tmp_path: Path) -> None:
         record = here.record(image="web:2")
         assert record is not None
         assert actions(record) == []
-        assert "more candidate requests are needed, about" in record.state.message
+        assert "more canary requests needed, about" in record.state.message
 
 
 async def test_pods_that_crash_once_each_are_undone_without_any_metric(tmp_path: Path) -> None:

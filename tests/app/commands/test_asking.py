@@ -56,7 +56,7 @@ async def test_an_answer_that_cannot_be_read_for_a_moment_is_asked_for_again(tmp
 @pytest.mark.parametrize("action", ["resume", "promote", "approve"])
 async def test_what_lets_a_held_rollout_go_on_asks_first(tmp_path: Path, action: str) -> None:
     """Why it is held is said; a no, and nobody to answer, leave everything as it is."""
-    shown = "(HeldByHuman): kubernetes-admin asked that nothing moves: looks odd"
+    shown = "(HeldByHuman): kubernetes-admin put the rollout on hold: looks odd"
     async with served(tmp_path) as here:
         here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
         await here.phase(Phase.BAKING, image="web:2", within=20)

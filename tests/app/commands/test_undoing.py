@@ -193,7 +193,7 @@ async def test_release_says_why_a_rollout_is_held_and_asks(tmp_path: Path, typed
         result = await sentinel(here, "release", "web", typed=typed)
         assert result.exit_code == (1 if typed else 3), result.output
         assert (
-            "(HeldByHuman): kubernetes-admin asked that nothing moves: 38 % of the orders fail"
+            "(HeldByHuman): kubernetes-admin put the rollout on hold: 38 % of the orders fail"
             in result.output
         )
         assert "after the release it continues to 100%" in result.output
