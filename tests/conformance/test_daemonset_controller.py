@@ -141,7 +141,9 @@ async def test_under_on_delete_a_deleted_pod_comes_back_new(agent: Workload) -> 
     await agent.until_seen()
     old = (await agent.pods("app:v1"))[0]["metadata"]["name"]
     (await agent.api.delete(f"/api/v1/namespaces/{agent.namespace}/pods/{old}")).ok()
-    await agent.settle(lambda o: o["status"].get("numberAvailable") == 2)
+    await agent.settle(
+        lambda o: o["status"].get("updatedNumberScheduled") == 1 and o["status"].get("numberAvailable") == 2
+    )
     assert len(await agent.pods("app:v2")) == 1
 
 

@@ -46,11 +46,8 @@ def _kind(value: object, info: ValidationInfo) -> WorkloadKind:
     if value not in known:
         raise InputError(f"unknown kind of workload {value!r}", did_you_mean(str(value), known))
     kind = WorkloadKind(str(value))
-    supported = (info.context or {}).get("kinds", SUPPORTED_KINDS)
-    if kind not in supported:
-        if kind in SUPPORTED_KINDS:
-            raise InputError(f"{kind}s are not watched", f"add {kind} to kubernetes.kinds of the settings")
-        raise InputError(f"{kind} is not supported yet", f"supported: {', '.join(sorted(supported))}")
+    if kind not in (info.context or {}).get("kinds", SUPPORTED_KINDS):
+        raise InputError(f"{kind}s are not watched", f"add {kind} to kubernetes.kinds of the settings")
     return kind
 
 
