@@ -99,6 +99,7 @@ class RolloutState:
     `waited` is for how many seconds the deadline's clock stood still, `stopped_since` since when it does now (held,
     waiting for an approval, scaled to zero), and `waiting_since` since when an approval is awaited;
     `missing_since` is since when nothing but missing evidence keeps the step from passing.
+    `unseen_since` is since when the workload's own controller has been seen not to have taken up what was written.
     `pause_seen` is the workload's generation at which our pause was last seen in force, 0 where none should be, and
     `resumed_from` the one at which we last lifted it. `released`: a human lifted it, and none is made again.
     `gates_since` is when the step's gates were first asked, `gates` where each of them stands.
@@ -117,6 +118,7 @@ class RolloutState:
     stopped_since: datetime | None = None
     waiting_since: datetime | None = None
     missing_since: datetime | None = None
+    unseen_since: datetime | None = None
     gates_since: datetime | None = None
     gates: tuple[GateResult, ...] = ()
     pause_seen: int = 0

@@ -175,8 +175,7 @@ class Workload:
     its controller cannot create pods (a quota, an admission webhook), empty where it can, and since when.
     `written` is the digest of the template in the workload's own object, if its revisions are identified by
     something else (empty: the candidate's digest). `own_steps` is None where the sentinel makes the steps.
-    `unseen_since` is since when its controller has not taken up what was last written, None where it has, or where
-    that cannot be known. `in_the_way` is a broken pod of another revision that its controller neither replaces nor
+    `in_the_way` is a broken pod of another revision that its controller neither replaces nor
     passes by, None if nothing is in the way.
     """
 
@@ -197,7 +196,6 @@ class Workload:
     create_failure: str = ""
     create_failure_since: datetime | None = None
     own_steps: OwnSteps | None = None
-    unseen_since: datetime | None = None
     pods: tuple[Pod, ...] = ()
     in_the_way: Pod | None = None
     changed_by: str = ""

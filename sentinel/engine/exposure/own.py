@@ -32,7 +32,12 @@ def promotion(workload: Workload, *, full: bool = False) -> Promote | None:
     return Promote(full=full) if full or own.waits else None
 
 
-def held_down_at(workload: Workload) -> datetime | None:
-    """When the workload's controller is held to be down, None where it has taken up all that was written."""
-    since = workload.unseen_since
-    return since + UNSEEN_FOR if since is not None else None
+def unseen(state: RolloutState, workload: Workload, now: datetime) -> RolloutState:
+    """The state with since when the workload's own controller has not taken up what was written."""
+    ignored = workload.own_steps is not None and not workload.observed
+    return replace(state, unseen_since=(state.unseen_since or now) if ignored else None)
+
+
+def held_down_at(state: RolloutState) -> datetime | None:
+    """When the workload's own controller is held to be down, None where it has taken up all that was written."""
+    return state.unseen_since + UNSEEN_FOR if state.unseen_since is not None else None

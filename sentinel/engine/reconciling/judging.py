@@ -118,7 +118,7 @@ def with_alert_verdicts(record: Record, alerts: Sequence[JudgedAlert]) -> Record
 def pods_ripen_at(policy: Policy, workload: Workload, record: Record, now: datetime) -> datetime | None:
     """When a verdict on pods may next change by time alone."""
     baseline = stable_of(workload, record)
-    due = [turns_at(workload, now), held_down_at(workload)]
+    due = [turns_at(workload, now), held_down_at(record.state)]
     for rule in policy.rules:
         if isinstance(rule, HealthRule):
             due.append(wake_at(rule, workload, workload.candidate, baseline, now))

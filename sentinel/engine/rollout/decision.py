@@ -146,12 +146,10 @@ def _suspend(situation: Situation) -> Decision | None:
 def _stopped_by_controller(situation: Situation) -> Decision | None:
     """The workload's own controller gave the candidate up, or is not there to do anything."""
     workload = situation.workload
-    down_at = held_down_at(workload)
+    down_at = held_down_at(situation.record.state)
     if down_at is not None and situation.now >= down_at:
-        unseen = f"{workload.unseen_since:%H:%M:%S} UTC"
-        message = (
-            f"the controller of {workload.key} has not observed the change made at {unseen}: is it down?"
-        )
+        since = f"{situation.record.state.unseen_since:%H:%M:%S} UTC"
+        message = f"the controller of {workload.key} has observed no change since {since}: is it down?"
         return hold(situation, "ControllerDown", message, sticky=False)
     own = workload.own_steps
     if own is not None and own.aborted:

@@ -11,7 +11,7 @@ from sentinel.domain.decision import Decision, Release, Restore
 from sentinel.domain.record.state import Phase, RolloutState
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.exposure.brakes import note_lifted, note_pause
-from sentinel.engine.exposure.own import followed
+from sentinel.engine.exposure.own import followed, unseen
 from sentinel.engine.exposure.weights import weight_reached
 from sentinel.engine.rollout.gates import without_gates
 from sentinel.engine.rollout.situation import Situation
@@ -24,7 +24,7 @@ def noted(situation: Situation) -> Situation:
     workload = situation.workload
     state = note_pause(situation.record, workload)
     if state.phase in _JUDGED:
-        state = followed(state, workload, situation.now)
+        state = unseen(followed(state, workload, situation.now), workload, situation.now)
         state = replace(clock_kept(state, workload, situation.now), weight=weight_reached(workload))
         if workload.exposure.wanted == 0:
             state = _stood_down(state, situation.now)

@@ -80,7 +80,7 @@ def shown(name: str) -> dict[str, str]:
             "full": own.full,
             "aborted": bool(own.aborted),
             "done": workload.rolled_out,
-            "unseen": workload.unseen_since is not None,
+            "unseen": not workload.observed,
             "paused": workload.brake.foreign,
         }
         image = workload.candidate.images[0].rpartition(":")[2] if workload.candidate.images else "?"

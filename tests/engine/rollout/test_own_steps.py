@@ -96,10 +96,14 @@ def test_what_its_controller_aborted_is_held() -> None:
 
 def test_a_controller_that_is_down_is_held() -> None:
     """A minute after the write that it did not take up, with the time in the sentence."""
-    unseen = stepping(1, 0, unseen_since=at(0))
-    assert decide(situation(in_state(), unseen, PASS, now=at(59))).action is None
-    found = decide(situation(in_state(), unseen, PASS, now=at(60)))
+    ignored = stepping(1, 0, generation=2, observed_generation=1)
+    first = decide(situation(in_state(), ignored, PASS, now=at(60)))
+    assert (first.action, first.state.unseen_since) == (None, at(60))
+    record = in_state(unseen_since=at(60))
+    assert decide(situation(record, ignored, PASS, now=at(119))).action is None
+    found = decide(situation(record, ignored, PASS, now=at(120)))
     assert (found.action, found.reason) == (Action.HOLD, "ControllerDown")
-    assert "at 12:00:00 UTC" in found.message
-    assert held_down_at(unseen) == at(0) + UNSEEN_FOR
-    assert held_down_at(stepping(1, 0)) is None
+    assert "no change since 12:01:00 UTC" in found.message
+    assert held_down_at(record.state) == at(60) + UNSEEN_FOR
+    again = decide(situation(record.with_state(found.state), stepping(1, 0), PASS, now=at(130)))
+    assert (again.action, again.state.unseen_since) == (Action.RESUME, None)

@@ -46,7 +46,6 @@ def build_workload(
         create_failure_since=entry.create_failure_since,
         pods=placed,
         own_steps=entry.own_steps,
-        unseen_since=entry.unseen_since,
         in_the_way=_in_the_way(placed, candidate) if entry.ordered else None,
         changed_by=entry.changed_by,
         written=entry.written,

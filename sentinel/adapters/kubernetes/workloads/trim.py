@@ -115,7 +115,6 @@ class WorkloadEntry:
     written: str = ""
     finished: bool | None = None
     own_steps: OwnSteps | None = None
-    unseen_since: datetime | None = None
     ordered: bool = False
 
     @property

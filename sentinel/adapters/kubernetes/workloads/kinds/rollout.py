@@ -5,9 +5,8 @@ the controller's hash, since a ReplicaSet's template has defaults that the Rollo
 """
 
 from dataclasses import replace
-from datetime import datetime
 
-from sentinel.adapters.kubernetes.api.raw import RawObject, labels, mapping, number, objects, text, time
+from sentinel.adapters.kubernetes.api.raw import RawObject, labels, mapping, number, text
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS, ROLLOUTS
 from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.digest import bare_template, digest_of
@@ -58,14 +57,13 @@ def trim_rollout(raw: RawObject) -> WorkloadEntry:
     metadata, spec, status = (mapping(raw.get(part)) for part in ("metadata", "spec", "status"))
     ref = ref_of(raw, ROLLOUTS.api_version, WorkloadKind.ROLLOUT)
     generation = number(metadata.get("generation"), 1)
-    unseen = _unseen_since(raw)
     refused = create_failure(status)
     current = text(status.get("currentPodHash"))
     return WorkloadEntry(
         key=WorkloadKey(WorkloadKind.ROLLOUT, ref.namespace, ref.name),
         ref=ref,
         generation=generation,
-        observed_generation=generation if unseen is None else generation - 1,
+        observed_generation=generation if _taken_up(raw) else generation - 1,
         labels=labels(metadata.get("labels")),
         annotations=kept_annotations(metadata),
         template=replace(trim_template(spec.get("template")), digest=current),
@@ -83,12 +81,11 @@ def trim_rollout(raw: RawObject) -> WorkloadEntry:
         written=digest_of(raw),
         finished=status.get("phase") == "Healthy" and text(status.get("stableRS")) == current,
         own_steps=own_steps(raw),
-        unseen_since=unseen,
     )
 
 
-def _unseen_since(raw: RawObject) -> datetime | None:
-    """Since when its controller has not taken up what was last written to its spec, its reference or its pause.
+def _taken_up(raw: RawObject) -> bool:
+    """Whether its controller has taken up what was last written to its spec, its reference or its pause.
 
     A pause that somebody ended is still marked as the controller's own until the controller has seen that.
     """
@@ -97,16 +94,7 @@ def _unseen_since(raw: RawObject) -> datetime | None:
     referred = labels(metadata.get("annotations")).get(_REFERENCE_GENERATION)
     followed = referred in (None, text(status.get("workloadObservedGeneration")))
     resumed = status.get("controllerPause") is True and not status.get("pauseConditions")
-    if observed and followed and not resumed:
-        return None
-    return _written_at(metadata, status=observed and followed)
-
-
-def _written_at(metadata: RawObject, *, status: bool) -> datetime | None:
-    """When the spec, or the status, was last written, as far as managedFields tell; else when it was made."""
-    entries = objects(metadata.get("managedFields"))
-    times = [time(entry.get("time")) for entry in entries if (entry.get("subresource") == "status") is status]
-    return max((at for at in times if at is not None), default=time(metadata.get("creationTimestamp")))
+    return observed and followed and not resumed
 
 
 # What is written.
