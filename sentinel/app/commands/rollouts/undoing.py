@@ -322,5 +322,7 @@ def _nothing_to_lift(workload: Workload | None) -> str:
     if workload is None:
         return "the sentinel has paused no workload"
     if workload.brake.on:
-        return f"{workload.key} is {braked(workload)}, but not by the sentinel: that stays"
+        return (
+            f"{workload.key} is {braked(workload)}, but not by the sentinel: this {workload.brake.name} stays"
+        )
     return f"{workload.key} is not {braked(workload)}"
