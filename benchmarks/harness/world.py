@@ -27,7 +27,7 @@ from sentinel.adapters.kubernetes.custom.record_objects import object_of
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.record.entries import Action, DecisionEntry, Outcome, OutcomeKind
 from sentinel.domain.record.record import Record
-from sentinel.domain.record.state import Phase, RevisionRef, RolloutState
+from sentinel.domain.record.state import Ending, Phase, RevisionRef, RolloutState
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.policies.load import PolicySet, load
@@ -215,7 +215,7 @@ def _phase(record: JsonObject | None) -> str:
     """The phase, a bake only once it counts."""
     status = (record or {}).get("status") or {}
     phase = str(status.get("phase", ""))
-    return "" if phase == Phase.BAKING and not status.get("reachedAt") else phase
+    return "" if phase == Phase.BAKING and not (status.get("progress") or {}).get("reachedAt") else phase
 
 
 def _old_record(name: str, uid: str, number: int, policy: Policy) -> Record:
@@ -240,7 +240,7 @@ def _old_record(name: str, uid: str, number: int, policy: Policy) -> Record:
         policy_document=policy.document,
         started_at=began,
         state=RolloutState(
-            Phase.PROMOTED, promoted_at=began + timedelta(minutes=5), ended_at=ended, saved_at=ended
+            Phase.PROMOTED, ending=Ending(began + timedelta(minutes=5), ended), saved_at=ended
         ),
         decisions=tuple(entries),
     )

@@ -50,8 +50,8 @@ def _by_phase(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
 def _under_way(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
     steps = []
     if entry is not None and entry.reason == "AwaitingApproval":
-        steps.append(f"Approve: {_ask(record, CommandAction.APPROVE, step=record.state.step + 1)}")
-    if record.state.pause_seen and record.key.kind in LIFTED:
+        steps.append(f"Approve: {_ask(record, CommandAction.APPROVE, step=record.state.progress.step + 1)}")
+    if record.state.brake.seen_generation and record.key.kind in LIFTED:
         steps.append(f"To continue without further steps, lift the sentinel's pause: {_unpause(record)}")
     return tuple(steps)
 

@@ -159,7 +159,7 @@ async def test_a_crash_loop_is_undone_at_once(stories: Stories) -> None:
     shop, record = await stories.end_of("cart")
     undo = decision(record, Action.UNDO)
     assert (undo.rule, undo.step) == ("crash-loop", 0)
-    assert record.state.reached_at is None
+    assert record.state.progress.reached_at is None
     assert shop.pods("cart") == (5, 0)
 
 

@@ -18,6 +18,7 @@ from sentinel.domain.workload.facts import Mark, Workload
 from sentinel.engine.alerts.attribution import Attribution
 from sentinel.engine.rollout.situation import JudgedAlert, Situation
 from tests.engine.snapshots import NEW, OLD, at, changed, record, workload
+from tests.support.states import state_of
 
 MINUTE = timedelta(minutes=1)
 STEPS = (Step(0.1, bake=MINUTE), Step(0.5, bake=MINUTE))
@@ -70,7 +71,7 @@ def paused(updated: int, desired: int = 10, *, by: str = "api-new", **changes: A
 
 def state(phase: Phase = Phase.PROGRESSING, **changes: Any) -> RolloutState:
     """A rollout's state."""
-    return replace(RolloutState(phase, step_since=at(0)), **changes)
+    return state_of(phase, **{"began_at": at(0), **changes})
 
 
 def in_state(phase: Phase = Phase.PROGRESSING, **changes: Any) -> Record:

@@ -59,7 +59,7 @@ def test_an_approval_is_one_command() -> None:
 
 def test_while_our_pause_stands_every_notice_says_how_to_lift_it() -> None:
     """`kubectl rollout undo` refuses a paused Deployment, with or without a sentinel."""
-    ours = in_state(Phase.BAKING, pause_seen=paused(1).generation)
+    ours = in_state(Phase.BAKING, seen_generation=paused(1).generation)
     assert any('"paused": false' in step for step in advice(ours, None))
     assert any('"paused": false' in step for step in advice(ours, entry(Action.ESCALATE, "AwaitingApproval")))
 

@@ -66,7 +66,7 @@ def _undone_on_missing_evidence() -> AbstractContextManager[object]:
 
 def _promoted_early() -> AbstractContextManager[object]:
     def half(self: Situation) -> Any:
-        reached = self.record.state.reached_at
+        reached = self.record.state.progress.reached_at
         return reached + self.bake / 2 if reached is not None else None
 
     return mock.patch.object(Situation, "bake_ends", property(half))

@@ -111,11 +111,11 @@ class Desk:
         return self.answer(record)
 
     def waiting(self, name: str = "api-new") -> Record:
-        made = in_state(Phase.BAKING, gates_since=self.clock.now(), gates=(GateResult("smoke"),))
+        made = in_state(Phase.BAKING, asked_since=self.clock.now(), results=(GateResult("smoke"),))
         return replace(made, name=name)
 
     def answer(self, record: Record) -> GateResult:
-        return self.keeper.taken(record).state.gates[0]
+        return self.keeper.taken(record).state.gating.results[0]
 
 
 async def test_an_answer_is_taken_in_by_the_next_pass() -> None:

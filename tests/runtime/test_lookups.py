@@ -11,12 +11,13 @@ import pytest
 
 from sentinel.domain.errors import ClusterUnavailableError
 from sentinel.domain.record.record import Record
-from sentinel.domain.record.state import Phase, RevisionRef, RolloutState, UndoState
+from sentinel.domain.record.state import Phase, RevisionRef, UndoState
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.revision import Applied
 from sentinel.runtime.alerts.lookups import Lookups
 from tests.adapters.kubernetes.worlds import record
 from tests.runtime.doubles import LoopClock, Shelf
+from tests.support.states import state_of
 
 TARGET = RevisionRef("c" * 64, "def", 1, ("app:v1",))
 
@@ -79,7 +80,7 @@ async def test_a_rollout_that_was_undone_meanwhile_makes_no_watch_deaf() -> None
 
     def undone() -> None:
         now = LoopClock().now()
-        state = RolloutState(Phase.UNDONE, ended_at=now + timedelta(seconds=1), undo=UndoState(TARGET, now))
+        state = state_of(Phase.UNDONE, ended_at=now + timedelta(seconds=1), undo=UndoState(TARGET, now))
         store.records[kept.name] = replace(kept, state=state)
 
     reads = Reads(Applied(kept.workload_uid, TARGET.digest), undone)

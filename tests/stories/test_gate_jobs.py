@@ -88,7 +88,7 @@ async def test_the_step_waits_while_its_job_runs(gated: World) -> None:
     await gated.until(lambda: "1 ready" in str(gated.record(image="web:2")))
     record = gated.record(image="web:2")
     assert record is not None
-    assert (record.state.step, record.state.reason) == (0, "AwaitingGates")
+    assert (record.state.progress.step, record.state.reason) == (0, "AwaitingGates")
     assert job["metadata"]["name"] in record.state.message
     await gated.phase(Phase.PROMOTED, image="web:2")
 

@@ -76,7 +76,7 @@ async def test_a_smoke_test_that_fails_for_a_while_is_asked_again(gated: World, 
     await gated.until(lambda: hook.calls == 2, within=200)
     record = gated.record(image="web:2")
     assert record is not None
-    assert (record.state.step, record.state.reason) == (0, "AwaitingGates")
+    assert (record.state.progress.step, record.state.reason) == (0, "AwaitingGates")
     hook.status = 200
     await gated.phase(Phase.PROMOTED, image="web:2")
 

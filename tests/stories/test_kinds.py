@@ -67,7 +67,7 @@ async def test_a_newer_release_supersedes_the_canary(made: Set) -> None:
     record = await made.world.phase(Phase.BAKING, image="web:3")
     assert record.stable is not None
     assert record.stable.images == ("web:1",)
-    assert (await made.world.phase(Phase.SUPERSEDED, image="web:2")).state.ended_at is not None
+    assert (await made.world.phase(Phase.SUPERSEDED, image="web:2")).state.ending.ended_at is not None
     assert made.world.pods_of("web:1") >= 3
     await made.world.phase(Phase.PROMOTED, image="web:3")
 

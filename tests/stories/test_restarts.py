@@ -30,7 +30,7 @@ async def test_a_rollout_that_finished_unwatched_is_unjudged(shop: World) -> Non
     await shop.settle()
     await shop.start()
     record = await shop.phase(Phase.UNJUDGED, image="web:2")
-    assert record.state.promoted_at is None
+    assert record.state.ending.promoted_at is None
 
 
 async def test_evidence_gathered_before_a_restart_is_not_lost(shop: World) -> None:
@@ -106,7 +106,7 @@ async def test_what_is_known_of_a_rollout_is_forgotten_though_the_answer_to_its_
 
     def over() -> bool:
         record = plain.record(image="web:2")
-        return record is not None and record.state.ended_at is not None
+        return record is not None and record.state.ending.ended_at is not None
 
     await plain.until(over, within=3600)
     await asyncio.sleep(1)

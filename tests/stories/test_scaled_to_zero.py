@@ -159,4 +159,4 @@ async def test_a_release_of_few_pods_says_the_weight_that_it_was_judged_at(shop:
 
 def _awaits(here: World) -> bool:
     record = here.record(image="web:2")
-    return record is not None and record.state.waiting_since is not None
+    return record is not None and record.state.waits.approval_since is not None

@@ -250,7 +250,8 @@ class World:
         if self.application is None:
             return "the daemon does not run"
         return "; ".join(
-            f"{r.name} {r.candidate.images} {r.state.phase} step {r.state.step}: {r.state.message} {actions(r)}"
+            f"{r.name} {r.candidate.images} {r.state.phase} step {r.state.progress.step}: "
+            f"{r.state.message} {actions(r)}"
             for r in self.application.store.all()
         )
 

@@ -59,8 +59,8 @@ def offered(record: Record) -> tuple[CommandAction, ...]:
         return ()
     state = record.state
     actions = []
-    awaits = state.waiting_since is not None and state.phase is not Phase.HELD and record.in_flight
-    if awaits and state.step + 1 not in record.approvals:
+    awaits = state.waits.approval_since is not None and state.phase is not Phase.HELD and record.in_flight
+    if awaits and state.progress.step + 1 not in record.approvals:
         actions.append(CommandAction.APPROVE)
     if record.in_flight and state.phase is not Phase.HELD:
         actions.append(CommandAction.HOLD)
@@ -108,7 +108,7 @@ def _button(record: Record, action: CommandAction) -> Block:
     value = {
         "namespace": record.key.namespace,
         "record": record.name,
-        "step": record.state.step + 1,
+        "step": record.state.progress.step + 1,
         "decision": record.decisions[-1].id if record.decisions else "",
     }
     button: dict[str, object] = {
@@ -127,7 +127,7 @@ def _button(record: Record, action: CommandAction) -> Block:
 def _confirm(record: Record, action: CommandAction) -> Block:
     """The confirmation of a press that moves the rollout: its effect, and where the rollout is."""
     undo, state = action is CommandAction.UNDO, record.state
-    title = "Undo this rollout?" if undo else f"Approve step {state.step + 1}?"
+    title = "Undo this rollout?" if undo else f"Approve step {state.progress.step + 1}?"
     effect = (
         f"goes back to {record.stable}" if undo else "continues with its next step once every rule has passed"
     )

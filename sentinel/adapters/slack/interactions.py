@@ -167,5 +167,5 @@ class Interactions:
 
 
 def _applies(press: Press, record: Record) -> bool:
-    passed = press.action is CommandAction.APPROVE and press.step != record.state.step + 1
+    passed = press.action is CommandAction.APPROVE and press.step != record.state.progress.step + 1
     return press.action in offered(record) and not passed

@@ -135,7 +135,7 @@ def _facts(record: Record) -> list[tuple[str, str]]:
         facts.append(("Change cause", escape(record.candidate.change_cause, 500)))
     facts.append(("Triggered by", escape(record.trigger, 300) or "unknown"))
     facts.append(("Policy", escape(record.policy, 300)))
-    facts.append(("Step", f"{state.step + 1}, {percent(state.weight)} of the pods"))
+    facts.append(("Step", f"{state.progress.step + 1}, {percent(state.weight)} of the pods"))
     facts.append(("Started", moment(record.started_at)))
     if record.attempt > 1:
         facts.append(("Attempt", f"{record.attempt} of this revision"))

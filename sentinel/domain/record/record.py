@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sentinel.domain.alert import AlertsBeyond, counted_beyond, make_room
+from sentinel.domain.gate import GateResult
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import AlertEntry, DecisionEntry, NoticeRef
 from sentinel.domain.record.state import IN_FLIGHT, Json, Phase, RevisionRef, RolloutState
@@ -57,7 +58,7 @@ class Record:
     @property
     def guarded(self) -> bool:
         """Whether the candidate was promoted and alerts and crashes still undo it."""
-        return self.state.phase is Phase.PROMOTED and self.state.ended_at is None
+        return self.state.phase is Phase.PROMOTED and self.state.ending.ended_at is None
 
     @property
     def live(self) -> bool:
@@ -86,6 +87,10 @@ class Record:
     def with_state(self, state: RolloutState) -> "Record":
         """The record with another state."""
         return replace(self, state=state)
+
+    def with_gates(self, results: tuple[GateResult, ...]) -> "Record":
+        """The record with these results of the present step's gates."""
+        return self.with_state(replace(self.state, gating=replace(self.state.gating, results=results)))
 
     def with_decision(self, entry: DecisionEntry) -> "Record":
         """The record with this decision entered or, by its id, replaced; the newest are kept."""

@@ -1,7 +1,7 @@
 """The part of a record that moves: where the rollout stands."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -90,47 +90,105 @@ class UndoState:
 
 
 @dataclass(frozen=True, slots=True)
+class StepProgress:
+    """The canary step that the rollout is at.
+
+    `step` counts from 0; the number of canary steps itself means 100 %. `reached_at` is when the step's weight was
+    reached and its pods were ready: its bake counts from there. `baked` is how many seconds of the bake went before
+    the workload was scaled to zero.
+    """
+
+    step: int = 0
+    began_at: datetime | None = None
+    reached_at: datetime | None = None
+    baked: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """What the rollout waits for, and for how long the deadline's clock stood still.
+
+    `stood` is in seconds; `stopped_since` is since when the clock stands still now: held, waiting for an approval, or
+    scaled to zero. `approval_since` is since when an approval is awaited, `missing_since` since when nothing but
+    missing evidence keeps the step from passing, `unseen_since` since when the workload's own controller has been seen
+    not to have taken up what was written.
+    """
+
+    stood: float = 0.0
+    stopped_since: datetime | None = None
+    approval_since: datetime | None = None
+    missing_since: datetime | None = None
+    unseen_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GateState:
+    """Since when the gates of the present step are asked, None while they are not, and where each of them stands."""
+
+    asked_since: datetime | None = None
+    results: tuple[GateResult, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeState:
+    """What is known of our own brake, by the workload's generation.
+
+    `seen_generation` is the one at which the brake was last seen on, 0 where it should be off, and
+    `released_generation` the one at which we last released it. `released_by_person`: it is not put on again.
+    """
+
+    seen_generation: int = 0
+    released_generation: int = 0
+    released_by_person: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """When the candidate was promoted, when the rollout and its guard window were over, and when a person had an
+    undone candidate no longer remembered as bad."""
+
+    promoted_at: datetime | None = None
+    ended_at: datetime | None = None
+    forgiven_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RolloutState:
     """The part of a record that moves.
 
-    `step` counts from 0; the number of canary steps itself means 100 %. `reached_at` is when the step's weight
-    was reached and its pods were ready: its bake counts from there. `weight` is the share really reached.
-    `baked` is how many seconds of this step's bake went before the workload was scaled to zero.
-    `waited` is for how many seconds the deadline's clock stood still, `stopped_since` since when it does now (held,
-    waiting for an approval, scaled to zero), and `waiting_since` since when an approval is awaited;
-    `missing_since` is since when nothing but missing evidence keeps the step from passing.
-    `unseen_since` is since when the workload's own controller has been seen not to have taken up what was written.
-    `pause_seen` is the workload's generation at which our pause was last seen in force, 0 where none should be, and
-    `resumed_from` the one at which we last lifted it. `released`: a human lifted it, and none is made again.
-    `gates_since` is when the step's gates were first asked, `gates` where each of them stands.
+    `weight` is the share really reached. `verdict`, `reason` and `message` say why the rollout stands where it does.
     `analysis` holds each rule's state as plain JSON values, `measured_until` up to when each rule's evidence has
-    been taken in. `forgiven_at` is when a human had an undone revision no longer remembered as bad.
+    been taken in.
     """
 
     phase: Phase
-    step: int = 0
-    step_since: datetime | None = None
-    reached_at: datetime | None = None
-    baked: float = 0.0
+    progress: StepProgress = StepProgress()
     weight: float = 0.0
     hold: Hold | None = None
-    waited: float = 0.0
-    stopped_since: datetime | None = None
-    waiting_since: datetime | None = None
-    missing_since: datetime | None = None
-    unseen_since: datetime | None = None
-    gates_since: datetime | None = None
-    gates: tuple[GateResult, ...] = ()
-    pause_seen: int = 0
-    resumed_from: int = 0
-    released: bool = False
-    promoted_at: datetime | None = None
-    ended_at: datetime | None = None
+    waits: Waits = Waits()
+    gating: GateState = GateState()
+    brake: BrakeState = BrakeState()
     undo: UndoState | None = None
+    ending: Ending = Ending()
     verdict: str = ""
     reason: str = ""
     message: str = ""
     analysis: Mapping[str, Json] = field(default_factory=dict)
     measured_until: Mapping[str, datetime] = field(default_factory=dict)
     saved_at: datetime | None = None
-    forgiven_at: datetime | None = None
+
+    def at_step(self, step: int, now: datetime) -> "RolloutState":
+        """The state at the beginning of a step, at which no approval is awaited."""
+        return replace(self.approval_over(), progress=StepProgress(step, now))
+
+    def step_to_reach(self) -> "RolloutState":
+        """The state with the present step to be reached again, and all of its bake ahead."""
+        return replace(self, progress=replace(self.progress, reached_at=None, baked=0.0))
+
+    def approval_over(self) -> "RolloutState":
+        """The state in which no approval is awaited."""
+        return replace(self, waits=replace(self.waits, approval_since=None))
+
+    def ended(self, at: datetime) -> "RolloutState":
+        """The state of a rollout that is over."""
+        return replace(self, ending=replace(self.ending, ended_at=at))

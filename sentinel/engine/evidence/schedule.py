@@ -60,7 +60,7 @@ def grid(at: datetime, interval: timedelta) -> datetime:
 def window(rule: MetricRule, record: Record, timing: SourceTiming, now: datetime) -> Window:
     """The next measurement of a rule in a rollout."""
     if isinstance(rule, QueryRule):
-        began = record.state.step_since or record.started_at
+        began = record.state.progress.began_at or record.started_at
         due = next_due(rule, record.state.analysis.get(rule.name), began)
         if now >= due:
             return Window(began, now, max(due, now + rule.interval))

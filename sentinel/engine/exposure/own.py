@@ -16,9 +16,9 @@ UNSEEN_FOR = timedelta(minutes=1)
 def followed(state: RolloutState, workload: Workload, now: datetime) -> RolloutState:
     """The state at the step at which the workload's controller is: another one than before begins now."""
     own = workload.own_steps
-    if own is None or own.stage == state.step:
+    if own is None or own.stage == state.progress.step:
         return state
-    return replace(state, step=own.stage, step_since=now, reached_at=None, baked=0.0)
+    return state.at_step(own.stage, now)
 
 
 def promotion(workload: Workload, *, full: bool = False) -> Promote | None:
@@ -35,9 +35,10 @@ def promotion(workload: Workload, *, full: bool = False) -> Promote | None:
 def unseen(state: RolloutState, workload: Workload, now: datetime) -> RolloutState:
     """The state with since when the workload's own controller has not taken up what was written."""
     ignored = workload.own_steps is not None and not workload.observed
-    return replace(state, unseen_since=(state.unseen_since or now) if ignored else None)
+    since = (state.waits.unseen_since or now) if ignored else None
+    return replace(state, waits=replace(state.waits, unseen_since=since))
 
 
 def held_down_at(state: RolloutState) -> datetime | None:
     """When the workload's own controller is held to be down, None where it has taken up all that was written."""
-    return state.unseen_since + UNSEEN_FOR if state.unseen_since is not None else None
+    return state.waits.unseen_since + UNSEEN_FOR if state.waits.unseen_since is not None else None

@@ -124,7 +124,7 @@ def _approve(command: Command, situation: Situation) -> Answer:
     if over is not None:
         return _refused(over)
     record = situation.record
-    present = record.state.step + 1
+    present = record.state.progress.step + 1
     step = command.step or present
     steps = situation.policy.strategy.steps
     if step in record.approvals:
@@ -190,8 +190,8 @@ def _promote(command: Command, situation: Situation) -> Answer:
     if refusal is not None:
         return _refused(refusal)
     workload, record = situation.workload, situation.record
-    state = replace(without_hold(record.state, situation.now), phase=Phase.PROGRESSING, waiting_since=None)
-    if state.step >= situation.last_step:
+    state = replace(without_hold(record.state, situation.now).approval_over(), phase=Phase.PROGRESSING)
+    if state.progress.step >= situation.last_step:
         if not workload.rolled_out:
             return _refused(
                 f"{workload.exposure.available} of {workload.exposure.wanted} pods are available at 100%"
@@ -201,15 +201,8 @@ def _promote(command: Command, situation: Situation) -> Answer:
     message = _said(command, "skipped the remaining steps; the rollout is judged at 100%")
     if situation.own_steps is not None:
         return Obeyed(record, _skip_own_steps(workload, state, message))
-    state = replace(
-        state,
-        step=situation.last_step,
-        step_since=situation.now,
-        reached_at=None,
-        baked=0.0,
-        reason=STEPS_SKIPPED,
-        message=message,
-    )
+    state = state.at_step(situation.last_step, situation.now)
+    state = replace(state, reason=STEPS_SKIPPED, message=message)
     ahead = replace(situation, record=record.with_state(state))
     change = steered(ahead)
     decision = Decision(
@@ -220,7 +213,7 @@ def _promote(command: Command, situation: Situation) -> Answer:
 
 def _skip_own_steps(workload: Workload, state: RolloutState, message: str) -> Decision:
     """The workload's own controller is asked to skip them; the rollout is followed to where it goes."""
-    state = replace(state, reached_at=None, baked=0.0, reason=STEPS_SKIPPED, message=message)
+    state = replace(state.step_to_reach(), reason=STEPS_SKIPPED, message=message)
     change = promotion(workload, full=True)
     return Decision(state, None, action=Action.ADVANCE, reason=STEPS_SKIPPED, message=message, change=change)
 
@@ -241,7 +234,7 @@ def _forgive(command: Command, situation: Situation) -> Answer:
     if record is None:
         return _refused("no such revision is known bad")
     message = _said(command, f"forgave {record.candidate}: it is no longer known bad")
-    state = replace(record.state, forgiven_at=situation.now)
+    state = replace(record.state, ending=replace(record.state.ending, forgiven_at=situation.now))
     decision = Decision(state, None, action=Action.FORGIVE, reason="Forgiven", message=message)
     return Obeyed(record, decision)
 

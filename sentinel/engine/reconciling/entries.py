@@ -23,7 +23,7 @@ def entry_for(record: Record, decision: Decision, now: datetime) -> DecisionEntr
     assert decision.action is not None
     action = decision.action
     before = record.decisions[-1].id if record.decisions else ""
-    where = "" if action in ONCE_PER_ROLLOUT else f"{record.state.step}/{decision.reason}/{before}"
+    where = "" if action in ONCE_PER_ROLLOUT else f"{record.state.progress.step}/{decision.reason}/{before}"
     if decision.command:
         where = decision.command
     identity = (
@@ -37,7 +37,7 @@ def entry_for(record: Record, decision: Decision, now: datetime) -> DecisionEntr
         reason=decision.reason,
         message=decision.message,
         revision=record.candidate.digest,
-        step=decision.state.step,
+        step=decision.state.progress.step,
         rule=decision.rule,
         numbers=decision.numbers,
         cause=decision.cause,

@@ -46,7 +46,7 @@ def judged(
     baseline = stable_of(workload, record)
     ends = situation.bake_ends
     segment = segment_of(
-        record.state.step,
+        record.state.progress.step,
         situation.last_step,
         concurrent=baseline is not None and bool(workload.pods_of(baseline)),
         bake_over=ends is not None and situation.now >= ends,

@@ -240,7 +240,7 @@ class Reconciler:
         """Take in what was measured and answered since the last time, and judge every rule and alert by it."""
         collected: Collected = yield Collect(record, policy)
         if collected.gates is not None:
-            record = record.with_state(replace(record.state, gates=collected.gates))
+            record = record.with_gates(collected.gates)
         situation = judged(
             self._situation(record, workload, policy, records),
             collected.measured,

@@ -27,7 +27,11 @@ class WorkingState:
         """The record with the newest analysis; what was saved by anyone since counts where it is ahead."""
         self._saved[record.name] = record
         newest = self._states.get(record.name)
-        if newest is None or record.state.step != newest.step or _is_later(record.state, newest):
+        if (
+            newest is None
+            or record.state.progress.step != newest.progress.step
+            or _is_later(record.state, newest)
+        ):
             return record
         return record.with_state(
             replace(
@@ -39,7 +43,7 @@ class WorkingState:
 
     def remember(self, record: Record) -> None:
         """Keep this as the newest; a rollout that is over is forgotten."""
-        if record.state.ended_at is not None:
+        if record.state.ending.ended_at is not None:
             self._states.pop(record.name, None)
             self._saved.pop(record.name, None)
             self._pulled.discard(record.name)
@@ -104,19 +108,16 @@ def _visible(record: Record) -> tuple[object, ...]:
     return (
         record.candidate,
         state.phase,
-        state.step,
-        state.reached_at,
+        state.progress,
         state.hold,
-        state.waiting_since,
-        state.stopped_since,
-        state.gates_since,
-        tuple(result.answer for result in state.gates),
-        state.missing_since,
-        state.pause_seen > 0,
-        state.resumed_from,
-        state.released,
+        state.waits,
+        state.gating.asked_since,
+        tuple(result.answer for result in state.gating.results),
+        state.brake.seen_generation > 0,
+        state.brake.released_generation,
+        state.brake.released_by_person,
         state.verdict,
         state.undo,
-        state.ended_at,
+        state.ending.ended_at,
         tuple(alert.verdict for alert in record.alerts),
     )

@@ -122,7 +122,7 @@ class _Course:
             answer = yield from self._perform(effect)
         if reconciled.verdicts is not None:
             state = self.view.kept[0].state
-            self.looks.append(Look(self.view.now(), state.phase, state.step, reconciled.verdicts))
+            self.looks.append(Look(self.view.now(), state.phase, state.progress.step, reconciled.verdicts))
         return reconciled
 
     def _perform(self, effect: Effect) -> Generator[Question, Answer, object]:
@@ -155,7 +155,7 @@ class _Course:
         for entry in effect.record.decisions:
             if entry.outcome is not None and entry.id not in self._reported:
                 self._reported.add(entry.id)
-                self.looks.append(Look(now, state.phase, state.step, effect.verdicts, entry))
+                self.looks.append(Look(now, state.phase, state.progress.step, effect.verdicts, entry))
 
     def _of(self, record: Record) -> Evidence:
         setting = self._setting

@@ -29,7 +29,8 @@ def known_bad(records: Iterable[Record], digest: str) -> KnownBad | None:
         KnownBad(record, _undone_at(record)) for record in of_template if record.state.phase in _BAD_ENDS
     ]
     last = max(undone, key=lambda bad: bad.at, default=None)
-    cleared = (at for record in of_template for at in (record.state.promoted_at, record.state.forgiven_at))
+    endings = (record.state.ending for record in of_template)
+    cleared = (at for ending in endings for at in (ending.promoted_at, ending.forgiven_at))
     return None if last is None or any(at is not None and at > last.at for at in cleared) else last
 
 
@@ -49,5 +50,5 @@ def forgivable(records: Sequence[Record], *, name: str = "", number: int | None 
 def _undone_at(record: Record) -> datetime:
     undo = record.state.undo
     if undo is None:
-        return record.state.ended_at or record.started_at
+        return record.state.ending.ended_at or record.started_at
     return undo.restored_at or undo.patched_at or undo.decided_at

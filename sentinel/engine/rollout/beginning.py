@@ -10,7 +10,7 @@ from sentinel.domain.figures import percent
 from sentinel.domain.policy.policy import Mode, OnKnownBad, Policy
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
-from sentinel.domain.record.state import Phase, RevisionRef, RolloutState
+from sentinel.domain.record.state import Phase, RevisionRef, RolloutState, StepProgress
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.exposure.brakes import brake_mark
@@ -48,7 +48,7 @@ def new_record(begin: Begin, workload: Workload, policy: Policy, mode: Mode, now
         mode=mode,
         attempt=begin.attempt,
         trigger=workload.changed_by,
-        state=RolloutState(Phase.PROGRESSING, step_since=now, saved_at=now),
+        state=RolloutState(Phase.PROGRESSING, StepProgress(began_at=now), saved_at=now),
     )
     begun = begin.begun
     if begun is None:
@@ -127,9 +127,8 @@ def _first_batch(situation: Situation) -> str:
 def _unjudged(situation: Situation) -> Decision:
     message = f"{situation.workload.candidate} was fully rolled out before the sentinel watched it"
     state = replace(
-        situation.record.state,
+        situation.record.state.ended(situation.now),
         phase=Phase.UNJUDGED,
-        ended_at=situation.now,
         weight=1.0,
         reason="NotWatched",
         message=message,
@@ -160,9 +159,10 @@ def _applied_again(bad: Record, situation: Situation) -> Decision | None:
 def superseded(record: Record, by: Begin, now: datetime) -> Decision:
     """The end of a rollout that a newer revision cut short."""
     if record.state.phase is Phase.PROMOTED:
-        state = replace(record.state, ended_at=now)
         message = "a newer revision ended the guard window"
-        return Decision(state, wake=None, action=Action.CLOSE, reason="NewerRevision", message=message)
+        return Decision(
+            record.state.ended(now), wake=None, action=Action.CLOSE, reason="NewerRevision", message=message
+        )
     came_back = by.reapplied and by.undone is not None and by.undone.name == record.name
     phase = Phase.UNDONE if came_back else _end_phase(record)
     undone = phase is Phase.UNDONE
@@ -172,10 +172,9 @@ def superseded(record: Record, by: Begin, now: datetime) -> Decision:
         else "a newer revision was applied"
     )
     state = replace(
-        record.state,
+        record.state.ended(now),
         phase=phase,
         hold=None,
-        ended_at=now,
         reason=record.state.reason if undone else "NewerRevision",
         message=f"{record.state.message}; {message}" if undone else message,
     )
@@ -195,10 +194,9 @@ def rolled_back_by_hand(situation: Situation) -> Decision:
     who = workload.changed_by or "someone"
     message = f"{who} reverted to {situation.record.stable}"
     state = replace(
-        situation.record.state,
+        situation.record.state.ended(situation.now),
         phase=_end_phase(situation.record),
         hold=None,
-        ended_at=situation.now,
         reason=ROLLED_BACK,
         message=message,
     )
@@ -216,10 +214,9 @@ def rolled_back_by_hand(situation: Situation) -> Decision:
 def workload_gone(record: Record, now: datetime) -> Decision:
     """The workload was deleted in the middle of its rollout."""
     state = replace(
-        record.state,
+        record.state.ended(now),
         phase=Phase.FAILED,
         hold=None,
-        ended_at=now,
         reason="WorkloadDeleted",
         message="the workload was deleted",
     )

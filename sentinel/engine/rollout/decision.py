@@ -134,7 +134,7 @@ def _suspend(situation: Situation) -> Decision | None:
     unable = _unable(situation)
     if unable is not None:
         return unable
-    missing_since = situation.record.state.missing_since
+    missing_since = situation.record.state.waits.missing_since
     if missing_since is not None and situation.now >= missing_since + MISSING_FOR:
         missing = next(v for v in situation.verdicts if v.kind is VerdictKind.INCONCLUSIVE)
         message = str(situation.cluster_wait or missing.message)
@@ -148,7 +148,7 @@ def _stopped_by_controller(situation: Situation) -> Decision | None:
     workload = situation.workload
     down_at = held_down_at(situation.record.state)
     if down_at is not None and situation.now >= down_at:
-        since = f"{situation.record.state.unseen_since:%H:%M:%S} UTC"
+        since = f"{situation.record.state.waits.unseen_since:%H:%M:%S} UTC"
         message = f"the controller of {workload.key} has observed no change since {since}: is it down?"
         return hold(situation, "ControllerDown", message, sticky=False)
     own = workload.own_steps
@@ -206,7 +206,8 @@ def _calm_for(situation: Situation, held: Hold) -> timedelta:
 def _note_missing(state: RolloutState, situation: Situation) -> RolloutState:
     """Since when evidence has been missing that nothing but it keeps the step from passing."""
     missing = any(v.kind is VerdictKind.INCONCLUSIVE for v in situation.verdicts) and _bake_is_over(situation)
-    return replace(state, missing_since=(state.missing_since or situation.now) if missing else None)
+    since = (state.waits.missing_since or situation.now) if missing else None
+    return replace(state, waits=replace(state.waits, missing_since=since))
 
 
 def _bake_is_over(situation: Situation) -> bool:

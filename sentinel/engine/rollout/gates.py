@@ -15,7 +15,7 @@ from sentinel.domain.figures import amount
 from sentinel.domain.gate import Gate, GateAnswer, GateResult, JobGate, OnGateFailure, is_final
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.record.record import Record
-from sentinel.domain.record.state import Phase, RolloutState
+from sentinel.domain.record.state import GateState, Phase, RolloutState
 from sentinel.domain.verdict import DecisionCause, RuleVerdict, VerdictKind
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.situation import Situation
@@ -44,14 +44,18 @@ def ungated(policy: Policy) -> Policy:
 def gates_asked(policy: Policy, record: Record) -> tuple[Gate, ...]:
     """The gates that are to be asked now; empty while the rollout waits for something else."""
     state = record.state
-    if state.phase is not Phase.BAKING or state.gates_since is None or state.waiting_since is not None:
+    if (
+        state.phase is not Phase.BAKING
+        or state.gating.asked_since is None
+        or state.waits.approval_since is not None
+    ):
         return ()
-    return gates_of(policy, state.step)
+    return gates_of(policy, state.progress.step)
 
 
 def without_gates(state: RolloutState) -> RolloutState:
     """The state without gate results: a new step, or a rollout that goes on after a hold, calls the gates again."""
-    return replace(state, gates_since=None, gates=())
+    return replace(state, gating=GateState())
 
 
 def await_gates(situation: Situation, state: RolloutState) -> Decision | None:
@@ -60,12 +64,13 @@ def await_gates(situation: Situation, state: RolloutState) -> Decision | None:
     if not gates:
         return None
     names = [gate.name for gate in gates]
-    if state.gates_since is None or [result.name for result in state.gates] != names:
-        state = replace(state, gates_since=situation.now, gates=tuple(GateResult(name) for name in names))
-    if all(result.answer is GateAnswer.PASSED for result in state.gates):
+    if state.gating.asked_since is None or [result.name for result in state.gating.results] != names:
+        results = tuple(GateResult(name) for name in names)
+        state = replace(state, gating=GateState(situation.now, results))
+    if all(result.answer is GateAnswer.PASSED for result in state.gating.results):
         return None
     situation = replace(situation, record=situation.record.with_state(state))
-    for index, (gate, result) in enumerate(zip(gates, state.gates, strict=True)):
+    for index, (gate, result) in enumerate(zip(gates, state.gating.results, strict=True)):
         if _failed(situation, gate, result):
             return _fail(situation, gate, result, index)
     return _wait(situation, gates)
@@ -73,9 +78,9 @@ def await_gates(situation: Situation, state: RolloutState) -> Decision | None:
 
 def job_name(record: Record, index: int) -> str:
     """The name of the Job for a gate of the current step, by its index: the same for every replica in this attempt."""
-    since = record.state.gates_since
+    since = record.state.gating.asked_since
     attempt = since.isoformat(timespec="microseconds") if since is not None else ""
-    identity = f"{record.uid}/{record.name}/{record.state.step}/{attempt}/{index}"
+    identity = f"{record.uid}/{record.name}/{record.state.progress.step}/{attempt}/{index}"
     suffix = f"-gate-{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
     return record.key.name[: _JOB_NAME_LENGTH - len(suffix)].rstrip("-.").replace(".", "-") + suffix
 
@@ -88,7 +93,7 @@ def gate_ends(gate: Gate, since: datetime) -> datetime:
 def _failed(situation: Situation, gate: Gate, result: GateResult) -> bool:
     if result.answer is not GateAnswer.PASSED and is_final(gate, result.answer):
         return True
-    ends = gate_ends(gate, situation.record.state.gates_since or situation.now)
+    ends = gate_ends(gate, situation.record.state.gating.asked_since or situation.now)
     if isinstance(gate, JobGate):
         # A Job's state before its deadline does not say how it ended.
         return result.at is not None and result.at >= ends
@@ -126,7 +131,7 @@ def _wait(situation: Situation, gates: Sequence[Gate]) -> Decision:
     state = situation.record.state
     waiting = [
         f"{result.name} ({result.detail or 'asked'})"
-        for result in state.gates
+        for result in state.gating.results
         if result.answer is not GateAnswer.PASSED
     ]
     state = replace(
@@ -135,7 +140,7 @@ def _wait(situation: Situation, gates: Sequence[Gate]) -> Decision:
         reason="AwaitingGates",
         message=f"every rule passed; waits for {', '.join(waiting)}",
     )
-    since = state.gates_since or situation.now
+    since = state.gating.asked_since or situation.now
     due = [situation.deadline, *(gate_ends(gate, since) for gate in gates)]
     wake = min((at for at in due if at > situation.now), default=None)
     return Decision(state, wake=wake, verdicts=situation.verdicts)

@@ -73,7 +73,7 @@ def _undos(records: Iterable[Record], own: Record, budget: UndoBudget, now: date
         entry.action is Action.UNDO
         and _counts(entry, begins, record.name == own.name and record.key == own.key)
         for record in records
-        if record.state.ended_at is None or record.state.ended_at > begins
+        if record.state.ending.ended_at is None or record.state.ending.ended_at > begins
         for entry in record.decisions
     )
 

@@ -76,9 +76,10 @@ def _said_lately(situation: Situation, reason: str) -> bool:
 
 def without_hold(state: RolloutState, now: datetime) -> RolloutState:
     """The state with its hold ended now, and the time that it lasted taken out of the bake."""
-    if state.hold is None or state.reached_at is None:
+    if state.hold is None or state.progress.reached_at is None:
         return replace(state, hold=None)
-    return replace(state, hold=None, reached_at=state.reached_at + (now - state.hold.since))
+    reached_at = state.progress.reached_at + (now - state.hold.since)
+    return replace(state, hold=None, progress=replace(state.progress, reached_at=reached_at))
 
 
 def escalate(
@@ -113,7 +114,7 @@ def damage_limiting_pause(situation: Situation) -> Stop | None:
     if workload.stopped or workload.brake.foreign:
         return None
     none_left = workload.observed and workload.exposure.old == 0
-    if none_left or situation.record.state.released:
+    if none_left or situation.record.state.brake.released_by_person:
         return None
     return Stop(brake_mark(situation.record, situation.policy, situation.now))
 

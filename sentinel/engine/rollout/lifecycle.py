@@ -92,7 +92,7 @@ def recognise(
 
 def _never_begun(latest: Record) -> bool:
     """Whether the record was made and its first decision could not be written: that write brings the state with it."""
-    return latest.live and not latest.decisions and latest.state.step_since is None
+    return latest.live and not latest.decisions and latest.state.progress.began_at is None
 
 
 def _replaced_meanwhile(latest: Record, workload: Workload) -> bool:

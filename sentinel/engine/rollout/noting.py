@@ -45,16 +45,18 @@ def clock_kept(state: RolloutState, workload: Workload, now: datetime) -> Rollou
     """The state with the clock stopped while something stops it, and the time that it stood still added up after."""
     stops = [
         state.hold.since if state.hold else None,
-        state.waiting_since,
+        state.waits.approval_since,
         now if not workload.exposure.wanted else None,
     ]
     since = min((at for at in stops if at is not None), default=None)
     if since is not None:
-        return replace(state, stopped_since=state.stopped_since or since)
-    if state.stopped_since is None:
+        stopped_since = state.waits.stopped_since or since
+        return replace(state, waits=replace(state.waits, stopped_since=stopped_since))
+    if state.waits.stopped_since is None:
         return state
-    stood = (now - state.stopped_since).total_seconds()
-    return replace(state, waited=state.waited + stood, stopped_since=None)
+    stood = (now - state.waits.stopped_since).total_seconds()
+    waits = replace(state.waits, stood=state.waits.stood + stood, stopped_since=None)
+    return replace(state, waits=waits)
 
 
 def _stood_down(state: RolloutState, now: datetime) -> RolloutState:
@@ -62,7 +64,8 @@ def _stood_down(state: RolloutState, now: datetime) -> RolloutState:
 
     Gates and approvals are asked for once every rule has passed again.
     """
-    baked = state.baked
-    if state.reached_at is not None:
-        baked = ((state.hold.since if state.hold else now) - state.reached_at).total_seconds()
-    return replace(without_gates(state), reached_at=None, baked=max(0.0, baked), waiting_since=None)
+    baked = state.progress.baked
+    if state.progress.reached_at is not None:
+        baked = ((state.hold.since if state.hold else now) - state.progress.reached_at).total_seconds()
+    progress = replace(state.progress, reached_at=None, baked=max(0.0, baked))
+    return replace(without_gates(state).approval_over(), progress=progress)

@@ -35,18 +35,12 @@ def release(situation: Situation) -> Decision | None:
     record, workload = situation.record, situation.workload
     if situation.mode is Mode.OBSERVE or not lifted_by_human(record, workload):
         return None
-    state = replace(record.state, released=True, pause_seen=0)
+    brake = replace(record.state.brake, released_by_person=True, seen_generation=0)
+    state = replace(record.state, brake=brake)
     message = f"someone lifted the sentinel's {workload.brake.name}; it does not stop this rollout again"
-    if state.step < situation.last_step:
+    if state.progress.step < situation.last_step:
         message += f", which is judged at 100% instead of {percent(situation.weight or 1.0)}"
-        state = replace(
-            state,
-            step=situation.last_step,
-            step_since=situation.now,
-            reached_at=None,
-            baked=0.0,
-            waiting_since=None,
-        )
+        state = state.at_step(situation.last_step, situation.now)
     if state.hold is None:
         state = replace(state, phase=Phase.PROGRESSING, reason="PauseLifted", message=message)
     return Decision(

@@ -29,12 +29,13 @@ def proceed(situation: Situation) -> Decision:
     workload = situation.workload
     change = steered(situation)
     if _stopped_short(situation):
-        state = replace(state, reached_at=None)
-    if state.reached_at is None:
+        state = replace(state, progress=replace(state.progress, reached_at=None))
+    if state.progress.reached_at is None:
         if change is not None or not step_reached(situation.weight, workload):
             return _wait(situation, replace(state, phase=Phase.PROGRESSING), change)
-        baked = timedelta(seconds=state.baked)
-        state = replace(state, phase=Phase.BAKING, reached_at=situation.now - baked, baked=0.0)
+        baked = timedelta(seconds=state.progress.baked)
+        progress = replace(state.progress, reached_at=situation.now - baked, baked=0.0)
+        state = replace(state, phase=Phase.BAKING, progress=progress)
         situation = replace(situation, record=situation.record.with_state(state))
     baking = situation.bake_ends is not None and situation.now < situation.bake_ends
     if baking and not _proven_good(situation):
@@ -91,39 +92,31 @@ def _passes(verdict: RuleVerdict, situation: Situation) -> bool:
 def _await_approval(situation: Situation, state: RolloutState) -> Decision | None:
     """Every rule passed and a human must still agree: the clock stands still meanwhile."""
     step = situation.present_step
-    if step is None or not step.approval or state.step + 1 in situation.record.approvals:
+    if step is None or not step.approval or state.progress.step + 1 in situation.record.approvals:
         return None
-    if state.waiting_since is not None:
+    if state.waits.approval_since is not None:
         return _wait(situation, state, None)
-    message = f"every rule passed at {_reached(situation)}; step {state.step + 1} waits for approval"
+    message = f"every rule passed at {_reached(situation)}; step {state.progress.step + 1} waits for approval"
     waiting = replace(
-        state, waiting_since=situation.now, verdict="pass", reason="AwaitingApproval", message=message
+        state,
+        waits=replace(state.waits, approval_since=situation.now),
+        verdict="pass",
+        reason="AwaitingApproval",
+        message=message,
     )
     waits = replace(situation, record=situation.record.with_state(waiting))
     return escalate(waits, "AwaitingApproval", message)
 
 
 def _go_on(situation: Situation, state: RolloutState) -> Decision:
-    state = replace(
-        without_gates(state),
-        waiting_since=None,
-        hold=None,
-        verdict="pass",
-    )
+    state = replace(without_gates(state).approval_over(), hold=None, verdict="pass")
     passed = "; ".join(v.message for v in situation.verdicts if v.numbers) or "every rule passed"
-    if state.step >= situation.last_step:
+    if state.progress.step >= situation.last_step:
         return _promote(situation, state, passed)
     if situation.own_steps is not None:
         return _let_its_controller_go_on(situation, state, passed)
-    state = replace(
-        state,
-        phase=Phase.PROGRESSING,
-        step=state.step + 1,
-        step_since=situation.now,
-        reached_at=None,
-        baked=0.0,
-        reason="StepPassed",
-    )
+    state = state.at_step(state.progress.step + 1, situation.now)
+    state = replace(state, phase=Phase.PROGRESSING, reason="StepPassed")
     ahead = replace(situation, record=situation.record.with_state(state))
     message = f"{_reached(situation)} passed, next is {_ahead(ahead)}: {passed}"
     return Decision(
@@ -142,9 +135,7 @@ def _let_its_controller_go_on(situation: Situation, state: RolloutState, passed:
     """The step is passed; which one comes next, and when, is for the workload's own controller."""
     message = f"{_reached(situation)} passed, promoted to the workload's next step: {passed}"
     return Decision(
-        replace(
-            state, phase=Phase.PROGRESSING, reached_at=None, baked=0.0, reason="StepPassed", message=message
-        ),
+        replace(state.step_to_reach(), phase=Phase.PROGRESSING, reason="StepPassed", message=message),
         wake=situation.deadline,
         action=Action.ADVANCE,
         reason="StepPassed",
@@ -159,7 +150,7 @@ def _reached(situation: Situation) -> str:
     """The weight that the present step is judged at: what is reached now, however much it asks for."""
     reached = percent(weight_reached(situation.workload))
     asked = percent(situation.weight) if situation.weight is not None else "100%"
-    step = situation.record.state.step + 1
+    step = situation.record.state.progress.step + 1
     return reached if reached == asked else f"{reached} of the pods (step {step} asks for {asked})"
 
 
@@ -167,7 +158,7 @@ def _ahead(situation: Situation) -> str:
     """Where the step that begins now leads; scaling may have brought the rollout that far, or further, already."""
     asked = percent(situation.weight) if situation.weight is not None else "100%"
     there = situation.weight is not None and weight_reached(situation.workload) > situation.weight
-    return f"step {situation.record.state.step + 1}, which asks for {asked}" if there else asked
+    return f"step {situation.record.state.progress.step + 1}, which asks for {asked}" if there else asked
 
 
 def _promote(situation: Situation, state: RolloutState, passed: str) -> Decision:
@@ -179,7 +170,7 @@ def promote(situation: Situation, state: RolloutState, reason: str, message: str
     state = replace(
         state,
         phase=Phase.PROMOTED,
-        promoted_at=situation.now,
+        ending=replace(state.ending, promoted_at=situation.now),
         weight=1.0,
         reason="Promoted",
         message=message,
@@ -202,12 +193,13 @@ def _numbers(verdicts: tuple[RuleVerdict, ...]) -> dict[str, int | float | str]:
 
 def keep_guard(situation: Situation) -> Decision:
     state = situation.record.state
-    ends = (state.promoted_at or situation.now) + situation.policy.strategy.guard
+    ends = (state.ending.promoted_at or situation.now) + situation.policy.strategy.guard
     if situation.now < ends:
         return Decision(state, wake=ends, verdicts=situation.verdicts)
     message = "the guard window is over"
-    ended = replace(state, ended_at=situation.now)
-    return Decision(ended, wake=None, action=Action.CLOSE, reason="GuardOver", message=message)
+    return Decision(
+        state.ended(situation.now), wake=None, action=Action.CLOSE, reason="GuardOver", message=message
+    )
 
 
 def resume(situation: Situation, reason: str, message: str) -> Decision:
@@ -218,10 +210,10 @@ def resume(situation: Situation, reason: str, message: str) -> Decision:
     state = without_gates(without_hold(situation.record.state, situation.now))
     if situation.deadline <= situation.now:
         elapsed = (situation.now - situation.record.started_at).total_seconds()
-        state = replace(state, waited=elapsed, stopped_since=None)
+        state = replace(state, waits=replace(state.waits, stood=elapsed, stopped_since=None))
     state = replace(
         state,
-        phase=Phase.BAKING if state.reached_at is not None else Phase.PROGRESSING,
+        phase=Phase.BAKING if state.progress.reached_at is not None else Phase.PROGRESSING,
         reason=reason,
         message=message,
     )
@@ -239,14 +231,14 @@ def resume(situation: Situation, reason: str, message: str) -> Decision:
 
 def _wait(situation: Situation, state: RolloutState, change: Change | None) -> Decision:
     worst = _worst(situation.verdicts)
-    if worst is not None and state.waiting_since is None:
+    if worst is not None and state.waits.approval_since is None:
         state = replace(state, verdict=worst.kind.value, reason=worst.reason, message=worst.message)
     wait = situation.cluster_wait
-    if wait is not None and state.waiting_since is None:
+    if wait is not None and state.waits.approval_since is None:
         state = showing(state, wait)
-    due = [situation.deadline] if state.stopped_since is None else []
-    if state.reached_at is not None:
-        due.append(state.reached_at + situation.bake)
+    due = [situation.deadline] if state.waits.stopped_since is None else []
+    if state.progress.reached_at is not None:
+        due.append(state.progress.reached_at + situation.bake)
     ahead = [at for at in due if at > situation.now]
     return Decision(state, wake=min(ahead, default=None), change=change, verdicts=situation.verdicts)
 

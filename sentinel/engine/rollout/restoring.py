@@ -66,10 +66,9 @@ def _restored(situation: Situation, undo: UndoState) -> Decision:
     took = situation.now - undo.decided_at
     message = f"{undo.target} is fully available again, {duration(took)} after the decision"
     done = replace(
-        state,
+        state.ended(situation.now),
         phase=Phase.UNDONE,
         undo=replace(undo, target_seen=True, restored_at=situation.now),
-        ended_at=situation.now,
         message=f"{state.message}; {message}",
     )
     return Decision(

@@ -62,13 +62,13 @@ class Situation:
     @property
     def present_step(self) -> Step | None:
         """The policy's step that the rollout is at; None at 100 %, and where the workload makes its own steps."""
-        step = self.record.state.step
+        step = self.record.state.progress.step
         return self.policy.strategy.steps[step] if self.stepped and step < self.last_step else None
 
     @property
     def weight(self) -> float | None:
         """The present step's weight, None for 100 %."""
-        if self.own_steps is not None and self.record.state.step < self.last_step:
+        if self.own_steps is not None and self.record.state.progress.step < self.last_step:
             return self.own_steps.weight
         return self.present_step.weight if self.present_step is not None else None
 
@@ -86,8 +86,8 @@ class Situation:
     def waited(self) -> timedelta:
         """For how long the clock has stood still, the stop under way included."""
         state = self.record.state
-        running = self.now - state.stopped_since if state.stopped_since else timedelta(0)
-        return timedelta(seconds=state.waited) + running
+        running = self.now - state.waits.stopped_since if state.waits.stopped_since else timedelta(0)
+        return timedelta(seconds=state.waits.stood) + running
 
     @property
     def deadline(self) -> datetime:
@@ -97,5 +97,5 @@ class Situation:
     @property
     def bake_ends(self) -> datetime | None:
         """When the present step's bake is over, None before its weight is reached."""
-        reached = self.record.state.reached_at
+        reached = self.record.state.progress.reached_at
         return reached + self.bake if reached is not None else None

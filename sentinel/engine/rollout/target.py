@@ -88,7 +88,7 @@ def _promotions(records: Iterable[Record]) -> list[tuple[str, datetime]]:
     """Each promoted template with the time of its last promotion, newest first."""
     latest: dict[str, datetime] = {}
     for record in records:
-        if (promoted := record.state.promoted_at) is not None:
+        if (promoted := record.state.ending.promoted_at) is not None:
             digest = record.candidate.digest
             latest[digest] = max(promoted, latest.get(digest, promoted))
     return sorted(latest.items(), key=lambda item: (item[1], item[0]), reverse=True)

@@ -67,7 +67,7 @@ def undo_to(situation: Situation, because: RuleVerdict, target: RevisionRef) -> 
         situation.record.state,
         phase=Phase.UNDOING,
         hold=None,
-        ended_at=None,
+        ending=replace(situation.record.state.ending, ended_at=None),
         undo=UndoState(target, situation.now, fault_at=because.cause.first_bad_at),
         verdict=VerdictKind.FAIL.value,
         reason=because.reason,
@@ -95,7 +95,7 @@ def _held_instead(situation: Situation, reason: str, message: str, because: Rule
 
 def _told_instead(situation: Situation, reason: str, message: str, because: RuleVerdict) -> Decision:
     """A promoted revision that must not be undone: there is nothing to hold, so people are notified, once."""
-    state = replace(situation.record.state, ended_at=situation.now, reason=reason, message=message)
+    state = replace(situation.record.state.ended(situation.now), reason=reason, message=message)
     return Decision(
         state,
         wake=None,
@@ -116,7 +116,7 @@ def _observed(situation: Situation, because: RuleVerdict, message: str) -> Decis
         situation.record.state, verdict=VerdictKind.FAIL.value, reason=because.reason, message=message
     )
     if state.phase is Phase.PROMOTED:
-        state = replace(state, ended_at=situation.now)
+        state = state.ended(situation.now)
     else:
         held = Hold(WOULD_UNDO, situation.now, message, sticky=True, observed=True)
         state = replace(state, phase=Phase.HELD, hold=held)

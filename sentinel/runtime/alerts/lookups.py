@@ -107,7 +107,7 @@ def _in_flight(records: Iterable[Record], applied: Applied, since: datetime) -> 
 
 def _lived(record: Record, at: datetime) -> bool:
     """Whether anything could happen to the rollout at this time: by now it may be undone for this very alert."""
-    return record.live or (record.state.ended_at is not None and record.state.ended_at >= at)
+    return record.live or (record.state.ending.ended_at is not None and record.state.ending.ended_at >= at)
 
 
 def _is_about(record: Record, applied: Applied) -> bool:

@@ -54,18 +54,18 @@ class GateRunner:
 
     def taken(self, record: Record) -> Record:
         """The record with the newest answers."""
-        since = record.state.gates_since
+        since = record.state.gating.asked_since
         if since is None or not self._results:
             return record
         newest = tuple(
             self._results.get((record.name, since, index), result)
-            for index, result in enumerate(record.state.gates)
+            for index, result in enumerate(record.state.gating.results)
         )
-        return record.with_state(replace(record.state, gates=newest))
+        return record.with_gates(newest)
 
     def heed(self, record: Record, policy: Policy, mode: Mode) -> None:
         """Have asked what the record's state asks for, and stop asking what it does not. Nothing in observe mode."""
-        gates, since = gates_asked(policy, record), record.state.gates_since
+        gates, since = gates_asked(policy, record), record.state.gating.asked_since
         if mode is Mode.OBSERVE:
             self.forget(record.name)
             return
@@ -74,7 +74,7 @@ class GateRunner:
             return
         for place in [p for p in self._tasks if p[0] == record.name and p[1] != since]:
             self._drop(place)
-        for index, (gate, result) in enumerate(zip(gates, record.state.gates, strict=False)):
+        for index, (gate, result) in enumerate(zip(gates, record.state.gating.results, strict=False)):
             place = (record.name, since, index)
             if place not in self._tasks and not is_final(gate, result.answer):
                 self._results[place] = result
@@ -85,12 +85,12 @@ class GateRunner:
 
         In observe mode nothing is touched: they end by themselves, or by their deadline.
         """
-        answers = self.taken(record).state.gates
+        answers = self.taken(record).state.gating.results
         self.forget(record.name)
-        since = record.state.gates_since
+        since = record.state.gating.asked_since
         if since is None or policy is None or mode is Mode.OBSERVE:
             return
-        gates = gates_of(policy, record.state.step)
+        gates = gates_of(policy, record.state.progress.step)
         for index, (gate, result) in enumerate(zip(gates, answers, strict=False)):
             place = (record.name, since, index)
             runs = isinstance(gate, JobGate) and not is_final(gate, result.answer)

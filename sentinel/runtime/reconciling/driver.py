@@ -196,7 +196,7 @@ class Driver:
             measured=collector.take(record),
             unmeasured=collector.unmeasured(record, effect.policy),
             learnt=collector.learnt(record),
-            gates=self._services.gates.taken(record).state.gates,
+            gates=self._services.gates.taken(record).state.gating.results,
         )
 
     async def _save(self, effect: Save) -> Record:

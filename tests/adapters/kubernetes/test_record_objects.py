@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from sentinel.adapters.kubernetes.custom.codec import camel
+from sentinel.adapters.kubernetes.custom.former_schema import FORMER_FIELDS
 from sentinel.adapters.kubernetes.custom.record_objects import (
     MAX_STATUS_BYTES,
     RecordHistory,
@@ -20,29 +21,39 @@ from sentinel.adapters.kubernetes.custom.record_objects import (
     status_of,
 )
 from sentinel.domain.alert import AlertStatus
+from sentinel.domain.gate import GateAnswer, GateResult
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, AlertEntry, DecisionEntry, NoticeRef, Outcome, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Hold, Phase, RolloutState, UndoState
 from sentinel.domain.verdict import DecisionCause
 from tests.adapters.kubernetes.worlds import NOW, definition, record
+from tests.support.states import state_of
 
 
 def full() -> Record:
     """A record in which everything is set."""
     plain = record()
     assert plain.stable is not None
-    state = RolloutState(
-        phase=Phase.UNDOING,
+    state = state_of(
+        Phase.UNDOING,
         step=1,
-        step_since=NOW,
+        began_at=NOW,
         reached_at=NOW,
         weight=0.5,
         hold=Hold("Approval", NOW, "waits for a human", sticky=False),
-        waited=12.5,
-        waiting_since=NOW,
+        stood=12.5,
+        stopped_since=NOW,
+        approval_since=NOW,
+        missing_since=NOW,
+        asked_since=NOW,
+        results=(GateResult("smoke", GateAnswer.RUNNING, "its Job runs", 1, NOW),),
+        seen_generation=3,
+        released_generation=2,
+        released_by_person=True,
         promoted_at=NOW,
         ended_at=NOW,
+        forgiven_at=NOW,
         undo=UndoState(plain.stable, NOW, patched_at=NOW, restored_at=NOW, overdue_told=True),
         verdict="fail",
         reason="ErrorRate",
@@ -205,29 +216,11 @@ def test_steps_count_from_1_in_objects() -> None:
     """In the state and in every decision, in the printed column, and back from 0 in the domain."""
     original = full()
     kept = object_of(original)["status"]
-    assert kept["step"] == kept["stepNumber"] == original.state.step + 1
+    assert kept["progress"]["step"] == kept["stepNumber"] == original.state.progress.step + 1
     assert [each["step"] for each in kept["decisions"]] == [each.step + 1 for each in original.decisions]
     (version,) = definition()["spec"]["versions"]
     (column,) = (each for each in version["additionalPrinterColumns"] if each["name"] == "Step")
-    assert kept[column["jsonPath"].removeprefix(".status.")] == original.state.step + 1
-
-
-@pytest.mark.parametrize("step", [0, 1])
-def test_a_record_of_an_older_release_keeps_its_step(step: int) -> None:
-    """Its step and its decisions' count from 0; its printed step tells so."""
-    original = in_step(step)
-    old = object_of(original)
-    old["status"]["step"] = step
-    for each in old["status"]["decisions"]:
-        each["step"] -= 1
-    assert record_of(old) == record_of(object_of(original)) == original
-
-
-def in_step(step: int) -> Record:
-    """The record, with its rollout and its decisions at a step."""
-    plain = full()
-    decisions = tuple(replace(each, step=step) for each in plain.decisions)
-    return replace(plain, state=replace(plain.state, step=step), decisions=decisions)
+    assert kept[column["jsonPath"].removeprefix(".status.")] == original.state.progress.step + 1
 
 
 def schema() -> dict[str, Any]:
@@ -265,11 +258,12 @@ def test_the_definition_knows_every_field() -> None:
 
 
 def test_the_definition_has_no_field_of_its_own() -> None:
-    """The schema names nothing that a record does not have, but what is printed."""
+    """The schema names nothing that a record does not have, but what is printed and what earlier releases wrote."""
     known = schema()
     for part, kinds in (("spec", (RecordSpec,)), ("status", (RolloutState, RecordHistory))):
         names = {camel(item.name) for kind in kinds for item in fields(kind)}
-        assert set(known[part]["properties"]) - names <= {"revision", "stepNumber", "standing"}
+        former = {name for place in FORMER_FIELDS.values() for name in place}
+        assert set(known[part]["properties"]) - names <= {"revision", "stepNumber", "standing"} | former
 
 
 def test_every_field_of_the_definition_is_described() -> None:

@@ -21,6 +21,7 @@ from sentinel.domain.record.state import Phase, RolloutState
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
 from tests.adapters.kubernetes.worlds import NOW, WEB, access_to, record, until
+from tests.support.states import state_of
 
 DECISION = DecisionEntry("d-1", NOW, Action.HOLD, "R", "held", "d" * 64, 0)
 
@@ -63,7 +64,7 @@ async def test_only_the_rollouts_still_open_are_live(client: ApiClient, gateway:
     """A record leaves the live ones with the write that ends its rollout, and with its deletion."""
     ended, deleted = [await gateway.records.create(record(name)) for name in ("web-1", "web-2")]
     both = {one.name for one in gateway.records.live()}
-    await gateway.records.save(ended.with_state(RolloutState(Phase.SUPERSEDED, ended_at=NOW)))
+    await gateway.records.save(ended.with_state(state_of(Phase.SUPERSEDED, ended_at=NOW)))
     await gateway.records.delete(deleted)
     assert (both, list(gateway.records.live())) == ({"web-1", "web-2"}, [])
 
@@ -77,11 +78,11 @@ async def test_an_old_event_does_not_take_a_write_back(
     )
     created = await gateway.records.create(record())
     for number in range(5):
-        created = await gateway.records.save(created.with_state(RolloutState(Phase.PROGRESSING, step=number)))
+        created = await gateway.records.save(created.with_state(state_of(Phase.PROGRESSING, step=number)))
     for _ in range(100):
         await asyncio.sleep(0.1)
         (held,) = gateway.records.of_workload(WEB)
-        assert held.state.step == 4
+        assert held.state.progress.step == 4
 
 
 async def test_an_event_older_than_the_write_is_ignored(client: ApiClient) -> None:

@@ -13,10 +13,11 @@ from sentinel.adapters.kubernetes.api.access import Access, Credentials
 from sentinel.adapters.kubernetes.custom.crd import CRD_FILE
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.domain.record.record import Record
-from sentinel.domain.record.state import Phase, RevisionRef, RolloutState
+from sentinel.domain.record.state import Phase, RevisionRef
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.ports import SystemClock
+from tests.support.states import state_of
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 ROOT = Path(__file__).parents[3]
@@ -92,5 +93,5 @@ def record(name: str = "web-1", key: WorkloadKey = WEB, started_at: datetime = N
         policy="web",
         policy_digest="p" * 8,
         started_at=started_at,
-        state=RolloutState(Phase.PROGRESSING, step_since=NOW),
+        state=state_of(Phase.PROGRESSING, began_at=NOW),
     )

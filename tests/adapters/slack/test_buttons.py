@@ -16,6 +16,7 @@ from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import IN_FLIGHT, Phase
 from tests.adapters.slack.stories import entry, later, record, started
+from tests.support.states import changed_state
 
 APPROVE, HOLD, UNDO = CommandAction.APPROVE, CommandAction.HOLD, CommandAction.UNDO
 
@@ -23,7 +24,7 @@ APPROVE, HOLD, UNDO = CommandAction.APPROVE, CommandAction.HOLD, CommandAction.U
 def waiting() -> Record:
     """A rollout whose first step waits for a human."""
     told = record(Phase.BAKING)
-    return told.with_state(replace(told.state, waiting_since=later(60)))
+    return told.with_state(changed_state(told.state, approval_since=later(60)))
 
 
 def payload(told: Record, label: str, user: dict[str, str] | None = None) -> dict[str, Any]:

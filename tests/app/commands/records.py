@@ -11,6 +11,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RevisionRef, RolloutState, UndoState
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
+from tests.support.states import state_of
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OLD = RevisionRef("old", "1a", 1, ("web:1",))
@@ -86,7 +87,7 @@ def undone() -> Record:
         ),
         entry(Action.ESCALATE, 95, "RestoreOverdue", "not back yet", escalated=True, outcome=None),
     )
-    state = RolloutState(
+    state = state_of(
         Phase.UNDONE,
         step=1,
         reason="WorseThanBaseline",

@@ -7,6 +7,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RolloutState
 from sentinel.engine.rollout.lifecycle import ROLLED_BACK
 from tests.app.commands.records import NEW, after, entry, record
+from tests.support.states import state_of
 
 WOULD = entry(
     Action.UNDO, 60, "Worse", "would undo", rule="errors", outcome=Outcome(OutcomeKind.OBSERVED, after(60))
@@ -26,13 +27,13 @@ def turn(one: Record, *others: Record) -> tuple[Turn, str]:
 
 def test_people_who_went_back_themselves_agreed() -> None:
     """The best evidence there is that the decision was right, with how much sooner it came."""
-    ended = RolloutState(Phase.SUPERSEDED, reason=ROLLED_BACK, ended_at=after(960))
+    ended = state_of(Phase.SUPERSEDED, reason=ROLLED_BACK, ended_at=after(960))
     assert turn(observed(ended)) == (Turn.AGREED, "rolled back by people 15m later")
 
 
 def test_a_newer_release_may_have_mended_it() -> None:
     """Which one, and when."""
-    ended = RolloutState(Phase.SUPERSEDED, reason="NewerRevision", ended_at=after(360))
+    ended = state_of(Phase.SUPERSEDED, reason="NewerRevision", ended_at=after(360))
     newer = record(started_at=after(360), candidate=NEW, uid="n")
     assert turn(observed(ended), newer) == (Turn.REPLACED, "replaced by revision 2 (web:2) 5m later")
 

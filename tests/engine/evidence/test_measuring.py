@@ -19,6 +19,7 @@ from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import Arms, CountQuery, ErrorRateRule, QueryRule, ValueQuery
 from sentinel.engine.evidence.schedule import SourceTiming, grid, lacking, unmeasured, window
 from tests.engine.snapshots import NEW, OLD, at, pod, record, workload
+from tests.support.states import changed_state
 
 PODS = workload(pod("new-1"), pod("old-1", OLD))
 STALE = Missing(MissingReason.STALE, "new-1")
@@ -53,7 +54,7 @@ def test_a_free_querys_delay_begins_with_the_step(step_since: datetime | None, d
     rule = QueryRule(
         "q", ValueQuery("prometheus", "x"), failure="value > 1.0", initial_delay=timedelta(seconds=60)
     )
-    begun = record().with_state(replace(record().state, step_since=step_since))
+    begun = record().with_state(changed_state(record().state, began_at=step_since))
 
     assert window(rule, begun, SourceTiming(), at(10)).next_due == due
 
@@ -63,7 +64,7 @@ def test_a_free_query_is_not_due_in_its_initial_delay() -> None:
     rule = QueryRule(
         "q", ValueQuery("prometheus", "x"), failure="value > 1.0", initial_delay=timedelta(seconds=60)
     )
-    begun = record().with_state(replace(record().state, step_since=at(0)))
+    begun = record().with_state(changed_state(record().state, began_at=at(0)))
 
     due = window(rule, begun, SourceTiming(), at(30))
 

@@ -84,7 +84,7 @@ def test_all_is_reached_when_it_is_rolled_out() -> None:
 
 def test_the_mark_lasts_until_the_deadline() -> None:
     """Waits push it back, in whole seconds; and it never ends in the past."""
-    waited = in_state(waited=60.5)
+    waited = in_state(stood=60.5)
     assert brake_mark(waited, CANARY, at(70)) == Mark("api-new", at(3660))
     assert brake_mark(record(), CANARY, at(7200)).until == at(7200)
 
@@ -159,7 +159,7 @@ def test_a_pause_that_we_lifted_is_not_a_humans_doing() -> None:
     world = paused(1, generation=3)
     lifted = note_lifted(note_pause(record(), world), world)
     late = note_pause(record(state=lifted), world)
-    assert late.pause_seen == 0
+    assert late.brake.seen_generation == 0
     assert not lifted_by_human(record(state=late), rollout(5))
 
 
@@ -171,14 +171,14 @@ def test_a_mark_without_a_pause_is_a_humans_resume() -> None:
 
 def test_a_release_is_told_once() -> None:
     """Once taken in, it is no news."""
-    assert not lifted_by_human(in_state(released=True), rollout(1, mark=MARK))
+    assert not lifted_by_human(in_state(released_by_person=True), rollout(1, mark=MARK))
 
 
 def test_only_a_pause_that_this_rollout_signed_is_noted() -> None:
     """Neither a human's nor an older rollout's, nor a mark whose pause is lifted."""
-    assert note_pause(record(), rollout(1, mark=MARK)).pause_seen == 0
-    assert note_pause(record(), paused(1, by="")).pause_seen == 0
-    assert note_pause(record(), paused(1, by="api-older")).pause_seen == 0
+    assert note_pause(record(), rollout(1, mark=MARK)).brake.seen_generation == 0
+    assert note_pause(record(), paused(1, by="")).brake.seen_generation == 0
+    assert note_pause(record(), paused(1, by="api-older")).brake.seen_generation == 0
 
 
 def test_the_deadline_of_a_mark_follows_the_policy() -> None:

@@ -172,7 +172,7 @@ def test_a_rollout_that_was_over_is_under_way_again() -> None:
     """An undo long after the promotion is watched until the old pods are back."""
     over = in_state(Phase.PROMOTED, ended_at=at(100), promoted_at=at(50))
     decision = obeyed(command("undo"), placed(over, rollout(10)))
-    assert decision.state.ended_at is None
+    assert decision.state.ending.ended_at is None
 
 
 @pytest.mark.parametrize(
@@ -211,12 +211,12 @@ def test_an_undo_may_name_its_revision() -> None:
 def test_a_promotion_below_100_skips_the_steps_that_are_left() -> None:
     """Our pause is lifted and noted as such, so that nobody takes that for a human's hand at it."""
     shown = paused(1)
-    of = in_state(Phase.BAKING, reached_at=at(900), pause_seen=shown.generation)
+    of = in_state(Phase.BAKING, reached_at=at(900), seen_generation=shown.generation)
     decision = obeyed(command("promote"), placed(of, shown, PENDING))
     assert decision.action is Action.ADVANCE
     assert isinstance(decision.change, Release)
-    assert decision.state.step == 2
-    assert decision.state.pause_seen == 0
+    assert decision.state.progress.step == 2
+    assert decision.state.brake.seen_generation == 0
 
 
 def test_a_workload_that_makes_its_own_steps_is_promoted_in_full() -> None:
@@ -224,7 +224,11 @@ def test_a_workload_that_makes_its_own_steps_is_promoted_in_full() -> None:
     own = OwnSteps(1, 3, 0.25, waits=True)
     shown = rollout(2, own_steps=own, abilities=Abilities(Stepping.OWN, stops=False))
     found = obeyed(command("promote"), placed(in_state(Phase.BAKING, step=1, reached_at=at(900)), shown))
-    assert (found.change, found.state.step, found.state.reached_at) == (Promote(full=True), 1, None)
+    assert (found.change, found.state.progress.step, found.state.progress.reached_at) == (
+        Promote(full=True),
+        1,
+        None,
+    )
 
 
 def test_a_promotion_at_100_overrules_what_is_pending() -> None:
@@ -232,7 +236,7 @@ def test_a_promotion_at_100_overrules_what_is_pending() -> None:
     full = in_state(Phase.BAKING, step=2, reached_at=at(900))
     decision = obeyed(command("promote"), placed(full, rollout(10), PENDING, MISSING))
     assert decision.action is Action.PROMOTE
-    assert decision.state.promoted_at == at(ASKED_AT + 30)
+    assert decision.state.ending.promoted_at == at(ASKED_AT + 30)
     assert "available at 100%" in refused(command("promote"), placed(full, rollout(9)))
 
 

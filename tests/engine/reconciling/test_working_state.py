@@ -14,6 +14,7 @@ from sentinel.domain.record.state import Hold, Phase
 from sentinel.engine.reconciling.working_state import WorkingState
 from tests.engine.builders import alert, in_state, rollout, undone_to
 from tests.engine.snapshots import at, pod, waiting
+from tests.support.states import changed_state
 
 
 def saved(seconds: float = 0, **changes: Any) -> Record:
@@ -64,10 +65,10 @@ def test_a_rollout_that_is_over_is_forgotten() -> None:
         {"step": 1},
         {"reached_at": at(1)},
         {"hold": Hold("Why", at(0), "why")},
-        {"waiting_since": at(1)},
-        {"pause_seen": 3},
-        {"resumed_from": 3},
-        {"released": True},
+        {"approval_since": at(1)},
+        {"seen_generation": 3},
+        {"released_generation": 3},
+        {"released_by_person": True},
         {"verdict": "pass"},
         {"undo": undone_to()},
     ],
@@ -76,7 +77,7 @@ def test_what_a_reader_would_miss_is_saved_at_once(changes: dict[str, Any]) -> N
     """And so is what a restart must know."""
     working = WorkingState()
     ours = working.apply(saved())
-    assert working.worth_saving(ours.with_state(replace(ours.state, **changes)), at(1))
+    assert working.worth_saving(ours.with_state(changed_state(ours.state, **changes)), at(1))
     assert not working.worth_saving(ours, at(3600))
 
 
@@ -93,7 +94,7 @@ def test_what_moves_all_the_time_is_saved_once_a_minute(changes: dict[str, Any])
     """Analysis, weight and message."""
     working = WorkingState()
     ours = working.apply(saved())
-    moved = ours.with_state(replace(ours.state, **changes))
+    moved = ours.with_state(changed_state(ours.state, **changes))
     assert not working.worth_saving(moved, at(59))
     assert working.worth_saving(moved, at(60))
 

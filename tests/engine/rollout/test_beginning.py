@@ -109,7 +109,7 @@ def test_no_batch_is_too_large_for_no_pods() -> None:
 def test_a_rollout_nobody_watched_is_unjudged() -> None:
     """Never promoted."""
     found = first(Begin(STABLE, unjudged=True))
-    assert (found.action, found.state.phase, found.state.ended_at) == (
+    assert (found.action, found.state.phase, found.state.ending.ended_at) == (
         Action.CLOSE,
         Phase.UNJUDGED,
         at(70),
@@ -184,13 +184,17 @@ def test_a_newer_revision_supersedes() -> None:
             Phase.SUPERSEDED,
             None,
         )
-        assert found.state.ended_at == at(90)
+        assert found.state.ending.ended_at == at(90)
 
 
 def test_a_newer_revision_ends_a_guard_and_leaves_the_promotion() -> None:
     """Promoted stays promoted."""
     found = ended(in_state(Phase.PROMOTED, promoted_at=at(10)))
-    assert (found.action, found.state.phase, found.state.ended_at) == (Action.CLOSE, Phase.PROMOTED, at(90))
+    assert (found.action, found.state.phase, found.state.ending.ended_at) == (
+        Action.CLOSE,
+        Phase.PROMOTED,
+        at(90),
+    )
 
 
 def test_a_rollout_superseded_during_its_undo_stays_known_as_bad() -> None:
@@ -248,7 +252,7 @@ def test_a_rollback_by_hand_during_an_undo_keeps_the_revision_known_as_bad() -> 
 def test_a_workload_that_is_gone_ends_its_rollout() -> None:
     """Failed, by nobody's fault."""
     found = workload_gone(replace(record(), state=held("x").state), at(90))
-    assert (found.action, found.state.phase, found.state.ended_at, found.state.hold) == (
+    assert (found.action, found.state.phase, found.state.ending.ended_at, found.state.hold) == (
         Action.CLOSE,
         Phase.FAILED,
         at(90),

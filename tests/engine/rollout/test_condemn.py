@@ -144,7 +144,7 @@ def test_observe_mode_tells_and_touches_nothing() -> None:
 def test_observe_mode_ends_the_guard_of_a_promoted_revision() -> None:
     """A promotion is not taken back to a hold; what would have been done is told once."""
     found = on_fail(PROMOTED, rollout(10), mode=Mode.OBSERVE)
-    assert (found.state.phase, found.state.ended_at, found.change) == (Phase.PROMOTED, at(70), None)
+    assert (found.state.phase, found.state.ending.ended_at, found.change) == (Phase.PROMOTED, at(70), None)
 
 
 def test_a_promoted_revision_that_cannot_be_undone_calls_a_human() -> None:
@@ -156,7 +156,7 @@ def test_a_promoted_revision_that_cannot_be_undone_calls_a_human() -> None:
         "TemplateGone",
         Phase.PROMOTED,
     )
-    assert found.state.ended_at == at(70)
+    assert found.state.ending.ended_at == at(70)
 
 
 def test_a_hold_for_the_hold_label_ends_with_the_label() -> None:

@@ -114,7 +114,7 @@ def test_the_guard_waits_and_ends() -> None:
     running = decide(situation(PROMOTED, rollout(10)))
     assert (running.action, running.wake) == (None, at(60 + 3600))
     over = decide(situation(PROMOTED, rollout(10), now=3660))
-    assert (over.action, over.reason, over.state.ended_at) == (Action.CLOSE, "GuardOver", at(3660))
+    assert (over.action, over.reason, over.state.ending.ended_at) == (Action.CLOSE, "GuardOver", at(3660))
 
 
 def test_the_hold_label_holds_in_the_guard_as_well() -> None:
@@ -315,14 +315,14 @@ def test_a_hold_that_takes_the_place_of_another_keeps_the_time_held() -> None:
     """The time of the first is not lost."""
     ours = held("HoldLabel", sticky=False, since=60, reached_at=at(0))
     switched = decide(situation(ours, paused(1), OUTAGE, now=160)).state
-    assert (switched.stopped_since, switched.reached_at) == (at(60), at(100))
+    assert (switched.waits.stopped_since, switched.progress.reached_at) == (at(60), at(100))
 
 
 def test_a_hold_while_an_approval_is_awaited_is_not_counted_twice() -> None:
     """The deadline stood still anyway."""
-    ours = held("HoldLabel", sticky=False, since=60, reached_at=at(0), waiting_since=at(50))
+    ours = held("HoldLabel", sticky=False, since=60, reached_at=at(0), approval_since=at(50))
     after = decide(situation(ours, paused(1), PASS, now=160)).state
-    assert after.waited == 0
+    assert after.waits.stood == 0
 
 
 # Expiry.
@@ -350,7 +350,7 @@ def test_the_policy_may_ask_for_an_undo_at_the_deadline() -> None:
 
 def test_waits_push_the_deadline_back() -> None:
     """Time that did not count is added."""
-    ours = in_state(Phase.BAKING, reached_at=at(0), waited=100.0)
+    ours = in_state(Phase.BAKING, reached_at=at(0), stood=100.0)
     assert decide(situation(ours, paused(1), PENDING, now=3650)).action is None
 
 
@@ -359,11 +359,11 @@ def test_waits_push_the_deadline_back() -> None:
 
 def test_a_pause_that_a_human_lifts_is_not_made_again() -> None:
     """Said once; the rollout goes on to 100 % and is judged there."""
-    ours = in_state(Phase.BAKING, reached_at=at(30), pause_seen=1)
+    ours = in_state(Phase.BAKING, reached_at=at(30), seen_generation=1)
     found = decide(situation(ours, rollout(3), PENDING))
     assert (found.action, found.reason, found.change) == (Action.RESUME, "PauseLifted", None)
     after = decide(situation(ours.with_state(found.state), rollout(6), PENDING))
-    assert (after.action, after.change, after.state.step) == (None, None, 2)
+    assert (after.action, after.change, after.state.progress.step) == (None, None, 2)
 
 
 def test_the_mark_that_a_human_left_is_taken_away() -> None:
@@ -374,7 +374,7 @@ def test_the_mark_that_a_human_left_is_taken_away() -> None:
 
 def test_a_hold_makes_no_pause_that_a_human_lifted() -> None:
     """An outage after the release holds the verdict, not the pods."""
-    ours = in_state(Phase.PROGRESSING, step=2, released=True)
+    ours = in_state(Phase.PROGRESSING, step=2, released_by_person=True)
     found = decide(situation(ours, rollout(5), OUTAGE))
     assert (found.action, found.change) == (Action.HOLD, None)
 
@@ -382,28 +382,36 @@ def test_a_hold_makes_no_pause_that_a_human_lifted() -> None:
 @pytest.mark.parametrize("sticky", [True, False])
 def test_a_pause_lifted_under_a_hold_leaves_the_hold(sticky: bool) -> None:
     """A human who lifts it to roll back by hand did not ask for judging to go on."""
-    ours = held("FirstDeployment", sticky=sticky, pause_seen=1)
+    ours = held("FirstDeployment", sticky=sticky, seen_generation=1)
     found = decide(situation(ours, rollout(3), OUTAGE))
-    assert (found.action, found.state.phase, found.state.released) == (Action.ESCALATE, Phase.HELD, True)
+    assert (found.action, found.state.phase, found.state.brake.released_by_person) == (
+        Action.ESCALATE,
+        Phase.HELD,
+        True,
+    )
 
 
 def test_a_lifted_pause_gives_the_awaited_approval() -> None:
     """Nothing is waited for any more."""
-    ours = in_state(Phase.BAKING, reached_at=at(0), pause_seen=1, waiting_since=at(60))
+    ours = in_state(Phase.BAKING, reached_at=at(0), seen_generation=1, approval_since=at(60))
     found = decide(situation(ours, rollout(3), PASS)).state
-    assert (found.waiting_since, found.waited, found.step) == (None, 10.0, 2)
+    assert (found.waits.approval_since, found.waits.stood, found.progress.step) == (None, 10.0, 2)
 
 
 def test_a_lifted_pause_at_the_last_step_changes_no_step() -> None:
     """At 100 % only a hold pauses; its lifting is noted."""
-    ours = in_state(Phase.PROGRESSING, step=2, pause_seen=1)
+    ours = in_state(Phase.PROGRESSING, step=2, seen_generation=1)
     found = decide(situation(ours, rollout(6), PENDING))
-    assert (found.reason, found.state.step, found.state.released) == ("PauseLifted", 2, True)
+    assert (found.reason, found.state.progress.step, found.state.brake.released_by_person) == (
+        "PauseLifted",
+        2,
+        True,
+    )
 
 
 def test_in_observe_mode_a_lifted_pause_says_nothing() -> None:
     """Nothing is steered there."""
-    ours = in_state(Phase.BAKING, reached_at=at(30), pause_seen=1)
+    ours = in_state(Phase.BAKING, reached_at=at(30), seen_generation=1)
     assert decide(situation(ours, rollout(3), PENDING, mode=Mode.OBSERVE)).action is None
 
 

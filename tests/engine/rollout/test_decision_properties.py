@@ -32,6 +32,7 @@ from tests.engine.builders import (
     with_strategy,
 )
 from tests.engine.snapshots import OLD, STEPS_NEED_ROLLING, at, changed
+from tests.support.states import changed_state
 
 FORWARD = frozenset({Action.ADVANCE, Action.PROMOTE})
 BADNESS = (VerdictKind.PASS, VerdictKind.PENDING, VerdictKind.INCONCLUSIVE, VerdictKind.FAIL)
@@ -78,10 +79,10 @@ def records(draw: st.DrawFn) -> Record:
         phase,
         step=draw(st.integers(0, 2)),
         reached_at=draw(st.none() | seconds.map(at)),
-        waited=draw(st.sampled_from([0.0, 100.0])),
-        waiting_since=draw(st.none() | seconds.map(at)) if phase is Phase.BAKING else None,
-        pause_seen=draw(st.integers(0, 1)),
-        released=draw(st.booleans()),
+        stood=draw(st.sampled_from([0.0, 100.0])),
+        approval_since=draw(st.none() | seconds.map(at)) if phase is Phase.BAKING else None,
+        seen_generation=draw(st.integers(0, 1)),
+        released_by_person=draw(st.booleans()),
     )
     made = ours.state
     if phase is Phase.HELD:
@@ -93,7 +94,7 @@ def records(draw: st.DrawFn) -> Record:
     if phase is Phase.UNDOING:
         made = replace(made, undo=undone_to(patched_at=draw(st.sampled_from([None, at(60)]))))
     if phase is Phase.PROMOTED:
-        made = replace(made, promoted_at=at(draw(seconds)))
+        made = changed_state(made, promoted_at=at(draw(seconds)))
     return replace(
         ours.with_state(made),
         approvals=draw(st.sampled_from([frozenset(), frozenset({1})])),
@@ -181,8 +182,8 @@ def test_a_pass_repeated_on_its_own_result_decides_nothing_twice(here: Situation
     after = carried_out(here, first)
     second = decide(after)
     if after.record.live and first.action is not None and second.action is not None:
-        repeated = (second.action, second.reason, second.state.step, second.cause)
-        assert repeated != (first.action, first.reason, first.state.step, first.cause)
+        repeated = (second.action, second.reason, second.state.progress.step, second.cause)
+        assert repeated != (first.action, first.reason, first.state.progress.step, first.cause)
 
 
 @given(situations())

@@ -27,6 +27,7 @@ from tests.engine.builders import (
     with_strategy,
 )
 from tests.engine.snapshots import at
+from tests.support.states import changed_state
 
 GATE = WebhookGate("smoke", "http://qa/check", within=2 * MINUTE)
 GATED = with_strategy(CANARY, steps=(Step(0.1, MINUTE, gates=(GATE,)), Step(0.5, MINUTE)))
@@ -43,7 +44,7 @@ JOBBED = with_strategy(CANARY, steps=(Step(0.1, MINUTE, gates=(JOB,)), Step(0.5,
 def asked(answer: GateAnswer, *, tries: int = 1) -> Record:
     """A step whose bake is over and whose gate was first asked at 60 s."""
     result = GateResult("smoke", answer, "answered 500: broken", tries, at(61))
-    return in_state(Phase.BAKING, reached_at=at(0), gates_since=at(60), gates=(result,))
+    return in_state(Phase.BAKING, reached_at=at(0), asked_since=at(60), results=(result,))
 
 
 def decided(of: Record, *, now: float = 70, policy: object = GATED) -> Decision:
@@ -53,8 +54,8 @@ def decided(of: Record, *, now: float = 70, policy: object = GATED) -> Decision:
 def test_a_step_that_passed_has_its_gates_asked() -> None:
     """It waits for them, and looks again when their time is over."""
     found = decided(in_state(Phase.BAKING, reached_at=at(0)))
-    assert (found.action, found.state.gates_since, found.wake) == (None, at(70), at(190))
-    assert [result.answer for result in found.state.gates] == [GateAnswer.PENDING]
+    assert (found.action, found.state.gating.asked_since, found.wake) == (None, at(70), at(190))
+    assert [result.answer for result in found.state.gating.results] == [GateAnswer.PENDING]
     assert (found.state.verdict, found.state.reason) == ("pending", "AwaitingGates")
     assert "smoke" in found.state.message
 
@@ -64,14 +65,14 @@ def test_no_gate_is_asked_before_the_rules_have_passed(verdict: object) -> None:
     """What is not good enough yet needs no smoke test."""
     of = in_state(Phase.BAKING, reached_at=at(0))
     found = decide(situation(of, paused(1), verdict, policy=GATED))  # type: ignore[arg-type]
-    assert found.state.gates_since is None
+    assert found.state.gating.asked_since is None
 
 
 def test_a_step_goes_on_when_its_gates_passed() -> None:
     """And the next one asks its own anew."""
     found = decided(asked(GateAnswer.PASSED))
-    assert (found.action, found.state.step) == (Action.ADVANCE, 1)
-    assert (found.state.gates_since, found.state.gates) == (None, ())
+    assert (found.action, found.state.progress.step) == (Action.ADVANCE, 1)
+    assert (found.state.gating.asked_since, found.state.gating.results) == (None, ())
 
 
 @pytest.mark.parametrize("answer", [GateAnswer.PENDING, GateAnswer.FAILED, GateAnswer.UNANSWERED])
@@ -127,7 +128,7 @@ def test_a_human_who_ends_the_hold_has_the_gate_asked_again() -> None:
     found = decided(resumed, now=301)
     assert found.action is Action.RESUME
     again = decided(resumed.with_state(found.state), now=302)
-    assert (again.action, again.state.gates_since) == (None, at(302))
+    assert (again.action, again.state.gating.asked_since) == (None, at(302))
 
 
 def test_an_approval_is_asked_for_after_the_gates() -> None:
@@ -142,8 +143,8 @@ def test_gates_are_asked_only_while_the_step_waits_for_them() -> None:
     """Not before, not while held, not while a human is awaited."""
     waiting = asked(GateAnswer.PENDING)
     assert gates_asked(GATED, waiting) == (GATE,)
-    for changes in ({"phase": Phase.HELD}, {"gates_since": None}, {"waiting_since": at(70)}):
-        assert gates_asked(GATED, waiting.with_state(replace(waiting.state, **changes))) == ()
+    for changes in ({"phase": Phase.HELD}, {"asked_since": None}, {"approval_since": at(70)}):
+        assert gates_asked(GATED, waiting.with_state(changed_state(waiting.state, **changes))) == ()
 
 
 def test_a_replay_has_no_gates() -> None:
@@ -156,14 +157,16 @@ def test_other_gates_than_those_that_were_asked_are_asked_anew() -> None:
     """Where a rollout follows edits of its policy, no answer counts for a gate that did not give it."""
     steps = (Step(0.1, MINUTE, gates=(replace(GATE, name="other"),)), Step(0.5, MINUTE))
     found = decided(asked(GateAnswer.PASSED), policy=with_strategy(CANARY, steps=steps))
-    assert (found.action, found.state.gates_since) == (None, at(70))
-    assert [(gate.name, gate.answer) for gate in found.state.gates] == [("other", GateAnswer.PENDING)]
+    assert (found.action, found.state.gating.asked_since) == (None, at(70))
+    assert [(gate.name, gate.answer) for gate in found.state.gating.results] == [
+        ("other", GateAnswer.PENDING)
+    ]
 
 
 def seen(answer: GateAnswer, seconds: float) -> Record:
     """A Job that was first asked for at 60 s and was seen so, then."""
     result = GateResult("smoke", answer, "Job x: said", 3, at(seconds))
-    return in_state(Phase.BAKING, reached_at=at(0), gates_since=at(60), gates=(result,))
+    return in_state(Phase.BAKING, reached_at=at(0), asked_since=at(60), results=(result,))
 
 
 def test_a_job_that_failed_undoes_at_once_where_the_policy_says_so() -> None:
@@ -218,8 +221,8 @@ def test_a_jobs_name_is_that_of_the_attempt() -> None:
     assert job_name(first, 0) == job_name(seen(GateAnswer.RUNNING, 99), 0)
     others = [
         job_name(first, 1),
-        job_name(first.with_state(replace(first.state, step=1)), 0),
-        job_name(first.with_state(replace(first.state, gates_since=at(61))), 0),
+        job_name(first.with_state(changed_state(first.state, step=1)), 0),
+        job_name(first.with_state(changed_state(first.state, asked_since=at(61))), 0),
         job_name(replace(first, uid="another"), 0),
     ]
     assert len({job_name(first, 0), *others}) == 5

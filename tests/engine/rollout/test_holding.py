@@ -14,6 +14,7 @@ from sentinel.domain.workload.facts import HOLD_LABEL, Mark, Workload
 from sentinel.engine.rollout.holding import damage_limiting_pause, hold, undo_failed, without_hold
 from tests.engine.builders import FAIL, entry, held, in_state, paused, rollout, situation, state, undoing
 from tests.engine.snapshots import STEPS_NEED_ROLLING, at
+from tests.support.states import changed_state
 
 BAKING = in_state(Phase.BAKING, reached_at=at(60))
 
@@ -65,15 +66,15 @@ def test_no_pause_where_it_must_not_or_need_not_be(world: Workload, mode: Mode) 
 
 def test_no_pause_after_a_human_lifted_ours() -> None:
     """Never fight."""
-    assert damage_limiting_pause(situation(in_state(released=True), rollout(1))) is None
+    assert damage_limiting_pause(situation(in_state(released_by_person=True), rollout(1))) is None
 
 
 def test_a_hold_takes_its_time_out_of_the_bake() -> None:
     """What was baked before still counts; before the weight is reached there is no bake to move."""
     before = held("Why", since=60, reached_at=at(30)).state
     after = without_hold(before, at(100))
-    assert (after.hold, after.reached_at) == (None, at(70))
-    assert without_hold(replace(before, reached_at=None), at(100)).reached_at is None
+    assert (after.hold, after.progress.reached_at) == (None, at(70))
+    assert without_hold(changed_state(before, reached_at=None), at(100)).progress.reached_at is None
     assert without_hold(state(), at(100)) == state()
 
 

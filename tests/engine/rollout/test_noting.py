@@ -14,8 +14,10 @@ from tests.engine.snapshots import at
 def seen(before: RolloutState, second: int, held: bool, waiting: bool, zero: bool) -> RolloutState:
     """The state at this second, with what stops its clock there."""
     hold = (before.hold or Hold("Why", at(second), "why")) if held else None
-    since = (before.waiting_since or at(second)) if waiting else None
-    made = state(hold=hold, waiting_since=since, waited=before.waited, stopped_since=before.stopped_since)
+    since = (before.waits.approval_since or at(second)) if waiting else None
+    made = state(
+        hold=hold, approval_since=since, stood=before.waits.stood, stopped_since=before.waits.stopped_since
+    )
     return clock_kept(made, rollout(0, 0 if zero else 10), at(second))
 
 
@@ -26,5 +28,5 @@ def test_time_with_several_reasons_to_stand_still_counts_once(seconds: list[tupl
     for second, stops in enumerate(seconds):
         now = seen(now, second, *stops)
     now = seen(now, len(seconds), False, False, False)
-    assert now.waited == sum(any(stops) for stops in seconds)
-    assert now.stopped_since is None
+    assert now.waits.stood == sum(any(stops) for stops in seconds)
+    assert now.waits.stopped_since is None

@@ -28,22 +28,22 @@ def stepping(updated: int, stage: int, *, waits: bool = False, **changes: Any) -
 def test_nothing_bakes_while_its_controller_goes_on_by_itself() -> None:
     """Whatever the pods do, its step is not over, and no change is asked for."""
     found = decide(situation(in_state(), stepping(1, 0), PASS))
-    assert (found.action, found.change, found.state.reached_at) == (None, None, None)
+    assert (found.action, found.change, found.state.progress.reached_at) == (None, None, None)
 
 
 def test_a_step_bakes_where_its_controller_waits() -> None:
     """From the moment that it waits with its pods ready, for the policy's bake."""
     found = decide(situation(in_state(), stepping(1, 0, waits=True), PASS))
-    assert (found.state.phase, found.state.reached_at, found.wake) == (Phase.BAKING, at(70), at(190))
+    assert (found.state.phase, found.state.progress.reached_at, found.wake) == (Phase.BAKING, at(70), at(190))
     unready = decide(situation(in_state(), stepping(1, 0, waits=True, ready=0), PASS))
-    assert unready.state.reached_at is None
+    assert unready.state.progress.reached_at is None
 
 
 def test_a_step_that_passed_is_promoted() -> None:
     """Its controller decides what comes next: the step itself is followed, not set."""
     record = in_state(Phase.BAKING, reached_at=at(0))
     found = decide(situation(record, stepping(1, 0, waits=True), PASS, now=at(130)))
-    assert (found.action, found.change, found.state.step) == (Action.ADVANCE, Promote(), 0)
+    assert (found.action, found.change, found.state.progress.step) == (Action.ADVANCE, Promote(), 0)
     assert found.message == "10% passed, promoted to the workload's next step: r says pass"
 
 
@@ -51,9 +51,9 @@ def test_its_steps_are_followed() -> None:
     """Onward, and back to the first when its controller starts over: each begins without evidence of the other."""
     record = in_state(Phase.BAKING, reached_at=at(0), step=1)
     onward = decide(situation(record, stepping(10, 2, old=0), PASS))
-    assert (onward.state.step, onward.state.reached_at) == (2, at(70))
+    assert (onward.state.progress.step, onward.state.progress.reached_at) == (2, at(70))
     again = decide(situation(record, stepping(1, 0), PASS))
-    assert (again.state.step, again.state.reached_at) == (0, None)
+    assert (again.state.progress.step, again.state.progress.reached_at) == (0, None)
 
 
 def test_at_its_end_it_bakes_and_is_promoted_like_any_other() -> None:
@@ -66,7 +66,7 @@ def test_at_its_end_it_bakes_and_is_promoted_like_any_other() -> None:
 def test_in_observe_mode_it_is_left_to_its_controller() -> None:
     """Nothing is promoted; the whole workload is judged at the end."""
     found = decide(situation(in_state(), stepping(1, 0, waits=True), PASS, mode=Mode.OBSERVE, now=at(130)))
-    assert (found.action, found.change, found.state.reached_at) == (None, None, None)
+    assert (found.action, found.change, found.state.progress.reached_at) == (None, None, None)
 
 
 def test_a_fail_undoes_at_any_of_its_steps() -> None:
@@ -98,7 +98,7 @@ def test_a_controller_that_is_down_is_held() -> None:
     """A minute after the write that it did not take up, with the time in the sentence."""
     ignored = stepping(1, 0, generation=2, observed_generation=1)
     first = decide(situation(in_state(), ignored, PASS, now=at(60)))
-    assert (first.action, first.state.unseen_since) == (None, at(60))
+    assert (first.action, first.state.waits.unseen_since) == (None, at(60))
     record = in_state(unseen_since=at(60))
     assert decide(situation(record, ignored, PASS, now=at(119))).action is None
     found = decide(situation(record, ignored, PASS, now=at(120)))
@@ -106,4 +106,4 @@ def test_a_controller_that_is_down_is_held() -> None:
     assert "no change since 12:01:00 UTC" in found.message
     assert held_down_at(record.state) == at(60) + UNSEEN_FOR
     again = decide(situation(record.with_state(found.state), stepping(1, 0), PASS, now=at(130)))
-    assert (again.action, again.state.unseen_since) == (Action.RESUME, None)
+    assert (again.action, again.state.waits.unseen_since) == (Action.RESUME, None)

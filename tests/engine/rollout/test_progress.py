@@ -34,16 +34,20 @@ APPROVED = with_strategy(CANARY, steps=(Step(0.1, MINUTE, approval=True), Step(0
 def test_a_rollout_is_steered_before_it_bakes() -> None:
     """Let go below the weight, stopped at it; nothing bakes meanwhile."""
     go = decide(situation(in_state(), paused(0), PENDING))
-    assert (go.change, go.state.phase, go.state.reached_at) == (Release(), Phase.PROGRESSING, None)
+    assert (go.change, go.state.phase, go.state.progress.reached_at) == (Release(), Phase.PROGRESSING, None)
     stop = decide(situation(in_state(), rollout(1), PENDING))
     assert isinstance(stop.change, Stop)
-    assert stop.state.reached_at is None
+    assert stop.state.progress.reached_at is None
 
 
 def test_the_bake_begins_when_the_weight_is_reached() -> None:
     """Counted from then, with the weight that was really reached."""
     found = decide(situation(in_state(), paused(2), PENDING))
-    assert (found.state.phase, found.state.reached_at, found.state.weight) == (Phase.BAKING, at(70), 0.2)
+    assert (found.state.phase, found.state.progress.reached_at, found.state.weight) == (
+        Phase.BAKING,
+        at(70),
+        0.2,
+    )
     assert found.wake == at(130)
 
 
@@ -76,7 +80,11 @@ def test_an_open_verdict_extends_the_step() -> None:
 def test_a_step_that_passed_advances() -> None:
     """On to the next weight, with every rule's numbers, each named by its rule."""
     found = decide(situation(in_state(Phase.BAKING, reached_at=at(0)), paused(1), PASS))
-    assert (found.action, found.state.step, found.state.reached_at) == (Action.ADVANCE, 1, None)
+    assert (found.action, found.state.progress.step, found.state.progress.reached_at) == (
+        Action.ADVANCE,
+        1,
+        None,
+    )
     assert found.numbers == {"r.n": 1}
     assert found.message == "10% passed, next is 50%: r says pass"
 
@@ -84,14 +92,14 @@ def test_a_step_that_passed_advances() -> None:
 def test_the_last_step_leads_to_all() -> None:
     """Everything is let go after the last pause."""
     found = decide(situation(in_state(Phase.BAKING, step=1, reached_at=at(0)), paused(5), PASS))
-    assert (found.state.step, found.change) == (2, Release())
+    assert (found.state.progress.step, found.change) == (2, Release())
     assert found.message.startswith("50% passed, next is 100%")
 
 
 def test_a_rollout_that_passed_at_all_pods_is_promoted() -> None:
     """And guarded from then on."""
     found = decide(situation(in_state(Phase.BAKING, step=2, reached_at=at(0)), rollout(10), PASS, now=120))
-    assert (found.action, found.state.phase, found.state.promoted_at) == (
+    assert (found.action, found.state.phase, found.state.ending.promoted_at) == (
         Action.PROMOTE,
         Phase.PROMOTED,
         at(120),
@@ -108,9 +116,9 @@ def test_a_rollout_without_rules_is_promoted_by_its_bake() -> None:
 def test_a_plain_rollout_bakes_once_all_pods_are_there() -> None:
     """Its own rolling update makes the steps."""
     going = decide(situation(in_state(), rollout(9), PENDING, policy=PLAIN))
-    assert (going.change, going.state.reached_at) == (None, None)
+    assert (going.change, going.state.progress.reached_at) == (None, None)
     there = decide(situation(in_state(), rollout(10), PENDING, policy=PLAIN))
-    assert there.state.reached_at == at(70)
+    assert there.state.progress.reached_at == at(70)
 
 
 def test_low_traffic_may_advance_where_the_policy_says_so() -> None:
@@ -135,10 +143,14 @@ def test_an_approval_is_asked_for_once_and_stops_the_clock() -> None:
 
 def test_an_approved_step_advances_and_the_wait_does_not_count() -> None:
     """The clock goes on where it stood."""
-    ours = in_state(Phase.BAKING, reached_at=at(0), waiting_since=at(70))
+    ours = in_state(Phase.BAKING, reached_at=at(0), approval_since=at(70))
     ours = replace(ours, approvals=frozenset({1}))
     found = decide(situation(ours, paused(1), PASS, policy=APPROVED, now=1070))
-    assert (found.action, found.state.waited, found.state.waiting_since) == (Action.ADVANCE, 1000.0, None)
+    assert (found.action, found.state.waits.stood, found.state.waits.approval_since) == (
+        Action.ADVANCE,
+        1000.0,
+        None,
+    )
 
 
 def test_an_approval_in_advance_waits_for_nothing() -> None:
@@ -150,7 +162,7 @@ def test_an_approval_in_advance_waits_for_nothing() -> None:
 
 def test_an_approval_does_not_overrule_proof() -> None:
     """What fails while a human thinks is undone."""
-    ours = in_state(Phase.BAKING, reached_at=at(0), waiting_since=at(70))
+    ours = in_state(Phase.BAKING, reached_at=at(0), approval_since=at(70))
     ours = replace(ours, approvals=frozenset({1}))
     assert decide(situation(ours, paused(1), FAIL, policy=APPROVED)).action is Action.UNDO
 
@@ -165,7 +177,7 @@ def test_scaling_up_while_baking_steers_and_keeps_the_bake() -> None:
     """An HPA that doubles the replicas lowers the weight: more pods come, and the bake goes on."""
     ours = in_state(Phase.BAKING, reached_at=at(60))
     found = decide(situation(ours, paused(1, 20), PENDING))
-    assert (found.change, found.state.reached_at, found.action) == (Release(), at(60), None)
+    assert (found.change, found.state.progress.reached_at, found.action) == (Release(), at(60), None)
 
 
 def test_a_workload_scaled_to_zero_is_not_promoted_and_says_so() -> None:
@@ -182,11 +194,11 @@ def test_time_at_zero_counts_neither_as_bake_nor_against_the_deadline() -> None:
     """What was baked before is kept, and goes on once the weight is reached again."""
     ours = in_state(Phase.BAKING, reached_at=at(60))
     idle = decide(situation(ours, paused(0, 0), PENDING, now=100)).state
-    assert (idle.reached_at, idle.baked, idle.weight) == (None, 40.0, 0.0)
+    assert (idle.progress.reached_at, idle.progress.baked, idle.weight) == (None, 40.0, 0.0)
     still = decide(situation(ours.with_state(idle), paused(0, 0), PENDING, now=5000)).state
     back = situation(ours.with_state(still), paused(10), PENDING, now=8000)
     after = decide(back).state
-    assert (after.reached_at, after.baked, after.weight) == (at(7960), 0.0, 1.0)
+    assert (after.progress.reached_at, after.progress.baked, after.weight) == (at(7960), 0.0, 1.0)
     assert situation(ours.with_state(after), paused(10), now=8000).deadline == at(3600 + 7900)
 
 
@@ -211,6 +223,10 @@ def test_a_canary_that_is_frozen_at_its_weight_is_never_promoted() -> None:
     frozen = in_state(Phase.BAKING, step=0, reached_at=at(10))
     waits = decide(situation(frozen, paused(1), PASS, mode=Mode.OBSERVE, now=3000))
     assert waits.action is not Action.PROMOTE
-    assert waits.state.reached_at is None
+    assert waits.state.progress.reached_at is None
     thawed = decide(situation(frozen.with_state(waits.state), paused(1), PASS, now=3001))
-    assert (thawed.action, thawed.state.phase, thawed.state.reached_at) == (None, Phase.BAKING, at(3001))
+    assert (thawed.action, thawed.state.phase, thawed.state.progress.reached_at) == (
+        None,
+        Phase.BAKING,
+        at(3001),
+    )

@@ -31,7 +31,7 @@ def test_a_target_that_is_back_in_full_ends_the_rollout() -> None:
     assert (found.action, found.state.phase, found.wake) == (Action.RESTORED, Phase.UNDONE, None)
     assert found.numbers == {"restore_seconds": 30.0}
     assert found.state.undo is not None
-    assert (found.state.undo.restored_at, found.state.ended_at) == (at(90), at(90))
+    assert (found.state.undo.restored_at, found.state.ending.ended_at) == (at(90), at(90))
 
 
 def test_a_target_on_its_way_is_waited_for() -> None:

@@ -15,6 +15,7 @@ from sentinel.domain.workload.revision import ObjectRef, Revision
 from sentinel.engine.rollout.badness import KnownBad, known_bad
 from sentinel.engine.rollout.target import NoTarget, UndoTarget, choose_target
 from tests.engine.snapshots import NEW, OLD, at, record, revision, workload
+from tests.support.states import state_of
 
 WEEK = timedelta(days=7)
 DAY = 86400.0
@@ -23,13 +24,13 @@ OLDER = revision("older", number=-1)
 
 def promoted(of: Revision, when: float, **state: Any) -> Record:
     """A rollout that ended well, or not after all."""
-    return record(of, None, state=RolloutState(**{"phase": Phase.PROMOTED, "promoted_at": at(when)} | state))
+    return record(of, None, state=state_of(**{"phase": Phase.PROMOTED, "promoted_at": at(when)} | state))
 
 
 def undone(of: Revision, when: float, **state: Any) -> Record:
     """A rollout that was undone."""
     target = UndoState(RevisionRef.of(OLDER), at(when))
-    return record(of, None, state=RolloutState(**{"phase": Phase.UNDONE, "undo": target} | state))
+    return record(of, None, state=state_of(**{"phase": Phase.UNDONE, "undo": target} | state))
 
 
 def chosen(
@@ -73,7 +74,7 @@ def test_a_stable_promoted_since_it_was_undone_is_good() -> None:
 @pytest.mark.parametrize("phase", [Phase.UNDONE, Phase.UNDOING])
 def test_a_bad_end_without_an_undo_of_ours_counts(phase: Phase) -> None:
     """A rollout that ended badly is bad from its end, or else from its start."""
-    ended = record(OLD, None, state=RolloutState(phase, ended_at=at(-30)))
+    ended = record(OLD, None, state=state_of(phase, ended_at=at(-30)))
     unended = record(OLD, None, state=RolloutState(phase))
     assert known_bad([ended], "old") == KnownBad(ended, at(-30))
     assert known_bad([unended], "old") == KnownBad(unended, at(0))
@@ -207,6 +208,8 @@ def test_every_target_is_fit(held: list[Revision], history: list[Record], stable
     assert known_bad(history, digest) is None
     assert not any(r.irreversible not in ("", target.irreversible) for r in held if r.order > target.order)
     ages = [
-        at(0) - r.state.promoted_at for r in history if r.candidate.digest == digest and r.state.promoted_at
+        at(0) - r.state.ending.promoted_at
+        for r in history
+        if r.candidate.digest == digest and r.state.ending.promoted_at
     ]
     assert digest == f"r{stable}" or min(ages) <= WEEK

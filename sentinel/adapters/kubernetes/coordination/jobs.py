@@ -160,7 +160,7 @@ def environment_of(record: Record) -> dict[str, str]:
         "ROLLOUT_REVISION": candidate.hash or candidate.digest[:10],
         "ROLLOUT_IMAGE": candidate.images[0] if candidate.images else "",
         "ROLLOUT_IMAGES": ",".join(candidate.images),
-        "ROLLOUT_STEP": str(record.state.step + 1),
+        "ROLLOUT_STEP": str(record.state.progress.step + 1),
         "ROLLOUT_RECORD": record.name,
     }
 

@@ -11,7 +11,7 @@ import orjson
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
 from sentinel.adapters.kubernetes.api.resources import RECORDS
 from sentinel.adapters.kubernetes.custom.codec import decode, encode
-from sentinel.adapters.kubernetes.custom.former_schema import present_form
+from sentinel.adapters.kubernetes.custom.former_schema import present_form, step_moved
 from sentinel.domain.alert import AlertsBeyond
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import AlertEntry, DecisionEntry, NoticeRef
@@ -138,7 +138,7 @@ def status_of(record: Record) -> dict[str, Any]:
     )
     shown = {
         "revision": _revision_shown(record.candidate),
-        "stepNumber": record.state.step + 1,
+        "stepNumber": record.state.progress.step + 1,
         "standing": standing(record).value,
     }
     return _steps_moved({**shown, **encode(record.state), **encode(history)}, 1)
@@ -146,15 +146,11 @@ def status_of(record: Record) -> dict[str, Any]:
 
 def _steps_moved(status: Mapping[str, Any], by: int) -> dict[str, Any]:
     """The status with its steps counted from another number: in objects they count from 1, in the domain from 0."""
-    moved = {**status, "step": status.get("step", 0) + by}
-    if "decisions" in status:
-        moved["decisions"] = [{**entry, "step": entry.get("step", 0) + by} for entry in status["decisions"]]
+    moved = {**status, "progress": step_moved(status.get("progress", {}), by)}
+    decisions = status.get("decisions")
+    if isinstance(decisions, list):
+        moved["decisions"] = [step_moved(entry, by) for entry in decisions]
     return moved
-
-
-def _counts_from_1(status: Mapping[str, Any]) -> bool:
-    """Whether the steps count from 1; older releases counted all but `stepNumber` from 0."""
-    return "step" in status and status["step"] == status.get("stepNumber")
 
 
 def bounded(record: Record) -> Record:
@@ -238,10 +234,8 @@ def record_of(raw: RawObject) -> Record:
     """
     metadata = mapping(raw.get("metadata"))
     spec = decode(RecordSpec, raw.get("spec"))
-    status: Mapping[str, Any] = {"phase": Phase.PROGRESSING, **mapping(raw.get("status"))}
-    if _counts_from_1(status):
-        status = _steps_moved(status, -1)
-    status = present_form(status)
+    status = present_form(mapping(raw.get("status")))
+    status = _steps_moved({"phase": Phase.PROGRESSING, **status}, -1)
     history = decode(RecordHistory, status)
     return Record(
         name=text(metadata.get("name")),

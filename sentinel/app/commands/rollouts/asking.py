@@ -162,7 +162,7 @@ def _question(record: Record, request: Request) -> str:
             return "Skip the remaining steps?"
         case CommandAction.FORGIVE:
             return "Forget that this revision was undone?"
-        case CommandAction.APPROVE if record.state.waiting_since is None:
+        case CommandAction.APPROVE if record.state.waits.approval_since is None:
             return "This step does not wait for an approval yet. Approve it in advance?"
         case _:
             return ""
@@ -186,7 +186,9 @@ async def send_and_wait(
     Raises ClusterUnavailableError if no sentinel answers.
     """
     sender = CommandSender(cluster.client)
-    step = request.step or (record.state.step + 1 if request.action is CommandAction.APPROVE else None)
+    step = request.step or (
+        record.state.progress.step + 1 if request.action is CommandAction.APPROVE else None
+    )
     command = await sender.ask(
         record.key,
         request.action,

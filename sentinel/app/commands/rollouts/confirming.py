@@ -46,7 +46,9 @@ async def confirmed(lines: Iterable[str], question: str, *, yes: bool) -> bool:
 def standing(record: Record) -> list[str]:
     """Where a rollout is, why it is held, and the last numbers behind a decision."""
     state = record.state
-    lines = [f"  {record.candidate} is at {percent(state.weight)} of the pods, step {state.step + 1}"]
+    lines = [
+        f"  {record.candidate} is at {percent(state.weight)} of the pods, step {state.progress.step + 1}"
+    ]
     if state.hold is not None:
         lines.append(
             f"  held since {moment(state.hold.since)} ({state.hold.reason}): {_line(state.hold.message)}"

@@ -90,8 +90,9 @@ def _head(record: Record) -> Iterator[str]:
     if record.attempt > 1:
         facts.append(("Attempt", f"{record.attempt} of this revision"))
     facts.append(("Started", moment(record.started_at)))
-    if state.ended_at is not None:
-        facts.append(("Ended", f"{moment(state.ended_at)}, after {age(state.ended_at - record.started_at)}"))
+    ended_at = state.ending.ended_at
+    if ended_at is not None:
+        facts.append(("Ended", f"{moment(ended_at)}, after {age(ended_at - record.started_at)}"))
     for name, value in facts:
         yield f"  {name + ':':<14}{value}"
 
@@ -99,7 +100,9 @@ def _head(record: Record) -> Iterator[str]:
 def _phase(record: Record) -> str:
     state = record.state
     if record.in_flight:
-        return f"{standing(record).value}, step {state.step + 1}, {percent(state.weight)} of the pods"
+        return (
+            f"{standing(record).value}, step {state.progress.step + 1}, {percent(state.weight)} of the pods"
+        )
     if record.guarded:
         return f"{state.phase.value}, still guarded"
     if state.phase is Phase.UNDONE and state.undo is not None:

@@ -93,9 +93,9 @@ def would_be(record: Record, records: Sequence[Record], now: datetime) -> Iterat
 
 def _turn(record: Record, entry: DecisionEntry, records: Sequence[Record], now: datetime) -> tuple[Turn, str]:
     state = record.state
-    if state.phase is Phase.PROMOTED and state.ended_at is None:
+    if state.phase is Phase.PROMOTED and state.ending.ended_at is None:
         return Turn.WENT_ON, "promoted anyway, and still guarded"
-    end = state.ended_at
+    end = state.ending.ended_at
     if state.reason == ROLLED_BACK and end is not None:
         return Turn.AGREED, f"rolled back by people {age(end - entry.at)} later"
     newer = [
@@ -117,7 +117,7 @@ def report_table(observed: Sequence[Record], found: Sequence[WouldBe]) -> Render
     if not observed:
         return Text("No rollout ran in observe mode in this time.")
     workloads = len({record.key for record in observed})
-    passed = sum(record.state.promoted_at is not None for record in observed)
+    passed = sum(record.state.ending.promoted_at is not None for record in observed)
     agreed = sum(would.turn is Turn.AGREED for would in found)
     head = Text(
         f"{amount(len(observed), 'rollout')} of {amount(workloads, 'workload')} in observe mode. The sentinel would "
@@ -151,7 +151,7 @@ def _only_held(observed: Sequence[Record]) -> int:
 def _as_data(observed: Sequence[Record], found: Sequence[WouldBe]) -> dict[str, Any]:
     return {
         "rollouts": len(observed),
-        "wouldHavePromoted": sum(record.state.promoted_at is not None for record in observed),
+        "wouldHavePromoted": sum(record.state.ending.promoted_at is not None for record in observed),
         "wouldHaveHeld": _only_held(observed),
         "wouldHaveUndone": [
             {

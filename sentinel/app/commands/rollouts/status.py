@@ -140,7 +140,7 @@ def _row(standing: GuardedWorkload, now: datetime) -> list[str | Text]:
     return [
         called(workload.key),
         phase(words.standing(record)),
-        str(state.step + 1) if record.in_flight else "",
+        str(state.progress.step + 1) if record.in_flight else "",
         f"{percent(state.weight)}" if record.in_flight else "",
         _revision(workload),
         ready,
@@ -185,7 +185,7 @@ def _as_data(standing: GuardedWorkload) -> dict[str, Any]:
             "record": record.name,
             "phase": state.phase.value,
             "standing": words.standing(record).value,
-            "step": state.step + 1,
+            "step": state.progress.step + 1,
             "weight": state.weight,
             "verdict": state.verdict,
             "reason": state.reason,
@@ -237,7 +237,7 @@ def history_table(records: Iterable[Record], now: datetime, *, everywhere: bool)
 
 def _past(record: Record, now: datetime) -> list[str | Text]:
     state = record.state
-    ended = state.promoted_at if state.phase is Phase.PROMOTED else state.ended_at
+    ended = state.ending.promoted_at if state.phase is Phase.PROMOTED else state.ending.ended_at
     revision = (
         f"{record.candidate.number or record.candidate.digest[:8]} ({', '.join(record.candidate.images)})"
     )

@@ -242,7 +242,9 @@ class Progress:
             yield f"{entry.at:%H:%M:%S} {deed(entry)}{rule}: {entry.message}"
         self.shown = len(record.decisions)
         state = record.state
-        stands = f"{standing(record).value}, step {state.step + 1}, {percent(state.weight)} of the pods"
+        stands = (
+            f"{standing(record).value}, step {state.progress.step + 1}, {percent(state.weight)} of the pods"
+        )
         if stands != self.last:
             yield f"{now:%H:%M:%S} {stands}"
         self.last = stands
