@@ -94,7 +94,7 @@ def test_what_json_cannot_say_becomes_text(number: float, written: str) -> None:
     [
         ({"inner": None}, "lacks inner"),
         ({"inner": 7}, "Inner has the wrong type"),
-        ({"inner": {"someName": "x", "at": "noon"}}, "at is no time: 'noon'"),
+        ({"inner": {"someName": "x", "at": "noon"}}, "at is not a time: 'noon'"),
         ({"colour": "blue"}, "'blue' is not a valid Colour"),
         ({"count": "7"}, "count has the wrong type"),
         ({"count": True}, "count has the wrong type"),

@@ -192,6 +192,11 @@ def _refused(name: str, why_not: str) -> Check:
 def _canary(policy: Policy, workload: Workload) -> Check:
     steps, name = policy.strategy.steps, "canary"
     if not steps:
+        own = workload.own_steps
+        if own is not None:
+            return ok(
+                name, "its own steps: the sentinel judges each, and promotes it where its controller waits"
+            )
         return ok(name, "no steps: the sentinel watches the workload's own rolling update")
     abilities, size = workload.abilities, workload.exposure.wanted
     why_not = abilities.why_not.get(Ability.STEPPING)
