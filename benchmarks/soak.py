@@ -27,12 +27,13 @@ from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import crash_loop, image_not_found, never_ready
 from clustersim.storage.resources import CRDS
 from sentinel.adapters.kubernetes.coordination.events import _Written
+from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.adapters.prometheus.answers import InstantAnswer
 from sentinel.adapters.prometheus.answers import Sample as MetricSample
 from sentinel.domain.evidence import Missing, Reading, Span, Subject
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery
 from sentinel.domain.record.state import Phase
-from tests.faults.campaign import definitions_that_ship, quiet, settings_of
+from tests.faults.campaign import quiet, settings_of
 from tests.faults.direct import Network
 from tests.faults.lives import Loop, Pod
 from tests.faults.plan import Service
@@ -135,7 +136,7 @@ async def play(options: Options, folder: Path, report: Callable[[Day], None]) ->
     began = time.monotonic()
     async with SimulatedCluster(options=cluster_options) as cluster:
         cluster.prometheus._source = lambda: traffic_samples(cluster.traffic)
-        for definition in definitions_that_ship():
+        for definition in definitions():
             cluster.store.create(CRDS, definition)
         network = Network(random.Random(options.seed), slowest=0.005)
         pod = Pod(cluster, settings_of(cluster, folder, _more()), network, options.seed)

@@ -29,7 +29,6 @@ class Alert:
     received_at: datetime
     ends_at: datetime | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
-    generator_url: str = ""
     pending_for: float | None = None
 
     @property

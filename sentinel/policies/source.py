@@ -70,10 +70,6 @@ class FilePolicySource:
         """Reload if a file changed, came or went since they were read last; None where none did."""
         return None if fingerprint(self._paths) == self._seen else self.reload()
 
-    async def refresh(self) -> list[PolicyError]:
-        """Reload without blocking the event loop."""
-        return await asyncio.to_thread(self.reload)
-
     def restore(self, document: Mapping[str, object]) -> Policy:
         """The policy that a rollout began with. Raises ConfigurationError when it no longer loads."""
         key = digest_of(document)

@@ -33,7 +33,7 @@ async def test_a_bad_edit_changes_nothing(tmp_path: Path) -> None:
 
     (tmp_path / "shop.yaml").write_text(document("new"))
     (tmp_path / "worse.yaml").write_text("spec: [")
-    errors = await source.refresh()
+    errors = await asyncio.to_thread(source.reload)
 
     assert [Path(error.file).name for error in errors] == ["worse.yaml"]
     assert source.current is before
@@ -83,7 +83,7 @@ async def test_every_swap_of_a_config_map_is_seen(tmp_path: Path) -> None:
     stop = asyncio.Event()
 
     async def reload() -> None:
-        await source.refresh()
+        await asyncio.to_thread(source.reload)
         await seen.put([policy.name for policy in source.policies()])
 
     watching = asyncio.create_task(watch(tmp_path, reload, stop=stop))

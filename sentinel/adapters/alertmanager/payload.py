@@ -106,7 +106,6 @@ def _alert(value: object, path: str, received_at: datetime, *, plain: bool) -> A
         received_at=received_at,
         ends_at=ends_at,
         annotations=_annotations(entry.get("annotations")),
-        generator_url=_shown(entry.get("generatorURL")),
     )
 
 

@@ -180,14 +180,6 @@ class KubernetesGateway:
         """Per watched resource the seconds since the server last said anything; None: not (yet) watched."""
         return {reflector.name: reflector.age for reflector in self._reflectors}
 
-    def watch_problems(self) -> Mapping[str, str]:
-        """Per resource whose watch is interrupted, the sentence why."""
-        return {
-            reflector.name: str(reflector.problem)
-            for reflector in self._reflectors
-            if reflector.problem is not None
-        }
-
     def _renew(self) -> None:
         """Start every watch again: if one has gone deaf, so may others that shared its connection."""
         for reflector in self._reflectors:

@@ -33,12 +33,11 @@ class Traffic:
 @dataclass(frozen=True, slots=True)
 class Power:
     """How fast a candidate with this share of errors is found: half of the time, and nine times in ten, within; None
-    where it is not proven at all. `odds_needed` is 1/α."""
+    where it is not proven at all."""
 
     rate: float
     half: timedelta | None
     most: timedelta | None
-    odds_needed: float
 
 
 def power(
@@ -59,7 +58,7 @@ def power(
         _against_limit(traffic, rate, limit, interval),
     )
     half, most = (max(_time(each, alpha, chance) for each in growths) for chance in (MEDIAN, NINE_OF_TEN))
-    return Power(rate, _in_time(half, interval), _in_time(most, interval), 1 / alpha)
+    return Power(rate, _in_time(half, interval), _in_time(most, interval))
 
 
 def time_to_requests(traffic: Traffic, requests: int) -> timedelta:

@@ -31,7 +31,6 @@ from sentinel.policies.importing.expr_syntax import (
 ALWAYS = 10**9
 """`may_need` of what can fail for other reasons than a short list."""
 
-MAX_INDEX = 10**6
 _VARIABLES = "xyzuvw"
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _QUANTIFIERS = {"all": "all", "any": "exists", "one": "exists_one", "none": "exists"}

@@ -62,11 +62,6 @@ class CommandHandler:
         self._telemetry.count("commands_total", action=command.action.value, outcome=phase.value.lower())
         log.info("%s: %s: %s", command, phase, message, extra=about_workload(command.key))
 
-    async def refuse_all(self, key: WorkloadKey, why: str, refusal: str = "") -> None:
-        """Answer whatever waits for a workload of which nothing can be asked."""
-        while (command := self.next(key)) is not None:
-            await self.answer(command, CommandPhase.REFUSED, why, refusal)
-
     async def _prune(self, key: WorkloadKey) -> None:
         answered = [c for c in self._store.of_workload(key) if c.phase is not CommandPhase.PENDING]
         for command in answered[:-KEPT]:

@@ -215,10 +215,7 @@ async def test_what_does_not_sync_is_named(cluster: SimulatedCluster) -> None:
         await gateway.wait_synced(20)
     assert "deployments.apps" not in str(caught.value)
     assert not gateway.synced
-    assert list(gateway.watch_problems()) == [
-        "rolloutrecords.rollback-sentinel.dev",
-        "rolloutcommands.rollback-sentinel.dev",
-    ]
+    assert "rolloutcommands.rollback-sentinel.dev" in str(caught.value)
     assert gateway.cluster.workload(WEB) is not None
     await gateway.close()
 
