@@ -25,7 +25,7 @@ Decisions
                        revision 2 replaces revision 1
                        => done: paused
   12:01:00      +60s  advance to step 2 (StepPassed)
-                       10% passed, on to 50%
+                       10% passed, next is 50%
                        - error-rate: canary 0.5% (1 of 200 requests failed), baseline 0.5% (9 of 1,800 requests failed), limit 5%, evidence 0.1:1
                        => done: resumed
   12:01:30      +90s  undo by error-rate at step 2 (WorseThanBaseline)
