@@ -198,7 +198,7 @@ def test_every_mistake_is_listed_with_its_place(tmp_path: Path, monkeypatch: pyt
         "SENTINEL_RECORDS__KEEP: must be a whole number",
         "sentinel.yaml:1:1: promethues: unknown key promethues (did you mean prometheus?)",
         "sentinel.yaml:3:9: http.port: must be at most 65535",
-        "sentinel.yaml:4:14: log.level: loud is none of debug, info, warning, error",
+        "sentinel.yaml:4:14: log.level: loud is not one of debug, info, warning, error",
         "sentinel.yaml:5:18: slack.timeout: -1s is negative (write a number with a unit (ms, s, m, h, d, w), "
         "such as 30s or 1h30m)",
     ]
