@@ -192,5 +192,5 @@ async def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
     """A workload that is not there, a kind that is not guarded, a time that is none."""
     async with served(tmp_path, daemon=False) as here:
         assert "there is no Deployment nope" in refusal(await sentinel(here, "wait", "nope"))
-        assert "unknown kind of workload job" in refusal(await sentinel(here, "wait", "job/web"))
+        assert "job is not a kind of workload" in refusal(await sentinel(here, "wait", "job/web"))
         assert "--for: " in refusal(await sentinel(here, "wait", "web", "--for", "soon"))
