@@ -131,7 +131,7 @@ class GateState:
 
 @dataclass(frozen=True, slots=True)
 class BrakeState:
-    """What is known of our own brake, by the workload's generation.
+    """What is known about our brake, by the workload's generation.
 
     `seen_generation` is the one at which the brake was last seen on, 0 where it should be off, and
     `released_generation` the one at which we last released it. `released_by_person`: it is not put on again.

@@ -43,7 +43,7 @@ def present_form(status: RawObject) -> RawObject:
     present = {name: value for name, value in status.items() if name not in _MOVED}
     for part, names in FORMER_FIELDS.items():
         present[part] = {now: status[then] for then, now in names.items() if then in status}
-    # The oldest records count their steps from 0, but for the printed number.
+    # The oldest records count their steps from 0, except in the printed number.
     behind = int(status["step"] != status.get("stepNumber"))
     present["progress"] = step_moved(present["progress"], behind)
     decisions = status.get("decisions")
