@@ -21,6 +21,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Json
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.revision import Applied
+from sentinel.metric_names import MetricName
 
 
 class Clock(Protocol):
@@ -355,21 +356,21 @@ class AlertRules(Protocol):
 
 
 class Telemetry(Protocol):
-    """Numbers about the sentinel itself; the names are the adapter's (`sentinel_` is put before them there)."""
+    """Numbers about the sentinel itself; the adapter puts `sentinel_` before the names."""
 
-    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+    def count(self, name: MetricName, amount: float = 1, **labels: str) -> None:
         """Add to a counter."""
         ...
 
-    def observe(self, name: str, seconds: float, **labels: str) -> None:
+    def observe(self, name: MetricName, seconds: float, **labels: str) -> None:
         """Put one observation into a histogram."""
         ...
 
-    def gauge(self, name: str, value: float, **labels: str) -> None:
+    def gauge(self, name: MetricName, value: float, **labels: str) -> None:
         """Set a gauge."""
         ...
 
-    def info(self, name: str, **labels: str) -> None:
+    def info(self, name: MetricName, **labels: str) -> None:
         """Say what holds now, in place of what was said before."""
         ...
 

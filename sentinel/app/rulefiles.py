@@ -8,6 +8,7 @@ from pathlib import Path
 from sentinel.blocking import on_own_thread
 from sentinel.domain.figures import amount
 from sentinel.domain.notice import Bulletin, BulletinKind
+from sentinel.metric_names import MetricName
 from sentinel.policies.load import describe, unread_files
 from sentinel.policies.mistakes import PolicyError
 from sentinel.policies.source import FilePolicySource, watch
@@ -85,7 +86,7 @@ class RuleFiles:
             return
         hung, self._hangs = self._hangs, False
         if errors is not None:
-            self._telemetry.count("rules_reload_total", outcome="refused" if errors else "taken")
+            self._telemetry.count(MetricName.RULES_RELOAD_TOTAL, outcome="refused" if errors else "taken")
         if errors:
             self._refuse(errors)
         elif errors is not None or self._refused is None:
@@ -101,7 +102,7 @@ class RuleFiles:
         kept = self._kept()
         why = f"the file system of {where} did not answer within {READ_WITHIN:g} s"
         log.error("rule files cannot be read: %s; %s", why, kept)
-        self._telemetry.count("rules_reload_total", outcome="hung")
+        self._telemetry.count(MetricName.RULES_RELOAD_TOTAL, outcome="hung")
         self._tell(Bulletin(BulletinKind.RULES_UNREADABLE, "Rule files cannot be read", (why, kept)))
         self._show()
 
@@ -135,11 +136,11 @@ class RuleFiles:
         return f"{amount(len(current.policies), 'policy', 'policies')}, {current.digest[:12]}"
 
     def _show(self) -> None:
-        self._telemetry.gauge("rules_loaded", len(self._source.policies()))
-        self._telemetry.info("rules_info", digest=self._source.current.digest)
-        self._telemetry.gauge("rules_refused", float(self._refused is not None or self._hangs))
+        self._telemetry.gauge(MetricName.RULES_LOADED, len(self._source.policies()))
+        self._telemetry.info(MetricName.RULES_INFO, digest=self._source.current.digest)
+        self._telemetry.gauge(MetricName.RULES_REFUSED, float(self._refused is not None or self._hangs))
         if self._refused is None:
-            self._telemetry.gauge("rules_taken_timestamp_seconds", self._clock.now().timestamp())
+            self._telemetry.gauge(MetricName.RULES_TAKEN_TIMESTAMP_SECONDS, self._clock.now().timestamp())
 
 
 def _some(files: Sequence[Path], shown: int = 3) -> str:

@@ -8,6 +8,7 @@ from typing import Protocol
 from sentinel.domain.record.state import Phase
 from sentinel.domain.words import Would, standing
 from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.metric_names import MetricName
 from sentinel.ports import Telemetry
 from sentinel.runtime.leadership import Leadership
 from sentinel.runtime.queue import KeyedQueue
@@ -163,11 +164,11 @@ class Daemon:
             for record in services.store.all():
                 phases[standing(record).value] += 1
             for phase, count in phases.items():
-                services.telemetry.gauge("rollouts", count, phase=phase)
+                services.telemetry.gauge(MetricName.ROLLOUTS, count, phase=phase)
             await services.clock.sleep(GAUGES_EVERY)
 
 
 def _gauges(telemetry: Telemetry, ages: Mapping[str, float], depth: int) -> None:
     for resource, age in ages.items():
-        telemetry.gauge("watch_age_seconds", age, resource=resource)
-    telemetry.gauge("queue_depth", depth)
+        telemetry.gauge(MetricName.WATCH_AGE_SECONDS, age, resource=resource)
+    telemetry.gauge(MetricName.QUEUE_DEPTH, depth)

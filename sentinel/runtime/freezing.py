@@ -6,6 +6,7 @@ from collections.abc import Callable
 from sentinel.domain.coordination import Freeze
 from sentinel.domain.errors import ClusterError, ForbiddenError
 from sentinel.domain.notice import Bulletin, BulletinKind
+from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, FreezeStore, Telemetry
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class FreezeSwitch:
             log.warning("`sentinel freeze` has no effect: %s", error)
             return
         before, self._freeze = self._freeze, seen
-        self._telemetry.gauge("frozen", 1 if seen else 0)
+        self._telemetry.gauge(MetricName.FROZEN, 1 if seen else 0)
         if (before is None) != (seen is None):
             self._say(seen)
             self._changed()

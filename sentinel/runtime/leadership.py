@@ -19,6 +19,7 @@ from typing import Protocol
 
 from sentinel.domain.coordination import Lease
 from sentinel.domain.errors import ClusterError, ConflictError, NotFoundError
+from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, LeaseStore, Telemetry
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class SoleLeader:
 
     async def run(self, duty: Duty) -> None:
         """Run it."""
-        self._telemetry.gauge("leader", 1)
+        self._telemetry.gauge(MetricName.LEADER, 1)
         await duty()
 
     async def resign(self, seconds: float) -> None:
@@ -145,7 +146,7 @@ class LeaseElection:
 
     async def run(self, duty: Duty) -> None:
         """Stand for election forever; what `duty` raises is raised, and then this replica no longer leads."""
-        self._telemetry.gauge("leader", 0)
+        self._telemetry.gauge(MetricName.LEADER, 0)
         while True:
             while not await self._attempt():
                 await self._clock.sleep(POLL * self._rng.uniform(0.7, 1.0))
@@ -189,8 +190,8 @@ class LeaseElection:
 
     def _became(self, *, leading: bool) -> None:
         self._problem = ""
-        self._telemetry.gauge("leader", 1 if leading else 0)
-        self._telemetry.count("leader_transitions_total", to="leader" if leading else "follower")
+        self._telemetry.gauge(MetricName.LEADER, 1 if leading else 0)
+        self._telemetry.count(MetricName.LEADER_TRANSITIONS_TOTAL, to="leader" if leading else "follower")
         log.info("this replica leads" if leading else "this replica no longer leads")
 
     async def _keep(self) -> None:

@@ -12,6 +12,8 @@ from prometheus_client import (
     ProcessCollector,
 )
 
+from sentinel.metric_names import MetricName
+
 PREFIX = "sentinel"
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -32,7 +34,7 @@ class Kind(Enum):
 class Metric:
     """One metric: its name without the prefix, what it says, its label names."""
 
-    name: str
+    name: MetricName
     kind: Kind
     help: str
     labels: tuple[str, ...] = ()
@@ -40,88 +42,109 @@ class Metric:
 
 
 METRICS = (
-    Metric("build_info", Kind.INFO, "Which release runs, and on which Python.", ("version", "python")),
-    Metric("reconciles_total", Kind.COUNTER, "Reconciles of one workload by outcome.", ("outcome",)),
-    Metric("reconcile_seconds", Kind.HISTOGRAM, "Seconds that a reconcile of one workload took."),
-    Metric("queue_depth", Kind.GAUGE, "Workloads that wait for a reconcile now."),
-    Metric("decisions_total", Kind.COUNTER, "Decisions, by action and reason.", ("action", "reason")),
     Metric(
-        "decision_seconds",
+        MetricName.BUILD_INFO, Kind.INFO, "Which release runs, and on which Python.", ("version", "python")
+    ),
+    Metric(MetricName.RECONCILES_TOTAL, Kind.COUNTER, "Reconciles of one workload by outcome.", ("outcome",)),
+    Metric(MetricName.RECONCILE_SECONDS, Kind.HISTOGRAM, "Seconds that a reconcile of one workload took."),
+    Metric(MetricName.QUEUE_DEPTH, Kind.GAUGE, "Workloads that wait for a reconcile now."),
+    Metric(
+        MetricName.DECISIONS_TOTAL, Kind.COUNTER, "Decisions, by action and reason.", ("action", "reason")
+    ),
+    Metric(
+        MetricName.DECISION_SECONDS,
         Kind.HISTOGRAM,
         "From the start of the deciding reconcile until the decision was recorded and carried out.",
     ),
-    Metric("undo_total", Kind.COUNTER, "Undos, by outcome.", ("outcome",)),
+    Metric(MetricName.UNDO_TOTAL, Kind.COUNTER, "Undos, by outcome.", ("outcome",)),
     Metric(
-        "undo_seconds",
+        MetricName.UNDO_SECONDS,
         Kind.HISTOGRAM,
         "From the first sign of the fault to the patch that undid it.",
         buckets=(*_FAST, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0),
     ),
     Metric(
-        "restore_seconds",
+        MetricName.RESTORE_SECONDS,
         Kind.HISTOGRAM,
         "From the decision to undo until the target was fully available.",
         buckets=_SLOW,
     ),
     Metric(
-        "evidence_missing_total",
+        MetricName.EVIDENCE_MISSING_TOTAL,
         Kind.COUNTER,
         "Measurements without a usable answer, by source and reason.",
         ("source", "reason"),
     ),
     Metric(
-        "evidence_age_seconds",
+        MetricName.EVIDENCE_AGE_SECONDS,
         Kind.GAUGE,
         "How old the newest evidence of a source was when it was last queried.",
         ("source",),
     ),
-    Metric("source_seconds", Kind.HISTOGRAM, "How long a metrics source took to answer.", ("source",)),
     Metric(
-        "source_circuit_open",
+        MetricName.SOURCE_SECONDS, Kind.HISTOGRAM, "How long a metrics source took to answer.", ("source",)
+    ),
+    Metric(
+        MetricName.SOURCE_CIRCUIT_OPEN,
         Kind.GAUGE,
         "Whether the circuit breaker of a metrics source is open (1) after failures in a row.",
         ("source",),
     ),
-    Metric("notices_total", Kind.COUNTER, "Notices, by outcome.", ("outcome",)),
-    Metric("notices_pending", Kind.GAUGE, "Notices that wait to be delivered."),
-    Metric("gate_calls_total", Kind.COUNTER, "Calls of webhook gates, by answer.", ("answer",)),
-    Metric("gate_jobs_total", Kind.COUNTER, "Jobs of gates, by outcome.", ("outcome",)),
-    Metric("alerts_total", Kind.COUNTER, "Alerts received, by outcome.", ("outcome",)),
+    Metric(MetricName.NOTICES_TOTAL, Kind.COUNTER, "Notices, by outcome.", ("outcome",)),
+    Metric(MetricName.NOTICES_PENDING, Kind.GAUGE, "Notices that wait to be delivered."),
+    Metric(MetricName.GATE_CALLS_TOTAL, Kind.COUNTER, "Calls of webhook gates, by answer.", ("answer",)),
+    Metric(MetricName.GATE_JOBS_TOTAL, Kind.COUNTER, "Jobs of gates, by outcome.", ("outcome",)),
+    Metric(MetricName.ALERTS_TOTAL, Kind.COUNTER, "Alerts received, by outcome.", ("outcome",)),
     Metric(
-        "webhook_posts_total", Kind.COUNTER, "Posts to the Alertmanager webhook, by HTTP status.", ("code",)
+        MetricName.WEBHOOK_POSTS_TOTAL,
+        Kind.COUNTER,
+        "Posts to the Alertmanager webhook, by HTTP status.",
+        ("code",),
     ),
-    Metric("slack_posts_total", Kind.COUNTER, "Posts to Slack's webhook, by HTTP status.", ("code",)),
     Metric(
-        "slack_presses_total",
+        MetricName.SLACK_POSTS_TOTAL, Kind.COUNTER, "Posts to Slack's webhook, by HTTP status.", ("code",)
+    ),
+    Metric(
+        MetricName.SLACK_PRESSES_TOTAL,
         Kind.COUNTER,
         "Presses of buttons in Slack, by outcome: asked (a command was made), not allowed, past, repeated, "
         "unknown (who may press could not be asked), failed, unreadable, rejected (too many wait).",
         ("outcome",),
     ),
     Metric(
-        "watch_age_seconds",
+        MetricName.WATCH_AGE_SECONDS,
         Kind.GAUGE,
         "Seconds since the API server last sent anything on a watch.",
         ("resource",),
     ),
-    Metric("commands_total", Kind.COUNTER, "Commands of people, by outcome.", ("action", "outcome")),
-    Metric("leader", Kind.GAUGE, "Whether this replica leads (1) or stands by (0)."),
-    Metric("frozen", Kind.GAUGE, "Whether the cluster is frozen (1) by `sentinel freeze`."),
+    Metric(MetricName.COMMANDS_TOTAL, Kind.COUNTER, "Commands of people, by outcome.", ("action", "outcome")),
+    Metric(MetricName.LEADER, Kind.GAUGE, "Whether this replica leads (1) or stands by (0)."),
+    Metric(MetricName.FROZEN, Kind.GAUGE, "Whether the cluster is frozen (1) by `sentinel freeze`."),
     Metric(
-        "leader_transitions_total",
+        MetricName.LEADER_TRANSITIONS_TOTAL,
         Kind.COUNTER,
         "How often this replica became leader, or ceased to be.",
         ("to",),
     ),
-    Metric("rules_loaded", Kind.GAUGE, "Policies in force."),
-    Metric("rules_info", Kind.INFO, "The digest of the rule set in force.", ("digest",)),
-    Metric("rules_refused", Kind.GAUGE, "Whether the rule files are refused (1) or in force (0)."),
-    Metric("rules_taken_timestamp_seconds", Kind.GAUGE, "When the rule set in force was loaded."),
-    Metric("rules_reload_total", Kind.COUNTER, "Reloads of the rule files, by how they ended.", ("outcome",)),
-    Metric("bulletins_total", Kind.COUNTER, "Notices about the sentinel itself, by outcome.", ("outcome",)),
-    Metric("rollouts", Kind.GAUGE, "Rollouts on record, by phase.", ("phase",)),
+    Metric(MetricName.RULES_LOADED, Kind.GAUGE, "Policies in force."),
+    Metric(MetricName.RULES_INFO, Kind.INFO, "The digest of the rule set in force.", ("digest",)),
+    Metric(MetricName.RULES_REFUSED, Kind.GAUGE, "Whether the rule files are refused (1) or in force (0)."),
+    Metric(MetricName.RULES_TAKEN_TIMESTAMP_SECONDS, Kind.GAUGE, "When the rule set in force was loaded."),
     Metric(
-        "api_requests_total",
+        MetricName.RULES_RELOAD_TOTAL,
+        Kind.COUNTER,
+        "Reloads of the rule files, by how they ended.",
+        ("outcome",),
+    ),
+    Metric(
+        MetricName.BULLETINS_TOTAL,
+        Kind.COUNTER,
+        "Notices about the sentinel itself, by outcome.",
+        ("outcome",),
+    ),
+    Metric(MetricName.ROLLOUTS, Kind.GAUGE, "Rollouts on record, by phase.", ("phase",)),
+    Metric(
+        MetricName.API_REQUESTS_TOTAL,
         Kind.COUNTER,
         "Requests to the Kubernetes API, by verb and answer.",
         ("verb", "code"),
@@ -144,22 +167,22 @@ class PrometheusTelemetry:
         self._infos = {m.name: self._gauge(m) for m in METRICS if m.kind is Kind.INFO}
         self._histograms = {m.name: self._histogram(m) for m in METRICS if m.kind is Kind.HISTOGRAM}
 
-    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+    def count(self, name: MetricName, amount: float = 1, **labels: str) -> None:
         """Add to a counter."""
         counter = self._counters[name]
         (counter.labels(**labels) if labels else counter).inc(amount)
 
-    def observe(self, name: str, seconds: float, **labels: str) -> None:
+    def observe(self, name: MetricName, seconds: float, **labels: str) -> None:
         """Add a duration to a histogram."""
         histogram = self._histograms[name]
         (histogram.labels(**labels) if labels else histogram).observe(seconds)
 
-    def gauge(self, name: str, value: float, **labels: str) -> None:
+    def gauge(self, name: MetricName, value: float, **labels: str) -> None:
         """Set a gauge."""
         gauge = self._gauges[name]
         (gauge.labels(**labels) if labels else gauge).set(value)
 
-    def info(self, name: str, **labels: str) -> None:
+    def info(self, name: MetricName, **labels: str) -> None:
         """Say what holds now, in place of what was said before."""
         info = self._infos[name]
         info.clear()

@@ -19,6 +19,7 @@ from sentinel.adapters.http.ratelimit import TokenBuckets
 from sentinel.domain.alert import Alert, AlertFate, AlertOutcome, Notification, OddAlert
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError
 from sentinel.engine.alerts.naming import namespaces_said
+from sentinel.metric_names import MetricName
 from sentinel.ports import AlertIntake, Clock, Telemetry
 
 _log = logging.getLogger(__name__)
@@ -82,12 +83,12 @@ class AlertmanagerWebhook:
         try:
             response = await self._admit(request)
         except web.HTTPException as error:
-            self._telemetry.count("webhook_posts_total", code=str(error.status))
+            self._telemetry.count(MetricName.WEBHOOK_POSTS_TOTAL, code=str(error.status))
             raise
         except Exception:
-            self._telemetry.count("webhook_posts_total", code="500")
+            self._telemetry.count(MetricName.WEBHOOK_POSTS_TOTAL, code="500")
             raise
-        self._telemetry.count("webhook_posts_total", code=str(response.status))
+        self._telemetry.count(MetricName.WEBHOOK_POSTS_TOTAL, code=str(response.status))
         return response
 
     async def _admit(self, request: web.Request) -> web.Response:
@@ -189,7 +190,7 @@ class AlertmanagerWebhook:
     def _count(self, outcomes: Counter[AlertOutcome]) -> None:
         for outcome, number in outcomes.items():
             if number:
-                self._telemetry.count("alerts_total", number, outcome=outcome.value)
+                self._telemetry.count(MetricName.ALERTS_TOTAL, number, outcome=outcome.value)
 
 
 _NOT_COVERED = "the credentials of this request may not post alerts of its namespace"

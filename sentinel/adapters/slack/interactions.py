@@ -15,6 +15,7 @@ from sentinel.bounded import BoundedDict
 from sentinel.domain.command import Command, CommandAction, CommandPhase
 from sentinel.domain.errors import ClusterError, NoticeError
 from sentinel.domain.record.record import Record
+from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, CommandRequests, CommandStore, RecordStore, Telemetry
 
 _log = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ class Interactions:
         return await self._answer(press, record)
 
     def _count(self, outcome: str) -> None:
-        self._telemetry.count("slack_presses_total", outcome=outcome)
+        self._telemetry.count(MetricName.SLACK_PRESSES_TOTAL, outcome=outcome)
 
     def _record_of(self, press: Press) -> Record | None:
         named = (press.namespace, press.record)

@@ -10,6 +10,7 @@ from aiohttp import web
 from slack_sdk.signature import Clock as SignatureClock
 from slack_sdk.signature import SignatureVerifier
 
+from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, Telemetry
 
 _log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class SlackWebhook:
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one post: at once, as Slack gives three seconds."""
         response = await self._answer(request)
-        self._telemetry.count("slack_posts_total", code=str(response.status))
+        self._telemetry.count(MetricName.SLACK_POSTS_TOTAL, code=str(response.status))
         return response
 
     async def _answer(self, request: web.Request) -> web.Response:

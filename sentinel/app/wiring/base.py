@@ -15,6 +15,7 @@ from sentinel.adapters.kubernetes.coordination.lease import KubernetesLeaseStore
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.app.wiring.tracing import tracer_of
 from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, Telemetry, Tracer
 from sentinel.runtime.leadership import Leadership, LeaseElection, LeaseTiming, SoleLeader
 from sentinel.runtime.queue import KeyedQueue
@@ -59,7 +60,7 @@ async def base_of(
     """
     server_clock = ServerClock(clock)
     telemetry = PrometheusTelemetry()
-    telemetry.info("build_info", version=installed_version(), python=platform.python_version())
+    telemetry.info(MetricName.BUILD_INFO, version=installed_version(), python=platform.python_version())
     gateway = await KubernetesGateway.connect(
         clock=server_clock,
         rng=rng,
@@ -89,7 +90,7 @@ def lease_namespace(settings: Settings) -> str | None:
 
 
 def _request_counter(telemetry: Telemetry) -> Callable[[str, str], None]:
-    return lambda verb, code: telemetry.count("api_requests_total", verb=verb, code=code)
+    return lambda verb, code: telemetry.count(MetricName.API_REQUESTS_TOTAL, verb=verb, code=code)
 
 
 def _leadership(

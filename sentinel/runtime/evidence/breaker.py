@@ -20,6 +20,7 @@ from sentinel.domain.evidence import MissingReason, Past, PastCounters
 from sentinel.domain.figures import amount
 from sentinel.domain.notice import Bulletin, BulletinKind
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery
+from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, MetricSource, Telemetry
 from sentinel.runtime.evidence.wrappedsource import Answered, WrappedSource
 
@@ -58,7 +59,7 @@ class Breaker(WrappedSource):
         self._wished_until = float("-inf")
         self._wish: SourceError | None = None
         self._probing = False
-        self._telemetry.gauge("source_circuit_open", 0, source=self.name)
+        self._telemetry.gauge(MetricName.SOURCE_CIRCUIT_OPEN, 0, source=self.name)
 
     async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
         """The source's answer. Raises SourceError, at once while the circuit is open.
@@ -135,7 +136,7 @@ class Breaker(WrappedSource):
         if self._opened_until is not None:
             log.info("%s answers again", self.name)
             self._tell(Bulletin(BulletinKind.SOURCE_RECOVERED, f"{self.name} answers again", good=True))
-            self._telemetry.gauge("source_circuit_open", 0, source=self.name)
+            self._telemetry.gauge(MetricName.SOURCE_CIRCUIT_OPEN, 0, source=self.name)
         self._failures, self._opened_until = 0, None
 
     def _failed(self, error: SourceError, began: float, probes: bool) -> None:
@@ -148,7 +149,7 @@ class Breaker(WrappedSource):
             return
         if not probes:
             log.warning("%s is not queried for a while: %s", self.name, error)
-            self._telemetry.gauge("source_circuit_open", 1, source=self.name)
+            self._telemetry.gauge(MetricName.SOURCE_CIRCUIT_OPEN, 1, source=self.name)
             lines = (
                 str(error),
                 "Rules that need its metrics wait; alerts and the state of pods are judged as usual.",

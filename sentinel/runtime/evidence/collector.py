@@ -29,6 +29,7 @@ from sentinel.engine.evidence.schedule import (
 )
 from sentinel.engine.rules.environment import OTHERS_OVER, Surroundings
 from sentinel.engine.statistics.calibration import Calibration
+from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, MetricSource, Telemetry
 from sentinel.runtime.evidence.pasts import PastReader
 from sentinel.runtime.evidence.spanindex import SpanIndex
@@ -181,12 +182,16 @@ class EvidenceCollector:
             self._note_lack(rule, record, workload, tick)
         except SourceError as error:
             missing = Missing(MissingReason(error.reason), rule.query.source, str(error))
-            self._telemetry.count("evidence_missing_total", source=rule.query.source, reason=error.reason)
+            self._telemetry.count(
+                MetricName.EVIDENCE_MISSING_TOTAL, source=rule.query.source, reason=error.reason
+            )
             if isinstance(rule, QueryRule):  # it counts its errors itself
                 ledger.arrived.append(Measured(rule.name, until, ValueSample(until, missing=missing)))
             else:
                 ledger.failing[rule.name] = missing
-        self._telemetry.observe("source_seconds", self._clock.monotonic() - began, source=rule.query.source)
+        self._telemetry.observe(
+            MetricName.SOURCE_SECONDS, self._clock.monotonic() - began, source=rule.query.source
+        )
         self._wake(record.key)
 
     def _note_lack(self, rule: MetricRule, record: Record, workload: Workload, tick: Tick) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sentinel.domain.evidence import Past, PastCounters
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery
+from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, MetricSource, Telemetry, Tracer
 from sentinel.runtime.evidence.wrappedsource import Answered, WrappedSource
 
@@ -33,5 +34,5 @@ class ObservedSource(WrappedSource):
             self._newest = max(self._newest, until)
         finally:
             age = (self._clock.now() - self._newest).total_seconds()
-            self._telemetry.gauge("evidence_age_seconds", max(0.0, age), source=self.name)
+            self._telemetry.gauge(MetricName.EVIDENCE_AGE_SECONDS, max(0.0, age), source=self.name)
         return answer

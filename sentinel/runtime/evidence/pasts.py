@@ -17,6 +17,7 @@ from sentinel.engine.arms.variables import Variables, render_query, variables_of
 from sentinel.engine.evidence.history import calibration_in, candidate_pods, past_of
 from sentinel.engine.evidence.schedule import AT_ONCE, SourceTiming, stable_of
 from sentinel.engine.statistics.calibration import Calibration, calibrate, windows_of
+from sentinel.metric_names import MetricName
 from sentinel.ports import MetricSource, Telemetry
 
 log = logging.getLogger(__name__)
@@ -127,7 +128,9 @@ class PastReader:
                 log.info(
                     "the measurements of the hour before %s are not available yet: %s", record.name, error
                 )
-                self._telemetry.count("evidence_missing_total", source=rule.query.source, reason=error.reason)
+                self._telemetry.count(
+                    MetricName.EVIDENCE_MISSING_TOTAL, source=rule.query.source, reason=error.reason
+                )
             finally:
                 lesson.task = None
 

@@ -6,6 +6,7 @@ from sentinel.domain.errors import ClusterError, ForbiddenError, NotLeadingError
 from sentinel.domain.gate import GateAnswer, GateLimits, GateResult, JobGate, JobPhase, JobState
 from sentinel.domain.record.record import Record
 from sentinel.engine.rollout.gates import job_name
+from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, Jobs, Telemetry
 from sentinel.runtime.fence import Fence, fenced
 from sentinel.runtime.logfields import about_record
@@ -93,7 +94,7 @@ class GateJobs:
                 return
 
     def _count(self, outcome: str) -> None:
-        self._telemetry.count("gate_jobs_total", outcome=outcome)
+        self._telemetry.count(MetricName.GATE_JOBS_TOTAL, outcome=outcome)
 
 
 def _said(state: JobState) -> str:

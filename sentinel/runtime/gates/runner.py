@@ -11,6 +11,7 @@ from sentinel.domain.policy.policy import Mode, Policy
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.engine.rollout.gates import gate_ends, gates_asked, gates_of
+from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, GateCaller, Telemetry
 from sentinel.runtime.gates.jobs import GateJobs
 from sentinel.runtime.logfields import about_record
@@ -136,7 +137,7 @@ class GateRunner:
             self._results[place] = replace(
                 result, answer=answer, detail=detail, tries=result.tries + 1, at=self._clock.now()
             )
-            self._telemetry.count("gate_calls_total", answer=answer.value)
+            self._telemetry.count(MetricName.GATE_CALLS_TOTAL, answer=answer.value)
             if (answer, detail) != (result.answer, result.detail):
                 log.info(
                     "gate %s: %s (%s)",

@@ -10,6 +10,7 @@ from dataclasses import replace
 from sentinel.backoff import Backoff
 from sentinel.domain.errors import NoticeError
 from sentinel.domain.notice import Bulletin
+from sentinel.metric_names import MetricName
 from sentinel.ports import Broadcaster, Clock, Telemetry
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class Bulletins:
         for other in self._beside:
             other._offer(bulletin)
         if len(self._waiting) == MAX_WAITING:
-            self._telemetry.count("bulletins_total", outcome="dropped")
+            self._telemetry.count(MetricName.BULLETINS_TOTAL, outcome="dropped")
         self._waiting.append(bulletin)
         self._news.set()
 
@@ -72,15 +73,15 @@ class Bulletins:
                     await self._channel.broadcast(bulletin)
             except (NoticeError, TimeoutError) as error:
                 if isinstance(error, NoticeError) and not error.retryable:
-                    self._telemetry.count("bulletins_total", outcome="refused")
+                    self._telemetry.count(MetricName.BULLETINS_TOTAL, outcome="refused")
                     log.error("notice about the sentinel refused: %s", error)
                     return
                 failures += 1
                 wait = max(self._backoff.after(failures), getattr(error, "retry_after", None) or 0.0)
                 said = str(error) or f"no answer within {DELIVERY_SECONDS:g} s"
                 log.warning("notice about the sentinel not delivered, retry in %.0f s: %s", wait, said)
-                self._telemetry.count("bulletins_total", outcome="retried")
+                self._telemetry.count(MetricName.BULLETINS_TOTAL, outcome="retried")
                 await self._clock.sleep(wait)
                 continue
-            self._telemetry.count("bulletins_total", outcome="sent")
+            self._telemetry.count(MetricName.BULLETINS_TOTAL, outcome="sent")
             return

@@ -15,6 +15,7 @@ from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.record.entries import DecisionEntry, NoticeRef
 from sentinel.domain.record.record import MAX_DECISIONS, Record
 from sentinel.engine.advice import advice
+from sentinel.metric_names import MetricName
 from sentinel.ports import Notifier, NullTracer, RecordStore, Telemetry, Tracer
 from sentinel.runtime.logfields import Fields, about_record
 from sentinel.runtime.queue import KeyedQueue
@@ -74,7 +75,7 @@ class Notifications:
 
     def _offer(self, record: Record, entry: DecisionEntry | None) -> None:
         if record.name not in self._pending and len(self._pending) >= MAX_ROLLOUTS:
-            self._telemetry.count("notices_total", outcome="dropped")
+            self._telemetry.count(MetricName.NOTICES_TOTAL, outcome="dropped")
             log.warning("notice dropped: too many rollouts wait for a notice", extra=about_record(record))
             return
         waiting = self._pending.setdefault(record.name, deque(maxlen=MAX_DECISIONS))
@@ -82,7 +83,7 @@ class Notifications:
         # What is being delivered shows an older state: the news comes after it.
         if entry is not None or len(waiting) <= (record.name in self._delivering):
             waiting.append(entry)
-        self._telemetry.gauge("notices_pending", sum(len(queue) for queue in self._pending.values()))
+        self._telemetry.gauge(MetricName.NOTICES_PENDING, sum(len(queue) for queue in self._pending.values()))
         if record.name not in self._failures:
             self._queue.add(record.name)
 
@@ -125,18 +126,18 @@ class Notifications:
                 if error.retryable:
                     self._later(name, error)
                     return
-                self._telemetry.count("notices_total", outcome="refused")
+                self._telemetry.count(MetricName.NOTICES_TOTAL, outcome="refused")
                 log.error("notice refused: %s", error, extra=self._about(name))
             except Exception:
                 # A defect in a notifier: this notice is lost, the ones behind it must not be.
-                self._telemetry.count("notices_total", outcome="failed")
+                self._telemetry.count(MetricName.NOTICES_TOTAL, outcome="failed")
                 log.exception("notice failed", extra=self._about(name))
             if waiting and waiting[0] is entry:
                 waiting.popleft()
         self._pending.pop(name, None)
         self._records.pop(name, None)
         self._failures.pop(name, None)
-        self._telemetry.gauge("notices_pending", sum(len(queue) for queue in self._pending.values()))
+        self._telemetry.gauge(MetricName.NOTICES_PENDING, sum(len(queue) for queue in self._pending.values()))
 
     async def _publish(self, name: str, entry: DecisionEntry | None) -> None:
         record = self._newest(name)
@@ -149,7 +150,7 @@ class Notifications:
         )
         reference = await self._deliver(name, notice)
         self._failures.pop(name, None)
-        self._telemetry.count("notices_total", outcome="sent")
+        self._telemetry.count(MetricName.NOTICES_TOTAL, outcome="sent")
         if reference is not None:
             told = entry.id if entry else (record.notice.told if record.notice else "")
             await self._remember(record, replace(reference, told=told))
@@ -199,7 +200,7 @@ class Notifications:
     def _later(self, name: str, error: NoticeError) -> None:
         failures = self._failures[name] = self._failures.get(name, 0) + 1
         pause = max(self._backoff.after(failures), error.retry_after or 0.0)
-        self._telemetry.count("notices_total", outcome="retried")
+        self._telemetry.count(MetricName.NOTICES_TOTAL, outcome="retried")
         log.warning("notice not delivered, retry in %.1f s: %s", pause, error, extra=self._about(name))
         self._queue.add_after(name, pause)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from sentinel.domain.command import Command, CommandPhase
 from sentinel.domain.errors import ClusterError
 from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, CommandStore, Telemetry
 from sentinel.runtime.fence import Fence, fenced
 from sentinel.runtime.logfields import about_workload
@@ -59,7 +60,9 @@ class CommandHandler:
                 raise
             self._unanswerable.add(command.uid)
             log.error("%s was %s, but the answer was not written: %s", command, phase, error)
-        self._telemetry.count("commands_total", action=command.action.value, outcome=phase.value.lower())
+        self._telemetry.count(
+            MetricName.COMMANDS_TOTAL, action=command.action.value, outcome=phase.value.lower()
+        )
         log.info("%s: %s: %s", command, phase, message, extra=about_workload(command.key))
 
     async def _prune(self, key: WorkloadKey) -> None:

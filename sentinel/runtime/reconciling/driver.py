@@ -33,6 +33,7 @@ from sentinel.engine.reconciling.effects import (
 from sentinel.engine.reconciling.memory import Memory
 from sentinel.engine.reconciling.reconcile import Reconciled, Reconciler
 from sentinel.engine.rules.environment import Surroundings
+from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, Cluster, Conditions, NullTracer, RecordStore, Telemetry, Tracer
 from sentinel.runtime.evidence.collector import EvidenceCollector
 from sentinel.runtime.fence import Fence, fenced, unfenced
@@ -205,16 +206,16 @@ class Driver:
         with services.tracer.span("save", record=record.name):
             written = await fenced(services.fence, lambda _limit: write(record))
         if effect.stage is SaveReason.INTENT and entry is not None:
-            services.telemetry.count("decisions_total", action=deed(entry), reason=entry.reason)
+            services.telemetry.count(MetricName.DECISIONS_TOTAL, action=deed(entry), reason=entry.reason)
         if effect.stage is SaveReason.OUTCOME and entry is not None and entry.action is Action.UNDO:
             self._count_undo(record, entry.outcome.kind if entry.outcome else OutcomeKind.DONE)
         return written
 
     def _count_undo(self, record: Record, kind: OutcomeKind) -> None:
         telemetry, undo = self._services.telemetry, record.state.undo
-        telemetry.count("undo_total", outcome=kind.value)
+        telemetry.count(MetricName.UNDO_TOTAL, outcome=kind.value)
         if kind is OutcomeKind.DONE and undo is not None and undo.fault_at and undo.patched_at:
-            telemetry.observe("undo_seconds", (undo.patched_at - undo.fault_at).total_seconds())
+            telemetry.observe(MetricName.UNDO_SECONDS, (undo.patched_at - undo.fault_at).total_seconds())
 
     async def _apply(self, workload: Workload, change: Change) -> str:
         services = self._services
@@ -233,4 +234,6 @@ class Driver:
         services, key = self._services, effect.record.key
         services.reporter.report(effect.record, effect.workload)
         if effect.decided:
-            services.telemetry.observe("decision_seconds", services.clock.monotonic() - self._began[key])
+            services.telemetry.observe(
+                MetricName.DECISION_SECONDS, services.clock.monotonic() - self._began[key]
+            )

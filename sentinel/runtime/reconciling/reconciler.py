@@ -6,6 +6,7 @@ import random
 from sentinel.backoff import Backoff
 from sentinel.domain.errors import ClusterError, ConflictError, NotLeadingError
 from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, Telemetry
 from sentinel.runtime.logfields import about_workload
 from sentinel.runtime.queue import KeyedQueue
@@ -64,8 +65,8 @@ class ReconcileLoop:
             log.exception("the reconcile of %s failed", key, extra=about_workload(key))
             self._try_again(key, error, None)
             outcome = "error"
-        self._telemetry.count("reconciles_total", outcome=outcome)
-        self._telemetry.observe("reconcile_seconds", self._clock.monotonic() - began)
+        self._telemetry.count(MetricName.RECONCILES_TOTAL, outcome=outcome)
+        self._telemetry.observe(MetricName.RECONCILE_SECONDS, self._clock.monotonic() - began)
 
     def _sweep(self, now: float) -> None:
         """Once in a while forget what is over."""
