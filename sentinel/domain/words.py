@@ -6,6 +6,7 @@ What was only decided, in observe mode or while frozen, has separate words: noth
 from enum import StrEnum
 
 from sentinel.domain.record.entries import DecisionEntry, OutcomeKind
+from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 
@@ -17,10 +18,6 @@ def plain(text: str) -> str:
     separators of lines and paragraphs become spaces; every other character stays as it is.
     """
     return text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)
-
-
-WOULD_UNDO = "WouldUndo"
-"""The reason of the hold in which a rollout waits for people that would have been undone."""
 
 
 class Would(StrEnum):
@@ -38,7 +35,7 @@ def standing(record: Record) -> Standing:
     hold = record.state.hold
     if record.state.phase is not Phase.HELD or hold is None or not hold.observed:
         return record.state.phase
-    return Would.UNDO if hold.reason == WOULD_UNDO else Would.HOLD
+    return Would.UNDO if hold.reason == HoldReason.WOULD_UNDO else Would.HOLD
 
 
 def deed(entry: DecisionEntry) -> str:

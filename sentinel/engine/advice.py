@@ -8,11 +8,11 @@ import shlex
 
 from sentinel.domain.command import CommandAction
 from sentinel.domain.record.entries import DecisionEntry
+from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import PARTITION_ANNOTATION, PAUSED_ANNOTATION
 from sentinel.domain.workload.kinds import LIFTED, PARTITIONED
-from sentinel.engine.rollout.gates import GATE_TIMEOUT
 
 WHO = "$(kubectl auth whoami -o jsonpath={.status.userInfo.username})"
 """The API server's own name for the one who asks, as the shell puts it in."""
@@ -28,7 +28,7 @@ def _look_into(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
     job = entry.cause.job if entry is not None else ""
     if entry is None or not job:
         return ()
-    if entry.reason == GATE_TIMEOUT:
+    if entry.reason == HoldReason.GATE_TIMEOUT:
         return (f"See how far its Job got: {_kubectl(record, 'describe', f'job/{job}')}",)
     return (f"Read what its Job printed: {_kubectl(record, 'logs', f'job/{job}', '--all-containers')}",)
 

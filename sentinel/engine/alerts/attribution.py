@@ -14,6 +14,7 @@ from sentinel.domain.alert import AlertStatus
 from sentinel.domain.figures import duration, moment
 from sentinel.domain.policy.selection import AlertAction, AlertRule
 from sentinel.domain.record.entries import AlertEntry
+from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
 from sentinel.domain.verdict import RuleVerdict
 from sentinel.domain.words import plain
@@ -80,7 +81,7 @@ def _attribute(
             f"alert {entry.name} is one of many: {', '.join(storm)} had alerts within the same two minutes"
         )
         return Attribution(
-            AlertAction.HOLD, "AlertStorm", message, told_elsewhere=storm[0] != str(record.key)
+            AlertAction.HOLD, HoldReason.ALERT_STORM, message, told_elsewhere=storm[0] != str(record.key)
         )
     if owner is _Owner.OTHER:
         message = f"alert {entry.name} is about {subject.named}, which does not belong to the candidate"
@@ -91,7 +92,7 @@ def _attribute(
     if doubt is not None:
         return doubt
     of = f"{subject.named} of the candidate" if owner is _Owner.CANDIDATE else str(workload.key)
-    return Attribution(rule.action, "Alert", f"alert {entry.name} fires for {of}{_summary(entry)}")
+    return Attribution(rule.action, HoldReason.ALERT, f"alert {entry.name} fires for {of}{_summary(entry)}")
 
 
 def merge_alerts(known: Sequence[AlertEntry], received: Iterable[AlertEntry]) -> tuple[AlertEntry, ...]:
@@ -202,17 +203,17 @@ def _doubt(
     outage = next((verdict for verdict in verdicts if verdict.everywhere), None)
     if outage is not None:
         message = f"alert {entry.name} fires while both revisions are bad: {outage.message}"
-        return _unsure(rule, "BaselineEquallyBad", message)
+        return _unsure(rule, HoldReason.BASELINE_EQUALLY_BAD, message)
     if subject.owner is _Owner.CANDIDATE and _stable_alerts_as_much(entry.name, record, workload):
         message = f"alert {entry.name} fires for as many pods of the other revision as of the candidate"
-        return _unsure(rule, "BaselineEquallyBad", message)
+        return _unsure(rule, HoldReason.BASELINE_EQUALLY_BAD, message)
     if subject.owner is _Owner.UNKNOWN:
         message = f"alert {entry.name} is about {subject.named}, whose revision is no longer known"
-        return _unsure(rule, "UnknownPod", message)
+        return _unsure(rule, HoldReason.UNKNOWN_POD, message)
     return None
 
 
-def _unsure(rule: AlertRule, reason: str, message: str) -> Attribution:
+def _unsure(rule: AlertRule, reason: HoldReason, message: str) -> Attribution:
     """Doubt takes the undo away; an alert that only tells people still does."""
     return Attribution(
         AlertAction.ESCALATE if rule.action is AlertAction.ESCALATE else AlertAction.HOLD, reason, message
@@ -244,7 +245,9 @@ def _not_this_one(
     if names == {key.name}:
         return None
     whose = f"names {', '.join(sorted(names))}" if names else "names no workload"
-    return _unsure(rule, "NotOneWorkload", f"alert {entry.name} {whose}, so it is not about {key} alone")
+    return _unsure(
+        rule, HoldReason.NOT_ONE_WORKLOAD, f"alert {entry.name} {whose}, so it is not about {key} alone"
+    )
 
 
 def _maybe_older(entry: AlertEntry, rule: AlertRule, record: Record) -> Attribution | None:
@@ -260,7 +263,7 @@ def _maybe_older(entry: AlertEntry, rule: AlertRule, record: Record) -> Attribut
         message += f" after {duration(pending)} pending: its cause began before this rollout"
         return Attribution(None, "BeganBefore", message)
     message += f"; with a look-back of {duration(pending)}, its cause may have begun before this rollout"
-    return _unsure(rule, "MayHaveBegunBefore", message)
+    return _unsure(rule, HoldReason.MAY_HAVE_BEGUN_BEFORE, message)
 
 
 def _summary(entry: AlertEntry) -> str:

@@ -14,6 +14,7 @@ from sentinel.domain.decision import Decision
 from sentinel.domain.figures import duration
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
+from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
@@ -21,7 +22,7 @@ from sentinel.domain.workload.facts import HOLD_LABEL, Workload
 from sentinel.engine.exposure.own import STEPS_SKIPPED, promotion
 from sentinel.engine.rollout.badness import forgivable
 from sentinel.engine.rollout.decision import decide
-from sentinel.engine.rollout.holding import HELD_BY_HUMAN, hold, without_hold
+from sentinel.engine.rollout.holding import hold, without_hold
 from sentinel.engine.rollout.noting import noted, settled
 from sentinel.engine.rollout.overrides import paused_by_hand
 from sentinel.engine.rollout.progress import promote, steered
@@ -143,7 +144,7 @@ def _hold(command: Command, situation: Situation) -> Answer:
     if over is not None:
         return _refused(over)
     message = _said(command, "put the rollout on hold")
-    decision = hold(situation, HELD_BY_HUMAN, message, sticky=True, call=False)
+    decision = hold(situation, HoldReason.HELD_BY_HUMAN, message)
     if decision.action is None:
         return Answered(CommandPhase.DONE, "it is already held")
     return Obeyed(situation.record, decision)

@@ -9,6 +9,7 @@ from sentinel.domain.decision import Change, Decision
 from sentinel.domain.figures import percent
 from sentinel.domain.policy.policy import Mode, OnKnownBad, Policy
 from sentinel.domain.record.entries import Action
+from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RevisionRef, RolloutState, StepProgress
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
@@ -141,7 +142,7 @@ def _restored_after_undo(bad: Record, situation: Situation) -> Decision:
     who = situation.workload.changed_by or "someone"
     why = f"right after it was undone ({bad.state.reason})"
     message = f"{who} applied {bad.candidate} again {why}; it is not undone twice"
-    return hold(situation, "RestoredAfterUndo", message, sticky=True)
+    return hold(situation, HoldReason.RESTORED_AFTER_UNDO, message)
 
 
 def _applied_again(bad: Record, situation: Situation) -> Decision | None:
@@ -152,8 +153,8 @@ def _applied_again(bad: Record, situation: Situation) -> Decision | None:
         return None
     message = f"{bad.candidate} was undone before ({bad.state.reason}) and {who} applied it again"
     if choice is OnKnownBad.HOLD:
-        return hold(situation, "KnownBad", message, sticky=True)
-    return undo(situation, RuleVerdict("known-bad", VerdictKind.FAIL, "KnownBad", message))
+        return hold(situation, HoldReason.KNOWN_BAD, message)
+    return undo(situation, RuleVerdict("known-bad", VerdictKind.FAIL, HoldReason.KNOWN_BAD, message))
 
 
 def superseded(record: Record, by: Begin, now: datetime) -> Decision:

@@ -13,32 +13,19 @@ from sentinel.domain.policy.rules import MetricRule
 from sentinel.domain.policy.selection import AlertAction
 from sentinel.domain.policy.strategy import OnDeadline
 from sentinel.domain.record.entries import Action
+from sentinel.domain.record.holds import HoldEnd, HoldReason, hold_kind
 from sentinel.domain.record.state import Hold, Phase, RolloutState
 from sentinel.domain.verdict import DecisionCause, RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Ability
 from sentinel.engine.exposure.own import held_down_at
 from sentinel.engine.pods.cluster_wait import TOLD_AFTER, showing
-from sentinel.engine.rollout.gates import GATE_FAILED, GATE_TIMEOUT
 from sentinel.engine.rollout.holding import QUIET_FOR, escalate, hold
 from sentinel.engine.rollout.noting import noted, settled
 from sentinel.engine.rollout.overrides import obey, paused_by_hand, release
 from sentinel.engine.rollout.progress import keep_guard, proceed, resume, stand_still
 from sentinel.engine.rollout.restoring import watch_restore
 from sentinel.engine.rollout.situation import JudgedAlert, Situation
-from sentinel.engine.rollout.target import CANNOT_ROLL
 from sentinel.engine.rollout.undoing import condemn
-from sentinel.engine.rules.environment import ENVIRONMENT_OUTAGE, NO_BASELINE, STABLE_WAS_BAD
-
-JUDGED_ON = frozenset({"DeadlineExceeded", GATE_FAILED, GATE_TIMEOUT})
-"""Sticky holds under which proof still undoes: nobody asked for the candidate to be kept."""
-
-OVER_AT_ONCE = frozenset(
-    {"HoldLabel", "PausedByHand", "CannotStep", CANNOT_ROLL, "AbortedByController", "ControllerDown"}
-)
-"""Holds whose cause is set and unset explicitly: they end at once, without a calm time."""
-
-MEASURED = frozenset({ENVIRONMENT_OUTAGE, NO_BASELINE, STABLE_WAS_BAD, "EvidenceMissing"})
-"""Holds whose cause is seen, and seen to be gone, by the rules' measurements alone."""
 
 CALM_FOR = timedelta(minutes=1)
 """An outage or an alert storm may pause: it is over once its signs have stayed away for this long."""
@@ -84,7 +71,7 @@ def _obey(situation: Situation) -> Decision | None:
 
 def _condemn(situation: Situation) -> Decision | None:
     held = situation.record.state.hold
-    if held is not None and held.sticky and held.reason not in JUDGED_ON:
+    if held is not None and held.sticky and not hold_kind(held.reason).judged:
         return None
     return condemn(situation, situation.verdicts)
 
@@ -94,11 +81,16 @@ def _condemn_guarded(situation: Situation) -> Decision | None:
     found = condemn(situation, situation.verdicts) if not situation.workload.held_by_label else None
     if found is None or not paused_by_hand(situation):
         return found
-    if any(entry.reason == "PausedByHand" for entry in situation.record.decisions):
+    if any(entry.reason == HoldReason.PAUSED_BY_HAND for entry in situation.record.decisions):
         return None
     message = f"{found.message}; not done while the workload is paused by hand"
     return escalate(
-        situation, "PausedByHand", message, rule=found.rule, numbers=found.numbers, cause=found.cause
+        situation,
+        HoldReason.PAUSED_BY_HAND,
+        message,
+        rule=found.rule,
+        numbers=found.numbers,
+        cause=found.cause,
     )
 
 
@@ -124,13 +116,13 @@ def _suspend(situation: Situation) -> Decision | None:
     alert = next((a for a in situation.alerts if _holds(a, situation)), None)
     if alert is not None:
         found = alert.attribution
-        answer = hold(situation, found.reason, found.message, sticky=False, call=not found.told_elsewhere)
+        answer = hold(situation, HoldReason(found.reason), found.message, call=not found.told_elsewhere)
         return replace(answer, cause=DecisionCause(alert=alert.entry.fingerprint))
     outage = next((v for v in situation.verdicts if v.everywhere), None)
     if outage is not None:
-        alone = outage.reason in (NO_BASELINE, STABLE_WAS_BAD)
-        reason = outage.reason if alone else ENVIRONMENT_OUTAGE
-        return hold(situation, reason, outage.message, sticky=False, because=outage)
+        alone = outage.reason in (HoldReason.NO_BASELINE, HoldReason.STABLE_WAS_BAD)
+        reason = HoldReason(outage.reason) if alone else HoldReason.ENVIRONMENT_OUTAGE
+        return hold(situation, reason, outage.message, because=outage)
     unable = _unable(situation)
     if unable is not None:
         return unable
@@ -138,7 +130,7 @@ def _suspend(situation: Situation) -> Decision | None:
     if missing_since is not None and situation.now >= missing_since + MISSING_FOR:
         missing = next(v for v in situation.verdicts if v.kind is VerdictKind.INCONCLUSIVE)
         message = str(situation.cluster_wait or missing.message)
-        return hold(situation, "EvidenceMissing", message, sticky=False, because=missing)
+        return hold(situation, HoldReason.EVIDENCE_MISSING, message, because=missing)
     held = situation.record.state.hold
     return _let_go(situation, held) if held is not None else None
 
@@ -150,11 +142,11 @@ def _stopped_by_controller(situation: Situation) -> Decision | None:
     if down_at is not None and situation.now >= down_at:
         since = f"{situation.record.state.waits.unseen_since:%H:%M:%S} UTC"
         message = f"the controller of {workload.key} has observed no change since {since}: is it down?"
-        return hold(situation, "ControllerDown", message, sticky=False)
+        return hold(situation, HoldReason.CONTROLLER_DOWN, message)
     own = workload.own_steps
     if own is not None and own.aborted:
         message = f"its own controller aborted the rollout ({own.aborted}); the template is still {workload.candidate}"
-        return hold(situation, "AbortedByController", message, sticky=False)
+        return hold(situation, HoldReason.ABORTED_BY_CONTROLLER, message)
     return None
 
 
@@ -162,9 +154,9 @@ def _unable(situation: Situation) -> Decision | None:
     """The workload's own settings are in the way of what the policy asks for."""
     why_not = situation.workload.abilities.why_not
     if Ability.ROLLING in why_not:
-        return hold(situation, CANNOT_ROLL, why_not[Ability.ROLLING], sticky=False)
+        return hold(situation, HoldReason.CANNOT_ROLL, why_not[Ability.ROLLING])
     if Ability.STEPPING in why_not and situation.policy.strategy.steps:
-        return hold(situation, "CannotStep", why_not[Ability.STEPPING], sticky=False)
+        return hold(situation, HoldReason.CANNOT_STEP, why_not[Ability.STEPPING])
     return None
 
 
@@ -180,7 +172,7 @@ def _let_go(situation: Situation, held: Hold) -> Decision:
 
     Of a workload scaled to zero the absence of signs says nothing.
     """
-    at_once = held.reason in OVER_AT_ONCE or _resumed(situation, held)
+    at_once = hold_kind(held.reason).end is HoldEnd.AT_ONCE or _resumed(situation, held)
     if situation.workload.exposure.wanted == 0 and not at_once:
         kept = replace(situation.record.state, hold=replace(held, gone_since=None))
         return Decision(kept, wake=None, verdicts=situation.verdicts)
@@ -197,7 +189,7 @@ def _calm_for(situation: Situation, held: Hold) -> timedelta:
 
     One tick may be quiet by chance.
     """
-    if held.reason not in MEASURED:
+    if hold_kind(held.reason).end is not HoldEnd.MEASURED:
         return CALM_FOR
     intervals = (rule.interval for rule in situation.policy.rules if isinstance(rule, MetricRule))
     return max([CALM_FOR, *(2 * interval for interval in intervals)])
@@ -225,9 +217,9 @@ def _expire(situation: Situation) -> Decision | None:
         f" ({waiting})" if waiting else ""
     )
     if situation.policy.strategy.on_deadline is OnDeadline.UNDO:
-        late = RuleVerdict("deadline", VerdictKind.FAIL, "DeadlineExceeded", message)
+        late = RuleVerdict("deadline", VerdictKind.FAIL, HoldReason.DEADLINE_EXCEEDED, message)
         return condemn(situation, (late,))
-    return hold(situation, "DeadlineExceeded", message, sticky=True)
+    return hold(situation, HoldReason.DEADLINE_EXCEEDED, message)
 
 
 def _tell(situation: Situation) -> Decision | None:

@@ -14,6 +14,7 @@ from sentinel.domain.decision import Decision
 from sentinel.domain.figures import amount
 from sentinel.domain.gate import Gate, GateAnswer, GateResult, JobGate, OnGateFailure, is_final
 from sentinel.domain.policy.policy import Policy
+from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import GateState, Phase, RolloutState
 from sentinel.domain.verdict import DecisionCause, RuleVerdict, VerdictKind
@@ -21,8 +22,6 @@ from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.situation import Situation
 from sentinel.engine.rollout.undoing import condemn
 
-GATE_FAILED = "GateFailed"
-GATE_TIMEOUT = "GateTimeout"
 JOB_GRACE = timedelta(seconds=30)
 """Kubernetes ends a Job that takes too long by itself: so long it is given to say so."""
 _JOB_NAME_LENGTH = 63
@@ -101,11 +100,11 @@ def _failed(situation: Situation, gate: Gate, result: GateResult) -> bool:
 
 
 def _fail(situation: Situation, gate: Gate, result: GateResult, index: int) -> Decision:
-    reason = GATE_FAILED
+    reason = HoldReason.GATE_FAILED
     message = f"gate {gate.name} did not pass after {amount(result.tries, 'call')}: {result.detail}"
     if isinstance(gate, JobGate):
         late = result.answer in (GateAnswer.RUNNING, GateAnswer.TIMEOUT)
-        reason = GATE_TIMEOUT if late else GATE_FAILED
+        reason = HoldReason.GATE_TIMEOUT if late else HoldReason.GATE_FAILED
         message = f"gate {gate.name} {'did not end in time' if late else 'did not pass'}: {result.detail}"
     if result.answer is GateAnswer.REFUSED:
         said = "has no answer" if isinstance(gate, JobGate) else "is not called"
@@ -122,7 +121,6 @@ def _fail(situation: Situation, gate: Gate, result: GateResult, index: int) -> D
         situation,
         reason,
         message,
-        sticky=True,
         because=replace(verdict, kind=VerdictKind.INCONCLUSIVE),
     )
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from sentinel.domain.figures import amount, duration
 from sentinel.domain.policy.policy import Policy, UndoBudget
 from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
+from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import HOLD_LABEL, Workload
 
@@ -20,11 +21,15 @@ TOUCHING = frozenset({Action.ADVANCE, Action.PROMOTE, Action.HOLD, Action.RESUME
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Whether an action may be done, and if not, why: `HoldLabel`, `UndoBudget` or `ClusterBudget`."""
+    """Whether an action may be done, and if not, why."""
 
-    allowed: bool
-    reason: str = ""
+    reason: HoldReason | None = None
     message: str = ""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether nothing keeps the action from being done."""
+        return self.reason is None
 
 
 def permitted(
@@ -45,21 +50,20 @@ def permitted(
     """
     if action in TOUCHING and workload.held_by_label:
         return Guard(
-            False,
-            "HoldLabel",
+            HoldReason.HOLD_LABEL,
             f"the sentinel changes nothing while the workload is labelled {HOLD_LABEL}=true",
         )
     if action is not Action.UNDO:
-        return Guard(True)
+        return Guard()
     own = policy.undo.budget
     spent = _undos(records, record, own, now)
     if spent >= own.limit:
-        return Guard(False, "UndoBudget", _spent_text(spent, own, "of this workload"))
+        return Guard(HoldReason.UNDO_BUDGET, _spent_text(spent, own, "of this workload"))
     if cluster_budget is not None:
         spent = _undos(cluster_records, record, cluster_budget, now)
         if spent >= cluster_budget.limit:
-            return Guard(False, "ClusterBudget", _spent_text(spent, cluster_budget, "in this cluster"))
-    return Guard(True)
+            return Guard(HoldReason.CLUSTER_BUDGET, _spent_text(spent, cluster_budget, "in this cluster"))
+    return Guard()
 
 
 def _undos(records: Iterable[Record], own: Record, budget: UndoBudget, now: datetime) -> int:

@@ -7,14 +7,11 @@ from datetime import datetime, timedelta
 from sentinel.domain.decision import Decision, Stop
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action
+from sentinel.domain.record.holds import HOLDS, HoldReason
 from sentinel.domain.record.state import Hold, Phase, RolloutState
 from sentinel.domain.verdict import NO_CAUSE, DecisionCause, Number, RuleVerdict
 from sentinel.engine.exposure.brakes import brake_mark
 from sentinel.engine.rollout.situation import Situation
-
-HELD_BY_HUMAN = "HeldByHuman"
-SET_BY_PEOPLE = frozenset({"HoldLabel", "PausedByHand", HELD_BY_HUMAN})
-"""Holds that people made, which hold in observe mode as well."""
 
 QUIET_FOR = timedelta(minutes=10)
 """A hold's cause that comes back this soon, while another one held, is entered without telling anyone again."""
@@ -22,34 +19,34 @@ QUIET_FOR = timedelta(minutes=10)
 
 def hold(
     situation: Situation,
-    reason: str,
+    reason: HoldReason,
     message: str,
     *,
-    sticky: bool,
     because: RuleVerdict | None = None,
     call: bool = True,
 ) -> Decision:
     """Hold for this reason. Said once; while the reason stays the same there is nothing new to say.
 
-    A hold that only a human ends is not replaced by one that ends on its own. `call`: whether a human is called.
+    A hold that only a human ends is not replaced by one that ends on its own. `call`: whether a human is called, unless
+    the reason itself is calm.
     """
     state = situation.record.state
-    held = state.hold
-    observed = situation.mode is Mode.OBSERVE and reason not in SET_BY_PEOPLE
+    held, kind = state.hold, HOLDS[reason]
+    observed = situation.mode is Mode.OBSERVE and not kind.by_people
     if observed:
         message = f"would hold: {message}"
-    if held is not None and (held.reason == reason or (held.sticky and not sticky)):
+    if held is not None and (held.reason == reason or (held.sticky and not kind.sticky)):
         kept = replace(state, hold=replace(held, gone_since=None))
         return Decision(kept, wake=None, verdicts=situation.verdicts)
     state = replace(
         without_hold(state, situation.now),
         phase=Phase.HELD,
-        hold=Hold(reason, situation.now, message, sticky, observed=observed),
+        hold=Hold(reason, situation.now, message, kind.sticky, observed=observed),
         verdict=because.kind.value if because else state.verdict,
         reason=reason,
         message=message,
     )
-    if held is not None and not sticky and _said_lately(situation, reason):
+    if held is not None and not kind.sticky and _said_lately(situation, reason):
         return Decision(state, wake=None, verdicts=situation.verdicts)
     return Decision(
         state,
@@ -61,7 +58,7 @@ def hold(
         numbers=because.numbers if because else {},
         cause=because.cause if because else NO_CAUSE,
         change=damage_limiting_pause(situation),
-        escalate=call,
+        escalate=call and not kind.calm,
         verdicts=situation.verdicts,
     )
 
@@ -126,7 +123,7 @@ def undo_failed(state: RolloutState, detail: str, now: datetime) -> RolloutState
         state,
         phase=Phase.HELD,
         undo=None,
-        hold=Hold("UndoFailed", now, message, sticky=True),
-        reason="UndoFailed",
+        hold=Hold(HoldReason.UNDO_FAILED, now, message),
+        reason=HoldReason.UNDO_FAILED,
         message=message,
     )

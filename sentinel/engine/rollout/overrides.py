@@ -6,6 +6,7 @@ from sentinel.domain.decision import Decision
 from sentinel.domain.figures import percent
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action
+from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.state import Phase
 from sentinel.engine.exposure.brakes import lifted_by_human
 from sentinel.engine.exposure.steering import steer
@@ -18,11 +19,11 @@ def obey(situation: Situation) -> Decision | None:
     """A pause that is not ours, or the hold label: nothing is touched while it lasts."""
     if situation.workload.held_by_label:
         message = "held by the label rollback-sentinel.dev/hold"
-        return hold(situation, "HoldLabel", message, sticky=False)
+        return hold(situation, HoldReason.HOLD_LABEL, message)
     if paused_by_hand(situation):
         brake = situation.workload.brake.name
         message = f"stopped by hand; the sentinel does not lift a {brake} that it did not make"
-        return hold(situation, "PausedByHand", message, sticky=False)
+        return hold(situation, HoldReason.PAUSED_BY_HAND, message)
     return None
 
 

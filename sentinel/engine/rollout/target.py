@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sentinel.domain.figures import duration, moment
+from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import Ability, Workload
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.rollout.badness import known_bad
-
-CANNOT_ROLL = "CannotRoll"
-"""The reason where no template takes effect by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +22,9 @@ class UndoTarget:
 
 @dataclass(frozen=True, slots=True)
 class NoTarget:
-    """Why nothing can be restored: `FirstDeployment`, `Superseded`, `Irreversible`, `KnownBad`, `TemplateGone`,
-    `TooOld` or `CannotRoll`, with the end of a sentence for people."""
+    """Why nothing can be restored, with the end of a sentence for people."""
 
-    reason: str
+    reason: HoldReason
     message: str
 
 
@@ -42,15 +39,16 @@ def choose_target(
     """
     if workload.candidate.digest != record.candidate.digest:
         return NoTarget(
-            "Superseded", f"the current template is {workload.candidate}, not the one that was judged"
+            HoldReason.SUPERSEDED,
+            f"the current template is {workload.candidate}, not the one that was judged",
         )
     if (why_not := workload.abilities.why_not.get(Ability.ROLLING)) is not None:
-        return NoTarget(CANNOT_ROLL, why_not)
-    refusal = NoTarget("FirstDeployment", "there is no earlier revision")
+        return NoTarget(HoldReason.CANNOT_ROLL, why_not)
+    refusal = NoTarget(HoldReason.FIRST_DEPLOYMENT, "there is no earlier revision")
     if record.stable is not None:
         chosen = _fit(record.stable.digest, records, workload)
         # Behind a stable that must not be crossed nothing else may be reached either.
-        if isinstance(chosen, UndoTarget) or chosen.reason == "Irreversible":
+        if isinstance(chosen, UndoTarget) or chosen.reason is HoldReason.IRREVERSIBLE:
             return chosen
         refusal = chosen
     too_old = 0
@@ -66,7 +64,7 @@ def choose_target(
     if too_old:
         age = duration(max_target_age)
         message = f"{refusal.message}, and every other good revision was promoted more than {age} ago"
-        return NoTarget("TooOld", message)
+        return NoTarget(HoldReason.TOO_OLD, message)
     return refusal
 
 
@@ -75,12 +73,14 @@ def numbered_target(
 ) -> UndoTarget | NoTarget:
     """The revision of this number, chosen by a human; what makes a revision unfit binds them as well."""
     if workload.candidate.digest != record.candidate.digest:
-        return NoTarget("Superseded", f"the current template is {workload.candidate}, not this rollout's")
+        return NoTarget(
+            HoldReason.SUPERSEDED, f"the current template is {workload.candidate}, not this rollout's"
+        )
     if (why_not := workload.abilities.why_not.get(Ability.ROLLING)) is not None:
-        return NoTarget(CANNOT_ROLL, why_not)
+        return NoTarget(HoldReason.CANNOT_ROLL, why_not)
     chosen = next((revision for revision in workload.others if revision.number == number), None)
     if chosen is None:
-        return NoTarget("TemplateGone", f"there is no other revision {number}")
+        return NoTarget(HoldReason.TEMPLATE_GONE, f"there is no other revision {number}")
     return _fit(chosen.digest, records, workload)
 
 
@@ -100,13 +100,15 @@ def _fit(digest: str, records: Iterable[Record], workload: Workload) -> UndoTarg
     bad = known_bad(records, digest)
     if bad is not None:
         name = revision or f"revision {digest[:8]}"
-        return NoTarget("KnownBad", f"{name} was itself undone at {moment(bad.at)}")
+        return NoTarget(HoldReason.KNOWN_BAD, f"{name} was itself undone at {moment(bad.at)}")
     if revision is None or revision.stored_in is None:
-        return NoTarget("TemplateGone", f"the template of revision {digest[:8]} is no longer in the cluster")
+        return NoTarget(
+            HoldReason.TEMPLATE_GONE, f"the template of revision {digest[:8]} is no longer in the cluster"
+        )
     barrier = _barrier(revision, workload)
     if barrier is not None:
         why = f"{barrier} is marked irreversible: {barrier.irreversible}"
-        return NoTarget("Irreversible", f"{why}; {revision} cannot be restored across it")
+        return NoTarget(HoldReason.IRREVERSIBLE, f"{why}; {revision} cannot be restored across it")
     return UndoTarget(RevisionRef.of(revision))
 
 

@@ -6,9 +6,9 @@ from sentinel.domain.decision import Decision, Restore
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.policy.selection import AlertAction
 from sentinel.domain.record.entries import Action
+from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.state import Hold, Phase, RevisionRef, UndoState
 from sentinel.domain.verdict import DecisionCause, RuleVerdict, VerdictKind
-from sentinel.domain.words import WOULD_UNDO
 from sentinel.engine.rollout.guards import permitted
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.situation import JudgedAlert, Situation
@@ -44,7 +44,7 @@ def undo(situation: Situation, because: RuleVerdict) -> Decision:
         cluster_budget=situation.cluster_budget,
         now=situation.now,
     )
-    if not guard.allowed:
+    if guard.reason is not None:
         return _held_instead(situation, guard.reason, f"{because.message}; {guard.message}", because)
     target = choose_target(
         situation.record,
@@ -87,10 +87,10 @@ def undo_to(situation: Situation, because: RuleVerdict, target: RevisionRef) -> 
     )
 
 
-def _held_instead(situation: Situation, reason: str, message: str, because: RuleVerdict) -> Decision:
+def _held_instead(situation: Situation, reason: HoldReason, message: str, because: RuleVerdict) -> Decision:
     if situation.record.state.phase is Phase.PROMOTED:
         return _told_instead(situation, reason, message, because)
-    return hold(situation, reason, message, sticky=reason != "HoldLabel", because=because)
+    return hold(situation, reason, message, because=because)
 
 
 def _told_instead(situation: Situation, reason: str, message: str, because: RuleVerdict) -> Decision:
@@ -118,7 +118,7 @@ def _observed(situation: Situation, because: RuleVerdict, message: str) -> Decis
     if state.phase is Phase.PROMOTED:
         state = state.ended(situation.now)
     else:
-        held = Hold(WOULD_UNDO, situation.now, message, sticky=True, observed=True)
+        held = Hold(HoldReason.WOULD_UNDO, situation.now, message, observed=True)
         state = replace(state, phase=Phase.HELD, hold=held)
     return Decision(
         state,

@@ -4,12 +4,8 @@ from dataclasses import dataclass, replace
 
 from sentinel.domain.evidence import CountTick, HistogramTick
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
+from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-
-ENVIRONMENT_OUTAGE = "EnvironmentOutage"
-NO_BASELINE = "NoBaseline"
-"""There is no stable revision to compare with, or nothing is known of it."""
-STABLE_WAS_BAD = "StableWasBad"
 
 OTHERS_OVER = 2
 """As many other workloads over their limits at the same time point at the environment, not at the candidate."""
@@ -39,18 +35,24 @@ def confirm(verdict: RuleVerdict, around: Surroundings) -> RuleVerdict:
         return verdict
     if around.others_over >= OTHERS_OVER:
         reason, why = (
-            ENVIRONMENT_OUTAGE,
+            HoldReason.ENVIRONMENT_OUTAGE,
             f"{around.others_over} other workloads are over their limits, too",
         )
     elif around.first:
         reason, why = (
-            NO_BASELINE,
+            HoldReason.NO_BASELINE,
             "it is the first revision: there is nothing to compare it with or to undo to",
         )
     elif around.stable_was_good is None:
-        reason, why = NO_BASELINE, "the measurements of the stable revision in the hour before are missing"
+        reason, why = (
+            HoldReason.NO_BASELINE,
+            "the measurements of the stable revision in the hour before are missing",
+        )
     elif not around.stable_was_good:
-        reason, why = STABLE_WAS_BAD, "the stable revision was over the limit in the hour before, too"
+        reason, why = (
+            HoldReason.STABLE_WAS_BAD,
+            "the stable revision was over the limit in the hour before, too",
+        )
     else:
         return verdict
     message = f"{verdict.message}; {why}"

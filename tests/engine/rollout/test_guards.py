@@ -65,7 +65,7 @@ def guard(
 
 def test_an_undo_is_permitted_while_the_budget_lasts() -> None:
     """Below the budget nothing stands in the way."""
-    assert guard() == Guard(True)
+    assert guard() == Guard()
     assert guard(undone("a", -60)).allowed
 
 
@@ -73,7 +73,6 @@ def test_a_spent_budget_refuses_the_undo() -> None:
     """At the budget's limit the next undo of the workload is refused, with the figures."""
     refused = guard(undone("a", -60), undone("b", -120))
     assert refused == Guard(
-        False,
         "UndoBudget",
         "the undo budget is spent: 2 undos of this workload within 1 h, at most 2 allowed",
     )

@@ -9,6 +9,7 @@ import pytest
 from sentinel.domain.decision import Stop
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action
+from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import HOLD_LABEL, Mark, Workload
 from sentinel.engine.rollout.holding import damage_limiting_pause, hold, undo_failed, without_hold
@@ -16,12 +17,13 @@ from tests.engine.builders import FAIL, entry, held, in_state, paused, rollout, 
 from tests.engine.snapshots import STEPS_NEED_ROLLING, at
 from tests.support.states import changed_state
 
+STICKY, SOFT = HoldReason.FIRST_DEPLOYMENT, HoldReason.ENVIRONMENT_OUTAGE
 BAKING = in_state(Phase.BAKING, reached_at=at(60))
 
 
 def test_a_hold_says_why_and_calls_a_human() -> None:
     """With the rule and the numbers where one is behind it."""
-    found = hold(situation(BAKING, rollout(1)), "Why", "because", sticky=True, because=FAIL)
+    found = hold(situation(BAKING, rollout(1)), STICKY, "because", because=FAIL)
     assert (found.action, found.rule, found.numbers, found.escalate) == (Action.HOLD, "r", {"n": 1}, True)
     assert found.state.verdict == "fail"
     assert found.change == Stop(Mark("api-new", at(3600)))
@@ -29,23 +31,24 @@ def test_a_hold_says_why_and_calls_a_human() -> None:
 
 def test_the_same_reason_is_no_news() -> None:
     """Said once, however often it is seen."""
-    found = hold(situation(held("Why", sticky=False), paused(1)), "Why", "because", sticky=False)
+    found = hold(situation(held(SOFT, sticky=False), paused(1)), SOFT, "because")
     assert (found.action, found.change) == (None, None)
 
 
 def test_another_reason_is_news() -> None:
     """A soft hold may become another, or one that only a human ends."""
     soft = held("Before", sticky=False)
-    assert hold(situation(soft, paused(1)), "Why", "because", sticky=False).action is Action.HOLD
-    assert hold(situation(soft, paused(1)), "Why", "because", sticky=True).action is Action.HOLD
+    assert hold(situation(soft, paused(1)), SOFT, "because").action is Action.HOLD
+    assert hold(situation(soft, paused(1)), STICKY, "because").action is Action.HOLD
 
 
 def test_a_sticky_hold_is_told_however_lately_it_was_told_before() -> None:
     """Only causes that take turns are quiet."""
-    soft = held("Before", sticky=False).with_decision(entry(Action.HOLD, "Why", 60))
-    assert hold(situation(soft, paused(1)), "Why", "because", sticky=True).action is Action.HOLD
-    assert hold(situation(soft, paused(1)), "Why", "because", sticky=False).action is None
-    assert hold(situation(soft, paused(1), now=661), "Why", "because", sticky=False).action is Action.HOLD
+    soft = held("Before", sticky=False)
+    soft = soft.with_decision(entry(Action.HOLD, STICKY, 60)).with_decision(entry(Action.HOLD, SOFT, 60))
+    assert hold(situation(soft, paused(1)), STICKY, "because").action is Action.HOLD
+    assert hold(situation(soft, paused(1)), SOFT, "because").action is None
+    assert hold(situation(soft, paused(1), now=661), SOFT, "because").action is Action.HOLD
 
 
 @pytest.mark.parametrize(
