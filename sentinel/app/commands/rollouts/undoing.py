@@ -199,7 +199,9 @@ def plan(workload: Workload, target: RevisionRef) -> list[str]:
     if target.change_cause:
         lines.append(f"  change cause: {target.change_cause}")
     if workload.brake.on and workload.brake.mark is not None:
-        lines.append(f"  it is {braked(workload)} by the sentinel: the undo also lifts that")
+        lines.append(
+            f"  it is {braked(workload)} by the sentinel: the undo also lifts this {workload.brake.name}"
+        )
     elif workload.brake.on:
         lines.append(
             f"  it is {braked(workload)}, but not by the sentinel: the undo keeps that {workload.brake.name}, and no "
