@@ -139,7 +139,7 @@ async def test_an_undo_puts_template_and_partition_back(
     await gateway.cluster.apply(workload, SetPartition(2, MARK))
     await until(lambda: seen(gateway, DB).exposure.ready == 2)
     before = live(cluster)["metadata"]["generation"]
-    assert "was put back" in await gateway.cluster.apply(workload, Restore(stable))
+    assert "was restored" in await gateway.cluster.apply(workload, Restore(stable))
     assert live(cluster)["metadata"]["generation"] == before + 1
     assert (partition(cluster), annotation(cluster)) == (0, None)
     back = await rolled_out(gateway, DB)
