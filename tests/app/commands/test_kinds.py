@@ -39,7 +39,9 @@ async def test_a_kind_is_named_as_for_kubectl(tmp_path: Path) -> None:
         here.cluster.deploy_stateful("db", "db:1", 2, namespace=NAMESPACE)
         await here.until(lambda: rolled_out(here), within=30)
         assert "there is no Deployment db" in refusal(await sentinel(here, "preflight", "db"))
-        assert "unknown kind" in refusal(await sentinel(here, "preflight", "statefulsat/db"))
+        assert "statefulsat is not a kind of workload" in refusal(
+            await sentinel(here, "preflight", "statefulsat/db")
+        )
         for name in ("statefulset/db", "StatefulSets/db", "statefulset.apps/db"):
             result = await sentinel(here, "preflight", name)
             assert "10 old revisions are kept" in result.output
