@@ -57,7 +57,7 @@ Change = Stop | Release | SetPartition | Restore | RemovePod | Promote
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One decision. `action` None means: nothing new to say, carry on with `state` and look again at `wake`.
+    """One decision. `action` None means: nothing new to say, carry on with `state` and look again at `requeue_at`.
 
     `change` may come without an action: steering towards a weight that was decided before is not a new decision.
     `numbers` are for people; what other decisions depend on is the `cause`. `command` is the uid of what a human
@@ -65,7 +65,7 @@ class Decision:
     """
 
     state: RolloutState
-    wake: datetime | None
+    requeue_at: datetime | None
     action: Action | None = None
     reason: str = ""
     message: str = ""

@@ -51,14 +51,12 @@ class Mark:
 class Brake:
     """Whether the rollout is stopped where it is (a pause, a partition, a frozen weight), and by whom.
 
-    `mark` is ours; a brake that is `on` without it is somebody else's. `generation` is that of the object on which
-    the brake was seen. `lets` is how many pods of the candidate it lets come, None where it stops them where they are.
-    `name` is what the kind calls it.
+    `mark` is ours; a brake that is `on` without it is somebody else's. `lets` is how many pods of the
+    candidate it lets come, None where it stops them where they are. `name` is what the kind calls it.
     """
 
     on: bool = False
     mark: Mark | None = None
-    generation: int = 0
     lets: int | None = None
     name: str = "pause"
 

@@ -317,7 +317,7 @@ class Reconciler:
         policy, workload = situation.policy, situation.workload
         yield AskGates(record, policy, self._view.mode(policy))
         now = self._view.now()
-        due = [now + FAR, decision.wake]
+        due = [now + FAR, decision.requeue_at]
         if record.state.phase is not Phase.UNDOING:
             due.append((yield Measure(record, policy, workload)))
             due.append(pods_ripen_at(policy, workload, record, now))

@@ -143,8 +143,8 @@ class ModelledWorkload:
     def _brake(self) -> Brake:
         if self._shape.stepping is Stepping.PARTITION:
             on = self._lets < self._shape.replicas
-            return Brake(on, self._mark, self._generation, self._lets, "partition")
-        return Brake(self._paused, self._mark, self._generation)
+            return Brake(on, self._mark, self._lets, "partition")
+        return Brake(self._paused, self._mark)
 
     # The controller.
 

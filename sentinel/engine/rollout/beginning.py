@@ -96,7 +96,7 @@ def first_decision(begin: Begin, situation: Situation) -> Decision:
     )
     return Decision(
         state,
-        wake=situation.deadline,
+        requeue_at=situation.deadline,
         action=Action.START,
         reason="NewRevision",
         message=message,
@@ -134,7 +134,7 @@ def _unjudged(situation: Situation) -> Decision:
         reason="NotWatched",
         message=message,
     )
-    return Decision(state, wake=None, action=Action.CLOSE, reason="NotWatched", message=message)
+    return Decision(state, requeue_at=None, action=Action.CLOSE, reason="NotWatched", message=message)
 
 
 def _restored_after_undo(bad: Record, situation: Situation) -> Decision:
@@ -162,7 +162,11 @@ def superseded(record: Record, by: Begin, now: datetime) -> Decision:
     if record.state.phase is Phase.PROMOTED:
         message = "a newer revision ended the guard window"
         return Decision(
-            record.state.ended(now), wake=None, action=Action.CLOSE, reason="NewerRevision", message=message
+            record.state.ended(now),
+            requeue_at=None,
+            action=Action.CLOSE,
+            reason="NewerRevision",
+            message=message,
         )
     came_back = by.reapplied and by.undone is not None and by.undone.name == record.name
     phase = Phase.UNDONE if came_back else _end_phase(record)
@@ -179,7 +183,7 @@ def superseded(record: Record, by: Begin, now: datetime) -> Decision:
         reason=record.state.reason if undone else "NewerRevision",
         message=f"{record.state.message}; {message}" if undone else message,
     )
-    return Decision(state, wake=None, action=Action.SUPERSEDE, reason="NewerRevision", message=message)
+    return Decision(state, requeue_at=None, action=Action.SUPERSEDE, reason="NewerRevision", message=message)
 
 
 def _end_phase(record: Record) -> Phase:
@@ -204,7 +208,7 @@ def rolled_back_by_hand(situation: Situation) -> Decision:
     touch = situation.mode is Mode.ENFORCE and not workload.held_by_label
     return Decision(
         state,
-        wake=None,
+        requeue_at=None,
         action=Action.SUPERSEDE,
         reason=ROLLED_BACK,
         message=message,
@@ -222,5 +226,9 @@ def workload_gone(record: Record, now: datetime) -> Decision:
         message="the workload was deleted",
     )
     return Decision(
-        state, wake=None, action=Action.CLOSE, reason="WorkloadDeleted", message="the workload was deleted"
+        state,
+        requeue_at=None,
+        action=Action.CLOSE,
+        reason="WorkloadDeleted",
+        message="the workload was deleted",
     )

@@ -105,7 +105,7 @@ def _stay_held(situation: Situation) -> Decision | None:
     if _resumed(situation, held):
         found = resume(situation, "ResumedByHuman", f"someone ended the hold ({held.reason})")
         return replace(found, cause=DecisionCause(resumed_at=situation.record.resumed_at))
-    return Decision(situation.record.state, wake=None, verdicts=situation.verdicts)
+    return Decision(situation.record.state, requeue_at=None, verdicts=situation.verdicts)
 
 
 def _suspend(situation: Situation) -> Decision | None:
@@ -175,13 +175,13 @@ def _let_go(situation: Situation, held: Hold) -> Decision:
     at_once = hold_kind(held.reason).end is HoldEnd.AT_ONCE or _resumed(situation, held)
     if situation.workload.exposure.wanted == 0 and not at_once:
         kept = replace(situation.record.state, hold=replace(held, gone_since=None))
-        return Decision(kept, wake=None, verdicts=situation.verdicts)
+        return Decision(kept, requeue_at=None, verdicts=situation.verdicts)
     gone_since = held.gone_since or situation.now
     over_at = gone_since + (timedelta(0) if at_once else _calm_for(situation, held))
     if situation.now >= over_at:
         return resume(situation, "HoldOver", f"the cause of the hold is over ({held.reason})")
     waiting = replace(situation.record.state, hold=replace(held, gone_since=gone_since))
-    return Decision(waiting, wake=over_at, verdicts=situation.verdicts)
+    return Decision(waiting, requeue_at=over_at, verdicts=situation.verdicts)
 
 
 def _calm_for(situation: Situation, held: Hold) -> timedelta:
@@ -251,7 +251,7 @@ def _tell_wait(situation: Situation) -> Decision | None:
     state = showing(situation.record.state, wait)
     return Decision(
         state,
-        wake=None,
+        requeue_at=None,
         action=Action.WAIT,
         reason=wait.reason,
         message=wait.message,

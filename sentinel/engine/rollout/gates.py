@@ -140,5 +140,5 @@ def _wait(situation: Situation, gates: Sequence[Gate]) -> Decision:
     )
     since = state.gating.asked_since or situation.now
     due = [situation.deadline, *(gate_ends(gate, since) for gate in gates)]
-    wake = min((at for at in due if at > situation.now), default=None)
-    return Decision(state, wake=wake, verdicts=situation.verdicts)
+    requeue_at = min((at for at in due if at > situation.now), default=None)
+    return Decision(state, requeue_at=requeue_at, verdicts=situation.verdicts)

@@ -37,7 +37,7 @@ def hold(
         message = f"would hold: {message}"
     if held is not None and (held.reason == reason or (held.sticky and not kind.sticky)):
         kept = replace(state, hold=replace(held, gone_since=None))
-        return Decision(kept, wake=None, verdicts=situation.verdicts)
+        return Decision(kept, requeue_at=None, verdicts=situation.verdicts)
     state = replace(
         without_hold(state, situation.now),
         phase=Phase.HELD,
@@ -47,10 +47,10 @@ def hold(
         message=message,
     )
     if held is not None and not kind.sticky and _said_lately(situation, reason):
-        return Decision(state, wake=None, verdicts=situation.verdicts)
+        return Decision(state, requeue_at=None, verdicts=situation.verdicts)
     return Decision(
         state,
-        wake=None,
+        requeue_at=None,
         action=Action.HOLD,
         reason=reason,
         message=message,
@@ -91,7 +91,7 @@ def escalate(
     """Call a human; nothing else changes."""
     return Decision(
         situation.record.state,
-        wake=None,
+        requeue_at=None,
         action=Action.ESCALATE,
         reason=reason,
         message=message,

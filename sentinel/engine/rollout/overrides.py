@@ -46,7 +46,7 @@ def release(situation: Situation) -> Decision | None:
         state = replace(state, phase=Phase.PROGRESSING, reason="PauseLifted", message=message)
     return Decision(
         state,
-        wake=later(situation, situation.deadline),
+        requeue_at=later(situation, situation.deadline),
         action=Action.RESUME if state.hold is None else Action.ESCALATE,
         reason="PauseLifted",
         message=message,

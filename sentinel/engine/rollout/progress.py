@@ -73,7 +73,7 @@ def stand_still(situation: Situation) -> Decision | None:
         reason=SCALED_TO_ZERO,
         message=message,
     )
-    return Decision(state, wake=None, change=steered(situation), verdicts=situation.verdicts)
+    return Decision(state, requeue_at=None, change=steered(situation), verdicts=situation.verdicts)
 
 
 def _proven_good(situation: Situation) -> bool:
@@ -121,7 +121,7 @@ def _go_on(situation: Situation, state: RolloutState) -> Decision:
     message = f"{_reached(situation)} passed, next is {_ahead(ahead)}: {passed}"
     return Decision(
         replace(state, message=message),
-        wake=ahead.deadline,
+        requeue_at=ahead.deadline,
         action=Action.ADVANCE,
         reason="StepPassed",
         message=message,
@@ -136,7 +136,7 @@ def _let_its_controller_go_on(situation: Situation, state: RolloutState, passed:
     message = f"{_reached(situation)} passed, promoted to the workload's next step: {passed}"
     return Decision(
         replace(state.step_to_reach(), phase=Phase.PROGRESSING, reason="StepPassed", message=message),
-        wake=situation.deadline,
+        requeue_at=situation.deadline,
         action=Action.ADVANCE,
         reason="StepPassed",
         message=message,
@@ -177,7 +177,7 @@ def promote(situation: Situation, state: RolloutState, reason: str, message: str
     )
     return Decision(
         state,
-        wake=later(situation, situation.now + situation.policy.strategy.guard),
+        requeue_at=later(situation, situation.now + situation.policy.strategy.guard),
         action=Action.PROMOTE,
         reason=reason,
         message=message,
@@ -195,10 +195,10 @@ def keep_guard(situation: Situation) -> Decision:
     state = situation.record.state
     ends = (state.ending.promoted_at or situation.now) + situation.policy.strategy.guard
     if situation.now < ends:
-        return Decision(state, wake=ends, verdicts=situation.verdicts)
+        return Decision(state, requeue_at=ends, verdicts=situation.verdicts)
     message = "the guard window is over"
     return Decision(
-        state.ended(situation.now), wake=None, action=Action.CLOSE, reason="GuardOver", message=message
+        state.ended(situation.now), requeue_at=None, action=Action.CLOSE, reason="GuardOver", message=message
     )
 
 
@@ -220,7 +220,7 @@ def resume(situation: Situation, reason: str, message: str) -> Decision:
     ahead = replace(situation, record=situation.record.with_state(state))
     return Decision(
         state,
-        wake=ahead.deadline,
+        requeue_at=ahead.deadline,
         action=Action.RESUME,
         reason=reason,
         message=message,
@@ -240,7 +240,7 @@ def _wait(situation: Situation, state: RolloutState, change: Change | None) -> D
     if state.progress.reached_at is not None:
         due.append(state.progress.reached_at + situation.bake)
     ahead = [at for at in due if at > situation.now]
-    return Decision(state, wake=min(ahead, default=None), change=change, verdicts=situation.verdicts)
+    return Decision(state, requeue_at=min(ahead, default=None), change=change, verdicts=situation.verdicts)
 
 
 def _worst(verdicts: tuple[RuleVerdict, ...]) -> RuleVerdict | None:

@@ -30,11 +30,11 @@ def watch_restore(situation: Situation) -> Decision:
     overdue_at = undo.decided_at + situation.policy.undo.restore_within
     if situation.now >= overdue_at and not undo.overdue_told:
         return _overdue(situation, undo)
-    wake = None if undo.overdue_told else overdue_at
+    requeue_at = None if undo.overdue_told else overdue_at
     if undo.patched_at is None and not undo.target_seen and _may_touch(situation):
         undo = replace(undo, patched_at=situation.now)
         change = Restore(undo.target)
-    return Decision(replace(state, undo=undo), wake=wake, change=change)
+    return Decision(replace(state, undo=undo), requeue_at=requeue_at, change=change)
 
 
 def _helped(situation: Situation) -> Change | None:
@@ -73,7 +73,7 @@ def _restored(situation: Situation, undo: UndoState) -> Decision:
     )
     return Decision(
         done,
-        wake=None,
+        requeue_at=None,
         action=Action.RESTORED,
         reason="Restored",
         message=message,
@@ -93,5 +93,5 @@ def _overdue(situation: Situation, undo: UndoState) -> Decision:
         message += ", and the workload is paused"
     told = replace(situation.record.state, undo=replace(undo, overdue_told=True))
     return Decision(
-        told, wake=None, action=Action.ESCALATE, reason="RestoreOverdue", message=message, escalate=True
+        told, requeue_at=None, action=Action.ESCALATE, reason="RestoreOverdue", message=message, escalate=True
     )

@@ -75,7 +75,7 @@ def undo_to(situation: Situation, because: RuleVerdict, target: RevisionRef) -> 
     )
     return Decision(
         state,
-        wake=situation.now + situation.policy.undo.restore_within,
+        requeue_at=situation.now + situation.policy.undo.restore_within,
         action=Action.UNDO,
         reason=because.reason,
         message=message,
@@ -98,7 +98,7 @@ def _told_instead(situation: Situation, reason: str, message: str, because: Rule
     state = replace(situation.record.state.ended(situation.now), reason=reason, message=message)
     return Decision(
         state,
-        wake=None,
+        requeue_at=None,
         action=Action.ESCALATE,
         reason=reason,
         message=message,
@@ -122,7 +122,7 @@ def _observed(situation: Situation, because: RuleVerdict, message: str) -> Decis
         state = replace(state, phase=Phase.HELD, hold=held)
     return Decision(
         state,
-        wake=None,
+        requeue_at=None,
         action=Action.UNDO,
         reason=because.reason,
         message=message,

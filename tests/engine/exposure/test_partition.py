@@ -24,7 +24,7 @@ def partitioned(updated: int, lets: int | None, desired: int = 10, **changes: An
     """A workload that steps by a partition of ours that lets so many pods be new; None: there is no partition."""
     world = rollout(updated, desired, **changes)
     on = lets is not None
-    brake = Brake(on, MARK if on else None, 2, desired if lets is None else lets, "partition")
+    brake = Brake(on, MARK if on else None, desired if lets is None else lets, "partition")
     return replace(world, brake=brake, abilities=replace(world.abilities, stepping=Stepping.PARTITION))
 
 
@@ -50,7 +50,7 @@ def test_the_partition_follows_the_weight(
 
 def test_a_partition_of_anothers_is_never_moved() -> None:
     """Whoever set it stages the rollout by hand."""
-    world = replace(partitioned(2, 2), brake=Brake(True, None, 2, 2, "partition"))
+    world = replace(partitioned(2, 2), brake=Brake(True, None, 2, "partition"))
     assert steer(0.5, world, MARK) is None
     assert steer(None, world, MARK) is None
     assert first_stop(0.1, world, MARK) is None

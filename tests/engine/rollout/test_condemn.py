@@ -63,7 +63,7 @@ def test_a_fail_undoes() -> None:
     )
     assert isinstance(found.change, Restore)
     assert found.change.target.digest == OLD.digest
-    assert found.wake == at(70 + 300)
+    assert found.requeue_at == at(70 + 300)
 
 
 def test_an_alert_of_the_candidate_undoes() -> None:

@@ -112,7 +112,7 @@ def test_a_crash_within_the_guard_undoes() -> None:
 def test_the_guard_waits_and_ends() -> None:
     """Nothing to say until it is over; then the rollout is."""
     running = decide(situation(PROMOTED, rollout(10)))
-    assert (running.action, running.wake) == (None, at(60 + 3600))
+    assert (running.action, running.requeue_at) == (None, at(60 + 3600))
     over = decide(situation(PROMOTED, rollout(10), now=3660))
     assert (over.action, over.reason, over.state.ending.ended_at) == (Action.CLOSE, "GuardOver", at(3660))
 
@@ -169,7 +169,7 @@ def test_a_hold_ends_a_minute_after_its_alert_did() -> None:
     """Once nothing fires any more, and that lasts, the rollout goes on."""
     ours = held("Alert", sticky=False, reached_at=at(50))
     calm = decide(situation(ours, paused(1), PENDING, now=100))
-    assert (calm.action, calm.wake) == (None, at(160))
+    assert (calm.action, calm.requeue_at) == (None, at(160))
     over = decide(situation(ours.with_state(calm.state), paused(1), PENDING, now=160))
     assert (over.action, over.reason) == (Action.RESUME, "HoldOver")
 
@@ -184,7 +184,7 @@ def test_a_measured_hold_ends_after_two_quiet_ticks_of_the_slowest_rule(reason: 
     policy = replace(CANARY, rules=(ErrorRateRule("fast", metric, 0.05), slow))
     ours = held(reason, sticky=False, reached_at=at(50))
     quiet = decide(situation(ours, paused(1), PENDING, policy=policy, now=100))
-    assert (quiet.action, quiet.wake) == (None, at(100 + calm))
+    assert (quiet.action, quiet.requeue_at) == (None, at(100 + calm))
     early = situation(ours.with_state(quiet.state), paused(1), PENDING, policy=policy, now=99 + calm)
     assert decide(early).action is None
     over = situation(ours.with_state(quiet.state), paused(1), PENDING, policy=policy, now=100 + calm)
@@ -443,6 +443,6 @@ def test_a_guard_of_no_length_ends_at_the_next_pass() -> None:
     policy = with_strategy(PLAIN, guard=timedelta(0), bake=timedelta(0))
     ours = in_state(Phase.BAKING, reached_at=at(0))
     promoted = decide(situation(ours, rollout(10), PASS, policy=policy))
-    assert (promoted.action, promoted.wake) == (Action.PROMOTE, None)
+    assert (promoted.action, promoted.requeue_at) == (Action.PROMOTE, None)
     over = decide(situation(ours.with_state(promoted.state), rollout(10), policy=policy))
     assert over.action is Action.CLOSE

@@ -148,8 +148,8 @@ def test_every_situation_has_one_answer(here: Situation) -> None:
 @settings(max_examples=120)
 def test_the_next_look_is_in_the_future(here: Situation) -> None:
     """Or left to the next event."""
-    wake = decide(here).wake
-    assert wake is None or wake > here.now
+    requeue_at = decide(here).requeue_at
+    assert requeue_at is None or requeue_at > here.now
 
 
 @given(situations(), st.sampled_from([VerdictKind.INCONCLUSIVE, VerdictKind.FAIL]))

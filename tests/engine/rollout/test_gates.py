@@ -54,7 +54,7 @@ def decided(of: Record, *, now: float = 70, policy: object = GATED) -> Decision:
 def test_a_step_that_passed_has_its_gates_asked() -> None:
     """It waits for them, and looks again when their time is over."""
     found = decided(in_state(Phase.BAKING, reached_at=at(0)))
-    assert (found.action, found.state.gating.asked_since, found.wake) == (None, at(70), at(190))
+    assert (found.action, found.state.gating.asked_since, found.requeue_at) == (None, at(70), at(190))
     assert [result.answer for result in found.state.gating.results] == [GateAnswer.PENDING]
     assert (found.state.verdict, found.state.reason) == ("pending", "AwaitingGates")
     assert "smoke" in found.state.message

@@ -106,7 +106,7 @@ class Cluster:
             observed_generation=self.generation,
             others=tuple(r for r in held if r.digest != self.template),
             exposure=Exposure.counted(DESIRED, mine, ready=mine, available=DESIRED, old=DESIRED - mine),
-            brake=Brake(self.paused, self.mark.mark if self.mark else None, self.generation),
+            brake=Brake(self.paused, self.mark.mark if self.mark else None),
         )
 
     def _revision(self, name: str) -> Revision:

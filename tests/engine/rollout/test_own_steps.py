@@ -34,7 +34,11 @@ def test_nothing_bakes_while_its_controller_goes_on_by_itself() -> None:
 def test_a_step_bakes_where_its_controller_waits() -> None:
     """From the moment that it waits with its pods ready, for the policy's bake."""
     found = decide(situation(in_state(), stepping(1, 0, waits=True), PASS))
-    assert (found.state.phase, found.state.progress.reached_at, found.wake) == (Phase.BAKING, at(70), at(190))
+    assert (found.state.phase, found.state.progress.reached_at, found.requeue_at) == (
+        Phase.BAKING,
+        at(70),
+        at(190),
+    )
     unready = decide(situation(in_state(), stepping(1, 0, waits=True, ready=0), PASS))
     assert unready.state.progress.reached_at is None
 

@@ -48,13 +48,13 @@ def test_the_bake_begins_when_the_weight_is_reached() -> None:
         at(70),
         0.2,
     )
-    assert found.wake == at(130)
+    assert found.requeue_at == at(130)
 
 
 def test_a_bake_that_is_not_over_waits() -> None:
     """However good the verdicts are."""
     found = decide(situation(in_state(Phase.BAKING, reached_at=at(60)), paused(1), PASS))
-    assert (found.action, found.wake) == (None, at(120))
+    assert (found.action, found.requeue_at) == (None, at(120))
 
 
 def test_a_proof_that_the_candidate_is_good_ends_a_bake_early() -> None:
@@ -74,7 +74,7 @@ def test_a_proof_that_the_candidate_is_good_ends_a_bake_early() -> None:
 def test_an_open_verdict_extends_the_step() -> None:
     """Until the deadline, with what is said so far."""
     found = decide(situation(in_state(Phase.BAKING, reached_at=at(0)), paused(1), PASS, PENDING))
-    assert (found.action, found.state.verdict, found.wake) == (None, "pending", at(3600))
+    assert (found.action, found.state.verdict, found.requeue_at) == (None, "pending", at(3600))
 
 
 def test_a_step_that_passed_advances() -> None:
@@ -104,7 +104,7 @@ def test_a_rollout_that_passed_at_all_pods_is_promoted() -> None:
         Phase.PROMOTED,
         at(120),
     )
-    assert found.wake == at(120 + 3600)
+    assert found.requeue_at == at(120 + 3600)
 
 
 def test_a_rollout_without_rules_is_promoted_by_its_bake() -> None:
@@ -138,7 +138,7 @@ def test_an_approval_is_asked_for_once_and_stops_the_clock() -> None:
     assert (found.action, found.reason, found.escalate) == (Action.ESCALATE, "AwaitingApproval", True)
     waiting = ours.with_state(found.state)
     later = decide(situation(waiting, paused(1), PASS, policy=APPROVED, now=90_000))
-    assert (later.action, later.wake) == (None, None)
+    assert (later.action, later.requeue_at) == (None, None)
 
 
 def test_an_approved_step_advances_and_the_wait_does_not_count() -> None:
@@ -187,7 +187,7 @@ def test_a_workload_scaled_to_zero_is_not_promoted_and_says_so() -> None:
     idle = decide(situation(ours, rollout(0, 0), PASS, policy=policy))
     assert (idle.action, idle.state.reason, idle.state.phase) == (None, "ScaledToZero", Phase.PROGRESSING)
     late = decide(situation(ours.with_state(idle.state), rollout(0, 0), PASS, policy=policy, now=9000))
-    assert (late.action, late.wake) == (None, None)
+    assert (late.action, late.requeue_at) == (None, None)
 
 
 def test_time_at_zero_counts_neither_as_bake_nor_against_the_deadline() -> None:

@@ -28,7 +28,7 @@ def watch(world: Workload, now: float = 90, mode: Mode = Mode.ENFORCE, **undo: A
 def test_a_target_that_is_back_in_full_ends_the_rollout() -> None:
     """Every pod available and no bad one left: undone, with the time it took."""
     found = watch(back(10), now=90)
-    assert (found.action, found.state.phase, found.wake) == (Action.RESTORED, Phase.UNDONE, None)
+    assert (found.action, found.state.phase, found.requeue_at) == (Action.RESTORED, Phase.UNDONE, None)
     assert found.numbers == {"restore_seconds": 30.0}
     assert found.state.undo is not None
     assert (found.state.undo.restored_at, found.state.ending.ended_at) == (at(90), at(90))
@@ -37,7 +37,7 @@ def test_a_target_that_is_back_in_full_ends_the_rollout() -> None:
 def test_a_target_on_its_way_is_waited_for() -> None:
     """Until the restore is overdue there is nothing to say."""
     found = watch(back(5))
-    assert (found.action, found.change, found.wake) == (None, None, at(360))
+    assert (found.action, found.change, found.requeue_at) == (None, None, at(360))
 
 
 def test_the_target_in_the_spec_is_noted() -> None:
@@ -78,7 +78,7 @@ def test_a_restore_past_its_time_calls_a_human_once() -> None:
     assert (found.action, found.reason, found.escalate) == (Action.ESCALATE, "RestoreOverdue", True)
     assert "4 of 10 pods available, and the workload is paused" in found.message
     again = watch(back(4), now=400, overdue_told=True)
-    assert (again.action, again.wake) == (None, None)
+    assert (again.action, again.requeue_at) == (None, None)
 
 
 def test_an_overdue_restore_names_a_template_that_is_not_the_targets() -> None:

@@ -63,7 +63,7 @@ def trim_daemon_set(raw: RawObject) -> WorkloadEntry:
         total=number(status.get("currentNumberScheduled")),
         updated=number(status.get("updatedNumberScheduled")),
         available=number(status.get("numberAvailable")),
-        brake=Brake(_on_delete(raw) and mark is not None, mark, generation, name="update strategy OnDelete"),
+        brake=Brake(_on_delete(raw) and mark is not None, mark, name="update strategy OnDelete"),
         abilities=_abilities(raw, desired),
         changed_by=template_manager(metadata),
         deleting="deletionTimestamp" in metadata,

@@ -62,7 +62,7 @@ def trim_deployment(raw: RawObject) -> WorkloadEntry:
         total=number(status.get("replicas")),
         updated=number(status.get("updatedReplicas")),
         available=number(status.get("availableReplicas")),
-        brake=Brake(_paused(raw), parse_mark(annotations.get(PAUSED_ANNOTATION, "")), generation),
+        brake=Brake(_paused(raw), parse_mark(annotations.get(PAUSED_ANNOTATION, ""))),
         abilities=abilities(mapping(spec.get("strategy")), desired),
         progress_deadline_exceeded=deadline_exceeded(status),
         create_failure=cut(text(refused.get("message")) or text(refused.get("reason"))),

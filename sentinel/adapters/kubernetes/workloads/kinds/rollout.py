@@ -71,7 +71,7 @@ def trim_rollout(raw: RawObject) -> WorkloadEntry:
         total=number(status.get("replicas")),
         updated=number(status.get("updatedReplicas")),
         available=number(status.get("availableReplicas")),
-        brake=Brake(spec.get("paused") is True, None, generation),
+        brake=Brake(spec.get("paused") is True),
         abilities=_ABILITIES,
         progress_deadline_exceeded=deadline_exceeded(status),
         create_failure=cut(text(refused.get("message")) or text(refused.get("reason"))),

@@ -114,8 +114,7 @@ def _brake(raw: RawObject) -> Brake:
         if signed is not None and (not ordinals.keeps_back or signed[1] == ordinals.partition)
         else None
     )
-    generation = number(mapping(raw.get("metadata")).get("generation"), 1)
-    return Brake(ordinals.keeps_back, mark, generation, ordinals.lets, "partition")
+    return Brake(ordinals.keeps_back, mark, ordinals.lets, "partition")
 
 
 def _abilities(raw: RawObject) -> Abilities:
