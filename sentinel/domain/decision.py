@@ -1,4 +1,4 @@
-"""What the engine wants done: one decision of one pass, and the one change to the workload that makes it real."""
+"""What the engine wants done: one decision of one reconcile, and the one change to the workload that makes it real."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 GAUGES_EVERY = 5.0
 HANDOVER_PASSES = 0.3
 HANDOVER_NOTICES = 0.2
-"""So many seconds a leader that ends lets its passes and its notices finish before another one may take over."""
+"""So many seconds a leader that ends lets its reconciles and its notices finish before another one may take over."""
 
 
 class Watches(Protocol):
@@ -130,12 +130,12 @@ class Daemon:
         self._queue.add(key)
 
     async def idle(self) -> None:
-        """Wait until this replica leads and no workload waits for a pass."""
+        """Wait until this replica leads and no workload waits for a reconcile."""
         await self._leading.wait()
         await self._queue.idle()
 
     async def stop(self, seconds: float) -> None:
-        """Let passes and notices that are under way finish for so many seconds altogether, then end everything.
+        """Let reconciles and notices that are under way finish for so many seconds altogether, then end everything.
 
         Where a successor may wait, it is let in as soon as nothing is half done here, and it completes the rest.
         """

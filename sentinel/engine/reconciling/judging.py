@@ -1,4 +1,4 @@
-"""What a pass thinks between measuring and deciding: verdicts, and what each alert comes to."""
+"""What a reconcile works out between measuring and deciding: verdicts, and what each alert comes to."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace

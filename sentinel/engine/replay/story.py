@@ -22,7 +22,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class ReplayedRollout:
-    """How it went: every pass in order, and the last record (None: no rollout was seen)."""
+    """How it went: every reconcile in order, and the last record (None: no rollout was seen)."""
 
     looks: tuple[Look, ...]
     record: Record | None

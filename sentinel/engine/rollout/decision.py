@@ -1,4 +1,4 @@
-"""The decision of one pass: obey people, condemn on proof, hold on doubt, expire, or proceed, in this order.
+"""The decision of one reconcile: obey people, condemn on proof, hold on doubt, expire, or proceed, in this order.
 
 Each question is one function that answers with a Decision or with None, "not mine"; the first answer counts.
 """

@@ -133,7 +133,7 @@ def _undo_target(latest: Record) -> Sighting | None:
 def _stable_again(latest: Record) -> Sighting | None:
     """What the newest record's rollout was replacing is in the spec; of a rollout long over that is a new one.
 
-    A pause of ours that an interrupted pass left behind is lifted by the same decision once more.
+    A pause of ours that an interrupted reconcile left behind is lifted by the same decision once more.
     """
     if latest.live:
         return RolledBack(latest)

@@ -256,5 +256,5 @@ def steered(situation: Situation) -> Change | None:
 
 
 def later(situation: Situation, at: datetime) -> datetime | None:
-    """A time to look again, None where it is past: the pass that follows a decision looks anyway."""
+    """A time to look again, None where it is past: the reconcile that follows a decision looks anyway."""
     return at if at > situation.now else None

@@ -24,7 +24,7 @@ class Reporter:
     """Reports what records hold beyond what was reported before.
 
     It compares, and is not told: a decision that was written down while the answer to the write was lost is reported
-    by the next pass. A decision is reported once its outcome is known.
+    by the next reconcile. A decision is reported once its outcome is known.
     """
 
     def __init__(

@@ -176,7 +176,7 @@ def test_a_worse_verdict_never_leads_forward(here: Situation, data: st.DataObjec
 
 @given(situations())
 @settings(max_examples=120)
-def test_a_pass_repeated_on_its_own_result_decides_nothing_twice(here: Situation) -> None:
+def test_a_reconcile_repeated_on_its_own_result_decides_nothing_twice(here: Situation) -> None:
     """The same decision for the same reason is not made again before the world has moved."""
     first = decide(here)
     after = carried_out(here, first)
