@@ -132,7 +132,7 @@ async def test_a_threshold_must_be_over_its_limit_for_its_time(tmp_path: Path) -
         record = await here.phase(Phase.UNDONE, image="web:2", within=120)
         undo = decision(record, Action.UNDO)
         assert (undo.rule, undo.reason) == ("error-rate", "OverThreshold")
-        assert "threshold 5% for" in undo.message
+        assert "threshold 5%; over it for 45 s" in undo.message
 
 
 async def test_a_proven_candidate_does_not_wait_for_its_bake(tmp_path: Path) -> None:
