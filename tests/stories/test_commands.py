@@ -110,7 +110,7 @@ async def test_a_forgiven_revision_may_come_back(plain: World) -> None:
     await plain.phase(Phase.UNDONE, image="web:2", within=300)
     phase, message = await plain.answered(plain.command("forgive", reason="the database was down"))
     assert phase == "Done"
-    assert "is not remembered as bad any more: the database was down" in message
+    assert "it is no longer known bad: the database was down" in message
     plain.cluster.behave("web:2", Behaviour())
     plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
     record = await plain.phase(Phase.PROMOTED, image="web:2")

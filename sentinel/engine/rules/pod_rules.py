@@ -53,7 +53,7 @@ def judge_crash_loop(
     if short is not None:
         return _not_proven(verdict, short)
     if baseline is not None and _crashes_too(rule, workload.pods_of(baseline), pods, now):
-        return _everywhere(verdict, "the stable revision's pods crash, too")
+        return _everywhere(verdict, "the stable revision's pods also crash")
     return verdict
 
 
