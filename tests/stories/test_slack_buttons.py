@@ -185,7 +185,7 @@ async def test_a_button_of_a_rollout_that_was_replaced_does_nothing(told: World,
     told.cluster.set_image("web", "web:3", namespace=NAMESPACE)
     await told.phase(Phase.SUPERSEDED, image="web:2", within=60)
     await slack.press(before, "Undo", "U1")
-    assert "past" in await whispered(told, slack, "U1")
+    assert "moved on" in await whispered(told, slack, "U1")
     await message_with(told, slack)
     await told.phase(Phase.BAKING, image="web:3", within=300)
     assert told.image() == "web:3"
