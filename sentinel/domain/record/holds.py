@@ -47,7 +47,7 @@ class HoldEnd(StrEnum):
     PERSON = "a person"
     """Nothing else: the hold is sticky."""
     AT_ONCE = "its cause, at once"
-    """People, or the cluster, say in so many words that the cause is gone."""
+    """People, or the cluster, say explicitly that the cause is gone."""
     QUIET = "its cause, gone for a minute"
     """An outage or an alert storm that pauses for breath is not over."""
     MEASURED = "its cause, gone for two ticks of the slowest rule and a minute"
@@ -76,15 +76,18 @@ class HoldKind:
 
 HOLDS: Mapping[HoldReason, HoldKind] = {
     HoldReason.HOLD_LABEL: HoldKind(
-        "The workload is labelled `rollback-sentinel.dev/hold=true`: nothing is touched.",
+        "The workload is labelled `rollback-sentinel.dev/hold=true`: the sentinel changes nothing.",
         HoldEnd.AT_ONCE,
         judged=True,
         by_people=True,
     ),
     HoldReason.PAUSED_BY_HAND: HoldKind(
-        "Somebody else paused the workload: nothing is touched.", HoldEnd.AT_ONCE, judged=True, by_people=True
+        "Someone else paused the workload: the sentinel changes nothing.",
+        HoldEnd.AT_ONCE,
+        judged=True,
+        by_people=True,
     ),
-    HoldReason.HELD_BY_HUMAN: HoldKind("A person asked for it.", calm=True, by_people=True),
+    HoldReason.HELD_BY_HUMAN: HoldKind("A person put the rollout on hold.", calm=True, by_people=True),
     HoldReason.ALERT: HoldKind("An alert fires whose rule says `action: hold`.", HoldEnd.QUIET, judged=True),
     HoldReason.ALERT_STORM: HoldKind(
         "Alerts came in for three or more workloads within two minutes. Only one of them calls people.",
@@ -92,19 +95,19 @@ HOLDS: Mapping[HoldReason, HoldKind] = {
         judged=True,
     ),
     HoldReason.BASELINE_EQUALLY_BAD: HoldKind(
-        "An alert fires while the stable revision is as bad.", HoldEnd.QUIET, judged=True
+        "An alert fires while the stable revision is equally bad.", HoldEnd.QUIET, judged=True
     ),
     HoldReason.UNKNOWN_POD: HoldKind(
-        "An alert is of a pod whose revision is not known any more.", HoldEnd.QUIET, judged=True
+        "An alert is about a pod whose revision is no longer known.", HoldEnd.QUIET, judged=True
     ),
     HoldReason.NOT_ONE_WORKLOAD: HoldKind(
         "An alert names no workload, or several.", HoldEnd.QUIET, judged=True
     ),
     HoldReason.MAY_HAVE_BEGUN_BEFORE: HoldKind(
-        "What an alert shows may have begun before the rollout.", HoldEnd.QUIET, judged=True
+        "The cause of an alert may have begun before the rollout.", HoldEnd.QUIET, judged=True
     ),
     HoldReason.ENVIRONMENT_OUTAGE: HoldKind(
-        "The stable revision, or other workloads, are over their limits as well.",
+        "The stable revision, or other workloads, are over their limits, too.",
         HoldEnd.MEASURED,
         judged=True,
     ),
@@ -123,15 +126,15 @@ HOLDS: Mapping[HoldReason, HoldKind] = {
         "The policy has canary steps that this workload cannot make.", HoldEnd.AT_ONCE, judged=True
     ),
     HoldReason.CANNOT_ROLL: HoldKind(
-        "The workload's update strategy replaces no pods by itself, so that nothing can be undone.",
+        "The workload's update strategy does not replace pods by itself, so an undo is not possible.",
         HoldEnd.AT_ONCE,
         judged=True,
     ),
     HoldReason.CONTROLLER_DOWN: HoldKind(
-        "The workload's own controller has not taken up what was written.", HoldEnd.AT_ONCE, judged=True
+        "The workload's own controller has not observed the last change.", HoldEnd.AT_ONCE, judged=True
     ),
     HoldReason.ABORTED_BY_CONTROLLER: HoldKind(
-        "The workload's own controller gave the candidate up.", HoldEnd.AT_ONCE, judged=True
+        "The workload's own controller aborted the rollout.", HoldEnd.AT_ONCE, judged=True
     ),
     HoldReason.DEADLINE_EXCEEDED: HoldKind("The rollout could not be judged in time.", judged=True),
     HoldReason.GATE_FAILED: HoldKind("A gate did not pass.", judged=True),
@@ -139,21 +142,21 @@ HOLDS: Mapping[HoldReason, HoldKind] = {
     HoldReason.KNOWN_BAD: HoldKind(
         "The candidate was undone before and applied again, or the revision to go back to was undone itself."
     ),
-    HoldReason.RESTORED_AFTER_UNDO: HoldKind("Somebody put the candidate back right after its undo."),
+    HoldReason.RESTORED_AFTER_UNDO: HoldKind("Someone applied the candidate again right after its undo."),
     HoldReason.UNDO_BUDGET: HoldKind("The candidate is bad, and this workload's undo budget is spent."),
     HoldReason.CLUSTER_BUDGET: HoldKind("The candidate is bad, and the cluster's undo budget is spent."),
-    HoldReason.FIRST_DEPLOYMENT: HoldKind("The candidate is bad, and there is no revision before it."),
-    HoldReason.SUPERSEDED: HoldKind("The candidate is bad, and another template is in force by now."),
+    HoldReason.FIRST_DEPLOYMENT: HoldKind("The candidate is bad, and there is no earlier revision."),
+    HoldReason.SUPERSEDED: HoldKind("The candidate is bad, and the workload now has another template."),
     HoldReason.IRREVERSIBLE: HoldKind(
         "The candidate is bad, and a revision on the way back is marked irreversible."
     ),
     HoldReason.TEMPLATE_GONE: HoldKind(
-        "The candidate is bad, and no object holds the template to go back to any more."
+        "The candidate is bad, and the template to go back to is no longer in the cluster."
     ),
     HoldReason.TOO_OLD: HoldKind(
         "The candidate is bad, and every good revision was promoted too long ago (`maxTargetAge`)."
     ),
-    HoldReason.UNDO_FAILED: HoldKind("The API server refused the undo for good."),
+    HoldReason.UNDO_FAILED: HoldKind("The API server refuses the undo permanently."),
     HoldReason.WOULD_UNDO: HoldKind(
         "In observe mode, or while frozen: the candidate would have been undone."
     ),
