@@ -116,7 +116,7 @@ async def test_only_allowed_hosts_are_called(hook: Hook, allowed: tuple[str, ...
     """Without any nothing is."""
     answer, detail = await ask(hook.url, *allowed)
     assert answer is GateAnswer.REFUSED
-    assert "gates.allowed_hosts do not name 127.0.0.1" in detail
+    assert "gates.allowed_hosts in the settings does not include 127.0.0.1" in detail
     assert hook.posted == []
 
 

@@ -214,7 +214,7 @@ async def test_a_restore_leaves_a_foreign_pause(
     """Somebody else's pause survives the restore, and the sentence says so."""
     workload, stable = await update(cluster, gateway)
     cluster.pause("web")
-    assert "not ours" in await gateway.cluster.apply(workload, Restore(stable))
+    assert "someone else's pause was kept" in await gateway.cluster.apply(workload, Restore(stable))
     assert image(cluster) == "app:v1"
     assert spec(cluster)["paused"] is True
 
