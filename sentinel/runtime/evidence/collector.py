@@ -1,4 +1,4 @@
-"""Collects the metric rules' evidence beside the passes: what is due is asked for, what came in wakes the rollout."""
+"""Collects the metric rules' evidence beside the reconciles: asks for what is due, wakes a rollout that is answered."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence

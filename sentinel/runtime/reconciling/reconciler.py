@@ -46,7 +46,7 @@ class ReconcileLoop:
         self._failures.clear()
 
     async def reconcile(self, key: WorkloadKey) -> None:
-        """One pass. Whatever goes wrong is named in the log and tried again; nothing is raised."""
+        """One reconcile. Whatever goes wrong is named in the log and tried again; nothing is raised."""
         began = self._clock.monotonic()
         self._sweep(began)
         try:
