@@ -6,7 +6,7 @@ import logging
 import orjson
 
 from sentinel.adapters.kubernetes.api.client import ApiClient
-from sentinel.adapters.kubernetes.inspect.serverversion import server_version
+from sentinel.adapters.kubernetes.inspect.served import server_version
 from sentinel.domain.errors import ClusterError
 from sentinel.settings import Settings
 from sentinel.version import installed_version

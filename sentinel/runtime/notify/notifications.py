@@ -14,10 +14,10 @@ from sentinel.domain.errors import ClusterError, NoticeError
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.record.entries import DecisionEntry, NoticeRef
 from sentinel.domain.record.record import MAX_DECISIONS, Record
-from sentinel.engine.advice import advice
 from sentinel.metric_names import MetricName
 from sentinel.ports import Notifier, NullTracer, RecordStore, Telemetry, Tracer
 from sentinel.runtime.logfields import Fields, about_record
+from sentinel.runtime.notify.advice import advice
 from sentinel.runtime.queue import KeyedQueue
 
 log = logging.getLogger(__name__)

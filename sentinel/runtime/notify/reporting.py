@@ -9,8 +9,8 @@ from sentinel.domain.record.entries import DecisionEntry
 from sentinel.domain.record.record import Record
 from sentinel.domain.words import deed
 from sentinel.domain.workload.facts import Workload
-from sentinel.engine.advice import advice
 from sentinel.runtime.logfields import about_decision
+from sentinel.runtime.notify.advice import advice
 from sentinel.runtime.notify.announcements import Announcements
 from sentinel.runtime.notify.notifications import Notifications
 

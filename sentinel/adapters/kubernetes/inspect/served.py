@@ -1,4 +1,7 @@
-"""Whether the cluster's definitions know every field that we write: what they do not know is dropped without a word."""
+"""What the API server runs and knows: its version, and whether its definitions have every field that we write.
+
+A field that a definition lacks is dropped without an error.
+"""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -6,7 +9,7 @@ from typing import Any
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import mapping, objects
-from sentinel.adapters.kubernetes.api.resources import RECORDS, ApiResource
+from sentinel.adapters.kubernetes.api.resources import RECORDS, VERSION, ApiResource
 from sentinel.adapters.kubernetes.custom.crd import definitions, how_to_upgrade
 from sentinel.domain.errors import ClusterError
 
@@ -16,6 +19,13 @@ SCHEMAS = ApiResource("", "", f"openapi/v3/apis/{RECORDS.api_version}", namespac
 """The API server's own description of our resources, which every account may read."""
 _NAMED = 5
 _ANYTHING = "x-kubernetes-preserve-unknown-fields"
+
+
+async def server_version(client: ApiClient, timeout: float) -> str:
+    """The server's version, such as `v1.36.1`. Raises ClusterError if it does not answer within `timeout` seconds."""
+    await client.open()
+    answer = await client.get(RequestTarget(VERSION), timeout=timeout)
+    return str(answer.get("gitVersion") or "unknown")
 
 
 async def outdated(client: ApiClient) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import ARMS, RuleFigures, figures_of
 from sentinel.domain.words import deed, standing
-from sentinel.engine.advice import advice
+from sentinel.runtime.notify.advice import advice
 
 _INDENT = " " * 23
 _OUTCOMES = {

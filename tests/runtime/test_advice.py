@@ -14,7 +14,7 @@ from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import DecisionCause
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
-from sentinel.engine.advice import advice
+from sentinel.runtime.notify.advice import advice
 from tests.engine.builders import entry, held, in_state, paused, undoing
 
 
