@@ -156,7 +156,7 @@ async def test_what_is_not_there_and_what_cannot_be_meant_are_told_apart(tmp_pat
     """By the program itself: no Deployment of that name, and a kind that is not guarded."""
     async with served(tmp_path, daemon=False) as here:
         at = ("-n", NAMESPACE, "--kubeconfig", here.environ["SENTINEL_KUBERNETES__KUBECONFIG"])
-        ends = await asyncio.gather(program("wait", "nope", *at), program("wait", "sts/web", *at))
+        ends = await asyncio.gather(program("wait", "nope", *at), program("wait", "job/web", *at))
     assert [status for status, _said in ends] == [66, 64]
     assert all(said.startswith("sentinel: ") and said.count("\n") == 1 for _status, said in ends), ends
 

@@ -67,7 +67,7 @@ async def test_they_pass_while_the_sentinel_is_well(helm: Helm, tmp_path: Path) 
         assert (await outcome(health_check(), SENTINEL_HTTP__PORT=port))[0] == 0
         *command, service, patience = helm_test(helm)
         assert service == "http://rollback-sentinel:8080"
-        assert await outcome([*command, url, patience]) == (0, "/readyz is well\n/metrics is well\n")
+        assert await outcome([*command, url, patience]) == (0, "/readyz is healthy\n/metrics is healthy\n")
 
 
 @pytest.mark.parametrize("client_ca", [False, True])

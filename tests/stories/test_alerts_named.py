@@ -231,11 +231,11 @@ async def test_what_names_nothing_known_is_told_once(tmp_path: Path, slack: Fake
         unknown = [here.alert(alertname="Lost", deployment="gone"), nameless(here, alertname="Vague")]
         for _ in range(3):
             await here.post_alerts(*unknown)
-        await here.until(lambda: bool(slack.roots("name nothing")), what="they are told")
+        await here.until(lambda: bool(slack.roots("name no known workload")), what="they are told")
         await here.post_alerts(here.alert(alertname="Idle", deployment="web"), *unknown)
         await here.phase(Phase.UNJUDGED)
-        (told,) = map(shown, slack.roots("name nothing"))
+        (told,) = map(shown, slack.roots("name no known workload"))
         assert "Lost (policy shop): it names deployment/shop/gone" in told
-        assert "Vague (policy shop): it names no namespace and no workload" in told
+        assert "Vague (policy shop): it names neither a namespace nor a workload" in told
         assert "exported" not in told
         assert "Idle" not in told

@@ -44,4 +44,4 @@ async def test_a_kind_is_named_as_for_kubectl(tmp_path: Path) -> None:
         )
         for name in ("statefulset/db", "StatefulSets/db", "statefulset.apps/db"):
             result = await sentinel(here, "preflight", name)
-            assert "10 old revisions are kept" in result.output
+            assert "keeps 10 old revisions" in result.output

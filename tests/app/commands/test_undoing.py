@@ -163,7 +163,7 @@ async def test_an_undo_lifts_the_sentinels_own_pause(tmp_path: Path) -> None:
         await here.stop()
         result = await sentinel(here, "undo", "web", "--yes")
         assert result.exit_code == 0, result.output
-        assert "the undo also lifts that" in result.output
+        assert "the undo also lifts this pause" in result.output
         assert here.image() == "web:1"
         assert not here.paused()
 
