@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,15 +15,16 @@ GROUP = "gateway.networking.k8s.io"
 
 
 @pytest.fixture
-async def routes(api: Api, namespace: str) -> AsyncIterator[str]:
-    """The path of the HTTPRoutes; their definition is made where the cluster has none, and removed again."""
+async def routes(api: Api, namespace: str) -> str:
+    """The path of the HTTPRoutes; the cluster gets their definition if it has none.
+
+    It stays: a real API server removes it over some seconds, in which it refuses the next test's routes.
+    """
     made = await api.post(DEFINED, DEFINITIONS["HTTPRoute"])
     assert made.status in (201, 409), made.body
     path = f"/apis/{GROUP}/v1/namespaces/{namespace}/httproutes"
     await api.eventually(path, lambda _: True)
-    yield path
-    if made.status == 201:
-        await api.delete(f"{DEFINED}/httproutes.{GROUP}")
+    return path
 
 
 def route(*names: str, **first: Any) -> JsonObject:

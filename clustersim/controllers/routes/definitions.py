@@ -46,7 +46,7 @@ def _gateway_route(plural: str, kind: str, match: JsonObject, **defaults: Any) -
         filters=_list(_object(("type",), type=_STRING), maxItems=16),
     )
     parent = _object(("name",), group=_string("gateway.networking.k8s.io"), kind=_string("Gateway"))
-    condition = _object(("type", "status", "reason", "message", "lastTransitionTime"))
+    condition = _object(("type", "status", "reason", "message", "lastTransitionTime"), type=_STRING)
     conditions = _list(condition, **{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]})
     spec = _object(
         hostnames=_list(_STRING, maxItems=16),
@@ -136,9 +136,15 @@ def _definition(
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}"},
+        "metadata": {"name": f"{plural}.{group}", "annotations": _approval(group)},
         "spec": {"group": group, "scope": "Namespaced", "names": names, "versions": [served]},
     }
+
+
+def _approval(group: str) -> JsonObject:
+    """Groups of the Kubernetes project are protected: a real API server asks who approved their definitions."""
+    protected = group.endswith(".k8s.io")
+    return {"api-approved.kubernetes.io": "unapproved, for a simulation"} if protected else {}
 
 
 DEFINITIONS: dict[str, JsonObject] = {
