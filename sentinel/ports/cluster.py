@@ -1,64 +1,17 @@
-"""What the runtime needs of the world outside, as protocols. Adapters and the simulation implement them."""
+"""The cluster: its workloads, the sentinel's own resources in it, and the Jobs of gates."""
 
-import asyncio
-import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
-from sentinel.domain.alert import Notification, Receipt
 from sentinel.domain.command import Command, CommandAction, CommandPhase
 from sentinel.domain.coordination import Freeze, Lease
 from sentinel.domain.decision import Change
-from sentinel.domain.evidence import Past, PastCounters, Span, ValueSample
-from sentinel.domain.gate import GateAnswer, JobGate, JobState, WebhookGate
-from sentinel.domain.notice import Bulletin, Notice
-from sentinel.domain.policy.policy import Policy
-from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
+from sentinel.domain.gate import JobGate, JobState
 from sentinel.domain.record.entries import NoticeRef
 from sentinel.domain.record.record import Record
-from sentinel.domain.record.state import Json
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.revision import Applied
-from sentinel.metric_names import MetricName
-
-
-class Clock(Protocol):
-    """Wall clock for stored stamps, loop clock for sleeping and for intervals."""
-
-    def now(self) -> datetime:
-        """The time of day, aware, UTC."""
-        ...
-
-    def monotonic(self) -> float:
-        """Seconds of a clock that never goes back."""
-        ...
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        ...
-
-
-class SystemClock:
-    """The machine's clock and the running event loop's."""
-
-    def now(self) -> datetime:
-        """The time of day, aware, UTC."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """The running loop's clock."""
-        return asyncio.get_running_loop().time()
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait on the running loop."""
-        await asyncio.sleep(seconds)
-
-    @staticmethod
-    def since_boot() -> float:
-        """Seconds that also count while the machine is suspended, where it has such a clock."""
-        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Cluster(Protocol):
@@ -227,79 +180,6 @@ class FreezeStore(Protocol):
         ...
 
 
-class MetricSource(Protocol):
-    """One metrics system. Queries arrive rendered (no variables left).
-
-    Every method raises `SourceError` with a MissingReason when there is no usable answer at all; what is unusable
-    of single subjects is said in the answer. `until - since` is one tick; an answer for the same times is the same.
-    """
-
-    @property
-    def name(self) -> str:
-        """By which rule files name it: `prometheus`, `datadog`."""
-        ...
-
-    @property
-    def settle(self) -> float:
-        """How many seconds a count needs to settle: evidence is asked for up to `now - settle`."""
-        ...
-
-    @property
-    def min_interval(self) -> float:
-        """The shortest tick in seconds that makes sense of it."""
-        ...
-
-    async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
-        """Totals and errors of every pod (or version) the selectors match, at both times."""
-        ...
-
-    async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
-        """Histograms of every pod (or version) the selector matches, at both times."""
-        ...
-
-    async def value(self, query: ValueQuery, at: datetime) -> ValueSample:
-        """The answer of a free query."""
-        ...
-
-    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
-        """Cumulative counters of pods over a longer time; empty where a histogram has no bound at `past.over`."""
-        ...
-
-
-class PolicySource(Protocol):
-    """The rule set in force."""
-
-    def policies(self) -> tuple[Policy, ...]:
-        """All policies."""
-        ...
-
-    def restore(self, document: Json) -> Policy:
-        """The policy that a rollout began with, from its record.
-
-        Raises ConfigurationError when it no longer loads.
-        """
-        ...
-
-
-class Conditions(Protocol):
-    """Evaluates the conditions of query rules (CEL)."""
-
-    def holds(self, expression: str, values: tuple[float, ...], *, scalar: bool) -> bool:
-        """Whether the condition holds for `value` / `result`.
-
-        Raises ValueError when it cannot be evaluated.
-        """
-        ...
-
-
-class GateCaller(Protocol):
-    """Asks the webhooks among the gates of a step."""
-
-    async def ask(self, gate: WebhookGate, record: Record) -> tuple[GateAnswer, str]:
-        """Ask once; the answer and a few words on it. It raises nothing and takes no longer than `gate.timeout`."""
-        ...
-
-
 class Jobs(Protocol):
     """Runs the Jobs among the gates of a step, in the workload's namespace and owned by the rollout's record.
 
@@ -318,74 +198,3 @@ class Jobs(Protocol):
     async def remove(self, record: Record, name: str, *, timeout: float = 10.0) -> bool:
         """Delete the Job with its pods; False if this rollout does not have such a Job."""
         ...
-
-
-class Notifier(Protocol):
-    """Tells people. Raises NoticeError."""
-
-    async def publish(self, notice: Notice) -> NoticeRef | None:
-        """Tell; returns where the rollout's message stands, where the channel has such a place."""
-        ...
-
-
-class Broadcaster(Protocol):
-    """Tells people news of the sentinel itself. Raises NoticeError."""
-
-    async def broadcast(self, bulletin: Bulletin) -> None:
-        """Tell it once."""
-        ...
-
-
-class AlertIntake(Protocol):
-    """Takes webhook posts in: what the HTTP adapter calls."""
-
-    async def receive(self, notification: Notification) -> Receipt:
-        """Record what concerns us, durably, and return the outcome for each alert.
-
-        Raises a retryable ClusterError when it could not be recorded: answer 503.
-        """
-        ...
-
-
-class AlertRules(Protocol):
-    """Knows how long an alert is pending before it fires."""
-
-    async def pending_for(self, alertname: str) -> float | None:
-        """The rule's `for:` in seconds, None if it is unknown."""
-        ...
-
-
-class Telemetry(Protocol):
-    """Numbers about the sentinel itself; the adapter puts `sentinel_` before the names."""
-
-    def count(self, name: MetricName, amount: float = 1, **labels: str) -> None:
-        """Add to a counter."""
-        ...
-
-    def observe(self, name: MetricName, seconds: float, **labels: str) -> None:
-        """Put one observation into a histogram."""
-        ...
-
-    def gauge(self, name: MetricName, value: float, **labels: str) -> None:
-        """Set a gauge."""
-        ...
-
-    def info(self, name: MetricName, **labels: str) -> None:
-        """Say what holds now, in place of what was said before."""
-        ...
-
-
-class Tracer(Protocol):
-    """Measures the sentinel's work as nested spans, for a collector of traces."""
-
-    def span(self, name: str, **attributes: str) -> AbstractContextManager[None]:
-        """A span that lasts as long as its block; an error that leaves the block is noted in it."""
-        ...
-
-
-class NullTracer:
-    """Traces nothing."""
-
-    def span(self, name: str, **attributes: str) -> AbstractContextManager[None]:
-        """Nothing."""
-        return nullcontext()

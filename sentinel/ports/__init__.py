@@ -1,0 +1,37 @@
+"""What the runtime needs of the world outside, as protocols. Adapters and the simulation implement them."""
+
+from sentinel.ports.clock import Clock, SystemClock
+from sentinel.ports.cluster import (
+    Cluster,
+    CommandRequests,
+    CommandStore,
+    FreezeStore,
+    Jobs,
+    LeaseStore,
+    RecordStore,
+)
+from sentinel.ports.judging import AlertIntake, AlertRules, Conditions, GateCaller, MetricSource, PolicySource
+from sentinel.ports.reporting import Broadcaster, Notifier, NullTracer, Telemetry, Tracer
+
+__all__ = [
+    "AlertIntake",
+    "AlertRules",
+    "Broadcaster",
+    "Clock",
+    "Cluster",
+    "CommandRequests",
+    "CommandStore",
+    "Conditions",
+    "FreezeStore",
+    "GateCaller",
+    "Jobs",
+    "LeaseStore",
+    "MetricSource",
+    "Notifier",
+    "NullTracer",
+    "PolicySource",
+    "RecordStore",
+    "SystemClock",
+    "Telemetry",
+    "Tracer",
+]

@@ -1,0 +1,104 @@
+"""What rollouts are judged by: policies, metrics, conditions, webhooks and alerts."""
+
+from datetime import datetime
+from typing import Protocol
+
+from sentinel.domain.alert import Notification, Receipt
+from sentinel.domain.evidence import Past, PastCounters, Span, ValueSample
+from sentinel.domain.gate import GateAnswer, WebhookGate
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Json
+
+
+class PolicySource(Protocol):
+    """The rule set in force."""
+
+    def policies(self) -> tuple[Policy, ...]:
+        """All policies."""
+        ...
+
+    def restore(self, document: Json) -> Policy:
+        """The policy that a rollout began with, from its record.
+
+        Raises ConfigurationError when it no longer loads.
+        """
+        ...
+
+
+class MetricSource(Protocol):
+    """One metrics system. Queries arrive rendered (no variables left).
+
+    Every method raises `SourceError` with a MissingReason when there is no usable answer at all; what is unusable
+    of single subjects is said in the answer. `until - since` is one tick; an answer for the same times is the same.
+    """
+
+    @property
+    def name(self) -> str:
+        """By which rule files name it: `prometheus`, `datadog`."""
+        ...
+
+    @property
+    def settle(self) -> float:
+        """How many seconds a count needs to settle: evidence is asked for up to `now - settle`."""
+        ...
+
+    @property
+    def min_interval(self) -> float:
+        """The shortest tick in seconds that makes sense of it."""
+        ...
+
+    async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
+        """Totals and errors of every pod (or version) the selectors match, at both times."""
+        ...
+
+    async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
+        """Histograms of every pod (or version) the selector matches, at both times."""
+        ...
+
+    async def value(self, query: ValueQuery, at: datetime) -> ValueSample:
+        """The answer of a free query."""
+        ...
+
+    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+        """Cumulative counters of pods over a longer time; empty where a histogram has no bound at `past.over`."""
+        ...
+
+
+class Conditions(Protocol):
+    """Evaluates the conditions of query rules (CEL)."""
+
+    def holds(self, expression: str, values: tuple[float, ...], *, scalar: bool) -> bool:
+        """Whether the condition holds for `value` / `result`.
+
+        Raises ValueError when it cannot be evaluated.
+        """
+        ...
+
+
+class GateCaller(Protocol):
+    """Asks the webhooks among the gates of a step."""
+
+    async def ask(self, gate: WebhookGate, record: Record) -> tuple[GateAnswer, str]:
+        """Ask once; the answer and a few words on it. It raises nothing and takes no longer than `gate.timeout`."""
+        ...
+
+
+class AlertIntake(Protocol):
+    """Takes webhook posts in: what the HTTP adapter calls."""
+
+    async def receive(self, notification: Notification) -> Receipt:
+        """Record what concerns us, durably, and return the outcome for each alert.
+
+        Raises a retryable ClusterError when it could not be recorded: answer 503.
+        """
+        ...
+
+
+class AlertRules(Protocol):
+    """Knows how long an alert is pending before it fires."""
+
+    async def pending_for(self, alertname: str) -> float | None:
+        """The rule's `for:` in seconds, None if it is unknown."""
+        ...
