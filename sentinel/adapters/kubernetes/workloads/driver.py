@@ -3,16 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sentinel.adapters.kubernetes.api.raw import RawObject
+from sentinel.adapters.kubernetes.api.raw import RawObject, text
 from sentinel.adapters.kubernetes.api.resources import ApiResource
 from sentinel.adapters.kubernetes.workloads.patches import Plan
 from sentinel.adapters.kubernetes.workloads.trim import RevisionEntry, WorkloadEntry
 from sentinel.domain.decision import Change
 from sentinel.domain.errors import InvalidObjectError
 from sentinel.domain.record.state import RevisionRef
-from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.facts import Abilities, Ability, Stepping, Workload
 from sentinel.domain.workload.kinds import WorkloadKind
 
+_ROLLING_UPDATE = "set spec.updateStrategy.type to RollingUpdate"
 Verbs = tuple[ApiResource, str, tuple[str, ...]]
 """A resource, its subresource (or empty), and what the account must be allowed to do with it."""
 
@@ -48,3 +49,30 @@ def unsupported(workload: Workload, change: Change) -> InvalidObjectError:
         f"{workload.key}: a {workload.key.kind} does not support {type(change).__name__}",
         reason="Unsupported",
     )
+
+
+def stored_by_hash(workload: Workload, target: RevisionRef) -> str:
+    """The name of the object that stores a revision, where it is the workload's own name and the revision's hash."""
+    return f"{workload.key.name}-{target.hash}" if target.hash else ""
+
+
+def amount_in_pods(amount: object, size: int, absent: int | str, *, up: bool = True) -> int:
+    """An amount such as maxSurge in pods: a number, or a percentage of `size`, rounded up or down."""
+    amount = absent if amount is None else amount
+    if isinstance(amount, int):
+        return amount
+    percent = text(amount).removesuffix("%")
+    if not percent.isdecimal():
+        return 0
+    product = int(percent) * size
+    return -(-product // 100) if up else product // 100
+
+
+def replaced_by_hand(kind: WorkloadKind) -> Abilities:
+    """The abilities of a workload under the update strategy OnDelete: none."""
+    why = (
+        f"this {kind} has the update strategy OnDelete, so that no pod is replaced until somebody deletes it: "
+        f"{_ROLLING_UPDATE}"
+    )
+    why_not = {Ability.ROLLING: why, Ability.STEPPING: why}
+    return Abilities(Stepping.NONE, stops=False, first_batch=0, why_not=why_not)

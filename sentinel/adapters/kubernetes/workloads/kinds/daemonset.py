@@ -4,12 +4,16 @@ Under OnDelete the controller replaces no pod; the settings of the rolling updat
 again with the strategy RollingUpdate. OnDelete is ours where our annotation signs it.
 """
 
-import math
-
 from sentinel.adapters.kubernetes.api.raw import RawObject, labels, mapping, number, text
 from sentinel.adapters.kubernetes.api.resources import CONTROLLER_REVISIONS, DAEMON_SETS
 from sentinel.adapters.kubernetes.workloads import patches
-from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver, unsupported
+from sentinel.adapters.kubernetes.workloads.driver import (
+    WorkloadDriver,
+    amount_in_pods,
+    replaced_by_hand,
+    stored_by_hash,
+    unsupported,
+)
 from sentinel.adapters.kubernetes.workloads.kinds import controller_revisions
 from sentinel.adapters.kubernetes.workloads.patches import Operation, Plan
 from sentinel.adapters.kubernetes.workloads.trim import (
@@ -26,7 +30,6 @@ from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import (
     PAUSED_ANNOTATION,
     Abilities,
-    Ability,
     Brake,
     Mark,
     Stepping,
@@ -35,10 +38,6 @@ from sentinel.domain.workload.facts import (
 )
 from sentinel.domain.workload.kinds import WorkloadKind
 
-_ON_DELETE = (
-    "this DaemonSet has the update strategy OnDelete, so that no pod is replaced until somebody deletes it: "
-    "set spec.updateStrategy.type to RollingUpdate"
-)
 _TYPE = "/spec/updateStrategy/type"
 
 
@@ -73,22 +72,15 @@ def trim_daemon_set(raw: RawObject) -> WorkloadEntry:
 def _abilities(raw: RawObject, desired: int) -> Abilities:
     """What can be done with it: nothing where people replace its pods by hand."""
     if _on_delete(raw) and _our_mark(raw) is None:
-        why_not = {Ability.ROLLING: _ON_DELETE, Ability.STEPPING: _ON_DELETE}
-        return Abilities(Stepping.NONE, stops=False, first_batch=0, why_not=why_not)
+        return replaced_by_hand(WorkloadKind.DAEMONSET)
     rolling = mapping(_strategy(raw).get("rollingUpdate"))
-    batch = _pods(rolling.get("maxSurge"), desired, 0) + _pods(rolling.get("maxUnavailable"), desired, 1)
+    surge = amount_in_pods(rolling.get("maxSurge"), desired, 0)
+    unavailable = amount_in_pods(rolling.get("maxUnavailable"), desired, 1)
     return Abilities(
         Stepping.PAUSING,
-        first_batch=batch,
+        first_batch=surge + unavailable,
         smaller_batch="set spec.updateStrategy.rollingUpdate.maxUnavailable: 1 and maxSurge: 0",
     )
-
-
-def _pods(amount: object, desired: int, absent: int) -> int:
-    """An amount in pods: percentages of both are rounded up."""
-    if isinstance(amount, str) and amount.removesuffix("%").isdecimal():
-        return math.ceil(int(amount.removesuffix("%")) * desired / 100)
-    return number(amount, absent)
 
 
 def _strategy(raw: RawObject) -> RawObject:
@@ -164,10 +156,6 @@ def _others_strategy(live: RawObject) -> PreconditionError:
     )
 
 
-def _stored(workload: Workload, target: RevisionRef) -> str:
-    return f"{workload.key.name}-{target.hash}" if target.hash else ""
-
-
 DAEMON_SET = WorkloadDriver(
     kind=WorkloadKind.DAEMONSET,
     resource=DAEMON_SETS,
@@ -178,7 +166,7 @@ DAEMON_SET = WorkloadDriver(
     ),
     trim=trim_daemon_set,
     trim_revision=controller_revisions.trim_controller_revision,
-    stored=_stored,
+    stored=stored_by_hash,
     template_of=controller_revisions.template_of,
     plan=plan,
 )

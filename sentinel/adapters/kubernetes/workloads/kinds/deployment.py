@@ -9,7 +9,12 @@ from sentinel.adapters.kubernetes.api.raw import (
 )
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS
 from sentinel.adapters.kubernetes.workloads import patches
-from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver, unsupported
+from sentinel.adapters.kubernetes.workloads.driver import (
+    WorkloadDriver,
+    amount_in_pods,
+    stored_by_hash,
+    unsupported,
+)
 from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import stored_template, trim_replica_set
 from sentinel.adapters.kubernetes.workloads.patches import Operation, Plan
 from sentinel.adapters.kubernetes.workloads.trim import (
@@ -94,19 +99,9 @@ def rolling_amounts(strategy: RawObject, desired: int) -> tuple[int, int]:
     may then be unavailable.
     """
     rolling = mapping(strategy.get("rollingUpdate"))
-    surge = _pods(rolling.get("maxSurge"), desired, up=True)
-    unavailable = _pods(rolling.get("maxUnavailable"), desired, up=False)
+    surge = amount_in_pods(rolling.get("maxSurge"), desired, "25%")
+    unavailable = amount_in_pods(rolling.get("maxUnavailable"), desired, "25%", up=False)
     return (surge, unavailable) if surge or unavailable else (0, 1)
-
-
-def _pods(amount: object, desired: int, *, up: bool) -> int:
-    if isinstance(amount, int):
-        return amount
-    percent = (amount if isinstance(amount, str) else "25%").removesuffix("%")
-    if not percent.isdecimal():
-        return 0
-    product = int(percent) * desired
-    return -(-product // 100) if up else product // 100
 
 
 # What is written.
@@ -188,10 +183,6 @@ def _others_pause(live: RawObject) -> PreconditionError:
     )
 
 
-def _stored(workload: Workload, target: RevisionRef) -> str:
-    return f"{workload.key.name}-{target.hash}" if target.hash else ""
-
-
 DEPLOYMENT = WorkloadDriver(
     kind=WorkloadKind.DEPLOYMENT,
     resource=DEPLOYMENTS,
@@ -202,7 +193,7 @@ DEPLOYMENT = WorkloadDriver(
     ),
     trim=trim_deployment,
     trim_revision=trim_replica_set,
-    stored=_stored,
+    stored=stored_by_hash,
     template_of=stored_template,
     plan=plan,
     counted=True,

@@ -10,7 +10,7 @@ from sentinel.adapters.kubernetes.api.raw import RawObject, labels, mapping, num
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS, ROLLOUTS
 from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.digest import bare_template, digest_of
-from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver, unsupported
+from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver, stored_by_hash, unsupported
 from sentinel.adapters.kubernetes.workloads.kinds.argo_steps import (
     INCONCLUSIVE,
     canary_steps,
@@ -187,10 +187,6 @@ def _is_stable(live: RawObject) -> bool:
     return status.get("stableRS") == status.get("currentPodHash")
 
 
-def _stored(workload: Workload, target: RevisionRef) -> str:
-    return f"{workload.key.name}-{target.hash}" if target.hash else ""
-
-
 ROLLOUT = WorkloadDriver(
     kind=WorkloadKind.ROLLOUT,
     resource=ROLLOUTS,
@@ -203,7 +199,7 @@ ROLLOUT = WorkloadDriver(
     ),
     trim=trim_rollout,
     trim_revision=trim_replica_set,
-    stored=_stored,
+    stored=stored_by_hash,
     template_of=stored_template,
     plan=plan,
     counted=True,

@@ -4,7 +4,6 @@ A partition is ours where our annotation names it: `<record>,<until>,<partition>
 annotation was moved by somebody else.
 """
 
-import math
 from dataclasses import dataclass
 
 import orjson
@@ -12,7 +11,12 @@ import orjson
 from sentinel.adapters.kubernetes.api.raw import RawObject, labels, mapping, number, text
 from sentinel.adapters.kubernetes.api.resources import CONTROLLER_REVISIONS, PODS, STATEFUL_SETS
 from sentinel.adapters.kubernetes.workloads import patches
-from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver, unsupported
+from sentinel.adapters.kubernetes.workloads.driver import (
+    WorkloadDriver,
+    amount_in_pods,
+    replaced_by_hand,
+    unsupported,
+)
 from sentinel.adapters.kubernetes.workloads.kinds import controller_revisions
 from sentinel.adapters.kubernetes.workloads.patches import Operation, Plan
 from sentinel.adapters.kubernetes.workloads.trim import (
@@ -26,11 +30,11 @@ from sentinel.adapters.kubernetes.workloads.trim import (
 )
 from sentinel.domain.decision import Change, Release, RemovePod, Restore, SetPartition, Stop
 from sentinel.domain.errors import PreconditionError
+from sentinel.domain.figures import amount
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import (
     PARTITION_ANNOTATION,
     Abilities,
-    Ability,
     Brake,
     Mark,
     Stepping,
@@ -39,10 +43,6 @@ from sentinel.domain.workload.facts import (
 )
 from sentinel.domain.workload.kinds import WorkloadKind
 
-_ON_DELETE = (
-    "this StatefulSet has the update strategy OnDelete, so that no pod is replaced until somebody deletes it: "
-    "set spec.updateStrategy.type to RollingUpdate"
-)
 _DROPPED = (
     "the manifest's spec.updateStrategy.rollingUpdate.maxUnavailable is not in the StatefulSet: the API server drops "
     "it without its feature gate, and pods are replaced one at a time"
@@ -120,10 +120,9 @@ def _brake(raw: RawObject) -> Brake:
 def _abilities(raw: RawObject) -> Abilities:
     spec = mapping(raw.get("spec"))
     if _on_delete(spec):
-        why_not = {Ability.ROLLING: _ON_DELETE, Ability.STEPPING: _ON_DELETE}
-        return Abilities(Stepping.NONE, stops=False, first_batch=0, why_not=why_not)
+        return replaced_by_hand(WorkloadKind.STATEFULSET)
     unavailable = _rolling(spec).get("maxUnavailable")
-    batch = _pods(unavailable, number(spec.get("replicas"), 1))
+    batch = max(1, amount_in_pods(unavailable, number(spec.get("replicas"), 1), 1))
     dropped = unavailable is None and "maxUnavailable" in _rolling(_applied(raw))
     return Abilities(
         Stepping.PARTITION,
@@ -131,13 +130,6 @@ def _abilities(raw: RawObject) -> Abilities:
         smaller_batch="set spec.updateStrategy.rollingUpdate.maxUnavailable: 1",
         remarks=(_DROPPED,) if dropped else (),
     )
-
-
-def _pods(amount: object, size: int) -> int:
-    """maxUnavailable in pods: percentages are rounded up, and one at the least is replaced at a time."""
-    if isinstance(amount, str) and amount.removesuffix("%").isdecimal():
-        return max(1, math.ceil(int(amount.removesuffix("%")) * size / 100))
-    return max(1, number(amount, 1))
 
 
 def _applied(raw: RawObject) -> RawObject:
@@ -194,17 +186,13 @@ def keep_back(live: RawObject, pods: int, mark: Mark) -> Plan:
     if brake.on and (brake.mark, ordinals.partition) == (mark, partition):
         return Plan(f"the partition is {partition} already, by us")
     return Plan(
-        f"the partition is {partition}: {_count(ordinals.end - partition)} may be of the candidate",
+        f"the partition is {partition}: {amount(ordinals.end - partition, 'pod')} may be of the candidate",
         (
             *patches.unchanged(live),
             *_set_partition(live, partition),
             *patches.set_annotation(live, PARTITION_ANNOTATION, f"{mark},{partition}"),
         ),
     )
-
-
-def _count(pods: int) -> str:
-    return "1 pod" if pods == 1 else f"{pods} pods"
 
 
 def let_go(live: RawObject) -> Plan:
