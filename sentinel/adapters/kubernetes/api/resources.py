@@ -31,12 +31,20 @@ class ApiResource:
         return f"{root}{space}/{self.plural}{tail}"
 
 
+Verbs = tuple[ApiResource, str, tuple[str, ...]]
+"""A resource, its subresource (or empty), and what the account must be allowed to do with it."""
+
 DEPLOYMENTS = ApiResource("apps", "v1", "deployments")
 ROLLOUTS = ApiResource("argoproj.io", "v1alpha1", "rollouts")
 REPLICA_SETS = ApiResource("apps", "v1", "replicasets")
 STATEFUL_SETS = ApiResource("apps", "v1", "statefulsets")
 DAEMON_SETS = ApiResource("apps", "v1", "daemonsets")
 CONTROLLER_REVISIONS = ApiResource("apps", "v1", "controllerrevisions")
+HTTP_ROUTES = ApiResource("gateway.networking.k8s.io", "v1", "httproutes")
+GRPC_ROUTES = ApiResource("gateway.networking.k8s.io", "v1", "grpcroutes")
+VIRTUAL_SERVICES = ApiResource("networking.istio.io", "v1", "virtualservices")
+TRAEFIK_SERVICES = ApiResource("traefik.io", "v1alpha1", "traefikservices")
+SERVICES = ApiResource("", "v1", "services")
 PODS = ApiResource("", "v1", "pods")
 NODES = ApiResource("", "v1", "nodes", namespaced=False)
 EVENTS = ApiResource("", "v1", "events")

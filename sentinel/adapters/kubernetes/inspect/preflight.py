@@ -14,10 +14,10 @@ from sentinel.adapters.kubernetes.api.resources import (
     PODS,
     RECORDS,
     ApiResource,
+    Verbs,
 )
 from sentinel.adapters.kubernetes.custom.crd import how_to_install
 from sentinel.adapters.kubernetes.inspect.served import outdated
-from sentinel.adapters.kubernetes.workloads.driver import Verbs
 from sentinel.adapters.kubernetes.workloads.registry import verbs_of
 from sentinel.domain.errors import ClusterError, NotFoundError
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind

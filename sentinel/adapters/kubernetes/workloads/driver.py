@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.api.raw import RawObject, text
-from sentinel.adapters.kubernetes.api.resources import ApiResource
+from sentinel.adapters.kubernetes.api.resources import ApiResource, Verbs
 from sentinel.adapters.kubernetes.workloads.patches import Plan
 from sentinel.adapters.kubernetes.workloads.trim import RevisionEntry, WorkloadEntry
 from sentinel.domain.decision import Change
@@ -14,8 +14,6 @@ from sentinel.domain.workload.facts import Abilities, Ability, Stepping, Workloa
 from sentinel.domain.workload.kinds import WorkloadKind
 
 _ROLLING_UPDATE = "set spec.updateStrategy.type to RollingUpdate"
-Verbs = tuple[ApiResource, str, tuple[str, ...]]
-"""A resource, its subresource (or empty), and what the account must be allowed to do with it."""
 
 
 @dataclass(frozen=True, slots=True)

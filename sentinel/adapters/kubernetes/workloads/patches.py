@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from sentinel.adapters.kubernetes.api.operations import Operation, holds, put
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, objects, text
 from sentinel.adapters.kubernetes.api.resources import PODS, ApiResource
 from sentinel.adapters.kubernetes.workloads.digest import bare_template, digest_of, template_digest
@@ -12,8 +12,6 @@ from sentinel.domain.errors import PreconditionError
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import ObjectRef
-
-Operation = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +142,3 @@ def _annotation_path(name: str) -> str:
 def annotations_of(live: RawObject) -> RawObject:
     """The object's annotations."""
     return mapping(mapping(live.get("metadata")).get("annotations"))
-
-
-def holds(path: str, value: object) -> Operation:
-    """A test: without this value the whole patch is refused."""
-    return {"op": "test", "path": path, "value": value}
-
-
-def put(path: str, value: object) -> Operation:
-    """Write a value, present or not."""
-    return {"op": "add", "path": path, "value": value}

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from sentinel.adapters.kubernetes.workloads.driver import Verbs, WorkloadDriver
+from sentinel.adapters.kubernetes.api.resources import Verbs
+from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver
 from sentinel.adapters.kubernetes.workloads.kinds.daemonset import DAEMON_SET
 from sentinel.adapters.kubernetes.workloads.kinds.deployment import DEPLOYMENT
 from sentinel.adapters.kubernetes.workloads.kinds.rollout import ROLLOUT

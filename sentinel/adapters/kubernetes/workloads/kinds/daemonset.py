@@ -4,6 +4,7 @@ Under OnDelete the controller replaces no pod; the settings of the rolling updat
 again with the strategy RollingUpdate. OnDelete is ours where our annotation signs it.
 """
 
+from sentinel.adapters.kubernetes.api.operations import Operation, put
 from sentinel.adapters.kubernetes.api.raw import RawObject, labels, mapping, number, text
 from sentinel.adapters.kubernetes.api.resources import CONTROLLER_REVISIONS, DAEMON_SETS
 from sentinel.adapters.kubernetes.workloads import patches
@@ -15,7 +16,7 @@ from sentinel.adapters.kubernetes.workloads.driver import (
     unsupported,
 )
 from sentinel.adapters.kubernetes.workloads.kinds import controller_revisions
-from sentinel.adapters.kubernetes.workloads.patches import Operation, Plan
+from sentinel.adapters.kubernetes.workloads.patches import Plan
 from sentinel.adapters.kubernetes.workloads.trim import (
     WorkloadEntry,
     kept_annotations,
@@ -114,7 +115,7 @@ def stop(live: RawObject, mark: Mark) -> Plan:
     """Let no further pod be replaced, signed with the mark; another's OnDelete raises PreconditionError."""
     signature = patches.set_annotation(live, PAUSED_ANNOTATION, str(mark))
     if not _on_delete(live):
-        stopped = patches.put(_TYPE, "OnDelete")
+        stopped = put(_TYPE, "OnDelete")
         return Plan("stopped by OnDelete", (*patches.unchanged(live), stopped, *signature))
     ours = _our_mark(live)
     if ours is None:
@@ -144,7 +145,7 @@ def restore(live: RawObject, stored: RawObject, target: RevisionRef) -> Plan:
 
 
 def _going_on(live: RawObject) -> tuple[Operation, ...]:
-    rolling = (patches.put(_TYPE, "RollingUpdate"),) if _on_delete(live) else ()
+    rolling = (put(_TYPE, "RollingUpdate"),) if _on_delete(live) else ()
     return (*rolling, *patches.drop_annotation(live, PAUSED_ANNOTATION))
 
 

@@ -1,5 +1,6 @@
 """Deployments: ReplicaSets store their revisions, and a pause stops a rollout where it is."""
 
+from sentinel.adapters.kubernetes.api.operations import Operation, put
 from sentinel.adapters.kubernetes.api.raw import (
     RawObject,
     labels,
@@ -16,7 +17,7 @@ from sentinel.adapters.kubernetes.workloads.driver import (
     unsupported,
 )
 from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import stored_template, trim_replica_set
-from sentinel.adapters.kubernetes.workloads.patches import Operation, Plan
+from sentinel.adapters.kubernetes.workloads.patches import Plan
 from sentinel.adapters.kubernetes.workloads.trim import (
     WorkloadEntry,
     create_failure,
@@ -132,9 +133,7 @@ def pause(live: RawObject, mark: Mark) -> Plan:
             f"the sentinel's pause now belongs to {mark.record}",
             (*patches.judged(live), *_annotate(live, mark)),
         )
-    return Plan(
-        "paused", (*patches.unchanged(live), patches.put("/spec/paused", True), *_annotate(live, mark))
-    )
+    return Plan("paused", (*patches.unchanged(live), put("/spec/paused", True), *_annotate(live, mark)))
 
 
 def resume(live: RawObject) -> Plan:
@@ -156,7 +155,7 @@ def restore(live: RawObject, replica_set: RawObject, target: RevisionRef) -> Pla
 
 def _unpause(live: RawObject) -> tuple[Operation, ...]:
     # `add` also replaces; `remove` of an absent field would be refused.
-    return (*((patches.put("/spec/paused", False),) if _paused(live) else ()), *_unmark(live))
+    return (*((put("/spec/paused", False),) if _paused(live) else ()), *_unmark(live))
 
 
 def _annotate(live: RawObject, mark: Mark) -> tuple[Operation, ...]:

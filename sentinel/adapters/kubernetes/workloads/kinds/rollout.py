@@ -6,6 +6,7 @@ the controller's hash, since a ReplicaSet's template has defaults that the Rollo
 
 from dataclasses import replace
 
+from sentinel.adapters.kubernetes.api.operations import Operation, holds, put
 from sentinel.adapters.kubernetes.api.raw import RawObject, labels, mapping, number, text
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS, ROLLOUTS
 from sentinel.adapters.kubernetes.workloads import patches
@@ -19,7 +20,7 @@ from sentinel.adapters.kubernetes.workloads.kinds.argo_steps import (
     waits_for,
 )
 from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import stored_template, trim_replica_set
-from sentinel.adapters.kubernetes.workloads.patches import Operation, Patch, Plan
+from sentinel.adapters.kubernetes.workloads.patches import Patch, Plan
 from sentinel.adapters.kubernetes.workloads.trim import (
     WorkloadEntry,
     create_failure,
@@ -120,15 +121,15 @@ def promote(live: RawObject) -> Plan:
         return Plan("it is already past this step")
     status = mapping(live.get("status"))
     ended = (
-        patches.holds("/status/pauseConditions", status.get("pauseConditions")),
+        holds("/status/pauseConditions", status.get("pauseConditions")),
         {"op": "remove", "path": "/status/pauseConditions"},
     )
     if reason not in INCONCLUSIVE:
         return Plan("promoted to its next step", patches=(_on_status(live, *ended),))
     following = min(step_index(live) + 1, len(canary_steps(live)))
     onward = (
-        patches.put("/status/controllerPause", False),
-        patches.put("/status/currentStepIndex", following),
+        put("/status/controllerPause", False),
+        put("/status/currentStepIndex", following),
     )
     return Plan("promoted past its inconclusive analysis", patches=(_on_status(live, *ended, *onward),))
 
@@ -138,7 +139,7 @@ def promote_in_full(live: RawObject) -> Plan:
     status = mapping(live.get("status"))
     if status.get("promoteFull") is True or _is_stable(live):
         return Plan("it is already fully promoted")
-    return Plan("promoted in full", patches=(_on_status(live, patches.put("/status/promoteFull", True)),))
+    return Plan("promoted in full", patches=(_on_status(live, put("/status/promoteFull", True)),))
 
 
 def restore(live: RawObject, workload: Workload, replica_set: RawObject, target: RevisionRef) -> Plan:
@@ -147,7 +148,7 @@ def restore(live: RawObject, workload: Workload, replica_set: RawObject, target:
     The abort takes the candidate out of service though something puts the bad template back.
     """
     aborted = _is_stable(live) or mapping(live.get("status")).get("abort") is True
-    abort = () if aborted else (_on_status(live, patches.put("/status/abort", True)),)
+    abort = () if aborted else (_on_status(live, put("/status/abort", True)),)
     reference = mapping(mapping(live.get("spec")).get("workloadRef"))
     template = stored_template(replica_set)
     if reference:
@@ -160,8 +161,8 @@ def restore(live: RawObject, workload: Workload, replica_set: RawObject, target:
 def _on_status(live: RawObject, *operations: Operation) -> Patch:
     """A patch of the status that is refused where the Rollout is not what was judged."""
     judged = (
-        patches.holds("/metadata/uid", mapping(live.get("metadata")).get("uid")),
-        patches.holds("/status/currentPodHash", mapping(live.get("status")).get("currentPodHash")),
+        holds("/metadata/uid", mapping(live.get("metadata")).get("uid")),
+        holds("/status/currentPodHash", mapping(live.get("status")).get("currentPodHash")),
     )
     return Patch((*judged, *operations), subresource="status")
 
@@ -176,7 +177,7 @@ def _on_reference(live: RawObject, workload: Workload, reference: RawObject, tem
         )
     seen = text(mapping(live.get("status")).get("workloadObservedGeneration"))
     operations = (
-        patches.holds("/metadata/generation", int(seen) if seen.isdecimal() else seen),
+        holds("/metadata/generation", int(seen) if seen.isdecimal() else seen),
         {"op": "replace", "path": "/spec/template", "value": bare_template(template)},
     )
     return Patch(operations, resource=DEPLOYMENTS, name=name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from sentinel.adapters.kubernetes.api.operations import Operation, put
 from sentinel.adapters.kubernetes.api.raw import RawObject, labels, mapping, number, text
 from sentinel.adapters.kubernetes.api.resources import CONTROLLER_REVISIONS, PODS, STATEFUL_SETS
 from sentinel.adapters.kubernetes.workloads import patches
@@ -18,7 +19,7 @@ from sentinel.adapters.kubernetes.workloads.driver import (
     unsupported,
 )
 from sentinel.adapters.kubernetes.workloads.kinds import controller_revisions
-from sentinel.adapters.kubernetes.workloads.patches import Operation, Plan
+from sentinel.adapters.kubernetes.workloads.patches import Plan
 from sentinel.adapters.kubernetes.workloads.trim import (
     LAST_APPLIED,
     WorkloadEntry,
@@ -224,8 +225,8 @@ def _without_partition(live: RawObject) -> tuple[Operation, ...]:
 def _set_partition(live: RawObject, partition: int) -> tuple[Operation, ...]:
     path = "/spec/updateStrategy/rollingUpdate"
     if "rollingUpdate" in mapping(mapping(live.get("spec")).get("updateStrategy")):
-        return (patches.put(f"{path}/partition", partition),)
-    return (patches.put(path, {"partition": partition}),)
+        return (put(f"{path}/partition", partition),)
+    return (put(path, {"partition": partition}),)
 
 
 def _unmark(live: RawObject) -> tuple[Operation, ...]:

@@ -1,0 +1,1 @@
+"""Traffic: routes that split it between two Services, one module a router."""
