@@ -1,5 +1,6 @@
 """Counts, shares, times and lengths of time as people read them."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 _PROVEN = 1e6
@@ -9,6 +10,11 @@ _PROVEN = 1e6
 def amount(count: int, one: str, many: str = "") -> str:
     """A count with its noun: `1 policy`, `1,200 policies`; `many` is needed where the plural is not `one` + s."""
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: `a`, `a and b`, `a, b and c`."""
+    return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else "".join(names)
 
 
 def percent(share: float) -> str:

@@ -11,7 +11,15 @@ from cel_expr_python import cel
 
 from sentinel.adapters.kubernetes.api.resources import ApiResource
 from sentinel.adapters.kubernetes.coordination.jobs import job_of
-from sentinel.adapters.kubernetes.inspect.preflight import ASKING, ELECTING, RUNNING_JOBS, needed
+from sentinel.adapters.kubernetes.inspect.preflight import (
+    ASKING,
+    ELECTING,
+    READING_CONFIG,
+    READING_SECRETS,
+    RESTORING_CONFIG,
+    RUNNING_JOBS,
+    needed,
+)
 from sentinel.adapters.kubernetes.workloads.registry import DRIVERS
 from sentinel.domain.gate import JobGate
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
@@ -37,12 +45,16 @@ def asked_for(
     }
 
 
+OPTIONAL = NODES | asked_for(READING_CONFIG)
+"""What ships and is not required."""
+
+
 def test_the_cluster_role_is_that_of_the_plain_manifest(helm: Helm) -> None:
-    """With and without Helm the account may do the same: what the daemon asks for, and read nodes."""
+    """With and without Helm the account may do the same: what the daemon asks for, and read nodes and config."""
     plain = next(m for m in yaml.safe_load_all(PLAIN.read_text()) if m["kind"] == "ClusterRole")
     role = granted(only(helm.template(), "ClusterRole"))
     assert role == granted(plain)
-    assert role == asked_for() | NODES
+    assert role == asked_for() | OPTIONAL
 
 
 def test_with_buttons_in_slack_commands_may_be_made(helm: Helm) -> None:
@@ -50,7 +62,7 @@ def test_with_buttons_in_slack_commands_may_be_made(helm: Helm) -> None:
     manifests = helm.template(BUTTONS)
     plain = next(yaml.safe_load_all(PLAIN.with_name("rbac-slack.yaml").read_text()))
     assert granted(plain) == asked_for(ASKING)
-    assert granted(only(manifests, "ClusterRole")) == asked_for() | granted(plain) | NODES
+    assert granted(only(manifests, "ClusterRole")) == asked_for() | granted(plain) | OPTIONAL
 
 
 @pytest.mark.parametrize(
@@ -68,16 +80,16 @@ def test_each_further_kind_brings_its_drivers_verbs(helm: Helm, kind: WorkloadKi
     assert granted(plain) == asked_for(driver.verbs)
     values = {"watchKinds": ["Deployment", kind.value]}
     role = granted(only(helm.template(values), "ClusterRole"))
-    assert role == asked_for(needed(USUAL_KINDS)) | granted(plain) | NODES
+    assert role == asked_for(needed(USUAL_KINDS)) | granted(plain) | OPTIONAL
     alone = granted(only(helm.template({"watchKinds": [kind.value]}), "ClusterRole"))
-    assert alone == asked_for(needed((kind,))) | NODES
+    assert alone == asked_for(needed((kind,))) | OPTIONAL
 
 
 def test_every_kind_together_is_granted_once(helm: Helm) -> None:
     """StatefulSets and DaemonSets share their ControllerRevisions; the settings name the kinds."""
     kinds = tuple(DRIVERS)
     manifests = helm.template({"watchKinds": [kind.value for kind in kinds]})
-    assert granted(only(manifests, "ClusterRole")) == asked_for(needed(kinds)) | NODES
+    assert granted(only(manifests, "ClusterRole")) == asked_for(needed(kinds)) | OPTIONAL
     (rules,) = [m["data"]["default.yaml"] for m in manifests if "default.yaml" in m.get("data", {})]
     assert yaml.safe_load(rules)["spec"]["match"]["kinds"] == [kind.value for kind in kinds]
     (settings,) = [m["data"]["sentinel.yaml"] for m in manifests if "sentinel.yaml" in m.get("data", {})]
@@ -93,16 +105,16 @@ def test_with_jobs_of_gates_jobs_may_be_made(helm: Helm) -> None:
     """The same with and without Helm, and nothing more; in named namespaces for guarded workloads there as well."""
     plain = next(yaml.safe_load_all(PLAIN.with_name("rbac-jobs.yaml").read_text()))
     assert granted(plain) == asked_for(RUNNING_JOBS)
-    assert granted(only(helm.template(jobs()), "ClusterRole")) == asked_for() | granted(plain) | NODES
+    assert granted(only(helm.template(jobs()), "ClusterRole")) == asked_for() | granted(plain) | OPTIONAL
     within = helm.template({**jobs(), "watchNamespaces": ["shop"]})
     (role,) = [m for m in within if m["kind"] == "Role" and m["metadata"]["namespace"] == "shop"]
-    assert granted(role) == asked_for() | granted(plain)
+    assert granted(role) == asked_for() | asked_for(READING_CONFIG) | granted(plain)
 
 
 def test_jobs_of_gates_may_be_kept_to_namespaces(helm: Helm) -> None:
     """A Role in each, bound to the account; nowhere else may one be made."""
     manifests = helm.template(jobs(namespaces=["shop", "bank"]))
-    assert granted(only(manifests, "ClusterRole")) == asked_for() | NODES
+    assert granted(only(manifests, "ClusterRole")) == asked_for() | OPTIONAL
     account = only(manifests, "ServiceAccount")["metadata"]
     for namespace in ("shop", "bank"):
         inside = [m for m in manifests if m["metadata"].get("namespace") == namespace]
@@ -225,7 +237,7 @@ def test_named_namespaces_get_a_role_each_and_the_cluster_nothing(helm: Helm) ->
     assert not any(m["kind"].startswith("ClusterRole") for m in manifests)
     for namespace in ("shop", "bank"):
         inside = [m for m in manifests if m["metadata"].get("namespace") == namespace]
-        assert granted(only(inside, "Role")) == asked_for()
+        assert granted(only(inside, "Role")) == asked_for() | asked_for(READING_CONFIG)
         binding = only(inside, "RoleBinding")
         account = only(manifests, "ServiceAccount")["metadata"]
         assert binding["subjects"] == [
@@ -254,3 +266,26 @@ def test_the_lease_is_in_the_namespace_of_the_release_alone(helm: Helm) -> None:
         "settings": {"leadership": {"enabled": False}},
     }
     assert not any(m["kind"] == "Role" for m in helm.template(alone))
+
+
+@pytest.mark.parametrize(
+    ("value", "file", "verbs"),
+    [
+        ("secrets", "rbac-secrets.yaml", READING_SECRETS),
+        ("restore", "rbac-config-restore.yaml", RESTORING_CONFIG),
+    ],
+)
+def test_further_rights_to_config_are_asked_for(
+    helm: Helm, value: str, file: str, verbs: tuple[tuple[ApiResource, str, tuple[str, ...]], ...]
+) -> None:
+    """Secrets are not read and ConfigMaps not changed unless the values say so; the same without Helm."""
+    plain = next(yaml.safe_load_all(PLAIN.with_name(file).read_text()))
+    assert granted(plain) == asked_for(verbs)
+    role = granted(only(helm.template({"config": {value: True}}), "ClusterRole"))
+    assert role == asked_for() | granted(plain) | OPTIONAL
+
+
+def test_config_need_not_be_read(helm: Helm) -> None:
+    """The daemon does without."""
+    role = granted(only(helm.template({"config": {"configMaps": False}}), "ClusterRole"))
+    assert role == asked_for() | NODES

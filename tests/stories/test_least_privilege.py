@@ -14,7 +14,7 @@ from clustersim.cluster import JsonObject
 from clustersim.faults import FaultKind, InjectedFault
 from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import ResourceType
-from sentinel.adapters.kubernetes.inspect.preflight import ELECTING, needed
+from sentinel.adapters.kubernetes.inspect.preflight import ELECTING, READING_CONFIG, needed
 from sentinel.domain.record.state import Phase
 from sentinel.runtime.reconciling.commands import KEPT
 from tests.stories.conftest import at_rest
@@ -89,4 +89,4 @@ async def test_every_right_that_is_granted_is_used(
     }
     async with world(tmp_path, **settings) as here:
         await play(here)
-    assert used == asked(needed()) | asked(ELECTING) | NODES
+    assert used == asked(needed()) | asked(READING_CONFIG) | asked(ELECTING) | NODES

@@ -103,6 +103,24 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
+{{- if .Values.config.configMaps }}
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [serviceaccounts, persistentvolumeclaims]
+  verbs: [get]
+{{- end }}
+{{- if .Values.config.secrets }}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, watch]
+{{- end }}
+{{- if .Values.config.restore }}
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [patch]
+{{- end }}
 - apiGroups: [rollback-sentinel.dev]
   resources: [rolloutrecords]
   verbs: [get, list, watch, create, delete]

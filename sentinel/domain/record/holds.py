@@ -36,6 +36,7 @@ class HoldReason(StrEnum):
     SUPERSEDED = "Superseded"
     IRREVERSIBLE = "Irreversible"
     TEMPLATE_GONE = "TemplateGone"
+    REFERENCE_GONE = "ReferenceGone"
     TOO_OLD = "TooOld"
     UNDO_FAILED = "UndoFailed"
     WOULD_UNDO = "WouldUndo"
@@ -152,6 +153,10 @@ HOLDS: Mapping[HoldReason, HoldKind] = {
     ),
     HoldReason.TEMPLATE_GONE: HoldKind(
         "The candidate is bad, and the template to go back to is no longer in the cluster."
+    ),
+    HoldReason.REFERENCE_GONE: HoldKind(
+        "The candidate is bad, and the template to go back to names a ConfigMap, Secret, ServiceAccount or "
+        "PersistentVolumeClaim that does not exist, so its pods would not start."
     ),
     HoldReason.TOO_OLD: HoldKind(
         "The candidate is bad, and every good revision was promoted too long ago (`maxTargetAge`)."

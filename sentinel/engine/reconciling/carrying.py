@@ -9,6 +9,7 @@ from sentinel.domain.decision import Change, Decision, Restore
 from sentinel.domain.errors import ClusterError, ForbiddenError, PreconditionError
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import DecisionEntry, Outcome, OutcomeKind
+from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import Workload
@@ -81,9 +82,8 @@ class Carrying:
         try:
             detail: str = yield Apply(workload, change)
         except PreconditionError as error:
-            if isinstance(change, Restore) and error.reason == "TemplateChanged":
-                # What was judged is gone. If it comes back before we see that, it is someone's wish, and not ours.
-                record = record.with_state(undo_failed(record.state, str(error), self._view.now()))
+            if isinstance(change, Restore):
+                record, entry = self._refused(record, entry, error)
             return (yield from self._finish(record, entry, OutcomeKind.REFUSED, str(error)))
         except ClusterError as error:
             if error.retryable or self._may_be_granted(error, entry, change):
@@ -91,6 +91,19 @@ class Carrying:
             return (yield from self._failed(record, entry, change, str(error)))
         record = _patched(record, change, self._view.now())
         return (yield from self._finish(record, entry, OutcomeKind.DONE, detail))
+
+    def _refused(
+        self, record: Record, entry: DecisionEntry, error: PreconditionError
+    ) -> tuple[Record, DecisionEntry]:
+        """An undo whose precondition does not hold: over, where it must not be made later either."""
+        now = self._view.now()
+        if error.reason == HoldReason.REFERENCE_GONE:
+            held = undo_failed(record.state, str(error), now, HoldReason.REFERENCE_GONE)
+            return record.with_state(held), replace(entry, escalated=True)
+        if error.reason == "TemplateChanged":
+            # What was judged is gone. If it comes back before we see that, it is someone's wish, and not ours.
+            return record.with_state(undo_failed(record.state, str(error), now)), entry
+        return record, entry
 
     def _may_be_granted(self, error: ClusterError, entry: DecisionEntry, change: Change) -> bool:
         """Whether an undo that is forbidden is to be tried again.

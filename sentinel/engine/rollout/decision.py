@@ -19,7 +19,7 @@ from sentinel.domain.verdict import DecisionCause, RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Ability
 from sentinel.engine.exposure.own import held_down_at
 from sentinel.engine.pods.cluster_wait import TOLD_AFTER, showing
-from sentinel.engine.rollout.holding import QUIET_FOR, escalate, hold
+from sentinel.engine.rollout.holding import QUIET_FOR, damage_limiting_pause, escalate, hold
 from sentinel.engine.rollout.noting import noted, settled
 from sentinel.engine.rollout.overrides import obey, paused_by_hand, release
 from sentinel.engine.rollout.progress import keep_guard, proceed, resume, stand_still
@@ -105,7 +105,9 @@ def _stay_held(situation: Situation) -> Decision | None:
     if _resumed(situation, held):
         found = resume(situation, "ResumedByHuman", f"someone ended the hold ({held.reason})")
         return replace(found, cause=DecisionCause(resumed_at=situation.record.resumed_at))
-    return Decision(situation.record.state, requeue_at=None, verdicts=situation.verdicts)
+    # The undo that was refused would have ended the rolling update.
+    stop = damage_limiting_pause(situation) if held.reason == HoldReason.REFERENCE_GONE else None
+    return Decision(situation.record.state, requeue_at=None, change=stop, verdicts=situation.verdicts)
 
 
 def _suspend(situation: Situation) -> Decision | None:

@@ -116,14 +116,16 @@ def damage_limiting_pause(situation: Situation) -> Stop | None:
     return Stop(brake_mark(situation.record, situation.policy, situation.now))
 
 
-def undo_failed(state: RolloutState, detail: str, now: datetime) -> RolloutState:
-    """The state after an undo that the API server refused for good: held for a human, with the target forgotten."""
+def undo_failed(
+    state: RolloutState, detail: str, now: datetime, reason: HoldReason = HoldReason.UNDO_FAILED
+) -> RolloutState:
+    """The state after an undo that cannot be made: held for a human, with the target forgotten."""
     message = f"the undo failed: {detail}"
     return replace(
         state,
         phase=Phase.HELD,
         undo=None,
-        hold=Hold(HoldReason.UNDO_FAILED, now, message),
-        reason=HoldReason.UNDO_FAILED,
+        hold=Hold(reason, now, message),
+        reason=reason,
         message=message,
     )

@@ -31,12 +31,16 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RequestTarget:
-    """What a request is about: a collection, an object or its subresource."""
+    """What a request is about: a collection, an object or its subresource.
+
+    `metadata_only`: the server is to answer with the metadata alone, and with nothing that the objects hold.
+    """
 
     resource: ApiResource
     namespace: str = ""
     name: str = ""
     subresource: str = ""
+    metadata_only: bool = False
 
     @property
     def path(self) -> str:
@@ -243,7 +247,7 @@ class ApiClient:
                 self.server + target.path,
                 params=query,
                 data=payload,
-                headers=await self._headers(payload, content_type),
+                headers={**await self._headers(payload, content_type), **_form(target, query)},
                 proxy=self._access.proxy,
                 server_hostname=self._access.server_hostname,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=silence),
@@ -288,6 +292,14 @@ class ApiClient:
             f"{asked}: the connection to the API server at {self.server} broke ({type(error).__name__}: {error})",
             reason="ConnectionLost",
         )
+
+
+def _form(target: RequestTarget, query: Mapping[str, str]) -> dict[str, str]:
+    """The header that asks for metadata alone, where that is wanted."""
+    if not target.metadata_only:
+        return {}
+    kind = "PartialObjectMetadata" if target.name or "watch" in query else "PartialObjectMetadataList"
+    return {"Accept": f"application/json;as={kind};g=meta.k8s.io;v=v1"}
 
 
 def _failure(response: aiohttp.ClientResponse, answer: bytes, asked: str, content_type: str) -> ClusterError:

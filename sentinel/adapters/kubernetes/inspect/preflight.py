@@ -7,12 +7,16 @@ from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import mapping
 from sentinel.adapters.kubernetes.api.resources import (
     ACCESS_REVIEWS,
+    CLAIMS,
     COMMANDS,
+    CONFIG_MAPS,
     EVENTS,
     JOBS,
     LEASES,
     PODS,
     RECORDS,
+    SECRETS,
+    SERVICE_ACCOUNTS,
     ApiResource,
     Verbs,
 )
@@ -40,6 +44,19 @@ ASKING: tuple[Verbs, ...] = ((COMMANDS, "", ("create",)),)
 
 RUNNING_JOBS: tuple[Verbs, ...] = ((JOBS, "", ("get", "create", "delete")),)
 """The same, for the Jobs of gates."""
+
+READING_CONFIG: tuple[Verbs, ...] = (
+    (CONFIG_MAPS, "", ("get", "list", "watch")),
+    (SERVICE_ACCOUNTS, "", ("get",)),
+    (CLAIMS, "", ("get",)),
+)
+"""What ships as well and is not required: to see ConfigMaps change, and that what an undo's target names exists."""
+
+READING_SECRETS: tuple[Verbs, ...] = ((SECRETS, "", ("get", "list", "watch")),)
+"""The same for Secrets, where the settings say so."""
+
+RESTORING_CONFIG: tuple[Verbs, ...] = ((CONFIG_MAPS, "", ("patch",)),)
+"""What a policy with `undo: {config: restore}` needs besides."""
 
 
 def needed(kinds: Sequence[WorkloadKind] = USUAL_KINDS) -> tuple[Verbs, ...]:

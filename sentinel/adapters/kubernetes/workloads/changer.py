@@ -8,8 +8,10 @@ from dataclasses import replace
 from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import RawObject, controller_of, mapping
 from sentinel.adapters.kubernetes.api.resources import PODS
+from sentinel.adapters.kubernetes.config.existence import check_existence
+from sentinel.adapters.kubernetes.config.naming import named_by
 from sentinel.adapters.kubernetes.workloads import patches
-from sentinel.adapters.kubernetes.workloads.digest import template_digest
+from sentinel.adapters.kubernetes.workloads.digest import digest_of, template_digest
 from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver
 from sentinel.adapters.kubernetes.workloads.patches import Patch
 from sentinel.adapters.kubernetes.workloads.registry import driver_of
@@ -44,8 +46,9 @@ class WorkloadChanger:
     async def apply(self, workload: Workload, change: Change, *, timeout: float) -> str:
         """Make the change within `timeout` seconds; returns a sentence on what was done.
 
-        Raises PreconditionError when the workload is no longer what was judged, NotFoundError when it or the
-        target's template is gone, and ClusterError's other kinds when the API server could not do it.
+        Raises PreconditionError when the workload is no longer what was judged, or (its reason `ReferenceGone`) when
+        the target names an object that does not exist; NotFoundError when it or the target's template is gone, and
+        ClusterError's other kinds when the API server could not do it.
         """
         driver = driver_of(workload.key.kind)
         try:
@@ -73,7 +76,12 @@ class WorkloadChanger:
         patches.check_judged(live, workload, also=restored or change.target.digest)
         if isinstance(stored, BaseException):
             raise stored
-        return await self._patch(driver, workload, change, timeout, live=live, stored=stored)
+        unchecked = ""
+        if digest_of(live) != restored:
+            named = named_by(driver.template_of(stored))
+            unchecked = await check_existence(self._client, workload.key.namespace, named)
+        done = await self._patch(driver, workload, change, timeout, live=live, stored=stored)
+        return done + unchecked
 
     async def _patch(
         self,
