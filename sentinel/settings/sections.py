@@ -13,6 +13,7 @@ from pydantic import (
 from sentinel.domain.alert import ClusterIdentity
 from sentinel.domain.gate import GateLimits
 from sentinel.domain.workload.kinds import GUARDED_KINDS, USUAL_KINDS, WorkloadKind
+from sentinel.domain.workload.routes import RouteKind
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.schema.fields import MetricLabel
 from sentinel.settings.values import Seconds, Section, Url, Workers
@@ -27,7 +28,8 @@ def _guarded(kind: WorkloadKind) -> WorkloadKind:
 class KubernetesSettings(Section):
     """How the cluster is reached: by a kubeconfig, else the pod's service account. No namespaces: all of them.
 
-    `kinds` of workloads are watched; the account needs further rights for each.
+    `kinds` of workloads are watched, and requests are moved on kinds of `routes`; the account needs further rights
+    for each.
     """
 
     kubeconfig: Annotated[Path, AfterValidator(Path.expanduser)] | None = None
@@ -36,6 +38,7 @@ class KubernetesSettings(Section):
     kinds: Annotated[tuple[Annotated[WorkloadKind, AfterValidator(_guarded)], ...], Field(min_length=1)] = (
         USUAL_KINDS
     )
+    routes: tuple[RouteKind, ...] = ()
 
 
 class ClusterSettings(Section):

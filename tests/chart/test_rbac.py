@@ -20,9 +20,11 @@ from sentinel.adapters.kubernetes.inspect.preflight import (
     RUNNING_JOBS,
     needed,
 )
+from sentinel.adapters.kubernetes.traffic.registry import route_verbs
 from sentinel.adapters.kubernetes.workloads.registry import DRIVERS
 from sentinel.domain.gate import JobGate
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
+from sentinel.domain.workload.routes import RouteKind
 from tests.adapters.kubernetes.worlds import record
 from tests.support.helm import Helm, Manifest, granted, only
 
@@ -94,6 +96,17 @@ def test_every_kind_together_is_granted_once(helm: Helm) -> None:
     assert yaml.safe_load(rules)["spec"]["match"]["kinds"] == [kind.value for kind in kinds]
     (settings,) = [m["data"]["sentinel.yaml"] for m in manifests if "sentinel.yaml" in m.get("data", {})]
     assert yaml.safe_load(settings)["kubernetes"]["kinds"] == [kind.value for kind in kinds]
+
+
+def test_each_kind_of_route_brings_its_routers_verbs(helm: Helm) -> None:
+    """The same with and without Helm, by `watchRoutes`, and nothing more; the settings name the kinds."""
+    plain = next(yaml.safe_load_all(PLAIN.with_name("rbac-routes.yaml").read_text()))
+    assert granted(plain) == asked_for(route_verbs(RouteKind))
+    for routes in ([RouteKind.VIRTUAL_SERVICE], list(RouteKind)):
+        manifests = helm.template({"watchRoutes": [kind.value for kind in routes]})
+        assert granted(only(manifests, "ClusterRole")) == asked_for(needed(USUAL_KINDS, routes)) | OPTIONAL
+        (settings,) = [m["data"]["sentinel.yaml"] for m in manifests if "sentinel.yaml" in m.get("data", {})]
+        assert yaml.safe_load(settings)["kubernetes"]["routes"] == routes
 
 
 def jobs(**more: Any) -> dict[str, Any]:

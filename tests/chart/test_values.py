@@ -14,6 +14,7 @@ SET_BY_THE_CHART = {
     "kubernetes.kubeconfig",
     "kubernetes.context",
     "kubernetes.kinds",
+    "kubernetes.routes",
     "kubernetes.namespaces",
     "rules.paths",
     "slack.channel",

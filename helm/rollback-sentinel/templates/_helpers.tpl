@@ -100,6 +100,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   resources: [controllerrevisions]
   verbs: [get, list, watch]
 {{- end }}
+{{- range .Values.watchRoutes }}
+- apiGroups: [{{ get (dict "VirtualService" "networking.istio.io" "TraefikService" "traefik.io") . | default "gateway.networking.k8s.io" }}]
+  resources: [{{ lower . }}s]
+  verbs: [get, list, watch, patch]
+{{- end }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
@@ -175,7 +180,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- else if or (gt (int .Values.replicas) 1) (ne .Values.strategy.type "Recreate") }}
 {{- fail "settings.leadership.enabled is false: two sentinels at once would both act; set replicas to 1 and strategy to {type: Recreate, rollingUpdate: null}, or leave it true" }}
 {{- end }}
-{{- $_ := set $chart "kubernetes" (dict "kinds" .Values.watchKinds) }}
+{{- $_ := set $chart "kubernetes" (dict "kinds" .Values.watchKinds "routes" .Values.watchRoutes) }}
 {{- if .Values.watchNamespaces }}
 {{- $_ := set $chart.kubernetes "namespaces" .Values.watchNamespaces }}
 {{- end }}

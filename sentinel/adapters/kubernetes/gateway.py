@@ -12,7 +12,7 @@ from sentinel.adapters.kubernetes.coordination.events import EventRecorder
 from sentinel.adapters.kubernetes.custom.commands import KubernetesCommandStore, command_of
 from sentinel.adapters.kubernetes.custom.records import KubernetesRecordStore
 from sentinel.adapters.kubernetes.inspect.preflight import preflight
-from sentinel.adapters.kubernetes.watch.reflector import Reflector, WatchTiming
+from sentinel.adapters.kubernetes.watch.reflector import Reflector
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
 from sentinel.adapters.kubernetes.workloads.cluster import KubernetesCluster
@@ -20,6 +20,7 @@ from sentinel.adapters.kubernetes.workloads.registry import driver_of
 from sentinel.adapters.kubernetes.workloads.trim import trim_node, trim_pod
 from sentinel.domain.errors import ClusterUnavailableError
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
+from sentinel.domain.workload.routes import RouteKind
 from sentinel.ports import Clock
 
 
@@ -28,7 +29,7 @@ class KubernetesGateway:
 
     Of several gateways to one cluster each keeps its own copy. `rng` gives the jitter of back-offs. `namespaces`
     limits it to these: then Roles in them are enough, and nodes are read only where that is allowed. Only workloads of
-    these `kinds` are watched.
+    these `kinds` are watched, and `routes` of these kinds moved.
     """
 
     def __init__(
@@ -39,13 +40,14 @@ class KubernetesGateway:
         rng: random.Random,
         namespaces: Sequence[str] = (),
         kinds: Sequence[WorkloadKind] = USUAL_KINDS,
-        timing: WatchTiming | None = None,
+        routes: Sequence[RouteKind] = (),
         observer: ExchangeObserver = UNOBSERVED,
     ) -> None:
         self.access = access
         self.client = ApiClient(access, observer)
         self._namespaces = tuple(namespaces)
         self._kinds = tuple(kinds)
+        self._routes = tuple(routes)
         cache = WorkloadCache()
         self.cluster = KubernetesCluster(
             cache,
@@ -56,7 +58,7 @@ class KubernetesGateway:
         )
         self.records = KubernetesRecordStore(self.client)
         self.commands = KubernetesCommandStore(self.client)
-        shared: dict[str, Any] = {"clock": clock, "rng": rng, "timing": timing}
+        shared: dict[str, Any] = {"clock": clock, "rng": rng}
         nodes = Reflector(
             self.client, RequestTarget(NODES), trim_node, cache.node_changed, optional=True, **shared
         )
@@ -109,7 +111,7 @@ class KubernetesGateway:
         context: str | None = None,
         namespaces: Sequence[str] = (),
         kinds: Sequence[WorkloadKind] = USUAL_KINDS,
-        timing: WatchTiming | None = None,
+        routes: Sequence[RouteKind] = (),
         observer: ExchangeObserver = UNOBSERVED,
     ) -> "KubernetesGateway":
         """A gateway to the cluster of the kubeconfig or of the pod's own service account; nothing is sent yet.
@@ -123,7 +125,7 @@ class KubernetesGateway:
             rng=rng,
             namespaces=namespaces,
             kinds=kinds,
-            timing=timing,
+            routes=routes,
             observer=observer,
         )
 
@@ -147,6 +149,7 @@ class KubernetesGateway:
             self._namespaces,
             lease_namespace,
             kinds=self._kinds,
+            routes=self._routes,
             asking=asking,
             jobs_in=jobs_in,
         )

@@ -68,6 +68,7 @@ async def base_of(
         context=settings.kubernetes.context,
         namespaces=settings.kubernetes.namespaces,
         kinds=settings.kubernetes.kinds,
+        routes=settings.kubernetes.routes,
         observer=ExchangeObserver(server_clock.heard, _request_counter(telemetry)),
     )
     resources = AsyncExitStack()

@@ -8,6 +8,7 @@ from sentinel.adapters.kubernetes.api.raw import mapping
 from sentinel.adapters.kubernetes.api.resources import ApiResource
 from sentinel.adapters.kubernetes.inspect.preflight import RUNNING_JOBS, needed
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
+from sentinel.domain.workload.routes import RouteKind
 
 REVIEWS = ApiResource("authorization.k8s.io", "v1", "subjectaccessreviews", namespaced=False)
 
@@ -19,15 +20,18 @@ async def account_lacks(
     within: str,
     *,
     kinds: Sequence[WorkloadKind] = USUAL_KINDS,
+    routes: Sequence[RouteKind] = (),
     jobs_in: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """The verbs that the service account needs and lacks in the namespace `within` (empty: in all of them).
 
-    `kinds` of workloads are watched. `jobs_in`: where it must be able to run Jobs of gates as well.
-    Raises ForbiddenError where we may not ask for others, and ClusterError's other kinds.
+    `kinds` of workloads are watched, and kinds of `routes`. `jobs_in`: where it must be able to run Jobs of
+    gates as well. Raises ForbiddenError where we may not ask for others, and ClusterError's other kinds.
     """
     user = f"system:serviceaccount:{namespace}:{account}"
-    asked = [(within, resource, part, verb) for resource, part, verbs in needed(kinds) for verb in verbs]
+    asked = [
+        (within, resource, part, verb) for resource, part, verbs in needed(kinds, routes) for verb in verbs
+    ]
     asked += [
         (place, resource, part, verb)
         for place in jobs_in

@@ -22,9 +22,11 @@ from sentinel.adapters.kubernetes.api.resources import (
 )
 from sentinel.adapters.kubernetes.custom.crd import how_to_install
 from sentinel.adapters.kubernetes.inspect.served import outdated
+from sentinel.adapters.kubernetes.traffic.registry import route_verbs
 from sentinel.adapters.kubernetes.workloads.registry import verbs_of
 from sentinel.domain.errors import ClusterError, NotFoundError
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
+from sentinel.domain.workload.routes import RouteKind
 
 ALWAYS: tuple[Verbs, ...] = (
     (PODS, "", ("list", "watch")),
@@ -59,9 +61,11 @@ RESTORING_CONFIG: tuple[Verbs, ...] = ((CONFIG_MAPS, "", ("patch",)),)
 """What a policy with `undo: {config: restore}` needs besides."""
 
 
-def needed(kinds: Sequence[WorkloadKind] = USUAL_KINDS) -> tuple[Verbs, ...]:
-    """What the daemon must be allowed to do where it watches workloads of these kinds."""
-    return (*verbs_of(kinds), *ALWAYS)
+def needed(
+    kinds: Sequence[WorkloadKind] = USUAL_KINDS, routes: Sequence[RouteKind] = ()
+) -> tuple[Verbs, ...]:
+    """What the daemon must be allowed to do where it watches workloads and routes of these kinds."""
+    return (*verbs_of(kinds), *route_verbs(routes), *ALWAYS)
 
 
 async def preflight(
@@ -70,18 +74,21 @@ async def preflight(
     lease_namespace: str | None = None,
     *,
     kinds: Sequence[WorkloadKind] = USUAL_KINDS,
+    routes: Sequence[RouteKind] = (),
     asking: bool = False,
     jobs_in: Sequence[str] | None = None,
 ) -> tuple[str, ...]:
     """A sentence for each thing that is missing; empty when all is there. No namespaces: all of them.
 
-    `kinds` of workloads are watched. `lease_namespace` None: there is no election. `asking`: commands are made for
-    people. `jobs_in`: in these namespaces (`""`: everywhere) Jobs of gates are run; None: nowhere.
-    Raises ClusterUnavailableError when the API server cannot be asked.
+    `kinds` of workloads are watched, and kinds of `routes`. `lease_namespace` None: there is no election. `asking`:
+    commands are made for people. `jobs_in`: in these namespaces (`""`: everywhere) Jobs of gates are run; None:
+    nowhere. Raises ClusterUnavailableError when the API server cannot be asked.
     """
     missing = [*await _definitions(client, namespaces[0] if namespaces else "")]
     for namespace in namespaces or ("",):
-        missing.extend(await _denied(client, [*needed(kinds), *(ASKING if asking else ())], namespace))
+        missing.extend(
+            await _denied(client, [*needed(kinds, routes), *(ASKING if asking else ())], namespace)
+        )
     if lease_namespace is not None:
         missing.extend(await _denied(client, ELECTING, lease_namespace))
     for namespace in jobs_in or ():

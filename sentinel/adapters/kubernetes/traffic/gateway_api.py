@@ -18,12 +18,15 @@ from sentinel.adapters.kubernetes.traffic.weights import (
 )
 from sentinel.domain.errors import InvalidObjectError
 from sentinel.domain.workload.revision import ObjectRef
+from sentinel.domain.workload.routes import RouteKind
 
 _DEFAULT_WEIGHT = 1
 _OF_PARENT = (("group", "gateway.networking.k8s.io"), ("kind", "Gateway"), ("name", ""), ("sectionName", ""))
 
 
-def _routing(resource: ApiResource, kind: str, raw: RawObject, backends: Backends, rule: str) -> Routing:
+def _routing(
+    resource: ApiResource, kind: RouteKind, raw: RawObject, backends: Backends, rule: str
+) -> Routing:
     ref = route_ref(raw, resource.api_version, kind)
     try:
         share = _split(ref, raw, backends, rule).share
@@ -34,7 +37,7 @@ def _routing(resource: ApiResource, kind: str, raw: RawObject, backends: Backend
 
 
 def _plan(
-    resource: ApiResource, kind: str, raw: RawObject, backends: Backends, rule: str, share: float
+    resource: ApiResource, kind: RouteKind, raw: RawObject, backends: Backends, rule: str, share: float
 ) -> tuple[Operation, ...]:
     ref = route_ref(raw, resource.api_version, kind)
     return weigh(_split(ref, raw, backends, rule), mapping(raw.get("metadata")).get("uid"), share)
@@ -109,12 +112,12 @@ def _identity(parent: RawObject, ref: ObjectRef) -> dict[str, object]:
     return {**named, "namespace": parent.get("namespace") or ref.namespace, "port": parent.get("port")}
 
 
-def _router(resource: ApiResource, kind: str) -> TrafficRouter:
+def _router(resource: ApiResource, kind: RouteKind) -> TrafficRouter:
     verbs = ((resource, "", ("get", "list", "watch", "patch")),)
     return TrafficRouter(
         kind, resource, verbs, partial(_routing, resource, kind), partial(_plan, resource, kind)
     )
 
 
-HTTP_ROUTE = _router(HTTP_ROUTES, "HTTPRoute")
-GRPC_ROUTE = _router(GRPC_ROUTES, "GRPCRoute")
+HTTP_ROUTE = _router(HTTP_ROUTES, RouteKind.HTTP_ROUTE)
+GRPC_ROUTE = _router(GRPC_ROUTES, RouteKind.GRPC_ROUTE)

@@ -18,8 +18,9 @@ from sentinel.adapters.kubernetes.traffic.weights import (
 )
 from sentinel.domain.errors import InvalidObjectError
 from sentinel.domain.workload.revision import ObjectRef
+from sentinel.domain.workload.routes import RouteKind
 
-_KIND = "VirtualService"
+_KIND = RouteKind.VIRTUAL_SERVICE
 _ALONE = 100
 """What the only destination of a rule gets, whatever its weight."""
 

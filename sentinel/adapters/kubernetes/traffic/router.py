@@ -7,6 +7,7 @@ from sentinel.adapters.kubernetes.api.operations import Operation
 from sentinel.adapters.kubernetes.api.raw import RawObject
 from sentinel.adapters.kubernetes.api.resources import ApiResource, Verbs
 from sentinel.domain.workload.revision import ObjectRef
+from sentinel.domain.workload.routes import RouteKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class TrafficRouter:
     backends.
     """
 
-    kind: str
+    kind: RouteKind
     resource: ApiResource
     verbs: tuple[Verbs, ...]
     routing: Callable[[RawObject, Backends, str], Routing]

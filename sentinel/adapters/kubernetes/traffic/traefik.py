@@ -15,8 +15,9 @@ from sentinel.adapters.kubernetes.traffic.weights import (
 )
 from sentinel.domain.errors import InvalidObjectError
 from sentinel.domain.workload.revision import ObjectRef
+from sentinel.domain.workload.routes import RouteKind
 
-_KIND = "TraefikService"
+_KIND = RouteKind.TRAEFIK_SERVICE
 _DEFAULT_WEIGHT = 1
 
 

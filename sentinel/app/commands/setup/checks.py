@@ -18,6 +18,7 @@ from sentinel.domain.errors import ClusterError, ForbiddenError, NoticeError, So
 from sentinel.domain.figures import amount
 from sentinel.domain.policy.rules import ValueQuery
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
+from sentinel.domain.workload.routes import RouteKind
 from sentinel.settings import Settings
 
 
@@ -98,11 +99,13 @@ async def account_check(
     within: str,
     *,
     kinds: Sequence[WorkloadKind] = USUAL_KINDS,
+    routes: Sequence[RouteKind] = (),
     jobs_in: Sequence[str] = (),
 ) -> Check:
     """Whether the daemon's service account, given as namespace/name, has every verb it needs.
 
-    `kinds` of workloads are watched. `jobs_in`: the namespaces in which it runs Jobs of gates, `""` for all.
+    `kinds` of workloads are watched, and kinds of `routes`. `jobs_in`: the namespaces in which it runs Jobs of
+    gates, `""` for all.
     """
     name = "RBAC"
     if not account:
@@ -111,7 +114,9 @@ async def account_check(
     if not slash or not namespace or not short:
         raise UsageError(f"--account {account}: write it as NAMESPACE/SERVICEACCOUNT")
     try:
-        lacking = await account_lacks(cluster.client, namespace, short, within, kinds=kinds, jobs_in=jobs_in)
+        lacking = await account_lacks(
+            cluster.client, namespace, short, within, kinds=kinds, routes=routes, jobs_in=jobs_in
+        )
     except ForbiddenError:
         return warn(
             name,

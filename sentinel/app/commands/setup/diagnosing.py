@@ -113,6 +113,7 @@ async def cluster_checks(settings: Settings, account: str, at: Place) -> list[Ch
                     account,
                     within[0] if within else "",
                     kinds=settings.kubernetes.kinds,
+                    routes=settings.kubernetes.routes,
                     jobs_in=job_namespaces(settings) or (),
                 ),
             ]
@@ -128,6 +129,7 @@ async def _needed(cluster: ClusterConnection, settings: Settings) -> Check:
             settings.kubernetes.namespaces,
             lease_namespace(settings),
             kinds=settings.kubernetes.kinds,
+            routes=settings.kubernetes.routes,
             asking=settings.slack.pressable,
             jobs_in=job_namespaces(settings),
         )

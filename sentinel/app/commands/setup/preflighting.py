@@ -88,7 +88,12 @@ async def _preflight(name: str, settings: Settings, account: str, at: Place) -> 
             *(await gate_checks(policy, settings, cluster, workload) if policy is not None else ()),
             await slack_check(settings),
             await account_check(
-                cluster, account, namespace, kinds=settings.kubernetes.kinds, jobs_in=jobs_in
+                cluster,
+                account,
+                namespace,
+                kinds=settings.kubernetes.kinds,
+                routes=settings.kubernetes.routes,
+                jobs_in=jobs_in,
             ),
         ]
 
