@@ -148,6 +148,6 @@ def test_the_image_is_without_the_simulated_cluster() -> None:
 
 def test_the_demo_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra one sentence names it, and nothing is a traceback."""
-    monkeypatch.setattr("sentinel.app.cli.find_spec", lambda _name: None)
+    monkeypatch.setattr("sentinel.app.demo.command.find_spec", lambda _name: None)
     result = CliRunner().invoke(app, ["demo"])
     assert "pip install 'rollback-sentinel[demo]'" in str(result.exception)

@@ -190,6 +190,7 @@ def test_every_command_and_flag_in_a_sentence_exists(page: str, line: str) -> No
     words: Sequence[str] = line.split()[1:]
     while words and hasattr(command, "commands") and words[0] in command.commands:
         command, words = command.commands[words[0]], words[1:]
+    command = command.make_context("sentinel", [], resilient_parsing=True).command  # with its own options
     if hasattr(command, "commands"):
         assert not words or words[0].startswith(("-", "…")), f"{page}: {line}: no such command"
     known = {flag for each in command.params for flag in (*each.opts, *each.secondary_opts)} | {"--help"}

@@ -1,19 +1,18 @@
-"""Which cluster, namespace and workload a command means: kubectl's flags, and the connection they give."""
+"""The connection to the cluster that the flags of a command give."""
 
 import asyncio
 import os
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
-
-import typer
+from typing import TypeVar
 
 from sentinel.adapters.kubernetes.api.access import load_access
 from sentinel.adapters.kubernetes.api.client import UNOBSERVED, ApiClient, ExchangeObserver
 from sentinel.adapters.kubernetes.api.context import current_namespace
 from sentinel.adapters.kubernetes.inspect.reading import ClusterReader
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
+from sentinel.app.commands.flags import Place
 from sentinel.app.commands.naming import workload_name
 from sentinel.domain.errors import NotFoundError
 from sentinel.domain.record.record import Record
@@ -22,23 +21,6 @@ from sentinel.domain.workload.kinds import USUAL_KIND
 from sentinel.ports import SystemClock
 
 T = TypeVar("T")
-
-Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace. Default: the kubeconfig's.")]
-Context = Annotated[str, typer.Option("--context", help="Context in the kubeconfig.")]
-Kubeconfig = Annotated[str, typer.Option("--kubeconfig", help="Kubeconfig file.")]
-AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="All namespaces.")]
-WorkloadArgument = Annotated[
-    str, typer.Argument(metavar="WORKLOAD", help="KIND/NAME, or just NAME of a Deployment.")
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a command looks; an empty namespace means all of them."""
-
-    namespace: str
-    kubeconfig: str | None = None
-    context: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

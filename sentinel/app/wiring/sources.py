@@ -7,8 +7,6 @@ from datetime import timedelta
 
 from pydantic import SecretStr
 
-from sentinel.adapters.datadog.client import DatadogClient, DatadogConnection
-from sentinel.adapters.datadog.source import DatadogSource
 from sentinel.adapters.prometheus.client import PrometheusClient, PrometheusConnection
 from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.adapters.prometheus.source import PrometheusSource
@@ -42,9 +40,7 @@ def metric_sources(settings: Settings, resources: AsyncExitStack) -> Sources:
     if prometheus.rules_url is not None:
         rules = PrometheusAlertRules(_prometheus_client(prometheus, prometheus.rules_url, resources))
     if settings.datadog.api_key is not None and settings.datadog.app_key is not None:
-        datadog = DatadogClient(_datadog_connection(settings.datadog))
-        resources.callback(datadog.close)
-        by_name["datadog"] = DatadogSource(datadog, settle=settings.datadog.settle)
+        by_name["datadog"] = _datadog(settings.datadog, resources)
     return Sources(by_name, rules)
 
 
@@ -58,14 +54,22 @@ def options_of(settings: Settings, sources: Sources) -> Options:
     )
 
 
-def _datadog_connection(settings: DatadogSettings) -> DatadogConnection:
-    return DatadogConnection(
-        url=settings.host or f"https://api.{settings.site}",
-        api_key=_secret(settings.api_key),
-        app_key=_secret(settings.app_key),
-        timeout=settings.timeout,
-        threads=settings.workers,
+def _datadog(settings: DatadogSettings, resources: AsyncExitStack) -> MetricSource:
+    # Not at the top: only those who have Datadog pay for its client's memory.
+    from sentinel.adapters.datadog.client import DatadogClient, DatadogConnection
+    from sentinel.adapters.datadog.source import DatadogSource
+
+    client = DatadogClient(
+        DatadogConnection(
+            url=settings.host or f"https://api.{settings.site}",
+            api_key=_secret(settings.api_key),
+            app_key=_secret(settings.app_key),
+            timeout=settings.timeout,
+            threads=settings.workers,
+        )
     )
+    resources.callback(client.close)
+    return DatadogSource(client, settle=settings.settle)
 
 
 def _prometheus_client(settings: PrometheusSettings, url: str, resources: AsyncExitStack) -> PrometheusClient:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from sentinel.app.commands.setup.checks import Check, Level, rules_check
+from sentinel.app.commands.setup.checks import Check, Level
 from sentinel.app.commands.setup.clusters import alerts_check, judged, seen
+from sentinel.app.commands.setup.probing import rules_check
 from sentinel.app.wiring.sources import metric_sources
 from sentinel.settings import Settings, load_settings
 from sentinel.settings.sections import ClusterSettings

@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import yaml
-from kubernetes_asyncio.client import Configuration
-from kubernetes_asyncio.config import kube_config
-from kubernetes_asyncio.config.config_exception import ConfigException
-from kubernetes_asyncio.config.incluster_config import InClusterConfigLoader
 
+from sentinel.adapters.kubernetes.api.loaders import (
+    ConfigException,
+    Configuration,
+    InClusterConfigLoader,
+    kube_config,
+)
 from sentinel.adapters.kubernetes.api.raw import objects, text
 from sentinel.domain.errors import ConfigurationError
 from sentinel.ports import Clock

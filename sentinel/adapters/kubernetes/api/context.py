@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
-from kubernetes_asyncio.config import kube_config
-from kubernetes_asyncio.config.config_exception import ConfigException
 
 from sentinel.adapters.kubernetes.api.access import SERVICE_ACCOUNT
+from sentinel.adapters.kubernetes.api.loaders import ConfigException, kube_config
 from sentinel.adapters.kubernetes.api.raw import mapping, objects, text
 
 DEFAULT = "default"

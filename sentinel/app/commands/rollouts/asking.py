@@ -10,17 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from sentinel.adapters.kubernetes.custom.command_requests import CommandSender
-from sentinel.app.commands.connection import (
-    ClusterConnection,
-    Context,
-    Kubeconfig,
-    Namespace,
-    Place,
-    WorkloadArgument,
-    connected,
-    place,
-    run,
-)
+from sentinel.app.commands.connection import ClusterConnection, connected, place, run
+from sentinel.app.commands.flags import Context, Kubeconfig, Namespace, Place, WorkloadArgument
 from sentinel.app.commands.options import duration
 from sentinel.app.commands.rollouts.confirming import Yes, confirmed, last_numbers, standing
 from sentinel.domain.command import Command, CommandAction, CommandPhase

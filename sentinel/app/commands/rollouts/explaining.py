@@ -4,16 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from sentinel.adapters.kubernetes.custom.record_objects import object_of
-from sentinel.app.commands.connection import (
-    Context,
-    Kubeconfig,
-    Namespace,
-    WorkloadArgument,
-    connected,
-    find_record,
-    place,
-    run,
-)
+from sentinel.app.commands.connection import connected, find_record, place, run
+from sentinel.app.commands.flags import Context, Kubeconfig, Namespace, WorkloadArgument
 from sentinel.app.commands.output import Output, OutputOption, rules_in_words, show, show_data, sparkline
 from sentinel.domain.alert import AlertsBeyond
 from sentinel.domain.figures import age, moment, percent

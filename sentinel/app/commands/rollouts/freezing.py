@@ -7,7 +7,8 @@ import typer
 
 from sentinel.adapters.kubernetes.custom.command_requests import CommandSender
 from sentinel.adapters.kubernetes.custom.freezes import KubernetesFreezeStore
-from sentinel.app.commands.connection import Context, Kubeconfig, Place, connected, place, run
+from sentinel.app.commands.connection import connected, place, run
+from sentinel.app.commands.flags import Context, Kubeconfig, Place
 from sentinel.app.commands.rollouts.confirming import Yes, confirmed
 from sentinel.domain.coordination import Freeze
 from sentinel.domain.errors import ConflictError, NotFoundError

@@ -10,16 +10,8 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from sentinel.app.commands.connection import (
-    AllNamespaces,
-    Context,
-    Kubeconfig,
-    Namespace,
-    Place,
-    connected,
-    place,
-    run,
-)
+from sentinel.app.commands.connection import connected, place, run
+from sentinel.app.commands.flags import AllNamespaces, Context, Kubeconfig, Namespace, Place
 from sentinel.app.commands.options import duration
 from sentinel.app.commands.output import Output, OutputOption, show, show_data, table
 from sentinel.domain.figures import age, amount, moment

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sentinel.app.commands.connection import Context, Kubeconfig, Namespace, connected, place, run
+from sentinel.app.commands.connection import connected, place, run
+from sentinel.app.commands.flags import Context, Kubeconfig, Namespace
 from sentinel.app.commands.naming import kind_named
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain.errors import ConfigurationError

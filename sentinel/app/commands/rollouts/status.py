@@ -12,17 +12,8 @@ from rich.live import Live
 from rich.text import Text
 
 from sentinel.adapters.kubernetes.custom.record_objects import object_of
-from sentinel.app.commands.connection import (
-    AllNamespaces,
-    ClusterConnection,
-    Context,
-    Kubeconfig,
-    Namespace,
-    Place,
-    connected,
-    place,
-    run,
-)
+from sentinel.app.commands.connection import ClusterConnection, connected, place, run
+from sentinel.app.commands.flags import AllNamespaces, Context, Kubeconfig, Namespace, Place
 from sentinel.app.commands.naming import WorkloadName, braked, called, workload_name
 from sentinel.app.commands.output import Output, OutputOption, phase, show, show_data, table
 from sentinel.app.exitcodes import UsageError

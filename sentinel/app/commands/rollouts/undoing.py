@@ -12,18 +12,8 @@ from typing import Annotated
 
 import typer
 
-from sentinel.app.commands.connection import (
-    AllNamespaces,
-    ClusterConnection,
-    Context,
-    Kubeconfig,
-    Namespace,
-    Place,
-    WorkloadArgument,
-    connected,
-    place,
-    run,
-)
+from sentinel.app.commands.connection import ClusterConnection, connected, place, run
+from sentinel.app.commands.flags import AllNamespaces, Context, Kubeconfig, Namespace, Place, WorkloadArgument
 from sentinel.app.commands.naming import braked, going_on_by_hand
 from sentinel.app.commands.options import duration
 from sentinel.app.commands.rollouts.asking import Reason, Request, send_and_wait

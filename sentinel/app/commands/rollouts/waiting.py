@@ -11,16 +11,8 @@ from typing import Annotated
 
 import typer
 
-from sentinel.app.commands.connection import (
-    ClusterConnection,
-    Context,
-    Kubeconfig,
-    Namespace,
-    WorkloadArgument,
-    connected,
-    place,
-    run,
-)
+from sentinel.app.commands.connection import ClusterConnection, connected, place, run
+from sentinel.app.commands.flags import Context, Kubeconfig, Namespace, WorkloadArgument
 from sentinel.app.commands.options import duration
 from sentinel.app.commands.rollouts.explaining import explained
 from sentinel.domain.errors import ClusterError, ConfigurationError, SentinelError

@@ -5,7 +5,8 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from sentinel.app.commands.connection import Place, connected
+from sentinel.app.commands.connection import connected
+from sentinel.app.commands.flags import Place
 from sentinel.app.commands.setup.checks import Check, fail, ok
 from sentinel.app.commands.setup.evidencing import metric_checks
 from sentinel.app.commands.setup.preflighting import strategy_checks

@@ -15,22 +15,20 @@ from sentinel.adapters.kubernetes.api.client import ExchangeObserver
 from sentinel.adapters.kubernetes.coordination.lease import own_namespace
 from sentinel.adapters.kubernetes.custom.freezes import KubernetesFreezeStore
 from sentinel.adapters.kubernetes.inspect.preflight import preflight
-from sentinel.app.commands.connection import ClusterConnection, Context, Kubeconfig, Place, connected, run
+from sentinel.app.commands.connection import ClusterConnection, connected, run
+from sentinel.app.commands.flags import Context, Kubeconfig, Place
 from sentinel.app.commands.output import Output, OutputOption
-from sentinel.app.commands.setup.checks import (
-    Check,
+from sentinel.app.commands.setup.checks import Check, fail, ok, warn
+from sentinel.app.commands.setup.clusters import alerts_check
+from sentinel.app.commands.setup.preflighting import Account, ConfigFile
+from sentinel.app.commands.setup.probing import (
     account_check,
     conclude,
-    fail,
-    ok,
     reached,
     rules_check,
     slack_check,
     source_checks,
-    warn,
 )
-from sentinel.app.commands.setup.clusters import alerts_check
-from sentinel.app.commands.setup.preflighting import Account, ConfigFile
 from sentinel.app.wiring.base import lease_namespace
 from sentinel.app.wiring.sources import Sources, metric_sources, options_of
 from sentinel.app.wiring.watches import job_namespaces

@@ -10,22 +10,15 @@ from typing import Annotated
 import typer
 
 from sentinel.adapters.kubernetes.inspect.reading import WorkloadFacts
-from sentinel.app.commands.connection import (
-    Context,
-    Kubeconfig,
-    Namespace,
-    Place,
-    WorkloadArgument,
-    connected,
-    place,
-    run,
-)
+from sentinel.app.commands.connection import connected, place, run
+from sentinel.app.commands.flags import Context, Kubeconfig, Namespace, Place, WorkloadArgument
 from sentinel.app.commands.naming import braked, going_on_by_hand
 from sentinel.app.commands.output import Output, OutputOption
 from sentinel.app.commands.rollouts.undoing import undo_target
-from sentinel.app.commands.setup.checks import Check, account_check, conclude, fail, ok, slack_check, warn
+from sentinel.app.commands.setup.checks import Check, fail, ok, warn
 from sentinel.app.commands.setup.evidencing import metric_checks
 from sentinel.app.commands.setup.gating import gate_checks, runs_jobs
+from sentinel.app.commands.setup.probing import account_check, conclude, slack_check
 from sentinel.app.wiring.sources import Sources, metric_sources, options_of
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.figures import amount, percent

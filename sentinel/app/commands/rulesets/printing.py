@@ -1,0 +1,40 @@
+"""`sentinel rules schema` and `presets`: what rule files may say."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from sentinel.policies.presets import PRESETS
+from sentinel.policies.ruletest import schema as test_schema
+from sentinel.policies.schema import policy as schema
+
+
+def schema_command(
+    tests: Annotated[
+        bool, typer.Option("--tests", help="The schema of rule tests (*.test.yaml) instead.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of rule files, for editors (yaml-language-server) and other tools."""
+    typer.echo(json.dumps(test_schema.json_schema() if tests else schema.json_schema(), indent=2))
+
+
+def presets_command(name: Annotated[str, typer.Argument(help="One preset. Default: all.")] = "") -> None:
+    """Show the metric families that `preset:` knows: their selectors, how they tell the arms apart, what they need."""
+    if name and name not in PRESETS:
+        raise typer.BadParameter(f"unknown preset {name}; known: {', '.join(sorted(PRESETS))}")
+    for key in [name] if name else sorted(PRESETS):
+        preset = PRESETS[key]
+        typer.echo(f"{key}: {preset.about}")
+        facts = {
+            "total": preset.total,
+            "errors": preset.errors,
+            "histogram": preset.histogram or f"none; {preset.no_latency}",
+            "arms": f"label {preset.arms}" if preset.arms else "pod",
+            "needs": preset.needs,
+        }
+        for fact, text in facts.items():
+            if text:
+                typer.echo(f"  {fact}: {text}")
+        for origin in preset.origin:
+            typer.echo(f"  from: {origin}")

@@ -1,0 +1,72 @@
+"""A command imports only what it uses: a command line that is slow to start is not used, and a daemon pays for good."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from inspect import cleandoc
+from pathlib import Path
+
+import pytest
+
+from sentinel.app.commands.table import ROOT, RULES, CommandEntry, command_of
+
+CHECKOUT = Path(__file__).parents[2]
+MODELS = "kubernetes_asyncio.client.models"
+"""The typed objects of the Kubernetes API: most of the library's modules, and we have our own."""
+HEAVY = frozenset(
+    {"aiohttp", "kubernetes_asyncio", "requests", "pydantic_settings", "slack_sdk", "datadog_api_client"}
+)
+
+
+def imported(code: str) -> frozenset[str]:
+    """What a fresh interpreter has imported after the code."""
+    end = "\nimport sys\nprint(); print(*sys.modules)"
+    child = subprocess.run(
+        [sys.executable, "-c", code + end], capture_output=True, text=True, check=True, cwd=CHECKOUT
+    )
+    return frozenset(child.stdout.splitlines()[-1].split())
+
+
+def command(*words: str) -> frozenset[str]:
+    """What a command has imported at its end."""
+    return imported(f"from sentinel.app.cli import app\napp({words!r}, standalone_mode=False)")
+
+
+def test_the_help_imports_no_command() -> None:
+    """The list of commands needs neither the cluster's libraries nor the rules'."""
+    modules = command("--help")
+    assert not modules & {*HEAVY, "pydantic", "yaml", "asyncio", "sentinel.app.commands.output"}
+
+
+def test_a_check_of_rules_imports_neither_cluster_nor_metrics() -> None:
+    """`rules check` on files reads files."""
+    modules = command("rules", "check", "rules")
+    assert "sentinel.policies.checking" in modules
+    assert not modules & {*HEAVY, "rich"}
+
+
+def test_the_daemon_imports_no_models_and_nothing_for_terminals() -> None:
+    """What the daemon never uses takes no memory: typed models, terminal output, other commands, Datadog."""
+    modules = imported("import sentinel.app.serving")
+    assert "kubernetes_asyncio.config.kube_config" in modules
+    assert not modules & {MODELS, "rich", "pygments", "jsonschema", "datadog_api_client", "clustersim"}
+    assert not {name for name in modules if name.startswith("sentinel.app.commands")}
+
+
+def test_the_kubernetes_client_is_whole_for_whoever_imports_it_later() -> None:
+    """Our loaders leave no half package behind: a program beside us gets its models, and our classes are its own."""
+    modules = imported(
+        "from sentinel.adapters.kubernetes.api.loaders import Configuration, kube_config\n"
+        "import kubernetes_asyncio\n"
+        "assert kubernetes_asyncio.client.Configuration is Configuration\n"
+        "assert kubernetes_asyncio.config.kube_config is kube_config\n"
+        "assert kubernetes_asyncio.client.V1Pod and kubernetes_asyncio.config.load_kube_config"
+    )
+    assert MODELS in modules
+
+
+@pytest.mark.parametrize(("name", "entry"), [*ROOT.items(), *RULES.items()])
+def test_the_list_of_commands_says_what_the_commands_say(name: str, entry: CommandEntry) -> None:
+    """The list has the first paragraph of the command's own help."""
+    assert cleandoc(command_of(name, entry).help).split("\n\n")[0].replace("\n", " ") == entry.about
