@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 
 @dataclass(frozen=True, slots=True)
 class CommandEntry:
-    """A command's function as `module:function` below `sentinel.app`, and what the list of commands says of it."""
+    """A command's function as `module:function` below `sentinel.app`, and its line in the list of commands."""
 
     where: str
     about: str
