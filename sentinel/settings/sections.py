@@ -136,6 +136,19 @@ class GatesSettings(Section):
         )
 
 
+class GitOpsSettings(Section):
+    """Whether tools that deploy from Git are held, so that they do not take an undo back.
+
+    `argocd` and `flux` need further rights. `namespaces` are where their objects are (none named: the watched ones).
+    `hold_for`: a hold that lasts longer calls people, once.
+    """
+
+    argocd: bool = False
+    flux: bool = False
+    namespaces: tuple[str, ...] = ()
+    hold_for: Annotated[Seconds, Field(ge=60)] = 86_400.0
+
+
 class EvaluationSettings(Section):
     """How often rules without an interval are evaluated, how many reconciles run at once, how often state is saved."""
 

@@ -10,6 +10,7 @@ from sentinel.settings.sections import (
     DatadogSettings,
     EvaluationSettings,
     GatesSettings,
+    GitOpsSettings,
     KubernetesSettings,
     LeadershipSettings,
     LogSettings,
@@ -40,6 +41,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     notify: NotifySettings = NotifySettings()
     gates: GatesSettings = GatesSettings()
+    gitops: GitOpsSettings = GitOpsSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     records: RecordsSettings = RecordsSettings()
     leadership: LeadershipSettings = LeadershipSettings()

@@ -9,8 +9,9 @@ import pytest
 import yaml
 from cel_expr_python import cel
 
-from sentinel.adapters.kubernetes.api.resources import ApiResource
+from sentinel.adapters.kubernetes.api.resources import ApiResource, Verbs
 from sentinel.adapters.kubernetes.coordination.jobs import job_of
+from sentinel.adapters.kubernetes.gitops.registry import ARGO_CD_VERBS, FLUX_VERBS
 from sentinel.adapters.kubernetes.inspect.preflight import (
     ASKING,
     ELECTING,
@@ -134,6 +135,23 @@ def test_jobs_of_gates_may_be_kept_to_namespaces(helm: Helm) -> None:
         assert granted(only(inside, "Role")) == asked_for(RUNNING_JOBS)
         (subject,) = only(inside, "RoleBinding")["subjects"]
         assert (subject["name"], subject["namespace"]) == (account["name"], account["namespace"])
+
+
+@pytest.mark.parametrize(
+    ("tool", "verbs"), [("argocd", ARGO_CD_VERBS), ("flux", FLUX_VERBS)], ids=["argocd", "flux"]
+)
+def test_with_a_gitops_tool_its_objects_may_be_held(helm: Helm, tool: str, verbs: tuple[Verbs, ...]) -> None:
+    """The same with and without Helm, and nothing more; in named namespaces there alone."""
+    plain = next(yaml.safe_load_all(PLAIN.with_name(f"rbac-{tool}.yaml").read_text()))
+    assert granted(plain) == asked_for(verbs)
+    held: dict[str, Any] = {tool: True}
+    values = {"settings": {"gitops": held}}
+    assert granted(only(helm.template(values), "ClusterRole")) == asked_for() | granted(plain) | OPTIONAL
+    held["namespaces"] = ["tools"]
+    manifests = helm.template(values)
+    assert granted(only(manifests, "ClusterRole")) == asked_for() | OPTIONAL
+    (role,) = [m for m in manifests if m["kind"] == "Role" and m["metadata"]["namespace"] == "tools"]
+    assert granted(role) == asked_for(verbs)
 
 
 ACCOUNT = "system:serviceaccount:rollback-sentinel:rollback-sentinel"

@@ -149,12 +149,40 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
+{{- if not (dig "gitops" "namespaces" list .Values.settings) }}
+{{- include "rollback-sentinel.gitopsRules" . }}
+{{- end }}
 {{- end }}
 
 {{/* Where Jobs of gates may be run: everywhere that workloads are guarded, in the namespaces that are named, or nowhere. */}}
 {{- define "rollback-sentinel.gateJobs" -}}
 {{- if dig "gates" "jobs" "enabled" false .Values.settings }}
 {{- ternary "named" "everywhere" (gt (len (dig "gates" "jobs" "namespaces" list .Values.settings)) 0) }}
+{{- end }}
+{{- end }}
+
+{{/* Whether what deploys workloads from Git is held: then its objects are read and patched. */}}
+{{- define "rollback-sentinel.gitops" -}}
+{{- if or (dig "gitops" "argocd" false .Values.settings) (dig "gitops" "flux" false .Values.settings) }}yes{{ end }}
+{{- end }}
+
+{{/* config/rbac-argocd.yaml and config/rbac-flux.yaml have the same. */}}
+{{- define "rollback-sentinel.gitopsRules" }}
+{{- if dig "gitops" "argocd" false .Values.settings }}
+- apiGroups: [argoproj.io]
+  resources: [applications]
+  verbs: [get, list, watch, patch]
+- apiGroups: [argoproj.io]
+  resources: [applicationsets]
+  verbs: [list, watch]
+{{- end }}
+{{- if dig "gitops" "flux" false .Values.settings }}
+- apiGroups: [kustomize.toolkit.fluxcd.io]
+  resources: [kustomizations]
+  verbs: [get, list, watch]
+- apiGroups: [helm.toolkit.fluxcd.io]
+  resources: [helmreleases]
+  verbs: [get, list, watch, patch]
 {{- end }}
 {{- end }}
 

@@ -2,15 +2,26 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sentinel.adapters.kubernetes.api.access import Access, load_access
 from sentinel.adapters.kubernetes.api.client import UNOBSERVED, ApiClient, ExchangeObserver, RequestTarget
-from sentinel.adapters.kubernetes.api.resources import COMMANDS, NODES, PODS, RECORDS, ApiResource
+from sentinel.adapters.kubernetes.api.resources import (
+    APPLICATION_SETS,
+    COMMANDS,
+    NODES,
+    PODS,
+    RECORDS,
+    ApiResource,
+)
 from sentinel.adapters.kubernetes.coordination.events import EventRecorder
 from sentinel.adapters.kubernetes.custom.commands import KubernetesCommandStore, command_of
 from sentinel.adapters.kubernetes.custom.records import KubernetesRecordStore
+from sentinel.adapters.kubernetes.gitops.argocd import trim_application_set
+from sentinel.adapters.kubernetes.gitops.holds import KubernetesKeepers
+from sentinel.adapters.kubernetes.gitops.keepers import NO_TOOLS, OwnerCache, WatchedTools, marks_of
 from sentinel.adapters.kubernetes.inspect.preflight import preflight
 from sentinel.adapters.kubernetes.watch.reflector import Reflector
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
@@ -29,7 +40,7 @@ class KubernetesGateway:
 
     Of several gateways to one cluster each keeps its own copy. `rng` gives the jitter of back-offs. `namespaces`
     limits it to these: then Roles in them are enough, and nodes are read only where that is allowed. Only workloads of
-    these `kinds` are watched, and `routes` of these kinds moved.
+    these `kinds` are watched and what these `tools` deploy them by, and `routes` of these kinds moved.
     """
 
     def __init__(
@@ -41,6 +52,7 @@ class KubernetesGateway:
         namespaces: Sequence[str] = (),
         kinds: Sequence[WorkloadKind] = USUAL_KINDS,
         routes: Sequence[RouteKind] = (),
+        tools: WatchedTools = NO_TOOLS,
         observer: ExchangeObserver = UNOBSERVED,
     ) -> None:
         self.access = access
@@ -48,7 +60,10 @@ class KubernetesGateway:
         self._namespaces = tuple(namespaces)
         self._kinds = tuple(kinds)
         self._routes = tuple(routes)
-        cache = WorkloadCache()
+        self._tools = tools
+        self._owners = OwnerCache()
+        cache = WorkloadCache(lambda entry: self._owners.keeper(marks_of(entry)))
+        self._owners.touched = cache.keeper_changed
         self.cluster = KubernetesCluster(
             cache,
             self.client,
@@ -56,6 +71,7 @@ class KubernetesGateway:
             EventRecorder(self.client, clock),
             self._renew,
         )
+        self.keepers = KubernetesKeepers(self.client)
         self.records = KubernetesRecordStore(self.client)
         self.commands = KubernetesCommandStore(self.client)
         shared: dict[str, Any] = {"clock": clock, "rng": rng}
@@ -68,6 +84,11 @@ class KubernetesGateway:
                 reflector
                 for namespace in self._namespaces or ("",)
                 for reflector in self._watches(cache, namespace, shared)
+            ),
+            *(
+                reflector
+                for namespace in tools.namespaces or self._namespaces or ("",)
+                for reflector in self._tool_watches(namespace, shared)
             ),
         )
         self._tasks: list[asyncio.Task[None]] = []
@@ -101,8 +122,31 @@ class KubernetesGateway:
             ),
         )
 
+    def _tool_watches(self, namespace: str, shared: dict[str, Any]) -> Iterator[Reflector[Any]]:
+        """The watches of what deploys workloads, in one namespace or in all of them."""
+        for tool in self._tools.watched:
+            reflector: Reflector[Any] = Reflector(
+                self.client,
+                RequestTarget(tool.resource, namespace),
+                tool.trim,
+                self._owners.owner_changed,
+                optional=True,
+                **shared,
+            )
+            self._owners.unreadable.append((tool.name, partial(_unread, reflector)))
+            yield reflector
+        if self._tools.argocd:
+            yield Reflector(
+                self.client,
+                RequestTarget(APPLICATION_SETS, namespace),
+                trim_application_set,
+                self._owners.set_changed,
+                optional=True,
+                **shared,
+            )
+
     @classmethod
-    async def connect(
+    async def connect(  # noqa: PLR0913 - one to each setting
         cls,
         *,
         clock: Clock,
@@ -112,6 +156,7 @@ class KubernetesGateway:
         namespaces: Sequence[str] = (),
         kinds: Sequence[WorkloadKind] = USUAL_KINDS,
         routes: Sequence[RouteKind] = (),
+        tools: WatchedTools = NO_TOOLS,
         observer: ExchangeObserver = UNOBSERVED,
     ) -> "KubernetesGateway":
         """A gateway to the cluster of the kubeconfig or of the pod's own service account; nothing is sent yet.
@@ -126,6 +171,7 @@ class KubernetesGateway:
             namespaces=namespaces,
             kinds=kinds,
             routes=routes,
+            tools=tools,
             observer=observer,
         )
 
@@ -203,3 +249,8 @@ class KubernetesGateway:
             if not reflector.synced
         ]
         return f"not synced with the cluster within {timeout:g} s: {'; '.join(parts)}"
+
+
+def _unread(reflector: Reflector[Any]) -> str:
+    """Why nothing is known of what a watch is for, the end of a sentence; empty where it goes on."""
+    return f"our account cannot read {reflector.name}: {reflector.refused}" if reflector.refused else ""

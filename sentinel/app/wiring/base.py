@@ -13,6 +13,7 @@ from sentinel.adapters.kubernetes.api.client import ExchangeObserver
 from sentinel.adapters.kubernetes.api.servertime import ServerClock
 from sentinel.adapters.kubernetes.coordination.lease import KubernetesLeaseStore, own_namespace
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.adapters.kubernetes.gitops.keepers import WatchedTools
 from sentinel.app.wiring.tracing import tracer_of
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.metric_names import MetricName
@@ -69,6 +70,7 @@ async def base_of(
         namespaces=settings.kubernetes.namespaces,
         kinds=settings.kubernetes.kinds,
         routes=settings.kubernetes.routes,
+        tools=watched_tools(settings),
         observer=ExchangeObserver(server_clock.heard, _request_counter(telemetry)),
     )
     resources = AsyncExitStack()
@@ -83,6 +85,11 @@ async def base_of(
         _leadership(settings, gateway, server_clock, telemetry, rng, elapsed),
         resources,
     )
+
+
+def watched_tools(settings: Settings) -> WatchedTools:
+    """The tools that the settings have held."""
+    return WatchedTools(settings.gitops.argocd, settings.gitops.flux, settings.gitops.namespaces)
 
 
 def lease_namespace(settings: Settings) -> str | None:

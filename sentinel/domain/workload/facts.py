@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from sentinel.domain.workload.keeper import Keeper
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.pods import Pod
 from sentinel.domain.workload.revision import ObjectRef, Revision
@@ -146,21 +147,6 @@ class Exposure:
     def share(self) -> float:
         """The share of the wanted pods that are of the candidate, at most 1."""
         return min(1.0, self.candidate / self.wanted) if self.wanted > 0 else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Keeper:
-    """Who keeps the workload in another place than the cluster (Argo CD, Flux, Helm).
-
-    `tool` and `name` say which of its objects. `reverts`: whether it puts back what was changed in the cluster.
-    """
-
-    tool: str
-    name: str
-    reverts: bool
-
-    def __str__(self) -> str:
-        return f"{self.tool} {self.name}"
 
 
 @dataclass(frozen=True, slots=True)

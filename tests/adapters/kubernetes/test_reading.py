@@ -68,7 +68,9 @@ async def test_who_keeps_a_deployment_is_read_from_its_marks(
     """Argo CD, Flux and Helm each leave their own."""
     helm = {"meta.helm.sh/release-name": "shop"}
     marks = {
-        "argo": {"annotations": {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:x/argo", **helm}},
+        "argo": {
+            "annotations": {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:default/argo", **helm}
+        },
         "flux": {"labels": {"helm.toolkit.fluxcd.io/name": "shop"}, "annotations": helm},
         "helm": {"annotations": helm},
         "none": {},
@@ -80,7 +82,7 @@ async def test_who_keeps_a_deployment_is_read_from_its_marks(
         owners.append(
             str((await reader.workload(WorkloadKey(WorkloadKind.DEPLOYMENT, "default", name))).keeper)
         )
-    assert owners == ["Argo CD application shop", "Flux HelmRelease shop", "Helm release shop", "None"]
+    assert owners == ["Argo CD Application shop", "Flux HelmRelease shop", "Helm release shop", "None"]
 
 
 async def test_an_accounts_missing_verbs_are_named(cluster: SimulatedCluster, client: ApiClient) -> None:

@@ -90,7 +90,8 @@ async def test_what_keeps_a_workload_unprotected_is_named(
         result = await sentinel(here, "preflight", "web", "-o", "json")
         found = levels(result)
         assert found["revision history"] == "fail"
-        assert [found[c] for c in ("canary", "left alone", "managed by")] == ["warn"] * 3
+        assert [found[c] for c in ("canary", "left alone")] == ["warn"] * 2
+        assert found["managed by"] == "fail"
         here.rules(ONLY_PODS.replace("[shop]", "[elsewhere]"))
         result = await sentinel(here, "preflight", "web")
         assert result.exit_code == 1

@@ -9,6 +9,8 @@ from typing import Any
 RawObject = Mapping[str, Any]
 ObjectKey = tuple[str, str]
 """Namespace (empty where the resource has none) and name."""
+ObjectId = tuple[str, str, str, str]
+"""API group, kind, namespace and name."""
 
 
 def mapping(value: object) -> RawObject:

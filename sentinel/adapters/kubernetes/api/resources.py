@@ -36,6 +36,10 @@ Verbs = tuple[ApiResource, str, tuple[str, ...]]
 
 DEPLOYMENTS = ApiResource("apps", "v1", "deployments")
 ROLLOUTS = ApiResource("argoproj.io", "v1alpha1", "rollouts")
+APPLICATIONS = ApiResource("argoproj.io", "v1alpha1", "applications")
+APPLICATION_SETS = ApiResource("argoproj.io", "v1alpha1", "applicationsets")
+KUSTOMIZATIONS = ApiResource("kustomize.toolkit.fluxcd.io", "v1", "kustomizations")
+HELM_RELEASES = ApiResource("helm.toolkit.fluxcd.io", "v2", "helmreleases")
 REPLICA_SETS = ApiResource("apps", "v1", "replicasets")
 STATEFUL_SETS = ApiResource("apps", "v1", "statefulsets")
 DAEMON_SETS = ApiResource("apps", "v1", "daemonsets")

@@ -21,6 +21,8 @@ from sentinel.adapters.kubernetes.api.resources import (
     Verbs,
 )
 from sentinel.adapters.kubernetes.custom.crd import how_to_install
+from sentinel.adapters.kubernetes.gitops.keepers import NO_TOOLS, WatchedTools
+from sentinel.adapters.kubernetes.gitops.registry import keeper_verbs
 from sentinel.adapters.kubernetes.inspect.served import outdated
 from sentinel.adapters.kubernetes.traffic.registry import route_verbs
 from sentinel.adapters.kubernetes.workloads.registry import verbs_of
@@ -75,14 +77,15 @@ async def preflight(
     *,
     kinds: Sequence[WorkloadKind] = USUAL_KINDS,
     routes: Sequence[RouteKind] = (),
+    tools: WatchedTools = NO_TOOLS,
     asking: bool = False,
     jobs_in: Sequence[str] | None = None,
 ) -> tuple[str, ...]:
     """A sentence for each thing that is missing; empty when all is there. No namespaces: all of them.
 
-    `kinds` of workloads are watched, and kinds of `routes`. `lease_namespace` None: there is no election. `asking`:
-    commands are made for people. `jobs_in`: in these namespaces (`""`: everywhere) Jobs of gates are run; None:
-    nowhere. Raises ClusterUnavailableError when the API server cannot be asked.
+    `kinds` of workloads are watched, and kinds of `routes`, and these `tools` held. `lease_namespace` None: there is no
+    election. `asking`: commands are made for people. `jobs_in`: in these namespaces (`""`: everywhere) Jobs of gates
+    are run; None: nowhere. Raises ClusterUnavailableError when the API server cannot be asked.
     """
     missing = [*await _definitions(client, namespaces[0] if namespaces else "")]
     for namespace in namespaces or ("",):
@@ -91,6 +94,8 @@ async def preflight(
         )
     if lease_namespace is not None:
         missing.extend(await _denied(client, ELECTING, lease_namespace))
+    for namespace in tools.namespaces or namespaces or ("",):
+        missing.extend(await _denied(client, keeper_verbs(argocd=tools.argocd, flux=tools.flux), namespace))
     for namespace in jobs_in or ():
         missing.extend(await _denied(client, RUNNING_JOBS, namespace))
     return tuple(missing)

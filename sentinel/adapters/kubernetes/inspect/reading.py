@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import RawObject, key_of, mapping, number, objects, text
-from sentinel.adapters.kubernetes.api.resources import PODS, RECORDS, ApiResource
+from sentinel.adapters.kubernetes.api.resources import APPLICATION_SETS, PODS, RECORDS, ApiResource
 from sentinel.adapters.kubernetes.custom.record_objects import WORKLOAD_LABEL, record_of
+from sentinel.adapters.kubernetes.gitops.argocd import ARGO_CD, trim_application_set
+from sentinel.adapters.kubernetes.gitops.keepers import MarkedWorkload, OwnerCache, claimed_tools, marks_of
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver
 from sentinel.adapters.kubernetes.workloads.registry import DRIVERS, driver_of
@@ -66,8 +69,10 @@ class ClusterReader:
         """
         driver = driver_of(key.kind)
         raw = await self._object(key)
-        cache = WorkloadCache()
-        cache.workload_changed(key_of(raw), None, driver.trim(raw))
+        entry = driver.trim(raw)
+        owners = await self._owners_of(marks_of(entry))
+        cache = WorkloadCache(lambda kept: owners.keeper(marks_of(kept)))
+        cache.workload_changed(key_of(raw), None, entry)
         selector = mapping(mapping(mapping(raw.get("spec")).get("selector")).get("matchLabels"))
         labels = ",".join(f"{label}={value}" for label, value in selector.items())
         params = {"labelSelector": labels} if labels else {}
@@ -78,6 +83,23 @@ class ClusterReader:
                 f"the controller of {key} has not taken it up yet", reason="NotFound", status=404
             )
         return workload
+
+    async def _owners_of(self, kept: MarkedWorkload) -> OwnerCache:
+        """What may deploy the workload by its marks, as far as we may read it."""
+        owners = OwnerCache()
+        for tool in claimed_tools(kept):
+            try:
+                found = await self._list(tool.resource, "")
+            except (ForbiddenError, NotFoundError) as error:
+                owners.unreadable.append((tool.name, partial("it cannot be read: {}".format, error)))
+                continue
+            owners.unreadable.append((tool.name, str))
+            for raw in found:
+                owners.owner_changed(key_of(raw), None, tool.trim(raw))
+            if tool is ARGO_CD:
+                for raw in await self._served(APPLICATION_SETS, ""):
+                    owners.set_changed(key_of(raw), None, trim_application_set(raw))
+        return owners
 
     async def facts(self, key: WorkloadKey) -> WorkloadFacts:
         """What a preflight asks of one workload. Raises NotFoundError if it does not exist."""

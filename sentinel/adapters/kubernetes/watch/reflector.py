@@ -19,7 +19,7 @@ from sentinel.adapters.kubernetes.api.paging import Paging
 from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, key_of, mapping, objects, text
 from sentinel.adapters.kubernetes.watch.lines import LineBuffer
 from sentinel.backoff import Backoff
-from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ForbiddenError
+from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ForbiddenError, NotFoundError
 from sentinel.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Reflector(Generic[T]):
     """Mirrors one resource into `entries`. `run` goes on until it is cancelled.
 
     `trim` makes an entry of a raw object. `target` is the collection, of one namespace or of all; an `optional` one
-    that we may not read counts as synced, empty.
+    that we may not read, or that is not served, counts as synced, empty.
     """
 
     def __init__(
@@ -90,7 +90,8 @@ class Reflector(Generic[T]):
         self._paging = Paging(self._timing.page)
         self._synced = asyncio.Event()
         self._heard_at: float | None = None
-        self._refused = False
+        self.refused = ""
+        """Why an optional resource is not watched: we may not read it, or it is not served; empty while it is."""
         self._patience: asyncio.Timeout | None = None
         self.problem: ClusterError | None = None
         """What keeps the watch from going on, None while it does."""
@@ -117,7 +118,7 @@ class Reflector(Generic[T]):
     def age(self) -> float | None:
         """Seconds since the server last said anything on this watch; None before its first answer, and for an
         optional resource that is refused."""
-        if self._heard_at is None or self._refused:
+        if self._heard_at is None or self.refused:
             return None
         return self._clock.monotonic() - self._heard_at
 
@@ -150,8 +151,8 @@ class Reflector(Generic[T]):
         except _RelistError as error:
             self._version = ""
             log.info("the watch of %s starts over: %s", self.name, error, extra=self._fields)
-        except ForbiddenError as error:
-            return self._forbidden(error)
+        except (ForbiddenError, NotFoundError) as error:
+            return self._refused_by(error)
         except ClusterError as error:
             return self._failed(error)
         except Exception:
@@ -160,12 +161,13 @@ class Reflector(Generic[T]):
             log.exception("the watch of %s failed", self.name, extra=self._fields)
         return 0.0
 
-    def _forbidden(self, error: ForbiddenError) -> float:
+    def _refused_by(self, error: ForbiddenError | NotFoundError) -> float:
+        """We may not read it, or the server does not serve it."""
         if not self._optional:
             return self._failed(error)
-        if not self._refused:
+        if not self.refused:
             log.warning("%s is optional and not watched: %s", self.name, error, extra=self._fields)
-        self._refused = True
+        self.refused = str(error)
         self._version = ""
         self._synced.set()
         return self._timing.refused_for
@@ -181,7 +183,7 @@ class Reflector(Generic[T]):
 
     def _heard(self) -> None:
         self._heard_at = self._clock.monotonic()
-        self._refused = False
+        self.refused = ""
         self.problem = None
 
     # -- list

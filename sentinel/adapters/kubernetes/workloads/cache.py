@@ -3,10 +3,12 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
-from sentinel.adapters.kubernetes.api.raw import ObjectKey
+from sentinel.adapters.kubernetes.api.raw import ObjectId, ObjectKey
 from sentinel.adapters.kubernetes.workloads.snapshot import build_workload
 from sentinel.adapters.kubernetes.workloads.trim import NodeEntry, PodEntry, RevisionEntry, WorkloadEntry
 from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.keeper import Keeper
+from sentinel.domain.workload.kinds import WorkloadKind
 
 _SERVICE_LABELS = ("app.kubernetes.io/name", "app")
 
@@ -16,10 +18,12 @@ class WorkloadCache:
     handlers.
 
     A pod is controlled by the workload itself or by the object that stores its revision. Changes may come in any order:
-    a pod may be known before its ReplicaSet, and a ReplicaSet before its Deployment.
+    a pod may be known before its ReplicaSet, and a ReplicaSet before its Deployment. `keeper_of` says who keeps a
+    workload.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keeper_of: Callable[[WorkloadEntry], Keeper | None] = lambda _: None) -> None:
+        self._keeper_of = keeper_of
         self._workloads: dict[WorkloadKey, WorkloadEntry] = {}
         self._key_of_uid: dict[str, WorkloadKey] = {}
         self._owner_of_revision: dict[str, str] = {}
@@ -52,7 +56,11 @@ class WorkloadCache:
                 return None
             revisions = self._revisions_of.get(entry.uid, {})
             snapshot = build_workload(
-                entry, revisions.values(), self._pods_under(entry.uid, *revisions), self._unready_nodes
+                entry,
+                revisions.values(),
+                self._pods_under(entry.uid, *revisions),
+                self._unready_nodes,
+                self._keeper_of(entry),
             )
             self._snapshots[key] = snapshot
         return snapshot
@@ -136,6 +144,12 @@ class WorkloadCache:
             self._unready_nodes.discard(name)
         for uid in [uid for uid, pods in self._pods_of.items() if _any_on(pods.values(), name)]:
             self._touch(self._workload_above(uid))
+
+    def keeper_changed(self, listed: ObjectId) -> None:
+        """What keeps a workload, if this is one, is new, other, or gone."""
+        _, kind, namespace, name = listed
+        key = WorkloadKey(WorkloadKind(kind), namespace, name)
+        self._touch(key if key in self._workloads else None)
 
     def _touch(self, key: WorkloadKey | None) -> None:
         if key is None:

@@ -3,7 +3,6 @@
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 
-from sentinel.adapters.kubernetes.workloads.keeper import keeper_of
 from sentinel.adapters.kubernetes.workloads.trim import (
     CHANGE_CAUSE,
     PodCounts,
@@ -12,6 +11,7 @@ from sentinel.adapters.kubernetes.workloads.trim import (
     WorkloadEntry,
 )
 from sentinel.domain.workload.facts import Exposure, Workload
+from sentinel.domain.workload.keeper import Keeper
 from sentinel.domain.workload.pods import Pod
 from sentinel.domain.workload.revision import Revision
 
@@ -21,8 +21,9 @@ def build_workload(
     revisions: Iterable[RevisionEntry],
     pods: Iterable[PodEntry],
     unready_nodes: Container[str],
+    keeper: Keeper | None = None,
 ) -> Workload:
-    """The snapshot of a workload with its stored revisions and its pods."""
+    """The snapshot of a workload with its stored revisions, its pods, and who keeps it."""
     placed = tuple(_on_its_node(held.pod, unready_nodes) for held in pods)
     newest_first = sorted(revisions, key=lambda held: (held.number, held.ref.name), reverse=True)
     current = next((held for held in newest_first if held.template.digest == entry.template.digest), None)
@@ -39,7 +40,7 @@ def build_workload(
         exposure=_exposure(entry, candidate),
         brake=entry.brake,
         abilities=entry.abilities,
-        keeper=keeper_of(entry.labels, entry.annotations),
+        keeper=keeper,
         parts=(entry.ref,),
         progress_deadline_exceeded=entry.progress_deadline_exceeded,
         create_failure=entry.create_failure,

@@ -29,7 +29,7 @@ from sentinel.app.commands.setup.probing import (
     slack_check,
     source_checks,
 )
-from sentinel.app.wiring.base import lease_namespace
+from sentinel.app.wiring.base import lease_namespace, watched_tools
 from sentinel.app.wiring.sources import Sources, metric_sources, options_of
 from sentinel.app.wiring.watches import job_namespaces
 from sentinel.domain.errors import ClusterError, ConfigurationError
@@ -128,6 +128,7 @@ async def _needed(cluster: ClusterConnection, settings: Settings) -> Check:
             lease_namespace(settings),
             kinds=settings.kubernetes.kinds,
             routes=settings.kubernetes.routes,
+            tools=watched_tools(settings),
             asking=settings.slack.pressable,
             jobs_in=job_namespaces(settings),
         )

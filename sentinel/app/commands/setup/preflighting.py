@@ -18,6 +18,7 @@ from sentinel.app.commands.rollouts.undoing import undo_target
 from sentinel.app.commands.setup.checks import Check, fail, ok, warn
 from sentinel.app.commands.setup.evidencing import metric_checks
 from sentinel.app.commands.setup.gating import gate_checks, runs_jobs
+from sentinel.app.commands.setup.keeping import keeper_checks
 from sentinel.app.commands.setup.probing import account_check, conclude, slack_check
 from sentinel.app.wiring.sources import Sources, metric_sources, options_of
 from sentinel.domain.errors import PreconditionError
@@ -72,6 +73,7 @@ async def _preflight(name: str, settings: Settings, account: str, at: Place) -> 
         sources = metric_sources(settings, resources)
         policy, guarded = _policy(subject, settings, sources)
         checks = [*guarded, *workload_checks(subject, datetime.now(UTC))]
+        checks += keeper_checks(workload.keeper, settings.gitops)
         if policy is not None:
             checks += [*strategy_checks(policy, workload), *await metric_checks(policy, workload, sources)]
         namespace = workload.key.namespace
@@ -121,7 +123,6 @@ def workload_checks(subject: Examined, now: datetime) -> list[Check]:
         _previous(subject, now),
         _probes(facts),
         _hands(workload),
-        _owner(workload),
     ]
 
 
@@ -162,15 +163,6 @@ def _hands(workload: Workload) -> Check:
         found = f"it is {braked(workload)} but not by the sentinel, which leaves that alone"
         return warn(name, found, going_on_by_hand(workload))
     return ok(name, "no: neither a hold label nor a pause by hand")
-
-
-def _owner(workload: Workload) -> Check:
-    if workload.keeper is None:
-        return ok(
-            "managed by", "no tool that would deploy an undone revision again, as far as its labels show"
-        )
-    remedy = "after an undo, revert the release there too"
-    return warn("managed by", f"{workload.keeper}, which may deploy an undone revision again", remedy)
 
 
 def strategy_checks(policy: Policy, workload: Workload) -> list[Check]:

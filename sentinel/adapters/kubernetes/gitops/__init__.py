@@ -1,0 +1,1 @@
+"""Tools that deploy workloads from another place: who keeps what, and our holds on them."""

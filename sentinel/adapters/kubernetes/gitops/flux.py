@@ -1,0 +1,119 @@
+"""Flux: Kustomizations and HelmReleases, what they deploy, and how a single workload is left out."""
+
+from collections.abc import Mapping
+
+from sentinel.adapters.kubernetes.api.client import Json
+from sentinel.adapters.kubernetes.api.raw import ObjectId, RawObject, mapping, objects, text
+from sentinel.adapters.kubernetes.api.resources import HELM_RELEASES, KUSTOMIZATIONS
+from sentinel.adapters.kubernetes.gitops.owners import (
+    KeeperTool,
+    Lever,
+    OwnerEntry,
+    annotations_in,
+    mark_of,
+    ref_in,
+    source_digest,
+)
+from sentinel.domain.workload.kinds import GUARDED_KINDS
+
+KUSTOMIZATION_TOOL = "Flux Kustomization"
+HELM_TOOL = "Flux HelmRelease"
+LABELS = {KUSTOMIZATION_TOOL: "kustomize.toolkit.fluxcd.io", HELM_TOOL: "helm.toolkit.fluxcd.io"}
+"""The group under which each leaves its name and its namespace as labels of what it deploys."""
+RECONCILE = "kustomize.toolkit.fluxcd.io/reconcile"
+_OFF = "disabled"
+
+
+def trim_kustomization(raw: RawObject) -> OwnerEntry:
+    """What matters of a Kustomization. A hold on it is on the workload alone."""
+    spec, status = mapping(raw.get("spec")), mapping(raw.get("status"))
+    return OwnerEntry(
+        ref=ref_in(raw, KUSTOMIZATION_TOOL),
+        lists=_inventory(status),
+        local="kubeConfig" not in spec,
+        source=source_digest(spec.get("sourceRef"), spec.get("path"), status.get("lastAttemptedRevision")),
+    )
+
+
+def trim_helm_release(raw: RawObject) -> OwnerEntry:
+    """What matters of a HelmRelease; before helm-controller 1.5 it does not list what it deploys."""
+    spec, status = mapping(raw.get("spec")), mapping(raw.get("status"))
+    wanted = {name: value for name, value in spec.items() if name != "suspend"}
+    return OwnerEntry(
+        ref=ref_in(raw, HELM_TOOL),
+        lists=_inventory(status),
+        local="kubeConfig" not in spec,
+        lever=suspension(raw),
+        source=source_digest(wanted, status.get("lastAttemptedRevision")),
+        inventory="inventory" in status,
+    )
+
+
+def _inventory(status: RawObject) -> frozenset[ObjectId]:
+    entries = objects(mapping(status.get("inventory")).get("entries"))
+    ids = (text(entry.get("id")).split("_") for entry in entries)
+    return frozenset(
+        (group, kind, namespace, name)
+        for namespace, name, group, kind in (parts for parts in ids if len(parts) == 4)
+        if kind in GUARDED_KINDS
+    )
+
+
+# The hold on a Kustomization: one annotation of the workload.
+
+
+def left_out(raw: RawObject) -> Lever:
+    """Whether the Kustomization leaves the workload out."""
+    annotations = annotations_in(raw)
+    mark, value = mark_of(annotations), text(annotations.get(RECONCILE))
+    settings: Json = {"reconcile": value} if RECONCILE in annotations else {}
+    return Lever(mark.original if mark is not None else settings, value.lower() == _OFF, mark)
+
+
+def leave_out(_live: RawObject) -> tuple[Json, ...]:
+    """Have the Kustomization leave the workload out."""
+    return (_reconcile(_OFF),)
+
+
+def take_in(_live: RawObject, original: Mapping[str, object]) -> Json:
+    """Have it deployed again."""
+    return _reconcile(original.get("reconcile"))
+
+
+def _reconcile(value: object) -> Json:
+    return {"metadata": {"annotations": {RECONCILE: value}}}
+
+
+# The hold on a HelmRelease.
+
+
+def suspension(raw: RawObject) -> Lever:
+    """Whether the HelmRelease is suspended."""
+    spec, mark = mapping(raw.get("spec")), mark_of(annotations_in(raw))
+    settings: Json = {"suspend": spec["suspend"]} if "suspend" in spec else {}
+    return Lever(mark.original if mark is not None else settings, spec.get("suspend") is True, mark)
+
+
+def suspend(_live: RawObject) -> tuple[Json, ...]:
+    """Suspend it."""
+    return ({"spec": {"suspend": True}},)
+
+
+def resume(_live: RawObject, original: Mapping[str, object]) -> Json:
+    """Let it go on as before."""
+    return {"spec": {"suspend": original.get("suspend")}}
+
+
+KUSTOMIZATION = KeeperTool(
+    KUSTOMIZATION_TOOL,
+    KUSTOMIZATIONS,
+    "gitops.flux",
+    trim_kustomization,
+    left_out,
+    leave_out,
+    take_in,
+    on_workload=True,
+)
+HELM_RELEASE = KeeperTool(
+    HELM_TOOL, HELM_RELEASES, "gitops.flux", trim_helm_release, suspension, suspend, resume
+)

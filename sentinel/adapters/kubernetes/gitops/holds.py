@@ -1,0 +1,116 @@
+"""Puts holds on keepers and releases them: read, patched as long as nobody wrote meanwhile, and read back."""
+
+import asyncio
+import logging
+
+from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
+from sentinel.adapters.kubernetes.api.raw import RawObject, mapping
+from sentinel.adapters.kubernetes.gitops.owners import KeeperTool, written_mark
+from sentinel.adapters.kubernetes.gitops.registry import TOOLS
+from sentinel.adapters.kubernetes.workloads import patches
+from sentinel.adapters.kubernetes.workloads.registry import driver_of
+from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ConflictError, InvalidObjectError
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.keeper import KEEPER_ANNOTATION, KeeperHold, KeeperMark, KeeperRef
+
+log = logging.getLogger(__name__)
+
+_ATTEMPTS = 5
+_LOOK_EVERY = 0.2
+
+
+class KubernetesKeepers:
+    """Implements `ports.Keepers`."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    async def hold(self, key: WorkloadKey, hold: KeeperHold, record: str, *, timeout: float) -> str:
+        """Put the hold in force; see `ports.Keepers.hold`."""
+        tool = _tool(hold.keeper)
+        mark = KeeperMark(f"{key.namespace}/{record}", hold.until, hold.original)
+        place = _place(tool, key, hold.keeper)
+        try:
+            async with asyncio.timeout(timeout):
+                live = await self._held(tool, place, mark, timeout)
+                while tool.busy(live):
+                    await asyncio.sleep(_LOOK_EVERY)
+                    live = await self._client.get(place, timeout=timeout)
+        except TimeoutError as error:
+            raise ClusterUnavailableError(
+                f"{hold.keeper} was not held within {timeout:g} s", reason="Timeout"
+            ) from error
+        return f"{hold.keeper} is held"
+
+    async def release(self, key: WorkloadKey, hold: KeeperHold, *, timeout: float) -> str:
+        """Restore what the hold changed; see `ports.Keepers.release`."""
+        tool = _tool(hold.keeper)
+        place = _place(tool, key, hold.keeper)
+        for attempt in range(1, _ATTEMPTS + 1):
+            live = await self._client.get(place, timeout=timeout)
+            lever = tool.lever(live)
+            if lever.mark is None and not lever.held:
+                return f"{hold.keeper} was released already"
+            body = tool.release(live, hold.original) if lever.held else {}
+            try:
+                written = await self._client.merge_patch(place, _signed(body, live, None), timeout=timeout)
+            except ConflictError:
+                if attempt == _ATTEMPTS:
+                    raise
+                continue
+            await self._disown(place, written, timeout)
+            return f"{hold.keeper} is released"
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _held(
+        self, tool: KeeperTool, place: RequestTarget, mark: KeeperMark, timeout: float
+    ) -> RawObject:
+        """The object as it was read back, held."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            live: RawObject = await self._client.get(place, timeout=timeout)
+            if tool.lever(live).held:
+                return live
+            try:
+                for body in tool.hold(live):
+                    live = await self._client.merge_patch(
+                        place, _signed(body, live, written_mark(mark)), timeout=timeout
+                    )
+                    if tool.lever(live).held:
+                        return live
+            except ConflictError:
+                if attempt == _ATTEMPTS:
+                    raise
+                continue
+            raise InvalidObjectError(f"the API server dropped the hold on {place}", reason="HoldDropped")
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _disown(self, place: RequestTarget, live: RawObject, timeout: float) -> None:
+        """Give up our claim on what was restored; without it the release stands all the same."""
+        operations = patches.disown(live, MANAGER)
+        if not operations:
+            return
+        try:
+            await self._client.json_patch(place, list(operations), timeout=timeout)
+        except ClusterError as error:
+            log.warning("our managedFields entry of %s stays: %s", place, error)
+
+
+def _signed(body: Json, live: RawObject, mark: str | None) -> Json:
+    """The patch with our mark written or (None) taken away, refused if anyone wrote since `live` was read."""
+    metadata = mapping(body.get("metadata"))
+    annotations = {**mapping(metadata.get("annotations")), KEEPER_ANNOTATION: mark}
+    version = mapping(live.get("metadata")).get("resourceVersion")
+    return {**body, "metadata": {**metadata, "annotations": annotations, "resourceVersion": version}}
+
+
+def _tool(ref: KeeperRef) -> KeeperTool:
+    tool = TOOLS.get(ref.tool)
+    if tool is None:
+        raise InvalidObjectError(f"{ref} cannot be held", reason="Unsupported")
+    return tool
+
+
+def _place(tool: KeeperTool, key: WorkloadKey, ref: KeeperRef) -> RequestTarget:
+    if tool.on_workload:
+        return RequestTarget(driver_of(key.kind).resource, key.namespace, key.name)
+    return RequestTarget(tool.resource, ref.namespace, ref.name)

@@ -1,0 +1,99 @@
+"""What is kept of the objects by which tools deploy workloads, and how each tool's is held and released."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import orjson
+
+from sentinel.adapters.kubernetes.api.client import Json
+from sentinel.adapters.kubernetes.api.raw import ObjectId, RawObject, mapping, text, time
+from sentinel.adapters.kubernetes.api.resources import ApiResource
+from sentinel.domain.workload.keeper import KEEPER_ANNOTATION, KeeperMark, KeeperRef
+
+
+@dataclass(frozen=True, slots=True)
+class Lever:
+    """What a hold changes on an object: its settings without a hold, whether it is off now, and our mark."""
+
+    settings: Mapping[str, object]
+    held: bool
+    mark: KeeperMark | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerEntry:
+    """One object of a tool, by itself.
+
+    `lists` are the workloads that it deploys, `agreed` those of them that it found as its source wants when it last
+    compared, at `compared_at`. `local`: it deploys to this cluster. `reverts`: it deploys by itself. `lever` is None
+    where a hold is on the workload. `parent` is the ApplicationSet that made it, `late_waves` the workloads that others
+    of a later sync wave wait for.
+    """
+
+    ref: KeeperRef
+    lists: frozenset[ObjectId]
+    local: bool = True
+    reverts: bool = True
+    lever: Lever | None = None
+    source: str = ""
+    agreed: frozenset[ObjectId] = frozenset()
+    compared_at: datetime | None = None
+    parent: str = ""
+    awaited: frozenset[ObjectId] = frozenset()
+    remarks: tuple[str, ...] = ()
+    inventory: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperTool:
+    """How one tool's objects are read, held and released.
+
+    `setting` is the setting that has them watched. `on_workload`: the hold is on the workload itself. `lever` reads it
+    from the object that it is on. `hold` gives the merge patches that put it in force, the next one for servers that
+    drop what the one before wrote; `release` the one that restores the original. `busy`: something that was begun
+    before the hold may still write; the hold asked it to end.
+    """
+
+    name: str
+    resource: ApiResource
+    setting: str
+    trim: Callable[[RawObject], OwnerEntry]
+    lever: Callable[[RawObject], Lever]
+    hold: Callable[[RawObject], tuple[Json, ...]]
+    release: Callable[[RawObject, Mapping[str, object]], Json]
+    on_workload: bool = False
+    busy: Callable[[RawObject], bool] = field(default=lambda _: False)
+
+
+def mark_of(annotations: RawObject) -> KeeperMark | None:
+    """Our mark among an object's annotations; None without one, and for one that cannot be read."""
+    try:
+        written = mapping(orjson.loads(text(annotations.get(KEEPER_ANNOTATION))))
+    except orjson.JSONDecodeError:
+        return None
+    until, record = time(written.get("until")), text(written.get("record"))
+    return KeeperMark(record, until, mapping(written.get("original"))) if until and record else None
+
+
+def written_mark(mark: KeeperMark) -> str:
+    """The mark as the annotation has it."""
+    until = mark.until.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return orjson.dumps({"record": mark.record, "until": until, "original": dict(mark.original)}).decode()
+
+
+def annotations_in(raw: RawObject) -> RawObject:
+    """The object's annotations."""
+    return mapping(mapping(raw.get("metadata")).get("annotations"))
+
+
+def ref_in(raw: RawObject, tool: str) -> KeeperRef:
+    """The reference to an object of a tool."""
+    metadata = mapping(raw.get("metadata"))
+    return KeeperRef(tool, text(metadata.get("namespace")), text(metadata.get("name")))
+
+
+def source_digest(*parts: object) -> str:
+    """A short name for the state of a source; another one after every change of the parts."""
+    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]

@@ -1,0 +1,91 @@
+"""Who keeps a workload in another place than the cluster, and our hold on that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+KEEPER_ANNOTATION = "rollback-sentinel.dev/held"
+"""Our mark on what a hold changed: the record it is for, until when it is meant to last, and what was there before."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class KeeperRef:
+    """One object of a tool (an Argo CD Application, a Flux Kustomization, a Helm release …).
+
+    `namespace` is empty where only the name is known.
+    """
+
+    tool: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.tool} {self.namespace}/{self.name}" if self.namespace else f"{self.tool} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperMark:
+    """Our signature on a held keeper: `record` is the record's namespace and name.
+
+    `original` is what the hold changed, as it was before.
+    """
+
+    record: str
+    until: datetime
+    original: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Who keeps the workload in another place than the cluster, as the cluster shows it now.
+
+    `reverts`: whether it deploys what its source says over what was changed in the cluster, at once or with the next
+    change of the source. `why_not` is why it cannot be held, empty where it can. `settings` is what a hold changes, as
+    it was without one, None where that is not known. `held`: its deploying is off now; with a `mark` by us.
+
+    `source` names the state of its source; it changes with every commit. `lists`: whether the source still holds the
+    workload. `agreed_at` is when the tool last compared the workload and found it as its source wants, None where it
+    differs or is not known. `remarks` are sentences on settings of the tool that do not go with canary steps.
+    """
+
+    ref: KeeperRef
+    reverts: bool
+    why_not: str = ""
+    settings: Mapping[str, object] | None = None
+    held: bool = False
+    mark: KeeperMark | None = None
+    source: str = ""
+    lists: bool = True
+    agreed_at: datetime | None = None
+    remarks: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return str(self.ref)
+
+    @property
+    def holdable(self) -> bool:
+        """Whether a hold keeps it from undoing an undo."""
+        return self.reverts and not self.why_not
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperHold:
+    """Our hold on a workload's keeper, as the record has it, so that an undo lasts.
+
+    `original` is what it changed, as it was before. `source` is the keeper's source at that time. `until`: people are
+    called if it is still in force then. `placed_at` is when it was in force and read back, None before that. `seen`:
+    the watch has shown it in force, so that its absence later means that someone lifted it. `by_people`: only a person
+    releases it. `releasing` is why it is being released, empty while it is to stay.
+    """
+
+    keeper: KeeperRef
+    original: Mapping[str, object]
+    since: datetime
+    until: datetime
+    reason: str
+    source: str = ""
+    placed_at: datetime | None = None
+    seen: bool = False
+    overdue_told: bool = False
+    by_people: bool = False
+    releasing: str = ""

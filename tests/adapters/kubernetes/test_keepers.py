@@ -1,0 +1,260 @@
+"""Who keeps a workload: claimed by its marks, confirmed by what the tools' objects list."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from sentinel.adapters.kubernetes.gitops.argocd import ARGO_CD, TRACKING, trim_application_set
+from sentinel.adapters.kubernetes.gitops.flux import HELM_RELEASE, KUSTOMIZATION, RECONCILE
+from sentinel.adapters.kubernetes.gitops.keepers import MarkedWorkload, OwnerCache, WatchedTools
+from sentinel.adapters.kubernetes.gitops.owners import KeeperTool, mark_of, written_mark
+from sentinel.domain.workload.keeper import KEEPER_ANNOTATION, Keeper, KeeperMark
+from sentinel.domain.workload.revision import ObjectRef
+
+T0 = datetime(2026, 11, 1, 12, tzinfo=UTC)
+WEB = {"group": "apps", "kind": "Deployment", "namespace": "shop", "name": "web", "status": "OutOfSync"}
+TRACKED = {TRACKING: "shop:apps/Deployment:shop/web"}
+BY_FLUX = {"kustomize.toolkit.fluxcd.io/name": "apps", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
+BY_FLUX_HELM = {"helm.toolkit.fluxcd.io/name": "web", "helm.toolkit.fluxcd.io/namespace": "shop"}
+
+
+def application(**spec: Any) -> dict[str, Any]:
+    """An Application that syncs `shop/web` by itself."""
+    return {
+        "metadata": {"name": "shop", "namespace": "argocd"},
+        "spec": {
+            "destination": {"server": "https://kubernetes.default.svc"},
+            "syncPolicy": {"automated": {"prune": True, "selfHeal": True}},
+            **spec,
+        },
+        "status": {
+            "resources": [WEB],
+            "sync": {"revision": "abc"},
+            "reconciledAt": T0.isoformat().replace("+00:00", "Z"),
+        },
+    }
+
+
+def kustomization(listed: str = "shop_web_apps_Deployment", **spec: Any) -> dict[str, Any]:
+    """A Kustomization with one entry in its inventory."""
+    return {
+        "metadata": {"name": "apps", "namespace": "flux-system"},
+        "spec": spec,
+        "status": {
+            "inventory": {"entries": [{"id": listed, "v": "v1"}]},
+            "lastAttemptedRevision": "main@sha1:a",
+        },
+    }
+
+
+def keeper(
+    *owners: tuple[KeeperTool, dict[str, Any]],
+    labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
+    sets: dict[str, dict[str, Any]] | None = None,
+) -> Keeper | None:
+    """Who keeps `shop/web`, with these objects in the cluster and these marks on it."""
+    cache = OwnerCache()
+    for tool in WatchedTools(argocd=True, flux=True).watched:
+        cache.unreadable.append((tool.name, str))
+    for name, spec in (sets or {}).items():
+        cache.set_changed(("argocd", name), None, trim_application_set({"spec": spec}))
+    for tool, raw in owners:
+        entry = tool.trim(raw)
+        cache.owner_changed((entry.ref.namespace, entry.ref.name), None, entry)
+    web = ObjectRef("apps/v1", "Deployment", "shop", "web")
+    return cache.keeper(MarkedWorkload(web, labels or {}, annotations or {}))
+
+
+def test_an_application_that_lists_the_workload_keeps_it() -> None:
+    """Whether it tracks by annotation or by label."""
+    for marks in (TRACKED, {}):
+        found = keeper((ARGO_CD, application()), annotations=marks)
+        assert found is not None
+        assert (str(found), found.holdable) == ("Argo CD Application argocd/shop", True)
+        assert found.settings == {"automated": {"prune": True, "selfHeal": True}}
+
+
+def test_an_application_that_syncs_only_by_hand_reverts_nothing() -> None:
+    """Nor does one whose automation somebody switched off."""
+    by_hand = application(syncPolicy={})
+    off = application(syncPolicy={"automated": {"enabled": False}})
+    for raw in (by_hand, off):
+        found = keeper((ARGO_CD, raw), annotations=TRACKED)
+        assert found is not None
+        assert not found.reverts
+
+
+def test_an_application_for_another_cluster_does_not_keep_what_has_the_same_name_here() -> None:
+    """Unless the workload's own annotation names it."""
+    elsewhere = application(destination={"server": "https://192.0.2.1"})
+    assert keeper((ARGO_CD, elsewhere)) is None
+    assert keeper((ARGO_CD, elsewhere), annotations=TRACKED) is not None
+
+
+def test_an_application_that_is_not_in_the_cluster_cannot_be_held() -> None:
+    """A hub elsewhere deploys it."""
+    found = keeper(annotations=TRACKED)
+    assert found is not None
+    assert not found.holdable
+    assert "is not in this cluster" in found.why_not
+
+
+def test_an_application_in_another_namespace_is_named_with_it() -> None:
+    """As Argo CD writes it, with an underscore."""
+    found = keeper(annotations={TRACKING: "team-a_shop:apps/Deployment:shop/web"})
+    assert found is not None
+    assert str(found) == "Argo CD Application team-a/shop"
+
+
+@pytest.mark.parametrize(
+    "written", ["shop:apps/Deployment:shop/other", "shop", "", ":apps/Deployment:shop/web", "a:b:c:d"]
+)
+def test_a_tracking_annotation_that_was_copied_or_is_broken_counts_for_nothing(written: str) -> None:
+    """As with Argo CD itself."""
+    assert keeper(annotations={TRACKING: written}) is None
+
+
+def test_a_workload_that_its_application_no_longer_lists_is_not_reverted() -> None:
+    """Its annotation is a relic."""
+    bare = application()
+    bare["status"]["resources"] = []
+    found = keeper((ARGO_CD, bare), annotations=TRACKED)
+    assert found is not None
+    assert (found.reverts, found.lists) == (False, False)
+
+
+def test_an_application_set_that_writes_the_sync_policy_takes_a_hold_back() -> None:
+    """Unless it ignores that field, for all Applications or for this one, or only creates."""
+    raw = application()
+    raw["metadata"]["ownerReferences"] = [
+        {"kind": "ApplicationSet", "name": "all", "uid": "1", "controller": True}
+    ]
+    sets: list[tuple[dict[str, Any], bool]] = [
+        ({}, False),
+        ({"ignoreApplicationDifferences": [{"jsonPointers": ["/spec/syncPolicy"]}]}, True),
+        (
+            {"ignoreApplicationDifferences": [{"name": "shop", "jqPathExpressions": [".spec.syncPolicy"]}]},
+            True,
+        ),
+        (
+            {"ignoreApplicationDifferences": [{"name": "other", "jsonPointers": ["/spec/syncPolicy"]}]},
+            False,
+        ),
+        ({"syncPolicy": {"applicationsSync": "create-only"}}, True),
+    ]
+    for spec, holdable in sets:
+        found = keeper((ARGO_CD, raw), sets={"all": spec})
+        assert found is not None
+        assert found.holdable is holdable
+    unknown = keeper((ARGO_CD, raw))
+    assert unknown is not None
+    assert "the ApplicationSet all writes spec.syncPolicy" in unknown.why_not
+
+
+def test_two_tools_that_both_list_a_workload_are_both_named() -> None:
+    """Neither is held: which one would win is unknown."""
+    found = keeper((ARGO_CD, application()), (KUSTOMIZATION, kustomization()), labels=BY_FLUX)
+    assert found is not None
+    expected = (
+        "several tools deploy it: Argo CD Application argocd/shop and Flux Kustomization flux-system/apps"
+    )
+    assert found.why_not == expected
+
+
+def test_a_kustomization_keeps_what_is_in_its_inventory() -> None:
+    """The hold on it is on the workload: what the annotation says now is what would be restored."""
+    found = keeper((KUSTOMIZATION, kustomization()), labels=BY_FLUX, annotations={RECONCILE: "enabled"})
+    assert found is not None
+    assert (str(found), found.holdable) == ("Flux Kustomization flux-system/apps", True)
+    assert (found.settings, found.held) == ({"reconcile": "enabled"}, False)
+
+
+def test_a_workload_that_people_left_out_of_flux_is_not_reverted() -> None:
+    """Flux compares the value without regard to case."""
+    found = keeper((KUSTOMIZATION, kustomization()), labels=BY_FLUX, annotations={RECONCILE: "Disabled"})
+    assert found is not None
+    assert not found.reverts
+
+
+def test_our_own_mark_says_what_was_there_before() -> None:
+    """So a second hold, or another leader, restores the same."""
+    mark = written_mark(KeeperMark("shop/web-1", T0, {"reconcile": "enabled"}))
+    annotations = {RECONCILE: "disabled", KEEPER_ANNOTATION: mark}
+    found = keeper((KUSTOMIZATION, kustomization()), labels=BY_FLUX, annotations=annotations)
+    assert found is not None
+    assert (found.held, found.reverts, found.settings) == (True, True, {"reconcile": "enabled"})
+    assert found.mark == mark_of({KEEPER_ANNOTATION: mark})
+
+
+def test_a_helm_release_of_flux_without_an_inventory_is_confirmed_by_its_existence() -> None:
+    """Older controllers list nothing."""
+    raw = {"metadata": {"name": "web", "namespace": "shop"}, "spec": {"chart": {}}, "status": {}}
+    found = keeper((HELM_RELEASE, raw), labels=BY_FLUX_HELM)
+    assert found is not None
+    assert (str(found), found.holdable) == ("Flux HelmRelease shop/web", True)
+
+
+def test_what_is_synced_agrees_with_its_source_unless_differences_are_ignored() -> None:
+    """An ignored field may differ from Git, and nobody sees it."""
+    raw = application()
+    raw["status"]["resources"] = [WEB | {"status": "Synced"}]
+    found = keeper((ARGO_CD, raw))
+    assert found is not None
+    assert found.agreed_at == T0
+    raw["spec"]["ignoreDifferences"] = [{"kind": "Deployment", "jsonPointers": ["/spec/replicas"]}]
+    found = keeper((ARGO_CD, raw))
+    assert found is not None
+    assert found.agreed_at is None
+    assert "RespectIgnoreDifferences=true" in found.remarks[0]
+
+
+def test_a_later_sync_wave_waits_for_the_workload() -> None:
+    """Preflight says so: it waits as long as a rollout in steps is paused."""
+    raw = application()
+    raw["status"]["resources"] = [WEB, {"kind": "Service", "name": "web", "syncWave": 2}]
+    found = keeper((ARGO_CD, raw))
+    assert found is not None
+    assert found.remarks[0].startswith("resources of later sync waves wait")
+
+
+def test_a_commit_is_another_source_and_our_hold_is_not() -> None:
+    """What is compared is where it deploys from."""
+    before, held, after = application(), application(), application()
+    held["spec"]["syncPolicy"] = {"automated": {"enabled": False}}
+    after["status"]["sync"]["revision"] = "def"
+    sources = [ARGO_CD.trim(raw).source for raw in (before, held, after)]
+    assert sources[0] == sources[1] != sources[2]
+
+
+def test_a_tool_that_the_settings_do_not_name_cannot_be_held() -> None:
+    """The sentence says which setting lets it."""
+    cache = OwnerCache()
+    web = ObjectRef("apps/v1", "Deployment", "shop", "web")
+    found = cache.keeper(MarkedWorkload(web, {}, TRACKED))
+    assert found is not None
+    assert "set gitops.argocd to true" in found.why_not
+
+
+def test_a_tool_that_we_may_not_read_cannot_be_held() -> None:
+    """And the sentence says why."""
+    cache = OwnerCache(unreadable=[(ARGO_CD.name, lambda: "our account cannot read applications")])
+    web = ObjectRef("apps/v1", "Deployment", "shop", "web")
+    found = cache.keeper(MarkedWorkload(web, {}, TRACKED))
+    assert found is not None
+    assert "our account cannot read applications" in found.why_not
+
+
+def test_a_change_of_an_owner_touches_what_it_lists_and_what_names_it() -> None:
+    """So that the next look sees it."""
+    touched: list[tuple[str, str, str, str]] = []
+    cache = OwnerCache(touched=touched.append)
+    web = ObjectRef("apps/v1", "Deployment", "shop", "web")
+    cache.keeper(MarkedWorkload(web, {}, TRACKED))
+    raw = application()
+    raw["status"]["resources"] = [WEB | {"name": "api"}]
+    cache.owner_changed(("argocd", "shop"), None, ARGO_CD.trim(raw))
+    assert {name for *_, name in touched} == {"web", "api"}
