@@ -28,7 +28,7 @@ from benchmarks.harness.figures import machine, table
 from benchmarks.harness.link import Child, Message
 from benchmarks.harness.metrics import run_metrics
 from benchmarks.harness.world import NAMESPACE, WorldSpec, name_of, run_world
-from sentinel.adapters.prometheus.client import REMEMBERED_SECONDS
+from sentinel.adapters.prometheus.http.client import REMEMBERED_SECONDS
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks" / "memory.md"
 MAY_GROW = 0.05

@@ -16,7 +16,7 @@ from sentinel.domain.workload.kinds import GUARDED_KINDS, USUAL_KINDS, WorkloadK
 from sentinel.domain.workload.routes import RouteKind
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.schema.fields import MetricLabel
-from sentinel.settings.values import Seconds, Section, Url, Workers
+from sentinel.settings.values import Delay, Seconds, Section, Url, Workers
 
 
 def _guarded(kind: WorkloadKind) -> WorkloadKind:
@@ -76,6 +76,8 @@ class RulesSettings(Section):
 class PrometheusSettings(Section):
     """The Prometheus server; without a URL it is not configured. `scrape_interval` decides what is stale.
 
+    `settle` is how long after a scrape its samples can be queried; unset, it is learnt from how old they are.
+
     `rules_url` is the server that evaluates the alerting rules, if it is another: vmalert, the ruler of Thanos or
     Mimir. Requests to it have the same headers.
     """
@@ -83,6 +85,7 @@ class PrometheusSettings(Section):
     url: Url | None = None
     rules_url: Url | None = None
     scrape_interval: Seconds = 15.0
+    settle: Delay | None = None
     timeout: Seconds = 5.0
     headers: dict[str, SecretStr] = Field(default_factory=dict)
     bearer_token: SecretStr | None = None

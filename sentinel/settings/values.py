@@ -45,6 +45,7 @@ def _url(value: str) -> str:
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86_400)]
+Delay = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=600)]
 Url = Annotated[str, AfterValidator(_url)]
 Workers = Annotated[int, Field(ge=1, le=64)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from sentinel.ports import SystemClock
 from tests.support.alertmanager import real_alertmanager
 from tests.support.processes import free_port
 from tests.support.prometheus import Target, real_prometheus
+from tests.support.victoria import victoria_metrics
 from tests.support.world import NAMESPACE, ROLLING, World, world
 
 TOKEN = "a-webhook-token"
@@ -88,30 +89,48 @@ ALERT_RULES: tuple[Mapping[str, Any], ...] = (
 """What no rule of the policy measures: slow answers below its limit (told by pod), and 429s (told by Deployment)."""
 
 
-class Prometheus:
-    """A real Prometheus that can go and come back with its data."""
+@dataclass(frozen=True, slots=True)
+class Scraping:
+    """What scrapes a shop how: `backend` is a program that answers PromQL, `discovered` whether it finds each pod by
+    service discovery (Prometheus only) instead of all of them on one page.
+    """
 
-    def __init__(self, home: Path, metrics_url: str, alertmanager: str, *, discovered: bool = False) -> None:
+    backend: str = "prometheus"
+    interval: float = 1.0
+    discovered: bool = False
+
+
+class Metrics:
+    """A real backend that can go and come back with its data."""
+
+    def __init__(self, home: Path, metrics_url: str, alertmanager: str, scraping: Scraping) -> None:
         self._home = home
         self._metrics_url = metrics_url
         self._alertmanager = alertmanager
-        self._discovered = discovered
+        self._scraping = scraping
         self._port = free_port()
         self._running = AsyncExitStack()
         self.url = f"http://127.0.0.1:{self._port}"
 
     async def up(self) -> None:
         """Run it, with pods as targets of their own or all on one page."""
-        page = Target(self._metrics_url.removeprefix("http://"))
-        server = real_prometheus(
-            () if self._discovered else (page,),
+        await self._running.enter_async_context(self._server())
+
+    def _server(self) -> AbstractAsyncContextManager[str]:
+        page, how = self._metrics_url.removeprefix("http://"), self._scraping
+        every = f"{how.interval:g}s"
+        if "victoria" in how.backend:
+            return victoria_metrics(self._home, page, program=how.backend, port=self._port, interval=every)
+        return real_prometheus(
+            () if how.discovered else (Target(page),),
             ALERT_RULES,
             self._alertmanager,
-            discovery=f"{self._metrics_url}/http_sd" if self._discovered else None,
+            interval=every,
+            discovery=f"{self._metrics_url}/http_sd" if how.discovered else None,
             home=self._home,
             port=self._port,
+            program=how.backend,
         )
-        await self._running.enter_async_context(server)
 
     async def down(self) -> None:
         """Stop it."""
@@ -119,7 +138,7 @@ class Prometheus:
 
     async def value(self, query: str) -> float:
         """The value of a query with one result, 0 where it has none."""
-        parameters = {"query": query}
+        parameters = {"query": query, "nocache": "1"}
         async with (
             aiohttp.ClientSession() as session,
             session.get(f"{self.url}/api/v1/query", params=parameters) as response,
@@ -133,7 +152,7 @@ class Shop:
     """The running whole, with verbs for stories on real time."""
 
     world: World
-    prometheus: Prometheus
+    prometheus: Metrics
     alertmanager: str
 
     def release(self, service: str, quality: Quality = WELL) -> None:
@@ -190,11 +209,10 @@ class Shop:
 
 
 @asynccontextmanager
-async def shop(folder: Path, services: Mapping[str, int], *, discovered: bool = False) -> AsyncIterator[Shop]:
-    """Services with so many pods each, at rest: under traffic, scraped, guarded.
-
-    `discovered`: whether Prometheus finds each pod by service discovery, or all of them on one page.
-    """
+async def shop(
+    folder: Path, services: Mapping[str, int], scraping: Scraping = Scraping()
+) -> AsyncIterator[Shop]:
+    """Services with so many pods each, at rest: under traffic, scraped, guarded."""
     port = free_port()
     async with AsyncExitStack() as stack:
         here = await stack.enter_async_context(world(folder, POLICY, now=SystemClock().now))
@@ -207,15 +225,13 @@ async def shop(folder: Path, services: Mapping[str, int], *, discovered: bool = 
             here.cluster.serve(f"{service}:1", WELL)
             here.cluster.deploy(service, f"{service}:1", replicas, namespace=NAMESPACE, **ROLLING)
             here.cluster.offer(service, REQUESTS_PER_SECOND, namespace=NAMESPACE)
-        prometheus = Prometheus(
-            folder / "prometheus", here.cluster.metrics_url, alertmanager, discovered=discovered
-        )
+        prometheus = Metrics(folder / "prometheus", here.cluster.metrics_url, alertmanager, scraping)
         (folder / "prometheus").mkdir()
         await prometheus.up()
         stack.push_async_callback(prometheus.down)
         here.environ |= {
             "SENTINEL_PROMETHEUS__URL": prometheus.url,
-            "SENTINEL_PROMETHEUS__SCRAPE_INTERVAL": "1",
+            "SENTINEL_PROMETHEUS__SCRAPE_INTERVAL": f"{scraping.interval:g}",
             "SENTINEL_HTTP__PORT": str(port),
             "SENTINEL_HTTP__WEBHOOK__TOKEN": TOKEN,
             "SENTINEL_DRAIN_SECONDS": "5",
@@ -224,7 +240,7 @@ async def shop(folder: Path, services: Mapping[str, int], *, discovered: bool = 
         yield Shop(here, prometheus, alertmanager)
 
 
-async def _at_rest(here: World, prometheus: Prometheus, services: Mapping[str, int]) -> None:
+async def _at_rest(here: World, prometheus: Metrics, services: Mapping[str, int]) -> None:
     for service in services:
         await here.settle(service, within=LONG)
     await here.start()

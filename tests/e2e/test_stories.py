@@ -23,7 +23,7 @@ from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.engine.rollout import decision as deciding
-from tests.e2e.shops import TOKEN, Shop, shop
+from tests.e2e.shops import TOKEN, Scraping, Shop, shop
 from tests.support.processes import binary
 from tests.support.world import actions, decision
 
@@ -83,7 +83,7 @@ async def stories(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sto
         opened = await asyncio.gather(
             *(
                 stack.enter_async_context(
-                    shop(tmp_path_factory.mktemp(name), services, discovered=name == "metrics")
+                    shop(tmp_path_factory.mktemp(name), services, Scraping(discovered=name == "metrics"))
                 )
                 for name, services in SERVICES.items()
             )

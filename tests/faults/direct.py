@@ -27,7 +27,7 @@ from clustersim.cluster import SimulatedCluster
 from clustersim.faults import ConnectionDropped, FaultKind, InjectedFault, WatchFaults
 from clustersim.storage.api_errors import ApiError
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample, Track
-from sentinel.adapters.prometheus.client import REMEMBERED_SAMPLES
+from sentinel.adapters.prometheus.http.client import REMEMBERED_SAMPLES
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason

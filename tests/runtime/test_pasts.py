@@ -11,7 +11,6 @@ from sentinel.domain.evidence import MissingReason, Past, PastCounters
 from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery
 from sentinel.domain.record.state import Phase
 from sentinel.engine.evidence.history import CALIBRATION
-from sentinel.engine.evidence.schedule import SourceTiming
 from sentinel.engine.statistics.calibration import Calibration
 from sentinel.runtime.evidence.pasts import MOST_ATTEMPTS, PastReader
 from tests.engine.builders import PLAIN, in_state, rollout
@@ -31,7 +30,7 @@ class Source:
     takes: float = 0.0
     name: str = "prometheus"
     settle: float = 0.0
-    min_interval: float = 15.0
+    min_interval: float = 0.0
 
     def __post_init__(self) -> None:
         self.asked: list[CountQuery | HistogramQuery] = []
@@ -55,7 +54,6 @@ class Reading:
         self.woken: list[str] = []
         self.reader = PastReader(
             {"prometheus": source},
-            {"prometheus": SourceTiming()},
             lambda key: self.woken.append(str(key)),
             Counts(),
         )

@@ -34,6 +34,7 @@ async def real_prometheus(
     discovery: str | None = None,
     home: Path | None = None,
     port: int = 0,
+    program: str = "prometheus",
 ) -> AsyncIterator[str]:
     """Runs Prometheus while the block lasts; yields its URL.
 
@@ -42,7 +43,7 @@ async def real_prometheus(
     go. One that is run again on the same `home` and `port` is the same server come back, with its data. Needs the real
     clock (marker `real_time`); skips (or fails on CI) where the program is missing.
     """
-    program = binary("prometheus")
+    path = binary(program)
     port = port or free_port()
     with contextlib.ExitStack() as stack:
         home = home or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sentinel-prometheus-")))
@@ -53,7 +54,7 @@ async def real_prometheus(
             config["rule_files"] = [str(home / "rules.yml")]
         (home / "prometheus.yml").write_text(yaml.safe_dump(config))
         command = [
-            program,
+            path,
             f"--config.file={home / 'prometheus.yml'}",
             f"--storage.tsdb.path={home / 'data'}",
             f"--web.listen-address=127.0.0.1:{port}",

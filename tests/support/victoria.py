@@ -30,33 +30,46 @@ async def real_victoria(
     `scraped` is the `host:port` of the page that is scraped. Needs the real clock (marker `real_time`); skips (or fails
     on CI) where a program is missing.
     """
-    storage, vmalert = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
-    jobs = (
-        [{"job_name": "pods", "honor_labels": True, "static_configs": [{"targets": [scraped]}]}]
-        if scraped
-        else []
-    )
-    config = {"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}
-    (home / "scrape.yml").write_text(yaml.safe_dump(config))
+    vmalert = f"http://127.0.0.1:{free_port()}"
     groups = [{"name": "tests", "interval": "1s", "rules": [dict(rule) for rule in rules]}]
     (home / "rules.yml").write_text(yaml.safe_dump({"groups": groups}))
-    stores = [
-        binary("victoria-metrics"),
-        f"-httpListenAddr={storage.removeprefix('http://')}",
+    async with victoria_metrics(home, scraped, "-search.latencyOffset=1s") as storage:
+        evaluates = [
+            binary("vmalert"),
+            f"-httpListenAddr={vmalert.removeprefix('http://')}",
+            f"-rule={home / 'rules.yml'}",
+            f"-datasource.url={storage}",
+            f"-remoteWrite.url={storage}",
+            f"-notifier.url={notifier}",
+        ]
+        async with running(evaluates, f"{vmalert}/health", home / "vmalert.log"):
+            yield Victoria(storage, vmalert)
+
+
+@contextlib.asynccontextmanager
+async def victoria_metrics(
+    home: Path,
+    scraped: str | None,
+    *flags: str,
+    program: str = "victoria-metrics",
+    port: int = 0,
+    interval: str = "1s",
+) -> AsyncIterator[str]:
+    """Runs it while the block lasts, with no flags but these; yields its URL.
+
+    One that is run again on the same `home` and `port` is the same server come back, with its data.
+    """
+    address = f"127.0.0.1:{port or free_port()}"
+    pages = [{"targets": [scraped]}] if scraped else []
+    jobs = [{"job_name": "pods", "honor_labels": True, "static_configs": pages}]
+    config = {"global": {"scrape_interval": interval}, "scrape_configs": jobs}
+    (home / "scrape.yml").write_text(yaml.safe_dump(config))
+    command = [
+        binary(program),
+        f"-httpListenAddr={address}",
         f"-storageDataPath={home / 'data'}",
         f"-promscrape.config={home / 'scrape.yml'}",
-        "-search.latencyOffset=1s",
+        *flags,
     ]
-    evaluates = [
-        binary("vmalert"),
-        f"-httpListenAddr={vmalert.removeprefix('http://')}",
-        f"-rule={home / 'rules.yml'}",
-        f"-datasource.url={storage}",
-        f"-remoteWrite.url={storage}",
-        f"-notifier.url={notifier}",
-    ]
-    async with (
-        running(stores, f"{storage}/health", home / "storage.log"),
-        running(evaluates, f"{vmalert}/health", home / "vmalert.log"),
-    ):
-        yield Victoria(storage, vmalert)
+    async with running(command, f"http://{address}/health", home / "storage.log"):
+        yield f"http://{address}"

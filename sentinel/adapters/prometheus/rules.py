@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from sentinel.adapters.prometheus.client import PrometheusClient
+from sentinel.adapters.prometheus.http.client import PrometheusClient
 from sentinel.domain.errors import SourceError
 
 _log = logging.getLogger(__name__)

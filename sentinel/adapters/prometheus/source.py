@@ -9,6 +9,9 @@ from typing import Protocol, TypeVar
 from sentinel.adapters.prometheus import selectors, strays
 from sentinel.adapters.prometheus.answers import InstantAnswer, Track
 from sentinel.adapters.prometheus.assembly import Answers, Assembly, as_is, bounds_in_seconds
+from sentinel.adapters.prometheus.backend import MetricsBackend
+from sentinel.adapters.prometheus.lag import Lag
+from sentinel.adapters.prometheus.metricsql import as_promql
 from sentinel.adapters.prometheus.past import buckets_of, counted, slower
 from sentinel.adapters.prometheus.podless import unattributed
 from sentinel.adapters.prometheus.replicas import Doubles
@@ -32,6 +35,10 @@ T = TypeVar("T")
 class PrometheusQueries(Protocol):
     """Who is asked: a Prometheus over HTTP, or series in memory. Raises SourceError."""
 
+    async def backend(self) -> MetricsBackend:
+        """What it is, which decides how it is asked."""
+        ...
+
     async def instant(self, query: str, at: datetime) -> InstantAnswer:
         """The answer to an instant query at one evaluation time."""
         ...
@@ -49,17 +56,17 @@ class PrometheusSource:
     """Implements `ports.MetricSource`.
 
     `scrape_interval` in seconds: a pod whose oldest sample is older than two of them is stale. `settle`: seconds
-    to stay behind the clock, for a Prometheus that is filled with a delay (remote write).
+    to stay behind the clock, for a Prometheus that is filled with a delay (remote write); None: as is learnt.
     """
 
     name = "prometheus"
 
     def __init__(
-        self, client: PrometheusQueries, *, scrape_interval: float = 15.0, settle: float = 0.0
+        self, client: PrometheusQueries, *, scrape_interval: float = 15.0, settle: float | None = None
     ) -> None:
         self._client = client
         self._stale_after = timedelta(seconds=STALE_AFTER_INTERVALS * scrape_interval)
-        self._settle = settle
+        self._lag = Lag(settle)
         self._min_interval = scrape_interval
         self._doubles = Doubles(client.instant)
         self._shared: SharedAnswers[
@@ -71,7 +78,7 @@ class PrometheusSource:
     @property
     def settle(self) -> float:
         """Seconds that evidence stays behind the clock."""
-        return self._settle
+        return self._lag.settle
 
     @property
     def min_interval(self) -> float:
@@ -91,6 +98,8 @@ class PrometheusSource:
         arm's pods where the series name no pod. Raises SourceError.
         """
         answer = await self._client.instant(query.expression, at)
+        if (await self._client.backend()).metricsql:
+            answer = as_promql(answer, query.expression)
         odd = next((sample for sample in answer.samples if not sample.usable), None)
         if odd is not None:
             missing = Missing(MissingReason.NOT_A_NUMBER, detail=f"the query returns {odd.value}")
@@ -136,6 +145,7 @@ class PrometheusSource:
         plain = _checked(lambda: [str(selectors.check(text)) for text in (query.total, query.errors)])
         query = replace(query, total=plain[0], errors=plain[1])
         before, after = await asyncio.gather(self._counts_at(query, since), self._counts_at(query, until))
+        await self._learn_lag(query.total, after.oldest, until)
         # Errors that are some of the requests' own series name what the requests name.
         apart = not selectors.restricts(query.errors, query.total)
         beside = frozenset({"errors"} if apart else ())
@@ -165,6 +175,7 @@ class PrometheusSource:
         naming = bounds_in_seconds(query.unit)
         assembly = Assembly(query.arms, naming, "+Inf", frozenset({"sum", "count"}), self._stale_after)
         before, after = await asyncio.gather(self._buckets_at(query, since), self._buckets_at(query, until))
+        await self._learn_lag(query.histogram, after.oldest, until)
         spans = await _assembled(assembly, since, before, until, after)
         count = selectors.histogram_series(query.histogram, selectors.COUNT)
         doubled = await self._doubles.found(count, after.counters["count"], query.arms, until)
@@ -192,11 +203,16 @@ class PrometheusSource:
         await strays.require_labels(buckets, bucket, query.arms, self._client.instant, at)
         return Answers({"bucket": buckets, "sum": sums, "count": counts}, oldest, jobs)
 
+    async def _learn_lag(self, query: str, stamps: InstantAnswer, at: datetime) -> None:
+        self._lag.known((await self._client.backend()).settle)
+        self._lag.learn(query, stamps, at, self._stale_after)
+
     async def _context(self, selector: str, arms: Arms, at: datetime) -> tuple[InstantAnswer, InstantAnswer]:
         """When each subject was scraped (an instant vector's own times are the question's), and by which jobs."""
         by_job = dict.fromkeys([arms.namespace_label, arms.subject_label, arms.pod_label, "job"])
+        stamps = (await self._client.backend()).stamps(selector)
         oldest, jobs = await asyncio.gather(
-            self._client.instant(f"min by ({_subject_labels(arms)}) (timestamp({selector}))", at),
+            self._client.instant(f"min by ({_subject_labels(arms)}) ({stamps})", at),
             self._client.instant(f"count by ({_by(*by_job)}) ({selector})", at),
         )
         return oldest, jobs

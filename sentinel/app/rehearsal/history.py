@@ -5,9 +5,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from sentinel.adapters.prometheus.answers import InstantAnswer, Track
+from sentinel.adapters.prometheus.backend import MetricsBackend
+from sentinel.adapters.prometheus.source import PrometheusQueries
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
@@ -28,26 +29,10 @@ class RangeSeries:
     points: tuple[tuple[datetime, float], ...]
 
 
-class Asking(Protocol):
-    """The part of the Prometheus client that is used."""
-
-    async def instant(self, query: str, at: datetime) -> InstantAnswer:
-        """The answer at one time. Raises SourceError."""
-        ...
-
-    async def range(self, query: str, since: datetime, until: datetime, step: timedelta) -> tuple[Track, ...]:
-        """The answer at equally spaced times. Raises SourceError."""
-        ...
-
-    async def get(self, path: str, params: Mapping[str, str]) -> object:
-        """The `data` of an endpoint. Raises SourceError."""
-        ...
-
-
 class PacedClient:
     """A client with an even rate limit; it does not repeat a recent query."""
 
-    def __init__(self, client: Asking, per_second: float) -> None:
+    def __init__(self, client: PrometheusQueries, per_second: float) -> None:
         self._client = client
         self._apart = 1.0 / per_second
         self._next = 0.0
@@ -55,6 +40,10 @@ class PacedClient:
             capacity=REMEMBERED_SAMPLES, weigh=lambda answer: len(answer.samples) + 1
         )
         self.asked = 0
+
+    async def backend(self) -> MetricsBackend:
+        """What it is. Raises SourceError."""
+        return await self._client.backend()
 
     async def instant(self, query: str, at: datetime) -> InstantAnswer:
         """The answer at one time. Raises SourceError."""
@@ -86,7 +75,7 @@ class PacedClient:
 class MetricHistory:
     """Range queries, cut into pieces that Prometheus answers."""
 
-    def __init__(self, client: Asking) -> None:
+    def __init__(self, client: PrometheusQueries) -> None:
         self._client = client
 
     async def range(

@@ -18,13 +18,14 @@ from sentinel.domain.record.entries import Action, DecisionEntry
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.evidence.assessment import Holds
-from sentinel.engine.evidence.schedule import SourceTiming, tick_of
+from sentinel.engine.evidence.schedule import tick_of
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of
 from sentinel.engine.replay.course import replay
 from sentinel.engine.replay.questions import Answer, Ask, AskPast, Question, query_of
 from sentinel.engine.replay.setting import Script, Setting
 from sentinel.engine.replay.story import ReplayedRollout
 from sentinel.ports import MetricSource
+from sentinel.runtime.evidence.timing import timing_of
 
 MAX_POINTS = 400
 """Points of one plotted curve."""
@@ -87,11 +88,7 @@ async def _rehearse(rollout: PastRollout, rules: Rules, backstage: Backstage) ->
         holds=backstage.holds,
         stable=rollout.stable,
         script=Script(alerts=await read_alerts(backstage.history, rollout, policy, ends)),
-        timings={
-            "prometheus": SourceTiming(
-                timedelta(seconds=backstage.source.min_interval), timedelta(seconds=backstage.source.settle)
-            )
-        },
+        timings={"prometheus": timing_of(backstage.source)},
     )
     curves = _Curves(policy, RecordedWorld(states), rollout)
     story = await _driven(setting, backstage.source, curves.take)

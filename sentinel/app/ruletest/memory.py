@@ -8,6 +8,7 @@ from typing import Any
 
 from sentinel.adapters.datadog.client import TaggedSeries
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample, Track
+from sentinel.adapters.prometheus.backend import PROMETHEUS, MetricsBackend
 from sentinel.app.ruletest.series import expanded
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
@@ -28,6 +29,10 @@ class MemoryPrometheus:
     def __init__(self, store: SeriesStore) -> None:
         self._evaluator = Evaluator(store)
         self._known: dict[tuple[str, int], InstantAnswer] = {}
+
+    async def backend(self) -> MetricsBackend:
+        """A test's series are as Prometheus has them."""
+        return PROMETHEUS
 
     async def instant(self, query: str, at: datetime) -> InstantAnswer:
         """The answer at one time. Raises SourceError for PromQL beyond what is evaluated here."""

@@ -21,7 +21,6 @@ from sentinel.domain.workload.facts import Stepping, WorkloadKey
 from sentinel.domain.workload.kinds import PARTITIONED, PAUSABLE
 from sentinel.domain.workload.revision import ObjectRef, Revision
 from sentinel.engine.alerts.naming import Directory, workloads_named
-from sentinel.engine.evidence.schedule import SourceTiming
 from sentinel.engine.matching import alert_rule_of, mismatch
 from sentinel.engine.replay.course import replay
 from sentinel.engine.replay.modelled_pods import PodEvent
@@ -37,6 +36,7 @@ from sentinel.engine.replay.story import ReplayedRollout
 from sentinel.policies.ruletest.cases import Arm, Case, InputAlert, InputAnswer, PodFate
 from sentinel.policies.schema.conditions import CelConditions
 from sentinel.ports import MetricSource
+from sentinel.runtime.evidence.timing import timings_of
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 """When every test's rollout begins."""
@@ -134,10 +134,7 @@ async def _story(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[s
         holds=lambda text, values, scalar: conditions.holds(text, values, scalar=scalar),
         stable=BASELINE if case.baseline else None,
         script=_script(case, policy, key),
-        timings={
-            name: SourceTiming(timedelta(seconds=source.min_interval), timedelta(seconds=source.settle))
-            for name, source in sources.items()
-        },
+        timings=timings_of(sources),
     )
     answers = {answer.rule: answer for answer in case.answers}
     asking = replay(setting)

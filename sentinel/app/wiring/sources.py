@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from pydantic import SecretStr
 
-from sentinel.adapters.prometheus.client import PrometheusClient, PrometheusConnection
+from sentinel.adapters.prometheus.http.client import PrometheusClient, PrometheusConnection
 from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.app.wiring.base import Base
@@ -35,7 +35,9 @@ def metric_sources(settings: Settings, resources: AsyncExitStack) -> Sources:
     prometheus = settings.prometheus
     if prometheus.url is not None:
         client = _prometheus_client(prometheus, prometheus.url, resources)
-        by_name["prometheus"] = PrometheusSource(client, scrape_interval=prometheus.scrape_interval)
+        by_name["prometheus"] = PrometheusSource(
+            client, scrape_interval=prometheus.scrape_interval, settle=prometheus.settle
+        )
         rules = PrometheusAlertRules(client)
     if prometheus.rules_url is not None:
         rules = PrometheusAlertRules(_prometheus_client(prometheus, prometheus.rules_url, resources))

@@ -33,6 +33,7 @@ from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, MetricSource, Telemetry
 from sentinel.runtime.evidence.pasts import PastReader
 from sentinel.runtime.evidence.spanindex import SpanIndex
+from sentinel.runtime.evidence.timing import timing_of, timings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +90,7 @@ class EvidenceCollector:
         self._ledgers: dict[str, _Ledger] = {}
         self._index = SpanIndex()
         self._turn = asyncio.Lock()
-        self._timings = {
-            name: SourceTiming(timedelta(seconds=source.min_interval), timedelta(seconds=source.settle))
-            for name, source in sources.items()
-        }
-        self._pasts = PastReader(sources, self._timings, wake, telemetry)
+        self._pasts = PastReader(sources, wake, telemetry)
 
     def take(self, record: Record) -> tuple[Measured, ...]:
         """What came in since the last call, in the order of its times."""
@@ -163,7 +160,7 @@ class EvidenceCollector:
         return max(due.next_due, now + timing.tick(rule) / 10)
 
     def _timing(self, rule: MetricRule) -> SourceTiming:
-        return self._timings.get(rule.query.source, SourceTiming())
+        return timing_of(self._sources.get(rule.query.source))
 
     async def _measure(
         self,
@@ -211,7 +208,8 @@ class EvidenceCollector:
         ledger = self._ledgers.get(record.name)
         if ledger is None:
             return {}
-        return unmeasured(policy, record, ledger.failing, ledger.since, self._timings, self._clock.now())
+        timings = timings_of(self._sources)
+        return unmeasured(policy, record, ledger.failing, ledger.since, timings, self._clock.now())
 
     def _source(self, name: str) -> MetricSource:
         source = self._sources.get(name)

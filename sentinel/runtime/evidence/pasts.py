@@ -15,10 +15,11 @@ from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.arms.variables import Variables, render_query, variables_of
 from sentinel.engine.evidence.history import calibration_in, candidate_pods, past_of
-from sentinel.engine.evidence.schedule import AT_ONCE, SourceTiming, stable_of
+from sentinel.engine.evidence.schedule import stable_of
 from sentinel.engine.statistics.calibration import Calibration, calibrate, windows_of
 from sentinel.metric_names import MetricName
 from sentinel.ports import MetricSource, Telemetry
+from sentinel.runtime.evidence.timing import timing_of
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +47,10 @@ class PastReader:
     def __init__(
         self,
         sources: Mapping[str, MetricSource],
-        timings: Mapping[str, SourceTiming],
         wake: Callable[[WorkloadKey], None],
         telemetry: Telemetry,
     ) -> None:
         self._sources = sources
-        self._timings = timings
         self._wake = wake
         self._telemetry = telemetry
         self._rollouts: dict[str, dict[str, _Lesson]] = {}
@@ -103,7 +102,7 @@ class PastReader:
     ) -> None:
         lessons = self._rollouts.setdefault(record.name, {})
         lesson = lessons.setdefault(rule.name, _Lesson())
-        timing = self._timings.get(rule.query.source, AT_ONCE)
+        timing = timing_of(self._sources.get(rule.query.source))
         known = lesson.learnt or calibration_in(record.state.analysis.get(rule.name))
         waits = lesson.last is not None and now - lesson.last < timing.tick(rule)
         if known is not None or lesson.task is not None or waits or lesson.attempts >= MOST_ATTEMPTS:

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from sentinel.adapters.alertmanager import payload
-from sentinel.adapters.prometheus.client import PrometheusClient, PrometheusConnection
+from sentinel.adapters.prometheus.http.client import PrometheusClient, PrometheusConnection
 from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.domain.alert import AlertStatus, Notification
 from tests.support.alertmanager import real_alertmanager

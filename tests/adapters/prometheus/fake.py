@@ -11,7 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from sentinel.adapters.prometheus.client import PrometheusClient, PrometheusConnection
+from sentinel.adapters.prometheus.backend import PROMETHEUS
+from sentinel.adapters.prometheus.http.client import PrometheusClient, PrometheusConnection
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -40,7 +41,7 @@ class FakePrometheus:
         if request.method == "POST" and self.posts_refused is not None:
             return web.Response(status=self.posts_refused, text="<html>no posts</html>")
         asked = await _parameters(request)
-        text, at = asked["query"], float(asked["time"])
+        text, at = asked["query"], float(asked.get("time", "0"))
         self.asked.append((text, at))
         await asyncio.sleep(self.delay)
         if self.fault is not None:
@@ -105,6 +106,7 @@ async def prometheus(
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
+    connection.setdefault("backend", PROMETHEUS)
     client = PrometheusClient(PrometheusConnection(f"http://{host}:{port}{prefix}", **connection))
     try:
         yield fake, client

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 
-from sentinel.adapters.prometheus.client import PrometheusClient, PrometheusConnection
+from sentinel.adapters.prometheus.http.client import PrometheusClient, PrometheusConnection
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 from tests.adapters.prometheus.fake import NOW, prometheus

@@ -6,7 +6,7 @@ import pytest
 import requests
 from aiohttp import web
 
-from sentinel.adapters.prometheus.methods import Methods, TooLongError
+from sentinel.adapters.prometheus.http.methods import Methods, TooLongError
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 from tests.adapters.prometheus.fake import NOW, prometheus

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from sentinel.adapters.prometheus.client import PrometheusClient, PrometheusConnection
+from sentinel.adapters.prometheus.http.client import PrometheusClient, PrometheusConnection
 from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.domain.errors import SourceError

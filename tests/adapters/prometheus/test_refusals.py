@@ -8,7 +8,7 @@ from email.utils import format_datetime
 import pytest
 import requests
 
-from sentinel.adapters.prometheus.refusals import refusal, retry_after
+from sentinel.adapters.prometheus.http.refusals import refusal, retry_after
 from sentinel.domain.evidence import MissingReason
 
 OF_THE_SOURCE = [

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from sentinel.adapters.prometheus import session
-from sentinel.adapters.prometheus.client import PrometheusClient, PrometheusConnection
+from sentinel.adapters.prometheus.http import session
+from sentinel.adapters.prometheus.http.client import PrometheusClient, PrometheusConnection
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 from tests.adapters.prometheus.fake import NOW

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from sentinel.adapters.prometheus.client import PrometheusClient
+from sentinel.adapters.prometheus.http.client import PrometheusClient
+from sentinel.adapters.prometheus.http.wholeness import annotations, missing_parts
 from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.adapters.prometheus.source import PrometheusSource
-from sentinel.adapters.prometheus.wholeness import annotations, missing_parts
 from sentinel.app.rehearsal.history import MetricHistory
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sentinel.adapters.prometheus.client import PrometheusClient, PrometheusConnection
+from sentinel.adapters.prometheus.http.client import PrometheusClient, PrometheusConnection
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.app.commands.options import duration
 from sentinel.app.exitcodes import UsageError

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import requests
 
-from sentinel.adapters.prometheus.refusals import spoken, words_of
+from sentinel.adapters.prometheus.http.refusals import spoken, words_of
 
 _REFUSE_THE_METHOD = frozenset({400, 403, 404, 405, 406, 411, 415, 501})
 _REFUSE_THE_ADDRESS = frozenset({413, 414, 431})

@@ -1,5 +1,6 @@
 """Instant and range queries over prometheus-api-client: bounded, with deadlines, each question asked once."""
 
+import asyncio
 import logging
 import math
 import threading
@@ -8,17 +9,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http.cookiejar import DefaultCookiePolicy
 from typing import TypeVar
+from urllib.parse import urljoin
 
 import requests
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from prometheus_api_client.prometheus_connect import PrometheusConnect
 from urllib3 import Retry
 
-from sentinel.adapters.prometheus import answers, wholeness
+from sentinel.adapters.prometheus import answers
 from sentinel.adapters.prometheus.answers import InstantAnswer, Track
-from sentinel.adapters.prometheus.methods import Methods, TooLongError
-from sentinel.adapters.prometheus.refusals import refusal
-from sentinel.adapters.prometheus.session import MAX_ANSWER, AnswerTooLargeError, BoundedSession
+from sentinel.adapters.prometheus.backend import PROMETHEUS, MetricsBackend, Recognition
+from sentinel.adapters.prometheus.http import wholeness
+from sentinel.adapters.prometheus.http.failures import Failures
+from sentinel.adapters.prometheus.http.methods import Methods, TooLongError
+from sentinel.adapters.prometheus.http.refusals import refusal
+from sentinel.adapters.prometheus.http.session import BoundedSession
 from sentinel.blocking import BlockingPool, SharedAnswers, ask_source
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
@@ -29,12 +34,17 @@ _log = logging.getLogger(__name__)
 
 UNUSABLE = (requests.RequestException, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What is raised of no answer, and of one that is not Prometheus' (or is nested so that it cannot be read)."""
+_NOT_THERE = frozenset(
+    {MissingReason.SOURCE_UNREACHABLE, MissingReason.SOURCE_TIMEOUT, MissingReason.RATE_LIMITED}
+)
 REMEMBERED_ANNOTATIONS = 1_000
 """After so many different annotations no more are shown."""
 REMEMBERED_SAMPLES = 100_000
 """How many samples of past answers are kept for the next tick's `since`: some 28 MiB."""
 REMEMBERED_SECONDS = 180.0
 """How long they are kept: rules whose ticks are further apart ask again."""
+LOOK_AGAIN_AFTER = 600.0
+"""After so many seconds, and after each failure, what answers is looked at again: it may have been upgraded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +52,8 @@ class PrometheusConnection:
     """Where Prometheus (or what speaks its API: Thanos, Mimir, VictoriaMetrics) is and how it is asked.
 
     `url` may have a path prefix. `headers` carry a token where one is needed. `timeout` in seconds is the deadline
-    of each question. Proxies and netrc of the environment are not used: netrc would replace the token.
+    of each question. Proxies and netrc of the environment are not used: netrc would replace the token. `backend` is
+    what is there, where that is known; else it is recognised.
     """
 
     url: str
@@ -52,6 +63,7 @@ class PrometheusConnection:
     timeout: float = 10.0
     threads: int = 4
     waiting: int = 64
+    backend: MetricsBackend | None = None
 
 
 class PrometheusClient:
@@ -67,16 +79,32 @@ class PrometheusClient:
             weigh=lambda answer: len(answer.samples) + 1,
             keep=REMEMBERED_SECONDS,
         )
+        self._failures = Failures(self._url, connection.timeout)
         self._session = self._make_session()
         self._by_method = {method: self._library(method) for method in ("POST", "GET")}
         self._methods = Methods()
         self._shown: set[str] = set()
         self._showing = threading.Lock()
+        self._backend = connection.backend
+        self._looked_at = math.inf if connection.backend else -math.inf
+        self._look: asyncio.Task[MetricsBackend] | None = None
 
     @property
     def url(self) -> str:
         """Where it is, without a trailing slash."""
         return self._url
+
+    async def backend(self) -> MetricsBackend:
+        """What answers here. Looked at once by all who ask, and again after failures and some time.
+
+        Raises SourceError where that was never found out.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._backend is not None and now < self._looked_at + LOOK_AGAIN_AFTER:
+            return self._backend
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._recognised(now))
+        return await asyncio.shield(self._look)
 
     async def instant(self, query: str, at: datetime) -> InstantAnswer:
         """The answer at one evaluation time (to the millisecond); equal questions are asked once."""
@@ -85,7 +113,8 @@ class PrometheusClient:
 
     async def range(self, query: str, since: datetime, until: datetime, step: timedelta) -> tuple[Track, ...]:
         """The answer at equally spaced times, in whole seconds; not remembered."""
-        return await self._call(lambda: self._query_range(query, since, until, step))
+        more = (await self.backend()).parameters
+        return await self._call(lambda: self._query_range(query, since, until, step, more))
 
     async def get(self, path: str, params: Mapping[str, str]) -> object:
         """The `data` of any other endpoint of its API, not remembered; it does not queue behind the queries."""
@@ -97,10 +126,29 @@ class PrometheusClient:
         self._aside.close()
         self._session.close()
 
+    async def _recognised(self, now: float) -> MetricsBackend:
+        """What answers now; what was known before where that stays open, or where the question is refused."""
+        try:
+            self._backend = await self._call(Recognition(self._get, self._page).backend, self._aside)
+        except SourceError as error:
+            if error.reason in _NOT_THERE:
+                if self._backend is None:
+                    raise
+                return self._backend
+            self._backend = self._backend or PROMETHEUS
+        self._looked_at = now
+        return self._backend
+
     async def _ask(self, query: str, at_ms: int) -> InstantAnswer:
+        more = (await self.backend()).instant_parameters
         # The server's own limit, so that it stops working on queries whose answer is no longer needed.
-        params = {"time": f"{at_ms / 1000:.3f}", "timeout": f"{self._connection.timeout:g}s"}
-        return await self._call(lambda: self._query(query, params))
+        params = {"time": f"{at_ms / 1000:.3f}", "timeout": f"{self._connection.timeout:g}s", **more}
+        try:
+            return await self._call(lambda: self._query(query, params))
+        except SourceError as error:
+            if error.reason != MissingReason.BAD_QUERY and self._connection.backend is None:
+                self._looked_at = -math.inf
+            raise
 
     async def _call(self, call: Callable[[], T], pool: BlockingPool | None = None) -> T:
         source = f"Prometheus at {self._url}"
@@ -112,10 +160,10 @@ class PrometheusClient:
         return answers.parse(result, query)
 
     def _query_range(
-        self, query: str, since: datetime, until: datetime, step: timedelta
+        self, query: str, since: datetime, until: datetime, step: timedelta, more: Mapping[str, str]
     ) -> tuple[Track, ...]:
         """In a thread: one range query, its result read."""
-        params = {"timeout": f"{self._connection.timeout:g}s"}
+        params = {"timeout": f"{self._connection.timeout:g}s", **more}
         text = f"{step.total_seconds():g}"
         result = self._by_library(
             query, lambda library: library.custom_query_range(query, since, until, text, params)
@@ -138,7 +186,7 @@ class PrometheusClient:
 
         data = self._answered(query, by)
         if not isinstance(data, Mapping) or "result" not in data:
-            raise self._failed(ValueError("no result"))
+            raise self._failures.of(ValueError("no result"))
         return data["result"]
 
     def _get(self, path: str, params: Mapping[str, str]) -> object:
@@ -157,6 +205,20 @@ class PrometheusClient:
             return self._answered(path, by, methods=Methods(("GET",)))
         return self._answered(params["query"], by)
 
+    def _page(self, path: str) -> str:
+        """In a thread: the text at a path of the host, whatever path its API is under."""
+        try:
+            response = self._session.get(
+                urljoin(self._url, path),
+                headers=dict(self._connection.headers),
+                timeout=self._connection.timeout,
+            )
+        except UNUSABLE as error:
+            raise self._failures.of(error) from error
+        if response.status_code != requests.codes.ok:
+            raise refusal(self._url, response)
+        return response.text
+
     def _answered(
         self, query: str, by: Callable[[str], requests.Response], methods: Methods | None = None
     ) -> object:
@@ -171,9 +233,9 @@ class PrometheusClient:
             self._require_whole(envelope, response.headers, query)
             return envelope["data"]
         except TooLongError as error:
-            raise self._too_long(query, error) from error
+            raise self._failures.too_long(query, error) from error
         except UNUSABLE as error:
-            raise self._failed(error) from error
+            raise self._failures.of(error) from error
 
     def _library(self, method: str) -> PrometheusConnect:
         return PrometheusConnect(
@@ -211,34 +273,6 @@ class PrometheusClient:
             self._shown.add(annotation)
         return not known
 
-    def _timed_out(self) -> SourceError:
-        message = f"Prometheus at {self._url} did not answer within {self._connection.timeout:g} s."
-        return SourceError(message, reason=MissingReason.SOURCE_TIMEOUT)
-
-    def _too_long(self, query: str, error: TooLongError) -> SourceError:
-        """A question that only POST can carry is the question's trouble, not the source's: others are answered."""
-        message = (
-            f"A query of {len(query)} characters is too long for the address of a GET (HTTP {error.get}), and POST is "
-            f"refused (HTTP {error.post}): let POST through to {self._url}/api/v1/query, or select fewer pods."
-        )
-        return SourceError(message, reason=MissingReason.BAD_QUERY)
-
-    def _failed(self, error: Exception) -> SourceError:
-        """The error of a request that got no answer, or not an answer of Prometheus."""
-        if isinstance(error, requests.ConnectTimeout | requests.ReadTimeout):
-            return self._timed_out()
-        if isinstance(error, AnswerTooLargeError):
-            message = f"Prometheus at {self._url} sent an answer of more than {MAX_ANSWER >> 20} MiB."
-            return SourceError(message, reason=MissingReason.SOURCE_REFUSED)
-        if isinstance(error, requests.exceptions.ChunkedEncodingError):
-            message = f"Prometheus at {self._url} broke off its answer."
-            return SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE)
-        if isinstance(error, requests.ConnectionError):
-            message = f"Prometheus at {self._url} cannot be reached: {_root(error)}."
-            return SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE)
-        message = f"What answers at {self._url} does not speak Prometheus' API (wrong URL, or a login page?)."
-        return SourceError(message, reason=MissingReason.SOURCE_REFUSED)
-
 
 def _required(response: requests.Response | None) -> requests.Response:
     if response is None:
@@ -248,13 +282,3 @@ def _required(response: requests.Response | None) -> requests.Response:
 
 def _told(parts: Sequence[str]) -> str:
     return "; ".join(parts)[:500]
-
-
-def _root(error: BaseException) -> str:
-    """The innermost cause of a connection error: the outer ones name objects of the library."""
-    seen = error
-    while (inner := seen.__cause__ or seen.__context__) is not None:
-        seen = inner
-    if isinstance(seen, OSError) and seen.strerror:
-        return seen.strerror
-    return str(seen)

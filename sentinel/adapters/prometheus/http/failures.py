@@ -1,0 +1,53 @@
+"""What it means that a request got no answer, or one that is not Prometheus'."""
+
+from dataclasses import dataclass
+
+import requests
+
+from sentinel.adapters.prometheus.http.methods import TooLongError
+from sentinel.adapters.prometheus.http.session import MAX_ANSWER, AnswerTooLargeError
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import MissingReason
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Names the failures of requests to one server, each of which has so many seconds."""
+
+    url: str
+    timeout: float
+
+    def of(self, error: Exception) -> SourceError:
+        """The error of a request that got no answer, or not an answer of Prometheus."""
+        if isinstance(error, requests.ConnectTimeout | requests.ReadTimeout):
+            message = f"Prometheus at {self.url} did not answer within {self.timeout:g} s."
+            return SourceError(message, reason=MissingReason.SOURCE_TIMEOUT)
+        if isinstance(error, AnswerTooLargeError):
+            message = f"Prometheus at {self.url} sent an answer of more than {MAX_ANSWER >> 20} MiB."
+            return SourceError(message, reason=MissingReason.SOURCE_REFUSED)
+        if isinstance(error, requests.exceptions.ChunkedEncodingError):
+            message = f"Prometheus at {self.url} broke off its answer."
+            return SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE)
+        if isinstance(error, requests.ConnectionError):
+            message = f"Prometheus at {self.url} cannot be reached: {_root(error)}."
+            return SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE)
+        message = f"What answers at {self.url} does not speak Prometheus' API (wrong URL, or a login page?)."
+        return SourceError(message, reason=MissingReason.SOURCE_REFUSED)
+
+    def too_long(self, query: str, error: TooLongError) -> SourceError:
+        """A question that only POST can carry is the question's trouble, not the source's: others are answered."""
+        message = (
+            f"A query of {len(query)} characters is too long for the address of a GET (HTTP {error.get}), and POST is "
+            f"refused (HTTP {error.post}): let POST through to {self.url}/api/v1/query, or select fewer pods."
+        )
+        return SourceError(message, reason=MissingReason.BAD_QUERY)
+
+
+def _root(error: BaseException) -> str:
+    """The innermost cause of a connection error: the outer ones name objects of the library."""
+    seen = error
+    while (inner := seen.__cause__ or seen.__context__) is not None:
+        seen = inner
+    if isinstance(seen, OSError) and seen.strerror:
+        return seen.strerror
+    return str(seen)

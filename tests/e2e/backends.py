@@ -1,0 +1,96 @@
+"""Six stories of releases on any backend: shops that differ in nothing but what scrapes them and answers PromQL."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from clustersim.metrics.requests import Quality
+from clustersim.node.behaviour import crash_loop
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
+from sentinel.engine.rollout import decision as deciding
+from tests.e2e.shops import Scraping, Shop, shop
+
+SERVICES = {"catalog": 4, "checkout": 4, "search": 4, "cart": 4, "idle": 4}
+"""One release each; that of `press` is in a shop of its own, whose backend goes away."""
+
+
+async def good(here: Shop) -> Record:
+    """A release as good as the one before is promoted."""
+    here.release("catalog")
+    return await here.phase(Phase.PROMOTED, "catalog")
+
+
+async def errors(here: Shop) -> Record:
+    """A release that fails 12 % of its requests is undone."""
+    here.release("checkout", Quality(errors=0.12))
+    return await here.phase(Phase.UNDONE, "checkout")
+
+
+async def slow(here: Shop) -> Record:
+    """A release that takes 2 s to answer is undone."""
+    here.release("search", Quality(latency=2.0, spread=0.3))
+    return await here.phase(Phase.UNDONE, "search")
+
+
+async def crashing(here: Shop) -> Record:
+    """A release whose pods crash as they start is undone."""
+    here.world.cluster.behave("cart:2", crash_loop())
+    here.release("cart")
+    return await here.phase(Phase.UNDONE, "cart")
+
+
+async def idle(here: Shop) -> Record:
+    """A release without any traffic is not promoted."""
+    here.world.cluster.offer("idle", 0.0, namespace="shop")
+    here.release("idle")
+    await here.phase(Phase.BAKING, "idle")
+    await asyncio.sleep(15)
+    record = here.world.record("idle", image="idle:2")
+    assert record is not None
+    return record
+
+
+async def outage(here: Shop) -> Record:
+    """While the backend is away nothing is decided; after it is back the release is promoted."""
+    here.release("press")
+    await here.phase(Phase.BAKING, "press")
+    await here.prometheus.down()
+    await here.phase(Phase.HELD, "press")
+    await here.prometheus.up()
+    return await here.phase(Phase.PROMOTED, "press")
+
+
+STORIES = {"good": good, "errors": errors, "slow": slow, "crashing": crashing, "idle": idle}
+
+
+async def told(folder: Path, scraping: Scraping) -> tuple[Mapping[str, Record], Mapping[str, float]]:
+    """The record of each story on one backend, all told at once, and how many seconds each took."""
+    took: dict[str, float] = {}
+
+    async def timed(name: str, here: Shop) -> Record:
+        began = time.monotonic()
+        record = await (outage if name == "outage" else STORIES[name])(here)
+        took[name] = time.monotonic() - began
+        return record
+
+    for name in ("shop", "away"):
+        (folder / name).mkdir(parents=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deciding, "CALM_FOR", timedelta(seconds=3))
+        patch.setattr(deciding, "MISSING_FOR", timedelta(seconds=5))
+        async with (
+            shop(folder / "shop", SERVICES, scraping) as here,
+            shop(folder / "away", {"press": 4}, scraping) as away,
+        ):
+            names = [*STORIES, "outage"]
+            records = await asyncio.gather(
+                *(timed(name, away if name == "outage" else here) for name in names)
+            )
+    return dict(zip(names, records, strict=True)), took
