@@ -17,6 +17,7 @@ class MissingReason(StrEnum):
     WENT_BACKWARDS = "WentBackwards"
     ERRORS_OVER_TOTAL = "ErrorsOverTotal"
     DUPLICATE_SERIES = "DuplicateSeries"
+    MIXED_FORMS = "MixedForms"
     NOT_SETTLED = "NotSettled"
     SOURCE_UNREACHABLE = "SourceUnreachable"
     SOURCE_TIMEOUT = "SourceTimeout"
@@ -46,11 +47,13 @@ class Reading:
 
     `values` are cumulative counts: `total` and `errors` for a count query; for a histogram the upper bounds in
     seconds as text (`"0.5"`, `"+Inf"`) plus `sum` in seconds and `count` where the source has them. `observed_at`
-    is when the newest sample in it was scraped.
+    is when the newest sample in it was scraped. `form`: in which form the source keeps the histogram; readings in two
+    forms have different bounds, so that nothing can be concluded from their difference.
     """
 
     observed_at: datetime
     values: Mapping[str, float]
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,20 @@ from sentinel.domain.evidence import MissingReason
 
 
 @dataclass(frozen=True, slots=True)
+class SparseBuckets:
+    """A histogram's buckets that hold something: lower and upper end and how many; and the sum, where it is known."""
+
+    ranges: tuple[tuple[float, float, float], ...]
+    sum: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """One element of an instant vector. `value` may be NaN or infinite."""
+    """One element of an instant vector. `value` may be NaN or infinite; of a native histogram it is the count."""
 
     labels: Mapping[str, str]
     value: float
+    buckets: SparseBuckets | None = None
 
     @property
     def usable(self) -> bool:
@@ -28,6 +37,11 @@ class InstantAnswer:
 
     samples: tuple[Sample, ...]
     scalar: bool = False
+
+    @property
+    def weight(self) -> int:
+        """How much memory it takes, in samples."""
+        return 1 + sum(1 if s.buckets is None else 1 + len(s.buckets.ranges) for s in self.samples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +91,19 @@ def _sample(element: object, query: str) -> Sample:
         )
     # Interned: the same few names and values come with every answer, and many answers are remembered.
     labels = {intern(str(name)): intern(str(value)) for name, value in element["metric"].items()}
+    if "histogram" in element:
+        return _native(labels, element["histogram"], query)
     return Sample(labels, _number(element.get("value"), query))
+
+
+def _native(labels: Mapping[str, str], pair: object, query: str) -> Sample:
+    try:
+        histogram = pair[1]  # type: ignore[index]
+        ranges = [(float(low), float(high), float(n)) for _, low, high, n in histogram.get("buckets") or ()]
+        buckets = SparseBuckets(tuple(ranges), float(histogram["sum"]))
+        return Sample(labels, float(histogram["count"]), buckets)
+    except (TypeError, KeyError, ValueError, IndexError, AttributeError) as error:
+        raise _strange(query) from error
 
 
 def _number(pair: object, query: str) -> float:

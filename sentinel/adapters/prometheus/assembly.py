@@ -1,10 +1,11 @@
 """From answers at two times to spans: pure, so that it can run beside the event loop for thousands of pods."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
+from sentinel.adapters.prometheus.histograms import as_number, counted_at
 from sentinel.domain.evidence import Missing, MissingReason, Reading, Span, Subject
 from sentinel.domain.policy.rules import Arms
 
@@ -13,16 +14,18 @@ from sentinel.domain.policy.rules import Arms
 class Answers:
     """What was asked at one time: counters by what they count, and what is known of their series.
 
-    `oldest` are the time stamps of each subject's oldest sample, `jobs` the series by job.
+    `oldest` are the time stamps of each subject's oldest sample, `jobs` the series by job. `forms` are in which form
+    each subject's histogram is kept.
     """
 
     counters: Mapping[str, InstantAnswer]
     oldest: InstantAnswer
     jobs: InstantAnswer
+    forms: Mapping[Subject, str] = field(default_factory=dict)
 
 
-Naming = Callable[[str, Sample], tuple[str, float]]
-"""What a sample of one of the answers counts, and its value in our units. Raises ValueError."""
+Naming = Callable[[str, Sample], Iterable[tuple[str, float]]]
+"""What a sample of one of the answers counts, each with its value in our units. Raises ValueError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Assembly:
                 _note(missing, subject, MissingReason.LABELS_DIFFER, f"it has no {self.required}")
                 readings[subject] = Reading(at, counters)
                 continue
+            form = answers.forms.get(subject, "")
             if self.required not in counters or stamp is None:
                 # At the beginning of a span, a series may be missing: it was not there yet.
                 if end:
@@ -66,7 +70,7 @@ class Assembly:
                 age = (at - observed).total_seconds()
                 _note(missing, subject, MissingReason.STALE, f"the last sample is {age:.0f} s old")
             if subject not in missing:
-                readings[subject] = Reading(observed, counters)
+                readings[subject] = Reading(observed, counters, form)
         return _Snapshot(readings, missing)
 
     def _gather(self, answers: Answers) -> tuple[dict[Subject, dict[str, float]], dict[Subject, Missing]]:
@@ -80,13 +84,13 @@ class Assembly:
             for sample in answer.samples:
                 subject = subject_of(sample, self.arms)
                 counters = values.setdefault(subject, {})
-                name, value = self.naming(counter, sample)
-                if not sample.usable:
-                    _note(missing, subject, MissingReason.NOT_A_NUMBER, f"{name} is {sample.value}")
-                elif name in counters:
-                    _note(missing, subject, MissingReason.DUPLICATE_SERIES, f"two series count {name}")
-                else:
-                    counters[name] = value
+                for name, value in self.naming(counter, sample):
+                    if not sample.usable:
+                        _note(missing, subject, MissingReason.NOT_A_NUMBER, f"{name} is {sample.value}")
+                    elif name in counters:
+                        _note(missing, subject, MissingReason.DUPLICATE_SERIES, f"two series count {name}")
+                    else:
+                        counters[name] = value
         return values, missing
 
 
@@ -98,21 +102,24 @@ class _Snapshot:
     missing: Mapping[Subject, Missing]
 
 
-def as_is(counter: str, sample: Sample) -> tuple[str, float]:
+def as_is(counter: str, sample: Sample) -> Iterable[tuple[str, float]]:
     """The naming of plain counters."""
-    return counter, sample.value
+    yield counter, sample.value
 
 
-def bounds_in_seconds(unit: float) -> Naming:
+def bounds_in_seconds(unit: float, edges: Sequence[float]) -> Naming:
     """The naming of a histogram: buckets by their upper bound in seconds, the sum in seconds.
 
-    Bounds are written in one way, whatever the exporter's.
+    Bounds are written in one way, whatever the exporter's. Histograms that have no bounds are read at `edges`.
     """
 
-    def naming(counter: str, sample: Sample) -> tuple[str, float]:
-        if counter == "bucket":
-            return _bound(sample, unit), sample.value
-        return counter, sample.value * unit if counter == "sum" else sample.value
+    def naming(counter: str, sample: Sample) -> Iterable[tuple[str, float]]:
+        if sample.buckets is not None:
+            yield from counted_at(edges, sample.buckets, unit)
+        elif counter == "bucket":
+            yield _bound(sample, unit), sample.value
+        else:
+            yield counter, sample.value * unit if counter == "sum" else sample.value
 
     return naming
 
@@ -125,12 +132,10 @@ def subject_of(sample: Sample, arms: Arms) -> Subject:
 
 
 def _bound(sample: Sample, unit: float) -> str:
-    try:
-        bound = float(sample.labels.get("le", "")) * unit
-    except ValueError:
-        raise ValueError(
-            f"the series {dict(sample.labels)} is not a bucket: its label le is not a number"
-        ) from None
+    number = as_number(sample.labels.get("le", ""))
+    if number is None:
+        raise ValueError(f"the series {dict(sample.labels)} is not a bucket: its label le is not a number")
+    bound = number * unit
     return "+Inf" if bound == float("inf") else f"{bound:.12g}"
 
 

@@ -1,7 +1,7 @@
 """Prometheus as a source of evidence: counters of each pod at explicit times, all workloads in one query."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
@@ -10,9 +10,11 @@ from sentinel.adapters.prometheus import selectors, strays
 from sentinel.adapters.prometheus.answers import InstantAnswer, Track
 from sentinel.adapters.prometheus.assembly import Answers, Assembly, as_is, bounds_in_seconds
 from sentinel.adapters.prometheus.backend import MetricsBackend
+from sentinel.adapters.prometheus.buckets import HistogramAsking, HistogramSeries
+from sentinel.adapters.prometheus.histograms import HistogramAnswer, common_edges
 from sentinel.adapters.prometheus.lag import Lag
 from sentinel.adapters.prometheus.metricsql import as_promql
-from sentinel.adapters.prometheus.past import buckets_of, counted, slower
+from sentinel.adapters.prometheus.past import counted
 from sentinel.adapters.prometheus.podless import unattributed
 from sentinel.adapters.prometheus.replicas import Doubles
 from sentinel.blocking import SharedAnswers
@@ -114,24 +116,23 @@ class PrometheusSource:
 
         Raises SourceError.
         """
-        label = query.arms.pod_label
-        narrowed = _checked(lambda: [_of_pods(text, query.arms, past) for text in _selectors(query)])
-        if isinstance(query, CountQuery):
-            total, errors = [
-                await self._client.range(f"sum by ({_by(label)}) ({each})", past.since, past.until, past.step)
-                for each in narrowed
-            ]
-            return await asyncio.to_thread(counted, past, label, total, errors)
-        (bucket,) = narrowed
-        known = await self._client.instant(f"count by (le) ({bucket})", past.until)
-        bounds = buckets_of(known, past.over, query.unit)
-        if bounds is None:
+        asked = await self._of_the_past(query, past)
+        if asked is None:
             return {}
-        at_bounds = selectors.narrowed(bucket, ("le", "=~", alternation(bounds)))
-        tracks = await self._client.range(
-            f"sum by ({_by(label, 'le')}) ({at_bounds})", past.since, past.until, past.step
-        )
-        return await asyncio.to_thread(slower, past, label, tracks, bounds)
+        total, errors = [await self._client.range(each, past.since, past.until, past.step) for each in asked]
+        return await asyncio.to_thread(counted, past, query.arms.pod_label, total, errors)
+
+    async def _of_the_past(self, query: CountQuery | HistogramQuery, past: Past) -> tuple[str, str] | None:
+        """The queries of all requests and of the bad ones of these pods, None where no bound tells the slow ones."""
+        if isinstance(query, CountQuery):
+            total, errors = _checked(
+                lambda: [_of_pods(text, query.arms, past) for text in (query.total, query.errors)]
+            )
+            by = _by(query.arms.pod_label)
+            return f"sum by ({by}) ({total})", f"sum by ({by}) ({errors})"
+        (narrowed,) = _checked(lambda: [_of_pods(query.histogram, query.arms, past)])
+        asking = await self._asking(replace(query, histogram=narrowed))
+        return await _read(asking.totals_and_slow(past.over, past.until))
 
     async def ready(self, at: datetime) -> str | None:
         """None when Prometheus answers, else a sentence on what is wrong."""
@@ -172,36 +173,44 @@ class PrometheusSource:
         return Answers({"total": totals, "errors": errors}, oldest, jobs)
 
     async def _measure(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
-        naming = bounds_in_seconds(query.unit)
-        assembly = Assembly(query.arms, naming, "+Inf", frozenset({"sum", "count"}), self._stale_after)
-        before, after = await asyncio.gather(self._buckets_at(query, since), self._buckets_at(query, until))
+        asking = await self._asking(query)
+        answers = await _read(asyncio.gather(asking.at(since), asking.at(until)))
+        before, after = await asyncio.gather(
+            *(self._beside(asking, each, at) for each, at in zip(answers, (since, until), strict=True))
+        )
         await self._learn_lag(query.histogram, after.oldest, until)
+        naming = bounds_in_seconds(query.unit, await asyncio.to_thread(common_edges, answers, query.unit))
+        assembly = Assembly(query.arms, naming, "+Inf", frozenset({"sum", "count"}), self._stale_after)
         spans = await _assembled(assembly, since, before, until, after)
-        count = selectors.histogram_series(query.histogram, selectors.COUNT)
-        doubled = await self._doubles.found(count, after.counters["count"], query.arms, until)
+        series = asking.series
+        doubled = await self._doubles.found(series.count, after.counters["count"], query.arms, until)
         spans = _counted_once(spans, doubled)
-        by_counter = {
-            "sum": selectors.histogram_series(query.histogram, selectors.SUM),
-            "count": count,
-        }
+        by_counter = {"sum": series.sum, "count": series.count}
         return await strays.told(spans, by_counter, query.arms, self._client.instant, until)
 
-    async def _buckets_at(self, query: HistogramQuery, at: datetime) -> Answers:
-        bucket, total, count = _checked(
-            lambda: [
-                selectors.histogram_series(query.histogram, suffix)
-                for suffix in (selectors.BUCKET, selectors.SUM, selectors.COUNT)
-            ]
+    async def _asking(self, query: HistogramQuery) -> HistogramAsking:
+        (series,) = _checked(lambda: [HistogramSeries.of(query.histogram)])
+        backend, ask = await self._client.backend(), self._client.instant
+        return HistogramAsking(query, series, backend, ask, self._stale_after)
+
+    async def _beside(self, asking: HistogramAsking, answer: HistogramAnswer, at: datetime) -> Answers:
+        """An answer with what stands beside the buckets: sums and counts, when they were scraped, and by whom."""
+        groups, arms, series = _subject_labels(asking.query.arms), asking.query.arms, asking.series
+        sums, counts, contexts = await asyncio.gather(
+            self._client.instant(f"sum by ({groups}) ({series.sum})", at),
+            self._client.instant(f"sum by ({groups}) ({series.count})", at),
+            asyncio.gather(
+                *(self._context(each, arms, at) for each in answer.selectors(series.count, series.native))
+            ),
         )
-        groups = _subject_labels(query.arms)
-        buckets, sums, counts, (oldest, jobs) = await asyncio.gather(
-            self._client.instant(f"sum by ({groups}, le) ({bucket})", at),
-            self._client.instant(f"sum by ({groups}) ({total})", at),
-            self._client.instant(f"sum by ({groups}) ({count})", at),
-            self._context(count, query.arms, at),
+        await strays.require_labels(answer.classic, series.bucket, arms, self._client.instant, at)
+        await strays.require_labels(answer.sparse, series.native, arms, self._client.instant, at)
+        counters = {"bucket": answer.classic, "sparse": answer.sparse, "sum": sums, "count": counts}
+        oldest, jobs = (
+            InstantAnswer(tuple(sample for context in contexts for sample in context[which].samples))
+            for which in (0, 1)
         )
-        await strays.require_labels(buckets, bucket, query.arms, self._client.instant, at)
-        return Answers({"bucket": buckets, "sum": sums, "count": counts}, oldest, jobs)
+        return Answers(counters, oldest, jobs, answer.forms)
 
     async def _learn_lag(self, query: str, stamps: InstantAnswer, at: datetime) -> None:
         self._lag.known((await self._client.backend()).settle)
@@ -234,21 +243,12 @@ async def _assembled(
     assembly: Assembly, since: datetime, before: Answers, until: datetime, after: Answers
 ) -> tuple[Span, ...]:
     """The spans, put together in a thread: for 5,000 pods that takes 90 ms."""
-    try:
-        return await asyncio.to_thread(assembly.spans, since, before, until, after)
-    except ValueError as error:
-        raise SourceError(f"{error}.", reason=MissingReason.BAD_QUERY) from error
+    return await _read(asyncio.to_thread(assembly.spans, since, before, until, after))
 
 
 def _by(*labels: str) -> str:
     """What a question is grouped by, quoted where a label's name needs it."""
     return ", ".join(map(label_name, labels))
-
-
-def _selectors(query: CountQuery | HistogramQuery) -> list[str]:
-    if isinstance(query, CountQuery):
-        return [query.total, query.errors]
-    return [selectors.histogram_series(query.histogram, selectors.BUCKET)]
 
 
 def _subject_labels(arms: Arms) -> str:
@@ -263,6 +263,14 @@ def _of_pods(selector: str, arms: Arms, past: Past) -> str:
         (arms.pod_label, "=~", alternation(past.pods)),
         (arms.namespace_label, "=", past.namespace),
     )
+
+
+async def _read(asking: Awaitable[T]) -> T:
+    """What is asked for; a ValueError on what an answer holds becomes a SourceError."""
+    try:
+        return await asking
+    except ValueError as error:
+        raise SourceError(f"{error}.", reason=MissingReason.BAD_QUERY) from error
 
 
 def _checked(read: Callable[[], list[T]]) -> list[T]:

@@ -37,7 +37,7 @@ class PacedClient:
         self._apart = 1.0 / per_second
         self._next = 0.0
         self._shared: SharedAnswers[tuple[str, datetime], InstantAnswer] = SharedAnswers(
-            capacity=REMEMBERED_SAMPLES, weigh=lambda answer: len(answer.samples) + 1
+            capacity=REMEMBERED_SAMPLES, weigh=lambda answer: answer.weight
         )
         self.asked = 0
 

@@ -14,7 +14,7 @@ What makes a difference unusable is said by name and never becomes a number:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import inf, isfinite
 from typing import Generic, TypeVar
@@ -83,6 +83,7 @@ def histogram_tick(
 ) -> HistogramTick:
     """Both arms' latencies between `since` and `until`; arms and missing evidence as in `count_tick`."""
     split = split_arms(workload, candidate, baseline, since, warmup, arms)
+    spans = _of_one_form(spans, split, workload.key.namespace)
     tallies = _tally(split, spans, workload.key.namespace, lambda s, m: _histogram(s, m, since, until))
     return HistogramTick(
         since,
@@ -91,6 +92,20 @@ def histogram_tick(
         sum(tallies.found[BASELINE].values(), Histogram()) if split.concurrent else None,
         (*split.missing, *tallies.missing),
     )
+
+
+def _of_one_form(spans: Sequence[Span], split: Split, namespace: str) -> Sequence[Span]:
+    """The spans; all of the arms' are missing where their histograms, or one's at two times, are kept in two forms."""
+    names = {member.name for members in split.members.values() for member in members}
+    own = [span for span in spans if _is_of(span.subject, namespace) and str(span.subject) in names]
+    forms = sorted({r.form for span in own for r in (span.before, span.after) if r is not None and r.form})
+    if len(forms) < 2:
+        return spans
+    detail = f"some of these histograms are {' and some '.join(forms)}: their buckets are not compared"
+    mixed = (
+        replace(span, missing=Missing(MissingReason.MIXED_FORMS, str(span.subject), detail)) for span in own
+    )
+    return (*(span for span in spans if span not in own), *mixed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,10 @@ def _take_in(
     outage = _baseline_over(rule, baseline, restraint.dispersion) and (lasting or _over(rule, ours))
     standing = state.standing.seen(everywhere=outage, alone=alone)
     edges, slower, limit, good = state.edges, state.slower, state.limit, state.good
-    candidate, seen_before = state.candidate + ours, state.baseline + baseline
+    candidate = _together(rule, state.candidate, ours)
+    seen_before = _together(rule, state.baseline, baseline)
+    if edges and ours.bounds and baseline.bounds and not set(edges) & set(ours.bounds):
+        edges = ()  # the source keeps the histogram in another form now: compared afresh at its edges
     if not edges and ours.total and baseline.total:
         edges = edges_in_use(ours + baseline, rule.limit)
         slower = (Wealth.fresh(len(RATIOS)),) * len(edges)
@@ -101,6 +104,12 @@ def _take_in(
         good = _goodness(rule, good, ours, baseline, restraint) if segment.early else good
     standing = standing.after(tick.since, tick.until, typical)
     return LatencyState(standing, candidate, seen_before, edges, slower, limit, good)
+
+
+def _together(rule: LatencyRule, before: Histogram, now: Histogram) -> Histogram:
+    """The sum of both; what is seen now alone, where both have no bound at the limit in common but this has one."""
+    both = before + now
+    return now if _edge(rule, both) is None and _edge(rule, now) is not None else both
 
 
 def _edge_gains(edge: float, ours: Histogram, baseline: Histogram, dispersion: float) -> tuple[float, ...]:

@@ -19,7 +19,7 @@ ONLY = 'pod=~"web-a|web\\\\.b",namespace="shop"'
 TOTAL = f'sum by (pod) (requests{{job="web",{ONLY}}})'
 ERRORS = f"sum by (pod) (failures{{{ONLY}}})"
 LATENCY = HistogramQuery("prometheus", "seconds")
-BUCKETS = f"count by (le) (seconds_bucket{{{ONLY}}})"
+BUCKETS = f"count by (le, vmrange) (seconds_bucket{{{ONLY}}})"
 
 
 def pod(name: str, **labels: str) -> dict[str, str]:
@@ -61,14 +61,15 @@ def slow(fake: FakePrometheus, *bounds: str) -> None:
 
 
 async def test_slow_requests_are_those_over_the_bound_at_the_limit() -> None:
-    """Of a histogram two buckets are asked for: the limit's, as the exporter writes it, and the last."""
+    """Of a histogram two buckets are compared: the limit's, as the exporter writes it, and the last."""
     async with prometheus() as (fake, client):
         slow(fake, "0.25", "0.50", "1", "+Inf")
-        asked = f'sum by (pod, le) (seconds_bucket{{{ONLY},le=~"0\\\\.50|\\\\+Inf"}})'
-        fake.ranges[asked] = [
-            (pod("web-a", le="+Inf"), [10, 20, 30]),
-            (pod("web-a", le="0.50"), [9, 17, 25]),
-        ]
+        every, within = (
+            f'max by (pod) (sum by (pod, le) (seconds_bucket{{{ONLY},le=~"{bound}"}}))'
+            for bound in ("\\\\+Inf", "0\\\\.50")
+        )
+        fake.ranges[every] = [(pod("web-a"), [10, 20, 30])]
+        fake.ranges[f"{every} - {within}"] = [(pod("web-a"), [1, 3, 5])]
         found = await PrometheusSource(client).history(LATENCY, PAST)
     assert found == {"web-a": ((10, 1), (20, 3), (30, 5))}
 

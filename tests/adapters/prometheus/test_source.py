@@ -176,7 +176,7 @@ async def test_a_selector_that_is_none_is_not_asked() -> None:
 async def test_a_histogram_without_bounds_is_a_bad_query() -> None:
     """Series without `le` are no histogram."""
     async with prometheus() as (fake, client):
-        fake.answers["sum by (namespace, pod, le) (took_bucket)"] = by_pod(a=5)
+        fake.answers["sum by (namespace, pod, le, vmrange) (took_bucket)"] = by_pod(a=5)
         with pytest.raises(SourceError, match="its label le is not a number"):
             await PrometheusSource(client).histogram(HistogramQuery("prometheus", "took"), THEN, NOW)
 
@@ -186,7 +186,7 @@ async def test_bounds_written_in_two_ways_are_duplicates() -> None:
     async with prometheus() as (fake, client):
         scraped(fake, "a", selector="took_count")
         buckets: Vector = [({"namespace": "shop", "pod": "a", "le": le}, 5) for le in ("1", "1.0", "+Inf")]
-        fake.answers["sum by (namespace, pod, le) (took_bucket)"] = buckets
+        fake.answers["sum by (namespace, pod, le, vmrange) (took_bucket)"] = buckets
         (span,) = await PrometheusSource(client).histogram(HistogramQuery("prometheus", "took"), THEN, NOW)
     assert span.missing is not None
     assert span.missing.reason is MissingReason.DUPLICATE_SERIES
@@ -343,7 +343,7 @@ async def test_a_histograms_count_of_no_pod_is_stray() -> None:
     async with prometheus() as (fake, client):
         scraped(fake, "a", selector="took_count")
         buckets: Vector = [({"namespace": "shop", "pod": "a", "le": le}, 5) for le in ("1", "+Inf")]
-        fake.answers["sum by (namespace, pod, le) (took_bucket)"] = buckets
+        fake.answers["sum by (namespace, pod, le, vmrange) (took_bucket)"] = buckets
         fake.answers["sum by (namespace, pod) (took_count)"] = [({"namespace": "shop"}, 5)]
         nobody, a = await PrometheusSource(client).histogram(HistogramQuery("prometheus", "took"), THEN, NOW)
     assert (nobody.subject, nobody.stray) == (Subject("shop"), True)

@@ -301,6 +301,29 @@ def test_no_number_is_made_of_nan(broken: float) -> None:
     ]
 
 
+BOUNDS = ({"1": 5.0, "+Inf": 9.0}, {"1": 8.0, "+Inf": 12.0})
+
+
+@pytest.mark.parametrize(
+    ("new", "old"),
+    [
+        (("native", "native"), ("classic", "classic")),
+        (("classic", "native"), ("classic", "native")),
+        (("native", "native"), ("classic", "native")),
+    ],
+    ids=["other than the baseline's", "both migrated meanwhile", "one migrated meanwhile"],
+)
+def test_histograms_of_two_forms_are_not_compared(new: tuple[str, str], old: tuple[str, str]) -> None:
+    """Neither between the arms nor between two times is a difference of two forms a number."""
+    spans = []
+    for name, forms in (("new-1", new), ("old-1", old)):
+        first, last = (Reading(at(n), dict(v), f) for n, v, f in zip((-2, 13), BOUNDS, forms, strict=True))
+        spans.append(Span(Subject("shop", pod=name), first, last))
+    tick = binned(*spans)
+    assert (tick.candidate.total, tick.baseline) == (0, Histogram())
+    assert {reason for reason, _ in reasons(tick)} == {MissingReason.MIXED_FORMS}
+
+
 def test_interval_counts_are_the_increments_themselves() -> None:
     """A source that counts by interval needs no first reading; a negative count is none."""
     for errors in (4, 0):

@@ -81,6 +81,18 @@ def test_a_quantile_over_the_limit_fails() -> None:
     assert verdict.kind is VerdictKind.FAIL
 
 
+def test_a_source_that_changes_the_bounds_is_judged_at_the_new_ones() -> None:
+    """Once all pods' histograms are native, evidence at the limit goes on, and the arms are compared afresh."""
+    powers = tuple(2 ** (n / 2) + 0.001 for n in range(-14, 4))
+    native = (*powers, inf)
+    ticks = [counted(0, latencies((150, 0.09)), latencies(*FAST))]
+    slow, fast = latencies((142, 0.1), (8, 1.5), bounds=native), latencies(*FAST, bounds=native)
+    ticks += [counted(i, slow, fast) for i in range(1, 6)]
+    state, verdict = play(P99, ticks)
+    assert verdict.kind is VerdictKind.FAIL
+    assert set(state["edges"]) <= set(powers)  # type: ignore[call-overload]
+
+
 def test_both_arms_slow_is_an_outage() -> None:
     """Where the baseline is over the limit as well, nothing is undone."""
     ticks = [counted(i, latencies((150, 2.0)), latencies((1350, 1.8))) for i in range(20)]

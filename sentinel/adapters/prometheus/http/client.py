@@ -76,7 +76,7 @@ class PrometheusClient:
         self._aside = BlockingPool("prometheus-aside", threads=connection.threads, waiting=connection.waiting)
         self._shared: SharedAnswers[tuple[str, int], InstantAnswer] = SharedAnswers(
             capacity=REMEMBERED_SAMPLES,
-            weigh=lambda answer: len(answer.samples) + 1,
+            weigh=lambda answer: answer.weight,
             keep=REMEMBERED_SECONDS,
         )
         self._failures = Failures(self._url, connection.timeout)

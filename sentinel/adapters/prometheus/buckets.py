@@ -1,0 +1,125 @@
+"""Asks for histograms, whichever form the server keeps them in: by bound, by `vmrange`, or as native ones."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sentinel.adapters.prometheus import selectors
+from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
+from sentinel.adapters.prometheus.assembly import subject_of
+from sentinel.adapters.prometheus.backend import MetricsBackend
+from sentinel.adapters.prometheus.histograms import (
+    HistogramAnswer,
+    as_number,
+    newest_spelling,
+    range_of,
+    spelt_twice,
+)
+from sentinel.adapters.prometheus.strays import Asking
+from sentinel.domain.evidence import Subject
+from sentinel.domain.policy.rules import HistogramQuery
+from sentinel.engine.arms.selector import label_name
+from sentinel.engine.arms.variables import alternation
+from sentinel.engine.statistics.histograms import limit_edge
+
+NONE = InstantAnswer(())
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramSeries:
+    """The series of one histogram by what they count; `native` is that of a histogram that is a single series.
+
+    Raises ValueError where the selector names no histogram.
+    """
+
+    bucket: str
+    sum: str
+    count: str
+    native: str
+
+    @classmethod
+    def of(cls, selector: str) -> "HistogramSeries":
+        """The series that a selector with or without `_bucket` names."""
+        suffixes = (selectors.BUCKET, selectors.SUM, selectors.COUNT, "")
+        return cls(*(selectors.histogram_series(selector, suffix) for suffix in suffixes))
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramAsking:
+    """Asks one server for one histogram. Everything raises SourceError."""
+
+    query: HistogramQuery
+    series: HistogramSeries
+    backend: MetricsBackend
+    ask: Asking
+    stale_after: timedelta
+
+    async def at(self, at: datetime) -> HistogramAnswer:
+        """Each pod's buckets at one time. Raises ValueError where a `vmrange` is malformed."""
+        groups, series = self._groups(), self.series
+        buckets, native = await asyncio.gather(
+            self.ask(f"sum by ({groups}, le, vmrange) ({series.bucket})", at),
+            self._native(f"sum by ({groups}) ({series.native})", at),
+        )
+        if spelt_twice(buckets, self._whose):
+            stamps = self.backend.stamps(series.bucket)
+            times = await self.ask(f"max by ({groups}, le) ({stamps})", at)
+            within = self.stale_after.total_seconds() / 2
+            buckets = newest_spelling(buckets, times, self._whose, within)
+        return HistogramAnswer.of(buckets, native, self._whose)
+
+    async def totals_and_slow(self, over: float, at: datetime) -> tuple[str, str] | None:
+        """The queries, by pod, of all requests and of those slower than `over` seconds; None where no bound tells them.
+
+        They are counted at the first bound from there on; of native histograms within a bucket as PromQL has it.
+        """
+        limit, series = over / self.query.unit, self.series
+        by = label_name(self.query.arms.pod_label)
+        known = await self.ask(f"count by (le, vmrange) ({series.bucket})", at)
+        bounds = _spellings(known, "le")
+        if bounds:
+            edge = limit_edge(sorted(bounds), limit)
+            if edge is None:
+                return None
+            every, within = (self._up_to(bounds[bound], by) for bound in (max(bounds), edge))
+            return every, f"{every} - {within}"
+        ranges = [text for sample in known.samples if (text := sample.labels.get("vmrange"))]
+        if ranges:
+            slow = tuple(sorted(text for text in ranges if range_of(text)[0] >= limit * (1 - 1e-9)))
+            every = selectors.narrowed(series.bucket, ("vmrange", "!=", ""))
+            above = selectors.narrowed(series.bucket, ("vmrange", "=~", alternation(slow or ("none",))))
+            return f"sum by ({by}) ({every})", f"sum by ({by}) ({above})"
+        if (await self._native(f"sum({series.native})", at)).samples:
+            whole = f"sum by ({by}) ({series.native})"
+            every = f"histogram_count({whole})"
+            return every, f"round({every} * (1 - histogram_fraction(-Inf, {limit:.12g}, {whole})))"
+        return None
+
+    def _up_to(self, spellings: tuple[str, ...], by: str) -> str:
+        bucket = selectors.narrowed(self.series.bucket, ("le", "=~", alternation(spellings)))
+        return f"max by ({by}) (sum by ({by}, le) ({bucket}))"
+
+    async def _native(self, query: str, at: datetime) -> InstantAnswer:
+        """The native histograms among an answer; MetricsQL has no such type."""
+        if self.backend.metricsql:
+            return NONE
+        found = await self.ask(query, at)
+        return replace(found, samples=tuple(sample for sample in found.samples if sample.buckets is not None))
+
+    def _groups(self) -> str:
+        arms = self.query.arms
+        return ", ".join(map(label_name, (arms.namespace_label, arms.subject_label)))
+
+    def _whose(self, sample: Sample) -> Subject:
+        return subject_of(sample, self.query.arms)
+
+
+def _spellings(known: InstantAnswer, label: str) -> dict[float, tuple[str, ...]]:
+    """Each bound with all the texts that it is written as."""
+    found: dict[float, tuple[str, ...]] = {}
+    for sample in known.samples:
+        text = sample.labels.get(label, "")
+        number = as_number(text)
+        if number is not None:
+            found[number] = (*found.get(number, ()), text)
+    return found
