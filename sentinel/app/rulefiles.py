@@ -23,7 +23,7 @@ READ_WITHIN = 20.0
 
 
 class RuleFiles:
-    """The rule files on disk. `tell` is given the news."""
+    """The rule files on disk. `tell` is given the news; `taken` is called when edited files are in force."""
 
     def __init__(
         self,
@@ -32,12 +32,15 @@ class RuleFiles:
         telemetry: Telemetry,
         clock: Clock,
         tell: Callable[[Bulletin], None],
+        *,
+        taken: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
         self._paths = tuple(paths)
         self._telemetry = telemetry
         self._clock = clock
         self._tell = tell
+        self._taken_over = taken
         self._reading = asyncio.Lock()
         self._refused: str | None = None
         self._begun: asyncio.Future[list[PolicyError] | None] | None = None
@@ -120,6 +123,7 @@ class RuleFiles:
 
     def _take(self, before: str, *, recovered: bool) -> None:
         current = self._source.current
+        self._taken_over()
         in_force = f"{self._in_force()} in force"
         log.info("edited rule files loaded: %s", in_force)
         if self._refused is not None or recovered:

@@ -31,6 +31,21 @@ class SetPartition:
 
 
 @dataclass(frozen=True, slots=True)
+class SetTraffic:
+    """Send this share of the requests, in [0, 1), to the candidate, signed as ours."""
+
+    share: float
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Put this revision's template, the candidate's, into what serves as the stable."""
+
+    revision: RevisionRef
+
+
+@dataclass(frozen=True, slots=True)
 class Restore:
     """Put the target revision's template back, and release our own brake in the same patch."""
 
@@ -52,7 +67,7 @@ class Promote:
     full: bool = False
 
 
-Change = Stop | Release | SetPartition | Restore | RemovePod | Promote
+Change = Stop | Release | SetPartition | SetTraffic | Adopt | Restore | RemovePod | Promote
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,14 +22,13 @@ from sentinel.domain.policy.rules import (
 )
 from sentinel.domain.policy.selection import AlertRule, Match, Operator, Requirement
 from sentinel.domain.policy.strategy import Step, Strategy
+from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.pairing import Pairing, RouteName
 from sentinel.policies.schema.policy import (
     AlertSpec,
-    GateSpec,
     MatchSpec,
     PolicyFile,
     SelectorSpec,
-    StepSpec,
-    StrategySpec,
     UndoSpec,
 )
 from sentinel.policies.schema.promql import datadog_namespace_tag, namespace_label
@@ -43,6 +42,7 @@ from sentinel.policies.schema.rules import (
     QuerySpec,
     RuleSpec,
 )
+from sentinel.policies.schema.strategy import BackendSpec, CanaryPairSpec, GateSpec, StepSpec, StrategySpec
 
 DEFAULT_INTERVAL = timedelta(seconds=15)
 DEFAULT_HOLD = timedelta(minutes=1)
@@ -55,12 +55,13 @@ def policy_of(
 ) -> Policy:
     """The policy that a valid document means. `interval` is that of metric rules that name none."""
     spec = file.spec
+    strategy = _strategy(spec.strategy, spec.match)
     return Policy(
         name=file.metadata.name,
         digest=digest_of(document),
-        match=_match(spec.match),
+        match=_match(spec.match, strategy.pairing),
         mode=spec.mode,
-        strategy=_strategy(spec.strategy),
+        strategy=strategy,
         rules=_rules(spec.rules, spec.false_rollback_rate, interval),
         alerts=tuple(_alert(alert) for alert in spec.alerts),
         undo=_undo(spec.undo),
@@ -79,7 +80,9 @@ def digest_of(document: object) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _match(spec: MatchSpec) -> Match:
+def _match(spec: MatchSpec, pairing: Pairing | None) -> Match:
+    if pairing is not None:
+        return Match((pairing.kind,), spec.namespaces, (pairing.name,))
     kinds = tuple(dict.fromkeys(spec.kinds))
     return Match(kinds, spec.namespaces, spec.names, _selector(spec.selector))
 
@@ -90,10 +93,9 @@ def _selector(spec: SelectorSpec) -> tuple[Requirement, ...]:
     return (*labels, *expressions)
 
 
-def _strategy(spec: StrategySpec) -> Strategy:
-    steps = spec.canary.steps if spec.canary else ()
+def _strategy(spec: StrategySpec, match: MatchSpec) -> Strategy:
     return Strategy(
-        steps=tuple(_step(step) for step in steps),
+        steps=tuple(_step(step) for step in spec.steps),
         bake=spec.bake,
         guard=spec.guard,
         deadline=spec.deadline,
@@ -102,6 +104,30 @@ def _strategy(spec: StrategySpec) -> Strategy:
         min_requests=spec.min_requests,
         warmup=spec.warmup,
         promote_early=spec.promote == "early",
+        pairing=_canary_pair(spec.canary_pair, match) if spec.canary_pair is not None else None,
+    )
+
+
+def _canary_pair(spec: CanaryPairSpec, match: MatchSpec) -> Pairing:
+    members = (spec.stable, spec.canary)
+    return Pairing(WorkloadKind.CANARY_PAIR, spec.stable, members, match.namespaces, _route(spec))
+
+
+def _route(spec: CanaryPairSpec) -> RouteName | None:
+    """The route; backends that it does not name are the Services with the names of the Deployments."""
+    route = spec.route
+    if route is None:
+        return None
+    stable = route.stable or BackendSpec(name=spec.stable)
+    canary = route.canary or BackendSpec(name=spec.canary)
+    return RouteName(
+        route.kind,
+        route.name,
+        stable.name,
+        canary.name,
+        route.rule or "",
+        stable.subset or "",
+        canary.subset or "",
     )
 
 

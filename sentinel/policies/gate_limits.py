@@ -5,19 +5,21 @@ from urllib.parse import urlsplit
 
 from sentinel.domain.gate import GateLimits, service_account_of
 from sentinel.policies.mistakes import InputError, Path
-from sentinel.policies.schema.policy import GateSpec, MatchSpec, PolicyFile
+from sentinel.policies.schema.policy import MatchSpec, PolicyFile
+from sentinel.policies.schema.strategy import GateSpec
 
 _GLOB = frozenset("*?[")
 
 
 def shut_gates(file: PolicyFile, limits: GateLimits | None) -> Iterator[tuple[Path, InputError]]:
     """Each gate that could never be asked, with its place; none where the limits are not known."""
-    canary = file.spec.strategy.canary
-    if limits is None or canary is None:
+    stepped = file.spec.strategy.stepped
+    if limits is None or stepped is None:
         return
-    for number, step in enumerate(canary.steps):
+    key, spec = stepped
+    for number, step in enumerate(spec.steps):
         for index, gate in enumerate(step.gates):
-            at = ("spec", "strategy", "canary", "steps", number, "gates", index)
+            at = ("spec", "strategy", key, "steps", number, "gates", index)
             found = _webhook(gate, limits, at) or _job(gate, limits, file.spec.match, at)
             if found is not None:
                 yield found

@@ -15,6 +15,7 @@ from sentinel.policies.convert import DEFAULT_INTERVAL, digest_of, policy_of
 from sentinel.policies.explain import mistakes_of
 from sentinel.policies.gate_limits import shut_gates
 from sentinel.policies.mistakes import InputError, Path, PolicyError, dotted
+from sentinel.policies.pairs import claims
 from sentinel.policies.schema.policy import API_VERSION, KIND, SUPPORTED_KINDS, PolicyFile
 from sentinel.policies.yaml.document import MAX_BYTES, read_documents
 from sentinel.policies.yaml.nodes import Document
@@ -66,6 +67,9 @@ def load(paths: Iterable[FilePath | str], options: Options = DEFAULTS) -> Policy
             if policy:
                 loaded.append((document, policy))
     errors.extend(_twice(loaded))
+    places = {policy.name: document for document, policy in loaded}
+    found = claims([policy for _, policy in loaded])
+    errors.extend(places[policy.name].error(path, mistake) for policy, path, mistake in found)
     if not errors and not loaded:
         errors.append(PolicyError(", ".join(map(str, paths)) or "rules", 0, 0, "", "no policy was found"))
     if errors:

@@ -11,6 +11,7 @@ from sentinel.domain.gate import JobGate, JobState
 from sentinel.domain.record.entries import NoticeRef
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.pairing import Pairing
 from sentinel.domain.workload.revision import Applied
 
 
@@ -26,6 +27,14 @@ class Cluster(Protocol):
 
     def workload(self, key: WorkloadKey) -> Workload | None:
         """The snapshot of one workload, None when it is gone."""
+        ...
+
+    def pair(self, pairings: Iterable[Pairing]) -> None:
+        """From now on make one workload of the members of each pairing, wherever they are in its namespaces."""
+        ...
+
+    def pair_of(self, key: WorkloadKey) -> WorkloadKey:
+        """The pair that a workload is a member of, or the workload itself."""
         ...
 
     def owner_of_pod(self, namespace: str, pod: str) -> WorkloadKey | None:

@@ -17,6 +17,7 @@ from sentinel.domain.policy.policy import Mode, Policy
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.pairing import Pairing
 from sentinel.domain.workload.revision import Applied
 from sentinel.engine.replay.setting import World
 from sentinel.ports import MetricSource
@@ -52,6 +53,13 @@ class OneWorkload:
     def workload(self, key: WorkloadKey) -> Workload | None:
         """As it is now."""
         return self.world.at(self.clock.now()) if key == self.key else None
+
+    def pair(self, pairings: Iterable[Pairing]) -> None:
+        """It is no pair."""
+
+    def pair_of(self, key: WorkloadKey) -> WorkloadKey:
+        """Nothing is a member of one."""
+        return key
 
     def owner_of_pod(self, namespace: str, pod: str) -> WorkloadKey | None:
         """By the pods there are now."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,8 +27,8 @@ from sentinel.adapters.kubernetes.watch.reflector import Reflector
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
 from sentinel.adapters.kubernetes.workloads.cluster import KubernetesCluster
-from sentinel.adapters.kubernetes.workloads.registry import driver_of
-from sentinel.adapters.kubernetes.workloads.trim import trim_node, trim_pod
+from sentinel.adapters.kubernetes.workloads.registry import readings_of
+from sentinel.adapters.kubernetes.workloads.trim import trim_beside, trim_node, trim_pod
 from sentinel.domain.errors import ClusterUnavailableError
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
@@ -62,7 +62,7 @@ class KubernetesGateway:
         self._routes = tuple(routes)
         self._tools = tools
         self._owners = OwnerCache()
-        cache = WorkloadCache(lambda entry: self._owners.keeper(marks_of(entry)))
+        self._cache = cache = WorkloadCache(lambda entry: self._owners.keeper(marks_of(entry)))
         self._owners.touched = cache.keeper_changed
         self.cluster = KubernetesCluster(
             cache,
@@ -70,38 +70,36 @@ class KubernetesGateway:
             WorkloadChanger(self.client),
             EventRecorder(self.client, clock),
             self._renew,
+            self._watch_beside,
         )
         self.keepers = KubernetesKeepers(self.client)
         self.records = KubernetesRecordStore(self.client)
         self.commands = KubernetesCommandStore(self.client)
-        shared: dict[str, Any] = {"clock": clock, "rng": rng}
+        self._shared: dict[str, Any] = {"clock": clock, "rng": rng}
         nodes = Reflector(
-            self.client, RequestTarget(NODES), trim_node, cache.node_changed, optional=True, **shared
+            self.client, RequestTarget(NODES), trim_node, cache.node_changed, optional=True, **self._shared
         )
-        self._reflectors: tuple[Reflector[Any], ...] = (
+        self._reflectors: list[Reflector[Any]] = [
             nodes,
-            *(
-                reflector
-                for namespace in self._namespaces or ("",)
-                for reflector in self._watches(cache, namespace, shared)
-            ),
+            *(reflector for namespace in self._namespaces or ("",) for reflector in self._watches(namespace)),
             *(
                 reflector
                 for namespace in tools.namespaces or self._namespaces or ("",)
-                for reflector in self._tool_watches(namespace, shared)
+                for reflector in self._tool_watches(namespace)
             ),
-        )
+        ]
+        self._beside: set[ApiResource] = set()
+        self._started = False
         self._tasks: list[asyncio.Task[None]] = []
 
-    def _watches(
-        self, cache: WorkloadCache, namespace: str, shared: dict[str, Any]
-    ) -> tuple[Reflector[Any], ...]:
+    def _watches(self, namespace: str) -> tuple[Reflector[Any], ...]:
         """The watches of one namespace, or of all of them."""
+        cache, shared = self._cache, self._shared
         watched: dict[ApiResource, Reflector[Any]] = {}
-        for driver in map(driver_of, self._kinds):
+        for reading in readings_of(self._kinds):
             for resource, trim, changed in (
-                (driver.resource, driver.trim, cache.workload_changed),
-                (driver.history, driver.trim_revision, cache.revision_changed),
+                (reading.resource, reading.trim, cache.workload_changed),
+                (reading.history, reading.trim_revision, cache.revision_changed),
             ):
                 if resource not in watched:
                     watched[resource] = Reflector(
@@ -122,8 +120,35 @@ class KubernetesGateway:
             ),
         )
 
-    def _tool_watches(self, namespace: str, shared: dict[str, Any]) -> Iterator[Reflector[Any]]:
+    def _watch_beside(self, resources: Iterable[ApiResource]) -> None:
+        """Watch these as well from now on. One that cannot be read holds up nothing but what needs it."""
+        for resource in set(resources) - self._beside:
+            self._beside.add(resource)
+            changed = partial(self._cache.beside_changed, resource)
+            added: list[Reflector[Any]] = [
+                Reflector(
+                    self.client,
+                    RequestTarget(resource, namespace),
+                    trim_beside,
+                    changed,
+                    optional=True,
+                    **self._shared,
+                )
+                for namespace in self._namespaces or ("",)
+            ]
+            self._cache.unreadable[resource] = partial(_first_unread, added)
+            self._reflectors += added
+            if self._started:
+                self._begin(added)
+
+    def _begin(self, reflectors: Iterable[Reflector[Any]]) -> None:
+        self._tasks += [
+            asyncio.create_task(reflector.run(), name=f"watch {reflector.name}") for reflector in reflectors
+        ]
+
+    def _tool_watches(self, namespace: str) -> Iterator[Reflector[Any]]:
         """The watches of what deploys workloads, in one namespace or in all of them."""
+        shared = self._shared
         for tool in self._tools.watched:
             reflector: Reflector[Any] = Reflector(
                 self.client,
@@ -203,10 +228,8 @@ class KubernetesGateway:
     async def start(self) -> None:
         """Begin all watches. They go on by themselves through every failure, until `close`."""
         await self.client.open()
-        self._tasks = [
-            asyncio.create_task(reflector.run(), name=f"watch {reflector.name}")
-            for reflector in self._reflectors
-        ]
+        self._started = True
+        self._begin(self._reflectors)
 
     async def wait_synced(self, timeout: float) -> None:
         """Wait until every watch has its first complete list.
@@ -239,7 +262,7 @@ class KubernetesGateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+        self._tasks, self._started = [], False
         await self.client.close()
 
     def _unsynced(self, timeout: float) -> str:
@@ -249,6 +272,10 @@ class KubernetesGateway:
             if not reflector.synced
         ]
         return f"not synced with the cluster within {timeout:g} s: {'; '.join(parts)}"
+
+
+def _first_unread(reflectors: Iterable[Reflector[Any]]) -> str:
+    return next(filter(None, map(_unread, reflectors)), "")
 
 
 def _unread(reflector: Reflector[Any]) -> str:

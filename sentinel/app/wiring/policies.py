@@ -8,6 +8,7 @@ from sentinel.app.rulefiles import RuleFiles
 from sentinel.app.wiring.base import Base, Tasks
 from sentinel.app.wiring.sources import Sources, options_of
 from sentinel.app.wiring.telling import News
+from sentinel.domain.policy.policy import pairings_of
 from sentinel.policies.source import FilePolicySource
 from sentinel.runtime.freezing import FreezeSwitch
 from sentinel.runtime.policy_registry import PolicyRegistry
@@ -28,7 +29,12 @@ def policies_of(base: Base, sources: Sources, news: News) -> PolicyParts:
     rules = base.settings.rules
     policies = FilePolicySource.open(rules.paths, options_of(base.settings, sources))
     switch = _freeze_switch(base, news)
-    rule_files = RuleFiles(policies, rules.paths, base.telemetry, base.clock, news.tell)
+
+    def pair() -> None:
+        base.gateway.cluster.pair(pairings_of(policies.policies()))
+
+    pair()
+    rule_files = RuleFiles(policies, rules.paths, base.telemetry, base.clock, news.tell, taken=pair)
     return PolicyParts(
         PolicyRegistry(policies, base.settings.mode, lambda: switch.frozen),
         rule_files,

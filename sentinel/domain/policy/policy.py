@@ -1,6 +1,6 @@
 """A rollout policy: which workloads it guards, by which steps and by which rules."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -8,6 +8,7 @@ from enum import StrEnum
 from sentinel.domain.policy.rules import Rule
 from sentinel.domain.policy.selection import AlertRule, Match
 from sentinel.domain.policy.strategy import Strategy
+from sentinel.domain.workload.pairing import Pairing
 
 
 class Mode(StrEnum):
@@ -67,3 +68,9 @@ class Policy:
     def rule(self, name: str) -> Rule | None:
         """The rule of this name."""
         return next((rule for rule in self.rules if rule.name == name), None)
+
+
+def pairings_of(policies: Iterable[Policy]) -> tuple[Pairing, ...]:
+    """The pairs that these policies make."""
+    found = (policy.strategy.pairing for policy in policies)
+    return tuple(pairing for pairing in found if pairing is not None)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from sentinel.domain.gate import Gate
+from sentinel.domain.workload.pairing import Pairing
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class OnLowTraffic(StrEnum):
 class Strategy:
     """How a rollout proceeds: canary steps (may be none), the bake at 100 %, the guard after promotion.
 
-    `promote_early`: a step may end before its bake when the candidate is proven good.
+    `promote_early`: a step may end before its bake when the candidate is proven good. `pairing` names the objects
+    that the policy makes the workload of, None where it is one object.
     """
 
     steps: tuple[Step, ...] = ()
@@ -47,3 +49,4 @@ class Strategy:
     min_requests: int = 100
     warmup: timedelta = timedelta(seconds=30)
     promote_early: bool = False
+    pairing: Pairing | None = None

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from sentinel.domain.workload.keeper import Keeper
 from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.pairing import Pairing
 from sentinel.domain.workload.pods import Pod
 from sentinel.domain.workload.revision import ObjectRef, Revision
 
@@ -23,6 +24,9 @@ PAUSED_ANNOTATION = "rollback-sentinel.dev/paused"
 
 
 PARTITION_ANNOTATION = "rollback-sentinel.dev/partition"
+
+
+TRAFFIC_ANNOTATION = "rollback-sentinel.dev/traffic"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -53,13 +57,15 @@ class Brake:
     """Whether the rollout is stopped where it is (a pause, a partition, a frozen weight), and by whom.
 
     `mark` is ours; a brake that is `on` without it is somebody else's. `lets` is how many pods of the
-    candidate it lets come, None where it stops them where they are. `name` is what the kind calls it.
+    candidate it lets come, None where it stops them where they are. `name` is what the kind calls it. `why` is a
+    sentence on somebody else's, where its name does not tell enough.
     """
 
     on: bool = False
     mark: Mark | None = None
     lets: int | None = None
     name: str = "pause"
+    why: str = ""
 
     @property
     def foreign(self) -> bool:
@@ -73,6 +79,8 @@ class Stepping(StrEnum):
     NONE = "none"
     PAUSING = "pausing"
     PARTITION = "partition"
+    TRAFFIC = "traffic"
+    """Two sets of pods run side by side, and a share of the requests goes to the candidate's."""
     OWN = "own"
     """Its own controller makes the steps, and may wait at some of them until it is promoted."""
 
@@ -122,8 +130,24 @@ class OwnSteps:
 
 
 @dataclass(frozen=True, slots=True)
+class TrafficShare:
+    """How requests are split between two sets of pods that run side by side.
+
+    `share` is the candidate's share of the requests that is in force, as read back. `asked` is the share that was last
+    asked for by us, 0 where none is; `settled`: it is in force. `adopted`: the stable set has the candidate's template.
+    `mark` is ours, None where we ask for nothing.
+    """
+
+    share: float = 0.0
+    asked: float = 0.0
+    settled: bool = True
+    adopted: bool = False
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Exposure:
-    """How far the candidate has come, in pods.
+    """How far the candidate has come, in pods and, where they are split, in requests.
 
     `wanted` is the workload's size, `candidate` how many pods of the candidate there are, `ready` how many of these
     are ready, `old` how many pods of other revisions are left, `available` how many of all pods are available.
@@ -136,6 +160,7 @@ class Exposure:
     available: int = 0
     old: int = 0
     settled: bool = False
+    traffic: TrafficShare | None = None
 
     @classmethod
     def counted(cls, wanted: int, candidate: int, *, ready: int, available: int, old: int) -> "Exposure":
@@ -145,7 +170,9 @@ class Exposure:
 
     @property
     def share(self) -> float:
-        """The share of the wanted pods that are of the candidate, at most 1."""
+        """The candidate's share of the requests where they are split, else of the wanted pods; at most 1."""
+        if self.traffic is not None:
+            return 1.0 if self.settled else self.traffic.share
         return min(1.0, self.candidate / self.wanted) if self.wanted > 0 else 0.0
 
 
@@ -160,7 +187,7 @@ class Workload:
     `written` is the digest of the template in the workload's own object, if its revisions are identified by
     something else (empty: the candidate's digest). `own_steps` is None where the sentinel makes the steps.
     `in_the_way` is a broken pod of another revision that its controller neither replaces nor
-    passes by, None if nothing is in the way.
+    passes by, None if nothing is in the way. `pairing` says how it is made, where a policy makes it of several objects.
     """
 
     key: WorkloadKey
@@ -184,6 +211,7 @@ class Workload:
     in_the_way: Pod | None = None
     changed_by: str = ""
     written: str = ""
+    pairing: Pairing | None = None
     deleting: bool = False
 
     @property

@@ -11,6 +11,8 @@ class WorkloadKind(StrEnum):
     STATEFULSET = "StatefulSet"
     DAEMONSET = "DaemonSet"
     ROLLOUT = "Rollout"
+    CANARY_PAIR = "CanaryPair"
+    BLUE_GREEN = "BlueGreen"
 
 
 class PodNaming(StrEnum):
@@ -27,6 +29,8 @@ class PodNaming(StrEnum):
 POD_NAMING: Mapping[WorkloadKind, PodNaming] = {
     WorkloadKind.DEPLOYMENT: PodNaming.HASHED,
     WorkloadKind.ROLLOUT: PodNaming.HASHED,
+    WorkloadKind.CANARY_PAIR: PodNaming.HASHED,
+    WorkloadKind.BLUE_GREEN: PodNaming.HASHED,
     WorkloadKind.STATEFULSET: PodNaming.ORDINAL,
     WorkloadKind.DAEMONSET: PodNaming.RANDOM,
 }
@@ -41,8 +45,17 @@ GUARDED_KINDS = (
     WorkloadKind.STATEFULSET,
     WorkloadKind.DAEMONSET,
     WorkloadKind.ROLLOUT,
+    WorkloadKind.CANARY_PAIR,
 )
 """Kinds that there is a driver for."""
+
+
+PAIRED = frozenset({WorkloadKind.CANARY_PAIR, WorkloadKind.BLUE_GREEN})
+"""Kinds that are not one object: a policy makes one workload of several objects, by their names."""
+
+
+MEMBER_KIND = WorkloadKind.DEPLOYMENT
+"""What pairs are made of."""
 
 
 PAUSABLE = frozenset({WorkloadKind.DEPLOYMENT})

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sentinel.domain.policy.selection import AlertRule
 from sentinel.domain.workload.facts import WorkloadKey
-from sentinel.domain.workload.kinds import POD_NAMING, PodNaming, WorkloadKind
+from sentinel.domain.workload.kinds import PAIRED, POD_NAMING, PodNaming, WorkloadKind
 
 KIND_LABELS = {kind.lower(): kind for kind in WorkloadKind}
 WORKLOAD_LABELS = (*KIND_LABELS, "replicaset", "workload", "pod", "service")
@@ -20,7 +20,8 @@ WORKLOAD_LABELS = (*KIND_LABELS, "replicaset", "workload", "pod", "service")
 
 
 def _kinds(naming: PodNaming) -> tuple[WorkloadKind, ...]:
-    return tuple(kind for kind, known in POD_NAMING.items() if known is naming)
+    """The kinds whose own pods are named so; those of a pair are its members'."""
+    return tuple(kind for kind, known in POD_NAMING.items() if known is naming and kind not in PAIRED)
 
 
 HASHED_KINDS = _kinds(PodNaming.HASHED)
@@ -86,12 +87,13 @@ _UNSEEN = SeenHash("", whole=False)
 class Directory:
     """What is known of the cluster: every workload, whose a pod is, and which workloads a Service stands for.
 
-    The latter two are asked by a namespace and a name.
+    These two are asked by a namespace and a name. `pair_of` is the pair that a workload is a member of, or itself.
     """
 
     everyone: Collection[WorkloadKey]
     owner_of_pod: Callable[[str, str], WorkloadKey | None]
     workloads_behind: Callable[[str, str], Collection[WorkloadKey]]
+    pair_of: Callable[[WorkloadKey], WorkloadKey] = lambda key: key
 
 
 def readings(labels: Mapping[str, str]) -> Sequence[Mapping[str, str]]:
@@ -133,7 +135,7 @@ def workloads_named(labels: Mapping[str, str], rule: AlertRule, known: Directory
     """
     unknown: tuple[WorkloadKey, ...] = ()
     for reading in readings(labels):
-        found = _named(reading, rule, known)
+        found = tuple(dict.fromkeys(map(known.pair_of, _named(reading, rule, known))))
         if any(key in known.everyone for key in found):
             return found
         unknown = unknown or found

@@ -2,7 +2,7 @@
 
 from sentinel.domain.decision import Change, Stop
 from sentinel.domain.workload.facts import Mark, Stepping, Workload
-from sentinel.engine.exposure import partition, pausing
+from sentinel.engine.exposure import partition, pausing, traffic
 
 
 def steer(weight: float | None, workload: Workload, mark: Mark | None = None) -> Change | None:
@@ -12,6 +12,8 @@ def steer(weight: float | None, workload: Workload, mark: Mark | None = None) ->
     """
     if workload.abilities.stepping is Stepping.PARTITION:
         return partition.steer(weight, workload, mark)
+    if workload.abilities.stepping is Stepping.TRAFFIC:
+        return traffic.steer(weight, workload, mark)
     return pausing.steer(weight, workload, mark)
 
 
@@ -19,6 +21,6 @@ def first_stop(weight: float, workload: Workload, mark: Mark) -> Change | None:
     """The change that stops a rollout in steps as soon as it is seen; what of it already runs is its first batch."""
     if workload.brake.on:
         return None
-    if workload.abilities.stepping is Stepping.PARTITION:
-        return partition.steer(weight, workload, mark)
+    if workload.abilities.stepping in (Stepping.PARTITION, Stepping.TRAFFIC):
+        return steer(weight, workload, mark)
     return Stop(mark)

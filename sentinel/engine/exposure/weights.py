@@ -1,14 +1,15 @@
-"""How far a rollout is to come, and how far it has: weights as pods."""
+"""How far a rollout is to come, and how far it has: weights as pods, or as a share of the requests."""
 
 import math
 
 from sentinel.domain.policy.policy import Mode, Policy
 from sentinel.domain.workload.facts import Stepping, Workload
+from sentinel.engine.exposure import traffic
 
 
 def steps_apply(policy: Policy, workload: Workload, mode: Mode) -> bool:
     """Whether this rollout is steered through canary steps: never in observe mode, nor where the workload cannot."""
-    able = workload.abilities.stepping in (Stepping.PAUSING, Stepping.PARTITION)
+    able = workload.abilities.stepping in (Stepping.PAUSING, Stepping.PARTITION, Stepping.TRAFFIC)
     return bool(policy.strategy.steps) and mode is Mode.ENFORCE and able
 
 
@@ -34,6 +35,8 @@ def step_reached(weight: float | None, workload: Workload) -> bool:
         return False
     if weight is None:
         return workload.rolled_out
+    if workload.exposure.traffic is not None:
+        return traffic.reached(weight, workload)
     if workload.own_steps is not None:
         return workload.own_steps.waits and workload.exposure.ready >= workload.exposure.candidate
     return workload.exposure.ready >= wanted_pods(weight, workload.exposure.wanted)

@@ -8,7 +8,7 @@ from typing import Any
 from sentinel.domain.decision import Change, Decision, Restore
 from sentinel.domain.errors import ClusterError, ForbiddenError, PreconditionError
 from sentinel.domain.policy.policy import Mode
-from sentinel.domain.record.entries import DecisionEntry, Outcome, OutcomeKind
+from sentinel.domain.record.entries import Action, DecisionEntry, Outcome, OutcomeKind
 from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
@@ -111,11 +111,11 @@ class Carrying:
         An API server that has just started refuses what it has not read the roles for yet.
         """
         young = self._view.now() - entry.at < FORBIDDEN_FOR
-        return young and isinstance(change, Restore) and isinstance(error, ForbiddenError)
+        return young and _undoes(entry, change) and isinstance(error, ForbiddenError)
 
     def _failed(self, record: Record, entry: DecisionEntry, change: Change, detail: str) -> Steps:
         """The API server will never take this change: an undo becomes a hold that asks for a human."""
-        if isinstance(change, Restore) and record.state.phase is Phase.UNDOING:
+        if _undoes(entry, change) and record.state.phase is Phase.UNDOING:
             record = record.with_state(undo_failed(record.state, detail, self._view.now()))
             entry = replace(entry, escalated=True)
         return (yield from self._finish(record, entry, OutcomeKind.FAILED, detail))
@@ -125,6 +125,11 @@ class Carrying:
         written = yield from self._save(record.with_decision(done), SaveReason.OUTCOME, done)
         self._memory.finished(entry)
         return written
+
+
+def _undoes(entry: DecisionEntry, change: Change) -> bool:
+    """Whether the change is an undo, or its first part."""
+    return isinstance(change, Restore) or entry.action is Action.UNDO
 
 
 def _patched(record: Record, change: Change, now: datetime) -> Record:

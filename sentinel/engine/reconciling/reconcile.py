@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from sentinel.domain.command import Command, CommandPhase, Refusal
-from sentinel.domain.decision import Change, Decision, Restore
+from sentinel.domain.decision import Change, Decision
 from sentinel.domain.policy.policy import Mode, Policy
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
 from sentinel.domain.record.entries import Action, DecisionEntry
@@ -25,6 +25,7 @@ from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.alerts.naming import workloads_named
 from sentinel.engine.exposure.own import STEPS_SKIPPED, promotion
+from sentinel.engine.exposure.traffic import left_over
 from sentinel.engine.reconciling.carrying import Carrying, Steps
 from sentinel.engine.reconciling.commands import Obeyed, obey
 from sentinel.engine.reconciling.effects import (
@@ -58,6 +59,7 @@ from sentinel.engine.rollout.decision import decide
 from sentinel.engine.rollout.holding import damage_limiting_pause
 from sentinel.engine.rollout.lifecycle import Begin, Continue, Idle, RolledBack, recognise
 from sentinel.engine.rollout.situation import Situation
+from sentinel.engine.rollout.undoing import next_of_undo
 from sentinel.engine.rules.environment import confirm
 
 SAID_BY_SILENCE = frozenset({"NotReadyInTime"})
@@ -152,7 +154,10 @@ class Reconciler:
     def _at_rest(
         self, workload: Workload, policy: Policy, records: tuple[Record, ...]
     ) -> Effects[Reconciled]:
-        """Nothing is rolled out; a human may still ask for something."""
+        """Nothing is rolled out; something of ours may be left, and a human may still ask for something."""
+        change = left_over(workload)
+        if change is not None and self._view.mode(policy) is Mode.ENFORCE and not workload.held_by_label:
+            yield Apply(workload, change)
         command = self._view.command(workload.key)
         if command is None:
             return AT_REST
@@ -286,7 +291,7 @@ class Reconciler:
         change: Change | None = None
         undo = record.state.undo
         if entry.action is Action.UNDO and undo is not None:
-            change = Restore(undo.target)
+            change = next_of_undo(self._situation(record, workload, policy, records), undo.target)
         elif entry.action is Action.ADVANCE:
             own = workload.own_steps
             still_there = own is not None and own.stage == entry.step

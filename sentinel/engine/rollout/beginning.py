@@ -16,6 +16,7 @@ from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.exposure.brakes import brake_mark
 from sentinel.engine.exposure.steering import first_stop, steer
+from sentinel.engine.exposure.traffic import withdrawn
 from sentinel.engine.exposure.weights import wanted_pods, weight_reached
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.lifecycle import ROLLED_BACK, Begin
@@ -212,8 +213,13 @@ def rolled_back_by_hand(situation: Situation) -> Decision:
         action=Action.SUPERSEDE,
         reason=ROLLED_BACK,
         message=message,
-        change=steer(None, workload) if touch else None,
+        change=_let_go(situation) if touch else None,
     )
+
+
+def _let_go(situation: Situation) -> Change | None:
+    mark = brake_mark(situation.record, situation.policy, situation.now)
+    return withdrawn(situation.workload, mark) or steer(None, situation.workload)
 
 
 def workload_gone(record: Record, now: datetime) -> Decision:

@@ -13,6 +13,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RevisionRef, UndoState
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
+from sentinel.engine.exposure.traffic import dormant
 from sentinel.engine.rollout.badness import known_bad
 
 REAPPLIED_WITHIN = timedelta(minutes=10)
@@ -165,7 +166,10 @@ def _over_unseen(workload: Workload, latest: Record | None, settled: str | None)
     """Whether the revision was fully rolled out before this process looked.
 
     Without pods nothing rolls out: a revision applied while the workload was scaled to zero is judged once it has pods.
+    One beside the stable that had neither pods nor requests when the first sentinel came is not started by it.
     """
+    if latest is None and settled is None and dormant(workload):
+        return True
     came_at_zero = workload.exposure.wanted == 0 and latest is not None
     return workload.rolled_out and not came_at_zero and settled in (None, workload.candidate.digest)
 

@@ -21,8 +21,10 @@ def obey(situation: Situation) -> Decision | None:
         message = "held by the label rollback-sentinel.dev/hold"
         return hold(situation, HoldReason.HOLD_LABEL, message)
     if paused_by_hand(situation):
-        brake = situation.workload.brake.name
-        message = f"stopped by hand; the sentinel does not lift a {brake} that it did not make"
+        brake = situation.workload.brake
+        message = f"{brake.why or 'stopped by hand'}; the sentinel does not change a {brake.name} that it did not set"
+        if not brake.why:
+            message = f"stopped by hand; the sentinel does not lift a {brake.name} that it did not make"
         return hold(situation, HoldReason.PAUSED_BY_HAND, message)
     return None
 

@@ -14,6 +14,7 @@ from sentinel.engine.evidence.assessment import SCALED_TO_ZERO
 from sentinel.engine.exposure.brakes import brake_mark
 from sentinel.engine.exposure.own import promotion
 from sentinel.engine.exposure.steering import steer
+from sentinel.engine.exposure.traffic import left_over
 from sentinel.engine.exposure.weights import step_reached, weight_reached
 from sentinel.engine.pods.cluster_wait import showing
 from sentinel.engine.rollout.gates import await_gates, without_gates
@@ -151,7 +152,8 @@ def _reached(situation: Situation) -> str:
     reached = percent(weight_reached(situation.workload))
     asked = percent(situation.weight) if situation.weight is not None else "100%"
     step = situation.record.state.progress.step + 1
-    return reached if reached == asked else f"{reached} of the pods (step {step} asks for {asked})"
+    of = "requests" if situation.workload.exposure.traffic is not None else "pods"
+    return reached if reached == asked else f"{reached} of the {of} (step {step} asks for {asked})"
 
 
 def _ahead(situation: Situation) -> str:
@@ -181,9 +183,16 @@ def promote(situation: Situation, state: RolloutState, reason: str, message: str
         action=Action.PROMOTE,
         reason=reason,
         message=message,
+        change=finishing(situation),
         numbers=_numbers(situation.verdicts),
         verdicts=situation.verdicts,
     )
+
+
+def finishing(situation: Situation) -> Change | None:
+    """What gives back all that was asked for on the candidate's behalf, once it is the stable one."""
+    touch = situation.mode is Mode.ENFORCE and not situation.workload.held_by_label
+    return left_over(situation.workload) if touch else None
 
 
 def _numbers(verdicts: tuple[RuleVerdict, ...]) -> dict[str, int | float | str]:
@@ -194,8 +203,10 @@ def _numbers(verdicts: tuple[RuleVerdict, ...]) -> dict[str, int | float | str]:
 def keep_guard(situation: Situation) -> Decision:
     state = situation.record.state
     ends = (state.ending.promoted_at or situation.now) + situation.policy.strategy.guard
-    if situation.now < ends:
-        return Decision(state, requeue_at=ends, verdicts=situation.verdicts)
+    change = finishing(situation)
+    if situation.now < ends or change is not None:
+        due = later(situation, ends)
+        return Decision(state, requeue_at=due, change=change, verdicts=situation.verdicts)
     message = "the guard window is over"
     return Decision(
         state.ended(situation.now), requeue_at=None, action=Action.CLOSE, reason="GuardOver", message=message

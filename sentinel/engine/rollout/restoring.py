@@ -1,6 +1,7 @@
 """After an undo: made for certain, watched until the target is back in full, timed, and escalated when overdue."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from sentinel.domain.decision import Change, Decision, RemovePod, Restore
 from sentinel.domain.figures import duration
@@ -8,7 +9,12 @@ from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase, UndoState
 from sentinel.engine.exposure.own import promotion
+from sentinel.engine.exposure.traffic import flowing
 from sentinel.engine.rollout.situation import Situation
+from sentinel.engine.rollout.undoing import next_of_undo
+
+WITHDRAWN_WITHIN = timedelta(seconds=15)
+"""So long an undo waits for a router to take the candidate's requests away, before it restores the template anyway."""
 
 
 def watch_restore(situation: Situation) -> Decision:
@@ -32,8 +38,12 @@ def watch_restore(situation: Situation) -> Decision:
         return _overdue(situation, undo)
     requeue_at = None if undo.overdue_told else overdue_at
     if undo.patched_at is None and not undo.target_seen and _may_touch(situation):
-        undo = replace(undo, patched_at=situation.now)
-        change = Restore(undo.target)
+        change = next_of_undo(situation, undo.target)
+        wait = undo.decided_at + WITHDRAWN_WITHIN
+        if isinstance(change, Restore) and flowing(workload) and situation.now < wait:
+            return Decision(replace(state, undo=undo), requeue_at=wait)
+        if isinstance(change, Restore):
+            undo = replace(undo, patched_at=situation.now)
     return Decision(replace(state, undo=undo), requeue_at=requeue_at, change=change)
 
 

@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 
-from sentinel.domain.decision import Decision, Restore
+from sentinel.domain.decision import Change, Decision, Restore
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.policy.selection import AlertAction
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.state import Hold, Phase, RevisionRef, UndoState
 from sentinel.domain.verdict import DecisionCause, RuleVerdict, VerdictKind
+from sentinel.engine.exposure.brakes import brake_mark
+from sentinel.engine.exposure.traffic import withdrawn
 from sentinel.engine.rollout.guards import permitted
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.situation import JudgedAlert, Situation
@@ -82,9 +84,15 @@ def undo_to(situation: Situation, because: RuleVerdict, target: RevisionRef) -> 
         rule=because.rule,
         numbers=because.numbers,
         cause=because.cause,
-        change=Restore(target),
+        change=next_of_undo(situation, target),
         verdicts=situation.verdicts,
     )
+
+
+def next_of_undo(situation: Situation, target: RevisionRef) -> Change:
+    """The first of an undo's changes that is not made yet: requests are taken from the candidate before its pods."""
+    mark = brake_mark(situation.record, situation.policy, situation.now)
+    return withdrawn(situation.workload, mark) or Restore(target)
 
 
 def _held_instead(situation: Situation, reason: HoldReason, message: str, because: RuleVerdict) -> Decision:

@@ -1,16 +1,13 @@
 """The schema of a rule file: `RolloutPolicy`, version `rollback-sentinel.dev/v1`."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
-from sentinel.domain.gate import OnGateFailure
 from sentinel.domain.policy.policy import Mode, OnKnownBad
 from sentinel.domain.policy.selection import AlertAction, AlertMatcher, Operator
-from sentinel.domain.policy.strategy import OnDeadline, OnLowTraffic
-from sentinel.domain.workload.kinds import GUARDED_KINDS, WorkloadKind
+from sentinel.domain.workload.kinds import GUARDED_KINDS, PAIRED, WorkloadKind
 from sentinel.policies.mistakes import InputError, did_you_mean
 from sentinel.policies.schema.fields import (
     Channel,
@@ -25,12 +22,10 @@ from sentinel.policies.schema.fields import (
     PositiveDuration,
     PositiveShare,
     Text,
-    WebAddress,
 )
-from sentinel.policies.schema.job_template import check_job_template
 from sentinel.policies.schema.matchers import parse_matchers
-from sentinel.policies.schema.quantities import format_duration
 from sentinel.policies.schema.rules import RuleSpec
+from sentinel.policies.schema.strategy import StrategySpec
 
 API_VERSION = "rollback-sentinel.dev/v1"
 KIND = "RolloutPolicy"
@@ -38,11 +33,12 @@ SUPPORTED_KINDS = frozenset(GUARDED_KINDS)
 """The kinds of workloads that can be guarded; `context={"kinds": …}` says which are watched."""
 
 MAX_FALSE_ROLLBACK_RATE = 0.2
-MAX_JOB_TIME = timedelta(hours=6)
 
 
 def _kind(value: object, info: ValidationInfo) -> WorkloadKind:
-    known = [kind.value for kind in WorkloadKind]
+    known = [kind.value for kind in WorkloadKind if kind not in PAIRED]
+    if value in PAIRED:
+        raise InputError(f"a {value} is made by a policy's strategy", "see strategy.canaryPair")
     if value not in known:
         raise InputError(f"unknown kind of workload {value!r}", did_you_mean(str(value), known))
     kind = WorkloadKind(str(value))
@@ -66,20 +62,7 @@ def _false_rollback_rate(value: float) -> float:
 Kind = Annotated[
     WorkloadKind,
     BeforeValidator(_kind),
-    WithJsonSchema({"type": "string", "enum": [kind.value for kind in WorkloadKind]}),
-]
-JobTemplate = Annotated[
-    Mapping[str, object],
-    BeforeValidator(check_job_template),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "description": "A Job's template, as a CronJob has it under jobTemplate",
-            "properties": {"metadata": {"type": "object"}, "spec": {"type": "object"}},
-            "required": ["spec"],
-            "additionalProperties": False,
-        }
-    ),
+    WithJsonSchema({"type": "string", "enum": [kind.value for kind in WorkloadKind if kind not in PAIRED]}),
 ]
 Matchers = Annotated[
     tuple[AlertMatcher, ...],
@@ -119,120 +102,6 @@ class MatchSpec(Model):
     namespaces: tuple[Glob, ...] = ()
     names: tuple[Glob, ...] = ()
     selector: SelectorSpec = SelectorSpec()
-
-
-def _job_time(value: timedelta) -> timedelta:
-    if value > MAX_JOB_TIME:
-        raise InputError(f"is more than {format_duration(MAX_JOB_TIME)}", "a smoke test is short")
-    return value
-
-
-class WebhookGateSpec(Model):
-    """What is posted Flagger's payload and answers 2xx to agree; asked again until `within` has passed."""
-
-    url: WebAddress
-    timeout: PositiveDuration = timedelta(seconds=10)
-    within: PositiveDuration = timedelta(minutes=5)
-    metadata: Annotated[dict[Text, Text], Field(max_length=50)] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _call_fits(self) -> "WebhookGateSpec":
-        if self.timeout > self.within:
-            raise InputError(
-                f"one call may take {format_duration(self.timeout)}, longer than all of them, "
-                f"{format_duration(self.within)}",
-                "raise within or lower timeout",
-                at=("timeout",),
-            )
-        return self
-
-
-class JobGateSpec(Model):
-    """A Job that must succeed within this time: smoke tests. `template` is what a CronJob has as its jobTemplate."""
-
-    template: JobTemplate
-    within: Annotated[PositiveDuration, AfterValidator(_job_time)] = timedelta(minutes=10)
-
-
-class GateSpec(Model):
-    """What must agree, besides the rules, before the rollout goes on to the next step: a webhook or a Job."""
-
-    name: Name | None = None
-    webhook: WebhookGateSpec | None = None
-    job: JobGateSpec | None = None
-    on_failure: OnGateFailure = OnGateFailure.HOLD
-
-    @model_validator(mode="after")
-    def _asks_something(self) -> "GateSpec":
-        if self.webhook is None and self.job is None:
-            raise InputError(
-                "has neither webhook nor job", "write webhook: {url: ...} or job: {template: ...}"
-            )
-        if self.webhook is not None and self.job is not None:
-            raise InputError("has a webhook and a job", "make them two gates", at=("job",), key=True)
-        if self.job is not None and self.name is None:
-            raise InputError("has no name, which a job needs", "write name: smoke-test")
-        return self
-
-
-class StepSpec(Model):
-    """One canary step."""
-
-    weight: PositiveShare
-    bake: Duration = timedelta(0)
-    approval: Literal["required", "none"] = "none"
-    gates: Annotated[tuple[GateSpec, ...], Field(max_length=10)] = ()
-
-
-class CanarySpec(Model):
-    """Canary steps, each with more of the candidate than the one before; 100 % follows by itself."""
-
-    steps: Annotated[tuple[StepSpec, ...], Field(min_length=1, max_length=50)]
-
-    @model_validator(mode="after")
-    def _ascending(self) -> "CanarySpec":
-        for index, step in enumerate(self.steps):
-            if step.weight >= 1:
-                raise InputError(
-                    "100% is not a canary step",
-                    "leave it out; spec.strategy.bake is how long 100% bakes",
-                    at=("steps", index, "weight"),
-                )
-            before = self.steps[index - 1].weight if index else 0.0
-            if step.weight <= before:
-                raise InputError(
-                    f"{step.weight * 100:.4g}% is not more than the step before, {before * 100:.4g}%",
-                    "give the steps in ascending order",
-                    at=("steps", index, "weight"),
-                )
-        return self
-
-
-class StrategySpec(Model):
-    """How a rollout proceeds."""
-
-    canary: CanarySpec | None = None
-    bake: Duration = timedelta(minutes=10)
-    guard: Duration = timedelta(hours=1)
-    deadline: PositiveDuration = timedelta(hours=1)
-    on_deadline: OnDeadline = OnDeadline.HOLD
-    on_low_traffic: OnLowTraffic = OnLowTraffic.HOLD
-    min_requests: Annotated[Count, Field(ge=1)] = 100
-    warmup: Duration = timedelta(seconds=30)
-    promote: Literal["bake", "early"] = "bake"
-
-    @model_validator(mode="after")
-    def _in_time(self) -> "StrategySpec":
-        bakes = sum((step.bake for step in self.canary.steps), self.bake) if self.canary else self.bake
-        if bakes > self.deadline:
-            default = "" if "deadline" in self.model_fields_set else ", the default"
-            raise InputError(
-                f"the bakes take {format_duration(bakes)} together, longer than the deadline of "
-                f"{format_duration(self.deadline)}{default}",
-                "raise the deadline or shorten the bakes",
-                at=("deadline",),
-            )
-        return self
 
 
 class AlertSpec(Model):
@@ -303,9 +172,23 @@ class PolicySpec(Model):
                     f"two rules are named {rule.name}", "rename one", at=("rules", index, "name")
                 )
             seen.add(rule.name)
+        self._pair_alone()
         if not self.rules and not self.alerts:
             raise InputError("has neither rules nor alerts, so it could never undo a rollout", "add a rule")
         return self
+
+    def _pair_alone(self) -> None:
+        """A pair is named by its strategy: `match` says in which namespaces it is, and nothing else."""
+        if self.strategy.canary_pair is None:
+            return
+        for part in ("kinds", "names", "selector"):
+            if part in self.match.model_fields_set:
+                raise InputError(
+                    f"{part} does not apply to a pair",
+                    "leave it out: strategy.canaryPair names the Deployments, and match.namespaces where they are",
+                    at=("match", part),
+                    key=True,
+                )
 
 
 class PolicyFile(Model):

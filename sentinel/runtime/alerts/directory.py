@@ -6,4 +6,6 @@ from sentinel.ports import Cluster
 
 def directory_of(cluster: Cluster) -> Directory:
     """What is known now; made once for all the alerts of a post or a record."""
-    return Directory(frozenset(cluster.keys()), cluster.owner_of_pod, cluster.workloads_behind)
+    return Directory(
+        frozenset(cluster.keys()), cluster.owner_of_pod, cluster.workloads_behind, cluster.pair_of
+    )

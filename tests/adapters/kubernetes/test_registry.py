@@ -1,14 +1,16 @@
 """The kinds that there are drivers for."""
 
-from sentinel.adapters.kubernetes.workloads.registry import DRIVERS, verbs_of
-from sentinel.domain.workload.kinds import GUARDED_KINDS, LIFTED, WorkloadKind
+from sentinel.adapters.kubernetes.workloads.registry import DRIVERS, PAIRS, verbs_of
+from sentinel.domain.workload.kinds import GUARDED_KINDS, LIFTED, PAIRED, WorkloadKind
 
 
 def test_every_kind_that_can_be_guarded_has_a_driver() -> None:
-    """And people can take our brake off each by hand."""
-    assert set(DRIVERS) == set(WorkloadKind) >= set(GUARDED_KINDS)
-    assert {*LIFTED, WorkloadKind.ROLLOUT} == set(GUARDED_KINDS)
-    assert all(driver.kind is kind for kind, driver in DRIVERS.items())
+    """And people can take our brake off each object by hand; a pair has none."""
+    assert set(DRIVERS) == set(WorkloadKind) - PAIRED
+    assert set(PAIRS) <= PAIRED
+    assert {*DRIVERS, *PAIRS} == set(GUARDED_KINDS)
+    assert {*LIFTED, WorkloadKind.ROLLOUT} == set(DRIVERS)
+    assert all(driver.kind is kind for kind, driver in {**DRIVERS, **PAIRS}.items())
 
 
 def test_a_verb_that_two_kinds_need_is_asked_for_once() -> None:

@@ -8,7 +8,7 @@ from sentinel.adapters.kubernetes.api.raw import RawObject, mapping
 from sentinel.adapters.kubernetes.gitops.owners import KeeperTool, written_mark
 from sentinel.adapters.kubernetes.gitops.registry import TOOLS
 from sentinel.adapters.kubernetes.workloads import patches
-from sentinel.adapters.kubernetes.workloads.registry import driver_of
+from sentinel.adapters.kubernetes.workloads.registry import resource_of
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ConflictError, InvalidObjectError
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.keeper import KEEPER_ANNOTATION, KeeperHold, KeeperMark, KeeperRef
@@ -112,5 +112,5 @@ def _tool(ref: KeeperRef) -> KeeperTool:
 
 def _place(tool: KeeperTool, key: WorkloadKey, ref: KeeperRef) -> RequestTarget:
     if tool.on_workload:
-        return RequestTarget(driver_of(key.kind).resource, key.namespace, key.name)
+        return RequestTarget(resource_of(key.kind), key.namespace, key.name)
     return RequestTarget(tool.resource, ref.namespace, ref.name)

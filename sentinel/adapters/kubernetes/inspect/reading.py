@@ -12,9 +12,10 @@ from sentinel.adapters.kubernetes.gitops.argocd import ARGO_CD, trim_application
 from sentinel.adapters.kubernetes.gitops.keepers import MarkedWorkload, OwnerCache, claimed_tools, marks_of
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver
+from sentinel.adapters.kubernetes.workloads.pairs.driver import PairDriver
 from sentinel.adapters.kubernetes.workloads.registry import DRIVERS, driver_of
 from sentinel.adapters.kubernetes.workloads.trim import trim_pod
-from sentinel.domain.errors import ClusterError, ForbiddenError, NotFoundError
+from sentinel.domain.errors import ClusterError, ForbiddenError, InvalidObjectError, NotFoundError
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.kinds import USUAL_KIND
@@ -67,7 +68,7 @@ class ClusterReader:
 
         Its pods are read, too, if nothing else shows how many a revision has.
         """
-        driver = driver_of(key.kind)
+        driver = _single(key)
         raw = await self._object(key)
         entry = driver.trim(raw)
         owners = await self._owners_of(marks_of(entry))
@@ -121,9 +122,7 @@ class ClusterReader:
 
     async def _object(self, key: WorkloadKey) -> Json:
         try:
-            return await self._client.get(
-                RequestTarget(driver_of(key.kind).resource, key.namespace, key.name)
-            )
+            return await self._client.get(RequestTarget(_single(key).resource, key.namespace, key.name))
         except NotFoundError as error:
             absent = f"there is no {key.kind} {key.name} in namespace {key.namespace}"
             raise NotFoundError(absent, reason="NotFound", status=404) from error
@@ -164,6 +163,13 @@ class ClusterReader:
             if not following:
                 return found
             query["continue"] = following
+
+
+def _single(key: WorkloadKey) -> WorkloadDriver:
+    driver = driver_of(key.kind)
+    if isinstance(driver, PairDriver):
+        raise InvalidObjectError(f"{key} is made of several objects", reason="Unsupported")
+    return driver
 
 
 def _read(raw: RawObject) -> Record:

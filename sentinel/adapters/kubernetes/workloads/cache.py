@@ -2,13 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
-from sentinel.adapters.kubernetes.api.raw import ObjectId, ObjectKey
+from sentinel.adapters.kubernetes.api.raw import ObjectId, ObjectKey, RawObject
+from sentinel.adapters.kubernetes.api.resources import ApiResource
+from sentinel.adapters.kubernetes.workloads.pairs.index import PairIndex
+from sentinel.adapters.kubernetes.workloads.pairs.members import Attached, PairMember
+from sentinel.adapters.kubernetes.workloads.registry import PAIRS
 from sentinel.adapters.kubernetes.workloads.snapshot import build_workload
 from sentinel.adapters.kubernetes.workloads.trim import NodeEntry, PodEntry, RevisionEntry, WorkloadEntry
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.keeper import Keeper
-from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.kinds import MEMBER_KIND, WorkloadKind
+from sentinel.domain.workload.pairing import Pairing
 
 _SERVICE_LABELS = ("app.kubernetes.io/name", "app")
 
@@ -19,7 +25,7 @@ class WorkloadCache:
 
     A pod is controlled by the workload itself or by the object that stores its revision. Changes may come in any order:
     a pod may be known before its ReplicaSet, and a ReplicaSet before its Deployment. `keeper_of` says who keeps a
-    workload.
+    workload; `unreadable` asks, by resource, why what belongs to pairs beside their members cannot be read.
     """
 
     def __init__(self, keeper_of: Callable[[WorkloadEntry], Keeper | None] = lambda _: None) -> None:
@@ -31,6 +37,9 @@ class WorkloadCache:
         self._pods_of: defaultdict[str, dict[str, PodEntry]] = defaultdict(dict)
         self._pod_owner: dict[ObjectKey, str] = {}
         self._unready_nodes: set[str] = set()
+        self._pairs = PairIndex()
+        self._beside: dict[ApiResource, dict[ObjectKey, RawObject]] = {}
+        self.unreadable: dict[ApiResource, Callable[[], str]] = {}
         self._snapshots: dict[WorkloadKey, Workload] = {}
         self._listeners: list[Callable[[WorkloadKey], None]] = []
 
@@ -42,7 +51,13 @@ class WorkloadCache:
 
     def keys(self) -> Iterable[WorkloadKey]:
         """Every workload known now."""
-        return tuple(self._workloads)
+        if not self._pairs.pairings:
+            return tuple(self._workloads)
+        return tuple(dict.fromkeys(map(self._pairs.pair_of, self._workloads)))
+
+    def pair_of(self, key: WorkloadKey) -> WorkloadKey:
+        """The pair that a workload is a member of, or the workload itself."""
+        return self._pairs.pair_of(key)
 
     def workload(self, key: WorkloadKey) -> Workload | None:
         """The snapshot of one workload, None when it is gone. Built once until something of it changes.
@@ -51,23 +66,42 @@ class WorkloadCache:
         """
         snapshot = self._snapshots.get(key)
         if snapshot is None:
-            entry = self._workloads.get(key)
-            if entry is None or not entry.template.digest:
-                return None
-            revisions = self._revisions_of.get(entry.uid, {})
-            snapshot = build_workload(
-                entry,
-                revisions.values(),
-                self._pods_under(entry.uid, *revisions),
-                self._unready_nodes,
-                self._keeper_of(entry),
-            )
-            self._snapshots[key] = snapshot
+            pairing = self._pairs.pairing_of(key)
+            snapshot = self._single(key) if pairing is None else self._pair(key, pairing)
+            if snapshot is not None:
+                self._snapshots[key] = snapshot
         return snapshot
+
+    def _single(self, key: WorkloadKey) -> Workload | None:
+        entry = self._workloads.get(key)
+        if entry is None or not entry.template.digest or self._pairs.pair_of(key) != key:
+            return None
+        revisions = self._revisions_of.get(entry.uid, {})
+        pods = self._pods_under(entry.uid, *revisions)
+        return build_workload(entry, revisions.values(), pods, self._unready_nodes, self._keeper_of(entry))
+
+    def _pair(self, key: WorkloadKey, pairing: Pairing) -> Workload | None:
+        driver = PAIRS[key.kind]
+        entries = (self._workloads.get(replace(key, kind=MEMBER_KIND, name=name)) for name in pairing.members)
+        members = {entry.key.name: self._member(entry) for entry in entries if entry is not None}
+        places = driver.attached(pairing)
+        found = {
+            (resource, name): raw
+            for resource, name in places
+            if (raw := self._beside.get(resource, {}).get((key.namespace, name))) is not None
+        }
+        problems = {resource: why() for resource, why in self.unreadable.items()}
+        return driver.assemble(key, pairing, members, Attached(found, problems), self._unready_nodes)
+
+    def _member(self, entry: WorkloadEntry) -> PairMember:
+        revisions = self._revisions_of.get(entry.uid, {})
+        pods = tuple(self._pods_under(entry.uid, *revisions))
+        return PairMember(entry, tuple(revisions.values()), pods, self._keeper_of(entry))
 
     def owner_of_pod(self, namespace: str, pod: str) -> WorkloadKey | None:
         """Which workload a pod belongs to, as far as the watch knows."""
-        return self._workload_above(self._pod_owner.get((namespace, pod), ""))
+        owner = self._workload_above(self._pod_owner.get((namespace, pod), ""))
+        return self._pairs.pair_of(owner) if owner is not None else None
 
     def workloads_behind(self, namespace: str, service: str) -> tuple[WorkloadKey, ...]:
         """The workloads that a Service of this name stands for.
@@ -76,12 +110,12 @@ class WorkloadCache:
         their usual name label.
         """
         here = [entry for key, entry in self._workloads.items() if key.namespace == namespace]
-        named = tuple(entry.key for entry in here if entry.key.name == service)
-        return named or tuple(
+        found = [entry.key for entry in here if entry.key.name == service] or [
             entry.key
             for entry in here
             if any(entry.template.labels.get(label) == service for label in _SERVICE_LABELS)
-        )
+        ]
+        return tuple(dict.fromkeys(map(self._pairs.pair_of, found)))
 
     def _pods_under(self, *uids: str) -> Iterator[PodEntry]:
         for uid in uids:
@@ -92,6 +126,31 @@ class WorkloadCache:
         return self._key_of_uid.get(uid) or self._key_of_uid.get(self._owner_of_revision.get(uid, ""))
 
     # -- changes
+
+    def pair(self, pairings: Iterable[Pairing]) -> tuple[ApiResource, ...]:
+        """Make pairs as the policies say from now on; returns the resources that have to be watched for them."""
+        before, self._pairs = self._pairs, PairIndex(pairings)
+        if before.pairings != self._pairs.pairings:
+            known = tuple(dict.fromkeys((*map(before.pair_of, self._workloads), *self.keys())))
+            self._snapshots.clear()
+            for key in known:
+                self._touch(key)
+        made = self._pairs.pairings
+        return tuple({resource for one in made for resource, _ in PAIRS[one.kind].attached(one)})
+
+    def beside_changed(
+        self, resource: ApiResource, key: ObjectKey, _before: RawObject | None, after: RawObject | None
+    ) -> None:
+        """An object that may belong to a pair beside its members is new, other, or gone."""
+        held = self._beside.setdefault(resource, {})
+        if after is None:
+            held.pop(key, None)
+        else:
+            held[key] = after
+        namespace, name = key
+        for pairing in self._pairs.pairings:
+            if (resource, name) in PAIRS[pairing.kind].attached(pairing):
+                self._touch(WorkloadKey(pairing.kind, namespace, pairing.name))
 
     def workload_changed(
         self, _key: ObjectKey, before: WorkloadEntry | None, after: WorkloadEntry | None
@@ -154,6 +213,7 @@ class WorkloadCache:
     def _touch(self, key: WorkloadKey | None) -> None:
         if key is None:
             return
+        key = self._pairs.pair_of(key)
         self._snapshots.pop(key, None)
         for listener in self._listeners:
             listener(key)

@@ -3,18 +3,16 @@
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import replace
 
 from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
-from sentinel.adapters.kubernetes.api.raw import RawObject, controller_of, mapping
+from sentinel.adapters.kubernetes.api.raw import RawObject, controller_of, mapping, text
 from sentinel.adapters.kubernetes.api.resources import PODS
 from sentinel.adapters.kubernetes.config.existence import check_existence
 from sentinel.adapters.kubernetes.config.naming import named_by
 from sentinel.adapters.kubernetes.workloads import patches
-from sentinel.adapters.kubernetes.workloads.digest import digest_of, template_digest
-from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver
-from sentinel.adapters.kubernetes.workloads.patches import Patch
-from sentinel.adapters.kubernetes.workloads.registry import driver_of
+from sentinel.adapters.kubernetes.workloads.driver import Live, Place
+from sentinel.adapters.kubernetes.workloads.patches import Patch, Plan
+from sentinel.adapters.kubernetes.workloads.registry import Driver, driver_of
 from sentinel.domain.decision import Change, Restore
 from sentinel.domain.errors import (
     ClusterError,
@@ -24,8 +22,8 @@ from sentinel.domain.errors import (
     PreconditionError,
 )
 from sentinel.domain.record.state import RevisionRef
-from sentinel.domain.workload.facts import Workload
-from sentinel.domain.workload.revision import ObjectRef
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.revision import Applied, ObjectRef, Revision
 
 log = logging.getLogger(__name__)
 
@@ -61,23 +59,37 @@ class WorkloadChanger:
                 f"{workload.key} could not be changed within {timeout:g} s", reason="Timeout"
             ) from error
 
-    async def _restore(
-        self, driver: WorkloadDriver, workload: Workload, change: Restore, timeout: float
-    ) -> str:
+    async def applied(self, key: WorkloadKey, workload: Workload | None, timeout: float) -> Applied | None:
+        """Which pod template is in force now, read afresh; None when the workload is gone.
+
+        `workload` is what is known of it: of a workload of several objects, where they are.
+        """
+        driver = driver_of(key.kind)
+        known = workload or Workload(key, "", Revision(""))
+        try:
+            live = await self._live(driver, known, timeout)
+        except NotFoundError:
+            return None
+        if not live:
+            return None
+        uid = text(mapping(live[0].get("metadata")).get("uid"))
+        return Applied(uid, driver.revision_in(live, known))
+
+    async def _restore(self, driver: Driver, workload: Workload, change: Restore, timeout: float) -> str:
         live, stored = await asyncio.gather(
-            self._client.get(_place(driver, workload), timeout=timeout),
+            self._live(driver, workload, timeout),
             self._stored(driver, workload, change.target, timeout),
             return_exceptions=True,
         )
         if isinstance(live, BaseException):
             raise live
         # What is wrong with the workload itself says more than a stored revision that went with it.
-        restored = "" if isinstance(stored, BaseException) else template_digest(driver.template_of(stored))
-        patches.check_judged(live, workload, also=restored or change.target.digest)
+        restored = "" if isinstance(stored, BaseException) else driver.digests(stored)[1]
+        driver.check(live, workload, restored or change.target.digest)
         if isinstance(stored, BaseException):
             raise stored
         unchecked = ""
-        if digest_of(live) != restored:
+        if driver.template_in(live, workload) != restored:
             named = named_by(driver.template_of(stored))
             unchecked = await check_existence(self._client, workload.key.namespace, named)
         done = await self._patch(driver, workload, change, timeout, live=live, stored=stored)
@@ -85,26 +97,24 @@ class WorkloadChanger:
 
     async def _patch(
         self,
-        driver: WorkloadDriver,
+        driver: Driver,
         workload: Workload,
         change: Change,
         timeout: float,
         *,
-        live: Json | None = None,
+        live: Live | None = None,
         stored: RawObject | None = None,
     ) -> str:
         """Read (unless `live` was just read), check, plan, patch."""
-        place = _place(driver, workload)
-        restored = template_digest(driver.template_of(stored)) if stored else ""
+        restored = driver.digests(stored)[1] if stored else ""
         for attempt in range(1, _ATTEMPTS + 1):
-            seen = live if live and attempt == 1 else await self._client.get(place, timeout=timeout)
-            patches.check_judged(seen, workload, also=restored)
-            plan = driver.plan(seen, workload, change, stored or {})
+            seen = live if live and attempt == 1 else await self._live(driver, workload, timeout)
+            driver.check(seen, workload, restored)
+            plan = driver.planned(seen, workload, change, stored or {})
             try:
-                for patch in (Patch(plan.operations), *plan.patches):
-                    await self._send(patch, place, timeout, give_up=bool(restored))
-                for pod in plan.removed:
-                    await self._remove(pod, timeout)
+                await self._carry_out(
+                    plan, driver.places(workload)[0], workload, timeout, give_up=bool(restored)
+                )
             except PreconditionError:
                 if attempt == _ATTEMPTS:
                     raise
@@ -112,13 +122,29 @@ class WorkloadChanger:
             return plan.sentence
         raise AssertionError("the last attempt returns or raises")
 
-    async def _send(self, patch: Patch, own: RequestTarget, timeout: float, *, give_up: bool) -> None:
+    async def _carry_out(
+        self, plan: Plan, own: Place, workload: Workload, timeout: float, *, give_up: bool
+    ) -> None:
+        """Send the patches in their order, then remove pods."""
+        for patch in (Patch(plan.operations), *plan.patches):
+            resource, name = (patch.resource, patch.name) if patch.resource is not None else own
+            place = RequestTarget(resource, workload.key.namespace, name, patch.subresource)
+            await self._send(patch, place, timeout, give_up=give_up or patch.disowned)
+        for pod in plan.removed:
+            await self._remove(pod, timeout)
+
+    async def _live(self, driver: Driver, workload: Workload, timeout: float) -> list[Json]:
+        """All objects of the workload, read afresh."""
+        places = (
+            RequestTarget(resource, workload.key.namespace, name)
+            for resource, name in driver.places(workload)
+        )
+        return list(await asyncio.gather(*(self._client.get(place, timeout=timeout) for place in places)))
+
+    async def _send(self, patch: Patch, place: RequestTarget, timeout: float, *, give_up: bool) -> None:
         """Send one patch. With `give_up` our claim on what it wrote is given up."""
         if not patch.operations:
             return
-        place = replace(own, subresource=patch.subresource)
-        if patch.resource is not None:
-            place = RequestTarget(patch.resource, own.namespace, patch.name)
         seen = await self._client.json_patch(place, list(patch.operations), timeout=timeout)
         if give_up and not patch.subresource:
             await self._disown(place, seen)
@@ -139,9 +165,7 @@ class WorkloadChanger:
         except ClusterError as error:
             log.warning("our managedFields entry of %s stays: %s", place, error)
 
-    async def _stored(
-        self, driver: WorkloadDriver, workload: Workload, target: RevisionRef, timeout: float
-    ) -> Json:
+    async def _stored(self, driver: Driver, workload: Workload, target: RevisionRef, timeout: float) -> Json:
         """The object that holds the target's template, read afresh."""
         known = workload.revision(target.digest)
         name = known.stored_in.name if known and known.stored_in else driver.stored(workload, target)
@@ -154,10 +178,9 @@ class WorkloadChanger:
         except NotFoundError as error:
             raise NotFoundError(gone, reason="TargetGone", status=404) from error
         owner = controller_of(mapping(stored.get("metadata")))[2]
-        if owner != workload.uid or driver.trim_revision(stored).template.digest != target.digest:
+        if (
+            owner not in {workload.uid, *(part.uid for part in workload.parts)}
+            or driver.digests(stored)[0] != target.digest
+        ):
             raise NotFoundError(gone, reason="TargetGone", status=404)
         return stored
-
-
-def _place(driver: WorkloadDriver, workload: Workload) -> RequestTarget:
-    return RequestTarget(driver.resource, workload.key.namespace, workload.key.name)

@@ -4,21 +4,22 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
-from sentinel.adapters.kubernetes.api.raw import mapping, objects, text
-from sentinel.adapters.kubernetes.api.resources import PODS
+from sentinel.adapters.kubernetes.api.raw import objects
+from sentinel.adapters.kubernetes.api.resources import PODS, ApiResource
 from sentinel.adapters.kubernetes.coordination.events import EventRecorder
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
-from sentinel.adapters.kubernetes.workloads.registry import driver_of
 from sentinel.adapters.kubernetes.workloads.trim import trim_pod
 from sentinel.domain.decision import Change
-from sentinel.domain.errors import ClusterUnavailableError, NotFoundError
+from sentinel.domain.errors import ClusterUnavailableError
 from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.pairing import Pairing
 from sentinel.domain.workload.pods import Pod
 from sentinel.domain.workload.revision import Applied
 
 _LOOKED_UP = 5
 """So many pods are looked up at most: one that is not as it seems is enough."""
+_LOOK_UP_TIMEOUT = 10.0
 
 
 class KubernetesCluster:
@@ -31,8 +32,10 @@ class KubernetesCluster:
         changer: WorkloadChanger,
         events: EventRecorder,
         renew: Callable[[], None],
+        watch: Callable[[Iterable[ApiResource]], None],
     ) -> None:
         self._cache = cache
+        self._watch = watch
         self._client = client
         self._renew = renew
         self._changer = changer
@@ -45,6 +48,14 @@ class KubernetesCluster:
     def workload(self, key: WorkloadKey) -> Workload | None:
         """The snapshot of one workload, None when it is gone."""
         return self._cache.workload(key)
+
+    def pair(self, pairings: Iterable[Pairing]) -> None:
+        """Make pairs as the policies say from now on; see `ports.Cluster.pair`."""
+        self._watch(self._cache.pair(pairings))
+
+    def pair_of(self, key: WorkloadKey) -> WorkloadKey:
+        """The pair that a workload is a member of, or the workload itself."""
+        return self._cache.pair_of(key)
 
     def owner_of_pod(self, namespace: str, pod: str) -> WorkloadKey | None:
         """Which workload a pod belongs to, as far as the watch knows."""
@@ -83,12 +94,7 @@ class KubernetesCluster:
 
     async def applied(self, key: WorkloadKey) -> Applied | None:
         """Which pod template the API server has now; see `ports.Cluster.applied`."""
-        driver = driver_of(key.kind)
-        try:
-            live = await self._client.get(RequestTarget(driver.resource, key.namespace, key.name))
-        except NotFoundError:
-            return None
-        return Applied(text(mapping(live.get("metadata")).get("uid")), driver.trim(live).template.digest)
+        return await self._changer.applied(key, self._cache.workload(key), _LOOK_UP_TIMEOUT)
 
     def renew(self) -> None:
         """Start the watches again."""

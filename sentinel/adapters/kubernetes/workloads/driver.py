@@ -1,10 +1,12 @@
 """What the adapter must know about a kind of workload: one `WorkloadDriver` each, and no other module asks for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.api.raw import RawObject, text
 from sentinel.adapters.kubernetes.api.resources import ApiResource, Verbs
+from sentinel.adapters.kubernetes.workloads import patches
+from sentinel.adapters.kubernetes.workloads.digest import digest_of, template_digest
 from sentinel.adapters.kubernetes.workloads.patches import Plan
 from sentinel.adapters.kubernetes.workloads.trim import RevisionEntry, WorkloadEntry
 from sentinel.domain.decision import Change
@@ -14,6 +16,12 @@ from sentinel.domain.workload.facts import Abilities, Ability, Stepping, Workloa
 from sentinel.domain.workload.kinds import WorkloadKind
 
 _ROLLING_UPDATE = "set spec.updateStrategy.type to RollingUpdate"
+
+
+Place = tuple[ApiResource, str]
+"""A resource, and a name in the workload's namespace."""
+Live = Sequence[RawObject]
+"""The objects of a workload as they were just read, in the order of the driver's `places`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,30 @@ class WorkloadDriver:
     template_of: Callable[[RawObject], RawObject]
     plan: Callable[[RawObject, Workload, Change, RawObject], Plan]
     counted: bool = False
+
+    def places(self, workload: Workload) -> tuple[Place, ...]:
+        """Where the objects are that a change is planned from."""
+        return ((self.resource, workload.key.name),)
+
+    def check(self, live: Live, workload: Workload, also: str) -> None:
+        """Make sure that these objects are what was judged. Raises PreconditionError."""
+        patches.check_judged(live[0], workload, also=also)
+
+    def planned(self, live: Live, workload: Workload, change: Change, stored: RawObject) -> Plan:
+        """What the change comes to."""
+        return self.plan(live[0], workload, change, stored)
+
+    def revision_in(self, live: Live, workload: Workload) -> str:
+        """The digest of the revision that these objects ask for."""
+        return self.trim(live[0]).template.digest
+
+    def template_in(self, live: Live, workload: Workload) -> str:
+        """The digest of the template that these objects ask for, as `digests` has it of a template restored."""
+        return digest_of(live[0])
+
+    def digests(self, stored: RawObject) -> tuple[str, str]:
+        """The digest of the revision that an object stores, and that of a template restored from it."""
+        return self.trim_revision(stored).template.digest, template_digest(self.template_of(stored))
 
 
 def unsupported(workload: Workload, change: Change) -> InvalidObjectError:

@@ -16,12 +16,16 @@ from sentinel.domain.workload.revision import ObjectRef
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """One JSON patch: of the workload's own object, or of another one in its namespace (`resource` and `name`)."""
+    """One JSON patch: of the workload's own object, or of another one in its namespace (`resource` and `name`).
+
+    `disowned`: our claim on what it wrote is given up, so that no later apply conflicts with it.
+    """
 
     operations: tuple[Operation, ...]
     subresource: str = ""
     resource: ApiResource | None = None
     name: str = ""
+    disowned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

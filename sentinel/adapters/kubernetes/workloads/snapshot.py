@@ -24,7 +24,7 @@ def build_workload(
     keeper: Keeper | None = None,
 ) -> Workload:
     """The snapshot of a workload with its stored revisions, its pods, and who keeps it."""
-    placed = tuple(_on_its_node(held.pod, unready_nodes) for held in pods)
+    placed = tuple(on_its_node(held.pod, unready_nodes) for held in pods)
     newest_first = sorted(revisions, key=lambda held: (held.number, held.ref.name), reverse=True)
     current = next((held for held in newest_first if held.template.digest == entry.template.digest), None)
     candidate = _candidate(entry, current, placed)
@@ -130,5 +130,6 @@ def _ordinal(pod: Pod) -> int:
     return int(number) if number.isdecimal() else 0
 
 
-def _on_its_node(pod: Pod, unready_nodes: Container[str]) -> Pod:
+def on_its_node(pod: Pod, unready_nodes: Container[str]) -> Pod:
+    """The pod with its node's readiness."""
     return replace(pod, node_ready=False) if pod.node is not None and pod.node in unready_nodes else pod

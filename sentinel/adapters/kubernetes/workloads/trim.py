@@ -68,8 +68,22 @@ class PodCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberFacts:
+    """What a pair needs of a member besides: the digest of its template without what its selector asks for, and the
+    labels of that selector; `plain`: it asks for nothing but these. `ready` counts its ready pods."""
+
+    neutral: str
+    selector: dict[str, str]
+    plain: bool
+    ready: int
+
+
+@dataclass(frozen=True, slots=True)
 class RevisionEntry:
-    """An object that stores one revision of a workload. `counts` is None where it tells nothing of its pods."""
+    """An object that stores one revision of a workload. `counts` is None where it tells nothing of its pods.
+
+    `neutral` is its digest among the members of a pair, empty where no pairs are watched.
+    """
 
     ref: ObjectRef
     owner_uid: str
@@ -79,6 +93,7 @@ class RevisionEntry:
     created_at: datetime | None
     change_cause: str
     counts: PodCounts | None = None
+    neutral: str = ""
 
     @property
     def uid(self) -> str:
@@ -91,7 +106,7 @@ class WorkloadEntry:
     """A workload by its own object alone, whatever its kind: its driver has read the kind's fields.
 
     The counts are those of its status. `ordered`: its pods are made one after the other, each when all before it are
-    ready, so that a broken one keeps the rest from being replaced.
+    ready, so that a broken one keeps the rest from being replaced. `member` is None where no pairs are watched.
     """
 
     key: WorkloadKey
@@ -116,6 +131,7 @@ class WorkloadEntry:
     finished: bool | None = None
     own_steps: OwnSteps | None = None
     ordered: bool = False
+    member: MemberFacts | None = None
 
     @property
     def uid(self) -> str:
@@ -297,6 +313,12 @@ def template_manager(metadata: RawObject, *, controller: str = "") -> str:
         ):
             newest, manager = written, text(entry.get("manager"))
     return intern(manager)
+
+
+def trim_beside(raw: RawObject) -> RawObject:
+    """An object that belongs to a pair beside its members: all of it but its managedFields."""
+    metadata = {key: value for key, value in mapping(raw.get("metadata")).items() if key != "managedFields"}
+    return {**raw, "metadata": metadata}
 
 
 def trim_node(raw: RawObject) -> NodeEntry:

@@ -14,8 +14,8 @@ from sentinel.policies.explain import mistakes_of
 from sentinel.policies.importing.draft import Draft, ImportRefusedError, Values, policy_name, unique
 from sentinel.policies.importing.shapes import duration, items, mapping, text
 from sentinel.policies.importing.strategy import PacedStep
-from sentinel.policies.schema.policy import GateSpec
 from sentinel.policies.schema.quantities import format_duration
+from sentinel.policies.schema.strategy import GateSpec
 
 MAX_GATES = 10
 """Of one step of a rule file."""

@@ -30,7 +30,7 @@ from sentinel.adapters.kubernetes.workloads.trim import (
     template_manager,
     trim_template,
 )
-from sentinel.domain.decision import Change, Promote, Release, RemovePod, Restore, SetPartition, Stop
+from sentinel.domain.decision import Change, Release, Restore, Stop
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import (
@@ -117,8 +117,7 @@ def plan(live: RawObject, workload: Workload, change: Change, stored: RawObject)
             return resume(live)
         case Restore(target):
             return restore(live, stored, target)
-        case SetPartition() | RemovePod() | Promote():
-            raise unsupported(workload, change)
+    raise unsupported(workload, change)
 
 
 def pause(live: RawObject, mark: Mark) -> Plan:

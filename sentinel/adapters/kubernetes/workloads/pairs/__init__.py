@@ -1,0 +1,1 @@
+"""Workloads made of several objects: each kind of pair has its driver, over the members' entries."""

@@ -1,0 +1,243 @@
+"""What changes to a canary pair come to: ordered patches of the route and of both Deployments.
+
+The order is what keeps requests served: the canary has its pods before it gets requests, and gets none before it loses
+its pods. Each patch tests what it relies on, and a plan that was cut off is planned again from where it stands.
+"""
+
+from dataclasses import dataclass
+
+from sentinel.adapters.kubernetes.api.operations import Operation, holds, put
+from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, number, text
+from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS
+from sentinel.adapters.kubernetes.traffic.registry import ROUTERS
+from sentinel.adapters.kubernetes.traffic.router import Routing
+from sentinel.adapters.kubernetes.workloads import patches
+from sentinel.adapters.kubernetes.workloads.driver import Live, unsupported
+from sentinel.adapters.kubernetes.workloads.kinds.deployment import DEPLOYMENT
+from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import stored_template
+from sentinel.adapters.kubernetes.workloads.pairs.canary_pair import assemble, attached, backends_of
+from sentinel.adapters.kubernetes.workloads.pairs.driver import PairDriver, neutral_digest, pairing_of
+from sentinel.adapters.kubernetes.workloads.pairs.shares import (
+    ShareMark,
+    parse_share_mark,
+    pods_for,
+    ratio,
+)
+from sentinel.adapters.kubernetes.workloads.pairs.templates import moved_template, selector_of
+from sentinel.adapters.kubernetes.workloads.patches import Patch, Plan
+from sentinel.domain.decision import Adopt, Change, Release, Restore, SetTraffic
+from sentinel.domain.errors import InvalidObjectError
+from sentinel.domain.figures import amount, percent
+from sentinel.domain.record.state import RevisionRef
+from sentinel.domain.workload.facts import TRAFFIC_ANNOTATION, Mark, Workload
+from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.pairing import Pairing
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """The live objects of a pair, with what they come to."""
+
+    pairing: Pairing
+    stable: RawObject
+    canary: RawObject | None
+    route: RawObject | None
+
+    @property
+    def routing(self) -> Routing | None:
+        named = self.pairing.route
+        if named is None or self.route is None:
+            return None
+        return ROUTERS[named.kind].routing(self.route, backends_of(named), named.rule)
+
+    @property
+    def share(self) -> float:
+        """The canary's share as it is written now."""
+        if self.pairing.route is None:
+            return ratio(_replicas(self.canary) if self.canary else 0, _replicas(self.stable))
+        routing = self.routing
+        return routing.share or 0.0 if routing is not None else 0.0
+
+    @property
+    def mark(self) -> ShareMark | None:
+        annotations = patches.annotations_of(self.canary) if self.canary is not None else {}
+        return parse_share_mark(text(annotations.get(TRAFFIC_ANNOTATION)))
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether the canary no longer gets requests, so that it can lose its pods."""
+        routing = self.routing
+        return self.pairing.route is None or (routing is None) or (routing.in_force and routing.share == 0)
+
+
+def plan(live: Live, workload: Workload, change: Change, stored: RawObject) -> Plan:
+    """What a change comes to; `stored` is the ReplicaSet of a Restore's target."""
+    pair = _pair(live, workload)
+    if pair.canary is None:
+        return _without_canary(pair, workload, change)
+    match change:
+        case SetTraffic(share, mark):
+            return set_traffic(pair, pair.canary, share, mark)
+        case Release():
+            return release(pair, pair.canary)
+        case Adopt(revision):
+            return adopt(pair, pair.canary, revision)
+        case Restore(target):
+            return restore(pair, pair.canary, workload, stored, target)
+    raise unsupported(workload, change)
+
+
+def _pair(live: Live, workload: Workload) -> _Pair:
+    pairing = pairing_of(workload)
+    by_name = {(part.kind, part.name): raw for part, raw in zip(workload.parts, live, strict=True)}
+    stable, canary = (by_name.get((WorkloadKind.DEPLOYMENT.value, name)) for name in pairing.members)
+    if stable is None:
+        raise InvalidObjectError(f"{workload.key} has no stable Deployment", reason="Unsupported")
+    route = by_name.get((pairing.route.kind, pairing.route.name)) if pairing.route is not None else None
+    return _Pair(pairing, stable, canary, route)
+
+
+def _without_canary(pair: _Pair, workload: Workload, change: Change) -> Plan:
+    """A canary that was deleted gets no requests; nothing else can be done with the pair."""
+    if isinstance(change, Release) or (isinstance(change, SetTraffic) and change.share == 0):
+        return Plan(f"{pair.pairing.members[1]} gets no more requests", patches=_routed(pair, 0.0))
+    raise InvalidObjectError(f"the canary of {workload.key} was deleted", reason="Unsupported")
+
+
+# The share of the requests.
+
+
+def set_traffic(pair: _Pair, canary: RawObject, share: float, mark: Mark) -> Plan:
+    """Give the canary its pods, then its share; a share that grows waits until the pods are ready."""
+    routed = pair.pairing.route is not None
+    replicas = _replicas(canary)
+    needed = pods_for(share, _replicas(pair.stable), routed=routed)
+    target = (max(replicas, needed) if share > 0 else replicas) if routed else needed
+    signed = _signature(pair, canary, share, target, mark)
+    prepared = _patch(canary, (*_scaled(canary, target), *signed))
+    name = _name(canary)
+    if not routed:
+        return Plan(
+            f"{name} has {amount(target, 'pod')} for {percent(share)} of the requests", patches=prepared
+        )
+    if share > pair.share and _ready(canary) < needed:
+        waits = f"{name} is to have {amount(target, 'pod')} ready before it gets {percent(share)}"
+        return Plan(waits, patches=prepared)
+    return Plan(f"{name} gets {percent(share)} of the requests", patches=(*prepared, *_routed(pair, share)))
+
+
+def release(pair: _Pair, canary: RawObject) -> Plan:
+    """Take the requests from the canary, and then, once that is in force, its pods."""
+    name = _name(canary)
+    operations = _withdrawing(pair, canary)
+    if pair.withdrawn:
+        return Plan(f"{name} was scaled to 0", patches=_patch(canary, operations))
+    patch = (*_patch(canary, operations), *_routed(pair, 0.0))
+    return Plan(f"{name} gets no more requests", patches=patch)
+
+
+def _withdrawing(pair: _Pair, canary: RawObject) -> tuple[Operation, ...]:
+    """What the canary loses: its pods and our mark where it no longer gets requests, else it is noted that it is to
+    get none."""
+    if pair.withdrawn:
+        return (*_scaled(canary, 0), *patches.drop_annotation(canary, TRAFFIC_ANNOTATION))
+    known = pair.mark
+    return _signature(pair, canary, 0.0, _replicas(canary), known.mark) if known is not None else ()
+
+
+def _signature(pair: _Pair, canary: RawObject, share: float, pods: int, mark: Mark) -> tuple[Operation, ...]:
+    """Note what is asked for now, and what was before."""
+    known = pair.mark
+    if known is not None and (known.share, known.pods, known.mark.record) == (share, pods, mark.record):
+        return ()
+    noted = ShareMark(pair.share, share, _replicas(canary), pods, mark)
+    return patches.set_annotation(canary, TRAFFIC_ANNOTATION, str(noted))
+
+
+def _routed(pair: _Pair, share: float) -> tuple[Patch, ...]:
+    """The route's patch; nothing where it has the share."""
+    named = pair.pairing.route
+    if named is None or pair.route is None:
+        return ()
+    router = ROUTERS[named.kind]
+    operations = router.plan(pair.route, backends_of(named), named.rule, share)
+    return (Patch(operations, resource=router.resource, name=named.name, disowned=True),)
+
+
+def _scaled(live: RawObject, pods: int) -> tuple[Operation, ...]:
+    spec = mapping(live.get("spec"))
+    if _replicas(live) == pods:
+        return ()
+    before = (holds("/spec/replicas", spec["replicas"]),) if "replicas" in spec else ()
+    return (*before, put("/spec/replicas", pods))
+
+
+def _patch(live: RawObject, operations: tuple[Operation, ...]) -> tuple[Patch, ...]:
+    return _sent(live, (*patches.judged(live), *operations) if operations else ())
+
+
+def _sent(live: RawObject, operations: tuple[Operation, ...]) -> tuple[Patch, ...]:
+    return (Patch(operations, resource=DEPLOYMENTS, name=_name(live), disowned=True),) if operations else ()
+
+
+# Templates.
+
+
+def adopt(pair: _Pair, canary: RawObject, revision: RevisionRef) -> Plan:
+    """Put the canary's template into the stable Deployment, which rolls it out while the canary still serves."""
+    name = _name(pair.stable)
+    if neutral_digest(pair.stable) == revision.digest:
+        return Plan(f"{name} has the template of {revision} already")
+    template = mapping(mapping(canary.get("spec")).get("template"))
+    moved = moved_template(template, selector_of(canary), selector_of(pair.stable))
+    operations = patches.put_back(pair.stable, canary, moved, revision).operations
+    return Plan(f"the template of {revision} was put into {name}", patches=_sent(pair.stable, operations))
+
+
+def restore(
+    pair: _Pair, canary: RawObject, workload: Workload, replica_set: RawObject, target: RevisionRef
+) -> Plan:
+    """Take the requests from the canary first, then put the target's template back wherever the undone one is."""
+    undone, steps = workload.candidate.digest, list(_routed(pair, 0.0))
+    template, from_ = stored_template(replica_set), selector_of(replica_set)
+    if neutral_digest(pair.stable) == undone != target.digest:
+        moved = moved_template(template, from_, selector_of(pair.stable))
+        steps += _sent(pair.stable, patches.put_back(pair.stable, replica_set, moved, target).operations)
+    moved = moved_template(template, from_, selector_of(canary))
+    also = _withdrawing(pair, canary)
+    steps += _sent(canary, patches.put_back(canary, replica_set, moved, target, also=also).operations)
+    left = "" if pair.withdrawn else ", which keeps its pods until no more requests come"
+    done = f"no more requests go to {_name(canary)}{left}; the template of {target} was restored"
+    return Plan(done, patches=tuple(steps))
+
+
+def _replicas(live: RawObject) -> int:
+    return number(mapping(live.get("spec")).get("replicas"), 1)
+
+
+def _ready(live: RawObject) -> int:
+    """The ready pods of the newest template, as far as the controller has seen it."""
+    status, metadata = mapping(live.get("status")), mapping(live.get("metadata"))
+    seen = number(status.get("observedGeneration")) >= number(metadata.get("generation"), 1)
+    updated = number(status.get("updatedReplicas"))
+    return min(number(status.get("readyReplicas")), updated) if seen else 0
+
+
+def _name(live: RawObject) -> str:
+    return text(mapping(live.get("metadata")).get("name"))
+
+
+def candidate_at(live: Live, workload: Workload) -> RawObject:
+    """The canary, or the stable where that stands alone."""
+    alone = len(workload.parts) < 2 or workload.parts[1].kind != WorkloadKind.DEPLOYMENT
+    return live[0] if alone else live[1]
+
+
+CANARY_PAIR = PairDriver(
+    kind=WorkloadKind.CANARY_PAIR,
+    attached=attached,
+    verbs=DEPLOYMENT.verbs,
+    assemble=assemble,
+    candidate_at=candidate_at,
+    plan=plan,
+)

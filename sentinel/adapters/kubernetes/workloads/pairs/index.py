@@ -1,0 +1,40 @@
+"""Which workloads are members of which pair, as the policies say."""
+
+import fnmatch
+from collections.abc import Iterable
+
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.kinds import MEMBER_KIND
+from sentinel.domain.workload.pairing import Pairing
+
+
+class PairIndex:
+    """Finds the pair of a member, and the pairing of a pair."""
+
+    def __init__(self, pairings: Iterable[Pairing] = ()) -> None:
+        self.pairings = tuple(pairings)
+        self._of_member: dict[str, list[Pairing]] = {}
+        for pairing in self.pairings:
+            for name in pairing.members:
+                self._of_member.setdefault(name, []).append(pairing)
+
+    def pair_of(self, key: WorkloadKey) -> WorkloadKey:
+        """The pair that a workload is a member of, or the workload itself."""
+        candidates = self._of_member.get(key.name, ()) if key.kind is MEMBER_KIND else ()
+        for pairing in candidates:
+            if _covers(pairing, key.namespace):
+                return WorkloadKey(pairing.kind, key.namespace, pairing.name)
+        return key
+
+    def pairing_of(self, key: WorkloadKey) -> Pairing | None:
+        """How the pair of this key is made, None where no policy makes one."""
+        return next((one for one in self.pairings if _names(one, key)), None)
+
+
+def _names(pairing: Pairing, key: WorkloadKey) -> bool:
+    return (pairing.kind, pairing.name) == (key.kind, key.name) and _covers(pairing, key.namespace)
+
+
+def _covers(pairing: Pairing, namespace: str) -> bool:
+    globs = pairing.namespaces
+    return not globs or any(fnmatch.fnmatchcase(namespace, glob) for glob in globs)

@@ -1,0 +1,37 @@
+"""Pairs: one workload that a policy makes of several objects, which it names."""
+
+from dataclasses import dataclass
+
+from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.routes import RouteKind
+
+
+@dataclass(frozen=True, slots=True)
+class RouteName:
+    """A route that splits the requests of a pair, by its kind, its name and, where it has several, its rule.
+
+    `stable` and `canary` are the Services (or hosts) that it names, the subsets those of a DestinationRule.
+    """
+
+    kind: RouteKind
+    name: str
+    stable: str
+    canary: str
+    rule: str = ""
+    stable_subset: str = ""
+    canary_subset: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """A pair in each of the namespaces (globs; none: all of them) where its members are.
+
+    `kind` is the pair's, `name` its own name, `members` are the workloads that it is made of, in the order that the
+    kind gives them. `route` splits the requests; without one the numbers of pods do.
+    """
+
+    kind: WorkloadKind
+    name: str
+    members: tuple[str, ...]
+    namespaces: tuple[str, ...] = ()
+    route: RouteName | None = None

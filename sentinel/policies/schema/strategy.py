@@ -1,0 +1,216 @@
+"""The schema of a policy's strategy: its steps, the gates between them, and the objects that it makes one workload."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
+
+from sentinel.domain.gate import OnGateFailure
+from sentinel.domain.policy.strategy import OnDeadline, OnLowTraffic
+from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.routes import RouteKind
+from sentinel.policies.mistakes import InputError
+from sentinel.policies.schema.fields import (
+    Count,
+    Duration,
+    Model,
+    Name,
+    PositiveDuration,
+    PositiveShare,
+    Text,
+    WebAddress,
+)
+from sentinel.policies.schema.job_template import check_job_template
+from sentinel.policies.schema.quantities import format_duration
+
+MAX_JOB_TIME = timedelta(hours=6)
+JobTemplate = Annotated[
+    Mapping[str, object],
+    BeforeValidator(check_job_template),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": "A Job's template, as a CronJob has it under jobTemplate",
+            "properties": {"metadata": {"type": "object"}, "spec": {"type": "object"}},
+            "required": ["spec"],
+            "additionalProperties": False,
+        }
+    ),
+]
+
+
+def _job_time(value: timedelta) -> timedelta:
+    if value > MAX_JOB_TIME:
+        raise InputError(f"is more than {format_duration(MAX_JOB_TIME)}", "a smoke test is short")
+    return value
+
+
+class WebhookGateSpec(Model):
+    """What is posted Flagger's payload and answers 2xx to agree; asked again until `within` has passed."""
+
+    url: WebAddress
+    timeout: PositiveDuration = timedelta(seconds=10)
+    within: PositiveDuration = timedelta(minutes=5)
+    metadata: Annotated[dict[Text, Text], Field(max_length=50)] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _call_fits(self) -> "WebhookGateSpec":
+        if self.timeout > self.within:
+            raise InputError(
+                f"one call may take {format_duration(self.timeout)}, longer than all of them, "
+                f"{format_duration(self.within)}",
+                "raise within or lower timeout",
+                at=("timeout",),
+            )
+        return self
+
+
+class JobGateSpec(Model):
+    """A Job that must succeed within this time: smoke tests. `template` is what a CronJob has as its jobTemplate."""
+
+    template: JobTemplate
+    within: Annotated[PositiveDuration, AfterValidator(_job_time)] = timedelta(minutes=10)
+
+
+class GateSpec(Model):
+    """What must agree, besides the rules, before the rollout goes on to the next step: a webhook or a Job."""
+
+    name: Name | None = None
+    webhook: WebhookGateSpec | None = None
+    job: JobGateSpec | None = None
+    on_failure: OnGateFailure = OnGateFailure.HOLD
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> "GateSpec":
+        if self.webhook is None and self.job is None:
+            raise InputError(
+                "has neither webhook nor job", "write webhook: {url: ...} or job: {template: ...}"
+            )
+        if self.webhook is not None and self.job is not None:
+            raise InputError("has a webhook and a job", "make them two gates", at=("job",), key=True)
+        if self.job is not None and self.name is None:
+            raise InputError("has no name, which a job needs", "write name: smoke-test")
+        return self
+
+
+class BackendSpec(Model):
+    """What a route names: a Service or a host, and a DestinationRule's subset of it."""
+
+    name: Name
+    subset: Name | None = None
+
+
+class StepSpec(Model):
+    """One canary step."""
+
+    weight: PositiveShare
+    bake: Duration = timedelta(0)
+    approval: Literal["required", "none"] = "none"
+    gates: Annotated[tuple[GateSpec, ...], Field(max_length=10)] = ()
+
+
+class StepsSpec(Model):
+    """Steps, each with more of the candidate than the one before; 100 % follows by itself."""
+
+    steps: Annotated[tuple[StepSpec, ...], Field(min_length=1, max_length=50)]
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "StepsSpec":
+        for index, step in enumerate(self.steps):
+            if step.weight >= 1:
+                raise InputError(
+                    "100% is not a canary step",
+                    "leave it out; spec.strategy.bake is how long 100% bakes",
+                    at=("steps", index, "weight"),
+                )
+            before = self.steps[index - 1].weight if index else 0.0
+            if step.weight <= before:
+                raise InputError(
+                    f"{step.weight * 100:.4g}% is not more than the step before, {before * 100:.4g}%",
+                    "give the steps in ascending order",
+                    at=("steps", index, "weight"),
+                )
+        return self
+
+
+class CanarySpec(StepsSpec):
+    """Canary steps within one workload."""
+
+
+class RouteSpec(Model):
+    """The route whose weights split the requests of a pair.
+
+    `rule` is its name or its place from 0, where several rules name both backends. The backends are Services, or a
+    VirtualService's hosts, by default those with the names of the Deployments; of a host a subset may be named.
+    """
+
+    kind: RouteKind
+    name: Name
+    rule: Annotated[str, Field(min_length=1, max_length=253)] | None = None
+    stable: BackendSpec | None = None
+    canary: BackendSpec | None = None
+
+
+class CanaryPairSpec(StepsSpec):
+    """Two Deployments side by side, of which the canary gets a share of the requests.
+
+    Without a route the numbers of pods split them, behind a Service that selects both.
+    """
+
+    stable: Name
+    canary: Name
+    route: RouteSpec | None = None
+
+    @model_validator(mode="after")
+    def _two(self, info: ValidationInfo) -> "CanaryPairSpec":
+        kinds = (info.context or {}).get("kinds")
+        if kinds is not None and WorkloadKind.CANARY_PAIR not in kinds:
+            kind = WorkloadKind.CANARY_PAIR
+            raise InputError(f"{kind}s are not watched", f"add {kind} to kubernetes.kinds of the settings")
+        if self.stable == self.canary:
+            raise InputError(
+                f"stable and canary are both {self.stable}", "name two Deployments", at=("canary",)
+            )
+        return self
+
+
+class StrategySpec(Model):
+    """How a rollout proceeds."""
+
+    canary: CanarySpec | None = None
+    canary_pair: CanaryPairSpec | None = None
+    bake: Duration = timedelta(minutes=10)
+    guard: Duration = timedelta(hours=1)
+    deadline: PositiveDuration = timedelta(hours=1)
+    on_deadline: OnDeadline = OnDeadline.HOLD
+    on_low_traffic: OnLowTraffic = OnLowTraffic.HOLD
+    min_requests: Annotated[Count, Field(ge=1)] = 100
+    warmup: Duration = timedelta(seconds=30)
+    promote: Literal["bake", "early"] = "bake"
+
+    @property
+    def stepped(self) -> tuple[str, StepsSpec] | None:
+        """What has the steps, with its key; None without steps."""
+        both = (("canary", self.canary), ("canaryPair", self.canary_pair))
+        return next(((key, spec) for key, spec in both if spec is not None), None)
+
+    @property
+    def steps(self) -> tuple[StepSpec, ...]:
+        """The steps before 100 %, of whichever strategy."""
+        return self.stepped[1].steps if self.stepped is not None else ()
+
+    @model_validator(mode="after")
+    def _in_time(self) -> "StrategySpec":
+        if self.canary is not None and self.canary_pair is not None:
+            raise InputError("has canary and canaryPair", "keep one of them", at=("canaryPair",), key=True)
+        bakes = sum((step.bake for step in self.steps), self.bake)
+        if bakes > self.deadline:
+            default = "" if "deadline" in self.model_fields_set else ", the default"
+            raise InputError(
+                f"the bakes take {format_duration(bakes)} together, longer than the deadline of "
+                f"{format_duration(self.deadline)}{default}",
+                "raise the deadline or shorten the bakes",
+                at=("deadline",),
+            )
+        return self
