@@ -29,13 +29,24 @@ def binomial(rng: random.Random, trials: int, share: float) -> int:
     if share >= 1:
         return trials
     if trials <= _EXACT:
-        return sum(rng.random() < share for _ in range(trials))
+        return _inverted(rng, trials, share) if share <= 0.5 else trials - _inverted(rng, trials, 1 - share)
     mean = trials * share
     if mean < 16:
         return min(poisson(rng, mean), trials)
     if trials - mean < 16:
         return trials - min(poisson(rng, trials - mean), trials)
     return min(max(round(rng.gauss(mean, math.sqrt(mean * (1 - share)))), 0), trials)
+
+
+def _inverted(rng: random.Random, trials: int, share: float) -> int:
+    """An exact binomial count of few trials from one random number, for a share of a half at most."""
+    odds, chance = share / (1 - share), (1 - share) ** trials
+    left, count = rng.random() - chance, 0
+    while left > 0 and count < trials:
+        chance *= odds * (trials - count) / (count + 1)
+        left -= chance
+        count += 1
+    return count
 
 
 def multinomial(rng: random.Random, trials: int, shares: Sequence[float]) -> list[int]:

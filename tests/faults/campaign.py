@@ -60,6 +60,7 @@ class Report:
     holds: int = 0
     alerts: int = 0
     mattered: frozenset[str] = frozenset()
+    awaits: tuple[tuple[int, ...], ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(
@@ -242,6 +243,7 @@ def _report(plan: Plan, scene: Scene) -> Report:
         holds=witness.holds,
         alerts=scene.alerts,
         mattered=frozenset(witness.mattered),
+        awaits=tuple(scene.awaits),
     )
 
 

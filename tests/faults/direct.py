@@ -43,6 +43,8 @@ class Network:
     rng: random.Random
     partitioned: bool = False
     slowest: float = 0.02
+    writes: int = 0
+    """Requests that may change something, sent so far."""
     streams: set[Stream] = field(default_factory=set)
     felt: Callable[[str], None] = lambda _what: None
     """Told of each fault, by its name for people, at the moment when it strikes the daemon."""
@@ -167,6 +169,7 @@ class DirectSession:
         question = Question(
             method, urlsplit(url).path, query, {"User-Agent": USER_AGENT, **headers}, data or b""
         )
+        self._network.writes += method != "GET"
         await self._network.cross()
         self._check_alive()
         info = requests.parse(method, question.path, query)

@@ -37,6 +37,7 @@ class Scene:
     network: Network
     services: dict[str, Service]
     alerts: int = 0
+    awaits: list[tuple[int, ...]] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     # -- people
@@ -230,6 +231,19 @@ class Scene:
 
         if pod.life is not None:
             pod.life.after_steps(steps, strike)
+
+    def count_awaits(self) -> None:
+        """Note at each await of the daemon in which second and state of the world it ended."""
+        life = self.pods[0].life
+
+        def note() -> None:
+            effects = self.cluster.store.revision, self.network.writes, len(self.pods[0].channel.told)
+            self.awaits.append((int(asyncio.get_running_loop().time()), *effects))
+            if life is not None:
+                life.after_steps(1, note)
+
+        if life is not None:
+            life.after_steps(1, note)
 
     def pause_leader(self, seconds: float) -> None:
         """SIGSTOP of the replica that leads, and SIGCONT so much later, while all others go on."""

@@ -25,7 +25,7 @@ async def schemathesis(folder: Path, world: World, *arguments: str) -> tuple[int
     """Run Schemathesis against the server; its exit status and what it said."""
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("st")),
-        *("run", f"{world.url}/openapi.json", "--seed", "1", "--max-examples", "30", "--no-color"),
+        *("run", f"{world.url}/openapi.json", "--seed", "1", "--max-examples", "20", "--no-color"),
         *("--phases", "examples,coverage,fuzzing", *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -46,31 +46,20 @@ async def test_whatever_is_sent_is_answered_as_the_document_says(tmp_path: Path)
 
 @pytest.mark.real_time
 async def test_without_credentials_nothing_comes_through(tmp_path: Path) -> None:
-    """The same with a token that the sender does not know: every post is refused as documented."""
-    limits = WebhookLimits(**UNLIMITED, credentials=Authenticator((Login("hush"),)))
-    async with serving(limits, read=payload.parse) as world:
-        status, said = await schemathesis(tmp_path, world, "--include-path", "/webhooks/alertmanager")
-        assert status == 0, said
-        assert world.intake.recorded == []
-
-
-@pytest.mark.real_time
-@pytest.mark.parametrize("queued", [True, False])
-async def test_whatever_is_posted_to_slacks_webhook_is_answered_as_the_document_says(
-    tmp_path: Path, queued: bool
-) -> None:
-    """Without a valid signature nothing of it is taken in, whether there is room for presses or not."""
+    """The same of a sender without our token or Slack's signature: every post is refused as documented."""
     taken: list[str] = []
 
     def offer(delivery: str, _: object) -> bool:
         taken.append(delivery)
-        return queued
+        return True
 
+    limits = WebhookLimits(**UNLIMITED, credentials=Authenticator((Login("hush"),)))
     webhook = SlackWebhook("hush", offer, SystemClock(), PrometheusTelemetry())
-    async with serving(slack=webhook.handle) as world:
-        status, said = await schemathesis(tmp_path, world, "--include-path", "/webhooks/slack")
+    async with serving(limits, read=payload.parse, slack=webhook.handle) as world:
+        status, said = await schemathesis(tmp_path, world, "--include-path-regex", "^/webhooks/")
         assert status == 0, said
         assert "/webhooks/slack" in (await world.get("/openapi.json"))[1]
+        assert world.intake.recorded == []
         assert taken == []
 
 
