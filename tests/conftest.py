@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -23,6 +24,11 @@ def pytest_asyncio_loop_factories(
     if item.get_closest_marker("real_time"):
         return {"real": asyncio.SelectorEventLoop}
     return {"virtual": VirtualTimeLoop}
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process more than processors: tests of real servers wait most of their time."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(trylast=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import promql_parser as parser
@@ -44,6 +45,7 @@ LOOKBACK = 300_000
 _MATCH_OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 
 
+@lru_cache(maxsize=512)
 def parse(query: str) -> Any:
     """The parsed query; raises PromqlError."""
     try:
