@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from clustersim.cluster import JsonObject
 from clustersim.controllers.routes.in_force import RouteKey
@@ -57,6 +56,14 @@ class CanaryPair:
         stable, canary = route["spec"]["rules"][0]["backendRefs"]
         return stable["weight"], canary["weight"]
 
+    def rules(self, *rules: JsonObject) -> None:
+        """Give the route other rules."""
+
+        def change(obj: JsonObject) -> None:
+            obj["spec"]["rules"] = list(rules)
+
+        self.world.cluster.change("web", change, namespace=NAMESPACE, resource=self.route_type())
+
     def weigh(self, stable: int, canary: int) -> None:
         """Change both weights by hand."""
 
@@ -89,15 +96,25 @@ class CanaryPair:
         return self.world.cluster.traffic.lost(f"{NAMESPACE}/web") - self.lost_before
 
 
-def route_of(*weights: tuple[str, int], **rule: Any) -> JsonObject:
-    """A route that splits the requests between Services."""
-    refs = [{"name": name, "weight": weight} for name, weight in weights]
+def backends(*weights: tuple[str, int]) -> list[JsonObject]:
+    """Services with their weights."""
+    return [{"kind": "Service", "name": name, "weight": weight} for name, weight in weights]
+
+
+def route_of(*rules: JsonObject) -> JsonObject:
+    """A route with these rules."""
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",
         "metadata": {"name": "web", "namespace": NAMESPACE},
-        "spec": {"parentRefs": [{"name": "public"}], "rules": [{"backendRefs": refs, **rule}]},
+        "spec": {"parentRefs": [{"name": "public"}], "rules": list(rules)},
     }
+
+
+def template(name: str) -> JsonObject:
+    """A member's pods: labelled for its own selector, and for a Service in front of both."""
+    container = {"name": "main", "image": "web:1"}
+    return {"metadata": {"labels": {"app": name, "shop": "web"}}, "spec": {"containers": [container]}}
 
 
 @asynccontextmanager
@@ -107,14 +124,13 @@ async def paired(folder: Path, policy: str = PAIR, *, started: bool = True) -> A
     async with world(folder, policy, **named) as here:
         let_guard(here.cluster, "routes")
         here.cluster.define("HTTPRoute")
-        spec: dict[str, Any] = {"labels": {"shop": "web"}, "namespace": NAMESPACE}
-        here.cluster.deploy("web", "web:1", PODS, **spec)
-        here.cluster.deploy("web-canary", "web:1", 0, **spec)
+        for name, pods in (("web", PODS), ("web-canary", 0)):
+            here.cluster.deploy(name, "web:1", pods, namespace=NAMESPACE, template=template(name))
         for name in ("web", "web-canary"):
             here.cluster.expose(name, namespace=NAMESPACE, app=name)
         to: Destination = ToRoute("httproutes", "web")
         if "route:" in policy:
-            here.cluster.create(route_of(("web", 100), ("web-canary", 0)))
+            here.cluster.create(route_of({"backendRefs": backends(("web", 100), ("web-canary", 0))}))
         else:
             to = ToPods((("shop", "web"),))
         here.cluster.offer("web", 100, namespace=NAMESPACE, to=to)

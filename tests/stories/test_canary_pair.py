@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from clustersim.faults import FaultKind, InjectedFault
+from clustersim.metrics.load import ToRoute
 from clustersim.metrics.traffic import Quality
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase
-from tests.stories.pairs import PODS, CanaryPair, paired
-from tests.support.world import actions, decision
+from tests.stories.pairs import PAIR, PODS, RATIO, CanaryPair, backends, paired
+from tests.support.world import NAMESPACE, actions, decision
+
+WRITES = frozenset({"create", "update", "patch", "delete"})
 
 
 @pytest.fixture
@@ -48,3 +53,167 @@ async def test_a_canary_that_fails_requests_is_undone(pair: CanaryPair) -> None:
     assert pair.image("web-canary") == "web:1"
     assert pair.world.cluster.deployment("web", namespace="shop")["metadata"]["generation"] == before
     assert pair.lost() == 0
+
+
+async def test_a_promoted_release_is_undone_in_the_stable(pair: CanaryPair) -> None:
+    """In the guard window an alert has both templates put back."""
+    pair.release("web:2")
+    await pair.world.phase(Phase.PROMOTED, image="web:2")
+    await pair.rest()
+    await pair.world.post_alerts(pair.world.alert(deployment="web"))
+    record = await pair.world.phase(Phase.UNDONE, image="web:2")
+    assert actions(record)[-2:] == ["undo", "restored"]
+    assert (pair.image("web"), pair.image("web-canary")) == ("web:1", "web:1")
+    await pair.rest()
+
+
+async def test_a_newer_release_supersedes_the_canary(pair: CanaryPair) -> None:
+    """It starts over at the first step's weight, against the same stable revision."""
+    pair.release("web:2")
+    await pair.world.until(lambda: pair.weights() == (50, 50), what="the second step")
+    pair.release("web:3")
+    record = await pair.world.phase(Phase.BAKING, image="web:3")
+    assert record.stable is not None
+    assert record.stable.images == ("web:1",)
+    assert pair.weights() == (90, 10)
+    await pair.world.phase(Phase.PROMOTED, image="web:3")
+    assert pair.image("web") == "web:3"
+
+
+async def test_a_template_put_back_by_hand_ends_the_rollout(pair: CanaryPair) -> None:
+    """And the canary loses its requests, then its pods."""
+    pair.release("web:2")
+    await pair.world.phase(Phase.BAKING, image="web:2")
+    pair.release("web:1")
+    record = await pair.world.phase(Phase.SUPERSEDED, image="web:2")
+    assert record.state.reason == "RolledBackByHand"
+    await pair.rest()
+    assert pair.lost() == 0
+
+
+async def test_a_weight_changed_by_hand_holds_the_rollout(pair: CanaryPair) -> None:
+    """It is never changed back; once it is as before the rollout goes on."""
+    pair.release("web:2")
+    await pair.world.phase(Phase.BAKING, image="web:2")
+    pair.weigh(70, 30)
+    record = await pair.world.phase(Phase.HELD, image="web:2")
+    assert record.state.hold is not None
+    assert "the weight of web-canary in HTTPRoute web was changed to 30% by hand" in record.state.hold.message
+    await asyncio.sleep(120)
+    assert pair.weights() == (70, 30)
+    pair.weigh(90, 10)
+    await pair.world.phase(Phase.PROMOTED, image="web:2")
+
+
+async def test_a_canary_that_is_deleted_gets_no_more_requests(pair: CanaryPair) -> None:
+    """Its rollout is over, and the stable serves alone."""
+    pair.release("web:2")
+    await pair.world.phase(Phase.BAKING, image="web:2")
+    pair.delete("web-canary")
+    record = await pair.world.phase(Phase.SUPERSEDED, image="web:2")
+    assert record.state.reason == "RolledBackByHand"
+    await pair.world.until(lambda: pair.weights()[1] == 0, within=30, what="the weight is taken away")
+
+
+async def test_the_share_judged_is_the_one_in_force(pair: CanaryPair) -> None:
+    """A gateway that takes nothing in keeps the step from being reached, however long it takes."""
+    pair.world.cluster.routes.held = True
+    pair.release("web:2")
+    await asyncio.sleep(300)
+    record = pair.world.record(image="web:2")
+    assert record is not None
+    assert (record.state.phase, record.state.weight, pair.weights()) == (Phase.PROGRESSING, 0.0, (90, 10))
+    pair.world.cluster.routes.held = False
+    record = await pair.world.phase(Phase.BAKING, image="web:2")
+    assert record.state.weight == pytest.approx(0.1)
+
+
+async def test_a_stable_that_is_scaled_takes_the_canary_along(pair: CanaryPair) -> None:
+    """The canary has as many pods as its share of the requests needs."""
+    pair.release("web:2")
+    await pair.world.until(lambda: pair.weights() == (50, 50), what="the second step")
+    assert pair.replicas() == 3
+    pair.world.cluster.scale("web", 12, namespace=NAMESPACE)
+    await pair.world.until(lambda: pair.replicas() == 6, within=60, what="the canary is scaled")
+    await pair.world.phase(Phase.PROMOTED, image="web:2")
+    assert pair.lost() == 0
+
+
+@pytest.mark.parametrize("write", range(1, 10))
+async def test_an_undo_interrupted_at_any_write_is_completed(pair: CanaryPair, write: int) -> None:
+    """The answer to one write is lost and the daemon dies there: another one completes it, once."""
+    drop = InjectedFault(FaultKind.DROP, WRITES, count=1, skip=write)
+    pair.world.cluster.faults.add(drop)
+    pair.world.cluster.serve("web:2", Quality(errors=0.5))
+    pair.release("web:2")
+    await pair.world.until(lambda: drop.struck == 1, within=300, what=f"write {write}")
+    await pair.world.restart()
+    record = await pair.world.phase(Phase.UNDONE, image="web:2", within=600)
+    assert actions(record).count("undo") == 1
+    await pair.rest()
+    assert (pair.image("web"), pair.image("web-canary")) == ("web:1", "web:1")
+
+
+@pytest.mark.parametrize("write", range(1, 24, 2))
+async def test_a_promotion_interrupted_at_any_write_is_completed(pair: CanaryPair, write: int) -> None:
+    """Each step is advanced once, no request is lost, and both Deployments end with the same template."""
+    drop = InjectedFault(FaultKind.DROP, WRITES, count=1, skip=write)
+    pair.world.cluster.faults.add(drop)
+    pair.release("web:2")
+    await pair.world.until(lambda: drop.struck == 1, within=900, what=f"write {write}")
+    await pair.world.restart()
+    record = await pair.world.phase(Phase.PROMOTED, image="web:2")
+    assert actions(record) == ["advance", "advance", "promote"]
+    await pair.rest()
+    assert (pair.image("web"), pair.image("web-canary"), pair.lost()) == ("web:2", "web:2", 0)
+
+
+async def test_without_a_route_the_numbers_of_pods_are_the_share(tmp_path: Path) -> None:
+    """Two pods of the canary beside six are a quarter; undone, it has none."""
+    async with paired(tmp_path, RATIO.replace("10%", "25%")) as pair:
+        pair.release("web:2")
+        record = await pair.world.phase(Phase.BAKING, image="web:2")
+        assert (pair.replicas(), record.state.weight) == (2, pytest.approx(0.25))
+        pair.world.cluster.serve("web:2", Quality(errors=0.5))
+        await pair.world.phase(Phase.UNDONE, image="web:2")
+        await pair.world.until(lambda: pair.replicas() == 0, what="the canary is gone")
+        assert pair.image("web-canary") == "web:1"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("route: {kind: HTTPRoute, name: other}", "there is no HTTPRoute shop/other"),
+        ("route: {kind: HTTPRoute, name: web, rule: beta}", "has no rule beta"),
+        ("route: {kind: HTTPRoute, name: web, canary: {name: web-next}}", "Service web-next"),
+        ("route: {kind: GRPCRoute, name: web}", "GRPCRoute shop/web cannot be read"),
+    ],
+)
+async def test_a_route_that_cannot_be_used_holds_the_rollout(tmp_path: Path, change: str, said: str) -> None:
+    """With a sentence on what is missing, and nothing touched."""
+    async with paired(tmp_path, PAIR.replace("route: {kind: HTTPRoute, name: web}", change)) as pair:
+        pair.release("web:2")
+        record = await pair.world.phase(Phase.HELD, image="web:2")
+        assert record.state.hold is not None
+        assert said in record.state.hold.message
+        assert (pair.weights(), pair.replicas()) == ((100, 0), 0)
+
+
+async def test_only_requests_that_match_go_to_the_canary(tmp_path: Path) -> None:
+    """The policy names the rule of the matching requests; weights move within it, and no other request is concerned."""
+    policy = PAIR.replace("name: web}", "name: web, rule: beta}").replace("10%", "40%")
+    async with paired(tmp_path, policy, started=False) as pair:
+        beta = {"headers": [{"name": "x-beta", "value": "yes"}]}
+        pair.rules(
+            {"name": "beta", "matches": [beta], "backendRefs": backends(("web", 100), ("web-canary", 0))},
+            {"name": "all", "backendRefs": backends(("web", 100))},
+        )
+        await pair.world.start()
+        await pair.world.phase(Phase.UNJUDGED)
+        to = ToRoute("httproutes", "web", headers=(("x-beta", "yes"),))
+        pair.world.cluster.offer("beta", 50, namespace=NAMESPACE, to=to)
+        pair.release("web:2")
+        record = await pair.world.phase(Phase.BAKING, image="web:2")
+        assert (record.state.weight, pair.weights()) == (pytest.approx(0.4), (60, 40))
+        await pair.world.phase(Phase.PROMOTED, image="web:2")
+        assert pair.lost() == 0
