@@ -90,11 +90,11 @@ def test_each_further_kind_brings_its_drivers_verbs(helm: Helm, kind: WorkloadKi
 
 def test_every_kind_together_is_granted_once(helm: Helm) -> None:
     """StatefulSets and DaemonSets share their ControllerRevisions; the settings name the kinds."""
-    kinds = tuple(DRIVERS)
+    kinds = (*DRIVERS, WorkloadKind.CANARY_PAIR)
     manifests = helm.template({"watchKinds": [kind.value for kind in kinds]})
     assert granted(only(manifests, "ClusterRole")) == asked_for(needed(kinds)) | OPTIONAL
     (rules,) = [m["data"]["default.yaml"] for m in manifests if "default.yaml" in m.get("data", {})]
-    assert yaml.safe_load(rules)["spec"]["match"]["kinds"] == [kind.value for kind in kinds]
+    assert yaml.safe_load(rules)["spec"]["match"]["kinds"] == [kind.value for kind in DRIVERS]
     (settings,) = [m["data"]["sentinel.yaml"] for m in manifests if "sentinel.yaml" in m.get("data", {})]
     assert yaml.safe_load(settings)["kubernetes"]["kinds"] == [kind.value for kind in kinds]
 

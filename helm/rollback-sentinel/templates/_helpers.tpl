@@ -59,7 +59,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/* The verbs in a namespace; config/rbac.yaml and those beside it have the same with the reason for each. */}}
 {{- define "rollback-sentinel.rules" -}}
-{{- if has "Deployment" .Values.watchKinds }}
+{{- $deployments := or (has "Deployment" .Values.watchKinds) (has "CanaryPair" .Values.watchKinds) }}
+{{- if $deployments }}
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, patch]
@@ -71,13 +72,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [argoproj.io]
   resources: [rollouts/status]
   verbs: [patch]
-{{- if not (has "Deployment" .Values.watchKinds) }}
+{{- if not $deployments }}
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [patch]
 {{- end }}
 {{- end }}
-{{- if or (has "Deployment" .Values.watchKinds) (has "Rollout" .Values.watchKinds) }}
+{{- if or $deployments (has "Rollout" .Values.watchKinds) }}
 - apiGroups: [apps]
   resources: [replicasets]
   verbs: [get, list, watch]
