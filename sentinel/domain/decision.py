@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sentinel.domain.record.config import ConfigReturn
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import RevisionRef, RolloutState
 from sentinel.domain.verdict import NO_CAUSE, DecisionCause, Number, RuleVerdict
@@ -47,9 +48,10 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """Put the target revision's template back, and release our own brake in the same patch."""
+    """Put the target revision's template back, and release our own brake in the same patch; `config` before that."""
 
     target: RevisionRef
+    config: tuple[ConfigReturn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,14 @@ class Promote:
     full: bool = False
 
 
-Change = Stop | Release | SetPartition | SetTraffic | Adopt | Restore | RemovePod | Promote
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Have all pods started again with this config, by its digest: a rollout of the same template."""
+
+    config: str
+
+
+Change = Stop | Release | SetPartition | SetTraffic | Adopt | Restore | RemovePod | Promote | Restart
 
 
 @dataclass(frozen=True, slots=True)

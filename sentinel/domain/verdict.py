@@ -24,13 +24,15 @@ class DecisionCause:
     """What a verdict or a decision came from, as far as other decisions depend on it.
 
     `alert` is the alert's fingerprint, `job` the name of the gate's Job. `first_bad_at` is when the evidence against
-    the candidate began, `resumed_at` when the person asked who ended the hold.
+    the candidate began, `resumed_at` when the person asked who ended the hold. `config` is the digest of
+    the config with which pods are started again.
     """
 
     alert: str = ""
     job: str = ""
     first_bad_at: datetime | None = None
     resumed_at: datetime | None = None
+    config: str = ""
 
     @classmethod
     def began(cls, at: str) -> "DecisionCause":

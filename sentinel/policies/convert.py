@@ -65,6 +65,7 @@ def policy_of(
         rules=_rules(spec.rules, spec.false_rollback_rate, interval),
         alerts=tuple(_alert(alert) for alert in spec.alerts),
         undo=_undo(spec.undo),
+        on_config_change=spec.on_config_change,
         slack_channel=spec.notify.slack.channel if spec.notify.slack else None,
         follow_edits=spec.on_policy_change == "follow",
         source=source,
@@ -254,4 +255,5 @@ def _undo(spec: UndoSpec) -> UndoPolicy:
         restore_within=spec.restore_within,
         on_known_bad=spec.on_known_bad,
         known_bad_for=spec.known_bad_for,
+        config=spec.config,
     )

@@ -10,6 +10,7 @@ from sentinel.domain.decision import Change
 from sentinel.domain.gate import JobGate, JobState
 from sentinel.domain.record.entries import NoticeRef
 from sentinel.domain.record.record import Record
+from sentinel.domain.workload.config import ConfigReading
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.pairing import Pairing
 from sentinel.domain.workload.revision import Applied
@@ -55,6 +56,18 @@ class Cluster(Protocol):
         Returns a sentence on what was done. A change that is in force already is done. Raises
         PreconditionError when the workload is no longer what was judged, NotFoundError when it, or the target's
         template, is gone.
+        """
+        ...
+
+    def follow_config(self, workload: Workload, *, wanted: bool = True) -> None:
+        """Have the snapshots show the content of what the candidate's template names, or no longer; cheap."""
+        ...
+
+    async def read_config(self, workload: Workload, *, keep: bool) -> ConfigReading:
+        """The content of what the candidate's template names, read afresh within about a second.
+
+        What cannot be read is not known; nothing is raised. With `keep` the reading has the data of ConfigMaps, for a
+        record.
         """
         ...
 

@@ -12,6 +12,7 @@ from pydantic import (
 
 from sentinel.domain.alert import ClusterIdentity
 from sentinel.domain.gate import GateLimits
+from sentinel.domain.workload.config import ConfigKind
 from sentinel.domain.workload.kinds import GUARDED_KINDS, USUAL_KINDS, WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
 from sentinel.policies.mistakes import InputError
@@ -29,7 +30,8 @@ class KubernetesSettings(Section):
     """How the cluster is reached: by a kubeconfig, else the pod's service account. No namespaces: all of them.
 
     `kinds` of workloads are watched, and requests are moved on kinds of `routes`; the account needs further rights
-    for each.
+    for each. ConfigMaps that workloads name are watched, and Secrets where that is set: both by their metadata, and not
+    at all without the right to it.
     """
 
     kubeconfig: Annotated[Path, AfterValidator(Path.expanduser)] | None = None
@@ -39,6 +41,14 @@ class KubernetesSettings(Section):
         USUAL_KINDS
     )
     routes: tuple[RouteKind, ...] = ()
+    watch_config_maps: bool = True
+    watch_secrets: bool = False
+
+    @property
+    def config_kinds(self) -> tuple[ConfigKind, ...]:
+        """The kinds of objects that are followed where a workload names them."""
+        watched = {ConfigKind.CONFIG_MAP: self.watch_config_maps, ConfigKind.SECRET: self.watch_secrets}
+        return tuple(kind for kind, wanted in watched.items() if wanted)
 
 
 class ClusterSettings(Section):

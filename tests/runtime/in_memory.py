@@ -16,6 +16,7 @@ from sentinel.domain.gate import WebhookGate
 from sentinel.domain.policy.policy import Mode, Policy
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
 from sentinel.domain.record.record import Record
+from sentinel.domain.workload.config import ConfigReading
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.pairing import Pairing
 from sentinel.domain.workload.revision import Applied
@@ -80,6 +81,13 @@ class OneWorkload:
         self.applied_changes.append(change)
         self.changed.set()
         return "done"
+
+    def follow_config(self, workload: Workload, *, wanted: bool = True) -> None:
+        """The world shows what it has."""
+
+    async def read_config(self, workload: Workload, *, keep: bool) -> ConfigReading:
+        """As the snapshot says."""
+        return ConfigReading(workload.config)
 
     async def confirm(self, workload: Workload) -> None:
         """What the watch shows is so."""

@@ -67,6 +67,11 @@ def let_run_jobs(cluster: SimulatedCluster) -> None:
     _grant_more(cluster, "rbac-jobs.yaml")
 
 
+def let_restore_config(cluster: SimulatedCluster) -> None:
+    """Give the account what policies that put ConfigMaps back need besides."""
+    _grant_more(cluster, "rbac-config-restore.yaml")
+
+
 def let_guard(cluster: SimulatedCluster, plural: str) -> None:
     """Give the account what another kind of workloads needs besides: `statefulsets`, `daemonsets`."""
     _grant_more(cluster, f"rbac-{plural}.yaml")

@@ -209,7 +209,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- else if or (gt (int .Values.replicas) 1) (ne .Values.strategy.type "Recreate") }}
 {{- fail "settings.leadership.enabled is false: two sentinels at once would both act; set replicas to 1 and strategy to {type: Recreate, rollingUpdate: null}, or leave it true" }}
 {{- end }}
-{{- $_ := set $chart "kubernetes" (dict "kinds" .Values.watchKinds "routes" .Values.watchRoutes) }}
+{{- $_ := set $chart "kubernetes" (dict "kinds" .Values.watchKinds "routes" .Values.watchRoutes "watch_config_maps" .Values.config.configMaps "watch_secrets" .Values.config.secrets) }}
 {{- if .Values.watchNamespaces }}
 {{- $_ := set $chart.kubernetes "namespaces" .Values.watchNamespaces }}
 {{- end }}

@@ -16,6 +16,8 @@ from sentinel.adapters.kubernetes.api.resources import (
     RECORDS,
     ApiResource,
 )
+from sentinel.adapters.kubernetes.config.existence import RESOURCES
+from sentinel.adapters.kubernetes.config.following import ConfigFollower
 from sentinel.adapters.kubernetes.coordination.events import EventRecorder
 from sentinel.adapters.kubernetes.custom.commands import KubernetesCommandStore, command_of
 from sentinel.adapters.kubernetes.custom.records import KubernetesRecordStore
@@ -30,6 +32,7 @@ from sentinel.adapters.kubernetes.workloads.cluster import KubernetesCluster
 from sentinel.adapters.kubernetes.workloads.registry import readings_of
 from sentinel.adapters.kubernetes.workloads.trim import trim_beside, trim_node, trim_pod
 from sentinel.domain.errors import ClusterUnavailableError
+from sentinel.domain.workload.config import ConfigKind
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
 from sentinel.ports import Clock
@@ -40,10 +43,11 @@ class KubernetesGateway:
 
     Of several gateways to one cluster each keeps its own copy. `rng` gives the jitter of back-offs. `namespaces`
     limits it to these: then Roles in them are enough, and nodes are read only where that is allowed. Only workloads of
-    these `kinds` are watched and what these `tools` deploy them by, and `routes` of these kinds moved.
+    these `kinds` are watched, what these `tools` deploy them by, and what they name of the kinds in `config`, where
+    that is allowed; `routes` of these kinds are moved.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one to each setting
         self,
         access: Access,
         *,
@@ -52,6 +56,7 @@ class KubernetesGateway:
         namespaces: Sequence[str] = (),
         kinds: Sequence[WorkloadKind] = USUAL_KINDS,
         routes: Sequence[RouteKind] = (),
+        config: Sequence[ConfigKind] = (ConfigKind.CONFIG_MAP,),
         tools: WatchedTools = NO_TOOLS,
         observer: ExchangeObserver = UNOBSERVED,
     ) -> None:
@@ -62,13 +67,18 @@ class KubernetesGateway:
         self._routes = tuple(routes)
         self._tools = tools
         self._owners = OwnerCache()
-        self._cache = cache = WorkloadCache(lambda entry: self._owners.keeper(marks_of(entry)))
+        self._config = ConfigFollower(self.client, clock, rng, config, lambda key: cache.config_changed(key))
+        self._config_kinds = tuple(config)
+        self._cache = cache = WorkloadCache(
+            lambda entry: self._owners.keeper(marks_of(entry)), self._config.facts
+        )
         self._owners.touched = cache.keeper_changed
         self.cluster = KubernetesCluster(
             cache,
             self.client,
             WorkloadChanger(self.client),
             EventRecorder(self.client, clock),
+            self._config,
             self._renew,
             self._watch_beside,
         )
@@ -107,6 +117,7 @@ class KubernetesGateway:
                     )
         return (
             *watched.values(),
+            *(self._config_watch(kind, namespace) for kind in self._config_kinds),
             Reflector(self.client, RequestTarget(PODS, namespace), trim_pod, cache.pod_changed, **shared),
             Reflector(
                 self.client,
@@ -170,6 +181,12 @@ class KubernetesGateway:
                 **shared,
             )
 
+    def _config_watch(self, kind: ConfigKind, namespace: str) -> Reflector[str]:
+        """The watch of what workloads name, by metadata alone; the daemon does without it."""
+        target = RequestTarget(RESOURCES[kind], namespace, metadata_only=True)
+        version, changed = self._config.version_of(kind), self._config.changed(kind)
+        return Reflector(self.client, target, version, changed, optional=True, **self._shared)
+
     @classmethod
     async def connect(  # noqa: PLR0913 - one to each setting
         cls,
@@ -181,6 +198,7 @@ class KubernetesGateway:
         namespaces: Sequence[str] = (),
         kinds: Sequence[WorkloadKind] = USUAL_KINDS,
         routes: Sequence[RouteKind] = (),
+        config: Sequence[ConfigKind] = (ConfigKind.CONFIG_MAP,),
         tools: WatchedTools = NO_TOOLS,
         observer: ExchangeObserver = UNOBSERVED,
     ) -> "KubernetesGateway":
@@ -196,6 +214,7 @@ class KubernetesGateway:
             namespaces=namespaces,
             kinds=kinds,
             routes=routes,
+            config=config,
             tools=tools,
             observer=observer,
         )
@@ -263,6 +282,7 @@ class KubernetesGateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks, self._started = [], False
+        await self._config.close()
         await self.client.close()
 
     def _unsynced(self, timeout: float) -> str:

@@ -47,6 +47,8 @@ _ACTIONS = {
     Action.HOLD: "Hold",
     Action.RESUME: "Resume",
     Action.WAIT: "Waiting for the cluster",
+    Action.NOTE: "Note",
+    Action.RESTART: "Restart",
     Action.UNDO: "Undo",
     Action.ESCALATE: "Needs a person",
     Action.SUPERSEDE: "Superseded",

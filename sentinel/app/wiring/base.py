@@ -70,6 +70,7 @@ async def base_of(
         namespaces=settings.kubernetes.namespaces,
         kinds=settings.kubernetes.kinds,
         routes=settings.kubernetes.routes,
+        config=settings.kubernetes.config_kinds,
         tools=watched_tools(settings),
         observer=ExchangeObserver(server_clock.heard, _request_counter(telemetry)),
     )

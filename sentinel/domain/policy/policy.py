@@ -26,6 +26,24 @@ class OnKnownBad(StrEnum):
     UNDO = "undo"
 
 
+class OnConfigChange(StrEnum):
+    """What happens when a ConfigMap or Secret that the template names is changed in place.
+
+    `note` says so as part of a rollout, `trigger` makes it a rollout, `ignore` does not look.
+    """
+
+    NOTE = "note"
+    TRIGGER = "trigger"
+    IGNORE = "ignore"
+
+
+class UndoneConfig(StrEnum):
+    """What an undo does with ConfigMaps that were changed in place: leave them, or put their former data back."""
+
+    KEEP = "keep"
+    RESTORE = "restore"
+
+
 @dataclass(frozen=True, slots=True)
 class UndoBudget:
     """At most `limit` undos within `per`."""
@@ -43,6 +61,7 @@ class UndoPolicy:
     restore_within: timedelta = timedelta(minutes=5)
     on_known_bad: OnKnownBad = OnKnownBad.JUDGE
     known_bad_for: timedelta = timedelta(hours=24)
+    config: UndoneConfig = UndoneConfig.KEEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +78,7 @@ class Policy:
     rules: tuple[Rule, ...] = ()
     alerts: tuple[AlertRule, ...] = ()
     undo: UndoPolicy = field(default_factory=UndoPolicy)
+    on_config_change: OnConfigChange = OnConfigChange.NOTE
     slack_channel: str | None = None
     follow_edits: bool = False
     source: str = ""

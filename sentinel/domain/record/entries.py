@@ -12,7 +12,8 @@ from sentinel.domain.verdict import NO_CAUSE, DecisionCause, Number
 class Action(StrEnum):
     """What is decided. `start` marks the first sight; the rest is done to the rollout or said to people.
 
-    `wait` says that the cluster keeps the candidate's pods back; nobody is called for it.
+    `wait` says that the cluster keeps the candidate's pods back, and `note` that something changed which the judgement
+    does not see; nobody is called for them. `restart` has all pods started again with changed config.
     """
 
     START = "start"
@@ -21,6 +22,8 @@ class Action(StrEnum):
     HOLD = "hold"
     RESUME = "resume"
     WAIT = "wait"
+    NOTE = "note"
+    RESTART = "restart"
     UNDO = "undo"
     ESCALATE = "escalate"
     SUPERSEDE = "supersede"

@@ -37,6 +37,7 @@ class HoldReason(StrEnum):
     IRREVERSIBLE = "Irreversible"
     TEMPLATE_GONE = "TemplateGone"
     REFERENCE_GONE = "ReferenceGone"
+    CONFIG_ALONE = "ConfigAlone"
     TOO_OLD = "TooOld"
     UNDO_FAILED = "UndoFailed"
     WOULD_UNDO = "WouldUndo"
@@ -157,6 +158,11 @@ HOLDS: Mapping[HoldReason, HoldKind] = {
     HoldReason.REFERENCE_GONE: HoldKind(
         "The candidate is bad, and the template to go back to names a ConfigMap, Secret, ServiceAccount or "
         "PersistentVolumeClaim that does not exist, so its pods would not start."
+    ),
+    HoldReason.CONFIG_ALONE: HoldKind(
+        "The candidate is bad and differs by config alone, and the config's former data is not put back: an undo of "
+        "the template would change nothing.",
+        judged=True,
     ),
     HoldReason.TOO_OLD: HoldKind(
         "The candidate is bad, and every good revision was promoted too long ago (`maxTargetAge`)."

@@ -24,6 +24,7 @@ class Record:
     `trigger` is who changed the template, as far as the API tells. `attempt` counts how often this same revision
     was rolled out on this workload. `version` is the resourceVersion for optimistic concurrency, empty when new.
     `policy_set` is the digest of all the rule files that were in force when it began.
+    `config_kept` is the data of ConfigMaps, of a record that is about to be created; only the adapter reads it.
     `approvals` are the steps that humans approved, from 1, and `resumed_at` is when one last ended a hold.
     """
 
@@ -47,6 +48,7 @@ class Record:
     notice: NoticeRef | None = None
     approvals: frozenset[int] = frozenset()
     resumed_at: datetime | None = None
+    config_kept: str = ""
     uid: str = ""
     version: str = ""
 

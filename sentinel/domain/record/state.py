@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from sentinel.domain.gate import GateResult
+from sentinel.domain.record.config import ConfigReturn, ConfigState
 from sentinel.domain.workload.revision import Revision
 
 Json = Mapping[str, object]
@@ -77,7 +78,7 @@ class UndoState:
     """An undo under way or done. `fault_at` is when the evidence that led to it began, where that is known.
 
     `target_seen` says that the watch has shown the target's template after the patch: only then a template that is
-    the candidate's is news, not an old view.
+    the candidate's is news, not an old view. `config` are the ConfigMaps that go back with it.
     """
 
     target: RevisionRef
@@ -87,6 +88,7 @@ class UndoState:
     target_seen: bool = False
     restored_at: datetime | None = None
     overdue_told: bool = False
+    config: tuple[ConfigReturn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,7 @@ class RolloutState:
     brake: BrakeState = BrakeState()
     undo: UndoState | None = None
     ending: Ending = Ending()
+    config: ConfigState = field(default_factory=ConfigState)
     verdict: str = ""
     reason: str = ""
     message: str = ""

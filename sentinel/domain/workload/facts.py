@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from sentinel.domain.workload.config import ConfigFact
 from sentinel.domain.workload.keeper import Keeper
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.pairing import Pairing
@@ -27,6 +28,10 @@ PARTITION_ANNOTATION = "rollback-sentinel.dev/partition"
 
 
 TRAFFIC_ANNOTATION = "rollback-sentinel.dev/traffic"
+
+
+CONFIG_ANNOTATION = "rollback-sentinel.dev/config"
+"""On a pod template: the digest of the config with which we had its pods started again."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -188,6 +193,7 @@ class Workload:
     something else (empty: the candidate's digest). `own_steps` is None where the sentinel makes the steps.
     `in_the_way` is a broken pod of another revision that its controller neither replaces nor
     passes by, None if nothing is in the way. `pairing` says how it is made, where a policy makes it of several objects.
+    `config` is the content of what the candidate's template names, where it is followed.
     """
 
     key: WorkloadKey
@@ -213,6 +219,7 @@ class Workload:
     written: str = ""
     pairing: Pairing | None = None
     deleting: bool = False
+    config: tuple[ConfigFact, ...] = ()
 
     @property
     def observed(self) -> bool:

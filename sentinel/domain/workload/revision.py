@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sentinel.domain.workload.config import ConfigRef
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectRef:
@@ -25,7 +27,8 @@ class Revision:
     number, for people, 0 while unknown or where the kind has none. `order` says which of two revisions is newer, the
     greater one; it never changes for a revision that is not rolled out again, and is 0 where it is not known.
     `replicas`, `ready` and `available` count its pods. `stored_in` is the object that still holds the template, None
-    without one.
+    without one. `named` are the objects that the template names. `apart` is the digest of the template without our own
+    annotation on it, which says with which config its pods are started.
     """
 
     digest: str
@@ -41,6 +44,8 @@ class Revision:
     available: int = 0
     stored_in: ObjectRef | None = None
     order: int = 0
+    named: tuple[ConfigRef, ...] = ()
+    apart: str = ""
 
     def __str__(self) -> str:
         number = f"revision {self.number}" if self.number else "new revision"

@@ -58,6 +58,22 @@ class Confirm:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowConfig:
+    """Have later snapshots show the content of what the candidate's template names, or no longer. No answer."""
+
+    workload: Workload
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReadConfig:
+    """Read the content of what the candidate's template names. Answered by a ConfigReading; `keep`: with data."""
+
+    workload: Workload
+    keep: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Collected:
     """What came in since the last time: `measured` in the order of its times, `unmeasured` rules and why, what the
     hour before has taught by rule, and where the present step's gates stand (None: as the record says)."""
@@ -156,6 +172,8 @@ Effect = (
     Save
     | Apply
     | Confirm
+    | FollowConfig
+    | ReadConfig
     | Collect
     | LookAround
     | Measure

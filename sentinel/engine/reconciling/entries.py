@@ -53,7 +53,7 @@ def outcome_at_once(decision: Decision, mode: Mode, now: datetime) -> Outcome:
     """The outcome of a decision that changes nothing in the cluster: done, or in observe mode only observed."""
     hold = decision.state.hold
     held = decision.action is Action.HOLD and hold is not None and hold.observed
-    observed = mode is Mode.OBSERVE and (held or decision.action is Action.UNDO)
+    observed = mode is Mode.OBSERVE and (held or decision.action in (Action.UNDO, Action.RESTART))
     return Outcome(OutcomeKind.OBSERVED if observed else OutcomeKind.DONE, now)
 
 

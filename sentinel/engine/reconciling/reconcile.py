@@ -15,13 +15,14 @@ from functools import partial
 from typing import Any, TypeVar
 
 from sentinel.domain.command import Command, CommandPhase, Refusal
-from sentinel.domain.decision import Change, Decision
-from sentinel.domain.policy.policy import Mode, Policy
+from sentinel.domain.decision import Change, Decision, Restart
+from sentinel.domain.policy.policy import Mode, OnConfigChange, Policy, UndoneConfig
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
 from sentinel.domain.record.entries import Action, DecisionEntry
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.domain.workload.config import ConfigReading
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.alerts.naming import workloads_named
 from sentinel.engine.exposure.own import STEPS_SKIPPED, promotion
@@ -36,9 +37,11 @@ from sentinel.engine.reconciling.effects import (
     Confirm,
     Dismiss,
     Effect,
+    FollowConfig,
     LookAround,
     Measure,
     Prune,
+    ReadConfig,
     Reply,
     Report,
     Show,
@@ -55,6 +58,7 @@ from sentinel.engine.rollout.beginning import (
     superseded,
     workload_gone,
 )
+from sentinel.engine.rollout.config import config_of, restart_for_config
 from sentinel.engine.rollout.decision import decide
 from sentinel.engine.rollout.holding import damage_limiting_pause
 from sentinel.engine.rollout.lifecycle import Begin, Continue, Idle, RolledBack, recognise
@@ -138,7 +142,9 @@ class Reconciler:
         if policy is None:
             why = "no policy guards this workload"
             yield from self._refuse_commands(workload.key, why, Refusal.NOT_GUARDED)
+            yield FollowConfig(workload, wanted=False)
             return AT_REST
+        yield FollowConfig(workload, policy.on_config_change is not OnConfigChange.IGNORE)
         settled = self._memory.settled.get(workload.key)
         sighting = recognise(workload, records, settled, policy.undo, self._view.now())
         match sighting:
@@ -160,11 +166,26 @@ class Reconciler:
             yield Apply(workload, change)
         command = self._view.command(workload.key)
         if command is None:
-            return AT_REST
+            return (yield from self._restart(workload, policy, records)) if records else AT_REST
         if not records:
             yield from self._refuse_commands(workload.key, "no rollout of the workload is on record")
             return AT_REST
         yield from self._obey(command, self._situation(records[0], workload, policy, records))
+        return AGAIN
+
+    def _restart(
+        self, workload: Workload, policy: Policy, records: tuple[Record, ...]
+    ) -> Effects[Reconciled]:
+        """Config may have changed with which the pods are to be started again."""
+        record = records[0]
+        if record.pending is not None:
+            yield from self._complete(record, record.pending, workload, policy, records)
+            return AGAIN
+        situation = self._situation(record, workload, policy, records)
+        decision = restart_for_config(situation)
+        if decision is None or decision.action is None:
+            return AT_REST if decision is None else Reconciled(requeue_at=decision.requeue_at)
+        yield from self._carry_out(situation, decision)
         return AGAIN
 
     def _refuse_commands(self, key: WorkloadKey, why: str, refusal: str = "") -> Effects[None]:
@@ -192,10 +213,14 @@ class Reconciler:
         policy = self._view.guarding(workload)
         if policy is None:
             return AT_REST
+        reading: ConfigReading = yield ReadConfig(workload, keep=policy.undo.config is UndoneConfig.RESTORE)
+        workload = replace(workload, config=reading.facts)
         mode = self._view.mode(policy)
         record = new_record(begin, workload, policy, mode, begins_at(records, self._view.now()))
+        config = config_of(begin.stable, records, workload, reading)
+        record = replace(record, config_kept=reading.kept, state=replace(record.state, config=config))
         situation = self._situation(record, workload, policy, records)
-        yield from self._carry_out(situation, first_decision(begin, situation))
+        yield from self._carry_out(situation, first_decision(begin, situation, reading))
         yield Prune(records)
         return AGAIN
 
@@ -291,7 +316,9 @@ class Reconciler:
         change: Change | None = None
         undo = record.state.undo
         if entry.action is Action.UNDO and undo is not None:
-            change = next_of_undo(self._situation(record, workload, policy, records), undo.target)
+            change = next_of_undo(self._situation(record, workload, policy, records), undo)
+        elif entry.action is Action.RESTART:
+            change = Restart(entry.cause.config)
         elif entry.action is Action.ADVANCE:
             own = workload.own_steps
             still_there = own is not None and own.stage == entry.step

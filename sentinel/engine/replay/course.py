@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 
 from sentinel.domain.record.record import Record
+from sentinel.domain.workload.config import ConfigReading
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.alerts.attribution import merge_alerts
 from sentinel.engine.reconciling.effects import (
@@ -23,6 +24,7 @@ from sentinel.engine.reconciling.effects import (
     Effect,
     LookAround,
     Measure,
+    ReadConfig,
     Reply,
     Report,
     Save,
@@ -142,6 +144,8 @@ class _Course:
                 return (yield from self._measure(record, workload, now))
             case LookAround(rule, record, workload):
                 return (yield from self._of(record).surroundings(rule, record, workload))
+            case ReadConfig(workload):
+                return ConfigReading(workload.config)
             case Report():
                 self._report(effect, now)
             case Dismiss(record):

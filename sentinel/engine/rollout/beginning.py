@@ -13,17 +13,20 @@ from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RevisionRef, RolloutState, StepProgress
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.domain.workload.config import ConfigReading
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.exposure.brakes import brake_mark
 from sentinel.engine.exposure.steering import first_stop, steer
 from sentinel.engine.exposure.traffic import withdrawn
 from sentinel.engine.exposure.weights import wanted_pods, weight_reached
+from sentinel.engine.rollout.config import started_with
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.lifecycle import ROLLED_BACK, Begin
 from sentinel.engine.rollout.situation import Situation
 from sentinel.engine.rollout.undoing import undo
 
 JUST_AFTER = timedelta(milliseconds=1)
+NOTHING_READ = ConfigReading()
 
 
 def begins_at(records: Iterable[Record], now: datetime) -> datetime:
@@ -75,7 +78,7 @@ def record_name(workload: Workload, attempt: int) -> str:
     return workload.key.name[: 253 - len(suffix)].rstrip("-.") + suffix
 
 
-def first_decision(begin: Begin, situation: Situation) -> Decision:
+def first_decision(begin: Begin, situation: Situation, reading: ConfigReading = NOTHING_READ) -> Decision:
     """What is decided at first sight: start judging, or hold, undo or merely note a revision that is known."""
     if begin.undone is not None and begin.reapplied:
         return _restored_after_undo(begin.undone, situation)
@@ -92,6 +95,7 @@ def first_decision(begin: Begin, situation: Situation) -> Decision:
     if workload.changed_by:
         message += f", written by {workload.changed_by}"
     message += _first_batch(situation) + "".join(f". {remark}" for remark in workload.abilities.remarks)
+    message += started_with(situation.record.state.config, reading)
     state = replace(
         situation.record.state, weight=weight_reached(workload), reason="Started", message=message
     )

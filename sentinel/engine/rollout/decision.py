@@ -19,6 +19,7 @@ from sentinel.domain.verdict import DecisionCause, RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Ability
 from sentinel.engine.exposure.own import held_down_at
 from sentinel.engine.pods.cluster_wait import TOLD_AFTER, showing
+from sentinel.engine.rollout.config import note_config, restart_for_config
 from sentinel.engine.rollout.holding import QUIET_FOR, damage_limiting_pause, escalate, hold
 from sentinel.engine.rollout.noting import noted, settled
 from sentinel.engine.rollout.overrides import obey, paused_by_hand, release
@@ -50,8 +51,11 @@ def _decide(situation: Situation) -> Decision:
     if phase is Phase.UNDOING:
         return watch_restore(situation)
     if phase is Phase.PROMOTED:
-        return _first(situation, _condemn_guarded, _tell) or keep_guard(situation)
-    earlier = _first(situation, _obey, _condemn, _tell, release, _stay_held, _suspend, stand_still)
+        guarded = (_condemn_guarded, _tell, note_config, restart_for_config)
+        return _first(situation, *guarded) or keep_guard(situation)
+    earlier = _first(
+        situation, _obey, _condemn, _tell, note_config, release, _stay_held, _suspend, stand_still
+    )
     return earlier or _first(situation, _tell_wait, _expire) or proceed(situation)
 
 

@@ -13,6 +13,7 @@ from sentinel.domain.workload.facts import Workload
 from sentinel.engine.exposure.brakes import note_lifted, note_pause
 from sentinel.engine.exposure.own import followed, unseen
 from sentinel.engine.exposure.weights import weight_reached
+from sentinel.engine.rollout.config import with_config_known
 from sentinel.engine.rollout.gates import without_gates
 from sentinel.engine.rollout.situation import Situation
 
@@ -22,7 +23,7 @@ _JUDGED = frozenset({Phase.PROGRESSING, Phase.BAKING, Phase.HELD})
 def noted(situation: Situation) -> Situation:
     """The situation with what the workload shows now in the record's state."""
     workload = situation.workload
-    state = note_pause(situation.record, workload)
+    state = with_config_known(note_pause(situation.record, workload), workload)
     if state.phase in _JUDGED:
         state = unseen(followed(state, workload, situation.now), workload, situation.now)
         state = replace(clock_kept(state, workload, situation.now), weight=weight_reached(workload))

@@ -38,7 +38,7 @@ def watch_restore(situation: Situation) -> Decision:
         return _overdue(situation, undo)
     requeue_at = None if undo.overdue_told else overdue_at
     if undo.patched_at is None and not undo.target_seen and _may_touch(situation):
-        change = next_of_undo(situation, undo.target)
+        change = next_of_undo(situation, undo)
         wait = undo.decided_at + WITHDRAWN_WITHIN
         if isinstance(change, Restore) and flowing(workload) and situation.now < wait:
             return Decision(replace(state, undo=undo), requeue_at=wait)
@@ -79,6 +79,7 @@ def _restored(situation: Situation, undo: UndoState) -> Decision:
         state.ended(situation.now),
         phase=Phase.UNDONE,
         undo=replace(undo, target_seen=True, restored_at=situation.now),
+        config=state.config.loaded(situation.workload.config),
         message=f"{state.message}; {message}",
     )
     return Decision(

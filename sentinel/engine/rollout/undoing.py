@@ -11,6 +11,7 @@ from sentinel.domain.record.state import Hold, Phase, RevisionRef, UndoState
 from sentinel.domain.verdict import DecisionCause, RuleVerdict, VerdictKind
 from sentinel.engine.exposure.brakes import brake_mark
 from sentinel.engine.exposure.traffic import withdrawn
+from sentinel.engine.rollout.config import changed_since_stable, in_vain, returns, said_of_undo
 from sentinel.engine.rollout.guards import permitted
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.situation import JudgedAlert, Situation
@@ -57,6 +58,10 @@ def undo(situation: Situation, because: RuleVerdict) -> Decision:
     )
     if isinstance(target, NoTarget):
         return _held_instead(situation, target.reason, f"{because.message}; {target.message}", because)
+    changes = changed_since_stable(situation, target.revision)
+    back = returns(situation, changes)
+    if vain := in_vain(situation, changes, back):
+        return _held_instead(situation, HoldReason.CONFIG_ALONE, f"{because.message}; {vain}", because)
     if situation.mode is Mode.OBSERVE:
         return _observed(situation, because, f"would undo: {because.message}; back to {target.revision}")
     return undo_to(situation, because, target.revision)
@@ -64,13 +69,16 @@ def undo(situation: Situation, because: RuleVerdict) -> Decision:
 
 def undo_to(situation: Situation, because: RuleVerdict, target: RevisionRef) -> Decision:
     """The undo itself: the template of the target is put back, and a rollout that was over is under way again."""
-    message = f"{because.message}; back to {target}"
+    changes = changed_since_stable(situation, target)
+    back = returns(situation, changes)
+    message = f"{because.message}; back to {target}{said_of_undo(changes, back)}"
+    undo_state = UndoState(target, situation.now, fault_at=because.cause.first_bad_at, config=back)
     state = replace(
         situation.record.state,
         phase=Phase.UNDOING,
         hold=None,
         ending=replace(situation.record.state.ending, ended_at=None),
-        undo=UndoState(target, situation.now, fault_at=because.cause.first_bad_at),
+        undo=undo_state,
         verdict=VerdictKind.FAIL.value,
         reason=because.reason,
         message=message,
@@ -84,15 +92,15 @@ def undo_to(situation: Situation, because: RuleVerdict, target: RevisionRef) -> 
         rule=because.rule,
         numbers=because.numbers,
         cause=because.cause,
-        change=next_of_undo(situation, target),
+        change=next_of_undo(situation, undo_state),
         verdicts=situation.verdicts,
     )
 
 
-def next_of_undo(situation: Situation, target: RevisionRef) -> Change:
+def next_of_undo(situation: Situation, undo_state: UndoState) -> Change:
     """The first of an undo's changes that is not made yet: requests are taken from the candidate before its pods."""
     mark = brake_mark(situation.record, situation.policy, situation.now)
-    return withdrawn(situation.workload, mark) or Restore(target)
+    return withdrawn(situation.workload, mark) or Restore(undo_state.target, undo_state.config)
 
 
 def _held_instead(situation: Situation, reason: HoldReason, message: str, because: RuleVerdict) -> Decision:

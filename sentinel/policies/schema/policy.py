@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
-from sentinel.domain.policy.policy import Mode, OnKnownBad
+from sentinel.domain.policy.policy import Mode, OnConfigChange, OnKnownBad, UndoneConfig
 from sentinel.domain.policy.selection import AlertAction, AlertMatcher, Operator
 from sentinel.domain.workload.kinds import GUARDED_KINDS, PAIRED, WorkloadKind
 from sentinel.policies.mistakes import InputError, did_you_mean
@@ -128,6 +128,7 @@ class UndoSpec(Model):
     restore_within: PositiveDuration = timedelta(minutes=5)
     on_known_bad: OnKnownBad = OnKnownBad.JUDGE
     known_bad_for: PositiveDuration = timedelta(hours=24)
+    config: UndoneConfig = UndoneConfig.KEEP
 
 
 class SlackSpec(Model):
@@ -161,6 +162,7 @@ class PolicySpec(Model):
     undo: UndoSpec = UndoSpec()
     notify: NotifySpec = NotifySpec()
     on_policy_change: Literal["keep", "follow"] = "keep"
+    on_config_change: OnConfigChange = OnConfigChange.NOTE
     false_rollback_rate: Annotated[PositiveShare, AfterValidator(_false_rollback_rate)] = 0.01
 
     @model_validator(mode="after")

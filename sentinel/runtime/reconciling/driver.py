@@ -21,9 +21,11 @@ from sentinel.engine.reconciling.effects import (
     Confirm,
     Dismiss,
     Effect,
+    FollowConfig,
     LookAround,
     Measure,
     Prune,
+    ReadConfig,
     Reply,
     Report,
     Save,
@@ -162,6 +164,8 @@ class Driver:
                 return await self._apply(workload, change)
             case LookAround():
                 return await self._look_around(effect)
+            case ReadConfig(workload, keep):
+                return await services.cluster.read_config(workload, keep=keep)
             case Confirm(workload):
                 await services.cluster.confirm(workload)
             case Reply(command, phase, message, refusal):
@@ -172,7 +176,7 @@ class Driver:
                 return self._do(effect)
         return None
 
-    def _do(self, effect: Collect | Measure | AskGates | Dismiss | Report | Show) -> object:
+    def _do(self, effect: Collect | Measure | AskGates | Dismiss | FollowConfig | Report | Show) -> object:
         """What waits for nothing."""
         services = self._services
         match effect:
@@ -185,6 +189,8 @@ class Driver:
             case Dismiss(record, policy, mode):
                 services.collector.forget(record)
                 services.gates.dismiss(record, policy, mode)
+            case FollowConfig(workload, wanted):
+                services.cluster.follow_config(workload, wanted=wanted)
             case Report():
                 self._report(effect)
             case Show(record):

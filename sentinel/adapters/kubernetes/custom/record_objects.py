@@ -114,7 +114,10 @@ def object_of(record: Record) -> dict[str, Any]:
         "apiVersion": RECORDS.api_version,
         "kind": KIND,
         "metadata": metadata,
-        "spec": encode(spec_of(record)),
+        "spec": {
+            **encode(spec_of(record)),
+            **({"configData": record.config_kept} if record.config_kept else {}),
+        },
         "status": status_of(record),
     }
 

@@ -111,7 +111,7 @@ class KubernetesRecordStore:
             await self.fresh(record)
             raise
         self._take(record_of(created))
-        return await self.save(_at(record, created))
+        return await self.save(_at(replace(record, config_kept=""), created))
 
     async def save(self, record: Record) -> Record:
         """Write the status; the spec says how the rollout was first seen, and stays.

@@ -11,11 +11,14 @@ from sentinel.adapters.kubernetes.workloads.pairs.members import Attached, PairM
 from sentinel.adapters.kubernetes.workloads.registry import PAIRS
 from sentinel.adapters.kubernetes.workloads.snapshot import build_workload
 from sentinel.adapters.kubernetes.workloads.trim import NodeEntry, PodEntry, RevisionEntry, WorkloadEntry
+from sentinel.domain.workload.config import ConfigFact, ConfigRef
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.keeper import Keeper
 from sentinel.domain.workload.kinds import MEMBER_KIND, WorkloadKind
 from sentinel.domain.workload.pairing import Pairing
 
+ConfigKnown = Callable[[str, tuple[ConfigRef, ...]], tuple[ConfigFact, ...]]
+"""What is known of objects of a namespace that a template names."""
 _SERVICE_LABELS = ("app.kubernetes.io/name", "app")
 
 
@@ -28,8 +31,13 @@ class WorkloadCache:
     workload; `unreadable` asks, by resource, why what belongs to pairs beside their members cannot be read.
     """
 
-    def __init__(self, keeper_of: Callable[[WorkloadEntry], Keeper | None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        keeper_of: Callable[[WorkloadEntry], Keeper | None] = lambda _: None,
+        config_of: ConfigKnown = lambda _namespace, _named: (),
+    ) -> None:
         self._keeper_of = keeper_of
+        self._config_of = config_of
         self._workloads: dict[WorkloadKey, WorkloadEntry] = {}
         self._key_of_uid: dict[str, WorkloadKey] = {}
         self._owner_of_revision: dict[str, str] = {}
@@ -69,7 +77,8 @@ class WorkloadCache:
             pairing = self._pairs.pairing_of(key)
             snapshot = self._single(key) if pairing is None else self._pair(key, pairing)
             if snapshot is not None:
-                self._snapshots[key] = snapshot
+                config = self._config_of(key.namespace, snapshot.candidate.named)
+                self._snapshots[key] = snapshot = replace(snapshot, config=config) if config else snapshot
         return snapshot
 
     def _single(self, key: WorkloadKey) -> Workload | None:
@@ -209,6 +218,10 @@ class WorkloadCache:
         _, kind, namespace, name = listed
         key = WorkloadKey(WorkloadKind(kind), namespace, name)
         self._touch(key if key in self._workloads else None)
+
+    def config_changed(self, key: WorkloadKey) -> None:
+        """Something that the workload names is other than it was."""
+        self._touch(key)
 
     def _touch(self, key: WorkloadKey | None) -> None:
         if key is None:

@@ -10,6 +10,7 @@ from sentinel.adapters.kubernetes.api.resources import PODS
 from sentinel.adapters.kubernetes.config.existence import check_existence
 from sentinel.adapters.kubernetes.config.naming import named_by
 from sentinel.adapters.kubernetes.workloads import patches
+from sentinel.adapters.kubernetes.workloads.config_return import put_config_back
 from sentinel.adapters.kubernetes.workloads.driver import Live, Place
 from sentinel.adapters.kubernetes.workloads.patches import Patch, Plan
 from sentinel.adapters.kubernetes.workloads.registry import Driver, driver_of
@@ -88,12 +89,14 @@ class WorkloadChanger:
         driver.check(live, workload, restored or change.target.digest)
         if isinstance(stored, BaseException):
             raise stored
-        unchecked = ""
+        back = unchecked = ""
         if driver.template_in(live, workload) != restored:
             named = named_by(driver.template_of(stored))
             unchecked = await check_existence(self._client, workload.key.namespace, named)
+        if change.config:
+            back = await put_config_back(self._client, workload.key.namespace, change.config, timeout)
         done = await self._patch(driver, workload, change, timeout, live=live, stored=stored)
-        return done + unchecked
+        return done + back + unchecked
 
     async def _patch(
         self,

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import objects
 from sentinel.adapters.kubernetes.api.resources import PODS, ApiResource
+from sentinel.adapters.kubernetes.config.following import ConfigFollower
 from sentinel.adapters.kubernetes.coordination.events import EventRecorder
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
 from sentinel.adapters.kubernetes.workloads.trim import trim_pod
 from sentinel.domain.decision import Change
 from sentinel.domain.errors import ClusterUnavailableError
+from sentinel.domain.workload.config import ConfigReading
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.pairing import Pairing
 from sentinel.domain.workload.pods import Pod
@@ -31,6 +33,7 @@ class KubernetesCluster:
         client: ApiClient,
         changer: WorkloadChanger,
         events: EventRecorder,
+        config: ConfigFollower,
         renew: Callable[[], None],
         watch: Callable[[Iterable[ApiResource]], None],
     ) -> None:
@@ -40,6 +43,7 @@ class KubernetesCluster:
         self._renew = renew
         self._changer = changer
         self._events = events
+        self._config = config
 
     def keys(self) -> Iterable[WorkloadKey]:
         """Every workload known now."""
@@ -72,6 +76,14 @@ class KubernetesCluster:
     async def apply(self, workload: Workload, change: Change, *, timeout: float = 10.0) -> str:
         """Make a change to the very workload that was judged; see `ports.Cluster.apply`."""
         return await self._changer.apply(workload, change, timeout=timeout)
+
+    def follow_config(self, workload: Workload, *, wanted: bool = True) -> None:
+        """Follow the content of what the candidate's template names, or no longer."""
+        self._config.follow(workload.key, workload.candidate.named if wanted else ())
+
+    async def read_config(self, workload: Workload, *, keep: bool) -> ConfigReading:
+        """Read the content of what the candidate's template names; see `ports.Cluster.read_config`."""
+        return await self._config.read(workload.key.namespace, workload.candidate.named, keep=keep)
 
     async def confirm(self, workload: Workload) -> None:
         """Look up whether the candidate's pods that seem unready are so; see `ports.Cluster.confirm`."""

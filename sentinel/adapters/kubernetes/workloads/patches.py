@@ -10,7 +10,7 @@ from sentinel.adapters.kubernetes.workloads.digest import bare_template, digest_
 from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE, template_manager
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.record.state import RevisionRef
-from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.facts import CONFIG_ANNOTATION, Workload
 from sentinel.domain.workload.revision import ObjectRef
 
 
@@ -90,6 +90,22 @@ def put_back(
     return Plan(f"the template of {target} was restored{left}", operations)
 
 
+def restart(live: RawObject, config: str) -> Plan:
+    """Have the controller start all pods again, by our annotation on the template that names their config."""
+    template = mapping(mapping(live.get("spec")).get("template"))
+    metadata = mapping(template.get("metadata"))
+    annotations = mapping(metadata.get("annotations"))
+    if annotations.get(CONFIG_ANNOTATION) == config:
+        # The pods were started with this once, and with something else since.
+        config = f"{config}.{mapping(live.get('metadata')).get('generation')}"
+    path = "/spec/template/metadata"
+    if "annotations" in metadata:
+        written = put(f"{path}/annotations/{_escaped(CONFIG_ANNOTATION)}", config)
+    else:
+        written = put(path, {**metadata, "annotations": {CONFIG_ANNOTATION: config}})
+    return Plan("had all pods started again with the changed config", (*unchanged(live), written))
+
+
 def disown(live: RawObject, manager: str) -> tuple[Operation, ...]:
     """Drop the manager's entry for plain updates of the main resource, so that no later apply conflicts with it.
 
@@ -140,7 +156,12 @@ def drop_annotation(live: RawObject, name: str) -> tuple[Operation, ...]:
 
 
 def _annotation_path(name: str) -> str:
-    return "/metadata/annotations/" + name.replace("~", "~0").replace("/", "~1")
+    return "/metadata/annotations/" + _escaped(name)
+
+
+def _escaped(name: str) -> str:
+    """A key as a JSON pointer has it."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def annotations_of(live: RawObject) -> RawObject:

@@ -65,6 +65,8 @@ def _candidate(entry: WorkloadEntry, current: RevisionEntry | None, pods: Sequen
         labels=facts.labels,
         change_cause=cause,
         irreversible=facts.irreversible,
+        named=facts.named,
+        apart=facts.apart,
     )
 
 
@@ -85,6 +87,8 @@ def _revision(held: RevisionEntry, pods: Sequence[Pod]) -> Revision:
         available=counts.available,
         stored_in=held.ref,
         order=held.number,
+        named=facts.named,
+        apart=facts.apart,
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from sys import intern
 
 from sentinel.adapters.kubernetes.api.raw import (
@@ -14,13 +15,16 @@ from sentinel.adapters.kubernetes.api.raw import (
     text,
     time,
 )
+from sentinel.adapters.kubernetes.config.naming import named_by
 from sentinel.adapters.kubernetes.workloads.digest import (
     ROLLOUT_HASH,
     TEMPLATE_HASH,
     bare_template,
     template_digest,
 )
+from sentinel.domain.workload.config import ConfigRef
 from sentinel.domain.workload.facts import (
+    CONFIG_ANNOTATION,
     IRREVERSIBLE_ANNOTATION,
     Abilities,
     Brake,
@@ -50,12 +54,14 @@ class PodEntry:
 
 @dataclass(frozen=True, slots=True)
 class TemplateFacts:
-    """What is kept of a pod template."""
+    """What is kept of a pod template; see `Revision`."""
 
     digest: str
     images: tuple[str, ...]
     labels: dict[str, str]
     irreversible: str
+    named: tuple[ConfigRef, ...] = ()
+    apart: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,12 +267,33 @@ def trim_template(template: object, *, digest: str = "") -> TemplateFacts:
     bare = bare_template(template)
     metadata = mapping(bare.get("metadata"))
     containers = objects(mapping(bare.get("spec")).get("containers"))
+    own = template_digest(template)
     return TemplateFacts(
-        digest=digest or template_digest(template),
+        digest=digest or own,
         images=tuple(intern(text(container.get("image"))) for container in containers),
         labels=labels(metadata.get("labels")),
         irreversible=text(mapping(metadata.get("annotations")).get(IRREVERSIBLE_ANNOTATION)),
+        named=_shared(named_by(bare)),
+        apart=_apart(bare) or own,
     )
+
+
+@lru_cache(maxsize=4096)
+def _shared(named: tuple[ConfigRef, ...]) -> tuple[ConfigRef, ...]:
+    """The same names as one object: the revisions of a workload mostly name the same."""
+    return named
+
+
+def _apart(bare: RawObject) -> str:
+    """The digest of a template without our annotation; empty where it has none."""
+    metadata = mapping(bare.get("metadata"))
+    annotations = {k: v for k, v in mapping(metadata.get("annotations")).items() if k != CONFIG_ANNOTATION}
+    if CONFIG_ANNOTATION not in mapping(metadata.get("annotations")):
+        return ""
+    left = {k: v for k, v in metadata.items() if k != "annotations"}
+    if annotations:
+        left["annotations"] = annotations
+    return template_digest({**bare, "metadata": left})
 
 
 def ref_of(raw: RawObject, api_version: str, kind: str) -> ObjectRef:

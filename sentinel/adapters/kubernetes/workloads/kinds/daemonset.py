@@ -25,7 +25,7 @@ from sentinel.adapters.kubernetes.workloads.trim import (
     template_manager,
     trim_template,
 )
-from sentinel.domain.decision import Change, Release, Restore, Stop
+from sentinel.domain.decision import Change, Release, Restart, Restore, Stop
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import (
@@ -108,6 +108,8 @@ def plan(live: RawObject, workload: Workload, change: Change, stored: RawObject)
             return release(live)
         case Restore(target):
             return restore(live, stored, target)
+        case Restart(config):
+            return patches.restart(live, config)
     raise unsupported(workload, change)
 
 

@@ -30,7 +30,7 @@ from sentinel.adapters.kubernetes.workloads.trim import (
     template_manager,
     trim_template,
 )
-from sentinel.domain.decision import Change, Release, Restore, Stop
+from sentinel.domain.decision import Change, Release, Restart, Restore, Stop
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import (
@@ -117,6 +117,8 @@ def plan(live: RawObject, workload: Workload, change: Change, stored: RawObject)
             return resume(live)
         case Restore(target):
             return restore(live, stored, target)
+        case Restart(config):
+            return patches.restart(live, config)
     raise unsupported(workload, change)
 
 

@@ -32,7 +32,7 @@ from sentinel.adapters.kubernetes.workloads.trim import (
     template_manager,
     trim_template,
 )
-from sentinel.domain.decision import Change, Promote, Restore
+from sentinel.domain.decision import Change, Promote, Restart, Restore
 from sentinel.domain.errors import InvalidObjectError
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import Abilities, Ability, Brake, Stepping, Workload, WorkloadKey
@@ -110,6 +110,8 @@ def plan(live: RawObject, workload: Workload, change: Change, stored: RawObject)
             return promote(live)
         case Restore(target):
             return restore(live, workload, stored, target)
+        case Restart(config) if "template" in mapping(live.get("spec")):
+            return patches.restart(live, config)
         case _:
             raise unsupported(workload, change)
 

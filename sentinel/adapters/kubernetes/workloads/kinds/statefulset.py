@@ -29,7 +29,7 @@ from sentinel.adapters.kubernetes.workloads.trim import (
     template_manager,
     trim_template,
 )
-from sentinel.domain.decision import Change, Release, RemovePod, Restore, SetPartition, Stop
+from sentinel.domain.decision import Change, Release, RemovePod, Restart, Restore, SetPartition, Stop
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.figures import amount
 from sentinel.domain.record.state import RevisionRef
@@ -171,6 +171,8 @@ def plan(live: RawObject, workload: Workload, change: Change, stored: RawObject)
             return let_go(live)
         case Restore(target):
             return restore(live, stored, target)
+        case Restart(config):
+            return patches.restart(live, config)
         case RemovePod(name, uid):
             return patches.remove_pod(workload, name, uid)
     raise unsupported(workload, change)
