@@ -18,7 +18,7 @@ from sentinel.domain.workload.facts import Ability, Workload
 from sentinel.engine.rollout.situation import Situation
 
 SETTLED_AFTER = timedelta(seconds=10)
-"""Whoever applies a ConfigMap often applies the template that goes with it right after: then that is the rollout."""
+"""Tools that apply a ConfigMap often apply the template that goes with it right after: then that is the rollout."""
 
 WITH_THE_ROLLOUT = timedelta(hours=1)
 """A change from longer before a rollout is not put back with its template: pods may have lived with it since."""
@@ -84,7 +84,7 @@ def note_config(situation: Situation) -> Decision | None:
     if not changes or policy.on_config_change is OnConfigChange.IGNORE:
         return None
     if state.phase is Phase.PROMOTED and policy.on_config_change is OnConfigChange.TRIGGER:
-        return None  # it is about to be a rollout of its own
+        return None  # it is about to be a separate rollout
     message = f"{_listed(changes)}: pods load it when they start, or read it again themselves"
     return Decision(
         replace(state, config=state.config.noting(changes)),
@@ -103,7 +103,7 @@ def config_digest(workload: Workload) -> str:
 
 
 def restart_for_config(situation: Situation) -> Decision | None:
-    """At rest, by policy: pods are started again with changed config, as a rollout of its own.
+    """At rest, by policy: pods are started again with changed config, as a separate rollout.
 
     The answer has no action while a change is too young, and says when it is old enough.
     """

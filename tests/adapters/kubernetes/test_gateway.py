@@ -231,6 +231,7 @@ async def test_ages_are_known_per_watch(cluster: SimulatedCluster, gateway: Kube
         "statefulsets.apps",
         "daemonsets.apps",
         "controllerrevisions.apps",
+        "configmaps",
         "pods",
         "rolloutrecords.rollback-sentinel.dev",
         "rolloutcommands.rollback-sentinel.dev",
@@ -243,7 +244,7 @@ async def test_after_the_end_nothing_is_left(cluster: SimulatedCluster, client: 
     gateway = gateway_as(cluster)
     await gateway.start()
     await gateway.wait_synced(30)
-    await until(lambda: cluster.api.watches.open == 6)
+    await until(lambda: cluster.api.watches.open == 7)
     await gateway.close()
     await asyncio.sleep(1)
     assert cluster.api.watches.open == 0
