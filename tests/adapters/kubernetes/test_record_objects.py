@@ -258,12 +258,15 @@ def test_the_definition_knows_every_field() -> None:
 
 
 def test_the_definition_has_no_field_of_its_own() -> None:
-    """The schema names nothing that a record does not have, but what is printed, kept data and what earlier releases wrote."""
+    """Its schema names nothing but what a record has, what is printed, kept data, and what earlier releases wrote."""
     known = schema()
     for part, kinds in (("spec", (RecordSpec,)), ("status", (RolloutState, RecordHistory))):
         names = {camel(item.name) for kind in kinds for item in fields(kind)}
         former = {name for place in FORMER_FIELDS.values() for name in place}
-        assert set(known[part]["properties"]) - names <= {"revision", "stepNumber", "standing", "configData"} | former
+        assert (
+            set(known[part]["properties"]) - names
+            <= {"revision", "stepNumber", "standing", "configData"} | former
+        )
 
 
 def test_every_field_of_the_definition_is_described() -> None:
