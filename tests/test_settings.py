@@ -358,3 +358,36 @@ def test_a_cluster_label_alone_does_not_say_which_cluster_this_is() -> None:
     assert named.is_another({"cluster": "south"})
     assert not named.is_another({"cluster": "north"})
     assert not named.is_another({})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"BEARER_TOKEN": "a", "USERNAME": "b", "PASSWORD": "c"},
+            "bearer_token and username exclude each other",
+        ),
+        ({"USERNAME": "b"}, "password is missing: username and password belong together"),
+        ({"KEY_FILE": "/nowhere.key"}, "cert_file is missing"),
+        ({"CA_FILE": "/nowhere.crt"}, "/nowhere.crt is not a file"),
+        (
+            {"BEARER_TOKEN": "a", "HEADERS": '{"Authorization": "Basic b"}'},
+            "bearer_token and headers exclude",
+        ),
+        ({"OAUTH__TOKEN_URL": "https://a", "OAUTH__CLIENT_ID": "b"}, "client_secret is missing: token_url,"),
+    ],
+)
+def test_credentials_of_prometheus_go_together(given: dict[str, str], said: str) -> None:
+    """What is missing or too much is named."""
+    lines = refused(None, {f"SENTINEL_PROMETHEUS__{key}": value for key, value in given.items()})
+    assert any(said in line for line in lines), lines
+
+
+def test_further_servers_have_names(tmp_path: Path) -> None:
+    """Each with all the keys of the first, and with an address."""
+    file = tmp_path / "sentinel.yaml"
+    file.write_text("sources: {mesh: {url: 'http://mesh:9090', scrape_interval: 5s}}\n")
+    assert load_settings(file, {}).sources["mesh"].scrape_interval == 5
+    file.write_text("sources: {mesh: {scrape_interval: 5s}}\n")
+    (line,) = refused(file, {})
+    assert "url is missing" in line

@@ -41,6 +41,7 @@ from sentinel.policies.schema.rules import (
     PrometheusHistogram,
     QuerySpec,
     RuleSpec,
+    source_of,
 )
 from sentinel.policies.schema.strategy import BackendSpec, CanaryPairSpec, GateSpec, StepSpec, StrategySpec
 
@@ -189,7 +190,7 @@ def _error_rate(name: str, spec: ErrorRateSpec, alpha: float, interval: timedelt
         return ErrorRateRule(name, query, spec.max, tick, alpha, spec.method, spec.hold or DEFAULT_HOLD)
     if spec.prometheus is not None:
         query = CountQuery(
-            "prometheus", spec.prometheus.total, spec.prometheus.errors, _arms(spec.prometheus)
+            source_of(spec), spec.prometheus.total, spec.prometheus.errors, _arms(spec.prometheus)
         )
         tick = spec.interval or interval
         return ErrorRateRule(name, query, spec.max, tick, alpha, spec.method, spec.hold or DEFAULT_HOLD)
@@ -200,7 +201,7 @@ def _latency(name: str, spec: LatencySpec, alpha: float, interval: timedelta) ->
     if spec.prometheus is None:
         raise AssertionError("the schema lets no rule without a source pass")
     query = HistogramQuery(
-        "prometheus", spec.prometheus.histogram, _arms(spec.prometheus), spec.prometheus.unit
+        source_of(spec), spec.prometheus.histogram, _arms(spec.prometheus), spec.prometheus.unit
     )
     tick, hold = spec.interval or interval, spec.hold or DEFAULT_HOLD
     return LatencyRule(name, query, spec.limit, spec.quantile, tick, alpha, spec.method, hold)
@@ -225,12 +226,10 @@ def _matched_by_namespace(spec: PrometheusCounts | DatadogCounts | PrometheusHis
 
 
 def _query(name: str, spec: QuerySpec) -> QueryRule:
-    source, text = (
-        ("datadog", spec.datadog) if spec.datadog is not None else ("prometheus", spec.prometheus or "")
-    )
+    text = spec.datadog if spec.datadog is not None else spec.prometheus or ""
     return QueryRule(
         name,
-        ValueQuery(source, text),
+        ValueQuery(source_of(spec), text),
         success=spec.success,
         failure=spec.fail,
         interval=spec.interval,

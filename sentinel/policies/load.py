@@ -208,10 +208,13 @@ def _absent_sources(file: PolicyFile, options: Options) -> Iterable[tuple[Path, 
     for index, rule in enumerate(file.spec.rules):
         kind, source = rule.source
         if source and options.sources is not None and source not in options.sources:
+            key, _, name = source.partition("/")
             mistake = InputError(
-                f"the settings do not configure {source}", f"set {source} there, or remove the rule", key=True
+                f"the settings do not configure {f'sources.{name}' if name else key}",
+                f"set {f'sources.{name}.url' if name else key} there, or remove the rule",
+                key=not name,
             )
-            yield ("spec", "rules", index, kind, source), mistake
+            yield ("spec", "rules", index, kind, "source" if name else key), mistake
 
 
 def _twice(loaded: list[tuple[Document, Policy]]) -> Iterable[PolicyError]:

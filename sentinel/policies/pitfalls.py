@@ -4,7 +4,15 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from sentinel.domain.policy.policy import Policy
-from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule, QueryRule
+from sentinel.domain.policy.rules import (
+    PROMETHEUS,
+    CountQuery,
+    ErrorRateRule,
+    HistogramQuery,
+    LatencyRule,
+    QueryRule,
+    kind_of,
+)
 from sentinel.engine.arms.variables import used
 from sentinel.policies.mistakes import InputError, Remark
 from sentinel.policies.presets import PRESETS
@@ -49,7 +57,7 @@ def _texts(query: CountQuery | HistogramQuery) -> Mapping[str, str]:
 
 
 def _remarks(key: str, text: str, query: CountQuery | HistogramQuery) -> Iterator[InputError]:
-    if query.source == "prometheus":
+    if kind_of(query.source) == PROMETHEUS:
         read = read_rule_selector(text)
         labels = {matcher.label for matcher in read.matchers}
         yield from _of_name(key, read.metric, labels)
@@ -66,7 +74,7 @@ def _everywhere(query: CountQuery | HistogramQuery) -> InputError:
     else:
         what = "the query covers the metric in the whole cluster"
     label = query.arms.namespace_label
-    written = f'{label}="$namespace"' if query.source == "prometheus" else "kube_namespace:$namespace"
+    written = f'{label}="$namespace"' if kind_of(query.source) == PROMETHEUS else "kube_namespace:$namespace"
     return InputError(f"does not name a namespace: {what}", f"add {written}, unless this is intended")
 
 

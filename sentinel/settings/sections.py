@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 from pydantic import (
     AfterValidator,
     Field,
-    SecretStr,
     model_validator,
 )
 
@@ -17,7 +16,7 @@ from sentinel.domain.workload.kinds import GUARDED_KINDS, USUAL_KINDS, WorkloadK
 from sentinel.domain.workload.routes import RouteKind
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.schema.fields import MetricLabel
-from sentinel.settings.values import Delay, Seconds, Section, Url, Workers
+from sentinel.settings.values import Seconds, Section, Url
 
 
 def _guarded(kind: WorkloadKind) -> WorkloadKind:
@@ -81,50 +80,6 @@ class RulesSettings(Section):
 
     paths: Annotated[tuple[Path, ...], Field(min_length=1)] = (Path("rules"),)
     watch: bool = True
-
-
-class PrometheusSettings(Section):
-    """The Prometheus server; without a URL it is not configured. `scrape_interval` decides what is stale.
-
-    `settle` is how long after a scrape its samples can be queried; unset, it is learnt from how old they are.
-
-    `rules_url` is the server that evaluates the alerting rules, if it is another: vmalert, the ruler of Thanos or
-    Mimir. Requests to it have the same headers.
-    """
-
-    url: Url | None = None
-    rules_url: Url | None = None
-    scrape_interval: Seconds = 15.0
-    settle: Delay | None = None
-    timeout: Seconds = 5.0
-    headers: dict[str, SecretStr] = Field(default_factory=dict)
-    bearer_token: SecretStr | None = None
-    bearer_token_file: Path | None = None
-    verify_tls: bool = True
-    workers: Workers = 4
-
-
-class DatadogSettings(Section):
-    """Datadog; without keys it is not configured. `settle` is how long counts take until they are final."""
-
-    site: str = "datadoghq.com"
-    host: Url | None = None
-    api_key: SecretStr | None = None
-    api_key_file: Path | None = None
-    app_key: SecretStr | None = None
-    app_key_file: Path | None = None
-    settle: Seconds = 90.0
-    timeout: Seconds = 10.0
-    workers: Workers = 2
-
-    @model_validator(mode="after")
-    def _both_keys(self) -> "DatadogSettings":
-        if (self.api_key is None) != (self.app_key is None):
-            absent = "app_key" if self.app_key is None else "api_key"
-            raise InputError(
-                f"{absent} is missing: Datadog needs an API key and an application key", at=(absent,)
-            )
-        return self
 
 
 class GateJobsSettings(Section):

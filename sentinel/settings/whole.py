@@ -1,20 +1,20 @@
 """All sections together."""
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sentinel.domain.policy.policy import Mode
 from sentinel.environment import DELIMITER, PREFIX
+from sentinel.settings.metrics import DatadogSettings, NamedSourceSettings, PrometheusSettings, SourceName
 from sentinel.settings.people import HttpSettings, NotifySettings, SlackSettings
 from sentinel.settings.sections import (
     ClusterSettings,
-    DatadogSettings,
     EvaluationSettings,
     GatesSettings,
     GitOpsSettings,
     KubernetesSettings,
     LeadershipSettings,
     LogSettings,
-    PrometheusSettings,
     RecordsSettings,
     RulesSettings,
     TracingSettings,
@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     kubernetes: KubernetesSettings = KubernetesSettings()
     rules: RulesSettings = RulesSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
+    sources: dict[SourceName, NamedSourceSettings] = Field(default_factory=dict)
     datadog: DatadogSettings = DatadogSettings()
     slack: SlackSettings = SlackSettings()
     http: HttpSettings = HttpSettings()

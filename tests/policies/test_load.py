@@ -381,3 +381,17 @@ def test_the_digest_depends_on_the_meaning_alone(tmp_path: Path) -> None:
     assert digests["a.yaml"] == digests["b.yaml"]
     assert digests["a.yaml"][0] != digests["c.yaml"][0]
     assert digests["a.yaml"][1] != digests["c.yaml"][1]
+
+
+def test_a_rule_may_ask_another_server_by_its_name(tmp_path: Path) -> None:
+    """One that the settings have; else the mistake names the key that they lack."""
+    file = tmp_path / "one.yaml"
+    query = "{source: mesh, prometheus: max(depth), fail: value > 1.0}"
+    file.write_text(document("one", f"rules: [{{name: depth, query: {query}}}]"))
+    (policy,) = loaded(file, Options(sources={"prometheus/mesh"}))
+    (rule,) = policy.rules
+    assert isinstance(rule, QueryRule)
+    assert rule.query.source == "prometheus/mesh"
+    result = load([file], Options(sources={"prometheus"}))
+    assert not isinstance(result, PolicySet)
+    assert "the settings do not configure sources.mesh" in str(result[0])

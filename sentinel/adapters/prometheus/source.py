@@ -20,7 +20,7 @@ from sentinel.adapters.prometheus.replicas import Doubles
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Span, ValueSample
-from sentinel.domain.policy.rules import Arms, CountQuery, HistogramQuery, ValueQuery
+from sentinel.domain.policy.rules import PROMETHEUS, Arms, CountQuery, HistogramQuery, ValueQuery
 from sentinel.engine.arms.selector import label_name
 from sentinel.engine.arms.variables import alternation
 
@@ -61,12 +61,16 @@ class PrometheusSource:
     to stay behind the clock, for a Prometheus that is filled with a delay (remote write); None: as is learnt.
     """
 
-    name = "prometheus"
-
     def __init__(
-        self, client: PrometheusQueries, *, scrape_interval: float = 15.0, settle: float | None = None
+        self,
+        client: PrometheusQueries,
+        *,
+        name: str = PROMETHEUS,
+        scrape_interval: float = 15.0,
+        settle: float | None = None,
     ) -> None:
         self._client = client
+        self._name = name
         self._stale_after = timedelta(seconds=STALE_AFTER_INTERVALS * scrape_interval)
         self._lag = Lag(settle)
         self._min_interval = scrape_interval
@@ -76,6 +80,11 @@ class PrometheusSource:
         ] = SharedAnswers(
             capacity=REMEMBERED_SPANS, weigh=lambda spans: len(spans) + 1, keep=REMEMBERED_SECONDS
         )
+
+    @property
+    def name(self) -> str:
+        """`prometheus`, or `prometheus/` and the name in the settings."""
+        return self._name
 
     @property
     def settle(self) -> float:

@@ -14,7 +14,7 @@ from sentinel.adapters.prometheus.selectors import COUNT, histogram_series, narr
 from sentinel.app.rehearsal.history import MetricHistory, RangeSeries
 from sentinel.app.rehearsal.recorded import Samples
 from sentinel.domain.policy.policy import Policy
-from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, LatencyRule
+from sentinel.domain.policy.rules import PROMETHEUS, CountQuery, ErrorRateRule, LatencyRule
 from sentinel.engine.arms.selector import label_name
 from sentinel.engine.arms.variables import render
 
@@ -50,7 +50,7 @@ def queries(policies: Iterable[Policy], workload: tuple[str, str]) -> tuple[str,
     for rule in (rule for policy in policies for rule in policy.rules):
         if not isinstance(rule, ErrorRateRule | LatencyRule) or rule.query.arms.version_label:
             continue
-        if rule.query.source != "prometheus":
+        if rule.query.source != PROMETHEUS:
             continue
         variables = {"namespace": workload[0], "workload": workload[1], "kind": "Deployment"}
         if isinstance(rule.query, CountQuery):

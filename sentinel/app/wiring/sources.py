@@ -11,13 +11,15 @@ from sentinel.adapters.prometheus.http.client import PrometheusClient, Prometheu
 from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.app.wiring.base import Base
+from sentinel.app.wiring.credentials import credentials_of
 from sentinel.domain.notice import Bulletin
+from sentinel.domain.policy.rules import PROMETHEUS
 from sentinel.policies.load import Options
 from sentinel.ports import MetricSource
 from sentinel.runtime.evidence.breaker import Breaker
 from sentinel.runtime.evidence.observedsource import ObservedSource
 from sentinel.settings import Settings
-from sentinel.settings.sections import DatadogSettings, PrometheusSettings
+from sentinel.settings.metrics import DatadogSettings, PrometheusServerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +31,18 @@ class Sources:
 
 
 def metric_sources(settings: Settings, resources: AsyncExitStack) -> Sources:
-    """A source for each metrics system that has an address or keys in the settings."""
+    """A source for each metrics system that has an address or keys in the settings. Raises ConfigurationError."""
     by_name: dict[str, MetricSource] = {}
     rules = None
     prometheus = settings.prometheus
-    if prometheus.url is not None:
-        client = _prometheus_client(prometheus, prometheus.url, resources)
-        by_name["prometheus"] = PrometheusSource(
-            client, scrape_interval=prometheus.scrape_interval, settle=prometheus.settle
-        )
-        rules = PrometheusAlertRules(client)
+    servers = {PROMETHEUS: prometheus, **{f"{PROMETHEUS}/{n}": one for n, one in settings.sources.items()}}
+    for name, server in servers.items():
+        if server.url is not None:
+            client = _prometheus_client(server, server.url, resources)
+            by_name[name] = PrometheusSource(
+                client, name=name, scrape_interval=server.scrape_interval, settle=server.settle
+            )
+            rules = rules or PrometheusAlertRules(client)
     if prometheus.rules_url is not None:
         rules = PrometheusAlertRules(_prometheus_client(prometheus, prometheus.rules_url, resources))
     if settings.datadog.api_key is not None and settings.datadog.app_key is not None:
@@ -74,23 +78,22 @@ def _datadog(settings: DatadogSettings, resources: AsyncExitStack) -> MetricSour
     return DatadogSource(client, settle=settings.settle)
 
 
-def _prometheus_client(settings: PrometheusSettings, url: str, resources: AsyncExitStack) -> PrometheusClient:
-    client = PrometheusClient(_prometheus_connection(settings, url))
-    resources.callback(client.close)
-    return client
-
-
-def _prometheus_connection(settings: PrometheusSettings, url: str) -> PrometheusConnection:
-    headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
-    if settings.bearer_token is not None:
-        headers["Authorization"] = f"Bearer {settings.bearer_token.get_secret_value()}"
-    return PrometheusConnection(
+def _prometheus_client(
+    settings: PrometheusServerSettings, url: str, resources: AsyncExitStack
+) -> PrometheusClient:
+    connection = PrometheusConnection(
         url,
-        headers=headers,
+        credentials=credentials_of(settings),
         verify_tls=settings.verify_tls,
+        ca_file=str(settings.ca_file) if settings.ca_file else None,
+        certificate=(str(settings.cert_file), str(settings.key_file)) if settings.cert_file else None,
+        proxy=settings.proxy,
         timeout=settings.timeout,
         threads=settings.workers,
     )
+    client = PrometheusClient(connection)
+    resources.callback(client.close)
+    return client
 
 
 def guarded_sources(

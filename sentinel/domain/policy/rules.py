@@ -4,6 +4,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+PROMETHEUS, DATADOG = "prometheus", "datadog"
+"""Kinds of metrics sources: in which language a source is asked."""
+
+
+def kind_of(source: str) -> str:
+    """The kind of a source, given its name: `prometheus/mesh` is the Prometheus that the settings call mesh."""
+    return source.partition("/")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Arms:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
+from sentinel.domain.policy.rules import DATADOG, CountQuery, HistogramQuery, ValueQuery, kind_of
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
 
@@ -88,7 +88,7 @@ def render_datadog(text: str, variables: Variables) -> str:
 
 def render_query(query: _Query, variables: Variables) -> _Query:
     """A rule's query with its variables filled in, in the language of its source. Raises RenderingError."""
-    put = render_datadog if query.source == "datadog" else render
+    put = render_datadog if kind_of(query.source) == DATADOG else render
     if isinstance(query, CountQuery):
         return replace(query, total=put(query.total, variables), errors=put(query.errors, variables))
     if isinstance(query, HistogramQuery):

@@ -3,7 +3,15 @@
 from collections.abc import Iterator
 
 from sentinel.domain.policy.policy import Policy
-from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule, QueryRule
+from sentinel.domain.policy.rules import (
+    PROMETHEUS,
+    CountQuery,
+    ErrorRateRule,
+    HistogramQuery,
+    LatencyRule,
+    QueryRule,
+    kind_of,
+)
 from sentinel.engine.arms.selector import NAME, is_plain
 from sentinel.policies.mistakes import InputError, Remark
 from sentinel.policies.schema.promql import not_understood, read_rule_selector
@@ -17,14 +25,14 @@ def in_a_dialect(policy: Policy) -> Iterator[Remark]:
 
 
 def _remarks(rule: object) -> Iterator[tuple[str, str]]:
-    if isinstance(rule, QueryRule) and rule.query.source == "prometheus":
+    if isinstance(rule, QueryRule) and kind_of(rule.query.source) == PROMETHEUS:
         unread = not_understood(rule.query.expression)
         if unread:
             yield (
                 "query",
                 f"the check cannot parse this query ({unread}); the server receives it as it is: try it there",
             )
-    if isinstance(rule, ErrorRateRule | LatencyRule) and rule.query.source == "prometheus":
+    if isinstance(rule, ErrorRateRule | LatencyRule) and kind_of(rule.query.source) == PROMETHEUS:
         names = [name for name in _labels(rule.query) if not is_plain(name)]
         if names:
             shown = ", ".join(f'"{name}"' for name in dict.fromkeys(names))

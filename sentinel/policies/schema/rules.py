@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema, model_validator
 
-from sentinel.domain.policy.rules import Method
+from sentinel.domain.policy.rules import DATADOG, PROMETHEUS, Method
 from sentinel.policies.mistakes import InputError, closest, did_you_mean
 from sentinel.policies.presets import PRESETS, preset_of, with_preset
 from sentinel.policies.schema.fields import (
@@ -30,7 +30,7 @@ from sentinel.policies.schema.promql import check_counts, check_datadog_counts
 
 RULE_KINDS = ("errorRate", "latency", "crashLoop", "health", "query")
 DATADOG_INTERVAL = timedelta(seconds=60)
-LATENCY_KEYS = ("preset", "prometheus", "mean", "interval", "method", "for")
+LATENCY_KEYS = ("preset", "source", "prometheus", "mean", "interval", "method", "for")
 
 _QUANTILE = re.compile(r"p([1-9]\d?(?:\.\d{1,3})?)")
 
@@ -40,6 +40,13 @@ def _preset_name(value: object) -> str:
     return str(value)
 
 
+SourceName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$",
+        description="The name that the settings give another Prometheus server (`sources`)",
+    ),
+]
 PresetName = Annotated[
     str,
     BeforeValidator(_preset_name),
@@ -121,6 +128,7 @@ class ErrorRateSpec(Model):
     """The candidate's share of failed requests is over `max` and worse than the baseline's."""
 
     preset: PresetName | None = None
+    source: SourceName | None = None
     prometheus: PrometheusCounts | None = None
     datadog: DatadogCounts | None = None
     max: PositiveShare
@@ -136,6 +144,7 @@ class ErrorRateSpec(Model):
     @model_validator(mode="after")
     def _consistent(self) -> "ErrorRateSpec":
         _check_one_of(self, "source of metrics", ("prometheus", "datadog"))
+        _check_source(self)
         _check_hold(self.method, self.hold)
         if self.max >= 1:
             raise InputError("100% could never be exceeded", "write a limit such as 5%", at=("max",))
@@ -154,6 +163,7 @@ class LatencySpec(Model):
     __pydantic_extra__: dict[str, Seconds] = Field(init=False)
 
     preset: PresetName | None = None
+    source: SourceName | None = None
     prometheus: PrometheusHistogram | None = None
     mean: Seconds | None = None
     interval: Interval | None = None
@@ -173,6 +183,7 @@ class LatencySpec(Model):
     @model_validator(mode="after")
     def _consistent(self) -> "LatencySpec":
         _check_one_of(self, "source of metrics", ("prometheus",))
+        _check_source(self)
         _check_hold(self.method, self.hold)
         limits = [*(["mean"] if self.mean is not None else []), *self.__pydantic_extra__]
         if not limits:
@@ -222,6 +233,7 @@ class HealthSpec(Model):
 class QuerySpec(Model):
     """Any query, judged by conditions with Argo Rollouts' measurement meanings."""
 
+    source: SourceName | None = None
     prometheus: Expression | None = None
     datadog: DatadogQuery | None = None
     fail: Condition | None = None
@@ -237,6 +249,7 @@ class QuerySpec(Model):
     @model_validator(mode="after")
     def _consistent(self) -> "QuerySpec":
         _check_one_of(self, "source of metrics", ("prometheus", "datadog"))
+        _check_source(self)
         if self.fail is None and self.success is None:
             raise InputError(
                 "has no condition", "write fail: value > 1000.0, or success: value < 10.0, or both"
@@ -281,12 +294,24 @@ class RuleSpec(Model):
 
     @property
     def source(self) -> tuple[str, str]:
-        """The key of its kind and of its metrics source; the latter is empty for rules about pods."""
+        """The key of its kind and the name of its metrics source; the latter is empty for rules about pods."""
         measuring = {"errorRate": self.error_rate, "latency": self.latency, "query": self.query}
         for key, spec in measuring.items():
             if spec is not None:
-                return key, "prometheus" if spec.prometheus is not None else "datadog"
+                return key, source_of(spec)
         return "", ""
+
+
+def source_of(spec: ErrorRateSpec | LatencySpec | QuerySpec) -> str:
+    """The name of the metrics source that a rule asks."""
+    if spec.prometheus is None:
+        return DATADOG
+    return f"{PROMETHEUS}/{spec.source}" if spec.source else PROMETHEUS
+
+
+def _check_source(spec: ErrorRateSpec | LatencySpec | QuerySpec) -> None:
+    if spec.source is not None and spec.prometheus is None:
+        raise InputError("names one of several Prometheus servers", "remove source", at=("source",), key=True)
 
 
 def _check_hold(method: Method, hold: timedelta | None) -> None:
@@ -337,6 +362,6 @@ def _unknown_latency_key(key: object) -> InputError:
     hint = (
         did_you_mean(name, known)
         if closest(name, known)
-        else "known: for, interval, mean, method, preset, prometheus, p50 to p99.9"
+        else "known: for, interval, mean, method, preset, prometheus, source, p50 to p99.9"
     )
     return InputError(f"unknown key {name}", hint, at=(name,), key=True)

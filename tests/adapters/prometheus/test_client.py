@@ -9,8 +9,10 @@ import pytest
 from aiohttp import web
 
 from sentinel.adapters.prometheus.http.client import PrometheusClient, PrometheusConnection
+from sentinel.adapters.prometheus.http.credentials import Bearer, Credentials
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
+from sentinel.secret import fixed
 from tests.adapters.prometheus.fake import NOW, prometheus
 
 
@@ -124,8 +126,8 @@ async def test_a_failed_question_is_asked_again() -> None:
 
 async def test_the_token_and_the_path_prefix_are_used() -> None:
     """Prometheus behind a path and a bearer token is reached."""
-    headers = {"Authorization": "Bearer secret"}
-    async with prometheus("/tenant/prom", headers=headers) as (fake, client):
+    credentials = Credentials(authorization=Bearer(fixed("secret")))
+    async with prometheus("/tenant/prom", credentials=credentials) as (fake, client):
         fake.token = "secret"
         fake.answers["up"] = [({}, 1)]
         assert len((await client.instant("up", NOW)).samples) == 1

@@ -12,8 +12,10 @@ import pytest
 
 from sentinel.adapters.prometheus.http import session
 from sentinel.adapters.prometheus.http.client import PrometheusClient, PrometheusConnection
+from sentinel.adapters.prometheus.http.credentials import Credentials
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
+from sentinel.secret import fixed
 from tests.adapters.prometheus.fake import NOW
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -41,7 +43,9 @@ async def answering(data: bytes) -> AsyncIterator[tuple[PrometheusClient, list[b
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     client = PrometheusClient(
-        PrometheusConnection(f"http://127.0.0.1:{port}", {"X-Api-Key": "canary"}, timeout=20)
+        PrometheusConnection(
+            f"http://127.0.0.1:{port}", Credentials({"X-Api-Key": fixed("canary")}), timeout=20
+        )
     )
     try:
         yield client, heads

@@ -14,12 +14,14 @@ from urllib.parse import urljoin
 import requests
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from prometheus_api_client.prometheus_connect import PrometheusConnect
+from requests.utils import get_environ_proxies
 from urllib3 import Retry
 
 from sentinel.adapters.prometheus import answers
 from sentinel.adapters.prometheus.answers import InstantAnswer, Track
 from sentinel.adapters.prometheus.backend import PROMETHEUS, MetricsBackend, Recognition
 from sentinel.adapters.prometheus.http import wholeness
+from sentinel.adapters.prometheus.http.credentials import Credentials
 from sentinel.adapters.prometheus.http.failures import Failures
 from sentinel.adapters.prometheus.http.methods import Methods, TooLongError
 from sentinel.adapters.prometheus.http.refusals import refusal
@@ -43,6 +45,8 @@ REMEMBERED_SAMPLES = 100_000
 """How many samples of past answers are kept for the next tick's `since`: some 28 MiB."""
 REMEMBERED_SECONDS = 180.0
 """How long they are kept: rules whose ticks are further apart ask again."""
+ENVIRONMENT = "environment"
+"""The proxy that HTTPS_PROXY and its like name."""
 LOOK_AGAIN_AFTER = 600.0
 """After so many seconds, and after each failure, what answers is looked at again: it may have been upgraded."""
 
@@ -51,15 +55,18 @@ LOOK_AGAIN_AFTER = 600.0
 class PrometheusConnection:
     """Where Prometheus (or what speaks its API: Thanos, Mimir, VictoriaMetrics) is and how it is asked.
 
-    `url` may have a path prefix. `headers` carry a token where one is needed. `timeout` in seconds is the deadline
-    of each question. Proxies and netrc of the environment are not used: netrc would replace the token. `backend` is
-    what is there, where that is known; else it is recognised.
+    `url` may have a path prefix. `credentials` are added to each request. `timeout` in seconds is the deadline
+    of each question. `certificate` are the client's certificate and key. Proxies of the environment are used only
+    where `proxy` says `environment`, netrc never: it would replace the token. `backend` is what is there, where that
+    is known; else it is recognised.
     """
 
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    credentials: Credentials = field(default_factory=Credentials)
     verify_tls: bool = True
     ca_file: str | None = None
+    certificate: tuple[str, str] | None = None
+    proxy: str | None = None
     timeout: float = 10.0
     threads: int = 4
     waiting: int = 64
@@ -197,7 +204,6 @@ class PrometheusClient:
                 method,
                 f"{self._url}{path}",
                 params=dict(params),
-                headers=dict(self._connection.headers),
                 timeout=self._connection.timeout,
             )
 
@@ -210,7 +216,6 @@ class PrometheusClient:
         try:
             response = self._session.get(
                 urljoin(self._url, path),
-                headers=dict(self._connection.headers),
                 timeout=self._connection.timeout,
             )
         except UNUSABLE as error:
@@ -240,7 +245,6 @@ class PrometheusClient:
     def _library(self, method: str) -> PrometheusConnect:
         return PrometheusConnect(
             url=self._url,
-            headers=dict(self._connection.headers),
             retry=Retry(0),
             session=self._session,
             timeout=math.ceil(self._connection.timeout),
@@ -248,9 +252,15 @@ class PrometheusClient:
         )
 
     def _make_session(self) -> BoundedSession:
-        session = BoundedSession()
+        session, connection = BoundedSession(), self._connection
         session.trust_env = False
-        session.verify = self._connection.ca_file or self._connection.verify_tls
+        session.verify = connection.ca_file or connection.verify_tls
+        session.cert = connection.certificate
+        session.auth = connection.credentials
+        if connection.proxy == ENVIRONMENT:
+            session.proxies = get_environ_proxies(self._url)
+        elif connection.proxy is not None:
+            session.proxies = dict.fromkeys(("http", "https"), connection.proxy)
         session.cookies.set_policy(
             DefaultCookiePolicy(allowed_domains=[])
         )  # the one part threads would share

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import requests
 
+from sentinel.adapters.prometheus.http.credentials import CredentialsError
 from sentinel.adapters.prometheus.http.methods import TooLongError
 from sentinel.adapters.prometheus.http.session import MAX_ANSWER, AnswerTooLargeError
 from sentinel.domain.errors import SourceError
@@ -22,6 +23,9 @@ class Failures:
         if isinstance(error, requests.ConnectTimeout | requests.ReadTimeout):
             message = f"Prometheus at {self.url} did not answer within {self.timeout:g} s."
             return SourceError(message, reason=MissingReason.SOURCE_TIMEOUT)
+        if isinstance(error, CredentialsError):
+            message = f"Prometheus at {self.url} was not asked: {error}."
+            return SourceError(message, reason=MissingReason.SOURCE_REFUSED)
         if isinstance(error, AnswerTooLargeError):
             message = f"Prometheus at {self.url} sent an answer of more than {MAX_ANSWER >> 20} MiB."
             return SourceError(message, reason=MissingReason.SOURCE_REFUSED)

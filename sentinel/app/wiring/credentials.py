@@ -1,0 +1,48 @@
+"""The credentials that the settings give a server of Prometheus' API."""
+
+from pydantic import SecretStr
+
+from sentinel.adapters.prometheus.http.credentials import (
+    Authorization,
+    AwsSignature,
+    Basic,
+    Bearer,
+    ClientCredentials,
+    Credentials,
+)
+from sentinel.domain.errors import ConfigurationError
+from sentinel.secret import Secret, SecretFile, fixed, secret_of
+from sentinel.settings.metrics import OAuthSettings, PrometheusServerSettings
+
+
+def credentials_of(settings: PrometheusServerSettings) -> Credentials:
+    """What each request to the server has to have. Raises ConfigurationError where a package for it is missing."""
+    headers: dict[str, Secret] = {
+        name: fixed(value.get_secret_value()) for name, value in settings.headers.items()
+    }
+    headers |= {name: SecretFile(file, "") for name, file in settings.header_files.items()}
+    return Credentials(headers, _authorization(settings))
+
+
+def _authorization(settings: PrometheusServerSettings) -> Authorization | None:
+    if settings.bearer_token is not None:
+        return Bearer(secret_of(settings.bearer_token.get_secret_value(), settings.bearer_token_file))
+    if settings.username is not None and settings.password is not None:
+        password = secret_of(settings.password.get_secret_value(), settings.password_file)
+        return Basic(settings.username, password)
+    if settings.oauth.client_secret is not None:
+        return _oauth(settings.oauth, settings.oauth.client_secret, settings)
+    if settings.sigv4.region is not None:
+        try:
+            return AwsSignature(settings.sigv4.region, settings.sigv4.service)
+        except ImportError as error:
+            raise ConfigurationError(f"prometheus.{error}") from error
+    return None
+
+
+def _oauth(oauth: OAuthSettings, client_secret: SecretStr, server: PrometheusServerSettings) -> Authorization:
+    verify = str(server.ca_file) if server.ca_file else server.verify_tls
+    secret = secret_of(client_secret.get_secret_value(), oauth.client_secret_file)
+    return ClientCredentials(
+        oauth.token_url or "", oauth.client_id or "", secret, oauth.scope, server.timeout, verify
+    )
