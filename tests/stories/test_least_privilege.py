@@ -13,7 +13,12 @@ from clustersim.api.requests import RequestInfo
 from clustersim.cluster import JsonObject
 from clustersim.faults import FaultKind, InjectedFault
 from clustersim.node.behaviour import crash_loop
-from clustersim.storage.resources import ResourceType
+from clustersim.storage.resources import (
+    CONFIGMAPS,
+    PERSISTENT_VOLUME_CLAIMS,
+    SERVICE_ACCOUNTS,
+    ResourceType,
+)
 from sentinel.adapters.kubernetes.inspect.preflight import ELECTING, READING_CONFIG, needed
 from sentinel.domain.record.state import Phase
 from sentinel.runtime.reconciling.commands import KEPT
@@ -54,10 +59,25 @@ def image_of(pod: JsonObject) -> str:
     return image
 
 
+def release_naming_config(here: World, image: str) -> None:
+    """Change the image to one that needs a ConfigMap, a ServiceAccount and a claim."""
+    for resource in (CONFIGMAPS, SERVICE_ACCOUNTS, PERSISTENT_VOLUME_CLAIMS):
+        here.cluster.store.create(resource, {"metadata": {"name": "web", "namespace": NAMESPACE}})
+
+    def change(obj: JsonObject) -> None:
+        spec = obj["spec"]["template"]["spec"]
+        spec["containers"][0]["image"] = image
+        spec["serviceAccountName"] = "web"
+        sources = ({"configMap": {"name": "web"}}, {"persistentVolumeClaim": {"claimName": "web"}})
+        spec["volumes"] = [{"name": f"v{number}", **source} for number, source in enumerate(sources)]
+
+    here.cluster.change("web", change, namespace=NAMESPACE)
+
+
 async def play(here: World) -> None:
     """Releases that are promoted and undone, people's commands, alerts, notices, and a write that meets another."""
     await at_rest(here)
-    here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    release_naming_config(here, "web:2")
     await here.phase(Phase.BAKING, image="web:2")
     for _ in range(KEPT // 2 + 1):
         here.command("hold", reason="wait")
