@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import mapping
-from sentinel.adapters.kubernetes.api.resources import ApiResource
+from sentinel.adapters.kubernetes.api.resources import ApiResource, Verbs
 from sentinel.adapters.kubernetes.inspect.preflight import RUNNING_JOBS, needed
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
@@ -21,16 +21,20 @@ async def account_lacks(
     *,
     kinds: Sequence[WorkloadKind] = USUAL_KINDS,
     routes: Sequence[RouteKind] = (),
+    config: Sequence[Verbs] = (),
     jobs_in: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """The verbs that the service account needs and lacks in the namespace `within` (empty: in all of them).
 
-    `kinds` of workloads are watched, and kinds of `routes`. `jobs_in`: where it must be able to run Jobs of
-    gates as well. Raises ForbiddenError where we may not ask for others, and ClusterError's other kinds.
+    `kinds` of workloads are watched, and kinds of `routes`; `config` is what it does with what they name. `jobs_in`:
+    where it must be able to run Jobs of gates as well. Raises ForbiddenError where we may not ask for others, and
+    ClusterError's other kinds.
     """
     user = f"system:serviceaccount:{namespace}:{account}"
     asked = [
-        (within, resource, part, verb) for resource, part, verbs in needed(kinds, routes) for verb in verbs
+        (within, resource, part, verb)
+        for resource, part, verbs in (*needed(kinds, routes), *config)
+        for verb in verbs
     ]
     asked += [
         (place, resource, part, verb)

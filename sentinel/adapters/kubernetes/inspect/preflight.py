@@ -27,6 +27,7 @@ from sentinel.adapters.kubernetes.inspect.served import outdated
 from sentinel.adapters.kubernetes.traffic.registry import route_verbs
 from sentinel.adapters.kubernetes.workloads.registry import verbs_of
 from sentinel.domain.errors import ClusterError, NotFoundError
+from sentinel.domain.workload.config import ConfigKind
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
 
@@ -61,6 +62,13 @@ READING_SECRETS: tuple[Verbs, ...] = ((SECRETS, "", ("get", "list", "watch")),)
 
 RESTORING_CONFIG: tuple[Verbs, ...] = ((CONFIG_MAPS, "", ("patch",)),)
 """What a policy with `undo: {config: restore}` needs besides."""
+
+
+def config_verbs(kinds: Iterable[ConfigKind], *, restoring: bool = False) -> tuple[Verbs, ...]:
+    """What the daemon does with what workloads name, of these kinds; `restoring`: a policy puts ConfigMaps back."""
+    watched = {ConfigKind.CONFIG_MAP: READING_CONFIG, ConfigKind.SECRET: READING_SECRETS}
+    reading = (verbs for kind in kinds for verbs in watched[kind])
+    return (*reading, *(RESTORING_CONFIG if restoring else ()))
 
 
 def needed(

@@ -14,7 +14,7 @@ import typer
 from sentinel.adapters.kubernetes.api.client import ExchangeObserver
 from sentinel.adapters.kubernetes.coordination.lease import own_namespace
 from sentinel.adapters.kubernetes.custom.freezes import KubernetesFreezeStore
-from sentinel.adapters.kubernetes.inspect.preflight import preflight
+from sentinel.adapters.kubernetes.inspect.preflight import config_verbs, preflight
 from sentinel.app.commands.connection import ClusterConnection, connected, run
 from sentinel.app.commands.flags import Context, Kubeconfig, Place
 from sentinel.app.commands.output import Output, OutputOption
@@ -111,6 +111,7 @@ async def cluster_checks(settings: Settings, account: str, at: Place) -> list[Ch
                     account,
                     within[0] if within else "",
                     kinds=settings.kubernetes.kinds,
+                    config=config_verbs(settings.kubernetes.config_kinds),
                     routes=settings.kubernetes.routes,
                     jobs_in=job_namespaces(settings) or (),
                 ),

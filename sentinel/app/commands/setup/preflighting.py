@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sentinel.adapters.kubernetes.inspect.preflight import config_verbs
 from sentinel.adapters.kubernetes.inspect.reading import WorkloadFacts
 from sentinel.app.commands.connection import connected, place, run
 from sentinel.app.commands.flags import Context, Kubeconfig, Namespace, Place, WorkloadArgument
@@ -23,7 +24,7 @@ from sentinel.app.commands.setup.probing import account_check, conclude, slack_c
 from sentinel.app.wiring.sources import Sources, metric_sources, options_of
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.figures import amount, percent
-from sentinel.domain.policy.policy import Mode, Policy
+from sentinel.domain.policy.policy import Mode, Policy, UndoneConfig
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import GUARD_LABEL, HOLD_LABEL, Ability, Workload
 from sentinel.engine.exposure.weights import wanted_pods
@@ -88,6 +89,10 @@ async def _preflight(name: str, settings: Settings, account: str, at: Place) -> 
                 namespace,
                 kinds=settings.kubernetes.kinds,
                 routes=settings.kubernetes.routes,
+                config=config_verbs(
+                    settings.kubernetes.config_kinds,
+                    restoring=policy is not None and policy.undo.config is UndoneConfig.RESTORE,
+                ),
                 jobs_in=jobs_in,
             ),
         ]

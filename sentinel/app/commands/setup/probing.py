@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import typer
 from rich.text import Text
 
+from sentinel.adapters.kubernetes.api.resources import Verbs
 from sentinel.adapters.kubernetes.inspect.accounts import account_lacks
 from sentinel.adapters.slack.probe import probe
 from sentinel.app.commands.connection import ClusterConnection
@@ -65,12 +66,13 @@ async def account_check(
     *,
     kinds: Sequence[WorkloadKind] = USUAL_KINDS,
     routes: Sequence[RouteKind] = (),
+    config: Sequence[Verbs] = (),
     jobs_in: Sequence[str] = (),
 ) -> Check:
     """Whether the daemon's service account, given as namespace/name, has every verb it needs.
 
-    `kinds` of workloads are watched, and kinds of `routes`. `jobs_in`: the namespaces in which it runs Jobs of
-    gates, `""` for all.
+    `kinds` of workloads are watched, and kinds of `routes`; `config` is what it does with what they name. `jobs_in`:
+    the namespaces in which it runs Jobs of gates, `""` for all.
     """
     name = "RBAC"
     if not account:
@@ -80,7 +82,14 @@ async def account_check(
         raise UsageError(f"--account {account}: write it as NAMESPACE/SERVICEACCOUNT")
     try:
         lacking = await account_lacks(
-            cluster.client, namespace, short, within, kinds=kinds, routes=routes, jobs_in=jobs_in
+            cluster.client,
+            namespace,
+            short,
+            within,
+            kinds=kinds,
+            routes=routes,
+            config=config,
+            jobs_in=jobs_in,
         )
     except ForbiddenError:
         return warn(
