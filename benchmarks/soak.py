@@ -37,7 +37,7 @@ from tests.faults.campaign import quiet, settings_of
 from tests.faults.direct import Network
 from tests.faults.lives import Loop, Pod
 from tests.faults.plan import Service
-from tests.faults.scene import ROLLING
+from tests.faults.strategies import DEPLOYMENT
 from tests.faults.witness import Witness
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks" / "soak.md"
@@ -189,7 +189,7 @@ async def _bring_up(cluster: SimulatedCluster, witness: Witness, guarded: Iterab
                 namespace=NAMESPACE,
                 labels={"policy": service.policy},
                 revisionHistoryLimit=KEPT,
-                **ROLLING,
+                **DEPLOYMENT.spec,
             )
             if service.metered:
                 cluster.offer(service.name, 60, namespace=NAMESPACE)

@@ -35,6 +35,7 @@ from tests.faults.direct import Network
 from tests.faults.lives import Loop, Pod
 from tests.faults.plan import SCRAPE, Deed, Plan, Service, draw, rules
 from tests.faults.scene import NAMESPACE, Scene
+from tests.faults.strategies import DEPLOYMENT, STRATEGIES
 from tests.faults.witness import Witness
 
 CONVERGE = 900.0
@@ -67,7 +68,7 @@ class Report:
             [
                 *self.violations[:SHOWN],
                 *([f"and {len(self.violations) - SHOWN} more"] if len(self.violations) > SHOWN else []),
-                f"replay with SENTINEL_TEST_FAULT_SEED={self.plan.seed} pytest tests/faults",
+                f"replay with python -m tests.faults.campaign --strategy {self.plan.strategy} {self.plan.seed}",
                 str(self.plan),
             ]
         )
@@ -84,9 +85,9 @@ def quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def run_seed(seed: int) -> Report:
+def run_seed(seed: int, strategy: str = "deployment") -> Report:
     """The schedule of a seed, played."""
-    return run_plan(draw(seed))
+    return run_plan(draw(seed, strategy))
 
 
 def run_plan(plan: Plan) -> Report:
@@ -130,7 +131,13 @@ async def _inline(function: Any, *arguments: Any) -> Any:
 
 
 async def _play(plan: Plan, folder: Path) -> Report:
-    options = ClusterOptions(seed=plan.seed, nodes=2, serve=False, events=False, scrape_interval=SCRAPE)
+    options = ClusterOptions(
+        seed=plan.seed,
+        nodes=STRATEGIES[plan.strategy].nodes,
+        serve=False,
+        events=False,
+        scrape_interval=SCRAPE,
+    )
     async with SimulatedCluster(options=options) as cluster:
         scene = _scene(plan, cluster, folder)
         cluster.prometheus._tick()
@@ -155,15 +162,16 @@ def _scene(plan: Plan, cluster: SimulatedCluster, folder: Path) -> Scene:
     for definition in definitions():
         cluster.store.create(CRDS, definition)
     network = Network(random.Random(plan.seed))
-    settings = settings_of(cluster, folder)
+    strategy = STRATEGIES[plan.strategy]
+    settings = settings_of(cluster, folder, kind=strategy.kind)
     pods = [Pod(cluster, settings, network, plan.seed + index) for index in range(plan.replicas)]
-    witness = Witness(cluster, plan.services)
+    witness = Witness(cluster, plan.services, strategy=strategy)
     network.felt = witness.felt
     for pod in pods:
         pod.channel.felt = witness.felt
         pod.prometheus.answered = lambda: setattr(witness, "evidence_at", cluster.now())
     known = {service.name: service for service in plan.services}
-    scene = Scene(cluster, witness, pods, random.Random(plan.seed), network, known)
+    scene = Scene(cluster, witness, pods, random.Random(plan.seed), network, known, strategy)
     for service in plan.services:
         scene.deploy(service)
         if service.metered:
@@ -172,10 +180,14 @@ def _scene(plan: Plan, cluster: SimulatedCluster, folder: Path) -> Scene:
 
 
 def settings_of(
-    cluster: SimulatedCluster, folder: Path, more: Mapping[str, str] = MappingProxyType({})
+    cluster: SimulatedCluster,
+    folder: Path,
+    more: Mapping[str, str] = MappingProxyType({}),
+    *,
+    kind: str = DEPLOYMENT.kind,
 ) -> Settings:
     """The settings of a daemon in a schedule, and the rule file that they name."""
-    (folder / "policy.yaml").write_text(rules())
+    (folder / "policy.yaml").write_text(rules(kind))
     kubeconfig = folder / "kubeconfig"
     cluster.url = "http://127.0.0.1:1"
     kubeconfig.write_bytes(orjson.dumps(cluster.kubeconfig()))
@@ -183,6 +195,7 @@ def settings_of(
         None,
         {
             "SENTINEL_KUBERNETES__KUBECONFIG": str(kubeconfig),
+            "SENTINEL_KUBERNETES__KINDS": kind,
             "SENTINEL_RULES__PATHS": str(folder / "policy.yaml"),
             "SENTINEL_RULES__WATCH": "false",
             "SENTINEL_PROMETHEUS__URL": "http://127.0.0.1:1",
@@ -266,14 +279,14 @@ class Sum:
         return "\n".join(f"{count:6} {name}" for name, count in sorted(self.mattered.items()))
 
 
-def play(seeds: Iterable[int]) -> Sum:
+def play(seeds: Iterable[int], strategy: str = "deployment") -> Sum:
     """Play seeds; prints each that failed, with how to replay it."""
     gc.collect()
     gc.freeze()
     gc.disable()  # a collection after each schedule is cheaper than hundreds within it
     found = Sum()
     for seed in seeds:
-        report = run_seed(seed)
+        report = run_seed(seed, strategy)
         found.played += 1
         found.mattered.update(report.mattered)
         if report.violations:
@@ -283,19 +296,19 @@ def play(seeds: Iterable[int]) -> Sum:
     return found
 
 
-def play_many(seeds: range, seconds: float, workers: int) -> Sum:
+def play_many(seeds: range, seconds: float, workers: int, strategy: str = "deployment") -> Sum:
     """Play seeds in several processes, in order, until all are played or the time is up."""
     ends = time.monotonic() + seconds
     found = Sum()
     shares = iter([seeds[start : start + SHARE] for start in range(0, len(seeds), SHARE)])
     with ProcessPoolExecutor(workers) as pool:
-        under_way = {pool.submit(play, share) for share in islice(shares, workers)}
+        under_way = {pool.submit(play, share, strategy) for share in islice(shares, workers)}
         while under_way:
             done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
             for each in done:
                 found.add(each.result())
             if time.monotonic() < ends:
-                under_way |= {pool.submit(play, share) for share in islice(shares, len(done))}
+                under_way |= {pool.submit(play, share, strategy) for share in islice(shares, len(done))}
     return found
 
 
@@ -303,6 +316,9 @@ def main() -> int:
     """Replay the seeds that are named, with their stories; or play many, in several processes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("seeds", nargs="*", type=int, help="seeds to replay")
+    parser.add_argument(
+        "--strategy", choices=STRATEGIES, default="deployment", help="of which kind of workload"
+    )
     parser.add_argument("--shrink", action="store_true", help="replay the least that still fails")
     parser.add_argument("--first", type=int, default=0, help="the first seed of many")
     parser.add_argument("--count", type=int, default=2000, help="how many seeds")
@@ -312,18 +328,19 @@ def main() -> int:
     if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets is part of what a seed stands for
         os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONHASHSEED": "0"})
     if chosen.seeds:
-        plans = [draw(seed) for seed in chosen.seeds]
+        plans = [draw(seed, chosen.strategy) for seed in chosen.seeds]
         reports = [run_plan(shrunk(plan) if chosen.shrink else plan) for plan in plans]
         for report in reports:
             print("\n".join(report.story), report, sep="\n")
         return int(any(report.violations for report in reports))
     began = time.monotonic()
-    found = play_many(range(chosen.first, chosen.first + chosen.count), chosen.seconds, chosen.workers)
+    seeds = range(chosen.first, chosen.first + chosen.count)
+    found = play_many(seeds, chosen.seconds, chosen.workers, chosen.strategy)
     print(found.table())
     last = chosen.first + found.played - 1
     print(
-        f"{found.played} schedules (seeds {chosen.first} to {last}) in {time.monotonic() - began:.0f} s, "
-        f"{found.failed} failed"
+        f"{found.played} {chosen.strategy} schedules (seeds {chosen.first} to {last}) "
+        f"in {time.monotonic() - began:.0f} s, {found.failed} failed"
     )
     return int(found.failed > 0 or not found.played)
 

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.faults.strategies import DEPLOYMENT
+
 HEADER = """apiVersion: rollback-sentinel.dev/v1
 kind: RolloutPolicy
 metadata: {name: %s}
 spec:
-  match: {kinds: [Deployment], selector: {matchLabels: {policy: %s}}}
+  match: {kinds: [%s], selector: {matchLabels: {policy: %s}}}
 """
 STRATEGY = "bake: 20s, guard: 60s, deadline: 4m, warmup: 0s, minRequests: 50"
 RULES = """
@@ -57,9 +59,9 @@ DEEDS_END = 120.0
 FAULTS_END = 150.0
 
 
-def rules() -> str:
-    """The rule file of every schedule."""
-    return "---\n".join(HEADER % (name, name) + text for name, text in POLICIES.items())
+def rules(kind: str = DEPLOYMENT.kind) -> str:
+    """The rule file of every schedule of a kind."""
+    return "---\n".join(HEADER % (name, kind, name) + text for name, text in POLICIES.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A Deployment of the schedule."""
+    """A workload of the schedule."""
 
     name: str
     policy: str
@@ -97,18 +99,19 @@ class Plan:
     deeds: tuple[Deed, ...]
     replicas: int = 1
     ends: float = FAULTS_END
+    strategy: str = "deployment"
 
     def __str__(self) -> str:
         lines = [
-            f"seed {self.seed}, {self.replicas} replicas",
+            f"{self.strategy} seed {self.seed}, {self.replicas} replicas",
             *map(str, self.services),
             *map(str, self.deeds),
         ]
         return "\n".join(lines)
 
 
-def draw(seed: int) -> Plan:
-    """The schedule of a seed."""
+def draw(seed: int, strategy: str = "deployment") -> Plan:
+    """The schedule of a seed: the same deeds for workloads of every strategy."""
     rng = random.Random(seed)
     services = tuple(
         Service(f"s{index}", rng.choice(tuple(POLICIES)), rng.choice((2, 3, 4)))
@@ -124,7 +127,8 @@ def draw(seed: int) -> Plan:
     replicas = rng.choice((1, 1, 2))
     if any(deed.what == "pause_leader" for deed in deeds):
         replicas = 2
-    return Plan(seed, services, tuple(sorted(deeds, key=lambda deed: deed.at)), replicas)
+    ordered = tuple(sorted(deeds, key=lambda deed: deed.at))
+    return Plan(seed, services, ordered, replicas, strategy=strategy)
 
 
 def _releases(rng: random.Random, service: Service, deeds: list[Deed]) -> None:

@@ -15,15 +15,14 @@ from clustersim.cluster import SimulatedCluster
 from clustersim.faults import FaultKind, InjectedFault
 from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import crash_loop, image_not_found, never_ready
-from clustersim.storage.resources import DEPLOYMENTS
 from clustersim.virtual_time import VirtualTimeLoop
 from tests.faults.direct import Network
 from tests.faults.lives import Pod, current_life
 from tests.faults.plan import Service
-from tests.faults.witness import JsonObject, Witness, image_of, is_bad, stands_in, templates_of
+from tests.faults.strategies import Strategy
+from tests.faults.witness import JsonObject, Witness, image_of, is_bad, stands_in
 
 NAMESPACE = "shop"
-ROLLING = {"strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}
 
 
 @dataclass(slots=True)
@@ -36,6 +35,7 @@ class Scene:
     rng: random.Random
     network: Network
     services: dict[str, Service]
+    strategy: Strategy
     alerts: int = 0
     awaits: list[tuple[int, ...]] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -45,13 +45,13 @@ class Scene:
     def deploy(self, service: Service) -> None:
         """Bring a service up for the first time."""
         with self.witness.people():
-            self.cluster.deploy(
+            self.strategy.deploy(
+                self.cluster,
                 service.name,
                 f"{service.name}:1-good",
                 service.replicas,
-                namespace=NAMESPACE,
-                labels={"policy": service.policy},
-                **ROLLING,
+                NAMESPACE,
+                service.policy,
             )
 
     def release(self, name: str, image: str) -> None:
@@ -68,20 +68,21 @@ class Scene:
     def put_back(self, name: str) -> None:
         """`kubectl rollout undo`: the template before, whatever it is."""
         deployment = self._find(name)
-        if deployment is None or deployment["spec"].get("paused"):
+        if deployment is None or self.strategy.kept_back(deployment):
             return
-        templates = templates_of(self.cluster, deployment)
+        templates = self.strategy.templates(self.cluster, deployment)
         if len(templates) > 1:
             image = image_of(templates[1])
             self._change(name, lambda obj: _set_image(obj, image))
 
     def pause(self, name: str, paused: bool) -> None:
-        """`kubectl rollout pause` and `resume`."""
-        self._change(name, lambda obj: obj["spec"].update(paused=paused))
+        """`kubectl rollout pause` and `resume`, or what people do where there is neither."""
+        self._change(name, lambda obj: self.strategy.brake(obj, paused))
 
     def scale(self, name: str, replicas: int) -> None:
-        """`kubectl scale`."""
-        self._change(name, lambda obj: obj["spec"].update(replicas=replicas))
+        """`kubectl scale`, where there is a size to set."""
+        if self.strategy.scales:
+            self._change(name, lambda obj: obj["spec"].update(replicas=replicas))
 
     def touch(self, name: str) -> None:
         """Somebody writes an annotation that is nobody's business."""
@@ -103,7 +104,7 @@ class Scene:
         if self._find(name) is None:
             return
         with self.witness.people():
-            self.cluster.store.delete(DEPLOYMENTS, NAMESPACE, name)
+            self.cluster.store.delete(self.strategy.resource, NAMESPACE, name)
         if again and self._find(name) is None:
             self.deploy(self.services[name])
 
@@ -146,7 +147,12 @@ class Scene:
         if url is None:
             return False
         before = {record.name for record in self.witness.live(deployment)}
-        labels = {"alertname": "Bad", "severity": "page", "namespace": NAMESPACE, "deployment": name}
+        labels = {
+            "alertname": "Bad",
+            "severity": "page",
+            "namespace": NAMESPACE,
+            self.strategy.alert_label: name,
+        }
         alert = {
             "status": "firing",
             "labels": labels,
@@ -183,10 +189,10 @@ class Scene:
     def _change(self, name: str, change: Any) -> None:
         if self._find(name) is not None:
             with self.witness.people():
-                self.cluster.change(name, change, namespace=NAMESPACE)
+                self.cluster.change(name, change, namespace=NAMESPACE, resource=self.strategy.resource)
 
     def _find(self, name: str) -> JsonObject | None:
-        return self.cluster.store.find(DEPLOYMENTS, NAMESPACE, name)
+        return self.cluster.store.find(self.strategy.resource, NAMESPACE, name)
 
     # -- faults
 
@@ -211,6 +217,7 @@ class Scene:
             if writer is not None:
                 self._spawn(self._kill_after(writer, turns, away), "killer")
 
+        path = self.strategy.paths.get(path, path)
         kind = FaultKind.DROP if served else FaultKind.LOST
         verbs = frozenset({"create", "update", "patch"})
         fault = InjectedFault(kind, verbs=verbs, path=path, count=1, skip=skip, then=strike)
@@ -268,6 +275,7 @@ class Scene:
 
     def fault(self, kind: str, lasts: float, verbs: tuple[str, ...] = (), **how: Any) -> None:
         """A fault of the API server for a while."""
+        how["path"] = self.strategy.paths.get(how.get("path", ""), how.get("path", ""))
         fault = self.cluster.faults.add(InjectedFault(FaultKind(kind), verbs=frozenset(verbs), **how))
         loop = asyncio.get_running_loop()
         loop.call_later(

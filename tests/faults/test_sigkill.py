@@ -21,7 +21,8 @@ from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.ports import SystemClock
 from tests.e2e.child import Running, daemon
 from tests.faults.plan import BAKE, HEADER, POLICIES, Service
-from tests.faults.scene import NAMESPACE, ROLLING
+from tests.faults.scene import NAMESPACE
+from tests.faults.strategies import DEPLOYMENT
 from tests.faults.witness import Witness, image_of
 
 SERVICES = (Service("s0", "bare", 2), Service("s1", "steps", 3))
@@ -34,7 +35,7 @@ PATHS = ("deployments", "rolloutrecords")
 
 def quick_rules() -> str:
     """The campaign's policies without metrics, with short bakes."""
-    texts = [HEADER % (name, name) + POLICIES[name] for name in ("bare", "steps")]
+    texts = [HEADER % (name, "Deployment", name) + POLICIES[name] for name in ("bare", "steps")]
     return "---\n".join(texts).replace(f"bake: {BAKE:g}s", f"bake: {QUICK}s").replace("bake: 10s", "bake: 1s")
 
 
@@ -89,7 +90,7 @@ async def shop(folder: Path) -> AsyncIterator[tuple[SimulatedCluster, Witness, K
                     each.replicas,
                     namespace=NAMESPACE,
                     labels={"policy": each.policy},
-                    **ROLLING,
+                    **DEPLOYMENT.spec,
                 )
         (folder / "kubeconfig").write_bytes(orjson.dumps(cluster.kubeconfig()))
         variables = {

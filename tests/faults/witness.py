@@ -11,15 +11,14 @@ from typing import Any
 
 from clustersim.cluster import SimulatedCluster
 from clustersim.storage.history import Event
-from clustersim.storage.resources import DEPLOYMENTS, REPLICASETS
 from sentinel.adapters.kubernetes.custom.record_objects import record_of
 from sentinel.adapters.kubernetes.workloads.digest import digest_of
 from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
-from sentinel.domain.workload.facts import PAUSED_ANNOTATION
 from sentinel.engine.rollout.lifecycle import REAPPLIED_WITHIN
 from tests.faults.plan import BAKE, Service
+from tests.faults.strategies import DEPLOYMENT, Strategy, marked
 
 JsonObject = dict[str, Any]
 BAD = ("crash", "pull", "unready", "errors", "slow")
@@ -53,7 +52,12 @@ class Witness:
     """`violations` are sentences; empty is good."""
 
     def __init__(
-        self, cluster: SimulatedCluster, services: tuple[Service, ...], *, bake: float = BAKE
+        self,
+        cluster: SimulatedCluster,
+        services: tuple[Service, ...],
+        *,
+        bake: float = BAKE,
+        strategy: Strategy = DEPLOYMENT,
     ) -> None:
         self.violations: list[str] = []
         self.undos = self.promotions = self.holds = 0
@@ -61,6 +65,7 @@ class Witness:
         self.mattered: set[str] = set()
         """The faults that struck the daemon while a rollout was in flight."""
         self._bake = bake
+        self._strategy = strategy
         self._cluster = cluster
         self._services: Mapping[str, Service] = {service.name: service for service in services}
         self._records: dict[str, Record] = {}
@@ -122,29 +127,26 @@ class Witness:
     def _saw(self, event: Event) -> None:
         if event.resource.plural == "rolloutrecords":
             self._saw_record(event)
-        elif event.resource.key == DEPLOYMENTS.key and event.type == "MODIFIED":
+        elif event.resource.key == self._strategy.resource.key and event.type == "MODIFIED":
             assert event.previous is not None
-            self._saw_deployment(event.previous, event.object)
+            self._saw_workload(event.previous, event.object)
 
-    def _saw_deployment(self, before: JsonObject, after: JsonObject) -> None:
+    def _saw_workload(self, before: JsonObject, after: JsonObject) -> None:
         self._note_full(after)
         if before["spec"] != after["spec"]:
             who = "people" if self._acting else "sentinel"
-            paused = "paused" if after["spec"].get("paused") else ""
-            self.tell(f"{who}: {image_of(before)} -> {image_of(after)} {paused}")
+            kept = self._strategy.kept_back(after)
+            self.tell(f"{who}: {image_of(before)} -> {image_of(after)}" + f" keeps back {kept}" * bool(kept))
         if self._acting or before["spec"] == after["spec"]:
             return
-        resumed = before["spec"].get("paused") and not after["spec"].get("paused")
-        if resumed and PAUSED_ANNOTATION not in (before["metadata"].get("annotations") or {}):
+        lifted = self._strategy.kept_back(after) < self._strategy.kept_back(before)
+        if lifted and not self._strategy.ours(before):
             self.wrong(f"{image_of(before)}: a pause of others was lifted")
         if before["spec"]["template"] != after["spec"]["template"]:
             self._saw_undo(before, after)
 
     def _note_full(self, deployment: JsonObject) -> None:
-        status, spec = deployment.get("status") or {}, deployment["spec"]
-        counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]
-        seen = status.get("observedGeneration") == deployment["metadata"]["generation"]
-        if seen and counts == [spec["replicas"]] * 3:
+        if self._strategy.full(deployment):
             self.known(deployment).full_since.setdefault(digest_of(deployment), self._cluster.now())
 
     def _saw_undo(self, before: JsonObject, after: JsonObject) -> None:
@@ -243,19 +245,19 @@ class Witness:
             for entry in record.decisions
             if entry.outcome is None
         ]
-        for deployment in self._cluster.store.list(DEPLOYMENTS):
+        for deployment in self._cluster.store.list(self._strategy.resource):
             own = [r for r in self.records() if r.workload_uid == deployment["metadata"]["uid"]]
             newest = max(own, key=lambda record: (record.started_at, record.attempt), default=None)
             place = f"{deployment['metadata']['name']} ({image_of(deployment)})"
             found.extend(f"{place} {what}" for what in self._left_behind(deployment, own))
-            what = _unfinished(deployment, newest) if newest is not None else "has no record"
+            what = self._unfinished(deployment, newest) if newest is not None else "has no record"
             found.extend([f"{place} {what}"] if what else [])
         return found
 
     def _left_behind(self, deployment: JsonObject, own: list[Record]) -> Iterator[str]:
         """A pause of ours, or a rollout, that outlives its reason."""
-        mark = (deployment["metadata"].get("annotations") or {}).get(PAUSED_ANNOTATION)
-        if deployment["spec"].get("paused") and mark is not None:
+        mark = marked(deployment, self._strategy.mark)
+        if self._strategy.kept_back(deployment) and mark:
             owner = self._records.get(mark.partition(",")[0])
             if owner is None or not owner.live:
                 yield f"is left paused by a rollout that is over ({mark})"
@@ -264,31 +266,32 @@ class Witness:
             if record.live and other and record.state.phase is not Phase.UNDOING:
                 yield f"is in the template, and {record.name} of another one is live"
 
-
-def _unfinished(deployment: JsonObject, newest: Record) -> str:
-    """What a workload's newest rollout still owes, empty when it ended as such a release should."""
-    phase, held, image = newest.state.phase, newest.state.hold, image_of(deployment)
-    if phase is Phase.UNDOING and deployment["spec"].get(
-        "paused"
-    ):  # by a hand that was told and did not resume
+    def _unfinished(self, deployment: JsonObject, newest: Record) -> str:
+        """What a workload's newest rollout still owes, empty when it ended as such a release should."""
+        phase, held, image = newest.state.phase, newest.state.hold, image_of(deployment)
+        if phase is Phase.UNDOING and self._strategy.kept_back(deployment):
+            return (
+                ""
+                if any(entry.reason == "RestoreOverdue" for entry in newest.decisions)
+                else f"is still {phase}"
+            )
+        if phase in (Phase.PROGRESSING, Phase.BAKING, Phase.UNDOING):
+            return f"is still {phase}: {newest.state.message}"
+        if phase is Phase.HELD:
+            if held is None or not held.reason or not held.message:
+                return "is held without a reason"
+            unproven = ("EnvironmentOutage", "NoBaseline", "StableWasBad")
+            over = held.reason == "EvidenceMissing" or (held.reason in unproven and not is_bad(image))
+            return f"is held though nothing is missing: {held.reason} {held.message}" if over else ""
+        digest, undo = digest_of(deployment), newest.state.undo
+        if newest.candidate.digest == digest:
+            fit = {Phase.UNJUDGED} if is_bad(image) else {Phase.PROMOTED, Phase.UNJUDGED}
+            return "" if phase in fit else f"is in the template, and its rollout ended {phase}"
+        restored = undo is not None and undo.target.digest == digest
+        by_hand = newest.stable is not None and newest.stable.digest == digest
         return (
-            "" if any(entry.reason == "RestoreOverdue" for entry in newest.decisions) else f"is still {phase}"
+            "" if restored or by_hand else f"was never taken up: the newest rollout is of {newest.candidate}"
         )
-    if phase in (Phase.PROGRESSING, Phase.BAKING, Phase.UNDOING):
-        return f"is still {phase}: {newest.state.message}"
-    if phase is Phase.HELD:
-        if held is None or not held.reason or not held.message:
-            return "is held without a reason"
-        unproven = ("EnvironmentOutage", "NoBaseline", "StableWasBad")
-        over = held.reason == "EvidenceMissing" or (held.reason in unproven and not is_bad(image))
-        return f"is held though nothing is missing: {held.reason} {held.message}" if over else ""
-    digest, undo = digest_of(deployment), newest.state.undo
-    if newest.candidate.digest == digest:
-        fit = {Phase.UNJUDGED} if is_bad(image) else {Phase.PROMOTED, Phase.UNJUDGED}
-        return "" if phase in fit else f"is in the template, and its rollout ended {phase}"
-    restored = undo is not None and undo.target.digest == digest
-    by_hand = newest.stable is not None and newest.stable.digest == digest
-    return "" if restored or by_hand else f"was never taken up: the newest rollout is of {newest.candidate}"
 
 
 def stands_in(record: Record, fingerprint: str) -> bool:
@@ -299,10 +302,3 @@ def stands_in(record: Record, fingerprint: str) -> bool:
 
 def _done(entry: DecisionEntry) -> bool:
     return entry.outcome is not None and entry.outcome.kind is OutcomeKind.DONE
-
-
-def templates_of(cluster: SimulatedCluster, deployment: JsonObject) -> list[JsonObject]:
-    """The ReplicaSets of a Deployment, newest first."""
-    owned = cluster.plane.owners.owned(REPLICASETS, deployment)
-    key = "deployment.kubernetes.io/revision"
-    return sorted(owned, key=lambda rs: int(rs["metadata"]["annotations"].get(key, 0)), reverse=True)
