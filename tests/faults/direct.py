@@ -27,6 +27,7 @@ from clustersim.cluster import SimulatedCluster
 from clustersim.faults import ConnectionDropped, FaultKind, InjectedFault, WatchFaults
 from clustersim.storage.api_errors import ApiError
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample, Track
+from sentinel.adapters.prometheus.backend import PROMETHEUS, MetricsBackend
 from sentinel.adapters.prometheus.http.client import REMEMBERED_SAMPLES
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
@@ -277,6 +278,10 @@ class DirectPrometheus:
             capacity=REMEMBERED_SAMPLES, weigh=lambda answer: len(answer.samples) + 1
         )
         self.answered: Callable[[], None] = lambda: None
+
+    async def backend(self) -> MetricsBackend:
+        """It answers as Prometheus does."""
+        return PROMETHEUS
 
     async def instant(self, query: str, at: datetime) -> InstantAnswer:
         """The answer at one time."""
