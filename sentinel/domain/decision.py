@@ -41,7 +41,14 @@ class SetTraffic:
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """Put this revision's template, the candidate's, into what serves as the stable."""
+    """Make this revision, the candidate, what serves: by its template, or by sending it all requests."""
+
+    revision: RevisionRef
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Bring this revision's pods up where they stand by, so that they can take over."""
 
     revision: RevisionRef
 
@@ -76,7 +83,9 @@ class Restart:
     config: str
 
 
-Change = Stop | Release | SetPartition | SetTraffic | Adopt | Restore | RemovePod | Promote | Restart
+Change = (
+    Stop | Release | SetPartition | SetTraffic | Prepare | Adopt | Restore | RemovePod | Promote | Restart
+)
 
 
 @dataclass(frozen=True, slots=True)

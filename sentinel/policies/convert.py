@@ -43,7 +43,15 @@ from sentinel.policies.schema.rules import (
     RuleSpec,
     source_of,
 )
-from sentinel.policies.schema.strategy import BackendSpec, CanaryPairSpec, GateSpec, StepSpec, StrategySpec
+from sentinel.policies.schema.strategy import (
+    BackendSpec,
+    BlueGreenSpec,
+    CanaryPairSpec,
+    GatedSpec,
+    GateSpec,
+    StepSpec,
+    StrategySpec,
+)
 
 DEFAULT_INTERVAL = timedelta(seconds=15)
 DEFAULT_HOLD = timedelta(minutes=1)
@@ -97,7 +105,7 @@ def _selector(spec: SelectorSpec) -> tuple[Requirement, ...]:
 
 def _strategy(spec: StrategySpec, match: MatchSpec) -> Strategy:
     return Strategy(
-        steps=tuple(_step(step) for step in spec.steps),
+        steps=tuple(_step(step) for _, step in spec.steps),
         bake=spec.bake,
         guard=spec.guard,
         deadline=spec.deadline,
@@ -106,7 +114,24 @@ def _strategy(spec: StrategySpec, match: MatchSpec) -> Strategy:
         min_requests=spec.min_requests,
         warmup=spec.warmup,
         promote_early=spec.promote == "early",
-        pairing=_canary_pair(spec.canary_pair, match) if spec.canary_pair is not None else None,
+        pairing=_pairing(spec, match),
+    )
+
+
+def _pairing(spec: StrategySpec, match: MatchSpec) -> Pairing | None:
+    if spec.blue_green is not None:
+        return _blue_green(spec.blue_green, match)
+    return _canary_pair(spec.canary_pair, match) if spec.canary_pair is not None else None
+
+
+def _blue_green(spec: BlueGreenSpec, match: MatchSpec) -> Pairing:
+    return Pairing(
+        WorkloadKind.BLUE_GREEN,
+        spec.service,
+        (spec.blue, spec.green),
+        match.namespaces,
+        preview=spec.preview_service or "",
+        kept=spec.scale_down_delay,
     )
 
 
@@ -133,9 +158,11 @@ def _route(spec: CanaryPairSpec) -> RouteName | None:
     )
 
 
-def _step(spec: StepSpec) -> Step:
+def _step(spec: GatedSpec) -> Step:
+    """The step; a preview is one at which the candidate gets none of the requests."""
     gates = tuple(_gate(gate) for gate in spec.gates)
-    return Step(spec.weight, spec.bake, spec.approval == "required", gates)
+    weight = spec.weight if isinstance(spec, StepSpec) else 0.0
+    return Step(weight, spec.bake, spec.approval == "required", gates)
 
 
 def _gate(spec: GateSpec) -> Gate:

@@ -13,13 +13,11 @@ _GLOB = frozenset("*?[")
 
 def shut_gates(file: PolicyFile, limits: GateLimits | None) -> Iterator[tuple[Path, InputError]]:
     """Each gate that could never be asked, with its place; none where the limits are not known."""
-    stepped = file.spec.strategy.stepped
-    if limits is None or stepped is None:
+    if limits is None:
         return
-    key, spec = stepped
-    for number, step in enumerate(spec.steps):
+    for place, step in file.spec.strategy.steps:
         for index, gate in enumerate(step.gates):
-            at = ("spec", "strategy", key, "steps", number, "gates", index)
+            at = ("spec", "strategy", *place, "gates", index)
             found = _webhook(gate, limits, at) or _job(gate, limits, file.spec.match, at)
             if found is not None:
                 yield found

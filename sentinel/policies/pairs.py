@@ -16,7 +16,12 @@ def claims(policies: Sequence[Policy]) -> Iterator[tuple[Policy, Path, InputErro
     """Each policy that claims what another one pairs, where it does, and why that cannot be."""
     pairs = [(policy, policy.strategy.pairing) for policy in policies if policy.strategy.pairing is not None]
     for (policy, pairing), (other, theirs) in permutations(pairs, 2):
-        shared = sorted(set(pairing.members) & set(theirs.members))
+        same = (
+            {f"Service {pairing.name}"}
+            if pairing.kind is theirs.kind and pairing.name == theirs.name
+            else set()
+        )
+        shared = sorted({*(set(pairing.members) & set(theirs.members)), *same})
         if shared and policy.name > other.name and _meet(pairing.namespaces, theirs.namespaces):
             why = f"{shared[0]} is a member of the pair of the policy {other.name} ({other.source}) already"
             yield policy, _STRATEGY, InputError(why, "a Deployment can be in one pair alone", key=True)

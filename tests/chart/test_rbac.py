@@ -22,7 +22,7 @@ from sentinel.adapters.kubernetes.inspect.preflight import (
     needed,
 )
 from sentinel.adapters.kubernetes.traffic.registry import route_verbs
-from sentinel.adapters.kubernetes.workloads.registry import DRIVERS
+from sentinel.adapters.kubernetes.workloads.registry import DRIVERS, PAIRS
 from sentinel.domain.gate import JobGate
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
@@ -88,9 +88,17 @@ def test_each_further_kind_brings_its_drivers_verbs(helm: Helm, kind: WorkloadKi
     assert alone == asked_for(needed((kind,))) | OPTIONAL
 
 
+def test_blue_green_pairs_bring_their_drivers_verbs(helm: Helm) -> None:
+    """The same with and without Helm; Services besides what Deployments need, and nothing more."""
+    plain = next(yaml.safe_load_all(PLAIN.with_name("rbac-blue-green.yaml").read_text()))
+    assert granted(plain) == asked_for(PAIRS[WorkloadKind.BLUE_GREEN].verbs)
+    manifests = helm.template({"watchKinds": ["Deployment", "BlueGreen"]})
+    assert granted(only(manifests, "ClusterRole")) == asked_for() | granted(plain) | OPTIONAL
+
+
 def test_every_kind_together_is_granted_once(helm: Helm) -> None:
     """StatefulSets and DaemonSets share their ControllerRevisions; the settings name the kinds."""
-    kinds = (*DRIVERS, WorkloadKind.CANARY_PAIR)
+    kinds = (*DRIVERS, *PAIRS)
     manifests = helm.template({"watchKinds": [kind.value for kind in kinds]})
     assert granted(only(manifests, "ClusterRole")) == asked_for(needed(kinds)) | OPTIONAL
     (rules,) = [m["data"]["default.yaml"] for m in manifests if "default.yaml" in m.get("data", {})]

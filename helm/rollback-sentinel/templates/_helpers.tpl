@@ -59,7 +59,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/* The verbs in a namespace; config/rbac.yaml and those beside it have the same with the reason for each. */}}
 {{- define "rollback-sentinel.rules" -}}
-{{- $deployments := or (has "Deployment" .Values.watchKinds) (has "CanaryPair" .Values.watchKinds) }}
+{{- $deployments := or (has "Deployment" .Values.watchKinds) (has "CanaryPair" .Values.watchKinds) (has "BlueGreen" .Values.watchKinds) }}
 {{- if $deployments }}
 - apiGroups: [apps]
   resources: [deployments]
@@ -100,6 +100,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [apps]
   resources: [controllerrevisions]
   verbs: [get, list, watch]
+{{- end }}
+{{- if has "BlueGreen" .Values.watchKinds }}
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch, patch]
 {{- end }}
 {{- range .Values.watchRoutes }}
 - apiGroups: [{{ get (dict "VirtualService" "networking.istio.io" "TraefikService" "traefik.io") . | default "gateway.networking.k8s.io" }}]

@@ -10,7 +10,10 @@ from sentinel.domain.workload.pairing import Pairing
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One canary step: the share of pods in (0, 1], how long it bakes, who must agree before the next."""
+    """One step: the share of the pods or requests in [0, 1], how long it bakes, who must agree before the next.
+
+    At 0 the candidate's pods are there, and get no requests but those of a preview.
+    """
 
     weight: float
     bake: timedelta = timedelta(0)

@@ -86,6 +86,8 @@ class Stepping(StrEnum):
     PARTITION = "partition"
     TRAFFIC = "traffic"
     """Two sets of pods run side by side, and a share of the requests goes to the candidate's."""
+    SWITCHING = "switching"
+    """The candidate's pods stand by beside those that serve, and take over all requests at once."""
     OWN = "own"
     """Its own controller makes the steps, and may wait at some of them until it is promoted."""
 
@@ -151,12 +153,30 @@ class TrafficShare:
 
 
 @dataclass(frozen=True, slots=True)
+class Standby:
+    """The pods that stand by while others serve: of the template with this digest, `pods` wanted, `ready` of them.
+
+    `beside` is the digest of what serves. `prepared`: nothing is left to ask for so that they can take over. `noted`:
+    this template has served before, or was set aside by an undo. `in_place`: what serves has got another template
+    since requests were moved to it.
+    """
+
+    digest: str
+    beside: str = ""
+    pods: int = 0
+    ready: int = 0
+    prepared: bool = True
+    noted: bool = False
+    in_place: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Exposure:
     """How far the candidate has come, in pods and, where they are split, in requests.
 
     `wanted` is the workload's size, `candidate` how many pods of the candidate there are, `ready` how many of these
     are ready, `old` how many pods of other revisions are left, `available` how many of all pods are available.
-    `settled`: nothing is left to be rolled out, and all of it is available.
+    `settled`: nothing is left to be rolled out, and all of it is available. `standby` is None where no pods stand by.
     """
 
     wanted: int = 1
@@ -166,6 +186,7 @@ class Exposure:
     old: int = 0
     settled: bool = False
     traffic: TrafficShare | None = None
+    standby: Standby | None = None
 
     @classmethod
     def counted(cls, wanted: int, candidate: int, *, ready: int, available: int, old: int) -> "Exposure":

@@ -46,6 +46,7 @@ GUARDED_KINDS = (
     WorkloadKind.DAEMONSET,
     WorkloadKind.ROLLOUT,
     WorkloadKind.CANARY_PAIR,
+    WorkloadKind.BLUE_GREEN,
 )
 """Kinds that there is a driver for."""
 

@@ -1,6 +1,7 @@
 """Pairs: one workload that a policy makes of several objects, which it names."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
@@ -27,7 +28,9 @@ class Pairing:
     """A pair in each of the namespaces (globs; none: all of them) where its members are.
 
     `kind` is the pair's, `name` its own name, `members` are the workloads that it is made of, in the order that the
-    kind gives them. `route` splits the requests; without one the numbers of pods do.
+    kind gives them. `route` splits the requests; without one the numbers of pods do. `preview` is the Service that
+    points at what does not serve, empty without one. For `kept` the pods that were replaced are left, so that they can
+    take over again at once.
     """
 
     kind: WorkloadKind
@@ -35,3 +38,5 @@ class Pairing:
     members: tuple[str, ...]
     namespaces: tuple[str, ...] = ()
     route: RouteName | None = None
+    preview: str = ""
+    kept: timedelta = timedelta(0)

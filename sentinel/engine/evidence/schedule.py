@@ -12,7 +12,8 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.arms.increments import count_tick, histogram_tick
-from sentinel.engine.arms.split import CANDIDATE, version_of
+from sentinel.engine.arms.split import BASELINE, CANDIDATE, version_of
+from sentinel.engine.exposure.switching import stands_by
 from sentinel.engine.rules.environment import over_limit
 from sentinel.engine.rules.query_rule import next_due
 from sentinel.engine.rules.standing import EXPECTED
@@ -118,9 +119,16 @@ def tick_of(
 ) -> CountTick | HistogramTick:
     """What both arms of a rollout did between two times."""
     make = count_tick if isinstance(rule, ErrorRateRule) else histogram_tick
-    return make(
+    tick = make(
         spans, workload, workload.candidate, baseline, since, until, warmup=warmup, arms=rule.query.arms
     )
+    unused = stands_by(workload) and not any(missing.subject == BASELINE for missing in tick.missing)
+    return replace(tick, missing=tuple(m for m in tick.missing if not _no_series(m))) if unused else tick
+
+
+def _no_series(missing: Missing) -> bool:
+    """Whether the candidate has no series at all: what stands by may have had no request yet, and lacks nothing."""
+    return (missing.reason, missing.subject) == (MissingReason.NO_DATA, CANDIDATE)
 
 
 def lacking(tick: CountTick | HistogramTick, workload: Workload, arms: Arms) -> Missing | None:

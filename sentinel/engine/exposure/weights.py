@@ -4,12 +4,12 @@ import math
 
 from sentinel.domain.policy.policy import Mode, Policy
 from sentinel.domain.workload.facts import Stepping, Workload
-from sentinel.engine.exposure import traffic
+from sentinel.engine.exposure import switching, traffic
 
 
 def steps_apply(policy: Policy, workload: Workload, mode: Mode) -> bool:
     """Whether this rollout is steered through canary steps: never in observe mode, nor where the workload cannot."""
-    able = workload.abilities.stepping in (Stepping.PAUSING, Stepping.PARTITION, Stepping.TRAFFIC)
+    able = workload.abilities.stepping not in (Stepping.NONE, Stepping.OWN)
     return bool(policy.strategy.steps) and mode is Mode.ENFORCE and able
 
 
@@ -35,6 +35,8 @@ def step_reached(weight: float | None, workload: Workload) -> bool:
         return False
     if weight is None:
         return workload.rolled_out
+    if workload.abilities.stepping is Stepping.SWITCHING:
+        return switching.reached(workload)
     if workload.exposure.traffic is not None:
         return traffic.reached(weight, workload)
     if workload.own_steps is not None:

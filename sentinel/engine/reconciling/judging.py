@@ -17,6 +17,7 @@ from sentinel.engine.evidence.assessment import Holds, JudgedRollout, Measured, 
 from sentinel.engine.evidence.history import learns, remembered
 from sentinel.engine.evidence.schedule import stable_of
 from sentinel.engine.exposure.own import held_down_at
+from sentinel.engine.exposure.switching import serves_alone
 from sentinel.engine.matching import alert_rule_of
 from sentinel.engine.pods.cluster_wait import turns_at
 from sentinel.engine.rollout.situation import JudgedAlert, Situation
@@ -45,10 +46,11 @@ def judged(
     record, workload, policy = situation.record, situation.workload, situation.policy
     baseline = stable_of(workload, record)
     ends = situation.bake_ends
+    beside = baseline is not None and bool(workload.pods_of(baseline)) and not serves_alone(workload)
     segment = segment_of(
         record.state.progress.step,
         situation.last_step,
-        concurrent=baseline is not None and bool(workload.pods_of(baseline)),
+        concurrent=beside,
         bake_over=ends is not None and situation.now >= ends,
         min_requests=policy.strategy.min_requests,
         early=policy.strategy.promote_early,

@@ -26,7 +26,7 @@ from sentinel.domain.workload.config import ConfigReading
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.alerts.naming import workloads_named
 from sentinel.engine.exposure.own import STEPS_SKIPPED, promotion
-from sentinel.engine.exposure.traffic import left_over
+from sentinel.engine.exposure.steering import left_over
 from sentinel.engine.reconciling.carrying import Carrying, Steps
 from sentinel.engine.reconciling.commands import Obeyed, obey
 from sentinel.engine.reconciling.effects import (
@@ -62,6 +62,7 @@ from sentinel.engine.rollout.config import config_of, restart_for_config
 from sentinel.engine.rollout.decision import decide
 from sentinel.engine.rollout.holding import damage_limiting_pause
 from sentinel.engine.rollout.lifecycle import Begin, Continue, Idle, RolledBack, recognise
+from sentinel.engine.rollout.progress import kept_until
 from sentinel.engine.rollout.situation import Situation
 from sentinel.engine.rollout.undoing import next_of_undo
 from sentinel.engine.rules.environment import confirm
@@ -161,17 +162,23 @@ class Reconciler:
         self, workload: Workload, policy: Policy, records: tuple[Record, ...]
     ) -> Effects[Reconciled]:
         """Nothing is rolled out; something of ours may be left, and a human may still ask for something."""
-        change = left_over(workload)
-        if change is not None and self._view.mode(policy) is Mode.ENFORCE and not workload.held_by_label:
+        change, now = left_over(workload), self._view.now()
+        kept = kept_until(records[0], policy) if records else now
+        if change is not None and now >= kept and self._may_touch(workload, policy):
             yield Apply(workload, change)
         command = self._view.command(workload.key)
         if command is None:
-            return (yield from self._restart(workload, policy, records)) if records else AT_REST
+            reconciled = (yield from self._restart(workload, policy, records)) if records else AT_REST
+            waits = change is not None and now < kept and reconciled == AT_REST
+            return Reconciled(requeue_at=kept) if waits else reconciled
         if not records:
             yield from self._refuse_commands(workload.key, "no rollout of the workload is on record")
             return AT_REST
         yield from self._obey(command, self._situation(records[0], workload, policy, records))
         return AGAIN
+
+    def _may_touch(self, workload: Workload, policy: Policy) -> bool:
+        return self._view.mode(policy) is Mode.ENFORCE and not workload.held_by_label
 
     def _restart(
         self, workload: Workload, policy: Policy, records: tuple[Record, ...]

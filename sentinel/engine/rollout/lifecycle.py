@@ -13,7 +13,8 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RevisionRef, UndoState
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
-from sentinel.engine.exposure.traffic import dormant
+from sentinel.engine.exposure.steering import dormant
+from sentinel.engine.exposure.switching import serving as beside_candidate
 from sentinel.engine.rollout.badness import known_bad
 
 REAPPLIED_WITHIN = timedelta(minutes=10)
@@ -177,10 +178,13 @@ def _over_unseen(workload: Workload, latest: Record | None, settled: str | None)
 def _stable(workload: Workload, latest: Record | None, settled: str | None) -> RevisionRef | None:
     """The revision that was fully available when this rollout began.
 
-    In this order: what a rollout that is cut short was replacing (or its undo restoring), unless its candidate had
-    taken over in full and was not held; what this process saw at rest; what serves now; what the records say was
-    there before.
+    In this order: what serves while the candidate stands by; what a rollout that is cut short was replacing (or its
+    undo restoring), unless its candidate had taken over in full and was not held; what this process saw at rest; what
+    serves now; what the records say was there before.
     """
+    beside = beside_candidate(workload)
+    if beside is not None:
+        return RevisionRef.of(beside)
     digest = workload.candidate.digest
     before = _recorded(latest) if latest is not None else None
     if latest is not None and before is not None and _cut_short(latest, settled):

@@ -5,16 +5,16 @@ from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Change, Decision
 from sentinel.domain.figures import percent
-from sentinel.domain.policy.policy import Mode
+from sentinel.domain.policy.policy import Mode, Policy
 from sentinel.domain.policy.strategy import OnLowTraffic
 from sentinel.domain.record.entries import Action
+from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.engine.evidence.assessment import SCALED_TO_ZERO
 from sentinel.engine.exposure.brakes import brake_mark
 from sentinel.engine.exposure.own import promotion
-from sentinel.engine.exposure.steering import steer
-from sentinel.engine.exposure.traffic import left_over
+from sentinel.engine.exposure.steering import left_over, steer
 from sentinel.engine.exposure.weights import step_reached, weight_reached
 from sentinel.engine.pods.cluster_wait import showing
 from sentinel.engine.rollout.gates import await_gates, without_gates
@@ -86,7 +86,7 @@ def _proven_good(situation: Situation) -> bool:
 def _passes(verdict: RuleVerdict, situation: Situation) -> bool:
     if verdict.kind is VerdictKind.PASS:
         return True
-    lenient = situation.policy.strategy.on_low_traffic is OnLowTraffic.ADVANCE
+    lenient = situation.policy.strategy.on_low_traffic is OnLowTraffic.ADVANCE or situation.weight == 0
     return lenient and verdict.kind is VerdictKind.PENDING and verdict.reason == "LowTraffic"
 
 
@@ -177,22 +177,32 @@ def promote(situation: Situation, state: RolloutState, reason: str, message: str
         reason="Promoted",
         message=message,
     )
+    promoted = replace(situation, record=situation.record.with_state(state))
     return Decision(
         state,
         requeue_at=later(situation, situation.now + situation.policy.strategy.guard),
         action=Action.PROMOTE,
         reason=reason,
         message=message,
-        change=finishing(situation),
+        change=finishing(promoted),
         numbers=_numbers(situation.verdicts),
         verdicts=situation.verdicts,
     )
 
 
 def finishing(situation: Situation) -> Change | None:
-    """What gives back all that was asked for on the candidate's behalf, once it is the stable one."""
+    """What gives back all that was asked for on the candidate's behalf, once it is the stable one, and long enough."""
     touch = situation.mode is Mode.ENFORCE and not situation.workload.held_by_label
-    return left_over(situation.workload) if touch else None
+    due = kept_until(situation.record, situation.policy) <= situation.now
+    return left_over(situation.workload) if touch and due else None
+
+
+def kept_until(record: Record, policy: Policy) -> datetime:
+    """Until when what a rollout that is over has replaced, or has left behind, is kept to take over again."""
+    ending, pairing = record.state.ending, policy.strategy.pairing
+    promoted = record.state.phase is Phase.PROMOTED
+    over = (ending.promoted_at if promoted else ending.ended_at) or record.started_at
+    return over + (pairing.kept if pairing is not None else timedelta(0))
 
 
 def _numbers(verdicts: tuple[RuleVerdict, ...]) -> dict[str, int | float | str]:
@@ -205,7 +215,8 @@ def keep_guard(situation: Situation) -> Decision:
     ends = (state.ending.promoted_at or situation.now) + situation.policy.strategy.guard
     change = finishing(situation)
     if situation.now < ends or change is not None:
-        due = later(situation, ends)
+        kept = kept_until(situation.record, situation.policy)
+        due = later(situation, kept if situation.now < kept < ends else ends)
         return Decision(state, requeue_at=due, change=change, verdicts=situation.verdicts)
     message = "the guard window is over"
     return Decision(

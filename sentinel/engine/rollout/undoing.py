@@ -10,6 +10,7 @@ from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.state import Hold, Phase, RevisionRef, UndoState
 from sentinel.domain.verdict import DecisionCause, RuleVerdict, VerdictKind
 from sentinel.engine.exposure.brakes import brake_mark
+from sentinel.engine.exposure.switching import brought_back
 from sentinel.engine.exposure.traffic import withdrawn
 from sentinel.engine.rollout.config import changed_since_stable, in_vain, returns, said_of_undo
 from sentinel.engine.rollout.guards import permitted
@@ -98,9 +99,14 @@ def undo_to(situation: Situation, because: RuleVerdict, target: RevisionRef) -> 
 
 
 def next_of_undo(situation: Situation, undo_state: UndoState) -> Change:
-    """The first of an undo's changes that is not made yet: requests are taken from the candidate before its pods."""
+    """The first of an undo's changes that is not made yet.
+
+    Requests are taken from the candidate before its pods, and given to pods that are there.
+    """
+    workload, target = situation.workload, undo_state.target
     mark = brake_mark(situation.record, situation.policy, situation.now)
-    return withdrawn(situation.workload, mark) or Restore(undo_state.target, undo_state.config)
+    back = Restore(target, undo_state.config)
+    return withdrawn(workload, mark) or brought_back(workload, target) or back
 
 
 def _held_instead(situation: Situation, reason: HoldReason, message: str, because: RuleVerdict) -> Decision:

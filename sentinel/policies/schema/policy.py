@@ -37,8 +37,10 @@ MAX_FALSE_ROLLBACK_RATE = 0.2
 
 def _kind(value: object, info: ValidationInfo) -> WorkloadKind:
     known = [kind.value for kind in WorkloadKind if kind not in PAIRED]
-    if value in PAIRED:
-        raise InputError(f"a {value} is made by a policy's strategy", "see strategy.canaryPair")
+    if str(value) in PAIRED:
+        raise InputError(
+            f"a {value} is made by a policy's strategy", "see strategy.canaryPair and strategy.blueGreen"
+        )
     if value not in known:
         raise InputError(f"unknown kind of workload {value!r}", did_you_mean(str(value), known))
     kind = WorkloadKind(str(value))
@@ -181,13 +183,14 @@ class PolicySpec(Model):
 
     def _pair_alone(self) -> None:
         """A pair is named by its strategy: `match` says in which namespaces it is, and nothing else."""
-        if self.strategy.canary_pair is None:
+        if not self.strategy.paired:
             return
         for part in ("kinds", "names", "selector"):
             if part in self.match.model_fields_set:
                 raise InputError(
                     f"{part} does not apply to a pair",
-                    "leave it out: strategy.canaryPair names the Deployments, and match.namespaces where they are",
+                    f"leave it out: strategy.{self.strategy.paired} names the Deployments, "
+                    "and match.namespaces where they are",
                     at=("match", part),
                     key=True,
                 )

@@ -10,7 +10,7 @@ from sentinel.domain.gate import OnGateFailure
 from sentinel.domain.policy.strategy import OnDeadline, OnLowTraffic
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
-from sentinel.policies.mistakes import InputError
+from sentinel.policies.mistakes import InputError, Path
 from sentinel.policies.schema.fields import (
     Count,
     Duration,
@@ -101,13 +101,18 @@ class BackendSpec(Model):
     subset: Name | None = None
 
 
-class StepSpec(Model):
-    """One canary step."""
+class GatedSpec(Model):
+    """What comes before the next step: how long this one bakes, and who and what must agree."""
 
-    weight: PositiveShare
     bake: Duration = timedelta(0)
     approval: Literal["required", "none"] = "none"
     gates: Annotated[tuple[GateSpec, ...], Field(max_length=10)] = ()
+
+
+class StepSpec(GatedSpec):
+    """One canary step."""
+
+    weight: PositiveShare
 
 
 class StepsSpec(Model):
@@ -164,10 +169,7 @@ class CanaryPairSpec(StepsSpec):
 
     @model_validator(mode="after")
     def _two(self, info: ValidationInfo) -> "CanaryPairSpec":
-        kinds = (info.context or {}).get("kinds")
-        if kinds is not None and WorkloadKind.CANARY_PAIR not in kinds:
-            kind = WorkloadKind.CANARY_PAIR
-            raise InputError(f"{kind}s are not watched", f"add {kind} to kubernetes.kinds of the settings")
+        _watched(WorkloadKind.CANARY_PAIR, info)
         if self.stable == self.canary:
             raise InputError(
                 f"stable and canary are both {self.stable}", "name two Deployments", at=("canary",)
@@ -175,11 +177,49 @@ class CanaryPairSpec(StepsSpec):
         return self
 
 
+class PreviewSpec(GatedSpec):
+    """Before the switch: the candidate's pods are ready, and get no requests but those to the preview."""
+
+
+class BlueGreenSpec(Model):
+    """Two Deployments that take turns behind a Service: the one that it does not select gets the next release.
+
+    `scaleDownDelay` is how long the one that was replaced keeps its pods after the promotion, or after an undo.
+    """
+
+    service: Name
+    blue: Name
+    green: Name
+    preview_service: Name | None = None
+    preview: PreviewSpec = PreviewSpec()
+    scale_down_delay: Duration = timedelta(minutes=30)
+
+    @model_validator(mode="after")
+    def _two(self, info: ValidationInfo) -> "BlueGreenSpec":
+        _watched(WorkloadKind.BLUE_GREEN, info)
+        if self.blue == self.green:
+            raise InputError(f"blue and green are both {self.blue}", "name two Deployments", at=("green",))
+        if self.service == self.preview_service:
+            raise InputError(
+                f"service and previewService are both {self.service}",
+                "name two Services, or leave previewService out",
+                at=("previewService",),
+            )
+        return self
+
+
+def _watched(kind: WorkloadKind, info: ValidationInfo) -> None:
+    kinds = (info.context or {}).get("kinds")
+    if kinds is not None and kind not in kinds:
+        raise InputError(f"{kind}s are not watched", f"add {kind} to kubernetes.kinds of the settings")
+
+
 class StrategySpec(Model):
     """How a rollout proceeds."""
 
     canary: CanarySpec | None = None
     canary_pair: CanaryPairSpec | None = None
+    blue_green: BlueGreenSpec | None = None
     bake: Duration = timedelta(minutes=10)
     guard: Duration = timedelta(hours=1)
     deadline: PositiveDuration = timedelta(hours=1)
@@ -190,21 +230,31 @@ class StrategySpec(Model):
     promote: Literal["bake", "early"] = "bake"
 
     @property
-    def stepped(self) -> tuple[str, StepsSpec] | None:
-        """What has the steps, with its key; None without steps."""
+    def steps(self) -> tuple[tuple[Path, GatedSpec], ...]:
+        """What comes before 100 %, of whichever strategy, each with its place."""
+        if self.blue_green is not None:
+            return ((("blueGreen", "preview"), self.blue_green.preview),)
         both = (("canary", self.canary), ("canaryPair", self.canary_pair))
-        return next(((key, spec) for key, spec in both if spec is not None), None)
+        return tuple(
+            ((key, "steps", number), step)
+            for key, spec in both
+            if spec is not None
+            for number, step in enumerate(spec.steps)
+        )
 
     @property
-    def steps(self) -> tuple[StepSpec, ...]:
-        """The steps before 100 %, of whichever strategy."""
-        return self.stepped[1].steps if self.stepped is not None else ()
+    def paired(self) -> str:
+        """The key of what makes one workload of several objects; empty without one."""
+        both = (("canaryPair", self.canary_pair), ("blueGreen", self.blue_green))
+        return next((key for key, spec in both if spec is not None), "")
 
     @model_validator(mode="after")
     def _in_time(self) -> "StrategySpec":
-        if self.canary is not None and self.canary_pair is not None:
-            raise InputError("has canary and canaryPair", "keep one of them", at=("canaryPair",), key=True)
-        bakes = sum((step.bake for step in self.steps), self.bake)
+        every = (("canary", self.canary), ("canaryPair", self.canary_pair), ("blueGreen", self.blue_green))
+        named = [key for key, spec in every if spec is not None]
+        if len(named) > 1:
+            raise InputError(f"has {' and '.join(named)}", "keep one of them", at=(named[-1],), key=True)
+        bakes = sum((step.bake for _, step in self.steps), self.bake)
         if bakes > self.deadline:
             default = "" if "deadline" in self.model_fields_set else ", the default"
             raise InputError(

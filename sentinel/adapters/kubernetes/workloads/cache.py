@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from sentinel.adapters.kubernetes.api.raw import ObjectId, ObjectKey, RawObject
-from sentinel.adapters.kubernetes.api.resources import ApiResource
+from sentinel.adapters.kubernetes.api.resources import SERVICES, ApiResource
 from sentinel.adapters.kubernetes.workloads.pairs.index import PairIndex
 from sentinel.adapters.kubernetes.workloads.pairs.members import Attached, PairMember
 from sentinel.adapters.kubernetes.workloads.registry import PAIRS
@@ -115,9 +115,16 @@ class WorkloadCache:
     def workloads_behind(self, namespace: str, service: str) -> tuple[WorkloadKey, ...]:
         """The workloads that a Service of this name stands for.
 
-        Services are not watched: workloads of the same name are taken, else all whose pods carry the name in
-        their usual name label.
+        Services are not watched except for pairs: workloads of the same name are taken, else all whose pods carry the
+        name in their usual name label.
         """
+        pairs = tuple(
+            key
+            for key, pairing in self._pairs.inside(namespace)
+            if (SERVICES, service) in PAIRS[pairing.kind].attached(pairing)
+        )
+        if pairs:
+            return pairs
         here = [entry for key, entry in self._workloads.items() if key.namespace == namespace]
         found = [entry.key for entry in here if entry.key.name == service] or [
             entry.key

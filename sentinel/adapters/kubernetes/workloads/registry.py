@@ -10,6 +10,7 @@ from sentinel.adapters.kubernetes.workloads.kinds.daemonset import DAEMON_SET
 from sentinel.adapters.kubernetes.workloads.kinds.deployment import DEPLOYMENT
 from sentinel.adapters.kubernetes.workloads.kinds.rollout import ROLLOUT
 from sentinel.adapters.kubernetes.workloads.kinds.statefulset import STATEFUL_SET
+from sentinel.adapters.kubernetes.workloads.pairs.blue_green_changes import BLUE_GREEN
 from sentinel.adapters.kubernetes.workloads.pairs.canary_changes import CANARY_PAIR
 from sentinel.adapters.kubernetes.workloads.pairs.driver import PairDriver
 from sentinel.adapters.kubernetes.workloads.pairs.members import trim_member, trim_member_revision
@@ -21,7 +22,7 @@ DRIVERS: Mapping[WorkloadKind, WorkloadDriver] = {
     driver.kind: driver for driver in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET, ROLLOUT)
 }
 """Of workloads that are one object."""
-PAIRS: Mapping[WorkloadKind, PairDriver] = {driver.kind: driver for driver in (CANARY_PAIR,)}
+PAIRS: Mapping[WorkloadKind, PairDriver] = {driver.kind: driver for driver in (CANARY_PAIR, BLUE_GREEN)}
 """Of workloads that a policy makes of several objects."""
 Driver = WorkloadDriver | PairDriver
 

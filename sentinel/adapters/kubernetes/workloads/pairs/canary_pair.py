@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from sentinel.adapters.kubernetes.traffic.registry import ROUTERS
 from sentinel.adapters.kubernetes.traffic.router import Backends, Routing
 from sentinel.adapters.kubernetes.workloads.driver import Place
-from sentinel.adapters.kubernetes.workloads.pairs.members import Attached, Joined, PairMember, joined
+from sentinel.adapters.kubernetes.workloads.pairs.members import Attached, Joined, PairMember, apart, joined
 from sentinel.adapters.kubernetes.workloads.pairs.shares import (
     ShareMark,
     close,
@@ -273,11 +273,4 @@ def _in_the_way(sight: CanarySight) -> str:
     other = sight.pairing.members[1]
     if sight.canary is None:
         return f"there is no Deployment {stable.entry.key.namespace}/{other}, the canary of {name}"
-    one, two = stable.facts, sight.canary.facts
-    if not (one.plain and two.plain):
-        return f"the selectors of {name} and {other} must be matchLabels alone, to be told apart"
-    if one.selector.keys() != two.selector.keys():
-        return f"the selectors of {name} and {other} must ask for the same labels, with a different value"
-    if one.selector == two.selector:
-        return f"the selectors of {name} and {other} overlap: give one label in them a different value"
-    return ""
+    return apart(stable.entry, sight.canary.entry)

@@ -1,7 +1,7 @@
 """Which workloads are members of which pair, as the policies say."""
 
 import fnmatch
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import MEMBER_KIND
@@ -25,6 +25,12 @@ class PairIndex:
             if _covers(pairing, key.namespace):
                 return WorkloadKey(pairing.kind, key.namespace, pairing.name)
         return key
+
+    def inside(self, namespace: str) -> Iterator[tuple[WorkloadKey, Pairing]]:
+        """The pairs that may be in a namespace."""
+        for pairing in self.pairings:
+            if _covers(pairing, namespace):
+                yield WorkloadKey(pairing.kind, namespace, pairing.name), pairing
 
     def pairing_of(self, key: WorkloadKey) -> Pairing | None:
         """How the pair of this key is made, None where no policy makes one."""

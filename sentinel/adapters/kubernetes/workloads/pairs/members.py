@@ -45,6 +45,21 @@ class PairMember:
         return self.observed and everything_new and entry.available >= entry.desired
 
 
+def apart(one: WorkloadEntry, two: WorkloadEntry) -> str:
+    """Why the pods of two members cannot be told apart, empty where they can."""
+    first, second = one.member, two.member
+    assert first is not None, "members are trimmed by trim_member"
+    assert second is not None, "members are trimmed by trim_member"
+    both = f"the selectors of {one.key.name} and {two.key.name}"
+    if not (first.plain and second.plain):
+        return f"{both} must be matchLabels alone, to be told apart"
+    if first.selector.keys() != second.selector.keys():
+        return f"{both} must ask for the same labels, with a different value"
+    if first.selector == second.selector:
+        return f"{both} overlap: give one label in them a different value"
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Attached:
     """What belongs to a pair beside its members, by resource and name, and why a resource cannot be read."""

@@ -1,0 +1,140 @@
+"""The two colours of a blue-green pair, by what is written: which one serves, and whether the other has news."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sentinel.adapters.kubernetes.api.raw import RawObject, labels, mapping, text
+from sentinel.adapters.kubernetes.workloads.pairs.members import apart
+from sentinel.adapters.kubernetes.workloads.trim import WorkloadEntry
+
+COLOURS_ANNOTATION = "rollback-sentinel.dev/colours"
+"""On the Service: what each colour had when requests were moved last, or when an undo decided that they are not."""
+REPLICAS_ANNOTATION = "rollback-sentinel.dev/replicas"
+"""On a colour that was scaled to 0: how many replicas it had."""
+_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Colours:
+    """A Service and the Deployments that take turns behind it, blue first; one that does not exist is left out.
+
+    `names` are those that the policy gives them. `preview` is the Service that points at what does not serve; None
+    without one, or where it does not exist.
+    """
+
+    names: tuple[str, str]
+    service: RawObject
+    members: tuple[WorkloadEntry, ...]
+    preview_name: str = ""
+    preview: RawObject | None = None
+
+    @property
+    def serving(self) -> WorkloadEntry | None:
+        """The colour whose pods alone the Service selects; None where that is not one."""
+        selected = [one for one in self.members if selects(selector_of_service(self.service), one)]
+        return selected[0] if len(selected) == 1 else None
+
+    @property
+    def other(self) -> WorkloadEntry | None:
+        """The colour that does not serve."""
+        serving = self.serving
+        if serving is None:
+            return None
+        return next((one for one in self.members if one is not serving), None)
+
+    @property
+    def noted(self) -> Mapping[str, str]:
+        """What each colour had when requests were moved last; empty where we never did."""
+        annotations = mapping(mapping(self.service.get("metadata")).get("annotations"))
+        pairs = (part.partition("=") for part in text(annotations.get(COLOURS_ANNOTATION)).split(","))
+        return {name: digest for name, _, digest in pairs if digest}
+
+    def has_news(self, colour: WorkloadEntry) -> bool:
+        """Whether a colour's template is another one than when requests were moved last."""
+        return self.noted.get(colour.key.name) != short_digest(colour)
+
+    def problem(self) -> str:
+        """Why requests cannot be moved, with what must be changed; empty where they can."""
+        name = service_name(self.service)
+        missing = [wanted for wanted in self.names if wanted not in [one.key.name for one in self.members]]
+        if missing:
+            return f"there is no Deployment {missing[0]}, a colour of Service {name}"
+        return self.unclear() or self._without_label(self.service) or self._no_preview()
+
+    def unclear(self) -> str:
+        """Why it is not clear which colour serves; empty where it is."""
+        name, both = service_name(self.service), " and ".join(self.names)
+        selector = selector_of_service(self.service)
+        if not selector:
+            return f"Service {name} has no selector: it must select the pods of one of {both}"
+        selected = [one for one in self.members if selects(selector, one)]
+        if len(selected) > 1:
+            return (
+                f"Service {name} selects the pods of {both} at once: "
+                "add a label to its selector that has a different value in each"
+            )
+        if not selected:
+            return f"Service {name} selects the pods of neither {' nor '.join(self.names)}"
+        return apart(self.members[0], self.members[1]) if len(self.members) > 1 else ""
+
+    def _no_preview(self) -> str:
+        if not self.preview_name:
+            return ""
+        if self.preview is None:
+            return f"there is no preview Service {self.preview_name}"
+        if not selector_of_service(self.preview):
+            return f"the preview Service {self.preview_name} has no selector"
+        return self._without_label(self.preview)
+
+    def _without_label(self, service: RawObject) -> str:
+        """Why a Service could not be pointed at each of the colours."""
+        lacking = [
+            (key, one.key.name)
+            for key in selector_of_service(service)
+            for one in self.members
+            if key not in one.template.labels
+        ]
+        if not lacking:
+            return ""
+        key, member = lacking[0]
+        return (
+            f"Service {service_name(service)} selects by {key}, a label that the pods of {member} do not have"
+        )
+
+
+def selector_of_service(service: RawObject) -> dict[str, str]:
+    """The labels that a Service selects pods by."""
+    return labels(mapping(service.get("spec")).get("selector"))
+
+
+def selects(selector: Mapping[str, str], colour: WorkloadEntry) -> bool:
+    """Whether a selector selects the pods of a colour; an empty one selects none."""
+    return bool(selector) and all(colour.template.labels.get(key) == value for key, value in selector.items())
+
+
+def pointed_at(service: RawObject, colour: WorkloadEntry) -> dict[str, str]:
+    """The Service's selector with the values of this colour's pods."""
+    return {key: colour.template.labels.get(key, "") for key in selector_of_service(service)}
+
+
+def short_digest(colour: WorkloadEntry) -> str:
+    """What of a template's digest is noted."""
+    assert colour.member is not None, "colours are trimmed as members"
+    return colour.member.neutral[:_DIGITS]
+
+
+def note_of(members: Sequence[WorkloadEntry]) -> str:
+    """What is noted of these colours, as the annotation has it."""
+    return ",".join(f"{one.key.name}={short_digest(one)}" for one in members)
+
+
+def service_name(service: RawObject) -> str:
+    """The Service's name."""
+    return text(mapping(service.get("metadata")).get("name"))
+
+
+def ready_pods(colour: WorkloadEntry) -> int:
+    """The ready pods of a colour's present template, 0 until its controller has seen it."""
+    assert colour.member is not None, "colours are trimmed as members"
+    seen = colour.observed_generation >= colour.generation
+    return min(colour.member.ready, colour.updated) if seen else 0
