@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sentinel.adapters.prometheus import selectors
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
 from sentinel.adapters.prometheus.assembly import subject_of
 from sentinel.adapters.prometheus.backend import MetricsBackend
@@ -15,7 +14,8 @@ from sentinel.adapters.prometheus.histograms import (
     range_of,
     spelt_twice,
 )
-from sentinel.adapters.prometheus.strays import Asking
+from sentinel.adapters.prometheus.series import selectors
+from sentinel.adapters.prometheus.series.strays import Asking
 from sentinel.domain.evidence import Subject
 from sentinel.domain.policy.rules import HistogramQuery
 from sentinel.engine.arms.selector import label_name

@@ -6,17 +6,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from sentinel.adapters.prometheus import selectors, strays
 from sentinel.adapters.prometheus.answers import InstantAnswer, Track
 from sentinel.adapters.prometheus.assembly import Answers, Assembly, as_is, bounds_in_seconds
 from sentinel.adapters.prometheus.backend import MetricsBackend
 from sentinel.adapters.prometheus.buckets import HistogramAsking, HistogramSeries
 from sentinel.adapters.prometheus.histograms import HistogramAnswer, common_edges
+from sentinel.adapters.prometheus.inspection import ServerReport, inspected
 from sentinel.adapters.prometheus.lag import Lag
 from sentinel.adapters.prometheus.metricsql import as_promql
 from sentinel.adapters.prometheus.past import counted
-from sentinel.adapters.prometheus.podless import unattributed
-from sentinel.adapters.prometheus.replicas import Doubles
+from sentinel.adapters.prometheus.series import selectors, strays
+from sentinel.adapters.prometheus.series.podless import unattributed
+from sentinel.adapters.prometheus.series.replicas import Doubles
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Span, ValueSample
@@ -142,6 +143,10 @@ class PrometheusSource:
         (narrowed,) = _checked(lambda: [_of_pods(query.histogram, query.arms, past)])
         asking = await self._asking(replace(query, histogram=narrowed))
         return await _read(asking.totals_and_slow(past.over, past.until))
+
+    async def report(self, at: datetime) -> ServerReport:
+        """What the server shows of itself. Raises SourceError."""
+        return await inspected(await self._client.backend(), self._client.instant, at)
 
     async def ready(self, at: datetime) -> str | None:
         """None when Prometheus answers, else a sentence on what is wrong."""

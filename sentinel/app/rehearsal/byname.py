@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sentinel.adapters.prometheus.selectors import COUNT, histogram_series, narrowed
+from sentinel.adapters.prometheus.series.selectors import COUNT, histogram_series, narrowed
 from sentinel.app.rehearsal.history import MetricHistory, RangeSeries
 from sentinel.app.rehearsal.recorded import Samples
 from sentinel.domain.policy.policy import Policy

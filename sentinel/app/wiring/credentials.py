@@ -8,20 +8,20 @@ from sentinel.adapters.prometheus.http.credentials import (
     Basic,
     Bearer,
     ClientCredentials,
-    Credentials,
+    SourceCredentials,
 )
 from sentinel.domain.errors import ConfigurationError
 from sentinel.secret import Secret, SecretFile, fixed, secret_of
 from sentinel.settings.metrics import OAuthSettings, PrometheusServerSettings
 
 
-def credentials_of(settings: PrometheusServerSettings) -> Credentials:
+def credentials_of(settings: PrometheusServerSettings) -> SourceCredentials:
     """What each request to the server has to have. Raises ConfigurationError where a package for it is missing."""
     headers: dict[str, Secret] = {
         name: fixed(value.get_secret_value()) for name, value in settings.headers.items()
     }
     headers |= {name: SecretFile(file, "") for name, file in settings.header_files.items()}
-    return Credentials(headers, _authorization(settings))
+    return SourceCredentials(headers, _authorization(settings))
 
 
 def _authorization(settings: PrometheusServerSettings) -> Authorization | None:

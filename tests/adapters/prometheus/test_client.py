@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from sentinel.adapters.prometheus.http.client import PrometheusClient, PrometheusConnection
-from sentinel.adapters.prometheus.http.credentials import Bearer, Credentials
+from sentinel.adapters.prometheus.http.credentials import Bearer, SourceCredentials
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 from sentinel.secret import fixed
@@ -126,7 +126,7 @@ async def test_a_failed_question_is_asked_again() -> None:
 
 async def test_the_token_and_the_path_prefix_are_used() -> None:
     """Prometheus behind a path and a bearer token is reached."""
-    credentials = Credentials(authorization=Bearer(fixed("secret")))
+    credentials = SourceCredentials(authorization=Bearer(fixed("secret")))
     async with prometheus("/tenant/prom", credentials=credentials) as (fake, client):
         fake.token = "secret"
         fake.answers["up"] = [({}, 1)]

@@ -21,7 +21,7 @@ from sentinel.adapters.prometheus.http.credentials import (
     Basic,
     Bearer,
     ClientCredentials,
-    Credentials,
+    SourceCredentials,
 )
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
@@ -60,7 +60,7 @@ async def guarded(allows: Allows, token: web.Response | None = None) -> AsyncIte
 
 
 @asynccontextmanager
-async def client_of(url: str, credentials: Credentials) -> AsyncIterator[PrometheusClient]:
+async def client_of(url: str, credentials: SourceCredentials) -> AsyncIterator[PrometheusClient]:
     client = PrometheusClient(PrometheusConnection(url, credentials=credentials, backend=PROMETHEUS))
     try:
         yield client
@@ -85,7 +85,7 @@ async def test_a_token_file_is_read_again_when_it_rotates(tmp_path: Path) -> Non
 
     async with (
         guarded(allows) as url,
-        client_of(url, Credentials(authorization=Bearer(SecretFile(file, "one")))) as client,
+        client_of(url, SourceCredentials(authorization=Bearer(SecretFile(file, "one")))) as client,
     ):
         await client.instant("up", NOW)
         current["token"] = "second"
@@ -109,14 +109,14 @@ async def test_basic_auth_and_secret_headers_go_along(tmp_path: Path) -> None:
         return tenant == "shop" and request.headers["Authorization"] == "Basic Z3JhZmFuYTpjYW5hcnk="
 
     headers = {"X-Scope-OrgID": SecretFile(tmp_path / "tenant", "")}
-    credentials = Credentials(headers, Basic("grafana", fixed("canary")))
+    credentials = SourceCredentials(headers, Basic("grafana", fixed("canary")))
     async with guarded(allows) as url, client_of(url, credentials) as client:
         await client.instant("up", NOW)
 
 
-def oauth(url: str, secret: str = "canary") -> Credentials:
+def oauth(url: str, secret: str = "canary") -> SourceCredentials:
     flow = ClientCredentials(f"{url}/token", "sentinel", fixed(secret), "prometheus/.default", 5.0)
-    return Credentials(authorization=flow)
+    return SourceCredentials(authorization=flow)
 
 
 async def test_an_oauth_token_is_fetched_once_and_again_when_it_is_refused() -> None:
@@ -173,7 +173,7 @@ async def test_requests_are_signed_for_aws(secret: str, right: bool, monkeypatch
     """Amazon Managed Prometheus checks method, address, body and host by the account's secret."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIACANARY")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
-    credentials = Credentials(authorization=AwsSignature("eu-central-1", "aps"))
+    credentials = SourceCredentials(authorization=AwsSignature("eu-central-1", "aps"))
     async with (
         guarded(signed_by("canary-secret", "eu-central-1")) as url,
         client_of(url, credentials) as client,

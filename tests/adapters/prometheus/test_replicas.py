@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sentinel.adapters.prometheus.answers import Sample
-from sentinel.adapters.prometheus.replicas import doubled_by
+from sentinel.adapters.prometheus.series.replicas import doubled_by
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.domain.evidence import MissingReason
 from tests.adapters.prometheus.fake import NOW, prometheus

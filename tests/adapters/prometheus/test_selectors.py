@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.adapters.prometheus.selectors import BUCKET, COUNT, SUM, check, histogram_series
+from sentinel.adapters.prometheus.series.selectors import BUCKET, COUNT, SUM, check, histogram_series
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from sentinel.adapters.prometheus.http import session
 from sentinel.adapters.prometheus.http.client import PrometheusClient, PrometheusConnection
-from sentinel.adapters.prometheus.http.credentials import Credentials
+from sentinel.adapters.prometheus.http.credentials import SourceCredentials
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 from sentinel.secret import fixed
@@ -44,7 +44,7 @@ async def answering(data: bytes) -> AsyncIterator[tuple[PrometheusClient, list[b
     port = server.sockets[0].getsockname()[1]
     client = PrometheusClient(
         PrometheusConnection(
-            f"http://127.0.0.1:{port}", Credentials({"X-Api-Key": fixed("canary")}), timeout=20
+            f"http://127.0.0.1:{port}", SourceCredentials({"X-Api-Key": fixed("canary")}), timeout=20
         )
     )
     try:

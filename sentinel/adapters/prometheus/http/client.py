@@ -21,7 +21,7 @@ from sentinel.adapters.prometheus import answers
 from sentinel.adapters.prometheus.answers import InstantAnswer, Track
 from sentinel.adapters.prometheus.backend import PROMETHEUS, MetricsBackend, Recognition
 from sentinel.adapters.prometheus.http import wholeness
-from sentinel.adapters.prometheus.http.credentials import Credentials
+from sentinel.adapters.prometheus.http.credentials import SourceCredentials
 from sentinel.adapters.prometheus.http.failures import Failures
 from sentinel.adapters.prometheus.http.methods import Methods, TooLongError
 from sentinel.adapters.prometheus.http.refusals import refusal
@@ -62,7 +62,7 @@ class PrometheusConnection:
     """
 
     url: str
-    credentials: Credentials = field(default_factory=Credentials)
+    credentials: SourceCredentials = field(default_factory=SourceCredentials)
     verify_tls: bool = True
     ca_file: str | None = None
     certificate: tuple[str, str] | None = None

@@ -144,7 +144,7 @@ class AwsSignature:
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials(AuthBase):
+class SourceCredentials(AuthBase):
     """All that a request has to have, added as it is sent."""
 
     headers: Mapping[str, Secret] = field(default_factory=dict)

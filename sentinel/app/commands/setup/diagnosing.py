@@ -20,6 +20,7 @@ from sentinel.app.commands.flags import Context, Kubeconfig, Place
 from sentinel.app.commands.output import Output, OutputOption
 from sentinel.app.commands.setup.checks import Check, fail, ok, warn
 from sentinel.app.commands.setup.clusters import alerts_check
+from sentinel.app.commands.setup.measuring import source_checks
 from sentinel.app.commands.setup.preflighting import Account, ConfigFile
 from sentinel.app.commands.setup.probing import (
     account_check,
@@ -27,7 +28,6 @@ from sentinel.app.commands.setup.probing import (
     reached,
     rules_check,
     slack_check,
-    source_checks,
 )
 from sentinel.app.wiring.base import lease_namespace, watched_tools
 from sentinel.app.wiring.sources import Sources, metric_sources, options_of

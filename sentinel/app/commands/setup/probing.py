@@ -1,7 +1,6 @@
 """Checks of what the daemon depends on, and checks as a table for people."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import typer
 from rich.text import Text
@@ -16,7 +15,6 @@ from sentinel.app.exitcodes import UsageError
 from sentinel.app.wiring.sources import Sources
 from sentinel.domain.errors import ClusterError, ForbiddenError, NoticeError, SourceError
 from sentinel.domain.figures import amount
-from sentinel.domain.policy.rules import ValueQuery
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
 from sentinel.settings import Settings
@@ -102,28 +100,6 @@ async def account_check(
             name, f"{account} may not {', '.join(lacking)}", "grant it: config/rbac.yaml, or the Helm chart"
         )
     return ok(name, f"{account} has every right that it needs")
-
-
-async def source_checks(sources: Sources) -> list[Check]:
-    """Whether each metrics system that the settings name answers."""
-    if not sources.by_name:
-        return [
-            warn(
-                "metrics",
-                "neither Prometheus nor Datadog is configured",
-                "set prometheus.url if your rules need metrics",
-            )
-        ]
-    checks = []
-    for name, source in sources.by_name.items():
-        question = ValueQuery(name, "vector(1)" if name == "prometheus" else "avg:datadog.agent.running{*}")
-        try:
-            await source.value(question, datetime.now(UTC))
-        except SourceError as error:
-            checks.append(fail(name, str(error), f"check the settings of {name} and the network path to it"))
-        else:
-            checks.append(ok(name, "answers queries"))
-    return checks
 
 
 async def rules_check(sources: Sources) -> list[Check]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import combinations
 
-from sentinel.adapters.prometheus import selectors
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
-from sentinel.adapters.prometheus.strays import Asking
+from sentinel.adapters.prometheus.series import selectors
+from sentinel.adapters.prometheus.series.strays import Asking
 from sentinel.bounded import BoundedDict
 from sentinel.domain.policy.rules import Arms
 

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
-from sentinel.adapters.prometheus import selectors
 from sentinel.adapters.prometheus.answers import InstantAnswer
-from sentinel.adapters.prometheus.strays import EXPORTED, Asking, labels_of
+from sentinel.adapters.prometheus.series import selectors
+from sentinel.adapters.prometheus.series.strays import EXPORTED, Asking, labels_of
 from sentinel.domain.evidence import Missing, MissingReason
 from sentinel.domain.policy.rules import ValueQuery
 from sentinel.engine.arms.promql_texts import TEXT

@@ -1,0 +1,77 @@
+"""Checks of the metrics systems: what each is, how it scrapes, and which of its traits the settings must allow for."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from sentinel.adapters.prometheus.inspection import ServerReport
+from sentinel.adapters.prometheus.source import PrometheusSource
+from sentinel.app.commands.setup.checks import Check, Level, fail, ok, warn
+from sentinel.app.wiring.sources import Sources
+from sentinel.domain.errors import SourceError
+from sentinel.domain.figures import duration
+from sentinel.domain.policy.rules import PROMETHEUS, ValueQuery
+from sentinel.ports import MetricSource
+
+TOO_RARE = 1.5
+"""Scrapes so many times further apart than the settings say make samples stale."""
+METRICSQL_ADVICE = (
+    "do not write `or vector(0)` after a ratio in query rules: a ratio without traffic is empty, not NaN"
+)
+
+
+async def source_checks(sources: Sources) -> list[Check]:
+    """Whether each metrics system that the settings name answers."""
+    if not sources.by_name:
+        return [
+            warn(
+                "metrics",
+                "neither Prometheus nor Datadog is configured",
+                "set prometheus.url if your rules need metrics",
+            )
+        ]
+    return [check for name, source in sources.by_name.items() for check in await _source_checks(name, source)]
+
+
+async def _source_checks(name: str, source: MetricSource) -> list[Check]:
+    now = datetime.now(UTC)
+    try:
+        if isinstance(source, PrometheusSource):
+            return [*server_checks(name, await source.report(now), source.min_interval)]
+        await source.value(ValueQuery(name, "avg:datadog.agent.running{*}"), now)
+    except SourceError as error:
+        return [fail(name, str(error), f"check the settings of {name} and the network path to it")]
+    return [ok(name, "answers queries")]
+
+
+def server_checks(name: str, report: ServerReport, configured: float) -> Iterator[Check]:
+    """Which server it is, and which of its traits the settings or the rules have to allow for.
+
+    `configured` is the scrape interval of the settings, in seconds.
+    """
+    known = [
+        f"{what} {duration(timedelta(seconds=value))}"
+        for what, value in (("scrapes each", report.interval), ("newest sample", report.lag))
+        if value is not None
+    ]
+    found = f"{report.backend} answers queries" + "".join(f", {text}" for text in known)
+    yield Check(name, Level.OK, found, METRICSQL_ADVICE if report.backend.metricsql else "")
+    key = "prometheus" if name == PROMETHEUS else f"sources.{name.partition('/')[2]}"
+    if report.interval is not None and report.interval > TOO_RARE * configured:
+        yield warn(
+            name,
+            f"it scrapes each {report.interval:.0f} s, but {key}.scrape_interval is {configured:g} s: "
+            "most samples count as stale",
+            f"set {key}.scrape_interval to {report.interval:.0f}s",
+        )
+    if report.interval is None:
+        yield warn(
+            name,
+            "it has no metric `up` of five minutes, so its scrape interval is unknown",
+            f"set {key}.scrape_interval to how often its samples come",
+        )
+    if report.lag is not None and report.lag > TOO_RARE * configured:
+        yield warn(
+            name,
+            f"its newest sample is {report.lag:.0f} s old: evidence is asked for as of so long ago",
+            f"set {key}.settle, or let it be learnt (some ticks later)",
+        )

@@ -1,0 +1,47 @@
+"""What doctor says of a metrics system: which it is, how it scrapes, and what the settings have to allow for."""
+
+from __future__ import annotations
+
+import pytest
+
+from sentinel.adapters.prometheus.backend import MetricsBackend
+from sentinel.adapters.prometheus.inspection import INTERVAL, ServerReport
+from sentinel.adapters.prometheus.source import PrometheusSource
+from sentinel.app.commands.setup.checks import Level
+from sentinel.app.commands.setup.measuring import server_checks
+from tests.adapters.prometheus.fake import NOW, prometheus
+
+VICTORIA = MetricsBackend("VictoriaMetrics", "1.79.5", metricsql=True)
+
+
+async def test_interval_and_lag_are_measured() -> None:
+    """By the servers' own metric of its targets."""
+    async with prometheus() as (fake, client):
+        fake.answers["max(timestamp(up))"] = [({}, NOW.timestamp() - 4)]
+        fake.answers[INTERVAL] = [({}, 15)]
+        report = await PrometheusSource(client).report(NOW)
+    assert (str(report.backend), report.interval, report.lag) == ("Prometheus", 15, pytest.approx(4))
+
+
+@pytest.mark.parametrize(
+    ("report", "levels", "said"),
+    [
+        (
+            ServerReport(MetricsBackend(version="3.16.0"), 15, 3),
+            [Level.OK],
+            "Prometheus 3.16.0 answers queries, ",
+        ),
+        (ServerReport(VICTORIA, 15, 3), [Level.OK], "VictoriaMetrics 1.79.5"),
+        (ServerReport(VICTORIA, 60, 3), [Level.OK, Level.WARN], "set sources.mesh.scrape_interval to 60s"),
+        (ServerReport(VICTORIA, 15, 40), [Level.OK, Level.WARN], "its newest sample is 40 s old"),
+        (ServerReport(VICTORIA, None, None), [Level.OK, Level.WARN], "no metric `up`"),
+    ],
+)
+def test_the_report_is_compared_with_the_settings(
+    report: ServerReport, levels: list[Level], said: str
+) -> None:
+    """A trap is a warning with the key that has to be set."""
+    checks = list(server_checks("prometheus/mesh", report, 15.0))
+    assert [check.level for check in checks] == levels
+    assert any(said in f"{check.found} {check.remedy}" for check in checks)
+    assert "vector(0)" in checks[0].remedy or not report.backend.metricsql
