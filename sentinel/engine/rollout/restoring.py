@@ -50,14 +50,15 @@ def watch_restore(situation: Situation) -> Decision:
 def _helped(situation: Situation) -> Change | None:
     """What has the target, once it is in the template, restored at all, or sooner.
 
-    A broken pod of the undone revision that keeps the others from being replaced is removed, one at a time. A workload
-    that makes its own steps restores it at once, not step by step.
+    A broken pod that is not of the target and keeps the others from being replaced is removed, one at a time: of the
+    undone revision, or of one that this had superseded. A workload that makes its own steps restores it at once, not
+    step by step.
     """
-    workload, undone = situation.workload, situation.record.candidate
+    workload = situation.workload
     if not _may_touch(situation):
         return None
     pod = workload.in_the_way
-    if pod is not None and pod.revision == undone.hash and workload.observed:
+    if pod is not None and workload.observed:
         return RemovePod(pod.name, pod.uid)
     return promotion(workload, full=True)
 

@@ -99,9 +99,13 @@ def test_a_broken_pod_in_the_way_of_the_target_is_removed() -> None:
 
 
 def test_a_broken_pod_is_left_where_the_hands_are_off() -> None:
-    """By the label, in observe mode, before the controller has seen the target, and one of a third revision."""
+    """By the label, in observe mode, and before the controller has seen the target."""
     assert watch(stuck(labels={HOLD_LABEL: "true"})).change is None
     assert watch(stuck(), mode=Mode.OBSERVE).change is None
     assert watch(stuck(generation=9, observed_generation=8)).change is None
+
+
+def test_a_broken_pod_of_a_superseded_revision_is_removed_too() -> None:
+    """A bad revision that the undone one had superseded leaves its broken pod in the way as well."""
     third = broken("api-2", waiting("CrashLoopBackOff"), revision="third")
-    assert watch(stuck(in_the_way=third)).change is None
+    assert watch(stuck(in_the_way=third)).change == RemovePod("api-2", "api-2")

@@ -216,7 +216,8 @@ async def _restored(
             if not error.retryable:
                 raise
             now = workload
-        await _without_stuck_pod(cluster, now, workload.candidate.hash)
+        if now.candidate.digest == target.digest:
+            await _without_stuck_pod(cluster, now)
         took = time.monotonic() - began
         if now.candidate.digest == target.digest and now.rolled_out:
             typer.echo(f"{target} is fully available again after {took:.0f} s")
@@ -230,10 +231,10 @@ async def _restored(
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _without_stuck_pod(cluster: ClusterConnection, workload: Workload, undone: str) -> None:
-    """Remove a broken pod of the undone revision that keeps the others from being replaced; said either way."""
+async def _without_stuck_pod(cluster: ClusterConnection, workload: Workload) -> None:
+    """Remove a broken pod of another revision that keeps the others from being replaced; said either way."""
     pod = workload.in_the_way
-    if pod is None or pod.revision != undone or not workload.observed:
+    if pod is None or not workload.observed:
         return
     try:
         typer.echo(
