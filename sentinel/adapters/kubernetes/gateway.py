@@ -84,7 +84,7 @@ class KubernetesGateway:
         )
         self.keepers = KubernetesKeepers(self.client)
         self.records = KubernetesRecordStore(self.client)
-        self.commands = KubernetesCommandStore(self.client)
+        self.commands = KubernetesCommandStore(self.client, cache.pair_of, cache.called)
         self._shared: dict[str, Any] = {"clock": clock, "rng": rng}
         nodes = Reflector(
             self.client, RequestTarget(NODES), trim_node, cache.node_changed, optional=True, **self._shared

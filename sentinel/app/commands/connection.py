@@ -2,9 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sentinel.adapters.kubernetes.api.access import load_access
@@ -14,10 +14,11 @@ from sentinel.adapters.kubernetes.inspect.reading import ClusterReader
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
 from sentinel.app.commands.flags import Place
 from sentinel.app.commands.naming import workload_name
-from sentinel.domain.errors import NotFoundError
+from sentinel.domain.errors import ConfigurationError, NotFoundError
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
-from sentinel.domain.workload.kinds import USUAL_KIND
+from sentinel.domain.workload.kinds import MEMBER_KIND, PAIRED, USUAL_KIND
+from sentinel.domain.workload.pairing import Pairing
 from sentinel.ports import SystemClock
 
 T = TypeVar("T")
@@ -32,16 +33,42 @@ class ClusterConnection:
     reader: ClusterReader
     changer: WorkloadChanger
 
-    async def workload(self, name: str, *, pods: bool = False) -> Workload:
-        """The workload of this name. Raises NotFoundError."""
+    async def workload(
+        self, name: str, *, pods: bool = False, pairings: Collection[Pairing] | None = None
+    ) -> Workload:
+        """The workload of this name, or the pair that it is a member of. Raises NotFoundError.
+
+        Without `pairings` those of rollouts on record count.
+        """
         named = workload_name(name)
         key = WorkloadKey(named.kind or USUAL_KIND, self.place.namespace, named.name)
-        return await self.reader.workload(key, pods=pods)
+        if pairings is None and key.kind in (MEMBER_KIND, *PAIRED):
+            pairings = pairings_on_record(await self.reader.records(self.place.namespace))
+        return await self.reader.workload(key, pods=pods, pairings=pairings or ())
 
     async def records(self, workload: Workload) -> tuple[Record, ...]:
         """The records of this very workload (by uid), newest first."""
         found = await self.reader.records(workload.key.namespace, workload.key.name)
         return tuple(record for record in found if record.workload_uid == workload.uid)
+
+
+def pairings_on_record(records: Iterable[Record]) -> tuple[Pairing, ...]:
+    """The pairs that policies of rollouts on record make, as the newest of these records, which come first, have it."""
+    newest: dict[WorkloadKey, Record] = {}
+    for record in records:
+        if record.key.kind in PAIRED:
+            newest.setdefault(record.key, record)
+    if not newest:
+        return ()
+    from sentinel.policies.load import restore
+
+    found = []
+    for key, record in newest.items():
+        with suppress(ConfigurationError):
+            pairing = restore(record.policy_document).strategy.pairing
+            if pairing is not None:
+                found.append(replace(pairing, namespaces=(key.namespace,)))
+    return tuple(found)
 
 
 def place(namespace: str, context: str, kubeconfig: str, *, everywhere: bool = False) -> Place:

@@ -51,8 +51,16 @@ class CommandStatus:
 class KubernetesCommandStore:
     """Implements `ports.CommandStore` and `ports.CommandRequests`."""
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(
+        self,
+        client: ApiClient,
+        pair_of: Callable[[WorkloadKey], WorkloadKey] = lambda key: key,
+        called: Callable[[WorkloadKey], tuple[WorkloadKey, ...]] = lambda key: (key,),
+    ) -> None:
+        """`pair_of` is the pair that a workload is a member of, or itself; `called` all names that mean a workload."""
         self._client = client
+        self._pair_of = pair_of
+        self._called = called
         self._commands: defaultdict[WorkloadKey, dict[ObjectKey, Command]] = defaultdict(dict)
         self._listeners: list[Callable[[WorkloadKey], None]] = []
 
@@ -62,11 +70,11 @@ class KubernetesCommandStore:
 
     def workloads(self) -> Iterable[WorkloadKey]:
         """Every workload that there is a command for."""
-        return tuple(self._commands)
+        return tuple(dict.fromkeys(map(self._pair_of, self._commands)))
 
     def of_workload(self, key: WorkloadKey) -> tuple[Command, ...]:
         """All commands for a workload, oldest first. Own answers are visible at once."""
-        commands = self._commands.get(key, {}).values()
+        commands = [one for name in self._called(key) for one in self._commands.get(name, {}).values()]
         return tuple(sorted(commands, key=lambda command: (command.created_at, command.name)))
 
     async def answer(
@@ -132,7 +140,7 @@ class KubernetesCommandStore:
         if held is None or held.uid != after.uid or _order(after) > _order(held):
             self._commands[after.key][key] = after
         for listener in self._listeners:
-            listener(after.key)
+            listener(self._pair_of(after.key))
 
     def _forget(self, command: Command) -> None:
         commands = self._commands.get(command.key)

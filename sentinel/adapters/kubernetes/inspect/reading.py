@@ -1,6 +1,7 @@
 """One-shot reads of a cluster, for commands that look once and end: what the watches are to the daemon."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,13 +13,15 @@ from sentinel.adapters.kubernetes.gitops.argocd import ARGO_CD, trim_application
 from sentinel.adapters.kubernetes.gitops.keepers import MarkedWorkload, OwnerCache, claimed_tools, marks_of
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver
-from sentinel.adapters.kubernetes.workloads.pairs.driver import PairDriver
-from sentinel.adapters.kubernetes.workloads.registry import DRIVERS, driver_of
-from sentinel.adapters.kubernetes.workloads.trim import trim_pod
-from sentinel.domain.errors import ClusterError, ForbiddenError, InvalidObjectError, NotFoundError
+from sentinel.adapters.kubernetes.workloads.pairs.index import PairIndex
+from sentinel.adapters.kubernetes.workloads.pairs.members import trim_member
+from sentinel.adapters.kubernetes.workloads.registry import DRIVERS, MEMBERS, resource_of
+from sentinel.adapters.kubernetes.workloads.trim import RevisionEntry, trim_beside, trim_pod
+from sentinel.domain.errors import ClusterError, ForbiddenError, NotFoundError
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
-from sentinel.domain.workload.kinds import USUAL_KIND
+from sentinel.domain.workload.kinds import MEMBER_KIND, PAIRED, USUAL_KIND
+from sentinel.domain.workload.pairing import Pairing
 
 PAGE = 500
 TIMEOUT = 30.0
@@ -43,12 +46,15 @@ class ClusterReader:
     def __init__(self, client: ApiClient) -> None:
         self._client = client
 
-    async def workloads(self, namespace: str = "", *, pods: bool = False) -> tuple[Workload, ...]:
+    async def workloads(
+        self, namespace: str = "", *, pods: bool = False, pairings: Collection[Pairing] = ()
+    ) -> tuple[Workload, ...]:
         """The workloads of a namespace (empty: of all) by kind, namespace and name; their pods only where asked for.
 
-        Other kinds than the usual one are left out where we may not list them.
+        Other kinds than the usual one are left out where we may not list them. Members of `pairings` are one workload.
         """
         cache, listed = WorkloadCache(), []
+        beside = cache.pair(pairings)
         for driver in DRIVERS.values():
             try:
                 found = await self._served(driver.resource, namespace)
@@ -57,18 +63,26 @@ class ClusterReader:
                     raise
                 continue
             listed += [driver] if found else []
+            trim = trim_member if pairings and driver.kind is MEMBER_KIND else driver.trim
             for raw in found:
-                cache.workload_changed(key_of(raw), None, driver.trim(raw))
-        await self._fill(cache, listed, namespace, {}, pods=pods)
+                cache.workload_changed(key_of(raw), None, trim(raw))
+        await self._fill(cache, _histories(listed, pairs=bool(pairings)), namespace, {}, pods=pods)
+        await self._fill_beside(cache, beside, namespace)
         snapshots = (cache.workload(key) for key in sorted(cache.keys()))
         return tuple(workload for workload in snapshots if workload is not None)
 
-    async def workload(self, key: WorkloadKey, *, pods: bool = False) -> Workload:
-        """One workload with its revisions. Raises NotFoundError if it does not exist.
+    async def workload(
+        self, key: WorkloadKey, *, pods: bool = False, pairings: Collection[Pairing] = ()
+    ) -> Workload:
+        """One workload with its revisions, or the pair that it is a member of. Raises NotFoundError if it does not
+        exist.
 
         Its pods are read, too, if nothing else shows how many a revision has.
         """
-        driver = _single(key)
+        pair = PairIndex(pairings).pair_of(key)
+        if pair.kind in PAIRED:
+            return await self._paired(pair, pairings, pods=pods)
+        driver = DRIVERS[key.kind]
         raw = await self._object(key)
         entry = driver.trim(raw)
         owners = await self._owners_of(marks_of(entry))
@@ -77,13 +91,48 @@ class ClusterReader:
         selector = mapping(mapping(mapping(raw.get("spec")).get("selector")).get("matchLabels"))
         labels = ",".join(f"{label}={value}" for label, value in selector.items())
         params = {"labelSelector": labels} if labels else {}
-        await self._fill(cache, (driver,), key.namespace, params, pods=pods or not driver.counted)
+        stored = {driver.history: driver.trim_revision}
+        await self._fill(cache, stored, key.namespace, params, pods=pods or not driver.counted)
         workload = cache.workload(key)
         if workload is None:
             raise NotFoundError(
                 f"the controller of {key} has not taken it up yet", reason="NotFound", status=404
             )
         return workload
+
+    async def _paired(self, key: WorkloadKey, pairings: Collection[Pairing], *, pods: bool) -> Workload:
+        """A pair by what there is of it."""
+        cache = WorkloadCache()
+        beside, pairing = cache.pair(pairings), PairIndex(pairings).pairing_of(key)
+        if pairing is None:
+            why = (
+                f"nothing says which objects {key} is made of: no policy with a rollout on record pairs them"
+            )
+            raise NotFoundError(why, reason="NotFound", status=404)
+        for name in pairing.members:
+            with suppress(NotFoundError):
+                raw = await self._client.get(RequestTarget(MEMBERS.resource, key.namespace, name))
+                cache.workload_changed(key_of(raw), None, trim_member(raw))
+        await self._fill(cache, {MEMBERS.history: MEMBERS.trim_revision}, key.namespace, {}, pods=pods)
+        await self._fill_beside(cache, beside, key.namespace)
+        workload = cache.workload(key)
+        if workload is None:
+            absent = f"there is no {MEMBER_KIND} {key.name} in namespace {key.namespace}"
+            raise NotFoundError(absent, reason="NotFound", status=404)
+        return workload
+
+    async def _fill_beside(
+        self, cache: WorkloadCache, resources: Iterable[ApiResource], namespace: str
+    ) -> None:
+        """What belongs to pairs beside their members, as far as we may read it."""
+        for resource in resources:
+            try:
+                found = await self._list(resource, namespace)
+            except (ForbiddenError, NotFoundError) as error:
+                cache.unreadable[resource] = partial(str, error)
+                continue
+            for raw in found:
+                cache.beside_changed(resource, key_of(raw), None, trim_beside(raw))
 
     async def _owners_of(self, kept: MarkedWorkload) -> OwnerCache:
         """What may deploy the workload by its marks, as far as we may read it."""
@@ -122,7 +171,7 @@ class ClusterReader:
 
     async def _object(self, key: WorkloadKey) -> Json:
         try:
-            return await self._client.get(RequestTarget(_single(key).resource, key.namespace, key.name))
+            return await self._client.get(RequestTarget(resource_of(key.kind), key.namespace, key.name))
         except NotFoundError as error:
             absent = f"there is no {key.kind} {key.name} in namespace {key.namespace}"
             raise NotFoundError(absent, reason="NotFound", status=404) from error
@@ -130,13 +179,13 @@ class ClusterReader:
     async def _fill(
         self,
         cache: WorkloadCache,
-        drivers: Iterable[WorkloadDriver],
+        stored: Mapping[ApiResource, Callable[[RawObject], RevisionEntry]],
         namespace: str,
         params: dict[str, str],
         *,
         pods: bool,
     ) -> None:
-        for resource, trim in {driver.history: driver.trim_revision for driver in drivers}.items():
+        for resource, trim in stored.items():
             for raw in await self._list(resource, namespace, params):
                 cache.revision_changed(key_of(raw), None, trim(raw))
         for raw in await self._list(PODS, namespace, params) if pods else ():
@@ -165,11 +214,12 @@ class ClusterReader:
             query["continue"] = following
 
 
-def _single(key: WorkloadKey) -> WorkloadDriver:
-    driver = driver_of(key.kind)
-    if isinstance(driver, PairDriver):
-        raise InvalidObjectError(f"{key} is made of several objects", reason="Unsupported")
-    return driver
+def _histories(
+    drivers: Iterable[WorkloadDriver], *, pairs: bool
+) -> dict[ApiResource, Callable[[RawObject], RevisionEntry]]:
+    """The resources that store revisions, and how their objects are trimmed."""
+    stored = {driver.history: driver.trim_revision for driver in drivers}
+    return {**stored, MEMBERS.history: MEMBERS.trim_revision} if pairs else stored
 
 
 def _read(raw: RawObject) -> Record:

@@ -67,6 +67,12 @@ class WorkloadCache:
         """The pair that a workload is a member of, or the workload itself."""
         return self._pairs.pair_of(key)
 
+    def called(self, key: WorkloadKey) -> tuple[WorkloadKey, ...]:
+        """All names by which people may mean a workload: its own, and those of its members."""
+        pairing = self._pairs.pairing_of(key)
+        members = pairing.members if pairing is not None else ()
+        return (key, *(replace(key, kind=MEMBER_KIND, name=name) for name in members))
+
     def workload(self, key: WorkloadKey) -> Workload | None:
         """The snapshot of one workload, None when it is gone. Built once until something of it changes.
 

@@ -160,13 +160,18 @@ class WorkloadChanger:
 
     async def _disown(self, place: RequestTarget, live: RawObject) -> None:
         """Give up our claim on the template's fields; without it the undo stands all the same."""
-        operations = patches.disown(live, MANAGER)
-        if not operations:
-            return
         try:
+            await self._give_up(place, live)
+        except ClusterError:
+            try:  # A controller wrote its status in between, and with it the list of entries.
+                await self._give_up(place, await self._client.get(place, timeout=_CLEANUP_TIMEOUT))
+            except ClusterError as error:
+                log.warning("our managedFields entry of %s stays: %s", place, error)
+
+    async def _give_up(self, place: RequestTarget, live: RawObject) -> None:
+        operations = patches.disown(live, MANAGER)
+        if operations:
             await self._client.json_patch(place, list(operations), timeout=_CLEANUP_TIMEOUT)
-        except ClusterError as error:
-            log.warning("our managedFields entry of %s stays: %s", place, error)
 
     async def _stored(self, driver: Driver, workload: Workload, target: RevisionRef, timeout: float) -> Json:
         """The object that holds the target's template, read afresh."""

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from sentinel.adapters.kubernetes.custom.record_objects import object_of
-from sentinel.app.commands.connection import ClusterConnection, connected, place, run
+from sentinel.app.commands.connection import ClusterConnection, connected, pairings_on_record, place, run
 from sentinel.app.commands.flags import AllNamespaces, Context, Kubeconfig, Namespace, Place
 from sentinel.app.commands.naming import WorkloadName, braked, called, workload_name
 from sentinel.app.commands.output import Output, OutputOption, phase, show, show_data, table
@@ -44,9 +44,8 @@ class GuardedWorkload:
 async def standings(cluster: ClusterConnection) -> list[GuardedWorkload]:
     """Every workload that is labelled to be guarded or has a rollout on record; those in flight first."""
     namespace = cluster.place.namespace
-    workloads, records = await asyncio.gather(
-        cluster.reader.workloads(namespace), cluster.reader.records(namespace)
-    )
+    records = await cluster.reader.records(namespace)
+    workloads = await cluster.reader.workloads(namespace, pairings=pairings_on_record(records))
     newest: dict[str, Record] = {}
     for record in records:
         newest.setdefault(record.workload_uid, record)

@@ -32,6 +32,7 @@ from sentinel.domain.policy.policy import UndoPolicy
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RevisionRef, RolloutState
 from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.pairing import Pairing
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.rollout.target import NoTarget, choose_target, numbered_target
 
@@ -95,6 +96,10 @@ async def _undo(wanted: Wanted, at: Place, patience: float) -> bool:
             done = await cluster.changer.apply(workload, Restore(target), timeout=CHANGE_TIMEOUT)
         typer.echo(f"{workload.key}: {done}")
         return await _restored(cluster, workload, target, patience)
+
+
+def _pairing_of(workload: Workload) -> tuple[Pairing, ...]:
+    return (workload.pairing,) if workload.pairing is not None else ()
 
 
 async def _by_the_sentinel(
@@ -211,7 +216,7 @@ async def _restored(
     began = time.monotonic()
     while True:
         try:
-            now = await cluster.reader.workload(workload.key)
+            now = await cluster.reader.workload(workload.key, pairings=_pairing_of(workload))
         except ClusterError as error:
             if not error.retryable:
                 raise

@@ -21,15 +21,16 @@ from sentinel.app.commands.setup.evidencing import metric_checks
 from sentinel.app.commands.setup.gating import gate_checks, runs_jobs
 from sentinel.app.commands.setup.keeping import keeper_checks
 from sentinel.app.commands.setup.probing import account_check, conclude, slack_check
-from sentinel.app.wiring.sources import Sources, metric_sources, options_of
+from sentinel.app.wiring.sources import metric_sources, options_of
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.figures import amount, percent
-from sentinel.domain.policy.policy import Mode, Policy, UndoneConfig
+from sentinel.domain.policy.policy import Mode, Policy, UndoneConfig, pairings_of
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import GUARD_LABEL, HOLD_LABEL, Ability, Workload
 from sentinel.engine.exposure.weights import wanted_pods
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of
 from sentinel.policies.load import PolicySet, describe, load
+from sentinel.policies.mistakes import PolicyError
 from sentinel.settings import Settings, load_settings
 
 ConfigFile = Annotated[
@@ -68,11 +69,13 @@ def preflight_command(
 
 async def _preflight(name: str, settings: Settings, account: str, at: Place) -> list[Check]:
     async with connected(at) as cluster, AsyncExitStack() as resources:
-        workload = await cluster.workload(name, pods=True)
+        sources = metric_sources(settings, resources)
+        found = load(settings.rules.paths, options_of(settings, sources))
+        pairings = pairings_of(found.policies) if isinstance(found, PolicySet) else None
+        workload = await cluster.workload(name, pods=True, pairings=pairings)
         facts = await cluster.reader.facts(workload.key)
         subject = Examined(workload, facts, await cluster.records(workload))
-        sources = metric_sources(settings, resources)
-        policy, guarded = _policy(subject, settings, sources)
+        policy, guarded = _policy(subject, settings, found)
         checks = [*guarded, *workload_checks(subject, datetime.now(UTC))]
         checks += keeper_checks(workload.keeper, settings.gitops)
         if policy is not None:
@@ -98,9 +101,10 @@ async def _preflight(name: str, settings: Settings, account: str, at: Place) -> 
         ]
 
 
-def _policy(subject: Examined, settings: Settings, sources: Sources) -> tuple[Policy | None, list[Check]]:
+def _policy(
+    subject: Examined, settings: Settings, found: PolicySet | list[PolicyError]
+) -> tuple[Policy | None, list[Check]]:
     """The policy that guards the workload, and the checks on that."""
-    found = load(settings.rules.paths, options_of(settings, sources))
     if not isinstance(found, PolicySet):
         return None, [fail("policy", describe(found), "fix the rule files: sentinel rules check")]
     guard = guard_of(found.policies, subject.workload)
@@ -176,7 +180,20 @@ def strategy_checks(policy: Policy, workload: Workload) -> list[Check]:
     if (why_not := abilities.why_not.get(Ability.ROLLING)) is not None:
         return [_refused("rolling update", why_not)]
     remedy = "remove it from the manifest, or enable the feature gate in the cluster"
-    return [*(warn("manifest", remark, remedy) for remark in abilities.remarks), _canary(policy, workload)]
+    remarks = (warn("manifest", remark, remedy) for remark in abilities.remarks)
+    return [*remarks, _canary(policy, workload), *_weights(workload)]
+
+
+def _weights(workload: Workload) -> list[Check]:
+    """What an apply from elsewhere does to the weights of a pair's route."""
+    route = workload.pairing.route if workload.pairing is not None else None
+    if route is None:
+        return []
+    found = f"{route.kind} {route.name}: the sentinel moves its weights and claims no field of it"
+    again = (
+        "an apply of its manifest during a rollout puts the manifest's weights back, and the rollout is held"
+    )
+    return [ok("weights", f"{found}; {again}")]
 
 
 def _refused(name: str, why_not: str) -> Check:

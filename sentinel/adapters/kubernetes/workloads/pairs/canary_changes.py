@@ -131,7 +131,7 @@ def release(pair: _Pair, canary: RawObject) -> Plan:
     name = _name(canary)
     operations = _withdrawing(pair, canary)
     if pair.withdrawn:
-        return Plan(f"{name} was scaled to 0", patches=_patch(canary, operations))
+        return Plan(f"{name} was scaled to 0", patches=_patch(canary, operations, disowned=True))
     patch = (*_patch(canary, operations), *_routed(pair, 0.0))
     return Plan(f"{name} gets no more requests", patches=patch)
 
@@ -172,12 +172,16 @@ def _scaled(live: RawObject, pods: int) -> tuple[Operation, ...]:
     return (*before, put("/spec/replicas", pods))
 
 
-def _patch(live: RawObject, operations: tuple[Operation, ...]) -> tuple[Patch, ...]:
-    return _sent(live, (*patches.judged(live), *operations) if operations else ())
+def _patch(
+    live: RawObject, operations: tuple[Operation, ...], *, disowned: bool = False
+) -> tuple[Patch, ...]:
+    tested = (*patches.judged(live), *operations) if operations else ()
+    return _sent(live, tested, disowned=disowned)
 
 
-def _sent(live: RawObject, operations: tuple[Operation, ...]) -> tuple[Patch, ...]:
-    return (Patch(operations, resource=DEPLOYMENTS, name=_name(live), disowned=True),) if operations else ()
+def _sent(live: RawObject, operations: tuple[Operation, ...], *, disowned: bool = True) -> tuple[Patch, ...]:
+    patch = Patch(operations, resource=DEPLOYMENTS, name=_name(live), disowned=disowned)
+    return (patch,) if operations else ()
 
 
 # Templates.

@@ -1,0 +1,56 @@
+"""The commands with a canary pair."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sentinel.domain.record.state import Phase
+from tests.stories.pairs import paired
+from tests.support.cli import sentinel
+
+pytestmark = pytest.mark.real_time
+
+
+async def test_a_pair_is_one_workload_whichever_member_is_named(tmp_path: Path) -> None:
+    """It is listed once, asked for by the canary's name, and undone by it without and with a daemon."""
+    async with paired(tmp_path) as pair:
+        pair.release("web:2")
+        await pair.world.until(lambda: pair.weights() == (90, 10), within=30, what="the first step")
+        await pair.world.phase(Phase.BAKING, image="web:2", within=30)
+        (told,) = json.loads((await sentinel(pair.world, "status", "-o", "json")).output)
+        assert (told["kind"], told["workload"], told["phase"]) == ("CanaryPair", "web", "Baking")
+        shown = (await sentinel(pair.world, "history", "web")).output
+        assert "web:2" in shown
+        command = pair.world.command("hold", "web-canary")
+        assert (await pair.world.answered(command))[0] == "Done"
+        undone = await sentinel(pair.world, "undo", "deployment/web-canary", "--yes")
+        assert undone.exit_code == 0, undone.output
+        assert "web:1" in undone.output
+        await pair.rest(within=30)
+
+
+async def test_a_pair_is_undone_without_a_daemon(tmp_path: Path) -> None:
+    """By the user's rights, from what the records say of the pair."""
+    async with paired(tmp_path) as pair:
+        pair.release("web:2")
+        await pair.world.phase(Phase.BAKING, image="web:2", within=60)
+        await pair.world.stop()
+        undone = await sentinel(pair.world, "undo", "web", "--yes", "--direct")
+        assert undone.exit_code == 0, undone.output
+        assert (pair.weights(), pair.image("web-canary")) == ((100, 0), "web:1")
+
+
+async def test_preflight_checks_a_pair_that_was_never_released(tmp_path: Path) -> None:
+    """The rule files pair it; the weights' owner is told, and what is wrong with the route."""
+    async with paired(tmp_path, started=False) as pair:
+        line = ["preflight", "web", "--config", str(tmp_path / "none.yaml"), "-o", "json"]
+        (tmp_path / "none.yaml").write_text(
+            f"rules: {{paths: [{tmp_path}/rules]}}\nkubernetes: {{kinds: [Deployment, CanaryPair]}}\n"
+            f"prometheus: {{url: '{pair.world.cluster.prometheus_url}'}}\n"
+        )
+        said = (await sentinel(pair.world, *line)).output
+        assert "HTTPRoute web: the sentinel moves its weights" in said
+        pair.weigh(0, 0)
+        said = (await sentinel(pair.world, *line)).output
+        assert "gives neither Service web nor Service web-canary any traffic" in said
