@@ -18,12 +18,13 @@ from sentinel.domain.policy.rules import CountQuery, HistogramQuery
 from sentinel.domain.policy.selection import Operator
 from sentinel.domain.record.entries import AlertEntry
 from sentinel.domain.workload.facts import Stepping, WorkloadKey
-from sentinel.domain.workload.kinds import PARTITIONED, PAUSABLE
+from sentinel.domain.workload.kinds import PARTITIONED, PAUSABLE, SWITCHED
 from sentinel.domain.workload.revision import ObjectRef, Revision
 from sentinel.engine.alerts.naming import Directory, workloads_named
 from sentinel.engine.matching import alert_rule_of, mismatch
 from sentinel.engine.replay.course import replay
 from sentinel.engine.replay.modelled_pods import PodEvent
+from sentinel.engine.replay.modelled_switch import ModelledSwitch
 from sentinel.engine.replay.modelled_workload import (
     BASELINE,
     CANDIDATE,
@@ -118,7 +119,8 @@ def _unfit(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[str, st
 
 
 async def _story(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[str, str]) -> ReplayedRollout:
-    world = ModelledWorkload(_shape(case, key, labels))
+    made = ModelledSwitch if key.kind in SWITCHED else ModelledWorkload
+    world = made(_shape(case, key, labels))
     sources: Mapping[str, MetricSource] = {
         "prometheus": PrometheusSource(
             MemoryPrometheus(prometheus_store(case, BEGAN)), scrape_interval=case.interval.total_seconds()

@@ -67,6 +67,10 @@ PARTITIONED = frozenset({WorkloadKind.STATEFULSET})
 """Kinds that step by a partition."""
 
 
+SWITCHED = frozenset({WorkloadKind.BLUE_GREEN})
+"""Kinds that send all requests to the candidate at once."""
+
+
 LIFTED: Mapping[WorkloadKind, Mapping[str, object]] = {
     WorkloadKind.DEPLOYMENT: {"paused": False},
     WorkloadKind.STATEFULSET: {"updateStrategy": {"rollingUpdate": {"partition": 0}}},
