@@ -16,6 +16,12 @@ from sentinel.domain.alert import Alert, AlertStatus, Notification, OddAlert
 
 VERSIONS = ("4", "1")
 """Of the webhook payload: Alertmanager's, and Grafana's of the same shape."""
+INCIDENTS = {
+    "PagerDuty": (("event", "messages", "routing_key"),),
+    "Opsgenie": (("alert",), ("action",)),
+    "Splunk On-Call": (("INCIDENT", "STATE"),),
+}
+"""What is told apart by its keys: of each group, a post has one."""
 MAX_ALERTS = 10_000
 MAX_LABELS = 128
 MAX_NAME = 256
@@ -45,6 +51,7 @@ def parse(body: bytes, received_at: datetime) -> Notification:
         raise _wrong("$", "an object, or a list of alerts", payload)
     version = payload.get("version")
     if version not in VERSIONS:
+        _refuse_incidents(payload)
         raise ValueError(
             f'$.version must be "4", Alertmanager\'s webhook format, or "1", Grafana\'s; it is {_show(version)}.'
         )
@@ -58,6 +65,16 @@ def parse(body: bytes, received_at: datetime) -> Notification:
         truncated=_count(payload.get("truncatedAlerts")),
         receiver=_shown(payload.get("receiver")),
     )
+
+
+def _refuse_incidents(payload: Mapping[str, object]) -> None:
+    """Raises ValueError where a post reports what people are called for, without the labels of the alerts behind it."""
+    for product, keys in INCIDENTS.items():
+        if all(any(key in payload for key in choice) for choice in keys):
+            raise ValueError(
+                f"This is a webhook of {product}, about incidents: it does not have the labels that name a workload. "
+                "Let the sender of those alerts (Alertmanager, Grafana) post them to the sentinel as well."
+            )
 
 
 def _notification(

@@ -232,3 +232,26 @@ def test_times_are_the_same_instant(since: timedelta, zone: int) -> None:
     text = moment.astimezone(timezone(timedelta(hours=zone))).isoformat()
     (one,) = read(post(alert(startsAt=text))).alerts
     assert one.starts_at == moment
+
+
+@pytest.mark.parametrize(
+    ("body", "product"),
+    [
+        ({"event": {"event_type": "incident.triggered", "data": {"id": "PGR0VU2"}}}, "PagerDuty"),
+        ({"routing_key": "x", "event_action": "trigger", "payload": {"summary": "a"}}, "PagerDuty"),
+        ({"action": "Create", "alert": {"alertId": "1", "message": "a"}}, "Opsgenie"),
+        ({"INCIDENT": {"INCIDENT_ID": "7"}, "STATE": {}}, "Splunk On-Call"),
+    ],
+)
+def test_webhooks_about_incidents_are_no_alerts(body: dict[str, Any], product: str) -> None:
+    """The answer names the product, and who has the labels that are needed."""
+    with pytest.raises(
+        ValueError, match=f"a webhook of {product}, about incidents.*post them to the sentinel"
+    ):
+        read(orjson.dumps(body))
+
+
+def test_what_newer_alertmanagers_add_is_ignored() -> None:
+    """`routeLabels` and `notification_reason` of 0.35 say nothing about the alert itself."""
+    body = post(alert(), routeLabels={"team": "shop"}, notification_reason="new alerts", groupKey="{}")
+    assert [one.name for one in read(body).alerts] == ["HighErrorRate"]
