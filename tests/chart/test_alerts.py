@@ -15,7 +15,8 @@ UNIT_TESTS = Path(__file__).parent / "alerts.test.yaml"
 def test_the_alerts_fire_when_they_should_and_only_then(helm: Helm, tmp_path: Path) -> None:
     """Each alert's unit tests: well, not yet, firing, over; the values' own label is on what fires."""
     rule = {"enabled": True, "alertLabels": {"team": "platform"}}
-    rendered = only(helm.template({"metrics": {"prometheusRule": rule}}), "PrometheusRule")
+    values = {"metrics": {"prometheusRule": rule}, "watchKinds": ["Deployment", "StatefulSet", "DaemonSet"]}
+    rendered = only(helm.template(values), "PrometheusRule")
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rendered["spec"]))
     tests = shutil.copy(UNIT_TESTS, tmp_path)
     told = yaml.safe_load(UNIT_TESTS.read_text())["tests"]

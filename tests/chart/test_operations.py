@@ -20,7 +20,9 @@ KUBECTL = sorted(set(re.findall(r"`kubectl ([^`]+)`", PAGE)))
 @pytest.fixture
 def alerts(helm: Helm) -> dict[str, str]:
     """The chart's alerts and their expressions."""
-    rule = only(helm.template({"metrics": {"prometheusRule": {"enabled": True}}}), "PrometheusRule")
+    kinds = ["Deployment", "StatefulSet", "DaemonSet"]
+    values = {"metrics": {"prometheusRule": {"enabled": True}}, "watchKinds": kinds}
+    rule = only(helm.template(values), "PrometheusRule")
     return {alert["alert"]: alert["expr"] for group in rule["spec"]["groups"] for alert in group["rules"]}
 
 

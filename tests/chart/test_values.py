@@ -15,6 +15,8 @@ SET_BY_THE_CHART = {
     "kubernetes.context",
     "kubernetes.kinds",
     "kubernetes.routes",
+    "kubernetes.watch_config_maps",
+    "kubernetes.watch_secrets",
     "kubernetes.namespaces",
     "rules.paths",
     "slack.channel",

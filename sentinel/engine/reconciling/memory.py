@@ -1,11 +1,11 @@
 """What a process keeps from one reconcile to the next; a restart may lose all of it."""
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sentinel.bounded import BoundedDict
 from sentinel.domain.record.entries import DecisionEntry
-from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.reconciling.working_state import CHECKPOINT_EVERY, WorkingState
 
 _INTERRUPTIONS = 1_000
@@ -18,18 +18,28 @@ class Memory:
         self._checkpoint_every = checkpoint_every
         self.working = WorkingState(checkpoint_every)
         self.settled: dict[WorkloadKey, str] = {}
+        self._ignored: dict[WorkloadKey, datetime] = {}
         self._interrupted: BoundedDict[str, str] = BoundedDict(_INTERRUPTIONS)
 
     def forget(self) -> None:
         """Know nothing but what the watches show: what another leader did meanwhile is in the records alone."""
         self.working = WorkingState(self._checkpoint_every)
         self.settled.clear()
+        self._ignored.clear()
 
     def keep_only(self, live: Collection[str], known: Collection[WorkloadKey]) -> None:
         """Forget rollouts, by their records' names, that are over, and workloads that are gone."""
         self.working.keep_only(live)
-        for key in self.settled.keys() - set(known):
-            del self.settled[key]
+        for kept in (self.settled, self._ignored):
+            for key in kept.keys() - set(known):
+                del kept[key]
+
+    def ignored_since(self, workload: Workload, now: datetime) -> datetime | None:
+        """Since when a workload's own controller has been seen not to take up what was written; None: it has."""
+        if workload.own_steps is None or workload.observed:
+            self._ignored.pop(workload.key, None)
+            return None
+        return self._ignored.setdefault(workload.key, now)
 
     def interrupted(self, entry: DecisionEntry, error: Exception) -> None:
         """Keep what came between a decision and its outcome, to tell it from a restart."""

@@ -61,7 +61,8 @@ from sentinel.engine.rollout.beginning import (
 from sentinel.engine.rollout.config import config_of, restart_for_config
 from sentinel.engine.rollout.decision import decide
 from sentinel.engine.rollout.holding import damage_limiting_pause
-from sentinel.engine.rollout.lifecycle import Begin, Continue, Idle, RolledBack, recognise
+from sentinel.engine.rollout.ignored import change_ignored
+from sentinel.engine.rollout.lifecycle import Begin, Continue, Idle, RolledBack, Sighting, recognise
 from sentinel.engine.rollout.progress import kept_until
 from sentinel.engine.rollout.situation import Situation
 from sentinel.engine.rollout.undoing import next_of_undo
@@ -148,6 +149,26 @@ class Reconciler:
         yield FollowConfig(workload, policy.on_config_change is not OnConfigChange.IGNORE)
         settled = self._memory.settled.get(workload.key)
         sighting = recognise(workload, records, settled, policy.undo, self._view.now())
+        ignored = self._ignored(workload, policy, records)
+        if ignored is not None and ignored.action is not None and not isinstance(sighting, Begin):
+            yield from self._carry_out(self._situation(records[0], workload, policy, records), ignored)
+            return AGAIN
+        reconciled = yield from self._handle(sighting, workload, policy, records)
+        if ignored is None or ignored.requeue_at is None:
+            return reconciled
+        due = min(reconciled.requeue_at or ignored.requeue_at, ignored.requeue_at)
+        return replace(reconciled, requeue_at=due)
+
+    def _ignored(self, workload: Workload, policy: Policy, records: tuple[Record, ...]) -> Decision | None:
+        """What people hear of a change that the workload's own controller does not take up."""
+        since = self._memory.ignored_since(workload, self._view.now())
+        if since is None or not records:
+            return None
+        return change_ignored(self._situation(records[0], workload, policy, records), since)
+
+    def _handle(
+        self, sighting: Sighting, workload: Workload, policy: Policy, records: tuple[Record, ...]
+    ) -> Effects[Reconciled]:
         match sighting:
             case Idle():
                 return (yield from self._at_rest(workload, policy, records))
