@@ -39,4 +39,6 @@ class MetricName(StrEnum):
     RULES_RELOAD_TOTAL = "rules_reload_total"
     BULLETINS_TOTAL = "bulletins_total"
     ROLLOUTS = "rollouts"
+    KEEPER_WRITES_TOTAL = "keeper_writes_total"
+    KEEPER_HOLDS = "keeper_holds"
     API_REQUESTS_TOTAL = "api_requests_total"

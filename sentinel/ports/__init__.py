@@ -7,6 +7,7 @@ from sentinel.ports.cluster import (
     CommandStore,
     FreezeStore,
     Jobs,
+    Keepers,
     LeaseStore,
     RecordStore,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "FreezeStore",
     "GateCaller",
     "Jobs",
+    "Keepers",
     "LeaseStore",
     "MetricSource",
     "Notifier",

@@ -12,6 +12,7 @@ from sentinel.domain.record.entries import NoticeRef
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.config import ConfigReading
 from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.keeper import KeeperHold
 from sentinel.domain.workload.pairing import Pairing
 from sentinel.domain.workload.revision import Applied
 
@@ -88,6 +89,26 @@ class Cluster(Protocol):
 
     async def announce(self, workload: Workload, reason: str, message: str, *, warning: bool = False) -> None:
         """Write a Kubernetes Event on the workload."""
+        ...
+
+
+class Keepers(Protocol):
+    """Holds and releases what deploys workloads from another place, so that an undo lasts.
+
+    Every method raises `ClusterError` by its named kind.
+    """
+
+    async def hold(self, key: WorkloadKey, hold: KeeperHold, record: str, *, timeout: float) -> str:
+        """Put the hold of the workload's record of this name in force, and read it back.
+
+        Nothing that was begun before may still write when this returns its sentence. A hold that is in force already is
+        done. Raises ConflictError when what it changes is not as `hold.original` has it, NotFoundError when what is to
+        be held is gone, and ClusterUnavailableError when it is not in force within `timeout` seconds.
+        """
+        ...
+
+    async def release(self, key: WorkloadKey, hold: KeeperHold, *, timeout: float) -> str:
+        """Restore what the hold changed, exactly; one that is gone, or was lifted, is released already."""
         ...
 
 

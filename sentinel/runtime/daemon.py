@@ -163,6 +163,8 @@ class Daemon:
             phases = {word.value: 0 for word in (*Phase, *Would)}
             for record in services.store.all():
                 phases[standing(record).value] += 1
+            held = sum(record.keeper_hold is not None for record in services.store.all())
+            services.telemetry.gauge(MetricName.KEEPER_HOLDS, held)
             for phase, count in phases.items():
                 services.telemetry.gauge(MetricName.ROLLOUTS, count, phase=phase)
             await services.clock.sleep(GAUGES_EVERY)

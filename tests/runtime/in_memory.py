@@ -198,6 +198,7 @@ class Daemonlet:
         announcements = Announcements(self.cluster)
         self.services = ReconcileServices(
             cluster=self.cluster,
+            keepers=silent,  # type: ignore[arg-type] - nothing deploys the workload
             store=self.shelf,  # type: ignore[arg-type] - of the protocol only what is called
             registry=registry,
             collector=EvidenceCollector(

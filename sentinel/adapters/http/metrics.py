@@ -121,6 +121,17 @@ METRICS = (
     Metric(MetricName.LEADER, Kind.GAUGE, "Whether this replica leads (1) or stands by (0)."),
     Metric(MetricName.FROZEN, Kind.GAUGE, "Whether the cluster is frozen (1) by `sentinel freeze`."),
     Metric(
+        MetricName.KEEPER_HOLDS,
+        Kind.GAUGE,
+        "Holds on tools that deploy workloads from Git, so that an undo lasts.",
+    ),
+    Metric(
+        MetricName.KEEPER_WRITES_TOTAL,
+        Kind.COUNTER,
+        "Holds and releases of tools that deploy workloads from Git (write: hold, release).",
+        ("tool", "write"),
+    ),
+    Metric(
         MetricName.LEADER_TRANSITIONS_TOTAL,
         Kind.COUNTER,
         "How often this replica became leader, or ceased to be.",

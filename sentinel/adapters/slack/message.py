@@ -56,6 +56,7 @@ _ACTIONS = {
     Action.CLOSE: "Closed",
     Action.APPROVE: "Approved",
     Action.FORGIVE: "Forgiven",
+    Action.RELEASE: "Released",
 }
 
 _OUTCOMES = {

@@ -35,6 +35,7 @@ def reconciling_of(
     """What reconciles workloads one by one, each source behind a circuit breaker."""
     services = ReconcileServices(
         cluster=base.gateway.cluster,
+        keepers=base.gateway.keepers,
         store=base.gateway.records,
         registry=registry,
         collector=_collector(base, sources, news),
@@ -79,4 +80,5 @@ def _limits(settings: Settings) -> Limits:
         UndoBudget(budget.max, timedelta(seconds=budget.per)),
         settings.records.keep,
         timedelta(seconds=settings.evaluation.checkpoint_interval),
+        timedelta(seconds=settings.gitops.hold_for),
     )

@@ -13,7 +13,8 @@ class Action(StrEnum):
     """What is decided. `start` marks the first sight; the rest is done to the rollout or said to people.
 
     `wait` says that the cluster keeps the candidate's pods back, and `note` that something changed which the judgement
-    does not see; nobody is called for them. `restart` has all pods started again with changed config.
+    does not see; nobody is called for them. `restart` has all pods started again with changed config. `release`
+    ends a hold on who deploys the workload.
     """
 
     START = "start"
@@ -30,6 +31,7 @@ class Action(StrEnum):
     RESTORED = "restored"
     APPROVE = "approve"
     FORGIVE = "forgive"
+    RELEASE = "release"
     CLOSE = "close"
 
 

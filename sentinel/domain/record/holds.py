@@ -35,6 +35,7 @@ class HoldReason(StrEnum):
     FIRST_DEPLOYMENT = "FirstDeployment"
     SUPERSEDED = "Superseded"
     IRREVERSIBLE = "Irreversible"
+    KEEPER_REVERTS = "KeeperReverts"
     TEMPLATE_GONE = "TemplateGone"
     REFERENCE_GONE = "ReferenceGone"
     CONFIG_ALONE = "ConfigAlone"
@@ -151,6 +152,9 @@ HOLDS: Mapping[HoldReason, HoldKind] = {
     HoldReason.SUPERSEDED: HoldKind("The candidate is bad, and the workload now has another template."),
     HoldReason.IRREVERSIBLE: HoldKind(
         "The candidate is bad, and a revision on the way back is marked irreversible."
+    ),
+    HoldReason.KEEPER_REVERTS: HoldKind(
+        "The candidate is bad, and the tool that deploys the workload would take an undo back and cannot be held."
     ),
     HoldReason.TEMPLATE_GONE: HoldKind(
         "The candidate is bad, and the template to go back to is no longer in the cluster."

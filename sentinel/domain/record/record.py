@@ -6,9 +6,10 @@ from datetime import datetime
 from sentinel.domain.alert import AlertsBeyond, counted_beyond, make_room
 from sentinel.domain.gate import GateResult
 from sentinel.domain.policy.policy import Mode
-from sentinel.domain.record.entries import AlertEntry, DecisionEntry, NoticeRef
+from sentinel.domain.record.entries import Action, AlertEntry, DecisionEntry, NoticeRef
 from sentinel.domain.record.state import IN_FLIGHT, Json, Phase, RevisionRef, RolloutState
 from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.keeper import KeeperHold
 from sentinel.domain.workload.revision import Revision
 
 MAX_DECISIONS = 50
@@ -68,9 +69,21 @@ class Record:
         return self.in_flight or self.guarded
 
     @property
+    def keeper_hold(self) -> KeeperHold | None:
+        """Our hold on who deploys the workload, where one is in force or about to be; it outlives the rollout."""
+        hold = self.state.keeper_hold
+        return hold if hold is not None and hold.lasts else None
+
+    @property
     def pending(self) -> DecisionEntry | None:
         """The decision that was entered and whose outcome is not known: to be completed first."""
         return next((entry for entry in self.decisions if entry.outcome is None), None)
+
+    @property
+    def pending_release(self) -> DecisionEntry | None:
+        """The release of a hold on who deploys the workload, begun and not known to be done."""
+        pending = self.pending
+        return pending if pending is not None and pending.action is Action.RELEASE else None
 
     def decisions_after(self, decision_id: str) -> tuple[DecisionEntry, ...]:
         """The decisions after the one of this id; all where it is not kept, since the newest are."""

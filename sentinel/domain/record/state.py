@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from sentinel.domain.gate import GateResult
 from sentinel.domain.record.config import ConfigReturn, ConfigState
+from sentinel.domain.workload.keeper import KeeperHold
 from sentinel.domain.workload.revision import Revision
 
 Json = Mapping[str, object]
@@ -171,6 +172,7 @@ class RolloutState:
     gating: GateState = GateState()
     brake: BrakeState = BrakeState()
     undo: UndoState | None = None
+    keeper_hold: KeeperHold | None = None
     ending: Ending = Ending()
     config: ConfigState = field(default_factory=ConfigState)
     verdict: str = ""

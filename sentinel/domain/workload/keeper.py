@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 KEEPER_ANNOTATION = "rollback-sentinel.dev/held"
 """Our mark on what a hold changed: the record it is for, until when it is meant to last, and what was there before."""
@@ -43,21 +44,27 @@ class Keeper:
     change of the source. `why_not` is why it cannot be held, empty where it can. `settings` is what a hold changes, as
     it was without one, None where that is not known. `held`: its deploying is off now; with a `mark` by us.
 
-    `source` names the state of its source; it changes with every commit. `lists`: whether the source still holds the
-    workload. `agreed_at` is when the tool last compared the workload and found it as its source wants, None where it
-    differs or is not known. `remarks` are sentences on settings of the tool that do not go with canary steps.
+    `confirmed`: it is in the cluster. `readable`: its objects can be read. `source` names the state of its source;
+    it changes with every commit. `settled`: nothing of it is being deployed at the moment. `lists`: whether the source
+    still holds the workload. `agreed_at` is when the tool last compared the workload and found it as its source
+    wants, None where it differs or is not known. `remarks` are sentences on settings of the tool that do not go with
+    canary steps. `note` says what people must know after an undo of a workload that is not held.
     """
 
     ref: KeeperRef
     reverts: bool
+    confirmed: bool = True
+    readable: bool = True
     why_not: str = ""
     settings: Mapping[str, object] | None = None
     held: bool = False
     mark: KeeperMark | None = None
     source: str = ""
+    settled: bool = True
     lists: bool = True
     agreed_at: datetime | None = None
     remarks: tuple[str, ...] = ()
+    note: str = ""
 
     def __str__(self) -> str:
         return str(self.ref)
@@ -68,14 +75,35 @@ class Keeper:
         return self.reverts and not self.why_not
 
 
+class KeeperHoldEnd(StrEnum):
+    """Why a hold on a keeper is released, or ended without us."""
+
+    SOURCE_CHANGED = "SourceChanged"
+    """Its source changed; whether it still wants the undone revision is not known."""
+    SOURCE_AGREES = "SourceAgrees"
+    """The tool found the workload as its source wants it."""
+    NOT_IN_SOURCE = "NotInSource"
+    """The source no longer holds the workload."""
+    LIFTED = "HoldLifted"
+    """Someone else lifted it."""
+    KEEPER_GONE = "KeeperGone"
+    """What was held is no longer in the cluster, or no longer deploys the workload."""
+    WORKLOAD_DELETED = "WorkloadDeleted"
+    NOT_UNDONE = "NotUndone"
+    """The undo that it was for was not made."""
+    BY_PERSON = "ReleasedByPerson"
+
+
 @dataclass(frozen=True, slots=True)
 class KeeperHold:
     """Our hold on a workload's keeper, as the record has it, so that an undo lasts.
 
-    `original` is what it changed, as it was before. `source` is the keeper's source at that time. `until`: people are
-    called if it is still in force then. `placed_at` is when it was in force and read back, None before that. `seen`:
-    the watch has shown it in force, so that its absence later means that someone lifted it. `by_people`: only a person
-    releases it. `releasing` is why it is being released, empty while it is to stay.
+    `original` is what it changed, as it was before. `source` is the keeper's source at that time, empty while that was
+    still being deployed. `until`: people are called if it is still in force then. `shared`: it was in force already,
+    for another rollout. `placed_at` is when it was in force and read back, None before that. `seen`: the watch has
+    shown it in force, so that its absence later means that someone lifted it. `by_people`: only a person releases it.
+
+    `ending` is why it is being released, None while it is to stay; from `ended_at` on it is over.
     """
 
     keeper: KeeperRef
@@ -84,8 +112,15 @@ class KeeperHold:
     until: datetime
     reason: str
     source: str = ""
+    shared: bool = False
     placed_at: datetime | None = None
     seen: bool = False
     overdue_told: bool = False
     by_people: bool = False
-    releasing: str = ""
+    ending: KeeperHoldEnd | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is in force, or about to be."""
+        return self.ended_at is None

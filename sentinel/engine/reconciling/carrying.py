@@ -6,14 +6,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sentinel.domain.decision import Change, Decision, Restore
-from sentinel.domain.errors import ClusterError, ForbiddenError, PreconditionError
+from sentinel.domain.errors import ClusterError, ForbiddenError, NotFoundError, PreconditionError
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, DecisionEntry, Outcome, OutcomeKind
 from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import Workload
-from sentinel.engine.reconciling.effects import Apply, Effect, Save, SaveReason
+from sentinel.domain.workload.keeper import KeeperHold
+from sentinel.engine.reconciling.effects import (
+    Apply,
+    Effect,
+    HoldKeeper,
+    ReleaseKeeper,
+    Save,
+    SaveReason,
+)
 from sentinel.engine.reconciling.entries import entry_for, outcome_at_once
 from sentinel.engine.reconciling.memory import Memory
 from sentinel.engine.reconciling.view import View
@@ -79,6 +87,13 @@ class Carrying:
         return written
 
     def _make(self, record: Record, entry: DecisionEntry, change: Change, workload: Workload) -> Steps:
+        if _undoes(entry, change):
+            try:
+                record = yield from self.hold_keeper(record, workload)
+            except ClusterError as error:
+                if error.retryable or self._may_be_granted(error, entry, change):
+                    raise
+                return (yield from self._failed(record, entry, change, str(error), HoldReason.KEEPER_REVERTS))
         try:
             detail: str = yield Apply(workload, change)
         except PreconditionError as error:
@@ -91,6 +106,47 @@ class Carrying:
             return (yield from self._failed(record, entry, change, str(error)))
         record = _patched(record, change, self._view.now())
         return (yield from self._finish(record, entry, OutcomeKind.DONE, detail))
+
+    def hold_keeper(self, record: Record, workload: Workload) -> Steps:
+        """Have the record's hold on who deploys the workload in force, before the undo is made.
+
+        What it changes is noted in the record first. Something that is gone takes nothing back.
+        """
+        hold, keeper = record.keeper_hold, workload.keeper
+        if hold is None or hold.placed_at is not None:
+            return record
+        if keeper is not None and keeper.ref == hold.keeper and not keeper.held:
+            original = keeper.settings or {}
+            if original != hold.original:
+                hold = replace(hold, original=original)
+                record = yield from self.checkpoint(_with_keeper_hold(record, hold))
+        try:
+            yield HoldKeeper(record.key, hold, record.name)
+        except NotFoundError:
+            return _with_keeper_hold(record, None)
+        return _with_keeper_hold(record, replace(hold, placed_at=self._view.now()))
+
+    def release_keeper(self, record: Record, hold: KeeperHold, entry: DecisionEntry, *, write: bool) -> Steps:
+        """End a hold: noted, released where it is still in force, and closed."""
+        record = _with_keeper_hold(record, hold)
+        if not write:
+            return (yield from self._over(record, hold, entry, "nothing was to be restored"))
+        written = record.decided(entry.id)
+        if written is None:
+            record = yield from self._save(record.with_decision(entry), SaveReason.INTENT, entry)
+        try:
+            detail: str = yield ReleaseKeeper(record.key, hold)
+        except ClusterError as error:
+            if error.retryable:
+                raise
+            kept = _with_keeper_hold(record, replace(hold, ending=None, by_people=True))
+            failed = replace(entry, escalated=True)
+            return (yield from self._finish(kept, failed, OutcomeKind.FAILED, str(error)))
+        return (yield from self._over(record, hold, entry, detail))
+
+    def _over(self, record: Record, hold: KeeperHold, entry: DecisionEntry, detail: str) -> Steps:
+        over = _with_keeper_hold(record, replace(hold, ended_at=self._view.now()))
+        return (yield from self._finish(over, entry, OutcomeKind.DONE, detail))
 
     def _refused(
         self, record: Record, entry: DecisionEntry, error: PreconditionError
@@ -113,10 +169,17 @@ class Carrying:
         young = self._view.now() - entry.at < FORBIDDEN_FOR
         return young and _undoes(entry, change) and isinstance(error, ForbiddenError)
 
-    def _failed(self, record: Record, entry: DecisionEntry, change: Change, detail: str) -> Steps:
+    def _failed(
+        self,
+        record: Record,
+        entry: DecisionEntry,
+        change: Change,
+        detail: str,
+        reason: HoldReason = HoldReason.UNDO_FAILED,
+    ) -> Steps:
         """The API server will never take this change: an undo becomes a hold that asks for a human."""
         if _undoes(entry, change) and record.state.phase is Phase.UNDOING:
-            record = record.with_state(undo_failed(record.state, detail, self._view.now()))
+            record = record.with_state(undo_failed(record.state, detail, self._view.now(), reason))
             entry = replace(entry, escalated=True)
         return (yield from self._finish(record, entry, OutcomeKind.FAILED, detail))
 
@@ -130,6 +193,10 @@ class Carrying:
 def _undoes(entry: DecisionEntry, change: Change) -> bool:
     """Whether the change is an undo, or its first part."""
     return isinstance(change, Restore) or entry.action is Action.UNDO
+
+
+def _with_keeper_hold(record: Record, hold: KeeperHold | None) -> Record:
+    return record.with_state(replace(record.state, keeper_hold=hold))
 
 
 def _patched(record: Record, change: Change, now: datetime) -> Record:

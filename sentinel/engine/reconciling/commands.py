@@ -28,7 +28,7 @@ from sentinel.engine.rollout.overrides import paused_by_hand
 from sentinel.engine.rollout.progress import promote, steered
 from sentinel.engine.rollout.situation import Situation
 from sentinel.engine.rollout.target import NoTarget, choose_target, numbered_target
-from sentinel.engine.rollout.undoing import undo_to
+from sentinel.engine.rollout.undoing import keeper_refusal, undo_to
 
 VALID_FOR = timedelta(minutes=10)
 """A command that no sentinel saw for so long was meant for another moment."""
@@ -181,6 +181,8 @@ def _undo(command: Command, situation: Situation) -> Answer:
     message = _said(command, "asked for the undo")
     if workload.held_by_label:
         message += f" (the label {HOLD_LABEL} does not stop people)"
+    if taken_back := keeper_refusal(situation):
+        message += f" ({taken_back})"
     asked = RuleVerdict("", VerdictKind.FAIL, "UndoneByHuman", message)
     return Obeyed(record, undo_to(situation, asked, target.revision))
 

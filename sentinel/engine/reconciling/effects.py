@@ -16,7 +16,8 @@ from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
 from sentinel.domain.record.entries import DecisionEntry
 from sentinel.domain.record.record import Record
 from sentinel.domain.verdict import RuleVerdict
-from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.keeper import KeeperHold
 from sentinel.engine.evidence.assessment import Measured
 from sentinel.engine.statistics.calibration import Calibration
 
@@ -48,6 +49,27 @@ class Apply:
 
     workload: Workload
     change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class HoldKeeper:
+    """Put the hold on who deploys the workload in force, for the record of this name.
+
+    Answered by a sentence once it was read back in force. Fails with ConflictError when what it would change is no
+    longer as the hold has it, and with NotFoundError when what is to be held is gone.
+    """
+
+    key: WorkloadKey
+    hold: KeeperHold
+    record: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseKeeper:
+    """Restore what the hold changed. Answered by a sentence; what is gone or was restored already is released."""
+
+    key: WorkloadKey
+    hold: KeeperHold
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +193,8 @@ class Prune:
 Effect = (
     Save
     | Apply
+    | HoldKeeper
+    | ReleaseKeeper
     | Confirm
     | FollowConfig
     | ReadConfig

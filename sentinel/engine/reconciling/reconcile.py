@@ -48,6 +48,7 @@ from sentinel.engine.reconciling.effects import (
 )
 from sentinel.engine.reconciling.entries import overtaken
 from sentinel.engine.reconciling.judging import judged, judged_alerts, pods_ripen_at, with_alert_verdicts
+from sentinel.engine.reconciling.keeping import Keeping
 from sentinel.engine.reconciling.memory import Memory
 from sentinel.engine.reconciling.view import View
 from sentinel.engine.rollout.beginning import (
@@ -105,10 +106,17 @@ class Reconciler:
         self._view = view
         self._memory = memory
         self._carrying = Carrying(view, memory, owed=owed)
+        self._keeping = Keeping(view, self._carrying, owed=owed)
 
     def reconcile(self, key: WorkloadKey) -> Effects[Reconciled]:
         """One reconcile. A ClusterError leaves it; what was decided then is completed by a later one."""
         workload = self._view.workload(key)
+        present = workload if workload is not None and not workload.deleting else None
+        hold_due = yield from self._keeping.look(key, present)
+        reconciled = yield from self._reconcile(key, workload)
+        return replace(reconciled, requeue_at=_earlier(reconciled.requeue_at, hold_due))
+
+    def _reconcile(self, key: WorkloadKey, workload: Workload | None) -> Effects[Reconciled]:
         records = self._view.records(key)
         yield from self._let_go(records)
         for record in reversed(records):
@@ -371,9 +379,12 @@ class Reconciler:
 
     def _carry_on(self, situation: Situation, decision: Decision, *, answered: bool) -> Effects[Reconciled]:
         """Nothing new to say: steer, keep what was learnt, and see when to look again."""
+        record = situation.record.with_state(decision.state)
+        if decision.change is not None and decision.state.phase is Phase.UNDOING:
+            record = yield from self._carrying.hold_keeper(record, situation.workload)
         if decision.change is not None:
             yield Apply(situation.workload, decision.change)
-        record = yield from self._checkpoint(situation.record.with_state(decision.state), situation.now)
+        record = yield from self._checkpoint(record, situation.now)
         policy, workload = situation.policy, situation.workload
         yield AskGates(record, policy, self._view.mode(policy))
         now = self._view.now()
@@ -406,4 +417,9 @@ class Reconciler:
             records=records,
             cluster_records=tuple(self._view.all_records()),
             cluster_budget=self._view.cluster_budget,
+            keeper_hold_for=self._view.keeper_hold_for,
         )
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((at for at in (one, other) if at is not None), default=None)

@@ -1,7 +1,7 @@
 """What a reconcile may look at: the newest state of everything that is watched, read without waiting."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from sentinel.domain.command import Command
@@ -18,6 +18,11 @@ class View(Protocol):
     @property
     def cluster_budget(self) -> UndoBudget | None:
         """How many undos are allowed in the whole cluster."""
+        ...
+
+    @property
+    def keeper_hold_for(self) -> timedelta:
+        """After what time people are called because of a hold on who deploys a workload."""
         ...
 
     @property

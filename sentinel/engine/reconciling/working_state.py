@@ -118,6 +118,7 @@ def _visible(record: Record) -> tuple[object, ...]:
         state.brake.released_by_person,
         state.verdict,
         state.undo,
+        state.keeper_hold,
         state.ending.ended_at,
         tuple(alert.verdict for alert in record.alerts),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sentinel.domain.command import Command, CommandAction
 from sentinel.domain.policy.policy import Mode, Policy, UndoBudget
@@ -12,6 +12,7 @@ from sentinel.engine.alerts.naming import Directory
 from sentinel.engine.evidence.assessment import Holds
 from sentinel.engine.replay.setting import Setting
 from sentinel.engine.rollout.gates import ungated
+from sentinel.engine.rollout.situation import KEEPER_HOLD_FOR
 
 
 class MemoryView:
@@ -49,6 +50,11 @@ class MemoryView:
     def cluster_budget(self) -> UndoBudget | None:
         """A replay is one workload: the cluster's budget is not spent."""
         return None
+
+    @property
+    def keeper_hold_for(self) -> timedelta:
+        """Nothing deploys a replayed workload."""
+        return KEEPER_HOLD_FOR
 
     @property
     def holds(self) -> Holds:

@@ -15,13 +15,14 @@ from sentinel.domain.record.state import Phase, RevisionRef, RolloutState, StepP
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload.config import ConfigReading
 from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.keeper import KeeperHoldEnd
 from sentinel.engine.exposure.brakes import brake_mark
 from sentinel.engine.exposure.steering import first_stop, steer
 from sentinel.engine.exposure.traffic import withdrawn
 from sentinel.engine.exposure.weights import wanted_pods, weight_reached
 from sentinel.engine.rollout.config import started_with
 from sentinel.engine.rollout.holding import hold
-from sentinel.engine.rollout.lifecycle import ROLLED_BACK, Begin
+from sentinel.engine.rollout.lifecycle import REAPPLIED_WITHIN, ROLLED_BACK, Begin
 from sentinel.engine.rollout.situation import Situation
 from sentinel.engine.rollout.undoing import undo
 
@@ -80,6 +81,8 @@ def record_name(workload: Workload, attempt: int) -> str:
 
 def first_decision(begin: Begin, situation: Situation, reading: ConfigReading = NOTHING_READ) -> Decision:
     """What is decided at first sight: start judging, or hold, undo or merely note a revision that is known."""
+    if begin.undone is not None and _let_come_back(begin.undone, situation):
+        return _undone_again(begin.undone, situation)
     if begin.undone is not None and begin.reapplied:
         return _restored_after_undo(begin.undone, situation)
     if begin.unjudged:
@@ -148,6 +151,26 @@ def _restored_after_undo(bad: Record, situation: Situation) -> Decision:
     why = f"right after it was undone ({bad.state.reason})"
     message = f"{who} applied {bad.candidate} again {why}; it is not undone twice"
     return hold(situation, HoldReason.RESTORED_AFTER_UNDO, message)
+
+
+def _let_come_back(bad: Record, situation: Situation) -> bool:
+    """Whether our release of a hold, when the source changed, let the undone revision be deployed again."""
+    hold = bad.state.keeper_hold
+    if hold is None or hold.ending is not KeeperHoldEnd.SOURCE_CHANGED or hold.ended_at is None:
+        return False
+    return situation.now - hold.ended_at <= REAPPLIED_WITHIN
+
+
+def _undone_again(bad: Record, situation: Situation) -> Decision:
+    """Undone once more, outside the budget, and held until a person releases it."""
+    keeper = situation.workload.keeper
+    who = situation.workload.changed_by or "someone"
+    message = (
+        f"{who} deployed {bad.candidate} again, which was undone ({bad.state.reason}), after the source of "
+    )
+    message += f"{keeper or 'the workload'} changed to something else"
+    fail = RuleVerdict("known-bad", VerdictKind.FAIL, HoldReason.KNOWN_BAD, message)
+    return undo(situation, fail, again=True)
 
 
 def _applied_again(bad: Record, situation: Situation) -> Decision | None:

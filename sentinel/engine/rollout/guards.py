@@ -19,6 +19,9 @@ TOUCHING = frozenset({Action.ADVANCE, Action.PROMOTE, Action.HOLD, Action.RESUME
 """Actions that change the workload; the others only write the record or tell people."""
 
 
+BUDGETS = frozenset({HoldReason.UNDO_BUDGET, HoldReason.CLUSTER_BUDGET})
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """Whether an action may be done, and if not, why."""

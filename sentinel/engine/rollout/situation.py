@@ -14,6 +14,8 @@ from sentinel.engine.alerts.attribution import Attribution
 from sentinel.engine.exposure.weights import steps_apply
 from sentinel.engine.pods.cluster_wait import ClusterWait, cluster_wait
 
+KEEPER_HOLD_FOR = timedelta(hours=24)
+
 
 @dataclass(frozen=True, slots=True)
 class JudgedAlert:
@@ -28,6 +30,7 @@ class Situation:
     """One workload's rollout at one moment, with everything that was measured and judged.
 
     `mode` is the stricter of the policy's and the settings'. `records` are the workload's, `cluster_records` all.
+    `keeper_hold_for` is after what time people are called because of a hold on who deploys the workload.
     """
 
     policy: Policy
@@ -40,6 +43,7 @@ class Situation:
     records: Sequence[Record] = ()
     cluster_records: Sequence[Record] = ()
     cluster_budget: UndoBudget | None = None
+    keeper_hold_for: timedelta = KEEPER_HOLD_FOR
 
     @property
     def stepped(self) -> bool:

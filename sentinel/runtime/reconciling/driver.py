@@ -1,5 +1,6 @@
 """Drives the reconciles of the engine over the network: makes each effect real and sends its answer back."""
 
+import logging
 import random
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -22,10 +23,12 @@ from sentinel.engine.reconciling.effects import (
     Dismiss,
     Effect,
     FollowConfig,
+    HoldKeeper,
     LookAround,
     Measure,
     Prune,
     ReadConfig,
+    ReleaseKeeper,
     Reply,
     Report,
     Save,
@@ -34,12 +37,14 @@ from sentinel.engine.reconciling.effects import (
 )
 from sentinel.engine.reconciling.memory import Memory
 from sentinel.engine.reconciling.reconcile import Reconciled, Reconciler
+from sentinel.engine.rollout.situation import KEEPER_HOLD_FOR
 from sentinel.engine.rules.environment import Surroundings
 from sentinel.metric_names import MetricName
-from sentinel.ports import Clock, Cluster, Conditions, NullTracer, RecordStore, Telemetry, Tracer
+from sentinel.ports import Clock, Cluster, Conditions, Keepers, NullTracer, RecordStore, Telemetry, Tracer
 from sentinel.runtime.evidence.collector import EvidenceCollector
 from sentinel.runtime.fence import Fence, fenced, unfenced
 from sentinel.runtime.gates.runner import GateRunner
+from sentinel.runtime.logfields import about_workload
 from sentinel.runtime.notify.announcements import Announcements
 from sentinel.runtime.notify.notifications import Notifications
 from sentinel.runtime.notify.reporting import Reporter
@@ -49,6 +54,8 @@ from sentinel.runtime.reconciling.commands import CommandHandler
 from sentinel.runtime.reconciling.live_view import LiveView
 from sentinel.runtime.reconciling.retention import prune
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -57,6 +64,7 @@ class Limits:
     cluster_budget: UndoBudget | None = None
     keep_records: int = 20
     checkpoint_every: timedelta = timedelta(minutes=1)
+    keeper_hold_for: timedelta = KEEPER_HOLD_FOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,7 @@ class ReconcileServices:
     """What a reconcile works with. `fence` keeps every write within the lease."""
 
     cluster: Cluster
+    keepers: Keepers
     store: RecordStore
     registry: PolicyRegistry
     collector: EvidenceCollector
@@ -95,6 +104,7 @@ class Driver:
             services.conditions,
             services.clock,
             limits.cluster_budget,
+            limits.keeper_hold_for,
         )
         self._memory = Memory(limits.checkpoint_every)
         self._reconciler = Reconciler(self._view, self._memory, owed=services.notifications.remembers)
@@ -162,6 +172,8 @@ class Driver:
                 return await self._save(effect)
             case Apply(workload, change):
                 return await self._apply(workload, change)
+            case HoldKeeper() | ReleaseKeeper():
+                return await self._keep(effect)
             case LookAround():
                 return await self._look_around(effect)
             case ReadConfig(workload, keep):
@@ -229,6 +241,22 @@ class Driver:
             return await fenced(
                 services.fence, lambda limit: services.cluster.apply(workload, change, timeout=limit)
             )
+
+    async def _keep(self, effect: HoldKeeper | ReleaseKeeper) -> str:
+        """Hold or release who deploys a workload."""
+        services, key, hold = self._services, effect.key, effect.hold
+        name = "hold" if isinstance(effect, HoldKeeper) else "release"
+
+        async def write(limit: float) -> str:
+            if isinstance(effect, HoldKeeper):
+                return await services.keepers.hold(key, hold, effect.record, timeout=limit)
+            return await services.keepers.release(key, hold, timeout=limit)
+
+        with services.tracer.span(name, workload=str(key), keeper=str(hold.keeper)):
+            said = await fenced(services.fence, write)
+        log.info("%s: %s", key, said, extra=about_workload(key))
+        services.telemetry.count(MetricName.KEEPER_WRITES_TOTAL, tool=hold.keeper.tool, write=name)
+        return said
 
     async def _look_around(self, effect: LookAround) -> Surroundings:
         neighbours = self._view.neighbours(effect.rule, effect.workload)

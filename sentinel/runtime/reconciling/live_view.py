@@ -1,7 +1,7 @@
 """The world as the watches of this process show it: what a reconcile may look at."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.command import Command
@@ -11,6 +11,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.alerts.naming import Directory
 from sentinel.engine.evidence.assessment import Holds
+from sentinel.engine.rollout.situation import KEEPER_HOLD_FOR
 from sentinel.ports import Clock, Cluster, Conditions, RecordStore
 from sentinel.runtime.alerts.directory import directory_of
 from sentinel.runtime.evidence.collector import Neighbour
@@ -30,6 +31,7 @@ class LiveView:
         conditions: Conditions,
         clock: Clock,
         cluster_budget: UndoBudget | None = None,
+        keeper_hold_for: timedelta = KEEPER_HOLD_FOR,
     ) -> None:
         self._cluster = cluster
         self._store = store
@@ -38,6 +40,12 @@ class LiveView:
         self._clock = clock
         self._holds: Holds = lambda text, values, scalar: conditions.holds(text, values, scalar=scalar)
         self._cluster_budget = cluster_budget
+        self._keeper_hold_for = keeper_hold_for
+
+    @property
+    def keeper_hold_for(self) -> timedelta:
+        """After what time people are called because of a hold on who deploys a workload."""
+        return self._keeper_hold_for
 
     @property
     def cluster_budget(self) -> UndoBudget | None:

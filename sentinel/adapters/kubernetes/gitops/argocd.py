@@ -71,6 +71,7 @@ def trim_application(raw: RawObject) -> OwnerEntry:
         source=source_digest(
             spec.get("source"), spec.get("sources"), sync.get("revision"), sync.get("revisions")
         ),
+        settled=not raw.get("operation"),
         # What is ignored may differ from Git and yet count as synced.
         agreed=frozenset(id_ for id_, each in resources if each.get("status") == "Synced" and not ignoring),
         compared_at=time(status.get("reconciledAt")),

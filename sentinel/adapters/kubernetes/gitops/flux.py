@@ -31,6 +31,7 @@ def trim_kustomization(raw: RawObject) -> OwnerEntry:
         ref=ref_in(raw, KUSTOMIZATION_TOOL),
         lists=_inventory(status),
         local="kubeConfig" not in spec,
+        settled=_settled(status),
         source=source_digest(spec.get("sourceRef"), spec.get("path"), status.get("lastAttemptedRevision")),
     )
 
@@ -43,10 +44,17 @@ def trim_helm_release(raw: RawObject) -> OwnerEntry:
         ref=ref_in(raw, HELM_TOOL),
         lists=_inventory(status),
         local="kubeConfig" not in spec,
+        settled=_settled(status),
         lever=suspension(raw),
         source=source_digest(wanted, status.get("lastAttemptedRevision")),
         inventory="inventory" in status,
     )
+
+
+def _settled(status: RawObject) -> bool:
+    """Whether it is not being reconciled now: before it is, the revision of the last attempt may be an old one."""
+    conditions = objects(status.get("conditions"))
+    return not any(c.get("type") == "Reconciling" and c.get("status") == "True" for c in conditions)
 
 
 def _inventory(status: RawObject) -> frozenset[ObjectId]:

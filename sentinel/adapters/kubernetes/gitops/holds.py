@@ -9,7 +9,13 @@ from sentinel.adapters.kubernetes.gitops.owners import KeeperTool, written_mark
 from sentinel.adapters.kubernetes.gitops.registry import TOOLS
 from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.registry import resource_of
-from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ConflictError, InvalidObjectError
+from sentinel.domain.errors import (
+    ClusterError,
+    ClusterUnavailableError,
+    ConflictError,
+    InvalidObjectError,
+    NotFoundError,
+)
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.keeper import KEEPER_ANNOTATION, KeeperHold, KeeperMark, KeeperRef
 
@@ -47,7 +53,10 @@ class KubernetesKeepers:
         tool = _tool(hold.keeper)
         place = _place(tool, key, hold.keeper)
         for attempt in range(1, _ATTEMPTS + 1):
-            live = await self._client.get(place, timeout=timeout)
+            try:
+                live = await self._client.get(place, timeout=timeout)
+            except NotFoundError:
+                return f"{hold.keeper} is gone"
             lever = tool.lever(live)
             if lever.mark is None and not lever.held:
                 return f"{hold.keeper} was released already"
@@ -68,8 +77,11 @@ class KubernetesKeepers:
         """The object as it was read back, held."""
         for attempt in range(1, _ATTEMPTS + 1):
             live: RawObject = await self._client.get(place, timeout=timeout)
-            if tool.lever(live).held:
+            lever = tool.lever(live)
+            if lever.held:
                 return live
+            if lever.settings != mark.original:
+                raise ConflictError(f"{place} was changed meanwhile", reason="KeeperChanged", status=409)
             try:
                 for body in tool.hold(live):
                     live = await self._client.merge_patch(

@@ -66,7 +66,9 @@ def helm_keeper(annotations: Mapping[str, str]) -> Keeper | None:
     name = annotations.get(_HELM_NAME)
     if not name:
         return None
-    return Keeper(KeeperRef(HELM_TOOL, annotations.get(_HELM_NAMESPACE, ""), name), reverts=False)
+    ref = KeeperRef(HELM_TOOL, annotations.get(_HELM_NAMESPACE, ""), name)
+    note = f"{ref} still names the undone revision, so the next helm upgrade must bring another one"
+    return Keeper(ref, reverts=False, note=note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +164,12 @@ class OwnerCache:
     def _unconfirmed(self, claim: KeeperRef) -> Keeper:
         """What the workload's marks name, where nothing bears them out."""
         if reason := self._unread(claim.tool):
-            return Keeper(claim, reverts=True, why_not=f"{claim} deploys it and {reason}")
+            why_not = f"{claim} deploys it and {reason}"
+            return Keeper(claim, reverts=True, confirmed=False, readable=False, why_not=why_not)
         if any(_names(claim, ref) for ref in self._owners):
             return Keeper(claim, reverts=False, lists=False)
         elsewhere = f"{claim} deploys it but is not in this cluster, so the sentinel cannot hold it"
-        return Keeper(claim, reverts=True, why_not=elsewhere)
+        return Keeper(claim, reverts=True, confirmed=False, why_not=elsewhere)
 
     def _unread(self, tool: str) -> str:
         asked = [why() for watched, why in self.unreadable if watched == tool]
@@ -186,9 +189,11 @@ class OwnerCache:
             held=lever.held,
             mark=lever.mark,
             source=entry.source,
+            settled=entry.settled,
             lists=kept.id in entry.lists or not entry.inventory,
             agreed_at=entry.compared_at if kept.id in entry.agreed else None,
             remarks=_remarks(entry, kept),
+            note=f"{entry.ref} still wants the undone revision, and deploys it with its next sync",
         )
 
     def _taken_back(self, entry: OwnerEntry) -> str:

@@ -27,9 +27,10 @@ class OwnerEntry:
     """One object of a tool, by itself.
 
     `lists` are the workloads that it deploys, `agreed` those of them that it found as its source wants when it last
-    compared, at `compared_at`. `local`: it deploys to this cluster. `reverts`: it deploys by itself. `lever` is None
-    where a hold is on the workload. `parent` is the ApplicationSet that made it, `late_waves` the workloads that others
-    of a later sync wave wait for.
+    compared, at `compared_at`. `local`: it deploys to this cluster. `reverts`: it deploys by itself.
+    `settled`: it is not deploying at the moment. `lever` is None
+    where a hold is on the workload. `parent` is the ApplicationSet that made it, `awaited` are the
+    workloads that others of a later sync wave wait for. `inventory`: it lists what it deploys.
     """
 
     ref: KeeperRef
@@ -38,6 +39,7 @@ class OwnerEntry:
     reverts: bool = True
     lever: Lever | None = None
     source: str = ""
+    settled: bool = True
     agreed: frozenset[ObjectId] = frozenset()
     compared_at: datetime | None = None
     parent: str = ""

@@ -1,0 +1,1 @@
+"""Holds on what deploys workloads from another place, so that an undo lasts."""

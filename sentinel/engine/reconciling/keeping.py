@@ -1,0 +1,95 @@
+"""Looks at the holds on who deploys a workload: they are released when their reason is over, and never outlive it."""
+
+from collections.abc import Generator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sentinel.domain.decision import Decision
+from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.entries import Action, Outcome, OutcomeKind
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.keeper import KeeperHold, KeeperHoldEnd
+from sentinel.engine.keepers.claiming import holds
+from sentinel.engine.keepers.reviewing import OVERDUE, HoldReview, review
+from sentinel.engine.reconciling.carrying import Carrying
+from sentinel.engine.reconciling.effects import Effect, ReleaseKeeper, Report
+from sentinel.engine.reconciling.entries import entry_for
+from sentinel.engine.reconciling.view import View
+
+
+class Keeping:
+    """The holds of a workload's records, whether their rollouts are over or not."""
+
+    def __init__(self, view: View, carrying: Carrying, *, owed: bool = False) -> None:
+        """With `owed`, people must learn of the end of a hold."""
+        self._view = view
+        self._carrying = carrying
+        self._owed = owed
+
+    def look(self, key: WorkloadKey, workload: Workload | None) -> Generator[Effect, Any, datetime | None]:
+        """Bring every hold of the workload's records up to date; returns when to look again by time."""
+        due = []
+        for record in self._view.records(key):
+            hold = record.keeper_hold
+            if hold is None or self._view.mode_of(record) is Mode.OBSERVE:
+                continue
+            present = workload if workload is not None and workload.uid == record.workload_uid else None
+            found = review(record, hold, present, self._view.now())
+            if found is not None:
+                yield from self._make(record, found, present)
+            if not hold.overdue_told:
+                due.append(hold.until)
+        if workload is not None:
+            yield from self._without_record(workload)
+        return min(due, default=None)
+
+    def _make(
+        self, record: Record, found: HoldReview, workload: Workload | None
+    ) -> Generator[Effect, Any, None]:
+        noted = record.with_state(replace(record.state, keeper_hold=found.hold))
+        if not found.message:
+            yield from self._carrying.checkpoint(noted)
+            return
+        ending = found.hold.ending
+        action = Action.RELEASE if ending is not None else Action.ESCALATE
+        decision = Decision(
+            noted.state,
+            requeue_at=None,
+            action=action,
+            reason=ending.value if ending is not None else OVERDUE,
+            message=found.message,
+            escalate=found.escalate,
+        )
+        entry = record.pending_release or replace(
+            entry_for(record, decision, self._view.now()), owed=self._owed
+        )
+        if ending is not None:
+            write = found.write and not self._shared(record, found.hold)
+            written = yield from self._carrying.release_keeper(record, found.hold, entry, write=write)
+        else:
+            told = replace(entry, outcome=Outcome(OutcomeKind.DONE, self._view.now()))
+            written = yield from self._carrying.checkpoint(noted.with_decision(told))
+        yield Report(written, workload)
+
+    def _shared(self, record: Record, hold: KeeperHold) -> bool:
+        """Whether another rollout still needs the hold."""
+        return any(
+            holds(other, hold.keeper) and (other.key, other.name) != (record.key, record.name)
+            for other in self._view.all_records()
+        )
+
+    def _without_record(self, workload: Workload) -> Generator[Effect, Any, None]:
+        """Release a hold of ours whose record is gone: no other reason for it is left."""
+        keeper = workload.keeper
+        mark = keeper.mark if keeper is not None else None
+        if keeper is None or mark is None or not mark.record.startswith(f"{workload.key.namespace}/"):
+            return
+        records = tuple(self._view.all_records())
+        known = any(f"{record.key.namespace}/{record.name}" == mark.record for record in records)
+        if known or any(holds(record, keeper.ref) for record in records):
+            return
+        now = self._view.now()
+        hold = KeeperHold(keeper.ref, mark.original, now, mark.until, KeeperHoldEnd.BY_PERSON)
+        yield ReleaseKeeper(workload.key, hold)
