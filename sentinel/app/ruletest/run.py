@@ -18,11 +18,12 @@ from sentinel.domain.policy.rules import CountQuery, HistogramQuery
 from sentinel.domain.policy.selection import Operator
 from sentinel.domain.record.entries import AlertEntry
 from sentinel.domain.workload.facts import Stepping, WorkloadKey
-from sentinel.domain.workload.kinds import PARTITIONED, PAUSABLE, SWITCHED
+from sentinel.domain.workload.kinds import PAIRED, PARTITIONED, PAUSABLE, SWITCHED
 from sentinel.domain.workload.revision import ObjectRef, Revision
 from sentinel.engine.alerts.naming import Directory, workloads_named
 from sentinel.engine.matching import alert_rule_of, mismatch
 from sentinel.engine.replay.course import replay
+from sentinel.engine.replay.modelled_pair import ModelledPair
 from sentinel.engine.replay.modelled_pods import PodEvent
 from sentinel.engine.replay.modelled_switch import ModelledSwitch
 from sentinel.engine.replay.modelled_workload import (
@@ -32,7 +33,7 @@ from sentinel.engine.replay.modelled_workload import (
     WorkloadShape,
 )
 from sentinel.engine.replay.questions import Answer, AskPast, Question
-from sentinel.engine.replay.setting import Script, Setting
+from sentinel.engine.replay.setting import Script, Setting, World
 from sentinel.engine.replay.story import ReplayedRollout
 from sentinel.policies.ruletest.cases import Arm, Case, InputAlert, InputAnswer, PodFate
 from sentinel.policies.schema.conditions import CelConditions
@@ -118,9 +119,15 @@ def _unfit(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[str, st
     return ""
 
 
+def _modelled(shape: WorkloadShape) -> World:
+    """The model of a workload of this kind."""
+    if shape.key.kind in SWITCHED:
+        return ModelledSwitch(shape)
+    return ModelledPair(shape) if shape.key.kind in PAIRED else ModelledWorkload(shape)
+
+
 async def _story(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[str, str]) -> ReplayedRollout:
-    made = ModelledSwitch if key.kind in SWITCHED else ModelledWorkload
-    world = made(_shape(case, key, labels))
+    world = _modelled(_shape(case, key, labels))
     sources: Mapping[str, MetricSource] = {
         "prometheus": PrometheusSource(
             MemoryPrometheus(prometheus_store(case, BEGAN)), scrape_interval=case.interval.total_seconds()
@@ -181,7 +188,7 @@ def _scripted(answer: InputAnswer, at: datetime, interval: timedelta) -> ValueSa
 
 def _shape(case: Case, key: WorkloadKey, labels: Mapping[str, str]) -> WorkloadShape:
     shape = case.shape
-    surge = int(key.kind in PAUSABLE) if shape.max_surge is None else shape.max_surge
+    surge = int(key.kind in PAUSABLE | PAIRED) if shape.max_surge is None else shape.max_surge
     unavailable = int(not surge) if shape.max_unavailable is None else shape.max_unavailable
     return WorkloadShape(
         BEGAN,

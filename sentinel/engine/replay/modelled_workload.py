@@ -35,7 +35,8 @@ _NEW = Revision(
 class WorkloadShape:
     """What is modelled. `began` is when the template was changed; pods are ready `ready_after` they are made.
 
-    `stable` None is a first deployment. `events` say what befalls which pod, by its name.
+    `stable` None is a first deployment. `events` say what befalls which pod, by its name. So many pods of the candidate
+    were `made` before.
     """
 
     began: datetime
@@ -51,6 +52,7 @@ class WorkloadShape:
     annotations: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     events: Mapping[str, tuple[PodEvent, ...]] = field(default_factory=lambda: MappingProxyType({}))
     changed_by: str = ""
+    made: int = 0
 
 
 class ModelledWorkload:
@@ -64,7 +66,7 @@ class ModelledWorkload:
         self._paused = False
         self._lets = shape.replicas
         self._template = shape.candidate
-        self._made = {CANDIDATE: 0, BASELINE: 0}
+        self._made = {CANDIDATE: shape.made, BASELINE: 0}
         self._pods: list[ModelledPod] = []
         if shape.stable is not None:
             for _ in range(shape.replicas):
@@ -112,7 +114,7 @@ class ModelledWorkload:
     def _snapshot(self) -> Workload:
         pods = tuple(pod.at(self._now) for pod in self._pods)
         shape = self._shape
-        revisions = {r.hash: _counted(r, pods) for r in (shape.candidate, shape.stable) if r is not None}
+        revisions = {r.hash: counted(r, pods) for r in (shape.candidate, shape.stable) if r is not None}
         template = revisions.pop(self._template.hash)
         return Workload(
             key=shape.key,
@@ -178,23 +180,27 @@ class ModelledWorkload:
         return bool(gone)
 
     def _make(self, revision: Revision, at: datetime) -> None:
-        arm = CANDIDATE if revision == self._shape.candidate else BASELINE
+        arm = CANDIDATE if revision.hash == CANDIDATE else BASELINE
         self._made[arm] += 1
         name = f"{arm}-{self._made[arm]}"
-        self._pods.append(
-            ModelledPod(
-                name,
-                revision.hash,
-                f"node-{len(self._pods) % NODES + 1}",
-                at,
-                self._shape.ready_after,
-                self._shape.events.get(name, ()),
-                revision.images[0] if revision.images else "",
-            )
-        )
+        self._pods.append(made_pod(self._shape, revision, name, len(self._pods), at))
 
 
-def _counted(revision: Revision, pods: tuple[Pod, ...]) -> Revision:
+def made_pod(shape: WorkloadShape, revision: Revision, name: str, number: int, at: datetime) -> ModelledPod:
+    """A pod of a revision, the `number`-th, on one of the nodes."""
+    return ModelledPod(
+        name,
+        revision.hash,
+        f"node-{number % NODES + 1}",
+        at,
+        shape.ready_after,
+        shape.events.get(name, ()),
+        revision.images[0] if revision.images else "",
+    )
+
+
+def counted(revision: Revision, pods: tuple[Pod, ...]) -> Revision:
+    """The revision with the numbers of its pods among these."""
     mine = [pod for pod in pods if pod.revision == revision.hash]
     ready = sum(pod.ready for pod in mine)
     return Revision(
