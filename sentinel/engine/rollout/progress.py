@@ -15,6 +15,7 @@ from sentinel.engine.evidence.assessment import SCALED_TO_ZERO
 from sentinel.engine.exposure.brakes import brake_mark
 from sentinel.engine.exposure.own import promotion
 from sentinel.engine.exposure.steering import left_over, steer
+from sentinel.engine.exposure.switching import stands_by
 from sentinel.engine.exposure.weights import step_reached, weight_reached
 from sentinel.engine.pods.cluster_wait import showing
 from sentinel.engine.rollout.gates import await_gates, without_gates
@@ -149,6 +150,8 @@ def _let_its_controller_go_on(situation: Situation, state: RolloutState, passed:
 
 def _reached(situation: Situation) -> str:
     """The weight that the present step is judged at: what is reached now, however much it asks for."""
+    if situation.weight == 0:
+        return "the preview"
     reached = percent(weight_reached(situation.workload))
     asked = percent(situation.weight) if situation.weight is not None else "100%"
     step = situation.record.state.progress.step + 1
@@ -158,6 +161,8 @@ def _reached(situation: Situation) -> str:
 
 def _ahead(situation: Situation) -> str:
     """Where the step that begins now leads; scaling may have brought the rollout that far, or further, already."""
+    if situation.weight is None and stands_by(situation.workload):
+        return "all requests at once"
     asked = percent(situation.weight) if situation.weight is not None else "100%"
     there = situation.weight is not None and weight_reached(situation.workload) > situation.weight
     return f"step {situation.record.state.progress.step + 1}, which asks for {asked}" if there else asked

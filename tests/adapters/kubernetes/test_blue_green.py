@@ -1,0 +1,227 @@
+"""Blue-green pairs on raw objects: who serves, what is news, and what a change comes to."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from clustersim.storage.api_errors import ApiError
+from clustersim.storage.patching import json_patch
+from sentinel.adapters.kubernetes.api.resources import SERVICES
+from sentinel.adapters.kubernetes.workloads.pairs.blue_green_changes import BLUE_GREEN
+from sentinel.adapters.kubernetes.workloads.pairs.driver import neutral_digest
+from sentinel.adapters.kubernetes.workloads.pairs.members import Attached, PairMember, trim_member
+from sentinel.domain.decision import Adopt, Change, Prepare, Release, Restore
+from sentinel.domain.errors import InvalidObjectError, PreconditionError
+from sentinel.domain.record.state import RevisionRef
+from sentinel.domain.workload.facts import Ability, Workload, WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.pairing import Pairing
+
+JsonObject = dict[str, Any]
+KEY = WorkloadKey(WorkloadKind.BLUE_GREEN, "shop", "web")
+PAIRING = Pairing(
+    WorkloadKind.BLUE_GREEN,
+    "web",
+    ("web-blue", "web-green"),
+    preview="web-preview",
+    kept=timedelta(minutes=30),
+)
+
+
+def deployment(colour: str, image: str, replicas: int = 4, ready: int | None = None) -> JsonObject:
+    labels = {"app": "web", "colour": colour}
+    ready = replicas if ready is None else ready
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": image}]}}
+    return {
+        "metadata": {"namespace": "shop", "name": f"web-{colour}", "uid": colour, "generation": 1},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": dict(labels)}, "template": template},
+        "status": {
+            "observedGeneration": 1,
+            "replicas": replicas,
+            "updatedReplicas": replicas,
+            "readyReplicas": ready,
+            "availableReplicas": ready,
+        },
+    }
+
+
+def service(name: str = "web", colour: str = "blue") -> JsonObject:
+    metadata = {"namespace": "shop", "name": name, "uid": name, "annotations": {}}
+    return {"metadata": metadata, "spec": {"selector": {"app": "web", "colour": colour}}}
+
+
+class Objects:
+    """The live objects of a pair of which blue serves `web:1`."""
+
+    def __init__(self, *, green: str = "web:2", replicas: int = 4, ready: int | None = None) -> None:
+        self.blue = deployment("blue", "web:1")
+        self.green = deployment("green", green, replicas, ready)
+        self.service, self.preview = service(), service("web-preview")
+
+    def seen(self) -> Workload:
+        """The snapshot of them."""
+        beside = {(SERVICES, one["metadata"]["name"]): one for one in (self.service, self.preview) if one}
+        members = {
+            one["metadata"]["name"]: PairMember(trim_member(one)) for one in (self.blue, self.green) if one
+        }
+        found = BLUE_GREEN.assemble(KEY, PAIRING, members, Attached(beside, {}), frozenset())
+        assert found is not None
+        return found
+
+    def live(self) -> list[JsonObject]:
+        """As the changer reads them."""
+        return [one for one in (self.service, self.preview, self.blue, self.green) if one]
+
+    def make(self, change: Change) -> str:
+        """Plan the change and patch the objects; what the plan says."""
+        plan = BLUE_GREEN.plan(self.live(), self.seen(), change, {})
+        by_name = {one["metadata"]["name"]: one for one in self.live()}
+        for patch in plan.patches:
+            patched = json_patch(by_name[patch.name], list(patch.operations))
+            by_name[patch.name].clear()
+            by_name[patch.name].update(patched)
+        return plan.sentence
+
+    def of(self, raw: JsonObject) -> RevisionRef:
+        """The revision that one of them has."""
+        return RevisionRef(neutral_digest(raw), "", 0, ())
+
+    def serving(self) -> str:
+        return str(self.service["spec"]["selector"]["colour"])
+
+
+def why_not(objects: Objects) -> str:
+    return objects.seen().abilities.why_not.get(Ability.STEPPING, "")
+
+
+def test_the_other_colours_template_is_the_candidate() -> None:
+    """The same template in both is none."""
+    objects = Objects()
+    assert objects.seen().candidate.digest == neutral_digest(objects.green)
+    same = Objects(green="web:1").seen()
+    assert same.candidate.digest == neutral_digest(objects.blue)
+    assert same.rolled_out
+
+
+def test_the_switch_is_one_patch_that_tests_what_was_judged() -> None:
+    """The selector that was read, the Service's uid; and it notes what each colour has."""
+    objects = Objects()
+    (patch,) = BLUE_GREEN.plan(objects.live(), objects.seen(), Adopt(objects.of(objects.green)), {}).patches
+    assert (patch.resource, patch.name) == (SERVICES, "web")
+    switched, remade = deepcopy(objects.service), deepcopy(objects.service)
+    switched["spec"]["selector"]["colour"] = "green"
+    remade["metadata"]["uid"] = "another"
+    for other in (switched, remade):
+        with pytest.raises(ApiError):
+            json_patch(other, list(patch.operations))
+    assert "4 ready pods" in objects.make(Adopt(objects.of(objects.green)))
+    assert objects.serving() == "green"
+    assert objects.seen().rolled_out
+    assert not objects.seen().exposure.standby.in_place  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("replicas", "ready"), [(4, 3), (3, 3), (0, 0)])
+def test_unready_pods_are_not_switched_to(replicas: int, ready: int) -> None:
+    """Read just before the write: as many as serve, and all of them."""
+    objects = Objects(replicas=replicas, ready=ready)
+    with pytest.raises(PreconditionError, match=f"web-green has {ready} of 4 pods ready: requests stay"):
+        objects.make(Adopt(objects.of(objects.green)))
+    assert objects.serving() == "blue"
+
+
+def test_a_controller_that_lags_behind_has_no_ready_pods_to_tell() -> None:
+    """Its counts are of the template before."""
+    objects = Objects()
+    objects.green["metadata"]["generation"] = 2
+    with pytest.raises(PreconditionError, match="web-green has 0 of 4 pods ready"):
+        objects.make(Adopt(objects.of(objects.green)))
+
+
+def test_pods_are_brought_up_and_previewed() -> None:
+    """As many as serve; once is enough; scaled to 0 before, at least what it had then."""
+    objects = Objects(replicas=0)
+    objects.green["metadata"]["annotations"] = {"rollback-sentinel.dev/replicas": "6"}
+    change = Prepare(objects.of(objects.green))
+    assert "0 of 6 pods ready" in objects.make(change)
+    assert objects.green["spec"]["replicas"] == 6
+    assert objects.green["metadata"]["annotations"] == {}
+    assert objects.preview["spec"]["selector"]["colour"] == "green"
+    assert BLUE_GREEN.plan(objects.live(), objects.seen(), change, {}).patches == ()
+    standby = objects.seen().exposure.standby
+    assert standby is not None
+    assert standby.prepared
+
+
+def test_before_the_switch_an_undo_sets_the_release_aside() -> None:
+    """Requests stay; the template is no candidate from then on, and another one is."""
+    objects = Objects()
+    objects.make(Restore(objects.of(objects.blue)))
+    assert objects.serving() == "blue"
+    assert objects.seen().candidate.digest == neutral_digest(objects.blue)
+    objects.green["spec"]["template"]["spec"]["containers"][0]["image"] = "web:3"
+    assert objects.seen().candidate.digest == neutral_digest(objects.green)
+
+
+def test_after_the_switch_an_undo_switches_back() -> None:
+    """And what was replaced is let go, with its number of replicas noted, but never what serves."""
+    objects = Objects()
+    objects.make(Adopt(objects.of(objects.green)))
+    back = deepcopy(objects.of(objects.blue))
+    objects.make(Restore(back))
+    assert (objects.serving(), objects.seen().candidate.digest) == ("blue", back.digest)
+    objects.make(Release())
+    assert (objects.green["spec"]["replicas"], objects.blue["spec"]["replicas"]) == (0, 4)
+    assert objects.green["metadata"]["annotations"] == {"rollback-sentinel.dev/replicas": "4"}
+
+
+def test_a_switch_back_by_others_is_told_by_what_was_noted() -> None:
+    """The release that they switched away from is not a candidate again."""
+    objects = Objects()
+    objects.make(Adopt(objects.of(objects.green)))
+    objects.service["spec"]["selector"]["colour"] = "blue"
+    assert objects.seen().candidate.digest == neutral_digest(objects.blue)
+
+
+def test_nothing_is_let_go_that_was_never_switched() -> None:
+    """What stood by before we came is others' business."""
+    objects = Objects(green="web:1")
+    assert "nothing to give back" in objects.make(Release())
+    assert objects.green["spec"]["replicas"] == 4
+
+
+@pytest.mark.parametrize(
+    ("selector", "said"),
+    [
+        ({"app": "web"}, "Service web selects the pods of web-blue and web-green at once"),
+        ({"app": "shop"}, "Service web selects the pods of neither web-blue nor web-green"),
+        ({}, "Service web has no selector"),
+    ],
+)
+def test_a_service_that_does_not_tell_who_serves_is_not_switched(selector: dict[str, str], said: str) -> None:
+    """One sentence, whether it is read or to be changed."""
+    objects = Objects()
+    objects.service["spec"]["selector"] = selector
+    assert why_not(objects).startswith(said)
+    assert objects.seen().abilities.why_not[Ability.ROLLING] == why_not(objects)
+    with pytest.raises(InvalidObjectError, match=said):
+        objects.make(Adopt(objects.of(objects.green)))
+
+
+def test_what_else_is_in_the_way_is_named() -> None:
+    """A colour or the preview that does not exist, a label that one colour lacks, selectors that overlap."""
+    missing, unpreviewed, unlabelled, overlapping = Objects(), Objects(), Objects(), Objects()
+    missing.green = {}
+    assert why_not(missing) == "there is no Deployment web-green, a colour of Service web"
+    unpreviewed.preview = {}
+    assert why_not(unpreviewed) == "there is no preview Service web-preview"
+    unlabelled.blue["spec"]["template"]["metadata"]["labels"]["tier"] = "front"
+    unlabelled.service["spec"]["selector"]["tier"] = "front"
+    assert (
+        why_not(unlabelled) == "Service web selects by tier, a label that the pods of web-green do not have"
+    )
+    overlapping.green["spec"]["selector"] = overlapping.blue["spec"]["selector"]
+    assert why_not(overlapping).startswith("the selectors of web-blue and web-green overlap")
