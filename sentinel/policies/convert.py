@@ -34,15 +34,12 @@ from sentinel.policies.schema.policy import (
 from sentinel.policies.schema.promql import datadog_namespace_tag, namespace_label
 from sentinel.policies.schema.rules import (
     DATADOG_INTERVAL,
-    DatadogCounts,
     ErrorRateSpec,
     LatencySpec,
-    PrometheusCounts,
-    PrometheusHistogram,
     QuerySpec,
     RuleSpec,
-    source_of,
 )
+from sentinel.policies.schema.sources import DatadogCounts, PrometheusCounts, PrometheusHistogram, source_of
 from sentinel.policies.schema.strategy import (
     BackendSpec,
     BlueGreenSpec,
@@ -253,7 +250,9 @@ def _matched_by_namespace(spec: PrometheusCounts | DatadogCounts | PrometheusHis
 
 
 def _query(name: str, spec: QuerySpec) -> QueryRule:
-    text = spec.datadog if spec.datadog is not None else spec.prometheus or ""
+    plain = (spec.prometheus, spec.datadog, spec.newrelic, spec.cloudwatch)
+    web = f"{spec.web.url} {spec.web.json_path}" if spec.web is not None else ""
+    text = next((query for query in plain if query is not None), web)
     return QueryRule(
         name,
         ValueQuery(source_of(spec), text),

@@ -154,3 +154,42 @@ class DatadogSettings(Section):
                 f"{absent} is missing: Datadog needs an API key and an application key", at=(absent,)
             )
         return self
+
+
+class NewRelicSettings(Section):
+    """New Relic, of which `query` rules ask in NRQL; without a key it is not configured. `host`: that of the region."""
+
+    host: Url = "https://api.newrelic.com"
+    account: Annotated[int, Field(ge=1)] | None = None
+    api_key: SecretStr | None = None
+    api_key_file: Path | None = None
+    settle: Delay = 60.0
+    timeout: Seconds = 10.0
+    workers: Workers = 2
+
+    @model_validator(mode="after")
+    def _whole(self) -> "NewRelicSettings":
+        if (self.api_key is None) != (self.account is None):
+            absent = "account" if self.account is None else "api_key"
+            raise InputError(f"{absent} is missing: New Relic needs an account and a user key", at=(absent,))
+        return self
+
+
+class CloudWatchSettings(Section):
+    """CloudWatch, by the pod's own role; without a region it is not configured. `settle`: how late its points come."""
+
+    region: _Text | None = None
+    endpoint: Url | None = None
+    settle: Delay = 120.0
+    timeout: Seconds = 10.0
+    workers: Workers = 2
+
+
+class WebSettings(Section):
+    """Which hosts `web` queries may ask (globs; none: no web query is asked), and the headers that go along."""
+
+    allowed_hosts: tuple[str, ...] = ()
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    header_files: dict[str, Path] = Field(default_factory=dict)
+    timeout: Seconds = 5.0
+    workers: Workers = 2

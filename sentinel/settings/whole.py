@@ -5,7 +5,15 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from sentinel.domain.policy.policy import Mode
 from sentinel.environment import DELIMITER, PREFIX
-from sentinel.settings.metrics import DatadogSettings, NamedSourceSettings, PrometheusSettings, SourceName
+from sentinel.settings.metrics import (
+    CloudWatchSettings,
+    DatadogSettings,
+    NamedSourceSettings,
+    NewRelicSettings,
+    PrometheusSettings,
+    SourceName,
+    WebSettings,
+)
 from sentinel.settings.people import HttpSettings, NotifySettings, SlackSettings
 from sentinel.settings.sections import (
     ClusterSettings,
@@ -38,6 +46,9 @@ class Settings(BaseSettings):
     prometheus: PrometheusSettings = PrometheusSettings()
     sources: dict[SourceName, NamedSourceSettings] = Field(default_factory=dict)
     datadog: DatadogSettings = DatadogSettings()
+    newrelic: NewRelicSettings = NewRelicSettings()
+    cloudwatch: CloudWatchSettings = CloudWatchSettings()
+    web: WebSettings = WebSettings()
     slack: SlackSettings = SlackSettings()
     http: HttpSettings = HttpSettings()
     notify: NotifySettings = NotifySettings()

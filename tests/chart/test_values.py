@@ -36,6 +36,7 @@ MOUNTED = {
     "prometheus.bearer_token_file",
     "prometheus.password_file",
     "prometheus.oauth.client_secret_file",
+    "newrelic.api_key_file",
 }
 """Files of secrets that the chart's own Secrets do not cover: mounted by `extraVolumes`."""
 

@@ -395,3 +395,33 @@ def test_a_rule_may_ask_another_server_by_its_name(tmp_path: Path) -> None:
     result = load([file], Options(sources={"prometheus"}))
     assert not isinstance(result, PolicySet)
     assert "the settings do not configure sources.mesh" in str(result[0])
+
+
+@pytest.mark.parametrize(
+    ("query", "source", "expression"),
+    [
+        ('newrelic: "SELECT count(*) FROM T"', "newrelic", "SELECT count(*) FROM T"),
+        ('cloudwatch: "SELECT AVG(x) FROM y"', "cloudwatch", "SELECT AVG(x) FROM y"),
+        (
+            "web: {url: 'https://a.example/$namespace', jsonPath: $.b}",
+            "web",
+            "https://a.example/$namespace $.b",
+        ),
+    ],
+)
+def test_free_queries_may_ask_other_systems(tmp_path: Path, query: str, source: str, expression: str) -> None:
+    """In the system's own language; of a page, its address and the path to the number."""
+    policy = one(tmp_path, f"rules: [{{name: it, query: {{{query}, fail: value > 1.0}}}}]")
+    (rule,) = policy.rules
+    assert isinstance(rule, QueryRule)
+    assert (rule.query.source, rule.query.expression) == (source, expression)
+
+
+def test_the_host_of_a_page_is_fixed(tmp_path: Path) -> None:
+    """A variable in it could lead anywhere."""
+    file = tmp_path / "one.yaml"
+    query = "{web: {url: 'https://$namespace.example/', jsonPath: $.b}, fail: value > 1.0}"
+    file.write_text(document("one", f"rules: [{{name: it, query: {query}}}]"))
+    result = load([file])
+    assert not isinstance(result, PolicySet)
+    assert "has a variable or a password in its host" in str(result[0])

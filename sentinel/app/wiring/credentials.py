@@ -1,5 +1,8 @@
 """The credentials that the settings give a server of Prometheus' API."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from pydantic import SecretStr
 
 from sentinel.adapters.prometheus.http.credentials import (
@@ -17,11 +20,13 @@ from sentinel.settings.metrics import OAuthSettings, PrometheusServerSettings
 
 def credentials_of(settings: PrometheusServerSettings) -> SourceCredentials:
     """What each request to the server has to have. Raises ConfigurationError where a package for it is missing."""
-    headers: dict[str, Secret] = {
-        name: fixed(value.get_secret_value()) for name, value in settings.headers.items()
-    }
-    headers |= {name: SecretFile(file, "") for name, file in settings.header_files.items()}
-    return SourceCredentials(headers, _authorization(settings))
+    return SourceCredentials(headers_of(settings.headers, settings.header_files), _authorization(settings))
+
+
+def headers_of(texts: Mapping[str, SecretStr], files: Mapping[str, Path]) -> dict[str, Secret]:
+    """Headers whose values are in the settings, and those whose values are in files."""
+    headers: dict[str, Secret] = {name: fixed(value.get_secret_value()) for name, value in texts.items()}
+    return headers | {name: SecretFile(file, "") for name, file in files.items()}
 
 
 def _authorization(settings: PrometheusServerSettings) -> Authorization | None:

@@ -12,6 +12,7 @@ from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.app.wiring.base import Base
 from sentinel.app.wiring.credentials import credentials_of
+from sentinel.app.wiring.queries import query_sources
 from sentinel.domain.notice import Bulletin
 from sentinel.domain.policy.rules import PROMETHEUS
 from sentinel.policies.load import Options
@@ -47,6 +48,7 @@ def metric_sources(settings: Settings, resources: AsyncExitStack) -> Sources:
         rules = PrometheusAlertRules(_prometheus_client(prometheus, prometheus.rules_url, resources))
     if settings.datadog.api_key is not None and settings.datadog.app_key is not None:
         by_name["datadog"] = _datadog(settings.datadog, resources)
+    by_name |= {source.name: source for source in query_sources(settings, resources)}
     return Sources(by_name, rules)
 
 

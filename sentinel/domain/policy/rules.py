@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-PROMETHEUS, DATADOG = "prometheus", "datadog"
+PROMETHEUS, DATADOG, NEW_RELIC, CLOUDWATCH, WEB = "prometheus", "datadog", "newrelic", "cloudwatch", "web"
 """Kinds of metrics sources: in which language a source is asked."""
 
 

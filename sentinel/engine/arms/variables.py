@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from sentinel.domain.policy.rules import DATADOG, CountQuery, HistogramQuery, ValueQuery, kind_of
+from sentinel.domain.policy.rules import PROMETHEUS, CountQuery, HistogramQuery, ValueQuery, kind_of
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
 
@@ -39,7 +39,7 @@ _LITERAL = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _RE2_META = re.compile(r"[\\.+*?()|\[\]{}^$]")
-_DATADOG_SAFE = re.compile(r"[\w./:-]*\Z")
+_SAFE = re.compile(r"[\w./:-]*\Z")
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -81,14 +81,17 @@ def render(text: str, variables: Variables) -> str:
     return "".join(parts)
 
 
-def render_datadog(text: str, variables: Variables) -> str:
-    """A Datadog query with its variables filled in. Raises RenderingError for a value that no tag can hold."""
-    return _substitute(text, variables, _datadog_value)
+def render_tags(text: str, variables: Variables) -> str:
+    """A query of any other source with its variables filled in as they are, lists with commas.
+
+    Raises RenderingError for a value that could end what is around it: a tag, a text in quotes, a part of a URL.
+    """
+    return _substitute(text, variables, _tag_value)
 
 
 def render_query(query: _Query, variables: Variables) -> _Query:
     """A rule's query with its variables filled in, in the language of its source. Raises RenderingError."""
-    put = render_datadog if kind_of(query.source) == DATADOG else render
+    put = render if kind_of(query.source) == PROMETHEUS else render_tags
     if isinstance(query, CountQuery):
         return replace(query, total=put(query.total, variables), errors=put(query.errors, variables))
     if isinstance(query, HistogramQuery):
@@ -159,9 +162,9 @@ def _escaped(name: str, text: str, quote: str) -> str:
     return "".join(_ESCAPES.get(char, char) for char in text)
 
 
-def _datadog_value(name: str, value: Variable) -> str:
+def _tag_value(name: str, value: Variable) -> str:
     items = (value,) if isinstance(value, str) else value or (NO_POD,)
     for item in items:
-        if not _DATADOG_SAFE.match(item):
-            raise RenderingError(f"the value of ${name}, {item!r}, cannot be used in a Datadog tag filter")
+        if not _SAFE.match(item):
+            raise RenderingError(f"the value of ${name}, {item!r}, cannot be used in such a query")
     return ",".join(items)

@@ -24,7 +24,9 @@ from sentinel.policies.schema.promql import (
     check_datadog_selector,
     check_expression,
     check_histogram,
+    check_other_query,
     check_selector,
+    check_web_url,
 )
 from sentinel.policies.schema.quantities import format_duration, parse_duration, parse_seconds, parse_share
 
@@ -198,6 +200,16 @@ DatadogSelector = Annotated[
 ]
 DatadogQuery = Annotated[
     str, BeforeValidator(_text(check_datadog_query, "a Datadog query")), _schema("string", "A Datadog query")
+]
+OtherQuery = Annotated[
+    str,
+    BeforeValidator(_text(check_other_query, "a query")),
+    _schema("string", "A query of that source: NRQL, or a Metrics Insights query or metric math"),
+]
+WebUrl = Annotated[
+    str,
+    BeforeValidator(_text(check_web_url, "an address")),
+    _schema("string", "An http or https address; its path and query may have variables"),
 ]
 Condition = Annotated[
     str,

@@ -7,6 +7,7 @@ is refused only where no server could understand it; the rest is remarked on (`n
 """
 
 import re
+from urllib.parse import urlsplit
 
 import promql_parser as promql
 
@@ -19,7 +20,7 @@ from sentinel.engine.arms.variables import (
     RenderingError,
     Variables,
     render,
-    render_datadog,
+    render_tags,
     used,
 )
 from sentinel.policies.mistakes import InputError, did_you_mean
@@ -149,7 +150,7 @@ def datadog_namespace_tag(selector: str) -> str | None:
 def check_datadog_selector(text: str) -> str:
     """A counter in Datadog: `sum:metric.name{tag:value,…}`, `sum:` or not. Raises InputError."""
     _check_variables(text, arms=False)
-    if not _DATADOG_SELECTOR.fullmatch(_rendered_datadog(text)):
+    if not _DATADOG_SELECTOR.fullmatch(_rendered_tags(text)):
         raise InputError(
             "is not a Datadog count with its scope; the sentinel adds by {…} and .as_count() itself",
             "write it such as sum:trace.http.request.hits{kube_namespace:$namespace}",
@@ -160,7 +161,7 @@ def check_datadog_selector(text: str) -> str:
 def check_datadog_query(text: str) -> str:
     """A free Datadog query: variables known, brackets closed. Raises InputError."""
     _check_variables(text, arms=True)
-    rendered = _rendered_datadog(text)
+    rendered = _rendered_tags(text)
     if not rendered.strip():
         raise InputError("is empty", "write a query such as max:queue.depth{kube_namespace:$namespace}")
     _check_brackets(rendered)
@@ -246,9 +247,25 @@ def _check_closed(rendered: str) -> None:
     _check_brackets(code)
 
 
-def _rendered_datadog(text: str) -> str:
+def check_other_query(text: str) -> str:
+    """A query in a language of which only its server knows more: its variables are known. Raises InputError."""
+    _rendered_tags(text)
+    return text
+
+
+def check_web_url(text: str) -> str:
+    """An address whose host is fixed. Raises InputError."""
+    parts = urlsplit(_rendered_tags(text))
+    if parts.scheme not in ("http", "https") or not parts.hostname or " " in text:
+        raise InputError("is not an http or https address", "write it such as https://quality.example/api")
+    if "$" in urlsplit(text).netloc or "@" in parts.netloc:
+        raise InputError("has a variable or a password in its host", "write the host as it is")
+    return text
+
+
+def _rendered_tags(text: str) -> str:
     try:
-        return render_datadog(text, _SAMPLE)
+        return render_tags(text, _SAMPLE)
     except RenderingError as error:
         raise InputError(str(error)) from None
 

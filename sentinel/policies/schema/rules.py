@@ -13,20 +13,27 @@ from sentinel.policies.schema.fields import (
     Condition,
     Count,
     DatadogQuery,
-    DatadogSelector,
     Duration,
     Expression,
-    HistogramSelector,
     Interval,
-    MetricLabel,
     Model,
     Name,
+    OtherQuery,
     PositiveDuration,
     PositiveShare,
     Seconds,
-    Selector,
 )
-from sentinel.policies.schema.promql import check_counts, check_datadog_counts
+from sentinel.policies.schema.sources import (
+    QUERY_SOURCES,
+    DatadogCounts,
+    PrometheusCounts,
+    PrometheusHistogram,
+    SourceName,
+    WebQuery,
+    check_one_of,
+    check_source,
+    source_of,
+)
 
 RULE_KINDS = ("errorRate", "latency", "crashLoop", "health", "query")
 DATADOG_INTERVAL = timedelta(seconds=60)
@@ -40,13 +47,6 @@ def _preset_name(value: object) -> str:
     return str(value)
 
 
-SourceName = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$",
-        description="The name that the settings give another Prometheus server (`sources`)",
-    ),
-]
 PresetName = Annotated[
     str,
     BeforeValidator(_preset_name),
@@ -58,70 +58,6 @@ PresetName = Annotated[
         }
     ),
 ]
-
-
-def _fillable(schema: dict[str, Any]) -> None:
-    """Beside a preset no key is required: in the JSON Schema none is, the check itself says what is missing."""
-    schema.pop("required", None)
-
-
-class ArmsSpec(Model):
-    """Arms told apart by a version label, where the metric knows no pods."""
-
-    label: MetricLabel
-
-
-class PrometheusCounts(Model):
-    """Total and failed requests as Prometheus counters."""
-
-    model_config = ConfigDict(json_schema_extra=_fillable)
-
-    total: Selector
-    errors: Selector
-    pod_label: MetricLabel | None = None
-    namespace_label: MetricLabel | None = None
-    arms: ArmsSpec | None = None
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "PrometheusCounts":
-        _check_arms(self.pod_label, self.arms)
-        check_counts(self.total, self.errors)
-        return self
-
-
-class DatadogCounts(Model):
-    """Total and failed requests as Datadog counts."""
-
-    model_config = ConfigDict(json_schema_extra=_fillable)
-
-    total: DatadogSelector
-    errors: DatadogSelector
-    pod_label: MetricLabel | None = None
-    namespace_label: MetricLabel | None = None
-    arms: ArmsSpec | None = None
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "DatadogCounts":
-        _check_arms(self.pod_label, self.arms)
-        check_datadog_counts(self.total, self.errors)
-        return self
-
-
-class PrometheusHistogram(Model):
-    """Latencies as a Prometheus histogram; `unit` is the metric's unit, seconds unless said."""
-
-    model_config = ConfigDict(json_schema_extra=_fillable)
-
-    histogram: HistogramSelector
-    unit: Seconds = 1.0
-    pod_label: MetricLabel | None = None
-    namespace_label: MetricLabel | None = None
-    arms: ArmsSpec | None = None
-
-    @model_validator(mode="after")
-    def _one_way_to_tell_arms(self) -> "PrometheusHistogram":
-        _check_arms(self.pod_label, self.arms)
-        return self
 
 
 class ErrorRateSpec(Model):
@@ -143,8 +79,8 @@ class ErrorRateSpec(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> "ErrorRateSpec":
-        _check_one_of(self, "source of metrics", ("prometheus", "datadog"))
-        _check_source(self)
+        check_one_of(self, "source of metrics", (PROMETHEUS, DATADOG))
+        check_source(self)
         _check_hold(self.method, self.hold)
         if self.max >= 1:
             raise InputError("100% could never be exceeded", "write a limit such as 5%", at=("max",))
@@ -182,8 +118,8 @@ class LatencySpec(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> "LatencySpec":
-        _check_one_of(self, "source of metrics", ("prometheus",))
-        _check_source(self)
+        check_one_of(self, "source of metrics", (PROMETHEUS,))
+        check_source(self)
         _check_hold(self.method, self.hold)
         limits = [*(["mean"] if self.mean is not None else []), *self.__pydantic_extra__]
         if not limits:
@@ -236,6 +172,9 @@ class QuerySpec(Model):
     source: SourceName | None = None
     prometheus: Expression | None = None
     datadog: DatadogQuery | None = None
+    newrelic: OtherQuery | None = None
+    cloudwatch: OtherQuery | None = None
+    web: WebQuery | None = None
     fail: Condition | None = None
     success: Condition | None = None
     interval: Interval = timedelta(seconds=30)
@@ -248,8 +187,8 @@ class QuerySpec(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> "QuerySpec":
-        _check_one_of(self, "source of metrics", ("prometheus", "datadog"))
-        _check_source(self)
+        check_one_of(self, "source of metrics", QUERY_SOURCES)
+        check_source(self)
         if self.fail is None and self.success is None:
             raise InputError(
                 "has no condition", "write fail: value > 1000.0, or success: value < 10.0, or both"
@@ -276,7 +215,7 @@ class RuleSpec(Model):
 
     @model_validator(mode="after")
     def _one_kind(self) -> "RuleSpec":
-        _check_one_of(self, "kind of rule", RULE_KINDS)
+        check_one_of(self, "kind of rule", RULE_KINDS)
         if self.weight is not None and not self.tests:
             raise InputError(
                 "only errorRate and latency rules that are judged by a test share the false rollback rate",
@@ -302,45 +241,12 @@ class RuleSpec(Model):
         return "", ""
 
 
-def source_of(spec: ErrorRateSpec | LatencySpec | QuerySpec) -> str:
-    """The name of the metrics source that a rule asks."""
-    if spec.prometheus is None:
-        return DATADOG
-    return f"{PROMETHEUS}/{spec.source}" if spec.source else PROMETHEUS
-
-
-def _check_source(spec: ErrorRateSpec | LatencySpec | QuerySpec) -> None:
-    if spec.source is not None and spec.prometheus is None:
-        raise InputError("names one of several Prometheus servers", "remove source", at=("source",), key=True)
-
-
 def _check_hold(method: Method, hold: timedelta | None) -> None:
     if hold is not None and method is not Method.THRESHOLD:
         raise InputError(
             "a sequential test does not use a time over the limit",
             "add method: threshold, or remove for",
             at=("for",),
-            key=True,
-        )
-
-
-def _check_arms(pod_label: object, arms: object) -> None:
-    if pod_label is not None and arms is not None:
-        raise InputError("tells the arms apart in two ways", "keep podLabel or arms", at=("arms",), key=True)
-
-
-def _check_one_of(model: Model, what: str, keys: tuple[str, ...]) -> None:
-    aliases = {info.alias: name for name, info in type(model).model_fields.items()}
-    given = [key for key in keys if getattr(model, aliases[key]) is not None]
-    if not given:
-        raise InputError(
-            f"has no {what}", f"write {keys[0]}" if len(keys) == 1 else f"one of {', '.join(keys)}"
-        )
-    if len(given) > 1:
-        raise InputError(
-            f"has two {what.replace(' ', 's ', 1)}, {given[0]} and {given[1]}",
-            "keep one",
-            at=(given[1],),
             key=True,
         )
 

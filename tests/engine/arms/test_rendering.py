@@ -17,8 +17,8 @@ from sentinel.engine.arms.variables import (
     RenderingError,
     quote_regex,
     render,
-    render_datadog,
     render_query,
+    render_tags,
     used,
     variables_of,
 )
@@ -99,11 +99,11 @@ def test_used_names_all_variables() -> None:
 
 def test_datadog_values_stand_in_tags() -> None:
     """Names as they are, lists with commas; what no tag can hold is refused."""
-    assert render_datadog("a{ns:$namespace,pod_name IN ($candidate_pods)}", VARIABLES) == (
+    assert render_tags("a{ns:$namespace,pod_name IN ($candidate_pods)}", VARIABLES) == (
         "a{ns:shop.eu,pod_name IN (web-1.a,web-1.b)}"
     )
-    with pytest.raises(RenderingError, match="cannot be used in a Datadog tag"):
-        render_datadog("a{ns:$x}", {"x": "a} or {b"})
+    with pytest.raises(RenderingError, match="cannot be used in such a query"):
+        render_tags("a{ns:$x}", {"x": "a} or {b"})
 
 
 def test_the_variables_of_a_workload() -> None:

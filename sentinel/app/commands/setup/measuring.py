@@ -9,9 +9,11 @@ from sentinel.app.commands.setup.checks import Check, Level, fail, ok, warn
 from sentinel.app.wiring.sources import Sources
 from sentinel.domain.errors import SourceError
 from sentinel.domain.figures import duration
-from sentinel.domain.policy.rules import PROMETHEUS, ValueQuery
+from sentinel.domain.policy.rules import CLOUDWATCH, DATADOG, NEW_RELIC, PROMETHEUS, ValueQuery
 from sentinel.ports import MetricSource
 
+PROBES = {DATADOG: "avg:datadog.agent.running{*}", NEW_RELIC: "SELECT 1", CLOUDWATCH: "TIME_SERIES(1)"}
+"""A question that every account may ask; of what the web has, only the rules know."""
 TOO_RARE = 1.5
 """Scrapes so many times further apart than the settings say make samples stale."""
 METRICSQL_ADVICE = (
@@ -25,7 +27,7 @@ async def source_checks(sources: Sources) -> list[Check]:
         return [
             warn(
                 "metrics",
-                "neither Prometheus nor Datadog is configured",
+                "no metrics system is configured",
                 "set prometheus.url if your rules need metrics",
             )
         ]
@@ -37,7 +39,9 @@ async def _source_checks(name: str, source: MetricSource) -> list[Check]:
     try:
         if isinstance(source, PrometheusSource):
             return [*server_checks(name, await source.report(now), source.min_interval)]
-        await source.value(ValueQuery(name, "avg:datadog.agent.running{*}"), now)
+        if name not in PROBES:
+            return [ok(name, "configured; each of its queries is asked where a rule has one")]
+        await source.value(ValueQuery(name, PROBES[name]), now)
     except SourceError as error:
         return [fail(name, str(error), f"check the settings of {name} and the network path to it")]
     return [ok(name, "answers queries")]

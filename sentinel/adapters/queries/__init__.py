@@ -1,0 +1,1 @@
+"""Metrics systems that answer free queries with numbers, and nothing else: New Relic, CloudWatch, JSON over HTTP."""

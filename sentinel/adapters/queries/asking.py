@@ -1,0 +1,128 @@
+"""What these sources have in common: a pool of threads, one deadline, and no counters of pods."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import NoReturn
+
+import requests
+
+from sentinel.blocking import BlockingPool, ask_source
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Span, ValueSample
+from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
+
+MAX_ANSWER = 4 * 1024 * 1024
+"""So many bytes of an answer are read; numbers for a condition take a few hundred."""
+
+Ask = Callable[[str, datetime], Sequence[float | None]]
+"""The numbers that an expression gives at a time, None for one that is not there. Blocks; raises SourceError."""
+
+
+class QuerySource:
+    """Implements `ports.MetricSource` for `query` rules; other rules have no counters here to be judged by."""
+
+    min_interval = 0.0
+
+    def __init__(self, name: str, ask: Ask, *, settle: float = 0.0, timeout: float, threads: int) -> None:
+        self.name = name
+        self.settle = settle
+        self._ask = ask
+        self._timeout = timeout
+        self._pool = BlockingPool(name, threads=threads)
+
+    def close(self) -> None:
+        """Take no more questions."""
+        self._pool.close()
+
+    async def value(self, query: ValueQuery, at: datetime) -> ValueSample:
+        """The numbers of a query. One that is not there makes it missing. Raises SourceError."""
+        found = await ask_source(
+            self._pool, lambda: self._ask(query.expression, at), deadline=self._timeout, source=self.name
+        )
+        if None in found:
+            missing = Missing(MissingReason.NOT_A_NUMBER, detail="the query returns null")
+            return ValueSample(at, missing=missing)
+        return ValueSample(at, tuple(value for value in found if value is not None), scalar=len(found) == 1)
+
+    async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
+        """Raises SourceError: there are no counters of pods."""
+        self._refuse()
+
+    async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
+        """Raises SourceError: there are no histograms of pods."""
+        self._refuse()
+
+    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+        """Raises SourceError: there are no counters of pods."""
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise SourceError(f"{self.name} answers query rules only.", reason=MissingReason.BAD_QUERY)
+
+
+@dataclass(frozen=True, slots=True)
+class JsonRequests:
+    """Requests whose answers are JSON. Redirects, proxies and netrc of the environment are not followed or used."""
+
+    timeout: float
+
+    def answer(self, method: str, url: str, headers: Mapping[str, str], body: object = None) -> object:
+        """The JSON of a 2xx answer. Blocks; raises SourceError."""
+        with requests.Session() as session:
+            session.trust_env = False
+            try:
+                response = session.request(
+                    method,
+                    url,
+                    headers=dict(headers),
+                    json=body,
+                    timeout=self.timeout,
+                    allow_redirects=False,
+                    stream=True,
+                )
+                text = response.raw.read(MAX_ANSWER + 1, decode_content=True)
+            except requests.Timeout as error:
+                raise _failed(url, "did not answer in time", MissingReason.SOURCE_TIMEOUT) from error
+            except (requests.RequestException, OSError, ValueError) as error:
+                raise _failed(url, "cannot be reached", MissingReason.SOURCE_UNREACHABLE) from error
+        if not 200 <= response.status_code < 300:
+            raise _refused(url, response)
+        if len(text) > MAX_ANSWER:
+            raise _failed(url, "sent an answer of more than 4 MiB", MissingReason.SOURCE_REFUSED)
+        try:
+            found: object = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise _failed(url, "did not answer with JSON", MissingReason.SOURCE_REFUSED) from error
+        return found
+
+
+def _failed(url: str, what: str, reason: MissingReason) -> SourceError:
+    return SourceError(f"{url.partition('?')[0]} {what}.", reason=reason)
+
+
+def _refused(url: str, response: requests.Response) -> SourceError:
+    status = response.status_code
+    error = _failed(url, f"answered HTTP {status}", _meaning(status))
+    error.retry_after = _retry_after(response.headers.get("Retry-After", "").strip())
+    return error
+
+
+def _meaning(status: int) -> MissingReason:
+    if status == 429:
+        return MissingReason.RATE_LIMITED
+    if status in (400, 404, 422):
+        return MissingReason.BAD_QUERY
+    return MissingReason.SOURCE_UNREACHABLE if status in (502, 503, 504) else MissingReason.SOURCE_REFUSED
+
+
+def _retry_after(text: str) -> float | None:
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (at - datetime.now(at.tzinfo)).total_seconds())

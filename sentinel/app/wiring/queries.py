@@ -1,0 +1,53 @@
+"""The metrics systems that answer `query` rules alone, as the settings name them."""
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+
+from sentinel.app.wiring.credentials import headers_of
+from sentinel.domain.errors import ConfigurationError
+from sentinel.domain.gate import GateLimits
+from sentinel.domain.policy.rules import CLOUDWATCH, NEW_RELIC, WEB
+from sentinel.ports import MetricSource
+from sentinel.secret import secret_of
+from sentinel.settings import Settings
+
+LONGER = 2.0
+"""So many seconds more than the request itself the thread that makes it may take."""
+
+
+def query_sources(settings: Settings, resources: AsyncExitStack) -> Iterator[MetricSource]:
+    """Those that are configured. Raises ConfigurationError where a package for one is missing."""
+    new_relic, cloudwatch, web = settings.newrelic, settings.cloudwatch, settings.web
+    if not (new_relic.api_key or cloudwatch.region or web.allowed_hosts):
+        return
+    # Not at the top: only those who have one of them pay for its memory.
+    from sentinel.adapters.queries.asking import Ask, JsonRequests, QuerySource
+    from sentinel.adapters.queries.cloudwatch import CloudWatch, cloudwatch_client
+    from sentinel.adapters.queries.newrelic import NewRelic
+    from sentinel.adapters.queries.web import WebMetrics
+
+    def source(name: str, ask: Ask, timeout: float, threads: int, settle: float = 0.0) -> MetricSource:
+        made = QuerySource(name, ask, settle=settle, timeout=timeout + LONGER, threads=threads)
+        resources.callback(made.close)
+        return made
+
+    if new_relic.api_key is not None and new_relic.account is not None:
+        key = secret_of(new_relic.api_key.get_secret_value(), new_relic.api_key_file)
+        nerdgraph = NewRelic(new_relic.host, new_relic.account, key, JsonRequests(new_relic.timeout))
+        yield source(NEW_RELIC, nerdgraph.ask, new_relic.timeout, new_relic.workers, new_relic.settle)
+    if cloudwatch.region is not None:
+        try:
+            client = cloudwatch_client(
+                cloudwatch.region, timeout=cloudwatch.timeout, endpoint=cloudwatch.endpoint
+            )
+        except ImportError as error:
+            raise ConfigurationError(str(error)) from error
+        asking = CloudWatch(client)
+        yield source(CLOUDWATCH, asking.ask, cloudwatch.timeout, cloudwatch.workers, cloudwatch.settle)
+    if web.allowed_hosts:
+        pages = WebMetrics(
+            GateLimits(web.allowed_hosts),
+            headers_of(web.headers, web.header_files),
+            JsonRequests(web.timeout),
+        )
+        yield source(WEB, pages.ask, web.timeout, web.workers)
