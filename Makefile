@@ -12,7 +12,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --cust
 # Python keeps what it has compiled: tests start the program many times.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check audit image docs reference soak bench bench-detection lock clean
+.PHONY: demo test test-backends check audit image docs reference soak bench bench-detection lock clean
 
 demo: $(RUN)
 	$(BIN)/sentinel demo $(if $(STORY),--story $(STORY))
@@ -28,6 +28,12 @@ check: $(DEV)
 	$(BIN)/python .ci/style.py
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive sentinel
 	$(MAKE) --no-print-directory docs
+
+# Six stories on each backend: Debian's, and the newest ones that Go can build here.
+test-backends: $(DEV)
+	.ci/backends build/backends
+	PATH="$(CURDIR)/build/backends:$$PATH" SENTINEL_TEST_BACKENDS="prometheus prometheus-3 victoria-metrics victoria-metrics-newest" \
+		$(BIN)/python -m pytest --numprocesses 0 -rs -s tests/e2e/test_backends.py
 
 # The pinned packages against known vulnerabilities. Fails on what it finds; where no list of them can be reached, it says so.
 audit: $(DEV)

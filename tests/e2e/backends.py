@@ -17,6 +17,12 @@ from sentinel.domain.record.state import Phase
 from sentinel.engine.rollout import decision as deciding
 from tests.e2e.shops import Scraping, Shop, shop
 
+USUAL = ("victoria-metrics",)
+PROGRAMS = ("prometheus", "prometheus-3", *USUAL, "victoria-metrics-newest")
+"""What answers PromQL in the stories, by its command: all in `make test-backends`, the usual ones in the suite.
+
+Prometheus has the stories of test_stories.
+"""
 SERVICES = {"catalog": 4, "checkout": 4, "search": 4, "cart": 4, "idle": 4}
 """One release each; that of `press` is in a shop of its own, whose backend goes away."""
 

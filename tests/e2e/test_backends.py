@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import pytest_asyncio
 
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
-from tests.e2e.backends import told
+from tests.e2e.backends import USUAL, told
 from tests.e2e.shops import Scraping
+from tests.support.processes import binary
 from tests.support.world import actions, decision
 
 pytestmark = [pytest.mark.real, pytest.mark.real_time, pytest.mark.asyncio(loop_scope="module")]
 
-BACKENDS = ("victoria-metrics",)
+BACKENDS = os.environ.get("SENTINEL_TEST_BACKENDS", " ".join(USUAL)).split()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=BACKENDS)
@@ -25,8 +27,9 @@ async def records(
 ) -> Mapping[str, Record]:
     """How each story ended on a backend."""
     folder: Path = tmp_path_factory.mktemp("backend")
+    binary(request.param)
     ended, took = await told(folder, Scraping(request.param))
-    print(request.param, took)
+    print(request.param, *(f"{story} {seconds:.1f} s" for story, seconds in took.items()))
     return ended
 
 
