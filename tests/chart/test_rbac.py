@@ -153,13 +153,30 @@ def test_with_a_gitops_tool_its_objects_may_be_held(helm: Helm, tool: str, verbs
     plain = next(yaml.safe_load_all(PLAIN.with_name(f"rbac-{tool}.yaml").read_text()))
     assert granted(plain) == asked_for(verbs)
     held: dict[str, Any] = {tool: True}
-    values = {"settings": {"gitops": held}}
+    values = {"settings": {"gitops": held}, "releaseOnUninstall": False}
     assert granted(only(helm.template(values), "ClusterRole")) == asked_for() | granted(plain) | OPTIONAL
     held["namespaces"] = ["tools"]
     manifests = helm.template(values)
     assert granted(only(manifests, "ClusterRole")) == asked_for() | OPTIONAL
     (role,) = [m for m in manifests if m["kind"] == "Role" and m["metadata"]["namespace"] == "tools"]
     assert granted(role) == asked_for(verbs)
+
+
+def test_an_uninstallation_releases_what_is_held(helm: Helm) -> None:
+    """After the sentinel is gone, by an account with its rights, everywhere or in each watched namespace."""
+    values: dict[str, Any] = {"settings": {"gitops": {"argocd": True, "namespaces": ["tools"]}}}
+    manifests = helm.template(values)
+    hooks = [
+        m for m in manifests if (m["metadata"].get("annotations") or {}).get("helm.sh/hook") == "post-delete"
+    ]
+    assert sorted(m["kind"] for m in hooks) == ["ClusterRole", "ClusterRoleBinding", "Job", "ServiceAccount"]
+    assert granted(only(hooks, "ClusterRole")) >= asked_for((*needed(), *ARGO_CD_VERBS))
+    (container,) = only(hooks, "Job")["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["release", "--all", "--yes", "--all-namespaces"]
+    hooks = [m for m in helm.template({**values, "watchNamespaces": ["a", "b"]}) if m["kind"] == "Job"]
+    containers = hooks[0]["spec"]["template"]["spec"]["containers"]
+    assert [each["args"][3:] for each in containers] == [["--namespace", "a"], ["--namespace", "b"]]
+    assert not [m for m in helm.template() if m["kind"] == "Job"]
 
 
 ACCOUNT = "system:serviceaccount:rollback-sentinel:rollback-sentinel"

@@ -172,6 +172,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if or (dig "gitops" "argocd" false .Values.settings) (dig "gitops" "flux" false .Values.settings) }}yes{{ end }}
 {{- end }}
 
+{{/* The annotations of what runs after an uninstallation, in this order. */}}
+{{- define "rollback-sentinel.uninstallHook" -}}
+helm.sh/hook: post-delete
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
 {{/* config/rbac-argocd.yaml and config/rbac-flux.yaml have the same. */}}
 {{- define "rollback-sentinel.gitopsRules" }}
 {{- if dig "gitops" "argocd" false .Values.settings }}

@@ -47,8 +47,12 @@ ROOT: Mapping[str, CommandEntry] = {
         "Go back to the last good revision: through the running sentinel, or without one.",
     ),
     "release": CommandEntry(
-        "commands.rollouts.undoing:release_command",
-        "Lift the sentinel's own pauses: the rollouts continue to 100%. Needs no running sentinel.",
+        "commands.rollouts.releasing:release_command",
+        "Lift the sentinel's own pauses and its holds on Argo CD and Flux. Needs no running sentinel.",
+    ),
+    "holds": CommandEntry(
+        "commands.rollouts.releasing:holds_command",
+        "List the holds on Argo CD and Flux: for which undo, since when, and until when they are meant to last.",
     ),
     "forgive": CommandEntry(
         "commands.rollouts.asking:forgive_command",

@@ -13,6 +13,7 @@ OVERDUE = "KeeperHoldOverdue"
 """The reason of an escalation: a hold is in force for longer than it was meant to be."""
 
 
+SEEN_WITHIN = timedelta(minutes=1)
 COMPARED_AFTER = timedelta(seconds=5)
 """A comparison that ended sooner after the undo may have begun before it."""
 
@@ -59,7 +60,7 @@ def _by_keeper(
     if not keeper.lists:
         why = f"the source of {keeper} no longer holds the workload, which stays until a person deletes it"
         return replace(_released(hold, KeeperHoldEnd.NOT_IN_SOURCE, why), escalate=True)
-    if hold.seen and not keeper.held:
+    if not keeper.held and (hold.seen or _must_be_seen(hold, now)):
         message = f"someone lifted the hold on {keeper}: it deploys again what its source wants, and is not held again"
         return _ended(hold, KeeperHoldEnd.LIFTED, message)
     if _agrees(record, workload, keeper):
@@ -80,6 +81,11 @@ def _agrees(record: Record, workload: Workload, keeper: Keeper) -> bool:
     if undo is None or undo.patched_at is None or workload.candidate.digest != undo.target.digest:
         return False
     return keeper.agreed_at is not None and keeper.agreed_at > undo.patched_at + COMPARED_AFTER
+
+
+def _must_be_seen(hold: KeeperHold, now: datetime) -> bool:
+    """Whether the watch has had time enough to show it in force."""
+    return hold.placed_at is not None and now >= hold.placed_at + SEEN_WITHIN
 
 
 def _not_undone(record: Record) -> bool:

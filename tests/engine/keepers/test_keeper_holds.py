@@ -127,8 +127,9 @@ def test_a_hold_that_only_people_release_outlasts_a_change_of_source() -> None:
 
 
 def test_a_hold_is_not_lifted_before_it_was_seen() -> None:
-    """The watch may show what was before it."""
-    assert outcome(held(seen=False), held=False) is None
+    """The watch may show what was before it, for a minute at most."""
+    assert outcome(held(seen=False), after=30, held=False) is None
+    assert outcome(held(seen=False), after=60, held=False) == (KeeperHoldEnd.LIFTED, True)
 
 
 def test_what_cannot_be_read_now_may_be_as_it_was() -> None:

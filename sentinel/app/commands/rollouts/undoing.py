@@ -1,6 +1,6 @@
-"""`sentinel undo` and `sentinel release`: undo and release by hand, as safe as the daemon's, and possible without it.
+"""`sentinel undo`: undo by hand, as safe as the daemon's, and possible without it.
 
-`undo` asks the running sentinel, so that the record names who wanted it. If no sentinel answers, or if it must not
+It asks the running sentinel, so that the record names who wanted it. If no sentinel answers, or if it must not
 change the workload, the command makes the change itself, with the user's rights.
 """
 
@@ -13,14 +13,13 @@ from typing import Annotated
 import typer
 
 from sentinel.app.commands.connection import ClusterConnection, connected, place, run
-from sentinel.app.commands.flags import AllNamespaces, Context, Kubeconfig, Namespace, Place, WorkloadArgument
+from sentinel.app.commands.flags import Context, Kubeconfig, Namespace, Place, WorkloadArgument
 from sentinel.app.commands.naming import braked, going_on_by_hand
 from sentinel.app.commands.options import duration
 from sentinel.app.commands.rollouts.asking import Reason, Request, send_and_wait
-from sentinel.app.commands.rollouts.confirming import Yes, confirmed, standing
-from sentinel.app.exitcodes import UsageError
+from sentinel.app.commands.rollouts.confirming import Yes, confirmed
 from sentinel.domain.command import CommandAction, CommandPhase
-from sentinel.domain.decision import Release, RemovePod, Restore
+from sentinel.domain.decision import RemovePod, Restore
 from sentinel.domain.errors import (
     ClusterError,
     ClusterUnavailableError,
@@ -247,80 +246,3 @@ async def _without_stuck_pod(cluster: ClusterConnection, workload: Workload) -> 
         )
     except ClusterError as error:
         typer.echo(f"the broken pod {pod.name} keeps the others from being replaced: {error}", err=True)
-
-
-def release_command(
-    workload: Annotated[
-        str, typer.Argument(metavar="[WORKLOAD]", help="KIND/NAME, or just NAME of a Deployment.")
-    ] = "",
-    every: Annotated[bool, typer.Option("--all", help="All workloads that the sentinel paused.")] = False,
-    yes: Yes = False,
-    namespace: Namespace = "",
-    context: Context = "",
-    kubeconfig: Kubeconfig = "",
-    everywhere: AllNamespaces = False,
-) -> None:
-    """Lift the sentinel's own pauses: the rollouts continue to 100%. Needs no running sentinel.
-
-    Leaves other pauses alone. Shows why each workload is paused or held, with the last numbers, and asks first. Exit
-    code 1 if a pause cannot be lifted or if you answer no; 3 without a terminal and without --yes.
-    """
-    if bool(workload) == every:
-        raise UsageError("name one workload, or use --all")
-    if everywhere and not every:
-        raise UsageError("--all-namespaces needs --all")
-    at = place(namespace, context, kubeconfig, everywhere=everywhere)
-    if not run(_release(workload, at, yes=yes)):
-        raise typer.Exit(1)
-
-
-async def _release(name: str, at: Place, *, yes: bool) -> bool:
-    """Whether every pause was lifted."""
-    async with connected(at) as cluster:
-        found = (await cluster.workload(name),) if name else await cluster.reader.workloads(at.namespace)
-        ours = [workload for workload in found if workload.brake.mark is not None]
-        if not ours:
-            typer.echo(_nothing_to_lift(found[0] if name else None))
-            return True
-        lines = [line for workload in ours for line in await _paused(cluster, workload)]
-        if not await confirmed(
-            lines, "Let it continue to 100%?" if name else "Let all of them continue to 100%?", yes=yes
-        ):
-            return False
-        return all([await _lifted(cluster, workload) for workload in ours])
-
-
-async def _lifted(cluster: ClusterConnection, workload: Workload) -> bool:
-    """Whether our pause could be lifted; prints the result."""
-    try:
-        done = await cluster.changer.apply(workload, Release(), timeout=CHANGE_TIMEOUT)
-    except ClusterError as error:
-        typer.echo(f"{workload.key}: {error}", err=True)
-        return False
-    typer.echo(f"{workload.key}: {done}")
-    return True
-
-
-async def _paused(cluster: ClusterConnection, workload: Workload) -> list[str]:
-    """The facts about a workload that we paused. Without a readable record it can still be released."""
-    assert workload.brake.mark is not None
-    name = workload.brake.mark.record
-    try:
-        records = await cluster.records(workload)
-    except ClusterError as error:
-        return [f"{workload.key}: paused by the sentinel, reason unknown ({error})"]
-    record = next((record for record in records if record.name == name), None)
-    if record is None:
-        return [f"{workload.key}: paused by the sentinel, reason unknown (RolloutRecord {name} not found)"]
-    going_on = "  after the release it continues to 100% without further steps"
-    return [f"{workload.key}: paused by the sentinel", *standing(record), going_on]
-
-
-def _nothing_to_lift(workload: Workload | None) -> str:
-    if workload is None:
-        return "the sentinel has paused no workload"
-    if workload.brake.on:
-        return (
-            f"{workload.key} is {braked(workload)}, but not by the sentinel: this {workload.brake.name} stays"
-        )
-    return f"{workload.key} is not {braked(workload)}"

@@ -1,0 +1,163 @@
+"""`sentinel release` and `sentinel holds`: what the sentinel stopped, and how people let it go on without a daemon."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from sentinel.adapters.kubernetes.gitops.holds import KubernetesKeepers
+from sentinel.app.commands.connection import ClusterConnection, connected, place, run
+from sentinel.app.commands.flags import AllNamespaces, Context, Kubeconfig, Namespace, Place
+from sentinel.app.commands.naming import braked
+from sentinel.app.commands.output import Output, OutputOption, show, show_data, table
+from sentinel.app.commands.rollouts.confirming import Yes, confirmed, standing
+from sentinel.app.commands.rollouts.undoing import CHANGE_TIMEOUT
+from sentinel.app.exitcodes import UsageError
+from sentinel.domain.decision import Release
+from sentinel.domain.errors import ClusterError
+from sentinel.domain.figures import moment
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.keeper import KeeperHold
+
+
+def release_command(
+    workload: Annotated[
+        str, typer.Argument(metavar="[WORKLOAD]", help="KIND/NAME, or just NAME of a Deployment.")
+    ] = "",
+    every: Annotated[bool, typer.Option("--all", help="All that the sentinel paused or holds.")] = False,
+    yes: Yes = False,
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+    everywhere: AllNamespaces = False,
+) -> None:
+    """Lift the sentinel's own pauses and its holds on Argo CD and Flux. Needs no running sentinel.
+
+    Paused rollouts continue to 100%; what is held deploys again what Git wants. Leaves other pauses alone. Shows why
+    each workload is paused or held, with the last numbers, and asks first. Exit code 1 if something cannot be released
+    or if you answer no; 3 without a terminal and without --yes.
+    """
+    if bool(workload) == every:
+        raise UsageError("name one workload, or use --all")
+    if everywhere and not every:
+        raise UsageError("--all-namespaces needs --all")
+    at = place(namespace, context, kubeconfig, everywhere=everywhere)
+    if not run(_release(workload, at, yes=yes)):
+        raise typer.Exit(1)
+
+
+async def _release(name: str, at: Place, *, yes: bool) -> bool:
+    """Whether everything was released."""
+    async with connected(at) as cluster:
+        found = (await cluster.workload(name),) if name else await cluster.reader.workloads(at.namespace)
+        ours = [workload for workload in found if workload.brake.mark is not None]
+        held = held_by(await cluster.reader.records(at.namespace, found[0].key.name if name else ""))
+        if not ours and not held:
+            typer.echo(_nothing_to_lift(found[0] if name else None))
+            return True
+        lines = [line for workload in ours for line in await _paused(cluster, workload)]
+        lines += [line for record, hold in held for line in _held(record, hold)]
+        if not await confirmed(lines, "Release it?" if name else "Release all of them?", yes=yes):
+            return False
+        lifted = [await _lifted(cluster, workload) for workload in ours]
+        return all([*lifted, *[await _let_go(cluster, record, hold) for record, hold in held]])
+
+
+def held_by(records: Iterable[Record]) -> list[tuple[Record, KeeperHold]]:
+    """The records that hold who deploys their workload, with the hold."""
+    return [(record, hold) for record in records if (hold := record.keeper_hold) is not None]
+
+
+def _held(record: Record, hold: KeeperHold) -> list[str]:
+    went = f"  after the release it may deploy {record.candidate} again, which was undone ({hold.reason})"
+    return [f"{record.key}: {hold.keeper} is held by the sentinel", went]
+
+
+async def _let_go(cluster: ClusterConnection, record: Record, hold: KeeperHold) -> bool:
+    """Whether our hold could be released; prints the result."""
+    try:
+        done = await KubernetesKeepers(cluster.client).release(record.key, hold, timeout=CHANGE_TIMEOUT)
+    except ClusterError as error:
+        typer.echo(f"{record.key}: {error}", err=True)
+        return False
+    typer.echo(f"{record.key}: {done}")
+    return True
+
+
+def holds_command(
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+    everywhere: AllNamespaces = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List the holds on Argo CD and Flux: for which undo, since when, and until when they are meant to last."""
+    at = place(namespace, context, kubeconfig, everywhere=everywhere)
+    run(_holds(at, output))
+
+
+async def _holds(at: Place, output: Output) -> None:
+    async with connected(at) as cluster:
+        held = held_by(await cluster.reader.records(at.namespace))
+    if output is not Output.TABLE:
+        show_data([_as_data(record, hold) for record, hold in held], output)
+    elif held:
+        rows = [
+            [str(r.key), str(h.keeper), moment(h.since), moment(h.until), h.reason, _ends(h)] for r, h in held
+        ]
+        show(table(["WORKLOAD", "HELD", "SINCE", "UNTIL", "REASON", "RELEASED BY"], rows))
+    else:
+        typer.echo("nothing that deploys a workload is held")
+
+
+def _ends(hold: KeeperHold) -> str:
+    return "a person" if hold.by_people else "a change of its source"
+
+
+def _as_data(record: Record, hold: KeeperHold) -> dict[str, str]:
+    return {
+        "workload": str(record.key),
+        "record": record.name,
+        "keeper": str(hold.keeper),
+        "since": hold.since.isoformat(),
+        "until": hold.until.isoformat(),
+        "reason": hold.reason,
+        "releasedBy": _ends(hold),
+    }
+
+
+async def _lifted(cluster: ClusterConnection, workload: Workload) -> bool:
+    """Whether our pause could be lifted; prints the result."""
+    try:
+        done = await cluster.changer.apply(workload, Release(), timeout=CHANGE_TIMEOUT)
+    except ClusterError as error:
+        typer.echo(f"{workload.key}: {error}", err=True)
+        return False
+    typer.echo(f"{workload.key}: {done}")
+    return True
+
+
+async def _paused(cluster: ClusterConnection, workload: Workload) -> list[str]:
+    """The facts about a workload that we paused. Without a readable record it can still be released."""
+    assert workload.brake.mark is not None
+    name = workload.brake.mark.record
+    try:
+        records = await cluster.records(workload)
+    except ClusterError as error:
+        return [f"{workload.key}: paused by the sentinel, reason unknown ({error})"]
+    record = next((record for record in records if record.name == name), None)
+    if record is None:
+        return [f"{workload.key}: paused by the sentinel, reason unknown (RolloutRecord {name} not found)"]
+    going_on = "  after the release it continues to 100% without further steps"
+    return [f"{workload.key}: paused by the sentinel", *standing(record), going_on]
+
+
+def _nothing_to_lift(workload: Workload | None) -> str:
+    if workload is None:
+        return "the sentinel has paused no workload, and holds nothing that deploys one"
+    if workload.brake.on:
+        return (
+            f"{workload.key} is {braked(workload)}, but not by the sentinel: this {workload.brake.name} stays"
+        )
+    return f"{workload.key} is not {braked(workload)}"

@@ -1,0 +1,33 @@
+"""`sentinel holds` and `sentinel release`, for what is held that deploys from Git."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sentinel.app.commands.flags import Place
+from sentinel.app.commands.output import Output
+from sentinel.app.commands.rollouts import releasing
+from sentinel.domain.record.state import Phase
+from tests.stories.gitops import AUTOMATED, by_argocd
+
+
+async def test_a_hold_is_listed_and_released_without_a_daemon(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And what it changed is as it was."""
+    async with by_argocd(tmp_path) as made:
+        made.release("web:2")
+        await made.world.phase(Phase.UNDONE, image="web:2")
+        await made.world.stop()
+        everywhere = Place("", made.world.environ["SENTINEL_KUBERNETES__KUBECONFIG"])
+        await releasing._holds(everywhere, Output.JSON)
+        (hold,) = json.loads(capsys.readouterr().out)
+        assert hold["keeper"] == "Argo CD Application argocd/shop"
+        await releasing._holds(everywhere, Output.TABLE)
+        assert "a change of its source" in capsys.readouterr().out
+        assert await releasing._release("", everywhere, yes=True)
+        assert "Argo CD Application argocd/shop is released" in capsys.readouterr().out
+        assert (made.automated(), made.nothing_of_ours()) == (AUTOMATED, True)
