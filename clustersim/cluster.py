@@ -50,7 +50,8 @@ class ClusterOptions:
     """What a simulated cluster is made of.
 
     `nodes`: how many, or which. `kubelet`: whether pods are scheduled and live; without, the user of the
-    cluster writes their statuses. `serve`: whether the API, metrics and the Prometheus stand-in are served
+    cluster writes their statuses. `controllers`: whether workloads are controlled; without, the user writes what
+    controllers would. `serve`: whether the API, metrics and the Prometheus stand-in are served
     over HTTP. `events`: whether Kubernetes Events are written. `scrape_interval`: of the stand-in, in
     seconds. `history`: how many changes a watch can be resumed over. `port`: of the API, 0 for any;
     `metrics_port`: of the pods' metrics.
@@ -59,6 +60,7 @@ class ClusterOptions:
     seed: int = 0
     nodes: int | tuple[NodeSpec, ...] = 3
     kubelet: bool = True
+    controllers: bool = True
     serve: bool = True
     events: bool = True
     scrape_interval: float = 5.0
@@ -111,7 +113,8 @@ class SimulatedCluster:
 
     async def __aenter__(self) -> Self:
         self.nodes.join(self.options.nodes)
-        self._manager.start()
+        if self.options.controllers:
+            self._manager.start()
         if self.options.kubelet:
             self._kubelets.start()
             self._scheduler.start()
