@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from math import inf
 from pathlib import Path
 
 from clustersim.cluster import ClusterOptions
+from sentinel.adapters.kubernetes.workloads.registry import DRIVERS
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.kinds import WorkloadKind
+from tests.stories.test_least_privilege import Right
+from tests.stories.test_least_privilege import used as used  # a fixture
+from tests.stories.test_service_account import asked
 from tests.support.account import let_guard
 from tests.support.argo import NAMESPACE, RecordedController
 from tests.support.world import World, actions, decision, world
@@ -25,7 +31,10 @@ spec:
   rules:
     - {name: crash-loop, crashLoop: {}}
     - {name: health, health: {readyWithin: 2m}}
+  alerts:
+    - {match: ['severity="page"'], action: undo, lookback: 0s}
 """
+PAGE = {"alertname": "HighErrorRate", "severity": "page", "namespace": NAMESPACE, "rollout": "web"}
 
 
 def bare() -> ClusterOptions:
@@ -35,7 +44,7 @@ def bare() -> ClusterOptions:
 
 @asynccontextmanager
 async def playing(
-    folder: Path, name: str, **before: Callable[[World], bool]
+    folder: Path, name: str, *, last: float = inf, **before: Callable[[World], bool]
 ) -> AsyncIterator[tuple[World, RecordedController]]:
     """The daemon at work while a recording plays; `before` are what the recording's remarks wait for."""
     settings = {"SENTINEL_KUBERNETES__KINDS": '["Rollout"]'}
@@ -45,7 +54,7 @@ async def playing(
             step.replace("_", " "): (lambda holds=holds: holds(here))  # type: ignore[misc]
             for step, holds in before.items()
         }
-        controller = RecordedController(here.cluster, name, waits)
+        controller = RecordedController(here.cluster, name, waits, last)
         controller.install()
         await here.start()
         async with asyncio.TaskGroup() as tasks:
@@ -109,3 +118,18 @@ async def test_a_controller_that_is_down_is_noticed_at_the_update_and_at_the_pro
         assert [a for a in actions(record) if a in ("hold", "resume")] == ["hold", "resume"]
         assert starts == 2
         assert all(r.key.namespace == NAMESPACE for r in here.records())
+
+
+async def test_the_rights_for_rollouts_are_used_and_enough(tmp_path: Path, used: set[Right]) -> None:
+    """A template that stands in a Deployment is promoted, and put back there after an alert; each right is used."""
+    for story in ("own", "referred"):
+        (tmp_path / story).mkdir()
+    async with playing(tmp_path / "own", "canary-crash-loop") as (here, _):
+        await reached(here, Phase.UNDONE)
+    async with playing(tmp_path / "referred", "workload-ref", last=17.0) as (here, controller):
+        await reached(here, Phase.PROMOTED)
+        await here.post_alerts({**here.alert(rollout="web"), "labels": PAGE})
+        record = await reached(here, Phase.UNDONE)
+        assert decision(record, Action.UNDO).rule == "alert HighErrorRate"
+        assert controller.rollout["status"]["stableRS"] != record.candidate.hash
+    assert asked(DRIVERS[WorkloadKind.ROLLOUT].verbs) <= used

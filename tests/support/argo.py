@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any
 
 from clustersim.cluster import SimulatedCluster
-from clustersim.storage.resources import CRDS, PODS, REPLICASETS, ResourceType
+from clustersim.storage.resources import CRDS, DEPLOYMENTS, PODS, REPLICASETS, ResourceType
 from tests.support.recorded import Json, RecordedEvent, RecordedWrite, merged, story
 
 NAMESPACE = "rec"
@@ -47,11 +48,15 @@ _DEFINITION = {
 
 @dataclass
 class RecordedController:
-    """Plays a recording. `before` are conditions on which its remarks and writes wait, by their names."""
+    """Plays a recording. `before` are conditions on which its remarks and writes wait, by their names.
+
+    `last`: nothing of the recording is played that came later, in seconds.
+    """
 
     cluster: SimulatedCluster
     name: str
     before: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
+    last: float = inf
     _began: float = 0.0
     _epoch: datetime | None = None
     _uids: dict[str, str] = field(default_factory=dict)
@@ -63,7 +68,12 @@ class RecordedController:
         self.cluster.namespace(NAMESPACE)
         rollouts = self.cluster.api.registry.find("argoproj.io", "v1alpha1", "rollouts")
         assert rollouts is not None
-        self._resources = {"rollouts": rollouts, "replicasets": REPLICASETS, "pods": PODS}
+        self._resources = {
+            "rollouts": rollouts,
+            "deployments": DEPLOYMENTS,
+            "replicasets": REPLICASETS,
+            "pods": PODS,
+        }
 
     @property
     def rollout(self) -> Json:
@@ -72,7 +82,7 @@ class RecordedController:
 
     async def play(self) -> None:
         """Play the recording to its end."""
-        lines = list(story("argo", self.name))
+        lines = [line for line in story("argo", self.name) if line.at <= self.last]
         self._began = asyncio.get_running_loop().time()
         for index, line in enumerate(lines):
             awaited = next(
@@ -110,10 +120,15 @@ class RecordedController:
         if live is None:
             return False
         status = live.get("status") or {}
-        image = _image(live)
+        holder = live
+        if "workloadRef" in live["spec"]:
+            holder = self.cluster.store.get(DEPLOYMENTS, NAMESPACE, live["spec"]["workloadRef"]["name"])
+        image = _image(holder)
         match write.step.split():
             case ["promote"]:
                 return status.get("controllerPause") is True and not status.get("pauseConditions")
+            case ["promote", "in", "full"]:
+                return bool(status.get("promoteFull"))
             case ["abort"]:
                 return bool(status.get("abort"))
             case ["put", "version", version, "back"]:
@@ -124,15 +139,18 @@ class RecordedController:
         """What people did."""
         assert write.request is not None
         body, store = write.request["body"], self.cluster.store
+        resource = next(
+            kind for plural, kind in self._resources.items() if f"/{plural}" in write.request["path"]
+        )
         if write.request["method"] == "POST":
             made = {**body, "metadata": {**body["metadata"], "namespace": NAMESPACE}}
-            store.create(self._resources["rollouts"], made, manager="somebody")
+            store.create(resource, made, manager="somebody")
             return
 
         def change(obj: Json) -> None:
             obj.update(merged(obj, body))
 
-        store.mutate(self._resources["rollouts"], NAMESPACE, NAME, change, manager="somebody")
+        store.mutate(resource, NAMESPACE, NAME, change, manager="somebody")
 
     def _show(self, event: RecordedEvent) -> None:
         """Make an object what the recording shows, in this cluster's time and with this cluster's uids."""
@@ -148,21 +166,23 @@ class RecordedController:
         if store.find(resource, NAMESPACE, name) is None:
             made = store.create(resource, seen, manager="rollouts-controller")
             self._uids[event.object["metadata"]["uid"]] = made["metadata"]["uid"]
-        elif event.watch == "rollouts":
-            self._uids[event.object["metadata"]["uid"]] = self.rollout["metadata"]["uid"]
+        else:
+            held = store.get(resource, NAMESPACE, name)
+            self._uids[event.object["metadata"]["uid"]] = held["metadata"]["uid"]
 
         def change(obj: Json) -> None:
             for part in ("labels", "annotations", "ownerReferences"):
                 if part in seen["metadata"]:
                     obj["metadata"][part] = seen["metadata"][part]
             # Of a template the controller writes no more than defaults: it never goes back to another one.
-            if event.watch != "rollouts" or _image(obj) == _image(seen):
+            if _image(obj) in (_image(seen), ""):
                 obj["spec"] = seen.get("spec", {})
 
         def report(obj: Json) -> None:
             obj["status"] = seen.get("status", {})
 
-        store.mutate(resource, NAMESPACE, name, change, manager="rollouts-controller")
+        if event.watch != "deployments":
+            store.mutate(resource, NAMESPACE, name, change, manager="rollouts-controller")
         store.mutate(resource, NAMESPACE, name, report, subresource="status", manager="rollouts-controller")
         if "deletionTimestamp" in seen["metadata"]:
             store.delete(resource, NAMESPACE, name, grace_period=30)
@@ -186,6 +206,7 @@ class RecordedController:
         return value
 
 
-def _image(rollout: Json) -> str:
-    image: str = rollout["spec"]["template"]["spec"]["containers"][0]["image"]
-    return image
+def _image(owner: Json) -> str:
+    """The image in an object's template; empty where the template stands elsewhere."""
+    containers = owner["spec"].get("template", {}).get("spec", {}).get("containers", [{}])
+    return str(containers[0].get("image", ""))
