@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 from unittest import mock
 
+from sentinel.adapters.kubernetes.workloads import snapshot
+from sentinel.adapters.kubernetes.workloads.kinds import daemonset, statefulset
 from sentinel.domain.record.record import Record
 from sentinel.domain.verdict import VerdictKind
 from sentinel.engine.reconciling.effects import Save
@@ -84,6 +86,18 @@ def _open_decisions_forgotten() -> AbstractContextManager[object]:
     return mock.patch.object(Record, "pending", property(lambda _self: None))
 
 
+def _partition_left() -> AbstractContextManager[object]:
+    return mock.patch.object(statefulset, "_without_partition", return_value=())
+
+
+def _on_delete_left() -> AbstractContextManager[object]:
+    return mock.patch.object(daemonset, "_going_on", return_value=())
+
+
+def _stuck_pod_left() -> AbstractContextManager[object]:
+    return mock.patch.object(snapshot, "_in_the_way", return_value=None)
+
+
 class _Both(AbstractContextManager[object]):
     def __init__(self, one: Any, other: Any) -> None:
         self._parts = (one, other)
@@ -106,16 +120,25 @@ MUTANTS: dict[str, Mutant] = {
     "believes a deaf watch when an alert comes": _not_looked_up,
     "makes an undo again whose answer was lost": _undone_again,
 }
+OF_STRATEGIES: Mapping[tuple[str, str], Mutant] = {
+    ("statefulset", "undoes where evidence is missing"): _undone_on_missing_evidence,
+    ("statefulset", "promotes after half the bake"): _promoted_early,
+    ("statefulset", "leaves its partition behind"): _partition_left,
+    ("statefulset", "leaves a broken pod in the way"): _stuck_pod_left,
+    ("daemonset", "promotes after half the bake"): _promoted_early,
+    ("daemonset", "leaves its update strategy behind"): _on_delete_left,
+}
+"""Defects by the strategy whose schedules find them."""
 RARE = frozenset(list(MUTANTS)[-3:])
 """Defects that show in one schedule of hundreds."""
 
 
-def found_within(mutant: Mutant, seeds: Iterable[int]) -> tuple[int, list[str]]:
+def found_within(mutant: Mutant, seeds: Iterable[int], strategy: str = "deployment") -> tuple[int, list[str]]:
     """After how many schedules the defect is found, and what it did; nothing where it is not."""
     played = 0
     with mutant():
         for played, seed in enumerate(seeds, 1):
-            report = run_seed(seed)
+            report = run_seed(seed, strategy)
             if report.violations:
                 return played, report.violations
     return played, []
@@ -126,7 +149,13 @@ def main() -> None:
     first, most = (int(argument) for argument in (*sys.argv[1:], "20000", "1000")[:2])
     for name, mutant in MUTANTS.items():
         played, violations = found_within(mutant, range(first, first + most))
-        print(f"{name}: {violations[0] if violations else 'not found'} ({played} schedules)", flush=True)
+        _print(name, played, violations)
+    for (strategy, name), mutant in OF_STRATEGIES.items():
+        _print(f"{strategy} {name}", *found_within(mutant, range(first, first + most), strategy))
+
+
+def _print(name: str, played: int, violations: list[str]) -> None:
+    print(f"{name}: {violations[0] if violations else 'not found'} ({played} schedules)", flush=True)
 
 
 if __name__ == "__main__":

@@ -14,17 +14,24 @@ import pytest
 
 from tests.faults.campaign import run_seed
 from tests.faults.plan import draw
+from tests.faults.strategies import STRATEGIES
 
-SCHEDULES = os.environ.get("SENTINEL_TEST_FAULT_SCHEDULES", "100")
+SCHEDULES = int(os.environ.get("SENTINEL_TEST_FAULT_SCHEDULES", "100"))
+
+
+def schedules(strategy: str) -> int:
+    """How many schedules of a strategy are played: all of Deployments, a tenth of the others."""
+    return SCHEDULES if strategy == "deployment" else max(1, SCHEDULES // 10)
 
 
 @pytest.mark.real_time
 @pytest.mark.timeout(3000)
-async def test_no_schedule_of_faults_breaks_what_must_hold() -> None:
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_no_schedule_of_faults_breaks_what_must_hold(strategy: str) -> None:
     """Nothing lost, nothing twice, nobody undone who is good, and everything comes to an end when faults stop."""
     seed = os.environ.get("SENTINEL_TEST_FAULT_SEED")
-    what = [seed] if seed else ["--count", SCHEDULES]
-    command = [sys.executable, "-m", "tests.faults.campaign", *what]
+    what = [seed] if seed else ["--count", str(schedules(strategy))]
+    command = [sys.executable, "-m", "tests.faults.campaign", "--strategy", strategy, *what]
     process = await asyncio.create_subprocess_exec(
         *command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONHASHSEED": "0"}
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.campaign import run_plan, shrunk
-from tests.faults.mutants import MUTANTS, RARE, found_within
+from tests.faults.mutants import MUTANTS, OF_STRATEGIES, RARE, found_within
 from tests.faults.plan import draw
 
 FIRST = 20_000
@@ -16,6 +16,14 @@ ENOUGH = 40
 def test_a_defect_is_found(name: str) -> None:
     """Within a few dozen schedules something that must never happen has happened."""
     _, violations = found_within(MUTANTS[name], range(FIRST, FIRST + ENOUGH))
+    assert violations
+
+
+@pytest.mark.parametrize(("strategy", "name"), OF_STRATEGIES)
+def test_a_defect_of_a_strategy_is_found(strategy: str, name: str) -> None:
+    """What must never happen is seen in workloads of each strategy, from a seed on in which a pod gets stuck."""
+    mutant = OF_STRATEGIES[strategy, name]
+    _, violations = found_within(mutant, range(FIRST + 2, FIRST + ENOUGH), strategy)
     assert violations
 
 

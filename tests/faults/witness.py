@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
+
 from clustersim.cluster import SimulatedCluster
 from clustersim.storage.history import Event
+from clustersim.storage.resources import PODS
 from sentinel.adapters.kubernetes.custom.record_objects import record_of
 from sentinel.adapters.kubernetes.workloads.digest import digest_of
 from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
@@ -121,6 +124,25 @@ class Witness:
     def tell(self, what: str) -> None:
         """Note what happened."""
         self.story.append(f"{self._cluster.now():%H:%M:%S.%f} {what}")
+
+    def saw_deletion(self, path: str, body: bytes) -> None:
+        """The daemon deletes an object: no pod but a broken one of another template, after an undo."""
+        *_, namespace, plural, name = path.split("/")
+        pod = self._cluster.store.find(PODS, namespace, name) if plural == "pods" else None
+        asked = orjson.loads(body or b"{}").get("preconditions", {}).get("uid")
+        if pod is None or asked != pod["metadata"]["uid"]:
+            return
+        owner = next((o["uid"] for o in pod["metadata"].get("ownerReferences", ())), "")
+        workloads = self._cluster.store.list(self._strategy.resource)
+        template = next((image_of(w) for w in workloads if w["metadata"]["uid"] == owner), "")
+        undoing = any(r.workload_uid == owner and r.state.phase is Phase.UNDOING for r in self.records())
+        ready = any(
+            c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", ())
+        )
+        image = pod["spec"]["containers"][0]["image"]
+        self.tell(f"sentinel: removes {name} ({image})")
+        if ready or image == template or not undoing:
+            self.wrong(f"{name} ({image}) was removed: ready {ready}, undoing {undoing}, template {template}")
 
     # -- the store's events
 
