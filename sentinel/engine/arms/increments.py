@@ -9,6 +9,7 @@ What makes a difference unusable is said by name and never becomes a number:
   older than the tick.
 - Errors (or a histogram's sum and count) without a series for a pod, while other series name no pod, or a pod without
   a total: those may be this pod's.
+- A first reading from before the pod was made is of another pod, which had its name: the pod counts from zero.
 - A counter without a first reading: it counts from zero if the process is younger than the tick, or if the same
   pod was observed before and only this series is new (the first error); else its past is unknown.
 """
@@ -251,6 +252,11 @@ def _growth(span: Span, member: Member, since: datetime, until: datetime) -> _Va
         return after
     if span.before is None:
         return after if member.started_after(since) else Missing(MissingReason.FIRST_SAMPLE, member.name)
+    if member.made_after(span.before.observed_at):
+        if member.made_after(span.after.observed_at - STAMP_RESOLUTION):
+            detail = "its series are still those of the pod that had its name before"
+            return Missing(MissingReason.NO_DATA, member.name, detail)
+        return after
     if not any(_fell(n, after.get(key, 0.0)) for key, n in before.items()):
         return {key: n - before.get(key, 0.0) for key, n in after.items()}
     read_from = min(since, span.before.observed_at) - STAMP_RESOLUTION

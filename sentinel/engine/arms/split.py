@@ -35,6 +35,10 @@ class Member:
             for pod in self.pods
         )
 
+    def made_after(self, moment: datetime) -> bool:
+        """Whether this is one pod, by its name, and was made after the moment: what was read before is another's."""
+        return [pod.name for pod in self.pods] == [self.name] and _after(self.pods[0].created_at, moment)
+
     def restarted_within(self, since: datetime, until: datetime) -> bool:
         """Whether a process behind these counters restarted in that time, so that they fell to zero.
 

@@ -191,6 +191,26 @@ def test_after_a_restart_the_new_total_is_the_increment(container: Container) ->
     assert tick.missing == ()
 
 
+@pytest.mark.parametrize(("total", "errors"), [(150, 60), (20, 2)])
+def test_a_pod_that_has_anothers_name_counts_from_zero(total: float, errors: float) -> None:
+    """As of a StatefulSet: what was read before it was made is the other's, also if the new one has counted more."""
+    again = pod("new-1", created_at=at(2), containers=(Container("app", running_since=at(3)),))
+    spans = (span("new-1", totals(100, 50), totals(total, errors)), OLD_SPAN)
+    tick = ticked(*spans, pods=(again, pod("old-1", OLD)), warmup=timedelta(0))
+    assert tick.candidate == Counts(round(total), round(errors))
+
+
+def test_series_of_the_pod_before_under_a_name_are_not_the_new_pods() -> None:
+    """The newest sample is from before the new pod could have been scraped."""
+    again = pod("new-1", created_at=at(13), containers=(Container("app", running_since=at(14)),))
+    spans = (span("new-1", totals(100, 50), totals(110, 55)), OLD_SPAN)
+    tick = ticked(*spans, pods=(again, pod("old-1", OLD)), warmup=timedelta(0))
+    assert [(missing.reason, missing.subject) for missing in tick.missing] == [
+        (MissingReason.NO_DATA, "new-1")
+    ]
+    assert tick.candidate == Counts()
+
+
 def test_a_restart_before_the_tick_explains_nothing() -> None:
     """A counter that falls long after the last restart fell for another reason."""
     restarted = pod("new-1", containers=(Container("app", restarts=1, running_since=at(-60)),))
