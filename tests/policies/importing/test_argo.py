@@ -1,9 +1,11 @@
 """Argo Rollouts' templates and Rollouts as policies."""
 
+import re
 from datetime import timedelta
 
 import pytest
 
+from sentinel.domain.gate import JobGate
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import CrashLoopRule, QueryRule
 from sentinel.policies.importing.importer import Choices, Imported, import_files
@@ -147,9 +149,7 @@ def test_what_has_no_equivalent_is_refused_and_said(body: str, why: str) -> None
     assert not result.text
 
 
-@pytest.mark.parametrize(
-    "provider", ["web: {url: x}", "job: {spec: {}}", "wavefront: {query: x}", "plugin: {a: {}}"]
-)
+@pytest.mark.parametrize("provider", ["web: {url: x}", "wavefront: {query: x}", "plugin: {a: {}}"])
 def test_other_providers_are_refused_by_name(provider: str) -> None:
     """Only Prometheus and Datadog are asked."""
     result = imported(
@@ -362,3 +362,65 @@ def test_a_placeholder_may_stand_anywhere_in_a_datadog_query() -> None:
     (rule,) = only(imported(text)).rules
     assert isinstance(rule, QueryRule)
     assert rule.query.expression == "sum:errors{service:TODO-service}"
+
+
+JOBS = """
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: shop, namespace: production}
+spec:
+  strategy:
+    canary:
+      steps:
+        - setWeight: 20
+        - setWeight: 40
+        - analysis: {templates: [{templateName: smoke}], args: [{name: suite, value: checkout}]}
+        - setWeight: 60
+---
+apiVersion: argoproj.io/v1alpha1
+kind: AnalysisTemplate
+metadata: {name: smoke, namespace: production}
+spec:
+  args: [{name: suite}]
+  metrics:
+    - name: smoke-test
+      provider:
+        job:
+          spec:
+            backoffLimit: 1
+            activeDeadlineSeconds: 120
+            template:
+              spec:
+                restartPolicy: Never
+                containers: [{name: it, image: "tests:1", args: ["{{args.suite}}"]}]
+"""
+
+
+def test_a_job_becomes_the_gate_of_the_step_before_its_analysis() -> None:
+    """With the arguments filled in, and a note on what the settings have to allow."""
+    result = imported(JOBS)
+    policy = only(result)
+    steps = policy.strategy.steps
+    assert [[gate.name for gate in step.gates] for step in steps] == [[], ["smoke-test"], []]
+    gate = steps[1].gates[0]
+    assert isinstance(gate, JobGate)
+    assert "'args': ['checkout']" in str(gate.template)
+    assert "gates.jobs.enabled: true" in result.text
+
+
+def test_a_background_job_is_a_gate_of_every_step() -> None:
+    """Argo runs it once, beside all of them."""
+    analysis = "      analysis: {templates: [{templateName: smoke}], args: [{name: suite, value: all}]}\n"
+    text = re.sub(r"        - analysis: .*\n", "", JOBS).replace(
+        "      steps:\n", f"{analysis}      steps:\n"
+    )
+    policy = only(imported(text))
+    assert [len(step.gates) for step in policy.strategy.steps] == [1, 1, 1]
+
+
+def test_a_job_without_a_step_is_said() -> None:
+    """A template alone has no steps whose gate it could be."""
+    result = imported(
+        metric("count: 1").replace("prometheus: {query: vector(1)}", "job: {spec: {template: {}}}")
+    )
+    assert "there is no step" in result.refused[0]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sentinel.policies.importing.argo.arguments import Arguments, declared_in
+from sentinel.policies.importing.argo.jobs import is_job, put_gate, steps_before
 from sentinel.policies.importing.argo.metric import rule_of
 from sentinel.policies.importing.argo.steps import steps_of
 from sentinel.policies.importing.draft import (
@@ -67,7 +68,7 @@ def draft_of_template(resource: Manifest, templates: Templates, given: Mapping[s
     chosen_by_label(draft, resource.namespace)
     parts = list(templates.closure((resource.kind, resource.name)).values()) or [resource]
     _missing(draft, templates, items(resource.spec.get("templates")))
-    _add_metrics(draft, parts, [], resource.spec, given)
+    _add_metrics(draft, parts, [], resource.spec, given, [])
     return draft
 
 
@@ -85,7 +86,9 @@ def draft_of_rollout(resource: Manifest, templates: Templates, given: Mapping[st
         references = items(analysis.get("templates")) or _old_reference(analysis)
         _missing(draft, templates, references)
         parts = [one for reference in references for one in templates.closure(_key(reference)).values()]
-        _add_metrics(draft, parts, declared_in(analysis), analysis, given)
+        paced = len(items(mapping(draft.strategy.get("canary")).get("steps")))
+        asked_at = steps_before(strategy, analysis, paced)
+        _add_metrics(draft, parts, declared_in(analysis), analysis, given, asked_at)
     if not draft.rules:
         draft.rules = pod_rules()
         draft.rules[0].notes.append("Added: no metric judges this rollout, so the state of its pods does.")
@@ -112,7 +115,12 @@ def analyses_of(strategy: Values) -> list[Values]:
 
 
 def _add_metrics(
-    draft: Draft, parts: list[Manifest], declared: list[Values], within: Values, given: Mapping[str, str]
+    draft: Draft,
+    parts: list[Manifest],
+    declared: list[Values],
+    within: Values,
+    given: Mapping[str, str],
+    asked_at: list[int],
 ) -> None:
     dry = {text(one.get("metricName")) for one in items(within.get("dryRun"))}
     dry |= {text(one.get("metricName")) for part in parts for one in items(part.spec.get("dryRun"))}
@@ -122,15 +130,20 @@ def _add_metrics(
         arguments.take(declared)
         arguments.give(given)
         for metric in items(part.spec.get("metrics")):
-            _add_metric(draft, metric, part, arguments, dry)
+            _add_metric(draft, metric, part, arguments, dry, asked_at)
 
 
-def _add_metric(draft: Draft, metric: Values, part: Manifest, arguments: Arguments, dry: set[str]) -> None:
+def _add_metric(
+    draft: Draft, metric: Values, part: Manifest, arguments: Arguments, dry: set[str], asked_at: list[int]
+) -> None:
     name = text(metric.get("name")) or "without a name"
     if name in dry or ".*" in dry:
         draft.notes.append(f"Left out: the metric {name}, a dry run in Argo, which decides nothing.")
         return
     try:
+        if is_job(metric):
+            put_gate(draft, metric, arguments, asked_at)
+            return
         rule = rule_of(metric, arguments)
     except ImportRefusedError as error:
         arguments.missed.clear()

@@ -8,17 +8,12 @@ are failed checks of the analysis, and `threshold` of these roll back.
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from pydantic import ValidationError
-
-from sentinel.policies.explain import mistakes_of
 from sentinel.policies.importing.draft import Draft, ImportRefusedError, Values, policy_name, unique
+from sentinel.policies.importing.gates import MAX_GATES, require_valid
 from sentinel.policies.importing.shapes import duration, items, mapping, text
 from sentinel.policies.importing.strategy import PacedStep
 from sentinel.policies.schema.quantities import format_duration
-from sentinel.policies.schema.strategy import GateSpec
 
-MAX_GATES = 10
-"""Of one step of a rule file."""
 CONFIRMED_WITHIN = timedelta(hours=1)
 """Flagger asks forever; a gate that has not agreed by then holds the rollout, and the on-call engineer is notified."""
 _TIMEOUT = timedelta(seconds=10)
@@ -128,18 +123,5 @@ def _gate(hook: Values, kind: str, name: str, analysis: Values, interval: timede
     gate: dict[str, object] = {"name": policy_name(name), "webhook": webhook}
     if kind in _TESTING:
         gate["onFailure"] = "undo"
-    wrong = _mistake(gate)
-    if wrong:
-        raise ImportRefusedError(wrong)
+    require_valid(gate)
     return gate
-
-
-def _mistake(gate: Values) -> str:
-    """Why the schema refuses the gate; empty if it does not."""
-    try:
-        GateSpec.model_validate(gate)
-    except ValidationError as error:
-        path, mistake = next(mistakes_of(error, GateSpec))
-        where = ".".join(str(part) for part in (*path, *mistake.at) if part != "webhook")
-        return f"{where} {mistake}"
-    return ""
