@@ -191,13 +191,16 @@ async def test_scaled_during_the_preview_the_other_colour_follows(pair: BlueGree
     assert (pair.serving(), pair.replicas(GREEN), pair.lost()) == (GREEN, 9, 0)
 
 
-async def test_a_service_that_is_deleted_ends_the_rollout(pair: BlueGreen) -> None:
-    """There is nothing left to switch."""
+async def test_a_service_that_is_deleted_holds_the_rollout(pair: BlueGreen) -> None:
+    """Made again, it is switched."""
     pair.release("web:2")
     await pair.world.phase(Phase.BAKING, image="web:2")
     pair.world.cluster.store.delete(SERVICES, NAMESPACE, "web")
-    record = await pair.world.phase(Phase.FAILED, image="web:2")
-    assert record.state.reason == "WorkloadDeleted"
+    record = await pair.world.phase(Phase.HELD, image="web:2")
+    assert record.state.message == "there is no Service web"
+    pair.world.cluster.expose("web", namespace=NAMESPACE, app=BLUE)
+    await pair.world.phase(Phase.PROMOTED, image="web:2")
+    assert pair.serving() == GREEN
 
 
 async def test_a_colour_that_is_deleted_leaves_what_serves(pair: BlueGreen) -> None:

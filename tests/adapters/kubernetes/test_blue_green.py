@@ -74,7 +74,7 @@ class Objects:
 
     def live(self) -> list[JsonObject]:
         """As the changer reads them."""
-        return [one for one in (self.service, self.preview, self.blue, self.green) if one]
+        return [one for one in (self.blue, self.green, self.service, self.preview) if one]
 
     def make(self, change: Change) -> str:
         """Plan the change and patch the objects; what the plan says."""
@@ -223,5 +223,8 @@ def test_what_else_is_in_the_way_is_named() -> None:
     assert (
         why_not(unlabelled) == "Service web selects by tier, a label that the pods of web-green do not have"
     )
+    unserved = Objects()
+    unserved.service = {}
+    assert why_not(unserved) == "there is no Service web"
     overlapping.green["spec"]["selector"] = overlapping.blue["spec"]["selector"]
     assert why_not(overlapping).startswith("the selectors of web-blue and web-green overlap")

@@ -3,7 +3,7 @@
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 
-from sentinel.adapters.kubernetes.api.raw import RawObject, labels, mapping
+from sentinel.adapters.kubernetes.api.raw import labels, mapping
 from sentinel.adapters.kubernetes.api.resources import SERVICES
 from sentinel.adapters.kubernetes.workloads.driver import Place
 from sentinel.adapters.kubernetes.workloads.pairs.colours import (
@@ -74,12 +74,14 @@ def assemble(
     beside: Attached,
     unready_nodes: Container[str],
 ) -> Workload | None:
-    """The snapshot of a blue-green pair; None without its Service or any colour."""
-    service = beside.objects.get((SERVICES, pairing.name))
+    """The snapshot of a blue-green pair; None without any colour.
+
+    Its uid is that of the first colour, so that a Service that cannot be read for a while ends no rollout.
+    """
     found = [members[name] for name in pairing.members if name in members]
-    if service is None or not found:
+    if not found:
         return None
-    colours = colours_of(pairing, service, beside.objects.get((SERVICES, pairing.preview)), found)
+    colours = colours_of(pairing, beside, found)
     entries = colours.members
     serving = colours.serving or next((one for one in entries if not colours.has_news(one)), entries[0])
     other = next((one for one in entries if one is not serving), None)
@@ -88,7 +90,7 @@ def assemble(
     newest, candidate = sight.newest, _candidate(sight)
     return Workload(
         key=key,
-        uid=ref_of(service, SERVICES.api_version, _SERVICE).uid,
+        uid=entries[0].uid,
         candidate=candidate,
         generation=sum(one.generation for one in entries),
         observed_generation=sum(min(one.observed_generation, one.generation) for one in entries),
@@ -97,6 +99,7 @@ def assemble(
         others=tuple(one for one in sight.joined.revisions if one.digest != candidate.digest),
         exposure=_exposure(sight, candidate),
         abilities=_abilities(sight),
+        keeper=next((one.keeper for one in ordered if one.entry is newest), None) or ordered[0].keeper,
         parts=_parts(colours),
         progress_deadline_exceeded=newest.progress_deadline_exceeded,
         create_failure=newest.create_failure,
@@ -104,17 +107,15 @@ def assemble(
         pods=sight.joined.pods,
         changed_by=newest.changed_by,
         pairing=pairing,
-        deleting="deletionTimestamp" in mapping(service.get("metadata")),
+        deleting=entries[0].deleting,
     )
 
 
-def colours_of(
-    pairing: Pairing, service: RawObject, preview: RawObject | None, members: list[PairMember]
-) -> Colours:
+def colours_of(pairing: Pairing, beside: Attached, members: list[PairMember]) -> Colours:
     """The colours as these objects show them."""
-    blue, green = pairing.members
+    service, preview = (beside.objects.get((SERVICES, name)) for name in (pairing.name, pairing.preview))
     entries = tuple(member.entry for member in members)
-    return Colours((blue, green), service, entries, pairing.preview, preview)
+    return Colours(pairing, service or {}, entries, preview, beside.problems.get(SERVICES, ""))
 
 
 def _candidate(sight: _Sight) -> Revision:
@@ -142,10 +143,9 @@ def _labels(colours: Colours, serving: WorkloadEntry) -> dict[str, str]:
 
 
 def _parts(colours: Colours) -> tuple[ObjectRef, ...]:
-    """The Service, whose uid is the pair's, first."""
-    services = [one for one in (colours.service, colours.preview) if one is not None]
+    services = [one for one in (colours.service, colours.preview) if one]
     refs = [ref_of(one, SERVICES.api_version, _SERVICE) for one in services]
-    return (*refs, *(one.ref for one in colours.members))
+    return (*(one.ref for one in colours.members), *refs)
 
 
 def _exposure(sight: _Sight, candidate: Revision) -> Exposure:

@@ -74,9 +74,8 @@ def _sides(live: Live, workload: Workload) -> _Sides:
     by_name = {(part.kind, part.name): raw for part, raw in zip(workload.parts, live, strict=True)}
     raw = {name: by_name[MEMBER_KIND, name] for name in pairing.members if (MEMBER_KIND, name) in by_name}
     members = tuple(trim_member(one) for one in raw.values())
-    blue, green = pairing.members
-    preview = by_name.get(("Service", pairing.preview))
-    colours = Colours((blue, green), by_name["Service", pairing.name], members, pairing.preview, preview)
+    service, preview = (by_name.get(("Service", name)) for name in (pairing.name, pairing.preview))
+    colours = Colours(pairing, service or {}, members, preview)
     serving, other, problem = colours.serving, colours.other, colours.unclear()
     if problem or serving is None or other is None:
         raise InvalidObjectError(problem or colours.problem(), reason="Unsupported")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sentinel.adapters.kubernetes.api.raw import RawObject, labels, mapping, text
 from sentinel.adapters.kubernetes.workloads.pairs.members import apart
 from sentinel.adapters.kubernetes.workloads.trim import WorkloadEntry
+from sentinel.domain.workload.pairing import Pairing
 
 COLOURS_ANNOTATION = "rollback-sentinel.dev/colours"
 """On the Service: what each colour had when requests were moved last, or when an undo decided that they are not."""
@@ -18,15 +19,15 @@ _DIGITS = 16
 class Colours:
     """A Service and the Deployments that take turns behind it, blue first; one that does not exist is left out.
 
-    `names` are those that the policy gives them. `preview` is the Service that points at what does not serve; None
-    without one, or where it does not exist.
+    `pairing` names them. `preview` is the Service that points at what does not serve; None without one, or where it
+    does not exist. `unreadable` is why Services cannot be read, empty where they can; `service` is empty without one.
     """
 
-    names: tuple[str, str]
+    pairing: Pairing
     service: RawObject
     members: tuple[WorkloadEntry, ...]
-    preview_name: str = ""
     preview: RawObject | None = None
+    unreadable: str = ""
 
     @property
     def serving(self) -> WorkloadEntry | None:
@@ -55,15 +56,23 @@ class Colours:
 
     def problem(self) -> str:
         """Why requests cannot be moved, with what must be changed; empty where they can."""
-        name = service_name(self.service)
-        missing = [wanted for wanted in self.names if wanted not in [one.key.name for one in self.members]]
+        name = self.pairing.name
+        missing = [
+            wanted for wanted in self.pairing.members if wanted not in [one.key.name for one in self.members]
+        ]
         if missing:
             return f"there is no Deployment {missing[0]}, a colour of Service {name}"
         return self.unclear() or self._without_label(self.service) or self._no_preview()
 
     def unclear(self) -> str:
         """Why it is not clear which colour serves; empty where it is."""
-        name, both = service_name(self.service), " and ".join(self.names)
+        name, both = self.pairing.name, " and ".join(self.pairing.members)
+        if not self.service:
+            return (
+                f"Services cannot be read: {self.unreadable}"
+                if self.unreadable
+                else f"there is no Service {name}"
+            )
         selector = selector_of_service(self.service)
         if not selector:
             return f"Service {name} has no selector: it must select the pods of one of {both}"
@@ -74,16 +83,17 @@ class Colours:
                 "add a label to its selector that has a different value in each"
             )
         if not selected:
-            return f"Service {name} selects the pods of neither {' nor '.join(self.names)}"
+            return f"Service {name} selects the pods of neither {' nor '.join(self.pairing.members)}"
         return apart(self.members[0], self.members[1]) if len(self.members) > 1 else ""
 
     def _no_preview(self) -> str:
-        if not self.preview_name:
+        name = self.pairing.preview
+        if not name:
             return ""
         if self.preview is None:
-            return f"there is no preview Service {self.preview_name}"
+            return f"there is no preview Service {name}"
         if not selector_of_service(self.preview):
-            return f"the preview Service {self.preview_name} has no selector"
+            return f"the preview Service {name} has no selector"
         return self._without_label(self.preview)
 
     def _without_label(self, service: RawObject) -> str:
