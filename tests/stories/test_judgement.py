@@ -122,7 +122,7 @@ async def test_a_threshold_must_be_over_its_limit_for_its_time(tmp_path: Path) -
         here.cluster.serve("web:2", Quality(errors=0.3))
         here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
         await here.until(lambda: here.pods_of("web:2") == 1, within=30)
-        await asyncio.sleep(25)
+        await asyncio.sleep(12)
         here.cluster.serve("web:2", Quality())
         await asyncio.sleep(60)
         peak = here.record(image="web:2")
