@@ -11,6 +11,7 @@ from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.gate import GateLimits
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.routes import RouteKind
 from sentinel.policies.convert import DEFAULT_INTERVAL, digest_of, policy_of
 from sentinel.policies.explain import mistakes_of
 from sentinel.policies.gate_limits import shut_gates
@@ -35,13 +36,15 @@ class PolicySet:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the daemon brings: the kinds that it can guard, and the interval of rules that name none.
+    """What the daemon brings: the kinds that it can guard, the routes that it can move requests on (None: all), and the
+    interval of rules that name none.
 
     `sources` are the metrics systems in its settings; a rule that asks another is refused. `gates` is what they
     allow gates; one that could never be asked is refused. None: any will do.
     """
 
     kinds: Collection[WorkloadKind] = SUPPORTED_KINDS
+    routes: Collection[RouteKind] | None = None
     interval: timedelta = DEFAULT_INTERVAL
     sources: Collection[str] | None = None
     gates: GateLimits | None = None
@@ -199,7 +202,7 @@ def _validated(value: Mapping[str, object], options: Options) -> PolicyFile | li
     if value.get("kind") != KIND and isinstance(value.get("kind"), str):
         return [(("kind",), InputError(f"{value['kind']} is not a kind of rule file", f"write kind: {KIND}"))]
     try:
-        return PolicyFile.model_validate(value, context={"kinds": options.kinds})
+        return PolicyFile.model_validate(value, context={"kinds": options.kinds, "routes": options.routes})
     except ValidationError as error:
         return list(mistakes_of(error, PolicyFile))
 

@@ -120,7 +120,10 @@ def template(name: str) -> JsonObject:
 @asynccontextmanager
 async def paired(folder: Path, policy: str = PAIR, *, started: bool = True) -> AsyncIterator[CanaryPair]:
     """The pair under traffic, watched by a daemon with the rights that ship for it."""
-    named = {"SENTINEL_KUBERNETES__KINDS": "Deployment,CanaryPair"}
+    named = {
+        "SENTINEL_KUBERNETES__KINDS": "Deployment,CanaryPair",
+        "SENTINEL_KUBERNETES__ROUTES": "HTTPRoute,GRPCRoute",
+    }
     async with world(folder, policy, **named) as here:
         let_guard(here.cluster, "routes")
         here.cluster.define("HTTPRoute")

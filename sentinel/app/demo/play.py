@@ -50,7 +50,9 @@ async def _perform(staged: DemoStage, console: Console) -> Mapping[str, datetime
         story.before(staged.cluster, story)
     for story in staged.stories:
         released[story.service] = clock.now()
-        staged.cluster.set_image(story.service, story.new_image, namespace=NAMESPACE, resource=story.resource)
+        staged.cluster.set_image(
+            story.released, story.new_image, namespace=NAMESPACE, resource=story.resource
+        )
     happenings = [asyncio.create_task(_happen(staged, story)) for story in staged.stories]
     try:
         with Live(progress(staged, released), console=console, refresh_per_second=4) as live:

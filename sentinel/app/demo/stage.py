@@ -17,6 +17,7 @@ from clustersim.cluster import ClusterOptions, SimulatedCluster
 from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import CRDS, DAEMONSETS, STATEFULSETS
 from sentinel.adapters.kubernetes.custom.crd import definitions
+from sentinel.app.demo.canary_pairs import ROUTE, deploy_pair, pair_policies, to_route
 from sentinel.app.demo.stories import NAMESPACE, PLAYS, WELL, DemoStory
 from sentinel.app.wiring.application import Application, build
 from sentinel.domain.errors import ConfigurationError
@@ -84,10 +85,11 @@ async def stage(front: Front) -> AsyncIterator[DemoStage]:
     with tempfile.TemporaryDirectory(prefix="sentinel-demo-") as folder:
         async with SimulatedCluster(clock.now, options) as cluster:
             _furnish(cluster, stories)
+            rules = _rules(Path(folder), stories)
             kubeconfig = Path(folder) / "kubeconfig"
             kubeconfig.write_bytes(orjson.dumps(cluster.kubeconfig()))
             application = await build(
-                load_settings(None, _environment(cluster, kubeconfig, front)),
+                load_settings(None, _environment(cluster, kubeconfig, front, rules)),
                 clock=clock,
                 rng=random.Random(),  # noqa: S311  # nosec B311  # jitter, not secrets
             )
@@ -106,15 +108,30 @@ def _furnish(cluster: SimulatedCluster, stories: Sequence[DemoStory]) -> None:
     cluster.behave(CRASHING_IMAGE, crash_loop())
     for definition in definitions():
         cluster.store.create(CRDS, definition)
+    if any(story.paired for story in stories):
+        cluster.define(ROUTE)
     for story in stories:
         cluster.serve(story.old_image, WELL)
         cluster.serve(story.new_image, WELL)
         _deploy(cluster, story)
-        cluster.offer(story.service, REQUESTS_PER_SECOND, namespace=NAMESPACE)
+        to = to_route(story.service) if story.paired else None
+        cluster.offer(story.service, REQUESTS_PER_SECOND, namespace=NAMESPACE, to=to)
+
+
+def _rules(folder: Path, stories: Sequence[DemoStory]) -> str:
+    """The rule file."""
+    pairs = [story.service for story in stories if story.paired]
+    if not pairs:
+        return str(files("sentinel.app.demo") / "policy.yaml")
+    made = folder / "policy.yaml"
+    made.write_text(pair_policies(pairs))
+    return str(made)
 
 
 def _deploy(cluster: SimulatedCluster, story: DemoStory) -> None:
-    if story.resource is STATEFULSETS:
+    if story.paired:
+        deploy_pair(cluster, NAMESPACE, story.service, story.old_image, REPLICAS)
+    elif story.resource is STATEFULSETS:
         cluster.deploy_stateful(story.service, story.old_image, REPLICAS, namespace=NAMESPACE)
     elif story.resource is DAEMONSETS:
         cluster.deploy_daemon(story.service, story.old_image, namespace=NAMESPACE)
@@ -122,12 +139,13 @@ def _deploy(cluster: SimulatedCluster, story: DemoStory) -> None:
         cluster.deploy(story.service, story.old_image, REPLICAS, namespace=NAMESPACE, **ROLLING)
 
 
-def _environment(cluster: SimulatedCluster, kubeconfig: Path, front: Front) -> dict[str, str]:
+def _environment(cluster: SimulatedCluster, kubeconfig: Path, front: Front, rules: str) -> dict[str, str]:
     """The daemon is set up as anyone would set it up: by its variables."""
     return {
         "SENTINEL_KUBERNETES__KUBECONFIG": str(kubeconfig),
-        "SENTINEL_KUBERNETES__KINDS": "Deployment,StatefulSet,DaemonSet",
-        "SENTINEL_RULES__PATHS": str(files("sentinel.app.demo") / "policy.yaml"),
+        "SENTINEL_KUBERNETES__KINDS": "Deployment,StatefulSet,DaemonSet,CanaryPair",
+        "SENTINEL_KUBERNETES__ROUTES": ROUTE,
+        "SENTINEL_RULES__PATHS": rules,
         "SENTINEL_RULES__WATCH": "false",
         "SENTINEL_PROMETHEUS__URL": front.prometheus or cluster.prometheus_url,
         "SENTINEL_PROMETHEUS__SCRAPE_INTERVAL": "1",

@@ -7,6 +7,7 @@ from clustersim.cluster import SimulatedCluster
 from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import DAEMONSETS, DEPLOYMENTS, STATEFULSETS, ResourceType
+from sentinel.app.demo.canary_pairs import canary_of
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 
@@ -19,7 +20,8 @@ class DemoStory:
     """One service and its release.
 
     `before` makes the new image what it is, `meanwhile` is what happens once its canary has run for a moment.
-    `ends` and `reason` are how it should come out; `alert` has it stopped by an alert then.
+    `ends` and `reason` are how it should come out; `alert` has it stopped by an alert then. `paired`: the service has a
+    canary beside it.
     """
 
     service: str
@@ -30,6 +32,12 @@ class DemoStory:
     meanwhile: Callable[[SimulatedCluster, "DemoStory"], None] | None = None
     alert: str | None = None
     resource: ResourceType = DEPLOYMENTS
+    paired: bool = False
+
+    @property
+    def released(self) -> str:
+        """The workload whose template is changed."""
+        return canary_of(self.service) if self.paired else self.service
 
     @property
     def old_image(self) -> str:
@@ -97,10 +105,12 @@ STORIES = (
 )
 
 
-def _of_kind(resource: ResourceType, good: str, failing: str, crashing: str) -> tuple[DemoStory, ...]:
+def _of_kind(
+    resource: ResourceType, good: str, failing: str, crashing: str, *, paired: bool = False
+) -> tuple[DemoStory, ...]:
     """Three releases of workloads of one kind."""
     return (
-        DemoStory(good, "a good release", Phase.PROMOTED, "AllRulesPassed", resource=resource),
+        DemoStory(good, "a good release", Phase.PROMOTED, "AllRulesPassed", resource=resource, paired=paired),
         DemoStory(
             failing,
             "12 % of its requests fail",
@@ -108,6 +118,7 @@ def _of_kind(resource: ResourceType, good: str, failing: str, crashing: str) -> 
             "error-rate",
             before=_answers(Quality(errors=0.12, latency=0.08)),
             resource=resource,
+            paired=paired,
         ),
         DemoStory(
             crashing,
@@ -116,6 +127,7 @@ def _of_kind(resource: ResourceType, good: str, failing: str, crashing: str) -> 
             "crash-loop",
             before=_crashes,
             resource=resource,
+            paired=paired,
         ),
     )
 
@@ -123,6 +135,7 @@ def _of_kind(resource: ResourceType, good: str, failing: str, crashing: str) -> 
 PLAYS: Mapping[str, tuple[DemoStory, ...]] = {
     "": STORIES,
     "statefulset": _of_kind(STATEFULSETS, "orders-db", "sessions", "queue"),
+    "canary-http": _of_kind(DEPLOYMENTS, "catalog", "checkout", "cart", paired=True),
     "daemonset": _of_kind(DAEMONSETS, "collector", "proxy", "node-agent"),
 }
 """The stories that are played together, by the name of the strategy that they show; the six of Deployments without."""

@@ -56,6 +56,7 @@ def options_of(settings: Settings, sources: Sources) -> Options:
     """What rule files may rely on under these settings."""
     return Options(
         kinds=frozenset(settings.kubernetes.kinds),
+        routes=frozenset(settings.kubernetes.routes),
         interval=timedelta(seconds=settings.evaluation.interval),
         sources=frozenset(sources.by_name),
         gates=settings.gates.limits,

@@ -143,6 +143,13 @@ class CanarySpec(StepsSpec):
     """Canary steps within one workload."""
 
 
+def _route_watched(kind: RouteKind, info: ValidationInfo) -> RouteKind:
+    routes = (info.context or {}).get("routes")
+    if routes is not None and kind not in routes:
+        raise InputError(f"{kind}s are not watched", f"add {kind} to kubernetes.routes of the settings")
+    return kind
+
+
 class RouteSpec(Model):
     """The route whose weights split the requests of a pair.
 
@@ -150,7 +157,7 @@ class RouteSpec(Model):
     VirtualService's hosts, by default those with the names of the Deployments; of a host a subset may be named.
     """
 
-    kind: RouteKind
+    kind: Annotated[RouteKind, AfterValidator(_route_watched)]
     name: Name
     rule: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     stable: BackendSpec | None = None

@@ -46,7 +46,8 @@ async def test_preflight_checks_a_pair_that_was_never_released(tmp_path: Path) -
     async with paired(tmp_path, started=False) as pair:
         line = ["preflight", "web", "--config", str(tmp_path / "none.yaml"), "-o", "json"]
         (tmp_path / "none.yaml").write_text(
-            f"rules: {{paths: [{tmp_path}/rules]}}\nkubernetes: {{kinds: [Deployment, CanaryPair]}}\n"
+            f"rules: {{paths: [{tmp_path}/rules]}}\n"
+            "kubernetes: {kinds: [Deployment, CanaryPair], routes: [HTTPRoute]}\n"
             f"prometheus: {{url: '{pair.world.cluster.prometheus_url}'}}\n"
         )
         said = (await sentinel(pair.world, *line)).output
