@@ -130,6 +130,7 @@ class Metrics:
             home=self._home,
             port=self._port,
             program=how.backend,
+            native=how.backend == "prometheus-3",
         )
 
     async def down(self) -> None:

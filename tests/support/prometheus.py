@@ -35,19 +35,23 @@ async def real_prometheus(
     home: Path | None = None,
     port: int = 0,
     program: str = "prometheus",
+    native: bool = False,
 ) -> AsyncIterator[str]:
     """Runs Prometheus while the block lasts; yields its URL.
 
     `rules` are rule groups' rules (`alert`, `expr`, `for`, ...), evaluated every `interval`. `alertmanager` is the
     URL of one, perhaps with a path. `discovery` is the URL of an `http_sd_configs` endpoint, for targets that come and
-    go. One that is run again on the same `home` and `port` is the same server come back, with its data. Needs the real
-    clock (marker `real_time`); skips (or fails on CI) where the program is missing.
+    go. One that is run again on the same `home` and `port` is the same server come back, with its data. `native`:
+    classic histograms become native ones with custom buckets (from version 3 on). Needs the real clock (marker
+    `real_time`); skips (or fails on CI) where the program is missing.
     """
     path = binary(program)
     port = port or free_port()
     with contextlib.ExitStack() as stack:
         home = home or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sentinel-prometheus-")))
         config = _configuration(targets, alertmanager, interval, discovery)
+        if native:
+            config["global"]["convert_classic_histograms_to_nhcb"] = True
         if rules:
             groups = {"groups": [{"name": "tests", "interval": interval, "rules": [dict(r) for r in rules]}]}
             (home / "rules.yml").write_text(yaml.safe_dump(groups))
