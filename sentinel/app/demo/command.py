@@ -24,7 +24,9 @@ def demo_command(
     prometheus: Annotated[
         str, typer.Option(help="URL of a real Prometheus to use instead of the simulated one.")
     ] = "",
-    story: Annotated[str, typer.Option(help="A strategy to show: statefulset, daemonset, canary-http.")] = "",
+    story: Annotated[
+        str, typer.Option(help="statefulset, daemonset, canary-http or blue-green: a strategy to show.")
+    ] = "",
 ) -> None:
     """Play six rollouts on a simulated cluster, or a few of one strategy. Exit code 1 if one ends unexpectedly."""
     if find_spec("clustersim") is None:

@@ -13,6 +13,7 @@ from sentinel.app.demo.stage import DemoStage, Front, stage
 from sentinel.app.demo.stories import NAMESPACE, PLAYS, DemoStory
 from sentinel.app.demo.view import decisions, progress, summary
 from sentinel.domain.figures import amount
+from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.ports import SystemClock
 
@@ -50,9 +51,8 @@ async def _perform(staged: DemoStage, console: Console) -> Mapping[str, datetime
         story.before(staged.cluster, story)
     for story in staged.stories:
         released[story.service] = clock.now()
-        staged.cluster.set_image(
-            story.released, story.new_image, namespace=NAMESPACE, resource=story.resource
-        )
+        released_to = story.members[-1]
+        staged.cluster.set_image(released_to, story.new_image, namespace=NAMESPACE, resource=story.resource)
     happenings = [asyncio.create_task(_happen(staged, story)) for story in staged.stories]
     try:
         with Live(progress(staged, released), console=console, refresh_per_second=4) as live:
@@ -78,7 +78,7 @@ async def _happen(staged: DemoStage, story: DemoStory) -> None:
     """What happens to a release once its canary has run for a moment."""
     if story.meanwhile is None and story.alert is None:
         return
-    while (record := staged.record(story)) is None or record.state.phase is not Phase.BAKING:  # noqa: ASYNC110 - as a person would
+    while not _bakes(staged.record(story), story.step):  # noqa: ASYNC110 - as a person would
         await asyncio.sleep(0.1)
     await asyncio.sleep(CANARY_FOR_SECONDS)
     if story.meanwhile is not None:
@@ -87,9 +87,13 @@ async def _happen(staged: DemoStage, story: DemoStory) -> None:
         await _fire(staged, story, story.alert)
 
 
+def _bakes(record: Record | None, step: int) -> bool:
+    return record is not None and record.state.phase is Phase.BAKING and record.state.progress.step >= step
+
+
 async def _fire(staged: DemoStage, story: DemoStory, alertname: str) -> None:
     """Post an alert as Alertmanager does."""
-    labels = {"alertname": alertname, "namespace": NAMESPACE, "deployment": story.service}
+    labels = {"alertname": alertname, "namespace": NAMESPACE, "deployment": story.members[-1]}
     alert = {
         "status": "firing",
         "labels": labels,

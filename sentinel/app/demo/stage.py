@@ -17,7 +17,7 @@ from clustersim.cluster import ClusterOptions, SimulatedCluster
 from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import CRDS, DAEMONSETS, STATEFULSETS
 from sentinel.adapters.kubernetes.custom.crd import definitions
-from sentinel.app.demo.canary_pairs import ROUTE, deploy_pair, pair_policies, to_route
+from sentinel.app.demo.pairs import ROUTE, pair_policies
 from sentinel.app.demo.stories import NAMESPACE, PLAYS, WELL, DemoStory
 from sentinel.app.wiring.application import Application, build
 from sentinel.domain.errors import ConfigurationError
@@ -66,7 +66,7 @@ class DemoStage:
 
     def ready(self, story: DemoStory) -> bool:
         """Whether all pods of a service are available."""
-        found = self.cluster.store.get(story.resource, NAMESPACE, story.service)
+        found = self.cluster.store.get(story.resource, NAMESPACE, story.members[0])
         status = found.get("status") or {}
         if story.resource is DAEMONSETS:
             return status.get("numberAvailable") == status.get("updatedNumberScheduled") == REPLICAS
@@ -108,19 +108,18 @@ def _furnish(cluster: SimulatedCluster, stories: Sequence[DemoStory]) -> None:
     cluster.behave(CRASHING_IMAGE, crash_loop())
     for definition in definitions():
         cluster.store.create(CRDS, definition)
-    if any(story.paired for story in stories):
-        cluster.define(ROUTE)
+    cluster.define(ROUTE)
     for story in stories:
         cluster.serve(story.old_image, WELL)
         cluster.serve(story.new_image, WELL)
         _deploy(cluster, story)
-        to = to_route(story.service) if story.paired else None
+        to = story.pair.to(story.service) if story.pair is not None else None
         cluster.offer(story.service, REQUESTS_PER_SECOND, namespace=NAMESPACE, to=to)
 
 
 def _rules(folder: Path, stories: Sequence[DemoStory]) -> str:
     """The rule file."""
-    pairs = [story.service for story in stories if story.paired]
+    pairs = [(story.service, story.pair) for story in stories if story.pair is not None]
     if not pairs:
         return str(files("sentinel.app.demo") / "policy.yaml")
     made = folder / "policy.yaml"
@@ -129,8 +128,8 @@ def _rules(folder: Path, stories: Sequence[DemoStory]) -> str:
 
 
 def _deploy(cluster: SimulatedCluster, story: DemoStory) -> None:
-    if story.paired:
-        deploy_pair(cluster, NAMESPACE, story.service, story.old_image, REPLICAS)
+    if story.pair is not None:
+        story.pair.deploy(cluster, NAMESPACE, story.service, story.old_image, REPLICAS)
     elif story.resource is STATEFULSETS:
         cluster.deploy_stateful(story.service, story.old_image, REPLICAS, namespace=NAMESPACE)
     elif story.resource is DAEMONSETS:
@@ -143,7 +142,7 @@ def _environment(cluster: SimulatedCluster, kubeconfig: Path, front: Front, rule
     """The daemon is set up as anyone would set it up: by its variables."""
     return {
         "SENTINEL_KUBERNETES__KUBECONFIG": str(kubeconfig),
-        "SENTINEL_KUBERNETES__KINDS": "Deployment,StatefulSet,DaemonSet,CanaryPair",
+        "SENTINEL_KUBERNETES__KINDS": "Deployment,StatefulSet,DaemonSet,CanaryPair,BlueGreen",
         "SENTINEL_KUBERNETES__ROUTES": ROUTE,
         "SENTINEL_RULES__PATHS": rules,
         "SENTINEL_RULES__WATCH": "false",

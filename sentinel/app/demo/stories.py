@@ -7,7 +7,7 @@ from clustersim.cluster import SimulatedCluster
 from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import DAEMONSETS, DEPLOYMENTS, STATEFULSETS, ResourceType
-from sentinel.app.demo.canary_pairs import canary_of
+from sentinel.app.demo.pairs import BLUE_GREEN, CANARY_PAIR, DemoPair
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 
@@ -20,8 +20,8 @@ class DemoStory:
     """One service and its release.
 
     `before` makes the new image what it is, `meanwhile` is what happens once its canary has run for a moment.
-    `ends` and `reason` are how it should come out; `alert` has it stopped by an alert then. `paired`: the service has a
-    canary beside it.
+    `ends` and `reason` are how it should come out; `alert` has it stopped by an alert then. `step` is the step
+    at whose bake that is. `pair` is how two Deployments are the service, None where it is one workload.
     """
 
     service: str
@@ -32,12 +32,13 @@ class DemoStory:
     meanwhile: Callable[[SimulatedCluster, "DemoStory"], None] | None = None
     alert: str | None = None
     resource: ResourceType = DEPLOYMENTS
-    paired: bool = False
+    pair: DemoPair | None = None
+    step: int = 0
 
     @property
-    def released(self) -> str:
-        """The workload whose template is changed."""
-        return canary_of(self.service) if self.paired else self.service
+    def members(self) -> tuple[str, ...]:
+        """The workloads that the service is made of: what serves first, what is released last."""
+        return self.pair.names(self.service) if self.pair is not None else (self.service,)
 
     @property
     def old_image(self) -> str:
@@ -106,11 +107,11 @@ STORIES = (
 
 
 def _of_kind(
-    resource: ResourceType, good: str, failing: str, crashing: str, *, paired: bool = False
+    resource: ResourceType, good: str, failing: str, crashing: str, *, pair: DemoPair | None = None
 ) -> tuple[DemoStory, ...]:
     """Three releases of workloads of one kind."""
     return (
-        DemoStory(good, "a good release", Phase.PROMOTED, "AllRulesPassed", resource=resource, paired=paired),
+        DemoStory(good, "a good release", Phase.PROMOTED, "AllRulesPassed", resource=resource, pair=pair),
         DemoStory(
             failing,
             "12 % of its requests fail",
@@ -118,7 +119,7 @@ def _of_kind(
             "error-rate",
             before=_answers(Quality(errors=0.12, latency=0.08)),
             resource=resource,
-            paired=paired,
+            pair=pair,
         ),
         DemoStory(
             crashing,
@@ -127,15 +128,36 @@ def _of_kind(
             "crash-loop",
             before=_crashes,
             resource=resource,
-            paired=paired,
+            pair=pair,
         ),
     )
 
 
+BLUE_GREENS = (
+    DemoStory("catalog", "a good release", Phase.PROMOTED, "AllRulesPassed", pair=BLUE_GREEN),
+    DemoStory(
+        "payments",
+        "an alert fires after the switch",
+        Phase.UNDONE,
+        "Alert",
+        alert="CheckoutFunnelBroken",
+        pair=BLUE_GREEN,
+        step=1,
+    ),
+    DemoStory(
+        "cart",
+        "its pods crash at the start",
+        Phase.UNDONE,
+        "crash-loop",
+        before=_crashes,
+        pair=BLUE_GREEN,
+    ),
+)
 PLAYS: Mapping[str, tuple[DemoStory, ...]] = {
     "": STORIES,
     "statefulset": _of_kind(STATEFULSETS, "orders-db", "sessions", "queue"),
-    "canary-http": _of_kind(DEPLOYMENTS, "catalog", "checkout", "cart", paired=True),
+    "canary-http": _of_kind(DEPLOYMENTS, "catalog", "checkout", "cart", pair=CANARY_PAIR),
+    "blue-green": BLUE_GREENS,
     "daemonset": _of_kind(DAEMONSETS, "collector", "proxy", "node-agent"),
 }
 """The stories that are played together, by the name of the strategy that they show; the six of Deployments without."""

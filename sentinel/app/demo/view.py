@@ -99,7 +99,7 @@ def _phase(record: Record | None) -> Text:
 
 
 def _pods(staged: DemoStage, story: DemoStory) -> str:
-    pods = staged.cluster.pods(story.service, namespace=NAMESPACE)
+    pods = [pod for name in story.members for pod in staged.cluster.pods(name, namespace=NAMESPACE)]
     images = [pod["spec"]["containers"][0]["image"] for pod in pods if not _leaving(pod)]
     return f"{images.count(story.old_image)}/{images.count(story.new_image)}"
 
