@@ -1,9 +1,11 @@
 """Steps with their bakes, as a rule file's strategy."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from sentinel.policies.importing.draft import Draft
+from sentinel.policies.importing.draft import Draft, Values
+from sentinel.policies.importing.shapes import items, mapping
 from sentinel.policies.schema.quantities import MAX_DURATION, format_duration
 
 MAX_STEPS = 50
@@ -25,9 +27,13 @@ class PacedStep:
 
 
 def put_strategy(
-    draft: Draft, steps: list[PacedStep], notes: list[str], bake: timedelta = FINAL_BAKE
+    draft: Draft,
+    steps: list[PacedStep],
+    notes: list[str],
+    bake: timedelta = FINAL_BAKE,
+    pair: Mapping[str, object] | None = None,
 ) -> None:
-    """Put steps into a draft; the deadline is made long enough for all of them."""
+    """Put steps into a draft, those of a canary `pair` where one is given; the deadline is made long enough."""
     kept = steps[:MAX_STEPS]
     if len(kept) < len(steps):
         notes.append(f"Left out: the steps after the first {MAX_STEPS}.")
@@ -37,9 +43,17 @@ def put_strategy(
         kept = [PacedStep(step.weight, approval=step.approval, gates=step.gates) for step in kept]
         total = bake
     draft.strategy_notes += notes
-    draft.strategy = {"canary": {"steps": [_step(step) for step in kept]}} if kept else {}
+    made = {"steps": [_step(step) for step in kept]}
+    draft.strategy = {"canaryPair": {**pair, **made}} if pair and kept else {"canary": made} if kept else {}
     draft.strategy["bake"] = format_duration(bake)
     draft.strategy["deadline"] = format_duration(max(HOUR, total + SPARE))
+
+
+def steps_in(draft: Draft) -> list[Values]:
+    """What comes before 100 % in a draft, of whichever strategy."""
+    paced = mapping(draft.strategy.get("canary")) or mapping(draft.strategy.get("canaryPair"))
+    preview = mapping(draft.strategy.get("blueGreen")).get("preview")
+    return items(paced.get("steps")) or items([preview])
 
 
 def _step(step: PacedStep) -> dict[str, object]:

@@ -8,6 +8,9 @@ import pytest
 from sentinel.domain.gate import JobGate
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import CrashLoopRule, QueryRule
+from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.pairing import RouteName
+from sentinel.domain.workload.routes import RouteKind
 from sentinel.policies.importing.importer import Choices, Imported, import_files
 from tests.policies.importing.files import policies_of
 
@@ -424,3 +427,91 @@ def test_a_job_without_a_step_is_said() -> None:
         metric("count: 1").replace("prometheus: {query: vector(1)}", "job: {spec: {template: {}}}")
     )
     assert "there is no step" in result.refused[0]
+
+
+@pytest.mark.parametrize(
+    ("routing", "route"),
+    [
+        (
+            "plugins: {argoproj-labs/gatewayAPI: {httpRoute: r}}",
+            RouteName(RouteKind.HTTP_ROUTE, "r", "shop", "shop-next"),
+        ),
+        (
+            "plugins: {argoproj-labs/gatewayAPI: {grpcRoutes: [{name: r}]}}",
+            RouteName(RouteKind.GRPC_ROUTE, "r", "shop", "shop-next"),
+        ),
+        (
+            "traefik: {weightedTraefikServiceName: r}",
+            RouteName(RouteKind.TRAEFIK_SERVICE, "r", "shop", "shop-next"),
+        ),
+        (
+            "istio: {virtualService: {name: r, routes: [primary]}}",
+            RouteName(RouteKind.VIRTUAL_SERVICE, "r", "shop", "shop-next", "primary"),
+        ),
+    ],
+)
+def test_a_routed_canary_becomes_a_canary_pair(routing: str, route: RouteName) -> None:
+    """Its route splits the requests between the same Services; two Deployments are needed, and that is said."""
+    result = imported(
+        "kind: Rollout\nmetadata: {name: shop, namespace: prod}\nspec:\n  strategy:\n    canary:\n"
+        f"      stableService: shop\n      canaryService: shop-next\n      trafficRouting: {{{routing}}}\n"
+        "      steps: [{setWeight: 10}, {pause: {duration: 5m}}]\n"
+    )
+    strategy = only(result).strategy
+    assert strategy.pairing is not None
+    assert (strategy.pairing.kind, strategy.pairing.members) == (
+        WorkloadKind.CANARY_PAIR,
+        ("shop", "shop-canary"),
+    )
+    assert strategy.pairing.route == route
+    assert [(step.weight, step.bake) for step in strategy.steps] == [(0.1, timedelta(minutes=5))]
+    assert "It needs two Deployments, shop and shop-canary" in " ".join(result.notes)
+
+
+def test_istio_subsets_are_the_backends_of_one_host() -> None:
+    """As a DestinationRule names them."""
+    result = imported(
+        "kind: Rollout\nmetadata: {name: shop}\nspec:\n  strategy:\n    canary:\n      trafficRouting:\n"
+        "        istio:\n          virtualService: {name: r}\n"
+        "          destinationRule: {name: d, stableSubsetName: a, canarySubsetName: b}\n"
+        "      steps: [{setWeight: 10}]\n"
+    )
+    pairing = only(result).strategy.pairing
+    assert pairing is not None
+    assert pairing.route == RouteName(RouteKind.VIRTUAL_SERVICE, "r", "shop", "shop", "", "a", "b")
+
+
+def test_a_router_without_equivalent_leaves_steps_of_pods() -> None:
+    """And says so."""
+    result = imported(
+        "kind: Rollout\nmetadata: {name: shop}\nspec:\n  strategy:\n    canary:\n"
+        "      trafficRouting: {nginx: {stableIngress: shop}}\n      steps: [{setWeight: 10}]\n"
+    )
+    assert only(result).strategy.pairing is None
+    assert "Left out: trafficRouting" in " ".join(result.notes)
+
+
+def test_blue_green_with_services_becomes_blue_green() -> None:
+    """With the same Services, the approval, the time before the switch, and how long the old pods stay."""
+    result = imported(
+        "kind: Rollout\nmetadata: {name: shop}\nspec:\n  strategy:\n    blueGreen:\n"
+        "      {activeService: shop, previewService: preview, autoPromotionEnabled: false,\n"
+        "       autoPromotionSeconds: 7200, scaleDownDelaySeconds: 600, previewReplicaCount: 1}\n"
+    )
+    strategy = only(result).strategy
+    assert strategy.pairing is not None
+    assert (
+        strategy.pairing.kind,
+        strategy.pairing.name,
+        strategy.pairing.members,
+        strategy.pairing.preview,
+    ) == (
+        WorkloadKind.BLUE_GREEN,
+        "shop",
+        ("shop", "shop-green"),
+        "preview",
+    )
+    assert strategy.pairing.kept == timedelta(minutes=10)
+    assert [(step.bake, step.approval) for step in strategy.steps] == [(timedelta(hours=2), True)]
+    assert strategy.deadline == timedelta(hours=2, minutes=40)
+    assert "Left out: previewReplicaCount" in " ".join(result.notes)

@@ -74,7 +74,7 @@ def test_weights_and_intervals_become_steps_that_bake() -> None:
         (0.2, timedelta(seconds=30)),
         (0.4, timedelta(seconds=30)),
     ]
-    assert (policy.match.names, policy.match.namespaces) == (("shop",), ("test",))
+    assert (policy.match.names, policy.match.namespaces) == (("shop-primary",), ("test",))
 
 
 def test_given_step_weights_are_taken_as_they_are() -> None:
@@ -368,3 +368,34 @@ def test_a_gate_without_a_step_is_lost() -> None:
         "    webhooks: [{name: gate, type: confirm-rollout, url: http://x}]\n"
     )
     assert "no step can have it as a gate" in imported(text).refused[0]
+
+
+@pytest.mark.parametrize(
+    ("provider", "kind"),
+    [("gatewayapi:v1", "HTTPRoute"), ("istio", "VirtualService"), ("traefik", "TraefikService")],
+)
+def test_what_flagger_made_is_a_canary_pair(provider: str, kind: str) -> None:
+    """NAME-primary is the stable, NAME the canary, and the route with the Service's name splits the requests."""
+    result = imported(
+        f"kind: Canary\nmetadata: {{name: shop, namespace: prod}}\nspec:\n  provider: '{provider}'\n"
+        "  targetRef: {kind: Deployment, name: shop}\n  service: {name: front, port: 80}\n"
+        "  analysis: {interval: 1m, stepWeight: 25, maxWeight: 50}\n"
+    )
+    pairing = only(result).strategy.pairing
+    assert pairing is not None
+    assert pairing.members == ("shop-primary", "shop")
+    assert pairing.route is not None
+    assert (pairing.route.kind, pairing.route.name) == (kind, "front")
+    assert (pairing.route.stable, pairing.route.canary) == ("front-primary", "front-canary")
+    assert "keep all three when you remove the Canary" in " ".join(result.notes)
+
+
+def test_another_mesh_leaves_steps_of_pods() -> None:
+    """Its router has no equivalent."""
+    result = imported(
+        "kind: Canary\nmetadata: {name: shop}\nspec:\n  provider: linkerd\n"
+        "  targetRef: {kind: Deployment, name: shop}\n"
+        "  analysis: {interval: 1m, stepWeight: 25, maxWeight: 50}\n"
+    )
+    assert only(result).strategy.pairing is None
+    assert "Here one is enough" in " ".join(result.notes)

@@ -19,6 +19,7 @@ from sentinel.policies.importing.draft import (
 )
 from sentinel.policies.importing.resources import Manifest
 from sentinel.policies.importing.shapes import items, mapping, text
+from sentinel.policies.importing.strategy import steps_in
 
 TEMPLATE_KINDS = ("AnalysisTemplate", "ClusterAnalysisTemplate")
 
@@ -76,18 +77,18 @@ def draft_of_rollout(resource: Manifest, templates: Templates, given: Mapping[st
     """The policy of a Rollout: its steps, and the metrics of the templates that its analyses name."""
     draft = Draft(policy_name(resource.name), f"the {resource.title} ({resource.place})")
     named(draft, _deployment_of(resource), resource.namespace)
-    draft.notes.append(
-        "It guards the Deployment with that name. If it does not exist yet, convert the Rollout to a Deployment: the "
-        "steps pace its rolling update."
-    )
     strategy = mapping(resource.spec.get("strategy"))
-    steps_of(draft, strategy, resource.spec)
+    steps_of(draft, strategy, resource.spec, _deployment_of(resource))
+    if "names" in draft.match:
+        draft.notes.append(
+            "It guards the Deployment with that name. If it does not exist yet, convert the Rollout to a Deployment: "
+            "the steps pace its rolling update."
+        )
     for analysis in analyses_of(strategy):
         references = items(analysis.get("templates")) or _old_reference(analysis)
         _missing(draft, templates, references)
         parts = [one for reference in references for one in templates.closure(_key(reference)).values()]
-        paced = len(items(mapping(draft.strategy.get("canary")).get("steps")))
-        asked_at = steps_before(strategy, analysis, paced)
+        asked_at = steps_before(strategy, analysis, len(steps_in(draft)))
         _add_metrics(draft, parts, declared_in(analysis), analysis, given, asked_at)
     if not draft.rules:
         draft.rules = pod_rules()

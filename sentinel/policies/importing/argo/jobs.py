@@ -10,6 +10,7 @@ from sentinel.policies.importing.argo.arguments import Arguments
 from sentinel.policies.importing.draft import Draft, ImportRefusedError, Values, policy_name, unique
 from sentinel.policies.importing.gates import MAX_GATES, require_valid
 from sentinel.policies.importing.shapes import items, mapping, text
+from sentinel.policies.importing.strategy import steps_in
 from sentinel.policies.schema.quantities import format_duration
 
 WITHIN = timedelta(minutes=10)
@@ -24,8 +25,8 @@ def is_job(metric: Values) -> bool:
 
 def put_gate(draft: Draft, metric: Values, arguments: Arguments, steps: list[int]) -> None:
     """Put the Job into these canary steps of the draft. Raises ImportRefusedError where no gate does the same."""
-    canary = items(mapping(draft.strategy.get("canary")).get("steps"))
-    chosen = [canary[number] for number in steps if number < len(canary)]
+    paced = steps_in(draft)
+    chosen = [paced[number] for number in steps if number < len(paced)]
     if not chosen:
         raise ImportRefusedError("it is a Job, which becomes the gate of a step, and there is no step")
     gate = _gate(metric, arguments)

@@ -6,9 +6,11 @@ Source: argoproj/argo-rollouts, `pkg/apis/rollouts/v1alpha1/types.go` (`CanarySt
 from dataclasses import dataclass
 from datetime import timedelta
 
+from sentinel.policies.importing.argo.routing import blue_green_of, needs_two, routed_pair
 from sentinel.policies.importing.draft import Draft, ImportRefusedError, Values
 from sentinel.policies.importing.shapes import duration, items, mapping, text, whole
-from sentinel.policies.importing.strategy import PacedStep, put_strategy
+from sentinel.policies.importing.strategy import FINAL_BAKE, HOUR, SPARE, PacedStep, put_strategy
+from sentinel.policies.schema.quantities import format_duration
 
 _STEPS_WITHOUT_EQUIVALENT = {
     "setCanaryScale": "the Deployment's own rolling update scales the pods",
@@ -38,12 +40,16 @@ class _Walk:
         return bool(self.steps)
 
 
-def steps_of(draft: Draft, strategy: Values, spec: Values) -> None:
-    """Put the strategy into the draft, with a note on each thing that has no equivalent."""
+def steps_of(draft: Draft, strategy: Values, spec: Values, name: str) -> None:
+    """Put the strategy into the draft, with a note on each thing that has no equivalent.
+
+    `name` is what a Deployment in place of the Rollout is called.
+    """
     canary, blue_green = mapping(strategy.get("canary")), mapping(strategy.get("blueGreen"))
     walk = _Walk([], [])
+    pair = routed_pair(canary, name)
     for key, why in _KEYS_WITHOUT_EQUIVALENT.items():
-        if canary.get(key) or spec.get(key):
+        if (canary.get(key) or spec.get(key)) and not (pair and key == "trafficRouting"):
             walk.notes.append(f"Left out: {key}; {why}.")
     for index, step in enumerate(items(canary.get("steps"))):
         try:
@@ -52,9 +58,25 @@ def steps_of(draft: Draft, strategy: Values, spec: Values) -> None:
             walk.notes.append(f"Left out: step {index + 1}: {error}.")
     if mapping(canary.get("analysis")).get("startingStep"):
         walk.notes.append("The rules judge from the first step on, whatever startingStep says.")
-    if blue_green:
+    colours = _colours(walk, blue_green, name)
+    if blue_green and not colours:
         _blue_green(walk, blue_green)
-    put_strategy(draft, walk.steps, walk.notes)
+    put_strategy(draft, walk.steps, walk.notes, pair=pair)
+    if colours:
+        waits = timedelta(seconds=whole(blue_green.get("autoPromotionSeconds") or 0, "autoPromotionSeconds"))
+        deadline = format_duration(max(HOUR, FINAL_BAKE + waits + SPARE))
+        draft.strategy = {"blueGreen": colours, **draft.strategy, "deadline": deadline}
+        needs_two(draft, name, str(colours["green"]), "BlueGreen")
+    elif pair and walk.steps:
+        needs_two(draft, name, str(pair["canary"]), "CanaryPair", str(mapping(pair["route"])["kind"]))
+
+
+def _colours(walk: _Walk, blue_green: Values, name: str) -> dict[str, object]:
+    try:
+        return blue_green_of(blue_green, name, walk.notes)
+    except ImportRefusedError as error:
+        walk.notes.append(f"Left out: the blue-green strategy: {error}.")
+        return {}
 
 
 def _walk(walk: _Walk, index: int, step: Values) -> None:

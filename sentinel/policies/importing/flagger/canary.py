@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
-from sentinel.domain.workload.kinds import GUARDED_KINDS, USUAL_KINDS
+from sentinel.domain.workload.kinds import GUARDED_KINDS, MEMBER_KIND, USUAL_KINDS
 from sentinel.policies.importing.draft import (
     Draft,
     ImportRefusedError,
@@ -27,6 +27,7 @@ from sentinel.policies.importing.flagger.builtin import (
     request_duration,
     success_rate,
 )
+from sentinel.policies.importing.flagger.routing import keep_what_it_made, routed_canary
 from sentinel.policies.importing.flagger.steps import pace
 from sentinel.policies.importing.queries import fill, literal, name_pods, tidy
 from sentinel.policies.importing.resources import Manifest
@@ -56,13 +57,18 @@ def draft_of_canary(resource: Manifest, templates: dict[str, Manifest], provider
             draft.notes.append(f"{kind}s are watched where kubernetes.kinds of the settings names them.")
     else:
         draft.notes.append(f"Its target is a {kind}, which cannot be guarded: name a workload.")
-    draft.notes.append(
-        f"Flagger runs two {kind}s, {name} and {name}-primary. Here one is enough: remove the Canary, and let the "
-        f"Service select the pods of {name}."
-    )
     analysis = mapping(spec.get("analysis") or spec.get("canaryAnalysis"))
     interval = _interval(analysis, draft)
-    pace(draft, spec, analysis, interval)
+    mesh = text(spec.get("provider")) or provider or ""
+    pair = routed_canary(spec, mesh, name) if kind == MEMBER_KIND else {}
+    pace(draft, spec, analysis, interval, pair)
+    if "canaryPair" in draft.strategy:
+        keep_what_it_made(draft, pair)
+    else:
+        draft.notes.append(
+            f"Flagger runs two {kind}s, {name} and {name}-primary. Here one is enough: remove the Canary, and let the "
+            f"Service select the pods of {name}."
+        )
     deadline = _whole(spec.get("progressDeadlineSeconds"), DEFAULT_DEADLINE, draft)
     draft.rules = pod_rules(format_duration(timedelta(seconds=max(1, deadline))))
     for metric in items(analysis.get("metrics")):

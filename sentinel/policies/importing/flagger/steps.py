@@ -4,6 +4,7 @@ Source: fluxcd/flagger, `pkg/apis/flagger/v1beta1/canary.go` (`CanaryAnalysis`, 
 `pkg/controller/scheduler.go` (a weight is raised by one step each interval, until maxWeight).
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from sentinel.domain.figures import amount
@@ -14,8 +15,15 @@ from sentinel.policies.importing.strategy import MAX_STEPS, PacedStep, put_strat
 from sentinel.policies.schema.quantities import format_duration
 
 
-def pace(draft: Draft, spec: Values, analysis: Values, interval: timedelta) -> None:
-    """Put steps and bakes into the draft, with a note on each thing that has no equivalent."""
+def pace(
+    draft: Draft,
+    spec: Values,
+    analysis: Values,
+    interval: timedelta,
+    pair: Mapping[str, object] | None = None,
+) -> None:
+    """Put steps and bakes into the draft, those of a canary `pair` where one is given, with a note on each thing that
+    has no equivalent."""
     notes: list[str] = []
     try:
         steps = _steps(analysis, interval, notes)
@@ -38,7 +46,7 @@ def pace(draft: Draft, spec: Values, analysis: Values, interval: timedelta) -> N
         notes.append(
             "Left out: autoscalerRef; while a step pauses, an autoscaler scales both revisions in proportion."
         )
-    put_strategy(draft, steps, notes, bake=max(interval, timedelta(minutes=1)))
+    put_strategy(draft, steps, notes, bake=max(interval, timedelta(minutes=1)), pair=pair)
 
 
 def _steps(analysis: Values, interval: timedelta, notes: list[str]) -> list[PacedStep]:
