@@ -111,6 +111,7 @@ def _strategy(spec: StrategySpec, match: MatchSpec) -> Strategy:
         min_requests=spec.min_requests,
         warmup=spec.warmup,
         promote_early=spec.promote == "early",
+        pauses=spec.pause != "never",
         pairing=_pairing(spec, match),
     )
 

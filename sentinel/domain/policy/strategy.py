@@ -39,7 +39,8 @@ class OnLowTraffic(StrEnum):
 class Strategy:
     """How a rollout proceeds: canary steps (may be none), the bake at 100 %, the guard after promotion.
 
-    `promote_early`: a step may end before its bake when the candidate is proven good. `pairing` names the objects
+    `promote_early`: a step may end before its bake when the candidate is proven good. `pauses`: a rolling update may be
+    paused; without, a hold pauses nothing. `pairing` names the objects
     that the policy makes the workload of, None where it is one object.
     """
 
@@ -52,4 +53,5 @@ class Strategy:
     min_requests: int = 100
     warmup: timedelta = timedelta(seconds=30)
     promote_early: bool = False
+    pauses: bool = True
     pairing: Pairing | None = None

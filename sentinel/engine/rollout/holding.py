@@ -108,6 +108,8 @@ def damage_limiting_pause(situation: Situation) -> Stop | None:
     workload = situation.workload
     if situation.mode is Mode.OBSERVE or workload.held_by_label or not workload.abilities.stops:
         return None
+    if not situation.policy.strategy.pauses:
+        return None
     if workload.stopped or workload.brake.foreign:
         return None
     none_left = workload.observed and workload.exposure.old == 0

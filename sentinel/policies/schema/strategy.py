@@ -235,6 +235,7 @@ class StrategySpec(Model):
     min_requests: Annotated[Count, Field(ge=1)] = 100
     warmup: Duration = timedelta(seconds=30)
     promote: Literal["bake", "early"] = "bake"
+    pause: Literal["allowed", "never"] = "allowed"
 
     @property
     def steps(self) -> tuple[tuple[Path, GatedSpec], ...]:
@@ -261,6 +262,10 @@ class StrategySpec(Model):
         named = [key for key, spec in every if spec is not None]
         if len(named) > 1:
             raise InputError(f"has {' and '.join(named)}", "keep one of them", at=(named[-1],), key=True)
+        if self.canary is not None and self.pause == "never":
+            raise InputError(
+                "is never, but canary steps are made by pauses", "leave out canary, or pause", at=("pause",)
+            )
         bakes = sum((step.bake for _, step in self.steps), self.bake)
         if bakes > self.deadline:
             default = "" if "deadline" in self.model_fields_set else ", the default"

@@ -10,9 +10,11 @@ import pytest
 from sentinel.adapters.kubernetes.gitops.argocd import ARGO_CD, TRACKING, trim_application_set
 from sentinel.adapters.kubernetes.gitops.flux import HELM_RELEASE, KUSTOMIZATION, RECONCILE
 from sentinel.adapters.kubernetes.gitops.keepers import MarkedWorkload, OwnerCache, WatchedTools
-from sentinel.adapters.kubernetes.gitops.owners import KeeperTool, mark_of, written_mark
+from sentinel.adapters.kubernetes.gitops.owners import KeeperTool, mark_of, named_by_managers, written_mark
+from sentinel.app.commands.setup.keeping import keeper_checks, named_checks
 from sentinel.domain.workload.keeper import KEEPER_ANNOTATION, Keeper, KeeperMark
 from sentinel.domain.workload.revision import ObjectRef
+from sentinel.settings.sections import GitOpsSettings
 
 T0 = datetime(2026, 11, 1, 12, tzinfo=UTC)
 WEB = {"group": "apps", "kind": "Deployment", "namespace": "shop", "name": "web", "status": "OutOfSync"}
@@ -258,3 +260,36 @@ def test_a_change_of_an_owner_touches_what_it_lists_and_what_names_it() -> None:
     raw["status"]["resources"] = [WEB | {"name": "api"}]
     cache.owner_changed(("argocd", "shop"), None, ARGO_CD.trim(raw))
     assert {name for *_, name in touched} == {"web", "api"}
+
+
+def test_fields_in_git_by_which_steps_are_made_are_named() -> None:
+    """With the manager that sets them; our own pause is no such field."""
+    fields = {"f:spec": {"f:paused": {}, "f:updateStrategy": {"f:rollingUpdate": {"f:partition": {}}}}}
+    entries = [
+        {"manager": "argocd-controller", "fieldsV1": fields},
+        {"manager": "rollback-sentinel", "fieldsV1": fields},
+        {"manager": "kubectl", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
+    ]
+    named = named_by_managers({"metadata": {"managedFields": entries}}, "rollback-sentinel")
+    assert named == (
+        ("spec.paused", "argocd-controller"),
+        ("spec.updateStrategy.rollingUpdate.partition", "argocd-controller"),
+    )
+    checks = named_checks(keeper((ARGO_CD, application())), named)
+    assert [check.level for check in checks] == ["warn", "warn"]
+    assert "RespectIgnoreDifferences=true" in checks[0].remedy
+    assert named_checks(None, named) == []
+
+
+def test_preflight_says_whether_an_undo_would_last() -> None:
+    """With the setting it does; without, and for a tool elsewhere, the bad release is held for people."""
+    on, off = GitOpsSettings(argocd=True), GitOpsSettings()
+    known = keeper((ARGO_CD, application()))
+    assert [check.level for check in keeper_checks(known, on)] == ["ok"]
+    (check,) = keeper_checks(known, off)
+    assert (check.level, check.remedy) == ("fail", "set gitops.argocd to true, and grant the rights for it")
+    (check,) = keeper_checks(keeper(annotations=TRACKED), on)
+    assert (check.level, "held for people" in check.found) == ("fail", True)
+    assert [check.level for check in keeper_checks(None, off)] == ["ok"]
+    helm = keeper(annotations={"meta.helm.sh/release-name": "shop"})
+    assert [check.level for check in keeper_checks(helm, off)] == ["warn"]

@@ -13,7 +13,19 @@ from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import HOLD_LABEL, Mark, Workload
 from sentinel.engine.rollout.holding import damage_limiting_pause, hold, undo_failed, without_hold
-from tests.engine.builders import FAIL, entry, held, in_state, paused, rollout, situation, state, undoing
+from tests.engine.builders import (
+    FAIL,
+    PLAIN,
+    entry,
+    held,
+    in_state,
+    paused,
+    rollout,
+    situation,
+    state,
+    undoing,
+    with_strategy,
+)
 from tests.engine.snapshots import STEPS_NEED_ROLLING, at
 from tests.support.states import changed_state
 
@@ -65,6 +77,13 @@ def test_a_sticky_hold_is_told_however_lately_it_was_told_before() -> None:
 def test_no_pause_where_it_must_not_or_need_not_be(world: Workload, mode: Mode) -> None:
     """Observed, labelled, paused already, not pausable, over, or with no old pod left to keep."""
     assert damage_limiting_pause(situation(BAKING, world, mode=mode)) is None
+
+
+def test_no_pause_where_the_policy_never_pauses() -> None:
+    """`strategy.pause: never`: others wait for the workload, so a hold must not stop it."""
+    never = with_strategy(PLAIN, pauses=False)
+    assert damage_limiting_pause(situation(BAKING, rollout(3))) is not None
+    assert damage_limiting_pause(situation(BAKING, rollout(3), policy=never)) is None
 
 
 def test_no_pause_after_a_human_lifted_ours() -> None:

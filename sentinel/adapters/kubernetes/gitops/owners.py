@@ -8,7 +8,7 @@ from datetime import datetime
 import orjson
 
 from sentinel.adapters.kubernetes.api.client import Json
-from sentinel.adapters.kubernetes.api.raw import ObjectId, RawObject, mapping, text, time
+from sentinel.adapters.kubernetes.api.raw import ObjectId, RawObject, mapping, objects, text, time
 from sentinel.adapters.kubernetes.api.resources import ApiResource
 from sentinel.domain.workload.keeper import KEEPER_ANNOTATION, KeeperMark, KeeperRef
 
@@ -99,3 +99,26 @@ def ref_in(raw: RawObject, tool: str) -> KeeperRef:
 def source_digest(*parts: object) -> str:
     """A short name for the state of a source; another one after every change of the parts."""
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+STEERING = (("f:paused",), ("f:updateStrategy", "f:rollingUpdate", "f:partition"))
+"""The fields of a workload's spec by which canary steps are made, as managedFields have them."""
+
+
+def named_by_managers(raw: RawObject, ours: str) -> tuple[tuple[str, str], ...]:
+    """The fields by which canary steps are made that others set, each with the field manager."""
+    return tuple(
+        (".".join(("spec", *path)).replace("f:", ""), text(entry.get("manager")))
+        for entry in objects(mapping(raw.get("metadata")).get("managedFields"))
+        for path in STEERING
+        if entry.get("manager") != ours and _has(mapping(mapping(entry.get("fieldsV1")).get("f:spec")), path)
+    )
+
+
+def _has(fields: RawObject, path: tuple[str, ...]) -> bool:
+    inner: object = fields
+    for part in path:
+        if part not in mapping(inner):
+            return False
+        inner = mapping(inner)[part]
+    return True

@@ -5,12 +5,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
+from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import RawObject, key_of, mapping, number, objects, text
 from sentinel.adapters.kubernetes.api.resources import APPLICATION_SETS, PODS, RECORDS, ApiResource
 from sentinel.adapters.kubernetes.custom.record_objects import WORKLOAD_LABEL, record_of
 from sentinel.adapters.kubernetes.gitops.argocd import ARGO_CD, trim_application_set
 from sentinel.adapters.kubernetes.gitops.keepers import MarkedWorkload, OwnerCache, claimed_tools, marks_of
+from sentinel.adapters.kubernetes.gitops.owners import named_by_managers
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver
 from sentinel.adapters.kubernetes.workloads.pairs.index import PairIndex
@@ -33,11 +34,13 @@ _LABEL_LIMIT = 63
 class WorkloadFacts:
     """What a preflight needs of a workload beside its snapshot.
 
-    `unprobed` are its containers without a readiness probe.
+    `unprobed` are its containers without a readiness probe. `named` are the fields by which canary steps are made, each
+    with the field manager that set it.
     """
 
     unprobed: tuple[str, ...]
     history_limit: int
+    named: tuple[tuple[str, str], ...] = ()
 
 
 class ClusterReader:
@@ -153,11 +156,13 @@ class ClusterReader:
 
     async def facts(self, key: WorkloadKey) -> WorkloadFacts:
         """What a preflight asks of one workload. Raises NotFoundError if it does not exist."""
-        spec = mapping((await self._object(key)).get("spec"))
+        raw = await self._object(key)
+        spec = mapping(raw.get("spec"))
         containers = objects(mapping(mapping(spec.get("template")).get("spec")).get("containers"))
         return WorkloadFacts(
             unprobed=tuple(text(c.get("name")) for c in containers if "readinessProbe" not in c),
             history_limit=number(spec.get("revisionHistoryLimit"), _HISTORY_LIMIT),
+            named=named_by_managers(raw, MANAGER),
         )
 
     async def records(self, namespace: str = "", workload: str = "") -> tuple[Record, ...]:

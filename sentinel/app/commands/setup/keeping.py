@@ -1,5 +1,7 @@
 """Who deploys a workload from another place, and whether an undo of it would last."""
 
+from collections.abc import Sequence
+
 from sentinel.adapters.kubernetes.gitops.registry import TOOLS
 from sentinel.app.commands.setup.checks import Check, fail, ok, warn
 from sentinel.domain.workload.keeper import Keeper
@@ -13,6 +15,20 @@ def keeper_checks(keeper: Keeper | None, settings: GitOpsSettings) -> list[Check
     if keeper is None:
         return [ok(_NAME, "no tool that would deploy an undone revision again, as far as its labels show")]
     return [_lasts(keeper, settings), *(_remark(keeper, remark) for remark in keeper.remarks)]
+
+
+def named_checks(keeper: Keeper | None, named: Sequence[tuple[str, str]]) -> list[Check]:
+    """Whether Git names a field by which canary steps are made: `named` has each with its field manager."""
+    if keeper is None or not keeper.reverts:
+        return []
+    remedy = (
+        "take the line out of the manifest, or use ignoreDifferences with the sync option "
+        "RespectIgnoreDifferences=true"
+    )
+    return [
+        warn("steps", f"{manager} sets {path}, and so {keeper} takes a canary step back", remedy)
+        for path, manager in named
+    ]
 
 
 def _lasts(keeper: Keeper, settings: GitOpsSettings) -> Check:

@@ -19,7 +19,7 @@ from sentinel.app.commands.rollouts.undoing import undo_target
 from sentinel.app.commands.setup.checks import Check, fail, ok, warn
 from sentinel.app.commands.setup.evidencing import metric_checks
 from sentinel.app.commands.setup.gating import gate_checks, runs_jobs
-from sentinel.app.commands.setup.keeping import keeper_checks
+from sentinel.app.commands.setup.keeping import keeper_checks, named_checks
 from sentinel.app.commands.setup.probing import account_check, conclude, slack_check
 from sentinel.app.wiring.sources import metric_sources, options_of
 from sentinel.domain.errors import PreconditionError
@@ -78,6 +78,8 @@ async def _preflight(name: str, settings: Settings, account: str, at: Place) -> 
         policy, guarded = _policy(subject, settings, found)
         checks = [*guarded, *workload_checks(subject, datetime.now(UTC))]
         checks += keeper_checks(workload.keeper, settings.gitops)
+        if policy is not None and policy.strategy.steps:
+            checks += named_checks(workload.keeper, facts.named)
         if policy is not None:
             checks += [*strategy_checks(policy, workload), *await metric_checks(policy, workload, sources)]
         namespace = workload.key.namespace
