@@ -128,6 +128,19 @@ async def test_the_share_judged_is_the_one_in_force(pair: CanaryPair) -> None:
     assert record.state.weight == pytest.approx(0.1)
 
 
+async def test_an_undo_does_not_wait_for_a_gateway_that_is_down(pair: CanaryPair) -> None:
+    """After a while the template is restored all the same; the canary keeps its pods, now good ones, until it is up."""
+    pair.release("web:2")
+    await pair.world.phase(Phase.BAKING, image="web:2")
+    pair.world.cluster.routes.held = True
+    pair.world.cluster.serve("web:2", Quality(errors=0.5))
+    await pair.world.phase(Phase.UNDONE, image="web:2", within=300)
+    assert (pair.image("web-canary"), pair.weights(), pair.replicas()) == ("web:1", (100, 0), 1)
+    pair.world.cluster.routes.held = False
+    await pair.rest()
+    assert pair.lost() == 0
+
+
 async def test_a_stable_that_is_scaled_takes_the_canary_along(pair: CanaryPair) -> None:
     """The canary has as many pods as its share of the requests needs."""
     pair.release("web:2")

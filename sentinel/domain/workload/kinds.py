@@ -55,6 +55,13 @@ PAIRED = frozenset({WorkloadKind.CANARY_PAIR, WorkloadKind.BLUE_GREEN})
 """Kinds that are not one object: a policy makes one workload of several objects, by their names."""
 
 
+NAMED_AFTER: Mapping[WorkloadKind, str] = {
+    WorkloadKind.CANARY_PAIR: "Deployment",
+    WorkloadKind.BLUE_GREEN: "Service",
+}
+"""The kind of the object that a pair has its name from, for commands to people."""
+
+
 MEMBER_KIND = WorkloadKind.DEPLOYMENT
 """What pairs are made of."""
 

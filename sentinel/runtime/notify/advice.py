@@ -12,7 +12,7 @@ from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import PARTITION_ANNOTATION, PAUSED_ANNOTATION
-from sentinel.domain.workload.kinds import LIFTED, PARTITIONED
+from sentinel.domain.workload.kinds import LIFTED, NAMED_AFTER, PARTITIONED
 
 WHO = "$(kubectl auth whoami -o jsonpath={.status.userInfo.username})"
 """The API server's own name for the one who asks, as the shell puts it in."""
@@ -65,7 +65,8 @@ def _held(record: Record) -> tuple[str, ...]:
 
 
 def _object(record: Record) -> str:
-    return f"{record.key.kind.lower()}/{record.key.name}"
+    kind = record.key.kind
+    return f"{NAMED_AFTER.get(kind, kind).lower()}/{record.key.name}"
 
 
 def _kubectl(record: Record, *words: str) -> str:

@@ -196,6 +196,8 @@ def plan(workload: Workload, target: RevisionRef) -> list[str]:
         lines.append(
             f"  it is {braked(workload)} by the sentinel: the undo also lifts this {workload.brake.name}"
         )
+    elif workload.brake.why:
+        lines.append(f"  {workload.brake.why}: the undo takes all requests from the canary")
     elif workload.brake.on:
         lines.append(
             f"  it is {braked(workload)}, but not by the sentinel: the undo keeps that {workload.brake.name}, and no "

@@ -170,6 +170,8 @@ def _hands(workload: Workload) -> Check:
     if workload.held_by_label:
         remedy = f"kubectl label {workload.key.kind.lower()}/{workload.key.name} {HOLD_LABEL}-"
         return warn(name, "the hold label: the sentinel leaves this workload alone", remedy)
+    if workload.brake.why:
+        return warn(name, workload.brake.why, "set it back: the sentinel does not change what others set")
     if workload.brake.foreign:
         found = f"it is {braked(workload)} but not by the sentinel, which leaves that alone"
         return warn(name, found, going_on_by_hand(workload))
