@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import inf
 
 
 class MissingReason(StrEnum):
@@ -126,6 +127,9 @@ class Counts:
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(self.total + other.total, self.errors + other.errors)
 
+    def __sub__(self, part: "Counts") -> "Counts":
+        return Counts(self.total - part.total, self.errors - part.errors)
+
     @property
     def rate(self) -> float | None:
         """The share of errors, None without requests."""
@@ -169,6 +173,14 @@ class Histogram:
         known = self.seconds is not None and other.seconds is not None
         return Histogram(bounds, counts, (self.seconds or 0.0) + (other.seconds or 0.0) if known else None)
 
+    def __sub__(self, part: "Histogram") -> "Histogram":
+        """What is left of a sum without one of its parts."""
+        if not part.bounds:
+            return self
+        counts = tuple(a - b for a, b in zip(self.counts, _rebin(part, self.bounds), strict=True))
+        seconds = None if self.seconds is None else self.seconds - (part.seconds or 0.0)
+        return Histogram(self.bounds, counts, seconds)
+
 
 def _rebin(histogram: Histogram, bounds: tuple[float, ...]) -> tuple[int, ...]:
     """The counts of a histogram over fewer bounds (a subset of its bounds with the same last one)."""
@@ -180,8 +192,34 @@ def _rebin(histogram: Histogram, bounds: tuple[float, ...]) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class PodStart:
+    """What one young pod of the candidate did in a tick, from `since` to `until` in seconds since it was ready.
+
+    `cold`: it is within the warm-up, so that no arm counts it.
+    """
+
+    pod: str
+    since: float
+    until: float
+    seen: Histogram
+    cold: bool
+
+
+ERRORS_OVER = 0.0
+"""Counts as a histogram: what lies over this bound are the errors."""
+
+
+def as_histogram(counts: Counts) -> Histogram:
+    """Counts of two kinds, good ones and errors, so that starts are kept in one form."""
+    return Histogram((ERRORS_OVER, inf), (counts.total - counts.errors, counts.errors))
+
+
+@dataclass(frozen=True, slots=True)
 class CountTick:
-    """What both arms counted between two times; `baseline` is None once stable pods no longer serve."""
+    """What both arms counted between two times; `baseline` is None once stable pods no longer serve.
+
+    `starts` is what the candidate's young pods did, within their arm or not.
+    """
 
     since: datetime
     until: datetime
@@ -189,17 +227,19 @@ class CountTick:
     baseline: Counts | None
     pods: Mapping[str, Counts]
     missing: tuple[Missing, ...] = ()
+    starts: tuple[PodStart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class HistogramTick:
-    """Both arms' latencies between two times."""
+    """Both arms' latencies between two times; `starts` as in a `CountTick`."""
 
     since: datetime
     until: datetime
     candidate: Histogram
     baseline: Histogram | None
     missing: tuple[Missing, ...] = ()
+    starts: tuple[PodStart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

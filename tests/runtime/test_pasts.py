@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, PastCounters
+from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery
 from sentinel.domain.record.state import Phase
 from sentinel.engine.evidence.history import CALIBRATION
@@ -18,7 +20,7 @@ from tests.engine.snapshots import OLD, at, pod
 from tests.runtime.doubles import Counts
 
 ERRORS = ErrorRateRule("errors", CountQuery("prometheus", 't{namespace="$namespace"}', "e"), 0.05)
-POLICY = replace(PLAIN, rules=(ERRORS,))
+POLICY = replace(PLAIN, rules=(ERRORS,), strategy=replace(PLAIN.strategy, warmup=timedelta(0)))
 WORKLOAD = rollout(1, 4, pods=tuple(pod(f"old-{n}", OLD) for n in range(3)))
 
 
@@ -58,9 +60,11 @@ class Reading:
             Counts(),
         )
 
-    async def look(self, seconds: float, record: Any = None, wait: float = 1.0) -> None:
+    async def look(
+        self, seconds: float, record: Any = None, wait: float = 1.0, policy: Policy = POLICY
+    ) -> None:
         """One pass so many seconds after the beginning, and a moment for what it set going."""
-        self.reader.request(record or in_state(), POLICY, WORKLOAD, at(seconds))
+        self.reader.request(record or in_state(), policy, WORKLOAD, at(seconds))
         await asyncio.sleep(wait)
 
 
@@ -73,6 +77,18 @@ async def test_what_is_learnt_wakes_the_rollout() -> None:
     assert [query.total for query in source.asked if isinstance(query, CountQuery)] == ['t{namespace="shop"}']
     assert reading.reader.learnt(in_state())["errors"].windows == 240
     assert reading.woken == ["deployment/shop/api"]
+
+
+async def test_where_pods_have_a_warmup_their_last_starts_are_asked_for_too() -> None:
+    """How three pods started is learnt beside how their errors cluster, in one question more."""
+    source = Source()
+    reading = Reading(source)
+    warm = replace(POLICY, strategy=replace(POLICY.strategy, warmup=timedelta(seconds=30)))
+    await reading.look(60, policy=warm)
+    assert len(source.asked) == 2
+    assert reading.reader.started(in_state())["errors"].pods == 3
+    reading.reader.forget(in_state())
+    assert reading.reader.started(in_state()) == {}
 
 
 async def test_a_source_that_is_down_is_asked_again_a_tick_later_and_not_for_ever() -> None:

@@ -27,9 +27,11 @@ from sentinel.domain.evidence import (
     HistogramTick,
     Missing,
     MissingReason,
+    PodStart,
     Reading,
     Span,
     Subject,
+    as_histogram,
 )
 from sentinel.domain.policy.rules import Arms
 from sentinel.domain.workload.facts import Workload
@@ -61,6 +63,7 @@ def count_tick(
     """
     split = split_arms(workload, candidate, baseline, since, warmup, arms)
     tallies = _tally(split, spans, workload.key.namespace, lambda s, m: _counts(s, m, since, until))
+    young = {name: as_histogram(counts) for name, counts in tallies.young.items()}
     return CountTick(
         since,
         until,
@@ -68,6 +71,7 @@ def count_tick(
         sum(tallies.found[BASELINE].values(), Counts()) if split.concurrent else None,
         {**tallies.found[CANDIDATE], **tallies.found[BASELINE]},
         (*split.missing, *tallies.missing),
+        _starts(split, young, since, until),
     )
 
 
@@ -92,6 +96,7 @@ def histogram_tick(
         sum(tallies.found[CANDIDATE].values(), Histogram()),
         sum(tallies.found[BASELINE].values(), Histogram()) if split.concurrent else None,
         (*split.missing, *tallies.missing),
+        _starts(split, tallies.young, since, until),
     )
 
 
@@ -111,10 +116,11 @@ def _of_one_form(spans: Sequence[Span], split: Split, namespace: str) -> Sequenc
 
 @dataclass(frozen=True, slots=True)
 class _Tallies(Generic[_Number]):
-    """The numbers of both arms' members by name, and what is missing."""
+    """The numbers of both arms' members and of the young ones by name, and what the arms lack."""
 
     found: dict[str, dict[str, _Number]] = field(default_factory=lambda: {CANDIDATE: {}, BASELINE: {}})
     missing: list[Missing] = field(default_factory=list)
+    young: dict[str, _Number] = field(default_factory=dict)
 
 
 def _tally(
@@ -130,18 +136,40 @@ def _tally(
             by_name.setdefault(str(span.subject), []).append(span)
     strays = _Strays.among(by_name, spans, namespace, split)
     tallies: _Tallies[_Number] = _Tallies()
+
+    def number_of(member: Member) -> _Number | Missing:
+        own = by_name.get(member.name, [])
+        return strays.claim(own, member) or _number(own, member, measure)
+
     for arm, members in split.members.items():
         if members and not any(member.name in by_name for member in members):
             tallies.missing.append(Missing(MissingReason.NO_DATA, arm, "the source has no series for it"))
             continue
         for member in members:
-            own = by_name.get(member.name, [])
-            number = strays.claim(own, member) or _number(own, member, measure)
+            number = number_of(member)
             if isinstance(number, Missing):
                 tallies.missing.append(number)
             else:
                 tallies.found[arm][member.name] = number
+    for member in split.young:
+        number = tallies.found[CANDIDATE].get(member.name) or number_of(member)
+        if not isinstance(number, Missing):
+            tallies.young[member.name] = number
     return tallies
+
+
+def _starts(
+    split: Split, young: Mapping[str, Histogram], since: datetime, until: datetime
+) -> tuple[PodStart, ...]:
+    """What each young pod did, by its age; one that was not ready yet when the tick ended is not among them."""
+    warm = {member.name for member in split.members[CANDIDATE]}
+    found = []
+    for member in split.young:
+        ready = member.pods[0].ready_since
+        if ready is not None and ready < until and member.name in young:
+            begin, end = ((at - ready).total_seconds() for at in (max(since, ready), until))
+            found.append(PodStart(member.name, begin, end, young[member.name], member.name not in warm))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +185,8 @@ class _Strays:
     ) -> "_Strays":
         """The strays of these spans. One that says no namespace may be of any."""
         strays = [span for span in spans if span.stray and span.subject.namespace in (namespace, "")]
-        members = (member.name for members in split.members.values() for member in members)
+        arms = (*split.members.values(), split.young)
+        members = (member.name for members in arms for member in members)
         own = (span.after for name in members for span in by_name.get(name, ()) if not span.stray)
         return cls(strays, frozenset(key for after in own if after is not None for key in after.values))
 

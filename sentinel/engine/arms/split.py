@@ -15,9 +15,12 @@ from sentinel.domain.policy.rules import Arms
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.pods import Container, Pod
 from sentinel.domain.workload.revision import Revision
+from sentinel.engine.statistics.starts import AGES
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"
+STARTS_WITHIN = timedelta(minutes=5)
+"""A pod that becomes ready later than this after its containers started has lost its readiness and found it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +31,11 @@ class Member:
     pods: tuple[Pod, ...]
 
     def started_after(self, moment: datetime) -> bool:
-        """Whether every process behind these counters is younger than the moment, so that they began at zero."""
+        """Whether every process behind these counters began, or first served, after the moment: they began at zero."""
         return all(
             _after(pod.created_at, moment)
             or all(_after(c.running_since, moment) for c in pod.containers if not c.init)
+            or (_after(pod.ready_since, moment) and starts(pod))
             for pod in self.pods
         )
 
@@ -49,6 +53,16 @@ class Member:
         )
 
 
+def starts(pod: Pod) -> bool:
+    """Whether a pod's readiness is its first, as far as its status tells."""
+    ready = pod.ready_since
+    return ready is not None and all(
+        c.running_since is not None and ready <= c.running_since + STARTS_WITHIN
+        for c in pod.containers
+        if not c.init
+    )
+
+
 def _after(moment: datetime | None, other: datetime) -> bool:
     return moment is not None and moment > other
 
@@ -61,11 +75,15 @@ def _starts(container: Container) -> Iterable[datetime]:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The members of both arms, and why an arm cannot be identified; `concurrent`: there are stable pods."""
+    """The members of both arms, and why an arm cannot be identified; `concurrent`: there are stable pods.
+
+    `young` are the candidate's ready pods that were not ready for a minute when the tick began, in their arm or not.
+    """
 
     members: Mapping[str, tuple[Member, ...]]
     concurrent: bool
     missing: tuple[Missing, ...] = ()
+    young: tuple[Member, ...] = ()
 
 
 def split_arms(
@@ -86,7 +104,8 @@ def split_arms(
             arm: tuple(Member(pod.name, (pod,)) for pod in pods if _is_warm(pod, since, warmup))
             for arm, pods in of_arm.items()
         }
-        return Split(members, concurrent)
+        young = tuple(Member(pod.name, (pod,)) for pod in of_arm[CANDIDATE] if _is_young(pod, since))
+        return Split(members, concurrent, young=young)
     return _split_by_version(
         of_arm,
         {CANDIDATE: candidate, BASELINE: baseline},
@@ -99,6 +118,11 @@ def _is_warm(pod: Pod, since: datetime, warmup: timedelta) -> bool:
     if not warmup:
         return True
     return pod.ready and pod.ready_since is not None and pod.ready_since + warmup <= since
+
+
+def _is_young(pod: Pod, since: datetime) -> bool:
+    age = timedelta(seconds=AGES[-1])
+    return pod.ready and pod.ready_since is not None and pod.ready_since + age > since and starts(pod)
 
 
 def _split_by_version(

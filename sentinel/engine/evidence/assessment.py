@@ -20,6 +20,7 @@ from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.evidence.history import CALIBRATION, calibration_in, learns, settled
+from sentinel.engine.evidence.starting import STABLE_START, START, limit_of, start_in, starts_kept
 from sentinel.engine.rules.crash_exposure import crash_tick
 from sentinel.engine.rules.crashes import crashes_until, judge_crashes
 from sentinel.engine.rules.error_rate import judge_error_rate
@@ -28,6 +29,7 @@ from sentinel.engine.rules.pod_rules import judge_crash_loop, judge_health
 from sentinel.engine.rules.query_rule import judge_query
 from sentinel.engine.rules.segment import Segment
 from sentinel.engine.statistics.calibration import Calibration
+from sentinel.engine.statistics.starts import StartProfile, Starts
 
 SCALED_TO_ZERO = "ScaledToZero"
 Holds = Callable[[str, tuple[float, ...], bool], bool]
@@ -56,7 +58,8 @@ class JudgedRollout:
     """What the rules need to know about the rollout that they judge.
 
     `unmeasured` names the metric rules without recent evidence, and why: they cannot pass meanwhile. `learnt` is what
-    the hour before has taught so far, `remembered` what the workload's last rollout learnt.
+    the hour before has taught so far, `remembered` what the workload's last rollout learnt, and `started` how the
+    stable's pods started, as far as that is known.
     """
 
     policy: Policy
@@ -70,6 +73,7 @@ class JudgedRollout:
     unmeasured: Mapping[str, Missing] = field(default_factory=dict)
     learnt: Mapping[str, Calibration] = field(default_factory=dict)
     remembered: Mapping[str, Calibration | None] = field(default_factory=dict)
+    started: Mapping[str, StartProfile] = field(default_factory=dict)
 
 
 def assess(rollout: JudgedRollout, measured: Sequence[Measured], holds: Holds) -> Assessment:
@@ -148,13 +152,29 @@ def _judge_metric(
     """Take the measurements in, in order; the verdict is the last one's, or the standing one without any."""
     kept, used = _calibration(rule, rollout)
     state: Json | None = rollout.state.analysis.get(rule.name)
-    state, verdict = _step(rule, state, measured[0].tick if measured else None, rollout, holds, used)
-    for one in measured[1:]:
-        state, verdict = _step(rule, state, one.tick, rollout, holds, used)
+    starts = _starts(rule, state, rollout)
+    ticks: list[Tick | None] = [one.tick for one in measured] or [None]
+    for tick in ticks:
+        state, verdict = _step(rule, state, tick, rollout, holds, used, starts)
+        if starts is not None and isinstance(tick, CountTick | HistogramTick):
+            starts = starts.after(tick.starts)
     missing = rollout.unmeasured.get(rule.name)
+    assert state is not None
     if kept is not None:
         state = {**state, CALIBRATION: kept.as_json()}
+    if starts is not None:
+        state = {**state, **starts_kept(starts)}
     return state, _unmeasured(verdict, missing) if missing else verdict
+
+
+def _starts(rule: MetricRule, state: Json | None, rollout: JudgedRollout) -> Starts | None:
+    """How the pods started so far; None for a rule that does not compare starts."""
+    if not learns(rule):
+        return None
+    assert not isinstance(rule, QueryRule), "a free query learns nothing"
+    profile = start_in(state, STABLE_START) or rollout.started.get(rule.name)
+    known = profile if profile is not None and not profile.thin else None
+    return Starts(start_in(state, START) or StartProfile(limit_of(rule)), known)
 
 
 def _calibration(rule: MetricRule, rollout: JudgedRollout) -> tuple[Calibration | None, Calibration]:
@@ -175,15 +195,18 @@ def _step(
     rollout: JudgedRollout,
     holds: Holds,
     calibration: Calibration,
+    starts: Starts | None,
 ) -> tuple[Json, RuleVerdict]:
     segment, now = rollout.segment, rollout.now
     phi, placebo = calibration.dispersion, calibration.placebo
     if isinstance(rule, ErrorRateRule):
         assert tick is None or isinstance(tick, CountTick)
-        return judge_error_rate(rule, state, tick, segment, now, dispersion=phi, placebo=placebo)
+        return judge_error_rate(
+            rule, state, tick, segment, now, dispersion=phi, placebo=placebo, starts=starts
+        )
     if isinstance(rule, LatencyRule):
         assert tick is None or isinstance(tick, HistogramTick)
-        return judge_latency(rule, state, tick, segment, now, dispersion=phi, placebo=placebo)
+        return judge_latency(rule, state, tick, segment, now, dispersion=phi, placebo=placebo, starts=starts)
     assert isinstance(rule, QueryRule)
     assert tick is None or isinstance(tick, ValueSample)
     return judge_query(rule, state, tick, holds, segment, now)

@@ -20,6 +20,7 @@ from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.keeper import KeeperHold
 from sentinel.engine.evidence.assessment import Measured
 from sentinel.engine.statistics.calibration import Calibration
+from sentinel.engine.statistics.starts import StartProfile
 
 
 class SaveReason(StrEnum):
@@ -98,11 +99,13 @@ class ReadConfig:
 @dataclass(frozen=True, slots=True)
 class Collected:
     """What came in since the last time: `measured` in the order of its times, `unmeasured` rules and why, what the
-    hour before has taught by rule, and where the present step's gates stand (None: as the record says)."""
+    hour before has taught by rule, how the stable's pods started last, and where the present step's gates stand
+    (None: as the record says)."""
 
     measured: Sequence[Measured] = ()
     unmeasured: Mapping[str, Missing] = field(default_factory=dict)
     learnt: Mapping[str, Calibration] = field(default_factory=dict)
+    started: Mapping[str, StartProfile] = field(default_factory=dict)
     gates: tuple[GateResult, ...] | None = None
 
 

@@ -16,6 +16,7 @@ from sentinel.engine.alerts.attribution import attribute
 from sentinel.engine.evidence.assessment import Holds, JudgedRollout, Measured, assess, segment_of
 from sentinel.engine.evidence.history import learns, remembered
 from sentinel.engine.evidence.schedule import stable_of
+from sentinel.engine.evidence.starting import STABLE_START, remembered_start
 from sentinel.engine.exposure.own import held_down_at
 from sentinel.engine.exposure.switching import serves_alone
 from sentinel.engine.matching import alert_rule_of
@@ -25,6 +26,7 @@ from sentinel.engine.rules.crash_exposure import ripe_at
 from sentinel.engine.rules.crashes import crashes_until
 from sentinel.engine.rules.pod_rules import settled_at, wake_at
 from sentinel.engine.statistics.calibration import Calibration
+from sentinel.engine.statistics.starts import StartProfile
 
 Named = Callable[[Mapping[str, str], AlertRule], Collection[WorkloadKey]]
 """Which workloads an alert's labels name, under one alert rule."""
@@ -38,10 +40,12 @@ def judged(
     ever_pulled: bool,
     unmeasured: Mapping[str, Missing],
     learnt: Mapping[str, Calibration],
+    started: Mapping[str, StartProfile],
 ) -> Situation:
     """The situation with every rule's verdict on what was measured, and the tests' next states in its record.
 
-    `learnt` is what the hour before the rollout has taught so far, by rule.
+    `learnt` is what the hour before the rollout has taught so far, by rule, and `started` what the stable's last
+    starts have.
     """
     record, workload, policy = situation.record, situation.workload, situation.policy
     baseline = stable_of(workload, record)
@@ -71,10 +75,23 @@ def judged(
             for rule in policy.rules
             if learns(rule)
         },
+        {**started, **_remembered_starts(situation)},
     )
     assessment = assess(rollout, measured, holds)
     state = replace(record.state, analysis=assessment.analysis, measured_until=assessment.measured_until)
     return replace(situation, record=record.with_state(state), verdicts=assessment.verdicts)
+
+
+def _remembered_starts(situation: Situation) -> Mapping[str, StartProfile]:
+    """How the revision that was promoted last started, by rule, while the record does not keep it yet."""
+    record = situation.record
+    missing = [
+        rule.name
+        for rule in situation.policy.rules
+        if learns(rule) and STABLE_START not in record.state.analysis.get(rule.name, {})
+    ]
+    found = {name: remembered_start(name, record, situation.records) for name in missing}
+    return {name: profile for name, profile in found.items() if profile is not None}
 
 
 def judged_alerts(

@@ -314,6 +314,7 @@ class Reconciler:
             ever_pulled=self._memory.working.ever_pulled(record, workload),
             unmeasured=collected.unmeasured,
             learnt=collected.learnt,
+            started=collected.started,
         )
         verdicts: tuple[RuleVerdict, ...] = ()
         for verdict in situation.verdicts:

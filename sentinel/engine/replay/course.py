@@ -139,7 +139,9 @@ class _Course:
                 return f"{type(change).__name__} replayed"
             case Collect(record):
                 evidence = self._of(record)
-                return Collected(evidence.take(), evidence.unmeasured(record, now), evidence.learnt)
+                return Collected(
+                    evidence.take(), evidence.unmeasured(record, now), evidence.learnt, evidence.started
+                )
             case Measure(record, _, workload):
                 return (yield from self._measure(record, workload, now))
             case LookAround(rule, record, workload):

@@ -4,7 +4,7 @@ from collections.abc import Generator, Mapping
 from datetime import datetime
 
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import Missing, MissingReason, ValueSample
+from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, ValueSample
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule, ValueQuery
 from sentinel.domain.record.record import Record
@@ -24,19 +24,22 @@ from sentinel.engine.evidence.schedule import (
     was_over,
     window,
 )
+from sentinel.engine.evidence.starting import last_starts_of
 from sentinel.engine.replay.questions import Answer, Ask, AskPast, Question, query_of
 from sentinel.engine.rules.environment import Surroundings
 from sentinel.engine.statistics.calibration import Calibration, calibrate, windows_of
+from sentinel.engine.statistics.starts import StartProfile
 
 
 class Evidence:
     """What was measured of one rollout. `others_over` counts the neighbours over their limits, whenever it is asked.
 
-    `learnt` is what the hour before taught, by rule.
+    `learnt` is what the hour before taught, by rule, and `started` what the stable's last starts did.
     """
 
     def __init__(self, policy: Policy, timings: Mapping[str, SourceTiming], others_over: int) -> None:
         self.learnt: dict[str, Calibration] = {}
+        self.started: dict[str, StartProfile] = {}
         self._policy = policy
         self._timings = timings
         self._others_over = others_over
@@ -79,19 +82,27 @@ class Evidence:
         return min(due, default=None)
 
     def _learn(self, record: Record, workload: Workload, now: datetime) -> Generator[Question, Answer, None]:
-        """Ask once for the hour before, where it is known whom to ask about."""
+        """Ask once for the hour before, and for the last starts, where it is known whom to ask about."""
         for rule in self._policy.rules:
-            if not isinstance(rule, ErrorRateRule | LatencyRule) or rule.name in self.learnt:
+            if not isinstance(rule, ErrorRateRule | LatencyRule):
                 continue
             past = past_of(rule, record, workload, self._timing(rule), now)
-            if past is None:
-                continue
-            query = query_of(rule, workload, stable_of(workload, record))
-            assert not isinstance(query, ValueQuery)
-            answer = yield AskPast(rule, query, past)
-            size = candidate_pods(self._policy, workload, len(past.pods))
-            windows = windows_of(answer) if isinstance(answer, Mapping) else []
-            self.learnt[rule.name] = calibrate(windows, size=size)
+            if past is not None and rule.name not in self.learnt:
+                windows = windows_of((yield from self._recall(rule, record, workload, past)))
+                size = candidate_pods(self._policy, workload, len(past.pods))
+                self.learnt[rule.name] = calibrate(windows, size=size)
+            question = last_starts_of(rule, record, workload, self._policy, self._timing(rule), now)
+            if question is not None and rule.name not in self.started:
+                counters = yield from self._recall(rule, record, workload, question.past)
+                self.started[rule.name] = question.profile(counters)
+
+    def _recall(
+        self, rule: ErrorRateRule | LatencyRule, record: Record, workload: Workload, past: Past
+    ) -> Generator[Question, Answer, PastCounters]:
+        query = query_of(rule, workload, stable_of(workload, record))
+        assert not isinstance(query, ValueQuery)
+        answer = yield AskPast(rule, query, past)
+        return answer if isinstance(answer, Mapping) else {}
 
     def _take_in(
         self, rule: MetricRule, record: Record, workload: Workload, since: datetime, until: datetime

@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
 
-from sentinel.domain.evidence import Counts, CountTick
+from sentinel.domain.evidence import ERRORS_OVER, Counts, CountTick
 from sentinel.domain.figures import amount, percent
 from sentinel.domain.policy.rules import ErrorRateRule, Method
 from sentinel.domain.verdict import Number, RuleVerdict
+from sentinel.engine.rules.cold_starts import compared
 from sentinel.engine.rules.segment import Segment
 from sentinel.engine.rules.standing import (
     Proof,
@@ -41,9 +42,10 @@ from sentinel.engine.statistics.e_process import (
     capped,
     limit_gains,
     rates_above,
-    ratio_gains,
 )
 from sentinel.engine.statistics.goodness import fresh_goodness, goodness_gains
+from sentinel.engine.statistics.histograms import tail
+from sentinel.engine.statistics.starts import Starts, YoungTick
 
 Json = Mapping[str, object]
 
@@ -54,7 +56,7 @@ LEAST_LIMIT = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """The counts of this segment and the evidence drawn from them."""
+    """The counts of this segment and the evidence drawn from them; `cold` is what cold pods were judged by."""
 
     standing: RuleStanding
     candidate: Counts
@@ -62,6 +64,7 @@ class _State:
     ratio: Wealth
     limit: Wealth
     good: Wealth
+    cold: Counts
 
 
 def judge_error_rate(
@@ -73,12 +76,14 @@ def judge_error_rate(
     *,
     dispersion: float = 1.0,
     placebo: float = 0.0,
+    starts: Starts | None = None,
 ) -> tuple[Json, RuleVerdict]:
     """The rule's next state and its verdict.
 
     `state` is what the last call returned (None at first); `tick` None judges again without new evidence. Another
     `segment.name` starts afresh with `rule.alpha * segment.share`. `dispersion` (φ ≥ 1, the size up to which errors
-    come in clusters) and `placebo` (log evidence against the worst placebo canary) come from `calibrate`.
+    come in clusters) and `placebo` (log evidence against the worst placebo canary) come from `calibrate`. `starts` is
+    how pods started so far; without it cold pods are left out.
     """
     if rule.method is Method.THRESHOLD:
         return judge_threshold(rule, state, tick, segment, now)
@@ -87,7 +92,7 @@ def judge_error_rate(
     if tick is not None and _empty(tick) and tick.missing:
         numbers = _numbers(rule, before, _proof(before), restraint)
         return _dump(before), unmeasured(rule.name, tick.missing, numbers)
-    after = before if tick is None else _take_in(rule, before, tick, segment, restraint)
+    after = before if tick is None else _take_in(rule, before, tick, segment, restraint, starts)
     return _dump(after), conclude(_assess(rule, after, segment, restraint), after.standing, segment, now)
 
 
@@ -96,30 +101,45 @@ def _empty(tick: CountTick) -> bool:
 
 
 def _take_in(
-    rule: ErrorRateRule, state: _State, tick: CountTick, segment: Segment, restraint: Restraint
+    rule: ErrorRateRule,
+    state: _State,
+    tick: CountTick,
+    segment: Segment,
+    restraint: Restraint,
+    starts: Starts | None,
 ) -> _State:
     """The state after one tick of evidence."""
     alone = tick.baseline is None or not segment.concurrent
     baseline = Counts() if tick.baseline is None or alone else tick.baseline
+    starting = YoungTick.of(tick.starts, None if alone else starts)
+    cold, warm = (tail(part, ERRORS_OVER) for part in (starting.outside, starting.within))
+    old, young, ours = tick.candidate - warm, warm + cold, tick.candidate + cold
     lasting = state.standing.everywhere
     phi = restraint.dispersion
-    outage = over_limit(baseline, rule.limit, phi) and (lasting or _over(tick.candidate, rule.limit))
+    outage = over_limit(baseline, rule.limit, phi) and (lasting or _over(ours, rule.limit))
     standing = state.standing.seen(everywhere=outage, alone=alone)
-    counted = replace(state, candidate=state.candidate + tick.candidate, baseline=state.baseline + baseline)
+    counted = replace(
+        state,
+        candidate=state.candidate + tick.candidate,
+        baseline=state.baseline + baseline,
+        cold=state.cold + cold,
+    )
     if lasting:
         return replace(counted, standing=standing.after(tick.since, tick.until, 0.0))
     limit, allowed = _tested(rule.limit), capped if outage else tuple
-    ratio = allowed(restraint.limited(ratio_gains(tick.candidate, baseline, RATIOS, dispersion=phi)))
+    bets = compared(old, young, baseline, starting.gains(ERRORS_OVER, RATIOS, phi), RATIOS, phi)
+    ratio = allowed(restraint.limited(bets.gains))
     rates = rates_above(limit, LIMIT_FACTORS)
     clusters = phi if alone else restraint.mean_cluster
-    over = allowed(restraint.discounted(limit_gains(tick.candidate, limit, rates, dispersion=clusters)))
+    against = [limit_gains(part, limit, rates, dispersion=clusters) for part in (old, young)]
+    over = allowed(restraint.discounted(bets.held_back(*against)))
     typical = over[TYPICAL] if alone else ratio[0]
     return replace(
         counted,
         standing=standing.after(tick.since, tick.until, typical),
         # A tick without observations is not a bet, so that it does not use up a start.
-        ratio=state.ratio.bet(ratio) if tick.candidate.errors + baseline.errors else state.ratio,
-        limit=state.limit.bet(over) if tick.candidate.total else state.limit,
+        ratio=state.ratio.bet(ratio) if any(ratio) else state.ratio,
+        limit=state.limit.bet(over) if ours.total else state.limit,
         good=_goodness(state.good, tick.candidate, baseline, limit, restraint)
         if segment.early
         else state.good,
@@ -167,8 +187,9 @@ def _proof(state: _State) -> Proof:
 
 def _summary(rule: ErrorRateRule, state: _State, proof: Proof) -> str:
     worse = "over the limit" if proof.alone else "worse than the baseline"
+    cold = f" ({_share(state.cold)} while starting)" if state.cold.total else ""
     return (
-        f"canary {_share(state.candidate)}, baseline {_share(state.baseline)}; limit {percent(rule.limit)}; "
+        f"canary {_share(state.candidate)}{cold}, baseline {_share(state.baseline)}; limit {percent(rule.limit)}; "
         f"{evidence_that(proof.log_e, f'the canary is {worse}')}"
     )
 
@@ -194,6 +215,8 @@ def _numbers(rule: ErrorRateRule, state: _State, proof: Proof, restraint: Restra
         "discount": restraint.discount,
     }
     rates = {"candidate_rate": state.candidate.rate, "baseline_rate": state.baseline.rate}
+    if state.cold.total:
+        numbers.update({"cold_total": state.cold.total, "cold_errors": state.cold.errors})
     numbers.update({name: rate for name, rate in rates.items() if rate is not None})
     return numbers
 
@@ -206,6 +229,7 @@ def _load(state: Json | None, segment: Segment) -> _State:
         Wealth.fresh(len(RATIOS)),
         Wealth.fresh(len(LIMIT_FACTORS)),
         fresh_goodness(),
+        Counts(),
     )
     if state is None or "standing" not in state:
         return fresh
@@ -216,6 +240,7 @@ def _load(state: Json | None, segment: Segment) -> _State:
         Wealth.from_json(state["ratio"]),
         Wealth.from_json(state["limit"]),
         Wealth.from_json(state["good"]),
+        Counts(*cast(list[int], state.get("cold", (0, 0)))),
     )
     same_bets = all(
         len(getattr(loaded, name).stakes) == len(getattr(fresh, name).stakes)
@@ -232,4 +257,5 @@ def _dump(state: _State) -> Json:
         "ratio": state.ratio.as_json(),
         "limit": state.limit.as_json(),
         "good": state.good.as_json(),
+        **({"cold": [state.cold.total, state.cold.errors]} if state.cold.total else {}),
     }

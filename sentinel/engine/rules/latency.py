@@ -7,11 +7,13 @@ arms are over the limit are shown and not bet on (see `error_rate`).
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from sentinel.domain.evidence import Histogram, HistogramTick
 from sentinel.domain.policy.rules import LatencyRule, Method
 from sentinel.domain.verdict import RuleVerdict
+from sentinel.engine.rules.cold_starts import Bets, compared
 from sentinel.engine.rules.latency_report import LatencyReport, estimate
 from sentinel.engine.rules.latency_state import RATIOS, LatencyState
 from sentinel.engine.rules.segment import Segment
@@ -24,10 +26,10 @@ from sentinel.engine.statistics.e_process import (
     capped,
     limit_gains,
     rates_above,
-    ratio_gains,
 )
 from sentinel.engine.statistics.goodness import goodness_gains
 from sentinel.engine.statistics.histograms import edges_in_use, estimated_mean, limit_edge, mean_gains, tail
+from sentinel.engine.statistics.starts import Starts, YoungTick
 
 Json = Mapping[str, object]
 
@@ -48,6 +50,7 @@ def judge_latency(
     *,
     dispersion: float = 1.0,
     placebo: float = 0.0,
+    starts: Starts | None = None,
 ) -> tuple[Json, RuleVerdict]:
     """The rule's next state and its verdict; arguments as for `judge_error_rate`."""
     if rule.method is Method.THRESHOLD:
@@ -58,7 +61,7 @@ def judge_latency(
     if tick is not None and not tick.candidate.total and not _baseline(tick, segment).total and tick.missing:
         numbers = LatencyReport.of(rule, before).numbers(restraint)
         return before.as_json(), unmeasured(rule.name, tick.missing, numbers)
-    after = before if tick is None else _take_in(rule, before, tick, segment, restraint)
+    after = before if tick is None else _take_in(rule, before, tick, segment, restraint, starts)
     report = LatencyReport.of(rule, after)
     if rule.quantile is not None and after.candidate.bounds and _edge(rule, after.candidate) is None:
         return after.as_json(), report.beyond_buckets(restraint)
@@ -71,39 +74,54 @@ def _baseline(tick: HistogramTick, segment: Segment) -> Histogram:
 
 
 def _take_in(
-    rule: LatencyRule, state: LatencyState, tick: HistogramTick, segment: Segment, restraint: Restraint
+    rule: LatencyRule,
+    state: LatencyState,
+    tick: HistogramTick,
+    segment: Segment,
+    restraint: Restraint,
+    starts: Starts | None,
 ) -> LatencyState:
     """The state after one tick of evidence."""
-    baseline, ours = _baseline(tick, segment), tick.candidate
     alone = tick.baseline is None or not segment.concurrent
+    arms = _Arms(
+        tick.candidate, YoungTick.of(tick.starts, None if alone else starts), _baseline(tick, segment)
+    )
     lasting = state.standing.everywhere
-    outage = _baseline_over(rule, baseline, restraint.dispersion) and (lasting or _over(rule, ours))
-    standing = state.standing.seen(everywhere=outage, alone=alone)
+    outage = _baseline_over(rule, arms.baseline, restraint.dispersion) and (lasting or _over(rule, arms.ours))
     edges, slower, limit, good = state.edges, state.slower, state.limit, state.good
-    candidate = _together(rule, state.candidate, ours)
-    seen_before = _together(rule, state.baseline, baseline)
-    if edges and ours.bounds and baseline.bounds and not set(edges) & set(ours.bounds):
+    candidate = _together(rule, state.candidate, arms.candidate)
+    seen_before = _together(rule, state.baseline, arms.baseline)
+    if edges and arms.ours.bounds and arms.baseline.bounds and not set(edges) & set(arms.ours.bounds):
         edges = ()  # the source keeps the histogram in another form now: compared afresh at its edges
-    if not edges and ours.total and baseline.total:
-        edges = edges_in_use(ours + baseline, rule.limit)
+    if not edges and arms.ours.total and arms.baseline.total:
+        edges = edges_in_use(arms.ours + arms.baseline, rule.limit)
         slower = (Wealth.fresh(len(RATIOS)),) * len(edges)
     typical = 0.0
-    if not lasting and ours.total:
+    if not lasting and arms.ours.total:
         allowed = capped if outage else tuple
         clusters = restraint.dispersion if alone else restraint.mean_cluster
-        over = allowed(restraint.discounted(_limit_gains(rule, ours, clusters)))
-        gains = [
-            allowed(restraint.limited(_edge_gains(edge, ours, baseline, restraint.dispersion)))
-            for edge in edges
-        ]
+        bets = [arms.compared(edge, restraint.dispersion) for edge in edges]
+        against = [_limit_gains(rule, part, clusters) for part in (arms.old, arms.young)]
+        held_back = Bets.best(bets).held_back(*against)
+        over = allowed(restraint.discounted(held_back))
+        gains = [allowed(restraint.limited(each.gains)) for each in bets]
         typical = over[TYPICAL] if alone or not gains else sum(each[1] for each in gains) / len(gains)
         slower = tuple(
             [wealth.bet(each) if any(each) else wealth for wealth, each in zip(slower, gains, strict=True)]
         )
         limit = limit.bet(over)
-        good = _goodness(rule, good, ours, baseline, restraint) if segment.early else good
-    standing = standing.after(tick.since, tick.until, typical)
-    return LatencyState(standing, candidate, seen_before, edges, slower, limit, good)
+        good = _goodness(rule, good, arms.candidate, arms.baseline, restraint) if segment.early else good
+    standing = state.standing.seen(everywhere=outage, alone=alone).after(tick.since, tick.until, typical)
+    return LatencyState(
+        standing,
+        candidate,
+        seen_before,
+        edges,
+        slower,
+        limit,
+        good,
+        state.cold + arms.starting.outside.total,
+    )
 
 
 def _together(rule: LatencyRule, before: Histogram, now: Histogram) -> Histogram:
@@ -112,11 +130,37 @@ def _together(rule: LatencyRule, before: Histogram, now: Histogram) -> Histogram
     return now if _edge(rule, both) is None and _edge(rule, now) is not None else both
 
 
-def _edge_gains(edge: float, ours: Histogram, baseline: Histogram, dispersion: float) -> tuple[float, ...]:
-    """Log gains of comparing the tails at one edge; none where an arm has no such bucket."""
-    if edge not in ours.bounds or edge not in baseline.bounds:
-        return (0.0,) * len(RATIOS)
-    return ratio_gains(tail(ours, edge), tail(baseline, edge), RATIOS, dispersion=dispersion)
+@dataclass(frozen=True, slots=True)
+class _Arms:
+    """What a tick counted: the candidate's arm, its young pods as far as they can be judged, the baseline."""
+
+    candidate: Histogram
+    starting: YoungTick
+    baseline: Histogram
+
+    @property
+    def ours(self) -> Histogram:
+        """All of the candidate that is judged, its cold pods too."""
+        return self.candidate + self.starting.outside
+
+    @property
+    def old(self) -> Histogram:
+        """The candidate's arm without its young pods."""
+        return self.candidate - self.starting.within
+
+    @property
+    def young(self) -> Histogram:
+        """Its young pods, within the arm and not."""
+        return self.starting.within + self.starting.outside
+
+    def compared(self, edge: float, dispersion: float) -> Bets:
+        """The bets at one edge; none where an arm has no such bucket."""
+        known = [part.bounds for part in (self.ours, self.baseline)]
+        if not all(edge in bounds for bounds in known):
+            return Bets.none(len(RATIOS))
+        started = self.starting.gains(edge, RATIOS, dispersion)
+        old, young, baseline = (tail(part, edge) for part in (self.old, self.young, self.baseline))
+        return compared(old, young, baseline, started, RATIOS, dispersion)
 
 
 def _goodness(
@@ -134,6 +178,8 @@ def _goodness(
 def _limit_gains(rule: LatencyRule, candidate: Histogram, dispersion: float) -> tuple[float, ...]:
     """Log gains of one tick against "within the limit"."""
     if rule.quantile is None:
+        if not candidate.total:
+            return (0.0,) * len(STAKES)
         return mean_gains(candidate, rule.limit, STAKES, dispersion=dispersion)
     edge = _edge(rule, candidate)
     if edge is None:

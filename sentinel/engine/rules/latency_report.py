@@ -49,8 +49,9 @@ class LatencyReport:
         rule, state = self.rule, self.state
         what = "mean" if rule.quantile is None else f"p{rule.quantile * 100:g}"
         worse = "over the limit" if self.proof.alone else "slower than the baseline"
+        cold = f" and {amount(state.cold, 'request')} while starting" if state.cold else ""
         return (
-            f"{what} of the canary {_told(self.ours, state.candidate)}, "
+            f"{what} of the canary {_told(self.ours, state.candidate)}{cold}, "
             f"of the baseline {_told(self.theirs, state.baseline)}; "
             f"limit {seconds(rule.limit)}{_between(rule, state.candidate)}; "
             f"{evidence_that(self.proof.log_e, f'the canary is {worse}')}"
@@ -70,6 +71,8 @@ class LatencyReport:
             "phi": restraint.dispersion,
             "discount": restraint.discount,
         }
+        if state.cold:
+            numbers["cold_total"] = state.cold
         name = "mean" if quantile is None else "quantile"
         arms = (("candidate", state.candidate, self.ours), ("baseline", state.baseline, self.theirs))
         for arm, histogram, value in arms:

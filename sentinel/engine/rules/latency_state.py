@@ -19,7 +19,10 @@ RATIOS = (1.25, 1.6, 2.5, 8.0)
 
 @dataclass(frozen=True, slots=True)
 class LatencyState:
-    """The latencies of this segment and the evidence drawn from them; `edges` are where the arms are compared."""
+    """The latencies of this segment and the evidence drawn from them; `edges` are where the arms are compared.
+
+    `cold` is how many requests of cold pods were judged.
+    """
 
     standing: RuleStanding
     candidate: Histogram
@@ -28,6 +31,7 @@ class LatencyState:
     slower: tuple[Wealth, ...]
     limit: Wealth
     good: Wealth
+    cold: int = 0
 
     @classmethod
     def fresh(cls, segment: Segment, bets: int) -> "LatencyState":
@@ -48,6 +52,7 @@ class LatencyState:
             tuple([Wealth.from_json(value) for value in cast(list[object], state["slower"])]),
             Wealth.from_json(state["limit"]),
             Wealth.from_json(state["good"]),
+            cast(int, state.get("cold", 0)),
         )
         same = loaded.standing.segment == segment.name and loaded._fits(bets)
         return loaded if same else cls.fresh(segment, bets)
@@ -70,6 +75,7 @@ class LatencyState:
             "slower": [wealth.as_json() for wealth in self.slower],
             "limit": self.limit.as_json(),
             "good": self.good.as_json(),
+            **({"cold": self.cold} if self.cold else {}),
         }
 
     def proof(self) -> Proof:

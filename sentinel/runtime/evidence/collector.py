@@ -29,6 +29,7 @@ from sentinel.engine.evidence.schedule import (
 )
 from sentinel.engine.rules.environment import OTHERS_OVER, Surroundings
 from sentinel.engine.statistics.calibration import Calibration
+from sentinel.engine.statistics.starts import StartProfile
 from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, MetricSource, Telemetry
 from sentinel.runtime.evidence.pasts import PastReader
@@ -103,6 +104,10 @@ class EvidenceCollector:
     def learnt(self, record: Record) -> Mapping[str, Calibration]:
         """What the hour before the rollout has taught so far, by rule."""
         return self._pasts.learnt(record)
+
+    def started(self, record: Record) -> Mapping[str, StartProfile]:
+        """How the stable's pods started last, as far as that is known, by rule."""
+        return self._pasts.started(record)
 
     def forget(self, record: Record) -> None:
         """The rollout is over: drop what it was still waiting for."""

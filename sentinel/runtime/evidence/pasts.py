@@ -1,10 +1,11 @@
-"""Asks for the hour before each rollout, beside everything else, and learns from it how errors cluster."""
+"""Asks for the time before each rollout, beside everything else: how errors cluster, and how pods start."""
 
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Generic, TypeVar
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Past, PastCounters
@@ -14,9 +15,11 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.arms.variables import Variables, render_query, variables_of
-from sentinel.engine.evidence.history import calibration_in, candidate_pods, past_of
+from sentinel.engine.evidence.history import CALIBRATION, candidate_pods, past_of
 from sentinel.engine.evidence.schedule import stable_of
+from sentinel.engine.evidence.starting import last_starts_of
 from sentinel.engine.statistics.calibration import Calibration, calibrate, windows_of
+from sentinel.engine.statistics.starts import StartProfile
 from sentinel.metric_names import MetricName
 from sentinel.ports import MetricSource, Telemetry
 from sentinel.runtime.evidence.timing import timing_of
@@ -27,15 +30,41 @@ AT_A_TIME = 2
 """Of a release of everything at once, so many rollouts' pasts are asked for at the same time."""
 MOST_ATTEMPTS = 4
 
+_Learnt = TypeVar("_Learnt", Calibration, StartProfile)
+
 
 @dataclass(slots=True)
-class _Lesson:
-    """One rule's past of one rollout."""
+class _Lesson(Generic[_Learnt]):
+    """What one rule learns of the past of one rollout."""
 
     attempts: int = 0
     last: datetime | None = None
     task: asyncio.Task[None] | None = None
-    learnt: Calibration | None = None
+    learnt: _Learnt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Topic(Generic[_Learnt]):
+    """What to ask of the past, and what an answer teaches."""
+
+    title: str
+    past: Past
+    teach: Callable[[PastCounters], _Learnt]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lessons:
+    """What one rollout learns, by rule."""
+
+    calibrations: dict[str, _Lesson[Calibration]] = field(default_factory=dict)
+    starts: dict[str, _Lesson[StartProfile]] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """The questions under way."""
+        of_errors = [lesson.task for lesson in self.calibrations.values()]
+        of_starts = [lesson.task for lesson in self.starts.values()]
+        return [task for task in (*of_errors, *of_starts) if task is not None]
 
 
 class PastReader:
@@ -53,12 +82,17 @@ class PastReader:
         self._sources = sources
         self._wake = wake
         self._telemetry = telemetry
-        self._rollouts: dict[str, dict[str, _Lesson]] = {}
+        self._rollouts: dict[str, _Lessons] = {}
         self._turns = asyncio.Semaphore(AT_A_TIME)
 
     def learnt(self, record: Record) -> Mapping[str, Calibration]:
-        """What has been learnt for a rollout so far, by rule."""
-        lessons = self._rollouts.get(record.name, {})
+        """How errors cluster, as far as a rollout has learnt, by rule."""
+        lessons = self._rollouts.get(record.name, _Lessons()).calibrations
+        return {name: one.learnt for name, one in lessons.items() if one.learnt is not None}
+
+    def started(self, record: Record) -> Mapping[str, StartProfile]:
+        """How the stable's pods started last, as far as a rollout has learnt, by rule."""
+        lessons = self._rollouts.get(record.name, _Lessons()).starts
         return {name: one.learnt for name, one in lessons.items() if one.learnt is not None}
 
     def request(self, record: Record, policy: Policy, workload: Workload, now: datetime) -> None:
@@ -79,14 +113,12 @@ class PastReader:
             self._drop(name)
 
     def _drop(self, name: str) -> None:
-        for lesson in self._rollouts.pop(name, {}).values():
-            if lesson.task is not None:
-                lesson.task.cancel()
+        for task in self._rollouts.pop(name, _Lessons()).tasks:
+            task.cancel()
 
     async def close(self) -> None:
         """Cancel every question."""
-        lessons = [lesson for each in self._rollouts.values() for lesson in each.values()]
-        tasks = [lesson.task for lesson in lessons if lesson.task is not None]
+        tasks = [task for lessons in self._rollouts.values() for task in lessons.tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -100,32 +132,51 @@ class PastReader:
         workload: Workload,
         now: datetime,
     ) -> None:
-        lessons = self._rollouts.setdefault(record.name, {})
-        lesson = lessons.setdefault(rule.name, _Lesson())
+        lessons = self._rollouts.setdefault(record.name, _Lessons())
         timing = timing_of(self._sources.get(rule.query.source))
-        known = lesson.learnt or calibration_in(record.state.analysis.get(rule.name))
-        waits = lesson.last is not None and now - lesson.last < timing.tick(rule)
-        if known is not None or lesson.task is not None or waits or lesson.attempts >= MOST_ATTEMPTS:
-            return
+        kept = record.state.analysis.get(rule.name, {})
         past = past_of(rule, record, workload, timing, now)
-        if past is None:
+        if past is not None and CALIBRATION not in kept:
+            size = candidate_pods(policy, workload, len(past.pods))
+            topic = _Topic("hour", past, lambda counters: calibrate(windows_of(counters), size=size))
+            lesson = lessons.calibrations.setdefault(rule.name, _Lesson())
+            self._learn(lesson, topic, rule, record, workload, now)
+        question = last_starts_of(rule, record, workload, policy, timing, now)
+        if question is not None:
+            starts = lessons.starts.setdefault(rule.name, _Lesson())
+            about = _Topic("last starts", question.past, question.profile)
+            self._learn(starts, about, rule, record, workload, now)
+
+    def _learn(
+        self,
+        lesson: _Lesson[_Learnt],
+        topic: _Topic[_Learnt],
+        rule: ErrorRateRule | LatencyRule,
+        record: Record,
+        workload: Workload,
+        now: datetime,
+    ) -> None:
+        """Ask, unless the answer is known or under way, or was asked for a moment ago or too often."""
+        tick = timing_of(self._sources.get(rule.query.source)).tick(rule)
+        waits = lesson.last is not None and now - lesson.last < tick
+        if lesson.learnt is not None or lesson.task is not None or waits or lesson.attempts >= MOST_ATTEMPTS:
             return
         variables = variables_of(workload, stable_of(workload, record))
-        size = candidate_pods(policy, workload, len(past.pods))
         lesson.attempts, lesson.last = lesson.attempts + 1, now
 
         async def learn() -> None:
             try:
                 async with self._turns:
-                    counters = await self._ask(rule, variables, past)
-                    lesson.learnt = await asyncio.to_thread(
-                        lambda: calibrate(windows_of(counters), size=size)
-                    )
+                    counters = await self._ask(rule, variables, topic.past)
+                    lesson.learnt = await asyncio.to_thread(topic.teach, counters)
                 self._wake(record.key)
             except SourceError as error:
                 # Nothing is lost but precision: what is remembered, or the default, goes on being used.
                 log.info(
-                    "the measurements of the hour before %s are not available yet: %s", record.name, error
+                    "the measurements of the %s before %s are not available yet: %s",
+                    topic.title,
+                    record.name,
+                    error,
                 )
                 self._telemetry.count(
                     MetricName.EVIDENCE_MISSING_TOTAL, source=rule.query.source, reason=error.reason
@@ -133,7 +184,8 @@ class PastReader:
             finally:
                 lesson.task = None
 
-        lesson.task = asyncio.get_running_loop().create_task(learn(), name=f"learn {record.name}/{rule.name}")
+        name = f"learn {topic.title} {record.name}/{rule.name}"
+        lesson.task = asyncio.get_running_loop().create_task(learn(), name=name)
 
     async def _ask(self, rule: ErrorRateRule | LatencyRule, variables: Variables, past: Past) -> PastCounters:
         source = self._sources[rule.query.source]

@@ -215,6 +215,7 @@ class Driver:
             measured=collector.take(record),
             unmeasured=collector.unmeasured(record, effect.policy),
             learnt=collector.learnt(record),
+            started=collector.started(record),
             gates=self._services.gates.taken(record).state.gating.results,
         )
 

@@ -8,6 +8,7 @@ from sentinel.app.commands.rollouts.explaining import explained
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.state import Phase, RolloutState
 from tests.app.commands.records import record, undone
+from tests.engine.statistics.test_starts import profile_of
 from tests.support.cli import refusal, sentinel, served
 
 GOLDEN = """\
@@ -60,6 +61,19 @@ def test_observe_mode_is_said() -> None:
     """A reader must not take what was only decided for something that was done."""
     told = "\n".join(explained(record(mode=Mode.OBSERVE, state=RolloutState(Phase.BAKING))))
     assert "observe mode: decides and reports, changes nothing" in told
+
+
+def test_both_starts_are_shown_by_age() -> None:
+    """The stable's, with what it allows, and the candidate's; an age that nobody saw has no figure."""
+    analysis = {
+        "error-rate": {"stable_start": profile_of(2).as_json(), "start": profile_of(12, pods=1).as_json()}
+    }
+    told = "\n".join(explained(record(state=RolloutState(Phase.BAKING, analysis=analysis))))
+    assert (
+        "error-rate       stable     5 s 2%, 10 s -, 15 s -, 20 s -, 30 s -, 45 s -, 60 s -; 10 pods, a"
+        in told
+    )
+    assert "error-rate       candidate  5 s 12%, 10 s -," in told
 
 
 @pytest.mark.real_time

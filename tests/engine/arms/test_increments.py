@@ -135,6 +135,33 @@ def test_a_pod_counts_once_it_was_ready_for_the_warmup(ready_since: Any, counted
     assert tick.missing == ()
 
 
+def test_a_young_pod_is_told_by_its_age_and_whether_its_arm_counts_it() -> None:
+    """Cold for half a minute, young for a whole one, then neither; not ready before the tick's end: not at all."""
+    pods = tuple(
+        replace(pod(f"new-{n}"), ready_since=at(ready), containers=(Container("app", running_since=at(-80)),))
+        for n, ready in enumerate((5, -10, -40, -70, 20))
+    )
+    spans = [span(f"new-{n}", totals(0), totals(10, 1)) for n in range(5)]
+    tick = ticked(*spans, OLD_SPAN, pods=(*pods, pod("old-1", OLD)))
+    assert [(s.pod, s.since, s.until, s.cold) for s in tick.starts] == [
+        ("new-0", 0, 10, True),
+        ("new-1", 10, 25, True),
+        ("new-2", 40, 55, False),
+    ]
+    assert all(s.seen.counts == (9, 1) for s in tick.starts)
+    assert tick.candidate == Counts(20, 2)
+
+
+def test_the_first_sample_of_a_pod_that_was_not_ready_before_counts_from_zero() -> None:
+    """Its process is older than the tick, but served nobody; one that lost its readiness for a while is not new."""
+    process = Container("app", running_since=at(-3))
+    fresh = replace(pod("new-1"), ready_since=at(4), containers=(process,))
+    tick = ticked(span("new-1", None, totals(40, 4)), OLD_SPAN, pods=(fresh, pod("old-1", OLD)))
+    assert [s.seen.counts for s in tick.starts] == [(36, 4)]
+    flapped = replace(fresh, containers=(replace(process, running_since=at(-3600)),))
+    assert not ticked(span("new-1", None, totals(40, 4)), OLD_SPAN, pods=(flapped, pod("old-1", OLD))).starts
+
+
 def test_without_a_warmup_every_pod_counts() -> None:
     """A warm-up of zero leaves nobody out."""
     cold = pod("new-1", ready=False, ready_since=None)

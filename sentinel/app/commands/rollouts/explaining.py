@@ -7,6 +7,7 @@ from sentinel.adapters.kubernetes.custom.record_objects import object_of
 from sentinel.app.commands.connection import connected, find_record, place, run
 from sentinel.app.commands.flags import Context, Kubeconfig, Namespace, WorkloadArgument
 from sentinel.app.commands.output import Output, OutputOption, rules_in_words, show, show_data, sparkline
+from sentinel.app.commands.rollouts.starts import starts_told
 from sentinel.domain.alert import AlertsBeyond
 from sentinel.domain.figures import age, moment, percent
 from sentinel.domain.policy.policy import Mode
@@ -64,6 +65,9 @@ def explained(record: Record) -> list[str]:
     curves = list(_curves(record))
     if curves:
         lines += ["", "Canary and baseline at each decision", *curves]
+    starts = list(starts_told(record))
+    if starts:
+        lines += ["", "How pods start (share over the limit, by seconds since a pod was ready)", *starts]
     steps = advice(record, record.decisions[-1] if record.decisions else None)
     if steps:
         lines += ["", "What to do next", *(f"  {step}" for step in steps)]
