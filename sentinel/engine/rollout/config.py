@@ -15,6 +15,7 @@ from sentinel.domain.record.state import IN_FLIGHT, Phase, RevisionRef, RolloutS
 from sentinel.domain.verdict import DecisionCause
 from sentinel.domain.workload.config import ABSENT, ConfigKind, ConfigReading
 from sentinel.domain.workload.facts import Ability, Workload
+from sentinel.engine.rollout.holding import QUIET_FOR
 from sentinel.engine.rollout.situation import Situation
 
 SETTLED_AFTER = timedelta(seconds=10)
@@ -80,7 +81,8 @@ def with_config_known(state: RolloutState, workload: Workload) -> RolloutState:
 def note_config(situation: Situation) -> Decision | None:
     """Something that the template names was changed in the middle of the rollout, or in its guard window: said once."""
     state, policy = situation.record.state, situation.policy
-    changes = state.config.changed(situation.workload.config)
+    known = state.config.changed(situation.workload.config)
+    changes = tuple(change for change in known if not _said_lately(situation, change))
     if not changes or policy.on_config_change is OnConfigChange.IGNORE:
         return None
     if state.phase is Phase.PROMOTED and policy.on_config_change is OnConfigChange.TRIGGER:
@@ -93,6 +95,15 @@ def note_config(situation: Situation) -> Decision | None:
         reason="ConfigChanged",
         message=message,
         verdicts=situation.verdicts,
+    )
+
+
+def _said_lately(situation: Situation, change: ConfigChange) -> bool:
+    """Whether a change of this object was noted a short while ago: some programs write their own all the time."""
+    since, name = situation.now - QUIET_FOR, change.key.replace("/", " ")
+    return any(
+        entry.action is Action.NOTE and entry.at > since and f"{name} was" in entry.message
+        for entry in situation.record.decisions
     )
 
 

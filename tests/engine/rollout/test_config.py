@@ -109,6 +109,15 @@ def test_a_change_is_noted_once(digest: str) -> None:
     assert note_config(again) is None
 
 
+def test_an_object_that_is_written_all_the_time_is_noted_every_ten_minutes() -> None:
+    """Programs may keep their own state in a ConfigMap that they mount."""
+    first = decide(situation(with_config(in_state()), naming(holds("c1")), policy=PLAIN))
+    said = replace(entry(Action.NOTE, "ConfigChanged", 70), message=first.message)
+    after = in_state().with_state(first.state).with_decision(said)
+    assert note_config(situation(after, naming(holds("c2")), policy=PLAIN, now=100)) is None
+    assert note_config(situation(after, naming(holds("c3")), policy=PLAIN, now=700)) is not None
+
+
 @pytest.mark.parametrize("fact", [holds(""), holds("c0"), holds("k1", KEYS)])
 def test_what_is_not_known_to_have_changed_is_not_noted(fact: ConfigFact) -> None:
     """Unknown now, the same, or not known before."""
