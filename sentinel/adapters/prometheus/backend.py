@@ -45,6 +45,14 @@ class MetricsBackend:
         """The same of an instant query. In MetricsQL its `step` is how old a sample may be: 5 m, as in PromQL."""
         return {**self.parameters, "step": _LOOKBACK} if self.metricsql else self.parameters
 
+    @property
+    def range_settles(self) -> float:
+        """How many seconds before the present the answers to range queries end.
+
+        VictoriaMetrics repeats a series' value of 30 s ago in all later points, whatever goes along with the query.
+        """
+        return 30.0 if self.metricsql else 0.0
+
     def stamps(self, selector: str) -> str:
         """The query of when each series of a selector, that still exists, was scraped last."""
         return f"timestamp({selector}) and {selector}" if self.metricsql else f"timestamp({selector})"

@@ -98,6 +98,15 @@ async def test_victoria_metrics_is_asked_for_the_present_and_for_five_minutes_ba
     assert (server.asked[2]["nocache"], server.asked[2]["step"]) == ("1", "15")
 
 
+async def test_the_last_half_minute_of_a_range_is_left_out_with_victoria_metrics() -> None:
+    """There it repeats one value, which would count as half a minute without requests."""
+    now, step = datetime.now(UTC), timedelta(seconds=15)
+    async with serving(VECTOR) as (server, client):
+        await client.range("up", now - timedelta(minutes=5), now, step)
+        assert await client.range("up", now - timedelta(seconds=15), now, step) == ()
+    assert float(server.asked[-1]["end"]) <= now.timestamp() - 28
+
+
 async def test_thanos_is_asked_for_whole_answers_without_doubles() -> None:
     """A store that does not answer makes an error instead of a smaller number."""
     async with serving(SCALAR, stores={}) as (server, client):

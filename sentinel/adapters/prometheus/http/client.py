@@ -6,7 +6,7 @@ import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http.cookiejar import DefaultCookiePolicy
 from typing import TypeVar
 from urllib.parse import urljoin
@@ -120,8 +120,12 @@ class PrometheusClient:
 
     async def range(self, query: str, since: datetime, until: datetime, step: timedelta) -> tuple[Track, ...]:
         """The answer at equally spaced times, in whole seconds; not remembered."""
-        more = (await self.backend()).parameters
-        return await self._call(lambda: self._query_range(query, since, until, step, more))
+        backend = await self.backend()
+        if backend.range_settles:
+            until = min(until, datetime.now(UTC) - timedelta(seconds=backend.range_settles))
+        if until < since:
+            return ()
+        return await self._call(lambda: self._query_range(query, since, until, step, backend.parameters))
 
     async def get(self, path: str, params: Mapping[str, str]) -> object:
         """The `data` of any other endpoint of its API, not remembered; it does not queue behind the queries."""
