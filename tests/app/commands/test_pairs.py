@@ -1,4 +1,4 @@
-"""The commands with a canary pair."""
+"""The commands with pairs."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sentinel.domain.record.state import Phase
+from tests.stories.blue_green import BLUE, GREEN, blue_green
 from tests.stories.pairs import paired
 from tests.support.cli import sentinel
 
@@ -55,3 +56,28 @@ async def test_preflight_checks_a_pair_that_was_never_released(tmp_path: Path) -
         pair.weigh(0, 0)
         said = (await sentinel(pair.world, *line)).output
         assert "gives neither Service web nor Service web-canary any traffic" in said
+
+
+async def test_a_blue_green_pair_is_switched_back_without_a_daemon(tmp_path: Path) -> None:
+    """By the Service's name; what serves is known by the selector alone."""
+    async with blue_green(tmp_path) as pair:
+        pair.release("web:2")
+        await pair.world.phase(Phase.BAKING, image="web:2", within=60)
+        pair.switch(GREEN)
+        await pair.world.stop()
+        undone = await sentinel(pair.world, "undo", "bluegreen/web", "--yes", "--direct")
+        assert undone.exit_code == 0, undone.output
+        assert pair.serving() == BLUE
+
+
+async def test_preflight_checks_a_blue_green_pair(tmp_path: Path) -> None:
+    """What its first step is, and what keeps the Service from being switched."""
+    async with blue_green(tmp_path, started=False) as pair:
+        line = ["preflight", "bluegreen/web", "--config", str(tmp_path / "none.yaml"), "-o", "json"]
+        (tmp_path / "none.yaml").write_text(
+            f"rules: {{paths: [{tmp_path}/rules]}}\nkubernetes: {{kinds: [Deployment, BlueGreen]}}\n"
+            f"prometheus: {{url: '{pair.world.cluster.prometheus_url}'}}\n"
+        )
+        assert "a preview with 6 pods" in (await sentinel(pair.world, *line)).output
+        pair.change(lambda service: service["spec"].update(selector={"shop": "web"}))
+        assert "web-blue and web-green at once" in (await sentinel(pair.world, *line)).output

@@ -21,7 +21,7 @@ from sentinel.adapters.kubernetes.workloads.trim import RevisionEntry, trim_besi
 from sentinel.domain.errors import ClusterError, ForbiddenError, NotFoundError
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
-from sentinel.domain.workload.kinds import MEMBER_KIND, PAIRED, USUAL_KIND
+from sentinel.domain.workload.kinds import MEMBER_KIND, PAIRED, USUAL_KIND, WorkloadKind
 from sentinel.domain.workload.pairing import Pairing
 
 PAGE = 500
@@ -120,7 +120,7 @@ class ClusterReader:
         await self._fill_beside(cache, beside, key.namespace)
         workload = cache.workload(key)
         if workload is None:
-            absent = f"there is no {MEMBER_KIND} {key.name} in namespace {key.namespace}"
+            absent = f"there is no {MEMBER_KIND} {pairing.members[0]} in namespace {key.namespace}"
             raise NotFoundError(absent, reason="NotFound", status=404)
         return workload
 
@@ -154,9 +154,10 @@ class ClusterReader:
                     owners.set_changed(key_of(raw), None, trim_application_set(raw))
         return owners
 
-    async def facts(self, key: WorkloadKey) -> WorkloadFacts:
-        """What a preflight asks of one workload. Raises NotFoundError if it does not exist."""
-        raw = await self._object(key)
+    async def facts(self, workload: Workload) -> WorkloadFacts:
+        """What a preflight asks of a workload, or of a pair's first member. Raises NotFoundError if it is gone."""
+        first = workload.parts[0]
+        raw = await self._object(WorkloadKey(WorkloadKind(first.kind), first.namespace, first.name))
         spec = mapping(raw.get("spec"))
         containers = objects(mapping(mapping(spec.get("template")).get("spec")).get("containers"))
         return WorkloadFacts(

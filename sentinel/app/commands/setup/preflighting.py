@@ -26,7 +26,7 @@ from sentinel.domain.errors import PreconditionError
 from sentinel.domain.figures import amount, percent
 from sentinel.domain.policy.policy import Mode, Policy, UndoneConfig, pairings_of
 from sentinel.domain.record.record import Record
-from sentinel.domain.workload.facts import GUARD_LABEL, HOLD_LABEL, Ability, Workload
+from sentinel.domain.workload.facts import GUARD_LABEL, HOLD_LABEL, Ability, Stepping, Workload
 from sentinel.engine.exposure.weights import wanted_pods
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of
 from sentinel.policies.load import PolicySet, describe, load
@@ -73,7 +73,7 @@ async def _preflight(name: str, settings: Settings, account: str, at: Place) -> 
         found = load(settings.rules.paths, options_of(settings, sources))
         pairings = pairings_of(found.policies) if isinstance(found, PolicySet) else None
         workload = await cluster.workload(name, pods=True, pairings=pairings)
-        facts = await cluster.reader.facts(workload.key)
+        facts = await cluster.reader.facts(workload)
         subject = Examined(workload, facts, await cluster.records(workload))
         policy, guarded = _policy(subject, settings, found)
         checks = [*guarded, *workload_checks(subject, datetime.now(UTC))]
@@ -218,6 +218,8 @@ def _canary(policy: Policy, workload: Workload) -> Check:
     why_not = abilities.why_not.get(Ability.STEPPING)
     if why_not is not None:
         return _refused(name, why_not)
+    if abilities.stepping is Stepping.SWITCHING:
+        return ok(name, f"a preview with {amount(size, 'pod')}, then all requests at once")
     batch = min(abilities.first_batch, size)
     wanted, weight = wanted_pods(steps[0].weight, size), percent(steps[0].weight)
     if size and batch > wanted:
