@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from clustersim.cluster import JsonObject
+from clustersim.faults import FaultKind, InjectedFault
 from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import CONFIGMAPS
 from sentinel.domain.record.entries import Action, OutcomeKind
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import CONFIG_ANNOTATION
 from tests.support.account import let_restore_config
-from tests.support.world import NAMESPACE, PLAIN_POLICY, ROLLING, World, decision, world
+from tests.support.world import NAMESPACE, PLAIN_POLICY, ROLLING, World, actions, decision, world
 
 
 def config(here: World, name: str = "settings", **data: str) -> None:
@@ -162,3 +163,29 @@ async def test_a_bad_config_that_is_not_put_back_is_held(tmp_path: Path) -> None
         config(here, mode="old")
         await here.phase(Phase.UNDONE)
         assert started_with(here) == [""]
+
+
+async def test_an_undo_cut_off_between_configmap_and_template_is_completed(tmp_path: Path) -> None:
+    """The ConfigMap is back, the template is not, and the daemon restarts: the rest is done, and nothing twice."""
+    async with world(tmp_path, RESTORE) as here:
+        let_restore_config(here.cluster)
+        await named(here, "old")
+        config(here, mode="new")
+        await here.until(lambda: len(here.records()) == 2, what="the rollout begins")
+        refused = InjectedFault(FaultKind.ERROR, frozenset({"patch"}), "/deployments/web", status=503)
+        here.cluster.faults.add(refused)
+        await here.post_alerts(here.alert(deployment="web"))
+
+        def half_done() -> bool:
+            found = here.cluster.store.get(CONFIGMAPS, NAMESPACE, "settings")
+            return bool(found["data"] == {"mode": "old"}) and refused.struck > 0
+
+        await here.until(half_done, what="the ConfigMap is put back and the template is not")
+        await here.stop()
+        here.cluster.faults.remove(refused)
+        await here.start()
+        record = await here.phase(Phase.UNDONE)
+        assert actions(record).count("undo") == 1
+        assert started_with(here) == [""]
+        await asyncio.sleep(600)
+        assert len(here.records()) == 2
