@@ -64,6 +64,7 @@ bench: $(DEV)
 
 bench-detection: $(DEV)
 	$(BIN)/python -m benchmarks.detection
+	$(BIN)/python -m benchmarks.starts
 
 # Renews the pinned packages of the image, with their hashes on all platforms.
 lock: $(DEV)

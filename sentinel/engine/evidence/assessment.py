@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import cast
 
 from sentinel.domain.evidence import CountTick, HistogramTick, Missing, Tick, ValueSample
 from sentinel.domain.policy.policy import Policy
@@ -24,6 +25,7 @@ from sentinel.engine.evidence.starting import STABLE_START, START, limit_of, sta
 from sentinel.engine.rules.crash_exposure import crash_tick
 from sentinel.engine.rules.crashes import crashes_until, judge_crashes
 from sentinel.engine.rules.error_rate import judge_error_rate
+from sentinel.engine.rules.flagrant import FLAGRANT, condemned, flagrant_run
 from sentinel.engine.rules.latency import judge_latency
 from sentinel.engine.rules.pod_rules import judge_crash_loop, judge_health
 from sentinel.engine.rules.query_rule import judge_query
@@ -59,7 +61,8 @@ class JudgedRollout:
 
     `unmeasured` names the metric rules without recent evidence, and why: they cannot pass meanwhile. `learnt` is what
     the hour before has taught so far, `remembered` what the workload's last rollout learnt, and `started` how the
-    stable's pods started, as far as that is known.
+    stable's pods started, as far as that is known. `known_flagrant` says by a rule whether any workload of the policy
+    starts with more than half of its requests failing.
     """
 
     policy: Policy
@@ -74,6 +77,7 @@ class JudgedRollout:
     learnt: Mapping[str, Calibration] = field(default_factory=dict)
     remembered: Mapping[str, Calibration | None] = field(default_factory=dict)
     started: Mapping[str, StartProfile] = field(default_factory=dict)
+    known_flagrant: Callable[[str], bool] = lambda _rule: False
 
 
 def assess(rollout: JudgedRollout, measured: Sequence[Measured], holds: Holds) -> Assessment:
@@ -153,8 +157,11 @@ def _judge_metric(
     kept, used = _calibration(rule, rollout)
     state: Json | None = rollout.state.analysis.get(rule.name)
     starts = _starts(rule, state, rollout)
+    run = _run(rule, state, starts)
     ticks: list[Tick | None] = [one.tick for one in measured] or [None]
     for tick in ticks:
+        if isinstance(rule, ErrorRateRule) and isinstance(tick, CountTick) and run is not None:
+            run = flagrant_run(rule, {FLAGRANT: run}, tick, rollout.workload)
         state, verdict = _step(rule, state, tick, rollout, holds, used, starts)
         if starts is not None and isinstance(tick, CountTick | HistogramTick):
             starts = starts.after(tick.starts)
@@ -164,7 +171,17 @@ def _judge_metric(
         state = {**state, CALIBRATION: kept.as_json()}
     if starts is not None:
         state = {**state, **starts_kept(starts)}
+    if run is not None:
+        verdict = condemned(verdict, run, rollout.known_flagrant)
+        state = {**state, FLAGRANT: run} if any(run) else state
     return state, _unmeasured(verdict, missing) if missing else verdict
+
+
+def _run(rule: MetricRule, state: Json | None, starts: Starts | None) -> list[int] | None:
+    """The run of flagrant ticks so far; None where the start is known, or the rule does not count errors."""
+    if starts is None or starts.profile is not None or not isinstance(rule, ErrorRateRule):
+        return None
+    return cast(list[int], (state or {}).get(FLAGRANT, [0, 0, 0]))
 
 
 def _starts(rule: MetricRule, state: Json | None, rollout: JudgedRollout) -> Starts | None:

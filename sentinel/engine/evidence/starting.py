@@ -5,7 +5,7 @@ for the next rollout. Where no record has it, the last starts of the stable's po
 the watch knows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
@@ -25,6 +25,7 @@ from sentinel.domain.workload.facts import Workload
 from sentinel.engine.arms.split import starts
 from sentinel.engine.evidence.history import MOST_PODS, learns
 from sentinel.engine.evidence.schedule import SourceTiming, grid, stable_of
+from sentinel.engine.rules.flagrant import SHARE
 from sentinel.engine.statistics.starts import AGES, StartProfile, Starts
 
 START = "start"
@@ -52,6 +53,16 @@ def remembered_start(rule: str, record: Record, records: Sequence[Record]) -> St
         if one.name != record.name and one.state.phase is Phase.PROMOTED
     )
     return next((profile for profile in promoted if profile is not None and not profile.thin), None)
+
+
+def starts_flagrantly(policy: str, records: Iterable[Record], rule: str) -> bool:
+    """Whether a workload that this policy promoted is known to start with more than half of its requests failing."""
+    starts = (
+        start_in(one.state.analysis.get(rule), START)
+        for one in records
+        if one.policy == policy and one.state.phase is Phase.PROMOTED
+    )
+    return any(share is not None and share > SHARE for known in starts if known for share in known.shares)
 
 
 def limit_of(rule: ErrorRateRule | LatencyRule) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.evidence import Missing
@@ -16,7 +17,7 @@ from sentinel.engine.alerts.attribution import attribute
 from sentinel.engine.evidence.assessment import Holds, JudgedRollout, Measured, assess, segment_of
 from sentinel.engine.evidence.history import learns, remembered
 from sentinel.engine.evidence.schedule import stable_of
-from sentinel.engine.evidence.starting import STABLE_START, remembered_start
+from sentinel.engine.evidence.starting import STABLE_START, remembered_start, starts_flagrantly
 from sentinel.engine.exposure.own import held_down_at
 from sentinel.engine.exposure.switching import serves_alone
 from sentinel.engine.matching import alert_rule_of
@@ -76,6 +77,7 @@ def judged(
             if learns(rule)
         },
         {**started, **_remembered_starts(situation)},
+        partial(starts_flagrantly, situation.policy.name, situation.cluster_records),
     )
     assessment = assess(rollout, measured, holds)
     state = replace(record.state, analysis=assessment.analysis, measured_until=assessment.measured_until)
