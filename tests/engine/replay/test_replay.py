@@ -21,7 +21,7 @@ from sentinel.domain.policy.rules import (
 )
 from sentinel.domain.policy.selection import AlertMatcher, AlertRule, MatchOperator
 from sentinel.domain.policy.strategy import OnLowTraffic, Step, Strategy
-from sentinel.domain.record.entries import Action, AlertEntry
+from sentinel.domain.record.entries import Action, AlertEntry, DecisionEntry
 from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import VerdictKind
 from sentinel.engine.replay.course import drive, replay
@@ -290,3 +290,30 @@ def test_a_replay_learns_from_the_hour_before() -> None:
     assert asked[0].past.until == at(0)
     advance = next(entry for entry in story.decisions if entry.action is Action.ADVANCE)
     assert float(advance.numbers["errors.phi"]) > 10
+
+
+def undone_after(*, known: bool) -> tuple[float, DecisionEntry]:
+    """When a candidate of which a third fails is undone, with a warm-up; the stable's clean start is known or not."""
+    warm = replace(POLICY, strategy=replace(STEPPED, warmup=timedelta(seconds=30)))
+    world = ModelledWorkload(WorkloadShape(at(0)))
+
+    def recall(ask: AskPast) -> Answer:
+        steps = range(ask.past.length)
+        return {pod: [(100.0 * n, 0.0) for n in steps] for pod in ask.past.pods} if known else {}
+
+    def counts(ask: Ask) -> Answer:
+        shares = {"candidate": 0.33, "baseline": 0.0}
+        return tuple(counted(f"{arm}-{n}", ask, s) for arm, s in shares.items() for n in range(1, 30))
+
+    setting = Setting(warm, world, at(0), at(7200), lambda *_: False, stable="baseline")
+    story = drive(replay(setting), counts, recall)
+    undo = next(entry for entry in story.decisions if entry.action is Action.UNDO)
+    return (undo.at - at(0)).total_seconds(), undo
+
+
+def test_a_start_that_is_known_lets_a_bad_one_be_undone_within_the_warmup() -> None:
+    """What the stable's pods did at the same age is asked for, and the verdict rests on the candidate's start."""
+    soon, undo = undone_after(known=True)
+    late, _ = undone_after(known=False)
+    assert soon <= 30 < late
+    assert "while starting" in undo.message
