@@ -21,19 +21,19 @@ async def account_lacks(
     *,
     kinds: Sequence[WorkloadKind] = USUAL_KINDS,
     routes: Sequence[RouteKind] = (),
-    config: Sequence[Verbs] = (),
+    further: Sequence[Verbs] = (),
     jobs_in: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """The verbs that the service account needs and lacks in the namespace `within` (empty: in all of them).
 
-    `kinds` of workloads are watched, and kinds of `routes`; `config` is what it does with what they name. `jobs_in`:
+    `kinds` of workloads are watched, and kinds of `routes`; `further` is what the settings ask for besides. `jobs_in`:
     where it must be able to run Jobs of gates as well. Raises ForbiddenError where we may not ask for others, and
     ClusterError's other kinds.
     """
     user = f"system:serviceaccount:{namespace}:{account}"
     asked = [
         (within, resource, part, verb)
-        for resource, part, verbs in (*needed(kinds, routes), *config)
+        for resource, part, verbs in (*needed(kinds, routes), *further)
         for verb in verbs
     ]
     asked += [

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from sentinel.adapters.kubernetes.gitops.registry import TOOLS
+from sentinel.adapters.kubernetes.api.resources import Verbs
+from sentinel.adapters.kubernetes.gitops.registry import TOOLS, keeper_verbs
 from sentinel.app.commands.setup.checks import Check, fail, ok, warn
 from sentinel.domain.workload.keeper import Keeper
 from sentinel.settings.sections import GitOpsSettings
@@ -15,6 +16,11 @@ def keeper_checks(keeper: Keeper | None, settings: GitOpsSettings) -> list[Check
     if keeper is None:
         return [ok(_NAME, "no tool that would deploy an undone revision again, as far as its labels show")]
     return [_lasts(keeper, settings), *(_remark(keeper, remark) for remark in keeper.remarks)]
+
+
+def held_verbs(settings: GitOpsSettings) -> tuple[Verbs, ...]:
+    """What the daemon's account needs to hold tools wherever it watches; in named namespaces a Role grants it there."""
+    return () if settings.namespaces else keeper_verbs(argocd=settings.argocd, flux=settings.flux)
 
 
 def named_checks(keeper: Keeper | None, named: Sequence[tuple[str, str]]) -> list[Check]:

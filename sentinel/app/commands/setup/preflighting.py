@@ -19,7 +19,7 @@ from sentinel.app.commands.rollouts.undoing import undo_target
 from sentinel.app.commands.setup.checks import Check, fail, ok, warn
 from sentinel.app.commands.setup.evidencing import metric_checks
 from sentinel.app.commands.setup.gating import gate_checks, runs_jobs
-from sentinel.app.commands.setup.keeping import keeper_checks, named_checks
+from sentinel.app.commands.setup.keeping import held_verbs, keeper_checks, named_checks
 from sentinel.app.commands.setup.probing import account_check, conclude, slack_check
 from sentinel.app.wiring.sources import metric_sources, options_of
 from sentinel.domain.errors import PreconditionError
@@ -94,9 +94,12 @@ async def _preflight(name: str, settings: Settings, account: str, at: Place) -> 
                 namespace,
                 kinds=settings.kubernetes.kinds,
                 routes=settings.kubernetes.routes,
-                config=config_verbs(
-                    settings.kubernetes.config_kinds,
-                    restoring=policy is not None and policy.undo.config is UndoneConfig.RESTORE,
+                further=(
+                    *config_verbs(
+                        settings.kubernetes.config_kinds,
+                        restoring=policy is not None and policy.undo.config is UndoneConfig.RESTORE,
+                    ),
+                    *held_verbs(settings.gitops),
                 ),
                 jobs_in=jobs_in,
             ),

@@ -64,12 +64,12 @@ async def account_check(
     *,
     kinds: Sequence[WorkloadKind] = USUAL_KINDS,
     routes: Sequence[RouteKind] = (),
-    config: Sequence[Verbs] = (),
+    further: Sequence[Verbs] = (),
     jobs_in: Sequence[str] = (),
 ) -> Check:
     """Whether the daemon's service account, given as namespace/name, has every verb it needs.
 
-    `kinds` of workloads are watched, and kinds of `routes`; `config` is what it does with what they name. `jobs_in`:
+    `kinds` of workloads are watched, and kinds of `routes`; `further` is what the settings ask for besides. `jobs_in`:
     the namespaces in which it runs Jobs of gates, `""` for all.
     """
     name = "RBAC"
@@ -86,7 +86,7 @@ async def account_check(
             within,
             kinds=kinds,
             routes=routes,
-            config=config,
+            further=further,
             jobs_in=jobs_in,
         )
     except ForbiddenError:
