@@ -73,6 +73,13 @@ def _all_updated(obj: JsonObject) -> bool:
     return _seen(obj) and counts == [obj["spec"]["replicas"]] * 3
 
 
+def _all_of_the_template(obj: JsonObject) -> bool:
+    """As above; pods on their way out after a smaller size was set are of the template too."""
+    status, wanted = obj.get("status") or {}, obj["spec"]["replicas"]
+    updated = status.get("updatedReplicas", 0)
+    return _seen(obj) and updated == status.get("replicas") and status.get("availableReplicas", 0) >= wanted
+
+
 def _replica_sets(cluster: SimulatedCluster, obj: JsonObject) -> list[JsonObject]:
     key = "deployment.kubernetes.io/revision"
     owned = cluster.plane.owners.owned(REPLICASETS, obj)
@@ -122,7 +129,7 @@ STATEFULSET = Strategy(
     {"serviceName": "shop"},
     kept_back=_partition,
     ours=lambda obj: marked(obj, PARTITION_ANNOTATION).rpartition(",")[2] == str(_partition(obj)),
-    full=_all_updated,
+    full=_all_of_the_template,
     templates=_controller_revisions,
     brake=_set_partition,
     paths={"deployments": "statefulsets", "replicasets": "controllerrevisions"},

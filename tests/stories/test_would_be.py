@@ -44,7 +44,7 @@ async def test_a_bad_first_release_would_be_held_for_want_of_a_baseline(tmp_path
         record = await here.phase(Phase.HELD, "new")
         hold = decision(record, Action.HOLD)
         assert (hold.reason, deed(hold), hold.rule) == ("NoBaseline", "would-hold", "error-rate")
-        assert "would hold: canary 38" in hold.message
+        assert "would hold: canary 37" in hold.message
         assert "it is the first revision: there is nothing to compare it with or to undo to" in hold.message
         assert printed(here, record) == ("WouldHold", "NoBaseline")
         await here.until(lambda: "SentinelWouldHold" in [e["reason"] for e in here.events("new")], within=10)
