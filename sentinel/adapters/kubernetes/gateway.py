@@ -86,21 +86,25 @@ class KubernetesGateway:
         self.records = KubernetesRecordStore(self.client)
         self.commands = KubernetesCommandStore(self.client, cache.pair_of, cache.called)
         self._shared: dict[str, Any] = {"clock": clock, "rng": rng}
-        nodes = Reflector(
-            self.client, RequestTarget(NODES), trim_node, cache.node_changed, optional=True, **self._shared
-        )
-        self._reflectors: list[Reflector[Any]] = [
-            nodes,
-            *(reflector for namespace in self._namespaces or ("",) for reflector in self._watches(namespace)),
-            *(
-                reflector
-                for namespace in tools.namespaces or self._namespaces or ("",)
-                for reflector in self._tool_watches(namespace)
-            ),
-        ]
+        self._reflectors: list[Reflector[Any]] = [*self._usual_watches()]
         self._beside: set[ApiResource] = set()
         self._started = False
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _usual_watches(self) -> Iterator[Reflector[Any]]:
+        """The watches that last as long as the gateway."""
+        yield Reflector(
+            self.client,
+            RequestTarget(NODES),
+            trim_node,
+            self._cache.node_changed,
+            optional=True,
+            **self._shared,
+        )
+        for namespace in self._namespaces or ("",):
+            yield from self._watches(namespace)
+        for namespace in self._tools.namespaces or self._namespaces or ("",):
+            yield from self._tool_watches(namespace)
 
     def _watches(self, namespace: str) -> tuple[Reflector[Any], ...]:
         """The watches of one namespace, or of all of them."""

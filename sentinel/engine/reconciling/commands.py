@@ -27,8 +27,8 @@ from sentinel.engine.rollout.noting import noted, settled
 from sentinel.engine.rollout.overrides import paused_by_hand
 from sentinel.engine.rollout.progress import promote, steered
 from sentinel.engine.rollout.situation import Situation
-from sentinel.engine.rollout.target import NoTarget, choose_target, numbered_target
-from sentinel.engine.rollout.undoing import keeper_refusal, undo_to
+from sentinel.engine.rollout.undo.target import NoTarget, choose_target, numbered_target
+from sentinel.engine.rollout.undo.undoing import keeper_refusal, undo_to
 
 VALID_FOR = timedelta(minutes=10)
 """A command that no sentinel saw for so long was meant for another moment."""

@@ -8,48 +8,39 @@ network and a replay over memory, and both come to the same decisions.
     steps = reconciler.reconcile(key)        # send each effect's answer; it returns a Reconciled
 """
 
-from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
 
-from sentinel.domain.command import Command, CommandPhase, Refusal
-from sentinel.domain.decision import Change, Decision, Restart
+from sentinel.domain.command import Refusal
+from sentinel.domain.decision import Decision
 from sentinel.domain.policy.policy import Mode, OnConfigChange, Policy, UndoneConfig
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
-from sentinel.domain.record.entries import Action, DecisionEntry
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload.config import ConfigReading
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.alerts.naming import workloads_named
-from sentinel.engine.exposure.own import STEPS_SKIPPED, promotion
 from sentinel.engine.exposure.steering import left_over
-from sentinel.engine.reconciling.carrying import Carrying, Steps
-from sentinel.engine.reconciling.commands import Obeyed, obey
+from sentinel.engine.reconciling.carrying import Carrying
 from sentinel.engine.reconciling.effects import (
     Apply,
     AskGates,
     Collect,
     Collected,
-    Confirm,
     Dismiss,
-    Effect,
     FollowConfig,
     LookAround,
     Measure,
     Prune,
     ReadConfig,
-    Reply,
     Report,
-    Show,
 )
-from sentinel.engine.reconciling.entries import overtaken
 from sentinel.engine.reconciling.judging import judged, judged_alerts, pods_ripen_at, with_alert_verdicts
 from sentinel.engine.reconciling.keeping import Keeping
 from sentinel.engine.reconciling.memory import Memory
+from sentinel.engine.reconciling.outcomes import Effects, Outcomes
 from sentinel.engine.reconciling.view import View
 from sentinel.engine.rollout.beginning import (
     begins_at,
@@ -61,16 +52,12 @@ from sentinel.engine.rollout.beginning import (
 )
 from sentinel.engine.rollout.config import config_of, restart_for_config
 from sentinel.engine.rollout.decision import decide
-from sentinel.engine.rollout.holding import damage_limiting_pause
 from sentinel.engine.rollout.ignored import change_ignored
 from sentinel.engine.rollout.lifecycle import Begin, Continue, Idle, RolledBack, Sighting, recognise
 from sentinel.engine.rollout.progress import kept_until
 from sentinel.engine.rollout.situation import Situation
-from sentinel.engine.rollout.undoing import next_of_undo
 from sentinel.engine.rules.environment import confirm
 
-SAID_BY_SILENCE = frozenset({"NotReadyInTime"})
-"""Reasons that rest on nothing having come: they are looked up first, since a watch may have gone deaf."""
 FAR = timedelta(minutes=10)
 """Every guarded rollout is looked at this often at least, whatever its timers say."""
 
@@ -93,10 +80,6 @@ AGAIN = Reconciled(again=True)
 AT_REST = Reconciled()
 GONE = Reconciled(gone=True)
 
-T = TypeVar("T")
-Effects = Generator[Effect, Any, T]
-"""Effects whose end is a T."""
-
 
 class Reconciler:
     """Reconciles workloads, one after the other, with what is kept in `memory` between two of them."""
@@ -106,6 +89,7 @@ class Reconciler:
         self._view = view
         self._memory = memory
         self._carrying = Carrying(view, memory, owed=owed)
+        self._outcomes = Outcomes(view, memory, self._carrying)
         self._keeping = Keeping(view, self._carrying, owed=owed)
 
     def reconcile(self, key: WorkloadKey) -> Effects[Reconciled]:
@@ -123,10 +107,10 @@ class Reconciler:
             yield Report(record, workload)
         uid = workload.uid if workload else ""
         for orphan in (r for r in records if r.live and r.workload_uid != uid):
-            yield from self._end(orphan, workload_gone(orphan, self._view.now()), None)
+            yield from self._outcomes.end(orphan, workload_gone(orphan, self._view.now()), None)
         if workload is None or workload.deleting:
             self._memory.settled.pop(key, None)
-            yield from self._refuse_commands(key, "the workload does not exist")
+            yield from self._outcomes.refuse_commands(key, "the workload does not exist")
             return GONE
         own = tuple(r for r in records if r.workload_uid == uid)
         reconciled = yield from self._look_at(workload, own)
@@ -151,7 +135,7 @@ class Reconciler:
         policy = self._view.policy_of(open_record) if open_record else self._view.guarding(workload)
         if policy is None:
             why = "no policy guards this workload"
-            yield from self._refuse_commands(workload.key, why, Refusal.NOT_GUARDED)
+            yield from self._outcomes.refuse_commands(workload.key, why, Refusal.NOT_GUARDED)
             yield FollowConfig(workload, wanted=False)
             return AT_REST
         yield FollowConfig(workload, policy.on_config_change is not OnConfigChange.IGNORE)
@@ -159,7 +143,9 @@ class Reconciler:
         sighting = recognise(workload, records, settled, policy.undo, self._view.now())
         ignored = self._ignored(workload, policy, records)
         if ignored is not None and ignored.action is not None and not isinstance(sighting, Begin):
-            yield from self._carry_out(self._situation(records[0], workload, policy, records), ignored)
+            yield from self._outcomes.carry_out(
+                self._outcomes.situation(records[0], workload, policy, records), ignored
+            )
             return AGAIN
         reconciled = yield from self._handle(sighting, workload, policy, records)
         if ignored is None or ignored.requeue_at is None:
@@ -172,7 +158,7 @@ class Reconciler:
         since = self._memory.ignored_since(workload, self._view.now())
         if since is None or not records:
             return None
-        return change_ignored(self._situation(records[0], workload, policy, records), since)
+        return change_ignored(self._outcomes.situation(records[0], workload, policy, records), since)
 
     def _handle(
         self, sighting: Sighting, workload: Workload, policy: Policy, records: tuple[Record, ...]
@@ -201,9 +187,11 @@ class Reconciler:
             waits = change is not None and now < kept and reconciled == AT_REST
             return Reconciled(requeue_at=kept) if waits else reconciled
         if not records:
-            yield from self._refuse_commands(workload.key, "no rollout of the workload is on record")
+            yield from self._outcomes.refuse_commands(workload.key, "no rollout of the workload is on record")
             return AT_REST
-        yield from self._obey(command, self._situation(records[0], workload, policy, records))
+        yield from self._outcomes.obey(
+            command, self._outcomes.situation(records[0], workload, policy, records)
+        )
         return AGAIN
 
     def _may_touch(self, workload: Workload, policy: Policy) -> bool:
@@ -215,37 +203,22 @@ class Reconciler:
         """Config may have changed with which the pods are to be started again."""
         record = records[0]
         if record.pending is not None:
-            yield from self._complete(record, record.pending, workload, policy, records)
+            yield from self._outcomes.complete(record, record.pending, workload, policy, records)
             return AGAIN
-        situation = self._situation(record, workload, policy, records)
+        situation = self._outcomes.situation(record, workload, policy, records)
         decision = restart_for_config(situation)
         if decision is None or decision.action is None:
             return AT_REST if decision is None else Reconciled(requeue_at=decision.requeue_at)
-        yield from self._carry_out(situation, decision)
+        yield from self._outcomes.carry_out(situation, decision)
         return AGAIN
-
-    def _refuse_commands(self, key: WorkloadKey, why: str, refusal: str = "") -> Effects[None]:
-        """Answer whatever waits for a workload of which nothing can be asked."""
-        while (command := self._view.command(key)) is not None:
-            yield Reply(command, CommandPhase.REFUSED, why, refusal)
-
-    def _obey(self, command: Command, situation: Situation) -> Effects[bool]:
-        """Enter what a human asked for, or answer them; whether a decision was entered.
-
-        The answer to what was entered comes with the next reconcile.
-        """
-        answer = obey(command, situation)
-        if isinstance(answer, Obeyed):
-            yield from self._carry_out(replace(situation, record=answer.record), answer.decision)
-            return True
-        yield Reply(command, answer.phase, answer.message, answer.refusal)
-        return False
 
     # A rollout begins.
 
     def _begin(self, begin: Begin, workload: Workload, records: tuple[Record, ...]) -> Effects[Reconciled]:
         if begin.closes is not None:
-            yield from self._end(begin.closes, superseded(begin.closes, begin, self._view.now()), None)
+            yield from self._outcomes.end(
+                begin.closes, superseded(begin.closes, begin, self._view.now()), None
+            )
         policy = self._view.guarding(workload)
         if policy is None:
             return AT_REST
@@ -255,27 +228,17 @@ class Reconciler:
         record = new_record(begin, workload, policy, mode, begins_at(records, self._view.now()))
         config = config_of(begin.stable, records, workload, reading)
         record = replace(record, config_kept=reading.kept, state=replace(record.state, config=config))
-        situation = self._situation(record, workload, policy, records)
-        yield from self._carry_out(situation, first_decision(begin, situation, reading))
+        situation = self._outcomes.situation(record, workload, policy, records)
+        yield from self._outcomes.carry_out(situation, first_decision(begin, situation, reading))
         yield Prune(records)
         return AGAIN
 
     def _rolled_back(
         self, record: Record, workload: Workload, policy: Policy, records: tuple[Record, ...]
     ) -> Effects[Reconciled]:
-        situation = self._situation(record, workload, policy, records)
-        yield from self._end(record, rolled_back_by_hand(situation), workload)
+        situation = self._outcomes.situation(record, workload, policy, records)
+        yield from self._outcomes.end(record, rolled_back_by_hand(situation), workload)
         return AT_REST
-
-    def _end(self, record: Record, decision: Decision, workload: Workload | None) -> Effects[None]:
-        """A decision that ends a rollout; nothing more is measured for it."""
-        policy = self._view.policy_of(record)
-        mode = self._view.mode_of(record)
-        yield Dismiss(record, policy, mode)
-        record = overtaken(self._memory.working.apply(record), decision, self._view.now())
-        record = yield from self._carrying.carry_out(record, decision, workload, mode)
-        self._memory.working.remember(record)
-        yield Report(record, workload)
 
     # A rollout goes on.
 
@@ -284,7 +247,7 @@ class Reconciler:
     ) -> Effects[Reconciled]:
         pending = record.pending
         if pending is not None:
-            yield from self._complete(record, pending, workload, policy, records)
+            yield from self._outcomes.complete(record, pending, workload, policy, records)
             return AGAIN
         situation = yield from self._judge(
             self._memory.working.apply(record).named(workload.candidate), workload, policy, records
@@ -292,11 +255,11 @@ class Reconciler:
         self._memory.working.remember(situation.record)
         decision = decide(situation)
         command = self._view.command(workload.key)
-        if command is not None and (yield from self._obey(command, situation)):
+        if command is not None and (yield from self._outcomes.obey(command, situation)):
             return AGAIN
         situation = replace(situation, record=with_alert_verdicts(situation.record, situation.alerts))
         if decision.action is not None:
-            yield from self._carry_out(situation, decision)
+            yield from self._outcomes.carry_out(situation, decision)
             return AGAIN
         return (yield from self._carry_on(situation, decision, answered=command is not None))
 
@@ -308,7 +271,7 @@ class Reconciler:
         if collected.gates is not None:
             record = record.with_gates(collected.gates)
         situation = judged(
-            self._situation(record, workload, policy, records),
+            self._outcomes.situation(record, workload, policy, records),
             collected.measured,
             self._view.holds,
             ever_pulled=self._memory.working.ever_pulled(record, workload),
@@ -335,49 +298,6 @@ class Reconciler:
         around = yield LookAround(rule, situation.record, situation.workload)
         return confirm(verdict, around)
 
-    def _complete(
-        self,
-        record: Record,
-        entry: DecisionEntry,
-        workload: Workload,
-        policy: Policy,
-        records: tuple[Record, ...],
-    ) -> Effects[None]:
-        """Finish what an interrupted reconcile had decided, by what the cluster shows now."""
-        held = workload.held_by_label and not entry.command
-        if held or self._view.mode(policy) is Mode.OBSERVE:
-            why = "someone meanwhile set the hold label, a freeze or observe mode"
-            record = yield from self._carrying.refuse(record, entry, why)
-            yield Report(record, workload)
-            return
-        change: Change | None = None
-        undo = record.state.undo
-        if entry.action is Action.UNDO and undo is not None:
-            change = next_of_undo(self._situation(record, workload, policy, records), undo)
-        elif entry.action is Action.RESTART:
-            change = Restart(entry.cause.config)
-        elif entry.action is Action.ADVANCE:
-            own = workload.own_steps
-            still_there = own is not None and own.stage == entry.step
-            change = promotion(workload, full=entry.reason == STEPS_SKIPPED) if still_there else None
-        elif entry.action is Action.HOLD:
-            change = damage_limiting_pause(self._situation(record, workload, policy, records))
-        record = yield from self._carrying.complete(record, entry, change, workload)
-        yield Report(record, workload)
-
-    # Outcomes.
-
-    def _carry_out(self, situation: Situation, decision: Decision) -> Steps:
-        workload = situation.workload
-        if decision.reason in SAID_BY_SILENCE:
-            yield Confirm(workload)
-        record = yield from self._carrying.carry_out(situation.record, decision, workload, situation.mode)
-        self._memory.working.remember(record)
-        if not record.live:
-            yield Dismiss(record, situation.policy, situation.mode)
-        yield Report(record, workload, decided=True, verdicts=situation.verdicts)
-        return record
-
     def _carry_on(self, situation: Situation, decision: Decision, *, answered: bool) -> Effects[Reconciled]:
         """Nothing new to say: steer, keep what was learnt, and see when to look again."""
         record = situation.record.with_state(decision.state)
@@ -385,7 +305,7 @@ class Reconciler:
             record = yield from self._carrying.hold_keeper(record, situation.workload)
         if decision.change is not None:
             yield Apply(situation.workload, decision.change)
-        record = yield from self._checkpoint(record, situation.now)
+        record = yield from self._outcomes.checkpoint(record, situation.now)
         policy, workload = situation.policy, situation.workload
         yield AskGates(record, policy, self._view.mode(policy))
         now = self._view.now()
@@ -395,31 +315,6 @@ class Reconciler:
             due.append(pods_ripen_at(policy, workload, record, now))
         first = min(at for at in due if at is not None)
         return Reconciled(again=answered, requeue_at=first, verdicts=situation.verdicts)
-
-    def _checkpoint(self, record: Record, now: datetime) -> Steps:
-        """Save at once what a reader of the record would miss, and the tests' states once in a while."""
-        self._memory.working.remember(record)
-        if not self._memory.working.worth_saving(record, now):
-            return record
-        record = yield from self._carrying.checkpoint(record)
-        self._memory.working.remember(record)
-        yield Show(record)
-        return record
-
-    def _situation(
-        self, record: Record, workload: Workload, policy: Policy, records: tuple[Record, ...]
-    ) -> Situation:
-        return Situation(
-            policy=policy,
-            workload=workload,
-            record=record,
-            now=self._view.now(),
-            mode=self._view.mode(policy),
-            records=records,
-            cluster_records=tuple(self._view.all_records()),
-            cluster_budget=self._view.cluster_budget,
-            keeper_hold_for=self._view.keeper_hold_for,
-        )
 
 
 def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -24,7 +24,7 @@ from sentinel.engine.rollout.config import started_with
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.lifecycle import REAPPLIED_WITHIN, ROLLED_BACK, Begin
 from sentinel.engine.rollout.situation import Situation
-from sentinel.engine.rollout.undoing import undo
+from sentinel.engine.rollout.undo.undoing import undo
 
 JUST_AFTER = timedelta(milliseconds=1)
 NOTHING_READ = ConfigReading()

@@ -24,9 +24,9 @@ from sentinel.engine.rollout.holding import QUIET_FOR, damage_limiting_pause, es
 from sentinel.engine.rollout.noting import noted, settled
 from sentinel.engine.rollout.overrides import obey, paused_by_hand, release
 from sentinel.engine.rollout.progress import keep_guard, proceed, resume, stand_still
-from sentinel.engine.rollout.restoring import watch_restore
 from sentinel.engine.rollout.situation import JudgedAlert, Situation
-from sentinel.engine.rollout.undoing import condemn
+from sentinel.engine.rollout.undo.restoring import watch_restore
+from sentinel.engine.rollout.undo.undoing import condemn
 
 CALM_FOR = timedelta(minutes=1)
 """An outage or an alert storm may pause: it is over once its signs have stayed away for this long."""

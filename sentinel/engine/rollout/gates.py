@@ -20,7 +20,7 @@ from sentinel.domain.record.state import GateState, Phase, RolloutState
 from sentinel.domain.verdict import DecisionCause, RuleVerdict, VerdictKind
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.situation import Situation
-from sentinel.engine.rollout.undoing import condemn
+from sentinel.engine.rollout.undo.undoing import condemn
 
 JOB_GRACE = timedelta(seconds=30)
 """Kubernetes ends a Job that takes too long by itself: so long it is given to say so."""

@@ -13,7 +13,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import NO_CAUSE, DecisionCause, RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import HOLD_LABEL, Workload
-from sentinel.engine.rollout.undoing import condemn, undo
+from sentinel.engine.rollout.undo.undoing import condemn, undo
 from tests.engine.builders import (
     CANARY,
     FAIL,

@@ -17,7 +17,7 @@ from sentinel.domain.workload.config import ABSENT, ConfigFact, ConfigKind, Conf
 from sentinel.domain.workload.facts import HOLD_LABEL, Brake, Workload
 from sentinel.engine.rollout.config import config_of, note_config, restart_for_config, started_with
 from sentinel.engine.rollout.decision import decide
-from sentinel.engine.rollout.undoing import undo
+from sentinel.engine.rollout.undo.undoing import undo
 from tests.engine.builders import FAIL, PLAIN, entry, in_state, rollout, situation, undone_to, with_undo
 from tests.engine.snapshots import NEW, OLD, at, record, revision
 

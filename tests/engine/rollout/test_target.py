@@ -13,7 +13,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RevisionRef, RolloutState, UndoState
 from sentinel.domain.workload.revision import ObjectRef, Revision
 from sentinel.engine.rollout.badness import KnownBad, known_bad
-from sentinel.engine.rollout.target import NoTarget, UndoTarget, choose_target
+from sentinel.engine.rollout.undo.target import NoTarget, UndoTarget, choose_target
 from tests.engine.snapshots import NEW, OLD, at, record, revision, workload
 from tests.support.states import state_of
 

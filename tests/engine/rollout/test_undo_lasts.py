@@ -13,7 +13,7 @@ from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.keeper import Keeper, KeeperHold, KeeperHoldEnd, KeeperRef
 from sentinel.engine.rollout.beginning import first_decision
 from sentinel.engine.rollout.lifecycle import Begin
-from sentinel.engine.rollout.undoing import undo
+from sentinel.engine.rollout.undo.undoing import undo
 from tests.engine.builders import FAIL, in_state, rollout, situation, undoing
 from tests.engine.snapshots import at, changed
 

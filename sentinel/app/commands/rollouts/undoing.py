@@ -33,7 +33,7 @@ from sentinel.domain.record.state import Phase, RevisionRef, RolloutState
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.pairing import Pairing
 from sentinel.domain.workload.revision import Revision
-from sentinel.engine.rollout.target import NoTarget, choose_target, numbered_target
+from sentinel.engine.rollout.undo.target import NoTarget, choose_target, numbered_target
 
 POLL_SECONDS = 1.0
 CHANGE_TIMEOUT = 10.0

@@ -18,7 +18,7 @@ from sentinel.engine.rollout.config import changed_since_stable, in_vain, return
 from sentinel.engine.rollout.guards import BUDGETS, permitted
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.situation import JudgedAlert, Situation
-from sentinel.engine.rollout.target import NoTarget, choose_target
+from sentinel.engine.rollout.undo.target import NoTarget, choose_target
 
 
 def condemn(situation: Situation, verdicts: tuple[RuleVerdict, ...]) -> Decision | None:

@@ -11,7 +11,7 @@ from sentinel.domain.record.state import Phase, UndoState
 from sentinel.engine.exposure.own import promotion
 from sentinel.engine.exposure.traffic import flowing
 from sentinel.engine.rollout.situation import Situation
-from sentinel.engine.rollout.undoing import next_of_undo
+from sentinel.engine.rollout.undo.undoing import next_of_undo
 
 WITHDRAWN_WITHIN = timedelta(seconds=15)
 """So long an undo waits for a router to take the candidate's requests away, before it restores the template anyway."""
