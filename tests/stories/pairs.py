@@ -12,7 +12,7 @@ from clustersim.controllers.routes.in_force import RouteKey
 from clustersim.metrics.load import Destination, ToPods, ToRoute
 from clustersim.storage.resources import DEPLOYMENTS, ResourceType
 from sentinel.domain.record.state import Phase
-from sentinel.domain.workload.facts import TRAFFIC_ANNOTATION
+from sentinel.domain.workload.facts import PAUSED_ANNOTATION, TRAFFIC_ANNOTATION
 from tests.support.account import let_guard
 from tests.support.world import CANARY_POLICY, NAMESPACE, World, world
 
@@ -86,6 +86,13 @@ class CanaryPair:
         canary = self.world.cluster.deployment("web-canary", namespace=NAMESPACE)
         marked = TRAFFIC_ANNOTATION in (canary["metadata"].get("annotations") or {})
         return self.weights()[1] == 0 and canary["spec"]["replicas"] == 0 and not marked
+
+    def paused(self, name: str = "web") -> bool:
+        """Whether a member's own rolling update is paused, by our mark."""
+        found = self.world.cluster.deployment(name, namespace=NAMESPACE)
+        marked = PAUSED_ANNOTATION in (found["metadata"].get("annotations") or {})
+        assert marked is bool(found["spec"].get("paused"))
+        return marked
 
     async def rest(self, within: float = 120) -> None:
         """Wait for that."""

@@ -14,7 +14,7 @@ from clustersim.metrics.traffic import Quality
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase
 from tests.stories.pairs import PAIR, PODS, RATIO, CanaryPair, backends, paired
-from tests.support.world import NAMESPACE, actions, decision
+from tests.support.world import NAMESPACE, PLAIN_POLICY, actions, decision
 
 WRITES = frozenset({"create", "update", "patch", "delete"})
 
@@ -113,6 +113,67 @@ async def test_a_canary_that_is_deleted_gets_no_more_requests(pair: CanaryPair) 
     record = await pair.world.phase(Phase.SUPERSEDED, image="web:2")
     assert record.state.reason == "RolledBackByHand"
     await pair.world.until(lambda: pair.weights()[1] == 0, within=30, what="the weight is taken away")
+
+
+@pytest.mark.parametrize(
+    ("then", "phase", "image"), [("resume", "Promoted", "web:2"), ("undo", "Undone", "web:1")]
+)
+async def test_a_hold_stops_the_stable_where_it_is(
+    pair: CanaryPair, then: str, phase: str, image: str
+) -> None:
+    """Its own rolling update, after the last step; it goes on with the rollout, and not once it is undone."""
+    pair.release("web:2")
+    await pair.world.until(lambda: pair.image("web") == "web:2", what="the stable takes the template")
+    assert (await pair.world.answered(pair.world.command("hold")))[0] == "Done"
+    await asyncio.sleep(300)
+    assert pair.paused()
+    assert 0 < pair.world.pods_of("web:1") < PODS
+    assert (await pair.world.answered(pair.world.command(then)))[0] == "Done"
+    await pair.world.phase(Phase(phase), image="web:2")
+    await pair.rest()
+    assert (pair.image("web"), pair.image("web-canary"), pair.paused()) == (image, image, False)
+    assert pair.world.pods_of(image) == PODS
+    assert pair.lost() == 0
+
+
+async def test_a_stable_changed_by_hand_is_not_overwritten_without_a_word(pair: CanaryPair) -> None:
+    """The rollout is held and says so; undone, the canary takes the template of what serves now."""
+    pair.release("web:2")
+    await pair.world.phase(Phase.BAKING, image="web:2")
+    pair.world.cluster.set_image("web", "web:hotfix", namespace=NAMESPACE)
+    record = await pair.world.phase(Phase.HELD, image="web:2")
+    assert record.state.reason == "StableChanged"
+    await asyncio.sleep(600)
+    assert pair.image("web") == "web:hotfix"
+    assert (await pair.world.answered(pair.world.command("undo")))[0] == "Done"
+    await pair.world.phase(Phase.UNDONE, image="web:2")
+    await pair.rest()
+    assert (pair.image("web"), pair.image("web-canary")) == ("web:hotfix", "web:hotfix")
+
+
+async def test_a_person_may_have_what_was_changed_by_hand_overwritten(pair: CanaryPair) -> None:
+    """They were told, and resumed."""
+    pair.release("web:2")
+    await pair.world.phase(Phase.BAKING, image="web:2")
+    pair.world.cluster.set_image("web", "web:hotfix", namespace=NAMESPACE)
+    await pair.world.phase(Phase.HELD, image="web:2")
+    await asyncio.sleep(60)
+    assert (await pair.world.answered(pair.world.command("resume")))[0] == "Done"
+    await pair.world.phase(Phase.PROMOTED, image="web:2")
+    await pair.rest()
+    assert (pair.image("web"), pair.image("web-canary")) == ("web:2", "web:2")
+
+
+async def test_a_policy_that_is_removed_leaves_everything_as_it_is(pair: CanaryPair) -> None:
+    """The record does not say that the workload was deleted."""
+    pair.release("web:2")
+    await pair.world.phase(Phase.BAKING, image="web:2")
+    pair.world.rules(PLAIN_POLICY.replace("namespaces: [shop]", "namespaces: [other]"))
+    assert pair.world.application is not None
+    await pair.world.application.rule_files.take_over()
+    record = await pair.world.phase(Phase.FAILED, image="web:2")
+    assert record.state.reason == "PolicyRemoved"
+    assert (pair.weights(), pair.replicas()) == ((90, 10), 1)
 
 
 async def test_the_share_judged_is_the_one_in_force(pair: CanaryPair) -> None:

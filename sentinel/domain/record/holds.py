@@ -21,6 +21,7 @@ class HoldReason(StrEnum):
     NO_BASELINE = "NoBaseline"
     STABLE_WAS_BAD = "StableWasBad"
     EVIDENCE_MISSING = "EvidenceMissing"
+    STABLE_CHANGED = "StableChanged"
     CANNOT_STEP = "CannotStep"
     CANNOT_ROLL = "CannotRoll"
     CONTROLLER_DOWN = "ControllerDown"
@@ -124,6 +125,11 @@ HOLDS: Mapping[HoldReason, HoldKind] = {
     ),
     HoldReason.EVIDENCE_MISSING: HoldKind(
         "The bake is over, and a rule has had no usable evidence for a minute.", HoldEnd.MEASURED, judged=True
+    ),
+    HoldReason.STABLE_CHANGED: HoldKind(
+        "Someone changed the template of what serves beside the candidate; a promotion would overwrite it.",
+        HoldEnd.AT_ONCE,
+        judged=True,
     ),
     HoldReason.CANNOT_STEP: HoldKind(
         "The policy has canary steps that this workload cannot make.", HoldEnd.AT_ONCE, judged=True

@@ -142,13 +142,15 @@ class TrafficShare:
 
     `share` is the candidate's share of the requests that is in force, as read back. `asked` is the share that was last
     asked for by us, 0 where none is; `settled`: it is in force. `adopted`: the stable set has the candidate's template.
-    `mark` is ours, None where we ask for nothing.
+    `beside` is the digest of the template that the stable set has, empty where it is not known. `mark` is ours, None
+    where we ask for nothing.
     """
 
     share: float = 0.0
     asked: float = 0.0
     settled: bool = True
     adopted: bool = False
+    beside: str = ""
     mark: Mark | None = None
 
 

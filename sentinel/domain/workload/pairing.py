@@ -1,5 +1,6 @@
 """Pairs: one workload that a policy makes of several objects, which it names."""
 
+import fnmatch
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -40,3 +41,11 @@ class Pairing:
     route: RouteName | None = None
     preview: str = ""
     kept: timedelta = timedelta(0)
+
+    def covers(self, namespace: str) -> bool:
+        """Whether the pair may be in this namespace."""
+        return not self.namespaces or any(fnmatch.fnmatchcase(namespace, glob) for glob in self.namespaces)
+
+    def makes(self, kind: WorkloadKind, namespace: str, name: str) -> bool:
+        """Whether this is the pair of that name in that namespace."""
+        return (self.kind, self.name) == (kind, name) and self.covers(namespace)

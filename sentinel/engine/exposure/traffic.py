@@ -14,12 +14,17 @@ def steer(weight: float | None, workload: Workload, mark: Mark | None) -> Change
     """The change that brings the candidate's share towards the weight, None where that was asked for already.
 
     Weight None has the stable take the candidate's template, while the canary goes on with the share that it has.
+    Where the stable has it, what we stopped of its rolling update goes on, or our mark is removed.
     """
-    traffic = workload.exposure.traffic
-    if traffic is None or mark is None or workload.brake.foreign:
+    traffic, adopt = workload.exposure.traffic, Adopt(RevisionRef.of(workload.candidate))
+    if traffic is None or workload.brake.foreign:
+        return None
+    if weight is None and traffic.adopted:
+        return adopt if workload.brake.mark is not None else None
+    if mark is None:
         return None
     if weight is None:
-        return None if traffic.adopted else Adopt(RevisionRef.of(workload.candidate))
+        return adopt
     return None if abs(traffic.asked - weight) < _SAME else SetTraffic(weight, mark)
 
 
@@ -45,7 +50,7 @@ def flowing(workload: Workload) -> bool:
 def left_over(workload: Workload) -> Change | None:
     """What gives back all that we asked for, once the rollout is over; None where nothing of it is left."""
     traffic = workload.exposure.traffic
-    ours = traffic is not None and traffic.mark is not None
+    ours = traffic is not None and (traffic.mark or workload.brake.mark) is not None
     return Release() if ours and not workload.brake.foreign else None
 
 

@@ -107,7 +107,8 @@ class Reconciler:
             yield Report(record, workload)
         uid = workload.uid if workload else ""
         for orphan in (r for r in records if r.live and r.workload_uid != uid):
-            yield from self._outcomes.end(orphan, workload_gone(orphan, self._view.now()), None)
+            gone = workload_gone(orphan, self._view.now(), disbanded=self._view.disbanded(key))
+            yield from self._outcomes.end(orphan, gone, None)
         if workload is None or workload.deleting:
             self._memory.settled.pop(key, None)
             yield from self._outcomes.refuse_commands(key, "the workload does not exist")

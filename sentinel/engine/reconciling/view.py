@@ -38,6 +38,10 @@ class View(Protocol):
         """The snapshot of the workload, None when it is gone."""
         ...
 
+    def disbanded(self, key: WorkloadKey) -> bool:
+        """Whether no policy makes one workload of these objects now, though they may still exist."""
+        ...
+
     def records(self, key: WorkloadKey) -> tuple[Record, ...]:
         """All records of the workload, newest rollout first; what was just saved is among them."""
         ...

@@ -69,6 +69,10 @@ class MemoryView:
         """The snapshot of the workload, None when it is gone."""
         return self._workload if key == self.key else None
 
+    def disbanded(self, key: WorkloadKey) -> bool:
+        """Never: the policy that is replayed stays."""
+        return False
+
     def records(self, key: WorkloadKey) -> tuple[Record, ...]:
         """All records of the workload, newest rollout first."""
         return self.kept if key == self.key else ()

@@ -249,19 +249,14 @@ def _let_go(situation: Situation) -> Change | None:
     return withdrawn(situation.workload, mark) or steer(None, situation.workload)
 
 
-def workload_gone(record: Record, now: datetime) -> Decision:
-    """The workload was deleted in the middle of its rollout."""
-    state = replace(
-        record.state.ended(now),
-        phase=Phase.FAILED,
-        hold=None,
-        reason="WorkloadDeleted",
-        message="the workload was deleted",
-    )
-    return Decision(
-        state,
-        requeue_at=None,
-        action=Action.CLOSE,
-        reason="WorkloadDeleted",
-        message="the workload was deleted",
-    )
+def workload_gone(record: Record, now: datetime, *, disbanded: bool = False) -> Decision:
+    """The workload was deleted in the middle of its rollout, or `disbanded`: no policy makes it of its objects now."""
+    reason, message = "WorkloadDeleted", "the workload was deleted"
+    if disbanded:
+        reason = "PolicyRemoved"
+        message = (
+            f"no policy makes {record.key} now: its objects were left as they are, and requests go where they "
+            "went. Put the policy back to go on, or set the weights, the sizes and any pause of the sentinel's by hand"
+        )
+    state = replace(record.state.ended(now), phase=Phase.FAILED, hold=None, reason=reason, message=message)
+    return Decision(state, requeue_at=None, action=Action.CLOSE, reason=reason, message=message)

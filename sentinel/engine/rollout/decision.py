@@ -22,7 +22,7 @@ from sentinel.engine.pods.cluster_wait import TOLD_AFTER, showing
 from sentinel.engine.rollout.config import note_config, restart_for_config
 from sentinel.engine.rollout.holding import QUIET_FOR, damage_limiting_pause, escalate, hold
 from sentinel.engine.rollout.noting import noted, settled
-from sentinel.engine.rollout.overrides import obey, paused_by_hand, release
+from sentinel.engine.rollout.overrides import beside_changed, obey, paused_by_hand, release
 from sentinel.engine.rollout.progress import keep_guard, proceed, resume, stand_still
 from sentinel.engine.rollout.situation import JudgedAlert, Situation
 from sentinel.engine.rollout.undo.restoring import watch_restore
@@ -116,7 +116,7 @@ def _stay_held(situation: Situation) -> Decision | None:
 
 def _suspend(situation: Situation) -> Decision | None:
     """Nobody's fault, or not attributable: hold while it lasts, resume when it is over."""
-    stopped = _stopped_by_controller(situation)
+    stopped = _stopped_by_controller(situation) or beside_changed(situation)
     if stopped is not None:
         return stopped
     alert = next((a for a in situation.alerts if _holds(a, situation)), None)

@@ -7,7 +7,7 @@ scaled to zero: then there is nothing to judge, and time proves nothing.
 from dataclasses import replace
 from datetime import datetime
 
-from sentinel.domain.decision import Decision, Release, Restore
+from sentinel.domain.decision import Adopt, Decision, Release, Restore
 from sentinel.domain.record.state import Phase, RolloutState
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.exposure.brakes import note_lifted, note_pause
@@ -37,7 +37,7 @@ def settled(decision: Decision, situation: Situation) -> Decision:
     state = decision.state
     if state.phase in _JUDGED:
         state = clock_kept(state, situation.workload, situation.now)
-    if isinstance(decision.change, Release | Restore):
+    if isinstance(decision.change, Adopt | Release | Restore):
         state = note_lifted(state, situation.workload)
     return replace(decision, state=state)
 

@@ -8,11 +8,13 @@ from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.exposure.brakes import lifted_by_human
 from sentinel.engine.exposure.steering import steer
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.progress import later
 from sentinel.engine.rollout.situation import Situation
+from sentinel.engine.rollout.undo.target import stable_changed
 
 
 def obey(situation: Situation) -> Decision | None:
@@ -31,6 +33,30 @@ def obey(situation: Situation) -> Decision | None:
 
 def paused_by_hand(situation: Situation) -> bool:
     return situation.workload.brake.foreign
+
+
+def beside_changed(situation: Situation) -> Decision | None:
+    """Someone changed what serves beside the candidate: a promotion would overwrite it, so a person must want that."""
+    record = situation.record
+    changed = stable_changed(record, situation.records, situation.workload)
+    if changed is None or _overwritten_knowingly(changed, situation):
+        return None
+    message = (
+        f"what serves beside {record.candidate} was given another template by hand ({changed}), and a promotion would "
+        f"overwrite that: put {record.stable} back there, or resume to overwrite it all the same"
+    )
+    return hold(situation, HoldReason.STABLE_CHANGED, message)
+
+
+def _overwritten_knowingly(changed: Revision, situation: Situation) -> bool:
+    """Whether a person who knew of this change, and not of an earlier one alone, had the rollout go on."""
+    resumed = situation.record.resumed_at
+    if resumed is None or (changed.created_at is not None and changed.created_at > resumed):
+        return False
+    return any(
+        entry.reason == HoldReason.STABLE_CHANGED and entry.at.replace(microsecond=0) <= resumed
+        for entry in situation.record.decisions
+    )
 
 
 def release(situation: Situation) -> Decision | None:

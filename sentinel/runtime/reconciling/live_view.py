@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.command import Command
-from sentinel.domain.policy.policy import Mode, Policy, UndoBudget
+from sentinel.domain.policy.policy import Mode, Policy, UndoBudget, pairings_of
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.kinds import PAIRED
 from sentinel.engine.alerts.naming import Directory
 from sentinel.engine.evidence.assessment import Holds
 from sentinel.engine.rollout.situation import KEEPER_HOLD_FOR
@@ -64,6 +65,11 @@ class LiveView:
     def workload(self, key: WorkloadKey) -> Workload | None:
         """The snapshot of the workload, None when it is gone."""
         return self._cluster.workload(key)
+
+    def disbanded(self, key: WorkloadKey) -> bool:
+        """Whether no policy makes one workload of these objects now."""
+        made = pairings_of(self._registry.in_force())
+        return key.kind in PAIRED and not any(one.makes(key.kind, key.namespace, key.name) for one in made)
 
     def records(self, key: WorkloadKey) -> tuple[Record, ...]:
         """All records of the workload, newest rollout first."""

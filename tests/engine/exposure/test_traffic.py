@@ -13,6 +13,7 @@ from tests.engine.snapshots import NEW, OLD, at, workload
 
 MARK = Mark("web-1", at(60))
 FREE, FOREIGN = Brake(), Brake(on=True, name="weight", why="changed by hand")
+STOPPED = Brake(on=True, mark=MARK)
 
 
 def pair(*, candidate: int = 1, ready: int = 1, brake: Brake = FREE, **traffic: Any) -> Workload:
@@ -30,6 +31,7 @@ def pair(*, candidate: int = 1, ready: int = 1, brake: Brake = FREE, **traffic: 
         (0.1, pair(asked=0.5, share=0.5), SetTraffic(0.1, MARK)),
         (None, pair(asked=0.5, share=0.5), Adopt(RevisionRef.of(NEW))),
         (None, pair(asked=0.5, share=0.5, adopted=True), None),
+        (None, pair(asked=0.5, adopted=True, brake=STOPPED), Adopt(RevisionRef.of(NEW))),
         (0.1, pair(asked=0.0, brake=FOREIGN), None),
         (None, pair(asked=0.5, brake=FOREIGN), None),
     ],
@@ -60,6 +62,7 @@ def test_what_was_asked_for_is_given_back() -> None:
     assert withdrawn(pair(asked=0.0), MARK) is None
     assert left_over(pair(mark=MARK)) == Release()
     assert left_over(pair()) is None
+    assert left_over(pair(brake=STOPPED)) == Release()
     assert left_over(pair(mark=MARK, brake=FOREIGN)) is None
 
 

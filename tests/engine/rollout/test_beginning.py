@@ -260,6 +260,13 @@ def test_a_workload_that_is_gone_ends_its_rollout() -> None:
     )
 
 
+def test_a_pair_that_no_policy_makes_any_more_was_not_deleted() -> None:
+    """The record says what is left, and what a person can do."""
+    found = workload_gone(record(), at(90), disbanded=True)
+    assert (found.reason, found.state.phase) == ("PolicyRemoved", Phase.FAILED)
+    assert "requests go where they went" in found.message
+
+
 def test_a_rollout_begins_after_all_before_it_though_the_clock_was_set_back() -> None:
     """The newest record is told by its beginning; another one that is older would be made again and again."""
     assert begins_at([record()], at(-3600)) > record().started_at

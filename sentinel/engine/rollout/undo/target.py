@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sentinel.domain.figures import duration, moment
 from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
-from sentinel.domain.record.state import RevisionRef
+from sentinel.domain.record.state import Phase, RevisionRef
 from sentinel.domain.workload.facts import Ability, Workload
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.rollout.badness import known_bad
@@ -33,9 +33,10 @@ def choose_target(
 ) -> UndoTarget | NoTarget:
     """Where to go back to: the stable this rollout began with, else the newest promoted revision that is fit.
 
-    `records` are all of the workload; `max_target_age` is how long ago a revision other than the stable may have been
-    promoted. Never the candidate, a revision recorded undone, one whose template is no longer in the cluster, nor one
-    on the other side of a revision that was marked irreversible.
+    Where others changed what serves beside the candidate, that is what is left. `records` are all of the workload;
+    `max_target_age` is how long ago a revision other than the stable may have been promoted. Never the candidate, a
+    revision recorded undone, one whose template is no longer in the cluster, nor one on the other side of a revision
+    that was marked irreversible.
     """
     if workload.candidate.digest != record.candidate.digest:
         return NoTarget(
@@ -46,7 +47,8 @@ def choose_target(
         return NoTarget(HoldReason.CANNOT_ROLL, why_not)
     refusal = NoTarget(HoldReason.FIRST_DEPLOYMENT, "there is no earlier revision")
     if record.stable is not None:
-        chosen = _fit(record.stable.digest, records, workload)
+        changed = stable_changed(record, records, workload)
+        chosen = _fit(changed.digest if changed is not None else record.stable.digest, records, workload)
         # Behind a stable that must not be crossed nothing else may be reached either.
         if isinstance(chosen, UndoTarget) or chosen.reason is HoldReason.IRREVERSIBLE:
             return chosen
@@ -66,6 +68,20 @@ def choose_target(
         message = f"{refusal.message}, and every other good revision was promoted more than {age} ago"
         return NoTarget(HoldReason.TOO_OLD, message)
     return refusal
+
+
+def stable_changed(record: Record, records: Sequence[Record], workload: Workload) -> Revision | None:
+    """What others put beside the candidate since the rollout began; None where that is as it was, or of our doing.
+
+    A rollout that this one superseded may have left its own candidate there.
+    """
+    traffic = workload.exposure.traffic
+    if traffic is None or record.stable is None or not traffic.beside:
+        return None
+    left = {one.candidate.digest for one in records if one.state.phase is Phase.SUPERSEDED}
+    if traffic.beside in {record.stable.digest, workload.candidate.digest} | left:
+        return None
+    return workload.revision(traffic.beside) or Revision(traffic.beside)
 
 
 def numbered_target(

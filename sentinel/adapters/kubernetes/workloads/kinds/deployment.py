@@ -149,9 +149,14 @@ def resume(live: RawObject) -> Plan:
 
 def restore(live: RawObject, replica_set: RawObject, target: RevisionRef) -> Plan:
     """Put back the ReplicaSet's template and change-cause, and lift our own pause in the same patch."""
-    lifted = _unpause(live) if _our_mark(live) is not None else ()
+    lifted = our_pause_lifted(live)
     left = "; someone else's pause was kept" if _paused(live) and not lifted else ""
     return patches.put_back(live, replica_set, stored_template(replica_set), target, also=lifted, left=left)
+
+
+def our_pause_lifted(live: RawObject) -> tuple[Operation, ...]:
+    """What lifts our own pause; nothing without one."""
+    return _unpause(live) if _our_mark(live) is not None else ()
 
 
 def _unpause(live: RawObject) -> tuple[Operation, ...]:

@@ -13,7 +13,7 @@ from sentinel.adapters.kubernetes.traffic.registry import ROUTERS
 from sentinel.adapters.kubernetes.traffic.router import Routing
 from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.driver import Live, unsupported
-from sentinel.adapters.kubernetes.workloads.kinds.deployment import DEPLOYMENT
+from sentinel.adapters.kubernetes.workloads.kinds.deployment import DEPLOYMENT, our_pause_lifted, pause
 from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import stored_template
 from sentinel.adapters.kubernetes.workloads.pairs.canary_pair import assemble, attached, backends_of
 from sentinel.adapters.kubernetes.workloads.pairs.driver import PairDriver, neutral_digest, pairing_of
@@ -25,8 +25,9 @@ from sentinel.adapters.kubernetes.workloads.pairs.shares import (
 )
 from sentinel.adapters.kubernetes.workloads.pairs.templates import moved_template, selector_of
 from sentinel.adapters.kubernetes.workloads.patches import Patch, Plan
-from sentinel.domain.decision import Adopt, Change, Release, Restore, SetTraffic
-from sentinel.domain.errors import InvalidObjectError
+from sentinel.adapters.kubernetes.workloads.trim import template_manager
+from sentinel.domain.decision import Adopt, Change, Release, Restore, SetTraffic, Stop
+from sentinel.domain.errors import InvalidObjectError, PreconditionError
 from sentinel.domain.figures import amount, percent
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import TRAFFIC_ANNOTATION, Mark, Workload
@@ -81,7 +82,10 @@ def plan(live: Live, workload: Workload, change: Change, stored: RawObject) -> P
         case Release():
             return release(pair, pair.canary)
         case Adopt(revision):
+            _check_stable(pair, workload)
             return adopt(pair, pair.canary, revision)
+        case Stop(mark):
+            return stop(pair, mark)
         case Restore(target):
             return restore(pair, pair.canary, workload, stored, target)
     raise unsupported(workload, change)
@@ -100,7 +104,8 @@ def _pair(live: Live, workload: Workload) -> _Pair:
 def _without_canary(pair: _Pair, workload: Workload, change: Change) -> Plan:
     """A canary that was deleted gets no requests; nothing else can be done with the pair."""
     if isinstance(change, Release) or (isinstance(change, SetTraffic) and change.share == 0):
-        return Plan(f"{pair.pairing.members[1]} gets no more requests", patches=_routed(pair, 0.0))
+        patch = (*_let_on(pair), *_routed(pair, 0.0))
+        return Plan(f"{pair.pairing.members[1]} gets no more requests", patches=patch)
     raise InvalidObjectError(f"the canary of {workload.key} was deleted", reason="Unsupported")
 
 
@@ -129,10 +134,11 @@ def set_traffic(pair: _Pair, canary: RawObject, share: float, mark: Mark) -> Pla
 def release(pair: _Pair, canary: RawObject) -> Plan:
     """Take the requests from the canary, and then, once that is in force, its pods."""
     name = _name(canary)
-    operations = _withdrawing(pair, canary)
+    operations, let_on = _withdrawing(pair, canary), _let_on(pair)
     if pair.withdrawn:
-        return Plan(f"{name} was scaled to 0", patches=_patch(canary, operations, disowned=True))
-    patch = (*_patch(canary, operations), *_routed(pair, 0.0))
+        scaled = _patch(canary, operations, disowned=True)
+        return Plan(f"{name} was scaled to 0", patches=(*let_on, *scaled))
+    patch = (*let_on, *_patch(canary, operations), *_routed(pair, 0.0))
     return Plan(f"{name} gets no more requests", patches=patch)
 
 
@@ -188,14 +194,44 @@ def _sent(live: RawObject, operations: tuple[Operation, ...], *, disowned: bool 
 
 
 def adopt(pair: _Pair, canary: RawObject, revision: RevisionRef) -> Plan:
-    """Put the canary's template into the stable Deployment, which rolls it out while the canary still serves."""
+    """Have the stable Deployment roll the canary's template out while the canary still serves."""
     name = _name(pair.stable)
     if neutral_digest(pair.stable) == revision.digest:
-        return Plan(f"{name} has the template of {revision} already")
+        let_on = _let_on(pair)
+        done = "goes on to roll out" if let_on else "has the template of"
+        return Plan(f"{name} {done} {revision}", patches=let_on)
     template = mapping(mapping(canary.get("spec")).get("template"))
     moved = moved_template(template, selector_of(canary), selector_of(pair.stable))
-    operations = patches.put_back(pair.stable, canary, moved, revision).operations
+    lifted = our_pause_lifted(pair.stable)
+    operations = patches.put_back(pair.stable, canary, moved, revision, also=lifted).operations
     return Plan(f"the template of {revision} was put into {name}", patches=_sent(pair.stable, operations))
+
+
+def _beside(workload: Workload) -> str:
+    """The template that the stable had when the pair was judged."""
+    return workload.exposure.traffic.beside if workload.exposure.traffic is not None else ""
+
+
+def _check_stable(pair: _Pair, workload: Workload) -> None:
+    """Make sure that the stable has the template that it had when the pair was judged. Raises PreconditionError."""
+    if neutral_digest(pair.stable) != _beside(workload):
+        who = template_manager(mapping(pair.stable.get("metadata"))) or "an unknown field manager"
+        raise PreconditionError(
+            f"the pod template of {_name(pair.stable)} was changed by {who} since the pair was judged",
+            reason="TemplateChanged",
+        )
+
+
+def stop(pair: _Pair, mark: Mark) -> Plan:
+    """Pause the stable's own rolling update; the canary serves on."""
+    paused = pause(pair.stable, mark)
+    return Plan(f"{_name(pair.stable)}: {paused.sentence}", patches=_sent(pair.stable, paused.operations))
+
+
+def _let_on(pair: _Pair) -> tuple[Patch, ...]:
+    """What lifts our pause of the stable's rolling update."""
+    lifted = our_pause_lifted(pair.stable)
+    return _sent(pair.stable, (*patches.unchanged(pair.stable), *lifted)) if lifted else ()
 
 
 def restore(
@@ -204,9 +240,16 @@ def restore(
     """Take the requests from the canary first, then put the target's template back wherever the undone one is."""
     undone, steps = workload.candidate.digest, list(_routed(pair, 0.0))
     template, from_ = stored_template(replica_set), selector_of(replica_set)
-    if neutral_digest(pair.stable) == undone != target.digest:
-        moved = moved_template(template, from_, selector_of(pair.stable))
-        steps += _sent(pair.stable, patches.put_back(pair.stable, replica_set, moved, target).operations)
+    in_stable = neutral_digest(pair.stable)
+    if in_stable != target.digest and in_stable in (undone, _beside(workload)):
+        moved, lifted = (
+            moved_template(template, from_, selector_of(pair.stable)),
+            our_pause_lifted(pair.stable),
+        )
+        put = patches.put_back(pair.stable, replica_set, moved, target, also=lifted)
+        steps += _sent(pair.stable, put.operations)
+    else:
+        steps += _let_on(pair)
     moved = moved_template(template, from_, selector_of(canary))
     also = _withdrawing(pair, canary)
     steps += _sent(canary, patches.put_back(canary, replica_set, moved, target, also=also).operations)

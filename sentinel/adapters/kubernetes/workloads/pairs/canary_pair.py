@@ -190,6 +190,7 @@ def _traffic(sight: CanarySight) -> TrafficShare:
         asked=asked,
         settled=in_force and arrived,
         adopted=sight.adopted,
+        beside=sight.stable.facts.neutral,
         mark=mark.mark if mark is not None else None,
     )
 
@@ -238,7 +239,13 @@ def _updated_share(stable: WorkloadEntry) -> float:
 
 
 def _brake(sight: CanarySight) -> Brake:
-    """A share that is not ours: nothing is moved while it lasts."""
+    """A share or a pause that is not ours: nothing is moved while it lasts. Or our own pause of the stable."""
+    by_hand = _moved_by_hand(sight)
+    return by_hand if by_hand.on else sight.stable.entry.brake
+
+
+def _moved_by_hand(sight: CanarySight) -> Brake:
+    """A share that is not ours."""
     route, mark, canary = sight.pairing.route, sight.mark, sight.canary
     if canary is None or (route is not None and (sight.routing is None or sight.routing.share is None)):
         return Brake()
@@ -264,7 +271,7 @@ def _abilities(sight: CanarySight, missing: str) -> Abilities:
     why = _in_the_way(sight) or missing or (sight.routing.problem if sight.routing is not None else "")
     if why:
         return Abilities(Stepping.NONE, stops=False, first_batch=0, why_not={Ability.STEPPING: why})
-    return Abilities(Stepping.TRAFFIC, stops=False, first_batch=0)
+    return Abilities(Stepping.TRAFFIC, stops=sight.adopted, first_batch=0)
 
 
 def _in_the_way(sight: CanarySight) -> str:

@@ -1,6 +1,5 @@
 """Which workloads are members of which pair, as the policies say."""
 
-import fnmatch
 from collections.abc import Iterable, Iterator
 
 from sentinel.domain.workload.facts import WorkloadKey
@@ -22,25 +21,17 @@ class PairIndex:
         """The pair that a workload is a member of, or the workload itself."""
         candidates = self._of_member.get(key.name, ()) if key.kind is MEMBER_KIND else ()
         for pairing in candidates:
-            if _covers(pairing, key.namespace):
+            if pairing.covers(key.namespace):
                 return WorkloadKey(pairing.kind, key.namespace, pairing.name)
         return key
 
     def inside(self, namespace: str) -> Iterator[tuple[WorkloadKey, Pairing]]:
         """The pairs that may be in a namespace."""
         for pairing in self.pairings:
-            if _covers(pairing, namespace):
+            if pairing.covers(namespace):
                 yield WorkloadKey(pairing.kind, namespace, pairing.name), pairing
 
     def pairing_of(self, key: WorkloadKey) -> Pairing | None:
         """How the pair of this key is made, None where no policy makes one."""
-        return next((one for one in self.pairings if _names(one, key)), None)
-
-
-def _names(pairing: Pairing, key: WorkloadKey) -> bool:
-    return (pairing.kind, pairing.name) == (key.kind, key.name) and _covers(pairing, key.namespace)
-
-
-def _covers(pairing: Pairing, namespace: str) -> bool:
-    globs = pairing.namespaces
-    return not globs or any(fnmatch.fnmatchcase(namespace, glob) for glob in globs)
+        made = (one for one in self.pairings if one.makes(key.kind, key.namespace, key.name))
+        return next(made, None)
