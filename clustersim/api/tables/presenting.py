@@ -72,7 +72,7 @@ class Presenter:
                 "kind": "PartialObjectMetadataList",
                 "apiVersion": "meta.k8s.io/v1",
                 "metadata": metadata,
-                "items": [_metadata_of(obj) for obj in served],
+                "items": [_metadata_of(obj) for obj in served] or None,
             }
         if self.resource.custom:
             metadata = {"continue": "", **metadata}

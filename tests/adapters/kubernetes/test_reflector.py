@@ -450,6 +450,21 @@ async def test_a_line_larger_than_any_buffer_is_read() -> None:
         await until(lambda: mirror.image() == "app:v1")
 
 
+async def test_a_list_of_the_metadata_of_nothing_is_empty() -> None:
+    """Kubernetes answers null there, as for the Secrets of a namespace without any."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "watch" not in request.query:
+            return web.Response(body=b'{"metadata": {"resourceVersion": "5"}, "items": null}')
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await asyncio.sleep(60)
+        return response
+
+    async with odd_server(answer) as client, mirroring(client) as mirror:
+        assert mirror.reflector.entries == {}
+
+
 @pytest.mark.parametrize("body", [b"<html>welcome</html>", b"[]", b'{"metadata": {}}', b""])
 async def test_a_list_that_is_none_is_no_empty_cluster(body: bytes) -> None:
     """An answer with success that is no list never counts as a list."""

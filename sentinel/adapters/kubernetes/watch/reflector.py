@@ -219,7 +219,8 @@ class Reflector(Generic[T]):
                 raise _RelistError("the list expired between two pages") from error
             raise
         page = decoded(answer, f"list {self._target}")
-        items = page.get("items")
+        # Where there is nothing to tell the metadata of, an API server writes null for an empty list.
+        items = page["items"] = [] if page.get("items", "") is None else page.get("items")
         if not isinstance(items, list):
             raise ClusterUnavailableError(f"list {self._target}: an answer without items", reason="Garbage")
         self._paging.took(len(items), len(answer))
