@@ -143,6 +143,23 @@ async def test_without_the_right_to_patch_applications_the_undo_becomes_a_hold(t
         assert made.world.image() == "web:2"
 
 
+async def test_a_release_that_is_forbidden_is_said_once(tmp_path: Path) -> None:
+    """With the right to Applications taken away, neither the undo nor the end of its hold can be made."""
+    async with by_argocd(tmp_path) as made:
+        denied = InjectedFault(
+            FaultKind.ERROR, frozenset({"get", "patch"}), path="/applications/", status=403
+        )
+        made.world.cluster.faults.add(denied)
+        made.release("web:2")
+        await made.world.phase(Phase.HELD, image="web:2")
+        await asyncio.sleep(60)
+        record = made.world.record(image="web:2")
+        assert record is not None
+        assert record.state.reason == HoldReason.KEEPER_REVERTS
+        ends = [each.outcome for each in record.decisions if each.action is Action.RELEASE]
+        assert [end and end.kind for end in ends] == [OutcomeKind.FAILED]
+
+
 async def test_an_application_that_syncs_by_hand_is_not_held(tmp_path: Path) -> None:
     """The notice says that the next sync deploys the undone revision."""
     async with by_argocd(tmp_path, syncPolicy={"automated": {**AUTOMATED, "selfHeal": False}}) as made:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.figures import duration
+from sentinel.domain.record.entries import Action, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import Workload
@@ -13,6 +14,8 @@ OVERDUE = "KeeperHoldOverdue"
 """The reason of an escalation: a hold is in force for longer than it was meant to be."""
 
 
+REFUSED_FOR = timedelta(hours=1)
+"""How long a release that the API server refused is left alone; `sentinel release` makes it sooner."""
 SEEN_WITHIN = timedelta(minutes=1)
 COMPARED_AFTER = timedelta(seconds=5)
 """A comparison that ended sooner after the undo may have begun before it."""
@@ -52,6 +55,13 @@ def review(record: Record, hold: KeeperHold, workload: Workload | None, now: dat
         why = f"{hold.keeper}, which was held, no longer deploys the workload: it was deleted, renamed, or dropped it"
         return _ended(hold, KeeperHoldEnd.KEEPER_GONE, f"{why}; nothing is held now")
     return _by_keeper(record, hold, workload, keeper, now)
+
+
+def refused_at(record: Record, hold: KeeperHold) -> datetime | None:
+    """When the API server last refused the release of the hold, None where it did not."""
+    ends = [entry for entry in record.decisions if entry.action is Action.RELEASE and entry.at >= hold.since]
+    outcome = ends[-1].outcome if ends else None
+    return outcome.at if outcome is not None and outcome.kind is OutcomeKind.FAILED else None
 
 
 def _by_keeper(

@@ -12,7 +12,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.keeper import KeeperHold, KeeperHoldEnd
 from sentinel.engine.keepers.claiming import holds
-from sentinel.engine.keepers.reviewing import OVERDUE, HoldReview, review
+from sentinel.engine.keepers.reviewing import OVERDUE, REFUSED_FOR, HoldReview, refused_at, review
 from sentinel.engine.reconciling.carrying import Carrying
 from sentinel.engine.reconciling.effects import Effect, ReleaseKeeper, Report
 from sentinel.engine.reconciling.entries import entry_for
@@ -37,6 +37,11 @@ class Keeping:
                 continue
             present = workload if workload is not None and workload.uid == record.workload_uid else None
             found = review(record, hold, present, self._view.now())
+            refused = refused_at(record, hold)
+            if found is not None and found.write and refused is not None:
+                due.append(refused + REFUSED_FOR)
+                if self._view.now() < due[-1]:
+                    continue
             if found is not None:
                 yield from self._make(record, found, present)
             if not hold.overdue_told:
