@@ -140,6 +140,9 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     facts.append(("Policy", escape(record.policy, 300)))
     facts.append(("Step", f"{state.progress.step + 1}, {percent(state.weight)} of the pods"))
     facts.append(("Started", moment(record.started_at)))
+    if record.keeper_hold is not None:
+        hold = record.keeper_hold
+        facts.append(("Held", f"{escape(str(hold.keeper), 500)}, since {moment(hold.since)}"))
     if record.attempt > 1:
         facts.append(("Attempt", f"{record.attempt} of this revision"))
     return facts

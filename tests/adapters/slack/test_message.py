@@ -13,6 +13,7 @@ from sentinel.domain.notice import Notice
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, Outcome, OutcomeKind
 from sentinel.domain.record.state import Hold, Phase, RevisionRef, UndoState
+from sentinel.domain.workload.keeper import KeeperHold, KeeperRef
 from tests.adapters.slack import stories
 from tests.adapters.slack.blocks import assert_valid, shown
 
@@ -191,3 +192,14 @@ def test_an_undo_under_way_says_how_far_it_is() -> None:
     text = shown(rollout_message(replace(notice, record=record)).blocks)
     assert "Undone 40 ms after the decision" in text
     assert "restored" not in text.lower()
+
+
+def test_a_hold_on_who_deploys_the_workload_is_a_field() -> None:
+    """With the tool's object and since when."""
+    notice = stories.undone()
+    held_at = stories.later(75)
+    hold = KeeperHold(KeeperRef("Tool", "ops", "shop"), {}, held_at, held_at, "Bad")
+    record = notice.record.with_state(replace(notice.record.state, keeper_hold=hold))
+    message = rollout_message(replace(notice, record=record))
+    assert_valid(message.blocks)
+    assert "*Held*\nTool ops/shop, since 2026-01-01 12:01:15 UTC" in shown(message.blocks)

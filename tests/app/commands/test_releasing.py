@@ -9,7 +9,7 @@ import pytest
 
 from sentinel.app.commands.flags import Place
 from sentinel.app.commands.output import Output
-from sentinel.app.commands.rollouts import releasing
+from sentinel.app.commands.rollouts import releasing, status
 from sentinel.domain.record.state import Phase
 from tests.stories.gitops import AUTOMATED, by_argocd
 
@@ -17,7 +17,7 @@ from tests.stories.gitops import AUTOMATED, by_argocd
 async def test_a_hold_is_listed_and_released_without_a_daemon(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And what it changed is as it was."""
+    """`status` shows it too; afterwards what it changed is as it was."""
     async with by_argocd(tmp_path) as made:
         made.release("web:2")
         await made.world.phase(Phase.UNDONE, image="web:2")
@@ -26,6 +26,9 @@ async def test_a_hold_is_listed_and_released_without_a_daemon(
         await releasing._holds(everywhere, Output.JSON)
         (hold,) = json.loads(capsys.readouterr().out)
         assert hold["keeper"] == "Argo CD Application argocd/shop"
+        await status._status(everywhere, Output.JSON, watch=False)
+        (shown,) = json.loads(capsys.readouterr().out)
+        assert shown["heldKeeper"] == hold["keeper"]
         await releasing._holds(everywhere, Output.TABLE)
         assert "a change of its source" in capsys.readouterr().out
         assert await releasing._release("", everywhere, yes=True)

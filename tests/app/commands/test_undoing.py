@@ -7,7 +7,10 @@ import pytest
 from clustersim.node.behaviour import crash_loop
 from sentinel.app.commands.rollouts import undoing
 from sentinel.domain.record.entries import Action
-from sentinel.domain.record.state import Phase
+from sentinel.domain.record.state import Phase, RevisionRef
+from sentinel.domain.workload.keeper import Keeper, KeeperRef
+from tests.engine.builders import rollout
+from tests.engine.snapshots import changed
 from tests.support.cli import ONLY_PODS as CRASHING
 from tests.support.cli import refusal, sentinel, served
 from tests.support.world import NAMESPACE, decision
@@ -227,3 +230,13 @@ async def test_release_wants_to_know_what(tmp_path: Path) -> None:
     """Neither a name nor --all is one sentence."""
     async with served(tmp_path, daemon=False) as here:
         assert "name one workload, or use --all" in refusal(await sentinel(here, "release"))
+
+
+@pytest.mark.parametrize(("reverts", "held"), [(True, False), (True, True), (False, False)])
+def test_an_undo_that_nobody_holds_says_who_takes_it_back(*, reverts: bool, held: bool) -> None:
+    """With one's own rights nobody is held: what deploys by itself, and is not held yet, is named with what to do."""
+    keeper = Keeper(KeeperRef("Tool", "ops", "shop"), reverts=reverts, held=held)
+    workload = changed(rollout(3), keeper=keeper)
+    said = "\n".join(undoing.plan(workload, RevisionRef("old", number=1), direct=True))
+    assert ("Tool ops/shop takes this undo back" in said) == (reverts and not held)
+    assert "Tool ops/shop" in said

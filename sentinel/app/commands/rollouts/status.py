@@ -23,6 +23,7 @@ from sentinel.domain.figures import age, moment, percent
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import GUARD_LABEL, Workload
+from sentinel.domain.workload.keeper import KeeperHold
 
 REFRESH_SECONDS = 2.0
 _REST = "at rest"
@@ -30,10 +31,14 @@ _REST = "at rest"
 
 @dataclass(frozen=True, slots=True)
 class GuardedWorkload:
-    """A guarded workload and its newest rollout; None where none was seen yet."""
+    """A guarded workload and its newest rollout; None where none was seen yet.
+
+    `keeper_hold` is our hold on who deploys it, whichever rollout it is for.
+    """
 
     workload: Workload
     record: Record | None
+    keeper_hold: KeeperHold | None = None
 
     @property
     def live(self) -> bool:
@@ -49,8 +54,9 @@ async def standings(cluster: ClusterConnection) -> list[GuardedWorkload]:
     newest: dict[str, Record] = {}
     for record in records:
         newest.setdefault(record.workload_uid, record)
+    held = {record.workload_uid: hold for record in records if (hold := record.keeper_hold) is not None}
     found = [
-        GuardedWorkload(workload, newest.get(workload.uid))
+        GuardedWorkload(workload, newest.get(workload.uid), held.get(workload.uid))
         for workload in workloads
         if workload.uid in newest or workload.labels.get(GUARD_LABEL) == "true"
     ]
@@ -147,6 +153,8 @@ def _revision(workload: Workload) -> str:
 def _words(standing: GuardedWorkload) -> str:
     workload, record = standing.workload, standing.record
     said = " ".join(record.state.message.split()) if record else ""
+    if standing.keeper_hold is not None:
+        said = f"{standing.keeper_hold.keeper} is held; {said}"
     if workload.held_by_label:
         said = f"left alone (hold label); {said}"
     if workload.brake.on:
@@ -167,6 +175,7 @@ def _as_data(standing: GuardedWorkload) -> dict[str, Any]:
         "paused": workload.brake.on,
         "heldByLabel": workload.held_by_label,
         "live": standing.live,
+        "heldKeeper": str(standing.keeper_hold.keeper) if standing.keeper_hold is not None else None,
         "record": None,
     }
     if record is not None:

@@ -86,7 +86,9 @@ async def _undo(wanted: Wanted, at: Place, patience: float) -> bool:
         workload = await cluster.workload(wanted.workload)
         records = await cluster.records(workload)
         target = undo_target(workload, records, wanted.to_revision, datetime.now(UTC))
-        if not await confirmed(plan(workload, target), "Undo this rollout?", yes=wanted.confirmed):
+        if not await confirmed(
+            plan(workload, target, direct=wanted.direct), "Undo this rollout?", yes=wanted.confirmed
+        ):
             return False
         done = None
         if not wanted.direct:
@@ -131,6 +133,8 @@ async def _by_the_sentinel(
             raise PreconditionError(f"{workload.key} was not changed: {answered.message}", reason="Refused")
         why = f"the sentinel does not undo it: {answered.message}"
     typer.echo(f"{why}; using your own rights instead")
+    if unheld := _unheld(workload):
+        typer.echo(unheld, err=True)
     return None
 
 
@@ -187,8 +191,8 @@ def _before(workload: Workload) -> RevisionRef | None:
     return RevisionRef.of(chosen) if chosen else None
 
 
-def plan(workload: Workload, target: RevisionRef) -> list[str]:
-    """What will change, and what may prevent it."""
+def plan(workload: Workload, target: RevisionRef, *, direct: bool = False) -> list[str]:
+    """What will change, and what may prevent it. `direct`: no running sentinel is asked."""
     lines = [f"{workload.key}: from {workload.candidate} back to {target}"]
     if target.change_cause:
         lines.append(f"  change cause: {target.change_cause}")
@@ -203,11 +207,24 @@ def plan(workload: Workload, target: RevisionRef) -> list[str]:
             f"  it is {braked(workload)}, but not by the sentinel: the undo keeps that {workload.brake.name}, and no "
             f"pod changes until you lift it ({going_on_by_hand(workload)})"
         )
-    if workload.keeper is not None:
+    if direct and (unheld := _unheld(workload)):
+        lines.append(f"  {unheld}")
+    elif workload.keeper is not None:
         lines.append(
             f"  {workload.keeper} manages it and may deploy the present revision again: revert the release there too"
         )
     return lines
+
+
+def _unheld(workload: Workload) -> str:
+    """Who takes back an undo with the user's own rights, which holds nobody; empty where nobody does."""
+    keeper = workload.keeper
+    if keeper is None or not keeper.reverts or keeper.held:
+        return ""
+    return (
+        f"{keeper} takes this undo back, at worst within a second, and only a running sentinel holds it: stop its "
+        "syncing first, or revert the release in its source"
+    )
 
 
 async def _restored(
