@@ -73,6 +73,15 @@ class CanaryPair:
 
         self.world.cluster.change("web", change, namespace=NAMESPACE, resource=self.route_type())
 
+    def tracked(self, application: str) -> None:
+        """Have an Application of Argo CD deploy the route, by its mark."""
+        mark = f"{application}:gateway.networking.k8s.io/HTTPRoute:{NAMESPACE}/web"
+
+        def change(obj: JsonObject) -> None:
+            obj["metadata"].setdefault("annotations", {})["argocd.argoproj.io/tracking-id"] = mark
+
+        self.world.cluster.change("web", change, namespace=NAMESPACE, resource=self.route_type())
+
     def change(self, name: str, change: Callable[[JsonObject], None]) -> None:
         """Change a member in any way."""
         self.world.cluster.change(name, change, namespace=NAMESPACE)

@@ -213,6 +213,28 @@ async def test_a_stable_that_is_scaled_takes_the_canary_along(pair: CanaryPair) 
     assert pair.lost() == 0
 
 
+async def test_pods_that_an_autoscaler_adds_to_the_canary_are_left_alone(pair: CanaryPair) -> None:
+    """The share is the route's; in the end they go, too."""
+    pair.release("web:2")
+    await pair.world.phase(Phase.BAKING, image="web:2")
+    pair.world.cluster.scale("web-canary", 5, namespace=NAMESPACE)
+    await pair.world.until(lambda: pair.weights() == (50, 50), what="the second step")
+    assert pair.replicas() == 5
+    await pair.world.phase(Phase.PROMOTED, image="web:2")
+    await pair.rest()
+
+
+async def test_without_a_route_a_canary_that_others_scale_holds_the_rollout(tmp_path: Path) -> None:
+    """Their number of pods is another share of the requests."""
+    async with paired(tmp_path, RATIO) as pair:
+        pair.release("web:2")
+        await pair.world.phase(Phase.BAKING, image="web:2")
+        pair.world.cluster.scale("web-canary", 5, namespace=NAMESPACE)
+        record = await pair.world.phase(Phase.HELD, image="web:2")
+        assert "web-canary was scaled to 5 by hand" in record.state.message
+        assert pair.replicas() == 5
+
+
 @pytest.mark.parametrize("write", range(2, 9))
 async def test_an_undo_interrupted_at_any_write_is_completed(pair: CanaryPair, write: int) -> None:
     """The answer to one write is lost and the daemon dies there: another one completes it, once."""

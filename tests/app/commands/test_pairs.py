@@ -53,9 +53,16 @@ async def test_preflight_checks_a_pair_that_was_never_released(tmp_path: Path) -
         )
         said = (await sentinel(pair.world, *line)).output
         assert "HTTPRoute web: the sentinel moves its weights" in said
+        pair.tracked("shop-routes")
+        said = (await sentinel(pair.world, *line)).output
+        assert "Argo CD Application shop-routes deploys it" in said
+        assert ".spec.rules[].backendRefs[].weight" in said
         pair.weigh(0, 0)
         said = (await sentinel(pair.world, *line)).output
         assert "gives neither Service web nor Service web-canary any traffic" in said
+        pair.change("web-canary", lambda one: one["spec"]["selector"].update(matchLabels={"app": "web"}))
+        said = (await sentinel(pair.world, *line)).output
+        assert "the selectors of web and web-canary overlap" in said
 
 
 async def test_a_blue_green_pair_is_switched_back_without_a_daemon(tmp_path: Path) -> None:

@@ -53,6 +53,12 @@ def claimed(kept: MarkedWorkload) -> tuple[KeeperRef, ...]:
     return tuple(found)
 
 
+def named_keeper(kept: MarkedWorkload) -> KeeperRef | None:
+    """Who deploys an object by its own marks, Helm among them; None where they name nobody."""
+    helm = helm_keeper(kept.annotations)
+    return next(iter(claimed(kept)), helm.ref if helm is not None else None)
+
+
 def claimed_tools(kept: MarkedWorkload) -> tuple[KeeperTool, ...]:
     """The tools that may deploy the workload by its marks, the label by which Argo CD can track among them."""
     named = {claim.tool for claim in claimed(kept)}

@@ -6,23 +6,31 @@ from dataclasses import dataclass
 from functools import partial
 
 from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
-from sentinel.adapters.kubernetes.api.raw import RawObject, key_of, mapping, number, objects, text
+from sentinel.adapters.kubernetes.api.raw import RawObject, key_of, labels, mapping, number, objects, text
 from sentinel.adapters.kubernetes.api.resources import APPLICATION_SETS, PODS, RECORDS, ApiResource
 from sentinel.adapters.kubernetes.custom.record_objects import WORKLOAD_LABEL, record_of
 from sentinel.adapters.kubernetes.gitops.argocd import ARGO_CD, trim_application_set
-from sentinel.adapters.kubernetes.gitops.keepers import MarkedWorkload, OwnerCache, claimed_tools, marks_of
+from sentinel.adapters.kubernetes.gitops.keepers import (
+    MarkedWorkload,
+    OwnerCache,
+    claimed_tools,
+    marks_of,
+    named_keeper,
+)
 from sentinel.adapters.kubernetes.gitops.owners import named_by_managers
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver
 from sentinel.adapters.kubernetes.workloads.pairs.index import PairIndex
 from sentinel.adapters.kubernetes.workloads.pairs.members import trim_member
-from sentinel.adapters.kubernetes.workloads.registry import DRIVERS, MEMBERS, resource_of
+from sentinel.adapters.kubernetes.workloads.registry import DRIVERS, MEMBERS, PAIRS, resource_of
 from sentinel.adapters.kubernetes.workloads.trim import RevisionEntry, trim_beside, trim_pod
 from sentinel.domain.errors import ClusterError, ForbiddenError, NotFoundError
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.keeper import KeeperRef
 from sentinel.domain.workload.kinds import MEMBER_KIND, PAIRED, USUAL_KIND, WorkloadKind
 from sentinel.domain.workload.pairing import Pairing
+from sentinel.domain.workload.revision import ObjectRef
 
 PAGE = 500
 TIMEOUT = 30.0
@@ -35,12 +43,13 @@ class WorkloadFacts:
     """What a preflight needs of a workload beside its snapshot.
 
     `unprobed` are its containers without a readiness probe. `named` are the fields by which canary steps are made, each
-    with the field manager that set it.
+    with the field manager that set it. `beside` are the routes and Services of a pair, each with who deploys it.
     """
 
     unprobed: tuple[str, ...]
     history_limit: int
     named: tuple[tuple[str, str], ...] = ()
+    beside: tuple[tuple[ObjectRef, KeeperRef | None], ...] = ()
 
 
 class ClusterReader:
@@ -92,8 +101,8 @@ class ClusterReader:
         cache = WorkloadCache(lambda kept: owners.keeper(marks_of(kept)))
         cache.workload_changed(key_of(raw), None, entry)
         selector = mapping(mapping(mapping(raw.get("spec")).get("selector")).get("matchLabels"))
-        labels = ",".join(f"{label}={value}" for label, value in selector.items())
-        params = {"labelSelector": labels} if labels else {}
+        asked = ",".join(f"{label}={value}" for label, value in selector.items())
+        params = {"labelSelector": asked} if asked else {}
         stored = {driver.history: driver.trim_revision}
         await self._fill(cache, stored, key.namespace, params, pods=pods or not driver.counted)
         workload = cache.workload(key)
@@ -164,7 +173,15 @@ class ClusterReader:
             unprobed=tuple(text(c.get("name")) for c in containers if "readinessProbe" not in c),
             history_limit=number(spec.get("revisionHistoryLimit"), _HISTORY_LIMIT),
             named=named_by_managers(raw, MANAGER),
+            beside=tuple([await self._kept(*each) for each in _beside(workload)]),
         )
+
+    async def _kept(self, part: ObjectRef, resource: ApiResource) -> tuple[ObjectRef, KeeperRef | None]:
+        """A route or Service of a pair, with who deploys it by its own marks."""
+        raw = await self._client.get(RequestTarget(resource, part.namespace, part.name))
+        metadata = mapping(raw.get("metadata"))
+        marks = MarkedWorkload(part, labels(metadata.get("labels")), labels(metadata.get("annotations")))
+        return part, named_keeper(marks)
 
     async def records(self, namespace: str = "", workload: str = "") -> tuple[Record, ...]:
         """The RolloutRecords of a namespace (empty: of all), or of one workload there; the newest first."""
@@ -226,6 +243,15 @@ def _histories(
     """The resources that store revisions, and how their objects are trimmed."""
     stored = {driver.history: driver.trim_revision for driver in drivers}
     return {**stored, MEMBERS.history: MEMBERS.trim_revision} if pairs else stored
+
+
+def _beside(workload: Workload) -> list[tuple[ObjectRef, ApiResource]]:
+    """What a pair is made of beside its members."""
+    if workload.pairing is None:
+        return []
+    places = PAIRS[workload.key.kind].places(workload)
+    parts = zip(workload.parts, places, strict=True)
+    return [(part, resource) for part, (resource, _) in parts if part.kind != MEMBER_KIND]
 
 
 def _read(raw: RawObject) -> Record:

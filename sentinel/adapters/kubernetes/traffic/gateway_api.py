@@ -115,7 +115,12 @@ def _identity(parent: RawObject, ref: ObjectRef) -> dict[str, object]:
 def _router(resource: ApiResource, kind: RouteKind) -> TrafficRouter:
     verbs = ((resource, "", ("get", "list", "watch", "patch")),)
     return TrafficRouter(
-        kind, resource, verbs, partial(_routing, resource, kind), partial(_plan, resource, kind)
+        kind,
+        resource,
+        verbs,
+        partial(_routing, resource, kind),
+        partial(_plan, resource, kind),
+        ".spec.rules[].backendRefs[].weight",
     )
 
 

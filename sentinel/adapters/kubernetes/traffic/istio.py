@@ -95,5 +95,10 @@ def _taken_in(raw: RawObject, ref: ObjectRef) -> tuple[bool, str]:
 
 
 VIRTUAL_SERVICE = TrafficRouter(
-    _KIND, VIRTUAL_SERVICES, ((VIRTUAL_SERVICES, "", ("get", "list", "watch", "patch")),), _routing, _plan
+    _KIND,
+    VIRTUAL_SERVICES,
+    ((VIRTUAL_SERVICES, "", ("get", "list", "watch", "patch")),),
+    _routing,
+    _plan,
+    ".spec.http[].route[].weight",
 )

@@ -45,7 +45,7 @@ class TrafficRouter:
     `routing` reads it, and never raises. `plan` is the JSON patch that gives the candidate this share, nothing where
     it has it; it tests all that it relies on. Raises InvalidObjectError, its reason `RouteUnusable`, with the
     sentence of `problem`. Both take the rule by its name or its position from 0; empty: the only one that names both
-    backends.
+    backends. `written` names the field that `plan` writes, as a jq path.
     """
 
     kind: RouteKind
@@ -53,3 +53,4 @@ class TrafficRouter:
     verbs: tuple[Verbs, ...]
     routing: Callable[[RawObject, Backends, str], Routing]
     plan: Callable[[RawObject, Backends, str, float], tuple[Operation, ...]]
+    written: str

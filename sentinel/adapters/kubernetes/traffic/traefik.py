@@ -55,5 +55,10 @@ def _backend(index: int, raw: RawObject, namespace: str) -> WeightedBackend:
 
 
 TRAEFIK_SERVICE = TrafficRouter(
-    _KIND, TRAEFIK_SERVICES, ((TRAEFIK_SERVICES, "", ("get", "list", "watch", "patch")),), _routing, _plan
+    _KIND,
+    TRAEFIK_SERVICES,
+    ((TRAEFIK_SERVICES, "", ("get", "list", "watch", "patch")),),
+    _routing,
+    _plan,
+    ".spec.weighted.services[].weight",
 )

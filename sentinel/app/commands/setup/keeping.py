@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 
 from sentinel.adapters.kubernetes.api.resources import Verbs
+from sentinel.adapters.kubernetes.gitops.argocd import ARGO_CD
+from sentinel.adapters.kubernetes.gitops.keepers import HELM_TOOL
 from sentinel.adapters.kubernetes.gitops.registry import TOOLS, keeper_verbs
+from sentinel.adapters.kubernetes.traffic.registry import ROUTERS
 from sentinel.app.commands.setup.checks import Check, fail, ok, warn
-from sentinel.domain.workload.keeper import Keeper
+from sentinel.domain.workload.keeper import Keeper, KeeperRef
+from sentinel.domain.workload.revision import ObjectRef
 from sentinel.settings.sections import GitOpsSettings
 
 _NAME = "managed by"
@@ -35,6 +39,34 @@ def named_checks(keeper: Keeper | None, named: Sequence[tuple[str, str]]) -> lis
         warn("steps", f"{manager} sets {path}, and so {keeper} takes a canary step back", remedy)
         for path, manager in named
     ]
+
+
+def beside_checks(beside: Sequence[tuple[ObjectRef, KeeperRef | None]]) -> list[Check]:
+    """What an apply of the manifest of a pair's route or Service does to a rollout; each with who deploys it."""
+    return [_applied(part, keeper) for part, keeper in beside]
+
+
+def _applied(part: ObjectRef, keeper: KeeperRef | None) -> Check:
+    router = next((one for kind, one in ROUTERS.items() if kind == part.kind), None)
+    called, path = f"{part.kind} {part.name}", router.written if router is not None else ".spec.selector"
+    moves = "moves its weights" if router is not None else "switches its selector"
+    found = f"{called}: the sentinel {moves} and claims no field of it"
+    held = "during a rollout puts back what the manifest says, and the rollout is held"
+    if keeper is None:
+        return ok("route", f"{found}; an apply of its manifest {held}")
+    return warn("route", f"{found}; {keeper} deploys it, and a sync {held}", _left_out(keeper, path))
+
+
+def _left_out(keeper: KeeperRef, path: str) -> str:
+    """Which line the tool is to leave alone, and how."""
+    if keeper.tool == ARGO_CD.name:
+        return (
+            f"have {keeper} ignore it: ignoreDifferences with jqPathExpressions ['{path}'], and the sync option "
+            "RespectIgnoreDifferences=true"
+        )
+    if keeper.tool == HELM_TOOL:
+        return f"run no helm upgrade of {keeper} during a rollout: it writes {path}"
+    return f"annotate it with kustomize.toolkit.fluxcd.io/ssa: IfNotPresent, so that {path} is written once"
 
 
 def _lasts(keeper: Keeper, settings: GitOpsSettings) -> Check:

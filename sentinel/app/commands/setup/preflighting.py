@@ -19,7 +19,7 @@ from sentinel.app.commands.rollouts.undoing import undo_target
 from sentinel.app.commands.setup.checks import Check, fail, ok, warn
 from sentinel.app.commands.setup.evidencing import metric_checks
 from sentinel.app.commands.setup.gating import gate_checks, runs_jobs
-from sentinel.app.commands.setup.keeping import held_verbs, keeper_checks, named_checks
+from sentinel.app.commands.setup.keeping import beside_checks, held_verbs, keeper_checks, named_checks
 from sentinel.app.commands.setup.probing import account_check, conclude, slack_check
 from sentinel.app.wiring.sources import metric_sources, options_of
 from sentinel.domain.errors import PreconditionError
@@ -77,7 +77,7 @@ async def _preflight(name: str, settings: Settings, account: str, at: Place) -> 
         subject = Examined(workload, facts, await cluster.records(workload))
         policy, guarded = _policy(subject, settings, found)
         checks = [*guarded, *workload_checks(subject, datetime.now(UTC))]
-        checks += keeper_checks(workload.keeper, settings.gitops)
+        checks += [*keeper_checks(workload.keeper, settings.gitops), *beside_checks(facts.beside)]
         if policy is not None and policy.strategy.steps:
             checks += named_checks(workload.keeper, facts.named)
         if policy is not None:
@@ -188,19 +188,7 @@ def strategy_checks(policy: Policy, workload: Workload) -> list[Check]:
         return [_refused("rolling update", why_not)]
     remedy = "remove it from the manifest, or enable the feature gate in the cluster"
     remarks = (warn("manifest", remark, remedy) for remark in abilities.remarks)
-    return [*remarks, _canary(policy, workload), *_weights(workload)]
-
-
-def _weights(workload: Workload) -> list[Check]:
-    """What an apply from elsewhere does to the weights of a pair's route."""
-    route = workload.pairing.route if workload.pairing is not None else None
-    if route is None:
-        return []
-    found = f"{route.kind} {route.name}: the sentinel moves its weights and claims no field of it"
-    again = (
-        "an apply of its manifest during a rollout puts the manifest's weights back, and the rollout is held"
-    )
-    return [ok("weights", f"{found}; {again}")]
+    return [*remarks, _canary(policy, workload)]
 
 
 def _refused(name: str, why_not: str) -> Check:
