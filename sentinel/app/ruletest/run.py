@@ -18,7 +18,14 @@ from sentinel.domain.policy.rules import CountQuery, HistogramQuery
 from sentinel.domain.policy.selection import Operator
 from sentinel.domain.record.entries import AlertEntry
 from sentinel.domain.workload.facts import Stepping, WorkloadKey
-from sentinel.domain.workload.kinds import PAIRED, PARTITIONED, PAUSABLE, SWITCHED
+from sentinel.domain.workload.kinds import (
+    PAIRED,
+    PARTITIONED,
+    PAUSABLE,
+    STEPPING_BY_THEMSELVES,
+    SWITCHED,
+    WorkloadKind,
+)
 from sentinel.domain.workload.revision import ObjectRef, Revision
 from sentinel.engine.alerts.naming import Directory, workloads_named
 from sentinel.engine.matching import alert_rule_of, mismatch
@@ -196,7 +203,7 @@ def _shape(case: Case, key: WorkloadKey, labels: Mapping[str, str]) -> WorkloadS
         replicas=shape.replicas,
         max_surge=surge,
         max_unavailable=unavailable,
-        stepping=Stepping.PARTITION if key.kind in PARTITIONED else Stepping.PAUSING,
+        stepping=_stepping(key.kind),
         ready_after=shape.ready_after,
         candidate=_revision(case.candidate, CANDIDATE, 2),
         stable=_revision(case.baseline, BASELINE, 1) if case.baseline else None,
@@ -205,6 +212,13 @@ def _shape(case: Case, key: WorkloadKey, labels: Mapping[str, str]) -> WorkloadS
         events=_events(case),
         changed_by=shape.changed_by,
     )
+
+
+def _stepping(kind: WorkloadKind) -> Stepping:
+    """How a workload of this kind is moved in steps."""
+    if kind in STEPPING_BY_THEMSELVES:
+        return Stepping.OWN
+    return Stepping.PARTITION if kind in PARTITIONED else Stepping.PAUSING
 
 
 def _revision(arm: Arm, name: str, number: int) -> Revision:

@@ -74,6 +74,10 @@ PARTITIONED = frozenset({WorkloadKind.STATEFULSET})
 """Kinds that step by a partition."""
 
 
+STEPPING_BY_THEMSELVES = frozenset({WorkloadKind.ROLLOUT})
+"""Kinds whose own controllers make the steps."""
+
+
 SWITCHED = frozenset({WorkloadKind.BLUE_GREEN})
 """Kinds that send all requests to the candidate at once."""
 

@@ -12,7 +12,16 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from sentinel.domain.decision import Change, Release, Restore, SetPartition, Stop
-from sentinel.domain.workload.facts import Abilities, Brake, Exposure, Mark, Stepping, Workload, WorkloadKey
+from sentinel.domain.workload.facts import (
+    Abilities,
+    Ability,
+    Brake,
+    Exposure,
+    Mark,
+    Stepping,
+    Workload,
+    WorkloadKey,
+)
 from sentinel.domain.workload.kinds import USUAL_KIND
 from sentinel.domain.workload.pods import Pod
 from sentinel.domain.workload.revision import ObjectRef, Revision
@@ -22,6 +31,7 @@ CANDIDATE, BASELINE = "candidate", "baseline"
 AGES_AGO = timedelta(days=1)
 NODES = 3
 
+_NOT_OURS = {Ability.STEPPING: "the canary steps are the workload's own: remove the steps from the policy"}
 _KEY = WorkloadKey(USUAL_KIND, "default", "app")
 _STABLE = Revision(
     "baseline", BASELINE, 1, images=("app:1",), stored_in=ObjectRef("", "", "", BASELINE), order=1
@@ -135,6 +145,8 @@ class ModelledWorkload:
             brake=self._brake(),
             abilities=Abilities(
                 shape.stepping,
+                stops=shape.stepping is not Stepping.OWN,
+                why_not=_NOT_OURS if shape.stepping is Stepping.OWN else {},
                 first_batch=shape.max_surge + shape.max_unavailable,
                 smaller_batch="set maxSurge: {weight} and maxUnavailable: 0",
             ),

@@ -248,3 +248,14 @@ def test_other_kinds_are_stepped_as_they_are(tmp_path: Path, kind: str) -> None:
     spec += f"  strategy:\n{canary}\n    guard: 10m\n    deadline: 30m\n    warmup: 0s\n"
     found = run(tmp_path, "  rules: [{name: crash, crashLoop: {}}]\n", ANY, spec=spec)
     assert decisions(found)[:3] == ["advance", "advance", "promote"]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "made"), [("bake: 5m", "promote"), ("canary: {steps: [{weight: 10%}]}, bake: 5m", "hold")]
+)
+def test_the_steps_of_a_rollout_are_its_own(tmp_path: Path, strategy: str, made: str) -> None:
+    """A test does not promise steps that the sentinel never makes."""
+    spec = WEB.replace("{namespaces: [shop]}", "{kinds: [Rollout], namespaces: [shop]}")
+    spec = spec.replace("bake: 5m", strategy, 1)
+    result = run(tmp_path, COUNTS, f"    until: 20m\n    series:\n{WELL}{ANY}", spec=spec)
+    assert decisions(result)[0] == made

@@ -283,7 +283,7 @@ def test_an_inline_query_is_a_query_rule() -> None:
     (rule,) = (one for one in only(imported(text)).rules if one.name == "errors")
     assert isinstance(rule, QueryRule)
     assert rule.success == "value <= 5.0"
-    assert 'deployment="${workload}"}[1m]' in rule.query.expression
+    assert 'deployment="shop"}[1m]' in rule.query.expression
 
 
 def test_a_datadog_template_asks_datadog() -> None:
@@ -399,3 +399,17 @@ def test_another_mesh_leaves_steps_of_pods() -> None:
     )
     assert only(result).strategy.pairing is None
     assert "Here one is enough" in " ".join(result.notes)
+
+
+def test_series_of_a_proxy_count_the_canary_of_a_pair_alone() -> None:
+    """The pair has the stable's name, by which none of the candidate's requests would be found."""
+    result = imported(
+        "kind: Canary\nmetadata: {name: shop, namespace: prod}\nspec:\n  provider: traefik\n"
+        "  targetRef: {kind: Deployment, name: shop}\n  service: {name: front, port: 80}\n"
+        "  analysis:\n    interval: 1m\n    stepWeight: 25\n    maxWeight: 50\n"
+        "    metrics:\n      - {name: request-success-rate, thresholdRange: {min: 99}}\n"
+        "      - {name: own, thresholdRange: {max: 1}, query: 'sum(rate(bad{deployment=\"{{ target }}\"}[1m]))'}\n"
+    )
+    assert 'service=~"$namespace-front-canary-[0-9a-zA-Z-]+@kubernetescrd"' in str(result.text)
+    assert 'bad{deployment="shop"}' in str(result.text)
+    assert "$workload" not in result.text

@@ -12,6 +12,7 @@ from sentinel.policies.importing.draft import ImportRefusedError, Part
 from sentinel.policies.schema.quantities import format_duration
 
 QUANTILE = 0.99
+WORKLOAD = "$workload"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class BuiltinCheck:
     """What a builtin check's threshold says, and how often and over what window it is asked.
 
     `allowed` failed checks are not yet too many. `names` are the Ingress, the Service and the route that the Canary
-    names.
+    names. `counted` is whose requests the series count, by its name there: the workload's, or the canary's of a pair.
     """
 
     low: float | None
@@ -106,6 +107,7 @@ class BuiltinCheck:
     window: timedelta
     allowed: int
     names: dict[str, str]
+    counted: str = WORKLOAD
 
 
 def provider_named(name: str) -> Provider:
@@ -173,11 +175,11 @@ def query_body(source: str, query: str, check: BuiltinCheck) -> dict[str, object
 
 
 def _query(name: str, query: str, check: BuiltinCheck) -> Part:
-    notes = [
+    both = [
         "The proxy's metrics do not say which pod answered: the query counts both revisions together, so a fault of "
         "the candidate shows only by its share of the traffic. Rules on metrics of the pods detect it better."
     ]
-    return Part(name, query_body("prometheus", query, check), notes)
+    return Part(name, query_body("prometheus", query, check), both if check.counted == WORKLOAD else [])
 
 
 def _by_pod() -> list[str]:
@@ -204,7 +206,7 @@ def _histogram(provider: Provider) -> dict[str, object]:
 
 
 def _scope(provider: Provider, check: BuiltinCheck) -> str:
-    scope = provider.scope
+    scope = provider.scope.replace(WORKLOAD, check.counted)
     for name, value in check.names.items():
         scope = scope.replace(f"<{name}>", value)
     if provider.pod_label:

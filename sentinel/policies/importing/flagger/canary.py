@@ -21,6 +21,7 @@ from sentinel.policies.importing.draft import (
     unique,
 )
 from sentinel.policies.importing.flagger.builtin import (
+    WORKLOAD,
     BuiltinCheck,
     provider_named,
     query_body,
@@ -72,7 +73,8 @@ def draft_of_canary(resource: Manifest, templates: dict[str, Manifest], provider
     deadline = _whole(spec.get("progressDeadlineSeconds"), DEFAULT_DEADLINE, draft)
     draft.rules = pod_rules(format_duration(timedelta(seconds=max(1, deadline))))
     for metric in items(analysis.get("metrics")):
-        _add(draft, metric, _Canary(resource, analysis, interval, templates, provider or ""))
+        paired = pair if "canaryPair" in draft.strategy else {}
+        _add(draft, metric, _Canary(resource, analysis, interval, templates, provider or "", paired))
     _other_keys(draft, spec, analysis)
     return draft
 
@@ -95,11 +97,13 @@ class _Canary:
         interval: timedelta,
         templates: dict[str, Manifest],
         provider: str,
+        pair: Values,
     ) -> None:
         self.resource, self.analysis, self.interval = resource, analysis, interval
         self.templates = templates
         self.provider = text(resource.spec.get("provider")) or provider
         service = mapping(resource.spec.get("service"))
+        self.pair = pair
         self.target = text(mapping(resource.spec.get("targetRef")).get("name")) or resource.name
         self.names = {
             "service": text(service.get("name")) or self.target,
@@ -120,7 +124,13 @@ class _Canary:
         threshold = self.analysis.get("threshold")
         allowed = max(1, whole(threshold, "threshold")) - 1 if threshold is not None else 0
         window = duration(given, "interval") if given else DEFAULT_INTERVAL
-        return BuiltinCheck(low, high, self.interval, window, allowed, self.names)
+        return BuiltinCheck(low, high, self.interval, window, allowed, self.names, self._counted())
+
+    def _counted(self) -> str:
+        """Whose requests Flagger's own series count."""
+        if not self.pair:
+            return WORKLOAD
+        return f"{self.names['service']}-canary" if self.provider == "traefik" else self.target
 
 
 def _add(draft: Draft, metric: Values, canary: _Canary) -> None:
@@ -204,10 +214,12 @@ def _filled(
     if not filled:
         raise ImportRefusedError("it has no query")
     filled, pods = name_pods(filled, _WORKLOAD)
+    if canary.pair:
+        filled = filled.replace("${workload}", literal(canary.target))
     notes = []
     if pods:
         notes.append("Its pattern of pod names would match both revisions; it is $candidate_pods here.")
-    elif source == "prometheus" and "candidate_pods" not in filled:
+    elif source == "prometheus" and "candidate_pods" not in filled and not canary.pair:
         notes.append(
             "In Flagger the candidate is a separate Deployment. Here one Deployment holds both revisions: if the "
             'series name pods, add pod=~"$candidate_pods"; otherwise the query covers both revisions.'
