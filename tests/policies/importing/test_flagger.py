@@ -296,7 +296,7 @@ def test_a_datadog_template_asks_datadog() -> None:
     assert isinstance(rule, QueryRule)
     assert (rule.query.source, rule.query.expression) == (
         "datadog",
-        "sum:errors{kube_deployment:${workload}}",
+        "sum:errors{kube_deployment:shop}",
     )
 
 
