@@ -51,11 +51,11 @@ docs: $(DEV)
 reference: $(DEV)
 	$(BIN)/python docs/hooks/rule_reference.py docs/rules-reference.md
 
-# An hour of fault schedules on two cores, a third of it for each strategy, from a seed that nobody has played, then a simulated day. SEED=0 repeats CI's.
+# An hour of fault schedules on two cores, a fifth of it for each strategy, from a seed that nobody has played, then a simulated day. SEED=0 repeats CI's.
 SEED ?= $(shell date +%s)
 soak: $(DEV)
-	for strategy in deployment statefulset daemonset; do \
-		$(BIN)/python -m tests.faults.campaign --strategy $$strategy --first $(SEED) --count 100000 --seconds 1200 || exit 1; \
+	for strategy in deployment statefulset daemonset canary-pair blue-green; do \
+		$(BIN)/python -m tests.faults.campaign --strategy $$strategy --first $(SEED) --count 100000 --seconds 720 || exit 1; \
 	done
 	$(BIN)/python -m benchmarks.soak
 

@@ -34,9 +34,9 @@ from sentinel.settings import Settings, load_settings
 from tests.faults.direct import Network
 from tests.faults.lives import Loop, Pod
 from tests.faults.plan import SCRAPE, Deed, Plan, Service, draw, rules
-from tests.faults.scene import NAMESPACE, Scene
-from tests.faults.strategies import DEPLOYMENT, STRATEGIES
-from tests.faults.witness import Witness
+from tests.faults.registry import STRATEGIES, rules_of, witness_of
+from tests.faults.scene import Scene
+from tests.faults.strategies import DEPLOYMENT, NAMESPACE
 
 CONVERGE = 900.0
 """Seconds without faults after which everything must have come to its end: the deadline, and what a hold may add."""
@@ -163,9 +163,9 @@ def _scene(plan: Plan, cluster: SimulatedCluster, folder: Path) -> Scene:
         cluster.store.create(CRDS, definition)
     network = Network(random.Random(plan.seed))
     strategy = STRATEGIES[plan.strategy]
-    settings = settings_of(cluster, folder, kind=strategy.kind)
+    settings = settings_of(cluster, folder, strategy.settings(), policies=rules_of(strategy, plan.services))
     pods = [Pod(cluster, settings, network, plan.seed + index) for index in range(plan.replicas)]
-    witness = Witness(cluster, plan.services, strategy=strategy)
+    witness = witness_of(strategy)(cluster, plan.services, strategy=strategy)
     network.felt = witness.felt
     network.deleting = witness.saw_deletion
     for pod in pods:
@@ -176,7 +176,7 @@ def _scene(plan: Plan, cluster: SimulatedCluster, folder: Path) -> Scene:
     for service in plan.services:
         scene.deploy(service)
         if service.metered:
-            cluster.offer(service.name, 60, namespace=NAMESPACE)
+            cluster.offer(service.name, 60, namespace=NAMESPACE, to=strategy.load_to(service.name))
     return scene
 
 
@@ -185,10 +185,10 @@ def settings_of(
     folder: Path,
     more: Mapping[str, str] = MappingProxyType({}),
     *,
-    kind: str = DEPLOYMENT.kind,
+    policies: str = "",
 ) -> Settings:
     """The settings of a daemon in a schedule, and the rule file that they name."""
-    (folder / "policy.yaml").write_text(rules(kind))
+    (folder / "policy.yaml").write_text(policies or rules())
     kubeconfig = folder / "kubeconfig"
     cluster.url = "http://127.0.0.1:1"
     kubeconfig.write_bytes(orjson.dumps(cluster.kubeconfig()))
@@ -196,7 +196,7 @@ def settings_of(
         None,
         {
             "SENTINEL_KUBERNETES__KUBECONFIG": str(kubeconfig),
-            "SENTINEL_KUBERNETES__KINDS": kind,
+            "SENTINEL_KUBERNETES__KINDS": DEPLOYMENT.kind,
             "SENTINEL_RULES__PATHS": str(folder / "policy.yaml"),
             "SENTINEL_RULES__WATCH": "false",
             "SENTINEL_PROMETHEUS__URL": "http://127.0.0.1:1",

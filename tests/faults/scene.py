@@ -19,10 +19,8 @@ from clustersim.virtual_time import VirtualTimeLoop
 from tests.faults.direct import Network
 from tests.faults.lives import Pod, current_life
 from tests.faults.plan import Service
-from tests.faults.strategies import Strategy
-from tests.faults.witness import JsonObject, Witness, image_of, is_bad, stands_in
-
-NAMESPACE = "shop"
+from tests.faults.strategies import NAMESPACE, JsonObject, Strategy, set_image
+from tests.faults.witness import Witness, is_bad, stands_in
 
 
 @dataclass(slots=True)
@@ -50,7 +48,6 @@ class Scene:
                 service.name,
                 f"{service.name}:1-good",
                 service.replicas,
-                NAMESPACE,
                 service.policy,
             )
 
@@ -63,26 +60,26 @@ class Scene:
         elif is_bad(image):
             life = {"crash": crash_loop(), "pull": image_not_found(), "unready": never_ready()}[kind]
             self.cluster.behave(image, life)
-        self._change(name, lambda obj: _set_image(obj, image))
+        self._change(name, lambda obj: set_image(obj, image))
 
     def put_back(self, name: str) -> None:
-        """`kubectl rollout undo`: the template before, whatever it is."""
-        deployment = self._find(name)
-        if deployment is None or self.strategy.kept_back(deployment):
-            return
-        templates = self.strategy.templates(self.cluster, deployment)
-        if len(templates) > 1:
-            image = image_of(templates[1])
-            self._change(name, lambda obj: _set_image(obj, image))
+        """`kubectl rollout undo`, or what people do where that does not do."""
+        if self._find(name) is not None:
+            with self.witness.people():
+                self.strategy.put_back(self.cluster, name)
 
     def pause(self, name: str, paused: bool) -> None:
         """`kubectl rollout pause` and `resume`, or what people do where there is neither."""
-        self._change(name, lambda obj: self.strategy.brake(obj, paused))
+        if self._find(name) is not None:
+            with self.witness.people():
+                self.strategy.stop(self.cluster, name, paused)
 
     def scale(self, name: str, replicas: int) -> None:
         """`kubectl scale`, where there is a size to set."""
-        if self.strategy.scales:
-            self._change(name, lambda obj: obj["spec"].update(replicas=replicas))
+        if self.strategy.scales and self._find(name) is not None:
+            with self.witness.people():
+                sized = self.strategy.sized(self.cluster, name)
+                self.strategy.change(self.cluster, sized, lambda obj: obj["spec"].update(replicas=replicas))
 
     def touch(self, name: str) -> None:
         """Somebody writes an annotation that is nobody's business."""
@@ -104,8 +101,10 @@ class Scene:
         if self._find(name) is None:
             return
         with self.witness.people():
-            self.cluster.store.delete(self.strategy.resource, NAMESPACE, name)
-        if again and self._find(name) is None:
+            manifest = self.strategy.delete(self.cluster, name)
+        if again and manifest is not None:
+            self.cluster.create(manifest)
+        elif again and self._find(name) is None:
             self.deploy(self.services[name])
 
     def annotate(self, name: str, key: str) -> None:
@@ -143,7 +142,7 @@ class Scene:
         url, deployment = self.rng.choice(self.pods).url, self._find(name)
         if deployment is None:
             return True
-        self.witness.known(deployment).alerted.add(image_of(deployment))
+        self.witness.known(deployment).alerted |= self.strategy.images(self.cluster, name)
         if url is None:
             return False
         before = {record.name for record in self.witness.live(deployment)}
@@ -189,10 +188,11 @@ class Scene:
     def _change(self, name: str, change: Any) -> None:
         if self._find(name) is not None:
             with self.witness.people():
-                self.cluster.change(name, change, namespace=NAMESPACE, resource=self.strategy.resource)
+                into = self.strategy.released_into(self.cluster, name)
+                self.strategy.change(self.cluster, into, change)
 
     def _find(self, name: str) -> JsonObject | None:
-        return self.cluster.store.find(self.strategy.resource, NAMESPACE, name)
+        return self.strategy.find(self.cluster, name)
 
     # -- faults
 
@@ -338,7 +338,3 @@ class Scene:
         task = asyncio.get_running_loop().create_task(coro, name=name, context=contextvars.Context())
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
-
-
-def _set_image(obj: JsonObject, image: str) -> None:
-    obj["spec"]["template"]["spec"]["containers"][0]["image"] = image

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from clustersim.cluster import SimulatedCluster
 from clustersim.controllers.common import revisions
+from clustersim.metrics.load import Destination
 from clustersim.storage.resources import DAEMONSETS, DEPLOYMENTS, REPLICASETS, STATEFULSETS, ResourceType
 from sentinel.domain.workload.facts import PARTITION_ANNOTATION, PAUSED_ANNOTATION
 from sentinel.domain.workload.kinds import WorkloadKind
 
 JsonObject = dict[str, Any]
+NAMESPACE = "shop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,9 @@ class Strategy:
     nodes: int = 2
     scales: bool = True
 
-    def deploy(
-        self, cluster: SimulatedCluster, name: str, image: str, replicas: int, namespace: str, policy: str
-    ) -> None:
+    def deploy(self, cluster: SimulatedCluster, name: str, image: str, replicas: int, policy: str) -> None:
         """Bring a workload up for the first time."""
-        cluster.namespace(namespace)
+        cluster.namespace(NAMESPACE)
         spec = {
             "selector": {"matchLabels": {"app": name}},
             "template": {
@@ -53,8 +53,75 @@ class Strategy:
             **({"replicas": replicas} if self.scales else {}),
             **self.spec,
         }
-        metadata = {"name": name, "namespace": namespace, "labels": {"app": name, "policy": policy}}
+        metadata = {"name": name, "namespace": NAMESPACE, "labels": {"app": name, "policy": policy}}
         cluster.create({"apiVersion": "apps/v1", "kind": self.kind.value, "metadata": metadata, "spec": spec})
+
+    def settings(self) -> Mapping[str, str]:
+        """What a daemon that guards such workloads must be set to."""
+        return {"SENTINEL_KUBERNETES__KINDS": self.kind.value}
+
+    def load_to(self, _name: str) -> Destination | None:
+        """Where the requests for a workload go, None where that is to its pods."""
+        return None
+
+    def workloads(self, cluster: SimulatedCluster) -> list[JsonObject]:
+        """All workloads, each as an object with the template of its newest release."""
+        return cluster.store.list(self.resource)
+
+    def find(self, cluster: SimulatedCluster, name: str) -> JsonObject | None:
+        """One of these."""
+        return cluster.store.find(self.resource, NAMESPACE, name)
+
+    def images(self, cluster: SimulatedCluster, name: str) -> set[str]:
+        """What an alert on a workload may be about."""
+        workload = self.find(cluster, name)
+        return {image_of(workload)} if workload is not None else set()
+
+    def released_into(self, _cluster: SimulatedCluster, name: str) -> str:
+        """The object whose template a release changes."""
+        return name
+
+    def sized(self, _cluster: SimulatedCluster, name: str) -> str:
+        """The object that people scale."""
+        return name
+
+    def change(self, cluster: SimulatedCluster, name: str, change: Callable[[JsonObject], None]) -> None:
+        """Change an object by its name."""
+        cluster.change(name, change, namespace=NAMESPACE, resource=self.resource)
+
+    def stop(self, cluster: SimulatedCluster, name: str, on: bool) -> None:
+        """What people do to stop a rollout, or to let it go on."""
+        self.change(cluster, name, lambda obj: self.brake(obj, on))
+
+    def put_back(self, cluster: SimulatedCluster, name: str) -> None:
+        """`kubectl rollout undo`: the template before, whatever it is."""
+        workload = self.find(cluster, name)
+        if workload is None or self.kept_back(workload):
+            return
+        templates = self.templates(cluster, workload)
+        if len(templates) > 1:
+            image = image_of(templates[1])
+            self.change(cluster, name, lambda obj: set_image(obj, image))
+
+    def delete(self, cluster: SimulatedCluster, name: str) -> JsonObject | None:
+        """`kubectl delete`; what is to be created where it is made again, None for the first deployment."""
+        cluster.store.delete(self.resource, NAMESPACE, name)
+        return None
+
+    def left_behind(self, _cluster: SimulatedCluster, _workload: JsonObject) -> Iterator[str]:
+        """What must not be left once nothing is in flight, in sentences."""
+        yield from ()
+
+
+def image_of(workload: JsonObject) -> str:
+    """The image in its template."""
+    image: str = workload["spec"]["template"]["spec"]["containers"][0]["image"]
+    return image
+
+
+def set_image(obj: JsonObject, image: str) -> None:
+    """Change the image in a template."""
+    obj["spec"]["template"]["spec"]["containers"][0]["image"] = image
 
 
 def marked(obj: JsonObject, annotation: str) -> str:
@@ -149,8 +216,3 @@ DAEMONSET = Strategy(
     nodes=3,
     scales=False,
 )
-STRATEGIES: Mapping[str, Strategy] = {
-    "deployment": DEPLOYMENT,
-    "statefulset": STATEFULSET,
-    "daemonset": DAEMONSET,
-}

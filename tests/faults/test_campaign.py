@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.campaign import run_seed
 from tests.faults.plan import draw
-from tests.faults.strategies import STRATEGIES
+from tests.faults.registry import STRATEGIES
 
 SCHEDULES = int(os.environ.get("SENTINEL_TEST_FAULT_SCHEDULES", "100"))
 

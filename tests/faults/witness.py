@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 import orjson
 
@@ -21,19 +20,12 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.engine.rollout.lifecycle import REAPPLIED_WITHIN
 from tests.faults.plan import BAKE, Service
-from tests.faults.strategies import DEPLOYMENT, Strategy, marked
+from tests.faults.strategies import DEPLOYMENT, JsonObject, Strategy, image_of, marked
 
-JsonObject = dict[str, Any]
 BAD = ("crash", "pull", "unready", "errors", "slow")
 A_MOMENT = timedelta(seconds=2)
 EVIDENCE_WITHIN = 60.0
 """A promotion's evidence was answered this recently: a tick, the passes, and what a fault may hold a write back."""
-
-
-def image_of(deployment: JsonObject) -> str:
-    """The image in its template."""
-    image: str = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
-    return image
 
 
 def is_bad(image: str) -> bool:
@@ -74,9 +66,10 @@ class Witness:
         self._records: dict[str, Record] = {}
         self._born: dict[str, datetime] = {}
         self._known: dict[str, _Known] = {}
-        self._patched: set[str] = set()
+        self._patched: set[tuple[str, str]] = set()
         self._acting = 0
         self._unsubscribe = cluster.store.subscribe(self._saw)
+        self.noted: dict[str, dict[str, datetime]] = {}
         self.story: list[str] = []
         """What happened to Deployments and records, line by line: for whoever replays a seed."""
 
@@ -149,9 +142,13 @@ class Witness:
     def _saw(self, event: Event) -> None:
         if event.resource.plural == "rolloutrecords":
             self._saw_record(event)
-        elif event.resource.key == self._strategy.resource.key and event.type == "MODIFIED":
+        elif event.type == "MODIFIED":
             assert event.previous is not None
-            self._saw_workload(event.previous, event.object)
+            self._saw_change(event, event.previous)
+
+    def _saw_change(self, event: Event, before: JsonObject) -> None:
+        if event.resource.key == self._strategy.resource.key:
+            self._saw_workload(before, event.object)
 
     def _saw_workload(self, before: JsonObject, after: JsonObject) -> None:
         self._note_full(after)
@@ -173,19 +170,16 @@ class Witness:
 
     def _saw_undo(self, before: JsonObject, after: JsonObject) -> None:
         known, old, new = self.known(before), image_of(before), image_of(after)
-        now = self._cluster.now()
-        self.undos += 1
-        uid, digest = before["metadata"]["uid"], digest_of(before)
-        intents = [
-            entry
-            for record in self.records()
-            for entry in record.decisions
-            if record.workload_uid == uid and entry.action is Action.UNDO and entry.revision == digest
-        ]
-        fresh = [entry for entry in intents if not _done(entry) and entry.id not in self._patched]
+        now, patched = self._cluster.now(), before["metadata"].get("name", "")
+        intents = self._undos_of(before)
+        fresh = [e for e in intents if self._due(before, e) and (e.id, patched) not in self._patched]
         if not fresh:
             self.wrong(f"{old} was undone without a decision that is written down and open: {intents}")
-        self._patched |= {entry.id for entry in fresh}
+        goes_on = {entry.id for entry in fresh} & {entry for entry, _ in self._patched}
+        self._patched |= {(entry.id, patched) for entry in fresh}
+        if goes_on:  # the same undo, in the other object of a pair
+            return
+        self.undos += 1
         if not is_bad(old) and old not in known.alerted:
             self.wrong(f"{old} is good and was undone")
         if new in known.undone:
@@ -193,6 +187,16 @@ class Witness:
         if old in known.undone and now - known.undone[old] < REAPPLIED_WITHIN and not known.resumed:
             self.wrong(f"{old} was put back right after its undo and was undone again")
         known.undone[old] = now
+
+    def _due(self, _workload: JsonObject, undo: DecisionEntry) -> bool:
+        """Whether an undo that was decided is still to be made."""
+        return not _done(undo)
+
+    def _undos_of(self, workload: JsonObject) -> list[DecisionEntry]:
+        """The undos that were decided of the template of a workload."""
+        own = (r for r in self.records() if r.workload_uid == workload["metadata"]["uid"])
+        entries = (entry for record in own for entry in record.decisions)
+        return [e for e in entries if e.action is Action.UNDO and e.revision == digest_of(workload)]
 
     def _saw_record(self, event: Event) -> None:
         name = event.object["metadata"]["name"]
@@ -267,7 +271,7 @@ class Witness:
             for entry in record.decisions
             if entry.outcome is None
         ]
-        for deployment in self._cluster.store.list(self._strategy.resource):
+        for deployment in self._strategy.workloads(self._cluster):
             own = [r for r in self.records() if r.workload_uid == deployment["metadata"]["uid"]]
             newest = max(own, key=lambda record: (record.started_at, record.attempt), default=None)
             place = f"{deployment['metadata']['name']} ({image_of(deployment)})"
@@ -283,6 +287,9 @@ class Witness:
             owner = self._records.get(mark.partition(",")[0])
             if owner is None or not owner.live:
                 yield f"is left paused by a rollout that is over ({mark})"
+        newest = max(own, key=lambda record: (record.started_at, record.attempt), default=None)
+        if newest is None or newest.state.phase is not Phase.HELD:
+            yield from self._strategy.left_behind(self._cluster, deployment)
         for record in own:
             other = record.candidate.digest != digest_of(deployment)
             if record.live and other and record.state.phase is not Phase.UNDOING:
