@@ -11,7 +11,7 @@ from unittest import mock
 from sentinel.adapters.kubernetes.workloads import snapshot
 from sentinel.adapters.kubernetes.workloads.kinds import daemonset, statefulset
 from sentinel.adapters.kubernetes.workloads.pairs import blue_green_changes, canary_changes
-from sentinel.adapters.kubernetes.workloads.patches import Plan
+from sentinel.adapters.kubernetes.workloads.patches import Patch, Plan
 from sentinel.domain.record.record import Record
 from sentinel.domain.verdict import VerdictKind
 from sentinel.engine.reconciling.effects import Save
@@ -112,8 +112,11 @@ def _canary_left() -> AbstractContextManager[object]:
     return mock.patch.object(canary_changes, "release", return_value=Plan("nothing"))
 
 
-def _switched_unready() -> AbstractContextManager[object]:
-    return mock.patch.object(blue_green_changes, "ready_pods", return_value=100)
+def _service_for_preview() -> AbstractContextManager[object]:
+    def switched(sides: blue_green_changes._Sides, _colour: object) -> tuple[Patch, ...]:
+        return (blue_green_changes._switch(sides),)
+
+    return mock.patch.object(blue_green_changes, "_previewed", switched)
 
 
 def _replaced_left() -> AbstractContextManager[object]:
@@ -149,12 +152,11 @@ OF_STRATEGIES: Mapping[tuple[str, str], Mutant] = {
     ("statefulset", "leaves a broken pod in the way"): _stuck_pod_left,
     ("daemonset", "promotes after half the bake"): _promoted_early,
     ("daemonset", "leaves its update strategy behind"): _on_delete_left,
-    ("canary-pair", "promotes after half the bake"): _promoted_early,
     ("canary-pair", "takes the pods before the requests"): _pods_before_requests,
     ("canary-pair", "sends requests to pods that are not ready"): _requests_before_pods,
     ("canary-pair", "leaves the canary its requests"): _canary_left,
     ("blue-green", "promotes after half the bake"): _promoted_early,
-    ("blue-green", "switches to pods that are not ready"): _switched_unready,
+    ("blue-green", "points the Service at the candidate for its preview"): _service_for_preview,
     ("blue-green", "leaves the pods that were replaced"): _replaced_left,
 }
 """Defects by the strategy whose schedules find them."""

@@ -109,6 +109,17 @@ async def test_a_switch_back_by_hand_ends_the_rollout(pair: BlueGreen) -> None:
     assert (pair.serving(), pair.lost()) == (BLUE, 0)
 
 
+async def test_a_release_put_back_by_hand_before_the_switch_gives_its_pods_back(pair: BlueGreen) -> None:
+    """Green has what serves, and stands by for nothing."""
+    pair.release("web:2")
+    await pair.world.phase(Phase.BAKING, image="web:2")
+    pair.release("web:1")
+    record = await pair.world.phase(Phase.SUPERSEDED, image="web:2")
+    assert record.state.reason == "RolledBackByHand"
+    await pair.until(lambda: pair.replicas(GREEN) == 0, what="green is scaled down")
+    assert (pair.serving(), pair.replicas(BLUE), pair.lost()) == (BLUE, PODS, 0)
+
+
 async def test_a_switch_by_hand_is_judged_like_ours(pair: BlueGreen) -> None:
     """The preview is over then."""
     pair.release("web:2")

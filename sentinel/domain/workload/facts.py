@@ -159,8 +159,8 @@ class Standby:
     """The pods that stand by while others serve: of the template with this digest, `pods` wanted, `ready` of them.
 
     `beside` is the digest of what serves. `prepared`: nothing is left to ask for so that they can take over. `noted`:
-    this template has served before, or was set aside by an undo. `in_place`: what serves has got another template
-    since requests were moved to it.
+    this template has served before, was set aside by an undo, or is what serves. `in_place`: what serves has got
+    another template since requests were moved to it.
     """
 
     digest: str

@@ -41,10 +41,14 @@ def brought_back(workload: Workload, target: RevisionRef) -> Change | None:
 
 
 def left_over(workload: Workload) -> Change | None:
-    """What lets the pods go that were replaced; None where none are left, or they are not of a rollout of ours."""
+    """What lets the pods go that were replaced; None where none are left, or they are not of a rollout of ours.
+
+    Pods with the template of what serves have nothing to take over for, as after a release that was put back by hand.
+    """
     standby = workload.exposure.standby
-    done_with = standby is not None and standby.noted and standby.digest != workload.candidate.digest
-    return Release() if standby is not None and done_with and standby.pods > 0 else None
+    if standby is None or not standby.noted or standby.pods == 0:
+        return None
+    return Release() if standby.beside == standby.digest or not stands_by(workload) else None
 
 
 def stands_by(workload: Workload) -> bool:

@@ -76,9 +76,9 @@ class Objects:
         """As the changer reads them."""
         return [one for one in (self.blue, self.green, self.service, self.preview) if one]
 
-    def make(self, change: Change) -> str:
+    def make(self, change: Change, stored: JsonObject | None = None) -> str:
         """Plan the change and patch the objects; what the plan says."""
-        plan = BLUE_GREEN.plan(self.live(), self.seen(), change, {})
+        plan = BLUE_GREEN.plan(self.live(), self.seen(), change, stored or {})
         by_name = {one["metadata"]["name"]: one for one in self.live()}
         for patch in plan.patches:
             patched = json_patch(by_name[patch.name], list(patch.operations))
@@ -176,6 +176,26 @@ def test_after_the_switch_an_undo_switches_back() -> None:
     objects.make(Release())
     assert (objects.green["spec"]["replicas"], objects.blue["spec"]["replicas"]) == (0, 4)
     assert objects.green["metadata"]["annotations"] == {"rollback-sentinel.dev/replicas": "4"}
+
+
+def test_an_undo_in_place_sets_the_same_template_aside_in_the_other_colour() -> None:
+    """Else what was just undone would stand by as a new release."""
+    objects = Objects()
+    before = deepcopy(objects.blue)
+    objects.make(Adopt(objects.of(objects.green)))
+    objects.blue["spec"]["template"]["spec"]["containers"][0]["image"] = "web:2"
+    objects.make(Restore(objects.of(before)), before)
+    assert neutral_digest(objects.green) == neutral_digest(before)
+    assert (objects.serving(), objects.seen().candidate.digest) == ("green", neutral_digest(before))
+
+
+def test_pods_with_the_template_of_what_serves_are_let_go() -> None:
+    """As after a release that was put back by hand before the switch."""
+    objects = Objects()
+    objects.make(Prepare(objects.of(objects.green)))
+    objects.green["spec"]["template"]["spec"]["containers"][0]["image"] = "web:1"
+    objects.make(Release())
+    assert (objects.green["spec"]["replicas"], objects.blue["spec"]["replicas"]) == (0, 4)
 
 
 def test_a_switch_back_by_others_is_told_by_what_was_noted() -> None:

@@ -93,11 +93,12 @@ def test_what_was_changed_in_place_is_put_back_in_place() -> None:
 
 @pytest.mark.parametrize(
     ("facts", "gone"),
-    [({}, True), ({"pods": 0}, False), ({"noted": False}, False), ({"digest": "new"}, False)],
+    [({}, True), ({"pods": 0}, False), ({"noted": False}, False), ({"digest": "new"}, True)],
 )
 def test_what_was_replaced_is_let_go(facts: dict[str, Any], gone: bool) -> None:
-    """Only what served before or was set aside, and has pods left; never the candidate's."""
+    """Only what served before, was set aside or is what serves, and has pods left; never the candidate's."""
     assert left_over(after(**facts)) == (Release() if gone else None)
+    assert left_over(before(noted=True)) is None
 
 
 def test_what_stands_by_when_the_first_sentinel_comes_is_not_switched_to() -> None:

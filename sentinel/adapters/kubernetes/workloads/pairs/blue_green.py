@@ -179,7 +179,7 @@ def _standby(sight: _Sight, other: WorkloadEntry) -> Standby:
         pods=other.desired,
         ready=ready_pods(other),
         prepared=pointed and bool(sight.colours.noted) and other.desired >= pods_needed(other, sight.serving),
-        noted=bool(sight.colours.noted) and not sight.colours.has_news(other),
+        noted=sight.colours.done_with(other),
         in_place=sight.colours.has_news(sight.serving),
     )
 

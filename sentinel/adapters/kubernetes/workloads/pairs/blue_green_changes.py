@@ -5,7 +5,7 @@ written, and it is written in one patch with a note of what each colour has, by 
 known. A plan that was cut off is planned again from where it stands.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sentinel.adapters.kubernetes.api.operations import Operation, holds, put
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping
@@ -24,6 +24,7 @@ from sentinel.adapters.kubernetes.workloads.pairs.colours import (
     ready_pods,
     selector_of_service,
     service_name,
+    short_digest,
 )
 from sentinel.adapters.kubernetes.workloads.pairs.driver import PairDriver, neutral_digest, pairing_of
 from sentinel.adapters.kubernetes.workloads.pairs.members import trim_member
@@ -124,13 +125,13 @@ def restore(sides: _Sides, target: RevisionRef, replica_set: RawObject) -> Plan:
     moved = moved_template(stored_template(replica_set), selector_of(replica_set), selector_of(live))
     back = patches.put_back(live, replica_set, moved, target)
     sentence = f"{back.sentence} in {sides.serving.key.name}, which serves"
-    return Plan(sentence, patches=_of(sides.serving, back.operations))
+    return Plan(sentence, patches=(*_of(sides.serving, back.operations), *_set_aside(sides, target)))
 
 
 def release(sides: _Sides) -> Plan:
     """Scale what was replaced to 0, and note how many replicas it had."""
     colour, name = sides.standby, sides.standby.key.name
-    if colour.desired == 0 or sides.colours.has_news(colour):
+    if colour.desired == 0 or not sides.colours.done_with(colour):
         return Plan(f"{name} has nothing to give back")
     noted = patches.set_annotation(sides.raw[name], REPLICAS_ANNOTATION, str(colour.desired))
     operations = (*patches.judged(sides.raw[name]), *noted, *_replicas(sides.raw[name], 0))
@@ -174,6 +175,16 @@ def _note(sides: _Sides) -> tuple[Patch, ...]:
         return ()
     noted = patches.set_annotation(service, COLOURS_ANNOTATION, note)
     return (_of_service(service, holds("/spec/selector", selector_of_service(service)), *noted),)
+
+
+def _set_aside(sides: _Sides, target: RevisionRef) -> tuple[Patch, ...]:
+    """Where what stands by has the undone template too, it has no news once what serves has the target's."""
+    serving, facts, service = sides.serving, sides.serving.member, sides.colours.service
+    if facts is None or short_digest(serving) != short_digest(sides.standby):
+        return ()
+    restored = replace(serving, member=replace(facts, neutral=target.digest))
+    note = note_of((restored, sides.standby))
+    return (_of_service(service, *patches.set_annotation(service, COLOURS_ANNOTATION, note)),)
 
 
 def _noted_first(sides: _Sides) -> tuple[Patch, ...]:

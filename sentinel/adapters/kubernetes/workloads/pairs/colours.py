@@ -54,6 +54,12 @@ class Colours:
         """Whether a colour's template is another one than when requests were moved last."""
         return self.noted.get(colour.key.name) != short_digest(colour)
 
+    def done_with(self, colour: WorkloadEntry) -> bool:
+        """Whether a colour has nothing to take over with: no news since we noted it, or what serves has."""
+        serving = self.serving
+        same = serving is not None and short_digest(serving) == short_digest(colour)
+        return bool(self.noted) and (same or not self.has_news(colour))
+
     def problem(self) -> str:
         """Why requests cannot be moved, with what must be changed; empty where they can."""
         name = self.pairing.name
