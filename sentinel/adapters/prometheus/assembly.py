@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
 from sentinel.adapters.prometheus.histograms import as_number, counted_at
@@ -128,13 +129,27 @@ def subject_of(sample: Sample, arms: Arms) -> Subject:
     """Whose sample it is."""
     namespace = sample.labels.get(arms.namespace_label, "")
     member = sample.labels.get(arms.subject_label, "")
-    return Subject(namespace, version=member) if arms.version_label else Subject(namespace, pod=member)
+    return _subject(namespace, member, bool(arms.version_label))
+
+
+@lru_cache(maxsize=16_384)
+def _subject(namespace: str, member: str, versions: bool) -> Subject:
+    """Kept, since a histogram names a pod in every one of its buckets, tick after tick."""
+    return Subject(namespace, version=member) if versions else Subject(namespace, pod=member)
 
 
 def _bound(sample: Sample, unit: float) -> str:
-    number = as_number(sample.labels.get("le", ""))
-    if number is None:
+    bound = _in_seconds(sample.labels.get("le", ""), unit)
+    if bound is None:
         raise ValueError(f"the series {dict(sample.labels)} is not a bucket: its label le is not a number")
+    return bound
+
+
+@lru_cache(maxsize=1024)
+def _in_seconds(text: str, unit: float) -> str | None:
+    number = as_number(text)
+    if number is None:
+        return None
     bound = number * unit
     return "+Inf" if bound == float("inf") else f"{bound:.12g}"
 

@@ -88,14 +88,19 @@ def counted_at(edges: Sequence[float], buckets: SparseBuckets, unit: float) -> I
 
 def spelt_twice(buckets: InstantAnswer, whose: Of) -> bool:
     """Whether a pod has series of one bound in two spellings: `le="1"` became `"1.0"` as Prometheus 3 took over."""
+    spellings = {sample.labels.get("le", "") for sample in buckets.samples}
+    bounds = {text: bound for text in spellings if (bound := as_number(text)) is not None}
+    if len(set(bounds.values())) == len(bounds):  # nobody spells a bound in two ways
+        return False
     seen: set[tuple[Subject, float]] = set()
     for sample in buckets.samples:
-        bound = as_number(sample.labels.get("le", ""))
+        bound = bounds.get(sample.labels.get("le", ""))
         if bound is None:
             continue
-        if (whose(sample), bound) in seen:
+        key = whose(sample), bound
+        if key in seen:
             return True
-        seen.add((whose(sample), bound))
+        seen.add(key)
     return False
 
 
