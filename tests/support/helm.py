@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import shutil
 import subprocess
 import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -64,23 +66,28 @@ class Helm:
 
     def template(self, values: Mapping[str, Any] | None = None, *files: str) -> list[Manifest]:
         """The chart's manifests, with these values over those of `files` (of the chart's folder)."""
-        text = self.run(*self._release("template", files), *self._values(values), "--include-crds")
-        return [document for document in yaml.load_all(text, yaml.CSafeLoader) if document]
+        manifests: list[Manifest] = pickle.loads(_rendered(self, yaml.safe_dump(dict(values or {})), files))
+        return manifests
 
     def notes(self, values: Mapping[str, Any] | None = None, *files: str) -> str:
         """What an installation would say at its end."""
-        return self.run(*self._release("install", files), *self._values(values), "--dry-run=client")
+        return self.run(
+            *self.release("install", yaml.safe_dump(dict(values or {})), files), "--dry-run=client"
+        )
 
-    def _release(self, verb: str, files: Sequence[str]) -> list[str]:
+    def release(self, verb: str, values: str, files: Sequence[str]) -> list[str]:
+        """The arguments that name the release, the chart and the values (as YAML) over those of `files`."""
         given = [part for file in files for part in ("--values", str(CHART / file))]
-        return [verb, RELEASE, str(CHART), "--namespace", NAMESPACE, *given]
+        own = self.home / "values.yaml"
+        own.write_text(values)
+        return [verb, RELEASE, str(CHART), "--namespace", NAMESPACE, *given, "--values", str(own)]
 
-    def _values(self, values: Mapping[str, Any] | None) -> list[str]:
-        if not values:
-            return []
-        file = self.home / "values.yaml"
-        file.write_text(yaml.safe_dump(dict(values)))
-        return ["--values", str(file)]
+
+@lru_cache(maxsize=256)
+def _rendered(helm: Helm, values: str, files: tuple[str, ...]) -> bytes:
+    """The manifests, pickled: many tests render the same values, and each gets manifests of its own."""
+    text = helm.run(*helm.release("template", values, files), "--include-crds")
+    return pickle.dumps([document for document in yaml.load_all(text, yaml.CSafeLoader) if document])
 
 
 def find_helm(home: Path, package: str = "") -> Helm:
