@@ -11,14 +11,18 @@ import traceback
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from typing import Generic, ParamSpec, TypeVar
+from typing import Generic, ParamSpec, TypeVar, TypeVarTuple, Unpack
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 K = TypeVar("K", bound=Hashable)
+
+HEAVY = 1000
+"""So many samples take a millisecond or two to work through: with fewer, a thread costs more than it saves."""
 
 
 class PoolBusyError(Exception):
@@ -89,6 +93,13 @@ class BlockingPool:
         finally:
             with self._lock:
                 self._taken -= 1
+
+
+async def computed(weight: int, compute: Callable[[Unpack[Ts]], T], *arguments: *Ts) -> T:
+    """What a computation over so many samples comes to, made in a thread where the event loop would feel it."""
+    if weight < HEAVY:
+        return compute(*arguments)
+    return await asyncio.to_thread(compute, *arguments)
 
 
 def on_own_thread(call: Callable[[], T], name: str) -> "asyncio.Future[T]":

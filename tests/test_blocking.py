@@ -13,11 +13,13 @@ from collections.abc import Callable
 import pytest
 
 from sentinel.blocking import (
+    HEAVY,
     BlockingPool,
     PoolBusyError,
     PoolClosedError,
     SharedAnswers,
     ask_source,
+    computed,
     on_own_thread,
 )
 from sentinel.domain.errors import SourceError
@@ -29,6 +31,13 @@ async def test_a_call_runs_off_the_event_loop() -> None:
     pool = BlockingPool("test")
     assert await pool.run(threading.get_ident, deadline=5) != threading.get_ident()
     pool.close()
+
+
+async def test_only_a_heavy_computation_leaves_the_event_loop() -> None:
+    """A thread for each small one would cost more than it saves."""
+    here = threading.get_ident()
+    assert await computed(HEAVY - 1, threading.get_ident) == here
+    assert await computed(HEAVY, threading.get_ident) != here
 
 
 async def test_an_error_of_the_call_is_its_callers() -> None:

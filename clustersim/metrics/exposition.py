@@ -43,9 +43,9 @@ def pod_samples(counters: PodCounters, labels: Mapping[str, str]) -> Iterator[Sa
     if not counters.requests:
         return
     below = 0
-    for bound, count in zip(BUCKETS, counters.buckets, strict=True):
+    for bound, count in zip(_BOUNDS, counters.buckets, strict=True):
         below += count
-        yield f"{DURATION}_bucket", {**labels, "le": number(bound)}, below
+        yield _BUCKET, {**labels, "le": bound}, below
     yield f"{DURATION}_sum", labels, counters.seconds
     yield f"{DURATION}_count", labels, below
 
@@ -95,6 +95,10 @@ def number(value: float) -> str:
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+
+
+_BUCKET = f"{DURATION}_bucket"
+_BOUNDS = tuple(map(number, BUCKETS))
 
 
 def _family(name: str) -> str:

@@ -24,6 +24,11 @@ class Answers:
     jobs: InstantAnswer
     forms: Mapping[Subject, str] = field(default_factory=dict)
 
+    @property
+    def weight(self) -> int:
+        """How much there is to put together, in samples."""
+        return sum(answer.weight for answer in self.counters.values())
+
 
 Naming = Callable[[str, Sample], Iterable[tuple[str, float]]]
 """What a sample of one of the answers counts, each with its value in our units. Raises ValueError."""
