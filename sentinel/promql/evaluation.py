@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import promql_parser as parser
@@ -19,6 +19,7 @@ from sentinel.promql.functions import (
     bucket_quantile,
     extrapolated,
     instant_rate,
+    quantile,
 )
 from sentinel.promql.series import NAME, Identity, LabelMatcher, Labels, SeriesStore
 from sentinel.promql.vectors import (
@@ -177,13 +178,16 @@ class Evaluator:
 
     def _aggregate(self, aggregate: Any, time: int) -> Vector:
         name = str(aggregate.op)
-        if name not in AGGREGATIONS:
+        combine = AGGREGATIONS.get(name)
+        if name == "quantile":
+            combine = partial(quantile, self._scalar(aggregate.param, time))
+        if combine is None:
             raise PromqlError(f"aggregation {name!r} is not supported by this stand-in")
         group_of = grouping(aggregate.modifier)
         groups: dict[Identity, list[float]] = {}
         for point in self._vector(aggregate.expr, time):
             groups.setdefault(group_of(point.labels), []).append(point.value)
-        return [VectorSample(dict(key), AGGREGATIONS[name](values), time) for key, values in groups.items()]
+        return [VectorSample(dict(key), combine(values), time) for key, values in groups.items()]
 
     # -- binary operators
 

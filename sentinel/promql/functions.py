@@ -58,6 +58,20 @@ MATH: Mapping[str, Callable[[float], float]] = {
 }
 
 
+def quantile(q: float, values: Sequence[float]) -> float:
+    """The q-quantile of values, linearly interpolated; infinite for a q outside 0 to 1."""
+    if math.isnan(q):
+        return math.nan
+    if not 0 <= q <= 1:
+        return math.copysign(math.inf, q)
+    ordered = sorted(values, key=lambda value: (not math.isnan(value), value))
+    rank = q * (len(ordered) - 1)
+    lower = math.floor(rank)
+    upper = min(lower + 1, len(ordered) - 1)
+    weight = rank - lower
+    return ordered[lower] * (1 - weight) + ordered[upper] * weight
+
+
 def bucket_quantile(q: float, buckets: Sequence[tuple[float, float]]) -> float:
     """The q-quantile from cumulative buckets (upper bound, count), linearly interpolated.
 

@@ -23,7 +23,8 @@ LABELLED = {"labels": {"rollback-sentinel.dev/guard": "true"}}
 DENIED = (
     ("GET", "/api/v1/secrets"),
     ("GET", f"/api/v1/namespaces/{NAMESPACE}/secrets/slack"),
-    ("GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps"),
+    ("PATCH", f"/api/v1/namespaces/{NAMESPACE}/configmaps/web"),
+    ("DELETE", f"/api/v1/namespaces/{NAMESPACE}/configmaps/web"),
     ("DELETE", f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/web"),
     ("PUT", f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/web"),
     ("DELETE", f"/api/v1/namespaces/{NAMESPACE}/pods/web-1"),

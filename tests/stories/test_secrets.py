@@ -51,6 +51,10 @@ def secrets(slack: str, **more: str) -> dict[str, str]:
     return {
         "SENTINEL_PROMETHEUS__BEARER_TOKEN": CANARY,
         "SENTINEL_PROMETHEUS__HEADERS": json.dumps({"X-Api-Key": CANARY}),
+        "SENTINEL_NEWRELIC__API_KEY": CANARY,
+        "SENTINEL_NEWRELIC__ACCOUNT": "1",
+        "SENTINEL_WEB__ALLOWED_HOSTS": "127.0.0.1",
+        "SENTINEL_WEB__HEADERS": json.dumps({"X-Api-Key": CANARY}),
         "SENTINEL_DATADOG__API_KEY": CANARY,
         "SENTINEL_DATADOG__APP_KEY": CANARY,
         "SENTINEL_DATADOG__HOST": "http://127.0.0.1:9",
@@ -83,8 +87,13 @@ def test_every_secret_setting_has_a_canary_here() -> None:
     named = {
         name.removeprefix("SENTINEL_").lower().replace("__", ".") for name in secrets("http://127.0.0.1:9")
     }
-    # Not beside a user name, and not beside an app token; their kinds are those of the others.
-    alone = {"http.webhook.token", "slack.signing_secret"}
+    # Not beside a user name, an app token or a bearer token; their kinds are those of the others.
+    alone = {
+        "http.webhook.token",
+        "slack.signing_secret",
+        "prometheus.password",
+        "prometheus.oauth.client_secret",
+    }
     assert set(secret_settings(Settings)) - named - alone == set()
 
 

@@ -13,10 +13,13 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-DECLARED = {
+EXTRAS = PROJECT["optional-dependencies"]
+IN_THE_IMAGE = {
     canonicalize_name(requirement.name): requirement
-    for requirement in map(Requirement, [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["otel"]])
+    for requirement in map(Requirement, [*PROJECT["dependencies"], *EXTRAS["otel"]])
 }
+# boto3 comes with botocore, which it pins to its own release.
+DECLARED = {*IN_THE_IMAGE, *(canonicalize_name(Requirement(one).name) for one in EXTRAS["aws"]), "botocore"}
 PINS = dict(re.findall(r"^([a-z0-9-]+)==([^\s;]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
 
 
@@ -35,9 +38,7 @@ def test_every_library_that_is_imported_is_declared() -> None:
     elsewhere = set(imported()) - set(sys.stdlib_module_names) - {"sentinel", "clustersim", "_typeshed"}
     owners = packages_distributions()
     undeclared = {
-        name
-        for name in elsewhere
-        if not {canonicalize_name(owner) for owner in owners[name]} & DECLARED.keys()
+        name for name in elsewhere if not {canonicalize_name(owner) for owner in owners[name]} & DECLARED
     }
 
     assert undeclared == set()
@@ -46,7 +47,9 @@ def test_every_library_that_is_imported_is_declared() -> None:
 def test_every_pin_is_within_what_is_declared() -> None:
     """The image holds no release older than a floor that was raised for a vulnerability."""
     stale = {
-        name: PINS.get(name) for name, need in DECLARED.items() if PINS.get(name, "0") not in need.specifier
+        name: PINS.get(name)
+        for name, need in IN_THE_IMAGE.items()
+        if PINS.get(name, "0") not in need.specifier
     }
 
     assert stale == {}

@@ -14,7 +14,7 @@ from sentinel.adapters.kubernetes.inspect.reading import ClusterReader
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
 from sentinel.app.commands.flags import Place
 from sentinel.app.commands.naming import workload_name
-from sentinel.domain.errors import ConfigurationError, NotFoundError
+from sentinel.domain.errors import ConfigurationError, ForbiddenError, NotFoundError
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.kinds import MEMBER_KIND, PAIRED, USUAL_KIND
@@ -43,8 +43,15 @@ class ClusterConnection:
         named = workload_name(name)
         key = WorkloadKey(named.kind or USUAL_KIND, self.place.namespace, named.name)
         if pairings is None and key.kind in (MEMBER_KIND, *PAIRED):
-            pairings = pairings_on_record(await self.reader.records(self.place.namespace))
+            pairings = await self._pairings()
         return await self.reader.workload(key, pods=pods, pairings=pairings or ())
+
+    async def _pairings(self) -> tuple[Pairing, ...]:
+        """The pairs of rollouts on record; none where there are no records, or we may not read them."""
+        try:
+            return pairings_on_record(await self.reader.records(self.place.namespace))
+        except (ForbiddenError, NotFoundError):
+            return ()
 
     async def records(self, workload: Workload) -> tuple[Record, ...]:
         """The records of this very workload (by uid), newest first."""
