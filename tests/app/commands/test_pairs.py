@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from clustersim.cluster import JsonObject
 from sentinel.domain.record.state import Phase
 from tests.stories.blue_green import BLUE, GREEN, blue_green
 from tests.stories.pairs import paired
 from tests.support.cli import sentinel
+from tests.support.world import NAMESPACE
 
 pytestmark = pytest.mark.real_time
 
@@ -78,13 +80,21 @@ async def test_a_blue_green_pair_is_switched_back_without_a_daemon(tmp_path: Pat
 
 
 async def test_preflight_checks_a_blue_green_pair(tmp_path: Path) -> None:
-    """What its first step is, and what keeps the Service from being switched."""
+    """What its first step is, who deploys its colours, and what keeps the Service from being switched."""
     async with blue_green(tmp_path, started=False) as pair:
         line = ["preflight", "bluegreen/web", "--config", str(tmp_path / "none.yaml"), "-o", "json"]
         (tmp_path / "none.yaml").write_text(
             f"rules: {{paths: [{tmp_path}/rules]}}\nkubernetes: {{kinds: [Deployment, BlueGreen]}}\n"
             f"prometheus: {{url: '{pair.world.cluster.prometheus_url}'}}\n"
         )
-        assert "a preview with 6 pods" in (await sentinel(pair.world, *line)).output
+
+        def track(deployment: JsonObject) -> None:
+            annotations = deployment["metadata"].setdefault("annotations", {})
+            annotations["argocd.argoproj.io/tracking-id"] = f"apps:apps/Deployment:{NAMESPACE}/{BLUE}"
+
+        pair.world.cluster.change(BLUE, track, namespace=NAMESPACE)
+        said = (await sentinel(pair.world, *line)).output
+        assert "a preview with 6 pods" in said
+        assert "Argo CD Application apps deploys it" in said
         pair.change(lambda service: service["spec"].update(selector={"shop": "web"}))
         assert "web-blue and web-green at once" in (await sentinel(pair.world, *line)).output

@@ -97,7 +97,7 @@ class ClusterReader:
         driver = DRIVERS[key.kind]
         raw = await self._object(key)
         entry = driver.trim(raw)
-        owners = await self._owners_of(marks_of(entry))
+        owners = await self._owners_of([marks_of(entry)])
         cache = WorkloadCache(lambda kept: owners.keeper(marks_of(kept)))
         cache.workload_changed(key_of(raw), None, entry)
         selector = mapping(mapping(mapping(raw.get("spec")).get("selector")).get("matchLabels"))
@@ -114,17 +114,22 @@ class ClusterReader:
 
     async def _paired(self, key: WorkloadKey, pairings: Collection[Pairing], *, pods: bool) -> Workload:
         """A pair by what there is of it."""
-        cache = WorkloadCache()
-        beside, pairing = cache.pair(pairings), PairIndex(pairings).pairing_of(key)
+        pairing = PairIndex(pairings).pairing_of(key)
         if pairing is None:
             why = (
                 f"nothing says which objects {key} is made of: no policy with a rollout on record pairs them"
             )
             raise NotFoundError(why, reason="NotFound", status=404)
+        members = []
         for name in pairing.members:
             with suppress(NotFoundError):
                 raw = await self._client.get(RequestTarget(MEMBERS.resource, key.namespace, name))
-                cache.workload_changed(key_of(raw), None, trim_member(raw))
+                members.append((key_of(raw), trim_member(raw)))
+        owners = await self._owners_of([marks_of(entry) for _, entry in members])
+        cache = WorkloadCache(lambda kept: owners.keeper(marks_of(kept)))
+        beside = cache.pair(pairings)
+        for member, entry in members:
+            cache.workload_changed(member, None, entry)
         await self._fill(cache, {MEMBERS.history: MEMBERS.trim_revision}, key.namespace, {}, pods=pods)
         await self._fill_beside(cache, beside, key.namespace)
         workload = cache.workload(key)
@@ -146,10 +151,10 @@ class ClusterReader:
             for raw in found:
                 cache.beside_changed(resource, key_of(raw), None, trim_beside(raw))
 
-    async def _owners_of(self, kept: MarkedWorkload) -> OwnerCache:
-        """What may deploy the workload by its marks, as far as we may read it."""
+    async def _owners_of(self, kept: Iterable[MarkedWorkload]) -> OwnerCache:
+        """What may deploy the workloads by their marks, as far as we may read it."""
         owners = OwnerCache()
-        for tool in claimed_tools(kept):
+        for tool in dict.fromkeys(tool for marked in kept for tool in claimed_tools(marked)):
             try:
                 found = await self._list(tool.resource, "")
             except (ForbiddenError, NotFoundError) as error:
