@@ -8,6 +8,7 @@ to judge.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sentinel.engine.arms.promql_texts import TEXT, quoted, value_of
 
@@ -72,8 +73,9 @@ class Selector:
         return f"{head}{{{inner}}}" if inner or not head else head
 
 
+@lru_cache(maxsize=128)
 def read_selector(text: str) -> Selector:
-    """The selector. Raises SelectorError."""
+    """The selector. Raises SelectorError. Kept: every measurement reads the same few again."""
     tokens = _Tokens(text)
     depth = 0
     while tokens.take("("):
