@@ -11,7 +11,7 @@ from sentinel.adapters.kubernetes.gitops.argocd import ARGO_CD, TRACKING, trim_a
 from sentinel.adapters.kubernetes.gitops.flux import HELM_RELEASE, KUSTOMIZATION, RECONCILE
 from sentinel.adapters.kubernetes.gitops.keepers import MarkedWorkload, OwnerCache, WatchedTools
 from sentinel.adapters.kubernetes.gitops.owners import KeeperTool, mark_of, named_by_managers, written_mark
-from sentinel.app.commands.setup.keeping import held_verbs, keeper_checks, named_checks
+from sentinel.app.commands.setup.keeping import held_elsewhere, held_verbs, keeper_checks, named_checks
 from sentinel.domain.workload.keeper import KEEPER_ANNOTATION, Keeper, KeeperMark
 from sentinel.domain.workload.revision import ObjectRef
 from sentinel.settings.sections import GitOpsSettings
@@ -296,8 +296,10 @@ def test_preflight_says_whether_an_undo_would_last() -> None:
 
 
 def test_the_account_is_asked_for_the_rights_of_the_tools_that_the_settings_name() -> None:
-    """In named namespaces a Role grants them, which is not asked for elsewhere."""
+    """Wherever it watches, or in the namespaces that are named for the tools alone."""
     verbs = held_verbs(GitOpsSettings(argocd=True))
     assert [resource.plural for resource, _, _ in verbs] == ["applications", "applicationsets"]
     assert held_verbs(GitOpsSettings()) == ()
-    assert held_verbs(GitOpsSettings(argocd=True, namespaces=("argocd",))) == ()
+    named = GitOpsSettings(argocd=True, namespaces=("argocd", "apps"))
+    assert held_verbs(named) == ()
+    assert held_elsewhere(named) == tuple((place, one) for place in ("argocd", "apps") for one in verbs)

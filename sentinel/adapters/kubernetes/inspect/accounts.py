@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import mapping
 from sentinel.adapters.kubernetes.api.resources import ApiResource, Verbs
-from sentinel.adapters.kubernetes.inspect.preflight import RUNNING_JOBS, needed
+from sentinel.adapters.kubernetes.inspect.preflight import needed
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
 
@@ -22,12 +22,12 @@ async def account_lacks(
     kinds: Sequence[WorkloadKind] = USUAL_KINDS,
     routes: Sequence[RouteKind] = (),
     further: Sequence[Verbs] = (),
-    jobs_in: Sequence[str] = (),
+    elsewhere: Sequence[tuple[str, Verbs]] = (),
 ) -> tuple[str, ...]:
     """The verbs that the service account needs and lacks in the namespace `within` (empty: in all of them).
 
-    `kinds` of workloads are watched, and kinds of `routes`; `further` is what the settings ask for besides. `jobs_in`:
-    where it must be able to run Jobs of gates as well. Raises ForbiddenError where we may not ask for others, and
+    `kinds` of workloads are watched, and kinds of `routes`; `further` is what the settings ask for besides,
+    `elsewhere` what it needs in other namespaces. Raises ForbiddenError where we may not ask for others, and
     ClusterError's other kinds.
     """
     user = f"system:serviceaccount:{namespace}:{account}"
@@ -36,12 +36,7 @@ async def account_lacks(
         for resource, part, verbs in (*needed(kinds, routes), *further)
         for verb in verbs
     ]
-    asked += [
-        (place, resource, part, verb)
-        for place in jobs_in
-        for resource, part, verbs in RUNNING_JOBS
-        for verb in verbs
-    ]
+    asked += [(place, resource, part, verb) for place, (resource, part, verbs) in elsewhere for verb in verbs]
     allowed = await asyncio.gather(*(_allowed(client, user, *each) for each in asked))
     return tuple(
         f"{verb} {resource}{f'/{part}' if part else ''}{f' in {place}' if place != within else ''}"

@@ -20,7 +20,8 @@ from sentinel.app.commands.flags import Context, Kubeconfig, Place
 from sentinel.app.commands.output import Output, OutputOption
 from sentinel.app.commands.setup.checks import Check, fail, ok, warn
 from sentinel.app.commands.setup.clusters import alerts_check
-from sentinel.app.commands.setup.keeping import held_verbs
+from sentinel.app.commands.setup.gating import running_jobs
+from sentinel.app.commands.setup.keeping import held_elsewhere, held_verbs
 from sentinel.app.commands.setup.measuring import source_checks
 from sentinel.app.commands.setup.preflighting import Account, ConfigFile
 from sentinel.app.commands.setup.probing import (
@@ -114,7 +115,10 @@ async def cluster_checks(settings: Settings, account: str, at: Place) -> list[Ch
                     kinds=settings.kubernetes.kinds,
                     further=(*config_verbs(settings.kubernetes.config_kinds), *held_verbs(settings.gitops)),
                     routes=settings.kubernetes.routes,
-                    jobs_in=job_namespaces(settings) or (),
+                    elsewhere=(
+                        *running_jobs(job_namespaces(settings) or ()),
+                        *held_elsewhere(settings.gitops),
+                    ),
                 ),
             ]
     except ConfigurationError as error:

@@ -1,10 +1,14 @@
 """The gates in `sentinel preflight`: whether the settings allow them, and whether the API server accepts their Jobs."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import product
 from urllib.parse import urlsplit
 
+from sentinel.adapters.kubernetes.api.resources import Verbs
 from sentinel.adapters.kubernetes.coordination.jobs import KubernetesJobs
+from sentinel.adapters.kubernetes.inspect.preflight import RUNNING_JOBS
 from sentinel.app.commands.connection import ClusterConnection
 from sentinel.app.commands.setup.checks import Check, fail, ok, warn
 from sentinel.domain.errors import ClusterError, ForbiddenError
@@ -22,6 +26,11 @@ _NO_RECORD_YET = "00000000-0000-0000-0000-000000000000"
 def runs_jobs(policy: Policy) -> bool:
     """Whether a step of the policy runs a Job."""
     return any(isinstance(gate, JobGate) for step in policy.strategy.steps for gate in step.gates)
+
+
+def running_jobs(namespaces: Sequence[str]) -> tuple[tuple[str, Verbs], ...]:
+    """What the daemon's account needs to run Jobs of gates in these namespaces; `""`: in all."""
+    return tuple(product(namespaces, RUNNING_JOBS))
 
 
 async def gate_checks(

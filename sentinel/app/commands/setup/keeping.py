@@ -1,6 +1,7 @@
 """Who deploys a workload from another place, and whether an undo of it would last."""
 
 from collections.abc import Sequence
+from itertools import product
 
 from sentinel.adapters.kubernetes.api.resources import Verbs
 from sentinel.adapters.kubernetes.gitops.argocd import ARGO_CD
@@ -23,8 +24,14 @@ def keeper_checks(keeper: Keeper | None, settings: GitOpsSettings) -> list[Check
 
 
 def held_verbs(settings: GitOpsSettings) -> tuple[Verbs, ...]:
-    """What the daemon's account needs to hold tools wherever it watches; in named namespaces a Role grants it there."""
+    """What the daemon's account needs to hold tools wherever it watches, if no namespaces are named for them."""
     return () if settings.namespaces else keeper_verbs(argocd=settings.argocd, flux=settings.flux)
+
+
+def held_elsewhere(settings: GitOpsSettings) -> tuple[tuple[str, Verbs], ...]:
+    """What the daemon's account needs to hold tools in each of the namespaces that the settings name for them."""
+    verbs = keeper_verbs(argocd=settings.argocd, flux=settings.flux)
+    return tuple(product(settings.namespaces, verbs))
 
 
 def named_checks(keeper: Keeper | None, named: Sequence[tuple[str, str]]) -> list[Check]:

@@ -18,8 +18,14 @@ from sentinel.app.commands.output import Output, OutputOption
 from sentinel.app.commands.rollouts.undoing import undo_target
 from sentinel.app.commands.setup.checks import Check, fail, ok, warn
 from sentinel.app.commands.setup.evidencing import metric_checks
-from sentinel.app.commands.setup.gating import gate_checks, runs_jobs
-from sentinel.app.commands.setup.keeping import beside_checks, held_verbs, keeper_checks, named_checks
+from sentinel.app.commands.setup.gating import gate_checks, running_jobs, runs_jobs
+from sentinel.app.commands.setup.keeping import (
+    beside_checks,
+    held_elsewhere,
+    held_verbs,
+    keeper_checks,
+    named_checks,
+)
 from sentinel.app.commands.setup.probing import account_check, conclude, slack_check
 from sentinel.app.wiring.sources import metric_sources, options_of
 from sentinel.domain.errors import PreconditionError
@@ -101,7 +107,7 @@ async def _preflight(name: str, settings: Settings, account: str, at: Place) -> 
                     ),
                     *held_verbs(settings.gitops),
                 ),
-                jobs_in=jobs_in,
+                elsewhere=(*running_jobs(jobs_in), *held_elsewhere(settings.gitops)),
             ),
         ]
 

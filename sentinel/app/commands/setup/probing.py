@@ -65,12 +65,12 @@ async def account_check(
     kinds: Sequence[WorkloadKind] = USUAL_KINDS,
     routes: Sequence[RouteKind] = (),
     further: Sequence[Verbs] = (),
-    jobs_in: Sequence[str] = (),
+    elsewhere: Sequence[tuple[str, Verbs]] = (),
 ) -> Check:
     """Whether the daemon's service account, given as namespace/name, has every verb it needs.
 
-    `kinds` of workloads are watched, and kinds of `routes`; `further` is what the settings ask for besides. `jobs_in`:
-    the namespaces in which it runs Jobs of gates, `""` for all.
+    `kinds` of workloads are watched, and kinds of `routes`; `further` is what the settings ask for besides,
+    `elsewhere` what it needs in other namespaces, `""` for all.
     """
     name = "RBAC"
     if not account:
@@ -87,7 +87,7 @@ async def account_check(
             kinds=kinds,
             routes=routes,
             further=further,
-            jobs_in=jobs_in,
+            elsewhere=elsewhere,
         )
     except ForbiddenError:
         return warn(
