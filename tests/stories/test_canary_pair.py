@@ -13,7 +13,7 @@ from clustersim.metrics.load import ToRoute
 from clustersim.metrics.traffic import Quality
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase
-from tests.stories.pairs import PAIR, PODS, RATIO, CanaryPair, backends, paired
+from tests.stories.pairs import PAIR, PODS, RATIO, CanaryPair, backends, paired, template
 from tests.support.world import NAMESPACE, PLAIN_POLICY, actions, decision
 
 WRITES = frozenset({"create", "update", "patch", "delete"})
@@ -113,6 +113,22 @@ async def test_a_canary_that_is_deleted_gets_no_more_requests(pair: CanaryPair) 
     record = await pair.world.phase(Phase.SUPERSEDED, image="web:2")
     assert record.state.reason == "RolledBackByHand"
     await pair.world.until(lambda: pair.weights()[1] == 0, within=30, what="the weight is taken away")
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_canary_deleted_after_the_last_step_gets_no_more_requests(
+    pair: CanaryPair, again: bool
+) -> None:
+    """Its mark is gone with it, whether it is made again or not: the requests go to the stable, which is promoted."""
+    pair.release("web:2")
+    await pair.world.until(lambda: pair.image("web") == "web:2", what="the stable takes the template")
+    pair.delete("web-canary")
+    if again:
+        pods = template("web-canary")
+        pods["spec"]["containers"][0]["image"] = "web:2"
+        pair.world.cluster.deploy("web-canary", "web:2", 0, namespace=NAMESPACE, template=pods)
+    await pair.world.until(lambda: pair.weights()[1] == 0, within=30, what="the weight is taken away")
+    await pair.world.phase(Phase.PROMOTED, image="web:2")
 
 
 @pytest.mark.parametrize(

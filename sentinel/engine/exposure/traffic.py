@@ -5,7 +5,7 @@ The share that counts is the one in force, as it was read back. One that somebod
 
 from sentinel.domain.decision import Adopt, Change, Release, SetTraffic
 from sentinel.domain.record.state import RevisionRef
-from sentinel.domain.workload.facts import Mark, Workload
+from sentinel.domain.workload.facts import Mark, TrafficShare, Workload
 
 _SAME = 1e-6
 
@@ -19,6 +19,8 @@ def steer(weight: float | None, workload: Workload, mark: Mark | None) -> Change
     traffic, adopt = workload.exposure.traffic, Adopt(RevisionRef.of(workload.candidate))
     if traffic is None or workload.brake.foreign:
         return None
+    if _lost(traffic):
+        return Release()
     if weight is None and traffic.adopted:
         return adopt if workload.brake.mark is not None else None
     if mark is None:
@@ -50,7 +52,7 @@ def flowing(workload: Workload) -> bool:
 def left_over(workload: Workload) -> Change | None:
     """What gives back all that we asked for, once the rollout is over; None where nothing of it is left."""
     traffic = workload.exposure.traffic
-    ours = traffic is not None and (traffic.mark or workload.brake.mark) is not None
+    ours = traffic is not None and (_lost(traffic) or (traffic.mark or workload.brake.mark) is not None)
     return Release() if ours and not workload.brake.foreign else None
 
 
@@ -60,3 +62,8 @@ def dormant(workload: Workload) -> bool:
     return (
         traffic is not None and not traffic.adopted and workload.exposure.candidate == 0 and not traffic.asked
     )
+
+
+def _lost(traffic: TrafficShare) -> bool:
+    """Whether requests still go to a canary that was deleted, with our mark, after the stable had its template."""
+    return traffic.adopted and traffic.mark is None and traffic.asked > 0

@@ -30,8 +30,9 @@ def pair(*, candidate: int = 1, ready: int = 1, brake: Brake = FREE, **traffic: 
         (0.1, pair(asked=0.1, settled=False), None),
         (0.1, pair(asked=0.5, share=0.5), SetTraffic(0.1, MARK)),
         (None, pair(asked=0.5, share=0.5), Adopt(RevisionRef.of(NEW))),
-        (None, pair(asked=0.5, share=0.5, adopted=True), None),
-        (None, pair(asked=0.5, adopted=True, brake=STOPPED), Adopt(RevisionRef.of(NEW))),
+        (None, pair(asked=0.5, share=0.5, adopted=True, mark=MARK), None),
+        (None, pair(asked=0.5, share=0.5, adopted=True), Release()),
+        (None, pair(asked=0.5, adopted=True, mark=MARK, brake=STOPPED), Adopt(RevisionRef.of(NEW))),
         (0.1, pair(asked=0.0, brake=FOREIGN), None),
         (None, pair(asked=0.5, brake=FOREIGN), None),
     ],
@@ -62,6 +63,8 @@ def test_what_was_asked_for_is_given_back() -> None:
     assert withdrawn(pair(asked=0.0), MARK) is None
     assert left_over(pair(mark=MARK)) == Release()
     assert left_over(pair()) is None
+    assert left_over(pair(asked=0.34, adopted=True)) == Release()
+    assert left_over(pair(asked=0.34)) is None
     assert left_over(pair(brake=STOPPED)) == Release()
     assert left_over(pair(mark=MARK, brake=FOREIGN)) is None
 

@@ -184,7 +184,8 @@ def _traffic(sight: CanarySight) -> TrafficShare:
     share = written if in_force or mark is None else mark.before
     if sight.adopted:
         share += (1 - share) * _updated_share(sight.stable.entry)
-    asked = _asked(sight, mark) if mark is not None else written * (sight.canary is None)
+    gone = sight.canary is None or (sight.adopted and sight.canary.entry.desired == 0)
+    asked = _asked(sight, mark) if mark is not None else written * gone
     return TrafficShare(
         share=share,
         asked=asked,
@@ -278,6 +279,8 @@ def _in_the_way(sight: CanarySight) -> str:
     """Why the two Deployments cannot be a pair, empty where they can."""
     stable, name = sight.stable, sight.stable.entry.key.name
     other = sight.pairing.members[1]
+    if sight.canary is None and sight.adopted:
+        return ""  # it has done its part
     if sight.canary is None:
         return f"there is no Deployment {stable.entry.key.namespace}/{other}, the canary of {name}"
     return apart(stable.entry, sight.canary.entry)
