@@ -28,7 +28,7 @@ WELL = Quality(errors=0.003, latency=0.05)
 """How every image answers unless its story says otherwise."""
 QUICK = Behaviour(start_after=0.3, ready_after=0.3)
 REQUESTS_PER_SECOND = 300.0
-LONG = 60.0
+LONG = 100.0
 """Seconds within which anything here must have happened, on a machine with much else to do."""
 
 POLICY = """
