@@ -1,46 +1,24 @@
 """HTTPRoutes and GRPCRoutes of the Gateway API: weights of a rule's backends, and what each parent reports."""
 
 from collections.abc import Iterator
-from functools import partial
 
-from sentinel.adapters.kubernetes.api.operations import Operation, holds
+from sentinel.adapters.kubernetes.api.operations import holds
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, number, objects, text
-from sentinel.adapters.kubernetes.api.resources import GRPC_ROUTES, HTTP_ROUTES, ApiResource
-from sentinel.adapters.kubernetes.traffic.router import Backends, Routing, TrafficRouter
+from sentinel.adapters.kubernetes.api.resources import GRPC_ROUTES, HTTP_ROUTES
+from sentinel.adapters.kubernetes.traffic.router import TrafficRouter
 from sentinel.adapters.kubernetes.traffic.weights import (
+    Backends,
     RouteRule,
     TrafficSplit,
     WeightedBackend,
     called_route,
     find_split,
-    route_ref,
-    weigh,
 )
-from sentinel.domain.errors import InvalidObjectError
 from sentinel.domain.workload.revision import ObjectRef
 from sentinel.domain.workload.routes import RouteKind
 
 _DEFAULT_WEIGHT = 1
 _OF_PARENT = (("group", "gateway.networking.k8s.io"), ("kind", "Gateway"), ("name", ""), ("sectionName", ""))
-
-
-def _routing(
-    resource: ApiResource, kind: RouteKind, raw: RawObject, backends: Backends, rule: str
-) -> Routing:
-    ref = route_ref(raw, resource.api_version, kind)
-    try:
-        share = _split(ref, raw, backends, rule).share
-    except InvalidObjectError as error:
-        return Routing(None, False, str(error), ref)
-    in_force, problem = _taken_in(raw, ref)
-    return Routing(share, in_force, problem, ref)
-
-
-def _plan(
-    resource: ApiResource, kind: RouteKind, raw: RawObject, backends: Backends, rule: str, share: float
-) -> tuple[Operation, ...]:
-    ref = route_ref(raw, resource.api_version, kind)
-    return weigh(_split(ref, raw, backends, rule), mapping(raw.get("metadata")).get("uid"), share)
 
 
 def _split(ref: ObjectRef, raw: RawObject, backends: Backends, rule: str) -> TrafficSplit:
@@ -112,17 +90,6 @@ def _identity(parent: RawObject, ref: ObjectRef) -> dict[str, object]:
     return {**named, "namespace": parent.get("namespace") or ref.namespace, "port": parent.get("port")}
 
 
-def _router(resource: ApiResource, kind: RouteKind) -> TrafficRouter:
-    verbs = ((resource, "", ("get", "list", "watch", "patch")),)
-    return TrafficRouter(
-        kind,
-        resource,
-        verbs,
-        partial(_routing, resource, kind),
-        partial(_plan, resource, kind),
-        ".spec.rules[].backendRefs[].weight",
-    )
-
-
-HTTP_ROUTE = _router(HTTP_ROUTES, RouteKind.HTTP_ROUTE)
-GRPC_ROUTE = _router(GRPC_ROUTES, RouteKind.GRPC_ROUTE)
+_WRITTEN = ".spec.rules[].backendRefs[].weight"
+HTTP_ROUTE = TrafficRouter(RouteKind.HTTP_ROUTE, HTTP_ROUTES, _split, _taken_in, _WRITTEN)
+GRPC_ROUTE = TrafficRouter(RouteKind.GRPC_ROUTE, GRPC_ROUTES, _split, _taken_in, _WRITTEN)

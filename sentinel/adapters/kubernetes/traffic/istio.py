@@ -3,41 +3,23 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sentinel.adapters.kubernetes.api.operations import Operation, holds
+from sentinel.adapters.kubernetes.api.operations import holds
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, number, objects, text
 from sentinel.adapters.kubernetes.api.resources import VIRTUAL_SERVICES
-from sentinel.adapters.kubernetes.traffic.router import Backends, Routing, TrafficRouter
+from sentinel.adapters.kubernetes.traffic.router import TrafficRouter
 from sentinel.adapters.kubernetes.traffic.weights import (
+    Backends,
     RouteRule,
     TrafficSplit,
     WeightedBackend,
     called_route,
     find_split,
-    route_ref,
-    weigh,
 )
-from sentinel.domain.errors import InvalidObjectError
 from sentinel.domain.workload.revision import ObjectRef
 from sentinel.domain.workload.routes import RouteKind
 
-_KIND = RouteKind.VIRTUAL_SERVICE
 _ALONE = 100
 """What the only destination of a rule gets, whatever its weight."""
-
-
-def _routing(raw: RawObject, backends: Backends, rule: str) -> Routing:
-    ref = route_ref(raw, VIRTUAL_SERVICES.api_version, _KIND)
-    try:
-        share = _split(ref, raw, backends, rule).share
-    except InvalidObjectError as error:
-        return Routing(None, False, str(error), ref)
-    in_force, problem = _taken_in(raw, ref)
-    return Routing(share, in_force, problem, ref)
-
-
-def _plan(raw: RawObject, backends: Backends, rule: str, share: float) -> tuple[Operation, ...]:
-    ref = route_ref(raw, VIRTUAL_SERVICES.api_version, _KIND)
-    return weigh(_split(ref, raw, backends, rule), mapping(raw.get("metadata")).get("uid"), share)
 
 
 def _split(ref: ObjectRef, raw: RawObject, backends: Backends, rule: str) -> TrafficSplit:
@@ -95,10 +77,5 @@ def _taken_in(raw: RawObject, ref: ObjectRef) -> tuple[bool, str]:
 
 
 VIRTUAL_SERVICE = TrafficRouter(
-    _KIND,
-    VIRTUAL_SERVICES,
-    ((VIRTUAL_SERVICES, "", ("get", "list", "watch", "patch")),),
-    _routing,
-    _plan,
-    ".spec.http[].route[].weight",
+    RouteKind.VIRTUAL_SERVICE, VIRTUAL_SERVICES, _split, _taken_in, ".spec.http[].route[].weight"
 )

@@ -1,26 +1,15 @@
-"""What the adapter must know about a kind of route: one `TrafficRouter` each, pure functions on the raw object."""
+"""What the adapter must know about a kind of route: one `TrafficRouter` each, pure on the raw object."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.api.operations import Operation
-from sentinel.adapters.kubernetes.api.raw import RawObject
+from sentinel.adapters.kubernetes.api.raw import RawObject, mapping
 from sentinel.adapters.kubernetes.api.resources import ApiResource, Verbs
+from sentinel.adapters.kubernetes.traffic.weights import Backends, TrafficSplit, route_ref, weigh
+from sentinel.domain.errors import InvalidObjectError
 from sentinel.domain.workload.revision import ObjectRef
 from sentinel.domain.workload.routes import RouteKind
-
-
-@dataclass(frozen=True, slots=True)
-class Backends:
-    """Between which two Services a route splits the traffic, both in the route's own namespace.
-
-    The subsets are names of a DestinationRule's, where the router knows such; then both may be of one Service.
-    """
-
-    stable: str
-    candidate: str
-    stable_subset: str = ""
-    candidate_subset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +31,39 @@ class Routing:
 class TrafficRouter:
     """One kind of route.
 
-    `routing` reads it, and never raises. `plan` is the JSON patch that gives the candidate this share, nothing where
-    it has it; it tests all that it relies on. Raises InvalidObjectError, its reason `RouteUnusable`, with the
-    sentence of `problem`. Both take the rule by its name or its position from 0; empty: the only one that names both
-    backends. `written` names the field that `plan` writes, as a jq path.
+    `split` finds the two weights of a route in the rule of a name or position (empty: in the only one that names both
+    backends); it raises InvalidObjectError, its reason `RouteUnusable`. `taken_in` says whether the gateway acts on
+    what is written, as far as it tells, and what is wrong where it does not. `written` names the field that `plan`
+    writes, as a jq path.
     """
 
     kind: RouteKind
     resource: ApiResource
-    verbs: tuple[Verbs, ...]
-    routing: Callable[[RawObject, Backends, str], Routing]
-    plan: Callable[[RawObject, Backends, str, float], tuple[Operation, ...]]
+    split: Callable[[ObjectRef, RawObject, Backends, str], TrafficSplit]
+    taken_in: Callable[[RawObject, ObjectRef], tuple[bool, str]]
     written: str
+
+    @property
+    def verbs(self) -> tuple[Verbs, ...]:
+        """What the account must be allowed to do with such routes."""
+        return ((self.resource, "", ("get", "list", "watch", "patch")),)
+
+    def routing(self, raw: RawObject, backends: Backends, rule: str) -> Routing:
+        """How the route splits the traffic. Never raises."""
+        ref = self._ref(raw)
+        try:
+            share = self.split(ref, raw, backends, rule).share
+        except InvalidObjectError as error:
+            return Routing(None, False, str(error), ref)
+        return Routing(share, *self.taken_in(raw, ref), ref)
+
+    def plan(self, raw: RawObject, backends: Backends, rule: str, share: float) -> tuple[Operation, ...]:
+        """The JSON patch that gives the candidate this share, nothing where it has it; it tests all that it relies on.
+
+        Raises InvalidObjectError, its reason `RouteUnusable`, with the sentence of `Routing.problem`.
+        """
+        uid = mapping(raw.get("metadata")).get("uid")
+        return weigh(self.split(self._ref(raw), raw, backends, rule), uid, share)
+
+    def _ref(self, raw: RawObject) -> ObjectRef:
+        return route_ref(raw, self.resource.api_version, self.kind)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from sentinel.adapters.kubernetes.api.operations import Operation, holds, put
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
-from sentinel.adapters.kubernetes.traffic.router import Backends
 from sentinel.domain.errors import InvalidObjectError
 from sentinel.domain.workload.revision import ObjectRef
 
@@ -13,6 +12,19 @@ MAX_WEIGHT = 1_000_000
 _FINENESS = 0.0005
 """By so much a share may miss what was asked for, for weights are whole numbers."""
 _SCALES = (100, 1_000, 10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """Between which two Services a route splits the traffic, both in the route's own namespace.
+
+    The subsets are names of a DestinationRule's, where the router knows such; then both may be of one Service.
+    """
+
+    stable: str
+    candidate: str
+    stable_subset: str = ""
+    candidate_subset: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from clustersim.storage.patching import json_patch
 from sentinel.adapters.kubernetes.traffic.registry import ROUTERS
-from sentinel.adapters.kubernetes.traffic.router import Backends
+from sentinel.adapters.kubernetes.traffic.weights import Backends
 
 JsonObject = dict[str, Any]
 WEB = Backends("web-stable", "web-canary")

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from sentinel.adapters.kubernetes.traffic.registry import ROUTERS
-from sentinel.adapters.kubernetes.traffic.router import Backends, Routing
+from sentinel.adapters.kubernetes.traffic.router import Routing
+from sentinel.adapters.kubernetes.traffic.weights import Backends
 from tests.adapters.kubernetes.traffic.routes import WEB, moved, problem, route, weights
 
 BOTH = (("web-stable", 90), ("web-canary", 10))

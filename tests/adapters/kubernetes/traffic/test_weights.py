@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from clustersim.storage.api_errors import ApiError
 from clustersim.storage.patching import json_patch
 from sentinel.adapters.kubernetes.traffic.registry import ROUTERS
-from sentinel.adapters.kubernetes.traffic.router import Backends
+from sentinel.adapters.kubernetes.traffic.weights import Backends
 from sentinel.domain.errors import InvalidObjectError
 from tests.adapters.kubernetes.traffic.routes import (
     SPECS,

@@ -4,7 +4,8 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 
 from sentinel.adapters.kubernetes.traffic.registry import ROUTERS
-from sentinel.adapters.kubernetes.traffic.router import Backends, Routing
+from sentinel.adapters.kubernetes.traffic.router import Routing
+from sentinel.adapters.kubernetes.traffic.weights import Backends
 from sentinel.adapters.kubernetes.workloads.driver import Place
 from sentinel.adapters.kubernetes.workloads.pairs.members import Attached, Joined, PairMember, apart, joined
 from sentinel.adapters.kubernetes.workloads.pairs.shares import (
