@@ -30,7 +30,8 @@ from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
 from sentinel.adapters.kubernetes.workloads.cluster import KubernetesCluster
 from sentinel.adapters.kubernetes.workloads.registry import readings_of
-from sentinel.adapters.kubernetes.workloads.trim import trim_beside, trim_node, trim_pod
+from sentinel.adapters.kubernetes.workloads.trim import trim_beside, trim_node
+from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pod
 from sentinel.domain.errors import ClusterUnavailableError
 from sentinel.domain.workload.config import ConfigKind
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind

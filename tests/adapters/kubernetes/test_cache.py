@@ -11,7 +11,8 @@ from sentinel.adapters.kubernetes.workloads.kinds.controller_revisions import tr
 from sentinel.adapters.kubernetes.workloads.kinds.deployment import trim_deployment
 from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import trim_replica_set
 from sentinel.adapters.kubernetes.workloads.kinds.statefulset import trim_stateful_set
-from sentinel.adapters.kubernetes.workloads.trim import trim_node, trim_pod
+from sentinel.adapters.kubernetes.workloads.trim import trim_node
+from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pod
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
 from tests.adapters.kubernetes.recordings import events

@@ -12,7 +12,7 @@ from sentinel.adapters.kubernetes.api.raw import key_of
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import trim_replica_set
 from sentinel.adapters.kubernetes.workloads.kinds.rollout import plan, trim_rollout
-from sentinel.adapters.kubernetes.workloads.trim import trim_pod
+from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pod
 from sentinel.domain.decision import Change, Promote, Restore
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import Workload, WorkloadKey

@@ -7,11 +7,8 @@ import pytest
 
 from sentinel.adapters.kubernetes.workloads.kinds.deployment import trim_deployment
 from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import trim_replica_set
-from sentinel.adapters.kubernetes.workloads.trim import (
-    template_manager,
-    trim_node,
-    trim_pod,
-)
+from sentinel.adapters.kubernetes.workloads.trim import template_manager, trim_node
+from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pod
 from sentinel.domain.workload.facts import IRREVERSIBLE_ANNOTATION
 from tests.adapters.kubernetes.recordings import objects
 

@@ -23,7 +23,8 @@ from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver
 from sentinel.adapters.kubernetes.workloads.pairs.index import PairIndex
 from sentinel.adapters.kubernetes.workloads.pairs.members import trim_member
 from sentinel.adapters.kubernetes.workloads.registry import DRIVERS, MEMBERS, PAIRS, resource_of
-from sentinel.adapters.kubernetes.workloads.trim import RevisionEntry, trim_beside, trim_pod
+from sentinel.adapters.kubernetes.workloads.trim import RevisionEntry, trim_beside
+from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pod
 from sentinel.domain.errors import ClusterError, ForbiddenError, NotFoundError
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey

@@ -10,7 +10,8 @@ from sentinel.adapters.kubernetes.workloads.pairs.index import PairIndex
 from sentinel.adapters.kubernetes.workloads.pairs.members import Attached, PairMember
 from sentinel.adapters.kubernetes.workloads.registry import PAIRS
 from sentinel.adapters.kubernetes.workloads.snapshot import build_workload
-from sentinel.adapters.kubernetes.workloads.trim import NodeEntry, PodEntry, RevisionEntry, WorkloadEntry
+from sentinel.adapters.kubernetes.workloads.trim import NodeEntry, RevisionEntry, WorkloadEntry
+from sentinel.adapters.kubernetes.workloads.trim_pods import PodEntry
 from sentinel.domain.workload.config import ConfigFact, ConfigRef
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.keeper import Keeper

@@ -10,7 +10,7 @@ from sentinel.adapters.kubernetes.config.following import ConfigFollower
 from sentinel.adapters.kubernetes.coordination.events import EventRecorder
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
-from sentinel.adapters.kubernetes.workloads.trim import trim_pod
+from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pod
 from sentinel.domain.decision import Change
 from sentinel.domain.errors import ClusterUnavailableError
 from sentinel.domain.workload.config import ConfigReading

@@ -3,13 +3,8 @@
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 
-from sentinel.adapters.kubernetes.workloads.trim import (
-    CHANGE_CAUSE,
-    PodCounts,
-    PodEntry,
-    RevisionEntry,
-    WorkloadEntry,
-)
+from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE, PodCounts, RevisionEntry, WorkloadEntry
+from sentinel.adapters.kubernetes.workloads.trim_pods import PodEntry
 from sentinel.domain.workload.facts import Exposure, Workload
 from sentinel.domain.workload.keeper import Keeper
 from sentinel.domain.workload.pods import Pod

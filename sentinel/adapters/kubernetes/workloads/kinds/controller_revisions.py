@@ -4,14 +4,8 @@ from sys import intern
 
 from sentinel.adapters.kubernetes.api.raw import RawObject, controller_of, mapping, number, text, time
 from sentinel.adapters.kubernetes.api.resources import CONTROLLER_REVISIONS
-from sentinel.adapters.kubernetes.workloads.trim import (
-    CHANGE_CAUSE,
-    CONTROLLER_HASH,
-    RevisionEntry,
-    cut,
-    ref_of,
-    trim_template,
-)
+from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE, RevisionEntry, ref_of, trim_template
+from sentinel.adapters.kubernetes.workloads.trim_pods import CONTROLLER_HASH, cut
 
 _DAEMON_SET = "DaemonSet"
 _PATCH_DIRECTIVE = "$patch"

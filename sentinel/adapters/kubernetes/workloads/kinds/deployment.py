@@ -21,15 +21,14 @@ from sentinel.adapters.kubernetes.workloads.patches import Plan
 from sentinel.adapters.kubernetes.workloads.trim import (
     WorkloadEntry,
     create_failure,
-    cut,
     deadline_exceeded,
     kept_annotations,
     parse_mark,
     ref_of,
-    since,
     template_manager,
     trim_template,
 )
+from sentinel.adapters.kubernetes.workloads.trim_pods import cut, since
 from sentinel.domain.decision import Change, Release, Restart, Restore, Stop
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.record.state import RevisionRef

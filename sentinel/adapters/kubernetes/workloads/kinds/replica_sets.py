@@ -11,10 +11,10 @@ from sentinel.adapters.kubernetes.workloads.trim import (
     CHANGE_CAUSE,
     PodCounts,
     RevisionEntry,
-    cut,
     ref_of,
     trim_template,
 )
+from sentinel.adapters.kubernetes.workloads.trim_pods import cut
 from sentinel.domain.workload.kinds import REPLICA_SET
 
 _REVISIONS = ("deployment.kubernetes.io/revision", "rollout.argoproj.io/revision")

@@ -24,14 +24,13 @@ from sentinel.adapters.kubernetes.workloads.patches import Patch, Plan
 from sentinel.adapters.kubernetes.workloads.trim import (
     WorkloadEntry,
     create_failure,
-    cut,
     deadline_exceeded,
     kept_annotations,
     ref_of,
-    since,
     template_manager,
     trim_template,
 )
+from sentinel.adapters.kubernetes.workloads.trim_pods import cut, since
 from sentinel.domain.decision import Change, Promote, Restart, Restore
 from sentinel.domain.errors import InvalidObjectError
 from sentinel.domain.record.state import RevisionRef

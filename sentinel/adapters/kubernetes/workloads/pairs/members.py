@@ -11,7 +11,8 @@ from sentinel.adapters.kubernetes.workloads.kinds.deployment import trim_deploym
 from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import trim_replica_set
 from sentinel.adapters.kubernetes.workloads.pairs.templates import neutral_template, selector_of
 from sentinel.adapters.kubernetes.workloads.snapshot import on_its_node
-from sentinel.adapters.kubernetes.workloads.trim import MemberFacts, PodEntry, RevisionEntry, WorkloadEntry
+from sentinel.adapters.kubernetes.workloads.trim import MemberFacts, RevisionEntry, WorkloadEntry
+from sentinel.adapters.kubernetes.workloads.trim_pods import PodEntry
 from sentinel.domain.workload.keeper import Keeper
 from sentinel.domain.workload.pods import Pod
 from sentinel.domain.workload.revision import Revision
