@@ -12,11 +12,16 @@ import pytest_asyncio
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
 from tests.e2e.backends import USUAL, told
-from tests.e2e.shops import Scraping
+from tests.e2e.shops import STORIES_LIMIT, Scraping
 from tests.support.processes import binary
 from tests.support.world import actions, decision
 
-pytestmark = [pytest.mark.real, pytest.mark.real_time, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.real_time,
+    pytest.mark.timeout(STORIES_LIMIT),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 BACKENDS = os.environ.get("SENTINEL_TEST_BACKENDS", " ".join(USUAL)).split()
 

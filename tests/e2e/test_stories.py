@@ -23,11 +23,16 @@ from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.engine.rollout import decision as deciding
-from tests.e2e.shops import TOKEN, Scraping, Shop, shop
+from tests.e2e.shops import STORIES_LIMIT, TOKEN, Scraping, Shop, shop
 from tests.support.processes import binary
 from tests.support.world import actions, decision
 
-pytestmark = [pytest.mark.real, pytest.mark.real_time, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.real_time,
+    pytest.mark.timeout(STORIES_LIMIT),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 SERVICES = {
     "metrics": {"catalog": 10, "checkout": 5, "search": 5, "cart": 5, "offers": 5, "basket": 5},
