@@ -29,11 +29,12 @@ check: $(DEV)
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive sentinel
 	$(MAKE) --no-print-directory docs
 
-# Six stories on each backend: Debian's, and the newest ones that Go can build here.
+# Six stories on each backend, Debian's and the newest ones that Go can build here, and the newest Alertmanager's posts.
 test-backends: $(DEV)
 	.ci/backends build/backends
 	PATH="$(CURDIR)/build/backends:$$PATH" SENTINEL_TEST_BACKENDS="prometheus prometheus-3 victoria-metrics victoria-metrics-newest" \
-		$(BIN)/python -m pytest --numprocesses 0 -rs -s tests/e2e/test_backends.py
+		SENTINEL_TEST_ALERTMANAGER=alertmanager-newest \
+		$(BIN)/python -m pytest --numprocesses 0 -rs -s tests/adapters/alertmanager/test_real.py tests/e2e/test_backends.py
 
 # The pinned packages against known vulnerabilities. Fails on what it finds; where no list of them can be reached, it says so.
 audit: $(DEV)
@@ -69,7 +70,7 @@ bench-detection: $(DEV)
 # Renews the pinned packages of the image, with their hashes on all platforms.
 lock: $(DEV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip compile --quiet --upgrade $(LOCK) --extra otel -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade $(LOCK) --extra aws --extra otel -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade $(LOCK) -o requirements-build.lock requirements-build.in
 
 clean:

@@ -127,10 +127,11 @@ def test_a_lock_has_a_hash_for_every_package_and_names_no_index(name: str) -> No
 
 
 def test_the_lock_satisfies_the_project() -> None:
-    """Every dependency, those of traces too, is locked at a version that it allows; `make lock` renews it."""
+    """Every dependency, those of traces and AWS too, is locked at a version that it allows; `make lock` renews it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packages = locked("requirements.lock")
-    for text in [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["otel"]]:
+    extras = project["project"]["optional-dependencies"]
+    for text in [*project["project"]["dependencies"], *extras["aws"], *extras["otel"]]:
         wanted = Requirement(text)
         version, _ = packages.get(canonicalize_name(wanted.name), ("", 0))
         assert version, f"{wanted.name} is not locked: make lock"

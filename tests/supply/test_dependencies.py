@@ -16,10 +16,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 IN_THE_IMAGE = {
     canonicalize_name(requirement.name): requirement
-    for requirement in map(Requirement, [*PROJECT["dependencies"], *EXTRAS["otel"]])
+    for requirement in map(Requirement, [*PROJECT["dependencies"], *EXTRAS["aws"], *EXTRAS["otel"]])
 }
 # boto3 comes with botocore, which it pins to its own release.
-DECLARED = {*IN_THE_IMAGE, *(canonicalize_name(Requirement(one).name) for one in EXTRAS["aws"]), "botocore"}
+DECLARED = {*IN_THE_IMAGE, "botocore"}
 PINS = dict(re.findall(r"^([a-z0-9-]+)==([^\s;]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
 
 

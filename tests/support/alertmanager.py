@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 import yaml
 
 from tests.support.processes import binary, free_port, running
+
+PROGRAMS = os.environ.get("SENTINEL_TEST_ALERTMANAGER", "prometheus-alertmanager alertmanager").split()
+"""Its command: the first one that is installed."""
 
 
 @contextlib.asynccontextmanager
@@ -26,7 +30,7 @@ async def real_alertmanager(
     Alerts are sent on at once (`group_wait: 0s`). `http_config` is the webhook's: authorization and the like.
     Needs the real clock (marker `real_time`); skips (or fails on CI) where the program is missing.
     """
-    program = binary("prometheus-alertmanager", "alertmanager")
+    program = binary(*PROGRAMS)
     port = free_port()
     receiver: dict[str, Any] = {"url": webhook, "send_resolved": True}
     if http_config:

@@ -253,5 +253,10 @@ def test_webhooks_about_incidents_are_no_alerts(body: dict[str, Any], product: s
 
 def test_what_newer_alertmanagers_add_is_ignored() -> None:
     """`routeLabels` and `notification_reason` of 0.35 say nothing about the alert itself."""
-    body = post(alert(), routeLabels={"team": "shop"}, notification_reason="new alerts", groupKey="{}")
+    body = post(
+        alert(),
+        routeLabels={"team": "shop", "runbook": "HighErrorRate"},
+        notification_reason="repeat interval elapsed",
+        groupKey='{}:{alertname="HighErrorRate"}',
+    )
     assert [one.name for one in read(body).alerts] == ["HighErrorRate"]
