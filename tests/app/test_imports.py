@@ -14,9 +14,7 @@ from sentinel.app.commands.table import ROOT, RULES, CommandEntry, command_of
 CHECKOUT = Path(__file__).parents[2]
 MODELS = "kubernetes_asyncio.client.models"
 """The typed objects of the Kubernetes API: most of the library's modules, and we have our own."""
-HEAVY = frozenset(
-    {"aiohttp", "kubernetes_asyncio", "requests", "pydantic_settings", "slack_sdk", "datadog_api_client"}
-)
+HEAVY = frozenset({"aiohttp", "kubernetes_asyncio", "requests", "slack_sdk", "datadog_api_client"})
 
 
 def imported(code: str) -> frozenset[str]:
@@ -47,10 +45,11 @@ def test_a_check_of_rules_imports_neither_cluster_nor_metrics() -> None:
 
 
 def test_the_daemon_imports_no_models_and_nothing_for_terminals() -> None:
-    """What the daemon never uses takes no memory: typed models, terminal output, other commands, Datadog."""
+    """What the daemon never uses takes no memory: typed models, terminal output, other commands, Datadog, Slack."""
     modules = imported("import sentinel.app.serving")
     assert "kubernetes_asyncio.config.kube_config" in modules
-    assert not modules & {MODELS, "rich", "pygments", "jsonschema", "datadog_api_client", "clustersim"}
+    unused = {MODELS, "rich", "pygments", "jsonschema", "datadog_api_client", "slack_sdk", "clustersim"}
+    assert not modules & unused
     assert not {name for name in modules if name.startswith("sentinel.app.commands")}
 
 

@@ -3,10 +3,6 @@
 from dataclasses import dataclass
 
 from sentinel.adapters.http.server import Handler
-from sentinel.adapters.slack.approvers import Approvers, web_client
-from sentinel.adapters.slack.interactions import Interactions
-from sentinel.adapters.slack.socket import SocketMode
-from sentinel.adapters.slack.webhook import SlackWebhook
 from sentinel.app.wiring.base import Base, Tasks
 
 
@@ -23,6 +19,12 @@ def pressing_of(base: Base) -> Pressing:
     slack, gateway, clock, telemetry = base.settings.slack, base.gateway, base.clock, base.telemetry
     if slack.token is None or not slack.pressable:
         return Pressing({})
+    # Not at the top: Slack's library takes 10 MiB.
+    from sentinel.adapters.slack.approvers import Approvers, web_client
+    from sentinel.adapters.slack.interactions import Interactions
+    from sentinel.adapters.slack.socket import SocketMode
+    from sentinel.adapters.slack.webhook import SlackWebhook
+
     client = web_client(slack.token.get_secret_value(), base_url=f"{slack.base_url}/", timeout=slack.timeout)
     approvers = Approvers(client, slack.approvers.users, slack.approvers.groups, clock.monotonic)
     interactions = Interactions(client, approvers, gateway.records, gateway.commands, clock, telemetry)

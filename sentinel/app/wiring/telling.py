@@ -7,7 +7,6 @@ from functools import partial
 from typing import Protocol
 
 from sentinel.adapters.cloudevents.notifier import CloudEventsNotifier
-from sentinel.adapters.slack.notifier import SlackNotifier
 from sentinel.app.wiring.base import Base, Tasks
 from sentinel.domain.notice import Bulletin
 from sentinel.domain.record.record import Record
@@ -89,6 +88,8 @@ def notifier(settings: Settings, resources: AsyncExitStack) -> Channel:
     slack = settings.slack
     if slack.token is None:
         return LogNotifier()
+    from sentinel.adapters.slack.notifier import SlackNotifier  # not at the top: its library takes 10 MiB
+
     made = SlackNotifier(
         slack.token.get_secret_value(),
         channel=slack.channel or "",
