@@ -152,9 +152,9 @@ def test_what_has_no_equivalent_is_refused_and_said(body: str, why: str) -> None
     assert not result.text
 
 
-@pytest.mark.parametrize("provider", ["web: {url: x}", "wavefront: {query: x}", "plugin: {a: {}}"])
+@pytest.mark.parametrize("provider", ["kayenta: {address: x}", "wavefront: {query: x}", "plugin: {a: {}}"])
 def test_other_providers_are_refused_by_name(provider: str) -> None:
-    """Only Prometheus and Datadog are asked."""
+    """With those that are asked."""
     result = imported(
         metric("successCondition: result[0] > 1").replace("prometheus: {query: vector(1)}", provider)
     )
@@ -169,6 +169,59 @@ def test_datadog_keeps_its_default() -> None:
     (rule,) = only(imported(text)).rules
     assert isinstance(rule, QueryRule)
     assert (rule.query.source, rule.success) == ("datadog", "default(result, 0.0) < 5.0")
+
+
+@pytest.mark.parametrize(
+    ("provider", "condition", "source", "expression", "success"),
+    [
+        (
+            "newRelic: {query: 'SELECT percentage(count(*), WHERE ok) AS good FROM Transaction', profile: eu}",
+            "result.good >= 95",
+            "newrelic",
+            "SELECT percentage(count(*), WHERE ok) AS good FROM Transaction",
+            "value >= 95.0",
+        ),
+        (
+            "cloudWatch: {metricDataQueries: [{id: a, expression: 'SELECT AVG(E) FROM N'}]}",
+            "len(result) > 0 && result[0].Values[0] < 1",
+            "cloudwatch",
+            "SELECT AVG(E) FROM N",
+            "size(result) > 0 && result[0] < 1.0",
+        ),
+        (
+            "cloudWatch: {metricDataQueries: [{id: a, metricStat: {stat: Sum, metric: {namespace: AWS/X,"
+            " metricName: Errors, dimensions: [{name: LB, value: app/1}]}}}]}",
+            "result[0].Values[0] < 1",
+            "cloudwatch",
+            """SELECT SUM("Errors") FROM SCHEMA("AWS/X", "LB") WHERE "LB" = 'app/1'""",
+            "result[0] < 1.0",
+        ),
+        (
+            "web: {url: 'https://a.example/q', jsonPath: '{$.data.rate}', timeoutSeconds: 5}",
+            "asFloat(result) < 0.5",
+            "web",
+            "https://a.example/q {$.data.rate}",
+            "value < 0.5",
+        ),
+        (
+            "web: {url: 'https://a.example/q', jsonPath: '{$.ok}'}",
+            "result == true",
+            "web",
+            "https://a.example/q {$.ok}",
+            "value == 1.0",
+        ),
+    ],
+)
+def test_providers_with_a_source_of_their_own_are_taken_over(
+    provider: str, condition: str, source: str, expression: str, success: str
+) -> None:
+    """New Relic, CloudWatch and web metrics, each with what its condition calls the answer."""
+    text = metric(f"successCondition: {condition}\ninterval: 1m").replace(
+        "prometheus: {query: vector(1)}", provider
+    )
+    (rule,) = only(imported(text)).rules
+    assert isinstance(rule, QueryRule)
+    assert (rule.query.source, rule.query.expression, rule.success) == (source, expression, success)
 
 
 ROLLOUT = """
@@ -311,6 +364,12 @@ def test_dollar_signs_of_the_original_stay_dollar_signs() -> None:
         ("prometheus: {query: up, rangeQuery: {step: 1m}}", "range query"),
         ("datadog: {queries: {a: x}, formula: a}", "several queries"),
         ("datadog: {apiVersion: v1}", "no query"),
+        ("newRelic: {query: 'SELECT count(*), average(duration) FROM Transaction'}", "several numbers"),
+        ("newRelic: {query: 'SELECT count(*) FROM Transaction FACET host'}", "several numbers"),
+        ("cloudWatch: {metricDataQueries: [{id: a}, {id: b, expression: a / 2}]}", "several queries"),
+        ("cloudWatch: {metricDataQueries: [{metricStat: {metric: {namespace: N}, stat: p99}}]}", "is p99"),
+        ("web: {url: 'http://a.example/x'}", "no jsonPath"),
+        ("web: {url: 'http://a.example/x', method: POST, jsonPath: '{$.a}'}", "is a GET"),
     ],
 )
 def test_queries_that_cannot_be_asked_are_refused(provider: str, why: str) -> None:

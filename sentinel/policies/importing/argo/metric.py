@@ -5,38 +5,28 @@ Source of the meanings: argoproj/argo-rollouts, `pkg/apis/rollouts/v1alpha1/anal
 """
 
 from sentinel.policies.importing.argo.arguments import Arguments
+from sentinel.policies.importing.argo.providers import ProviderQuery, provider_query
 from sentinel.policies.importing.draft import ImportRefusedError, Part, Values, policy_name
-from sentinel.policies.importing.expr_cel import ResultKind, to_cel
-from sentinel.policies.importing.queries import tidy
-from sentinel.policies.importing.shapes import duration, mapping, text, whole
-from sentinel.policies.mistakes import InputError
-from sentinel.policies.schema.promql import gives_scalar
+from sentinel.policies.importing.expr_cel import to_cel
+from sentinel.policies.importing.shapes import duration, mapping, whole
 from sentinel.policies.schema.quantities import format_duration
 
 OFF = -1
 """Argo's failureLimit that is off: no number of failures fails the metric."""
 
-DATADOG_WINDOW = "5m"
 _NUMBERS = ("failureLimit", "inconclusiveLimit", "consecutiveErrorLimit", "consecutiveSuccessLimit")
-_IGNORED = {
-    "address": "its address: the sentinel uses the Prometheus of its settings",
-    "authentication": "its authentication: that is in the sentinel's settings",
-    "headers": "its headers",
-    "insecure": "insecure: TLS is in the sentinel's settings",
-    "timeout": "its timeout: that is in the sentinel's settings",
-}
 
 
 def rule_of(metric: Values, arguments: Arguments) -> Part:
     """The rule. Raises ImportRefusedError with what has no equivalent."""
     name = arguments.in_plain(metric.get("name"), "its name") or "metric"
     notes: list[str] = []
-    source, query, kind = _query(mapping(metric.get("provider")), arguments, notes)
-    body: dict[str, object] = {source: query}
+    asked = provider_query(mapping(metric.get("provider")), arguments, notes)
+    body: dict[str, object] = {asked.source: asked.query}
     for ours, theirs in (("success", "successCondition"), ("fail", "failureCondition")):
         condition = arguments.in_plain(metric.get(theirs), theirs).strip()
         if condition:
-            body[ours] = _condition(condition, theirs, kind, notes)
+            body[ours] = _condition(condition, theirs, asked, notes)
     if "success" not in body and "fail" not in body:
         raise ImportRefusedError(
             "it has no condition: in Argo every answer is a success, so it guards nothing"
@@ -53,51 +43,9 @@ def rule_of(metric: Values, arguments: Arguments) -> Part:
     return Part(policy_name(name), {"query": body}, notes)
 
 
-def _query(provider: Values, arguments: Arguments, notes: list[str]) -> tuple[str, str, ResultKind]:
-    kinds = [kind for kind in provider if provider[kind] is not None]
-    prometheus, datadog = mapping(provider.get("prometheus")), mapping(provider.get("datadog"))
-    if len(kinds) != 1 or not (prometheus or datadog):
-        named = " and ".join(map(str, kinds)) or "none"
-        raise ImportRefusedError(
-            f"its provider ({named}) has no equivalent; supported are prometheus and datadog"
-        )
-    if datadog:
-        return "datadog", _datadog(datadog, arguments, notes), ResultKind.NUMBER_OR_NIL
-    if prometheus.get("rangeQuery"):
-        raise ImportRefusedError(
-            "it is a range query, which has no equivalent; use max_over_time() or similar"
-        )
-    notes += [
-        f"Left out: {why}." for key, why in _IGNORED.items() if prometheus.get(key) and key != "address"
-    ]
-    query = tidy(arguments.in_query(text(prometheus.get("query"))))
-    if not query:
-        raise ImportRefusedError("it has no query")
+def _condition(condition: str, what: str, asked: ProviderQuery, notes: list[str]) -> str:
     try:
-        return "prometheus", query, ResultKind.NUMBER if gives_scalar(query) else ResultKind.LIST
-    except InputError as error:
-        raise ImportRefusedError(f"its query {error.message}") from None
-
-
-def _datadog(datadog: Values, arguments: Arguments, notes: list[str]) -> str:
-    if datadog.get("queries") or datadog.get("formula"):
-        raise ImportRefusedError("it has several queries and a formula; write them as one query")
-    if text(datadog.get("aggregator")):
-        notes.append("Left out: aggregator; the newest point is used.")
-    window = arguments.in_plain(datadog.get("interval") or DATADOG_WINDOW, "interval")
-    if duration(window, "interval") != duration(DATADOG_WINDOW, "interval"):
-        notes.append(
-            f"Argo queries the last {window}, the sentinel the last 5 minutes; both use the newest value."
-        )
-    query = tidy(arguments.in_query(text(datadog.get("query")), anywhere=True))
-    if not query:
-        raise ImportRefusedError("it has no query")
-    return query
-
-
-def _condition(condition: str, what: str, kind: ResultKind, notes: list[str]) -> str:
-    try:
-        translated = to_cel(condition, kind)
+        translated = to_cel(asked.named(condition), asked.kind)
     except ImportRefusedError as error:
         raise ImportRefusedError(f"{what} {condition!r}: {error}") from None
     if "isNaN" in translated or "isInf" in translated:
