@@ -21,8 +21,9 @@ import typer
 
 from sentinel.app.cli import app
 from sentinel.app.demo import stage as staging
+from sentinel.app.demo.shapes import NAMESPACE
 from sentinel.app.demo.stage import Front, stage
-from sentinel.app.demo.stories import NAMESPACE, STORIES
+from sentinel.app.demo.stories import STORIES
 from sentinel.app.wiring.sources import metric_sources, options_of
 from sentinel.policies.source import FilePolicySource
 from sentinel.settings import load_settings

@@ -9,6 +9,7 @@ from math import inf
 from pathlib import Path
 
 from clustersim.cluster import ClusterOptions
+from clustersim.replay.argo import RecordedController, define_rollouts
 from sentinel.adapters.kubernetes.workloads.registry import DRIVERS
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
@@ -18,7 +19,6 @@ from tests.stories.test_least_privilege import Right
 from tests.stories.test_least_privilege import used as used  # a fixture
 from tests.stories.test_service_account import asked
 from tests.support.account import let_guard
-from tests.support.argo import NAMESPACE, RecordedController
 from tests.support.world import World, actions, decision, world
 
 POLICY = """
@@ -34,6 +34,7 @@ spec:
   alerts:
     - {match: ['severity="page"'], action: undo, lookback: 0s}
 """
+NAMESPACE = "rec"
 PAGE = {"alertname": "HighErrorRate", "severity": "page", "namespace": NAMESPACE, "rollout": "web"}
 
 
@@ -54,8 +55,8 @@ async def playing(
             step.replace("_", " "): (lambda holds=holds: holds(here))  # type: ignore[misc]
             for step, holds in before.items()
         }
+        define_rollouts(here.cluster)
         controller = RecordedController(here.cluster, name, waits, last)
-        controller.install()
         await here.start()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(controller.play())
@@ -92,6 +93,7 @@ async def test_a_crash_loop_is_aborted_and_undone_at_once(tmp_path: Path) -> Non
         undone = decision(record, Action.UNDO)
         assert undone.rule == "crash-loop"
         assert (undone.at - record.started_at).total_seconds() < 5
+        assert (decision(record, Action.RESTORED).at - undone.at).total_seconds() < 5
         template = controller.rollout["spec"]["template"]
         assert template["spec"]["containers"][0]["image"].endswith(":1")
         assert controller.rollout["status"]["phase"] == "Healthy"

@@ -1,1 +1,1 @@
-"""`sentinel demo`: the real daemon on a simulated cluster, six rollouts, and what it decided about each."""
+"""`sentinel demo`: the real daemon on a simulated cluster, a few rollouts, and what it decided about each."""

@@ -25,7 +25,8 @@ def demo_command(
         str, typer.Option(help="URL of a real Prometheus to use instead of the simulated one.")
     ] = "",
     story: Annotated[
-        str, typer.Option(help="statefulset, daemonset, canary-http or blue-green: a strategy to show.")
+        str,
+        typer.Option(help="statefulset, daemonset, canary-http, blue-green or argo-rollout: one to show."),
     ] = "",
 ) -> None:
     """Play six rollouts on a simulated cluster, or a few of one strategy. Exit code 1 if one ends unexpectedly."""

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
 
-import yaml
-
-from clustersim.cluster import JsonObject, SimulatedCluster
+from clustersim.cluster import ClusterOptions, JsonObject, SimulatedCluster
 from clustersim.metrics.load import Destination, ToRoute, ToService
+from sentinel.app.demo.shapes import DEPLOYMENT, NAMESPACE, REPLICAS
 
 ROUTE = "HTTPRoute"
 
@@ -20,53 +18,53 @@ class DemoPair:
     demo's own strategy.
     """
 
-    names: Callable[[str], tuple[str, str]]
-    connect: Callable[[SimulatedCluster, str, str], None]
-    to: Callable[[str], Destination]
+    members: Callable[[str], tuple[str, str]]
+    connect: Callable[[SimulatedCluster, str], None]
+    destination: Callable[[str], Destination]
     strategy: Callable[[str, JsonObject], JsonObject]
+    kind: str = DEPLOYMENT.kind
+    registry: str = DEPLOYMENT.registry
+    versions: tuple[str, str] = DEPLOYMENT.versions
+    options: ClusterOptions = DEPLOYMENT.options
 
-    def deploy(
-        self, cluster: SimulatedCluster, namespace: str, service: str, image: str, replicas: int
-    ) -> None:
+    def deploy(self, cluster: SimulatedCluster, service: str, image: str) -> None:
         """Both Deployments, the second without pods, and what sends all requests to the first."""
-        for name, pods in zip(self.names(service), (replicas, 0), strict=True):
-            cluster.deploy(name, image, pods, namespace=namespace)
-        self.connect(cluster, namespace, service)
+        for name, pods in zip(self.members(service), (REPLICAS, 0), strict=True):
+            cluster.deploy(name, image, pods, namespace=NAMESPACE)
+        self.connect(cluster, service)
 
+    def rests(self, cluster: SimulatedCluster, service: str) -> bool:
+        """By the Deployment that serves first."""
+        return DEPLOYMENT.rests(cluster, self.members(service)[0])
 
-def pair_policies(services: list[tuple[str, DemoPair]]) -> str:
-    """The demo's rules, once for each pair."""
-    base = yaml.safe_load((files("sentinel.app.demo") / "policy.yaml").read_text())
-    return yaml.safe_dump_all([_policy(base, service, pair) for service, pair in services])
+    def release(self, cluster: SimulatedCluster, service: str, image: str) -> None:
+        """Into the Deployment that does not serve yet."""
+        DEPLOYMENT.release(cluster, self.members(service)[-1], image)
 
-
-def _policy(base: JsonObject, service: str, pair: DemoPair) -> JsonObject:
-    spec = base["spec"]
-    strategy = {key: value for key, value in spec["strategy"].items() if key != "canary"}
-    paired = {**strategy, **pair.strategy(service, spec["strategy"])}
-    namespaces = {"namespaces": spec["match"]["namespaces"]}
-    return {
-        **base,
-        "metadata": {"name": service},
-        "spec": {**spec, "match": namespaces, "strategy": paired},
-    }
+    def policy(self, base: JsonObject, service: str) -> JsonObject:
+        """One for each pair, which names its parts."""
+        spec = base["spec"]
+        strategy = {key: value for key, value in spec["strategy"].items() if key != "canary"}
+        paired = {**strategy, **self.strategy(service, spec["strategy"])}
+        match = {"namespaces": spec["match"]["namespaces"]}
+        return {**base, "metadata": {"name": service}, "spec": {**spec, "match": match, "strategy": paired}}
 
 
 def _stable_and_canary(service: str) -> tuple[str, str]:
     return service, f"{service}-canary"
 
 
-def _route(cluster: SimulatedCluster, namespace: str, service: str) -> None:
+def _route(cluster: SimulatedCluster, service: str) -> None:
     names = _stable_and_canary(service)
     for name in names:
-        cluster.expose(name, namespace=namespace, app=name)
+        cluster.expose(name, namespace=NAMESPACE, app=name)
     weights = zip(names, (100, 0), strict=True)
     backends = [{"kind": "Service", "name": name, "weight": weight} for name, weight in weights]
     cluster.create(
         {
             "apiVersion": "gateway.networking.k8s.io/v1",
             "kind": ROUTE,
-            "metadata": {"name": service, "namespace": namespace},
+            "metadata": {"name": service, "namespace": NAMESPACE},
             "spec": {"parentRefs": [{"name": "public"}], "rules": [{"backendRefs": backends}]},
         }
     )
@@ -87,8 +85,8 @@ def _blue_and_green(service: str) -> tuple[str, str]:
     return f"{service}-blue", f"{service}-green"
 
 
-def _service(cluster: SimulatedCluster, namespace: str, service: str) -> None:
-    cluster.expose(service, namespace=namespace, app=_blue_and_green(service)[0])
+def _service(cluster: SimulatedCluster, service: str) -> None:
+    cluster.expose(service, namespace=NAMESPACE, app=_blue_and_green(service)[0])
 
 
 def _preview(service: str, _strategy: JsonObject) -> JsonObject:

@@ -9,8 +9,9 @@ import aiohttp
 from rich.console import Console
 from rich.live import Live
 
+from sentinel.app.demo.shapes import NAMESPACE
 from sentinel.app.demo.stage import DemoStage, Front, stage
-from sentinel.app.demo.stories import NAMESPACE, PLAYS, DemoStory
+from sentinel.app.demo.stories import PLAYS, DemoStory
 from sentinel.app.demo.view import decisions, progress, summary
 from sentinel.domain.figures import amount
 from sentinel.domain.record.record import Record
@@ -28,7 +29,7 @@ async def play(console: Console, front: Front, *, keep: bool = False) -> bool:
     stories = PLAYS[front.play]
     title = f"{amount(len(stories), 'release')} on a simulated cluster, judged by the real daemon"
     console.print(f"[bold]Rollback Sentinel[/bold]: {title}\n")
-    with console.status(f"Starting the cluster and {len(stories)} services with 10 pods each …"):
+    with console.status(f"Starting the cluster and {len(stories)} services …"):
         context = stage(front)
         staged = await context.__aenter__()
     try:
@@ -51,8 +52,7 @@ async def _perform(staged: DemoStage, console: Console) -> Mapping[str, datetime
         story.before(staged.cluster, story)
     for story in staged.stories:
         released[story.service] = clock.now()
-        released_to = story.members[-1]
-        staged.cluster.set_image(released_to, story.new_image, namespace=NAMESPACE, resource=story.resource)
+        story.shape.release(staged.cluster, story.service, story.new_image)
     happenings = [asyncio.create_task(_happen(staged, story)) for story in staged.stories]
     try:
         with Live(progress(staged, released), console=console, refresh_per_second=4) as live:
@@ -93,7 +93,7 @@ def _bakes(record: Record | None, step: int) -> bool:
 
 async def _fire(staged: DemoStage, story: DemoStory, alertname: str) -> None:
     """Post an alert as Alertmanager does."""
-    labels = {"alertname": alertname, "namespace": NAMESPACE, "deployment": story.members[-1]}
+    labels = {"alertname": alertname, "namespace": NAMESPACE, story.shape.kind: story.members[-1]}
     alert = {
         "status": "firing",
         "labels": labels,
@@ -125,8 +125,11 @@ async def _stay(staged: DemoStage, console: Console) -> None:
     console.print(
         f"\nStill running. In another terminal:\n\n  export KUBECONFIG={staged.kubeconfig}", soft_wrap=True
     )
-    console.print("  kubectl -n shop get deployments,rolloutrecords")
-    console.print("  kubectl -n shop set image deployment/catalog main=catalog:1.2")
+    story = staged.stories[0]
+    console.print(f"  kubectl -n {NAMESPACE} get {story.shape.kind}s,rolloutrecords")
+    if not story.shape.registry:  # a recorded controller does no more than it did then
+        member, image = story.members[-1], f"{story.service}:1.2"
+        console.print(f"  kubectl -n {NAMESPACE} set image {story.shape.kind}/{member} main={image}")
     console.print(
         f"\nWebhook, health and metrics: {staged.application.http.url}   Ctrl-C stops it.", soft_wrap=True
     )

@@ -5,32 +5,32 @@ import random
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import orjson
+import yaml
 
-from clustersim.cluster import ClusterOptions, SimulatedCluster
+from clustersim.cluster import SimulatedCluster
 from clustersim.node.behaviour import crash_loop
-from clustersim.storage.resources import CRDS, DAEMONSETS, STATEFULSETS
+from clustersim.replay.argo import define_rollouts
+from clustersim.storage.resources import CRDS, PODS
 from sentinel.adapters.kubernetes.custom.crd import definitions
-from sentinel.app.demo.pairs import ROUTE, pair_policies
-from sentinel.app.demo.stories import NAMESPACE, PLAYS, WELL, DemoStory
+from sentinel.app.demo.pairs import ROUTE
+from sentinel.app.demo.shapes import NAMESPACE, Play
+from sentinel.app.demo.stories import PLAYS, WELL, DemoStory
 from sentinel.app.wiring.application import Application, build
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.record.record import Record
 from sentinel.ports import SystemClock
 from sentinel.settings import load_settings
 
-REPLICAS = 10
 REQUESTS_PER_SECOND = 300.0
 PROMETHEUS_SECONDS = 120.0
 CRASHING_IMAGE = "cart:1.2"
 """For those who continue with `--keep`: a bad release that was not undone before."""
-ROLLING: dict[str, Any] = {"strategy": {"rollingUpdate": {"maxSurge": "10%", "maxUnavailable": 0}}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +64,17 @@ class DemoStage:
         found = (r for r in self.application.store.all() if r.candidate.images == (image,))
         return max(found, key=lambda record: record.started_at, default=None)
 
-    def ready(self, story: DemoStory) -> bool:
-        """Whether all pods of a service are available."""
-        found = self.cluster.store.get(story.resource, NAMESPACE, story.members[0])
-        status = found.get("status") or {}
-        if story.resource is DAEMONSETS:
-            return status.get("numberAvailable") == status.get("updatedNumberScheduled") == REPLICAS
-        return status.get("availableReplicas") == status.get("updatedReplicas") == REPLICAS
-
 
 @asynccontextmanager
 async def stage(front: Front) -> AsyncIterator[DemoStage]:
     """Everything up and at rest: every service runs its old image, the daemon watches."""
     clock = SystemClock()
     stories = PLAYS[front.play]
-    nodes = REPLICAS if front.play == "daemonset" else 3
-    options = ClusterOptions(
-        nodes=nodes, scrape_interval=1.0, port=front.api_port, metrics_port=front.metrics_port
+    options = replace(
+        stories[0].shape.options, scrape_interval=1.0, port=front.api_port, metrics_port=front.metrics_port
     )
     with tempfile.TemporaryDirectory(prefix="sentinel-demo-") as folder:
-        async with SimulatedCluster(clock.now, options) as cluster:
-            _furnish(cluster, stories)
+        async with SimulatedCluster(clock.now, options) as cluster, _playing(_furnish(cluster, stories)):
             rules = _rules(Path(folder), stories)
             kubeconfig = Path(folder) / "kubeconfig"
             kubeconfig.write_bytes(orjson.dumps(cluster.kubeconfig()))
@@ -98,51 +88,58 @@ async def stage(front: Front) -> AsyncIterator[DemoStage]:
                 staged = DemoStage(cluster, application, kubeconfig, stories)
                 await _at_rest(staged)
                 if front.prometheus:
-                    await _scraped(front.prometheus, len(stories) * REPLICAS)
+                    await _scraped(front.prometheus, len(cluster.store.list(PODS, NAMESPACE)))
                 yield staged
             finally:
                 await application.stop()
 
 
-def _furnish(cluster: SimulatedCluster, stories: Sequence[DemoStory]) -> None:
+def _furnish(cluster: SimulatedCluster, stories: Sequence[DemoStory]) -> list[Play]:
+    """Deploy everything; what has to be run for that."""
     cluster.behave(CRASHING_IMAGE, crash_loop())
     for definition in definitions():
         cluster.store.create(CRDS, definition)
     cluster.define(ROUTE)
+    define_rollouts(cluster)
+    plays = []
     for story in stories:
         cluster.serve(story.old_image, WELL)
         cluster.serve(story.new_image, WELL)
-        _deploy(cluster, story)
-        to = story.pair.to(story.service) if story.pair is not None else None
+        plays.append(story.shape.deploy(cluster, story.service, story.old_image))
+        to = story.shape.destination(story.service)
         cluster.offer(story.service, REQUESTS_PER_SECOND, namespace=NAMESPACE, to=to)
+    return [play for play in plays if play is not None]
+
+
+@asynccontextmanager
+async def _playing(plays: Sequence[Play]) -> AsyncIterator[None]:
+    """Run these for as long as the body does. Raises what one of them failed with."""
+    tasks = [asyncio.create_task(play) for play in plays]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    failed = [error for error in ended if isinstance(error, Exception)]
+    if failed:
+        raise failed[0]
 
 
 def _rules(folder: Path, stories: Sequence[DemoStory]) -> str:
-    """The rule file."""
-    pairs = [(story.service, story.pair) for story in stories if story.pair is not None]
-    if not pairs:
-        return str(files("sentinel.app.demo") / "policy.yaml")
+    """The rule file: the demo's policy, as each service needs it."""
+    base = yaml.safe_load((files("sentinel.app.demo") / "policy.yaml").read_text())
+    policies = [story.shape.policy(base, story.service) for story in stories]
     made = folder / "policy.yaml"
-    made.write_text(pair_policies(pairs))
+    made.write_text(yaml.safe_dump_all({each["metadata"]["name"]: each for each in policies}.values()))
     return str(made)
-
-
-def _deploy(cluster: SimulatedCluster, story: DemoStory) -> None:
-    if story.pair is not None:
-        story.pair.deploy(cluster, NAMESPACE, story.service, story.old_image, REPLICAS)
-    elif story.resource is STATEFULSETS:
-        cluster.deploy_stateful(story.service, story.old_image, REPLICAS, namespace=NAMESPACE)
-    elif story.resource is DAEMONSETS:
-        cluster.deploy_daemon(story.service, story.old_image, namespace=NAMESPACE)
-    else:
-        cluster.deploy(story.service, story.old_image, REPLICAS, namespace=NAMESPACE, **ROLLING)
 
 
 def _environment(cluster: SimulatedCluster, kubeconfig: Path, front: Front, rules: str) -> dict[str, str]:
     """The daemon is set up as anyone would set it up: by its variables."""
     return {
         "SENTINEL_KUBERNETES__KUBECONFIG": str(kubeconfig),
-        "SENTINEL_KUBERNETES__KINDS": "Deployment,StatefulSet,DaemonSet,CanaryPair,BlueGreen",
+        "SENTINEL_KUBERNETES__KINDS": "Deployment,StatefulSet,DaemonSet,Rollout,CanaryPair,BlueGreen",
         "SENTINEL_KUBERNETES__ROUTES": ROUTE,
         "SENTINEL_RULES__PATHS": rules,
         "SENTINEL_RULES__WATCH": "false",
@@ -156,7 +153,7 @@ def _environment(cluster: SimulatedCluster, kubeconfig: Path, front: Front, rule
 
 async def _at_rest(staged: DemoStage) -> None:
     async with asyncio.timeout(60):
-        while not all(staged.ready(story) for story in staged.stories):  # noqa: ASYNC110 - as a person would
+        while not all(s.shape.rests(staged.cluster, s.service) for s in staged.stories):  # noqa: ASYNC110 - as a person would
             await asyncio.sleep(0.2)
     await staged.application.daemon.idle()
     await asyncio.sleep(3)  # a few scrapes, so that there is a baseline to compare with

@@ -1,17 +1,17 @@
 """The demo's rollouts: what happens to each service, and how it should end."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from clustersim.cluster import SimulatedCluster
 from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import crash_loop
-from clustersim.storage.resources import DAEMONSETS, DEPLOYMENTS, STATEFULSETS, ResourceType
-from sentinel.app.demo.pairs import BLUE_GREEN, CANARY_PAIR, DemoPair
+from sentinel.app.demo.pairs import BLUE_GREEN, CANARY_PAIR
+from sentinel.app.demo.recorded import RecordedRollout
+from sentinel.app.demo.shapes import DAEMON_SET, DEPLOYMENT, STATEFUL_SET, Shape
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 
-NAMESPACE = "shop"
 WELL = Quality(errors=0.003, latency=0.08)
 
 
@@ -21,7 +21,7 @@ class DemoStory:
 
     `before` makes the new image what it is, `meanwhile` is what happens once its canary has run for a moment.
     `ends` and `reason` are how it should come out; `alert` has it stopped by an alert then. `step` is the step
-    at whose bake that is. `pair` is how two Deployments are the service, None where it is one workload.
+    at whose bake that is. `shape` is what the service is made of.
     """
 
     service: str
@@ -31,24 +31,26 @@ class DemoStory:
     before: Callable[[SimulatedCluster, "DemoStory"], None] = lambda _cluster, _story: None
     meanwhile: Callable[[SimulatedCluster, "DemoStory"], None] | None = None
     alert: str | None = None
-    resource: ResourceType = DEPLOYMENTS
-    pair: DemoPair | None = None
+    shape: Shape = DEPLOYMENT
     step: int = 0
 
     @property
     def members(self) -> tuple[str, ...]:
         """The workloads that the service is made of: what serves first, what is released last."""
-        return self.pair.names(self.service) if self.pair is not None else (self.service,)
+        return self.shape.members(self.service)
 
     @property
     def old_image(self) -> str:
         """The image that runs."""
-        return f"{self.service}:1.0"
+        return self._image(0)
 
     @property
     def new_image(self) -> str:
         """The image that is released."""
-        return f"{self.service}:1.1"
+        return self._image(1)
+
+    def _image(self, version: int) -> str:
+        return f"{self.shape.registry}{self.service}:{self.shape.versions[version]}"
 
     def came_out(self, record: Record | None) -> bool:
         """Whether the rollout ended as expected."""
@@ -106,58 +108,61 @@ STORIES = (
 )
 
 
-def _of_kind(
-    resource: ResourceType, good: str, failing: str, crashing: str, *, pair: DemoPair | None = None
-) -> tuple[DemoStory, ...]:
-    """Three releases of workloads of one kind."""
+def _three(shapes: Sequence[Shape], good: str, failing: str, crashing: str) -> tuple[DemoStory, ...]:
+    """Three releases, of services that are made so."""
+    promoted, undone, restored = shapes
     return (
-        DemoStory(good, "a good release", Phase.PROMOTED, "AllRulesPassed", resource=resource, pair=pair),
+        DemoStory(good, "a good release", Phase.PROMOTED, "AllRulesPassed", shape=promoted),
         DemoStory(
             failing,
-            "12 % of its requests fail",
+            "12% of its requests fail",
             Phase.UNDONE,
             "error-rate",
             before=_answers(Quality(errors=0.12, latency=0.08)),
-            resource=resource,
-            pair=pair,
+            shape=undone,
         ),
         DemoStory(
             crashing,
-            "its pods crash at the start",
+            "its pods crash at startup",
             Phase.UNDONE,
             "crash-loop",
             before=_crashes,
-            resource=resource,
-            pair=pair,
+            shape=restored,
         ),
     )
 
 
+ROLLOUTS = (
+    RecordedRollout("canary-promoted"),
+    RecordedRollout("canary-aborted", without=("the same version 2 again: nothing starts",), last=15.6),
+    RecordedRollout("canary-crash-loop", "2-crash"),
+)
 BLUE_GREENS = (
-    DemoStory("catalog", "a good release", Phase.PROMOTED, "AllRulesPassed", pair=BLUE_GREEN),
+    DemoStory("catalog", "a good release", Phase.PROMOTED, "AllRulesPassed", shape=BLUE_GREEN),
     DemoStory(
         "payments",
         "an alert fires after the switch",
         Phase.UNDONE,
         "Alert",
         alert="CheckoutFunnelBroken",
-        pair=BLUE_GREEN,
+        shape=BLUE_GREEN,
         step=1,
     ),
     DemoStory(
         "cart",
-        "its pods crash at the start",
+        "its pods crash at startup",
         Phase.UNDONE,
         "crash-loop",
         before=_crashes,
-        pair=BLUE_GREEN,
+        shape=BLUE_GREEN,
     ),
 )
 PLAYS: Mapping[str, tuple[DemoStory, ...]] = {
     "": STORIES,
-    "statefulset": _of_kind(STATEFULSETS, "orders-db", "sessions", "queue"),
-    "canary-http": _of_kind(DEPLOYMENTS, "catalog", "checkout", "cart", pair=CANARY_PAIR),
+    "statefulset": _three((STATEFUL_SET,) * 3, "orders-db", "sessions", "queue"),
+    "canary-http": _three((CANARY_PAIR,) * 3, "catalog", "checkout", "cart"),
     "blue-green": BLUE_GREENS,
-    "daemonset": _of_kind(DAEMONSETS, "collector", "proxy", "node-agent"),
+    "daemonset": _three((DAEMON_SET,) * 3, "collector", "proxy", "node-agent"),
+    "argo-rollout": _three(ROLLOUTS, "catalog", "checkout", "cart"),
 }
 """The stories that are played together, by the name of the strategy that they show; the six of Deployments without."""

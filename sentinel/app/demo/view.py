@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from clustersim.cluster import JsonObject
+from sentinel.app.demo.shapes import NAMESPACE
 from sentinel.app.demo.stage import DemoStage
-from sentinel.app.demo.stories import NAMESPACE, DemoStory
+from sentinel.app.demo.stories import DemoStory
 from sentinel.domain.record.entries import Action, DecisionEntry
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase

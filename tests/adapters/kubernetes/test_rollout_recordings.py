@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from clustersim.replay.recorded import RECORDINGS, RecordedEvent, RecordedWrite, story
 from sentinel.adapters.kubernetes.api.raw import key_of
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import trim_replica_set
@@ -17,7 +18,6 @@ from sentinel.domain.decision import Change, Promote, Restore
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
-from tests.support.recorded import RECORDINGS, RecordedEvent, RecordedWrite, story
 
 STORIES = sorted(file.stem for file in (RECORDINGS / "argo").glob("*.jsonl"))
 KEY = WorkloadKey(WorkloadKind.ROLLOUT, "rec", "web")

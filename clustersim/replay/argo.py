@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,21 +15,21 @@ from math import inf
 from typing import Any
 
 from clustersim.cluster import SimulatedCluster
+from clustersim.replay.recorded import Json, RecordedEvent, RecordedWrite, merged, story
 from clustersim.storage.resources import CRDS, DEPLOYMENTS, PODS, REPLICASETS, ResourceType
-from tests.support.recorded import Json, RecordedEvent, RecordedWrite, merged, story
 
-NAMESPACE = "rec"
-NAME = "web"
+ROLLOUTS = "rollouts"
 _LOOK = 0.05
 """So often, in seconds, it looks whether the daemon has written what it waits for."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_NAMED = re.compile(r"^(registry\.example/)?web(?=$|[-:])")
 _ANY = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 _DEFINITION = {
-    "metadata": {"name": "rollouts.argoproj.io"},
+    "metadata": {"name": f"{ROLLOUTS}.argoproj.io"},
     "spec": {
         "group": "argoproj.io",
         "scope": "Namespaced",
-        "names": {"kind": "Rollout", "plural": "rollouts", "singular": "rollout", "listKind": "RolloutList"},
+        "names": {"kind": "Rollout", "plural": ROLLOUTS, "singular": "rollout", "listKind": "RolloutList"},
         "versions": [
             {
                 "name": "v1alpha1",
@@ -48,28 +48,32 @@ _DEFINITION = {
 
 @dataclass
 class RecordedController:
-    """Plays a recording. `before` are conditions on which its remarks and writes wait, by their names.
+    """Plays a recording of one Rollout, in this namespace and with this name.
 
-    `last`: nothing of the recording is played that came later, in seconds.
+    `before` are conditions on which its remarks and writes wait, by their names. `without`: what people wrote then
+    and write not now. `last`: nothing of the recording is played that came later, in seconds.
     """
 
     cluster: SimulatedCluster
-    name: str
+    recording: str
     before: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
     last: float = inf
+    without: Collection[str] = ()
+    namespace: str = "rec"
+    name: str = "web"
     _began: float = 0.0
     _epoch: datetime | None = None
+    _ahead: RecordedWrite | None = None
     _uids: dict[str, str] = field(default_factory=dict)
     _resources: dict[str, ResourceType] = field(default_factory=dict)
 
-    def install(self) -> None:
-        """Have Rollouts served."""
-        self.cluster.store.create(CRDS, deepcopy(_DEFINITION))
-        self.cluster.namespace(NAMESPACE)
-        rollouts = self.cluster.api.registry.find("argoproj.io", "v1alpha1", "rollouts")
-        assert rollouts is not None
+    def __post_init__(self) -> None:
+        rollouts = self.cluster.api.registry.find("argoproj.io", "v1alpha1", ROLLOUTS)
+        if rollouts is None:
+            raise LookupError("the cluster does not serve Rollouts yet: define_rollouts")
+        self.cluster.namespace(self.namespace)
         self._resources = {
-            "rollouts": rollouts,
+            ROLLOUTS: rollouts,
             "deployments": DEPLOYMENTS,
             "replicasets": REPLICASETS,
             "pods": PODS,
@@ -77,12 +81,18 @@ class RecordedController:
 
     @property
     def rollout(self) -> Json:
-        """The Rollout as it is now."""
-        return self.cluster.store.get(self._resources["rollouts"], NAMESPACE, NAME)
+        """The Rollout as it is now; raises ApiError 404."""
+        return self.cluster.store.get(self._resources[ROLLOUTS], self.namespace, self.name)
+
+    @property
+    def found(self) -> Json | None:
+        """The same; None before it was created."""
+        return self.cluster.store.find(self._resources[ROLLOUTS], self.namespace, self.name)
 
     async def play(self) -> None:
         """Play the recording to its end."""
-        lines = [line for line in story("argo", self.name) if line.at <= self.last]
+        played = (line for line in story("argo", self.recording) if line.at <= self.last)
+        lines = [x for x in played if not (isinstance(x, RecordedWrite) and x.step in self.without)]
         self._began = asyncio.get_running_loop().time()
         for index, line in enumerate(lines):
             awaited = next(
@@ -97,8 +107,9 @@ class RecordedController:
     async def _turn(self, line: RecordedEvent | RecordedWrite, awaited: RecordedWrite | None) -> None:
         """Wait for the line's time, or for what it waits for; what the sentinel did early is not waited for."""
         loop = asyncio.get_running_loop()
-        while (left := self._began + line.at - loop.time()) > 0:
-            if awaited is not None and awaited is not line and self._done(awaited):
+        while awaited is None or not self._made(awaited):
+            left = self._began + line.at - loop.time()
+            if left <= 0:
                 break
             await asyncio.sleep(min(left, _LOOK))
         if isinstance(line, RecordedWrite):
@@ -106,7 +117,7 @@ class RecordedController:
             if condition is not None:
                 await self._until(condition)
             if line.by == "sentinel":
-                await self._until(lambda: self._done(line))
+                await self._until(lambda: self._made(line))
             self._began = asyncio.get_running_loop().time() - line.at
 
     async def _until(self, holds: Callable[[], bool]) -> None:
@@ -114,15 +125,21 @@ class RecordedController:
             while not holds():  # noqa: ASYNC110 - the cluster has no event for just this
                 await asyncio.sleep(_LOOK)
 
+    def _made(self, write: RecordedWrite) -> bool:
+        """Whether the daemon has made this write, though what is recorded of the time before was shown since."""
+        if write is not self._ahead and self._done(write):
+            self._ahead = write
+        return write is self._ahead
+
     def _done(self, write: RecordedWrite) -> bool:
-        """Whether the daemon has made this write, or one to the same end."""
-        live = self.cluster.store.find(self._resources["rollouts"], NAMESPACE, NAME)
+        """Whether the Rollout is as after this write, or one to the same end."""
+        live = self.found
         if live is None:
             return False
         status = live.get("status") or {}
         holder = live
         if "workloadRef" in live["spec"]:
-            holder = self.cluster.store.get(DEPLOYMENTS, NAMESPACE, live["spec"]["workloadRef"]["name"])
+            holder = self.cluster.store.get(DEPLOYMENTS, self.namespace, live["spec"]["workloadRef"]["name"])
         image = _image(holder)
         match write.step.split():
             case ["promote"]:
@@ -137,38 +154,35 @@ class RecordedController:
 
     def _write(self, write: RecordedWrite) -> None:
         """What people did."""
-        assert write.request is not None
-        body, store = write.request["body"], self.cluster.store
+        assert write.request is not None  # nosec B101  # remarks are by nobody
+        body, store = self._moved(write.request["body"], timedelta()), self.cluster.store
         resource = next(
             kind for plural, kind in self._resources.items() if f"/{plural}" in write.request["path"]
         )
         if write.request["method"] == "POST":
-            made = {**body, "metadata": {**body["metadata"], "namespace": NAMESPACE}}
+            made = {**body, "metadata": {**body["metadata"], "namespace": self.namespace}}
             store.create(resource, made, manager="somebody")
             return
 
         def change(obj: Json) -> None:
             obj.update(merged(obj, body))
 
-        store.mutate(resource, NAMESPACE, NAME, change, manager="somebody")
+        store.mutate(resource, self.namespace, self.name, change, manager="somebody")
 
     def _show(self, event: RecordedEvent) -> None:
-        """Make an object what the recording shows, in this cluster's time and with this cluster's uids."""
+        """Make an object what the recording shows, in this cluster's time and with this cluster's names and uids."""
         resource, store = self._resources.get(event.watch), self.cluster.store
         if resource is None:
             return
         seen = self._translated(event)
         name = seen["metadata"]["name"]
+        held = store.find(resource, self.namespace, name)
         if event.type == "DELETED":
-            if store.find(resource, NAMESPACE, name) is not None:
-                store.remove(resource, NAMESPACE, name)
+            if held is not None:
+                store.remove(resource, self.namespace, name)
             return
-        if store.find(resource, NAMESPACE, name) is None:
-            made = store.create(resource, seen, manager="rollouts-controller")
-            self._uids[event.object["metadata"]["uid"]] = made["metadata"]["uid"]
-        else:
-            held = store.get(resource, NAMESPACE, name)
-            self._uids[event.object["metadata"]["uid"]] = held["metadata"]["uid"]
+        held = held or store.create(resource, seen, manager="rollouts-controller")
+        self._uids[event.object["metadata"]["uid"]] = held["metadata"]["uid"]
 
         def change(obj: Json) -> None:
             for part in ("labels", "annotations", "ownerReferences"):
@@ -179,20 +193,23 @@ class RecordedController:
                 obj["spec"] = seen.get("spec", {})
 
         def report(obj: Json) -> None:
-            obj["status"] = seen.get("status", {})
+            obj["status"] = {**seen.get("status", {}), **_observed(obj, seen)}
 
         if event.watch != "deployments":
-            store.mutate(resource, NAMESPACE, name, change, manager="rollouts-controller")
-        store.mutate(resource, NAMESPACE, name, report, subresource="status", manager="rollouts-controller")
+            store.mutate(resource, self.namespace, name, change, manager="rollouts-controller")
+        store.mutate(
+            resource, self.namespace, name, report, subresource="status", manager="rollouts-controller"
+        )
         if "deletionTimestamp" in seen["metadata"]:
-            store.delete(resource, NAMESPACE, name, grace_period=30)
+            store.delete(resource, self.namespace, name, grace_period=30)
 
     def _translated(self, event: RecordedEvent) -> Json:
-        """The object with its times moved from then to now, and its owners' uids those of this cluster."""
+        """The object in this namespace, its times moved from then to now, its owners' uids those of this cluster."""
         if self._epoch is None:
             created = datetime.fromisoformat(event.object["metadata"]["creationTimestamp"])
             self._epoch = created - timedelta(seconds=event.at)
-        return dict(self._moved(event.object, self.cluster.now() - self._epoch - timedelta(seconds=event.at)))
+        moved = self._moved(event.object, self.cluster.now() - self._epoch - timedelta(seconds=event.at))
+        return {**moved, "metadata": {**moved["metadata"], "namespace": self.namespace}}
 
     def _moved(self, value: Any, by: timedelta) -> Any:
         if isinstance(value, dict):
@@ -202,11 +219,24 @@ class RecordedController:
         if isinstance(value, str):
             if _TIME.fullmatch(value):
                 return (datetime.fromisoformat(value) + by).strftime("%Y-%m-%dT%H:%M:%SZ")
-            return self._uids.get(value, value)
+            return self._uids.get(value, _NAMED.sub(rf"\g<1>{self.name}", value))
         return value
+
+
+def define_rollouts(cluster: SimulatedCluster) -> None:
+    """Have Rollouts served."""
+    cluster.store.create(CRDS, deepcopy(_DEFINITION))
 
 
 def _image(owner: Json) -> str:
     """The image in an object's template; empty where the template stands elsewhere."""
     containers = owner["spec"].get("template", {}).get("spec", {}).get("containers", [{}])
     return str(containers[0].get("image", ""))
+
+
+def _observed(live: Json, seen: Json) -> Json:
+    """The generation that its controller has taken up: here they are counted otherwise where a write was left out."""
+    observed, metadata = seen.get("status", {}).get("observedGeneration"), live["metadata"]
+    if observed is None or observed != str(seen["metadata"].get("generation")):
+        return {}
+    return {"observedGeneration": str(metadata["generation"] - (_image(live) != _image(seen)))}
