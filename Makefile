@@ -60,8 +60,11 @@ soak: $(DEV)
 	done
 	$(BIN)/python -m benchmarks.soak
 
+# Reaction, memory, start and scale, written to docs/benchmarks. BASE=<commit> measures that commit in turn, and adds the ratios to
+# it; without it, the last tag of a release is the base where there is one.
+BASE ?= $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null)
 bench: $(DEV)
-	$(BIN)/python -m benchmarks.reaction
+	$(BIN)/python -m benchmarks --write $(if $(BASE),--base $(BASE))
 
 bench-detection: $(DEV)
 	$(BIN)/python -m benchmarks.detection

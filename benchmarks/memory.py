@@ -1,14 +1,11 @@
 """Whether the daemon's resident memory stays flat: at rest, with rollouts in flight, without an answer from Prometheus.
 
-    python -m benchmarks.memory [--deployments 200] [--minutes 6] [--write] [--date 2026-01-31]
-
 One `sentinel run` goes through all phases, against the simulated cluster and Prometheus' stand-in in separate
 processes. What counts is a ratio within the run: the mean of a phase's last third to that of its middle third.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import signal
@@ -18,27 +15,42 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
 
+from benchmarks.harness.build import Build
 from benchmarks.harness.daemon import DaemonProcess
 from benchmarks.harness.figures import machine, table
 from benchmarks.harness.link import Child, Message
 from benchmarks.harness.metrics import run_metrics
+from benchmarks.harness.result import Result
 from benchmarks.harness.world import NAMESPACE, WorldSpec, name_of, run_world
 from sentinel.adapters.prometheus.http.client import REMEMBERED_SECONDS
 
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks" / "memory.md"
 MAY_GROW = 0.05
 _POLICY = Path(__file__).parent / "harness" / "policy.yaml"
 _INTERVAL = 5.0
 _SAMPLE_SECONDS = 2.0
 _SETTLING_SECONDS = 10.0
-_FILLING_SECONDS = REMEMBERED_SECONDS + 60.0
-"""Until what is remembered of a source's answers has reached its level."""
 _START_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many Deployments of how many pods, for how many seconds each phase is watched.
+
+    `filling`: after how many seconds what is remembered of a source's answers has reached its level.
+    """
+
+    deployments: int
+    replicas: int
+    seconds: float
+    filling: float
+
+
+FULL = Plan(200, 5, 360.0, REMEMBERED_SECONDS + 60.0)
+QUICK = Plan(50, 3, 30.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,18 @@ class Phase:
         """By which share the last third lies over the middle third."""
         third = len(self.samples) // 3
         return statistics.mean(self.samples[-third:]) / statistics.mean(self.samples[third:-third]) - 1
+
+
+def bench(build: Build, quick: bool) -> Result:
+    """Go through the phases; growth is a flaw."""
+    plan = QUICK if quick else FULL
+    with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
+        phases = asyncio.run(measure(build, plan, Path(folder)))
+    figures = {f"{phase.name}, most MiB": max(phase.samples) for phase in phases}
+    grown = [phase.name for phase in phases if phase.growth > MAY_GROW]
+    return Result(
+        figures, lambda date: report(phases, plan, date), f"memory grew: {', '.join(grown)}" if grown else ""
+    )
 
 
 class Setting:
@@ -89,9 +113,9 @@ class Setting:
 
 
 @asynccontextmanager
-async def setting(deployments: int, replicas: int, folder: Path) -> AsyncIterator[Setting]:
+async def setting(build: Build, plan: Plan, folder: Path) -> AsyncIterator[Setting]:
     """All three up, everything at rest."""
-    world = Child(run_world, WorldSpec(deployments, replicas, 5, _POLICY))
+    world = Child(run_world, WorldSpec(plan.deployments, plan.replicas, 5, _POLICY))
     metrics = Child(run_metrics, NAMESPACE, (), _INTERVAL)
     loop = asyncio.get_running_loop()
     ready: dict[Child, asyncio.Future[Message]] = {child: loop.create_future() for child in (world, metrics)}
@@ -111,10 +135,10 @@ async def setting(deployments: int, replicas: int, folder: Path) -> AsyncIterato
         async with asyncio.timeout(_START_SECONDS):
             (_, _, kubeconfig), (_, prometheus) = await asyncio.gather(*ready.values())
         (folder / "kubeconfig").write_bytes(orjson.dumps(kubeconfig))
-        daemon = DaemonProcess(folder, folder / "kubeconfig", _POLICY, prometheus, _INTERVAL)
+        daemon = DaemonProcess(build, folder, folder / "kubeconfig", _POLICY, prometheus, _INTERVAL)
         await daemon.start()
         try:
-            yield Setting(daemon, world, metrics, deployments)
+            yield Setting(daemon, world, metrics, plan.deployments)
         finally:
             await daemon.stop()
     finally:
@@ -123,21 +147,22 @@ async def setting(deployments: int, replicas: int, folder: Path) -> AsyncIterato
         metrics.stop()
 
 
-async def measure(deployments: int, replicas: int, seconds: float, folder: Path) -> list[Phase]:
-    """Go through the phases, each of so many seconds."""
-    async with setting(deployments, replicas, folder) as here:
+async def measure(build: Build, plan: Plan, folder: Path) -> list[Phase]:
+    """Go through the phases."""
+    seconds = plan.seconds
+    async with setting(build, plan, folder) as here:
         phases = [await here.watch("at rest", seconds, _SETTLING_SECONDS)]
         here.release_all()
-        phases.append(await here.watch("all in flight", seconds, _FILLING_SECONDS))
+        phases.append(await here.watch("all in flight", seconds, plan.filling))
         here.silence_prometheus()
         silent = "Prometheus takes questions and answers none"
         phases.append(await here.watch(silent, seconds, _SETTLING_SECONDS))
         here.wake_prometheus()
-        phases.append(await here.watch("it answers again", seconds, _FILLING_SECONDS))
+        phases.append(await here.watch("it answers again", seconds, plan.filling))
         return phases
 
 
-def report(phases: Sequence[Phase], deployments: int, replicas: int, date: str) -> str:
+def report(phases: Sequence[Phase], plan: Plan, date: str) -> str:
     """The page."""
     rows = [
         [
@@ -150,11 +175,11 @@ def report(phases: Sequence[Phase], deployments: int, replicas: int, date: str) 
     seconds = len(phases[0].samples) * _SAMPLE_SECONDS
     return f"""# Memory: what stays, and that it stays flat
 
-`python -m benchmarks.memory`, {date}. {machine("aiohttp", "orjson", "rollback-sentinel")}.
+`python -m benchmarks memory`, {date}. {machine("aiohttp", "orjson", "rollback-sentinel")}.
 
-One `sentinel run` with {deployments} guarded Deployments of {replicas} pods, against the simulated cluster and
-Prometheus' stand-in in separate processes, goes through four phases, each of which is sampled for
-{seconds:g} s: those in which answers begin to come only after {_FILLING_SECONDS / 60:g} minutes, when what is
+One `sentinel run` with {plan.deployments} guarded Deployments of {plan.replicas} pods, against the simulated
+cluster and Prometheus' stand-in in separate processes, goes through four phases, each of which is sampled for
+{seconds:g} s: those in which answers begin to come only after {plan.filling / 60:g} minutes, when what is
 remembered of them has reached its level. In flight means in a canary's bake, with an error rate and a latency rule
 evaluated every {_INTERVAL:g} s for every Deployment. *Grows* is the mean of a phase's last third over that of its
 middle third: more than {MAY_GROW:.0%} fails the benchmark.
@@ -165,25 +190,3 @@ What is on top of rest while rollouts are in flight are their answers of Prometh
 minutes) and what was made of them (20,000 spans at most, for one minute); see
 [operations](../operations.md#memory) for the whole.
 """
-
-
-def main() -> int:
-    """Measure, print, and with `--write` keep the page; 1 where memory grew."""
-    parser = argparse.ArgumentParser(prog="benchmarks.memory", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--deployments", type=int, default=200)
-    parser.add_argument("--replicas", type=int, default=5)
-    parser.add_argument("--minutes", type=float, default=6.0, help="of each phase")
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} of docs/benchmarks")
-    parser.add_argument("--date", default=f"{datetime.now(UTC):%Y-%m-%d}", help="the date on the page")
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
-        phases = asyncio.run(measure(chosen.deployments, chosen.replicas, chosen.minutes * 60, Path(folder)))
-    page = report(phases, chosen.deployments, chosen.replicas, chosen.date)
-    print(page)
-    if chosen.write:
-        PAGE.write_text(page)
-    return int(any(phase.growth > MAY_GROW for phase in phases))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

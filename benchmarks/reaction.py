@@ -1,7 +1,5 @@
 """How fast a bad rollout is undone: from the sign of the fault to the undo patch at the API server.
 
-    python -m benchmarks.reaction [--quick] [--write] [--date 2026-01-31] [--profile FILE]
-
 The simulated cluster, Prometheus' stand-in and the daemon (`sentinel run`) are three processes on one machine that
 talk HTTP over the loopback. Every Deployment is guarded and has old records; so many of them are in a canary's bake,
 with metric rules evaluated all the time. Two kinds of fault are struck, one at a time, and timed:
@@ -12,18 +10,17 @@ with metric rules evaluated all the time. Two kinds of fault are struck, one at 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.harness.build import Build
 from benchmarks.harness.field import KINDS, Field, Level, Plan
 from benchmarks.harness.figures import Figures, machine, table
+from benchmarks.harness.result import Result
 
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks" / "reaction.md"
 FULL = Plan(
     deployments=200,
     replicas=5,
@@ -48,30 +45,34 @@ POLLING_SECONDS = 10.0
 """Flagger's least interval."""
 
 
-def main() -> None:
-    """Measure, print, and with `--write` keep the page."""
-    parser = argparse.ArgumentParser(prog="benchmarks.reaction", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer workloads and strikes, for a first look")
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} of docs/benchmarks")
-    parser.add_argument("--date", default=f"{datetime.now(UTC):%Y-%m-%d}", help="the date on the page")
-    parser.add_argument("--profile", type=Path, help="where cProfile's figures of the daemon go")
-    arguments = parser.parse_args()
-    plan = QUICK if arguments.quick else FULL
+def bench(build: Build, quick: bool) -> Result:
+    """Play the whole plan, or the quick one."""
+    plan = QUICK if quick else FULL
     with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
-        field = asyncio.run(measure(plan, Path(folder), arguments.profile))
-    page = report(plan, field, arguments.date)
-    print(page)
-    if arguments.write:
-        PAGE.write_text(page)
+        field = asyncio.run(measure(build, plan, Path(folder)))
+    return Result(figures(plan, field), lambda date: report(plan, field, date))
 
 
-async def measure(plan: Plan, folder: Path, profile: Path | None = None) -> Field:
+async def measure(build: Build, plan: Plan, folder: Path) -> Field:
     """Play the plan; the field with everything that was measured."""
-    async with Field.laid_out(plan, folder, profile) as field:
+    async with Field.laid_out(build, plan, folder) as field:
         for level in plan.levels:
             print(f"{level.in_flight} in flight: {level.strikes} strikes ...", file=sys.stderr)
             await field.play(level)
         return field
+
+
+def figures(plan: Plan, field: Field) -> dict[str, float]:
+    """What is compared with another build's: milliseconds, seconds of CPU a second, and MiB."""
+    found: dict[str, float] = {}
+    for level, use in zip(plan.levels, field.usage, strict=True):
+        for kind in KINDS:
+            times = Figures.of(field.sample(level, kind))
+            found |= {f"{level.in_flight} in flight, {kind}, p50": times.p50}
+            found |= {f"{level.in_flight} in flight, {kind}, p99": times.p99}
+        found |= {f"{level.in_flight} in flight, CPU": use.cpu_share}
+        found |= {f"{level.in_flight} in flight, memory": use.resident_mib}
+    return found
 
 
 def report(plan: Plan, field: Field, date: str) -> str:
@@ -96,7 +97,7 @@ def report(plan: Plan, field: Field, date: str) -> str:
     ]
     return f"""# Reaction: from the fault to the undo
 
-`make bench` (python -m benchmarks.reaction), {date}. {machine("aiohttp", "orjson", "rollback-sentinel")}.
+`python -m benchmarks reaction`, {date}. {machine("aiohttp", "orjson", "rollback-sentinel")}.
 
 The simulated API server with its controllers, Prometheus' stand-in and `sentinel run` are three processes that share
 this machine and talk HTTP over the loopback. {plan.deployments} guarded Deployments of {plan.replicas} pods, each
@@ -133,7 +134,3 @@ def _row(what: str, sample: list[float], patch: float) -> list[str]:
     found = Figures.of(sample)
     times = [f"{value:.1f}" for value in (found.p50, found.p90, found.p99, found.most)]
     return [what, str(found.count), *times, f"{found.p50 / patch:.1f}", f"{found.p99 / patch:.1f}"]
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,5 @@
 """What it costs to take a large cluster in: time, stalls of the event loop, memory.
 
-    python -m benchmarks.scale [--pods 5000] [--deployments 200] [--write] [--date 2026-01-31]
-
 The same pods of the same simulated API server, in a separate process, are taken in three ways, each in a fresh
 process: by the daemon's watches into its cache (with Deployments, ReplicaSets, Nodes and records beside them), by
 `orjson.loads` of the bare pages, and by kubernetes_asyncio's typed models.
@@ -9,7 +7,6 @@ process: by the daemon's watches into its cache (with Deployments, ReplicaSets, 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import multiprocessing
@@ -28,8 +25,11 @@ from typing import Any
 import kubernetes_asyncio
 import orjson
 
+from benchmarks.harness.build import Build
+from benchmarks.harness.daemon import DaemonProcess
 from benchmarks.harness.figures import machine, table
 from benchmarks.harness.link import Child, Link
+from benchmarks.harness.result import Result
 from clustersim.cluster import ClusterOptions, SimulatedCluster
 from clustersim.node.behaviour import Behaviour
 from clustersim.node.machines import NodeSpec
@@ -41,7 +41,10 @@ from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.ports import SystemClock
 
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks" / "scale.md"
+FULL = (5000, 200)
+"""Pods, and Deployments that they are of."""
+QUICK = (500, 20)
+_POLICY = Path(__file__).parent / "harness" / "policy.yaml"
 _PAGE_SIZE = 500
 _SYNC_SECONDS = 120.0
 _NODES = 100
@@ -65,30 +68,33 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """The three ways, and how many bytes of JSON a pod has."""
+    """The three ways, a whole daemon's start until it is ready, and how many bytes of JSON a pod has."""
 
     watches: Cost
     bare: Cost
     typed: Cost
+    daemon: Start
     pods: int
+    deployments: int
     pod_bytes: int
 
 
-def main() -> None:
-    """Measure, print, and with `--write` keep the page."""
-    parser = argparse.ArgumentParser(prog="benchmarks.scale", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--pods", type=int, default=5000)
-    parser.add_argument("--deployments", type=int, default=200)
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} of docs/benchmarks")
-    parser.add_argument("--date", default=f"{datetime.now(UTC):%Y-%m-%d}", help="the date on the page")
-    arguments = parser.parse_args()
-    page = report(measure(arguments.pods, arguments.deployments), arguments.deployments, arguments.date)
-    print(page)
-    if arguments.write:
-        PAGE.write_text(page)
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Seconds of processor time until a daemon is ready, and its most memory until then in MiB."""
+
+    cpu: float
+    peak: float
 
 
-def measure(pods: int, deployments: int) -> Costs:
+def bench(build: Build, quick: bool) -> Result:
+    """Take the whole cluster in, or a small one."""
+    costs = measure(build, *(QUICK if quick else FULL))
+    figures = {"a daemon's start, CPU": costs.daemon.cpu, "a daemon's start, peak memory": costs.daemon.peak}
+    return Result(figures, lambda date: report(costs, date))
+
+
+def measure(build: Build, pods: int, deployments: int) -> Costs:
     """Set the cluster up and take it in in each way."""
     with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
         kubeconfig = Path(folder) / "kubeconfig"
@@ -98,9 +104,21 @@ def measure(pods: int, deployments: int) -> Costs:
             watches = _in_fresh_process(by_watches, kubeconfig)
             bare = _in_fresh_process(by_bare_pages, kubeconfig)
             typed = _in_fresh_process(by_typed_models, kubeconfig)
-            return Costs(watches, bare, typed, pods, asyncio.run(_bytes_of_a_pod(kubeconfig)))
+            daemon = asyncio.run(start_of(build, Path(folder), kubeconfig))
+            pod_bytes = asyncio.run(_bytes_of_a_pod(kubeconfig))
+            return Costs(watches, bare, typed, daemon, pods, deployments, pod_bytes)
         finally:
             world.stop()
+
+
+async def start_of(build: Build, folder: Path, kubeconfig: Path) -> Start:
+    """Start the whole program; it guards every Deployment. Nothing answers where it looks for Prometheus."""
+    daemon = DaemonProcess(build, folder, kubeconfig, _POLICY, "http://127.0.0.1:9", 5.0)
+    await daemon.start()
+    try:
+        return Start(daemon.cpu_seconds(), daemon.peak_mib())
+    finally:
+        await daemon.stop()
 
 
 async def _address(world: Child) -> bytes:
@@ -276,7 +294,7 @@ def _template(name: str) -> dict[str, Any]:
 # -- the page
 
 
-def report(costs: Costs, deployments: int, date: str) -> str:
+def report(costs: Costs, date: str) -> str:
     """The page."""
     rows = []
     for what, cost in (
@@ -294,18 +312,19 @@ def report(costs: Costs, deployments: int, date: str) -> str:
         )
         rows.append([what, *figures, f"{cost.cpu / costs.bare.cpu:.1f}"])
     head = ["", "s", "CPU s", "longest stall s", "MiB added", "KiB a pod", "CPU ÷ orjson"]
+    start = costs.daemon
     return f"""# Scale: taking a cluster in
 
-`python -m benchmarks.scale`, {date}. {machine("aiohttp", "orjson", "kubernetes-asyncio", "rollback-sentinel")}.
+`python -m benchmarks scale`, {date}. {machine("aiohttp", "orjson", "kubernetes-asyncio", "rollback-sentinel")}.
 
-{costs.pods} pods of {deployments} Deployments, {costs.pod_bytes / 1024:.1f} KiB of JSON each, listed over the loopback
-from a simulated API server in a separate process, each way in a fresh process. Seconds include the server's share;
-the stall is the longest time for which the event loop left a timer of 1 ms waiting, and on a machine that is shared
-it includes what others took of the processor. The first row lists all five resources at once, the others pods alone.
+{costs.pods} pods of {costs.deployments} Deployments, {costs.pod_bytes / 1024:.1f} KiB of JSON each, listed over the
+loopback from a simulated API server in a separate process, each way in a fresh process. Seconds include the server's
+share; the stall is the longest time for which the event loop left a timer of 1 ms waiting, and on a machine that is
+shared it includes what others took of the processor. The first row lists all five resources at once, the others pods
+alone.
 
 {table(head, rows)}
+
+The whole program, from its start until it is ready with every Deployment guarded: {start.cpu:.2f} s of CPU,
+{start.cpu / costs.bare.cpu:.1f} times that of `orjson.loads`, and {start.peak:.0f} MiB at most.
 """
-
-
-if __name__ == "__main__":
-    main()

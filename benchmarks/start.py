@@ -1,34 +1,37 @@
-"""What a start costs, as ratios to an earlier commit in the same run: CPU and peak memory of whole processes.
+"""What a start costs: CPU and peak memory of whole processes, as ratios to a bare Python's.
 
-    python -m benchmarks.start --base 46a49ce [--runs 5] [--write] [--date 2026-01-31]
-
-The commit is unpacked into a temporary folder, and runs on the same packages in turn with this checkout.
 `sentinel run` finds no kubeconfig, and so ends when everything is imported and the settings are read.
 """
 
 from __future__ import annotations
 
-import argparse
-import io
-import os
 import subprocess
 import sys
-import tarfile
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.harness.build import Build, environment
 from benchmarks.harness.figures import machine, table
+from benchmarks.harness.result import Result
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "benchmarks" / "start.md"
 COMMANDS: dict[str, tuple[str, ...]] = {
     "sentinel --help": ("--help",),
     "sentinel rules check rules": ("rules", "check", "rules"),
     "sentinel run": ("run",),
 }
+BARE = "python -c pass"
+RUNS, QUICK_RUNS = 7, 2
+_WEIGH = """
+import os, sys
+if (child := os.fork()) == 0:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(1, 2)
+    os.execv(sys.argv[1], sys.argv[1:])
+used = os.wait4(child, 0)[2]
+print(used.ru_utime + used.ru_stime, used.ru_maxrss)
+"""
+"""Runs a command: a small process does, as the peak of a child begins with its parent's memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,75 +42,52 @@ class Cost:
     memory: float
 
 
-def unpack(commit: str, folder: Path) -> None:
-    """Write the tree of a commit into a folder."""
-    archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tree:
-        tree.extractall(folder, filter="data")
+def bench(build: Build, quick: bool) -> Result:
+    """Run every command several times."""
+    commands = {BARE: (str(build.python), "-c", "pass")}
+    commands |= {name: build.sentinel(*words) for name, words in COMMANDS.items()}
+    runs = QUICK_RUNS if quick else RUNS
+    costs = {name: cheapest(command, build.root, runs) for name, command in commands.items()}
+    figures = {f"`{name}`, CPU": cost.cpu for name, cost in costs.items()}
+    figures |= {f"`{name}`, peak memory": cost.memory for name, cost in costs.items()}
+    return Result(figures, lambda date: page(costs, runs, date))
 
 
-def cost_of(checkout: Path, words: Sequence[str]) -> Cost:
-    """Run a command of a checkout to its end."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "sentinel.app.cli", *words],
-        cwd=checkout,
-        env={**os.environ, "PYTHONPATH": str(checkout), "KUBECONFIG": str(checkout / "absent")},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _, _, used = os.wait4(child.pid, 0)
-    child.returncode = 0
-    return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
-
-
-def compared(base: Path, words: Sequence[str], runs: int) -> tuple[Cost, Cost]:
-    """The cheapest run of each checkout, in turn; the first of each only fills the caches."""
-    pairs = [(cost_of(base, words), cost_of(ROOT, words)) for _ in range(runs + 1)][1:]
-    olds, news = zip(*pairs, strict=True)
-    return least(olds), least(news)
-
-
-def least(costs: Sequence[Cost]) -> Cost:
-    """What it takes where nothing else disturbs it."""
+def cheapest(command: Sequence[str], folder: Path, runs: int) -> Cost:
+    """What it takes where nothing else disturbs it; the first run only fills the caches."""
+    costs = [cost_of(command, folder) for _ in range(runs + 1)][1:]
     return Cost(min(cost.cpu for cost in costs), min(cost.memory for cost in costs))
 
 
-def page(base: str, rows: Sequence[Sequence[str]], date: str) -> str:
+def cost_of(command: Sequence[str], folder: Path) -> Cost:
+    """Run a command to its end."""
+    found = subprocess.run(
+        (sys.executable, "-S", "-c", _WEIGH, *command),
+        cwd=folder,
+        env={**environment(), "KUBECONFIG": str(folder / "absent")},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    cpu, memory = found.stdout.split()
+    return Cost(float(cpu), float(memory) / 1024)
+
+
+def page(costs: Mapping[str, Cost], runs: int, date: str) -> str:
     """The page of the documentation."""
-    head = ("command", f"CPU at {base}", "CPU now", "ratio", f"MiB at {base}", "MiB now", "ratio")
+    bare = costs[BARE]
+    rows = [
+        (
+            f"`{name}`",
+            *(f"{cost.cpu:.2f} s", f"{cost.cpu / bare.cpu:.1f}"),
+            *(f"{cost.memory:.0f}", f"{cost.memory / bare.memory:.1f}"),
+        )
+        for name, cost in costs.items()
+    ]
     return (
         "# What a start costs\n\n"
-        f"`python -m benchmarks.start --base {base}`, {date}. {machine('kubernetes-asyncio', 'typer', 'pydantic')}.\n\n"
-        "CPU seconds and peak of resident memory of whole processes, the cheapest of several runs, in turn with the\n"
-        "earlier commit on the same packages. Only the ratios say something about another machine. `sentinel run`\n"
-        "finds no kubeconfig, and so ends when everything is imported and the settings are read.\n\n"
-        f"{table(head, rows)}\n"
+        f"`python -m benchmarks start`, {date}. {machine('kubernetes-asyncio', 'typer', 'pydantic')}.\n\n"
+        f"CPU seconds and peak of resident memory of whole processes, the least of {runs} runs. Only the ratios say\n"
+        "something about another machine. `sentinel run` finds no kubeconfig, and so ends when everything is imported\n"
+        "and the settings are read.\n\n"
+        f"{table(('command', 'CPU', '÷ bare Python', 'MiB', '÷ bare Python'), rows)}\n"
     )
-
-
-def main() -> None:
-    """Measure, print, and write the page if asked."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--base", required=True, help="the commit to compare with")
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}")
-    parser.add_argument("--date", default=f"{datetime.now(UTC):%Y-%m-%d}")
-    chosen = parser.parse_args()
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        unpack(chosen.base, Path(folder))
-        for name, words in COMMANDS.items():
-            old, new = compared(Path(folder), words, chosen.runs)
-            cpu = (f"{old.cpu:.2f} s", f"{new.cpu:.2f} s", f"{new.cpu / old.cpu:.2f}")
-            memory = (f"{old.memory:.0f}", f"{new.memory:.0f}", f"{new.memory / old.memory:.2f}")
-            rows.append((f"`{name}`", *cpu, *memory))
-    text = page(chosen.base, rows, chosen.date)
-    print(text)
-    if chosen.write:
-        PAGE.write_text(text)
-
-
-if __name__ == "__main__":
-    main()

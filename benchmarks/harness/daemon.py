@@ -6,23 +6,24 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 from pathlib import Path
 
 import aiohttp
 import orjson
+
+from benchmarks.harness.build import Build, environment
 
 _READY_SECONDS = 120.0
 _STOP_SECONDS = 20.0
 
 
 class DaemonProcess:
-    """`sentinel run` with its own configuration file; its log goes to `folder/daemon.log`.
+    """`sentinel run` of a build with its own configuration file; its log goes to `folder/daemon.log`."""
 
-    `profile`: where cProfile's figures of the whole run go; a profiled daemon is slower.
-    """
-
-    def __init__(self, folder: Path, kubeconfig: Path, rules: Path, prometheus: str, interval: float) -> None:
+    def __init__(
+        self, build: Build, folder: Path, kubeconfig: Path, rules: Path, prometheus: str, interval: float
+    ) -> None:
+        self._build = build
         self.url = f"http://127.0.0.1:{_free_port()}"
         self._config = folder / "sentinel.json"
         self._log = folder / "daemon.log"
@@ -39,16 +40,15 @@ class DaemonProcess:
             )
         )
 
-    async def start(self, profile: Path | None = None) -> None:
+    async def start(self) -> None:
         """Start it and wait until it is ready; raises RuntimeError with the end of its log when it is not."""
-        profiled = ["-m", "cProfile", "-o", str(profile)] if profile else []
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("SENTINEL_")}
         with self._log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, *profiled, "-m", "sentinel.app.cli", "run", "--config", str(self._config)),
+                *self._build.sentinel("run", "--config", str(self._config)),
+                cwd=self._build.root,
+                env=environment(),
                 stdout=log,
                 stderr=log,
-                env=environment,
             )
         try:
             async with asyncio.timeout(_READY_SECONDS), aiohttp.ClientSession() as session:
@@ -90,6 +90,12 @@ class DaemonProcess:
         assert self._process is not None
         pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def peak_mib(self) -> float:
+        """The most memory that it has ever occupied."""
+        assert self._process is not None
+        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
     def log_tail(self) -> str:
         """The end of its log."""

@@ -15,6 +15,7 @@ from random import Random
 import aiohttp
 import orjson
 
+from benchmarks.harness.build import Build
 from benchmarks.harness.daemon import DaemonProcess
 from benchmarks.harness.link import Child, Message
 from benchmarks.harness.metrics import run_metrics
@@ -102,7 +103,7 @@ class Field:
 
     @classmethod
     @asynccontextmanager
-    async def laid_out(cls, plan: Plan, folder: Path, profile: Path | None = None) -> AsyncIterator[Field]:
+    async def laid_out(cls, build: Build, plan: Plan, folder: Path) -> AsyncIterator[Field]:
         """All three processes up, everything at rest."""
         spec = WorldSpec(plan.deployments, plan.replicas, plan.history, _POLICY)
         world = Child(run_world, spec)
@@ -111,7 +112,7 @@ class Field:
             async with aiohttp.ClientSession() as session:
                 field = cls(plan, world, metrics)
                 try:
-                    await field._start(folder, session, profile)
+                    await field._start(build, folder, session)
                     yield field
                 finally:
                     await field._stop()
@@ -148,7 +149,7 @@ class Field:
 
     # -- setting up
 
-    async def _start(self, folder: Path, session: aiohttp.ClientSession, profile: Path | None) -> None:
+    async def _start(self, build: Build, folder: Path, session: aiohttp.ClientSession) -> None:
         self._session = session
         self._world.link.listen(self._heed)
         self._metrics.link.listen(lambda message: self._introduced("metrics", message))
@@ -159,8 +160,8 @@ class Field:
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_bytes(orjson.dumps(config))
         prometheus = self._addresses["metrics"][1]
-        self._daemon = DaemonProcess(folder, kubeconfig, _POLICY, prometheus, self._plan.interval)
-        await self._daemon.start(profile)
+        self._daemon = DaemonProcess(build, folder, kubeconfig, _POLICY, prometheus, self._plan.interval)
+        await self._daemon.start()
         self._measure = await Yardstick.connect(kubeconfig)
 
     async def _stop(self) -> None:

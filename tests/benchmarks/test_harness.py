@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import reaction, scale
+from benchmarks.harness.build import HERE
 from benchmarks.harness.field import KINDS, Level, Plan
 from benchmarks.harness.figures import Figures, table
 
@@ -42,18 +43,21 @@ def test_a_table_is_markdown() -> None:
 @pytest.mark.real_time
 async def test_the_reaction_of_the_real_daemon_is_measured(tmp_path: Path) -> None:
     """Three processes, two rollouts in flight: each strike is undone, timed, and stands on the page."""
-    field = await reaction.measure(TINY, tmp_path)
+    field = await reaction.measure(HERE, TINY, tmp_path)
     level = TINY.levels[0]
     assert [len(field.sample(level, kind)) for kind in KINDS] == [2, 2]
     assert len(field.burst_sample()) == 1
     assert field.missed == 0
     assert all(ms > 0 for kind in KINDS for ms in field.sample(level, kind))
     assert "| 2 in flight, crash loop | 2 |" in reaction.report(TINY, field, "2026-01-31")
+    assert {"2 in flight, alert, p99", "2 in flight, CPU"} < set(reaction.figures(TINY, field))
 
 
 def test_the_cost_of_a_cluster_is_measured() -> None:
     """All three ways take every pod in."""
-    costs = scale.measure(pods=20, deployments=2)
+    costs = scale.measure(HERE, pods=20, deployments=2)
     assert min(way.seconds for way in (costs.watches, costs.bare, costs.typed)) > 0
+    assert costs.daemon.cpu > 0
+    assert costs.daemon.peak > 10
     assert costs.pod_bytes > 1000
-    assert "the daemon's watches" in scale.report(costs, 2, "2026-01-31")
+    assert "the daemon's watches" in scale.report(costs, "2026-01-31")

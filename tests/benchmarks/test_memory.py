@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import memory
-from benchmarks.memory import Phase
+from benchmarks.harness.build import HERE
+from benchmarks.memory import Phase, Plan
 
 
 def test_growth_is_told_from_a_plateau() -> None:
@@ -18,9 +19,9 @@ def test_growth_is_told_from_a_plateau() -> None:
 async def test_every_phase_is_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The daemon lives through all of them, and the page has a row for each."""
     monkeypatch.setattr(memory, "_SETTLING_SECONDS", 0.0)
-    monkeypatch.setattr(memory, "_FILLING_SECONDS", 0.0)
     monkeypatch.setattr(memory, "_SAMPLE_SECONDS", 0.1)
-    phases = await memory.measure(2, 1, 0.6, tmp_path)
+    plan = Plan(2, 1, 0.6, 0.0)
+    phases = await memory.measure(HERE, plan, tmp_path)
     assert [len(phase.samples) for phase in phases] == [6] * 4
-    page = memory.report(phases, 2, 1, "2026-01-31")
+    page = memory.report(phases, plan, "2026-01-31")
     assert all(f"| {phase.name} | " in page for phase in phases)

@@ -1,0 +1,49 @@
+"""The program under measurement: this checkout's, or that of an earlier commit, with its own environment."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A checkout, and the Python that has its packages. `profile`: where cProfile's figures of a daemon go."""
+
+    name: str
+    root: Path
+    python: Path
+    profile: Path | None = None
+
+    def sentinel(self, *words: str) -> tuple[str, ...]:
+        """The program `sentinel` with these arguments; to be run in `root`, which it is imported from."""
+        profiled = ("-m", "cProfile", "-o", str(self.profile)) if self.profile else ()
+        return (str(self.python), *profiled, "-m", "sentinel.app.cli", *words)
+
+
+HERE = Build("here", ROOT, Path(sys.executable))
+
+
+def environment() -> Mapping[str, str]:
+    """The variables of a process under measurement: none that could lead it to another checkout or other settings."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("SENTINEL_") and k != "PYTHONPATH"}
+
+
+def check_out(commit: str, folder: Path) -> Build:
+    """Unpack a commit into an empty folder and install it beside itself. Raises CalledProcessError."""
+    archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tree:
+        tree.extractall(folder, filter="data")
+    python = folder / ".venv" / "bin" / "python"
+    pip = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--editable", ".")
+    for command in ((sys.executable, "-m", "venv", ".venv"), pip):
+        subprocess.run(command, cwd=folder, env=environment(), check=True)
+    return Build(commit, folder, python)
