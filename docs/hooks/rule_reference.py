@@ -5,29 +5,33 @@ page and the schema together.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import TypeAdapter
 
-from sentinel.policies.schema import policy as schema
+from sentinel.policies.schema import described as schema
 from sentinel.policies.schema.quantities import format_duration, format_latency
 
 HEAD = """# Rule files: every field
 
 Generated from the schema that the daemon checks by (`make reference`); `sentinel rules schema` prints that for editors.
 What `errorRate` and `latency` do with their numbers: [how a candidate is judged](judgement.md). Ready selectors:
-[presets](rules-presets.md). Unknown fields are refused, with the one that was probably meant. Of the kinds,
-`Rollout` is not guarded yet; [each of the others](strategies/index.md) has to be watched.
+[presets](rules-presets.md). Unknown fields are refused, with the one that was probably meant. Each
+[kind of workload](strategies/index.md) must be watched, which the settings say.
 
 ## A whole file
 
 ```yaml
 {example}```
 """
+TAIL = Path(__file__).with_name("rule_reference_tail.md")
+"""Variables and functions: what no schema holds."""
 EXAMPLE = Path(__file__).parents[2] / "rules" / "examples" / "canary.yaml"
 TOP = "At the top"
 DURATION, SHARE, LATENCY = "A duration such as", "A percentage such as", "A time such as"
@@ -38,7 +42,7 @@ Schema = Mapping[str, Any]
 def page() -> str:
     """The whole page."""
     head = HEAD.format(example=EXAMPLE.read_text(encoding="utf-8"))
-    return "\n".join([head, *_sections(schema.json_schema())])
+    return "\n".join([head, *_sections(schema.json_schema()), TAIL.read_text(encoding="utf-8")])
 
 
 def _sections(root: Schema) -> Iterator[str]:
@@ -75,47 +79,47 @@ def _section(title: str, node: Schema, root: Schema, paths: Mapping[str, str]) -
     yield f"## {title}\n"
     if node.get("description") and title != TOP:
         yield f"{_cell(node['description'])}\n"
-    yield "| field | what | default |"
-    yield "|---|---|---|"
+    yield "| field | meaning | example | default |"
+    yield "|---|---|---|---|"
     required = node.get("required", ())
     for field, value in node.get("properties", {}).items():
         default = "**required**" if field in required else _default(value)
-        yield f"| `{field}` | {_what(value, root, paths)} | {default} |"
+        yield f"| `{field}` | {_meaning(value, root, paths)} | {_example(value)} | {default} |"
     for pattern in node.get("patternProperties", {}):
-        yield f"| `{_cell(pattern)}` | {_cell(node['additionalProperties']['description'])} | |"
+        yield f"| `{_cell(pattern)}` | {_cell(node['additionalProperties']['description'])} | | |"
     yield ""
 
 
-def _what(value: Schema, root: Schema, paths: Mapping[str, str]) -> str:
-    """What a field holds, in words, with a link where it is a separate mapping."""
+def _meaning(value: Schema, root: Schema, paths: Mapping[str, str]) -> str:
+    """What a field means, and what it holds where that does not say it."""
+    said, held = _cell(value["description"]), _held(value, root, paths)
+    choices = re.findall("`[^`]+`", held)
+    return said if choices and all(choice in said for choice in choices) else f"{said} {held}".strip()
+
+
+def _held(value: Schema, root: Schema, paths: Mapping[str, str]) -> str:
+    """What a field holds: a separate mapping, with a link, one of some words, or a number."""
     if "items" in value:
-        return f"list: {_what(value['items'], root, paths)}"
+        held = _held(value["items"], root, paths)
+        return f"A list: {held}" if held else "A list."
     if "anyOf" in value:
-        return " or ".join(_what(each, root, paths) for each in value["anyOf"] if each.get("type") != "null")
+        return " or ".join(filter(None, (_held(each, root, paths) for each in value["anyOf"])))
     if "$ref" in value:
         name = value["$ref"].rpartition("/")[2]
-        if name in paths:
-            return f"[`{paths[name]}`](#{_anchor(paths[name])})"
-        return f"{_what(root['$defs'][name], root, paths)}"
-    return " ".join(
-        part for part in (_choice(value), _bounds(value), _cell(value.get("description", ""))) if part
-    )
-
-
-def _choice(value: Schema) -> str:
-    """The values to choose from, or the kind of value where no description says it."""
-    if "const" in value:
-        return f"`{value['const']}`"
+        return (
+            f"See [`{paths[name]}`](#{_anchor(paths[name])})."
+            if name in paths
+            else _held(root["$defs"][name], root, paths)
+        )
     if "enum" in value:
-        return ", ".join(f"`{each}`" for each in value["enum"]) + "." * ("description" in value)
-    if value.get("type") == "object":
-        more = value.get("additionalProperties")
-        return "mapping: " + _cell(more.get("description", "text")) if isinstance(more, dict) else "mapping."
-    if "description" in value:
-        return ""
-    return {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}[
-        value["type"]
-    ]
+        return "One of " + ", ".join(f"`{each}`" for each in value["enum"]) + "."
+    return _bounds(value)
+
+
+def _example(value: Schema) -> str:
+    """A value as a rule file has it."""
+    text = yaml.safe_dump(value["examples"][0], default_flow_style=True, width=10_000, sort_keys=False)
+    return f"`{_cell(text.removesuffix('...' + chr(10)).strip())}`"
 
 
 def _bounds(value: Schema) -> str:
@@ -123,7 +127,8 @@ def _bounds(value: Schema) -> str:
     if value.get("type") not in ("integer", "number"):
         return ""
     known = {"minimum": "from", "exclusiveMinimum": "more than", "maximum": "up to"}
-    return ", ".join(f"{word} {value[key]}" for key, word in known.items() if key in value)
+    said = ", ".join(f"{word} {value[key]}" for key, word in known.items() if key in value)
+    return f"A {'whole ' if value['type'] == 'integer' else ''}number {said}".strip() + "."
 
 
 def _default(value: Schema) -> str:
@@ -132,11 +137,11 @@ def _default(value: Schema) -> str:
     if default is None or isinstance(default, Mapping) or default == []:
         return ""
     described = value.get("description", "")
-    if described.startswith(DURATION):
+    if DURATION in described:
         return f"`{format_duration(TypeAdapter(timedelta).validate_python(default))}`"
-    if described.startswith(SHARE):
+    if SHARE in described:
         return f"`{default:.4g}`" if default > 1 else f"`{default * 100:.4g}%`"
-    if described.startswith(LATENCY):
+    if LATENCY in described:
         return f"`{format_latency(default)}`"
     return f"`{default if isinstance(default, str) else json.dumps(default)}`"
 

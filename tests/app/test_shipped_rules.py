@@ -13,7 +13,7 @@ from sentinel.app.ruletest.session import run_tests
 from sentinel.policies.load import PolicySet, load
 from sentinel.policies.presets import PRESETS
 from sentinel.policies.ruletest import schema as test_schema
-from sentinel.policies.schema import policy as schema
+from sentinel.policies.schema import described as schema
 
 RULES = Path(__file__).parents[2] / "rules"
 FILES = sorted(RULES.rglob("*.yaml"))

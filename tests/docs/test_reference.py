@@ -1,17 +1,22 @@
-"""The reference of rule files says what the schema says."""
+"""The generated references say what the program says."""
 
 import importlib.util
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_page_is_what_the_schema_says() -> None:
-    """Whoever changes the schema runs `make reference` and commits the page."""
-    spec = importlib.util.spec_from_file_location("rule_reference", ROOT / "docs/hooks/rule_reference.py")
+@pytest.mark.parametrize(
+    ("generator", "page"), [("rule_reference", "rules-reference"), ("reason_reference", "reasons")]
+)
+def test_the_page_is_what_the_program_says(generator: str, page: str) -> None:
+    """After a change of the schema or of a reason, run `make reference` and commit the page."""
+    spec = importlib.util.spec_from_file_location(generator, ROOT / f"docs/hooks/{generator}.py")
     assert spec is not None
     assert spec.loader is not None
-    generator = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generator)
-    stands = (ROOT / "docs/rules-reference.md").read_text(encoding="utf-8")
-    assert stands == generator.page(), "the schema has changed: run `make reference`"
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    committed = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
+    assert committed == module.page(), "the page is old: run `make reference`"

@@ -10,7 +10,7 @@ from sentinel.domain.policy.rules import Arms, CountQuery, ErrorRateRule, Histog
 from sentinel.policies.load import restore
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.presets import PRESETS, preset_of
-from sentinel.policies.schema.policy import json_schema
+from sentinel.policies.schema.described import json_schema
 
 DOCUMENTATION = (Path(__file__).parents[2] / "docs" / "rules-presets.md").read_text()
 WITH_HISTOGRAM = sorted(name for name, preset in PRESETS.items() if preset.histogram)

@@ -2,7 +2,7 @@
 
 import json
 
-from sentinel.policies.schema.policy import json_schema
+from sentinel.policies.schema.described import json_schema
 
 
 def test_the_json_schema_knows_every_key() -> None:

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from sentinel.domain.record.entries import Action
+from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import DecisionCause
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.runtime.notify.advice import advice
+from sentinel.runtime.notify.remedies import REMEDIES
 from tests.engine.builders import entry, held, in_state, paused, undoing
 
 
@@ -27,15 +29,21 @@ def command_in(step: str) -> dict[str, Any]:
 
 
 def test_a_held_rollout_may_be_let_go_on_or_taken_back() -> None:
-    """By a command, or by hand once our pause is lifted."""
+    """What its reason asks for comes first; then by a command, or by hand once our pause is lifted."""
     steps = advice(held("FirstDeployment"), None)
-    assert command_in(steps[0])["spec"]["action"] == "resume"
-    assert "rollout undo deployment/api" in steps[2]
+    assert steps[0] == REMEDIES[HoldReason.FIRST_DEPLOYMENT]
+    assert command_in(steps[1])["spec"]["action"] == "resume"
+    assert "rollout undo deployment/api" in steps[3]
+
+
+def test_a_reason_of_another_release_has_no_remedy() -> None:
+    """The commands are the same."""
+    assert command_in(advice(held("OfTomorrow"), None)[0])["spec"]["action"] == "resume"
 
 
 def test_the_patch_that_lifts_our_pause_is_plain_kubectl() -> None:
     """One merge patch that a shell takes as it stands: the pause and our mark go together."""
-    command = advice(held("FirstDeployment"), None)[1].split(": ", 1)[1]
+    command = advice(held("FirstDeployment"), None)[2].split(": ", 1)[1]
     words = shlex.split(command)
     assert words[:5] == ["kubectl", "-n", "shop", "patch", "deployment/api"]
     patch = json.loads(words[-1])
@@ -97,8 +105,8 @@ def test_each_kind_is_let_go_of_by_its_own_patch(kind: WorkloadKind, patch: str 
     """A workload that makes its own steps has no brake of ours to lift."""
     record = replace(held("FirstDeployment"), key=WorkloadKey(kind, "shop", "api"))
     steps = advice(record, None)
-    assert len(steps) == (1 if patch is None else 3)
-    assert patch is None or patch in steps[1]
+    assert len(steps) == (2 if patch is None else 4)
+    assert patch is None or patch in steps[2]
 
 
 @pytest.mark.parametrize(

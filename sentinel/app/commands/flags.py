@@ -12,6 +12,9 @@ AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="All
 WorkloadArgument = Annotated[
     str, typer.Argument(metavar="WORKLOAD", help="KIND/NAME, or just NAME of a Deployment.")
 ]
+OptionalWorkload = Annotated[
+    str, typer.Argument(metavar="WORKLOAD", help="KIND/NAME, or just NAME of a Deployment.")
+]
 
 
 @dataclass(frozen=True, slots=True)

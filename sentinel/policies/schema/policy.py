@@ -203,9 +203,3 @@ class PolicyFile(Model):
     kind: Literal["RolloutPolicy"]
     metadata: MetadataSpec
     spec: PolicySpec
-
-
-def json_schema() -> dict[str, object]:
-    """The JSON Schema of one document, for editors."""
-    schema = PolicyFile.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": KIND}

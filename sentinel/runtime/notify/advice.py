@@ -13,6 +13,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import PARTITION_ANNOTATION, PAUSED_ANNOTATION
 from sentinel.domain.workload.kinds import LIFTED, NAMED_AFTER, PARTITIONED
+from sentinel.runtime.notify.remedies import REMEDIES
 
 WHO = "$(kubectl auth whoami -o jsonpath={.status.userInfo.username})"
 """The API server's own name for the one who asks, as the shell puts it in."""
@@ -57,11 +58,19 @@ def _under_way(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
 
 
 def _held(record: Record) -> tuple[str, ...]:
-    steps = [f"Resume the rollout: {_ask(record, CommandAction.RESUME)}"]
+    steps = _remedy(record)
+    steps += [f"Resume the rollout: {_ask(record, CommandAction.RESUME)}"]
     if record.key.kind in LIFTED:
         steps.append(f"Lift the sentinel's pause: {_unpause(record)}")
         steps.append(f"Then undo by hand: {_kubectl(record, 'rollout', 'undo', _object(record))}")
     return tuple(steps)
+
+
+def _remedy(record: Record) -> list[str]:
+    """What the reason asks of people; nothing for one that only another release knows."""
+    hold = record.state.hold
+    known = {reason.value: remedy for reason, remedy in REMEDIES.items()}
+    return [known[hold.reason]] if hold is not None and hold.reason in known else []
 
 
 def _object(record: Record) -> str:

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Annotated
+
+import typer
 
 from sentinel.adapters.kubernetes.custom.record_objects import object_of
 from sentinel.app.commands.connection import connected, find_record, place, run
-from sentinel.app.commands.flags import Context, Kubeconfig, Namespace, WorkloadArgument
+from sentinel.app.commands.flags import Context, Kubeconfig, Namespace, OptionalWorkload
 from sentinel.app.commands.output import Output, OutputOption, rules_in_words, show, show_data, sparkline
+from sentinel.app.commands.rollouts.reasons import explain_reason
 from sentinel.app.commands.rollouts.starts import starts_told
 from sentinel.domain.alert import AlertsBeyond
 from sentinel.domain.figures import age, moment, percent
@@ -28,16 +32,26 @@ _OUTCOMES = {
 
 
 def explain_command(
-    name: WorkloadArgument,
+    name: OptionalWorkload = "",
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
     output: OutputOption = Output.TABLE,
+    reason: Annotated[
+        str, typer.Option("--reason", help="Explain a reason instead, such as EvidenceMissing.")
+    ] = "",
 ) -> None:
     """Explain a rollout: each decision with its evidence, numbers and outcome, and each alert with its effect.
 
     Name a RolloutRecord, or a workload for its newest rollout.
     """
+    if reason and name:
+        raise typer.BadParameter("explain a rollout or a reason, not both", param_hint="--reason")
+    if reason:
+        explain_reason(reason, output)
+        return
+    if not name:
+        raise typer.BadParameter("name a workload, a RolloutRecord, or --reason", param_hint="WORKLOAD")
     run(_explain(name, namespace, context, kubeconfig, output))
 
 

@@ -7,7 +7,7 @@ import typer
 
 from sentinel.policies.presets import PRESETS
 from sentinel.policies.ruletest import schema as test_schema
-from sentinel.policies.schema import policy as schema
+from sentinel.policies.schema import described as schema
 
 
 def schema_command(
