@@ -290,3 +290,20 @@ def test_the_definition_bounds_its_lists() -> None:
     status = schema()["status"]["properties"]
     assert status["decisions"]["maxItems"] == 50
     assert status["alerts"]["maxItems"] == 50
+
+
+def test_records_share_what_they_have_in_common() -> None:
+    """The policy, revisions and texts of records that are read anew are the same objects, and so kept once."""
+    written = orjson.dumps(object_of(full()))
+    one, other = (record_of(orjson.loads(written)) for _ in range(2))
+    assert one.policy_document is other.policy_document
+    assert one.candidate is other.candidate
+    assert one.decisions[0].reason is other.decisions[0].reason
+
+
+def test_a_document_that_differs_from_another_of_its_digest_stays_as_it_is() -> None:
+    """Somebody may have written it: a record says what it says."""
+    written = orjson.loads(orjson.dumps(object_of(full())))
+    kept = record_of(written).policy_document
+    written["spec"]["policyDocument"] = {"other": 1}
+    assert record_of(written).policy_document == {"other": 1} != kept

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -101,7 +101,7 @@ def _decoder(hint: Any) -> Decoder:
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return _values(_decoder(arguments[1]))
     if isinstance(hint, type) and is_dataclass(hint):
-        return lambda value, name: decode(hint, value)
+        return lambda value, name: _shared(decode(hint, value))
     if hint is object:
         return lambda value, name: value
     return _scalar(hint)
@@ -147,9 +147,22 @@ def _scalar(hint: Any) -> Decoder:
     def exactly(value: object, name: str) -> Any:
         if type(value) is not hint:
             raise _wrong(name, value)
-        return value
+        return _shared(value)
 
     return exactly
+
+
+def _shared(value: Any) -> Any:
+    """An equal value as one object: reasons, names, revisions and outcomes come again in each decision and record."""
+    try:
+        return _one_of_equals(value)
+    except TypeError:  # it holds a mapping
+        return value
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _one_of_equals(value: Any) -> Any:
+    return value
 
 
 def _moment(value: object, name: str) -> datetime:

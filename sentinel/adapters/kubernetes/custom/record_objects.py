@@ -12,6 +12,7 @@ from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
 from sentinel.adapters.kubernetes.api.resources import RECORDS
 from sentinel.adapters.kubernetes.custom.codec import decode, encode
 from sentinel.adapters.kubernetes.custom.former_schema import present_form, step_moved
+from sentinel.bounded import BoundedDict
 from sentinel.domain.alert import AlertsBeyond
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import AlertEntry, DecisionEntry, NoticeRef
@@ -30,6 +31,7 @@ _TEXT_LIMIT = 1000
 _SHORT_LIMIT = 200
 _LABEL_LIMIT = 63
 _ALERT_LABELS_BYTES = 4 * 1024
+_SHARED_DOCUMENTS = 500
 _LASTING_DECISIONS = 10
 """So many of the newest decisions are kept before alerts: clients that post alerts cannot push history out."""
 
@@ -237,6 +239,7 @@ def record_of(raw: RawObject) -> Record:
     """
     metadata = mapping(raw.get("metadata"))
     spec = decode(RecordSpec, raw.get("spec"))
+    document = _shared_document(spec.policy_digest, spec.policy_document)
     status = present_form(mapping(raw.get("status")))
     status = _steps_moved({"phase": Phase.PROGRESSING, **status}, -1)
     history = decode(RecordHistory, status)
@@ -253,7 +256,7 @@ def record_of(raw: RawObject) -> Record:
         mode=spec.mode,
         attempt=spec.attempt,
         trigger=spec.trigger,
-        policy_document=spec.policy_document,
+        policy_document=document,
         policy_set=spec.policy_set,
         decisions=history.decisions,
         alerts=history.alerts,
@@ -264,3 +267,13 @@ def record_of(raw: RawObject) -> Record:
         uid=text(metadata.get("uid")),
         version=text(metadata.get("resourceVersion")),
     )
+
+
+_documents: BoundedDict[str, Json] = BoundedDict(_SHARED_DOCUMENTS)
+
+
+def _shared_document(digest: str, document: Json) -> Json:
+    """An equal document as one object: the records of a policy each hold it, and it is most of what they hold."""
+    if _documents.get(digest) != document:
+        _documents[digest] = document
+    return _documents[digest]
