@@ -17,6 +17,7 @@ class MetricName(StrEnum):
     RESTORE_SECONDS = "restore_seconds"
     EVIDENCE_MISSING_TOTAL = "evidence_missing_total"
     EVIDENCE_AGE_SECONDS = "evidence_age_seconds"
+    EXTRA_LOOKS_TOTAL = "extra_looks_total"
     SOURCE_SECONDS = "source_seconds"
     SOURCE_CIRCUIT_OPEN = "source_circuit_open"
     NOTICES_TOTAL = "notices_total"

@@ -76,6 +76,12 @@ METRICS = (
         ("source", "reason"),
     ),
     Metric(
+        MetricName.EXTRA_LOOKS_TOTAL,
+        Kind.COUNTER,
+        "Extra looks between two ticks, by source and whether they were asked or postponed by their limit.",
+        ("source", "outcome"),
+    ),
+    Metric(
         MetricName.EVIDENCE_AGE_SECONDS,
         Kind.GAUGE,
         "How old the newest evidence of a source was when it was last queried.",

@@ -15,12 +15,12 @@ import orjson
 from aiohttp import web
 
 from sentinel.adapters.http.auth import Authenticator, Grant
-from sentinel.adapters.http.ratelimit import TokenBuckets
 from sentinel.domain.alert import Alert, AlertFate, AlertOutcome, Notification, OddAlert
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError
 from sentinel.engine.alerts.naming import namespaces_said
 from sentinel.metric_names import MetricName
 from sentinel.ports import AlertIntake, Clock, Telemetry
+from sentinel.ratelimit import TokenBuckets
 
 _log = logging.getLogger(__name__)
 

@@ -39,11 +39,12 @@ Holds = Callable[[str, tuple[float, ...], bool], bool]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one measurement of a metric rule brought: a tick that ends at `until`."""
+    """What one measurement of a metric rule brought: a tick that ends at `until`, or with `look` a part of one."""
 
     rule: str
     until: datetime
     tick: Tick
+    look: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def assess(rollout: JudgedRollout, measured: Sequence[Measured], holds: Holds) -
     analysis = dict(rollout.state.analysis)
     until = dict(rollout.state.measured_until)
     if rollout.workload.exposure.wanted == 0:
-        until.update({one.rule: one.until for one in measured})
+        until.update(_whole_until(measured))
         idle = tuple(_scaled_to_zero(rule) for rule in rules_in(rollout.policy, rollout.state.phase))
         return Assessment(idle, analysis, until)
     verdicts = []
@@ -105,8 +106,12 @@ def assess(rollout: JudgedRollout, measured: Sequence[Measured], holds: Holds) -
         state, verdict = _judge_metric(rule, rollout, [m for m in measured if m.rule == rule.name], holds)
         analysis[rule.name] = state
         verdicts.append(verdict)
-    until.update({one.rule: one.until for one in measured})
+    until.update(_whole_until(measured))
     return Assessment(tuple(verdicts), analysis, until)
+
+
+def _whole_until(measured: Sequence[Measured]) -> dict[str, datetime]:
+    return {one.rule: one.until for one in measured if not one.look}
 
 
 def _scaled_to_zero(rule: Rule) -> RuleVerdict:
@@ -153,12 +158,16 @@ def _judge_crashes(rule: CrashLoopRule, rollout: JudgedRollout) -> tuple[Json | 
 def _judge_metric(
     rule: MetricRule, rollout: JudgedRollout, measured: Sequence[Measured], holds: Holds
 ) -> tuple[Json, RuleVerdict]:
-    """Take the measurements in, in order; the verdict is the last one's, or the standing one without any."""
+    """Take the ticks in, in order; the verdict is the last one's, or the standing one without any.
+
+    A look since the last tick is judged on top of them. If it proves a fault that is the verdict; nothing else of it
+    is kept.
+    """
     kept, used = _calibration(rule, rollout)
     state: Json | None = rollout.state.analysis.get(rule.name)
     starts = _starts(rule, state, rollout)
     run = _run(rule, state, starts)
-    ticks: list[Tick | None] = [one.tick for one in measured] or [None]
+    ticks: list[Tick | None] = [one.tick for one in measured if not one.look] or [None]
     for tick in ticks:
         if isinstance(rule, ErrorRateRule) and isinstance(tick, CountTick) and run is not None:
             run = flagrant_run(rule, {FLAGRANT: run}, tick, rollout.workload)
@@ -167,6 +176,10 @@ def _judge_metric(
             starts = starts.after(tick.starts)
     missing = rollout.unmeasured.get(rule.name)
     assert state is not None
+    ahead = _newest_look(rule, rollout, measured)
+    if ahead is not None:
+        _, seen = _step(rule, state, ahead.tick, rollout, holds, used, starts)
+        verdict = seen if seen.kind is VerdictKind.FAIL else verdict
     if kept is not None:
         state = {**state, CALIBRATION: kept.as_json()}
     if starts is not None:
@@ -175,6 +188,16 @@ def _judge_metric(
         verdict = condemned(verdict, run, rollout.known_flagrant)
         state = {**state, FLAGRANT: run} if any(run) else state
     return state, _unmeasured(verdict, missing) if missing else verdict
+
+
+def _newest_look(rule: MetricRule, rollout: JudgedRollout, measured: Sequence[Measured]) -> Measured | None:
+    """The newest look; None where it begins before the newest whole tick ends: then the tick has it all."""
+    since = _whole_until(measured).get(rule.name, rollout.state.measured_until.get(rule.name))
+    looks = [one for one in measured if one.look and not isinstance(one.tick, ValueSample)]
+    newest = max(looks, key=lambda one: one.until, default=None)
+    if newest is None or isinstance(newest.tick, ValueSample):
+        return None
+    return newest if newest.tick.since == since else None
 
 
 def _run(rule: MetricRule, state: Json | None, starts: Starts | None) -> list[int] | None:

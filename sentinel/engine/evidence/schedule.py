@@ -131,15 +131,20 @@ def _no_series(missing: Missing) -> bool:
     return (missing.reason, missing.subject) == (MissingReason.NO_DATA, CANDIDATE)
 
 
+def subjects_of(workload: Workload, arms: Arms) -> set[str]:
+    """By which names the source's series are of the candidate: its pods', or its version."""
+    candidate = workload.candidate
+    if arms.version_label:
+        return {version_of(candidate, arms.version_label) or CANDIDATE}
+    return {pod.name for pod in workload.pods_of(candidate)}
+
+
 def lacking(tick: CountTick | HistogramTick, workload: Workload, arms: Arms) -> Missing | None:
     """Why a tick brought no number of the candidate at all, though one was to be expected; None where it did.
 
     Zero requests are a measurement; missing or stale series are not, and they are not a lack of traffic either.
     """
-    candidate = workload.candidate
-    names = {CANDIDATE, *(pod.name for pod in workload.pods_of(candidate))}
-    if arms.version_label:
-        names = {CANDIDATE, version_of(candidate, arms.version_label) or CANDIDATE}
+    names = {CANDIDATE, *subjects_of(workload, arms)}
     found = (
         bool(tick.candidate.bounds) if isinstance(tick, HistogramTick) else not names.isdisjoint(tick.pods)
     )

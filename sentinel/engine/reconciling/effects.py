@@ -128,11 +128,15 @@ class LookAround:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Start the measurements that are due. Answered by when the next one will be, None: never."""
+    """Start the measurements that are due. Answered by when the next one will be, None: never.
+
+    `suspected` are the rules to look at again between two ticks.
+    """
 
     record: Record
     policy: Policy
     workload: Workload
+    suspected: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload.config import ConfigReading
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.alerts.naming import workloads_named
+from sentinel.engine.evidence.looks import suspected
 from sentinel.engine.exposure.steering import left_over
 from sentinel.engine.reconciling.carrying import Carrying
 from sentinel.engine.reconciling.effects import (
@@ -312,7 +313,7 @@ class Reconciler:
         now = self._view.now()
         due = [now + FAR, decision.requeue_at]
         if record.state.phase is not Phase.UNDOING:
-            due.append((yield Measure(record, policy, workload)))
+            due.append((yield Measure(record, policy, workload, suspected(situation.verdicts))))
             due.append(pods_ripen_at(policy, workload, record, now))
         first = min(at for at in due if at is not None)
         return Reconciled(again=answered, requeue_at=first, verdicts=situation.verdicts)

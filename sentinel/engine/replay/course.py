@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.config import ConfigReading
-from sentinel.domain.workload.facts import Workload
 from sentinel.engine.alerts.attribution import merge_alerts
 from sentinel.engine.reconciling.effects import (
     Apply,
@@ -142,8 +141,8 @@ class _Course:
                 return Collected(
                     evidence.take(), evidence.unmeasured(record, now), evidence.learnt, evidence.started
                 )
-            case Measure(record, _, workload):
-                return (yield from self._measure(record, workload, now))
+            case Measure():
+                return (yield from self._measure(effect, now))
             case LookAround(rule, record, workload):
                 return (yield from self._of(record).surroundings(rule, record, workload))
             case ReadConfig(workload):
@@ -169,11 +168,9 @@ class _Course:
             record.name, Evidence(self.view.policy, setting.timings, setting.script.others_over)
         )
 
-    def _measure(
-        self, record: Record, workload: Workload, now: datetime
-    ) -> Generator[Question, Answer, datetime | None]:
-        evidence = self._of(record)
-        due = yield from evidence.measure(record, workload, now)
+    def _measure(self, effect: Measure, now: datetime) -> Generator[Question, Answer, datetime | None]:
+        evidence = self._of(effect.record)
+        due = yield from evidence.measure(effect.record, effect.workload, effect.suspected, now)
         self._moved = self._moved or evidence.waiting
         return due
 

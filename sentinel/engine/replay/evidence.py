@@ -1,6 +1,6 @@
 """The evidence of a replay: asked for when the runtime would ask for it, kept as the runtime keeps it."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from datetime import datetime
 
 from sentinel.domain.errors import SourceError
@@ -11,10 +11,12 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.evidence.assessment import Measured, rules_in
 from sentinel.engine.evidence.history import candidate_pods, past_of
+from sentinel.engine.evidence.looks import LastAsked, next_look, scraped_at
 from sentinel.engine.evidence.schedule import (
     AT_ONCE,
     HOUR_BEFORE,
     SourceTiming,
+    Window,
     grid,
     has_stable_pods,
     lacking,
@@ -45,6 +47,7 @@ class Evidence:
         self._others_over = others_over
         self._arrived: list[Measured] = []
         self._attempted: dict[str, datetime] = {}
+        self._asked: dict[str, LastAsked] = {}
         self._failing: dict[str, Missing] = {}
         self._was_good: dict[str, bool | None] = {}
         self._beside: Workload | None = None
@@ -64,10 +67,10 @@ class Evidence:
         return unmeasured(self._policy, record, self._failing, record.started_at, self._timings, now)
 
     def measure(
-        self, record: Record, workload: Workload, now: datetime
+        self, record: Record, workload: Workload, suspected: Collection[str], now: datetime
     ) -> Generator[Question, Answer, datetime | None]:
-        """Ask for all that is due; returns when the next measurement will be."""
-        due = []
+        """Ask for all that is due, the rules that are `suspected` also between ticks; returns when the next is."""
+        due: list[datetime | None] = []
         if self._beside is None and has_stable_pods(workload, record):
             self._beside = workload
         yield from self._learn(record, workload, now)
@@ -79,7 +82,20 @@ class Evidence:
             if span.until > max(self._attempted.get(rule.name, span.since), span.since):
                 self._attempted[rule.name] = span.until
                 yield from self._take_in(rule, record, workload, span.since, span.until)
-        return min(due, default=None)
+            elif rule.name in suspected and rule.name not in self._failing:
+                due.append((yield from self._look(rule, record, workload, span, now)))
+        return min((at for at in due if at is not None), default=None)
+
+    def _look(
+        self, rule: MetricRule, record: Record, workload: Workload, due: Window, now: datetime
+    ) -> Generator[Question, Answer, datetime | None]:
+        """Take the extra look of this moment; returns when the next one is due."""
+        settle = self._timing(rule).settle
+        until = next_look(rule, due, self._asked.get(rule.name), self._timing(rule))
+        if until is not None and until + settle <= now:
+            yield from self._take_in(rule, record, workload, due.since, until, look=True)
+            return None
+        return until + settle if until is not None else None
 
     def _learn(self, record: Record, workload: Workload, now: datetime) -> Generator[Question, Answer, None]:
         """Ask once for the hour before, and for the last starts, where it is known whom to ask about."""
@@ -105,15 +121,23 @@ class Evidence:
         return answer if isinstance(answer, Mapping) else {}
 
     def _take_in(
-        self, rule: MetricRule, record: Record, workload: Workload, since: datetime, until: datetime
+        self,
+        rule: MetricRule,
+        record: Record,
+        workload: Workload,
+        since: datetime,
+        until: datetime,
+        *,
+        look: bool = False,
     ) -> Generator[Question, Answer, None]:
         stable = stable_of(workload, record)
         answer = yield Ask(rule, query_of(rule, workload, stable), since, until)
+        self._asked.pop(rule.name, None)
         if isinstance(answer, SourceError):
             missing = Missing(MissingReason(answer.reason), rule.query.source, str(answer))
             if isinstance(rule, QueryRule):
                 self._arrived.append(Measured(rule.name, until, ValueSample(until, missing=missing)))
-            else:
+            elif not look:
                 self._failing[rule.name] = missing
             return
         if isinstance(answer, ValueSample):
@@ -123,11 +147,14 @@ class Evidence:
         assert not isinstance(rule, QueryRule), "a free query is answered with a value"
         warmup = self._policy.strategy.warmup
         tick = tick_of(rule, answer, workload, stable, since, until, warmup)
-        lack = lacking(tick, workload, rule.query.arms)
-        self._failing = {n: m for n, m in self._failing.items() if n != rule.name}
-        if lack is not None:
-            self._failing[rule.name] = lack
-        self._arrived.append(Measured(rule.name, until, tick))
+        scraped = scraped_at(answer, workload, rule.query.arms)
+        if scraped is not None:
+            self._asked[rule.name] = LastAsked(until, scraped)
+        if not look:
+            self._failing.pop(rule.name, None)
+            lack = lacking(tick, workload, rule.query.arms)
+            self._failing.update({rule.name: lack} if lack is not None else {})
+        self._arrived.append(Measured(rule.name, until, tick, look))
 
     def surroundings(
         self, rule: ErrorRateRule | LatencyRule, record: Record, workload: Workload

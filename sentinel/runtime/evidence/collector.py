@@ -11,53 +11,59 @@ from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
-from sentinel.domain.workload.revision import Revision
-from sentinel.engine.arms.variables import render_query, variables_of
 from sentinel.engine.evidence.assessment import Measured, rules_in
+from sentinel.engine.evidence.looks import STEP, LastAsked, next_look, scraped_at
 from sentinel.engine.evidence.schedule import (
-    HOUR_BEFORE,
-    NEIGHBOURS_WITHIN,
-    SourceTiming,
+    Window,
     grid,
     has_stable_pods,
     lacking,
     stable_of,
     tick_of,
     unmeasured,
-    was_over,
     window,
 )
-from sentinel.engine.rules.environment import OTHERS_OVER, Surroundings
+from sentinel.engine.rules.environment import Surroundings
 from sentinel.engine.statistics.calibration import Calibration
 from sentinel.engine.statistics.starts import StartProfile
 from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, MetricSource, Telemetry
+from sentinel.ratelimit import TokenBuckets
+from sentinel.runtime.evidence.asking import RuleQuestions
+from sentinel.runtime.evidence.neighbours import Neighbour, SurroundingsReader
 from sentinel.runtime.evidence.pasts import PastReader
 from sentinel.runtime.evidence.spanindex import SpanIndex
-from sentinel.runtime.evidence.timing import timing_of, timings_of
+from sentinel.runtime.evidence.timing import timings_of
 
-
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """A guarded workload at rest, and its own rule of the same kind."""
-
-    workload: Workload
-    rule: ErrorRateRule | LatencyRule
+LOOKS_PER_SECOND = 2.0
+LOOKS_AT_ONCE = 20
+"""Extra looks of all rollouts together at one source: a flood of suspicions must not become a flood of queries."""
 
 
 @dataclass(slots=True)
 class _Ledger:
     """One rollout's measurements under way and those that came in; `since` is when this process took it up.
 
-    `beside` is the workload as it was seen first with stable pods.
+    `beside` is the workload as it was seen first with stable pods. `asked` is up to when each rule was answered last.
     """
 
     since: datetime
     running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     arrived: list[Measured] = field(default_factory=list)
     attempted: dict[str, datetime] = field(default_factory=dict)
+    asked: dict[str, LastAsked] = field(default_factory=dict)
     failing: dict[str, Missing] = field(default_factory=dict)
     beside: Workload | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Rollout:
+    """The rollout that is measured, as it was when that was asked for, and its ledger."""
+
+    record: Record
+    policy: Policy
+    workload: Workload
+    ledger: _Ledger
 
 
 def _idle(rule: MetricRule, workload: Workload) -> bool:
@@ -92,6 +98,9 @@ class EvidenceCollector:
         self._index = SpanIndex()
         self._turn = asyncio.Lock()
         self._pasts = PastReader(sources, wake, telemetry)
+        self._questions = RuleQuestions(sources)
+        self._around = SurroundingsReader(self._questions, self._index, clock)
+        self._allowance = TokenBuckets(LOOKS_PER_SECOND, LOOKS_AT_ONCE)
 
     def take(self, record: Record) -> tuple[Measured, ...]:
         """What came in since the last call, in the order of its times."""
@@ -132,56 +141,81 @@ class EvidenceCollector:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._ledgers.clear()
 
-    def request(self, record: Record, policy: Policy, workload: Workload) -> datetime | None:
-        """Start the measurements that are due; returns when the next one will be."""
+    def request(
+        self, record: Record, policy: Policy, workload: Workload, suspected: Collection[str] = ()
+    ) -> datetime | None:
+        """Start the measurements that are due; returns when the next one will be.
+
+        The rules that are `suspected` get extra looks between two ticks.
+        """
         now = self._clock.now()
         self._pasts.request(record, policy, workload, now)
         ledger = self._ledgers.setdefault(record.name, _Ledger(now))
         if ledger.beside is None and has_stable_pods(workload, record):
             ledger.beside = workload
         due = [
-            self._request_rule(rule, record, policy, workload, now)
+            self._request_rule(rule, _Rollout(record, policy, workload, ledger), rule.name in suspected, now)
             for rule in rules_in(policy, record.state.phase)
             if isinstance(rule, ErrorRateRule | LatencyRule | QueryRule) and not _idle(rule, workload)
         ]
         return min(due, default=None)
 
-    def _request_rule(
-        self, rule: MetricRule, record: Record, policy: Policy, workload: Workload, now: datetime
-    ) -> datetime:
-        ledger = self._ledgers.setdefault(record.name, _Ledger(now))
-        timing = self._timing(rule)
-        due = window(rule, record, timing, now)
+    def _request_rule(self, rule: MetricRule, rollout: _Rollout, suspected: bool, now: datetime) -> datetime:
+        ledger, timing = rollout.ledger, self._questions.timing(rule)
+        due = window(rule, rollout.record, timing, now)
         last_try = max(ledger.attempted.get(rule.name, due.since), due.since)
-        if due.until <= last_try or rule.name in ledger.running:
-            return max(due.next_due, now + timedelta(milliseconds=10))
-        ledger.attempted[rule.name] = due.until
-        task = asyncio.get_running_loop().create_task(
-            self._measure(rule, record, policy, workload, due.since, due.until),
-            name=f"measure {record.name}/{rule.name}",
-        )
-        ledger.running[rule.name] = task
-        task.add_done_callback(lambda _task: ledger.running.pop(rule.name, None))
-        return max(due.next_due, now + timing.tick(rule) / 10)
+        if due.until > last_try and rule.name not in ledger.running:
+            ledger.attempted[rule.name] = due.until
+            self._begin(rule, rollout, due.since, due.until, look=False)
+            return max(due.next_due, now + timing.tick(rule) / 10)
+        next_due = max(due.next_due, now + timedelta(milliseconds=10))
+        if not suspected or rule.name in ledger.running or rule.name in ledger.failing:
+            return next_due
+        return min(next_due, self._look(rule, rollout, due, now) or next_due)
 
-    def _timing(self, rule: MetricRule) -> SourceTiming:
-        return timing_of(self._sources.get(rule.query.source))
+    def _look(self, rule: MetricRule, rollout: _Rollout, due: Window, now: datetime) -> datetime | None:
+        """Take the next extra look if it is due and allowed; returns when to come back for it, None: it is asked."""
+        timing = self._questions.timing(rule)
+        until = next_look(rule, due, rollout.ledger.asked.get(rule.name), timing)
+        if until is None:
+            return None
+        if until + timing.settle > now:
+            return until + timing.settle
+        wait = self._allowance.take(rule.query.source, self._clock.monotonic())
+        outcome = "postponed" if wait else "asked"
+        self._telemetry.count(MetricName.EXTRA_LOOKS_TOTAL, source=rule.query.source, outcome=outcome)
+        if wait:
+            return now + timedelta(seconds=wait)
+        self._begin(rule, rollout, due.since, max(until, grid(now - timing.settle, STEP)), look=True)
+        return None
+
+    def _begin(
+        self, rule: MetricRule, rollout: _Rollout, since: datetime, until: datetime, *, look: bool
+    ) -> None:
+        running = rollout.ledger.running
+        task = asyncio.get_running_loop().create_task(
+            self._measure(rule, rollout, since, until, look=look),
+            name=f"measure {rollout.record.name}/{rule.name}",
+        )
+        running[rule.name] = task
+        task.add_done_callback(lambda _task: running.pop(rule.name, None))
 
     async def _measure(
         self,
         rule: MetricRule,
-        record: Record,
-        policy: Policy,
-        workload: Workload,
+        rollout: _Rollout,
         since: datetime,
         until: datetime,
+        *,
+        look: bool,
     ) -> None:
         began = self._clock.monotonic()
-        ledger = self._ledgers[record.name]
+        ledger = rollout.ledger
         try:
-            tick = await self._ask(rule, record, policy, workload, since, until)
-            ledger.arrived.append(Measured(rule.name, until, tick))
-            self._note_lack(rule, record, workload, tick)
+            tick = await self._ask(rule, rollout, since, until)
+            ledger.arrived.append(Measured(rule.name, until, tick, look))
+            if not look:
+                self._note_lack(rule, rollout, tick)
         except SourceError as error:
             missing = Missing(MissingReason(error.reason), rule.query.source, str(error))
             self._telemetry.count(
@@ -189,19 +223,21 @@ class EvidenceCollector:
             )
             if isinstance(rule, QueryRule):  # it counts its errors itself
                 ledger.arrived.append(Measured(rule.name, until, ValueSample(until, missing=missing)))
-            else:
+            elif not look:
                 ledger.failing[rule.name] = missing
+            if look:
+                ledger.asked.pop(rule.name, None)
         self._telemetry.observe(
             MetricName.SOURCE_SECONDS, self._clock.monotonic() - began, source=rule.query.source
         )
-        self._wake(record.key)
+        self._wake(rollout.record.key)
 
-    def _note_lack(self, rule: MetricRule, record: Record, workload: Workload, tick: Tick) -> None:
+    def _note_lack(self, rule: MetricRule, rollout: _Rollout, tick: Tick) -> None:
         """An answer without any number of the candidate counts as none, until one comes."""
-        failing = self._ledgers[record.name].failing
+        failing = rollout.ledger.failing
         failing.pop(rule.name, None)
         if isinstance(tick, CountTick | HistogramTick) and not isinstance(rule, QueryRule):
-            lack = lacking(tick, self._snapshot(record.key) or workload, rule.query.arms)
+            lack = lacking(tick, self._seen(rollout), rule.query.arms)
             if lack is not None:
                 failing[rule.name] = lack
 
@@ -216,51 +252,34 @@ class EvidenceCollector:
         timings = timings_of(self._sources)
         return unmeasured(policy, record, ledger.failing, ledger.since, timings, self._clock.now())
 
-    def _source(self, name: str) -> MetricSource:
-        source = self._sources.get(name)
-        if source is None:
-            raise SourceError(
-                f"no {name} is configured: set its address in the settings",
-                reason=MissingReason.SOURCE_UNREACHABLE,
-            )
-        return source
+    def _seen(self, rollout: _Rollout) -> Workload:
+        """The pods as they are now, not as they were when the question was sent: they name the arms."""
+        return self._snapshot(rollout.record.key) or rollout.workload
 
-    async def _ask(
-        self,
-        rule: MetricRule,
-        record: Record,
-        policy: Policy,
-        workload: Workload,
-        since: datetime,
-        until: datetime,
-    ) -> Tick:
-        stable = stable_of(workload, record)
+    async def _ask(self, rule: MetricRule, rollout: _Rollout, since: datetime, until: datetime) -> Tick:
+        record = rollout.record
+        stable = stable_of(rollout.workload, record)
         if isinstance(rule, QueryRule):
-            query = render_query(rule.query, variables_of(workload, stable))
-            return await self._source(query.source).value(query, until)
-        spans = await self._spans(rule, workload, stable, since, until)
-        # The pods as they are now, not as they were when the question was sent: they name the arms.
-        seen = self._snapshot(record.key) or workload
+            return await self._questions.value(rule, rollout.workload, stable, until)
+        spans = await self._questions.spans(rule, rollout.workload, stable, since, until)
         # One tick for each turn of the loop: an answer that all rollouts waited for must not hold up an undo.
         async with self._turn:
+            seen = self._seen(rollout)
             own = self._index.own(spans, seen)
-            tick = tick_of(rule, own, seen, stable_of(seen, record), since, until, policy.strategy.warmup)
+            warmup = rollout.policy.strategy.warmup
+            tick = tick_of(rule, own, seen, stable_of(seen, record), since, until, warmup)
+            self._note_asked(rule, rollout, own, until)
             await asyncio.sleep(0)
         return tick
 
-    async def _spans(
-        self,
-        rule: ErrorRateRule | LatencyRule,
-        workload: Workload,
-        stable: Revision | None,
-        since: datetime,
-        until: datetime,
-    ) -> tuple[Span, ...]:
-        variables = variables_of(workload, stable)
-        source = self._source(rule.query.source)
-        if isinstance(rule, ErrorRateRule):
-            return await source.counts(render_query(rule.query, variables), since, until)
-        return await source.histogram(render_query(rule.query, variables), since, until)
+    def _note_asked(
+        self, rule: ErrorRateRule | LatencyRule, rollout: _Rollout, own: Sequence[Span], until: datetime
+    ) -> None:
+        scraped = scraped_at(own, self._seen(rollout), rule.query.arms)
+        if scraped is None:
+            rollout.ledger.asked.pop(rule.name, None)
+        else:
+            rollout.ledger.asked[rule.name] = LastAsked(until, scraped)
 
     async def surroundings(
         self,
@@ -269,42 +288,7 @@ class EvidenceCollector:
         workload: Workload,
         neighbours: Sequence[Neighbour],
     ) -> Surroundings:
-        """What must hold around a candidate that is proven bad without a baseline beside it.
-
-        A source that does not answer leaves it unknown, which keeps the candidate from being undone.
-        """
+        """What must hold around a candidate that is proven bad without a baseline beside it."""
         ledger = self._ledgers.get(record.name)
-        # Whose hour before it was, only a snapshot tells in which those pods still are.
         before = (ledger.beside if ledger else None) or workload
-        stable = stable_of(before, record)
-        began = grid(record.started_at, rule.interval)
-        stable_was_over = (
-            await self._was_over(rule, before, stable, began - HOUR_BEFORE, began) if stable else None
-        )
-        until = grid(self._clock.now() - self._timing(rule).settle, rule.interval)
-        others = 0
-        for neighbour in neighbours:
-            at_rest = neighbour.workload
-            over = await self._was_over(
-                neighbour.rule, at_rest, at_rest.candidate, until - NEIGHBOURS_WITHIN, until
-            )
-            others += bool(over)
-            if others >= OTHERS_OVER:
-                break
-        was_good = None if stable_was_over is None else not stable_was_over
-        return Surroundings(was_good, others, first=record.stable is None)
-
-    async def _was_over(
-        self,
-        rule: ErrorRateRule | LatencyRule,
-        workload: Workload,
-        revision: Revision,
-        since: datetime,
-        until: datetime,
-    ) -> bool | None:
-        """Whether a revision's pods, taken as the baseline, were over the limit between two times."""
-        try:
-            spans = await self._spans(rule, workload, revision, since, until)
-        except SourceError:
-            return None
-        return was_over(rule, self._index.own(spans, workload), workload, revision, since, until)
+        return await self._around.read(rule, record, before, neighbours)

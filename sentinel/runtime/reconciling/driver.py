@@ -194,8 +194,8 @@ class Driver:
         match effect:
             case Collect():
                 return self._collected(effect)
-            case Measure(record, policy, workload):
-                return services.collector.request(record, policy, workload)
+            case Measure(record, policy, workload, suspected):
+                return services.collector.request(record, policy, workload, suspected)
             case AskGates(record, policy, mode):
                 services.gates.heed(record, policy, mode)
             case Dismiss(record, policy, mode):

@@ -15,7 +15,7 @@ from sentinel.engine.evidence.assessment import Holds
 from sentinel.engine.rollout.situation import KEEPER_HOLD_FOR
 from sentinel.ports import Clock, Cluster, Conditions, RecordStore
 from sentinel.runtime.alerts.directory import directory_of
-from sentinel.runtime.evidence.collector import Neighbour
+from sentinel.runtime.evidence.neighbours import Neighbour
 from sentinel.runtime.policy_registry import PolicyRegistry
 from sentinel.runtime.reconciling.commands import CommandHandler
 

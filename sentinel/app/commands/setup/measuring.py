@@ -16,6 +16,11 @@ PROBES = {DATADOG: "avg:datadog.agent.running{*}", NEW_RELIC: "SELECT 1", CLOUDW
 """A question that every account may ask; of what the web has, only the rules know."""
 TOO_RARE = 1.5
 """Scrapes so many times further apart than the settings say make samples stale."""
+PROMPT = 5.0
+"""Scrapes this close together in seconds keep no large fault waiting."""
+SCRAPE_ADVICE = (
+    "no fault is found before its first scrape; scraped each 5 s or less, guarded workloads are judged sooner"
+)
 METRICSQL_ADVICE = (
     "do not write `or vector(0)` after a ratio in query rules: a ratio without traffic is empty, not NaN"
 )
@@ -58,13 +63,22 @@ def server_checks(name: str, report: ServerReport, configured: float) -> Iterato
         if value is not None
     ]
     found = f"{report.backend} answers queries" + "".join(f", {text}" for text in known)
-    yield Check(name, Level.OK, found, METRICSQL_ADVICE if report.backend.metricsql else "")
+    rare = report.interval is not None and report.interval > PROMPT
+    advice = [METRICSQL_ADVICE] * report.backend.metricsql + [SCRAPE_ADVICE] * rare
+    yield Check(name, Level.OK, found, "; ".join(advice))
     key = "prometheus" if name == PROMETHEUS else f"sources.{name.partition('/')[2]}"
     if report.interval is not None and report.interval > TOO_RARE * configured:
         yield warn(
             name,
             f"it scrapes each {report.interval:.0f} s, but {key}.scrape_interval is {configured:g} s: "
             "most samples count as stale",
+            f"set {key}.scrape_interval to {report.interval:.0f}s",
+        )
+    if report.interval is not None and TOO_RARE * report.interval < configured:
+        yield warn(
+            name,
+            f"it scrapes each {report.interval:.0f} s, but {key}.scrape_interval is {configured:g} s: "
+            "faults are found later than they could be",
             f"set {key}.scrape_interval to {report.interval:.0f}s",
         )
     if report.interval is None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.adapters.http.ratelimit import MAX_CLIENTS, TokenBuckets
+from sentinel.ratelimit import MAX_CLIENTS, TokenBuckets
 
 
 @given(st.lists(st.floats(0, 2), min_size=1, max_size=200), st.floats(0.5, 50), st.integers(1, 20))

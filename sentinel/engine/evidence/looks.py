@@ -1,0 +1,73 @@
+"""Extra looks between two ticks, while the evidence against a candidate is growing.
+
+A tick ends at a multiple of the rule's interval, and its samples are up to one scrape older. Once the evidence is 3:1,
+the collector asks again as soon as the candidate can have been scraped again: from the last whole tick up to then.
+Such a look may prove a fault. Nothing else is kept of it, so the evidence goes on from the whole ticks, and what is on
+record does not depend on how often anyone looked.
+
+A look makes the very bet of the tick on the part of it that is there. Log gains add up as long as the arms' shares of
+the traffic stay the same within the tick, so the wealth at a look is the wealth that the whole tick is expected to end
+with, or more: looking is free. Where errors come in one cluster at most, a tick makes a single bet; so does the look.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sentinel.domain.evidence import Span
+from sentinel.domain.policy.rules import Arms, ErrorRateRule, LatencyRule, Method, MetricRule
+from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.domain.workload.facts import Workload
+from sentinel.engine.evidence.schedule import SourceTiming, Window, grid, subjects_of
+
+SUSPICIOUS = 3.0
+"""Odds from which on it is worth to ask again before the next tick."""
+VISIBLE_AFTER = timedelta(seconds=0.25)
+"""A scrape is stamped when it begins, and can be queried when it is over."""
+STEP = timedelta(seconds=0.5)
+"""Looks end at multiples of it, so that rollouts that look at the same time share their queries."""
+TRIES = 4
+"""A scrape that is late is asked for again so many times within a scrape interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastAsked:
+    """Up to when a rule was asked about last, and when the candidate had been scraped then."""
+
+    until: datetime
+    scraped: datetime
+
+
+def suspected(verdicts: Sequence[RuleVerdict]) -> frozenset[str]:
+    """The rules whose evidence against the candidate is strong enough for extra looks."""
+    settled = (VerdictKind.FAIL, VerdictKind.INCONCLUSIVE)
+    return frozenset(
+        verdict.rule
+        for verdict in verdicts
+        if verdict.kind not in settled and float(verdict.numbers.get("odds", 0.0)) >= SUSPICIOUS
+    )
+
+
+def scraped_at(spans: Sequence[Span], workload: Workload, arms: Arms) -> datetime | None:
+    """When half of the candidate's pods had been scraped last; None where the source does not tell."""
+    names = subjects_of(workload, arms)
+    stamps = sorted(
+        span.after.observed_at
+        for span in spans
+        if span.after is not None and span.cumulative and not span.stray and str(span.subject) in names
+    )
+    return stamps[len(stamps) // 2] if stamps else None
+
+
+def next_look(rule: MetricRule, due: Window, last: LastAsked | None, timing: SourceTiming) -> datetime | None:
+    """Up to when the next extra look of a suspected rule reaches; None where the next whole tick is as soon.
+
+    A rule with a plain threshold gains nothing by looks: it waits for its `for:`. What is not scraped has none.
+    """
+    scrape = timing.min_interval
+    sequential = isinstance(rule, ErrorRateRule | LatencyRule) and rule.method is Method.SEQUENTIAL
+    if last is None or not scrape or not sequential:
+        return None
+    first = max(last.scraped + scrape + VISIBLE_AFTER, last.until + scrape / TRIES)
+    until = grid(first - timedelta.resolution, STEP) + STEP
+    return until if until + STEP < due.until + timing.tick(rule) else None

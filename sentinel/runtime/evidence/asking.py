@@ -1,0 +1,56 @@
+"""Puts the questions of rules to their metrics sources, filled in for one workload."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import MissingReason, Span, ValueSample
+from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule
+from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.revision import Revision
+from sentinel.engine.arms.variables import render_query, variables_of
+from sentinel.engine.evidence.schedule import SourceTiming
+from sentinel.ports import MetricSource
+from sentinel.runtime.evidence.timing import timing_of
+
+
+class RuleQuestions:
+    """The metrics sources by name, as rules ask them. Raises SourceError, also of a source that is not configured."""
+
+    def __init__(self, sources: Mapping[str, MetricSource]) -> None:
+        self._sources = sources
+
+    def timing(self, rule: MetricRule) -> SourceTiming:
+        """How the rule's source wants to be asked."""
+        return timing_of(self._sources.get(rule.query.source))
+
+    async def value(
+        self, rule: QueryRule, workload: Workload, stable: Revision | None, at: datetime
+    ) -> ValueSample:
+        """The answer of a free query."""
+        query = render_query(rule.query, variables_of(workload, stable))
+        return await self._source(query.source).value(query, at)
+
+    async def spans(
+        self,
+        rule: ErrorRateRule | LatencyRule,
+        workload: Workload,
+        stable: Revision | None,
+        since: datetime,
+        until: datetime,
+    ) -> tuple[Span, ...]:
+        """What was counted, or measured, between two times."""
+        variables = variables_of(workload, stable)
+        source = self._source(rule.query.source)
+        if isinstance(rule, ErrorRateRule):
+            return await source.counts(render_query(rule.query, variables), since, until)
+        return await source.histogram(render_query(rule.query, variables), since, until)
+
+    def _source(self, name: str) -> MetricSource:
+        source = self._sources.get(name)
+        if source is None:
+            raise SourceError(
+                f"no {name} is configured: set its address in the settings",
+                reason=MissingReason.SOURCE_UNREACHABLE,
+            )
+        return source
