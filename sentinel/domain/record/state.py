@@ -8,7 +8,7 @@ from enum import StrEnum
 from sentinel.domain.gate import GateResult
 from sentinel.domain.record.config import ConfigReturn, ConfigState
 from sentinel.domain.workload.keeper import KeeperHold
-from sentinel.domain.workload.revision import Revision
+from sentinel.domain.workload.revision import ChangeOrigin, Revision
 
 Json = Mapping[str, object]
 
@@ -40,6 +40,7 @@ class RevisionRef:
     images: tuple[str, ...] = ()
     change_cause: str = ""
     order: int = 0
+    origin: ChangeOrigin | None = None
 
     @classmethod
     def of(cls, revision: Revision) -> "RevisionRef":
@@ -51,6 +52,7 @@ class RevisionRef:
             revision.images,
             revision.change_cause,
             revision.order,
+            revision.origin,
         )
 
     def __str__(self) -> str:

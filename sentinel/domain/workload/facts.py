@@ -19,6 +19,8 @@ HOLD_LABEL = "rollback-sentinel.dev/hold"
 
 
 IRREVERSIBLE_ANNOTATION = "rollback-sentinel.dev/irreversible"
+COMMITTED = "rollback-sentinel.dev/committed-at"
+IMAGE_CREATED = "org.opencontainers.image.created"
 
 
 PAUSED_ANNOTATION = "rollback-sentinel.dev/paused"

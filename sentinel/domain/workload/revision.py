@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from sentinel.domain.workload.config import ConfigRef
 
@@ -16,6 +17,21 @@ class ObjectRef:
     namespace: str
     name: str
     uid: str = ""
+
+
+class OriginKind(StrEnum):
+    """What is known of when a change was made."""
+
+    COMMIT = "commit"
+    IMAGE = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeOrigin:
+    """When a revision was committed, or its image made, as its template says."""
+
+    at: datetime
+    kind: OriginKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +62,7 @@ class Revision:
     order: int = 0
     named: tuple[ConfigRef, ...] = ()
     apart: str = ""
+    origin: ChangeOrigin | None = None
 
     def __str__(self) -> str:
         number = f"revision {self.number}" if self.number else "new revision"

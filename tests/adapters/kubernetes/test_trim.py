@@ -9,7 +9,8 @@ from sentinel.adapters.kubernetes.workloads.kinds.deployment import trim_deploym
 from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import trim_replica_set
 from sentinel.adapters.kubernetes.workloads.trim import template_manager, trim_node
 from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pod
-from sentinel.domain.workload.facts import IRREVERSIBLE_ANNOTATION
+from sentinel.domain.workload.facts import COMMITTED, IMAGE_CREATED, IRREVERSIBLE_ANNOTATION
+from sentinel.domain.workload.revision import ChangeOrigin, OriginKind
 from tests.adapters.kubernetes.recordings import objects
 
 
@@ -190,6 +191,34 @@ def test_the_irreversible_annotation_of_a_template_is_kept() -> None:
     template = {**raw["spec"]["template"], "metadata": metadata}
     entry = trim_deployment({**raw, "spec": {**raw["spec"], "template": template}})
     assert entry.template.irreversible == "schema"
+
+
+@pytest.mark.parametrize(
+    ("marks", "origin"),
+    [
+        (
+            {"annotations": {COMMITTED: "2026-03-01T12:00:00Z", IMAGE_CREATED: "2026-03-01T12:30:00Z"}},
+            ChangeOrigin(datetime(2026, 3, 1, 12, tzinfo=UTC), OriginKind.COMMIT),
+        ),
+        (
+            {"annotations": {IMAGE_CREATED: "2026-03-01T13:30:00+01:00"}},
+            ChangeOrigin(datetime(2026, 3, 1, 12, 30, tzinfo=UTC), OriginKind.IMAGE),
+        ),
+        (
+            {"labels": {COMMITTED: "1772366400"}},
+            ChangeOrigin(datetime(2026, 3, 1, 12, tzinfo=UTC), OriginKind.COMMIT),
+        ),
+        ({"annotations": {COMMITTED: "yesterday"}, "labels": {COMMITTED: "99999999999999"}}, None),
+        ({}, None),
+    ],
+)
+def test_when_a_template_was_committed_is_kept(marks: dict[str, Any], origin: ChangeOrigin | None) -> None:
+    """By annotation or label, of the commit rather than of the image; what is no time is ignored."""
+    raw = objects("deployments")[0]
+    metadata = {**raw["spec"]["template"]["metadata"], **marks}
+    template = {**raw["spec"]["template"], "metadata": metadata}
+    entry = trim_deployment({**raw, "spec": {**raw["spec"], "template": template}})
+    assert entry.template.origin == origin
 
 
 def manager(name: str, time: str, fields: dict[str, Any], **more: Any) -> dict[str, Any]:

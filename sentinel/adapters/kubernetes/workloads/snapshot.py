@@ -60,6 +60,7 @@ def _candidate(entry: WorkloadEntry, current: RevisionEntry | None, pods: Sequen
         labels=facts.labels,
         change_cause=cause,
         irreversible=facts.irreversible,
+        origin=facts.origin,
         named=facts.named,
         apart=facts.apart,
     )
@@ -77,6 +78,7 @@ def _revision(held: RevisionEntry, pods: Sequence[Pod]) -> Revision:
         created_at=held.created_at,
         change_cause=held.change_cause,
         irreversible=facts.irreversible,
+        origin=facts.origin,
         replicas=counts.replicas,
         ready=counts.ready,
         available=counts.available,

@@ -1,7 +1,7 @@
 """From raw objects to the little that is kept of them: compact entries, with strings shared where they repeat."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from sys import intern
 
@@ -11,6 +11,7 @@ from sentinel.adapters.kubernetes.api.raw import (
     mapping,
     objects,
     text,
+    time,
 )
 from sentinel.adapters.kubernetes.config.naming import named_by
 from sentinel.adapters.kubernetes.workloads.digest import (
@@ -19,7 +20,9 @@ from sentinel.adapters.kubernetes.workloads.digest import (
 )
 from sentinel.domain.workload.config import ConfigRef
 from sentinel.domain.workload.facts import (
+    COMMITTED,
     CONFIG_ANNOTATION,
+    IMAGE_CREATED,
     IRREVERSIBLE_ANNOTATION,
     Abilities,
     Brake,
@@ -27,7 +30,7 @@ from sentinel.domain.workload.facts import (
     OwnSteps,
     WorkloadKey,
 )
-from sentinel.domain.workload.revision import ObjectRef
+from sentinel.domain.workload.revision import ChangeOrigin, ObjectRef, OriginKind
 
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -43,6 +46,7 @@ class TemplateFacts:
     irreversible: str
     named: tuple[ConfigRef, ...] = ()
     apart: str = ""
+    origin: ChangeOrigin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,25 @@ def trim_template(template: object, *, digest: str = "") -> TemplateFacts:
         irreversible=text(mapping(metadata.get("annotations")).get(IRREVERSIBLE_ANNOTATION)),
         named=_shared(named_by(bare)),
         apart=_apart(bare) or own,
+        origin=_origin(metadata),
     )
+
+
+def _origin(metadata: RawObject) -> ChangeOrigin | None:
+    """When the template was committed, or its image made, by an annotation or label that CI sets."""
+    for name, kind in ((COMMITTED, OriginKind.COMMIT), (IMAGE_CREATED, OriginKind.IMAGE)):
+        for part in ("annotations", "labels"):
+            at = _when(text(mapping(metadata.get(part)).get(name)))
+            if at is not None:
+                return ChangeOrigin(at, kind)
+    return None
+
+
+def _when(value: str) -> datetime | None:
+    """An RFC 3339 time or, as a label has no colons, seconds since 1970; None for anything else."""
+    if value.isdecimal() and len(value) <= len("9999999999"):
+        return datetime.fromtimestamp(int(value), UTC)
+    return time(value)
 
 
 @lru_cache(maxsize=4096)

@@ -131,6 +131,7 @@ def _candidate(sight: _Sight) -> Revision:
         labels=facts.labels,
         change_cause=cause,
         irreversible=facts.irreversible,
+        origin=facts.origin,
     )
 
 

@@ -64,6 +64,7 @@ class CanarySight:
             labels=facts.labels,
             change_cause=cause,
             irreversible=facts.irreversible,
+            origin=facts.origin,
         )
 
     @property

@@ -135,6 +135,7 @@ def _revision(digest: str, held: Sequence[RevisionEntry], home: str) -> Revision
         created_at=max((one.created_at for one in held if one.created_at is not None), default=None),
         change_cause=_first(one.change_cause for one in held),
         irreversible=first.template.irreversible,
+        origin=first.template.origin,
         replicas=sum(one.replicas for one in counts),
         ready=sum(one.ready for one in counts),
         available=sum(one.available for one in counts),

@@ -1,0 +1,1 @@
+"""What people read about rollouts: figures from records and their history, without I/O."""
