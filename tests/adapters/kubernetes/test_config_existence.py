@@ -6,10 +6,11 @@ import pytest
 
 from clustersim.cluster import JsonObject, SimulatedCluster
 from clustersim.faults import FaultKind, InjectedFault
-from clustersim.storage.resources import CONFIGMAPS, SERVICE_ACCOUNTS
+from clustersim.storage.resources import CONFIGMAPS, SECRETS, SERVICE_ACCOUNTS
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.domain.decision import Restore
 from sentinel.domain.errors import PreconditionError
+from sentinel.domain.record.config import ConfigReturn
 from sentinel.domain.record.state import RevisionRef
 from tests.adapters.kubernetes.worlds import changed_from, rolled_out
 
@@ -25,7 +26,9 @@ def make(cluster: SimulatedCluster) -> None:
     )
 
 
-async def undo(cluster: SimulatedCluster, gateway: KubernetesGateway, named: JsonObject) -> str:
+async def undo(
+    cluster: SimulatedCluster, gateway: KubernetesGateway, named: JsonObject, *back: ConfigReturn
+) -> str:
     """Roll out a revision that names these, then one that does not, and undo that."""
 
     def name(deployment: JsonObject) -> None:
@@ -41,7 +44,7 @@ async def undo(cluster: SimulatedCluster, gateway: KubernetesGateway, named: Jso
     stable = RevisionRef.of((await changed_from(gateway, first.digest)).candidate)
     cluster.change("web", forget)
     workload = await changed_from(gateway, stable.digest)
-    return await gateway.cluster.apply(workload, Restore(stable))
+    return await gateway.cluster.apply(workload, Restore(stable, back))
 
 
 async def test_what_exists_lets_the_undo_go_on(cluster: SimulatedCluster, gateway: KubernetesGateway) -> None:
@@ -86,3 +89,63 @@ async def test_a_server_that_hangs_holds_the_undo_up_for_a_second(
     make(cluster)
     async with asyncio.timeout(60):
         assert "was not checked (Timeout)" in await undo(cluster, gateway, NAMES)
+
+
+def items(kind: str, name: str, named: str = "name") -> JsonObject:
+    """A volume with two keys of an object."""
+    listed = [{"key": key, "path": key} for key in ("a", "b")]
+    return {"volumes": [{"name": "files", kind: {named: name, "items": listed}}]}
+
+
+async def test_a_key_that_is_gone_is_named(cluster: SimulatedCluster, gateway: KubernetesGateway) -> None:
+    """A pod waits for a key as it waits for the ConfigMap."""
+    make(cluster)
+    with pytest.raises(PreconditionError, match="because ConfigMap files has no key b in namespace default"):
+        await undo(cluster, gateway, items("configMap", "files"))
+
+
+async def test_a_key_that_comes_back_with_the_former_data_does_not_refuse(
+    cluster: SimulatedCluster, gateway: KubernetesGateway
+) -> None:
+    """The ConfigMap is put back before the template."""
+    make(cluster)
+    back = ConfigReturn("files", seen="0" * 16, former="1" * 16, record="web-1")
+    assert "was restored" in await undo(cluster, gateway, items("configMap", "files"), back)
+
+
+def hold_secret(cluster: SimulatedCluster, *keys: str) -> InjectedFault:
+    """A Secret with these keys, which can be read once; a second time, for its values, the account may not."""
+    data = dict.fromkeys(keys, "MQ==")
+    made = {"metadata": {"name": "keys", "namespace": "default"}, "data": data}
+    cluster.store.create(SECRETS, made, manager="helm")
+    return InjectedFault(FaultKind.ERROR, frozenset({"get"}), "/secrets/", status=403, skip=1)
+
+
+SECRET_ITEMS = items("secret", "keys", "secretName")
+
+
+async def test_a_secret_whose_metadata_tells_its_keys_is_not_read(
+    cluster: SimulatedCluster, gateway: KubernetesGateway
+) -> None:
+    """Its values never leave the API server then."""
+    second = cluster.faults.add(hold_secret(cluster, "a", "b"))
+    assert (await undo(cluster, gateway, SECRET_ITEMS)).endswith("was restored")
+    assert second.struck == 0
+
+
+async def test_a_secret_that_seems_to_lack_a_key_is_read(
+    cluster: SimulatedCluster, gateway: KubernetesGateway
+) -> None:
+    """Somebody may have given up the claim on a key that is there."""
+    hold_secret(cluster, "a")
+    with pytest.raises(PreconditionError, match="because Secret keys has no key b"):
+        await undo(cluster, gateway, SECRET_ITEMS)
+
+
+async def test_a_secret_that_may_not_be_read_never_refuses(
+    cluster: SimulatedCluster, gateway: KubernetesGateway
+) -> None:
+    """Nothing is known then, and nothing is said."""
+    second = cluster.faults.add(hold_secret(cluster, "a"))
+    assert (await undo(cluster, gateway, SECRET_ITEMS)).endswith("was restored")
+    assert second.struck == 1

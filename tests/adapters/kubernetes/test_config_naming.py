@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sentinel.adapters.kubernetes.config.naming import named_by
+from sentinel.adapters.kubernetes.config.naming import keys_required_by, named_by
 from sentinel.domain.workload.config import ConfigKind, ConfigRef
 
 
@@ -73,3 +73,27 @@ def test_one_place_that_requires_it_is_enough(second: bool, optional: bool) -> N
 def test_a_template_of_another_shape_names_nothing(odd: object) -> None:
     """Nothing is trusted to have the shape that it should have."""
     assert named_by(odd) == ()
+
+
+def test_the_keys_that_pods_cannot_start_without_are_those_of_places_that_are_not_optional() -> None:
+    """Of variables and of the items of volumes, from all places that name the object."""
+    env = [
+        {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "mode"}}},
+        {
+            "name": "B",
+            "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "trace", "optional": True}},
+        },
+        {"name": "C", "valueFrom": {"secretKeyRef": {"name": "settings", "key": "token"}}},
+    ]
+    items = [{"key": "rules.yaml", "path": "rules.yaml"}]
+    found = keys_required_by(
+        template(
+            containers=[{"name": "app", "env": env}],
+            volumes=[
+                {"name": "files", "configMap": {"name": "settings", "items": items}},
+                {"name": "all", "projected": {"sources": [{"configMap": {"name": "other", "items": items}}]}},
+            ],
+        ),
+        ConfigRef(ConfigKind.CONFIG_MAP, "settings"),
+    )
+    assert found == {"mode", "rules.yaml"}

@@ -1,6 +1,6 @@
 """The content of ConfigMaps and Secrets: a digest of it, who wrote it when, and data that is kept to be put back.
 
-Of a Secret nothing but the metadata is ever read: its digest is of who wrote its data when, not of the data.
+A Secret's digest is of who wrote its data when, which its metadata tells, and not of the data.
 """
 
 import base64
@@ -42,6 +42,14 @@ def fact_of(ref: ConfigRef, raw: RawObject | None) -> ConfigFact:
 def data_of(config_map: RawObject) -> Data:
     """What a ConfigMap holds, without what is empty."""
     return {part: config_map[part] for part in DATA if config_map.get(part)}
+
+
+def keys_of(raw: RawObject) -> frozenset[str]:
+    """The keys that a ConfigMap or Secret has; of one that was read by its metadata, those that managedFields tell."""
+    written = [mapping(entry.get("fieldsV1")) for entry in _writes(mapping(raw.get("metadata")))]
+    told = (field for fields in written for part in DATA for field in mapping(fields.get(f"f:{part}")))
+    held = (key for part in DATA for key in mapping(raw.get(part)))
+    return frozenset(field.removeprefix("f:") for field in told).union(held)
 
 
 def digest_of_data(data: Data) -> str:

@@ -8,7 +8,6 @@ from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, Re
 from sentinel.adapters.kubernetes.api.raw import RawObject, controller_of, mapping, text
 from sentinel.adapters.kubernetes.api.resources import PODS
 from sentinel.adapters.kubernetes.config.existence import check_existence
-from sentinel.adapters.kubernetes.config.naming import named_by
 from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.config_return import put_config_back
 from sentinel.adapters.kubernetes.workloads.driver import Live, Place
@@ -91,8 +90,8 @@ class WorkloadChanger:
             raise stored
         back = unchecked = ""
         if driver.template_in(live, workload) != restored:
-            named = named_by(driver.template_of(stored))
-            unchecked = await check_existence(self._client, workload.key.namespace, named)
+            template, returning = driver.template_of(stored), [one.name for one in change.config]
+            unchecked = await check_existence(self._client, workload.key.namespace, template, returning)
         if change.config:
             back = await put_config_back(self._client, workload.key.namespace, change.config, timeout)
         done = await self._patch(driver, workload, change, timeout, live=live, stored=stored)
