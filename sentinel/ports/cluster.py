@@ -107,8 +107,12 @@ class Keepers(Protocol):
         """
         ...
 
-    async def release(self, key: WorkloadKey, hold: KeeperHold, *, timeout: float) -> str:
-        """Restore what the hold changed, exactly; one that is gone, or was lifted, is released already."""
+    async def release(self, key: WorkloadKey, hold: KeeperHold, record: str, *, timeout: float) -> str:
+        """Have the workload's record of this name need the hold no longer.
+
+        Restores what the hold changed, exactly, once no other record needs it. One that is gone, or was lifted, is
+        released already.
+        """
         ...
 
 

@@ -23,20 +23,12 @@ from tests.support.world import NAMESPACE, PLAIN_POLICY, ROLLING, World, world
 AUTOMATED: JsonObject = {"prune": True, "selfHeal": True}
 
 
-def web(image: str, **spec: Any) -> JsonObject:
-    """The manifest of `shop/web` as Git has it."""
-    template = {
-        "metadata": {"labels": {"app": "web"}},
-        "spec": {"containers": [{"name": "main", "image": image}]},
-    }
-    spec = {
-        "replicas": 4,
-        "selector": {"matchLabels": {"app": "web"}},
-        **ROLLING,
-        "template": template,
-        **spec,
-    }
-    return {"metadata": {"name": "web", "namespace": NAMESPACE, "labels": {"app": "web"}}, "spec": spec}
+def web(image: str, name: str = "web", **spec: Any) -> JsonObject:
+    """The manifest of `shop/web`, or of another Deployment, as Git has it."""
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": image}]}}
+    spec = {"replicas": 4, "selector": {"matchLabels": labels}, **ROLLING, "template": template, **spec}
+    return {"metadata": {"name": name, "namespace": NAMESPACE, "labels": labels}, "spec": spec}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +51,10 @@ class Deployed:
         found: JsonObject | None = (self.owner()["spec"].get("syncPolicy") or {}).get("automated")
         return found
 
-    def annotations(self) -> JsonObject:
+    def annotations(self, name: str = "web") -> JsonObject:
         """Those of the workload."""
-        found: JsonObject = self.world.cluster.deployment("web", namespace=NAMESPACE)["metadata"].get(
-            "annotations", {}
-        )
+        deployment = self.world.cluster.deployment(name, namespace=NAMESPACE)
+        found: JsonObject = deployment["metadata"].get("annotations", {})
         return found
 
     def release(self, image: str) -> None:

@@ -69,6 +69,11 @@ class Record:
         return self.in_flight or self.guarded
 
     @property
+    def full_name(self) -> str:
+        """Its namespace and its name."""
+        return f"{self.key.namespace}/{self.name}"
+
+    @property
     def keeper_hold(self) -> KeeperHold | None:
         """Our hold on who deploys the workload, where one is in force or about to be; it outlives the rollout."""
         hold = self.state.keeper_hold

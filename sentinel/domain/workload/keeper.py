@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from sentinel.domain.workload.revision import ObjectRef
+
 KEEPER_ANNOTATION = "rollback-sentinel.dev/held"
-"""Our mark on what a hold changed: the record it is for, until when it is meant to last, and what was there before."""
+"""Our mark on what a hold changed: whom it is for, until when it is meant to last, and what was there before."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -24,14 +26,18 @@ class KeeperRef:
         return f"{self.tool} {self.namespace}/{self.name}" if self.namespace else f"{self.tool} {self.name}"
 
 
+Lever = KeeperRef | ObjectRef
+"""The object that a hold changes: the tool's own, or the workload where the tool can leave it out alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeeperMark:
-    """Our signature on a held keeper: `record` is the record's namespace and name.
+    """Our signature on what a hold changed: `holders` are the records that need it, each as namespace and name.
 
-    `original` is what the hold changed, as it was before.
+    `original` is what the first of them changed, as it was before.
     """
 
-    record: str
+    holders: tuple[str, ...]
     until: datetime
     original: Mapping[str, object]
 
@@ -41,8 +47,9 @@ class Keeper:
     """Who keeps the workload in another place than the cluster, as the cluster shows it now.
 
     `reverts`: whether it deploys what its source says over what was changed in the cluster, at once or with the next
-    change of the source. `why_not` is why it cannot be held, empty where it can. `settings` is what a hold changes, as
-    it was without one, None where that is not known. `held`: its deploying is off now; with a `mark` by us.
+    change of the source. `why_not` is why it cannot be held, empty where it can. `on` is the object that a hold
+    changes, None where that is the tool's own. `settings` is what a hold changes, as it was without one, None where
+    that is not known. `held`: its deploying is off now; with a `mark` by us.
 
     `confirmed`: it is in the cluster. `readable`: its objects can be read. `source` names the state of its source;
     it changes with every commit. `settled`: nothing of it is being deployed at the moment. `lists`: whether the source
@@ -56,6 +63,7 @@ class Keeper:
     confirmed: bool = True
     readable: bool = True
     why_not: str = ""
+    on: ObjectRef | None = None
     settings: Mapping[str, object] | None = None
     held: bool = False
     mark: KeeperMark | None = None
@@ -73,6 +81,15 @@ class Keeper:
     def holdable(self) -> bool:
         """Whether a hold keeps it from undoing an undo."""
         return self.reverts and not self.why_not
+
+    @property
+    def lever(self) -> Lever:
+        """The object that a hold changes. Workloads with the same one are held and released together."""
+        return self.on or self.ref
+
+    def held_for(self, holder: str) -> bool:
+        """Whether its deploying is off for this record (namespace and name), among others or alone."""
+        return self.held and self.mark is not None and holder in self.mark.holders
 
 
 class KeeperHoldEnd(StrEnum):
@@ -98,10 +115,11 @@ class KeeperHoldEnd(StrEnum):
 class KeeperHold:
     """Our hold on a workload's keeper, as the record has it, so that an undo lasts.
 
-    `original` is what it changed, as it was before. `source` is the keeper's source at that time, empty while that was
-    still being deployed. `until`: people are called if it is still in force then. `shared`: it was in force already,
-    for another rollout. `placed_at` is when it was in force and read back, None before that. `seen`: the watch has
-    shown it in force, so that its absence later means that someone lifted it. `by_people`: only a person releases it.
+    `on` is the object that it changes, None where that is the keeper's own, and `original` what it changed there, as it
+    was before. `source` is the keeper's source at that time, empty while that was still being deployed. `until`: people
+    are called if it is still in force then. `placed_at` is when it was in force and read back, None before that.
+    `seen`: the watch has shown it in force, so that its absence later means that someone lifted it. `by_people`: only a
+    person releases it.
 
     `ending` is why it is being released, None while it is to stay; from `ended_at` on it is over.
     """
@@ -112,7 +130,7 @@ class KeeperHold:
     until: datetime
     reason: str
     source: str = ""
-    shared: bool = False
+    on: ObjectRef | None = None
     placed_at: datetime | None = None
     seen: bool = False
     overdue_told: bool = False
@@ -124,3 +142,8 @@ class KeeperHold:
     def lasts(self) -> bool:
         """Whether it is in force, or about to be."""
         return self.ended_at is None
+
+    @property
+    def lever(self) -> Lever:
+        """The object that it changes."""
+        return self.on or self.keeper

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from sentinel.domain.record.record import Record
-from sentinel.domain.workload.keeper import Keeper, KeeperHold, KeeperRef
+from sentinel.domain.workload.keeper import Keeper, KeeperHold, Lever
 
 HOLDS_AN_HOUR = 2
-"""A keeper is held this often within an hour at most: nobody who takes holds back is fought."""
+"""One object is held this often within an hour at most: nobody who takes holds back is fought."""
 _HOUR = timedelta(hours=1)
 
 
@@ -22,7 +22,7 @@ def refusal(keeper: Keeper, records: Iterable[Record], now: datetime) -> str:
         return keeper.why_not
     if keeper.held:
         return ""
-    if _held_lately(keeper.ref, records, now) >= HOLDS_AN_HOUR:
+    if _held_lately(keeper.lever, records, now) >= HOLDS_AN_HOUR:
         return f"{keeper} would take the undo back, and was held {HOLDS_AN_HOUR} times within an hour already"
     return ""
 
@@ -38,14 +38,15 @@ def claim(
 ) -> KeeperHold | None:
     """The hold for an undo that is decided now; None where nothing would take it back.
 
-    A keeper that is held for another rollout keeps what was there before that.
+    What is held for another rollout already keeps what was there before that.
     """
-    if not keeper.reverts or keeper.why_not:
+    if not keeper.holdable:
         return None
-    other = next((r.keeper_hold for r in records if holds(r, keeper.ref)), None)
     original = keeper.settings or {}
-    if other is not None and keeper.mark is None:
-        original = other.original
+    if keeper.mark is None:
+        others = (record.keeper_hold for record in records)
+        shared = (hold.original for hold in others if hold is not None and hold.lever == keeper.lever)
+        original = next(shared, original)
     return KeeperHold(
         keeper=keeper.ref,
         original=original,
@@ -53,21 +54,21 @@ def claim(
         until=now + lasts,
         reason=reason,
         source=keeper.source if keeper.settled else "",
-        shared=other is not None,
+        on=keeper.on,
         by_people=by_people,
     )
 
 
-def holds(record: Record, keeper: KeeperRef) -> bool:
-    """Whether the record has a hold on this keeper."""
-    hold = record.keeper_hold
-    return hold is not None and hold.keeper == keeper
-
-
-def _held_lately(keeper: KeeperRef, records: Iterable[Record], now: datetime) -> int:
-    placed = (
-        hold.placed_at
-        for record in records
-        if (hold := record.state.keeper_hold) is not None and hold.keeper == keeper and not hold.shared
+def _held_lately(lever: Lever, records: Iterable[Record], now: datetime) -> int:
+    """How often it was put in force: a hold that began while another one was, joined that."""
+    holds = (record.state.keeper_hold for record in records)
+    spans = sorted(
+        (hold.placed_at, hold.ended_at or now)
+        for hold in holds
+        if hold is not None and hold.lever == lever and hold.placed_at is not None
     )
-    return sum(at is not None and at > now - _HOUR for at in placed)
+    times, free_from = 0, now - _HOUR
+    for placed, ended in spans:
+        times += placed > free_from
+        free_from = max(free_from, ended)
+    return times

@@ -25,13 +25,11 @@ COMPARED_AFTER = timedelta(seconds=5)
 class HoldReview:
     """What a look at a hold comes to: the hold as it is to be noted, and what is to be done or said.
 
-    `message` is empty where there is nothing to say. `write`: the keeper is still as the hold left it, and must be
-    restored. `escalate`: people are called.
+    `message` is empty where there is nothing to say. `escalate`: people are called.
     """
 
     hold: KeeperHold
     message: str = ""
-    write: bool = False
     escalate: bool = False
 
 
@@ -41,7 +39,7 @@ def review(record: Record, hold: KeeperHold, workload: Workload | None, now: dat
     `workload` is None when it is gone.
     """
     if hold.ending is not None:
-        return HoldReview(hold, f"the release of {hold.keeper} is completed", write=True)
+        return HoldReview(hold, f"the release of {hold.keeper} is completed")
     if workload is None:
         return _released(hold, KeeperHoldEnd.WORKLOAD_DELETED, "the workload was deleted")
     if _not_undone(record):
@@ -53,7 +51,7 @@ def review(record: Record, hold: KeeperHold, workload: Workload | None, now: dat
         return _overdue(hold, now)
     if keeper is None or not keeper.confirmed or keeper.ref != hold.keeper:
         why = f"{hold.keeper}, which was held, no longer deploys the workload: it was deleted, renamed, or dropped it"
-        return _ended(hold, KeeperHoldEnd.KEEPER_GONE, f"{why}; nothing is held now")
+        return _ended(hold, KeeperHoldEnd.KEEPER_GONE, why)
     return _by_keeper(record, hold, workload, keeper, now)
 
 
@@ -69,20 +67,27 @@ def _by_keeper(
 ) -> HoldReview | None:
     if not keeper.lists:
         why = f"the source of {keeper} no longer holds the workload, which stays until a person deletes it"
-        return replace(_released(hold, KeeperHoldEnd.NOT_IN_SOURCE, why), escalate=True)
-    if not keeper.held and (hold.seen or _must_be_seen(hold, now)):
-        message = f"someone lifted the hold on {keeper}: it deploys again what its source wants, and is not held again"
-        return _ended(hold, KeeperHoldEnd.LIFTED, message)
+        return _ended(hold, KeeperHoldEnd.NOT_IN_SOURCE, f"released {keeper}: {why}")
+    held = keeper.held_for(record.full_name)
+    if not held and (hold.seen or _must_be_seen(hold, now)):
+        return _ended(hold, KeeperHoldEnd.LIFTED, _said_of_lifted(keeper))
     if _agrees(record, workload, keeper):
         return _released(hold, KeeperHoldEnd.SOURCE_AGREES, "its source wants what was restored")
     if keeper.settled and hold.source and keeper.source != hold.source and not hold.by_people:
         return _released(hold, KeeperHoldEnd.SOURCE_CHANGED, "its source changed")
     noted = replace(
         hold,
-        seen=hold.seen or keeper.held,
+        seen=hold.seen or held,
         source=hold.source or (keeper.source if keeper.settled else ""),
     )
     return _overdue(noted, now) or (HoldReview(noted) if noted != hold else None)
+
+
+def _said_of_lifted(keeper: Keeper) -> str:
+    if not keeper.held:
+        return f"someone lifted the hold on {keeper}: it deploys again what its source wants, and is not held again"
+    others = f"for {', '.join(keeper.mark.holders)}" if keeper.mark is not None else "by others"
+    return f"someone lifted this workload's hold on {keeper}, which stays held {others}"
 
 
 def _agrees(record: Record, workload: Workload, keeper: Keeper) -> bool:
@@ -106,11 +111,11 @@ def _not_undone(record: Record) -> bool:
 
 
 def _released(hold: KeeperHold, end: KeeperHoldEnd, why: str) -> HoldReview:
-    return HoldReview(replace(hold, ending=end), f"released {hold.keeper}: {why}", write=True)
+    return HoldReview(replace(hold, ending=end), f"released {hold.keeper}: {why}")
 
 
 def _ended(hold: KeeperHold, end: KeeperHoldEnd, message: str) -> HoldReview:
-    """It is over, and not by us."""
+    """It is over, and nobody may have meant that."""
     return HoldReview(replace(hold, ending=end), message, escalate=True)
 
 

@@ -115,7 +115,7 @@ class Carrying:
         hold, keeper = record.keeper_hold, workload.keeper
         if hold is None or hold.placed_at is not None:
             return record
-        if keeper is not None and keeper.ref == hold.keeper and not keeper.held:
+        if keeper is not None and keeper.lever == hold.lever and not keeper.held:
             original = keeper.settings or {}
             if original != hold.original:
                 hold = replace(hold, original=original)
@@ -126,25 +126,20 @@ class Carrying:
             return _with_keeper_hold(record, None)
         return _with_keeper_hold(record, replace(hold, placed_at=self._view.now()))
 
-    def release_keeper(self, record: Record, hold: KeeperHold, entry: DecisionEntry, *, write: bool) -> Steps:
+    def release_keeper(self, record: Record, hold: KeeperHold, entry: DecisionEntry) -> Steps:
         """End a hold: noted, released where it is still in force, and closed."""
         record = _with_keeper_hold(record, hold)
-        if not write:
-            return (yield from self._over(record, hold, entry, "nothing was to be restored"))
         written = record.decided(entry.id)
         if written is None:
             record = yield from self._save(record.with_decision(entry), SaveReason.INTENT, entry)
         try:
-            detail: str = yield ReleaseKeeper(record.key, hold)
+            detail: str = yield ReleaseKeeper(record.key, hold, record.name)
         except ClusterError as error:
             if error.retryable:
                 raise
             kept = _with_keeper_hold(record, replace(hold, ending=None, by_people=True))
             failed = replace(entry, escalated=True)
             return (yield from self._finish(kept, failed, OutcomeKind.FAILED, str(error)))
-        return (yield from self._over(record, hold, entry, detail))
-
-    def _over(self, record: Record, hold: KeeperHold, entry: DecisionEntry, detail: str) -> Steps:
         over = _with_keeper_hold(record, replace(hold, ended_at=self._view.now()))
         return (yield from self._finish(over, entry, OutcomeKind.DONE, detail))
 

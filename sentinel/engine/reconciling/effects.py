@@ -67,10 +67,14 @@ class HoldKeeper:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseKeeper:
-    """Restore what the hold changed. Answered by a sentence; what is gone or was restored already is released."""
+    """Have the record of this name need the hold no longer; without any that does, what it changed is restored.
+
+    Answered by a sentence; what is gone or was restored already is released.
+    """
 
     key: WorkloadKey
     hold: KeeperHold
+    record: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from sentinel.domain.record.entries import Action, Outcome, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.keeper import KeeperHold, KeeperHoldEnd
-from sentinel.engine.keepers.claiming import holds
 from sentinel.engine.keepers.reviewing import OVERDUE, REFUSED_FOR, HoldReview, refused_at, review
 from sentinel.engine.reconciling.carrying import Carrying
 from sentinel.engine.reconciling.effects import Effect, ReleaseKeeper, Report
@@ -38,7 +37,7 @@ class Keeping:
             present = workload if workload is not None and workload.uid == record.workload_uid else None
             found = review(record, hold, present, self._view.now())
             refused = refused_at(record, hold)
-            if found is not None and found.write and refused is not None:
+            if found is not None and found.hold.ending is not None and refused is not None:
                 due.append(refused + REFUSED_FOR)
                 if self._view.now() < due[-1]:
                     continue
@@ -71,30 +70,23 @@ class Keeping:
             entry_for(record, decision, self._view.now()), owed=self._owed
         )
         if ending is not None:
-            write = found.write and not self._shared(record, found.hold)
-            written = yield from self._carrying.release_keeper(record, found.hold, entry, write=write)
+            written = yield from self._carrying.release_keeper(record, found.hold, entry)
         else:
             told = replace(entry, outcome=Outcome(OutcomeKind.DONE, self._view.now()))
             written = yield from self._carrying.checkpoint(noted.with_decision(told))
         yield Report(written, workload)
 
-    def _shared(self, record: Record, hold: KeeperHold) -> bool:
-        """Whether another rollout still needs the hold."""
-        return any(
-            holds(other, hold.keeper) and (other.key, other.name) != (record.key, record.name)
-            for other in self._view.all_records()
-        )
-
     def _without_record(self, workload: Workload) -> Generator[Effect, Any, None]:
-        """Release a hold of ours whose record is gone: no other reason for it is left."""
+        """Release what is held for records of the namespace that are gone."""
         keeper = workload.keeper
         mark = keeper.mark if keeper is not None else None
-        if keeper is None or mark is None or not mark.record.startswith(f"{workload.key.namespace}/"):
+        if keeper is None or mark is None:
             return
-        records = tuple(self._view.all_records())
-        known = any(f"{record.key.namespace}/{record.name}" == mark.record for record in records)
-        if known or any(holds(record, keeper.ref) for record in records):
-            return
-        now = self._view.now()
-        hold = KeeperHold(keeper.ref, mark.original, now, mark.until, KeeperHoldEnd.BY_PERSON)
-        yield ReleaseKeeper(workload.key, hold)
+        known = {record.full_name for record in self._view.all_records()}
+        hold = KeeperHold(
+            keeper.ref, mark.original, self._view.now(), mark.until, KeeperHoldEnd.BY_PERSON, on=keeper.on
+        )
+        for holder in sorted({*mark.holders} - known):
+            namespace, _, name = holder.partition("/")
+            if namespace == workload.key.namespace:
+                yield ReleaseKeeper(workload.key, hold, name)

@@ -249,9 +249,8 @@ class Driver:
         name = "hold" if isinstance(effect, HoldKeeper) else "release"
 
         async def write(limit: float) -> str:
-            if isinstance(effect, HoldKeeper):
-                return await services.keepers.hold(key, hold, effect.record, timeout=limit)
-            return await services.keepers.release(key, hold, timeout=limit)
+            make = services.keepers.hold if isinstance(effect, HoldKeeper) else services.keepers.release
+            return await make(key, hold, effect.record, timeout=limit)
 
         with services.tracer.span(name, workload=str(key), keeper=str(hold.keeper)):
             said = await fenced(services.fence, write)

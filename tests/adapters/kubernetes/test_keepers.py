@@ -173,6 +173,7 @@ def test_a_kustomization_keeps_what_is_in_its_inventory() -> None:
     assert found is not None
     assert (str(found), found.holdable) == ("Flux Kustomization flux-system/apps", True)
     assert (found.settings, found.held) == ({"reconcile": "enabled"}, False)
+    assert found.lever == ObjectRef("apps/v1", "Deployment", "shop", "web")
 
 
 def test_a_workload_that_people_left_out_of_flux_is_not_reverted() -> None:
@@ -184,12 +185,23 @@ def test_a_workload_that_people_left_out_of_flux_is_not_reverted() -> None:
 
 def test_our_own_mark_says_what_was_there_before() -> None:
     """So a second hold, or another leader, restores the same."""
-    mark = written_mark(KeeperMark("shop/web-1", T0, {"reconcile": "enabled"}))
+    mark = written_mark(KeeperMark(("shop/web-1",), T0, {"reconcile": "enabled"}))
     annotations = {RECONCILE: "disabled", KEEPER_ANNOTATION: mark}
     found = keeper((KUSTOMIZATION, kustomization()), labels=BY_FLUX, annotations=annotations)
     assert found is not None
     assert (found.held, found.reverts, found.settings) == (True, True, {"reconcile": "enabled"})
     assert found.mark == mark_of({KEEPER_ANNOTATION: mark})
+    assert found.held_for("shop/web-1")
+
+
+def test_a_mark_that_was_left_where_someone_lifted_the_hold_says_nothing() -> None:
+    """What is set now is what a next hold restores."""
+    mark = written_mark(KeeperMark(("shop/web-1",), T0, {"automated": {}}))
+    lifted = application(syncPolicy={"automated": {"enabled": True}})
+    lifted["metadata"]["annotations"] = {KEEPER_ANNOTATION: mark}
+    found = keeper((ARGO_CD, lifted))
+    assert found is not None
+    assert (found.held, found.settings) == (False, {"automated": {"enabled": True}})
 
 
 def test_a_helm_release_of_flux_without_an_inventory_is_confirmed_by_its_existence() -> None:

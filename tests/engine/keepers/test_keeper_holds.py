@@ -11,6 +11,7 @@ import pytest
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RevisionRef, UndoState
 from sentinel.domain.workload.keeper import Keeper, KeeperHold, KeeperHoldEnd, KeeperMark, KeeperRef
+from sentinel.domain.workload.revision import ObjectRef
 from sentinel.engine.keepers.claiming import claim, refusal
 from sentinel.engine.keepers.reviewing import OVERDUE, review
 from tests.engine.snapshots import OLD, at, changed
@@ -23,6 +24,8 @@ DAY = timedelta(days=1)
 REF = KeeperRef("Tool", "ops", "shop")
 OTHER = KeeperRef("Tool", "ops", "bank")
 SETTINGS = {"automated": {"prune": True}}
+WEB, API = (ObjectRef("apps/v1", "Deployment", "shop", name) for name in ("web", "api"))
+MARK = KeeperMark(("shop/web-1",), T0 + DAY, SETTINGS)
 
 
 def keeper(**changes: Any) -> Keeper:
@@ -47,7 +50,7 @@ def outcome(
     hold: KeeperHold, *, after: float = 60, **of_keeper: Any
 ) -> tuple[KeeperHoldEnd | None, bool] | None:
     """Why the hold ends, and whether people are called, `after` seconds; None if there is nothing to do."""
-    workload = changed(at_work(), keeper=keeper(**{"held": True, **of_keeper}))
+    workload = changed(at_work(), keeper=keeper(**{"held": True, "mark": MARK, **of_keeper}))
     found = review(record_with(hold), hold, workload, T0 + timedelta(seconds=after))
     return None if found is None else (found.hold.ending, found.escalate)
 
@@ -63,7 +66,7 @@ def test_a_hold_keeps_what_was_there_before() -> None:
     """With its reason and its end."""
     found = claim(keeper(), (), "CrashLoop", T0, DAY)
     assert found is not None
-    assert (found.original, found.source, found.until, found.shared) == (SETTINGS, "a", T0 + DAY, False)
+    assert (found.original, found.source, found.until, found.lever) == (SETTINGS, "a", T0 + DAY, REF)
 
 
 def test_a_source_that_is_being_deployed_is_not_noted_yet() -> None:
@@ -78,22 +81,36 @@ def test_a_second_rollouts_hold_has_the_firsts_original() -> None:
     now = keeper(held=True, settings={"automated": {"enabled": False}})
     found = claim(now, [record_with(held())], "CrashLoop", T0, DAY)
     assert found is not None
-    assert (found.original, found.shared) == (SETTINGS, True)
-    marked = replace(now, mark=KeeperMark("shop/web-1", T0, SETTINGS), settings=SETTINGS)
+    assert found.original == SETTINGS
+    marked = replace(now, mark=MARK, settings=SETTINGS)
     found = claim(marked, [record_with(held(original={}))], "CrashLoop", T0, DAY)
     assert found is not None
     assert found.original == SETTINGS
 
 
+def test_a_hold_on_another_workload_of_the_same_tool_says_nothing_of_this_one() -> None:
+    """Where the hold is on the workload, each has its own original and its own count."""
+    over = {"on": API, "ended_at": T0, "ending": KeeperHoldEnd.SOURCE_CHANGED}
+    lasting = record_with(held(on=API, original={"reconcile": "enabled"}), "api-1")
+    found = claim(keeper(on=WEB, settings={}), [lasting], "CrashLoop", T0, DAY)
+    assert found is not None
+    assert (found.original, found.lever) == ({}, WEB)
+    often = [record_with(held(**over), "api-1"), record_with(held(**over, placed_at=at(5)), "api-2")]
+    assert refusal(keeper(on=WEB), often, at(60)) == ""
+    assert "held 2 times" in refusal(keeper(on=API), often, at(60))
+
+
 def test_a_keeper_is_held_twice_an_hour_at_most() -> None:
-    """A third hold would be a fight; those of other keepers, shared ones and older ones do not count."""
-    over = {"ended_at": T0, "ending": KeeperHoldEnd.LIFTED}
-    records = [record_with(held(**over), "web-1"), record_with(held(**over), "web-2")]
-    assert "held 2 times within an hour" in refusal(keeper(), records, T0 + timedelta(minutes=59))
-    assert refusal(keeper(), records, T0 + timedelta(hours=1)) == ""
-    assert refusal(keeper(held=True), records, T0) == ""
-    for harmless in (held(shared=True, **over), held(**{**over, "keeper": OTHER})):
-        assert refusal(keeper(), [records[0], record_with(harmless, "web-2")], T0) == ""
+    """A third hold would be a fight; those of other keepers, those that joined one and older ones do not count."""
+    over = {"ended_at": at(10), "ending": KeeperHoldEnd.LIFTED}
+    later = {"placed_at": at(20), "ended_at": at(30), "ending": KeeperHoldEnd.LIFTED}
+    records = [record_with(held(**over), "web-1"), record_with(held(**later), "web-2")]
+    assert "held 2 times within an hour" in refusal(keeper(), records, at(3599))
+    assert refusal(keeper(), records, at(3600)) == ""
+    assert refusal(keeper(held=True), records, at(40)) == ""
+    joined = {"placed_at": at(5), "ended_at": at(30)}
+    for harmless in (held(**joined), held(**{**later, "keeper": OTHER}), held(**{**later, "placed_at": None})):
+        assert refusal(keeper(), [records[0], record_with(harmless, "web-2")], at(40)) == ""
 
 
 def test_nothing_is_done_about_a_hold_whose_reason_lasts() -> None:
@@ -106,6 +123,8 @@ def test_nothing_is_done_about_a_hold_whose_reason_lasts() -> None:
     [
         ({"source": "b"}, KeeperHoldEnd.SOURCE_CHANGED, False),
         ({"held": False}, KeeperHoldEnd.LIFTED, True),
+        ({"mark": None}, KeeperHoldEnd.LIFTED, True),
+        ({"mark": replace(MARK, holders=("shop/api-1",))}, KeeperHoldEnd.LIFTED, True),
         ({"lists": False}, KeeperHoldEnd.NOT_IN_SOURCE, True),
         ({"ref": OTHER}, KeeperHoldEnd.KEEPER_GONE, True),
         ({"confirmed": False}, KeeperHoldEnd.KEEPER_GONE, True),
@@ -144,14 +163,14 @@ def test_a_hold_of_an_undo_that_was_not_made_is_released() -> None:
     record = record.with_state(replace(record.state, phase=Phase.HELD, undo=None))
     found = review(record, hold, changed(at_work(), keeper=keeper(held=True)), T0)
     assert found is not None
-    assert (found.hold.ending, found.write) == (KeeperHoldEnd.NOT_UNDONE, True)
+    assert found.hold.ending is KeeperHoldEnd.NOT_UNDONE
 
 
 def test_a_hold_ends_with_its_workload() -> None:
     """And is released, for what else the tool deploys."""
     found = review(record_with(held()), held(), None, T0)
     assert found is not None
-    assert (found.hold.ending, found.write) == (KeeperHoldEnd.WORKLOAD_DELETED, True)
+    assert found.hold.ending is KeeperHoldEnd.WORKLOAD_DELETED
 
 
 def test_a_release_that_was_begun_is_completed() -> None:
@@ -159,7 +178,7 @@ def test_a_release_that_was_begun_is_completed() -> None:
     begun = held(ending=KeeperHoldEnd.SOURCE_CHANGED)
     found = review(record_with(begun), begun, changed(at_work(), keeper=keeper()), T0)
     assert found is not None
-    assert (found.hold, found.write) == (begun, True)
+    assert found.hold == begun
 
 
 def test_a_hold_that_lasts_too_long_is_told_once_and_stays() -> None:
@@ -173,7 +192,7 @@ def test_a_tool_that_agrees_with_what_was_restored_is_released() -> None:
     """If it compared well after the undo, and that is what is there."""
     record, hold = record_with(held(by_people=True)), held(by_people=True)
     for seconds, ends in ((2, None), (10, KeeperHoldEnd.SOURCE_AGREES)):
-        agreed = keeper(held=True, agreed_at=T0 + timedelta(seconds=seconds))
+        agreed = keeper(held=True, mark=MARK, agreed_at=T0 + timedelta(seconds=seconds))
         workload = changed(at_work(), candidate=OLD, keeper=agreed)
         found = review(record, hold, workload, T0 + timedelta(seconds=60))
         assert (found.hold.ending if found else None) == ends

@@ -34,6 +34,11 @@ def text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def texts(value: object) -> tuple[str, ...]:
+    """The strings of a list; anything else in it is ignored."""
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
 def labels(value: object) -> dict[str, str]:
     """A map of strings to strings."""
     return {key: item for key, item in mapping(value).items() if isinstance(item, str)}

@@ -12,12 +12,13 @@ from sentinel.adapters.kubernetes.api.raw import (
     number,
     objects,
     text,
+    texts,
     time,
 )
 from sentinel.adapters.kubernetes.api.resources import APPLICATIONS
 from sentinel.adapters.kubernetes.gitops.owners import (
     KeeperTool,
-    Lever,
+    LeverState,
     OwnerEntry,
     annotations_in,
     mark_of,
@@ -89,8 +90,7 @@ def _workload(resource: RawObject) -> ObjectId | None:
 
 
 def _remarks(spec: RawObject, *, ignoring: bool) -> tuple[str, ...]:
-    options = mapping(spec.get("syncPolicy")).get("syncOptions")
-    if not ignoring or (isinstance(options, list) and _RESPECT in options):
+    if not ignoring or _RESPECT in texts(mapping(spec.get("syncPolicy")).get("syncOptions")):
         return ()
     return (
         "it has ignoreDifferences without the sync option RespectIgnoreDifferences=true, so the next commit to any "
@@ -108,10 +108,8 @@ def trim_application_set(raw: RawObject) -> ApplicationSetEntry:
 
 def _left_alone(spec: RawObject) -> Iterator[str]:
     for ignored in objects(spec.get("ignoreApplicationDifferences")):
-        pointers, paths = ignored.get("jsonPointers"), ignored.get("jqPathExpressions")
-        if _FREE & set(pointers if isinstance(pointers, list) else ()) or _FREE_JQ & set(
-            paths if isinstance(paths, list) else ()
-        ):
+        pointers, paths = texts(ignored.get("jsonPointers")), texts(ignored.get("jqPathExpressions"))
+        if _FREE & {*pointers} or _FREE_JQ & {*paths}:
             yield text(ignored.get("name"))
 
 
@@ -132,12 +130,12 @@ def tracked(annotations: Mapping[str, str]) -> Tracked | None:
 # The hold.
 
 
-def lever(raw: RawObject) -> Lever:
+def lever(raw: RawObject) -> LeverState:
     """Whether the Application syncs by itself, and how that was set before a hold."""
     automated, mark = _automated(raw), mark_of(annotations_in(raw))
     off = mapping(automated).get("enabled") is False if automated is not None else mark is not None
     settings: Json = {} if automated is None else {"automated": dict(automated)}
-    return Lever(mark.original if mark is not None else settings, off, mark)
+    return LeverState.read(settings, mark, held=off)
 
 
 def _automated(raw: RawObject) -> RawObject | None:

@@ -7,7 +7,7 @@ from sentinel.adapters.kubernetes.api.raw import ObjectId, RawObject, mapping, o
 from sentinel.adapters.kubernetes.api.resources import HELM_RELEASES, KUSTOMIZATIONS
 from sentinel.adapters.kubernetes.gitops.owners import (
     KeeperTool,
-    Lever,
+    LeverState,
     OwnerEntry,
     annotations_in,
     mark_of,
@@ -70,12 +70,12 @@ def _inventory(status: RawObject) -> frozenset[ObjectId]:
 # The hold on a Kustomization: one annotation of the workload.
 
 
-def left_out(raw: RawObject) -> Lever:
+def left_out(raw: RawObject) -> LeverState:
     """Whether the Kustomization leaves the workload out."""
     annotations = annotations_in(raw)
     mark, value = mark_of(annotations), text(annotations.get(RECONCILE))
     settings: Json = {"reconcile": value} if RECONCILE in annotations else {}
-    return Lever(mark.original if mark is not None else settings, value.lower() == _OFF, mark)
+    return LeverState.read(settings, mark, held=value.lower() == _OFF)
 
 
 def leave_out(_live: RawObject) -> tuple[Json, ...]:
@@ -95,11 +95,11 @@ def _reconcile(value: object) -> Json:
 # The hold on a HelmRelease.
 
 
-def suspension(raw: RawObject) -> Lever:
+def suspension(raw: RawObject) -> LeverState:
     """Whether the HelmRelease is suspended."""
     spec, mark = mapping(raw.get("spec")), mark_of(annotations_in(raw))
     settings: Json = {"suspend": spec["suspend"]} if "suspend" in spec else {}
-    return Lever(mark.original if mark is not None else settings, spec.get("suspend") is True, mark)
+    return LeverState.read(settings, mark, held=spec.get("suspend") is True)
 
 
 def suspend(_live: RawObject) -> tuple[Json, ...]:

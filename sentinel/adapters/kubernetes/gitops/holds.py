@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 
 from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping
@@ -18,6 +19,7 @@ from sentinel.domain.errors import (
 )
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.keeper import KEEPER_ANNOTATION, KeeperHold, KeeperMark, KeeperRef
+from sentinel.domain.workload.kinds import WorkloadKind
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +36,8 @@ class KubernetesKeepers:
     async def hold(self, key: WorkloadKey, hold: KeeperHold, record: str, *, timeout: float) -> str:
         """Put the hold in force; see `ports.Keepers.hold`."""
         tool = _tool(hold.keeper)
-        mark = KeeperMark(f"{key.namespace}/{record}", hold.until, hold.original)
-        place = _place(tool, key, hold.keeper)
+        mark = KeeperMark((f"{key.namespace}/{record}",), hold.until, hold.original)
+        place = _place(tool, hold)
         try:
             async with asyncio.timeout(timeout):
                 live = await self._held(tool, place, mark, timeout)
@@ -48,25 +50,30 @@ class KubernetesKeepers:
             ) from error
         return f"{hold.keeper} is held"
 
-    async def release(self, key: WorkloadKey, hold: KeeperHold, *, timeout: float) -> str:
+    async def release(self, key: WorkloadKey, hold: KeeperHold, record: str, *, timeout: float) -> str:
         """Restore what the hold changed; see `ports.Keepers.release`."""
         tool = _tool(hold.keeper)
-        place = _place(tool, key, hold.keeper)
+        place, holder = _place(tool, hold), f"{key.namespace}/{record}"
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 live = await self._client.get(place, timeout=timeout)
             except NotFoundError:
                 return f"{hold.keeper} is gone"
             lever = tool.lever(live)
-            if lever.mark is None and not lever.held:
+            if lever.mark is None or holder not in lever.mark.holders:
                 return f"{hold.keeper} was released already"
-            body = tool.release(live, hold.original) if lever.held else {}
+            rest = replace(lever.mark, holders=tuple(one for one in lever.mark.holders if one != holder))
+            restored = tool.release(live, lever.mark.original) if lever.held and not rest.holders else {}
             try:
-                written = await self._client.merge_patch(place, _signed(body, live, None), timeout=timeout)
+                written = await self._client.merge_patch(
+                    place, _signed(restored, live, rest), timeout=timeout
+                )
             except ConflictError:
                 if attempt == _ATTEMPTS:
                     raise
                 continue
+            if rest.holders:
+                return f"{hold.keeper} stays held for {', '.join(rest.holders)}"
             await self._disown(place, written, timeout)
             return f"{hold.keeper} is released"
         raise AssertionError("the last attempt returns or raises")
@@ -74,19 +81,18 @@ class KubernetesKeepers:
     async def _held(
         self, tool: KeeperTool, place: RequestTarget, mark: KeeperMark, timeout: float
     ) -> RawObject:
-        """The object as it was read back, held."""
+        """The object as it was read back, held. One that is held for others is held for this record, too."""
         for attempt in range(1, _ATTEMPTS + 1):
             live: RawObject = await self._client.get(place, timeout=timeout)
             lever = tool.lever(live)
-            if lever.held:
+            if lever.held and (lever.mark is None or {*mark.holders} <= {*lever.mark.holders}):
                 return live
             if lever.settings != mark.original:
                 raise ConflictError(f"{place} was changed meanwhile", reason="KeeperChanged", status=409)
+            joint = _joint(mark, lever.mark if lever.held else None)
             try:
                 for body in tool.hold(live):
-                    live = await self._client.merge_patch(
-                        place, _signed(body, live, written_mark(mark)), timeout=timeout
-                    )
+                    live = await self._client.merge_patch(place, _signed(body, live, joint), timeout=timeout)
                     if tool.lever(live).held:
                         return live
             except ConflictError:
@@ -107,10 +113,19 @@ class KubernetesKeepers:
             log.warning("our managedFields entry of %s stays: %s", place, error)
 
 
-def _signed(body: Json, live: RawObject, mark: str | None) -> Json:
-    """The patch with our mark written or (None) taken away, refused if anyone wrote since `live` was read."""
+def _joint(mark: KeeperMark, present: KeeperMark | None) -> KeeperMark:
+    """The mark together with that of a hold that is in force already."""
+    if present is None:
+        return mark
+    holders = tuple(dict.fromkeys((*present.holders, *mark.holders)))
+    return KeeperMark(holders, max(present.until, mark.until), present.original)
+
+
+def _signed(body: Json, live: RawObject, mark: KeeperMark) -> Json:
+    """The patch with our mark, or without one that is for nobody; refused if anyone wrote since `live` was read."""
     metadata = mapping(body.get("metadata"))
-    annotations = {**mapping(metadata.get("annotations")), KEEPER_ANNOTATION: mark}
+    written = written_mark(mark) if mark.holders else None
+    annotations = {**mapping(metadata.get("annotations")), KEEPER_ANNOTATION: written}
     version = mapping(live.get("metadata")).get("resourceVersion")
     return {**body, "metadata": {**metadata, "annotations": annotations, "resourceVersion": version}}
 
@@ -122,7 +137,7 @@ def _tool(ref: KeeperRef) -> KeeperTool:
     return tool
 
 
-def _place(tool: KeeperTool, key: WorkloadKey, ref: KeeperRef) -> RequestTarget:
-    if tool.on_workload:
-        return RequestTarget(resource_of(key.kind), key.namespace, key.name)
-    return RequestTarget(tool.resource, ref.namespace, ref.name)
+def _place(tool: KeeperTool, hold: KeeperHold) -> RequestTarget:
+    if hold.on is not None:
+        return RequestTarget(resource_of(WorkloadKind(hold.on.kind)), hold.on.namespace, hold.on.name)
+    return RequestTarget(tool.resource, hold.keeper.namespace, hold.keeper.name)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sentinel.adapters.kubernetes.api.raw import ObjectId, ObjectKey
 from sentinel.adapters.kubernetes.gitops import argocd, flux
@@ -191,6 +191,7 @@ class OwnerCache:
             entry.ref,
             reverts=(entry.reverts or lever.mark is not None) and not by_others,
             why_not=self._taken_back(entry),
+            on=replace(kept.ref, uid="") if tool.on_workload else None,
             settings=lever.settings,
             held=lever.held,
             mark=lever.mark,

@@ -8,18 +8,23 @@ from datetime import datetime
 import orjson
 
 from sentinel.adapters.kubernetes.api.client import Json
-from sentinel.adapters.kubernetes.api.raw import ObjectId, RawObject, mapping, objects, text, time
+from sentinel.adapters.kubernetes.api.raw import ObjectId, RawObject, mapping, objects, text, texts, time
 from sentinel.adapters.kubernetes.api.resources import ApiResource
 from sentinel.domain.workload.keeper import KEEPER_ANNOTATION, KeeperMark, KeeperRef
 
 
 @dataclass(frozen=True, slots=True)
-class Lever:
+class LeverState:
     """What a hold changes on an object: its settings without a hold, whether it is off now, and our mark."""
 
     settings: Mapping[str, object]
     held: bool
     mark: KeeperMark | None
+
+    @classmethod
+    def read(cls, settings: Mapping[str, object], mark: KeeperMark | None, *, held: bool) -> "LeverState":
+        """From what the object has now; a mark that was left where someone lifted the hold says nothing."""
+        return cls(mark.original if mark is not None and held else settings, held, mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class OwnerEntry:
     lists: frozenset[ObjectId]
     local: bool = True
     reverts: bool = True
-    lever: Lever | None = None
+    lever: LeverState | None = None
     source: str = ""
     settled: bool = True
     agreed: frozenset[ObjectId] = frozenset()
@@ -62,7 +67,7 @@ class KeeperTool:
     resource: ApiResource
     setting: str
     trim: Callable[[RawObject], OwnerEntry]
-    lever: Callable[[RawObject], Lever]
+    lever: Callable[[RawObject], LeverState]
     hold: Callable[[RawObject], tuple[Json, ...]]
     release: Callable[[RawObject, Mapping[str, object]], Json]
     on_workload: bool = False
@@ -75,14 +80,14 @@ def mark_of(annotations: RawObject) -> KeeperMark | None:
         written = mapping(orjson.loads(text(annotations.get(KEEPER_ANNOTATION))))
     except orjson.JSONDecodeError:
         return None
-    until, record = time(written.get("until")), text(written.get("record"))
-    return KeeperMark(record, until, mapping(written.get("original"))) if until and record else None
+    until, holders = time(written.get("until")), texts(written.get("records"))
+    return KeeperMark(holders, until, mapping(written.get("original"))) if until and holders else None
 
 
 def written_mark(mark: KeeperMark) -> str:
     """The mark as the annotation has it."""
     until = mark.until.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return orjson.dumps({"record": mark.record, "until": until, "original": dict(mark.original)}).decode()
+    return orjson.dumps({"records": mark.holders, "until": until, "original": dict(mark.original)}).decode()
 
 
 def annotations_in(raw: RawObject) -> RawObject:

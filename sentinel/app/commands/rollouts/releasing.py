@@ -77,7 +77,9 @@ def _held(record: Record, hold: KeeperHold) -> list[str]:
 async def _let_go(cluster: ClusterConnection, record: Record, hold: KeeperHold) -> bool:
     """Whether our hold could be released; prints the result."""
     try:
-        done = await KubernetesKeepers(cluster.client).release(record.key, hold, timeout=CHANGE_TIMEOUT)
+        done = await KubernetesKeepers(cluster.client).release(
+            record.key, hold, record.name, timeout=CHANGE_TIMEOUT
+        )
     except ClusterError as error:
         typer.echo(f"{record.key}: {error}", err=True)
         return False

@@ -13,7 +13,13 @@ from sentinel.adapters.kubernetes.workloads.pairs.colours import (
     ready_pods,
     selector_of_service,
 )
-from sentinel.adapters.kubernetes.workloads.pairs.members import Attached, Joined, PairMember, joined
+from sentinel.adapters.kubernetes.workloads.pairs.members import (
+    Attached,
+    Joined,
+    PairMember,
+    joined,
+    keeper_of,
+)
 from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE, WorkloadEntry, ref_of
 from sentinel.domain.workload.facts import (
     HOLD_LABEL,
@@ -99,7 +105,7 @@ def assemble(
         others=tuple(one for one in sight.joined.revisions if one.digest != candidate.digest),
         exposure=_exposure(sight, candidate),
         abilities=_abilities(sight),
-        keeper=next((one.keeper for one in ordered if one.entry is newest), None) or ordered[0].keeper,
+        keeper=keeper_of(sorted(ordered, key=lambda member: member.entry is not newest)),
         parts=_parts(colours),
         progress_deadline_exceeded=newest.progress_deadline_exceeded,
         create_failure=newest.create_failure,

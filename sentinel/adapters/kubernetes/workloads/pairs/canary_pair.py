@@ -7,7 +7,14 @@ from sentinel.adapters.kubernetes.traffic.registry import ROUTERS
 from sentinel.adapters.kubernetes.traffic.router import Routing
 from sentinel.adapters.kubernetes.traffic.weights import Backends
 from sentinel.adapters.kubernetes.workloads.driver import Place
-from sentinel.adapters.kubernetes.workloads.pairs.members import Attached, Joined, PairMember, apart, joined
+from sentinel.adapters.kubernetes.workloads.pairs.members import (
+    Attached,
+    Joined,
+    PairMember,
+    apart,
+    joined,
+    keeper_of,
+)
 from sentinel.adapters.kubernetes.workloads.pairs.shares import (
     ShareMark,
     close,
@@ -123,7 +130,7 @@ def assemble(
         exposure=_exposure(sight, candidate),
         brake=_brake(sight),
         abilities=_abilities(sight, missing),
-        keeper=sight.newest.keeper or stable.keeper,
+        keeper=keeper_of((sight.newest, *both)),
         parts=_parts(sight),
         progress_deadline_exceeded=any(member.entry.progress_deadline_exceeded for member in both),
         create_failure=entry.create_failure or stable.entry.create_failure,

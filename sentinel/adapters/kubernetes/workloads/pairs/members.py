@@ -81,6 +81,12 @@ class Joined:
         return next((one for one in self.revisions if one.digest == digest), None)
 
 
+def keeper_of(members: Sequence[PairMember]) -> Keeper | None:
+    """Who keeps the pair: of the member that is held, else of the first of these that anyone keeps."""
+    keepers = [member.keeper for member in members if member.keeper is not None]
+    return next((one for one in keepers if one.mark is not None), next(iter(keepers), None))
+
+
 def trim_member(raw: RawObject) -> WorkloadEntry:
     """What matters of a Deployment that may be a member."""
     selector = mapping(mapping(raw.get("spec")).get("selector"))
