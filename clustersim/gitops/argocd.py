@@ -23,7 +23,7 @@ RESYNC_SECONDS = 120.0
 
 
 class ArgoCd(Controller):
-    """All Applications of the cluster, deployed from one Git folder of Deployments each (`follow`)."""
+    """All Applications of the cluster, each from one Git folder of Deployments or further Applications (`follow`)."""
 
     latency = (0.05, 0.1)
 
@@ -46,13 +46,16 @@ class ArgoCd(Controller):
         return [key_of(each) for each in self.store.list(self._applications)]
 
     def keys_of(self, event: Event) -> Iterable[Key]:
-        """The Application itself, and that of a Deployment that anyone changed."""
-        if event.resource.key == self._applications.key:
-            if _asked(event.object) != _asked(event.previous or {}):
-                yield key_of(event.object)
-        elif event.resource is DEPLOYMENTS:
-            tracked = (event.object["metadata"].get("annotations") or {}).get(TRACKING, "")
-            yield from (key for key in self._sources if tracked.startswith(f"{key[1]}:"))
+        """The Application itself, and that which deploys an object that anyone changed."""
+        deployed = event.resource is DEPLOYMENTS
+        if event.resource.key == self._applications.key and _asked(event.object) != _asked(
+            event.previous or {}
+        ):
+            yield key_of(event.object)
+            deployed = True
+        if deployed:
+            marked = (event.object["metadata"].get("annotations") or {}).get(TRACKING, "")
+            yield from (key for key in self._sources if marked.startswith(f"{key[1]}:"))
 
     def sync(self, key: Key) -> None:
         """Finish or end the operation under way, compare, and begin another one if that is wanted."""
@@ -105,7 +108,7 @@ class ArgoCd(Controller):
             status = obj.setdefault("status", {})
             state = "OutOfSync" if out_of_sync else "Synced"
             status["sync"] = {"status": state, "revision": source.revision}
-            status["resources"] = [_resource(m, synced=m not in out_of_sync) for m in source.manifests]
+            status["resources"] = [_listed(m, synced=m not in out_of_sync) for m in source.manifests]
             status["reconciledAt"] = timestamp(self.store.now())
 
         self.store.mutate(self._applications, *key, change, manager=MANAGER)
@@ -142,11 +145,13 @@ class ArgoCd(Controller):
 
     def _apply(self, app: JsonObject, name: str, manifest: JsonObject) -> None:
         metadata = manifest["metadata"]
-        tracking = f"{name}:apps/Deployment:{metadata['namespace']}/{metadata['name']}"
+        resource, tracked = self._resource(manifest), "/".join(_id(manifest))
+        tracking = f"{name}:{tracked}:{metadata['namespace']}/{metadata['name']}"
         wanted = {**manifest, "metadata": {**metadata, "annotations": {TRACKING: tracking}}}
-        self.writes.append(manifest["spec"]["template"]["spec"]["containers"][0]["image"])
+        if resource is DEPLOYMENTS:
+            self.writes.append(manifest["spec"]["template"]["spec"]["containers"][0]["image"])
         if self._live(manifest) is None:
-            self.store.create(DEPLOYMENTS, wanted, manager=MANAGER)
+            self.store.create(resource, wanted, manager=MANAGER)
             return
         options = (app["spec"].get("syncPolicy") or {}).get("syncOptions") or ()
         kept = _pointers(app) if "RespectIgnoreDifferences=true" in options else frozenset[str]()
@@ -154,11 +159,14 @@ class ArgoCd(Controller):
         def change(obj: JsonObject) -> None:
             obj.update(merged(obj, wanted, "", kept))
 
-        self.store.mutate(DEPLOYMENTS, metadata["namespace"], metadata["name"], change, manager=MANAGER)
+        self.store.mutate(resource, metadata["namespace"], metadata["name"], change, manager=MANAGER)
 
     def _live(self, manifest: JsonObject) -> JsonObject | None:
         metadata = manifest["metadata"]
-        return self.store.find(DEPLOYMENTS, metadata["namespace"], metadata["name"])
+        return self.store.find(self._resource(manifest), metadata["namespace"], metadata["name"])
+
+    def _resource(self, manifest: JsonObject) -> ResourceType:
+        return self._applications if manifest.get("kind") == "Application" else DEPLOYMENTS
 
 
 def _asked(app: JsonObject) -> tuple[Any, Any, Any]:
@@ -172,12 +180,19 @@ def _pointers(app: JsonObject) -> frozenset[str]:
     return frozenset(pointer for each in ignoring for pointer in each.get("jsonPointers") or ())
 
 
-def _resource(manifest: JsonObject, *, synced: bool) -> JsonObject:
-    metadata = manifest["metadata"]
+def _id(manifest: JsonObject) -> tuple[str, str]:
+    """The API group and the kind."""
+    kind = manifest.get("kind", "Deployment")
+    return "apps" if kind == "Deployment" else "argoproj.io", kind
+
+
+def _listed(manifest: JsonObject, *, synced: bool) -> JsonObject:
+    """How an Application's status lists it."""
+    metadata, (group, kind) = manifest["metadata"], _id(manifest)
     return {
-        "group": "apps",
+        "group": group,
         "version": "v1",
-        "kind": "Deployment",
+        "kind": kind,
         "namespace": metadata["namespace"],
         "name": metadata["name"],
         "status": "Synced" if synced else "OutOfSync",

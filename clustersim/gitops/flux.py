@@ -42,11 +42,10 @@ class Flux(Controller):
         return [key_of(each) for each in self.store.list(self._kustomizations)]
 
     def keys_of(self, event: Event) -> Iterable[Key]:
-        """A Kustomization whose spec changed. What is deployed is not watched: a drift waits for the interval."""
-        if event.resource.key == self._kustomizations.key:
-            before = event.previous or {}
-            if before.get("spec") != event.object.get("spec"):
-                yield key_of(event.object)
+        """A Kustomization of which something new is asked. What is deployed is not watched: a drift waits."""
+        ours = event.resource.key == self._kustomizations.key
+        if ours and _asked(event.previous or {}) != _asked(event.object):
+            yield key_of(event.object)
 
     def sync(self, key: Key) -> None:
         """Apply what Git has, remove what it had, and say so."""
@@ -97,6 +96,12 @@ class Flux(Controller):
         live = self.store.find(DEPLOYMENTS, namespace, name)
         if live is not None and not _left_out(live):
             self.store.delete(DEPLOYMENTS, namespace, name)
+
+
+def _asked(kustomization: JsonObject) -> tuple[Any, Any]:
+    """What of a Kustomization has it applied at once."""
+    annotations = (kustomization.get("metadata") or {}).get("annotations") or {}
+    return kustomization.get("spec"), annotations.get("reconcile.fluxcd.io/requestedAt")
 
 
 def _left_out(live: JsonObject) -> bool:

@@ -107,12 +107,14 @@ class GatesSettings(Section):
 class GitOpsSettings(Section):
     """Whether tools that deploy from Git are held, so that they do not take an undo back.
 
-    `argocd` and `flux` need further rights. `namespaces` are where their objects are (none named: the watched ones).
+    `argocd` and `flux` need further rights. `reconcile`: Flux is asked to reconcile after a release, which needs the
+    right to patch Kustomizations. `namespaces` are where the tools' objects are (none named: the watched ones).
     `hold_for`: a hold that lasts longer calls people, once.
     """
 
     argocd: bool = False
     flux: bool = False
+    reconcile: bool = True
     namespaces: tuple[str, ...] = ()
     hold_for: Annotated[Seconds, Field(ge=60)] = 86_400.0
 

@@ -11,7 +11,7 @@ from cel_expr_python import cel
 
 from sentinel.adapters.kubernetes.api.resources import ApiResource, Verbs
 from sentinel.adapters.kubernetes.coordination.jobs import job_of
-from sentinel.adapters.kubernetes.gitops.registry import ARGO_CD_VERBS, FLUX_VERBS
+from sentinel.adapters.kubernetes.gitops.registry import ARGO_CD_VERBS, FLUX_VERBS, RECONCILE_VERBS
 from sentinel.adapters.kubernetes.inspect.preflight import (
     ASKING,
     ELECTING,
@@ -146,7 +146,9 @@ def test_jobs_of_gates_may_be_kept_to_namespaces(helm: Helm) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tool", "verbs"), [("argocd", ARGO_CD_VERBS), ("flux", FLUX_VERBS)], ids=["argocd", "flux"]
+    ("tool", "verbs"),
+    [("argocd", ARGO_CD_VERBS), ("flux", (*FLUX_VERBS, *RECONCILE_VERBS))],
+    ids=["argocd", "flux"],
 )
 def test_with_a_gitops_tool_its_objects_may_be_held(helm: Helm, tool: str, verbs: tuple[Verbs, ...]) -> None:
     """The same with and without Helm, and nothing more; in named namespaces there alone."""
@@ -160,6 +162,15 @@ def test_with_a_gitops_tool_its_objects_may_be_held(helm: Helm, tool: str, verbs
     assert granted(only(manifests, "ClusterRole")) == asked_for() | OPTIONAL
     (role,) = [m for m in manifests if m["kind"] == "Role" and m["metadata"]["namespace"] == "tools"]
     assert granted(role) == asked_for(verbs)
+
+
+def test_flux_may_be_left_to_its_interval_with_fewer_rights(helm: Helm) -> None:
+    """Who may patch a Kustomization may have anything deployed."""
+    gitops = {"flux": True, "reconcile": False}
+    values = {"settings": {"gitops": gitops}, "releaseOnUninstall": False}
+    assert (
+        granted(only(helm.template(values), "ClusterRole")) == asked_for((*needed(), *FLUX_VERBS)) | OPTIONAL
+    )
 
 
 def test_an_uninstallation_releases_what_is_held(helm: Helm) -> None:

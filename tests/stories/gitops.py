@@ -101,8 +101,10 @@ async def by_argocd(
 
 
 @asynccontextmanager
-async def by_flux(folder: Path, policy: str = PLAIN_POLICY) -> AsyncIterator[Deployed]:
-    """`shop/web` in a Kustomization that is applied every minute."""
+async def by_flux(
+    folder: Path, policy: str = PLAIN_POLICY, *, interval: float = 60
+) -> AsyncIterator[Deployed]:
+    """`shop/web` in a Kustomization that is applied at this interval, in seconds."""
     async with world(folder, policy, SENTINEL_GITOPS__FLUX="true") as here:
         cluster = here.cluster
         cluster.store.create(CRDS, definitions.kustomization(), manager="story")
@@ -110,7 +112,7 @@ async def by_flux(folder: Path, policy: str = PLAIN_POLICY) -> AsyncIterator[Dep
         kind = cluster.api.registry.of_kind("kustomize.toolkit.fluxcd.io", "v1", "Kustomization")
         let_guard(cluster, "flux")
         git = Git(web("web:1"))
-        tool = Flux(cluster.plane, kind)
+        tool = Flux(cluster.plane, kind, interval)
         tool.follow("flux-system", "apps", git)
         cluster.namespace("flux-system")
         cluster.namespace(NAMESPACE)

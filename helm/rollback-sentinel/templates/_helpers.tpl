@@ -192,7 +192,7 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- if dig "gitops" "flux" false .Values.settings }}
 - apiGroups: [kustomize.toolkit.fluxcd.io]
   resources: [kustomizations]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch{{ if dig "gitops" "reconcile" true .Values.settings }}, patch{{ end }}]
 - apiGroups: [helm.toolkit.fluxcd.io]
   resources: [helmreleases]
   verbs: [get, list, watch, patch]

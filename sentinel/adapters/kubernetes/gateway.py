@@ -83,7 +83,7 @@ class KubernetesGateway:
             self._renew,
             self._watch_beside,
         )
-        self.keepers = KubernetesKeepers(self.client)
+        self.keepers = KubernetesKeepers(self.client, clock, reconcile=tools.reconcile)
         self.records = KubernetesRecordStore(self.client)
         self.commands = KubernetesCommandStore(self.client, cache.pair_of, cache.called)
         self._shared: dict[str, Any] = {"clock": clock, "rng": rng}

@@ -90,7 +90,8 @@ async def base_of(
 
 def watched_tools(settings: Settings) -> WatchedTools:
     """The tools that the settings have held."""
-    return WatchedTools(settings.gitops.argocd, settings.gitops.flux, settings.gitops.namespaces)
+    gitops = settings.gitops
+    return WatchedTools(gitops.argocd, gitops.flux, gitops.reconcile, gitops.namespaces)
 
 
 def lease_namespace(settings: Settings) -> str | None:

@@ -92,6 +92,15 @@ class Keeper:
         return self.held and self.mark is not None and holder in self.mark.holders
 
 
+class KeeperHoldStage(StrEnum):
+    """How far a hold on a keeper is. A planned one was decided and is not in force yet."""
+
+    PLANNED = "planned"
+    IN_FORCE = "in force"
+    ENDING = "being released"
+    OVER = "over"
+
+
 class KeeperHoldEnd(StrEnum):
     """Why a hold on a keeper is released, or ended without us."""
 
@@ -137,6 +146,30 @@ class KeeperHold:
     by_people: bool = False
     ending: KeeperHoldEnd | None = None
     ended_at: datetime | None = None
+
+    def __str__(self) -> str:
+        said = {
+            KeeperHoldStage.PLANNED: "is about to be held",
+            KeeperHoldStage.IN_FORCE: f"is held until {self.ends_by}",
+            KeeperHoldStage.ENDING: "is being released",
+            KeeperHoldStage.OVER: "was held",
+        }
+        alone = f" for {self.on.kind} {self.on.name} alone" if self.on is not None else ""
+        return f"{self.keeper} {said[self.stage].replace('held', f'held{alone}', 1)}"
+
+    @property
+    def ends_by(self) -> str:
+        """What ends it, the end of a sentence with "until"."""
+        return "a person releases it" if self.by_people else "its source changes"
+
+    @property
+    def stage(self) -> KeeperHoldStage:
+        """How far it is."""
+        if self.ended_at is not None:
+            return KeeperHoldStage.OVER
+        if self.ending is not None:
+            return KeeperHoldStage.ENDING
+        return KeeperHoldStage.IN_FORCE if self.placed_at is not None else KeeperHoldStage.PLANNED
 
     @property
     def lasts(self) -> bool:

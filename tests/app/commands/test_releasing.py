@@ -30,7 +30,7 @@ async def test_a_hold_is_listed_and_released_without_a_daemon(
         (shown,) = json.loads(capsys.readouterr().out)
         assert shown["heldKeeper"] == hold["keeper"]
         await releasing._holds(everywhere, Output.TABLE)
-        assert "a change of its source" in capsys.readouterr().out
+        assert "its source changes" in capsys.readouterr().out
         assert await releasing._release("", everywhere, yes=True)
         assert "Argo CD Application argocd/shop is released" in capsys.readouterr().out
         assert (made.automated(), made.nothing_of_ours()) == (AUTOMATED, True)

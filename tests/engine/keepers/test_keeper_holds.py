@@ -109,7 +109,11 @@ def test_a_keeper_is_held_twice_an_hour_at_most() -> None:
     assert refusal(keeper(), records, at(3600)) == ""
     assert refusal(keeper(held=True), records, at(40)) == ""
     joined = {"placed_at": at(5), "ended_at": at(30)}
-    for harmless in (held(**joined), held(**{**later, "keeper": OTHER}), held(**{**later, "placed_at": None})):
+    for harmless in (
+        held(**joined),
+        held(**{**later, "keeper": OTHER}),
+        held(**{**later, "placed_at": None}),
+    ):
         assert refusal(keeper(), [records[0], record_with(harmless, "web-2")], at(40)) == ""
 
 

@@ -24,6 +24,7 @@ from sentinel.adapters.kubernetes.gitops.owners import (
     mark_of,
     ref_in,
     source_digest,
+    taken_back,
 )
 from sentinel.domain.workload.kinds import GUARDED_KINDS
 
@@ -34,6 +35,8 @@ _HERE = ("https://kubernetes.default.svc", "in-cluster")
 _RESPECT = "RespectIgnoreDifferences=true"
 _FREE = frozenset({"/spec/syncPolicy", "/spec/syncPolicy/automated", "/spec"})
 _FREE_JQ = frozenset({".spec.syncPolicy", ".spec.syncPolicy.automated", ".spec"})
+_AUTOMATED = ("f:syncPolicy", "f:automated")
+_ENABLED = (*_AUTOMATED, "f:enabled")
 _CREATE_ONLY = ("create-only", "create-delete")
 
 
@@ -63,8 +66,9 @@ def trim_application(raw: RawObject) -> OwnerEntry:
     automated = _automated(raw)
     ignoring = bool(spec.get("ignoreDifferences"))
     kind, parent, _ = controller_of(mapping(raw.get("metadata")))
+    ref = ref_in(raw, TOOL)
     return OwnerEntry(
-        ref=ref_in(raw, TOOL),
+        ref=ref,
         lists=frozenset(id_ for id_, _ in resources),
         local=text(destination.get("server")) in _HERE or text(destination.get("name")) in _HERE,
         reverts=automated is not None,
@@ -77,6 +81,7 @@ def trim_application(raw: RawObject) -> OwnerEntry:
         agreed=frozenset(id_ for id_, each in resources if each.get("status") == "Synced" and not ignoring),
         compared_at=time(status.get("reconciledAt")),
         parent=parent if kind == "ApplicationSet" else "",
+        taken_back=taken_back(raw, ref, _ENABLED),
         awaited=frozenset(id_ for id_, each in resources if number(each.get("syncWave")) < last_wave),
         remarks=_remarks(spec, ignoring=ignoring),
     )
@@ -146,10 +151,12 @@ def _automated(raw: RawObject) -> RawObject | None:
 def hold(live: RawObject) -> tuple[Json, ...]:
     """Automated syncs off, and the operation under way told to end.
 
-    Argo CD before 3.1 does not know `enabled`, and its definition drops it: then `automated` itself is taken out.
+    Argo CD before 3.1 does not know `enabled`, and its definition drops it: then `automated` itself is taken out, but
+    where a parent Application would put it in again.
     """
     ending = _ending(live)
-    return tuple({"spec": {"syncPolicy": {"automated": off}}, **ending} for off in ({"enabled": False}, None))
+    out: tuple[Json | None, ...] = () if taken_back(live, ref_in(live, TOOL), _AUTOMATED) else (None,)
+    return tuple({"spec": {"syncPolicy": {"automated": off}}, **ending} for off in ({"enabled": False}, *out))
 
 
 def _ending(live: RawObject) -> Json:

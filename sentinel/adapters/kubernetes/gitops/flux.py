@@ -1,6 +1,7 @@
 """Flux: Kustomizations and HelmReleases, what they deploy, and how a single workload is left out."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from sentinel.adapters.kubernetes.api.client import Json
 from sentinel.adapters.kubernetes.api.raw import ObjectId, RawObject, mapping, objects, text
@@ -13,6 +14,7 @@ from sentinel.adapters.kubernetes.gitops.owners import (
     mark_of,
     ref_in,
     source_digest,
+    taken_back,
 )
 from sentinel.domain.workload.kinds import GUARDED_KINDS
 
@@ -21,6 +23,7 @@ HELM_TOOL = "Flux HelmRelease"
 LABELS = {KUSTOMIZATION_TOOL: "kustomize.toolkit.fluxcd.io", HELM_TOOL: "helm.toolkit.fluxcd.io"}
 """The group under which each leaves its name and its namespace as labels of what it deploys."""
 RECONCILE = "kustomize.toolkit.fluxcd.io/reconcile"
+REQUESTED_AT = "reconcile.fluxcd.io/requestedAt"
 _OFF = "disabled"
 
 
@@ -40,14 +43,16 @@ def trim_helm_release(raw: RawObject) -> OwnerEntry:
     """What matters of a HelmRelease; before helm-controller 1.5 it does not list what it deploys."""
     spec, status = mapping(raw.get("spec")), mapping(raw.get("status"))
     wanted = {name: value for name, value in spec.items() if name != "suspend"}
+    ref = ref_in(raw, HELM_TOOL)
     return OwnerEntry(
-        ref=ref_in(raw, HELM_TOOL),
+        ref=ref,
         lists=_inventory(status),
         local="kubeConfig" not in spec,
         settled=_settled(status),
         lever=suspension(raw),
         source=source_digest(wanted, status.get("lastAttemptedRevision")),
         inventory="inventory" in status,
+        taken_back=taken_back(raw, ref, ("f:suspend",)),
     )
 
 
@@ -92,6 +97,11 @@ def _reconcile(value: object) -> Json:
     return {"metadata": {"annotations": {RECONCILE: value}}}
 
 
+def ask(at: datetime) -> Json:
+    """Have the Kustomization reconciled now, as `flux reconcile` does: it notices no release before its interval."""
+    return {"metadata": {"annotations": {REQUESTED_AT: at.isoformat()}}}
+
+
 # The hold on a HelmRelease.
 
 
@@ -121,6 +131,7 @@ KUSTOMIZATION = KeeperTool(
     leave_out,
     take_in,
     on_workload=True,
+    ask=ask,
 )
 HELM_RELEASE = KeeperTool(
     HELM_TOOL, HELM_RELEASES, "gitops.flux", trim_helm_release, suspension, suspend, resume

@@ -20,6 +20,7 @@ from sentinel.domain.errors import (
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.keeper import KEEPER_ANNOTATION, KeeperHold, KeeperMark, KeeperRef
 from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.ports import Clock
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +29,12 @@ _LOOK_EVERY = 0.2
 
 
 class KubernetesKeepers:
-    """Implements `ports.Keepers`."""
+    """Implements `ports.Keepers`. With `reconcile`, what waits for its interval is asked to deploy after a release."""
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, clock: Clock, *, reconcile: bool = True) -> None:
         self._client = client
+        self._clock = clock
+        self._reconcile = reconcile
 
     async def hold(self, key: WorkloadKey, hold: KeeperHold, record: str, *, timeout: float) -> str:
         """Put the hold in force; see `ports.Keepers.hold`."""
@@ -75,7 +78,7 @@ class KubernetesKeepers:
             if rest.holders:
                 return f"{hold.keeper} stays held for {', '.join(rest.holders)}"
             await self._disown(place, written, timeout)
-            return f"{hold.keeper} is released"
+            return f"{hold.keeper} is released{await self._asked(tool, hold, timeout)}"
         raise AssertionError("the last attempt returns or raises")
 
     async def _held(
@@ -99,8 +102,25 @@ class KubernetesKeepers:
                 if attempt == _ATTEMPTS:
                     raise
                 continue
-            raise InvalidObjectError(f"the API server dropped the hold on {place}", reason="HoldDropped")
+            raise InvalidObjectError(
+                f"the API server dropped the hold on {place}, or who deploys it would take another one back",
+                reason="HoldDropped",
+            )
         raise AssertionError("the last attempt returns or raises")
+
+    async def _asked(self, tool: KeeperTool, hold: KeeperHold, timeout: float) -> str:
+        """Have the tool deploy at once; the end of a sentence. The release stands all the same."""
+        if tool.ask is None:
+            return ""
+        if not self._reconcile:
+            return ", and deploys at its next interval"
+        place = RequestTarget(tool.resource, hold.keeper.namespace, hold.keeper.name)
+        try:
+            written = await self._client.merge_patch(place, tool.ask(self._clock.now()), timeout=timeout)
+        except ClusterError as error:
+            return f", and deploys at its next interval: it could not be asked to do so now ({error})"
+        await self._disown(place, written, timeout)
+        return ", and was asked to deploy now"
 
     async def _disown(self, place: RequestTarget, live: RawObject, timeout: float) -> None:
         """Give up our claim on what was restored; without it the release stands all the same."""

@@ -79,10 +79,14 @@ def helm_keeper(annotations: Mapping[str, str]) -> Keeper | None:
 
 @dataclass(frozen=True, slots=True)
 class WatchedTools:
-    """The tools whose objects are watched and may be held, and in which namespaces (none named: the workloads')."""
+    """The tools whose objects are watched and may be held, and in which namespaces (none named: the workloads').
+
+    `reconcile`: what waits for its interval is asked to deploy at once after a release.
+    """
 
     argocd: bool = False
     flux: bool = False
+    reconcile: bool = True
     namespaces: tuple[str, ...] = ()
 
     @property
@@ -204,9 +208,9 @@ class OwnerCache:
         )
 
     def _taken_back(self, entry: OwnerEntry) -> str:
-        """Why what made the Application would take a hold back; empty where it leaves it alone."""
+        """Why what made or deploys the tool's object would take a hold back; empty where it leaves it alone."""
         if not entry.parent:
-            return ""
+            return entry.taken_back
         parent = self._sets.get((entry.ref.namespace, entry.parent))
         if parent is not None and parent.leaves & {"", entry.ref.name}:
             return ""

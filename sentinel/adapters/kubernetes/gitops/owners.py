@@ -1,7 +1,7 @@
 """What is kept of the objects by which tools deploy workloads, and how each tool's is held and released."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -34,8 +34,9 @@ class OwnerEntry:
     `lists` are the workloads that it deploys, `agreed` those of them that it found as its source wants when it last
     compared, at `compared_at`. `local`: it deploys to this cluster. `reverts`: it deploys by itself.
     `settled`: it is not deploying at the moment. `lever` is None
-    where a hold is on the workload. `parent` is the ApplicationSet that made it, `awaited` are the
-    workloads that others of a later sync wave wait for. `inventory`: it lists what it deploys.
+    where a hold is on the workload. `parent` is the ApplicationSet that made it, `taken_back` why who deploys the
+    object itself would take a hold back, empty where nobody does. `awaited` are the workloads that others of a later
+    sync wave wait for. `inventory`: it lists what it deploys.
     """
 
     ref: KeeperRef
@@ -48,6 +49,7 @@ class OwnerEntry:
     agreed: frozenset[ObjectId] = frozenset()
     compared_at: datetime | None = None
     parent: str = ""
+    taken_back: str = ""
     awaited: frozenset[ObjectId] = frozenset()
     remarks: tuple[str, ...] = ()
     inventory: bool = True
@@ -59,7 +61,8 @@ class KeeperTool:
 
     `setting` is the setting that has them watched. `on_workload`: the hold is on the workload itself. `lever` reads it
     from the object that it is on. `hold` gives the merge patches that put it in force, the next one for servers that
-    drop what the one before wrote; `release` the one that restores the original. `busy`: something that was begun
+    drop what the one before wrote; `release` the one that restores the original. `ask` gives the one that has the
+    tool's object deploy at once, None where it does so by itself after a release. `busy`: something that was begun
     before the hold may still write; the hold asked it to end.
     """
 
@@ -71,6 +74,7 @@ class KeeperTool:
     hold: Callable[[RawObject], tuple[Json, ...]]
     release: Callable[[RawObject, Mapping[str, object]], Json]
     on_workload: bool = False
+    ask: Callable[[datetime], Json] | None = None
     busy: Callable[[RawObject], bool] = field(default=lambda _: False)
 
 
@@ -113,11 +117,37 @@ STEERING = (("f:paused",), ("f:updateStrategy", "f:rollingUpdate", "f:partition"
 def named_by_managers(raw: RawObject, ours: str) -> tuple[tuple[str, str], ...]:
     """The fields by which canary steps are made that others set, each with the field manager."""
     return tuple(
-        (".".join(("spec", *path)).replace("f:", ""), text(entry.get("manager")))
-        for entry in objects(mapping(raw.get("metadata")).get("managedFields"))
-        for path in STEERING
-        if entry.get("manager") != ours and _has(mapping(mapping(entry.get("fieldsV1")).get("f:spec")), path)
+        (_dotted(path), manager) for path in STEERING for manager in _managers(raw, path) if manager != ours
     )
+
+
+DEPLOYERS = ("argocd-controller", "kustomize-controller", "helm-controller")
+"""The field managers by which tools write what they deploy, and write it again when it was changed."""
+
+
+def taken_back(raw: RawObject, ref: KeeperRef, path: tuple[str, ...]) -> str:
+    """Why who deploys a tool's object would take a hold on it back: its manifest names the field that a hold changes.
+
+    Empty where that is not so. `path` is the field's in the spec, as managedFields have it.
+    """
+    deployer = next((one for one in _managers(raw, path) if one in DEPLOYERS), "")
+    if not deployer:
+        return ""
+    return (
+        f"{deployer} deploys {ref} with {_dotted(path)} in its manifest, and would take a hold back: take that line "
+        "out of the manifest"
+    )
+
+
+def _managers(raw: RawObject, path: tuple[str, ...]) -> Iterator[str]:
+    """Who has written this field of the spec."""
+    for entry in objects(mapping(raw.get("metadata")).get("managedFields")):
+        if _has(mapping(mapping(entry.get("fieldsV1")).get("f:spec")), path):
+            yield text(entry.get("manager"))
+
+
+def _dotted(path: tuple[str, ...]) -> str:
+    return ".".join(("spec", *path)).replace("f:", "")
 
 
 def _has(fields: RawObject, path: tuple[str, ...]) -> bool:

@@ -23,8 +23,10 @@ FLUX_VERBS: tuple[Verbs, ...] = (
     (KUSTOMIZATIONS, "", ("get", "list", "watch")),
     (HELM_RELEASES, "", ("get", "list", "watch", "patch")),
 )
+RECONCILE_VERBS: tuple[Verbs, ...] = ((KUSTOMIZATIONS, "", ("patch",)),)
 
 
-def keeper_verbs(*, argocd: bool, flux: bool) -> tuple[Verbs, ...]:
+def keeper_verbs(*, argocd: bool, flux: bool, reconcile: bool) -> tuple[Verbs, ...]:
     """What the account must be allowed to do with the objects of these tools."""
-    return (*(ARGO_CD_VERBS if argocd else ()), *(FLUX_VERBS if flux else ()))
+    asking = RECONCILE_VERBS if flux and reconcile else ()
+    return (*(ARGO_CD_VERBS if argocd else ()), *(FLUX_VERBS if flux else ()), *asking)

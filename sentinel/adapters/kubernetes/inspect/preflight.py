@@ -103,7 +103,8 @@ async def preflight(
     if lease_namespace is not None:
         missing.extend(await _denied(client, ELECTING, lease_namespace))
     for namespace in tools.namespaces or namespaces or ("",):
-        missing.extend(await _denied(client, keeper_verbs(argocd=tools.argocd, flux=tools.flux), namespace))
+        held = keeper_verbs(argocd=tools.argocd, flux=tools.flux, reconcile=tools.reconcile)
+        missing.extend(await _denied(client, held, namespace))
     for namespace in jobs_in or ():
         missing.extend(await _denied(client, RUNNING_JOBS, namespace))
     return tuple(missing)

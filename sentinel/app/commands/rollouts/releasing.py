@@ -19,6 +19,7 @@ from sentinel.domain.figures import moment
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.keeper import KeeperHold
+from sentinel.ports import SystemClock
 
 
 def release_command(
@@ -71,13 +72,13 @@ def held_by(records: Iterable[Record]) -> list[tuple[Record, KeeperHold]]:
 
 def _held(record: Record, hold: KeeperHold) -> list[str]:
     went = f"  after the release it may deploy {record.candidate} again, which was undone ({hold.reason})"
-    return [f"{record.key}: {hold.keeper} is held by the sentinel", went]
+    return [f"{record.key}: {hold}", went]
 
 
 async def _let_go(cluster: ClusterConnection, record: Record, hold: KeeperHold) -> bool:
     """Whether our hold could be released; prints the result."""
     try:
-        done = await KubernetesKeepers(cluster.client).release(
+        done = await KubernetesKeepers(cluster.client, SystemClock()).release(
             record.key, hold, record.name, timeout=CHANGE_TIMEOUT
         )
     except ClusterError as error:
@@ -94,7 +95,10 @@ def holds_command(
     everywhere: AllNamespaces = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List the holds on Argo CD and Flux: for which undo, since when, and until when they are meant to last."""
+    """List the holds on Argo CD and Flux: for which undo, since when, and when people are called if they still last.
+
+    A planned hold was decided and is not in force yet.
+    """
     at = place(namespace, context, kubeconfig, everywhere=everywhere)
     run(_holds(at, output))
 
@@ -106,15 +110,12 @@ async def _holds(at: Place, output: Output) -> None:
         show_data([_as_data(record, hold) for record, hold in held], output)
     elif held:
         rows = [
-            [str(r.key), str(h.keeper), moment(h.since), moment(h.until), h.reason, _ends(h)] for r, h in held
+            [str(r.key), str(h.keeper), h.stage.value, *map(moment, (h.since, h.until)), h.reason, h.ends_by]
+            for r, h in held
         ]
-        show(table(["WORKLOAD", "HELD", "SINCE", "UNTIL", "REASON", "RELEASED BY"], rows))
+        show(table(["WORKLOAD", "HELD", "STATE", "SINCE", "PEOPLE CALLED", "UNDO", "UNTIL"], rows))
     else:
         typer.echo("nothing that deploys a workload is held")
-
-
-def _ends(hold: KeeperHold) -> str:
-    return "a person" if hold.by_people else "a change of its source"
 
 
 def _as_data(record: Record, hold: KeeperHold) -> dict[str, str]:
@@ -122,10 +123,11 @@ def _as_data(record: Record, hold: KeeperHold) -> dict[str, str]:
         "workload": str(record.key),
         "record": record.name,
         "keeper": str(hold.keeper),
+        "state": hold.stage.value,
         "since": hold.since.isoformat(),
         "until": hold.until.isoformat(),
         "reason": hold.reason,
-        "releasedBy": _ends(hold),
+        "lastsUntil": hold.ends_by,
     }
 
 

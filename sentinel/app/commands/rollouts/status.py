@@ -54,7 +54,9 @@ async def standings(cluster: ClusterConnection) -> list[GuardedWorkload]:
     newest: dict[str, Record] = {}
     for record in records:
         newest.setdefault(record.workload_uid, record)
-    held = {record.workload_uid: hold for record in records if (hold := record.keeper_hold) is not None}
+    held = {
+        record.workload_uid: hold for record in reversed(records) if (hold := record.keeper_hold) is not None
+    }
     found = [
         GuardedWorkload(workload, newest.get(workload.uid), held.get(workload.uid))
         for workload in workloads
@@ -154,7 +156,7 @@ def _words(standing: GuardedWorkload) -> str:
     workload, record = standing.workload, standing.record
     said = " ".join(record.state.message.split()) if record else ""
     if standing.keeper_hold is not None:
-        said = f"{standing.keeper_hold.keeper} is held; {said}"
+        said = f"{standing.keeper_hold}; {said}"
     if workload.held_by_label:
         said = f"left alone (hold label); {said}"
     if workload.brake.on:

@@ -9,6 +9,7 @@ from sentinel.adapters.kubernetes.gitops.keepers import HELM_TOOL
 from sentinel.adapters.kubernetes.gitops.registry import TOOLS, keeper_verbs
 from sentinel.adapters.kubernetes.traffic.registry import ROUTERS
 from sentinel.app.commands.setup.checks import Check, fail, ok, warn
+from sentinel.domain.figures import moment
 from sentinel.domain.workload.keeper import Keeper, KeeperRef
 from sentinel.domain.workload.revision import ObjectRef
 from sentinel.settings.sections import GitOpsSettings
@@ -20,18 +21,38 @@ def keeper_checks(keeper: Keeper | None, settings: GitOpsSettings) -> list[Check
     """Whether who deploys the workload can be held, and what in its settings does not go with a rollout in steps."""
     if keeper is None:
         return [ok(_NAME, "no tool that would deploy an undone revision again, as far as its labels show")]
-    return [_lasts(keeper, settings), *(_remark(keeper, remark) for remark in keeper.remarks)]
+    return [
+        _lasts(keeper, settings),
+        *_in_force(keeper),
+        *(_remark(keeper, remark) for remark in keeper.remarks),
+    ]
+
+
+def _in_force(keeper: Keeper) -> list[Check]:
+    """Whether a hold keeps it from deploying anything now."""
+    if not keeper.held:
+        return []
+    if keeper.mark is None:
+        return [
+            warn(str(keeper), "someone switched its deploying off", "switch it on again when that is over")
+        ]
+    found = f"it is held for {', '.join(keeper.mark.holders)}; people are called if it still is at "
+    remedy = "fix the release in its source, or run sentinel release (sentinel holds shows why)"
+    return [warn(str(keeper), found + moment(keeper.mark.until), remedy)]
 
 
 def held_verbs(settings: GitOpsSettings) -> tuple[Verbs, ...]:
     """What the daemon's account needs to hold tools wherever it watches, if no namespaces are named for them."""
-    return () if settings.namespaces else keeper_verbs(argocd=settings.argocd, flux=settings.flux)
+    return () if settings.namespaces else _verbs(settings)
 
 
 def held_elsewhere(settings: GitOpsSettings) -> tuple[tuple[str, Verbs], ...]:
     """What the daemon's account needs to hold tools in each of the namespaces that the settings name for them."""
-    verbs = keeper_verbs(argocd=settings.argocd, flux=settings.flux)
-    return tuple(product(settings.namespaces, verbs))
+    return tuple(product(settings.namespaces, _verbs(settings)))
+
+
+def _verbs(settings: GitOpsSettings) -> tuple[Verbs, ...]:
+    return keeper_verbs(argocd=settings.argocd, flux=settings.flux, reconcile=settings.reconcile)
 
 
 def named_checks(keeper: Keeper | None, named: Sequence[tuple[str, str]]) -> list[Check]:

@@ -146,7 +146,7 @@ def _held_first(situation: Situation, because: RuleVerdict, *, by_people: bool) 
 def _said_of_keeper(keeper: Keeper | None, held: KeeperHold | None) -> str:
     """The end of a sentence on an undo: who is held, or what must be done elsewhere."""
     if held is not None:
-        return f"; {held.keeper} is held until {'a person releases it' if held.by_people else 'its source changes'}"
+        return f"; {held.keeper} is held until {held.ends_by}"
     return f"; {keeper.note}" if keeper is not None and keeper.note else ""
 
 
