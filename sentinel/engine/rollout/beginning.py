@@ -24,7 +24,7 @@ from sentinel.engine.rollout.config import started_with
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.lifecycle import REAPPLIED_WITHIN, ROLLED_BACK, Begin
 from sentinel.engine.rollout.situation import Situation
-from sentinel.engine.rollout.undo.undoing import undo
+from sentinel.engine.rollout.undo.undoing import keeper_refusal, undo
 
 JUST_AFTER = timedelta(milliseconds=1)
 NOTHING_READ = ConfigReading()
@@ -99,6 +99,8 @@ def first_decision(begin: Begin, situation: Situation, reading: ConfigReading = 
         message += f", written by {workload.changed_by}"
     message += _first_batch(situation) + "".join(f". {remark}" for remark in workload.abilities.remarks)
     message += started_with(situation.record.state.config, reading)
+    if would_be_taken_back := keeper_refusal(situation):
+        message += f". A bad release will be held for people instead of undone: {would_be_taken_back}"
     state = replace(
         situation.record.state, weight=weight_reached(workload), reason="Started", message=message
     )

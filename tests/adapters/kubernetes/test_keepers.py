@@ -11,9 +11,17 @@ from sentinel.adapters.kubernetes.gitops.argocd import ARGO_CD, TRACKING, trim_a
 from sentinel.adapters.kubernetes.gitops.flux import HELM_RELEASE, KUSTOMIZATION, RECONCILE
 from sentinel.adapters.kubernetes.gitops.keepers import MarkedWorkload, OwnerCache, WatchedTools
 from sentinel.adapters.kubernetes.gitops.owners import KeeperTool, mark_of, named_by_managers, written_mark
-from sentinel.app.commands.setup.keeping import held_elsewhere, held_verbs, keeper_checks, named_checks
+from sentinel.app.commands.setup.keeping import (
+    deployed_checks,
+    held_elsewhere,
+    held_verbs,
+    keeper_checks,
+    named_checks,
+)
+from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.keeper import KEEPER_ANNOTATION, Keeper, KeeperMark
-from sentinel.domain.workload.revision import ObjectRef
+from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.revision import ObjectRef, Revision
 from sentinel.settings.sections import GitOpsSettings
 
 T0 = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -69,6 +77,11 @@ def keeper(
         cache.owner_changed((entry.ref.namespace, entry.ref.name), None, entry)
     web = ObjectRef("apps/v1", "Deployment", "shop", "web")
     return cache.keeper(MarkedWorkload(web, labels or {}, annotations or {}))
+
+
+def workload(name: str, keeper: Keeper | None = None) -> Workload:
+    """A Deployment that this keeps."""
+    return Workload(WorkloadKey(WorkloadKind.DEPLOYMENT, "shop", name), name, Revision("a"), keeper=keeper)
 
 
 def test_an_application_that_lists_the_workload_keeps_it() -> None:
@@ -299,12 +312,64 @@ def test_preflight_says_whether_an_undo_would_last() -> None:
     known = keeper((ARGO_CD, application()))
     assert [check.level for check in keeper_checks(known, on)] == ["ok"]
     (check,) = keeper_checks(known, off)
-    assert (check.level, check.remedy) == ("fail", "set gitops.argocd to true, and grant the rights for it")
+    assert (check.level, "settings.gitops.argocd" in check.remedy) == ("fail", True)
     (check,) = keeper_checks(keeper(annotations=TRACKED), on)
     assert (check.level, "held for people" in check.found) == ("fail", True)
     assert [check.level for check in keeper_checks(None, off)] == ["ok"]
     helm = keeper(annotations={"meta.helm.sh/release-name": "shop"})
     assert [check.level for check in keeper_checks(helm, off)] == ["warn"]
+
+
+def test_preflight_says_for_whom_a_tool_is_held_now() -> None:
+    """What else it deploys waits, too; also where somebody else switched it off."""
+    off = application(syncPolicy={"automated": {"enabled": False}})
+    (_, check) = keeper_checks(keeper((ARGO_CD, off)), GitOpsSettings(argocd=True))
+    assert "someone switched its deploying off" in check.found
+    mark = written_mark(KeeperMark(("shop/web-1", "shop/api-1"), T0, {"automated": {}}))
+    off["metadata"]["annotations"] = {KEEPER_ANNOTATION: mark}
+    (_, check) = keeper_checks(keeper((ARGO_CD, off)), GitOpsSettings(argocd=True))
+    assert check.found.startswith(
+        "it is held for shop/web-1, shop/api-1; people are called if it still is at 2026"
+    )
+
+
+def test_doctor_counts_what_is_deployed_by_a_tool_that_is_not_held() -> None:
+    """With the setting to change, before the first bad release."""
+    found = keeper((ARGO_CD, application()))
+    deployed = [workload(f"web-{number}", keeper=found) for number in range(4)]
+    (check,) = deployed_checks([*deployed, workload("plain")], GitOpsSettings())
+    assert check.level == "fail"
+    assert check.found.startswith("4 guarded workloads by Argo CD Applications (deployment/shop/web-0, ")
+    assert "set gitops.argocd to true" in check.remedy
+    (check,) = deployed_checks(deployed, GitOpsSettings(argocd=True))
+    assert check.level == "ok"
+
+
+def test_a_parent_application_takes_a_hold_back_if_its_manifest_names_the_field() -> None:
+    """As measured: what the manifest does not name is no drift."""
+    child, fields = application(), {"f:spec": {"f:syncPolicy": {"f:automated": {"f:selfHeal": {}}}}}
+    child["metadata"]["managedFields"] = [{"manager": "argocd-controller", "fieldsV1": fields}]
+    found = keeper((ARGO_CD, child))
+    assert found is not None
+    assert found.holdable
+    assert len(ARGO_CD.hold(child)) == 1
+    fields["f:spec"]["f:syncPolicy"]["f:automated"]["f:enabled"] = {}
+    found = keeper((ARGO_CD, child))
+    assert found is not None
+    assert found.why_not.startswith(
+        "argocd-controller deploys Argo CD Application argocd/shop with spec.syncPolicy"
+    )
+
+
+def test_a_helm_release_whose_manifest_names_suspend_cannot_be_held() -> None:
+    """The Kustomization that deploys it would resume it."""
+    raw = {"metadata": {"name": "web", "namespace": "shop"}, "spec": {"suspend": False}, "status": {}}
+    raw["metadata"]["managedFields"] = [
+        {"manager": "kustomize-controller", "fieldsV1": {"f:spec": {"f:suspend": {}}}}
+    ]
+    found = keeper((HELM_RELEASE, raw), labels=BY_FLUX_HELM)
+    assert found is not None
+    assert "spec.suspend in its manifest" in found.why_not
 
 
 def test_the_account_is_asked_for_the_rights_of_the_tools_that_the_settings_name() -> None:

@@ -44,6 +44,15 @@ def test_what_cannot_be_held_is_not_undone() -> None:
         assert said in found.message
 
 
+def test_people_learn_at_the_start_that_an_undo_would_not_last() -> None:
+    """Not when it is needed."""
+    unheld = replace(KEEPER, why_not="set gitops.argocd to true")
+    for keeper, said in ((unheld, True), (KEEPER, False), (None, False)):
+        found = first_decision(Begin(stable=None), situation(in_state(), changed(rollout(3), keeper=keeper)))
+        warned = "A bad release will be held for people instead of undone: set gitops.argocd to true"
+        assert (warned in found.message) is said
+
+
 def test_a_tool_that_someone_must_run_is_named_in_the_notice() -> None:
     """A Helm release still names the undone revision."""
     found = undone(Keeper(REF, reverts=False, note="the stored release still names the undone revision"))

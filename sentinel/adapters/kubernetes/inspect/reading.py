@@ -65,8 +65,10 @@ class ClusterReader:
         """The workloads of a namespace (empty: of all) by kind, namespace and name; their pods only where asked for.
 
         Other kinds than the usual one are left out where we may not list them. Members of `pairings` are one workload.
+        Who deploys them is what their own marks say, and is not confirmed.
         """
-        cache, listed = WorkloadCache(), []
+        owners, listed = OwnerCache(), []
+        cache = WorkloadCache(lambda kept: owners.keeper(marks_of(kept)))
         beside = cache.pair(pairings)
         for driver in DRIVERS.values():
             try:

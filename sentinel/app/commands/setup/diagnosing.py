@@ -1,6 +1,7 @@
 """`sentinel doctor`: is the installation correct?"""
 
 import os
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -21,7 +22,7 @@ from sentinel.app.commands.output import Output, OutputOption
 from sentinel.app.commands.setup.checks import Check, fail, ok, warn
 from sentinel.app.commands.setup.clusters import alerts_check
 from sentinel.app.commands.setup.gating import running_jobs
-from sentinel.app.commands.setup.keeping import held_elsewhere, held_verbs
+from sentinel.app.commands.setup.keeping import deployed_checks, held_elsewhere, held_verbs
 from sentinel.app.commands.setup.measuring import source_checks
 from sentinel.app.commands.setup.preflighting import Account, ConfigFile
 from sentinel.app.commands.setup.probing import (
@@ -32,11 +33,14 @@ from sentinel.app.commands.setup.probing import (
     slack_check,
 )
 from sentinel.app.wiring.base import lease_namespace, watched_tools
-from sentinel.app.wiring.sources import Sources, metric_sources, options_of
+from sentinel.app.wiring.sources import metric_sources, options_of
 from sentinel.app.wiring.watches import job_namespaces
 from sentinel.domain.errors import ClusterError, ConfigurationError
 from sentinel.domain.figures import amount
+from sentinel.domain.policy.policy import Policy, pairings_of
+from sentinel.engine.matching import Guarded, guard_of
 from sentinel.policies.load import PolicySet, describe, load
+from sentinel.policies.mistakes import PolicyError
 from sentinel.settings import Settings, load_settings
 
 WEBHOOK_TIMEOUT = 5.0
@@ -69,8 +73,10 @@ async def _doctor(config: Path | None, url: str, account: str, alertmanager: str
         return [fail("settings", str(error), "fix the settings first: all other checks need them")]
     async with AsyncExitStack() as resources:
         sources = metric_sources(settings, resources)
-        checks = [ok("settings", f"valid, mode: {settings.mode.value}"), _rules(settings, sources)]
-        checks += await cluster_checks(settings, account, at)
+        found = load(settings.rules.paths, options_of(settings, sources))
+        checks = [ok("settings", f"valid, mode: {settings.mode.value}"), _rules(found)]
+        policies = found.policies if isinstance(found, PolicySet) else ()
+        checks += await cluster_checks(settings, account, at, policies)
         checks += [*await source_checks(sources), *await rules_check(sources)]
         checks += [await alerts_check(settings.cluster, sources, alertmanager)]
         checks += [await slack_check(settings), door_check(settings)]
@@ -85,16 +91,20 @@ def door_check(settings: Settings) -> Check:
     return warn("webhook", "anyone who reaches the port may post alerts", "set http.webhook.token_file")
 
 
-def _rules(settings: Settings, sources: Sources) -> Check:
-    found = load(settings.rules.paths, options_of(settings, sources))
+def _rules(found: PolicySet | list[PolicyError]) -> Check:
     if not isinstance(found, PolicySet):
         return fail("rule files", describe(found), "fix them: sentinel rules check")
     names = ", ".join(policy.name for policy in found.policies)
     return ok("rule files", f"{amount(len(found.policies), 'policy', 'policies')}: {names}")
 
 
-async def cluster_checks(settings: Settings, account: str, at: Place) -> list[Check]:
-    """Whether the API server answers, what it lacks for the daemon, and whether our clocks agree."""
+async def cluster_checks(
+    settings: Settings, account: str, at: Place, policies: Sequence[Policy] = ()
+) -> list[Check]:
+    """Whether the API server answers, what it lacks for the daemon, whether our clocks agree, and who deploys what.
+
+    `policies` say which workloads are guarded.
+    """
     try:
         dates: list[tuple[str, datetime]] = []
         observer = ExchangeObserver(date=lambda date, _took: dates.append((date, datetime.now(UTC))))
@@ -108,6 +118,7 @@ async def cluster_checks(settings: Settings, account: str, at: Place) -> list[Ch
                 clock_check(*dates[-1]),
                 await _needed(cluster, settings),
                 await _frozen(cluster, settings),
+                *await _deployed(cluster, settings, policies),
                 await account_check(
                     cluster,
                     account,
@@ -143,6 +154,22 @@ async def _needed(cluster: ClusterConnection, settings: Settings) -> Check:
     if lacking:
         return fail("CRDs and your rights", "; ".join(lacking), "grant them: config/rbac.yaml, or the chart")
     return ok("CRDs and your rights", "the CRDs are installed; your account could run the daemon")
+
+
+async def _deployed(
+    cluster: ClusterConnection, settings: Settings, policies: Sequence[Policy]
+) -> list[Check]:
+    """Whether what deploys the guarded workloads from Git is held when one is undone."""
+    try:
+        workloads = [
+            workload
+            for namespace in settings.kubernetes.namespaces or ("",)
+            for workload in await cluster.reader.workloads(namespace, pairings=pairings_of(policies))
+        ]
+    except ClusterError as error:
+        return [warn("deployed", f"who deploys the workloads is not known: {error}")]
+    guarded = [one for one in workloads if isinstance(guard_of(policies, one), Guarded)]
+    return deployed_checks(guarded, settings.gitops)
 
 
 async def _frozen(cluster: ClusterConnection, settings: Settings) -> Check:

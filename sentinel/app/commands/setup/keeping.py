@@ -9,12 +9,14 @@ from sentinel.adapters.kubernetes.gitops.keepers import HELM_TOOL
 from sentinel.adapters.kubernetes.gitops.registry import TOOLS, keeper_verbs
 from sentinel.adapters.kubernetes.traffic.registry import ROUTERS
 from sentinel.app.commands.setup.checks import Check, fail, ok, warn
-from sentinel.domain.figures import moment
+from sentinel.domain.figures import amount, moment
+from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.keeper import Keeper, KeeperRef
 from sentinel.domain.workload.revision import ObjectRef
 from sentinel.settings.sections import GitOpsSettings
 
 _NAME = "managed by"
+_NAMED = 3
 
 
 def keeper_checks(keeper: Keeper | None, settings: GitOpsSettings) -> list[Check]:
@@ -26,6 +28,31 @@ def keeper_checks(keeper: Keeper | None, settings: GitOpsSettings) -> list[Check
         *_in_force(keeper),
         *(_remark(keeper, remark) for remark in keeper.remarks),
     ]
+
+
+def deployed_checks(workloads: Sequence[Workload], settings: GitOpsSettings) -> list[Check]:
+    """Whether each tool that deploys any of the guarded workloads is held when one is undone."""
+    found = []
+    for name, tool in TOOLS.items():
+        kept = [
+            one.key for one in workloads if one.keeper and one.keeper.reverts and one.keeper.ref.tool == name
+        ]
+        if kept:
+            found.append(_deployed(name, tool.setting, kept, settings))
+    return found
+
+
+def _deployed(tool: str, setting: str, kept: Sequence[WorkloadKey], settings: GitOpsSettings) -> Check:
+    named = f"{', '.join(map(str, kept[:_NAMED]))}{', …' if len(kept) > _NAMED else ''}"
+    found = f"{amount(len(kept), 'guarded workload', 'guarded workloads')} by {tool}s ({named})"
+    if _on(setting, settings):
+        return ok("deployed", f"{found}, which are held when one is undone")
+    said = f"{found}, which take undos back: bad releases are held for people instead"
+    return fail("deployed", said, _remedy(setting))
+
+
+def _remedy(setting: str) -> str:
+    return f"set {setting} to true (in the chart settings.{setting}, which grants the rights, too)"
 
 
 def _in_force(keeper: Keeper) -> list[Check]:
@@ -111,7 +138,7 @@ def _lasts(keeper: Keeper, settings: GitOpsSettings) -> Check:
         found = (
             f"{keeper}, which would deploy an undone revision again; a bad release is held for people instead"
         )
-        return fail(_NAME, found, f"set {tool.setting} to true, and grant the rights for it")
+        return fail(_NAME, found, _remedy(tool.setting))
     return ok(_NAME, f"{keeper}, which the sentinel holds for as long as an undo must last")
 
 
