@@ -174,10 +174,17 @@ def test_two_tools_that_both_list_a_workload_are_both_named() -> None:
     """Neither is held: which one would win is unknown."""
     found = keeper((ARGO_CD, application()), (KUSTOMIZATION, kustomization()), labels=BY_FLUX)
     assert found is not None
-    expected = (
-        "several tools deploy it: Argo CD Application argocd/shop and Flux Kustomization flux-system/apps"
-    )
-    assert found.why_not == expected
+    both = "Argo CD Application argocd/shop and Flux Kustomization flux-system/apps both deploy it"
+    assert found.why_not == f"{both}: take it out of one of them"
+
+
+def test_an_application_that_lists_the_workload_and_syncs_only_by_hand_is_no_second_owner() -> None:
+    """It takes nothing back: the one that does is held."""
+    idle = application(syncPolicy={})
+    idle["metadata"] = {"name": "another", "namespace": "argocd"}
+    found = keeper((ARGO_CD, idle), (ARGO_CD, application()))
+    assert found is not None
+    assert (str(found), found.holdable) == ("Argo CD Application argocd/shop", True)
 
 
 def test_a_kustomization_keeps_what_is_in_its_inventory() -> None:

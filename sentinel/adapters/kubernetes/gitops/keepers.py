@@ -152,11 +152,12 @@ class OwnerCache:
         for claim in claims:
             self._claimants[claim.tool, claim.name].add(kept.id)
         confirmed = [self._keeper_of(entry, kept) for entry in self._confirmed(kept, claims)]
-        if len(confirmed) > 1:
-            both = " and ".join(str(each.ref) for each in confirmed)
-            return Keeper(confirmed[0].ref, reverts=True, why_not=f"several tools deploy it: {both}")
+        active = [each for each in confirmed if each.reverts]
+        if len(active) > 1:
+            both = " and ".join(str(each.ref) for each in active)
+            return replace(active[0], why_not=f"{both} both deploy it: take it out of one of them")
         if confirmed:
-            return confirmed[0]
+            return next(iter(active), confirmed[0])
         if claims:
             return self._unconfirmed(claims[0])
         return helm_keeper(kept.annotations)
