@@ -12,6 +12,7 @@ from sentinel.ports.cluster import (
     RecordStore,
 )
 from sentinel.ports.judging import AlertIntake, AlertRules, Conditions, GateCaller, MetricSource, PolicySource
+from sentinel.ports.reading import ReadModel
 from sentinel.ports.reporting import Broadcaster, Notifier, NullTracer, Telemetry, Tracer
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Notifier",
     "NullTracer",
     "PolicySource",
+    "ReadModel",
     "RecordStore",
     "SystemClock",
     "Telemetry",

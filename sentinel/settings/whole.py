@@ -12,7 +12,7 @@ from sentinel.settings.metrics import (
     SourceName,
     WebSettings,
 )
-from sentinel.settings.people import HttpSettings, NotifySettings, SlackSettings
+from sentinel.settings.people import HttpSettings, NotifySettings, SlackSettings, UiSettings
 from sentinel.settings.sections import (
     ClusterSettings,
     EvaluationSettings,
@@ -47,6 +47,7 @@ class Settings(BaseModel):
     web: WebSettings = WebSettings()
     slack: SlackSettings = SlackSettings()
     http: HttpSettings = HttpSettings()
+    ui: UiSettings = UiSettings()
     notify: NotifySettings = NotifySettings()
     gates: GatesSettings = GatesSettings()
     gitops: GitOpsSettings = GitOpsSettings()

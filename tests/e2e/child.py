@@ -106,5 +106,6 @@ def _environment(folder: Path) -> dict[str, str]:
         "PYTHONPATH": checkout,
         "SENTINEL_HTTP__HOST": "127.0.0.1",
         "SENTINEL_HTTP__PORT": "0",
+        "SENTINEL_UI__ENABLED": "false",
         "SENTINEL_RULES__WATCH": "false",
     }

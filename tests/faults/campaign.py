@@ -203,6 +203,7 @@ def settings_of(
             "SENTINEL_PROMETHEUS__SCRAPE_INTERVAL": str(SCRAPE),
             "SENTINEL_HTTP__HOST": "127.0.0.1",
             "SENTINEL_HTTP__PORT": "0",
+            "SENTINEL_UI__ENABLED": "false",
             **more,
         },
     )

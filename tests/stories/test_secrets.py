@@ -66,6 +66,8 @@ def secrets(slack: str, **more: str) -> dict[str, str]:
         "SENTINEL_HTTP__WEBHOOK__USERNAME": "alertmanager",
         "SENTINEL_HTTP__WEBHOOK__PASSWORD": CANARY,
         "SENTINEL_HTTP__WEBHOOK__TOKENS": json.dumps(tokens),
+        "SENTINEL_UI__USERNAME": "oncall",
+        "SENTINEL_UI__PASSWORD": CANARY,
         "SENTINEL_NOTIFY__WEBHOOK__URL": "http://127.0.0.1:9/hook",
         "SENTINEL_NOTIFY__WEBHOOK__SECRET": CANARY,
         **more,

@@ -22,7 +22,8 @@ def binary(name: str, *others: str) -> str:
         found = shutil.which(candidate)
         if found:
             return found
-    reason = f"{name} is not installed (Debian: apt-get install prometheus prometheus-alertmanager victoria-metrics)"
+    packages = "prometheus prometheus-alertmanager victoria-metrics chromium"
+    reason = f"{name} is not installed (Debian: apt-get install {packages})"
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)

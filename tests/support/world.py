@@ -300,6 +300,7 @@ async def world(
                 "SENTINEL_PROMETHEUS__URL": cluster.prometheus_url,
                 "SENTINEL_HTTP__HOST": "127.0.0.1",
                 "SENTINEL_HTTP__PORT": "0",
+                "SENTINEL_UI__ENABLED": "false",
                 **environ,
             },
         )

@@ -1,56 +1,22 @@
 """The daemon's HTTP server: webhook, health, readiness, metrics, and an index of these."""
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 from prometheus_client.aiohttp import make_aiohttp_handler
 
-from sentinel.adapters.http.connections import ConnectionLimits, Connections
+from sentinel.adapters.http.listener import Handler, Listener, ServerOptions, plain_errors
 from sentinel.adapters.http.metrics import PrometheusTelemetry
 from sentinel.adapters.http.openapi import document
-from sentinel.adapters.http.tls import ServerTls
-from sentinel.adapters.http.webhook import MAX_BODY, AlertmanagerWebhook, failure
-from sentinel.blocking import on_own_thread
-from sentinel.domain.errors import SentinelError
+from sentinel.adapters.http.webhook import MAX_BODY, AlertmanagerWebhook
 from sentinel.version import installed_version
-
-_log = logging.getLogger(__name__)
 
 WEBHOOK_PATH = "/webhooks/alertmanager"
 API_PATH = f"{WEBHOOK_PATH}/api/v2/alerts"
 """Where Prometheus, vmalert and rulers post that are given `WEBHOOK_PATH` as the prefix of an Alertmanager."""
 SLACK_PATH = "/webhooks/slack"
 
-HANDSHAKE_SECONDS = 5.0
-BACKLOG = 512
-REREAD_EVERY = 2.0
-"""A rotated secret or certificate is in force after this many seconds at most."""
-
 Checks = Callable[[], Sequence[str]]
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class ListenError(SentinelError):
-    """The address cannot be listened on."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
-    """Where and how to listen (port 0: a free one); with `tls` HTTPS alone.
-
-    `drain`: seconds that requests in flight have at `stop`. `reread` are called every two seconds, in a thread, to
-    take over secrets that were rotated.
-    """
-
-    host: str = "0.0.0.0"  # noqa: S104  # nosec B104  # a pod is reached through its own address
-    port: int = 8080
-    drain: float = 5.0
-    tls: ServerTls | None = None
-    reread: tuple[Callable[[], None], ...] = ()
-    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
 
 
 class HttpServer:
@@ -75,79 +41,32 @@ class HttpServer:
         self._health = health
         self._readiness = readiness
         self._remarks = remarks
-        self._options = options
         self._document = document(slack=slack is not None)
-        self._app = web.Application(client_max_size=MAX_BODY, middlewares=[_plain_errors])
-        self._app.router.add_post(WEBHOOK_PATH, webhook.handle)
-        self._app.router.add_post(API_PATH, webhook.handle)
+        app = web.Application(client_max_size=MAX_BODY, middlewares=[plain_errors])
+        app.router.add_post(WEBHOOK_PATH, webhook.handle)
+        app.router.add_post(API_PATH, webhook.handle)
         if slack is not None:
-            self._app.router.add_post(SLACK_PATH, slack)
-        self._app.router.add_get("/healthz", self._healthz)
-        self._app.router.add_get("/readyz", self._readyz)
-        self._app.router.add_get("/metrics", make_aiohttp_handler(telemetry.registry))
-        self._app.router.add_get("/openapi.json", self._openapi)
-        self._app.router.add_get("/", _index)
-        self._runner: web.AppRunner | None = None
-        self._listening: asyncio.Server | None = None
-        self._rereading: asyncio.Task[None] | None = None
+            app.router.add_post(SLACK_PATH, slack)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", make_aiohttp_handler(telemetry.registry))
+        app.router.add_get("/openapi.json", self._openapi)
+        app.router.add_get("/", _index)
+        self._listener = Listener(app, options)
 
     @property
     def url(self) -> str:
         """Where it listens. Only while it runs."""
-        if self._listening is None or not self._listening.sockets:
-            raise RuntimeError("the server is not running")
-        host, port = self._listening.sockets[0].getsockname()[:2]
-        scheme = "https" if self._options.tls else "http"
-        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+        return self._listener.url
 
     async def start(self) -> None:
         """Listen. Raises ListenError when the address is not available."""
-        runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=self._options.drain)
-        await runner.setup()
-        try:
-            self._listening = await self._listen(runner)
-        except OSError as error:
-            await runner.cleanup()
-            why = error.strerror or str(error)
-            raise ListenError(
-                f"Cannot listen on {self._options.host}:{self._options.port}: {why}."
-            ) from error
-        self._runner = runner
-        if self._options.reread:
-            self._rereading = asyncio.create_task(self._keep_rereading(), name="rotated secrets")
-
-    async def _listen(self, runner: web.AppRunner) -> asyncio.Server:
-        if runner.server is None:
-            raise RuntimeError("the runner was not set up")
-        return await asyncio.get_running_loop().create_server(
-            Connections(runner.server, self._options.connections),
-            self._options.host,
-            self._options.port,
-            ssl=self._options.tls.context if self._options.tls else None,
-            ssl_handshake_timeout=HANDSHAKE_SECONDS if self._options.tls else None,
-            backlog=BACKLOG,
-        )
-
-    async def _keep_rereading(self) -> None:
-        while True:
-            await asyncio.sleep(REREAD_EVERY)
-            for read in self._options.reread:
-                # A volume that hangs must not keep the process from ending.
-                await asyncio.shield(on_own_thread(read, "rotated secrets"))
+        await self._listener.start()
 
     async def stop(self) -> None:
         """Stop accepting, let the requests in flight end, close the rest."""
-        runner, self._runner = self._runner, None
-        if runner is None:
-            return
         self._webhook.draining = True
-        if self._rereading is not None:
-            self._rereading.cancel()
-            await asyncio.wait({self._rereading})
-        if self._listening is not None:
-            self._listening.close()
-            self._listening = None
-        await runner.cleanup()
+        await self._listener.stop()
 
     async def _healthz(self, _: web.Request) -> web.Response:
         return _checked(self._health(), self._remarks())
@@ -175,22 +94,3 @@ async def _index(_: web.Request) -> web.Response:
         "description": "/openapi.json",
     }
     return web.json_response({"name": "rollback-sentinel", "version": installed_version(), "links": links})
-
-
-@web.middleware
-async def _plain_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every error as a JSON sentence; a defect is logged with its traceback and shown without."""
-    try:
-        return await handler(request)
-    except web.HTTPRequestEntityTooLarge:
-        return failure(413, f"The body is larger than {MAX_BODY} bytes: set max_alerts in Alertmanager.")
-    except web.HTTPException as error:
-        response = failure(error.status, error.reason)
-        if "Allow" in error.headers:
-            response.headers["Allow"] = error.headers["Allow"]
-        return response
-    except asyncio.CancelledError:
-        raise
-    except Exception:
-        _log.exception("a request to %s failed", request.path)
-        return failure(500, "Internal error; the daemon's log says more.")

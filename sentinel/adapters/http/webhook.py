@@ -15,6 +15,7 @@ import orjson
 from aiohttp import web
 
 from sentinel.adapters.http.auth import Authenticator, Grant
+from sentinel.adapters.http.listener import failure
 from sentinel.domain.alert import Alert, AlertFate, AlertOutcome, Notification, OddAlert
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError
 from sentinel.engine.alerts.naming import namespaces_said
@@ -224,11 +225,6 @@ def _unfit(request: web.Request) -> web.Response | None:
     if (request.content_length or 0) > MAX_BODY:
         raise web.HTTPRequestEntityTooLarge(MAX_BODY, request.content_length or 0)
     return None
-
-
-def failure(status: int, message: str) -> web.Response:
-    """An answer that says in a sentence what is wrong."""
-    return web.json_response({"error": message}, status=status)
 
 
 def _later(message: str, after: float | None = None) -> web.Response:

@@ -21,6 +21,7 @@ def demo_command(
     metrics_port: Annotated[int, typer.Option(help="Port of the simulated pods' metrics.")] = 0,
     http_host: Annotated[str, typer.Option(help="Address that the daemon listens on.")] = "127.0.0.1",
     http_port: Annotated[int, typer.Option(help="Port of the daemon's webhook, health and metrics.")] = 0,
+    ui_port: Annotated[int, typer.Option(help="Port of the web page.")] = 0,
     prometheus: Annotated[
         str, typer.Option(help="URL of a real Prometheus to use instead of the simulated one.")
     ] = "",
@@ -43,7 +44,7 @@ def demo_command(
     console = Console()
     configure_logs("error", "auto")
     try:
-        front = Front(port, metrics_port, http_host, http_port, prometheus, story)
+        front = Front(port, metrics_port, http_host, http_port, ui_port, prometheus, story)
         well = asyncio.run(play(console, front, keep=keep))
     except KeyboardInterrupt:
         return

@@ -33,6 +33,8 @@ async def play(console: Console, front: Front, *, keep: bool = False) -> bool:
         context = stage(front)
         staged = await context.__aenter__()
     try:
+        if staged.application.page.url:
+            console.print(f"Watch in a browser: {staged.application.page.url}\n", soft_wrap=True)
         released = await _perform(staged, console)
         console.print(decisions(staged, released))
         well = [story for story in staged.stories if story.came_out(staged.record(story))]
@@ -131,6 +133,8 @@ async def _stay(staged: DemoStage, console: Console) -> None:
         member, image = story.members[-1], f"{story.service}:1.2"
         console.print(f"  kubectl -n {NAMESPACE} set image {story.shape.kind}/{member} main={image}")
     console.print(
-        f"\nWebhook, health and metrics: {staged.application.http.url}   Ctrl-C stops it.", soft_wrap=True
+        f"\nWeb page: {staged.application.page.url}   Webhook, health and metrics: {staged.application.http.url}   "
+        "Ctrl-C stops it.",
+        soft_wrap=True,
     )
     await asyncio.Event().wait()

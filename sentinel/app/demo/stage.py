@@ -45,6 +45,7 @@ class Front:
     metrics_port: int = 0
     http_host: str = "127.0.0.1"
     http_port: int = 0
+    ui_port: int = 0
     prometheus: str = ""
     play: str = ""
 
@@ -147,6 +148,8 @@ def _environment(cluster: SimulatedCluster, kubeconfig: Path, front: Front, rule
         "SENTINEL_PROMETHEUS__SCRAPE_INTERVAL": "1",
         "SENTINEL_HTTP__HOST": front.http_host,
         "SENTINEL_HTTP__PORT": str(front.http_port),
+        "SENTINEL_UI__HOST": front.http_host,
+        "SENTINEL_UI__PORT": str(front.ui_port),
         "SENTINEL_DRAIN_SECONDS": "5",
     }
 

@@ -7,10 +7,11 @@ from sentinel.adapters.http.server import HttpServer
 from sentinel.app.rulefiles import RuleFiles
 from sentinel.app.wiring.alerting import intake_of
 from sentinel.app.wiring.base import Base, base_of
+from sentinel.app.wiring.paging import WebPage, page_of
 from sentinel.app.wiring.policies import policies_of
 from sentinel.app.wiring.pressing import pressing_of
 from sentinel.app.wiring.reconciling import reconciling_of
-from sentinel.app.wiring.serving import http_of
+from sentinel.app.wiring.serving import door_of, http_of
 from sentinel.app.wiring.sources import metric_sources
 from sentinel.app.wiring.startup import announce_start
 from sentinel.app.wiring.telling import channels_of, news_of, notices_of
@@ -21,12 +22,15 @@ from sentinel.settings import Settings
 
 
 class Application:
-    """The daemon and its HTTP server, as one thing that starts and stops."""
+    """The daemon and its HTTP servers, as one thing that starts and stops."""
 
-    def __init__(self, base: Base, daemon: Daemon, http: HttpServer, rule_files: RuleFiles) -> None:
+    def __init__(
+        self, base: Base, daemon: Daemon, http: HttpServer, page: WebPage, rule_files: RuleFiles
+    ) -> None:
         self._base = base
         self.daemon = daemon
         self.http = http
+        self.page = page
         self.rule_files = rule_files
         self.store: RecordStore = base.gateway.records
 
@@ -40,12 +44,14 @@ class Application:
         try:
             await announce_start(base.settings, self.rule_files.digest, self.http.url, base.gateway.client)
             await self.daemon.start()
+            await self.page.start()
         except BaseException:
             await self.stop()
             raise
 
     async def stop(self) -> None:
         """Be unready, take nothing new, finish what is under way, close everything; within the drain time."""
+        await self.page.stop()
         await self.daemon.stop(self._base.settings.drain_seconds * 0.8)
         await self.http.stop()
         await self._base.resources.aclose()
@@ -81,5 +87,7 @@ async def build(
         {**news.tasks, **notices.tasks, **policies.tasks, **pressing.tasks},
     )
     intake = intake_of(base, policies.registry, sources, news)
-    http = http_of(base, intake, daemon, policies.switch, pressing)
-    return Application(base, daemon, http, policies.rule_files)
+    door = door_of(settings.http)
+    http = http_of(base, intake, daemon, policies.switch, pressing, door)
+    page = page_of(base, reconciling, policies.switch, door)
+    return Application(base, daemon, http, page, policies.rule_files)

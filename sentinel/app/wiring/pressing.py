@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sentinel.adapters.http.server import Handler
+from sentinel.adapters.http.listener import Handler
 from sentinel.app.wiring.base import Base, Tasks
 
 

@@ -27,6 +27,7 @@ class Reconciling:
 
     services: ReconcileServices
     loop: ReconcileLoop
+    driver: Driver
 
 
 def reconciling_of(
@@ -52,7 +53,8 @@ def reconciling_of(
         tracer=base.tracer,
     )
     driver = Driver(services, base.queue, _limits(base.settings))
-    return Reconciling(services, ReconcileLoop(driver, base.queue, base.clock, base.telemetry, base.rng))
+    loop = ReconcileLoop(driver, base.queue, base.clock, base.telemetry, base.rng)
+    return Reconciling(services, loop, driver)
 
 
 def _collector(base: Base, sources: Sources, news: News) -> EvidenceCollector:

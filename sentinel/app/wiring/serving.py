@@ -1,4 +1,4 @@
-"""Builds the HTTP server, and who is let in there: secrets, certificates, and how they are renewed."""
+"""Builds the HTTP servers, and who is let in there: secrets, certificates, and how they are renewed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from pydantic import SecretStr
 
 from sentinel.adapters.alertmanager.payload import parse
 from sentinel.adapters.http.auth import Authenticator, Login
-from sentinel.adapters.http.server import HttpServer, ServerOptions
+from sentinel.adapters.http.listener import ServerOptions
+from sentinel.adapters.http.server import HttpServer
 from sentinel.adapters.http.tls import ServerTls, TlsError, TlsFiles
 from sentinel.adapters.http.webhook import AlertmanagerWebhook, WebhookLimits
 from sentinel.app.wiring.base import Base
@@ -21,7 +22,7 @@ from sentinel.settings.people import HttpSettings, TlsSettings, WebhookSettings
 
 
 @dataclass(frozen=True, slots=True)
-class _Door:
+class Door:
     """The ways in, TLS where there is a certificate, and what is to be read again while the daemon runs."""
 
     credentials: Authenticator
@@ -29,12 +30,19 @@ class _Door:
     reread: tuple[Callable[[], None], ...]
 
 
+def door_of(settings: HttpSettings) -> Door:
+    """Who is let in to the HTTP server. Raises ConfigurationError for a certificate that cannot be used."""
+    credentials = Authenticator(_logins(settings.webhook))
+    tls = _tls(settings.tls)
+    reread = (*((credentials.reread,) if credentials.rotate else ()), *((tls.reread,) if tls else ()))
+    return Door(credentials, tls, reread)
+
+
 def http_of(
-    base: Base, intake: AlertIntake, daemon: Daemon, switch: FreezeSwitch, pressing: Pressing
+    base: Base, intake: AlertIntake, daemon: Daemon, switch: FreezeSwitch, pressing: Pressing, door: Door
 ) -> HttpServer:
-    """The HTTP server. Raises ConfigurationError for a certificate that cannot be used."""
+    """The HTTP server."""
     http = base.settings.http
-    door = _door(http)
     limits = WebhookLimits(
         rate=http.webhook.rate,
         burst=http.webhook.burst,
@@ -56,13 +64,6 @@ def http_of(
         ),
         slack=pressing.webhook,
     )
-
-
-def _door(settings: HttpSettings) -> _Door:
-    credentials = Authenticator(_logins(settings.webhook))
-    tls = _tls(settings.tls)
-    reread = (*((credentials.reread,) if credentials.rotate else ()), *((tls.reread,) if tls else ()))
-    return _Door(credentials, tls, reread)
 
 
 def _logins(webhook: WebhookSettings) -> list[Login]:

@@ -26,6 +26,10 @@ class WorkingState:
     def apply(self, record: Record) -> Record:
         """The record with the newest analysis; what was saved by anyone since counts where it is ahead."""
         self._saved[record.name] = record
+        return self.newest(record)
+
+    def newest(self, record: Record) -> Record:
+        """The same for a reader, who changes nothing."""
         newest = self._states.get(record.name)
         if (
             newest is None

@@ -114,6 +114,10 @@ class Driver:
         """Know nothing but what the watches show: what another leader did meanwhile is in the records alone."""
         self._memory.forget()
 
+    def newest(self, record: Record) -> Record:
+        """The record with what was measured since it was saved, as far as this process measures it."""
+        return self._memory.working.newest(record)
+
     def sweep(self) -> set[WorkloadKey]:
         """Forget what ended unseen: records deleted, ended by another process, or by a lost answer.
 

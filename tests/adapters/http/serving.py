@@ -12,8 +12,9 @@ from typing import Any
 
 import aiohttp
 
+from sentinel.adapters.http.listener import Handler, ServerOptions
 from sentinel.adapters.http.metrics import PrometheusTelemetry
-from sentinel.adapters.http.server import WEBHOOK_PATH, Handler, HttpServer, ServerOptions
+from sentinel.adapters.http.server import WEBHOOK_PATH, HttpServer
 from sentinel.adapters.http.webhook import AlertmanagerWebhook, WebhookLimits
 from sentinel.domain.alert import Alert, AlertFate, AlertOutcome, AlertStatus, Notification, Receipt
 from sentinel.ports import SystemClock

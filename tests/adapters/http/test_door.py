@@ -12,7 +12,8 @@ import pytest
 from sentinel.adapters.alertmanager import payload
 from sentinel.adapters.http.auth import Authenticator, Login
 from sentinel.adapters.http.connections import ConnectionLimits
-from sentinel.adapters.http.server import WEBHOOK_PATH, ServerOptions
+from sentinel.adapters.http.listener import ServerOptions
+from sentinel.adapters.http.server import WEBHOOK_PATH
 from sentinel.adapters.http.webhook import MAX_BODY, WebhookLimits
 from tests.adapters.http.serving import World, serving
 

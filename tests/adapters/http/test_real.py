@@ -8,8 +8,9 @@ import pytest
 
 from sentinel.adapters.alertmanager import payload
 from sentinel.adapters.http.auth import Authenticator, Login
+from sentinel.adapters.http.listener import ServerOptions
 from sentinel.adapters.http.metrics import PrometheusTelemetry
-from sentinel.adapters.http.server import WEBHOOK_PATH, HttpServer, ServerOptions
+from sentinel.adapters.http.server import WEBHOOK_PATH, HttpServer
 from sentinel.adapters.http.webhook import AlertmanagerWebhook, WebhookLimits
 from sentinel.domain.alert import Alert, AlertStatus, Notification
 from sentinel.domain.errors import ClusterUnavailableError

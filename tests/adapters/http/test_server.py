@@ -11,8 +11,9 @@ import pytest
 
 from sentinel.adapters.alertmanager import payload
 from sentinel.adapters.http.auth import Authenticator, Login
+from sentinel.adapters.http.listener import ListenError, ServerOptions
 from sentinel.adapters.http.metrics import PrometheusTelemetry
-from sentinel.adapters.http.server import WEBHOOK_PATH, HttpServer, ListenError, ServerOptions
+from sentinel.adapters.http.server import WEBHOOK_PATH, HttpServer
 from sentinel.adapters.http.webhook import MAX_BODY, AlertmanagerWebhook, WebhookLimits
 from sentinel.domain.errors import ClusterUnavailableError, ForbiddenError
 from sentinel.ports import SystemClock

@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 import trustme
 
-from sentinel.adapters.http.server import WEBHOOK_PATH, ServerOptions
+from sentinel.adapters.http.listener import ServerOptions
+from sentinel.adapters.http.server import WEBHOOK_PATH
 from sentinel.adapters.http.tls import ServerTls, TlsError, TlsFiles
 from sentinel.adapters.http.webhook import WebhookLimits
 from tests.adapters.http.serving import World, serving

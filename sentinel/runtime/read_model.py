@@ -1,0 +1,101 @@
+"""What pages are made of: the records, on the leader with what it has measured since it saved them."""
+
+import asyncio
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sentinel.domain.record.record import Record
+from sentinel.ports import Clock, RecordStore
+from sentinel.reports.board import BoardRow, row_of
+from sentinel.reports.daemon import DaemonReport
+from sentinel.reports.rollout import RolloutReport, report_of
+from sentinel.runtime.notify.advice import advice
+from sentinel.runtime.policy_registry import PolicyRegistry
+
+AT_ONCE = 500
+"""So many records are searched before others may go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaIdentity:
+    """What a replica says about itself for as long as it runs."""
+
+    replica: str
+    version: str
+    cluster: str
+    mode: str
+
+
+class RecordReadModel:
+    """Implements `ports.ReadModel`. `newest` is a record with what was measured since it was saved."""
+
+    def __init__(
+        self,
+        store: RecordStore,
+        registry: PolicyRegistry,
+        clock: Clock,
+        identity: ReplicaIdentity,
+        *,
+        leads: Callable[[], bool],
+        remarks: Callable[[], Sequence[str]],
+        newest: Callable[[Record], Record],
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._clock = clock
+        self._identity = identity
+        self._leads = leads
+        self._remarks = remarks
+        self._newest = newest
+
+    def daemon(self) -> DaemonReport:
+        """The process that answers."""
+        me = self._identity
+        return DaemonReport(
+            me.replica,
+            me.version,
+            me.cluster,
+            self._leads(),
+            me.mode,
+            self._clock.now(),
+            tuple(self._remarks()),
+        )
+
+    def board(self) -> Sequence[BoardRow]:
+        """The rollouts to which anything may still happen, in flight first, then the newest first."""
+        rows = [self._row(record) for record in self._store.live()]
+        return sorted(rows, key=lambda row: (not row.in_flight, -row.started_at.timestamp(), row.id))
+
+    async def past(self, words: tuple[str, ...], skip: int, limit: int) -> tuple[int, Sequence[BoardRow]]:
+        """All rollouts on record in which each of the words occurs, the newest first: how many, and a part of them."""
+        records = tuple(self._store.all())
+        found: list[Record] = []
+        for index, record in enumerate(records):
+            if index % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)
+            if not words or row_of(record, None).matches(words):
+                found.append(record)
+        newest = heapq.nlargest(skip + limit, found, key=lambda record: (record.started_at, record.name))
+        return len(found), [self._row(record) for record in newest[skip:]]
+
+    def rollout(self, namespace: str, name: str) -> RolloutReport | None:
+        """The rollout of the record of this name; None where there is no such record."""
+        found = (r for r in self._store.all() if r.name == name and r.key.namespace == namespace)
+        record = next(found, None)
+        if record is None:
+            return None
+        record = self._newest(record)
+        others = tuple(
+            row_of(other, None) for other in self._store.of_workload(record.key) if other.name != name
+        )
+        last = record.decisions[-1] if record.decisions else None
+        return report_of(record, self._registry.of(record), others, advice(record, last))
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Call the listener whenever a record was changed by anyone."""
+        self._store.subscribe(lambda _key: listener())
+
+    def _row(self, record: Record) -> BoardRow:
+        record = self._newest(record) if record.live else record
+        return row_of(record, self._registry.of(record))

@@ -1,0 +1,132 @@
+"""The web page in a real browser, over records in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, expect
+
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
+from tests.engine.builders import entry, held, in_state, undoing
+from tests.support.chromium import chromium, shots, tab
+from tests.support.page import NOW, named, served
+from tests.support.states import changed_state
+
+pytestmark = [pytest.mark.real, pytest.mark.real_time, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """One browser for all of these tests."""
+    async with chromium() as started:
+        yield started
+
+
+async def test_the_board_follows_what_happens(browser: Browser) -> None:
+    """A rollout that begins, is held and ends is seen without a reload, and a freeze is said."""
+    async with served([named("web")]) as here, tab(browser, here.url) as page:
+        row = page.get_by_role("row").filter(has_text="web")
+        await expect(row).to_contain_text("Progressing")
+
+        here.put(named("web", of=held("EnvironmentOutage")), named("cart"))
+        await expect(row).to_contain_text("Held")
+        await expect(page.get_by_role("row").filter(has_text="cart")).to_be_visible()
+
+        here.remarks.append("frozen by am: the sentinel changes nothing until `sentinel unfreeze`")
+        over = in_state(Phase.UNDONE, ended_at=NOW)
+        here.put(named("web", of=over))
+        await expect(row).to_have_count(0)
+        await expect(page.get_by_text("frozen by am")).to_be_visible()
+
+
+async def test_a_rollout_s_page_shows_each_decision_with_its_numbers(browser: Browser) -> None:
+    """By the keyboard alone from the board to the numbers of a decision that comes in meanwhile."""
+    async with served([named("web")]) as here, tab(browser, here.url) as page:
+        await page.get_by_role("link", name="web").focus()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", name="web", exact=True)).to_be_visible()
+
+        numbers = {"candidate_total": 1200, "candidate_errors": 60, "limit": 0.01, "odds": 4096.0}
+        undo = entry(Action.UNDO, "WorseThanBaseline", 60, rule="error-rate", numbers=numbers)
+        here.put(named("web", of=replace(undoing(), decisions=(undo,))))
+        await expect(page.get_by_text("undo by error-rate")).to_be_visible()
+        await expect(page.get_by_text("5% (60 of 1,200 requests failed)")).to_be_visible()
+
+        await page.get_by_text("Numbers (4)").focus()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_text("4096", exact=True)).to_be_visible()
+
+
+async def test_a_thousand_rollouts_are_shown_without_lag(browser: Browser) -> None:
+    """A hundred rows at a time; each further event, with a hundred changes, is drawn within a tenth of a second."""
+    records = [named(f"web-{number:04}", ago=number) for number in range(1000)]
+    async with served(records) as here, tab(browser, here.url) as page:
+        await expect(page.get_by_text("1,000 rollouts")).to_be_visible()
+        assert await page.locator("tbody tr").count() == 100
+        await page.evaluate(
+            "new PerformanceObserver((list) => { window.longest = Math.max(window.longest ?? 0,"
+            " ...list.getEntries().map((one) => one.duration)); }).observe({type: 'longtask'})"
+        )
+
+        here.put(*(named(f"web-{number:04}", ago=number, of=held("Alert")) for number in range(100)))
+        await expect(page.get_by_text("100 held")).to_be_visible()
+        await page.get_by_role("searchbox").fill("0999")
+        await expect(page.locator("tbody tr")).to_have_count(1)
+        print("longest task in ms:", await page.evaluate("window.longest ?? 0"))
+
+
+async def test_the_history_is_searched_on_the_server(browser: Browser) -> None:
+    """Words narrow all rollouts on record down, whatever their state."""
+    ended = [
+        named(f"old-{number}", ago=3600 + number, of=in_state(Phase.UNDONE, ended_at=NOW))
+        for number in range(150)
+    ]
+    async with served([named("web"), *ended]) as here, tab(browser, here.url) as page:
+        await page.get_by_role("link", name="History").click()
+        await expect(page.get_by_text("151 rollouts")).to_be_visible()
+        await page.keyboard.press("/")
+        await page.keyboard.type("undone old-149")
+        await expect(page.get_by_text("1 rollout", exact=True)).to_be_visible()
+        await page.get_by_role("link", name="old-149").click()
+        await expect(page.get_by_role("heading", name="old-149")).to_be_visible()
+
+
+async def test_hostile_texts_are_nothing_but_text(browser: Browser) -> None:
+    """Markup in a message is shown as it is written, and runs nothing."""
+    text = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>"
+    told = named("web", of=in_state(message=text))
+    async with served([told]) as here, tab(browser, here.url) as page:
+        await expect(page.get_by_role("row").filter(has_text="onerror")).to_be_visible()
+        assert await page.title() != "run"
+        assert await page.locator("main img").count() == 0
+
+
+async def test_a_lost_connection_is_said_and_found_again(browser: Browser) -> None:
+    """What is no longer live does not look live."""
+    async with served([named("web")]) as here, tab(browser, here.url, refused=True) as page:
+        await expect(page.get_by_text("live · sentinel-1 leads")).to_be_visible()
+        await here.stop()
+        await expect(page.get_by_text("no longer live")).to_be_visible()
+        here.leads = False
+        await here.start()
+        await expect(page.get_by_text("sentinel-1 stands by")).to_be_visible()
+
+
+async def test_pictures_fit_and_keep_nobody_out(browser: Browser) -> None:
+    """At 360 and 1280 pixels, light and dark, nothing overflows, and axe-core finds nothing."""
+    numbers = {"candidate_total": 1200, "candidate_errors": 60, "limit": 0.01, "odds": 4096.0}
+    steps = (
+        entry(Action.START, "NewRevision"),
+        entry(Action.ADVANCE, "WithinLimit", 60, rule="error-rate", numbers=numbers),
+    )
+    web = replace(named("web", of=held("EnvironmentOutage")), decisions=steps)
+    web = replace(web, state=changed_state(web.state, began_at=NOW - timedelta(minutes=1)))
+    async with served([web, named("api"), named("cart", of=undoing())]) as here:
+        await shots(browser, here.url, "board", "tbody tr")
+        await shots(browser, f"{here.url}history", "history", "tbody tr")
+        await shots(browser, f"{here.url}rollouts/shop/web-new", "rollout", ".decisions li")
