@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sentinel.app.commands.table import ROOT, RULES, add_commands
+from sentinel.app.commands.table import HELP, MARKUP, ROOT, RULES, add_commands
 from sentinel.app.exitcodes import ExitCode, RootGroup, code_of
 from sentinel.domain.errors import SentinelError
 
@@ -18,9 +18,16 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
+    context_settings=HELP,
+    rich_markup_mode=MARKUP,
 )
 add_commands(app, ROOT)
-rules = typer.Typer(help="Check, explain and test rule files.", no_args_is_help=True)
+rules = typer.Typer(
+    help="Check, explain and test rule files.",
+    no_args_is_help=True,
+    context_settings=HELP,
+    rich_markup_mode=MARKUP,
+)
 add_commands(rules, RULES)
 app.add_typer(rules, name="rules")
 

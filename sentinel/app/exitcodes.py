@@ -61,6 +61,12 @@ def code_of(error: SentinelError) -> ExitCode:
 class RootGroup(TyperGroup):
     """The root of the command line. Its own codes replace Typer's, whose 1 and 2 are answers here."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program. A mistake has a frame at a terminal only; in a log it is one line."""
+        if not sys.stderr.isatty():
+            self.rich_markup_mode = None
+        return super().main(*args, **kwargs)
+
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Parse the options before the command's name."""
         with _own_codes():

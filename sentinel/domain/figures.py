@@ -61,6 +61,11 @@ def moment(at: datetime) -> str:
     return at.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def rfc3339(at: datetime) -> str:
+    """A point in time, in UTC, for programs: `2026-11-29T10:02:03Z`."""
+    return at.isoformat().replace("+00:00", "Z")
+
+
 def to_one(evidence: float) -> str:
     """The strength of evidence, as odds: `1,119:1`."""
     if evidence >= _PROVEN:

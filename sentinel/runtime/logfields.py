@@ -1,5 +1,6 @@
 """The fields by which log lines are found: the same names in every line that is about a workload or a decision."""
 
+from sentinel.domain.figures import rfc3339
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import DecisionEntry
 from sentinel.domain.record.record import Record
@@ -29,7 +30,7 @@ def about_decision(record: Record, entry: DecisionEntry, mode: Mode) -> Fields:
         "action": deed(entry),
         "reason": entry.reason,
         "rule": entry.rule,
-        "decided_at": entry.at.isoformat(),
+        "decided_at": rfc3339(entry.at),
         "mode": mode.value,
         "step": entry.step + 1,
         "outcome": entry.outcome.kind.value if entry.outcome else "",

@@ -5,16 +5,29 @@ from typing import Annotated
 
 import typer
 
-Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace. Default: the kubeconfig's.")]
+from sentinel.app.commands import completing
+
+Namespace = Annotated[
+    str,
+    typer.Option(
+        "--namespace",
+        "-n",
+        help="Namespace. Default: the kubeconfig's.",
+        autocompletion=completing.namespaces,
+    ),
+]
 Context = Annotated[str, typer.Option("--context", help="Context in the kubeconfig.")]
 Kubeconfig = Annotated[str, typer.Option("--kubeconfig", help="Kubeconfig file.")]
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="All namespaces.")]
 WorkloadArgument = Annotated[
-    str, typer.Argument(metavar="WORKLOAD", help="KIND/NAME, or just NAME of a Deployment.")
+    str,
+    typer.Argument(
+        metavar="WORKLOAD",
+        help="KIND/NAME, or just NAME of a Deployment.",
+        autocompletion=completing.workloads,
+    ),
 ]
-OptionalWorkload = Annotated[
-    str, typer.Argument(metavar="WORKLOAD", help="KIND/NAME, or just NAME of a Deployment.")
-]
+"""Give it a default to make it optional."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,17 @@ _PIPE_WIDTH = 10_000
 
 
 class Output(StrEnum):
-    """The format of an answer."""
+    """The format of an answer. `wide` is a table of which nothing is cut, whatever the terminal's width."""
 
     TABLE = "table"
+    WIDE = "wide"
     JSON = "json"
     YAML = "yaml"
+
+    @property
+    def for_people(self) -> bool:
+        """Whether it is a table, not data."""
+        return self in (Output.TABLE, Output.WIDE)
 
 
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Format of the output.")]
@@ -61,11 +67,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, wrap:
     return made
 
 
-def show(what: RenderableType) -> None:
+def show(what: RenderableType, output: Output = Output.TABLE) -> None:
     """Write to the terminal, or in full width and without colours to a pipe or file; text is not markup."""
     what = Text(what) if isinstance(what, str) else what
     console = Console()
-    if console.is_terminal:
+    if console.is_terminal and output is not Output.WIDE:
         # What a narrow terminal has no room for goes on in its next line, as kubectl has it; nothing is left out.
         wide = console.options.update(max_width=_PIPE_WIDTH)
         needed = Measurement.get(console, wide, what).minimum

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from sentinel.app.rehearsal.model import Rehearsed, RehearsedVerdict, RevisionFate
-from sentinel.domain.figures import amount, duration
+from sentinel.domain.figures import amount, duration, rfc3339
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ class RehearsalReport:
         """Plain JSON values."""
         return {
             "prometheus": self.prometheus,
-            "since": self.since.isoformat(),
-            "until": self.until.isoformat(),
+            "since": rfc3339(self.since),
+            "until": rfc3339(self.until),
             "rules": self.rules,
             "summary": asdict(self.summary),
             "notes": list(self.notes),

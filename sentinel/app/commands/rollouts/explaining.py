@@ -8,7 +8,7 @@ import typer
 
 from sentinel.adapters.kubernetes.custom.record_objects import object_of
 from sentinel.app.commands.connection import connected, find_record, place, run
-from sentinel.app.commands.flags import Context, Kubeconfig, Namespace, OptionalWorkload
+from sentinel.app.commands.flags import Context, Kubeconfig, Namespace, WorkloadArgument
 from sentinel.app.commands.output import Output, OutputOption, rules_in_words, show, show_data, sparkline
 from sentinel.app.commands.rollouts.reasons import explain_reason
 from sentinel.app.commands.rollouts.starts import starts_told
@@ -32,7 +32,7 @@ _OUTCOMES = {
 
 
 def explain_command(
-    name: OptionalWorkload = "",
+    name: WorkloadArgument = "",
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
@@ -58,7 +58,7 @@ def explain_command(
 async def _explain(name: str, namespace: str, context: str, kubeconfig: str, output: Output) -> None:
     async with connected(place(namespace, context, kubeconfig)) as cluster:
         record = await find_record(cluster, name)
-    if output is Output.TABLE:
+    if output.for_people:
         show("\n".join(explained(record)))
     else:
         show_data(object_of(record), output)

@@ -1,5 +1,6 @@
 """`sentinel freeze` and `unfreeze`: the kill switch for the whole cluster."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -18,10 +19,16 @@ Where = Annotated[
 ]
 LeaseName = Annotated[str, typer.Option("--lease", help="Name of the sentinel's Lease (leadership.name).")]
 EFFECTIVE = "within 5 s"
+CONSEQUENCES = (
+    "Bad releases are no longer undone, good ones no longer promoted, in all namespaces of this sentinel."
+)
 
 
 def freeze_command(
-    reason: Annotated[str, typer.Option("--reason", help="Why. Notices and /readyz show it.")] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why. Notices and /readyz show it. Asked for at a terminal.")
+    ] = "",
+    yes: Yes = False,
     force: Annotated[
         bool, typer.Option("--force", help="Freeze even without a Lease (leadership.enabled: false).")
     ] = False,
@@ -30,8 +37,12 @@ def freeze_command(
     context: Context = "",
     kubeconfig: Kubeconfig = "",
 ) -> None:
-    """Stop the sentinel from changing anything in the cluster. It still decides and reports, as in observe mode."""
-    typer.echo(run(_freeze(reason, lease, place(namespace, context, kubeconfig), force=force)))
+    """Stop the sentinel from changing anything in the cluster. It still decides and reports, as in observe mode.
+
+    Asks first (exit code 3: no terminal, and no --yes).
+    """
+    if not run(_freeze(reason, lease, place(namespace, context, kubeconfig), force=force, yes=yes)):
+        raise typer.Exit(1)
 
 
 def unfreeze_command(
@@ -49,17 +60,28 @@ def unfreeze_command(
         raise typer.Exit(1)
 
 
-async def _freeze(reason: str, lease: str, at: Place, *, force: bool) -> str:
+async def _freeze(reason: str, lease: str, at: Place, *, force: bool, yes: bool) -> bool:
+    """Whether the sentinel is frozen when this is over."""
     async with connected(at) as cluster:
         store = KubernetesFreezeStore(cluster.client, at.namespace, lease)
         if not force and not await store.sentinel_is_here():
             raise _nobody(at.namespace, lease)
+        present = await store.read()
+        if present is not None:
+            typer.echo(f"already {present}")
+            return True
+        if not await confirmed([CONSEQUENCES], "Freeze the sentinel?", yes=yes):
+            return False
+        if not reason and not yes:
+            reason = await asyncio.to_thread(typer.prompt, "Why", default="", show_default=False)
         by = await CommandSender(cluster.client).whoami()
         try:
             await store.freeze(Freeze(by, datetime.now(UTC), reason))
         except ConflictError:
-            return f"already {await store.read() or 'frozen'}"
-    return f"frozen: {EFFECTIVE} the sentinel stops changing anything, until `sentinel unfreeze`"
+            typer.echo(f"already {await store.read() or 'frozen'}")
+            return True
+    typer.echo(f"frozen: {EFFECTIVE} the sentinel stops changing anything, until `sentinel unfreeze`")
+    return True
 
 
 async def _unfreeze(lease: str, at: Place, *, yes: bool) -> bool:

@@ -46,7 +46,7 @@ def explain_reason(name: str, output: Output) -> None:
     if found is None:
         hint = did_you_mean(name, tuple(known_reasons()))
         raise typer.BadParameter(f"no reason is named {name}; {hint}", param_hint="--reason")
-    if output is Output.TABLE:
+    if output.for_people:
         show(f"{found.reason} ({found.of})\n  Meaning:    {found.means}\n  What to do: {found.remedy}")
     else:
         show_data(asdict(found), output)

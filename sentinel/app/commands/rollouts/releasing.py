@@ -15,7 +15,7 @@ from sentinel.app.commands.rollouts.undoing import CHANGE_TIMEOUT
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain.decision import Release
 from sentinel.domain.errors import ClusterError
-from sentinel.domain.figures import moment
+from sentinel.domain.figures import moment, rfc3339
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.keeper import KeeperHold
@@ -106,7 +106,7 @@ def holds_command(
 async def _holds(at: Place, output: Output) -> None:
     async with connected(at) as cluster:
         held = held_by(await cluster.reader.records(at.namespace))
-    if output is not Output.TABLE:
+    if not output.for_people:
         show_data([_as_data(record, hold) for record, hold in held], output)
     elif held:
         rows = [
@@ -124,8 +124,8 @@ def _as_data(record: Record, hold: KeeperHold) -> dict[str, str]:
         "record": record.name,
         "keeper": str(hold.keeper),
         "state": hold.stage.value,
-        "since": hold.since.isoformat(),
-        "until": hold.until.isoformat(),
+        "since": rfc3339(hold.since),
+        "until": rfc3339(hold.until),
         "reason": hold.reason,
         "lastsUntil": hold.ends_by,
     }

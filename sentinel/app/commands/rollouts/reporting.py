@@ -14,7 +14,7 @@ from sentinel.app.commands.connection import connected, place, run
 from sentinel.app.commands.flags import AllNamespaces, Context, Kubeconfig, Namespace, Place
 from sentinel.app.commands.options import duration
 from sentinel.app.commands.output import Output, OutputOption, show, show_data, table
-from sentinel.domain.figures import age, amount, moment
+from sentinel.domain.figures import age, amount, moment, rfc3339
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
 from sentinel.domain.record.record import Record
@@ -61,7 +61,7 @@ async def _report(since: datetime, at: Place, output: Output) -> None:
     observed = [r for r in records if was_observed(r) and r.started_at >= since]
     now = datetime.now(UTC)
     found = [would for record in observed for would in would_be(record, records, now)]
-    if output is Output.TABLE:
+    if output.for_people:
         show(report_table(observed, found))
     else:
         show_data(_as_data(observed, found), output)
@@ -147,7 +147,7 @@ def _as_data(observed: Sequence[Record], found: Sequence[WouldBe]) -> dict[str, 
         "wouldHaveHeld": _only_held(observed),
         "wouldHaveUndone": [
             {
-                "decidedAt": w.entry.at.isoformat(),
+                "decidedAt": rfc3339(w.entry.at),
                 "namespace": w.record.key.namespace,
                 "workload": w.record.key.name,
                 "record": w.record.name,

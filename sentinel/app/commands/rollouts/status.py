@@ -19,7 +19,7 @@ from sentinel.app.commands.output import Output, OutputOption, phase, show, show
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain import words
 from sentinel.domain.errors import ClusterError
-from sentinel.domain.figures import age, moment, percent
+from sentinel.domain.figures import age, moment, percent, rfc3339
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import GUARD_LABEL, Workload
@@ -76,7 +76,7 @@ def status_command(
     ] = False,
 ) -> None:
     """Show the guarded workloads and their rollouts, those in progress first."""
-    if watch and output is not Output.TABLE:
+    if watch and not output.for_people:
         raise UsageError("--watch always shows a table: leave out --output")
     at = place(namespace, context, kubeconfig, everywhere=everywhere)
     run(_status(at, output, watch=watch))
@@ -87,8 +87,8 @@ async def _status(at: Place, output: Output, *, watch: bool) -> None:
         found = await standings(cluster)
         if watch:
             await _keep_showing(cluster, found)
-        elif output is Output.TABLE:
-            show(status_table(found, datetime.now(UTC), at.namespace))
+        elif output.for_people:
+            show(status_table(found, datetime.now(UTC), at.namespace, wide=output is Output.WIDE), output)
         else:
             show_data([_as_data(standing) for standing in found], output)
 
@@ -107,20 +107,22 @@ async def _keep_showing(cluster: ClusterConnection, found: list[GuardedWorkload]
             live.update(Group(shown, Text(problem, style="red")) if problem else shown, refresh=True)
 
 
-def status_table(found: list[GuardedWorkload], now: datetime, namespace: str) -> RenderableType:
-    """The table of `status`."""
+def status_table(
+    found: list[GuardedWorkload], now: datetime, namespace: str, *, wide: bool = False
+) -> RenderableType:
+    """The table of `status`; `wide` with the images' registries."""
     if not found:
         where = f"namespace {namespace}" if namespace else "any namespace"
         return Text(f"No workload in {where} has the label {GUARD_LABEL}=true or a RolloutRecord.")
     columns = ["WORKLOAD", "PHASE", "STEP", "WEIGHT", "REVISION", "READY", "AGE", "MESSAGE"]
-    rows = [_row(standing, now) for standing in found]
+    rows = [_row(standing, now, wide=wide) for standing in found]
     if not namespace:
         columns.insert(0, "NAMESPACE")
         rows = [[s.workload.key.namespace, *row] for s, row in zip(found, rows, strict=True)]
     return table(columns, rows)
 
 
-def _row(standing: GuardedWorkload, now: datetime) -> list[str | Text]:
+def _row(standing: GuardedWorkload, now: datetime, *, wide: bool) -> list[str | Text]:
     workload, record = standing.workload, standing.record
     ready = f"{workload.exposure.available}/{workload.exposure.wanted}"
     if record is None:
@@ -129,7 +131,7 @@ def _row(standing: GuardedWorkload, now: datetime) -> list[str | Text]:
             _REST,
             "",
             "",
-            _revision(workload),
+            _revision(workload.candidate.number, workload.candidate.images, wide=wide),
             ready,
             "",
             "no rollout seen yet",
@@ -140,16 +142,17 @@ def _row(standing: GuardedWorkload, now: datetime) -> list[str | Text]:
         phase(words.standing(record)),
         str(state.progress.step + 1) if record.in_flight else "",
         f"{percent(state.weight)}" if record.in_flight else "",
-        _revision(workload),
+        _revision(workload.candidate.number, workload.candidate.images, wide=wide),
         ready,
         age(now - record.started_at),
         _words(standing),
     ]
 
 
-def _revision(workload: Workload) -> str:
-    number = workload.candidate.number
-    return f"{number or 'new'} ({', '.join(workload.candidate.images)})"
+def _revision(number: int | str, images: Iterable[str], *, wide: bool) -> str:
+    """A revision as a table names it: without the images' registries where there is little room."""
+    shown = images if wide else (image.rpartition("/")[2] for image in images)
+    return f"{number or 'new'} ({', '.join(shown)})"
 
 
 def _words(standing: GuardedWorkload) -> str:
@@ -193,7 +196,7 @@ def _as_data(standing: GuardedWorkload) -> dict[str, Any]:
             "message": state.message,
             "mode": record.mode.value,
             "policy": record.policy,
-            "startedAt": record.started_at.isoformat(),
+            "startedAt": rfc3339(record.started_at),
         }
     return data
 
@@ -217,17 +220,20 @@ async def _history(at: Place, named: WorkloadName | None, output: Output) -> Non
     async with connected(at) as cluster:
         records = await cluster.reader.records(at.namespace, named.name if named else "")
     records = tuple(r for r in records if named is None or named.fits(r.key.kind, r.key.name))
-    if output is Output.TABLE:
-        show(history_table(records, datetime.now(UTC), everywhere=not at.namespace))
+    if output.for_people:
+        wide = output is Output.WIDE
+        show(history_table(records, datetime.now(UTC), everywhere=not at.namespace, wide=wide), output)
     else:
         items = [object_of(record) for record in records]
         show_data({"apiVersion": "v1", "kind": "List", "items": items}, output)
 
 
-def history_table(records: Iterable[Record], now: datetime, *, everywhere: bool) -> RenderableType:
-    """The table of `history`."""
+def history_table(
+    records: Iterable[Record], now: datetime, *, everywhere: bool, wide: bool = False
+) -> RenderableType:
+    """The table of `history`; `wide` with the images' registries."""
     columns = ["STARTED", "WORKLOAD", "REVISION", "PHASE", "TOOK", "REASON", "RECORD"]
-    rows = [_past(record, now) for record in records]
+    rows = [_past(record, now, wide=wide) for record in records]
     if not rows:
         return Text("No RolloutRecord found.")
     if everywhere:
@@ -236,16 +242,14 @@ def history_table(records: Iterable[Record], now: datetime, *, everywhere: bool)
     return table(columns, rows)
 
 
-def _past(record: Record, now: datetime) -> list[str | Text]:
+def _past(record: Record, now: datetime, *, wide: bool) -> list[str | Text]:
     state = record.state
     ended = state.ending.promoted_at if state.phase is Phase.PROMOTED else state.ending.ended_at
-    revision = (
-        f"{record.candidate.number or record.candidate.digest[:8]} ({', '.join(record.candidate.images)})"
-    )
+    candidate = record.candidate
     return [
         moment(record.started_at),
         called(record.key),
-        revision,
+        _revision(candidate.number or candidate.digest[:8], candidate.images, wide=wide),
         phase(words.standing(record)),
         age((ended or now) - record.started_at),
         state.reason,

@@ -75,7 +75,7 @@ def rehearse_command(  # noqa: PLR0913 - one to each option
         typer.Option(help="Only those in this file: lines 'namespace/name TIME', or RolloutRecords."),
     ] = None,
     form: Annotated[
-        ReportFormat, typer.Option("--format", "-f", help="Format of the report.")
+        ReportFormat, typer.Option("--output", "-o", "--format", "-f", help="Format of the report.")
     ] = ReportFormat.TABLE,
     out: Annotated[Path | None, typer.Option(help="Write the report here instead of to stdout.")] = None,
     resume: Annotated[

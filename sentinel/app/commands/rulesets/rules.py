@@ -18,7 +18,7 @@ Paths = Annotated[list[Path], typer.Argument(help="Rule files or folders.")]
 def check_command(
     paths: Paths,
     format: Annotated[  # noqa: A002
-        MistakeFormat, typer.Option("--format", "-f", help="How errors are shown.")
+        MistakeFormat, typer.Option("--output", "-o", "--format", "-f", help="How errors are shown.")
     ] = MistakeFormat.TEXT,
     config: Annotated[
         Path | None,

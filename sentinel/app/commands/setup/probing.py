@@ -24,7 +24,7 @@ _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
 def conclude(checks: Sequence[Check], output: Output) -> None:
     """Show the checks; exit code 1 if one failed."""
-    if output is Output.TABLE:
+    if output.for_people:
         rows: list[list[str | Text]] = [
             [Text(c.level.value.upper(), style=_STYLES[c.level]), c.name, _words(c.found), _words(c.remedy)]
             for c in checks

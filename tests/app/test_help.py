@@ -1,0 +1,36 @@
+"""Help and mistakes of the command line."""
+
+import shlex
+
+import pytest
+from typer.testing import CliRunner
+
+from sentinel.app.cli import app
+from sentinel.app.commands.table import ROOT, RULES, CommandEntry, command_of
+
+COMMANDS = [(name, entry) for table in (ROOT, RULES) for name, entry in table.items()]
+
+
+@pytest.mark.parametrize(("name", "entry"), COMMANDS)
+def test_every_command_has_examples_that_it_takes(name: str, entry: CommandEntry) -> None:
+    """With their options as they are, and shown below them."""
+    command = command_of(name, entry)
+    assert entry.examples
+    for example in entry.examples:
+        command.make_context(name, shlex.split(example))
+    assert f"{name} {entry.examples[-1]}".strip() in command.get_help(
+        command.make_context(name, [], resilient_parsing=True)
+    )
+
+
+def test_help_has_a_short_name() -> None:
+    """As other tools have it, at each level."""
+    for words in (["-h"], ["rules", "-h"], ["status", "-h"]):
+        assert "Usage: " in CliRunner().invoke(app, words).output
+
+
+def test_a_mistake_in_a_pipe_is_one_line_without_a_frame() -> None:
+    """So that a log shows it whole."""
+    answer = CliRunner().invoke(app, ["explain", "--reason", "Nothing", "--kubeconfig", "x", "web"])
+    assert answer.exit_code == 64
+    assert "Error: Invalid value for --reason: explain a rollout or a reason, not both\n" in answer.output
