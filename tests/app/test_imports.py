@@ -44,6 +44,13 @@ def test_a_check_of_rules_imports_neither_cluster_nor_metrics() -> None:
     assert not modules & {*HEAVY, "rich"}
 
 
+def test_rules_without_conditions_load_no_cel() -> None:
+    """Neither its library nor what that imports for the first expression: usual patterns need none."""
+    modules = command("rules", "check", "benchmarks/harness/policy.yaml")
+    assert "sentinel.policies.schema.conditions" in modules
+    assert not modules & {"cel_expr_python", "google.protobuf"}
+
+
 def test_the_daemon_imports_no_models_and_nothing_for_terminals() -> None:
     """What the daemon never uses takes no memory: typed models, terminal output, other commands, Datadog, Slack."""
     modules = imported("import sentinel.app.serving")

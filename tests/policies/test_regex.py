@@ -34,6 +34,10 @@ from sentinel.policies.schema.regex import anchored
         ("pag.", "page\0and more", False),
         ("[^x]", "\0", True),
         ("é+", "éé", True),
+        ("web-.*|shop", "web-", True),
+        ("web-.*|shop", "shops", False),
+        (".*", "a\nb", False),
+        ("5..", "50é", True),
     ],
 )
 def test_a_text_matches_as_a_whole(pattern: str, text: str, matches: bool) -> None:
@@ -42,9 +46,9 @@ def test_a_text_matches_as_a_whole(pattern: str, text: str, matches: bool) -> No
 
 
 @given(
-    st.lists(st.sampled_from(["a", "b", "ab", ".", "a*", "b+", "[ab]", "(a|b)", "c?"]), max_size=6).map(
-        "".join
-    ),
+    st.lists(
+        st.sampled_from(["a", "b", "ab", ".", ".*", ".+", "|", "a*", "b+", "[ab]", "(a|b)", "c?"]), max_size=6
+    ).map("".join),
     st.text("abc", max_size=8),
 )
 def test_it_agrees_with_python_where_both_mean_the_same(pattern: str, text: str) -> None:

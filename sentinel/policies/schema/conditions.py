@@ -8,18 +8,18 @@ the number x is NaN.
 import math
 import re
 from functools import lru_cache
-
-from cel_expr_python import cel
+from typing import TYPE_CHECKING
 
 from sentinel.policies.mistakes import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from cel_expr_python import cel
 
 MAX_CONDITION = 2048
 MAX_BRACKETS = 32
 
 VARIABLES = ("value", "result")
 
-_DOUBLE = cel.Type.DOUBLE
-_LIST = cel.Type.List(cel.Type.DOUBLE)
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _PROBLEM = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 
@@ -52,7 +52,9 @@ def check_condition(text: str) -> str:
 
 
 @lru_cache(maxsize=512)
-def _compiled(text: str) -> cel.Expression:
+def _compiled(text: str) -> "cel.Expression":
+    from cel_expr_python import cel
+
     _check_size(text)
     try:
         expression = _environment().compile(text)
@@ -65,21 +67,24 @@ def _compiled(text: str) -> cel.Expression:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> cel.Env:
+def _environment() -> "cel.Env":
+    from cel_expr_python import cel  # not at the top: it takes 10 MiB, and few rules have conditions
+
     def function(name: str, *overloads: cel.Overload) -> cel.FunctionDecl:
         return cel.FunctionDecl(name, list(overloads))
 
-    boolean, whole = cel.Type.BOOL, cel.Type.INT
+    boolean, whole, double = cel.Type.BOOL, cel.Type.INT, cel.Type.DOUBLE
+    numbers = cel.Type.List(double)
     return cel.NewEnv(
-        variables={"value": _DOUBLE, "result": _LIST},
+        variables={"value": double, "result": numbers},
         functions=[
-            function("isNaN", cel.Overload("isNaN_double", boolean, [_DOUBLE], False, math.isnan)),
-            function("isInf", cel.Overload("isInf_double", boolean, [_DOUBLE], False, math.isinf)),
-            function("len", cel.Overload("len_list", whole, [_LIST], False, len)),
+            function("isNaN", cel.Overload("isNaN_double", boolean, [double], False, math.isnan)),
+            function("isInf", cel.Overload("isInf_double", boolean, [double], False, math.isinf)),
+            function("len", cel.Overload("len_list", whole, [numbers], False, len)),
             function(
                 "default",
-                cel.Overload("default_double", _DOUBLE, [_DOUBLE, _DOUBLE], False, _default_number),
-                cel.Overload("default_list", _DOUBLE, [_LIST, _DOUBLE], False, _default_first),
+                cel.Overload("default_double", double, [double, double], False, _default_number),
+                cel.Overload("default_list", double, [numbers, double], False, _default_first),
             ),
         ],
     )
