@@ -152,7 +152,6 @@ def _may_restart(situation: Situation) -> bool:
         and workload.exposure.wanted > 0
         and not workload.held_by_label
         and not workload.brake.on
-        and workload.pairing is None
         and Ability.ROLLING not in workload.abilities.why_not
     )
 
@@ -214,11 +213,13 @@ def said_of_undo(changes: Sequence[ConfigChange], back: Sequence[ConfigReturn]) 
     return put_back + (f"; {_listed(left)}, which putting the template back does not undo" if left else "")
 
 
-def in_vain(situation: Situation, changes: Sequence[ConfigChange], back: Sequence[ConfigReturn]) -> str:
-    """Why an undo of the template would change nothing: the candidate differs by config, and that stays. Else empty."""
+def in_vain(
+    situation: Situation, target: RevisionRef, changes: Sequence[ConfigChange], back: Sequence[ConfigReturn]
+) -> str:
+    """Why an undo would change nothing: the candidate differs by config, and that stays. Else empty."""
     returned = {f"{ConfigKind.CONFIG_MAP}/{one.name}" for one in back}
     left = [change for change in changes if change.key not in returned]
-    if not situation.record.state.config.alone or not left:
+    if not situation.record.state.config.alone or not left or _others_serve(situation.workload, target):
         return ""
     exposure = situation.workload.exposure
     return (
@@ -226,3 +227,12 @@ def in_vain(situation: Situation, changes: Sequence[ConfigChange], back: Sequenc
         f"({_listed(left)}): pods would start with the same again. "
         f"Put the data back; {exposure.old} of {exposure.wanted} pods have not been started again yet"
     )
+
+
+def _others_serve(workload: Workload, target: RevisionRef) -> bool:
+    """Whether requests can go to pods of the target that were not started again: then config need not be put back."""
+    exposure, standby = workload.exposure, workload.exposure.standby
+    if exposure.traffic is None:
+        return False
+    stands_by = standby is not None and standby.digest == target.digest and standby.ready >= exposure.wanted
+    return stands_by or not exposure.traffic.adopted

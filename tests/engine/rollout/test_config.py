@@ -14,7 +14,7 @@ from sentinel.domain.record.entries import Action, Outcome, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RevisionRef
 from sentinel.domain.workload.config import ABSENT, ConfigFact, ConfigKind, ConfigReading, ConfigRef
-from sentinel.domain.workload.facts import HOLD_LABEL, Brake, Workload
+from sentinel.domain.workload.facts import HOLD_LABEL, Brake, Exposure, Standby, TrafficShare, Workload
 from sentinel.engine.rollout.config import config_of, note_config, restart_for_config, started_with
 from sentinel.engine.rollout.decision import decide
 from sentinel.engine.rollout.undo.undoing import undo
@@ -237,6 +237,23 @@ def test_a_candidate_of_config_alone_is_not_undone_by_its_template() -> None:
     assert "9 of 10 pods have not been started again" in held.message
     back = undo(situation(alone, naming(holds("c0")), policy=TRIGGER), FAIL)
     assert isinstance(back.change, Restore)
+
+
+@pytest.mark.parametrize(
+    ("exposure", "undone"),
+    [
+        (Exposure(10, traffic=TrafficShare(0.1)), True),
+        (Exposure(10, traffic=TrafficShare(1.0, adopted=True)), False),
+        (Exposure(10, traffic=TrafficShare(1.0, adopted=True), standby=Standby(OLD.digest, ready=10)), True),
+        (Exposure(10, traffic=TrafficShare(1.0, adopted=True), standby=Standby(OLD.digest, ready=9)), False),
+    ],
+    ids=["canary", "promoted", "switched", "switched, and some are gone"],
+)
+def test_pods_that_were_not_started_again_can_take_over(exposure: Exposure, undone: bool) -> None:
+    """Where requests move between pods, those of the stable revision still run with the former data."""
+    world = replace(naming(holds("c1")), exposure=exposure)
+    decided = undo(situation(with_config(in_state(), alone=True), world, policy=TRIGGER), FAIL)
+    assert isinstance(decided.change, Restore) is undone
 
 
 def test_a_change_says_what_the_api_tells() -> None:

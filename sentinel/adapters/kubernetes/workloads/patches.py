@@ -93,17 +93,24 @@ def put_back(
 def restart(live: RawObject, config: str) -> Plan:
     """Have the controller start all pods again, by our annotation on the template that names their config."""
     template = mapping(mapping(live.get("spec")).get("template"))
+    marked = mapping(started_with(live, template, config).get("metadata"))
+    written = put("/spec/template/metadata", marked)
+    if "annotations" in mapping(template.get("metadata")):
+        path = f"/spec/template/metadata/annotations/{_escaped(CONFIG_ANNOTATION)}"
+        written = put(path, mapping(marked.get("annotations"))[CONFIG_ANNOTATION])
+    return Plan("had all pods started again with the changed config", (*unchanged(live), written))
+
+
+def started_with(live: RawObject, template: RawObject, config: str) -> RawObject:
+    """A template with our annotation that names the config of its pods, in the live object that is to carry it."""
     metadata = mapping(template.get("metadata"))
     annotations = mapping(metadata.get("annotations"))
-    if annotations.get(CONFIG_ANNOTATION) == config:
+    carried = mapping(mapping(live.get("spec")).get("template"))
+    before = mapping(mapping(carried.get("metadata")).get("annotations"))
+    if config in (annotations.get(CONFIG_ANNOTATION), before.get(CONFIG_ANNOTATION)):
         # The pods were started with this once, and with something else since.
         config = f"{config}.{mapping(live.get('metadata')).get('generation')}"
-    path = "/spec/template/metadata"
-    if "annotations" in metadata:
-        written = put(f"{path}/annotations/{_escaped(CONFIG_ANNOTATION)}", config)
-    else:
-        written = put(path, {**metadata, "annotations": {CONFIG_ANNOTATION: config}})
-    return Plan("had all pods started again with the changed config", (*unchanged(live), written))
+    return {**template, "metadata": {**metadata, "annotations": {**annotations, CONFIG_ANNOTATION: config}}}
 
 
 def disown(live: RawObject, manager: str) -> tuple[Operation, ...]:

@@ -165,7 +165,7 @@ def trim_template(template: object, *, digest: str = "") -> TemplateFacts:
         labels=labels(metadata.get("labels")),
         irreversible=text(mapping(metadata.get("annotations")).get(IRREVERSIBLE_ANNOTATION)),
         named=_shared(named_by(bare)),
-        apart=_apart(bare) or own,
+        apart=digest_apart(bare) or own,
         origin=_origin(metadata),
     )
 
@@ -193,7 +193,7 @@ def _shared(named: tuple[ConfigRef, ...]) -> tuple[ConfigRef, ...]:
     return named
 
 
-def _apart(bare: RawObject) -> str:
+def digest_apart(bare: RawObject) -> str:
     """The digest of a template without our annotation; empty where it has none."""
     metadata = mapping(bare.get("metadata"))
     annotations = {k: v for k, v in mapping(metadata.get("annotations")).items() if k != CONFIG_ANNOTATION}

@@ -67,7 +67,7 @@ def undo(situation: Situation, because: RuleVerdict, *, again: bool = False) -> 
         return _held_instead(situation, target.reason, f"{because.message}; {target.message}", because)
     changes = changed_since_stable(situation, target.revision)
     back = returns(situation, changes)
-    if vain := in_vain(situation, changes, back):
+    if vain := in_vain(situation, target.revision, changes, back):
         return _held_instead(situation, HoldReason.CONFIG_ALONE, f"{because.message}; {vain}", because)
     taken_back = keeper_refusal(situation)
     if taken_back:

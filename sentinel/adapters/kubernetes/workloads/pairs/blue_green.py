@@ -1,7 +1,7 @@
 """Blue-green pairs as they are read: two Deployments, and the Service whose selector says which of them serves."""
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.api.raw import labels, mapping
 from sentinel.adapters.kubernetes.api.resources import SERVICES
@@ -20,7 +20,7 @@ from sentinel.adapters.kubernetes.workloads.pairs.members import (
     joined,
     keeper_of,
 )
-from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE, WorkloadEntry, ref_of
+from sentinel.adapters.kubernetes.workloads.trim import WorkloadEntry, ref_of
 from sentinel.domain.workload.facts import (
     HOLD_LABEL,
     Abilities,
@@ -93,7 +93,8 @@ def assemble(
     other = next((one for one in entries if one is not serving), None)
     ordered = sorted(found, key=lambda member: member.entry is not serving)
     sight = _Sight(colours, serving, other, joined(ordered, unready_nodes))
-    newest, candidate = sight.newest, _candidate(sight)
+    newest = sight.newest
+    candidate = sight.joined.revision_of(newest)
     return Workload(
         key=key,
         uid=entries[0].uid,
@@ -122,23 +123,6 @@ def colours_of(pairing: Pairing, beside: Attached, members: list[PairMember]) ->
     service, preview = (beside.objects.get((SERVICES, name)) for name in (pairing.name, pairing.preview))
     entries = tuple(member.entry for member in members)
     return Colours(pairing, service or {}, entries, preview, beside.problems.get(SERVICES, ""))
-
-
-def _candidate(sight: _Sight) -> Revision:
-    entry = sight.newest
-    known = sight.joined.revision(_neutral(entry))
-    cause = entry.annotations.get(CHANGE_CAUSE, "")
-    if known is not None:
-        return replace(known, change_cause=cause or known.change_cause)
-    facts = entry.template
-    return Revision(
-        digest=_neutral(entry),
-        images=facts.images,
-        labels=facts.labels,
-        change_cause=cause,
-        irreversible=facts.irreversible,
-        origin=facts.origin,
-    )
 
 
 def _labels(colours: Colours, serving: WorkloadEntry) -> dict[str, str]:

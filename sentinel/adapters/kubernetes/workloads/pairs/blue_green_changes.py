@@ -31,7 +31,7 @@ from sentinel.adapters.kubernetes.workloads.pairs.members import trim_member
 from sentinel.adapters.kubernetes.workloads.pairs.templates import moved_template, selector_of
 from sentinel.adapters.kubernetes.workloads.patches import Patch, Plan
 from sentinel.adapters.kubernetes.workloads.trim import WorkloadEntry
-from sentinel.domain.decision import Adopt, Change, Prepare, Release, Restore
+from sentinel.domain.decision import Adopt, Change, Prepare, Release, Restart, Restore
 from sentinel.domain.errors import InvalidObjectError, PreconditionError
 from sentinel.domain.figures import amount
 from sentinel.domain.record.state import RevisionRef
@@ -66,6 +66,8 @@ def plan(live: Live, workload: Workload, change: Change, stored: RawObject) -> P
             return restore(sides, target, stored)
         case Release():
             return release(sides)
+        case Restart(config):
+            return restart(sides, config)
     raise unsupported(workload, change)
 
 
@@ -136,6 +138,19 @@ def release(sides: _Sides) -> Plan:
     noted = patches.set_annotation(sides.raw[name], REPLICAS_ANNOTATION, str(colour.desired))
     operations = (*patches.judged(sides.raw[name]), *noted, *_replicas(sides.raw[name], 0))
     return Plan(f"{name}, which no longer serves, was scaled to 0", patches=_of(colour, operations))
+
+
+def restart(sides: _Sides, config: str) -> Plan:
+    """Have what stands by take over with changed config: it gets the template of what serves, with our annotation."""
+    serving, live = sides.raw[sides.serving.key.name], sides.raw[sides.standby.key.name]
+    template = mapping(mapping(serving.get("spec")).get("template"))
+    moved = moved_template(template, selector_of(serving), selector_of(live))
+    replaced = put("/spec/template", patches.started_with(live, moved, config))
+    done = f"the template of {sides.serving.key.name} was put into {sides.standby.key.name}"
+    return Plan(
+        f"{done}, to start with the changed config",
+        patches=_of(sides.standby, (*patches.unchanged(live), replaced)),
+    )
 
 
 def _unready(sides: _Sides) -> PreconditionError:

@@ -26,7 +26,7 @@ from sentinel.adapters.kubernetes.workloads.pairs.shares import (
 from sentinel.adapters.kubernetes.workloads.pairs.templates import moved_template, selector_of
 from sentinel.adapters.kubernetes.workloads.patches import Patch, Plan
 from sentinel.adapters.kubernetes.workloads.trim import template_manager
-from sentinel.domain.decision import Adopt, Change, Release, Restore, SetTraffic, Stop
+from sentinel.domain.decision import Adopt, Change, Release, Restart, Restore, SetTraffic, Stop
 from sentinel.domain.errors import InvalidObjectError, PreconditionError
 from sentinel.domain.figures import amount, percent
 from sentinel.domain.record.state import RevisionRef
@@ -88,6 +88,9 @@ def plan(live: Live, workload: Workload, change: Change, stored: RawObject) -> P
             return stop(pair, mark)
         case Restore(target):
             return restore(pair, pair.canary, workload, stored, target)
+        case Restart(config):
+            restarted = patches.restart(pair.canary, config)
+            return Plan(restarted.sentence, patches=_sent(pair.canary, restarted.operations, disowned=False))
     raise unsupported(workload, change)
 
 

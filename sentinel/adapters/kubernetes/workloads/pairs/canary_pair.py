@@ -1,7 +1,7 @@
 """Canary pairs as they are read: a stable and a canary Deployment, and what sends requests to which of them."""
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.traffic.registry import ROUTERS
 from sentinel.adapters.kubernetes.traffic.router import Routing
@@ -22,7 +22,7 @@ from sentinel.adapters.kubernetes.workloads.pairs.shares import (
     pods_for,
     ratio,
 )
-from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE, WorkloadEntry
+from sentinel.adapters.kubernetes.workloads.trim import WorkloadEntry
 from sentinel.domain.figures import percent
 from sentinel.domain.workload.facts import (
     HOLD_LABEL,
@@ -55,24 +55,6 @@ class CanarySight:
     def newest(self) -> PairMember:
         """The member that has the candidate's template."""
         return self.canary or self.stable
-
-    @property
-    def candidate(self) -> Revision:
-        """The canary's template, as the one that is to become the stable's."""
-        entry = self.newest.entry
-        known = self.joined.revision(self.newest.facts.neutral)
-        cause = entry.annotations.get(CHANGE_CAUSE, "")
-        if known is not None:
-            return replace(known, change_cause=cause or known.change_cause)
-        facts = entry.template
-        return Revision(
-            digest=self.newest.facts.neutral,
-            images=facts.images,
-            labels=facts.labels,
-            change_cause=cause,
-            irreversible=facts.irreversible,
-            origin=facts.origin,
-        )
 
     @property
     def adopted(self) -> bool:
@@ -114,8 +96,8 @@ def assemble(
     annotation = canary.entry.annotations.get(TRAFFIC_ANNOTATION, "") if canary is not None else ""
     mark = parse_share_mark(annotation)
     sight = CanarySight(pairing, stable, canary, routing, mark, joined(both, unready_nodes))
-    candidate = sight.candidate
     entry = sight.newest.entry
+    candidate = sight.joined.revision_of(entry)
     return Workload(
         key=key,
         uid=stable.entry.uid,

@@ -11,7 +11,13 @@ from sentinel.adapters.kubernetes.workloads.kinds.deployment import trim_deploym
 from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import trim_replica_set
 from sentinel.adapters.kubernetes.workloads.pairs.templates import neutral_template, selector_of
 from sentinel.adapters.kubernetes.workloads.snapshot import on_its_node
-from sentinel.adapters.kubernetes.workloads.trim import MemberFacts, RevisionEntry, WorkloadEntry
+from sentinel.adapters.kubernetes.workloads.trim import (
+    CHANGE_CAUSE,
+    MemberFacts,
+    RevisionEntry,
+    WorkloadEntry,
+    digest_apart,
+)
 from sentinel.adapters.kubernetes.workloads.trim_pods import PodEntry
 from sentinel.domain.workload.keeper import Keeper
 from sentinel.domain.workload.pods import Pod
@@ -80,6 +86,24 @@ class Joined:
         """The revision of this digest, None while no object stores it."""
         return next((one for one in self.revisions if one.digest == digest), None)
 
+    def revision_of(self, entry: WorkloadEntry) -> Revision:
+        """The revision of a member's present template, also before any object stores it."""
+        facts, cause = entry.template, entry.annotations.get(CHANGE_CAUSE, "")
+        assert entry.member is not None, "members are trimmed by trim_member"
+        known = self.revision(entry.member.neutral)
+        if known is not None:
+            return replace(known, change_cause=cause or known.change_cause)
+        return Revision(
+            digest=entry.member.neutral,
+            images=facts.images,
+            labels=facts.labels,
+            change_cause=cause,
+            irreversible=facts.irreversible,
+            origin=facts.origin,
+            named=facts.named,
+            apart=facts.apart,
+        )
+
 
 def keeper_of(members: Sequence[PairMember]) -> Keeper | None:
     """Who keeps the pair: of the member that is held, else of the first of these that anyone keeps."""
@@ -90,18 +114,27 @@ def keeper_of(members: Sequence[PairMember]) -> Keeper | None:
 def trim_member(raw: RawObject) -> WorkloadEntry:
     """What matters of a Deployment that may be a member."""
     selector = mapping(mapping(raw.get("spec")).get("selector"))
+    entry, (neutral, apart) = trim_deployment(raw), _neutral(raw)
     facts = MemberFacts(
-        neutral=template_digest(neutral_template(raw)),
+        neutral=neutral,
         selector=selector_of(raw),
         plain=not selector.get("matchExpressions"),
         ready=number(mapping(raw.get("status")).get("readyReplicas")),
     )
-    return replace(trim_deployment(raw), member=facts)
+    return replace(entry, template=replace(entry.template, apart=apart), member=facts)
 
 
 def trim_member_revision(raw: RawObject) -> RevisionEntry:
     """What matters of a ReplicaSet that may store a member's revision."""
-    return replace(trim_replica_set(raw), neutral=intern(template_digest(neutral_template(raw))))
+    entry, (neutral, apart) = trim_replica_set(raw), _neutral(raw)
+    return replace(entry, template=replace(entry.template, apart=apart), neutral=neutral)
+
+
+def _neutral(raw: RawObject) -> tuple[str, str]:
+    """The digest of a template among the members of a pair, with and without our annotation on it."""
+    template = neutral_template(raw)
+    digest = intern(template_digest(template))
+    return digest, digest_apart(template) or digest
 
 
 def joined(members: Sequence[PairMember], unready_nodes: Container[str]) -> Joined:
@@ -146,6 +179,8 @@ def _revision(digest: str, held: Sequence[RevisionEntry], home: str) -> Revision
         ready=sum(one.ready for one in counts),
         available=sum(one.available for one in counts),
         stored_in=first.ref,
+        named=first.template.named,
+        apart=first.template.apart,
     )
 
 
