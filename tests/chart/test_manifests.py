@@ -85,7 +85,16 @@ MATRIX: dict[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {
     "monitoring": (
         {
             "metrics": {
-                "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+                "serviceMonitor": {
+                    "enabled": True,
+                    "labels": {"release": "prometheus"},
+                    "namespace": "monitoring",
+                    "scrapeTimeout": "5s",
+                    "relabelings": [{"action": "labeldrop", "regex": "pod"}],
+                    "metricRelabelings": [
+                        {"action": "drop", "regex": "python_.*", "sourceLabels": ["__name__"]}
+                    ],
+                },
                 "prometheusRule": {"enabled": True, "alertLabels": {"team": "platform"}},
                 "dashboard": {"enabled": True},
             }
@@ -100,6 +109,9 @@ MATRIX: dict[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {
                 "digest": f"sha256:{'0' * 64}",
                 "pullSecrets": ["pull"],
             },
+            "imagePullSecrets": [{"name": "registry"}],
+            "commonLabels": {"example.com/team": "platform"},
+            "replicaCount": 3,
             "serviceAccount": {"annotations": {"example.com/role": "sentinel"}},
             "service": {"type": "NodePort", "port": 80, "annotations": {"example.com/a": "b"}},
             "podAnnotations": {"example.com/a": "b"},

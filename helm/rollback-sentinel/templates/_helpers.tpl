@@ -30,6 +30,25 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "rollback-sentinel.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* How many replicas: replicas is the old name of replicaCount. */}}
+{{- define "rollback-sentinel.replicas" -}}
+{{- if hasKey .Values "replicas" }}{{ int .Values.replicas }}{{ else }}{{ int .Values.replicaCount }}{{ end }}
+{{- end }}
+
+{{/* The Secrets with which images are pulled: image.pullSecrets is the old name, with names alone. */}}
+{{- define "rollback-sentinel.pullSecrets" -}}
+{{- $secrets := .Values.imagePullSecrets }}
+{{- range .Values.image.pullSecrets }}
+{{- $secrets = append $secrets (dict "name" .) }}
+{{- end }}
+{{- if $secrets }}
+imagePullSecrets: {{- toYaml $secrets | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- define "rollback-sentinel.serviceAccountName" -}}
@@ -218,8 +237,8 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- $secrets := "/etc/rollback-sentinel/secrets" }}
 {{- if .Values.settings.leadership.enabled }}
 {{- $_ := set $chart "leadership" (dict "name" (include "rollback-sentinel.fullname" . | replace "." "-") "namespace" .Release.Namespace) }}
-{{- else if or (gt (int .Values.replicas) 1) (ne .Values.strategy.type "Recreate") }}
-{{- fail "settings.leadership.enabled is false: two sentinels at once would both act; set replicas to 1 and strategy to {type: Recreate, rollingUpdate: null}, or leave it true" }}
+{{- else if or (gt (int (include "rollback-sentinel.replicas" .)) 1) (ne .Values.strategy.type "Recreate") }}
+{{- fail "settings.leadership.enabled is false: two sentinels at once would both act; set replicaCount to 1 and strategy to {type: Recreate, rollingUpdate: null}, or leave it true" }}
 {{- end }}
 {{- $_ := set $chart "kubernetes" (dict "kinds" .Values.watchKinds "routes" .Values.watchRoutes "watch_config_maps" .Values.config.configMaps "watch_secrets" .Values.config.secrets) }}
 {{- if .Values.watchNamespaces }}
