@@ -41,5 +41,6 @@ class MetricName(StrEnum):
     BULLETINS_TOTAL = "bulletins_total"
     ROLLOUTS = "rollouts"
     KEEPER_WRITES_TOTAL = "keeper_writes_total"
+    REVERTS_TOTAL = "reverts_total"
     KEEPER_HOLDS = "keeper_holds"
     API_REQUESTS_TOTAL = "api_requests_total"

@@ -19,6 +19,7 @@ HEALS_AFTER = (0.7, 2.3, 6.0, 18.0, 54.0, 162.0)
 _LAST_HEAL = 300.0
 _QUIET = 60.0
 SYNC_SECONDS = 0.4
+_HISTORY = 10
 RESYNC_SECONDS = 120.0
 
 
@@ -120,7 +121,8 @@ class ArgoCd(Controller):
 
         def change(obj: JsonObject) -> None:
             obj["operation"] = {"sync": {"revision": revision}}
-            obj.setdefault("status", {})["operationState"] = {"phase": "Running"}
+            state = {"phase": "Running", "startedAt": timestamp(self.store.now())}
+            obj.setdefault("status", {})["operationState"] = state
 
         self.store.mutate(self._applications, *key, change, manager=MANAGER)
         self.enqueue(key, SYNC_SECONDS)
@@ -131,15 +133,19 @@ class ArgoCd(Controller):
             self.enqueue(key, self._syncs_at[key] - now)
             return
         source, phase = self._sources[key], "Failed" if terminating else "Succeeded"
+        began = app["status"]["operationState"].get("startedAt")
         for manifest in () if terminating else source.manifests:
             self._apply(app, key[1], manifest)
         self._syncs_at.pop(key, None)
 
         def change(obj: JsonObject) -> None:
             obj.pop("operation", None)
-            obj["status"]["operationState"] = {"phase": phase}
+            result = {"revision": source.revision}
+            obj["status"]["operationState"] = {"phase": phase, "startedAt": began, "syncResult": result}
             if not terminating:
                 obj["status"]["syncedRevision"] = source.revision
+                sync = {**result, "deployStartedAt": began, "deployedAt": timestamp(self.store.now())}
+                obj["status"]["history"] = [*obj["status"].get("history", ()), sync][-_HISTORY:]
 
         self.store.mutate(self._applications, *key, change, manager=MANAGER)
 

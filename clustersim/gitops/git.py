@@ -15,16 +15,18 @@ class Git:
     def __init__(self, *manifests: JsonObject) -> None:
         self.manifests: tuple[JsonObject, ...] = manifests
         self.revision = "commit-1"
+        self._commits = 1
         self._followers: list[Callable[[], None]] = []
 
     def follow(self, follower: Callable[[], None]) -> None:
         """Call this after every commit, as a webhook does."""
         self._followers.append(follower)
 
-    def commit(self, *manifests: JsonObject) -> None:
+    def commit(self, *manifests: JsonObject, revision: str = "") -> None:
         """The next revision, with these manifests; without any only another file changed."""
         self.manifests = manifests or self.manifests
-        self.revision = f"commit-{int(self.revision.partition('-')[2]) + 1}"
+        self._commits += 1
+        self.revision = revision or f"commit-{self._commits}"
         for follower in self._followers:
             follower()
 

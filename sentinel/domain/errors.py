@@ -77,5 +77,20 @@ class NoticeError(SentinelError):
         self.retry_after = retry_after
 
 
+class RevertError(SentinelError):
+    """No revert could be proposed in Git. `reason` is a RevertReason's value.
+
+    `retry_after` in seconds where the server said so.
+    """
+
+    def __init__(
+        self, message: str, *, reason: str, retryable: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retryable = retryable
+        self.retry_after = retry_after
+
+
 class ConfigurationError(SentinelError):
     """Settings or rule files are wrong; the message lists every mistake with its place."""

@@ -282,4 +282,5 @@ def _undo(spec: UndoSpec) -> UndoPolicy:
         on_known_bad=spec.on_known_bad,
         known_bad_for=spec.known_bad_for,
         config=spec.config,
+        git=spec.git,
     )

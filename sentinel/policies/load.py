@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.gate import GateLimits
-from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.policy import Policy, UndoneGit
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
 from sentinel.policies.convert import DEFAULT_INTERVAL, digest_of, policy_of
@@ -40,7 +40,8 @@ class Options:
     interval of rules that name none.
 
     `sources` are the metrics systems in its settings; a rule that asks another is refused. `gates` is what they
-    allow gates; one that could never be asked is refused. None: any will do.
+    allow gates; one that could never be asked is refused. `reverts`: whether they name a Git server to propose reverts
+    on. None: any will do.
     """
 
     kinds: Collection[WorkloadKind] = SUPPORTED_KINDS
@@ -48,6 +49,7 @@ class Options:
     interval: timedelta = DEFAULT_INTERVAL
     sources: Collection[str] | None = None
     gates: GateLimits | None = None
+    reverts: bool | None = None
 
 
 DEFAULTS = Options()
@@ -188,7 +190,11 @@ def _policy(document: Document, options: Options) -> tuple[Policy | None, list[P
     result = _validated(value, options)
     if not isinstance(result, PolicyFile):
         return None, [document.error(path, mistake) for path, mistake in result]
-    absent = [*_absent_sources(result, options), *shut_gates(result, options.gates)]
+    absent = [
+        *_absent_sources(result, options),
+        *shut_gates(result, options.gates),
+        *_no_reverts(result, options),
+    ]
     if absent:
         return None, [document.error(path, mistake) for path, mistake in absent]
     return policy_of(result, value, _source(document), options.interval), []
@@ -218,6 +224,15 @@ def _absent_sources(file: PolicyFile, options: Options) -> Iterable[tuple[Path, 
                 key=not name,
             )
             yield ("spec", "rules", index, kind, "source" if name else key), mistake
+
+
+def _no_reverts(file: PolicyFile, options: Options) -> Iterable[tuple[Path, InputError]]:
+    if file.spec.undo.git is UndoneGit.PROPOSE and options.reverts is False:
+        mistake = InputError(
+            "the settings name no Git server to propose a revert on",
+            "set gitops.revert.hosts there, or write git: leave",
+        )
+        yield ("spec", "undo", "git"), mistake
 
 
 def _twice(loaded: list[tuple[Document, Policy]]) -> Iterable[PolicyError]:

@@ -14,6 +14,7 @@ from sentinel.ports.cluster import (
 from sentinel.ports.judging import AlertIntake, AlertRules, Conditions, GateCaller, MetricSource, PolicySource
 from sentinel.ports.reading import ReadModel
 from sentinel.ports.reporting import Broadcaster, Notifier, NullTracer, Telemetry, Tracer
+from sentinel.ports.reverting import Forge, Forges, SourceHistory
 
 __all__ = [
     "AlertIntake",
@@ -24,6 +25,8 @@ __all__ = [
     "CommandRequests",
     "CommandStore",
     "Conditions",
+    "Forge",
+    "Forges",
     "FreezeStore",
     "GateCaller",
     "Jobs",
@@ -35,6 +38,7 @@ __all__ = [
     "PolicySource",
     "ReadModel",
     "RecordStore",
+    "SourceHistory",
     "SystemClock",
     "Telemetry",
     "Tracer",

@@ -10,6 +10,7 @@ from sentinel.domain.decision import Change
 from sentinel.domain.gate import JobGate, JobState
 from sentinel.domain.record.entries import NoticeRef
 from sentinel.domain.record.record import Record
+from sentinel.domain.revert import RevertRef
 from sentinel.domain.workload.config import ConfigReading
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.keeper import KeeperHold
@@ -141,6 +142,10 @@ class RecordStore(Protocol):
 
     async def save_notice(self, record: Record, notice: NoticeRef) -> None:
         """Write where the rollout's message stands, and nothing else."""
+        ...
+
+    async def save_revert(self, record: Record, revert: RevertRef) -> None:
+        """Write what became of the revert in Git, and nothing else."""
         ...
 
     async def fresh(self, record: Record) -> Record | None:

@@ -16,6 +16,7 @@ from sentinel.domain.workload.kinds import GUARDED_KINDS, USUAL_KINDS, WorkloadK
 from sentinel.domain.workload.routes import RouteKind
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.schema.fields import MetricLabel
+from sentinel.settings.forges import RevertSettings
 from sentinel.settings.values import Seconds, Section, Url
 
 
@@ -109,7 +110,7 @@ class GitOpsSettings(Section):
 
     `argocd` and `flux` need further rights. `reconcile`: Flux is asked to reconcile after a release, which needs the
     right to patch Kustomizations. `namespaces` are where the tools' objects are (none named: the watched ones).
-    `hold_for`: a hold that lasts longer calls people, once.
+    `hold_for`: a hold that lasts longer calls people, once. `revert`: where reverts are proposed.
     """
 
     argocd: bool = False
@@ -117,6 +118,7 @@ class GitOpsSettings(Section):
     reconcile: bool = True
     namespaces: tuple[str, ...] = ()
     hold_for: Annotated[Seconds, Field(ge=60)] = 86_400.0
+    revert: RevertSettings = RevertSettings()
 
 
 class EvaluationSettings(Section):

@@ -14,6 +14,7 @@ from sentinel.domain.policy.policy import Policy
 from sentinel.domain.record.entries import NoticeRef
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Json
+from sentinel.domain.revert import RevertRef
 from sentinel.domain.workload.facts import WorkloadKey
 
 
@@ -105,6 +106,12 @@ class Shelf:
         if self.down:
             raise ClusterUnavailableError("the API server is down")
         self.records[record.name] = replace(self.records[record.name], notice=notice)
+
+    async def save_revert(self, record: Record, revert: RevertRef) -> None:
+        """Keep what became of the revert, unless down."""
+        if self.down:
+            raise ClusterUnavailableError("the API server is down")
+        self.records[record.name] = replace(self.records[record.name], revert=revert)
 
     async def fresh(self, record: Record) -> Record | None:
         """As it is."""

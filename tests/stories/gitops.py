@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,10 +77,16 @@ def _free(obj: JsonObject) -> bool:
 
 @asynccontextmanager
 async def by_argocd(
-    folder: Path, policy: str = PLAIN_POLICY, *, enabled: bool = True, granted: bool = True, **spec: Any
+    folder: Path,
+    policy: str = PLAIN_POLICY,
+    *,
+    enabled: bool = True,
+    granted: bool = True,
+    environ: Mapping[str, str] | None = None,
+    **spec: Any,
 ) -> AsyncIterator[Deployed]:
     """`shop/web` in an Application that syncs and heals itself. `enabled`: Argo CD 3.1 or later."""
-    async with world(folder, policy, SENTINEL_GITOPS__ARGOCD="true") as here:
+    async with world(folder, policy, SENTINEL_GITOPS__ARGOCD="true", **(environ or {})) as here:
         cluster = here.cluster
         cluster.store.create(CRDS, definitions.application(enabled=enabled), manager="story")
         cluster.store.create(CRDS, definitions.application_set(), manager="story")

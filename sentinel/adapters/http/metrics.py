@@ -138,6 +138,12 @@ METRICS = (
         ("tool", "write"),
     ),
     Metric(
+        MetricName.REVERTS_TOTAL,
+        Kind.COUNTER,
+        "Reverts in Git, by what became of them (RevertProposed, RevertLeftToPeople, or why none was opened).",
+        ("reason",),
+    ),
+    Metric(
         MetricName.LEADER_TRANSITIONS_TOTAL,
         Kind.COUNTER,
         "How often this replica became leader, or ceased to be.",

@@ -15,6 +15,7 @@ from sentinel.adapters.slack.mrkdwn import (
     context,
     escape,
     fields,
+    link,
     section,
 )
 from sentinel.domain.figures import moment, percent
@@ -23,6 +24,7 @@ from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
+from sentinel.domain.revert import RevertReason, RevertRef
 from sentinel.domain.words import Standing, Would, deed, standing
 from sentinel.domain.workload.kinds import LIFTED
 
@@ -143,9 +145,19 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     if record.keeper_hold is not None:
         hold = record.keeper_hold
         facts.append(("Held", f"{escape(str(hold.keeper), 500)}, since {moment(hold.since)}"))
+    if record.revert is not None:
+        facts.append(("Git", _revert(record.revert)))
     if record.attempt > 1:
         facts.append(("Attempt", f"{record.attempt} of this revision"))
     return facts
+
+
+def _revert(revert: RevertRef) -> str:
+    """A link to what was opened, or what is in the way."""
+    if revert.url.startswith("https://"):
+        named = "revert proposed" if revert.reason is RevertReason.PULL_OPENED else "left to people"
+        return link(revert.url, named)
+    return escape(revert.message, 500)
 
 
 def _story(record: Record, entry: DecisionEntry | None) -> str:

@@ -1,6 +1,7 @@
 """Slack's text: escaped so that no name, label or message can mention, link or format, and cut to its limits."""
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 MAX_SECTION = 3000
 MAX_FIELD = 2000
@@ -36,6 +37,13 @@ def _shortened(pieces: list[str], length: int, limit: int) -> str:
     while pieces and length > limit - len(_CUT):
         length -= len(pieces.pop())
     return "".join(pieces) + _CUT
+
+
+def link(url: str, text: str) -> str:
+    """A link; what would end it early is encoded."""
+    for character in "<>|":
+        url = url.replace(character, quote(character))
+    return f"<{url}|{escape(text, 100)}>"
 
 
 def code(text: str, limit: int = 500) -> str:

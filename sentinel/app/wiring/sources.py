@@ -60,6 +60,7 @@ def options_of(settings: Settings, sources: Sources) -> Options:
         interval=timedelta(seconds=settings.evaluation.interval),
         sources=frozenset(sources.by_name),
         gates=settings.gates.limits,
+        reverts=bool(settings.gitops.revert.hosts),
     )
 
 

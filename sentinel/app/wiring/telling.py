@@ -8,6 +8,7 @@ from typing import Protocol
 
 from sentinel.adapters.cloudevents.notifier import CloudEventsNotifier
 from sentinel.app.wiring.base import Base, Tasks
+from sentinel.app.wiring.reverting import reverts_of
 from sentinel.domain.notice import Bulletin
 from sentinel.domain.record.record import Record
 from sentinel.ports import Broadcaster, Notifier
@@ -75,11 +76,13 @@ def notices_of(base: Base, channels: Channels, registry: PolicyRegistry) -> Noti
     beside = tuple(made(each, store, lambda record: "") for each in channels.beside)
     notifications = made(channels.main, store, partial(_channel_of, registry), beside=beside)
     announcements = Announcements(base.gateway.cluster)
+    reverts = reverts_of(base, registry)
+    tasks = {f"notices {number}": each.run for number, each in enumerate(beside, 2)}
     return Notices(
         notifications,
         announcements,
-        Reporter(notifications, announcements, registry.mode_of),
-        {f"notices {number}": each.run for number, each in enumerate(beside, 2)},
+        Reporter(notifications, announcements, registry.mode_of, reverts),
+        tasks if reverts is None else {**tasks, "reverts": reverts.run},
     )
 
 

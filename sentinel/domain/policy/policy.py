@@ -44,6 +44,13 @@ class UndoneConfig(StrEnum):
     RESTORE = "restore"
 
 
+class UndoneGit(StrEnum):
+    """What an undo does in the Git repository that brought the revision: nothing, or a revert proposed to people."""
+
+    LEAVE = "leave"
+    PROPOSE = "propose"
+
+
 @dataclass(frozen=True, slots=True)
 class UndoBudget:
     """At most `limit` undos within `per`."""
@@ -62,6 +69,7 @@ class UndoPolicy:
     on_known_bad: OnKnownBad = OnKnownBad.JUDGE
     known_bad_for: timedelta = timedelta(hours=24)
     config: UndoneConfig = UndoneConfig.KEEP
+    git: UndoneGit = UndoneGit.LEAVE
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from sentinel.domain.gate import GateResult
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, AlertEntry, DecisionEntry, NoticeRef
 from sentinel.domain.record.state import IN_FLIGHT, Json, Phase, RevisionRef, RolloutState
+from sentinel.domain.revert import RevertRef
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.keeper import KeeperHold
 from sentinel.domain.workload.revision import Revision
@@ -47,6 +48,7 @@ class Record:
     alerts: tuple[AlertEntry, ...] = ()
     alerts_beyond: AlertsBeyond | None = None
     notice: NoticeRef | None = None
+    revert: RevertRef | None = None
     approvals: frozenset[int] = frozenset()
     resumed_at: datetime | None = None
     config_kept: str = ""

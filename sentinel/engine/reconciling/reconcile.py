@@ -42,6 +42,7 @@ from sentinel.engine.reconciling.judging import judged, judged_alerts, pods_ripe
 from sentinel.engine.reconciling.keeping import Keeping
 from sentinel.engine.reconciling.memory import Memory
 from sentinel.engine.reconciling.outcomes import Effects, Outcomes
+from sentinel.engine.reconciling.reverting import tell_reverts
 from sentinel.engine.reconciling.view import View
 from sentinel.engine.rollout.beginning import (
     begins_at,
@@ -92,12 +93,14 @@ class Reconciler:
         self._carrying = Carrying(view, memory, owed=owed)
         self._outcomes = Outcomes(view, memory, self._carrying)
         self._keeping = Keeping(view, self._carrying, owed=owed)
+        self._owed = owed
 
     def reconcile(self, key: WorkloadKey) -> Effects[Reconciled]:
         """One reconcile. A ClusterError leaves it; what was decided then is completed by a later one."""
         workload = self._view.workload(key)
         present = workload if workload is not None and not workload.deleting else None
         hold_due = yield from self._keeping.look(key, present)
+        yield from tell_reverts(self._view, self._carrying, key, present, owed=self._owed)
         reconciled = yield from self._reconcile(key, workload)
         return replace(reconciled, requeue_at=_earlier(reconciled.requeue_at, hold_due))
 

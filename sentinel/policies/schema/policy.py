@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
-from sentinel.domain.policy.policy import Mode, OnConfigChange, OnKnownBad, UndoneConfig
+from sentinel.domain.policy.policy import Mode, OnConfigChange, OnKnownBad, UndoneConfig, UndoneGit
 from sentinel.domain.policy.selection import AlertAction, AlertMatcher, Operator
 from sentinel.domain.workload.kinds import GUARDED_KINDS, PAIRED, WorkloadKind
 from sentinel.policies.mistakes import InputError, did_you_mean
@@ -131,6 +131,7 @@ class UndoSpec(Model):
     on_known_bad: OnKnownBad = OnKnownBad.JUDGE
     known_bad_for: PositiveDuration = timedelta(hours=24)
     config: UndoneConfig = UndoneConfig.KEEP
+    git: UndoneGit = UndoneGit.LEAVE
 
 
 class SlackSpec(Model):

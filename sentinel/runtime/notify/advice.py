@@ -11,6 +11,7 @@ from sentinel.domain.record.entries import DecisionEntry
 from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
+from sentinel.domain.revert import RevertReason, RevertRef
 from sentinel.domain.workload.facts import PARTITION_ANNOTATION, PAUSED_ANNOTATION
 from sentinel.domain.workload.kinds import LIFTED, NAMED_AFTER, PARTITIONED
 from sentinel.runtime.notify.remedies import REMEDIES
@@ -42,10 +43,19 @@ def _by_phase(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:
         return (f"Find out why the old pods do not start: {_kubectl(record, 'describe', _object(record))}",)
     if phase is Phase.UNDONE:
         return (
+            *_in_git(record.revert),
             "Fix the release and deploy the new version; for a while the sentinel treats this revision as known bad.",
             f"Or forgive this revision: {_ask(record, CommandAction.FORGIVE)}",
         )
     return _under_way(record, entry) if record.in_flight else ()
+
+
+def _in_git(revert: RevertRef | None) -> tuple[str, ...]:
+    if revert is None or not revert.url:
+        return ()
+    if revert.reason is RevertReason.PULL_OPENED:
+        return (f"Review and merge the revert in Git: {revert.url}",)
+    return (f"Revert the release in Git, see {revert.url}",)
 
 
 def _under_way(record: Record, entry: DecisionEntry | None) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from sentinel.runtime.logfields import about_decision
 from sentinel.runtime.notify.advice import advice
 from sentinel.runtime.notify.announcements import Announcements
 from sentinel.runtime.notify.notifications import Notifications
+from sentinel.runtime.reverts.queue import Reverts
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,10 @@ class Reporter:
         notifications: Notifications,
         announcements: Announcements,
         mode_of: Callable[[Record], Mode],
+        reverts: Reverts | None = None,
     ) -> None:
+        """With `reverts`, what is undone is also to be reverted in Git."""
+        self._reverts = reverts
         self._notifications = notifications
         self._announcements = announcements
         self._mode_of = mode_of
@@ -57,6 +61,8 @@ class Reporter:
             self._notifications.tell(record, entry)
             if workload is not None and workload.uid == record.workload_uid:
                 self._announcements.announce(workload, entry)
+        if self._reverts is not None:
+            self._reverts.look(record, workload)
 
     def keep_only(self, names: Collection[str]) -> None:
         """Forget records, by their names, that are gone."""

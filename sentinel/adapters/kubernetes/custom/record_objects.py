@@ -18,6 +18,7 @@ from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import AlertEntry, DecisionEntry, NoticeRef
 from sentinel.domain.record.record import MAX_DECISIONS, Record
 from sentinel.domain.record.state import Json, Phase, RevisionRef, RolloutState
+from sentinel.domain.revert import RevertRef
 from sentinel.domain.words import standing
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
@@ -73,6 +74,7 @@ class RecordHistory:
     alerts: tuple[AlertEntry, ...] = ()
     alerts_beyond: AlertsBeyond | None = None
     notice: NoticeRef | None = None
+    revert: RevertRef | None = None
     approvals: frozenset[int] = frozenset()
     resumed_at: datetime | None = None
 
@@ -138,6 +140,7 @@ def status_of(record: Record) -> dict[str, Any]:
         record.alerts,
         record.alerts_beyond,
         record.notice,
+        record.revert,
         record.approvals,
         record.resumed_at,
     )
@@ -262,6 +265,7 @@ def record_of(raw: RawObject) -> Record:
         alerts=history.alerts,
         alerts_beyond=history.alerts_beyond,
         notice=history.notice,
+        revert=history.revert,
         approvals=history.approvals,
         resumed_at=history.resumed_at,
         uid=text(metadata.get("uid")),

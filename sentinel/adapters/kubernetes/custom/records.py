@@ -22,15 +22,16 @@ from sentinel.bounded import BoundedDict
 from sentinel.domain.errors import ConflictError, NotFoundError
 from sentinel.domain.record.entries import NoticeRef
 from sentinel.domain.record.record import Record
+from sentinel.domain.revert import RevertRef
 from sentinel.domain.workload.facts import WorkloadKey
 
-_NOTICE_ATTEMPTS = 5
+_NOTE_ATTEMPTS = 5
 _REMEMBERED_DELETIONS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A record and the older versions of it that differ in nothing but where its notice stands."""
+    """A record and the older versions of it that differ in nothing but where its notice stands, and its revert."""
 
     record: Record
     equivalent: frozenset[str] = frozenset()
@@ -40,7 +41,7 @@ class KubernetesRecordStore:
     """Implements `ports.RecordStore`.
 
     What was written is seen at once: an event of the watch only ever replaces an older version. Writing where a
-    notice stands does not make a save under way fail: it is carried over.
+    notice stands, or what became of a revert, does not make a save under way fail: it is carried over.
     """
 
     def __init__(self, client: ApiClient) -> None:
@@ -124,29 +125,34 @@ class KubernetesRecordStore:
             return self._take(_at(record, written))
 
     async def save_notice(self, record: Record, notice: NoticeRef) -> None:
-        """Write where the rollout's message stands, and nothing else; a record that is gone needs none.
+        """Write where the rollout's message stands, and nothing else; see `_note`."""
+        await self._note(record, {"notice": encode(notice)})
 
-        Raises ConflictError when it could not be written between the writes of others.
+    async def save_revert(self, record: Record, revert: RevertRef) -> None:
+        """Write what became of the revert in Git, and nothing else; see `_note`."""
+        await self._note(record, {"revert": encode(revert)})
+
+    async def _note(self, record: Record, status: Json) -> None:
+        """Write some fields of the status; a record that is gone needs none.
+
+        Raises ConflictError when they could not be written between the writes of others.
         """
         async with self._lock(record):
-            for attempt in range(1, _NOTICE_ATTEMPTS + 1):
+            for attempt in range(1, _NOTE_ATTEMPTS + 1):
                 held = self._held.get(_key(record))
                 current = held.record if held else await self.fresh(record)
                 if current is None:
                     return
                 try:
-                    await self._write_notice(current, held, notice)
+                    await self._write_fields(current, held, status)
                 except ConflictError:
-                    if attempt == _NOTICE_ATTEMPTS or await self.fresh(record) is None:
+                    if attempt == _NOTE_ATTEMPTS or await self.fresh(record) is None:
                         raise
                 else:
                     return
 
-    async def _write_notice(self, current: Record, held: _Held | None, notice: NoticeRef) -> None:
-        body: Json = {
-            "metadata": {"resourceVersion": current.version},
-            "status": {"notice": encode(notice)},
-        }
+    async def _write_fields(self, current: Record, held: _Held | None, status: Json) -> None:
+        body: Json = {"metadata": {"resourceVersion": current.version}, "status": status}
         raw = await self._client.merge_patch(_place(current, "status"), body)
         equivalent = (held.equivalent if held else frozenset()) | {current.version}
         self._take(record_of(raw), equivalent)
@@ -161,11 +167,13 @@ class KubernetesRecordStore:
         self._forget(_key(record), record.uid)
 
     def _rebased(self, record: Record) -> Record:
-        """The record on top of our latest notice, if nothing else was written since its version."""
+        """The record on top of our latest notice and revert, if nothing else was written since its version."""
         held = self._held.get(_key(record))
         if held is None or record.version not in held.equivalent:
             return record
-        return replace(record, version=held.record.version, notice=held.record.notice)
+        newest = held.record
+        revert = record.revert or newest.revert
+        return replace(record, version=newest.version, notice=newest.notice, revert=revert)
 
     def _lock(self, record: Record) -> asyncio.Lock:
         return self._locks.setdefault(_key(record), asyncio.Lock())
@@ -195,7 +203,7 @@ class KubernetesRecordStore:
         held = self._held.get(key)
         if held is not None and _order(record) <= _order(held.record):
             if equivalent and record.version == held.record.version:
-                # The watch was quicker than the answer to our own write of the notice.
+                # The watch was quicker than the answer to our own write of the fields.
                 self._held[key] = _Held(held.record, held.equivalent | equivalent)
             return held.record
         if record.uid in self._deleted:

@@ -100,6 +100,8 @@ def _head(record: Record) -> Iterator[str]:
     if record.attempt > 1:
         facts.append(("Attempt", f"{record.attempt} of this revision"))
     facts.append(("Started", moment(record.started_at)))
+    if record.revert is not None:
+        facts.append(("Git", record.revert.message))
     ended_at = state.ending.ended_at
     if ended_at is not None:
         facts.append(("Ended", f"{moment(ended_at)}, after {age(ended_at - record.started_at)}"))

@@ -1,0 +1,1 @@
+"""Git servers: where reverts are proposed, over the APIs of GitHub and GitLab."""

@@ -1,0 +1,1 @@
+"""Reverts in Git, proposed after an undo: beside everything else, and merged by people alone."""
