@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class RevertReason(StrEnum):
-    """What became of a revert that was to be proposed."""
+    """The outcome of a revert that was to be proposed."""
 
     PULL_OPENED = "RevertProposed"
     """A pull request is open; only people merge it."""
@@ -50,7 +50,7 @@ class Comparison:
 
 
 class Reverted(StrEnum):
-    """What came of reverting a commit on a branch of its own."""
+    """What came of reverting a commit on a separate branch."""
 
     DONE = "done"
     CONFLICT = "conflict"
@@ -78,7 +78,7 @@ class SourceChange:
 class RevertRef:
     """What was proposed in Git after an undo, or why nothing was. `url` is empty where nothing was opened.
 
-    `told`: people have been told.
+    `told`: the rollout's decisions say so.
     """
 
     reason: RevertReason

@@ -145,7 +145,7 @@ class RecordStore(Protocol):
         ...
 
     async def save_revert(self, record: Record, revert: RevertRef) -> None:
-        """Write what became of the revert in Git, and nothing else."""
+        """Write the outcome of the revert in Git, and nothing else."""
         ...
 
     async def fresh(self, record: Record) -> Record | None:

@@ -1,4 +1,4 @@
-"""Where a revert is proposed: what the cluster says of a source, and the servers that hold Git repositories."""
+"""Where a revert is proposed: the history of a source, and the servers that hold Git repositories."""
 
 from datetime import datetime
 from typing import Protocol

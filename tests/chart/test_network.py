@@ -107,6 +107,19 @@ def test_production_lets_in_monitoring_and_the_pod_of_helm_test_alone(helm: Helm
     assert not reaches(policies, Pod(tester, {"kubernetes.io/metadata.name": "shop"}), sentinel, "http")
 
 
+def test_a_git_server_on_a_port_of_its_own_is_reached(helm: Helm) -> None:
+    """The port of its API's URL is opened."""
+    host = {
+        "api": "gitlab",
+        "url": "https://git.internal:8443/api/v4",
+        "token_file": "/t",
+        "repositories": ["a/*"],
+    }
+    manifests = helm.template({"settings": {"gitops": {"revert": {"hosts": {"git.internal": host}}}}})
+    outside = Pod({}, {"kubernetes.io/metadata.name": "git"})
+    assert passes(policies_of(manifests), sentinel_of(manifests), outside, 8443, "Egress")
+
+
 def test_without_tests_nothing_is_let_in_for_them(helm: Helm) -> None:
     """`tests.enabled: false` leaves no door open."""
     manifests = helm.template({"tests": {"enabled": False}}, "values-production.yaml")

@@ -108,7 +108,7 @@ class Shelf:
         self.records[record.name] = replace(self.records[record.name], notice=notice)
 
     async def save_revert(self, record: Record, revert: RevertRef) -> None:
-        """Keep what became of the revert, unless down."""
+        """Keep the outcome of the revert, unless down."""
         if self.down:
             raise ClusterUnavailableError("the API server is down")
         self.records[record.name] = replace(self.records[record.name], revert=revert)

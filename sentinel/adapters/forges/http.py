@@ -131,7 +131,7 @@ def _refusal(response: aiohttp.ClientResponse, said: bytes, method: str, url: UR
 
 
 def _message(said: bytes) -> str:
-    """What the server says of it, in one short line."""
+    """The server's own words, in one short line."""
     try:
         found = orjson.loads(said)
     except orjson.JSONDecodeError:

@@ -140,7 +140,7 @@ METRICS = (
     Metric(
         MetricName.REVERTS_TOTAL,
         Kind.COUNTER,
-        "Reverts in Git, by what became of them (RevertProposed, RevertLeftToPeople, or why none was opened).",
+        "Reverts in Git, by outcome (RevertProposed, RevertLeftToPeople, or why none was opened).",
         ("reason",),
     ),
     Metric(

@@ -1,4 +1,4 @@
-"""Tells people what became of a revert in Git, which is proposed beside the reconciles and noted in the record."""
+"""Tells people the outcome of a revert in Git, which is proposed beside the reconciles and noted in the record."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Which one commit brought a change, where that can be told."""
+"""Which one commit brought a change, where that can be known."""
 
 from collections.abc import Collection
 

@@ -39,9 +39,9 @@ class _Wish:
 
 
 class Reverts:
-    """Proposes the revert of each undone rollout whose policy wants it, once, and notes in its record what came of it.
+    """Proposes the revert of each undone rollout whose policy wants it, once, and notes the outcome in its record.
 
-    `look` never waits and never fails. What is noted in the record is told to people by the reconcile that sees it.
+    `look` never waits and never fails. The reconcile that sees the note in the record tells people.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class Reverts:
 
 
 def _keeper(record: Record, workload: Workload | None) -> KeeperRef | None:
-    """Who deployed what was undone: whoever was held for the undo, else whoever deploys the workload now."""
+    """Who deployed what was undone: the keeper that was held for the undo, else the present one."""
     if record.state.keeper_hold is not None:
         return record.state.keeper_hold.keeper
     keeper = workload.keeper if workload is not None else None

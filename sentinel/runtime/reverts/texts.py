@@ -1,4 +1,4 @@
-"""What a revert says of itself in Git: the evidence, in Markdown that no alert's text can break out of."""
+"""The texts of a revert in Git: the evidence, in Markdown that no alert's text can break out of."""
 
 from sentinel.domain.figures import moment
 from sentinel.domain.record.entries import Action, DecisionEntry

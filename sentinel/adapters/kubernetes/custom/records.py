@@ -41,7 +41,7 @@ class KubernetesRecordStore:
     """Implements `ports.RecordStore`.
 
     What was written is seen at once: an event of the watch only ever replaces an older version. Writing where a
-    notice stands, or what became of a revert, does not make a save under way fail: it is carried over.
+    notice stands, or the outcome of a revert, does not make a save under way fail: it is carried over.
     """
 
     def __init__(self, client: ApiClient) -> None:
@@ -129,7 +129,7 @@ class KubernetesRecordStore:
         await self._note(record, {"notice": encode(notice)})
 
     async def save_revert(self, record: Record, revert: RevertRef) -> None:
-        """Write what became of the revert in Git, and nothing else; see `_note`."""
+        """Write the outcome of the revert in Git, and nothing else; see `_note`."""
         await self._note(record, {"revert": encode(revert)})
 
     async def _note(self, record: Record, status: Json) -> None:
