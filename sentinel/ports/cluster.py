@@ -16,6 +16,7 @@ from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.keeper import KeeperHold
 from sentinel.domain.workload.pairing import Pairing
 from sentinel.domain.workload.revision import Applied
+from sentinel.reports.history import RolloutHistory
 
 
 class Cluster(Protocol):
@@ -162,6 +163,18 @@ class RecordStore(Protocol):
 
     def subscribe(self, listener: Callable[[WorkloadKey], None]) -> None:
         """Call the listener whenever a record of a workload was changed by anyone."""
+        ...
+
+
+class HistoryStore(Protocol):
+    """What the deleted records of each workload came to, written under optimistic concurrency."""
+
+    async def read(self, key: WorkloadKey) -> RolloutHistory:
+        """The history of a workload, empty where nothing was kept yet. Raises ClusterError."""
+        ...
+
+    async def write(self, history: RolloutHistory) -> None:
+        """Make it, or replace the one of its version. Raises ConflictError when someone else wrote it since."""
         ...
 
 

@@ -53,6 +53,7 @@ VERBS = {
     ("", "pods"): ["get", "list", "watch"],
     ("", "nodes"): ["get", "list", "watch"],
     ("", "events"): ["create", "patch"],
+    ("rollback-sentinel.dev", "rollouthistories"): ["get", "list", "create", "update"],
     ("rollback-sentinel.dev", "rolloutcommands"): ["list", "watch", "delete"],
     ("rollback-sentinel.dev", "rolloutcommands/status"): ["update"],
     ("coordination.k8s.io", "leases"): ["get", "create", "update"],

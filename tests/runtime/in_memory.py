@@ -199,6 +199,7 @@ class Daemonlet:
         self.services = ReconcileServices(
             cluster=self.cluster,
             keepers=silent,  # type: ignore[arg-type] - nothing deploys the workload
+            histories=silent,  # type: ignore[arg-type] - no record is deleted
             store=self.shelf,  # type: ignore[arg-type] - of the protocol only what is called
             registry=registry,
             collector=EvidenceCollector(

@@ -158,6 +158,9 @@ imagePullSecrets: {{- toYaml $secrets | nindent 2 }}
   resources: [rolloutrecords/status]
   verbs: [update, patch]
 - apiGroups: [rollback-sentinel.dev]
+  resources: [rollouthistories]
+  verbs: [get, list, create, update]
+- apiGroups: [rollback-sentinel.dev]
   resources: [rolloutcommands]
   verbs: [list, watch, delete]
 {{- if include "rollback-sentinel.slackButtons" . }}

@@ -20,6 +20,7 @@ from sentinel.adapters.kubernetes.config.existence import RESOURCES
 from sentinel.adapters.kubernetes.config.following import ConfigFollower
 from sentinel.adapters.kubernetes.coordination.events import EventRecorder
 from sentinel.adapters.kubernetes.custom.commands import KubernetesCommandStore, command_of
+from sentinel.adapters.kubernetes.custom.histories import KubernetesHistoryStore
 from sentinel.adapters.kubernetes.custom.records import KubernetesRecordStore
 from sentinel.adapters.kubernetes.gitops.argocd import trim_application_set
 from sentinel.adapters.kubernetes.gitops.holds import KubernetesKeepers
@@ -85,6 +86,7 @@ class KubernetesGateway:
         )
         self.keepers = KubernetesKeepers(self.client, clock, reconcile=tools.reconcile)
         self.records = KubernetesRecordStore(self.client)
+        self.histories = KubernetesHistoryStore(self.client)
         self.commands = KubernetesCommandStore(self.client, cache.pair_of, cache.called)
         self._shared: dict[str, Any] = {"clock": clock, "rng": rng}
         self._reflectors: list[Reflector[Any]] = [*self._usual_watches()]

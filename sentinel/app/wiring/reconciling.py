@@ -38,6 +38,7 @@ def reconciling_of(
         cluster=base.gateway.cluster,
         keepers=base.gateway.keepers,
         store=base.gateway.records,
+        histories=base.gateway.histories,
         registry=registry,
         collector=_collector(base, sources, news),
         notifications=notices.notifications,

@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,7 +40,17 @@ from sentinel.engine.reconciling.reconcile import Reconciled, Reconciler
 from sentinel.engine.rollout.situation import KEEPER_HOLD_FOR
 from sentinel.engine.rules.environment import Surroundings
 from sentinel.metric_names import MetricName
-from sentinel.ports import Clock, Cluster, Conditions, Keepers, NullTracer, RecordStore, Telemetry, Tracer
+from sentinel.ports import (
+    Clock,
+    Cluster,
+    Conditions,
+    HistoryStore,
+    Keepers,
+    NullTracer,
+    RecordStore,
+    Telemetry,
+    Tracer,
+)
 from sentinel.runtime.evidence.collector import EvidenceCollector
 from sentinel.runtime.fence import Fence, fenced, unfenced
 from sentinel.runtime.gates.runner import GateRunner
@@ -74,6 +84,7 @@ class ReconcileServices:
     cluster: Cluster
     keepers: Keepers
     store: RecordStore
+    histories: HistoryStore
     registry: PolicyRegistry
     collector: EvidenceCollector
     notifications: Notifications
@@ -187,10 +198,14 @@ class Driver:
             case Reply(command, phase, message, refusal):
                 await services.commands.answer(command, phase, message, refusal)
             case Prune(older):
-                await prune(services.store, older, self._limits.keep_records)
+                await self._prune(older)
             case _:
                 return self._do(effect)
         return None
+
+    async def _prune(self, older: Sequence[Record]) -> None:
+        services, kept = self._services, self._limits.keep_records
+        await prune(services.store, services.histories, older, kept, services.clock.now())
 
     def _do(self, effect: Collect | Measure | AskGates | Dismiss | FollowConfig | Report | Show) -> object:
         """What waits for nothing."""

@@ -153,6 +153,7 @@ async def test_each_lacking_verb_is_named(cluster: SimulatedCluster, client: Api
                 "pods",
                 "rolloutrecords",
                 "rolloutcommands",
+                "rollouthistories",
                 "events",
             ],
             "verbs": ["get", "list", "watch", "create", "delete"],
@@ -178,6 +179,7 @@ async def test_each_lacking_verb_is_named(cluster: SimulatedCluster, client: Api
         'our account may not patch deployments in API group "apps": grant it by RBAC',
         'our account may not update rolloutrecords/status in API group "rollback-sentinel.dev": '
         "grant it by RBAC",
+        'our account may not update rollouthistories in API group "rollback-sentinel.dev": grant it by RBAC',
         'our account may not update rolloutcommands/status in API group "rollback-sentinel.dev": '
         "grant it by RBAC",
     )

@@ -33,8 +33,8 @@ def definitions() -> tuple[dict[str, Any], ...]:
 def how_to_install() -> str:
     """The sentence for someone whose cluster lacks the definition."""
     return (
-        "the cluster does not know RolloutRecords and RolloutCommands: run `sentinel crd | kubectl apply -f -` "
-        "(installing the Helm chart does it as well), as someone who may create CustomResourceDefinitions"
+        "the cluster does not know RolloutRecords, RolloutCommands and RolloutHistories: run "
+        "`sentinel crd | kubectl apply -f -` (installing the Helm chart does it as well), as someone who may create CustomResourceDefinitions"
     )
 
 

@@ -11,6 +11,7 @@ from sentinel.adapters.kubernetes.api.resources import (
     COMMANDS,
     CONFIG_MAPS,
     EVENTS,
+    HISTORIES,
     JOBS,
     LEASES,
     PODS,
@@ -35,6 +36,7 @@ ALWAYS: tuple[Verbs, ...] = (
     (PODS, "", ("list", "watch")),
     (RECORDS, "", ("get", "list", "watch", "create", "delete")),
     (RECORDS, "status", ("update", "patch")),
+    (HISTORIES, "", ("get", "list", "create", "update")),
     (COMMANDS, "", ("list", "watch", "delete")),
     (COMMANDS, "status", ("update",)),
     (EVENTS, "", ("create", "patch")),
@@ -131,7 +133,7 @@ def _lacking(denied: Iterable[tuple[ApiResource, str, str]], namespace: str) -> 
 
 
 async def _definitions(client: ApiClient, namespace: str) -> tuple[str, ...]:
-    for resource in (RECORDS, COMMANDS):
+    for resource in (RECORDS, COMMANDS, HISTORIES):
         try:
             await client.request("GET", RequestTarget(resource, namespace), params={"limit": "1"})
         except NotFoundError:

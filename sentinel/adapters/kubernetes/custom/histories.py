@@ -1,0 +1,91 @@
+"""The store of RolloutHistories: one object for each workload, read when it is needed and not watched."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
+from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
+from sentinel.adapters.kubernetes.api.resources import HISTORIES
+from sentinel.adapters.kubernetes.custom.codec import decode, encode
+from sentinel.domain.errors import NotFoundError
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.reports.history import Days, RolloutHistory
+
+KIND = "RolloutHistory"
+_NAME_LIMIT = 253
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryWorkload:
+    """Whose history it is, in the object's own namespace."""
+
+    kind: WorkloadKind
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySpec:
+    """What a RolloutHistory object holds."""
+
+    workload: HistoryWorkload
+    days: Days = field(default_factory=dict)
+    folded: frozenset[str] = frozenset()
+
+
+class KubernetesHistoryStore:
+    """Implements `ports.HistoryStore`."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    async def read(self, key: WorkloadKey) -> RolloutHistory:
+        """The history of a workload, empty where nothing was kept yet. Raises ClusterError."""
+        try:
+            return history_of(await self._client.get(_place(key)))
+        except NotFoundError as error:
+            if error.reason != "NotFound":
+                raise
+            return RolloutHistory(key)
+        except ValueError:
+            # What somebody broke by hand is not the record of anything: it is written again over its version.
+            raw = await self._client.get(_place(key))
+            return RolloutHistory(key, version=text(mapping(raw.get("metadata")).get("resourceVersion")))
+
+    async def write(self, history: RolloutHistory) -> None:
+        """Make it, or replace the one of its version. Raises ConflictError when someone else wrote it since."""
+        body = object_of_history(history)
+        if history.version:
+            await self._client.replace(_place(history.key), body)
+        else:
+            await self._client.create(RequestTarget(HISTORIES, history.key.namespace), body)
+
+
+def history_of(raw: RawObject) -> RolloutHistory:
+    """The history of an object. Raises ValueError that names the field which cannot be read."""
+    metadata = mapping(raw.get("metadata"))
+    spec = decode(HistorySpec, raw.get("spec"))
+    key = WorkloadKey(spec.workload.kind, text(metadata.get("namespace")), spec.workload.name)
+    return RolloutHistory(key, spec.days, spec.folded, text(metadata.get("resourceVersion")))
+
+
+def object_of_history(history: RolloutHistory) -> dict[str, Any]:
+    """The whole object. It has no owner, as records have none: it outlives a workload that comes back."""
+    key = history.key
+    metadata = {
+        "name": _place(key).name,
+        "namespace": key.namespace,
+        "labels": {"app.kubernetes.io/managed-by": "rollback-sentinel"},
+    }
+    if history.version:
+        metadata["resourceVersion"] = history.version
+    spec = HistorySpec(HistoryWorkload(key.kind, key.name), history.days, history.folded)
+    return {"apiVersion": HISTORIES.api_version, "kind": KIND, "metadata": metadata, "spec": encode(spec)}
+
+
+def _place(key: WorkloadKey) -> RequestTarget:
+    name = f"{key.kind.lower()}.{key.name}"
+    if len(name) > _NAME_LIMIT:
+        name = f"{key.kind.lower()}.{hashlib.blake2b(key.name.encode(), digest_size=16).hexdigest()}"
+    return RequestTarget(HISTORIES, key.namespace, name)
