@@ -1,6 +1,6 @@
 """DORA's four figures of software delivery: of each workload, each namespace, and all together."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -99,3 +99,52 @@ def dora(
             scope(namespace, key, (days,)) for key, days in sorted(mine.items(), key=lambda one: str(one[0]))
         ]
     return tuple(found)
+
+
+def dora_document(scopes: Iterable[DoraScope], targets: DoraTargets) -> dict[str, object]:
+    """The figures as plain values: times in seconds, shares between 0 and 1, null where there is nothing to measure."""
+    return {
+        "targets": _camel(targets_of(targets)),
+        "scopes": [
+            {
+                "namespace": scope.namespace,
+                "kind": scope.workload.kind.value if scope.workload else "",
+                "workload": scope.workload.name if scope.workload else "",
+                "windows": [_window(figures, targets) for figures in scope.figures],
+            }
+            for scope in scopes
+        ],
+    }
+
+
+def targets_of(targets: DoraTargets) -> dict[str, float]:
+    """The targets by the names of the figures."""
+    return {
+        "deployments_per_day": targets.deployments_per_day,
+        "lead_time": targets.lead_time,
+        "change_failure_rate": targets.change_failure_rate,
+        "time_to_restore": targets.time_to_restore,
+    }
+
+
+def _window(figures: DoraFigures, targets: DoraTargets) -> dict[str, object]:
+    total = figures.total
+    return {
+        "days": figures.days,
+        "changes": total.changes,
+        "deployments": total.deployments,
+        "failed": total.failed,
+        "deploymentsPerDay": figures.deployments_per_day,
+        "leadTime": figures.lead_time,
+        "leadTimes": total.lead.count,
+        "leadTimesByImage": total.by_image,
+        "changeFailureRate": figures.change_failure_rate,
+        "timeToRestore": figures.time_to_restore,
+        "timesToRestore": total.restore.count,
+        "met": _camel(figures.met(targets)),
+    }
+
+
+def _camel(values: Mapping[str, object]) -> dict[str, object]:
+    heads = ((name.partition("_"), value) for name, value in values.items())
+    return {head + rest.title().replace("_", ""): value for (head, _, rest), value in heads}

@@ -16,8 +16,9 @@ from sentinel.domain.workload.kinds import GUARDED_KINDS, USUAL_KINDS, WorkloadK
 from sentinel.domain.workload.routes import RouteKind
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.schema.fields import MetricLabel
+from sentinel.reports.dora import DoraTargets
 from sentinel.settings.forges import RevertSettings
-from sentinel.settings.values import Seconds, Section, Url
+from sentinel.settings.values import Seconds, Section, Share, TargetTime, Url
 
 
 def _guarded(kind: WorkloadKind) -> WorkloadKind:
@@ -133,6 +134,22 @@ class RecordsSettings(Section):
     """How many records are kept of each workload."""
 
     keep: Annotated[int, Field(ge=1, le=1000)] = 20
+
+
+class DoraSettings(Section):
+    """What a team aims at; times are in seconds, the rate is a share."""
+
+    deployments_per_day: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    lead_time: TargetTime = 3600.0
+    change_failure_rate: Share = 0.05
+    time_to_restore: TargetTime = 900.0
+
+    @property
+    def targets(self) -> DoraTargets:
+        """The targets as reports take them."""
+        return DoraTargets(
+            self.deployments_per_day, self.lead_time, self.change_failure_rate, self.time_to_restore
+        )
 
 
 class LeadershipSettings(Section):

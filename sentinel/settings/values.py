@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from sentinel.policies.mistakes import InputError
-from sentinel.policies.schema.quantities import parse_duration
+from sentinel.policies.schema.quantities import parse_duration, parse_share
 
 _MAX_SECRET = 64 * 1024
 
@@ -45,6 +45,8 @@ def _url(value: str) -> str:
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86_400)]
+TargetTime = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=31_536_000)]
+Share = Annotated[float, BeforeValidator(parse_share), Field(gt=0, le=1)]
 Delay = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=600)]
 Url = Annotated[str, AfterValidator(_url)]
 Workers = Annotated[int, Field(ge=1, le=64)]

@@ -15,6 +15,7 @@ from sentinel.settings.metrics import (
 from sentinel.settings.people import HttpSettings, NotifySettings, SlackSettings, UiSettings
 from sentinel.settings.sections import (
     ClusterSettings,
+    DoraSettings,
     EvaluationSettings,
     GatesSettings,
     GitOpsSettings,
@@ -53,6 +54,7 @@ class Settings(BaseModel):
     gitops: GitOpsSettings = GitOpsSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     records: RecordsSettings = RecordsSettings()
+    dora: DoraSettings = DoraSettings()
     leadership: LeadershipSettings = LeadershipSettings()
     tracing: TracingSettings = TracingSettings()
     log: LogSettings = LogSettings()

@@ -85,6 +85,8 @@ async def guarded(shop: World) -> None:
 async def upgraded(shop: World, reach: Callable[[World], Awaitable[None]], commit: str) -> None:
     """Bring the cluster to the moment, have the former daemon's record there, and start the daemon on it."""
     await reach(shop)
+    present = shop.record(image="web:2")
+    assert present is not None
     await shop.stop()
     former = recorded(commit)[reach.__name__]
 
@@ -92,7 +94,7 @@ async def upgraded(shop: World, reach: Callable[[World], Awaitable[None]], commi
         kept["spec"] = {**former["spec"], "workload": kept["spec"]["workload"]}
         kept["status"] = former["status"]
 
-    shop.cluster.store.mutate(records_type(shop), NAMESPACE, former["metadata"]["name"], written)
+    shop.cluster.store.mutate(records_type(shop), NAMESPACE, present.name, written)
     shop.cluster.prometheus.status = None
     await shop.start()
 

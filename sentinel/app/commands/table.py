@@ -133,6 +133,11 @@ ROOT: Mapping[str, CommandEntry] = {
         "Watch the cluster and judge every rollout until SIGTERM.",
         examples=("--config sentinel.yaml",),
     ),
+    "dora": CommandEntry(
+        "commands.rollouts.delivering:dora_command",
+        "Show DORA's figures: deployment frequency, lead time, change failure rate, time to restore.",
+        examples=("-A", "-n shop --days 30 -o json"),
+    ),
     "demo": CommandEntry(
         "demo.command:demo_command",
         "Play six rollouts on a simulated cluster, or a few of one strategy. Exit code 1 if one ends unexpectedly.",

@@ -34,7 +34,8 @@ def how_to_install() -> str:
     """The sentence for someone whose cluster lacks the definition."""
     return (
         "the cluster does not know RolloutRecords, RolloutCommands and RolloutHistories: run "
-        "`sentinel crd | kubectl apply -f -` (installing the Helm chart does it as well), as someone who may create CustomResourceDefinitions"
+        "`sentinel crd | kubectl apply -f -` (installing the Helm chart does it as well), as someone who may create "
+        "CustomResourceDefinitions"
     )
 
 

@@ -1,5 +1,6 @@
 """One-shot reads of a cluster, for commands that look once and end: what the watches are to the daemon."""
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -7,7 +8,8 @@ from functools import partial
 
 from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import RawObject, key_of, labels, mapping, number, objects, text
-from sentinel.adapters.kubernetes.api.resources import APPLICATION_SETS, PODS, RECORDS, ApiResource
+from sentinel.adapters.kubernetes.api.resources import APPLICATION_SETS, HISTORIES, PODS, RECORDS, ApiResource
+from sentinel.adapters.kubernetes.custom.histories import history_of
 from sentinel.adapters.kubernetes.custom.record_objects import WORKLOAD_LABEL, record_of
 from sentinel.adapters.kubernetes.gitops.argocd import ARGO_CD, trim_application_set
 from sentinel.adapters.kubernetes.gitops.keepers import (
@@ -32,6 +34,9 @@ from sentinel.domain.workload.keeper import KeeperRef
 from sentinel.domain.workload.kinds import MEMBER_KIND, PAIRED, USUAL_KIND, WorkloadKind
 from sentinel.domain.workload.pairing import Pairing
 from sentinel.domain.workload.revision import ObjectRef
+from sentinel.reports.history import RolloutHistory
+
+log = logging.getLogger(__name__)
 
 PAGE = 500
 TIMEOUT = 30.0
@@ -200,6 +205,17 @@ class ClusterReader:
         mine = (record for record in records if not workload or record.key.name == workload)
         return tuple(sorted(mine, key=lambda record: (record.started_at, record.name), reverse=True))
 
+    async def histories(self, namespace: str = "") -> tuple[RolloutHistory, ...]:
+        """The RolloutHistories of a namespace (empty: of all); none where the cluster does not know them.
+
+        One that cannot be read is left out.
+        """
+        try:
+            found = await self._list(HISTORIES, namespace)
+        except NotFoundError:
+            return ()
+        return tuple(history for raw in found if (history := _history(raw)) is not None)
+
     async def _object(self, key: WorkloadKey) -> Json:
         try:
             return await self._client.get(RequestTarget(resource_of(key.kind), key.namespace, key.name))
@@ -260,6 +276,14 @@ def _beside(workload: Workload) -> list[tuple[ObjectRef, ApiResource]]:
     places = PAIRS[workload.key.kind].places(workload)
     parts = zip(workload.parts, places, strict=True)
     return [(part, resource) for part, (resource, _) in parts if part.kind != MEMBER_KIND]
+
+
+def _history(raw: RawObject) -> RolloutHistory | None:
+    try:
+        return history_of(raw)
+    except ValueError as error:
+        log.warning("the RolloutHistory %s cannot be read: %s", "/".join(key_of(raw)), error)
+        return None
 
 
 def _read(raw: RawObject) -> Record:
