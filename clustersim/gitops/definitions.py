@@ -54,3 +54,8 @@ def kustomization() -> JsonObject:
 def helm_release() -> JsonObject:
     """Of Flux's HelmReleases."""
     return _definition("helm.toolkit.fluxcd.io", "v2", "HelmRelease", _ANY, status=True)
+
+
+def helm_chart() -> JsonObject:
+    """Of Flux's HelmCharts."""
+    return _definition("source.toolkit.fluxcd.io", "v1", "HelmChart", _ANY, status=True)

@@ -13,6 +13,7 @@ from clustersim.gitops import definitions
 from clustersim.gitops.argocd import ArgoCd
 from clustersim.gitops.flux import Flux
 from clustersim.gitops.git import Git
+from clustersim.gitops.helm import FluxHelm
 from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import CRDS, ResourceType
 from sentinel.domain.record.state import Phase
@@ -20,6 +21,7 @@ from sentinel.domain.workload.keeper import KEEPER_ANNOTATION
 from tests.support.account import let_guard
 from tests.support.world import NAMESPACE, PLAIN_POLICY, ROLLING, World, world
 
+Tool = ArgoCd | Flux | FluxHelm
 AUTOMATED: JsonObject = {"prune": True, "selfHeal": True}
 
 
@@ -37,7 +39,7 @@ class Deployed:
 
     world: World
     git: Git
-    tool: ArgoCd | Flux
+    tool: Tool
     kind: ResourceType
     namespace: str
     name: str
@@ -129,7 +131,27 @@ async def by_flux(
 
 
 @asynccontextmanager
-async def _running(here: World, tool: ArgoCd | Flux) -> AsyncIterator[None]:
+async def by_helm_release(folder: Path, **spec: Any) -> AsyncIterator[Deployed]:
+    """`shop/web` in the chart of a HelmRelease."""
+    async with world(folder, PLAIN_POLICY, SENTINEL_GITOPS__FLUX="true") as here:
+        cluster = here.cluster
+        for definition in (definitions.kustomization(), definitions.helm_release(), definitions.helm_chart()):
+            cluster.store.create(CRDS, definition, manager="story")
+        kind = cluster.api.registry.of_kind("helm.toolkit.fluxcd.io", "v2", "HelmRelease")
+        charts = cluster.api.registry.of_kind("source.toolkit.fluxcd.io", "v1", "HelmChart")
+        let_guard(cluster, "flux")
+        git = Git(web("web:1"))
+        tool = FluxHelm(cluster.plane, kind, charts)
+        cluster.namespace(NAMESPACE)
+        tool.follow(NAMESPACE, "shop", git)
+        release = {"metadata": {"name": "shop", "namespace": NAMESPACE}, "spec": {"interval": "10m", **spec}}
+        cluster.store.create(kind, release, manager="story")
+        async with _running(here, tool):
+            yield Deployed(here, git, tool, kind, NAMESPACE, "shop")
+
+
+@asynccontextmanager
+async def _running(here: World, tool: Tool) -> AsyncIterator[None]:
     tool.start()
     try:
         here.cluster.behave("web:2", crash_loop())

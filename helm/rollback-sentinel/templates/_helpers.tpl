@@ -221,6 +221,9 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 - apiGroups: [source.toolkit.fluxcd.io]
   resources: [gitrepositories]
   verbs: [get]
+- apiGroups: [source.toolkit.fluxcd.io]
+  resources: [helmcharts, ocirepositories]
+  verbs: [list, watch]
 {{- end }}
 {{- end }}
 

@@ -9,7 +9,6 @@ from typing import Any
 from sentinel.adapters.kubernetes.api.access import Access, load_access
 from sentinel.adapters.kubernetes.api.client import UNOBSERVED, ApiClient, ExchangeObserver, RequestTarget
 from sentinel.adapters.kubernetes.api.resources import (
-    APPLICATION_SETS,
     COMMANDS,
     NODES,
     PODS,
@@ -22,9 +21,9 @@ from sentinel.adapters.kubernetes.coordination.events import EventRecorder
 from sentinel.adapters.kubernetes.custom.commands import KubernetesCommandStore, command_of
 from sentinel.adapters.kubernetes.custom.histories import KubernetesHistoryStore
 from sentinel.adapters.kubernetes.custom.records import KubernetesRecordStore
-from sentinel.adapters.kubernetes.gitops.argocd import trim_application_set
 from sentinel.adapters.kubernetes.gitops.holds import KubernetesKeepers
 from sentinel.adapters.kubernetes.gitops.keepers import NO_TOOLS, OwnerCache, WatchedTools, marks_of
+from sentinel.adapters.kubernetes.gitops.watching import tool_watches
 from sentinel.adapters.kubernetes.inspect.preflight import preflight
 from sentinel.adapters.kubernetes.watch.reflector import Reflector
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
@@ -166,27 +165,18 @@ class KubernetesGateway:
 
     def _tool_watches(self, namespace: str) -> Iterator[Reflector[Any]]:
         """The watches of what deploys workloads, in one namespace or in all of them."""
-        shared = self._shared
-        for tool in self._tools.watched:
+        for watch in tool_watches(self._tools, self._owners):
             reflector: Reflector[Any] = Reflector(
                 self.client,
-                RequestTarget(tool.resource, namespace),
-                tool.trim,
-                self._owners.owner_changed,
+                RequestTarget(watch.resource, namespace),
+                watch.trim,
+                watch.changed,
                 optional=True,
-                **shared,
+                **self._shared,
             )
-            self._owners.unreadable.append((tool.name, partial(_unread, reflector)))
+            if watch.tool:
+                self._owners.unreadable.append((watch.tool, partial(_unread, reflector)))
             yield reflector
-        if self._tools.argocd:
-            yield Reflector(
-                self.client,
-                RequestTarget(APPLICATION_SETS, namespace),
-                trim_application_set,
-                self._owners.set_changed,
-                optional=True,
-                **shared,
-            )
 
     def _config_watch(self, kind: ConfigKind, namespace: str) -> Reflector[str]:
         """The watch of what workloads name, by metadata alone; the daemon does without it."""

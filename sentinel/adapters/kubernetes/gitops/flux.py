@@ -5,8 +5,15 @@ from datetime import datetime
 
 from sentinel.adapters.kubernetes.api.client import Json
 from sentinel.adapters.kubernetes.api.raw import ObjectId, RawObject, mapping, objects, text
-from sentinel.adapters.kubernetes.api.resources import HELM_RELEASES, KUSTOMIZATIONS
+from sentinel.adapters.kubernetes.api.resources import (
+    HELM_CHARTS,
+    HELM_RELEASES,
+    KUSTOMIZATIONS,
+    OCI_REPOSITORIES,
+    ApiResource,
+)
 from sentinel.adapters.kubernetes.gitops.owners import (
+    ChartRef,
     KeeperTool,
     LeverState,
     OwnerEntry,
@@ -16,12 +23,15 @@ from sentinel.adapters.kubernetes.gitops.owners import (
     source_digest,
     taken_back,
 )
+from sentinel.domain.workload.keeper import KeeperRef
 from sentinel.domain.workload.kinds import GUARDED_KINDS
 
 KUSTOMIZATION_TOOL = "Flux Kustomization"
 HELM_TOOL = "Flux HelmRelease"
 LABELS = {KUSTOMIZATION_TOOL: "kustomize.toolkit.fluxcd.io", HELM_TOOL: "helm.toolkit.fluxcd.io"}
 """The group under which each leaves its name and its namespace as labels of what it deploys."""
+CHARTS: Mapping[str, ApiResource] = {"HelmChart": HELM_CHARTS, "OCIRepository": OCI_REPOSITORIES}
+"""What fetches the charts of HelmReleases, by kind."""
 RECONCILE = "kustomize.toolkit.fluxcd.io/reconcile"
 REQUESTED_AT = "reconcile.fluxcd.io/requestedAt"
 _OFF = "disabled"
@@ -53,7 +63,22 @@ def trim_helm_release(raw: RawObject) -> OwnerEntry:
         source=source_digest(wanted, status.get("lastAttemptedRevision")),
         inventory="inventory" in status,
         taken_back=taken_back(raw, ref, ("f:suspend",)),
+        chart=_chart(ref, spec, status),
     )
+
+
+def _chart(ref: KeeperRef, spec: RawObject, status: RawObject) -> ChartRef | None:
+    named = mapping(spec.get("chartRef"))
+    if named:
+        return text(named.get("kind")), text(named.get("namespace")) or ref.namespace, text(named.get("name"))
+    namespace, _, name = text(status.get("helmChart")).partition("/")
+    return ("HelmChart", namespace, name) if name else None
+
+
+def trim_chart(raw: RawObject) -> str:
+    """The revision of the chart that was fetched last; empty before the first."""
+    artifact = mapping(mapping(raw.get("status")).get("artifact"))
+    return f"{text(artifact.get('revision'))} {text(artifact.get('digest'))}".strip()
 
 
 def _settled(status: RawObject) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from sentinel.adapters.kubernetes.api.raw import ObjectId, ObjectKey
 from sentinel.adapters.kubernetes.gitops import argocd, flux
 from sentinel.adapters.kubernetes.gitops.argocd import ApplicationSetEntry
-from sentinel.adapters.kubernetes.gitops.owners import KeeperTool, OwnerEntry
+from sentinel.adapters.kubernetes.gitops.owners import ChartRef, KeeperTool, OwnerEntry, source_digest
 from sentinel.adapters.kubernetes.gitops.registry import TOOLS
 from sentinel.adapters.kubernetes.workloads.trim import WorkloadEntry
 from sentinel.domain.workload.keeper import Keeper, KeeperRef
@@ -116,6 +116,7 @@ class OwnerCache:
     _owners: dict[KeeperRef, OwnerEntry] = field(default_factory=dict)
     _listing: defaultdict[ObjectId, set[KeeperRef]] = field(default_factory=lambda: defaultdict(set))
     _sets: dict[ObjectKey, ApplicationSetEntry] = field(default_factory=dict)
+    _charts: dict[ChartRef, str] = field(default_factory=dict)
     _claimants: defaultdict[tuple[str, str], set[ObjectId]] = field(default_factory=lambda: defaultdict(set))
 
     def owner_changed(self, _key: ObjectKey, before: OwnerEntry | None, after: OwnerEntry | None) -> None:
@@ -130,9 +131,7 @@ class OwnerCache:
                 self._listing[listed].add(after.ref)
         for entry in (before, after):
             if entry is not None:
-                claimants = self._claimants.get((entry.ref.tool, entry.ref.name), set())
-                for concerned in entry.lists | claimants:
-                    self.touched(concerned)
+                self._touch(entry)
 
     def set_changed(
         self, key: ObjectKey, _before: ApplicationSetEntry | None, after: ApplicationSetEntry | None
@@ -143,8 +142,21 @@ class OwnerCache:
             self._sets[key] = after
         for entry in self._owners.values():
             if (entry.ref.namespace, entry.parent) == key:
-                for listed in entry.lists:
-                    self.touched(listed)
+                self._touch(entry)
+
+    def chart_changed(self, kind: str, key: ObjectKey, _before: str | None, after: str | None) -> None:
+        """What fetches a chart, of this kind, has another one, is new, or gone."""
+        self._charts.pop((kind, *key), None)
+        if after is not None:
+            self._charts[(kind, *key)] = after
+        for entry in self._owners.values():
+            if entry.chart == (kind, *key):
+                self._touch(entry)
+
+    def _touch(self, entry: OwnerEntry) -> None:
+        claimants = self._claimants.get((entry.ref.tool, entry.ref.name), set())
+        for concerned in entry.lists | claimants:
+            self.touched(concerned)
 
     def keeper(self, kept: MarkedWorkload) -> Keeper | None:
         """Who keeps the workload; None if nobody does, as far as can be known."""
@@ -200,13 +212,18 @@ class OwnerCache:
             settings=lever.settings,
             held=lever.held,
             mark=lever.mark,
-            source=entry.source,
+            source=self._source(entry),
             settled=entry.settled,
             lists=kept.id in entry.lists or not entry.inventory,
             agreed_at=entry.compared_at if kept.id in entry.agreed else None,
             remarks=_remarks(entry, kept),
             note=f"{entry.ref} still wants the undone revision, and deploys it with its next sync",
         )
+
+    def _source(self, entry: OwnerEntry) -> str:
+        """The state of its source, with that of the chart that it would deploy."""
+        chart = self._charts.get(entry.chart, "") if entry.chart is not None else ""
+        return source_digest(entry.source, chart) if chart else entry.source
 
     def _taken_back(self, entry: OwnerEntry) -> str:
         """Why what made or deploys the tool's object would take a hold back; empty where it leaves it alone."""

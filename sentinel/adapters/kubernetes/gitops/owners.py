@@ -12,6 +12,9 @@ from sentinel.adapters.kubernetes.api.raw import ObjectId, RawObject, mapping, o
 from sentinel.adapters.kubernetes.api.resources import ApiResource
 from sentinel.domain.workload.keeper import KEEPER_ANNOTATION, KeeperMark, KeeperRef
 
+ChartRef = tuple[str, str, str]
+"""Kind, namespace and name of an object of Flux that fetches a chart."""
+
 
 @dataclass(frozen=True, slots=True)
 class LeverState:
@@ -36,7 +39,8 @@ class OwnerEntry:
     `settled`: it is not deploying at the moment. `lever` is None
     where a hold is on the workload. `parent` is the ApplicationSet that made it, `taken_back` why who deploys the
     object itself would take a hold back, empty where nobody does. `awaited` are the workloads that others of a later
-    sync wave wait for. `inventory`: it lists what it deploys.
+    sync wave wait for. `inventory`: it lists what it deploys. `chart` is what fetches its chart: that moves on while
+    the tool's object is held, which does not show it.
     """
 
     ref: KeeperRef
@@ -53,6 +57,7 @@ class OwnerEntry:
     awaited: frozenset[ObjectId] = frozenset()
     remarks: tuple[str, ...] = ()
     inventory: bool = True
+    chart: ChartRef | None = None
 
 
 @dataclass(frozen=True, slots=True)

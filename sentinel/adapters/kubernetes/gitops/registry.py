@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from sentinel.adapters.kubernetes.api.resources import (
     APPLICATION_SETS,
     APPLICATIONS,
+    HELM_CHARTS,
     HELM_RELEASES,
     KUSTOMIZATIONS,
+    OCI_REPOSITORIES,
     Verbs,
 )
 from sentinel.adapters.kubernetes.gitops.argocd import ARGO_CD
@@ -22,6 +24,8 @@ ARGO_CD_VERBS: tuple[Verbs, ...] = (
 FLUX_VERBS: tuple[Verbs, ...] = (
     (KUSTOMIZATIONS, "", ("get", "list", "watch")),
     (HELM_RELEASES, "", ("get", "list", "watch", "patch")),
+    (HELM_CHARTS, "", ("list", "watch")),
+    (OCI_REPOSITORIES, "", ("list", "watch")),
 )
 RECONCILE_VERBS: tuple[Verbs, ...] = ((KUSTOMIZATIONS, "", ("patch",)),)
 
