@@ -13,7 +13,7 @@ from sentinel.adapters.kubernetes.gitops.keepers import OwnerCache, WatchedTools
 
 @dataclass(frozen=True, slots=True)
 class ToolWatch:
-    """One watch: how its objects are trimmed, and who learns of changes. `tool` is whose own objects they are, or empty."""
+    """One watch: how its objects are trimmed, and who learns of changes. `tool` is whose own they are, or empty."""
 
     resource: ApiResource
     trim: Callable[[Any], Any]
