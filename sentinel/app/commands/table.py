@@ -92,7 +92,7 @@ ROOT: Mapping[str, CommandEntry] = {
     ),
     "holds": CommandEntry(
         "commands.rollouts.releasing:holds_command",
-        "List the holds on Argo CD and Flux: for which undo, since when, and until when they are meant to last.",
+        "List the holds on Argo CD and Flux: for which undo, since when, and when people are called about them.",
         examples=(
             "-A",
             "-n shop -o json",

@@ -59,7 +59,7 @@ class Held:
 
 
 @pytest.fixture
-def held(cluster: SimulatedCluster, client: ApiClient) -> Held:
+async def held(cluster: SimulatedCluster, client: ApiClient) -> Held:
     """An Application that syncs and heals itself."""
     return Held(cluster, client)
 

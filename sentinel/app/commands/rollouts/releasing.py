@@ -95,7 +95,7 @@ def holds_command(
     everywhere: AllNamespaces = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List the holds on Argo CD and Flux: for which undo, since when, and when people are called if they still last.
+    """List the holds on Argo CD and Flux: for which undo, since when, and when people are called about them.
 
     A planned hold was decided and is not in force yet.
     """
