@@ -9,7 +9,7 @@ import pytest
 import yaml
 from cel_expr_python import cel
 
-from sentinel.adapters.kubernetes.api.resources import ApiResource, Verbs
+from sentinel.adapters.kubernetes.api.resources import GIT_REPOSITORIES, ApiResource, Verbs
 from sentinel.adapters.kubernetes.coordination.jobs import job_of
 from sentinel.adapters.kubernetes.gitops.registry import ARGO_CD_VERBS, FLUX_VERBS, RECONCILE_VERBS
 from sentinel.adapters.kubernetes.inspect.preflight import (
@@ -145,9 +145,13 @@ def test_jobs_of_gates_may_be_kept_to_namespaces(helm: Helm) -> None:
         assert (subject["name"], subject["namespace"]) == (account["name"], account["namespace"])
 
 
+REVERTING: tuple[Verbs, ...] = ((GIT_REPOSITORIES, "", ("get",)),)
+"""Which repository a Kustomization deploys is asked for only where reverts are proposed."""
+
+
 @pytest.mark.parametrize(
     ("tool", "verbs"),
-    [("argocd", ARGO_CD_VERBS), ("flux", (*FLUX_VERBS, *RECONCILE_VERBS))],
+    [("argocd", ARGO_CD_VERBS), ("flux", (*FLUX_VERBS, *RECONCILE_VERBS, *REVERTING))],
     ids=["argocd", "flux"],
 )
 def test_with_a_gitops_tool_its_objects_may_be_held(helm: Helm, tool: str, verbs: tuple[Verbs, ...]) -> None:
@@ -168,9 +172,8 @@ def test_flux_may_be_left_to_its_interval_with_fewer_rights(helm: Helm) -> None:
     """Who may patch a Kustomization may have anything deployed."""
     gitops = {"flux": True, "reconcile": False}
     values = {"settings": {"gitops": gitops}, "releaseOnUninstall": False}
-    assert (
-        granted(only(helm.template(values), "ClusterRole")) == asked_for((*needed(), *FLUX_VERBS)) | OPTIONAL
-    )
+    expected = asked_for((*needed(), *FLUX_VERBS, *REVERTING)) | OPTIONAL
+    assert granted(only(helm.template(values), "ClusterRole")) == expected
 
 
 def test_an_uninstallation_releases_what_is_held(helm: Helm) -> None:
