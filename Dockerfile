@@ -33,7 +33,7 @@ RUN tools/bin/python -m hatchling build -t wheel -d wheel \
     && /opt/sentinel/bin/python -W ignore -m compileall -q --invalidation-mode unchecked-hash /opt/sentinel/lib
 
 FROM ${PYTHON_IMAGE}
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 ARG SOURCE=https://github.com/rollback-sentinel/rollback-sentinel
 LABEL org.opencontainers.image.title="rollback-sentinel" \
