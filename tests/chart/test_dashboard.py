@@ -65,24 +65,33 @@ def check(expression: str) -> int:
     return len(found)
 
 
-def dashboard() -> dict[str, Any]:
-    """The dashboard as Grafana reads it."""
-    loaded: dict[str, Any] = json.loads((CHART / "files" / "dashboard.json").read_text())
+DASHBOARDS = {
+    "rollback-sentinel.json": "dashboard.json",
+    "rollback-sentinel-dora.json": "dora-dashboard.json",
+}
+"""The chart's files by their names in the ConfigMap."""
+
+
+def dashboard(name: str) -> dict[str, Any]:
+    """A dashboard as Grafana reads it."""
+    loaded: dict[str, Any] = json.loads((CHART / "files" / name).read_text())
     return loaded
 
 
-def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
+@pytest.mark.parametrize("name", DASHBOARDS.values())
+def test_the_dashboards_ask_for_metrics_that_there_are(name: str) -> None:
     """Every expression of every panel."""
-    for panel in dashboard()["panels"]:
+    for panel in dashboard(name)["panels"]:
         for target in panel["targets"]:
-            expression = target["expr"].replace("$__rate_interval", "5m")
+            expression = target["expr"].replace("$__rate_interval", "5m").replace("[$window]", "[7d]")
             assert check(expression) > 0, panel["title"]
 
 
-def test_panels_do_not_overlap() -> None:
+@pytest.mark.parametrize("name", DASHBOARDS.values())
+def test_panels_do_not_overlap(name: str) -> None:
     """Each cell of the grid belongs to one panel, and ids are unique."""
     taken: dict[tuple[int, int], str] = {}
-    panels = dashboard()["panels"]
+    panels = dashboard(name)["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     for panel in panels:
         place = panel["gridPos"]
@@ -93,13 +102,31 @@ def test_panels_do_not_overlap() -> None:
                 assert x < 24
 
 
-def test_the_configmap_carries_the_dashboard(helm: Helm) -> None:
+def test_the_configmap_carries_the_dashboards(helm: Helm) -> None:
     """With the label by which Grafana's sidecar finds it, in the namespace that the values name."""
     values = {"metrics": {"dashboard": {"enabled": True, "namespace": "monitoring"}}}
     found = only(helm.template(values), "ConfigMap", "-dashboard")
     assert found["metadata"]["namespace"] == "monitoring"
     assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
-    assert json.loads(found["data"]["rollback-sentinel.json"]) == dashboard()
+    carried = {key: json.loads(text) for key, text in found["data"].items()}
+    assert carried == {key: dashboard(name) for key, name in DASHBOARDS.items()}
+
+
+def test_the_recording_rules_ask_for_metrics_that_there_are(helm: Helm) -> None:
+    """Four figures for each window that the values name."""
+    values = {"metrics": {"doraRules": {"enabled": True, "windows": ["7d", "30d"]}}}
+    (group,) = only(helm.template(values), "PrometheusRule", "-dora")["spec"]["groups"]
+    assert [rule["record"] for rule in group["rules"]] == [
+        f"workload_namespace:sentinel_{name}{window}"
+        for window in ("7d", "30d")
+        for name in (
+            "deployments:increase",
+            "change_failures:ratio",
+            "lead_time_seconds:median",
+            "time_to_restore_seconds:median",
+        )
+    ]
+    assert all(check(rule["expr"]) > 0 for rule in group["rules"])
 
 
 @pytest.mark.parametrize("heartbeat", [True, False])

@@ -18,6 +18,11 @@ PREFIX = "sentinel"
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SLOW = (1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0)
+_MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
+_DAYS = (
+    *(5.0, 15.0, 30.0, _MINUTE, 2 * _MINUTE, 5 * _MINUTE, 15 * _MINUTE, 30 * _MINUTE),
+    *(_HOUR, 2 * _HOUR, 4 * _HOUR, 8 * _HOUR, _DAY, 3 * _DAY, 7 * _DAY, 30 * _DAY),
+)
 
 
 class Kind(Enum):
@@ -68,6 +73,32 @@ METRICS = (
         Kind.HISTOGRAM,
         "From the decision to undo until the target was fully available.",
         buckets=_SLOW,
+    ),
+    Metric(
+        MetricName.DEPLOYMENTS_TOTAL,
+        Kind.COUNTER,
+        "Changes that were promoted, by workload (docs/dora.md).",
+        ("workload_namespace", "workload"),
+    ),
+    Metric(
+        MetricName.FAILED_CHANGES_TOTAL,
+        Kind.COUNTER,
+        "Changes that failed, by workload and by whether they had been promoted.",
+        ("workload_namespace", "workload", "promoted"),
+    ),
+    Metric(
+        MetricName.LEAD_TIME_SECONDS,
+        Kind.HISTOGRAM,
+        "From the commit of a change to its promotion.",
+        ("workload_namespace",),
+        _DAYS,
+    ),
+    Metric(
+        MetricName.TIME_TO_RESTORE_SECONDS,
+        Kind.HISTOGRAM,
+        "From the first sign of a change's fault until the old revision was fully back.",
+        ("workload_namespace",),
+        _DAYS,
     ),
     Metric(
         MetricName.EVIDENCE_MISSING_TOTAL,

@@ -61,6 +61,7 @@ from sentinel.runtime.notify.reporting import Reporter
 from sentinel.runtime.policy_registry import PolicyRegistry
 from sentinel.runtime.queue import KeyedQueue
 from sentinel.runtime.reconciling.commands import CommandHandler
+from sentinel.runtime.reconciling.deliveries import count_delivery
 from sentinel.runtime.reconciling.live_view import LiveView
 from sentinel.runtime.reconciling.retention import prune
 
@@ -240,9 +241,12 @@ class Driver:
 
     async def _save(self, effect: Save) -> Record:
         services, record, entry = self._services, effect.record, effect.entry
+        known = services.store.of_workload(record.key)
+        before = next((one for one in known if one.name == record.name), None)
         write = services.store.save if record.version else services.store.create
         with services.tracer.span("save", record=record.name):
             written = await fenced(services.fence, lambda _limit: write(record))
+        count_delivery(services.telemetry, before, written)
         if effect.stage is SaveReason.INTENT and entry is not None:
             services.telemetry.count(MetricName.DECISIONS_TOTAL, action=deed(entry), reason=entry.reason)
         if effect.stage is SaveReason.OUTCOME and entry is not None and entry.action is Action.UNDO:
