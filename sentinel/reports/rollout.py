@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sentinel.domain.policy.policy import Policy
+from sentinel.domain.record.course import Course
 from sentinel.domain.record.entries import AlertEntry, DecisionEntry
 from sentinel.domain.record.holds import hold_kind
 from sentinel.domain.record.record import Record
@@ -52,6 +53,26 @@ class DecisionReport:
     detail: str
     requested_by: str
     escalated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CourseReport:
+    """What a rule has shown over time, as columns. `at` is in seconds since 1970, None: nothing was measured.
+
+    `unit` is `share`, `seconds` or `value`; `needed` and `evidence` are log evidence.
+    """
+
+    rule: str
+    unit: str
+    limit: float | None
+    needed: float | None
+    at: tuple[float, ...]
+    weight: tuple[float, ...]
+    canary: tuple[float | None, ...]
+    canary_total: tuple[int, ...]
+    baseline: tuple[float | None, ...]
+    baseline_total: tuple[int, ...]
+    evidence: tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +153,7 @@ class RolloutReport:
     keeper_hold: KeeperReport | None
     undo: UndoReport | None
     gates: tuple[GateReport, ...]
+    courses: tuple[CourseReport, ...]
     decisions: tuple[DecisionReport, ...]
     alerts: tuple[AlertReport, ...]
     alerts_beyond: int
@@ -165,6 +187,7 @@ def report_of(
             GateReport(one.name, one.answer.value, one.detail, one.tries, one.at)
             for one in state.gating.results
         ),
+        courses=tuple(_course(rule, course) for rule, course in state.course.items()),
         decisions=tuple(_decision(entry) for entry in record.decisions),
         alerts=tuple(_alert(entry) for entry in record.alerts),
         alerts_beyond=record.alerts_beyond.count if record.alerts_beyond is not None else 0,
@@ -234,6 +257,23 @@ def _figures(entry: DecisionEntry) -> tuple[FiguresReport, ...]:
         for one in figures_of(entry.numbers)
     )
     return tuple(one for one in found if one.canary or one.baseline)
+
+
+def _course(rule: str, course: Course) -> CourseReport:
+    points = course.read()
+    return CourseReport(
+        rule=rule,
+        unit=course.unit,
+        limit=course.limit,
+        needed=course.needed,
+        at=tuple(point.at.timestamp() for point in points),
+        weight=tuple(point.weight for point in points),
+        canary=tuple(point.canary for point in points),
+        canary_total=tuple(point.canary_total for point in points),
+        baseline=tuple(point.baseline for point in points),
+        baseline_total=tuple(point.baseline_total for point in points),
+        evidence=tuple(point.evidence for point in points),
+    )
 
 
 def _alert(entry: AlertEntry) -> AlertReport:

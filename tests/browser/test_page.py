@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -10,12 +11,13 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
+from sentinel.domain.record.course import Course, CoursePoint
 from sentinel.domain.record.entries import Action
+from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from tests.engine.builders import entry, held, in_state, undoing
 from tests.support.chromium import chromium, shots, tab
 from tests.support.page import NOW, named, served
-from tests.support.states import changed_state
 
 pytestmark = [pytest.mark.real, pytest.mark.real_time, pytest.mark.asyncio(loop_scope="module")]
 
@@ -60,6 +62,35 @@ async def test_a_rollout_s_page_shows_each_decision_with_its_numbers(browser: Br
         await page.get_by_text("Numbers (4)").focus()
         await page.keyboard.press("Enter")
         await expect(page.get_by_text("4096", exact=True)).to_be_visible()
+
+
+async def test_the_course_of_the_evidence_is_drawn_and_can_be_read(browser: Browser) -> None:
+    """By the arrow keys, point after point, in all plots at once; and as a table."""
+    web = changed_course(named("web", ago=600))
+    async with served([web]) as here, tab(browser, f"{here.url}rollouts/shop/web-new") as page:
+        plots = page.get_by_role("slider")
+        await expect(plots).to_have_count(3)
+        share = page.get_by_role("slider", name="error-rate: share of failed requests over time")
+        await share.focus()
+        await page.keyboard.press("Home")
+        await page.keyboard.press("ArrowRight")
+        await expect(share).to_have_attribute("aria-valuetext", "11:51:15 UTC: canary 2%, baseline 1%")
+        evidence = page.get_by_role("slider", name="error-rate: evidence over time")
+        await expect(evidence).to_have_attribute("aria-valuetext", re.compile("worse 1.6:1"))
+
+        await page.get_by_text("error-rate as a table").click()
+        row = page.get_by_role("row").filter(has_text="2026-03-01 11:51:15")
+        await expect(row).to_contain_text("2%2001%1,8001.6:1")
+
+
+def changed_course(record: Record) -> Record:
+    """The record of a rollout whose errors rose from 2 % to 12 %."""
+    course = Course(NOW - timedelta(seconds=540), "share", 0.05, 4.605)
+    for tick in range(30):
+        at, bad = NOW + timedelta(seconds=15 * tick - 540), tick > 12
+        evidence = 0.45 * (tick - 12) if bad else 0.5
+        course = course.after(CoursePoint(at, 0.1, 0.12 if bad else 0.02, 200, 0.01, 1800, evidence))
+    return replace(record, state=replace(record.state, course={"error-rate": course}))
 
 
 async def test_a_thousand_rollouts_are_shown_without_lag(browser: Browser) -> None:
@@ -125,7 +156,7 @@ async def test_pictures_fit_and_keep_nobody_out(browser: Browser) -> None:
         entry(Action.ADVANCE, "WithinLimit", 60, rule="error-rate", numbers=numbers),
     )
     web = replace(named("web", of=held("EnvironmentOutage")), decisions=steps)
-    web = replace(web, state=changed_state(web.state, began_at=NOW - timedelta(minutes=1)))
+    web = changed_course(web)
     async with served([web, named("api"), named("cart", of=undoing())]) as here:
         await shots(browser, here.url, "board", "tbody tr")
         await shots(browser, f"{here.url}history", "history", "tbody tr")

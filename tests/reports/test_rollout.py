@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sentinel.domain.alert import AlertStatus
+from sentinel.domain.record.course import Course, CoursePoint
 from sentinel.domain.record.entries import Action, AlertEntry
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.keeper import KeeperHold, KeeperRef
@@ -67,6 +68,17 @@ def test_a_decision_has_its_figures_in_words_and_its_numbers() -> None:
     )
     assert (figures.limit, figures.evidence) == ("1%", "4,096:1")
     assert shown.numbers == numbers
+
+
+def test_the_course_of_the_evidence_comes_as_columns() -> None:
+    """What was not measured is None."""
+    course = Course(at(0), "seconds", 0.5, 4.6).after(CoursePoint(at(15), 0.1, 0.2, 10, None, 0, 1.5))
+
+    (shown,) = report_of(in_state(course={"latency": course}), CANARY, (), ()).courses
+
+    assert (shown.rule, shown.unit, shown.limit, shown.needed) == ("latency", "seconds", 0.5, 4.6)
+    assert (shown.at, shown.canary, shown.baseline) == ((at(15).timestamp(),), (0.2,), (None,))
+    assert (shown.canary_total, shown.baseline_total, shown.evidence) == ((10,), (0,), (1.5,))
 
 
 def test_a_hold_says_what_it_means_and_what_ends_it() -> None:

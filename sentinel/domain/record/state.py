@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from sentinel.domain.gate import GateResult
 from sentinel.domain.record.config import ConfigReturn, ConfigState
+from sentinel.domain.record.course import Course
 from sentinel.domain.workload.keeper import KeeperHold
 from sentinel.domain.workload.revision import ChangeOrigin, Revision
 
@@ -163,7 +164,7 @@ class RolloutState:
 
     `weight` is the share really reached. `verdict`, `reason` and `message` say why the rollout stands where it does.
     `analysis` holds each rule's state as plain JSON values, `measured_until` up to when each rule's evidence has
-    been taken in.
+    been taken in. `course` is what each rule has shown over time, for people alone.
     """
 
     phase: Phase
@@ -182,6 +183,7 @@ class RolloutState:
     message: str = ""
     analysis: Mapping[str, Json] = field(default_factory=dict)
     measured_until: Mapping[str, datetime] = field(default_factory=dict)
+    course: Mapping[str, Course] = field(default_factory=dict)
     saved_at: datetime | None = None
 
     def at_step(self, step: int, now: datetime) -> "RolloutState":

@@ -16,10 +16,12 @@ from sentinel.domain.policy.rules import (
     QueryRule,
     Rule,
 )
+from sentinel.domain.record.course import Course
 from sentinel.domain.record.state import Json, Phase, RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
+from sentinel.engine.evidence.charting import charted
 from sentinel.engine.evidence.history import CALIBRATION, calibration_in, learns, settled
 from sentinel.engine.evidence.starting import STABLE_START, START, limit_of, start_in, starts_kept
 from sentinel.engine.rules.crash_exposure import crash_tick
@@ -54,6 +56,7 @@ class Assessment:
     verdicts: tuple[RuleVerdict, ...]
     analysis: Mapping[str, Json]
     measured_until: Mapping[str, datetime]
+    course: Mapping[str, Course] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +92,11 @@ def assess(rollout: JudgedRollout, measured: Sequence[Measured], holds: Holds) -
     """
     analysis = dict(rollout.state.analysis)
     until = dict(rollout.state.measured_until)
+    course = dict(rollout.state.course)
     if rollout.workload.exposure.wanted == 0:
         until.update(_whole_until(measured))
         idle = tuple(_scaled_to_zero(rule) for rule in rules_in(rollout.policy, rollout.state.phase))
-        return Assessment(idle, analysis, until)
+        return Assessment(idle, analysis, until, course)
     verdicts = []
     for rule in rules_in(rollout.policy, rollout.state.phase):
         if isinstance(rule, HealthRule):
@@ -103,11 +107,14 @@ def assess(rollout: JudgedRollout, measured: Sequence[Measured], holds: Holds) -
             analysis.update({rule.name: crashes} if crashes is not None else {})
             verdicts.append(verdict)
             continue
-        state, verdict = _judge_metric(rule, rollout, [m for m in measured if m.rule == rule.name], holds)
+        state, verdict, charts = _judge_metric(
+            rule, rollout, [m for m in measured if m.rule == rule.name], holds
+        )
         analysis[rule.name] = state
+        course.update({rule.name: charts} if charts is not None else {})
         verdicts.append(verdict)
     until.update(_whole_until(measured))
-    return Assessment(tuple(verdicts), analysis, until)
+    return Assessment(tuple(verdicts), analysis, until, course)
 
 
 def _whole_until(measured: Sequence[Measured]) -> dict[str, datetime]:
@@ -157,7 +164,7 @@ def _judge_crashes(rule: CrashLoopRule, rollout: JudgedRollout) -> tuple[Json | 
 
 def _judge_metric(
     rule: MetricRule, rollout: JudgedRollout, measured: Sequence[Measured], holds: Holds
-) -> tuple[Json, RuleVerdict]:
+) -> tuple[Json, RuleVerdict, Course | None]:
     """Take the ticks in, in order; the verdict is the last one's, or the standing one without any.
 
     A look since the last tick is judged on top of them. If it proves a fault that is the verdict; nothing else of it
@@ -167,11 +174,13 @@ def _judge_metric(
     state: Json | None = rollout.state.analysis.get(rule.name)
     starts = _starts(rule, state, rollout)
     run = _run(rule, state, starts)
+    course = rollout.state.course.get(rule.name)
     ticks: list[Tick | None] = [one.tick for one in measured if not one.look] or [None]
     for tick in ticks:
         if isinstance(rule, ErrorRateRule) and isinstance(tick, CountTick) and run is not None:
             run = flagrant_run(rule, {FLAGRANT: run}, tick, rollout.workload)
         state, verdict = _step(rule, state, tick, rollout, holds, used, starts)
+        course = charted(course, rule, tick, verdict, rollout.state, rollout.segment)
         if starts is not None and isinstance(tick, CountTick | HistogramTick):
             starts = starts.after(tick.starts)
     missing = rollout.unmeasured.get(rule.name)
@@ -179,7 +188,8 @@ def _judge_metric(
     ahead = _newest_look(rule, rollout, measured)
     if ahead is not None:
         _, seen = _step(rule, state, ahead.tick, rollout, holds, used, starts)
-        verdict = seen if seen.kind is VerdictKind.FAIL else verdict
+        if seen.kind is VerdictKind.FAIL:
+            verdict, course = seen, charted(course, rule, ahead.tick, seen, rollout.state, rollout.segment)
     if kept is not None:
         state = {**state, CALIBRATION: kept.as_json()}
     if starts is not None:
@@ -187,7 +197,7 @@ def _judge_metric(
     if run is not None:
         verdict = condemned(verdict, run, rollout.known_flagrant)
         state = {**state, FLAGRANT: run} if any(run) else state
-    return state, _unmeasured(verdict, missing) if missing else verdict
+    return state, _unmeasured(verdict, missing) if missing else verdict, course
 
 
 def _newest_look(rule: MetricRule, rollout: JudgedRollout, measured: Sequence[Measured]) -> Measured | None:

@@ -13,6 +13,7 @@ from sentinel.domain.policy.selection import AlertRule
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.alerts.attribution import attribute
 from sentinel.engine.evidence.assessment import Holds, JudgedRollout, Measured, assess, segment_of
 from sentinel.engine.evidence.history import learns, remembered
@@ -26,6 +27,7 @@ from sentinel.engine.rollout.situation import JudgedAlert, Situation
 from sentinel.engine.rules.crash_exposure import ripe_at
 from sentinel.engine.rules.crashes import crashes_until
 from sentinel.engine.rules.pod_rules import settled_at, wake_at
+from sentinel.engine.rules.segment import Segment
 from sentinel.engine.statistics.calibration import Calibration
 from sentinel.engine.statistics.starts import StartProfile
 
@@ -50,22 +52,12 @@ def judged(
     """
     record, workload, policy = situation.record, situation.workload, situation.policy
     baseline = stable_of(workload, record)
-    ends = situation.bake_ends
-    beside = baseline is not None and bool(workload.pods_of(baseline)) and not serves_alone(workload)
-    segment = segment_of(
-        record.state.progress.step,
-        situation.last_step,
-        concurrent=beside,
-        bake_over=ends is not None and situation.now >= ends,
-        min_requests=policy.strategy.min_requests,
-        early=policy.strategy.promote_early,
-    )
     rollout = JudgedRollout(
         policy,
         workload,
         baseline,
         record.state,
-        segment,
+        _segment(situation, baseline),
         ever_pulled,
         record.started_at,
         situation.now,
@@ -80,8 +72,26 @@ def judged(
         partial(starts_flagrantly, situation.policy.name, situation.cluster_records),
     )
     assessment = assess(rollout, measured, holds)
-    state = replace(record.state, analysis=assessment.analysis, measured_until=assessment.measured_until)
+    state = replace(
+        record.state,
+        analysis=assessment.analysis,
+        measured_until=assessment.measured_until,
+        course=assessment.course,
+    )
     return replace(situation, record=record.with_state(state), verdicts=assessment.verdicts)
+
+
+def _segment(situation: Situation, baseline: Revision | None) -> Segment:
+    workload, strategy, ends = situation.workload, situation.policy.strategy, situation.bake_ends
+    beside = baseline is not None and bool(workload.pods_of(baseline)) and not serves_alone(workload)
+    return segment_of(
+        situation.record.state.progress.step,
+        situation.last_step,
+        concurrent=beside,
+        bake_over=ends is not None and situation.now >= ends,
+        min_requests=strategy.min_requests,
+        early=strategy.promote_early,
+    )
 
 
 def _remembered_starts(situation: Situation) -> Mapping[str, StartProfile]:

@@ -42,6 +42,7 @@ class WorkingState:
                 record.state,
                 analysis=newest.analysis,
                 measured_until=newest.measured_until,
+                course=newest.course,
             )
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import timedelta
-from types import NoneType, UnionType
+from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import orjson
@@ -242,10 +242,10 @@ def unknown_to(properties: Mapping[str, Any], kind: Any, path: str) -> list[str]
         nested = next((a for a in inner if is_dataclass(a)), None)
         if nested is not None:
             place = properties[name]
-            is_list = get_origin(hint) not in (None, UnionType)
-            found += unknown_to(
-                (place["items"] if is_list else place)["properties"], nested, f"{path}.{name}"
-            )
+            # A mapping has its values under one key, a tuple its items.
+            origin = get_origin(hint)
+            within = {Mapping: "additionalProperties", tuple: "items"}.get(origin)  # type: ignore[call-overload]
+            found += unknown_to((place[within] if within else place)["properties"], nested, f"{path}.{name}")
     return found
 
 

@@ -164,13 +164,16 @@ def _steps_moved(status: Mapping[str, Any], by: int) -> dict[str, Any]:
 def bounded(record: Record) -> Record:
     """The record as it can be kept: the newest decisions and alerts, texts cut, a status of at most 64 KiB.
 
-    What does not fit is given up in this order: the oldest decisions but the newest ten, the alerts that `make_room`
-    gives up first, the other decisions (never one whose outcome is open), and last the analysis state, after which
-    the evidence of this step is gathered from the start.
+    What does not fit is given up in this order: the course of the evidence, the oldest decisions but the newest ten,
+    the alerts that `make_room` gives up first, the other decisions (never one whose outcome is open), and last the
+    analysis state, after which the evidence of this step is gathered from the start.
     """
     decisions = tuple(_short_decision(entry) for entry in record.decisions[-MAX_DECISIONS:])
     kept = replace(record, decisions=decisions).with_alerts(tuple(map(_short_alert, record.alerts)))
     while (over := _size(status_of(kept)) - MAX_STATUS_BYTES) > 0:
+        if kept.state.course:
+            kept = kept.with_state(replace(kept.state, course={}))
+            continue
         closed = [entry for entry in kept.decisions if entry.outcome is not None]
         if spare := closed if not kept.alerts else closed[:-_LASTING_DECISIONS]:
             dropped = _oldest(spare, over)

@@ -26,7 +26,7 @@ export function refresh(element, data, build) {
   if (element.drawnFrom === key) return;
   const open = new Set([...element.querySelectorAll("details[open][data-key]")].map((one) => one.dataset.key));
   const focused = element.contains(document.activeElement) ? document.activeElement.closest("[data-key]")?.dataset.key : null;
-  element.replaceChildren(...[build(data)].flat().filter(Boolean));
+  element.replaceChildren(...[build(data)].flat(3).filter(Boolean));
   element.hidden = element.childElementCount === 0;
   for (const one of element.querySelectorAll("details[data-key]")) one.open = open.has(one.dataset.key);
   if (focused) [...element.querySelectorAll("[data-key]")].find((one) => one.dataset.key === focused)?.focus();

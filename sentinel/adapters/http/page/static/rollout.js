@@ -1,17 +1,20 @@
 // One rollout: where it is and why, each decision with its numbers, alerts, gates and holds.
 
+import { courses } from "./courses.js";
 import { h, refresh, say } from "./dom.js";
 import { age, at, moment, percent } from "./format.js";
+import { Cursor } from "./plot.js";
 import { place, revision, standing, step } from "./rows.js";
 
 const OUTCOMES = { done: "done", failed: "failed", refused: "refused", observed: "nothing was changed (observe mode or frozen)" };
 
 export function rollout(main, context, namespace, record) {
   const parts = Object.fromEntries(
-    ["title", "hold", "keeper", "facts", "gates", "decisions", "alerts", "others"].map((name) => [name, h("section", { class: "sheet", hidden: true })]),
+    ["title", "hold", "keeper", "facts", "courses", "gates", "decisions", "alerts", "others"].map((name) => [name, h("section", { class: "sheet", hidden: true })]),
   );
   parts.title.className = "";
   main.append(...Object.values(parts));
+  const cursor = new Cursor();
   let word = "";
 
   function draw(data) {
@@ -27,6 +30,7 @@ export function rollout(main, context, namespace, record) {
     refresh(parts.hold, data.row.live ? [data.hold, data.advice, row.standing] : [null, data.advice, row.standing], () => hold(data));
     refresh(parts.keeper, data.keeper_hold, keeper);
     refresh(parts.facts, [data.trigger, data.undo, data.promoted_at, data.guard_until, data.saved_at, row], () => facts(data));
+    refresh(parts.courses, [data.courses, data.decisions.length], () => courses(data, cursor));
     refresh(parts.gates, data.gates, gates);
     refresh(parts.decisions, data.decisions, () => decisions(data.decisions, at(row.started_at)));
     refresh(parts.alerts, [data.alerts, data.alerts_beyond], () => alerts(data));
