@@ -49,7 +49,7 @@ def review(call: ResourceRequest) -> ApiResponse:
     obj = {} if _asks_nothing(call) else bodies.parse(call)
     status = _status(call, obj.get("spec") or {})
     metadata: JsonObject = {}
-    fields = field_sets.Comparison(
+    fields = field_sets.FieldSetChange(
         {}, field_sets.owned_part(obj, with_status=False), shape=field_sets.FieldShape()
     )
     if fields.changed:

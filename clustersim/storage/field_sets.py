@@ -136,7 +136,7 @@ def owned_part(obj: dict[str, Any], *, with_status: bool) -> dict[str, Any]:
     return part
 
 
-class Comparison:
+class FieldSetChange:
     """What differs between two objects: `changed` (added or modified) and `removed`."""
 
     def __init__(self, old: dict[str, Any], new: dict[str, Any], *, shape: FieldShape) -> None:

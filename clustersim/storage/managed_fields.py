@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clustersim.storage import field_sets
-from clustersim.storage.field_sets import Comparison, FieldSet
+from clustersim.storage.field_sets import FieldSet, FieldSetChange
 from clustersim.storage.resources import NAMESPACES, ResourceType
 
 JsonObject = dict[str, Any]
@@ -73,17 +73,17 @@ def _base_entries(current: JsonObject | None, obj: JsonObject, writer: Writer) -
 
 def _difference(
     resource: ResourceType, current: JsonObject | None, obj: JsonObject, writer: Writer
-) -> Comparison:
+) -> FieldSetChange:
     with_status = writer.subresource == "status" or "status" not in resource.subresources
     old = field_sets.owned_part(current, with_status=with_status) if current else {}
     new = field_sets.owned_part(obj, with_status=with_status)
     if resource is NAMESPACES:
         old, new = ({k: v for k, v in part.items() if k != "spec"} for part in (old, new))
-    return Comparison(old, new, shape=field_sets.shape_of(resource))
+    return FieldSetChange(old, new, shape=field_sets.shape_of(resource))
 
 
 def _after_update(
-    resource: ResourceType, entries: list[Entry], difference: Comparison, writer: Writer
+    resource: ResourceType, entries: list[Entry], difference: FieldSetChange, writer: Writer
 ) -> list[Entry]:
     after = []
     own: FieldSet = {}
@@ -130,7 +130,7 @@ def entries_before_apply(resource: ResourceType, current: JsonObject, writer: Wr
     if entries:
         return entries
     shape = field_sets.shape_of(resource)
-    everything = Comparison({}, field_sets.owned_part(current, with_status=False), shape=shape).changed
+    everything = FieldSetChange({}, field_sets.owned_part(current, with_status=False), shape=shape).changed
     if not everything:
         return []
     return [Writer("before-first-apply", writer.time).entry(resource, everything)]

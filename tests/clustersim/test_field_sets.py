@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clustersim.storage.field_sets import (
-    Comparison,
+    FieldSetChange,
     FieldShape,
     intersection,
     paths,
@@ -27,7 +27,7 @@ CUSTOM = FieldShape(custom=True, without_dot=frozenset())
 
 
 def fields(obj: dict[str, Any]) -> dict[str, Any]:
-    return Comparison({}, obj, shape=CUSTOM).changed
+    return FieldSetChange({}, obj, shape=CUSTOM).changed
 
 
 @given(OBJECTS, OBJECTS)
@@ -54,7 +54,7 @@ def _leaves(tree: dict[str, Any], path: tuple[str, ...] = ()) -> set[tuple[str, 
 @given(OBJECTS)
 def test_equal_objects_differ_in_nothing(obj: dict[str, Any]) -> None:
     """Neither changed nor removed fields."""
-    same = Comparison(obj, obj, shape=CUSTOM)
+    same = FieldSetChange(obj, obj, shape=CUSTOM)
     assert (same.changed, same.removed) == ({}, {})
 
 
@@ -62,5 +62,5 @@ def test_list_items_are_told_apart_by_their_keys() -> None:
     """A change of one container's image is that field of that container."""
     old = {"containers": [{"name": "a", "image": "1"}, {"name": "b", "image": "1"}]}
     new = {"containers": [{"name": "b", "image": "2"}, {"name": "a", "image": "1"}]}
-    changed = Comparison(old, new, shape=FieldShape()).changed
+    changed = FieldSetChange(old, new, shape=FieldShape()).changed
     assert [printed(path) for path in paths(changed)] == ['.containers[name="b"].image']
