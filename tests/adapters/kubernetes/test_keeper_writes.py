@@ -34,6 +34,7 @@ class Held:
     def __init__(self, cluster: SimulatedCluster, client: ApiClient) -> None:
         self.cluster, self.keepers = cluster, KubernetesKeepers(client, TestClock())
         cluster.store.create(CRDS, application())
+        cluster.namespace("argocd")
         self.kind: ResourceType = cluster.api.registry.of_kind("argoproj.io", "v1alpha1", "Application")
         spec = {"syncPolicy": {"automated": BEFORE}}
         cluster.store.create(self.kind, {"metadata": {"name": "shop", "namespace": "argocd"}, "spec": spec})

@@ -25,7 +25,7 @@ async def test_a_hold_is_listed_and_released_without_a_daemon(
         everywhere = Place("", made.world.environ["SENTINEL_KUBERNETES__KUBECONFIG"])
         await releasing._holds(everywhere, Output.JSON)
         (hold,) = json.loads(capsys.readouterr().out)
-        assert hold["keeper"] == "Argo CD Application argocd/shop"
+        assert (hold["keeper"], hold["state"]) == ("Argo CD Application argocd/shop", "in force")
         await status._status(everywhere, Output.JSON, watch=False)
         (shown,) = json.loads(capsys.readouterr().out)
         assert shown["heldKeeper"] == hold["keeper"]
@@ -34,3 +34,6 @@ async def test_a_hold_is_listed_and_released_without_a_daemon(
         assert await releasing._release("", everywhere, yes=True)
         assert "Argo CD Application argocd/shop is released" in capsys.readouterr().out
         assert (made.automated(), made.nothing_of_ours()) == (AUTOMATED, True)
+        await releasing._holds(everywhere, Output.JSON)
+        (hold,) = json.loads(capsys.readouterr().out)
+        assert hold["state"] == "lifted"

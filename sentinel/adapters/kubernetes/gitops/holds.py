@@ -81,6 +81,15 @@ class KubernetesKeepers:
             return f"{hold.keeper} is released{await self._asked(tool, hold, timeout)}"
         raise AssertionError("the last attempt returns or raises")
 
+    async def in_force(self, key: WorkloadKey, hold: KeeperHold, record: str, *, timeout: float) -> bool:
+        """Whether what is held is held for this record now."""
+        tool = _tool(hold.keeper)
+        try:
+            lever = tool.lever(await self._client.get(_place(tool, hold), timeout=timeout))
+        except NotFoundError:
+            return False
+        return lever.held_for(f"{key.namespace}/{record}")
+
     async def _held(
         self, tool: KeeperTool, place: RequestTarget, mark: KeeperMark, timeout: float
     ) -> RawObject:
@@ -88,7 +97,7 @@ class KubernetesKeepers:
         for attempt in range(1, _ATTEMPTS + 1):
             live: RawObject = await self._client.get(place, timeout=timeout)
             lever = tool.lever(live)
-            if lever.held and (lever.mark is None or {*mark.holders} <= {*lever.mark.holders}):
+            if lever.held and (lever.mark is None or lever.held_for(mark.holders[0])):
                 return live
             if lever.settings != mark.original:
                 raise ConflictError(f"{place} was changed meanwhile", reason="KeeperChanged", status=409)

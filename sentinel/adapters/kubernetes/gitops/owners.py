@@ -24,6 +24,10 @@ class LeverState:
     held: bool
     mark: KeeperMark | None
 
+    def held_for(self, holder: str) -> bool:
+        """Whether it is off for this record (namespace and name), among others or alone."""
+        return self.held and self.mark is not None and holder in self.mark.holders
+
     @classmethod
     def read(cls, settings: Mapping[str, object], mark: KeeperMark | None, *, held: bool) -> "LeverState":
         """From what the object has now; a mark that was left where someone lifted the hold says nothing."""

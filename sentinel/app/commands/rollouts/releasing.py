@@ -1,6 +1,7 @@
 """`sentinel release` and `sentinel holds`: what the sentinel stopped, and how people let it go on without a daemon."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -18,7 +19,7 @@ from sentinel.domain.errors import ClusterError
 from sentinel.domain.figures import moment, rfc3339
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
-from sentinel.domain.workload.keeper import KeeperHold
+from sentinel.domain.workload.keeper import KeeperHold, KeeperHoldStage
 from sentinel.ports import SystemClock
 
 
@@ -97,7 +98,8 @@ def holds_command(
 ) -> None:
     """List the holds on Argo CD and Flux: for which undo, since when, and when people are called about them.
 
-    A planned hold was decided and is not in force yet.
+    A planned hold was decided and is not in force yet. A lifted one is no longer in force, which no sentinel has noted
+    yet.
     """
     at = place(namespace, context, kubeconfig, everywhere=everywhere)
     run(_holds(at, output))
@@ -105,25 +107,36 @@ def holds_command(
 
 async def _holds(at: Place, output: Output) -> None:
     async with connected(at) as cluster:
-        held = held_by(await cluster.reader.records(at.namespace))
+        records = await cluster.reader.records(at.namespace)
+        held = [(record, hold, await _stage(cluster, record, hold)) for record, hold in held_by(records)]
     if not output.for_people:
-        show_data([_as_data(record, hold) for record, hold in held], output)
+        show_data([_as_data(*each) for each in held], output)
     elif held:
         rows = [
-            [str(r.key), str(h.keeper), h.stage.value, *map(moment, (h.since, h.until)), h.reason, h.ends_by]
-            for r, h in held
+            [str(r.key), str(h.keeper), stage, *map(moment, (h.since, h.until)), h.reason, h.ends_by]
+            for r, h, stage in held
         ]
         show(table(["WORKLOAD", "HELD", "STATE", "SINCE", "PEOPLE CALLED", "UNDO", "UNTIL"], rows))
     else:
         typer.echo("nothing that deploys a workload is held")
 
 
-def _as_data(record: Record, hold: KeeperHold) -> dict[str, str]:
+async def _stage(cluster: ClusterConnection, record: Record, hold: KeeperHold) -> str:
+    """How far the hold is by the record, and whether it is there at all, as far as we may read that."""
+    if hold.stage is KeeperHoldStage.IN_FORCE:
+        with suppress(ClusterError):
+            keepers = KubernetesKeepers(cluster.client, SystemClock())
+            if not await keepers.in_force(record.key, hold, record.name, timeout=CHANGE_TIMEOUT):
+                return "lifted"
+    return hold.stage.value
+
+
+def _as_data(record: Record, hold: KeeperHold, stage: str) -> dict[str, str]:
     return {
         "workload": str(record.key),
         "record": record.name,
         "keeper": str(hold.keeper),
-        "state": hold.stage.value,
+        "state": stage,
         "since": rfc3339(hold.since),
         "until": rfc3339(hold.until),
         "reason": hold.reason,
