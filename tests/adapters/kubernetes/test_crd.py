@@ -1,5 +1,8 @@
 """The definition of the custom resource."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import yaml
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
@@ -14,6 +17,32 @@ def test_the_definition_is_the_charts() -> None:
     assert definition() in definitions()
     assert definition() in list(yaml.safe_load_all(definition_text()))
     assert definition()["metadata"]["name"] == CRD_NAME
+
+
+KEYWORDS = {
+    "type", "format", "description", "properties", "items", "required", "enum", "default", "pattern", "nullable",
+    "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "maxProperties", "additionalProperties",
+    "x-kubernetes-preserve-unknown-fields", "x-kubernetes-validations", "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys", "x-kubernetes-int-or-string", "anyOf", "not", "message", "rule",
+}  # fmt: skip
+
+
+def test_no_comma_of_a_description_became_a_field() -> None:
+    """An API server refuses a schema with a field that it does not know."""
+
+    def unknown(schema: dict[str, Any]) -> Iterator[str]:
+        yield from schema.keys() - KEYWORDS
+        inner = [
+            *schema.get("properties", {}).values(),
+            schema.get("items"),
+            schema.get("additionalProperties"),
+        ]
+        for each in inner:
+            yield from unknown(each) if isinstance(each, dict) else ()
+
+    for crd in definitions():
+        for version in crd["spec"]["versions"]:
+            assert list(unknown(version["schema"]["openAPIV3Schema"])) == []
 
 
 def test_the_columns_tell_the_rollout_at_a_glance() -> None:
