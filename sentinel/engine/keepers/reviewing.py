@@ -115,7 +115,7 @@ def _released(hold: KeeperHold, end: KeeperHoldEnd, why: str) -> HoldReview:
 
 
 def _ended(hold: KeeperHold, end: KeeperHoldEnd, message: str) -> HoldReview:
-    """It is over, and nobody may have meant that."""
+    """It ends in a way that nobody may have meant: people are called."""
     return HoldReview(replace(hold, ending=end), message, escalate=True)
 
 
