@@ -99,6 +99,7 @@ async def test_a_weight_changed_by_hand_holds_the_rollout(pair: CanaryPair) -> N
     record = await pair.world.phase(Phase.HELD, image="web:2")
     assert record.state.hold is not None
     assert "the weight of web-canary in HTTPRoute web was changed to 30% by hand" in record.state.hold.message
+    assert "set it back to 10% to go on" in record.state.hold.message
     await asyncio.sleep(120)
     assert pair.weights() == (70, 30)
     pair.weigh(90, 10)
@@ -200,6 +201,8 @@ async def test_the_share_judged_is_the_one_in_force(pair: CanaryPair) -> None:
     record = pair.world.record(image="web:2")
     assert record is not None
     assert (record.state.phase, record.state.weight, pair.weights()) == (Phase.PROGRESSING, 0.0, (90, 10))
+    awaited = "HTTPRoute web sends 10% to the canary, and no gateway has reported yet that it does so"
+    assert record.state.message == f"waiting for the cluster: {awaited}"
     pair.world.cluster.routes.held = False
     record = await pair.world.phase(Phase.BAKING, image="web:2")
     assert record.state.weight == pytest.approx(0.1)

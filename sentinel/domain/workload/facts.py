@@ -145,7 +145,7 @@ class TrafficShare:
     `share` is the candidate's share of the requests that is in force, as read back. `asked` is the share that was last
     asked for by us, 0 where none is; `settled`: it is in force. `adopted`: the stable set has the candidate's template.
     `beside` is the digest of the template that the stable set has, empty where it is not known. `mark` is ours, None
-    where we ask for nothing.
+    where we ask for nothing. `awaited` says what others have yet to do until what is written is in force.
     """
 
     share: float = 0.0
@@ -154,6 +154,7 @@ class TrafficShare:
     adopted: bool = False
     beside: str = ""
     mark: Mark | None = None
+    awaited: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the candidate waits for the cluster to do: room, nodes, volumes, images, pods that a quota refuses.
+"""What the candidate waits for the cluster to do: room, nodes, volumes, images, pods that a quota refuses, gateways.
 
 It is not the verdict of a rule: whatever the rules, people learn about it long before the deadline, as the reason for
 the missing evidence.
@@ -46,7 +46,8 @@ def cluster_wait(workload: Workload, now: datetime) -> ClusterWait | None:
     pulled = pulled_by(pods)
     faults = [fault for pod in pods if (fault := cluster_keeps(pod, pulled, now)) is not None]
     if not faults:
-        return None
+        traffic = workload.exposure.traffic
+        return ClusterWait("NotInForce", traffic.awaited, None) if traffic and traffic.awaited else None
     longest = min(faults, key=lambda fault: fault.since or now)
     message = f"{len(faults)} of {len(pods)} candidate pods held up: {longest}"
     return ClusterWait(longest.reason, message, longest.since)

@@ -97,4 +97,6 @@ async def test_preflight_checks_a_blue_green_pair(tmp_path: Path) -> None:
         assert "a preview with 6 pods" in said
         assert "Argo CD Application apps deploys it" in said
         pair.change(lambda service: service["spec"].update(selector={"shop": "web"}))
-        assert "web-blue and web-green at once" in (await sentinel(pair.world, *line)).output
+        said = (await sentinel(pair.world, *line)).output
+        assert "web-blue and web-green at once" in said
+        assert "nothing can be undone: see rolling update" in said

@@ -11,7 +11,7 @@ from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.facts import TrafficShare, Workload
 from sentinel.domain.workload.pods import Container, Pod, Termination
 from sentinel.engine.pods.cluster_wait import ClusterWait, cluster_wait, turns_at
 from sentinel.engine.rollout.decision import decide
@@ -45,6 +45,14 @@ def reason(*pods: Pod, now: float = 100, **changes: Any) -> str | None:
     """For which reason they wait."""
     found = wait(*pods, now=now, **changes)
     return found.reason if found else None
+
+
+def test_a_gateway_that_says_nothing_is_waited_for_once_the_pods_are_there() -> None:
+    """Until then the pods are the longer wait."""
+    traffic = TrafficShare(awaited="HTTPRoute web sends 10% to the canary")
+    exposure = replace(workload(pod("new-1")).exposure, traffic=traffic)
+    assert wait(pod("new-1"), exposure=exposure) == ClusterWait("NotInForce", traffic.awaited, None)
+    assert reason(unplaced(), exposure=exposure) == "Unschedulable"
 
 
 def test_a_pod_that_finds_no_node_says_what_the_scheduler_says() -> None:

@@ -110,9 +110,10 @@ def _chosen(ref: ObjectRef, rules: Sequence[RouteRule], backends: Backends, rule
     where = f" in {_all_called(wanted)}" if rule else ""
     if missing:
         names = " or ".join(_title(*side) for side in missing)
-        raise unusable(
-            ref, f"does not send traffic to {names}{where}: add it as a backend, with the weight 0"
-        )
+        remedy = "add it as a backend, with the weight 0"
+        if len(missing) == len(sides):
+            remedy = "add both as backends of one rule, with the weights 100 and 0"
+        raise unusable(ref, f"does not send traffic to {names}{where}: {remedy}")
     raise unusable(
         ref, f"names {_title(*sides[0])} and {_title(*sides[1])}, but never in one and the same rule"
     )

@@ -157,6 +157,8 @@ def _history(facts: WorkloadFacts) -> Check:
 
 
 def _previous(subject: Examined, now: datetime) -> Check:
+    if Ability.ROLLING in subject.workload.abilities.why_not:
+        return warn("previous revision", "nothing can be undone: see rolling update", "")
     try:
         target = undo_target(subject.workload, subject.records, 0, now)
     except PreconditionError as error:

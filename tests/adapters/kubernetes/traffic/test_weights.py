@@ -127,7 +127,7 @@ BOTH = [("web-stable", 1), ("web-canary", 1)]
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        ([("shop", 1)], "does not send traffic to Service web-stable or Service web-canary"),
+        ([("shop", 1)], "does not send traffic to Service web-stable or Service web-canary: add both as"),
         (
             [("web-stable", 1), ("shop", 1)],
             "does not send traffic to Service web-canary: add it as a backend",

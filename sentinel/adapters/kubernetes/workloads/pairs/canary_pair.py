@@ -184,7 +184,17 @@ def _traffic(sight: CanarySight) -> TrafficShare:
         adopted=sight.adopted,
         beside=sight.stable.facts.neutral,
         mark=mark.mark if mark is not None else None,
+        awaited=_awaited(sight),
     )
+
+
+def _awaited(sight: CanarySight) -> str:
+    """What the gateway has yet to do."""
+    route, routing = sight.pairing.route, sight.routing
+    if route is None or routing is None or routing.in_force or routing.problem:
+        return ""
+    share = percent(sight.written_share)
+    return f"{route.kind} {route.name} sends {share} to the canary, and no gateway has reported yet that it does so"
 
 
 def _arrived(sight: CanarySight, mark: ShareMark) -> bool:
@@ -252,10 +262,10 @@ def _moved_by_hand(sight: CanarySight) -> Brake:
         return Brake(on=True, name="weight", why=why)
     if mark is not None and not close(written, mark.share) and not close(written, mark.before):
         why = f"the weight of {name} in {called} was changed to {percent(written)} by hand"
-        return Brake(on=True, name="weight", why=f"{why}; the sentinel had set {percent(mark.share)}")
+        return Brake(on=True, name="weight", why=f"{why}: set it back to {percent(mark.share)} to go on")
     if mark is not None and written > 0 and canary.entry.desired == 0 and mark.pods > 0:
         why = f"{name} was scaled to 0 by hand while {called} sends it {percent(written)}"
-        return Brake(on=True, name="weight", why=why)
+        return Brake(on=True, name="weight", why=f"{why}: scale it to {mark.pods} to go on")
     return Brake()
 
 
