@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sentinel.domain.record.entries import DecisionEntry
+from sentinel.domain.record.entries import DecisionEntry, NoticeRef
 from sentinel.domain.record.record import Record
 
 
@@ -40,7 +40,7 @@ class Notice:
     """A notice about one rollout: its record as it is now, and the decision that is new (None: progress only).
 
     `channel` is where the policy wants it told; empty means the settings' channel. `advice` are the next steps for
-    a human, `urgent` asks for one now.
+    a human, `urgent` asks for one now. `place` is the rollout's message here, if there is one.
     """
 
     record: Record
@@ -48,3 +48,4 @@ class Notice:
     channel: str = ""
     advice: tuple[str, ...] = ()
     urgent: bool = False
+    place: NoticeRef | None = None

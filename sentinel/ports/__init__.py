@@ -14,13 +14,14 @@ from sentinel.ports.cluster import (
 )
 from sentinel.ports.judging import AlertIntake, AlertRules, Conditions, GateCaller, MetricSource, PolicySource
 from sentinel.ports.reading import ReadModel
-from sentinel.ports.reporting import Broadcaster, Notifier, NullTracer, Telemetry, Tracer
+from sentinel.ports.reporting import Broadcaster, Channel, Notifier, NullTracer, Telemetry, Tracer
 from sentinel.ports.reverting import Forge, Forges, SourceHistory
 
 __all__ = [
     "AlertIntake",
     "AlertRules",
     "Broadcaster",
+    "Channel",
     "Clock",
     "Cluster",
     "CommandRequests",

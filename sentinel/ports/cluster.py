@@ -141,8 +141,8 @@ class RecordStore(Protocol):
         """Write the status. Raises ConflictError when someone else wrote since `record.version`."""
         ...
 
-    async def save_notice(self, record: Record, notice: NoticeRef) -> None:
-        """Write where the rollout's message stands, and nothing else."""
+    async def save_notice(self, record: Record, notice: NoticeRef, channel: str = "") -> None:
+        """Write the place of the rollout's message, of a further channel or (without a name) of Slack; nothing else."""
         ...
 
     async def save_revert(self, record: Record, revert: RevertRef) -> None:

@@ -24,6 +24,10 @@ class Broadcaster(Protocol):
         ...
 
 
+class Channel(Notifier, Broadcaster, Protocol):
+    """Where notices go: on rollouts, and on the sentinel itself."""
+
+
 class Telemetry(Protocol):
     """Numbers about the sentinel itself; the adapter puts `sentinel_` before the names."""
 

@@ -11,6 +11,13 @@ from pydantic import (
 )
 
 from sentinel.policies.mistakes import InputError
+from sentinel.settings.channels import (
+    ChannelName,
+    ChatWebhookSettings,
+    GrafanaSettings,
+    IncidentSettings,
+    MailSettings,
+)
 from sentinel.settings.values import Seconds, Section, Url
 
 
@@ -198,6 +205,18 @@ class NoticeWebhookSettings(Section):
 
 
 class NotifySettings(Section):
-    """Where notices go besides Slack."""
+    """Where notices go besides Slack: a signed webhook, and channels by names that people choose."""
 
     webhook: NoticeWebhookSettings = NoticeWebhookSettings()
+    teams: dict[ChannelName, ChatWebhookSettings] = Field(default_factory=dict)
+    discord: dict[ChannelName, ChatWebhookSettings] = Field(default_factory=dict)
+    pagerduty: dict[ChannelName, IncidentSettings] = Field(default_factory=dict)
+    opsgenie: dict[ChannelName, IncidentSettings] = Field(default_factory=dict)
+    grafana: dict[ChannelName, GrafanaSettings] = Field(default_factory=dict)
+    email: dict[ChannelName, MailSettings] = Field(default_factory=dict)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The named channels, as `teams/ops`."""
+        kinds = ("teams", "discord", "pagerduty", "opsgenie", "grafana", "email")
+        return tuple(f"{kind}/{name}" for kind in kinds for name in getattr(self, kind))

@@ -28,7 +28,7 @@ def _seconds(value: object) -> object:
     return value
 
 
-def _url(value: str) -> str:
+def url_checked(value: str) -> str:
     """An address without the slash at its end; a wrong one is not shown, as it may hold a password."""
     try:
         parts = urlsplit(value)
@@ -48,7 +48,7 @@ Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86_400)]
 TargetTime = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=31_536_000)]
 Share = Annotated[float, BeforeValidator(parse_share), Field(gt=0, le=1)]
 Delay = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=600)]
-Url = Annotated[str, AfterValidator(_url)]
+Url = Annotated[str, AfterValidator(url_checked)]
 Workers = Annotated[int, Field(ge=1, le=64)]
 
 

@@ -101,11 +101,13 @@ class Shelf:
         self.records[record.name] = record
         return record
 
-    async def save_notice(self, record: Record, notice: NoticeRef) -> None:
+    async def save_notice(self, record: Record, notice: NoticeRef, channel: str = "") -> None:
         """Keep the notice, unless down."""
         if self.down:
             raise ClusterUnavailableError("the API server is down")
-        self.records[record.name] = replace(self.records[record.name], notice=notice)
+        kept = self.records[record.name]
+        changed = {"notices": {**kept.notices, channel: notice}} if channel else {"notice": notice}
+        self.records[record.name] = replace(kept, **changed)
 
     async def save_revert(self, record: Record, revert: RevertRef) -> None:
         """Keep the outcome of the revert, unless down."""

@@ -280,12 +280,13 @@ async def test_a_stop_lets_a_delivery_finish() -> None:
     assert desk.reasons == ["NewRevision"]
 
 
-async def test_a_second_channel_is_told_in_its_own_time_and_nothing_old() -> None:
-    """While one hangs the other is told; after a restart only the one whose place is in the record is."""
-    made = replace(in_state(), decisions=(OWED_START, OWED_HOLD))
+async def test_a_second_channel_is_told_in_its_own_time_and_what_it_is_owed() -> None:
+    """While one hangs the other is told; a restart tells each what was made while it was configured, once."""
+    to_both = replace(OWED_HOLD, owed_to=("second",))
+    made = replace(in_state(), decisions=(OWED_START, to_both))
     slow, quick = Channel(answers=[20.0]), Channel()
     shelf = Shelf({made.name: made})
-    second = Notifications(quick, shelf, lambda record: "", Counts(), random.Random(1))
+    second = Notifications(quick, shelf, lambda record: "", Counts(), random.Random(1), name="second")
     first = Notifications(slow, shelf, lambda record: "", Counts(), random.Random(1), beside=(second,))
     running = [asyncio.ensure_future(each.run()) for each in (first, second)]
     first.tell(made, START)
@@ -294,7 +295,11 @@ async def test_a_second_channel_is_told_in_its_own_time_and_nothing_old() -> Non
     await asyncio.sleep(60)
     first.recover(shelf.records[made.name], LONG_AGO)
     await asyncio.sleep(60)
-    assert (len(slow.told), len(quick.told)) == (2, 1)
+    assert (len(slow.told), len(quick.told)) == (2, 2)
+    assert shelf.records[made.name].notices["second"].told == HELD.id
+    first.recover(shelf.records[made.name], LONG_AGO)
+    await asyncio.sleep(60)
+    assert (len(slow.told), len(quick.told)) == (2, 2)
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)

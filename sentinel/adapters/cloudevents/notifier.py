@@ -31,7 +31,7 @@ class CloudEventsNotifier:
         if notice.entry is None:
             return None
         await self._send(event_of(notice, notice.entry))
-        return None
+        return NoticeRef("webhook", "")
 
     async def broadcast(self, bulletin: Bulletin) -> None:
         """Post it. Raises NoticeError, retryable if a retry may help."""

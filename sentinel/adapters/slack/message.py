@@ -21,53 +21,27 @@ from sentinel.adapters.slack.mrkdwn import (
 from sentinel.domain.figures import moment, percent
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.policy.policy import Mode
-from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
+from sentinel.domain.record.entries import DecisionEntry
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.revert import RevertReason, RevertRef
+from sentinel.domain.titles import ACTIONS, OUTCOMES, STANDINGS
 from sentinel.domain.words import Standing, Would, deed, standing
 from sentinel.domain.workload.kinds import LIFTED
 
-_PHASES: Mapping[Standing, tuple[str, str]] = {
-    Phase.PROGRESSING: (":hourglass_flowing_sand:", "Rolling out"),
-    Phase.BAKING: (":hourglass_flowing_sand:", "Baking"),
-    Phase.PROMOTED: (":white_check_mark:", "Promoted"),
-    Phase.UNDOING: (":leftwards_arrow_with_hook:", "Undoing"),
-    Phase.HELD: (":raised_hand:", "Held"),
-    Phase.UNDONE: (":leftwards_arrow_with_hook:", "Undone"),
-    Phase.SUPERSEDED: (":fast_forward:", "Superseded"),
-    Phase.FAILED: (":x:", "Failed"),
-    Phase.UNJUDGED: (":grey_question:", "Finished unjudged"),
-    Would.UNDO: (":eyes:", "Would undo"),
-    Would.HOLD: (":eyes:", "Would hold"),
+_ICONS: Mapping[Standing, str] = {
+    Phase.PROGRESSING: ":hourglass_flowing_sand:",
+    Phase.BAKING: ":hourglass_flowing_sand:",
+    Phase.PROMOTED: ":white_check_mark:",
+    Phase.UNDOING: ":leftwards_arrow_with_hook:",
+    Phase.HELD: ":raised_hand:",
+    Phase.UNDONE: ":leftwards_arrow_with_hook:",
+    Phase.SUPERSEDED: ":fast_forward:",
+    Phase.FAILED: ":x:",
+    Phase.UNJUDGED: ":grey_question:",
+    Would.UNDO: ":eyes:",
+    Would.HOLD: ":eyes:",
 }
-
-_ACTIONS = {
-    Action.START: "Watching",
-    Action.ADVANCE: "Advance",
-    Action.PROMOTE: "Promote",
-    Action.HOLD: "Hold",
-    Action.RESUME: "Resume",
-    Action.WAIT: "Waiting for the cluster",
-    Action.NOTE: "Note",
-    Action.RESTART: "Restart",
-    Action.UNDO: "Undo",
-    Action.ESCALATE: "Needs a person",
-    Action.SUPERSEDE: "Superseded",
-    Action.RESTORED: "Restored",
-    Action.CLOSE: "Closed",
-    Action.APPROVE: "Approved",
-    Action.FORGIVE: "Forgiven",
-    Action.RELEASE: "Released",
-}
-
-_OUTCOMES = {
-    OutcomeKind.DONE: "Done",
-    OutcomeKind.FAILED: "Failed",
-    OutcomeKind.REFUSED: "Refused",
-    OutcomeKind.OBSERVED: "Nothing was changed (observe mode or frozen)",
-}
-
 
 MAX_DETAIL = 2_900
 """A bulletin's details are cut to this many characters."""
@@ -84,7 +58,8 @@ class Message:
 def rollout_message(notice: Notice, *, pressable: bool = False) -> Message:
     """The rollout's one message, as it is now; `pressable` with the buttons that apply."""
     record = notice.record
-    icon, phase = _PHASES[standing(record)]
+    now = standing(record)
+    icon, phase = _ICONS[now], STANDINGS[now]
     title = f"{icon} *{phase}* {code(_workload(record))}{_observed(record)}"
     blocks = [section(title), fields(_facts(record))]
     latest = notice.entry or next(iter(reversed(record.decisions)), None)
@@ -125,7 +100,7 @@ def _workload(record: Record) -> str:
 def _deed(entry: DecisionEntry) -> str:
     """What was decided, or what would be done."""
     named = deed(entry)
-    return _ACTIONS[entry.action] if named == entry.action.value else named.replace("-", " ").capitalize()
+    return ACTIONS[entry.action] if named == entry.action.value else named.replace("-", " ").capitalize()
 
 
 def _observed(record: Record) -> str:
@@ -185,7 +160,7 @@ def _evidence(entry: DecisionEntry) -> list[str]:
     lines = [f"• {line}" for line in figures.numbers(entry.numbers)]
     if entry.outcome is not None:
         detail = f": {escape(entry.outcome.detail, 800)}" if entry.outcome.detail else ""
-        lines.append(f"{_OUTCOMES[entry.outcome.kind]}{detail}")
+        lines.append(f"{OUTCOMES[entry.outcome.kind]}{detail}")
     return lines
 
 

@@ -123,6 +123,14 @@ ROOT: Mapping[str, CommandEntry] = {
         "Check the installation: settings, rule files, cluster, rights, metrics, Slack. Exit code 1 if a check fails.",
         examples=("--config /etc/rollback-sentinel/sentinel.yaml",),
     ),
+    "notify": CommandEntry(
+        "commands.setup.notifying:notify_command",
+        "Try channels: send a test notice to all that the settings name, or to some. Exit code 1 if one fails.",
+        examples=(
+            "--config /etc/rollback-sentinel/sentinel.yaml",
+            "teams/deploys",
+        ),
+    ),
     "report": CommandEntry(
         "commands.rollouts.reporting:report_command",
         "Report what the sentinel would have done in observe mode, and how those rollouts turned out.",

@@ -1,17 +1,16 @@
 """Builds the channels of notices, on rollouts and on the sentinel itself: one channel, and a webhook beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from sentinel.adapters.cloudevents.notifier import CloudEventsNotifier
 from sentinel.app.wiring.base import Base, Tasks
 from sentinel.app.wiring.reverting import reverts_of
 from sentinel.domain.notice import Bulletin
 from sentinel.domain.record.record import Record
-from sentinel.ports import Broadcaster, Notifier
+from sentinel.ports import Channel
 from sentinel.runtime.notify.announcements import Announcements
 from sentinel.runtime.notify.bulletins import Bulletins
 from sentinel.runtime.notify.notifications import LogNotifier, Notifications
@@ -20,16 +19,12 @@ from sentinel.runtime.policy_registry import PolicyRegistry
 from sentinel.settings import Settings
 
 
-class Channel(Notifier, Broadcaster, Protocol):
-    """Where notices go: on rollouts, and on the sentinel itself."""
-
-
 @dataclass(frozen=True, slots=True)
 class Channels:
     """The channel that threads rollouts, and those beside it, which wait for no other."""
 
     main: Channel
-    beside: tuple[CloudEventsNotifier, ...]
+    beside: Mapping[str, Channel]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +53,26 @@ class Notices:
 
 def channels_of(base: Base) -> Channels:
     """What the settings name."""
-    return Channels(notifier(base.settings, base.resources), _webhook(base))
+    notify = base.settings.notify
+    beside: dict[str, Channel] = dict(_webhook(base))
+    if notify.channels:
+        from sentinel.app.wiring.channels import (
+            named_channels,
+        )  # not at the top: only who has them pays for them
+
+        named = named_channels(notify, base.clock, base.resources)
+        beside |= {each.name: each.channel for each in named}
+    return Channels(notifier(base.settings, base.resources), beside)
 
 
 def news_of(base: Base, channels: Channels) -> News:
     """Bulletins to every channel."""
-    beside = tuple(Bulletins(each, base.clock, base.telemetry, base.rng) for each in channels.beside)
-    bulletins = Bulletins(channels.main, base.clock, base.telemetry, base.rng, beside=beside)
-    others = {f"bulletins {number}": each.run for number, each in enumerate(beside, 2)}
+    beside = {
+        name: Bulletins(each, base.clock, base.telemetry, base.rng) for name, each in channels.beside.items()
+    }
+    main = channels.main
+    bulletins = Bulletins(main, base.clock, base.telemetry, base.rng, beside=tuple(beside.values()))
+    others = {f"bulletins to {name}": each.run for name, each in beside.items()}
     return News(base.leads, bulletins, {"bulletins": bulletins.run, **others})
 
 
@@ -73,11 +80,12 @@ def notices_of(base: Base, channels: Channels, registry: PolicyRegistry) -> Noti
     """Notices to every channel, and Events on the workloads."""
     made = partial(Notifications, telemetry=base.telemetry, rng=base.rng, tracer=base.tracer)
     store = base.gateway.records
-    beside = tuple(made(each, store, lambda record: "") for each in channels.beside)
-    notifications = made(channels.main, store, partial(_channel_of, registry), beside=beside)
+    beside = {name: made(each, store, lambda record: "", name=name) for name, each in channels.beside.items()}
+    of_policy = partial(_channel_of, registry)
+    notifications = made(channels.main, store, of_policy, beside=tuple(beside.values()))
     announcements = Announcements(base.gateway.cluster)
     reverts = reverts_of(base, registry)
-    tasks = {f"notices {number}": each.run for number, each in enumerate(beside, 2)}
+    tasks = {f"notices to {name}": each.run for name, each in beside.items()}
     return Notices(
         notifications,
         announcements,
@@ -104,15 +112,15 @@ def notifier(settings: Settings, resources: AsyncExitStack) -> Channel:
     return made
 
 
-def _webhook(base: Base) -> tuple[CloudEventsNotifier, ...]:
-    """The webhook that the settings name, beside the other channel."""
+def _webhook(base: Base) -> dict[str, CloudEventsNotifier]:
+    """The webhook that the settings name."""
     webhook = base.settings.notify.webhook
     if webhook.url is None:
-        return ()
+        return {}
     secret = webhook.secret.get_secret_value() if webhook.secret is not None else ""
     events = CloudEventsNotifier(webhook.url, secret, timeout=webhook.timeout, now=base.clock.now)
     base.resources.push_async_callback(events.close)
-    return (events,)
+    return {"webhook": events}
 
 
 def _channel_of(registry: PolicyRegistry, record: Record) -> str:

@@ -1,7 +1,7 @@
 """What a record lists: its decisions with their outcomes, its alerts, its notice."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -61,7 +61,7 @@ class DecisionEntry:
     `outcome` is None from the intent until the act is done: a restart finds it and completes it. `command` is the uid
     of the RolloutCommand that asked for it, `requested_by` who made that; both are empty where nobody was asked.
     `owed`: when it was made, a channel that remembers (Slack) was configured, so people must hear of it even if this
-    process does not live to say it.
+    process does not live to say it. `owed_to` are the names of further channels for which the same is true.
     """
 
     id: str
@@ -80,7 +80,23 @@ class DecisionEntry:
     command: str = ""
     requested_by: str = ""
     owed: bool = False
+    owed_to: tuple[str, ...] = ()
     cause: DecisionCause = NO_CAUSE
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """Who must hear of each decision from now on: people in Slack, and those behind further channels, by name."""
+
+    people: bool = False
+    channels: tuple[str, ...] = ()
+
+    def mark(self, entry: DecisionEntry) -> DecisionEntry:
+        """The decision with that noted."""
+        return replace(entry, owed=self.people, owed_to=self.channels)
+
+
+NOBODY = Owed()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +121,10 @@ class AlertEntry:
 
 @dataclass(frozen=True, slots=True)
 class NoticeRef:
-    """Where the rollout's message stands (Slack's channel and time stamp), and the id of the last decision told."""
+    """Where the rollout's message stands (Slack's channel and time stamp), and the id of the last decision told.
+
+    For further channels: the channel's name, and the message's own id where it has one.
+    """
 
     channel: str
     ts: str

@@ -1,5 +1,6 @@
 """The durable state and history of one rollout: a candidate revision replacing a stable one on one workload."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -48,6 +49,7 @@ class Record:
     alerts: tuple[AlertEntry, ...] = ()
     alerts_beyond: AlertsBeyond | None = None
     notice: NoticeRef | None = None
+    notices: Mapping[str, NoticeRef] = field(default_factory=dict)
     revert: RevertRef | None = None
     approvals: frozenset[int] = frozenset()
     resumed_at: datetime | None = None

@@ -8,7 +8,7 @@ from typing import Any
 from sentinel.domain.decision import Change, Decision, Restore
 from sentinel.domain.errors import ClusterError, ForbiddenError, NotFoundError, PreconditionError
 from sentinel.domain.policy.policy import Mode
-from sentinel.domain.record.entries import Action, DecisionEntry, Outcome, OutcomeKind
+from sentinel.domain.record.entries import NOBODY, Action, DecisionEntry, Outcome, OutcomeKind, Owed
 from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
@@ -41,8 +41,8 @@ class Carrying:
     an outcome, and a later reconcile, or another leader's, completes it.
     """
 
-    def __init__(self, view: View, memory: Memory, *, owed: bool = False) -> None:
-        """With `owed`, people must hear of every decision: it is marked so in the record."""
+    def __init__(self, view: View, memory: Memory, *, owed: Owed = NOBODY) -> None:
+        """Those who are `owed` must hear of every decision: it is marked so in the record."""
         self._view = view
         self._memory = memory
         self._owed = owed
@@ -50,7 +50,7 @@ class Carrying:
     def carry_out(self, record: Record, decision: Decision, workload: Workload | None, mode: Mode) -> Steps:
         """Enter the decision, make its change if it has one, enter the outcome."""
         now = self._view.now()
-        entry = replace(entry_for(record, decision, now), owed=self._owed)
+        entry = self._owed.mark(entry_for(record, decision, now))
         change = decision.change
         if change is None or workload is None:
             entry = replace(entry, outcome=outcome_at_once(decision, mode, now))

@@ -7,7 +7,7 @@ from typing import Any
 
 from sentinel.domain.decision import Decision
 from sentinel.domain.policy.policy import Mode
-from sentinel.domain.record.entries import Action, Outcome, OutcomeKind
+from sentinel.domain.record.entries import NOBODY, Action, Outcome, OutcomeKind, Owed
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.keeper import KeeperHold, KeeperHoldEnd
@@ -21,8 +21,8 @@ from sentinel.engine.reconciling.view import View
 class Keeping:
     """The holds of a workload's records, whether their rollouts are over or not."""
 
-    def __init__(self, view: View, carrying: Carrying, *, owed: bool = False) -> None:
-        """With `owed`, people must learn of the end of a hold."""
+    def __init__(self, view: View, carrying: Carrying, *, owed: Owed = NOBODY) -> None:
+        """Those who are `owed` must learn of the end of a hold."""
         self._view = view
         self._carrying = carrying
         self._owed = owed
@@ -66,9 +66,7 @@ class Keeping:
             message=found.message,
             escalate=found.escalate,
         )
-        entry = record.pending_release or replace(
-            entry_for(record, decision, self._view.now()), owed=self._owed
-        )
+        entry = record.pending_release or self._owed.mark(entry_for(record, decision, self._view.now()))
         if ending is not None:
             written = yield from self._carrying.release_keeper(record, found.hold, entry)
         else:

@@ -16,6 +16,7 @@ from sentinel.domain.command import Refusal
 from sentinel.domain.decision import Decision
 from sentinel.domain.policy.policy import Mode, OnConfigChange, Policy, UndoneConfig
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
+from sentinel.domain.record.entries import NOBODY, Owed
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
@@ -86,8 +87,8 @@ GONE = Reconciled(gone=True)
 class Reconciler:
     """Reconciles workloads, one after the other, with what is kept in `memory` between two of them."""
 
-    def __init__(self, view: View, memory: Memory, *, owed: bool = False) -> None:
-        """With `owed`, people must hear of every decision: it is marked so in the record."""
+    def __init__(self, view: View, memory: Memory, *, owed: Owed = NOBODY) -> None:
+        """Those who are `owed` must hear of every decision: it is marked so in the record."""
         self._view = view
         self._memory = memory
         self._carrying = Carrying(view, memory, owed=owed)

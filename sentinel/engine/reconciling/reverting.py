@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from sentinel.domain.decision import Decision
-from sentinel.domain.record.entries import Action, Outcome, OutcomeKind
+from sentinel.domain.record.entries import Action, Outcome, OutcomeKind, Owed
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.reconciling.carrying import Carrying
 from sentinel.engine.reconciling.effects import Report
@@ -13,9 +13,9 @@ from sentinel.engine.reconciling.view import View
 
 
 def tell_reverts(
-    view: View, carrying: Carrying, key: WorkloadKey, workload: Workload | None, *, owed: bool
+    view: View, carrying: Carrying, key: WorkloadKey, workload: Workload | None, *, owed: Owed
 ) -> Effects[None]:
-    """Enter what was noted of a revert as a decision of its rollout, once. With `owed`, people must hear of it."""
+    """Enter what was noted of a revert as a decision of its rollout, once. Those who are `owed` must hear of it."""
     for record in view.records(key):
         revert = record.revert
         if revert is None or revert.told:
@@ -28,7 +28,8 @@ def tell_reverts(
             message=revert.message,
         )
         now = view.now()
-        entry = replace(entry_for(record, decision, now), owed=owed, outcome=Outcome(OutcomeKind.DONE, now))
+        done = Outcome(OutcomeKind.DONE, now)
+        entry = replace(owed.mark(entry_for(record, decision, now)), outcome=done)
         told = replace(record, revert=replace(revert, told=True)).with_decision(entry)
         written = yield from carrying.checkpoint(told)
         yield Report(written, workload)

@@ -12,7 +12,7 @@ from sentinel.backoff import Backoff
 from sentinel.bounded import BoundedDict
 from sentinel.domain.errors import ClusterError, NoticeError
 from sentinel.domain.notice import Bulletin, Notice
-from sentinel.domain.record.entries import DecisionEntry, NoticeRef
+from sentinel.domain.record.entries import DecisionEntry, NoticeRef, Owed
 from sentinel.domain.record.record import MAX_DECISIONS, Record
 from sentinel.metric_names import MetricName
 from sentinel.ports import Notifier, NullTracer, RecordStore, Telemetry, Tracer
@@ -34,7 +34,7 @@ class Notifications:
     `tell` never waits and never fails. What the receiver does not take is offered again with growing pauses; what it
     will never take (a wrong channel, a wrong token) is logged and dropped. After a restart `recover` offers what
     people are still owed. The channels `beside` it receive the same, each at its own pace and as a separate task;
-    records do not say what they delivered, so that nothing is recovered for them.
+    each has a `name`, by which records say what it delivered.
     """
 
     def __init__(
@@ -46,8 +46,10 @@ class Notifications:
         rng: random.Random,
         tracer: Tracer | None = None,
         *,
+        name: str = "",
         beside: Sequence["Notifications"] = (),
     ) -> None:
+        self._name = name
         self._beside = tuple(beside)
         self._tracer = tracer or NullTracer()
         self._notifier = notifier
@@ -63,9 +65,13 @@ class Notifications:
         self._queue: KeyedQueue[str] = KeyedQueue(workers=4)
 
     @property
-    def remembers(self) -> bool:
-        """Whether the records say what was delivered, so that a restart can deliver the rest."""
-        return not isinstance(self._notifier, LogNotifier)
+    def owed(self) -> Owed:
+        """Who must hear of decisions, so that a restart delivers what is not delivered; the log needs nothing."""
+        people = not isinstance(self._notifier, LogNotifier)
+        return Owed(people, tuple(other._name for other in self._beside))
+
+    def _owes(self, entry: DecisionEntry) -> bool:
+        return self._name in entry.owed_to if self._name else entry.owed
 
     def tell(self, record: Record, entry: DecisionEntry | None) -> None:
         """Have this decision told, or (None) the rollout's message brought up to date."""
@@ -94,9 +100,13 @@ class Notifications:
         delivered. Decisions before the first contact with a channel are not reported; a rollout that is still in
         flight gets its message, and one that moved on without a notice gets its message updated.
         """
+        for other in self._beside:
+            other.recover(record, since)
         place = self._place(record)
         untold = record.decisions_after(place.told if place else "")
-        owed = [entry for entry in untold if entry.owed and entry.outcome is not None and entry.at >= since]
+        owed = [
+            entry for entry in untold if self._owes(entry) and entry.outcome is not None and entry.at >= since
+        ]
         for entry in owed:
             self._offer(record, entry)
         moved_on = place is not None and bool(untold) and untold[-1].at >= since
@@ -104,7 +114,9 @@ class Notifications:
             self._offer(record, None)
 
     def forget(self) -> None:
-        """Drop what waits, except for the channels beside: another replica leads now and offers it."""
+        """Drop what waits: another replica leads now and offers it."""
+        for other in self._beside:
+            other.forget()
         for waiting in self._pending.values():
             waiting.clear()
 
@@ -147,12 +159,14 @@ class Notifications:
             channel=self._channel_of(record),
             advice=advice(record, entry),
             urgent=entry is not None and entry.escalated,
+            place=self._place(record),
         )
         reference = await self._deliver(name, notice)
         self._failures.pop(name, None)
         self._telemetry.count(MetricName.NOTICES_TOTAL, outcome="sent")
         if reference is not None:
-            told = entry.id if entry else (record.notice.told if record.notice else "")
+            known = self._place(record)
+            told = entry.id if entry else (known.told if known else "")
             await self._remember(record, replace(reference, told=told))
 
     async def _deliver(self, name: str, notice: Notice) -> NoticeRef | None:
@@ -171,7 +185,7 @@ class Notifications:
         """Note in the record where its message stands; while that fails, memory must do."""
         self._refs[record.name] = reference
         try:
-            await self._store.save_notice(record, reference)
+            await self._store.save_notice(record, reference, self._name)
         except ClusterError as error:
             log.warning("the record of the notice was not written: %s", error, extra=about_record(record))
         else:
@@ -181,14 +195,15 @@ class Notifications:
         """The record as it is now, with the message's place as this process knows it."""
         record = self._records[name]
         record = next((r for r in self._store.of_workload(record.key) if r.name == name), record)
-        return replace(record, notice=self._place(record))
+        return record if self._name else replace(record, notice=self._place(record))
 
     def _place(self, record: Record) -> NoticeRef | None:
         """Where the message stands: as the record has it, or this process where it could not write it down.
 
         Another replica may have told more since.
         """
-        noted, known = record.notice, self._refs.get(record.name)
+        noted = record.notices.get(self._name) if self._name else record.notice
+        known = self._refs.get(record.name)
         if noted is None or known is None:
             return known or noted
         return min(known, noted, key=lambda place: len(record.decisions_after(place.told)))

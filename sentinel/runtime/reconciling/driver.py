@@ -119,7 +119,7 @@ class Driver:
             limits.keeper_hold_for,
         )
         self._memory = Memory(limits.checkpoint_every)
-        self._reconciler = Reconciler(self._view, self._memory, owed=services.notifications.remembers)
+        self._reconciler = Reconciler(self._view, self._memory, owed=services.notifications.owed)
         self._began: dict[WorkloadKey, float] = {}
 
     def forget(self) -> None:

@@ -74,6 +74,7 @@ class RecordHistory:
     alerts: tuple[AlertEntry, ...] = ()
     alerts_beyond: AlertsBeyond | None = None
     notice: NoticeRef | None = None
+    notices: Mapping[str, NoticeRef] = field(default_factory=dict)
     revert: RevertRef | None = None
     approvals: frozenset[int] = frozenset()
     resumed_at: datetime | None = None
@@ -140,6 +141,7 @@ def status_of(record: Record) -> dict[str, Any]:
         record.alerts,
         record.alerts_beyond,
         record.notice,
+        record.notices,
         record.revert,
         record.approvals,
         record.resumed_at,
@@ -268,6 +270,7 @@ def record_of(raw: RawObject) -> Record:
         alerts=history.alerts,
         alerts_beyond=history.alerts_beyond,
         notice=history.notice,
+        notices=history.notices,
         revert=history.revert,
         approvals=history.approvals,
         resumed_at=history.resumed_at,

@@ -124,9 +124,10 @@ class KubernetesRecordStore:
             written = await self._client.replace(_place(record, "status"), object_of(record))
             return self._take(_at(record, written))
 
-    async def save_notice(self, record: Record, notice: NoticeRef) -> None:
+    async def save_notice(self, record: Record, notice: NoticeRef, channel: str = "") -> None:
         """Write where the rollout's message stands, and nothing else; see `_note`."""
-        await self._note(record, {"notice": encode(notice)})
+        place = encode(notice)
+        await self._note(record, {"notices": {channel: place}} if channel else {"notice": place})
 
     async def save_revert(self, record: Record, revert: RevertRef) -> None:
         """Write the outcome of the revert in Git, and nothing else; see `_note`."""
@@ -173,7 +174,8 @@ class KubernetesRecordStore:
             return record
         newest = held.record
         revert = record.revert or newest.revert
-        return replace(record, version=newest.version, notice=newest.notice, revert=revert)
+        noted = replace(record, notice=newest.notice, notices=newest.notices, revert=revert)
+        return replace(noted, version=newest.version)
 
     def _lock(self, record: Record) -> asyncio.Lock:
         return self._locks.setdefault(_key(record), asyncio.Lock())

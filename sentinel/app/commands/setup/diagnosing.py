@@ -27,6 +27,7 @@ from sentinel.app.commands.setup.measuring import source_checks
 from sentinel.app.commands.setup.preflighting import Account, ConfigFile
 from sentinel.app.commands.setup.probing import (
     account_check,
+    channel_checks,
     conclude,
     reached,
     rules_check,
@@ -79,7 +80,7 @@ async def _doctor(config: Path | None, url: str, account: str, alertmanager: str
         checks += await cluster_checks(settings, account, at, policies)
         checks += [*await source_checks(sources), *await rules_check(sources)]
         checks += [await alerts_check(settings.cluster, sources, alertmanager)]
-        checks += [await slack_check(settings), door_check(settings)]
+        checks += [await slack_check(settings), *channel_checks(settings), door_check(settings)]
         return [*checks, await _daemon(url)]
 
 

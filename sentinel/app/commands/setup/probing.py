@@ -57,6 +57,11 @@ async def slack_check(settings: Settings) -> Check:
     return ok("Slack", f"connected as {who}; notices go to {slack.channel}")
 
 
+def channel_checks(settings: Settings) -> list[Check]:
+    """A line for each channel beside Slack; nothing is sent."""
+    return [ok(name, f"configured; to try it: sentinel notify {name}") for name in settings.notify.channels]
+
+
 async def account_check(
     cluster: ClusterConnection,
     account: str,

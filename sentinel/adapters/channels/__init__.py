@@ -1,0 +1,1 @@
+"""Notices beside Slack: chats, incidents, annotations and mail, each over its service's API."""

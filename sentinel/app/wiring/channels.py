@@ -1,0 +1,101 @@
+"""Builds the channels that the settings name beside Slack."""
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from sentinel.adapters.channels.discord import DiscordNotifier
+from sentinel.adapters.channels.grafana import GrafanaNotifier
+from sentinel.adapters.channels.incidents import IncidentNotifier, Opsgenie, PagerDuty
+from sentinel.adapters.channels.mail import MailNotifier, MailSecurity, MailServer
+from sentinel.adapters.channels.teams import TeamsNotifier
+from sentinel.ports import Channel, Clock
+from sentinel.runtime.notify.routing import Route, RoutedChannel, Wanted
+from sentinel.secret import Secret, secret_of
+from sentinel.settings.channels import ChannelSettings, ChatSettings, IncidentSettings, MailSettings
+from sentinel.settings.people import NotifySettings
+
+PAGERDUTY = "https://events.pagerduty.com"
+OPSGENIE = "https://api.opsgenie.com"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedChannel:
+    """A channel by its name, `teams/ops`: with its route, and without it to try it."""
+
+    name: str
+    channel: Channel
+    direct: Channel
+
+
+def named_channels(
+    notify: NotifySettings, clock: Clock, resources: AsyncExitStack
+) -> tuple[NamedChannel, ...]:
+    """Every channel that the settings name; `resources` closes them."""
+    made = []
+    for name, settings, channel in _channels(notify, clock):
+        resources.push_async_callback(channel.close)
+        made.append(NamedChannel(name, RoutedChannel(channel, _route(settings)), channel))
+    return tuple(made)
+
+
+def _channels(
+    notify: NotifySettings, clock: Clock
+) -> Iterator[
+    tuple[
+        str,
+        ChannelSettings,
+        TeamsNotifier | DiscordNotifier | IncidentNotifier | GrafanaNotifier | MailNotifier,
+    ]
+]:
+    for name, teams in notify.teams.items():
+        yield (
+            f"teams/{name}",
+            teams,
+            TeamsNotifier(f"teams/{name}", _secret(teams, "url"), timeout=teams.timeout),
+        )
+    for name, discord in notify.discord.items():
+        place = f"discord/{name}"
+        yield place, discord, DiscordNotifier(place, _secret(discord, "url"), timeout=discord.timeout)
+    for name, page in notify.pagerduty.items():
+        yield f"pagerduty/{name}", page, IncidentNotifier(f"pagerduty/{name}", _pagerduty(page))
+    for name, page in notify.opsgenie.items():
+        yield f"opsgenie/{name}", page, IncidentNotifier(f"opsgenie/{name}", _opsgenie(page))
+    for name, grafana in notify.grafana.items():
+        place = f"grafana/{name}"
+        token = _secret(grafana, "token")
+        yield place, grafana, GrafanaNotifier(place, grafana.url, token, timeout=grafana.timeout)
+    for name, mail in notify.email.items():
+        yield f"email/{name}", mail, MailNotifier(f"email/{name}", _mail(mail), clock)
+
+
+def _pagerduty(settings: IncidentSettings) -> PagerDuty:
+    return PagerDuty(settings.host or PAGERDUTY, _secret(settings, "key"), timeout=settings.timeout)
+
+
+def _opsgenie(settings: IncidentSettings) -> Opsgenie:
+    return Opsgenie(settings.host or OPSGENIE, _secret(settings, "key"), timeout=settings.timeout)
+
+
+def _mail(settings: MailSettings) -> MailServer:
+    return MailServer(
+        settings.host,
+        settings.port,
+        MailSecurity(settings.security),
+        settings.username or "",
+        _secret(settings, "password"),
+        settings.sender,
+        settings.recipients,
+        settings.timeout,
+    )
+
+
+def _secret(settings: ChannelSettings, name: str) -> Secret:
+    """The secret of this name, from its file where it has one: rotation needs no restart."""
+    given = getattr(settings, name)
+    return secret_of(given.get_secret_value() if given is not None else "", getattr(settings, f"{name}_file"))
+
+
+def _route(settings: ChannelSettings) -> Route:
+    wanted = settings.notices if isinstance(settings, ChatSettings) else Wanted.ALL
+    return Route(settings.policies, settings.namespaces, Wanted(wanted))
