@@ -3,7 +3,7 @@
 import re
 
 from sentinel.adapters.channels.posting import Poster
-from sentinel.adapters.channels.texts import Told, told_bulletin, told_decision, told_rollout
+from sentinel.adapters.channels.texts import NoticeText, told_bulletin, told_decision, told_rollout
 from sentinel.bounded import BoundedDict
 from sentinel.domain.errors import NoticeError
 from sentinel.domain.notice import Bulletin, Notice
@@ -61,7 +61,7 @@ class DiscordNotifier:
         return ident
 
 
-def message_of(told: Told, colour: int) -> dict[str, object]:
+def message_of(told: NoticeText, colour: int) -> dict[str, object]:
     """The message: one embed in which nothing is a mention, a link or a heading."""
     description = "\n".join(map(escape, told.lines()))
     embed = {

@@ -5,7 +5,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from sentinel.adapters.channels.posting import Poster
-from sentinel.adapters.channels.texts import Told, details_of, told_decision, workload_of
+from sentinel.adapters.channels.texts import NoticeText, details_of, told_decision, workload_of
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.record.entries import Action, NoticeRef
 from sentinel.domain.record.record import Record
@@ -28,7 +28,7 @@ _OVER = frozenset(
 class IncidentApi(Protocol):
     """A service that keeps one incident for a key. Raises NoticeError."""
 
-    async def trigger(self, key: str, told: Told, source: str, details: Mapping[str, str]) -> None:
+    async def trigger(self, key: str, told: NoticeText, source: str, details: Mapping[str, str]) -> None:
         """Open it, or add to the one that is open."""
         ...
 
@@ -86,7 +86,7 @@ class PagerDuty:
         self._key = key
         self._poster = Poster("PagerDuty", timeout=timeout)
 
-    async def trigger(self, key: str, told: Told, source: str, details: Mapping[str, str]) -> None:
+    async def trigger(self, key: str, told: NoticeText, source: str, details: Mapping[str, str]) -> None:
         """See `IncidentApi.trigger`."""
         payload = {
             "summary": f"{told.title}: {told.text}"[:1024],
@@ -118,7 +118,7 @@ class Opsgenie:
         self._key = key
         self._poster = Poster("Opsgenie", timeout=timeout)
 
-    async def trigger(self, key: str, told: Told, source: str, details: Mapping[str, str]) -> None:
+    async def trigger(self, key: str, told: NoticeText, source: str, details: Mapping[str, str]) -> None:
         """See `IncidentApi.trigger`."""
         alert = {
             "message": told.title[:130],

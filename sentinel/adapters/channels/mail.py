@@ -7,7 +7,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from enum import StrEnum
 
-from sentinel.adapters.channels.texts import Told, told_bulletin, told_decision
+from sentinel.adapters.channels.texts import NoticeText, told_bulletin, told_decision
 from sentinel.blocking import BlockingPool, PoolBusyError, PoolClosedError
 from sentinel.domain.errors import NoticeError
 from sentinel.domain.notice import Bulletin, Notice
@@ -69,7 +69,7 @@ class MailNotifier:
         """Take no more mails."""
         self._pool.close()
 
-    def _mail(self, told: Told, *, urgent: bool) -> EmailMessage:
+    def _mail(self, told: NoticeText, *, urgent: bool) -> EmailMessage:
         mail = EmailMessage()
         mail["Subject"] = f"[sentinel] {told.title}"[:200]
         mail["From"] = self._server.sender

@@ -1,7 +1,7 @@
 """Microsoft Teams: adaptive cards, posted to the URL of a workflow."""
 
 from sentinel.adapters.channels.posting import Poster
-from sentinel.adapters.channels.texts import Told, told_bulletin, told_decision
+from sentinel.adapters.channels.texts import NoticeText, told_bulletin, told_decision
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.record.entries import NoticeRef
 from sentinel.secret import Secret
@@ -35,7 +35,7 @@ class TeamsNotifier:
         """Close the connections."""
         await self._poster.close()
 
-    async def _post(self, told: Told, *, urgent: bool) -> None:
+    async def _post(self, told: NoticeText, *, urgent: bool) -> None:
         card = {
             "type": "message",
             "attachments": [
@@ -49,7 +49,7 @@ class TeamsNotifier:
         await self._poster.send("POST", self._url(), card)
 
 
-def card_of(told: Told, *, urgent: bool) -> Element:
+def card_of(told: NoticeText, *, urgent: bool) -> Element:
     """The card. Its texts are runs of rich text: there Teams reads no Markdown, so nothing is a link or a mention."""
     lines = [line for text in told.lines() for line in text.split("\n")]
     return {

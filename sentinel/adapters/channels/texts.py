@@ -16,7 +16,7 @@ MAX_TEXT = 1_500
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class NoticeText:
     """A notice in words: `title` is one line, `text` the reason, `facts` names with values, `steps` what to do next."""
 
     title: str
@@ -30,26 +30,26 @@ class Told:
         return [self.text, *(f"{name}: {value}" for name, value in self.facts), *steps]
 
 
-def told_rollout(notice: Notice) -> Told:
+def told_rollout(notice: Notice) -> NoticeText:
     """Where a rollout stands now."""
     record = notice.record
     latest = notice.entry or next(iter(reversed(record.decisions)), None)
     said = record.state.message or (latest.message if latest else "") or "Watching the rollout."
     title = f"{STANDINGS[standing(record)]}: {workload_of(record)}{_observed(record)}"
-    return Told(plain(title), cut(said), _facts(record, latest), notice.advice)
+    return NoticeText(plain(title), cut(said), _facts(record, latest), notice.advice)
 
 
-def told_decision(notice: Notice, entry: DecisionEntry) -> Told:
+def told_decision(notice: Notice, entry: DecisionEntry) -> NoticeText:
     """One decision."""
     named = deed(entry)
     what = ACTIONS[entry.action] if named == entry.action.value else named.replace("-", " ").capitalize()
     title = f"{what}: {workload_of(notice.record)}{_observed(notice.record)}"
-    return Told(plain(title), cut(entry.message), _facts(notice.record, entry), notice.advice)
+    return NoticeText(plain(title), cut(entry.message), _facts(notice.record, entry), notice.advice)
 
 
-def told_bulletin(bulletin: Bulletin) -> Told:
+def told_bulletin(bulletin: Bulletin) -> NoticeText:
     """News of the sentinel itself."""
-    return Told(plain(bulletin.title), cut("\n".join(bulletin.lines)))
+    return NoticeText(plain(bulletin.title), cut("\n".join(bulletin.lines)))
 
 
 def workload_of(record: Record) -> str:

@@ -1,8 +1,8 @@
 """Who takes alerts in."""
 
 from sentinel.app.wiring.base import Base
+from sentinel.app.wiring.people.telling import News
 from sentinel.app.wiring.sources import Sources
-from sentinel.app.wiring.telling import News
 from sentinel.ports import AlertIntake
 from sentinel.runtime.alerts.fates import UnknownAlerts
 from sentinel.runtime.alerts.lookups import Lookups

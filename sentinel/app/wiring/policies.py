@@ -6,8 +6,8 @@ from sentinel.adapters.kubernetes.coordination.lease import own_namespace
 from sentinel.adapters.kubernetes.custom.freezes import KubernetesFreezeStore
 from sentinel.app.rulefiles import RuleFiles
 from sentinel.app.wiring.base import Base, Tasks
+from sentinel.app.wiring.people.telling import News
 from sentinel.app.wiring.sources import Sources, options_of
-from sentinel.app.wiring.telling import News
 from sentinel.domain.policy.policy import pairings_of
 from sentinel.policies.source import FilePolicySource
 from sentinel.runtime.freezing import FreezeSwitch

@@ -7,8 +7,8 @@ from functools import partial
 from sentinel.adapters.http.gates import WebhookGates
 from sentinel.adapters.kubernetes.coordination.jobs import KubernetesJobs
 from sentinel.app.wiring.base import Base
+from sentinel.app.wiring.people.telling import News, Notices
 from sentinel.app.wiring.sources import Sources, guarded_sources
-from sentinel.app.wiring.telling import News, Notices
 from sentinel.domain.policy.policy import UndoBudget
 from sentinel.policies.schema.conditions import CelConditions
 from sentinel.runtime.evidence.collector import EvidenceCollector

@@ -13,7 +13,7 @@ from sentinel.adapters.http.server import HttpServer
 from sentinel.adapters.http.tls import ServerTls, TlsError, TlsFiles
 from sentinel.adapters.http.webhook import AlertmanagerWebhook, WebhookLimits
 from sentinel.app.wiring.base import Base
-from sentinel.app.wiring.pressing import Pressing
+from sentinel.app.wiring.people.pressing import Pressing
 from sentinel.domain.errors import ConfigurationError
 from sentinel.ports import AlertIntake
 from sentinel.runtime.daemon import Daemon

@@ -14,7 +14,7 @@ _CHANGES = frozenset(
 )
 
 
-class Wanted(StrEnum):
+class NoticeScope(StrEnum):
     """How much of a rollout a channel gets."""
 
     ALL = "all"
@@ -30,16 +30,16 @@ class Route:
 
     policies: Sequence[str] = ()
     namespaces: Sequence[str] = ()
-    wanted: Wanted = Wanted.ALL
+    wanted: NoticeScope = NoticeScope.ALL
 
     def takes(self, notice: Notice) -> bool:
         """Whether the notice goes there."""
         record, entry = notice.record, notice.entry
         if not (_named(record.policy, self.policies) and _named(record.key.namespace, self.namespaces)):
             return False
-        if self.wanted is Wanted.ALL or notice.urgent:
+        if self.wanted is NoticeScope.ALL or notice.urgent:
             return True
-        return self.wanted is Wanted.CHANGES and entry is not None and entry.action in _CHANGES
+        return self.wanted is NoticeScope.CHANGES and entry is not None and entry.action in _CHANGES
 
 
 class RoutedChannel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sentinel.app.wiring.telling import News
+from sentinel.app.wiring.people.telling import News
 from sentinel.domain.notice import Bulletin, BulletinKind
 from sentinel.runtime.notify.bulletins import Bulletins
 

@@ -15,8 +15,8 @@ from sentinel.app.commands.setup.checks import Check, fail, ok
 from sentinel.app.commands.setup.preflighting import ConfigFile
 from sentinel.app.commands.setup.probing import conclude
 from sentinel.app.exitcodes import UsageError
-from sentinel.app.wiring.channels import named_channels
-from sentinel.app.wiring.telling import notifier
+from sentinel.app.wiring.people.channels import named_channels
+from sentinel.app.wiring.people.telling import notifier
 from sentinel.domain.errors import NoticeError
 from sentinel.domain.notice import Notice
 from sentinel.domain.record.entries import Action, DecisionEntry, NoticeRef, Outcome, OutcomeKind

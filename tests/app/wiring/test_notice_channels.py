@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.app.wiring.channels import named_channels
+from sentinel.app.wiring.people.channels import named_channels
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.record.entries import Action
 from sentinel.ports import SystemClock
-from sentinel.runtime.notify.routing import Route, Wanted
+from sentinel.runtime.notify.routing import NoticeScope, Route
 from sentinel.settings import load_settings
 from tests.adapters.channels.test_channels import noticed
 from tests.engine.builders import entry
@@ -73,8 +73,8 @@ STEP = entry(Action.ADVANCE, "Passed")
     ("route", "taken"),
     [
         (Route(), [True, True, True]),
-        (Route(wanted=Wanted.CHANGES), [False, True, True]),
-        (Route(wanted=Wanted.CALLS), [False, False, True]),
+        (Route(wanted=NoticeScope.CHANGES), [False, True, True]),
+        (Route(wanted=NoticeScope.CALLS), [False, False, True]),
         (Route(policies=("critical-*",)), [False, False, False]),
         (Route(namespaces=("*",), policies=("a*",)), [True, True, True]),
     ],

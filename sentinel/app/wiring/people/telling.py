@@ -7,7 +7,7 @@ from functools import partial
 
 from sentinel.adapters.cloudevents.notifier import CloudEventsNotifier
 from sentinel.app.wiring.base import Base, Tasks
-from sentinel.app.wiring.reverting import reverts_of
+from sentinel.app.wiring.people.reverting import reverts_of
 from sentinel.domain.notice import Bulletin
 from sentinel.domain.record.record import Record
 from sentinel.ports import Channel
@@ -56,7 +56,7 @@ def channels_of(base: Base) -> Channels:
     notify = base.settings.notify
     beside: dict[str, Channel] = dict(_webhook(base))
     if notify.channels:
-        from sentinel.app.wiring.channels import (
+        from sentinel.app.wiring.people.channels import (
             named_channels,
         )  # not at the top: only who has them pays for them
 

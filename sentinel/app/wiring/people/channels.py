@@ -10,7 +10,7 @@ from sentinel.adapters.channels.incidents import IncidentNotifier, Opsgenie, Pag
 from sentinel.adapters.channels.mail import MailNotifier, MailSecurity, MailServer
 from sentinel.adapters.channels.teams import TeamsNotifier
 from sentinel.ports import Channel, Clock
-from sentinel.runtime.notify.routing import Route, RoutedChannel, Wanted
+from sentinel.runtime.notify.routing import NoticeScope, Route, RoutedChannel
 from sentinel.secret import Secret, secret_of
 from sentinel.settings.channels import ChannelSettings, ChatSettings, IncidentSettings, MailSettings
 from sentinel.settings.people import NotifySettings
@@ -97,5 +97,5 @@ def _secret(settings: ChannelSettings, name: str) -> Secret:
 
 
 def _route(settings: ChannelSettings) -> Route:
-    wanted = settings.notices if isinstance(settings, ChatSettings) else Wanted.ALL
-    return Route(settings.policies, settings.namespaces, Wanted(wanted))
+    wanted = settings.notices if isinstance(settings, ChatSettings) else NoticeScope.ALL
+    return Route(settings.policies, settings.namespaces, NoticeScope(wanted))

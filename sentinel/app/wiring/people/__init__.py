@@ -1,0 +1,1 @@
+"""Builds what reaches people: channels, buttons, and reverts proposed in Git."""
