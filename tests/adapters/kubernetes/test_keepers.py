@@ -22,7 +22,6 @@ from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.keeper import KEEPER_ANNOTATION, Keeper, KeeperMark
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.revision import ObjectRef, Revision
-from sentinel.settings.sections import GitOpsSettings
 
 T0 = datetime(2026, 11, 1, 12, tzinfo=UTC)
 WEB = {"group": "apps", "kind": "Deployment", "namespace": "shop", "name": "web", "status": "OutOfSync"}
@@ -315,7 +314,7 @@ def test_fields_in_git_by_which_steps_are_made_are_named() -> None:
 
 def test_preflight_says_whether_an_undo_would_last() -> None:
     """With the setting it does; without, and for a tool elsewhere, the bad release is held for people."""
-    on, off = GitOpsSettings(argocd=True), GitOpsSettings()
+    on, off = WatchedTools(argocd=True), WatchedTools()
     known = keeper((ARGO_CD, application()))
     assert [check.level for check in keeper_checks(known, on)] == ["ok"]
     (check,) = keeper_checks(known, off)
@@ -330,11 +329,11 @@ def test_preflight_says_whether_an_undo_would_last() -> None:
 def test_preflight_says_for_whom_a_tool_is_held_now() -> None:
     """What else it deploys waits, too; also where somebody else switched it off."""
     off = application(syncPolicy={"automated": {"enabled": False}})
-    (_, check) = keeper_checks(keeper((ARGO_CD, off)), GitOpsSettings(argocd=True))
+    (_, check) = keeper_checks(keeper((ARGO_CD, off)), WatchedTools(argocd=True))
     assert "someone switched its deploying off" in check.found
     mark = written_mark(KeeperMark(("shop/web-1", "shop/api-1"), T0, {"automated": {}}))
     off["metadata"]["annotations"] = {KEEPER_ANNOTATION: mark}
-    (_, check) = keeper_checks(keeper((ARGO_CD, off)), GitOpsSettings(argocd=True))
+    (_, check) = keeper_checks(keeper((ARGO_CD, off)), WatchedTools(argocd=True))
     assert check.found.startswith(
         "it is held for shop/web-1, shop/api-1; people are called if it still is at 2026"
     )
@@ -344,11 +343,11 @@ def test_doctor_counts_what_is_deployed_by_a_tool_that_is_not_held() -> None:
     """With the setting to change, before the first bad release."""
     found = keeper((ARGO_CD, application()))
     deployed = [workload(f"web-{number}", keeper=found) for number in range(4)]
-    (check,) = deployed_checks([*deployed, workload("plain")], GitOpsSettings())
+    (check,) = deployed_checks([*deployed, workload("plain")], WatchedTools())
     assert check.level == "fail"
     assert check.found.startswith("4 guarded workloads by Argo CD Applications (deployment/shop/web-0, ")
     assert "set gitops.argocd to true" in check.remedy
-    (check,) = deployed_checks(deployed, GitOpsSettings(argocd=True))
+    (check,) = deployed_checks(deployed, WatchedTools(argocd=True))
     assert check.level == "ok"
 
 
@@ -381,9 +380,9 @@ def test_a_helm_release_whose_manifest_names_suspend_cannot_be_held() -> None:
 
 def test_the_account_is_asked_for_the_rights_of_the_tools_that_the_settings_name() -> None:
     """Wherever it watches, or in the namespaces that are named for the tools alone."""
-    verbs = held_verbs(GitOpsSettings(argocd=True))
+    verbs = held_verbs(WatchedTools(argocd=True))
     assert [resource.plural for resource, _, _ in verbs] == ["applications", "applicationsets"]
-    assert held_verbs(GitOpsSettings()) == ()
-    named = GitOpsSettings(argocd=True, namespaces=("argocd", "apps"))
+    assert held_verbs(WatchedTools()) == ()
+    named = WatchedTools(argocd=True, namespaces=("argocd", "apps"))
     assert held_verbs(named) == ()
     assert held_elsewhere(named) == tuple((place, one) for place in ("argocd", "apps") for one in verbs)

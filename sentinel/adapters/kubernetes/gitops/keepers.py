@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from sentinel.adapters.kubernetes.api.raw import ObjectId, ObjectKey
+from sentinel.adapters.kubernetes.api.resources import Verbs
 from sentinel.adapters.kubernetes.gitops import argocd, flux
-from sentinel.adapters.kubernetes.gitops.argocd import ApplicationSetEntry
+from sentinel.adapters.kubernetes.gitops.argocd import ARGO_CD, ApplicationSetEntry
 from sentinel.adapters.kubernetes.gitops.owners import ChartRef, KeeperTool, OwnerEntry, source_digest
-from sentinel.adapters.kubernetes.gitops.registry import TOOLS
+from sentinel.adapters.kubernetes.gitops.registry import ARGO_CD_VERBS, FLUX_VERBS, RECONCILE_VERBS, TOOLS
 from sentinel.adapters.kubernetes.workloads.trim import WorkloadEntry
 from sentinel.domain.workload.keeper import Keeper, KeeperRef
 from sentinel.domain.workload.revision import ObjectRef
@@ -92,12 +93,17 @@ class WatchedTools:
     @property
     def watched(self) -> tuple[KeeperTool, ...]:
         """The tools."""
-        return tuple(
-            tool
-            for tool in TOOLS.values()
-            if (self.argocd and tool.setting.endswith("argocd"))
-            or (self.flux and tool.setting.endswith("flux"))
-        )
+        return tuple(tool for tool in TOOLS.values() if self.includes(tool))
+
+    def includes(self, tool: KeeperTool) -> bool:
+        """Whether it is one of them."""
+        return self.argocd if tool.setting == ARGO_CD.setting else self.flux
+
+    @property
+    def verbs(self) -> tuple[Verbs, ...]:
+        """What the account must be allowed to do with their objects."""
+        asking = RECONCILE_VERBS if self.flux and self.reconcile else ()
+        return (*(ARGO_CD_VERBS if self.argocd else ()), *(FLUX_VERBS if self.flux else ()), *asking)
 
 
 NO_TOOLS = WatchedTools()

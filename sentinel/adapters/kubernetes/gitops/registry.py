@@ -28,9 +28,3 @@ FLUX_VERBS: tuple[Verbs, ...] = (
     (OCI_REPOSITORIES, "", ("list", "watch")),
 )
 RECONCILE_VERBS: tuple[Verbs, ...] = ((KUSTOMIZATIONS, "", ("patch",)),)
-
-
-def keeper_verbs(*, argocd: bool, flux: bool, reconcile: bool) -> tuple[Verbs, ...]:
-    """What the account must be allowed to do with the objects of these tools."""
-    asking = RECONCILE_VERBS if flux and reconcile else ()
-    return (*(ARGO_CD_VERBS if argocd else ()), *(FLUX_VERBS if flux else ()), *asking)

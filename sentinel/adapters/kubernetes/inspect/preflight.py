@@ -23,7 +23,6 @@ from sentinel.adapters.kubernetes.api.resources import (
 )
 from sentinel.adapters.kubernetes.custom.crd import how_to_install
 from sentinel.adapters.kubernetes.gitops.keepers import NO_TOOLS, WatchedTools
-from sentinel.adapters.kubernetes.gitops.registry import keeper_verbs
 from sentinel.adapters.kubernetes.inspect.served import outdated
 from sentinel.adapters.kubernetes.traffic.registry import route_verbs
 from sentinel.adapters.kubernetes.workloads.registry import verbs_of
@@ -105,8 +104,7 @@ async def preflight(
     if lease_namespace is not None:
         missing.extend(await _denied(client, ELECTING, lease_namespace))
     for namespace in tools.namespaces or namespaces or ("",):
-        held = keeper_verbs(argocd=tools.argocd, flux=tools.flux, reconcile=tools.reconcile)
-        missing.extend(await _denied(client, held, namespace))
+        missing.extend(await _denied(client, tools.verbs, namespace))
     for namespace in jobs_in or ():
         missing.extend(await _denied(client, RUNNING_JOBS, namespace))
     return tuple(missing)

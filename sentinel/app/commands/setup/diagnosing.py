@@ -125,11 +125,14 @@ async def cluster_checks(
                     account,
                     within[0] if within else "",
                     kinds=settings.kubernetes.kinds,
-                    further=(*config_verbs(settings.kubernetes.config_kinds), *held_verbs(settings.gitops)),
+                    further=(
+                        *config_verbs(settings.kubernetes.config_kinds),
+                        *held_verbs(watched_tools(settings)),
+                    ),
                     routes=settings.kubernetes.routes,
                     elsewhere=(
                         *running_jobs(job_namespaces(settings) or ()),
-                        *held_elsewhere(settings.gitops),
+                        *held_elsewhere(watched_tools(settings)),
                     ),
                 ),
             ]
@@ -170,7 +173,7 @@ async def _deployed(
     except ClusterError as error:
         return [warn("deployed", f"who deploys the workloads is not known: {error}")]
     guarded = [one for one in workloads if isinstance(guard_of(policies, one), Guarded)]
-    return deployed_checks(guarded, settings.gitops)
+    return deployed_checks(guarded, watched_tools(settings))
 
 
 async def _frozen(cluster: ClusterConnection, settings: Settings) -> Check:

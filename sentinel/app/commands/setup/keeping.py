@@ -5,54 +5,51 @@ from itertools import product
 
 from sentinel.adapters.kubernetes.api.resources import Verbs
 from sentinel.adapters.kubernetes.gitops.argocd import ARGO_CD
-from sentinel.adapters.kubernetes.gitops.keepers import HELM_TOOL
-from sentinel.adapters.kubernetes.gitops.registry import TOOLS, keeper_verbs
+from sentinel.adapters.kubernetes.gitops.keepers import HELM_TOOL, WatchedTools
+from sentinel.adapters.kubernetes.gitops.owners import KeeperTool
+from sentinel.adapters.kubernetes.gitops.registry import TOOLS
 from sentinel.adapters.kubernetes.traffic.registry import ROUTERS
 from sentinel.app.commands.setup.checks import Check, fail, ok, warn
 from sentinel.domain.figures import amount, moment
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.keeper import Keeper, KeeperRef
 from sentinel.domain.workload.revision import ObjectRef
-from sentinel.settings.sections import GitOpsSettings
 
 _NAME = "managed by"
 _NAMED = 3
 
 
-def keeper_checks(keeper: Keeper | None, settings: GitOpsSettings) -> list[Check]:
+def keeper_checks(keeper: Keeper | None, tools: WatchedTools) -> list[Check]:
     """Whether who deploys the workload can be held, and what in its settings does not go with a rollout in steps."""
     if keeper is None:
         return [ok(_NAME, "no tool that would deploy an undone revision again, as far as its labels show")]
     return [
-        _lasts(keeper, settings),
+        _lasts(keeper, tools),
         *_in_force(keeper),
         *(_remark(keeper, remark) for remark in keeper.remarks),
     ]
 
 
-def deployed_checks(workloads: Sequence[Workload], settings: GitOpsSettings) -> list[Check]:
+def deployed_checks(workloads: Sequence[Workload], tools: WatchedTools) -> list[Check]:
     """Whether each tool that deploys any of the guarded workloads is held when one is undone."""
-    found = []
-    for name, tool in TOOLS.items():
-        kept = [
-            one.key for one in workloads if one.keeper and one.keeper.reverts and one.keeper.ref.tool == name
-        ]
-        if kept:
-            found.append(_deployed(name, tool.setting, kept, settings))
-    return found
+    by_tool: dict[str, list[WorkloadKey]] = {}
+    for workload in workloads:
+        if workload.keeper is not None and workload.keeper.reverts:
+            by_tool.setdefault(workload.keeper.ref.tool, []).append(workload.key)
+    return [_deployed(TOOLS[name], kept, tools) for name, kept in by_tool.items()]
 
 
-def _deployed(tool: str, setting: str, kept: Sequence[WorkloadKey], settings: GitOpsSettings) -> Check:
+def _deployed(tool: KeeperTool, kept: Sequence[WorkloadKey], tools: WatchedTools) -> Check:
     named = f"{', '.join(map(str, kept[:_NAMED]))}{', …' if len(kept) > _NAMED else ''}"
-    found = f"{amount(len(kept), 'guarded workload', 'guarded workloads')} by {tool}s ({named})"
-    if _on(setting, settings):
+    found = f"{amount(len(kept), 'guarded workload', 'guarded workloads')} by {tool.name}s ({named})"
+    if tools.includes(tool):
         return ok("deployed", f"{found}, which are held when one is undone")
     said = f"{found}, which take undos back: bad releases are held for people instead"
-    return fail("deployed", said, _remedy(setting))
+    return fail("deployed", said, _remedy(tool))
 
 
-def _remedy(setting: str) -> str:
-    return f"set {setting} to true (in the chart settings.{setting}, which grants the rights, too)"
+def _remedy(tool: KeeperTool) -> str:
+    return f"set {tool.setting} to true (in the chart settings.{tool.setting}, which grants the rights, too)"
 
 
 def _in_force(keeper: Keeper) -> list[Check]:
@@ -68,18 +65,14 @@ def _in_force(keeper: Keeper) -> list[Check]:
     return [warn(str(keeper), found + moment(keeper.mark.until), remedy)]
 
 
-def held_verbs(settings: GitOpsSettings) -> tuple[Verbs, ...]:
+def held_verbs(tools: WatchedTools) -> tuple[Verbs, ...]:
     """What the daemon's account needs to hold tools wherever it watches, if no namespaces are named for them."""
-    return () if settings.namespaces else _verbs(settings)
+    return () if tools.namespaces else tools.verbs
 
 
-def held_elsewhere(settings: GitOpsSettings) -> tuple[tuple[str, Verbs], ...]:
+def held_elsewhere(tools: WatchedTools) -> tuple[tuple[str, Verbs], ...]:
     """What the daemon's account needs to hold tools in each of the namespaces that the settings name for them."""
-    return tuple(product(settings.namespaces, _verbs(settings)))
-
-
-def _verbs(settings: GitOpsSettings) -> tuple[Verbs, ...]:
-    return keeper_verbs(argocd=settings.argocd, flux=settings.flux, reconcile=settings.reconcile)
+    return tuple(product(tools.namespaces, tools.verbs))
 
 
 def named_checks(keeper: Keeper | None, named: Sequence[tuple[str, str]]) -> list[Check]:
@@ -124,7 +117,7 @@ def _left_out(keeper: KeeperRef, path: str) -> str:
     return f"annotate it with kustomize.toolkit.fluxcd.io/ssa: IfNotPresent, so that {path} is written once"
 
 
-def _lasts(keeper: Keeper, settings: GitOpsSettings) -> Check:
+def _lasts(keeper: Keeper, tools: WatchedTools) -> Check:
     if not keeper.lists:
         return warn(_NAME, f"{keeper} by its labels, but that does not list it", "remove the old labels")
     if not keeper.reverts:
@@ -134,16 +127,12 @@ def _lasts(keeper: Keeper, settings: GitOpsSettings) -> Check:
         found, _, remedy = keeper.why_not.partition(": ")
         return fail(_NAME, f"{found}; a bad release is held for people instead of undone", remedy)
     tool = TOOLS.get(keeper.ref.tool)
-    if tool is not None and not _on(tool.setting, settings):
+    if tool is not None and not tools.includes(tool):
         found = (
             f"{keeper}, which would deploy an undone revision again; a bad release is held for people instead"
         )
-        return fail(_NAME, found, _remedy(tool.setting))
+        return fail(_NAME, found, _remedy(tool))
     return ok(_NAME, f"{keeper}, which the sentinel holds for as long as an undo must last")
-
-
-def _on(setting: str, settings: GitOpsSettings) -> bool:
-    return settings.flux if setting.endswith("flux") else settings.argocd
 
 
 def _remark(keeper: Keeper, remark: str) -> Check:

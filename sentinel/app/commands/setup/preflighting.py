@@ -27,6 +27,7 @@ from sentinel.app.commands.setup.keeping import (
     named_checks,
 )
 from sentinel.app.commands.setup.probing import account_check, conclude, slack_check
+from sentinel.app.wiring.base import watched_tools
 from sentinel.app.wiring.sources import metric_sources, options_of
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.figures import amount, percent
@@ -83,7 +84,7 @@ async def _preflight(name: str, settings: Settings, account: str, at: Place) -> 
         subject = Examined(workload, facts, await cluster.records(workload))
         policy, guarded = _policy(subject, settings, found)
         checks = [*guarded, *workload_checks(subject, datetime.now(UTC))]
-        checks += [*keeper_checks(workload.keeper, settings.gitops), *beside_checks(facts.beside)]
+        checks += [*keeper_checks(workload.keeper, watched_tools(settings)), *beside_checks(facts.beside)]
         if policy is not None and policy.strategy.steps:
             checks += named_checks(workload.keeper, facts.named)
         if policy is not None:
@@ -105,9 +106,9 @@ async def _preflight(name: str, settings: Settings, account: str, at: Place) -> 
                         settings.kubernetes.config_kinds,
                         restoring=policy is not None and policy.undo.config is UndoneConfig.RESTORE,
                     ),
-                    *held_verbs(settings.gitops),
+                    *held_verbs(watched_tools(settings)),
                 ),
-                elsewhere=(*running_jobs(jobs_in), *held_elsewhere(settings.gitops)),
+                elsewhere=(*running_jobs(jobs_in), *held_elsewhere(watched_tools(settings))),
             ),
         ]
 
