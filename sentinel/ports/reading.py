@@ -23,6 +23,12 @@ class ReadModel(Protocol):
         """All rollouts on record in which each of the words occurs, the newest first: how many, and a part of them."""
         ...
 
+    async def workloads(
+        self, words: tuple[str, ...], skip: int, limit: int
+    ) -> tuple[int, Sequence[BoardRow]]:
+        """The newest rollout of each workload on record in which the words occur, by name: how many, and a part."""
+        ...
+
     def rollout(self, namespace: str, name: str) -> RolloutReport | None:
         """The rollout of the record of this name; None where there is no such record."""
         ...

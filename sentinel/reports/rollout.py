@@ -9,9 +9,11 @@ from sentinel.domain.record.course import Course
 from sentinel.domain.record.entries import AlertEntry, DecisionEntry
 from sentinel.domain.record.holds import hold_kind
 from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Json
 from sentinel.domain.verdict import ARMS, Number, figures_of
 from sentinel.domain.words import deed
 from sentinel.reports.board import BoardRow, row_of
+from sentinel.reports.detection import DetectionReport, detection_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,8 @@ class RolloutReport:
     undo: UndoReport | None
     gates: tuple[GateReport, ...]
     courses: tuple[CourseReport, ...]
+    detection: tuple[DetectionReport, ...]
+    policy_document: Json
     decisions: tuple[DecisionReport, ...]
     alerts: tuple[AlertReport, ...]
     alerts_beyond: int
@@ -188,6 +192,8 @@ def report_of(
             for one in state.gating.results
         ),
         courses=tuple(_course(rule, course) for rule, course in state.course.items()),
+        detection=detection_of(record, policy) if policy is not None else (),
+        policy_document=record.policy_document,
         decisions=tuple(_decision(entry) for entry in record.decisions),
         alerts=tuple(_alert(entry) for entry in record.alerts),
         alerts_beyond=record.alerts_beyond.count if record.alerts_beyond is not None else 0,

@@ -2,10 +2,11 @@
 
 import asyncio
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.ports import Clock, RecordStore
 from sentinel.reports.board import BoardRow, row_of
 from sentinel.reports.daemon import DaemonReport
@@ -69,15 +70,28 @@ class RecordReadModel:
 
     async def past(self, words: tuple[str, ...], skip: int, limit: int) -> tuple[int, Sequence[BoardRow]]:
         """All rollouts on record in which each of the words occurs, the newest first: how many, and a part of them."""
-        records = tuple(self._store.all())
-        found: list[Record] = []
-        for index, record in enumerate(records):
-            if index % AT_ONCE == AT_ONCE - 1:
-                await asyncio.sleep(0)
-            if not words or row_of(record, None).matches(words):
-                found.append(record)
+        found = [record async for record in self._records() if _matches(record, words)]
         newest = heapq.nlargest(skip + limit, found, key=lambda record: (record.started_at, record.name))
         return len(found), [self._row(record) for record in newest[skip:]]
+
+    async def workloads(
+        self, words: tuple[str, ...], skip: int, limit: int
+    ) -> tuple[int, Sequence[BoardRow]]:
+        """The newest rollout of each workload on record in which the words occur, by name: how many, and a part."""
+        newest: dict[WorkloadKey, Record] = {}
+        async for record in self._records():
+            known = newest.get(record.key)
+            if known is None or record.started_at > known.started_at:
+                newest[record.key] = record
+        found = [newest[key] for key in sorted(newest, key=str) if _matches(newest[key], words)]
+        return len(found), [self._row(record) for record in found[skip : skip + limit]]
+
+    async def _records(self) -> AsyncIterator[Record]:
+        """Every record; others may go on meanwhile."""
+        for index, record in enumerate(tuple(self._store.all())):
+            if index % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)
+            yield record
 
     def rollout(self, namespace: str, name: str) -> RolloutReport | None:
         """The rollout of the record of this name; None where there is no such record."""
@@ -99,3 +113,7 @@ class RecordReadModel:
     def _row(self, record: Record) -> BoardRow:
         record = self._newest(record) if record.live else record
         return row_of(record, self._registry.of(record))
+
+
+def _matches(record: Record, words: tuple[str, ...]) -> bool:
+    return not words or row_of(record, None).matches(words)

@@ -11,11 +11,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
+from sentinel.domain.policy.rules import CountQuery, ErrorRateRule
 from sentinel.domain.record.course import Course, CoursePoint
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
-from tests.engine.builders import entry, held, in_state, undoing
+from tests.engine.builders import CANARY, entry, held, in_state, undoing
 from tests.support.chromium import chromium, shots, tab
 from tests.support.page import NOW, named, served
 
@@ -91,6 +92,19 @@ def changed_course(record: Record) -> Record:
         evidence = 0.45 * (tick - 12) if bad else 0.5
         course = course.after(CoursePoint(at, 0.1, 0.12 if bad else 0.02, 200, 0.01, 1800, evidence))
     return replace(record, state=replace(record.state, course={"error-rate": course}))
+
+
+async def test_what_the_rules_find_at_the_traffic_is_said(browser: Browser) -> None:
+    """From the list of workloads to the policy of one: how soon which fault is proven at each step."""
+    policy = replace(CANARY, rules=(ErrorRateRule("error-rate", CountQuery("prometheus", "t", "e"), 0.05),))
+    async with served([changed_course(named("web"))], [policy]) as here, tab(browser, here.url) as page:
+        await page.get_by_role("link", name="Workloads").click()
+        await page.get_by_role("link", name="web").click()
+        row = page.get_by_role("row").filter(has_text="+25% errors")
+        await expect(row).to_contain_text(re.compile(r"15s / 15s"))
+        await expect(page.get_by_role("row").filter(has_text="+1% errors")).to_contain_text(
+            "within the limit"
+        )
 
 
 async def test_a_thousand_rollouts_are_shown_without_lag(browser: Browser) -> None:

@@ -24,8 +24,9 @@ FILES = (
     "tls/tls.crt",
     "tls/tls.key",
     "tls/ca.crt",
+    "ui/password",
 )
-OPERATOR_KINDS = {"ServiceMonitor", "PrometheusRule"}
+OPERATOR_KINDS = {"ServiceMonitor", "PrometheusRule", "HTTPRoute"}
 MOUNTED = "/etc/rollback-sentinel"
 SECRETS = {
     "slack": {"channel": "#deploys", "existingSecret": "slack", "appTokenKey": "app"},
@@ -36,6 +37,7 @@ SECRETS = {
         "tokens": [{"existingSecret": "team-a", "tokenKey": "alerts", "namespaces": ["team-a", "team-a-*"]}],
     },
     "tls": {"existingSecret": "certificate", "clientCa": True},
+    "ui": {"exposed": True, "existingSecret": "page"},
     "settings": {
         "prometheus": {"url": "http://prometheus:9090"},
         "slack": {"approvers": {"users": ["U1"]}},
@@ -123,6 +125,24 @@ MATRIX: dict[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {
                 {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
             ],
             "priorityClassName": "high",
+            "ui": {
+                "exposed": True,
+                "authenticatedByProxy": True,
+                "port": 9000,
+                "ingressFrom": [{"podSelector": {"matchLabels": {"app": "ingress"}}}],
+                "ingress": {
+                    "enabled": True,
+                    "className": "nginx",
+                    "host": "sentinel.example.com",
+                    "tlsSecret": "page-tls",
+                    "annotations": {"example.com/a": "b"},
+                },
+                "httpRoute": {
+                    "enabled": True,
+                    "parentRefs": [{"name": "public"}],
+                    "hostnames": ["a.example.com"],
+                },
+            },
             "extraEnv": [{"name": "SENTINEL_LOG__LEVEL", "value": "debug"}],
             "networkPolicy": {
                 "ingressFrom": [{"podSelector": {"matchLabels": {"app": "alertmanager"}}}],

@@ -120,6 +120,19 @@ def test_a_git_server_on_a_port_of_its_own_is_reached(helm: Helm) -> None:
     assert passes(policies_of(manifests), sentinel_of(manifests), outside, 8443, "Egress")
 
 
+def test_only_an_exposed_page_is_reached_and_by_those_alone_who_are_named(helm: Helm) -> None:
+    """As the chart is, the page has no way in but a forwarded port."""
+    other = Pod({"app": "else"}, OWN)
+    closed = helm.template()
+    assert not reaches(policies_of(closed), other, sentinel_of(closed), "ui")
+
+    let_in = [{"podSelector": {"matchLabels": {"app": "ingress"}}}]
+    opened = helm.template({"ui": {"exposed": True, "existingSecret": "page", "ingressFrom": let_in}})
+    policies, sentinel = policies_of(opened), sentinel_of(opened)
+    assert reaches(policies, Pod({"app": "ingress"}, OWN), sentinel, "ui")
+    assert not reaches(policies, other, sentinel, "ui")
+
+
 def test_without_tests_nothing_is_let_in_for_them(helm: Helm) -> None:
     """`tests.enabled: false` leaves no door open."""
     manifests = helm.template({"tests": {"enabled": False}}, "values-production.yaml")

@@ -27,6 +27,10 @@ SET_BY_THE_CHART = {
     "http.tls.client_ca_file",
     "http.webhook.tokens",
     "http.webhook.username",
+    "ui.enabled",
+    "ui.host",
+    "ui.port",
+    "ui.username",
     "leadership.name",
     "leadership.namespace",
 }
@@ -66,6 +70,8 @@ WRONG: list[tuple[Mapping[str, Any], tuple[str, ...]]] = [
     ({"prometheus": {"existingSecret": "token"}}, ("settings.prometheus.url is missing",)),
     ({"settings": {"leadership": {"enabled": False}}}, ("two sentinels at once would both act",)),
     ({"webhook": {"tokens": [{"existingSecret": "a"}]}}, ("/webhook/tokens/0", "'namespaces'")),
+    ({"ui": {"exposed": True}}, ("ui.existingSecret is missing", "ui.authenticatedByProxy")),
+    ({"ui": {"ingress": {"enabled": True, "host": "a.example"}}}, ("ui.exposed is false",)),
     ({"tls": {"clientCa": True}}, ("tls.existingSecret is missing",)),
     ({"serviceAccount": {"create": False}}, ("serviceAccount.name is missing",)),
 ]

@@ -253,6 +253,17 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- if .Values.watchNamespaces }}
 {{- $_ := set $chart.kubernetes "namespaces" .Values.watchNamespaces }}
 {{- end }}
+{{- $ui := dict "enabled" .Values.ui.enabled "port" .Values.ui.port "host" (ternary "0.0.0.0" "127.0.0.1" .Values.ui.exposed) }}
+{{- if .Values.ui.existingSecret }}
+{{- $_ := set $ui "username" .Values.ui.username }}
+{{- $_ := set $ui "password_file" (printf "%s/ui/password" $secrets) }}
+{{- else if and .Values.ui.exposed (not .Values.ui.authenticatedByProxy) }}
+{{- fail "ui.existingSecret is missing: ui.exposed would show every rollout to anyone; name the Secret of a password, or set ui.authenticatedByProxy" }}
+{{- end }}
+{{- if and (or .Values.ui.ingress.enabled .Values.ui.httpRoute.enabled) (not .Values.ui.exposed) }}
+{{- fail "ui.exposed is false: ui.ingress and ui.httpRoute need the page on the Service; set it to true" }}
+{{- end }}
+{{- $_ := set $chart "ui" $ui }}
 {{- $slack := dict }}
 {{- if .Values.slack.channel }}
 {{- $_ := set $slack "channel" .Values.slack.channel }}

@@ -7,12 +7,12 @@ from sentinel.adapters.http.server import HttpServer
 from sentinel.app.rulefiles import RuleFiles
 from sentinel.app.wiring.alerting import intake_of
 from sentinel.app.wiring.base import Base, base_of
-from sentinel.app.wiring.paging import WebPage, page_of
+from sentinel.app.wiring.listening.paging import WebPage, page_of
+from sentinel.app.wiring.listening.serving import door_of, http_of
 from sentinel.app.wiring.people.pressing import pressing_of
 from sentinel.app.wiring.people.telling import channels_of, news_of, notices_of
 from sentinel.app.wiring.policies import policies_of
 from sentinel.app.wiring.reconciling import reconciling_of
-from sentinel.app.wiring.serving import door_of, http_of
 from sentinel.app.wiring.sources import metric_sources
 from sentinel.app.wiring.startup import announce_start
 from sentinel.app.wiring.watches import watches_of

@@ -1,5 +1,8 @@
 """The web page's HTTP server, on a separate port: who may reach it is decided apart from webhook and metrics."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
 from aiohttp import web
 
 from sentinel.adapters.http.auth import Authenticator
@@ -7,11 +10,13 @@ from sentinel.adapters.http.listener import Handler, Listener, ServerOptions, fa
 from sentinel.adapters.http.page.feed import Feed, encoded
 from sentinel.adapters.http.page.files import HEADERS, page_files
 from sentinel.ports import ReadModel
+from sentinel.reports.board import BoardRow
 
 MAX_BODY = 16 * 1024
 MOST_ROWS = 100
 MOST_WORDS = 10
-PAGES = ("/ui/", "/ui/rollouts/{namespace}/{record}", "/ui/history")
+Listed = Callable[[tuple[str, ...], int, int], Awaitable[tuple[int, Sequence[BoardRow]]]]
+PAGES = ("/ui/", "/ui/rollouts/{namespace}/{record}", "/ui/history", "/ui/workloads")
 """The addresses that a browser may be opened at; the page itself sees which it is."""
 
 
@@ -31,7 +36,8 @@ class PageServer:
         app.router.add_get("/ui", _to_page)
         app.router.add_get("/ui/static/{name}", self._file)
         app.router.add_get("/ui/api/events", self._feed.serve)
-        app.router.add_get("/ui/api/history", self._history)
+        app.router.add_get("/ui/api/history", partial(self._listed, self._model.past))
+        app.router.add_get("/ui/api/workloads", partial(self._listed, self._model.workloads))
         app.router.add_get("/ui/api/rollouts/{namespace}/{record}", self._rollout)
         self._listener = Listener(app, options)
 
@@ -66,10 +72,10 @@ class PageServer:
             raise web.HTTPNotFound
         return found.answer(request)
 
-    async def _history(self, request: web.Request) -> web.Response:
+    async def _listed(self, listed: Listed, request: web.Request) -> web.Response:
         words = tuple(request.query.get("q", "").lower().split()[:MOST_WORDS])
         skip = _whole(request.query.get("skip", "0"))
-        total, rows = await self._model.past(words, skip, MOST_ROWS)
+        total, rows = await listed(words, skip, MOST_ROWS)
         return _json({"total": total, "skip": skip, "rows": list(rows)})
 
     async def _rollout(self, request: web.Request) -> web.Response:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -48,7 +49,7 @@ async def fetch(here: Served, path: str, **headers: str) -> tuple[int, str, Any]
         return answer.status, await answer.text(), answer.headers
 
 
-@pytest.mark.parametrize("path", ["", "history", "rollouts/shop/web-new"])
+@pytest.mark.parametrize("path", ["", "history", "workloads", "rollouts/shop/web-new"])
 async def test_every_page_is_the_same_document_under_a_strict_policy(path: str) -> None:
     """Nothing inline, nothing foreign, no frame around it; a browser that has it already gets no second copy."""
     async with served() as here:
@@ -151,6 +152,20 @@ async def test_the_history_is_searched_and_paged() -> None:
     assert [json.loads(rest)[name] for name in ("total", "skip")] == [121, 100]
     assert json.loads(rest)["rows"][-1]["name"] == "web"
     assert (status, "skip must be a whole number" in wrong) == (400, True)
+
+
+async def test_each_workload_is_listed_once_with_its_newest_rollout() -> None:
+    """By name; the words are looked for in the newest alone."""
+    before = replace(named("web", ago=900, of=in_state(Phase.UNDONE, ended_at=NOW)), name="web-old")
+    async with served([before, named("web"), named("api")]) as here:
+        _, all_, _ = await fetch(here, "api/workloads")
+        _, undone, _ = await fetch(here, "api/workloads?q=undone")
+
+    assert [(row["name"], row["standing"]) for row in json.loads(all_)["rows"]] == [
+        ("api", "Progressing"),
+        ("web", "Progressing"),
+    ]
+    assert json.loads(undone)["total"] == 0
 
 
 async def test_one_rollout_as_json() -> None:

@@ -1,6 +1,6 @@
 // Figures as the rest of the product writes them (sentinel/domain/figures.py): shares in percent, times in UTC.
 
-const precise = (value) => String(Number(value.toPrecision(3)));
+export const precise = (value) => String(Number(value.toPrecision(3)));
 
 export const percent = (share) => `${precise(share * 100)}%`;
 

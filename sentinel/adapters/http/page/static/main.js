@@ -2,7 +2,7 @@
 
 import { board } from "./board.js";
 import { h } from "./dom.js";
-import { history } from "./history.js";
+import { history, workloads } from "./lists.js";
 import { rollout } from "./rollout.js";
 import { follow } from "./stream.js";
 
@@ -45,6 +45,7 @@ function show() {
   }
   if (parts[1] === "rollouts" && parts.length === 4) leave = rollout(main, context, parts[2], parts[3]);
   else if (parts[1] === "history") leave = both(history(main), context.follow("?about=daemon", {}));
+  else if (parts[1] === "workloads") leave = both(workloads(main), context.follow("?about=daemon", {}));
   else leave = board(main, context);
 }
 

@@ -4,13 +4,14 @@ import { courses } from "./courses.js";
 import { h, refresh, say } from "./dom.js";
 import { age, at, moment, percent } from "./format.js";
 import { Cursor } from "./plot.js";
+import { policy } from "./policy.js";
 import { place, revision, standing, step } from "./rows.js";
 
 const OUTCOMES = { done: "done", failed: "failed", refused: "refused", observed: "nothing was changed (observe mode or frozen)" };
 
 export function rollout(main, context, namespace, record) {
   const parts = Object.fromEntries(
-    ["title", "hold", "keeper", "facts", "courses", "gates", "decisions", "alerts", "others"].map((name) => [name, h("section", { class: "sheet", hidden: true })]),
+    ["title", "hold", "keeper", "facts", "courses", "gates", "decisions", "alerts", "policy", "others"].map((name) => [name, h("section", { class: "sheet", hidden: true })]),
   );
   parts.title.className = "";
   main.append(...Object.values(parts));
@@ -34,6 +35,7 @@ export function rollout(main, context, namespace, record) {
     refresh(parts.gates, data.gates, gates);
     refresh(parts.decisions, data.decisions, () => decisions(data.decisions, at(row.started_at)));
     refresh(parts.alerts, [data.alerts, data.alerts_beyond], () => alerts(data));
+    refresh(parts.policy, [data.detection, data.policy_document], () => policy(data));
     refresh(parts.others, data.others, others);
   }
 

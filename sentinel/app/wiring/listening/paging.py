@@ -7,8 +7,8 @@ from sentinel.adapters.http.auth import Authenticator, Login
 from sentinel.adapters.http.listener import ListenError, ServerOptions
 from sentinel.adapters.http.page.server import PageServer
 from sentinel.app.wiring.base import Base
+from sentinel.app.wiring.listening.serving import Door
 from sentinel.app.wiring.reconciling import Reconciling
-from sentinel.app.wiring.serving import Door
 from sentinel.runtime.freezing import FreezeSwitch
 from sentinel.runtime.read_model import RecordReadModel, ReplicaIdentity
 from sentinel.settings import Settings

@@ -1,0 +1,1 @@
+"""Builds what listens: the HTTP server and the web page."""
