@@ -3,7 +3,8 @@
 The clock of `VirtualTimeLoop` stands still while anything can run and jumps to the next timer when nothing
 can. "Nothing can run" means: no callback is ready, no socket is readable or writable, and no executor job is
 under way. Peers must live in the same process: what one side sends over the loopback is at once readable by
-the other.
+the other. What connects to a server of the same loop is joined to it in memory: the same bytes, and no system call
+for them; a loop with `sockets` makes these connections over the loopback too.
 
 Executor jobs (`run_in_executor`, `asyncio.to_thread`, name resolution) take real time in which the virtual
 clock stands still. A job that takes longer than `job_grace` real seconds makes the clock flow at real speed
@@ -17,10 +18,15 @@ import os
 import selectors
 import threading
 import time
+import weakref
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
+from socket import socket
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
+
+from clustersim.connections import Address, ProtocolFactory, connect
 
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike as FileObject
@@ -35,6 +41,8 @@ _JOB_SLICE = 0.002
 _FAR_JUMP = 0.25
 _POLLS_BEFORE_FAR_JUMP = 3
 _OWN_SOCKETS = 1
+_SOCKETS: ContextVar[bool] = ContextVar("sockets", default=False)
+"""Whether what is connected now needs a socket, also where a server of the same loop listens."""
 
 
 class VirtualTimeDeadlockError(RuntimeError):
@@ -50,6 +58,7 @@ class _VirtualSelector(selectors.BaseSelector):
         self._job_grace = job_grace
         self._jobs_since: float | None = None
         self._jobs = 0
+        self._listening: set[int] = set()
         self.now = 0.0
 
     def job_started(self) -> None:
@@ -63,6 +72,11 @@ class _VirtualSelector(selectors.BaseSelector):
         self._jobs -= 1
         self._jobs_since = time.monotonic() if self._jobs else None
 
+    def listens(self, descriptor: int) -> None:
+        """Of a registered socket: nothing is ever under way on it, as connections to it are made in memory."""
+        if descriptor in self._real.get_map():
+            self._listening.add(descriptor)
+
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Real I/O if there is any; else lets virtual time pass, at most `timeout` seconds of it."""
         events = self._real.select(0)
@@ -72,7 +86,7 @@ class _VirtualSelector(selectors.BaseSelector):
             return self._wait_for_jobs(timeout)
         if timeout is None:
             return self._wait_for_io()
-        if timeout >= _FAR_JUMP and len(self._real.get_map()) > _OWN_SOCKETS:
+        if timeout >= _FAR_JUMP and len(self._real.get_map()) > _OWN_SOCKETS + len(self._listening):
             for _ in range(_POLLS_BEFORE_FAR_JUMP):
                 os.sched_yield()  # the kernel may still be carrying loopback data to its reader
                 events = self._real.select(0)
@@ -103,7 +117,9 @@ class _VirtualSelector(selectors.BaseSelector):
         return self._real.register(fileobj, events, data)
 
     def unregister(self, fileobj: FileObject) -> selectors.SelectorKey:
-        return self._real.unregister(fileobj)
+        key = self._real.unregister(fileobj)
+        self._listening.discard(key.fd)
+        return key
 
     def modify(self, fileobj: FileObject, events: int, data: Any = None) -> selectors.SelectorKey:
         return self._real.modify(fileobj, events, data)
@@ -131,15 +147,61 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     `deadlock_after`: real seconds without a timer or I/O after which `VirtualTimeDeadlockError` is raised.
     `job_grace`: real seconds an executor job may take before the virtual clock flows along with it.
+    `sockets`: whether connections to servers of this loop go over the loopback too.
     """
 
-    def __init__(self, *, deadlock_after: float = 20.0, job_grace: float = 1.0) -> None:
+    def __init__(
+        self, *, deadlock_after: float = 20.0, job_grace: float = 1.0, sockets: bool = False
+    ) -> None:
         self._virtual = _VirtualSelector(deadlock_after, job_grace)
+        self._sockets = sockets
+        self._served: dict[Address, tuple[asyncio.Server, ProtocolFactory]] = {}
+        self._unconnected: weakref.WeakKeyDictionary[socket, Any] = weakref.WeakKeyDictionary()
         super().__init__(self._virtual)
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
         return self._virtual.now
+
+    async def create_server(
+        self, protocol_factory: ProtocolFactory, *arguments: Any, ssl: Any = None, **how: Any
+    ) -> asyncio.Server:
+        """As the base class does; what connects to it from this loop needs no socket, unless it speaks TLS."""
+        server: asyncio.Server = await super().create_server(protocol_factory, *arguments, ssl=ssl, **how)
+        if not ssl and not self._sockets:
+            for each in server.sockets:
+                self._served[each.getsockname()[:2]] = (server, protocol_factory)
+                self._virtual.listens(each.fileno())
+        return server
+
+    async def sock_connect(self, sock: socket, address: Any) -> None:
+        """As the base class does; to a server of this loop only when it is known what for."""
+        if self._listener(address) is None or _SOCKETS.get():
+            await super().sock_connect(sock, address)
+        else:
+            self._unconnected[sock] = address
+
+    async def create_connection(
+        self, protocol_factory: Any, *arguments: Any, sock: socket | None = None, ssl: Any = None, **how: Any
+    ) -> Any:
+        """As the base class does; in memory where a server of this loop listens and neither side wants TLS."""
+        address = self._unconnected.pop(sock, None) if sock is not None else arguments[:2]
+        listener = self._listener(address) if address else None
+        if listener is not None and not ssl:
+            if sock is not None:
+                sock.close()
+            return connect(self, protocol_factory, listener, (address[0], address[1]))
+        token = _SOCKETS.set(True)
+        try:
+            if sock is not None and address:
+                await super().sock_connect(sock, address)
+            return await super().create_connection(protocol_factory, *arguments, sock=sock, ssl=ssl, **how)
+        finally:
+            _SOCKETS.reset(token)
+
+    def _listener(self, address: Any) -> ProtocolFactory | None:
+        server, factory = self._served.get(address[:2], (None, None))
+        return factory if server is not None and server.is_serving() and not self._sockets else None
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts

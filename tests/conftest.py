@@ -1,4 +1,4 @@
-"""Every async test runs on virtual time; the marker `real_time` puts one on the real clock."""
+"""Every async test runs on virtual time, its connections in memory, unless its markers say `real_time` or `sockets`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import pytest
 from hypothesis import settings
@@ -23,6 +24,8 @@ def pytest_asyncio_loop_factories(
     """Which event loop a test gets."""
     if item.get_closest_marker("real_time"):
         return {"real": asyncio.SelectorEventLoop}
+    if item.get_closest_marker("sockets"):
+        return {"sockets": partial(VirtualTimeLoop, sockets=True)}
     return {"virtual": VirtualTimeLoop}
 
 

@@ -74,7 +74,7 @@ async def test_http_over_the_loopback_takes_no_virtual_time() -> None:
 
 
 async def test_a_server_that_sleeps_answers_after_virtual_time() -> None:
-    """A handler's sleep of an hour passes virtually while the client waits on a real socket."""
+    """A handler's sleep of an hour passes virtually while the client waits."""
     loop = asyncio.get_running_loop()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

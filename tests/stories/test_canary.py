@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import crash_loop
 from sentinel.domain.record.entries import Action
@@ -9,6 +11,7 @@ from sentinel.domain.record.state import Phase
 from tests.support.world import NAMESPACE, World, actions, decision
 
 
+@pytest.mark.sockets
 async def test_a_good_release_is_promoted_through_its_steps(shop: World) -> None:
     """10 %, 50 %, 100 %, each with its own pods and bake, then promoted; and the workload is left unpaused."""
     shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
@@ -21,6 +24,7 @@ async def test_a_good_release_is_promoted_through_its_steps(shop: World) -> None
     assert record.candidate.number == 2
 
 
+@pytest.mark.sockets
 async def test_a_release_with_errors_is_undone_at_its_first_step(shop: World) -> None:
     """12 % errors in the canary alone lead back to the old image, and the bad pods go."""
     shop.cluster.serve("web:2", Quality(errors=0.12))
@@ -71,6 +75,7 @@ async def test_an_outage_of_both_arms_is_held_and_told_not_undone(shop: World) -
     assert shop.pods_of("web:2") == 1
 
 
+@pytest.mark.sockets
 async def test_a_rollout_goes_on_when_the_outage_is_over(shop: World) -> None:
     """Held for the environment's sake, resumed once its signs have stayed away, promoted in the end."""
     shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)

@@ -25,6 +25,7 @@ from sentinel.domain.errors import ForbiddenError
 from sentinel.ports import SystemClock
 from tests.adapters.kubernetes.worlds import access_to, definition, until
 
+pytestmark = pytest.mark.sockets
 WATCH = frozenset({"watch"})
 LIST = frozenset({"list"})
 
