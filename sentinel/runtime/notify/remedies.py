@@ -10,8 +10,8 @@ REMEDIES: Mapping[HoldReason, str] = {
         "rollback-sentinel.dev/hold-`."
     ),
     HoldReason.PAUSED_BY_HAND: (
-        "Find out who paused it. `kubectl rollout resume` lets it go on; a StatefulSet goes on when its "
-        "partition is what it was."
+        "Find out who paused it. `kubectl rollout resume` lets it go on; where a partition stops it, set that "
+        "back."
     ),
     HoldReason.HELD_BY_HUMAN: (
         "The record names who asked and why. `sentinel resume` lets it go on, `sentinel undo` goes back."
@@ -111,8 +111,8 @@ REMEDIES: Mapping[HoldReason, str] = {
         "revert in Git now. An undo by hand would be taken back."
     ),
     HoldReason.TEMPLATE_GONE: (
-        "The old ReplicaSet or ControllerRevision was deleted. Deploy the last good version from Git, and "
-        "raise `revisionHistoryLimit`."
+        "The object that held the old template was deleted. Deploy the last good version from Git, and raise "
+        "`revisionHistoryLimit`."
     ),
     HoldReason.REFERENCE_GONE: "Create what the message names, then `sentinel undo`; or deploy a fix.",
     HoldReason.CONFIG_ALONE: (
