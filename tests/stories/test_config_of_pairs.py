@@ -121,3 +121,37 @@ async def test_a_bad_configmap_is_switched_back_from(tmp_path: Path) -> None:
         assert pair.serving() == BLUE
         assert not started_with(pair.world, BLUE)
         assert pair.lost() == 0
+
+
+def release_without_it(here: World, member: str) -> None:
+    """A new image in a template that does not name the ConfigMap any more, which is deleted."""
+
+    def change(obj: JsonObject) -> None:
+        spec = obj["spec"]["template"]["spec"]
+        spec["containers"][0]["image"] = "web:2"
+        del spec["volumes"]
+
+    here.cluster.change(member, change, namespace=NAMESPACE)
+    here.cluster.store.delete(CONFIGMAPS, NAMESPACE, "settings")
+
+
+async def test_a_canary_loses_its_requests_though_a_configmap_of_the_stable_is_gone(tmp_path: Path) -> None:
+    """No pod has to start for that, so nothing refuses it."""
+    async with paired(tmp_path, started=False) as pair:
+        await ready_canary_pair(pair)
+        release_without_it(pair.world, "web-canary")
+        await pair.world.phase(Phase.BAKING, image="web:2")
+        await pair.world.post_alerts(pair.world.alert(deployment="web"))
+        await pair.world.phase(Phase.UNDONE, image="web:2")
+        assert pair.weights() == (100, 0)
+
+
+async def test_requests_are_switched_back_though_a_configmap_of_that_colour_is_gone(tmp_path: Path) -> None:
+    """Its pods run already."""
+    async with blue_green(tmp_path, started=False) as pair:
+        await colours_at_rest(pair)
+        release_without_it(pair.world, GREEN)
+        await pair.until(lambda: pair.serving() == GREEN, what="requests go to green")
+        await pair.world.post_alerts(pair.world.alert(deployment=GREEN))
+        await pair.world.phase(Phase.UNDONE, image="web:2")
+        assert pair.serving() == BLUE

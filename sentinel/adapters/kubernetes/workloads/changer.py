@@ -89,7 +89,7 @@ class WorkloadChanger:
         if isinstance(stored, BaseException):
             raise stored
         back = unchecked = ""
-        if driver.template_in(live, workload) != restored:
+        if restored not in driver.serving(live, workload):
             template, returning = driver.template_of(stored), [one.name for one in change.config]
             unchecked = await check_existence(self._client, workload.key.namespace, template, returning)
         if change.config:

@@ -64,9 +64,9 @@ class WorkloadDriver:
         """The digest of the revision that these objects ask for."""
         return self.trim(live[0]).template.digest
 
-    def template_in(self, live: Live, workload: Workload) -> str:
-        """The digest of the template that these objects ask for, as `digests` has it of a template restored."""
-        return digest_of(live[0])
+    def serving(self, live: Live, workload: Workload) -> frozenset[str]:
+        """The digests of templates, as `digests` has them of one restored, for which an undo starts no pods."""
+        return frozenset({digest_of(live[0])})
 
     def digests(self, stored: RawObject) -> tuple[str, str]:
         """The digest of the revision that an object stores, and that of a template restored from it."""

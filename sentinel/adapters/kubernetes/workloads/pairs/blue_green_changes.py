@@ -253,12 +253,14 @@ def _of(colour: WorkloadEntry, operations: tuple[Operation, ...]) -> tuple[Patch
 
 def candidate_at(live: Live, workload: Workload) -> RawObject:
     """The colour that has the candidate's template; where neither has it now, the other one."""
-    deployments = [
-        raw for part, raw in zip(workload.parts, live, strict=True) if part.kind == MEMBER_KIND.value
-    ]
-    wanted = workload.candidate.digest
+    deployments, wanted = colours_at(live, workload), workload.candidate.digest
     matching = (raw for raw in deployments if neutral_digest(raw) == wanted)
     return next(matching, deployments[-1] if deployments else {})
+
+
+def colours_at(live: Live, workload: Workload) -> list[RawObject]:
+    """Both colours: one that has a template already is switched to, and only if its pods are ready."""
+    return [raw for part, raw in zip(workload.parts, live, strict=True) if part.kind == MEMBER_KIND.value]
 
 
 BLUE_GREEN = PairDriver(
@@ -267,5 +269,6 @@ BLUE_GREEN = PairDriver(
     verbs=(*DEPLOYMENT.verbs, (SERVICES, "", ("get", "list", "watch", "patch"))),
     assemble=assemble,
     candidate_at=candidate_at,
+    serving_at=colours_at,
     plan=plan,
 )

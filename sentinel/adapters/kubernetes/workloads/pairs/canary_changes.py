@@ -283,11 +283,17 @@ def candidate_at(live: Live, workload: Workload) -> RawObject:
     return live[0] if alone else live[1]
 
 
+def serving_at(live: Live, workload: Workload) -> Live:
+    """The stable."""
+    return live[:1]
+
+
 CANARY_PAIR = PairDriver(
     kind=WorkloadKind.CANARY_PAIR,
     attached=attached,
     verbs=DEPLOYMENT.verbs,
     assemble=assemble,
     candidate_at=candidate_at,
+    serving_at=serving_at,
     plan=plan,
 )

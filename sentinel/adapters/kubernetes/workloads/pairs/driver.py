@@ -1,6 +1,6 @@
 """What the adapter must know about a kind of pair: one `PairDriver` each, over members that all kinds share."""
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
@@ -32,7 +32,8 @@ class PairDriver:
     `attached` names what belongs to a pair beside its members. `assemble` makes the snapshot, from the members and what
     is attached, as far as they exist; None without the member that the pair cannot be without. Its `parts` are in the
     order of the members, then of what is attached, and name what exists alone. `candidate_at` says which of the parts
-    has the candidate's template. `plan` is what a change comes to, from all parts as they are now.
+    has the candidate's template, and `serving_at` which of them an undo can leave all requests to, or give back to.
+    `plan` is what a change comes to, from all parts as they are now.
     """
 
     kind: WorkloadKind
@@ -40,6 +41,7 @@ class PairDriver:
     verbs: tuple[Verbs, ...]
     assemble: Assemble
     candidate_at: Callable[[Live, Workload], RawObject]
+    serving_at: Callable[[Live, Workload], Sequence[RawObject]]
     plan: Callable[[Live, Workload, Change, RawObject], Plan]
     history: ApiResource = REPLICA_SETS
 
@@ -80,9 +82,9 @@ class PairDriver:
         """The digest of the revision that these objects ask for."""
         return neutral_digest(self.candidate_at(live, workload))
 
-    def template_in(self, live: Live, workload: Workload) -> str:
-        """The digest of the template that these objects ask for, as `digests` has it of a template restored."""
-        return self.revision_in(live, workload)
+    def serving(self, live: Live, workload: Workload) -> frozenset[str]:
+        """The digests of templates, as `digests` has them of one restored, for which an undo starts no pods."""
+        return frozenset(neutral_digest(raw) for raw in self.serving_at(live, workload))
 
     def template_of(self, stored: RawObject) -> RawObject:
         """The template that a ReplicaSet stores."""
