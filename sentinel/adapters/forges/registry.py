@@ -67,6 +67,14 @@ class ForgeRegistry:
             return github.GitHubForge(http, name.path, self.now())
         return gitlab.GitLabForge(http, name.path, self.now())
 
+    async def who(self, host: str) -> str:
+        """The account of a host's token, empty where the API does not say, as of an app's. Raises RevertError."""
+        status, found = await self._http(host, self.servers[host]).call(
+            "GET", "user", taken=frozenset({403, 404})
+        )
+        name = found.get("login") or found.get("username") if isinstance(found, dict) else ""
+        return str(name or "") if status == 200 else ""
+
     async def close(self) -> None:
         """Close the connections."""
         for http in self._opened.values():

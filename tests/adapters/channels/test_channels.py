@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -129,8 +130,8 @@ class Services:
 KINDS = ("teams", "discord", "pagerduty", "opsgenie", "grafana")
 
 
-@pytest.fixture
-async def services() -> AsyncIterator[Services]:
+@asynccontextmanager
+async def served() -> AsyncIterator[Services]:
     """The services on the loopback."""
     made, app = Services(), web.Application()
     app.router.add_route("*", "/{any:.*}", made.handle)
@@ -142,6 +143,13 @@ async def services() -> AsyncIterator[Services]:
         yield made
     finally:
         await runner.cleanup()
+
+
+@pytest.fixture
+async def services() -> AsyncIterator[Services]:
+    """For one test."""
+    async with served() as made:
+        yield made
 
 
 def noticed(said: DecisionEntry | None, *before: DecisionEntry, place: NoticeRef | None = None) -> Notice:

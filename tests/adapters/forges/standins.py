@@ -161,6 +161,8 @@ class GitHub(StandIn):
     def answer(self, method: str, path: str, query: Mapping[str, str], body: dict[str, Any]) -> Any:
         """Answer one request."""
         root = self.root
+        if (method, path) == ("GET", "/user"):
+            return {"login": "sentinel-bot"}
         if path != root and not path.startswith(f"{root}/"):
             return refused(404, "Not Found")
         parts = unquote(path.removeprefix(root).strip("/")).split("/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,8 @@ import pytest
 from aiohttp import web
 
 from sentinel.adapters.forges.registry import ForgeKind, ForgeRegistry, ForgeServer
+from sentinel.app.commands.setup.checks import Level
+from sentinel.app.commands.setup.probing import forge_checks
 from sentinel.domain.errors import RevertError
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
@@ -17,6 +20,7 @@ from sentinel.domain.revert import RevertReason, RevertRef, SourceChange
 from sentinel.runtime.reverts.proposing import Proposal
 from sentinel.runtime.reverts.texts import branch_of
 from sentinel.secret import fixed
+from sentinel.settings import load_settings
 from tests.adapters.forges.standins import CREATED, TOKEN, GitHub, GitLab, Repository, StandIn, serving
 from tests.engine.builders import entry, in_state
 
@@ -239,6 +243,20 @@ async def test_a_wrong_token_is_said(forge: StandIn) -> None:
     """With the server's words and what to check."""
     with pytest.raises(RevertError, match=r"401 \(Bad credentials\): check the token"):
         await propose(forge, head(forge), head(forge), token="old")
+
+
+async def test_doctor_says_whose_token_it_is() -> None:
+    """And what it may be used for; a wrong one fails."""
+    async with serving(GitHub(Repository())) as forge:
+        host = {"api": "github", "url": forge.url, "token": TOKEN, "repositories": ["shop/*"]}
+        hosts = {"git.example": host, "git.other": {**host, "token": "old"}}
+        environ = {"SENTINEL_GITOPS__REVERT__HOSTS": json.dumps(hosts)}
+        good, wrong = await forge_checks(load_settings(None, environ))
+    assert (good.level, good.found) == (
+        Level.OK,
+        "the token is of sentinel-bot; reverts may be proposed in shop/*",
+    )
+    assert (wrong.level, "401" in wrong.found) == (Level.FAIL, True)
 
 
 def test_issues_of_the_stand_in_are_newer_than_the_rollout() -> None:

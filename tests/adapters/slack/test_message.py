@@ -13,6 +13,7 @@ from sentinel.domain.notice import Notice
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, Outcome, OutcomeKind
 from sentinel.domain.record.state import Hold, Phase, RevisionRef, UndoState
+from sentinel.domain.revert import RevertReason, RevertRef
 from sentinel.domain.workload.keeper import KeeperHold, KeeperRef
 from tests.adapters.slack import stories
 from tests.adapters.slack.blocks import assert_valid, shown
@@ -64,6 +65,26 @@ def test_an_undone_rollout_reads_as_agreed() -> None:
     assert_valid(message.blocks)
     assert shown(message.blocks) == GOLDEN_UNDONE
     assert message.text == "Undone: deployment/api in shop, revision 8 (shop/api:1.8.0)"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown_as"),
+    [
+        (
+            "https://git.example/pull/1|<!channel>",
+            "<https://git.example/pull/1%7C%3C!channel%3E|revert proposed>",
+        ),
+        ("", "no revert: &lt;!channel&gt;"),
+    ],
+)
+def test_a_revert_in_git_is_linked_or_its_obstacle_is_said(url: str, shown_as: str) -> None:
+    """A server's text cannot mention anyone."""
+    reason = RevertReason.PULL_OPENED if url else RevertReason.REFUSED
+    notice = stories.undone()
+    revert = RevertRef(reason, "no revert: <!channel>", notice.record.started_at, url)
+    message = rollout_message(replace(notice, record=replace(notice.record, revert=revert)))
+    assert_valid(message.blocks)
+    assert f"*Git*\n{shown_as}" in shown(message.blocks)
 
 
 def test_an_urgent_hold_reads_as_agreed() -> None:

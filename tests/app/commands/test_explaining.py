@@ -1,5 +1,6 @@
 """`sentinel explain`: a rollout in words."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from sentinel.app.commands.rollouts.explaining import explained
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.state import Phase, RolloutState
+from sentinel.domain.revert import RevertReason, RevertRef
 from tests.app.commands.records import record, undone
 from tests.engine.statistics.test_starts import profile_of
 from tests.support.cli import refusal, sentinel, served
@@ -55,6 +57,16 @@ def test_every_decision_is_told_with_its_evidence_and_outcome() -> None:
     told = "\n".join(explained(undone()))
     assert told.startswith(GOLDEN)
     assert told[len(GOLDEN) :].lstrip("\n").startswith("What to do next")
+
+
+def test_the_revert_in_git_is_shown() -> None:
+    """With its address, and as the first thing to do."""
+    revert = RevertRef(
+        RevertReason.PULL_OPENED, "a revert is proposed: https://g/1", undone().started_at, "https://g/1"
+    )
+    told = "\n".join(explained(replace(undone(), revert=revert)))
+    assert "Git:          a revert is proposed: https://g/1" in told
+    assert "Review and merge the revert in Git: https://g/1" in told
 
 
 def test_observe_mode_is_said() -> None:

@@ -29,6 +29,7 @@ from sentinel.app.commands.setup.probing import (
     account_check,
     channel_checks,
     conclude,
+    forge_checks,
     reached,
     rules_check,
     slack_check,
@@ -80,7 +81,8 @@ async def _doctor(config: Path | None, url: str, account: str, alertmanager: str
         checks += await cluster_checks(settings, account, at, policies)
         checks += [*await source_checks(sources), *await rules_check(sources)]
         checks += [await alerts_check(settings.cluster, sources, alertmanager)]
-        checks += [await slack_check(settings), *channel_checks(settings), door_check(settings)]
+        checks += [await slack_check(settings), *channel_checks(settings)]
+        checks += [*await forge_checks(settings), door_check(settings)]
         return [*checks, await _daemon(url)]
 
 

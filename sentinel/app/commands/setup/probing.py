@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import typer
 from rich.text import Text
 
+from sentinel.adapters.forges.registry import ForgeRegistry
 from sentinel.adapters.kubernetes.api.resources import Verbs
 from sentinel.adapters.kubernetes.inspect.accounts import account_lacks
 from sentinel.adapters.slack.probe import probe
@@ -12,11 +13,13 @@ from sentinel.app.commands.connection import ClusterConnection
 from sentinel.app.commands.output import Output, show, show_data, table
 from sentinel.app.commands.setup.checks import Check, Level, fail, ok, warn
 from sentinel.app.exitcodes import UsageError
+from sentinel.app.wiring.people.reverting import servers_of
 from sentinel.app.wiring.sources import Sources
-from sentinel.domain.errors import ClusterError, ForbiddenError, NoticeError, SourceError
+from sentinel.domain.errors import ClusterError, ForbiddenError, NoticeError, RevertError, SourceError
 from sentinel.domain.figures import amount
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
+from sentinel.ports import SystemClock
 from sentinel.settings import Settings
 
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
@@ -60,6 +63,25 @@ async def slack_check(settings: Settings) -> Check:
 def channel_checks(settings: Settings) -> list[Check]:
     """A line for each channel beside Slack; nothing is sent."""
     return [ok(name, f"configured; to try it: sentinel notify {name}") for name in settings.notify.channels]
+
+
+async def forge_checks(settings: Settings) -> list[Check]:
+    """Whether each Git server takes our token."""
+    forges = ForgeRegistry(servers_of(settings), SystemClock().now)
+    try:
+        return [await _forge_check(forges, host, settings) for host in settings.gitops.revert.hosts]
+    finally:
+        await forges.close()
+
+
+async def _forge_check(forges: ForgeRegistry, host: str, settings: Settings) -> Check:
+    name = f"reverts on {host}"
+    written = ", ".join(settings.gitops.revert.hosts[host].repositories)
+    try:
+        who = await forges.who(host)
+    except RevertError as error:
+        return fail(name, str(error), f"check gitops.revert.hosts.{host} and the network path")
+    return ok(name, f"the token is of {who or 'an app'}; reverts may be proposed in {written}")
 
 
 async def account_check(
