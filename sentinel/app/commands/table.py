@@ -125,7 +125,7 @@ ROOT: Mapping[str, CommandEntry] = {
     ),
     "notify": CommandEntry(
         "commands.setup.notifying:notify_command",
-        "Try channels: send a test notice to all that the settings name, or to some. Exit code 1 if one fails.",
+        "Send a test notice to all channels that the settings name, or to some. Exit code 1 if one fails.",
         examples=(
             "--config /etc/rollback-sentinel/sentinel.yaml",
             "teams/deploys",

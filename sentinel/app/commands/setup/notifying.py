@@ -39,7 +39,7 @@ def notify_command(
     config: ConfigFile = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Send a test notice to channels, as one that calls people, and one that ends it. Exit code 1 if one fails.
+    """Send a test notice to all channels that the settings name, or to some. Exit code 1 if one fails.
 
     PagerDuty and Opsgenie open an incident, and resolve it at once.
     """
