@@ -115,7 +115,7 @@ class Carrying:
         hold, keeper = record.keeper_hold, workload.keeper
         if hold is None or hold.placed_at is not None:
             return record
-        if keeper is not None and keeper.lever == hold.lever and not keeper.held:
+        if keeper is not None and keeper.lever == hold.lever:
             original = keeper.settings or {}
             if original != hold.original:
                 hold = replace(hold, original=original)

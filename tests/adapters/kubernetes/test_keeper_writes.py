@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,8 +40,8 @@ class Held:
         spec = {"syncPolicy": {"automated": BEFORE}}
         cluster.store.create(self.kind, {"metadata": {"name": "shop", "namespace": "argocd"}, "spec": spec})
 
-    async def hold(self, key: WorkloadKey) -> str:
-        return await self.keepers.hold(key, HOLD, f"{key.name}-1", timeout=5)
+    async def hold(self, key: WorkloadKey, hold: KeeperHold = HOLD) -> str:
+        return await self.keepers.hold(key, hold, f"{key.name}-1", timeout=5)
 
     async def release(self, key: WorkloadKey) -> str:
         return await self.keepers.release(key, HOLD, f"{key.name}-1", timeout=5)
@@ -76,6 +77,15 @@ async def test_a_hold_of_two_is_over_with_the_second_release(held: Held) -> None
         assert (held.automated, held.holders) == (OFF, (f"shop/{second.name}-1",))
         await held.release(second)
         assert (held.automated, held.holders) == (BEFORE, ())
+
+
+async def test_who_joins_a_hold_takes_its_original(held: Held) -> None:
+    """Whatever it had noted before it saw the hold."""
+    await held.hold(WEB)
+    await held.hold(API, replace(HOLD, original={"automated": {"prune": False}}))
+    await held.release(WEB)
+    await held.release(API)
+    assert (held.automated, held.holders) == (BEFORE, ())
 
 
 async def test_a_hold_and_a_release_at_once_leave_the_hold_in_force(held: Held) -> None:

@@ -99,7 +99,7 @@ class KubernetesKeepers:
             lever = tool.lever(live)
             if lever.held and (lever.mark is None or lever.held_for(mark.holders[0])):
                 return live
-            if lever.settings != mark.original:
+            if not lever.held and lever.settings != mark.original:
                 raise ConflictError(f"{place} was changed meanwhile", reason="KeeperChanged", status=409)
             joint = _joint(mark, lever.mark if lever.held else None)
             try:
