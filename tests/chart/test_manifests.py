@@ -266,6 +266,7 @@ def test_secrets_are_mounted_as_files_and_never_read_through_the_api(helm: Helm,
         written["prometheus"]["bearer_token_file"],
         written["http"]["webhook"]["token_file"],
         written["http"]["webhook"]["tokens"][0]["token_file"],
+        written["ui"]["password_file"],
     }
     assert named == files
     assert set(written["http"]["tls"].values()) == {
