@@ -64,6 +64,29 @@ async def test_an_undo_ends_in_one_pull_request_that_people_are_told_of(tmp_path
             assert repository.commits[repository.branches[pull["head"]]].files == {PATH: "web:1"}
 
 
+async def test_a_release_that_comes_back_with_another_commit_has_the_same_pull_request(
+    tmp_path: Path,
+) -> None:
+    """That commit brought nothing of it, and is not reverted."""
+    repository = Repository()
+    good = repository.commit({PATH: "web:1"}, "Deploy web 1")
+    async with serving(GitHub(repository)) as forge:
+        host = {"api": "github", "url": forge.url, "token": TOKEN, "repositories": ["shop/*"]}
+        environ = {"SENTINEL_GITOPS__REVERT__HOSTS": json.dumps({"git.example": host})}
+        async with by_argocd(tmp_path, POLICY, environ=environ, source=SOURCE) as made:
+            await deployed(made, good)
+            bad = repository.commit({PATH: "web:2"}, "Deploy web 2")
+            made.git.commit(web("web:2"), revision=bad)
+            await made.world.phase(Phase.UNDONE, image="web:2")
+            await made.world.until(lambda: told(made), what="the revert is proposed")
+            made.git.commit(revision=repository.commit({"README.md": "shop"}, "Say more"))
+            await made.world.until(lambda: len(made.world.records()) > 2 and told(made), what="it came back")
+            (pull,) = repository.pulls
+            reverts = [each.revert.url for each in made.world.records() if each.revert is not None]
+            assert reverts == [pull["html_url"]] * 2
+            assert pull["title"] == 'Revert "Deploy web 2"'
+
+
 async def test_what_cannot_be_proposed_is_said_once_by_its_reason(tmp_path: Path) -> None:
     """The undo stands all the same."""
     host = {"api": "gitlab", "token": "t", "repositories": ["other/*"]}

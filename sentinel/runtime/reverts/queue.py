@@ -12,7 +12,7 @@ from sentinel.domain.errors import ClusterError, RevertError
 from sentinel.domain.record.record import Record
 from sentinel.domain.revert import RevertReason, RevertRef
 from sentinel.domain.workload.facts import Workload
-from sentinel.domain.workload.keeper import KeeperRef
+from sentinel.domain.workload.keeper import KeeperHoldEnd, KeeperRef
 from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, Forges, RecordStore, SourceHistory, Telemetry
 from sentinel.runtime.logfields import about_record
@@ -104,8 +104,20 @@ class Reverts:
         await self._note(uid, wish.record, said)
 
     async def _propose(self, wish: _Wish) -> RevertRef:
-        change = await self._sources.change_of(wish.keeper, wish.record.started_at, timeout=READ_WITHIN)
-        return await Proposal(self._forges.of(change.repository), self._clock, wish.record, change).make()
+        first = self._first(wish.record)
+        change = await self._sources.change_of(wish.keeper, first.started_at, timeout=READ_WITHIN)
+        return await Proposal(self._forges.of(change.repository), self._clock, first, change).make()
+
+    def _first(self, record: Record) -> Record:
+        """The rollout by which the revision came into Git: one that came back with a later commit was there before."""
+        records = self._store.of_workload(record.key)
+        for earlier in (each for each in records if each.started_at < record.started_at):
+            hold = earlier.state.keeper_hold
+            left = hold is not None and hold.ending is KeeperHoldEnd.SOURCE_AGREES
+            if left or earlier.state.undo is None or earlier.candidate.digest != record.candidate.digest:
+                break
+            record = earlier
+        return record
 
     def _given_up(self, wish: _Wish, error: Exception) -> RevertRef | None:
         """What is noted of an error that no retry helps, or none has helped for long; None while one may."""

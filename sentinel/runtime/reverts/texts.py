@@ -90,7 +90,8 @@ def _figures(entry: DecisionEntry) -> list[str]:
 
 
 def _undo(record: Record) -> DecisionEntry:
-    return next(entry for entry in reversed(record.decisions) if entry.action is Action.UNDO)
+    undos = (entry for entry in reversed(record.decisions) if entry.action is Action.UNDO)
+    return next(undos, record.decisions[-1])
 
 
 def _workload(record: Record) -> str:
