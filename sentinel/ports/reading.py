@@ -1,6 +1,6 @@
 """What pages and other readers ask of the daemon."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from sentinel.reports.board import BoardRow
@@ -27,6 +27,10 @@ class ReadModel(Protocol):
         self, words: tuple[str, ...], skip: int, limit: int
     ) -> tuple[int, Sequence[BoardRow]]:
         """The newest rollout of each workload on record in which the words occur, by name: how many, and a part."""
+        ...
+
+    async def delivery(self) -> Mapping[str, object]:
+        """DORA's four figures from the records that are kept, as `sentinel dora --output json` has them."""
         ...
 
     def rollout(self, namespace: str, name: str) -> RolloutReport | None:

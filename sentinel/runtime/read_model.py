@@ -2,7 +2,7 @@
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sentinel.domain.record.record import Record
@@ -10,6 +10,7 @@ from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.ports import Clock, RecordStore
 from sentinel.reports.board import BoardRow, row_of
 from sentinel.reports.daemon import DaemonReport
+from sentinel.reports.dora import DoraTargets, dora, dora_document
 from sentinel.reports.rollout import RolloutReport, report_of
 from sentinel.runtime.notify.advice import advice
 from sentinel.runtime.policy_registry import PolicyRegistry
@@ -41,6 +42,7 @@ class RecordReadModel:
         leads: Callable[[], bool],
         remarks: Callable[[], Sequence[str]],
         newest: Callable[[Record], Record],
+        targets: DoraTargets,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -49,6 +51,7 @@ class RecordReadModel:
         self._leads = leads
         self._remarks = remarks
         self._newest = newest
+        self._targets = targets
 
     def daemon(self) -> DaemonReport:
         """The process that answers."""
@@ -92,6 +95,12 @@ class RecordReadModel:
             if index % AT_ONCE == AT_ONCE - 1:
                 await asyncio.sleep(0)
             yield record
+
+    async def delivery(self) -> Mapping[str, object]:
+        """DORA's four figures from the records that are kept, as `sentinel dora --output json` has them."""
+        records = tuple(self._store.all())
+        scopes = await asyncio.to_thread(dora, records, (), self._clock.now())
+        return dora_document(scopes, self._targets)
 
     def rollout(self, namespace: str, name: str) -> RolloutReport | None:
         """The rollout of the record of this name; None where there is no such record."""

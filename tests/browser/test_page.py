@@ -174,4 +174,5 @@ async def test_pictures_fit_and_keep_nobody_out(browser: Browser) -> None:
     async with served([web, named("api"), named("cart", of=undoing())]) as here:
         await shots(browser, here.url, "board", "tbody tr")
         await shots(browser, f"{here.url}history", "history", "tbody tr")
+        await shots(browser, f"{here.url}delivery", "delivery", "tbody tr")
         await shots(browser, f"{here.url}rollouts/shop/web-new", "rollout", ".decisions li")

@@ -14,6 +14,7 @@ from sentinel.domain.policy.policy import Mode, Policy
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.reports.dora import DoraTargets
 from sentinel.runtime.policy_registry import PolicyRegistry
 from sentinel.runtime.read_model import RecordReadModel, ReplicaIdentity
 from tests.engine.builders import CANARY, in_state
@@ -94,6 +95,7 @@ async def served(
             leads=lambda: here.leads,
             remarks=lambda: here.remarks,
             newest=lambda record: record,
+            targets=DoraTargets(),
         )
         return PageServer(model, credentials, ServerOptions(host="127.0.0.1", port=port))
 

@@ -16,7 +16,7 @@ MAX_BODY = 16 * 1024
 MOST_ROWS = 100
 MOST_WORDS = 10
 Listed = Callable[[tuple[str, ...], int, int], Awaitable[tuple[int, Sequence[BoardRow]]]]
-PAGES = ("/ui/", "/ui/rollouts/{namespace}/{record}", "/ui/history", "/ui/workloads")
+PAGES = ("/ui/", "/ui/rollouts/{namespace}/{record}", "/ui/history", "/ui/workloads", "/ui/delivery")
 """The addresses that a browser may be opened at; the page itself sees which it is."""
 
 
@@ -38,6 +38,7 @@ class PageServer:
         app.router.add_get("/ui/api/events", self._feed.serve)
         app.router.add_get("/ui/api/history", partial(self._listed, self._model.past))
         app.router.add_get("/ui/api/workloads", partial(self._listed, self._model.workloads))
+        app.router.add_get("/ui/api/delivery", self._delivery)
         app.router.add_get("/ui/api/rollouts/{namespace}/{record}", self._rollout)
         self._listener = Listener(app, options)
 
@@ -77,6 +78,9 @@ class PageServer:
         skip = _whole(request.query.get("skip", "0"))
         total, rows = await listed(words, skip, MOST_ROWS)
         return _json({"total": total, "skip": skip, "rows": list(rows)})
+
+    async def _delivery(self, _: web.Request) -> web.Response:
+        return _json(await self._model.delivery())
 
     async def _rollout(self, request: web.Request) -> web.Response:
         place = request.match_info

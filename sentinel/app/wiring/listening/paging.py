@@ -61,6 +61,7 @@ def page_of(base: Base, reconciling: Reconciling, switch: FreezeSwitch, door: Do
         leads=base.leads,
         remarks=switch.remarks,
         newest=reconciling.driver.newest,
+        targets=base.settings.dora.targets,
     )
     password = ui.password.get_secret_value() if ui.password is not None else ""
     logins = [Login(password, ui.username, ui.password_file)] if ui.username else []

@@ -49,7 +49,7 @@ async def fetch(here: Served, path: str, **headers: str) -> tuple[int, str, Any]
         return answer.status, await answer.text(), answer.headers
 
 
-@pytest.mark.parametrize("path", ["", "history", "workloads", "rollouts/shop/web-new"])
+@pytest.mark.parametrize("path", ["", "history", "workloads", "delivery", "rollouts/shop/web-new"])
 async def test_every_page_is_the_same_document_under_a_strict_policy(path: str) -> None:
     """Nothing inline, nothing foreign, no frame around it; a browser that has it already gets no second copy."""
     async with served() as here:
@@ -166,6 +166,18 @@ async def test_each_workload_is_listed_once_with_its_newest_rollout() -> None:
         ("web", "Progressing"),
     ]
     assert json.loads(undone)["total"] == 0
+
+
+async def test_delivery_is_counted_from_the_records() -> None:
+    """In the form of `sentinel dora`, with the targets of the settings."""
+    good = in_state(Phase.PROMOTED, promoted_at=NOW, ended_at=NOW)
+    async with served([named("web", of=good)]) as here:
+        _, found, _ = await fetch(here, "api/delivery")
+
+    document = json.loads(found)
+    assert document["targets"]["changeFailureRate"] == 0.05
+    assert [scope["workload"] for scope in document["scopes"]] == ["", "", "web"]
+    assert [window["days"] for window in document["scopes"][0]["windows"]] == [7, 30, 90]
 
 
 async def test_one_rollout_as_json() -> None:

@@ -1,6 +1,7 @@
 // Which page is shown, who answers, and whether what is shown is live.
 
 import { board } from "./board.js";
+import { delivery } from "./delivery.js";
 import { h } from "./dom.js";
 import { history, workloads } from "./lists.js";
 import { rollout } from "./rollout.js";
@@ -45,6 +46,7 @@ function show() {
   }
   if (parts[1] === "rollouts" && parts.length === 4) leave = rollout(main, context, parts[2], parts[3]);
   else if (parts[1] === "history") leave = both(history(main), context.follow("?about=daemon", {}));
+  else if (parts[1] === "delivery") leave = both(delivery(main), context.follow("?about=daemon", {}));
   else if (parts[1] === "workloads") leave = both(workloads(main), context.follow("?about=daemon", {}));
   else leave = board(main, context);
 }
