@@ -59,8 +59,8 @@ async def _dora(at: Place, windows: Sequence[int], targets: DoraTargets, output:
     scopes = dora(records, histories, datetime.now(UTC), windows)
     if at.namespace:
         scopes = scopes[1:]
-    if output is Output.TABLE:
-        show(dora_table(scopes, targets, everywhere=not at.namespace))
+    if output.for_people:
+        show(dora_table(scopes, targets, everywhere=not at.namespace), output)
     else:
         show_data(dora_document(scopes, targets), output)
 
