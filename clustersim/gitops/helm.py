@@ -1,4 +1,4 @@
-"""Flux's helm-controller: upgrades with every new chart or spec, and corrects no drift, as 1.6.3 does by default."""
+"""Flux's helm-controller: upgrades with every new chart or spec, and corrects no drift, as is its default."""
 
 from __future__ import annotations
 
