@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context, copy_context
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -20,14 +22,25 @@ _LOW_WATER = _HIGH_WATER // 4
 _ports = count(1)
 
 
+@dataclass(frozen=True, slots=True)
+class ListeningServer:
+    """Who serves: makes a protocol for each connection, in the context that the server was made in."""
+
+    server: asyncio.Server
+    factory: ProtocolFactory
+    context: Context
+
+
 def connect(
-    loop: asyncio.AbstractEventLoop, here: ProtocolFactory, there: ProtocolFactory, address: Address
+    loop: asyncio.AbstractEventLoop, here: ProtocolFactory, listener: ListeningServer, address: Address
 ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
-    """A connection to what listens at an address with the factory `there`; the transport and protocol of this end."""
+    """A connection to what listens at an address; the transport and protocol of this end."""
     ours: Address = (address[0], next(_ports))
-    near, far = MemoryTransport(loop, here(), ours, address), MemoryTransport(loop, there(), address, ours)
+    near = MemoryTransport(loop, here(), ours, address, copy_context())
+    served = listener.context.copy()
+    far = MemoryTransport(loop, served.run(listener.factory), address, ours, served)
     near.peer, far.peer = far, near
-    loop.call_soon(far.begin)
+    loop.call_soon(far.begin, context=served)
     near.begin()
     return near, near.get_protocol()
 
@@ -36,11 +49,17 @@ class MemoryTransport(asyncio.Transport):
     """One end of a connection, and the transport of its protocol."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, protocol: asyncio.BaseProtocol, here: Address, there: Address
+        self,
+        loop: asyncio.AbstractEventLoop,
+        protocol: asyncio.BaseProtocol,
+        here: Address,
+        there: Address,
+        context: Context,
     ) -> None:
         super().__init__({"sockname": here, "peername": there})
         self.peer: MemoryTransport | None = None
         self._loop = loop
+        self._context = context
         self._protocol: Any = protocol
         self._arrived: deque[bytes] = deque()
         self._size = 0
@@ -133,7 +152,7 @@ class MemoryTransport(asyncio.Transport):
     def _awake(self) -> None:
         if not self._due and self._reading and not self._closing:
             self._due = True
-            self._loop.call_soon(self._take)
+            self._loop.call_soon(self._take, context=self._context)
 
     def _take(self) -> None:
         self._due = False
@@ -167,7 +186,7 @@ class MemoryTransport(asyncio.Transport):
         if self._closing:
             return
         self._closing = True
-        self._loop.call_soon(self._lost, error)
+        self._loop.call_soon(self._lost, error, context=self._context)
 
     def _lost(self, error: Exception | None) -> None:
         peer, self.peer = self.peer, None

@@ -21,12 +21,12 @@ import time
 import weakref
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from datetime import UTC, datetime, timedelta
 from socket import socket
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
-from clustersim.connections import Address, ProtocolFactory, connect
+from clustersim.connections import Address, ListeningServer, ProtocolFactory, connect
 
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike as FileObject
@@ -155,7 +155,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     ) -> None:
         self._virtual = _VirtualSelector(deadlock_after, job_grace)
         self._sockets = sockets
-        self._served: dict[Address, tuple[asyncio.Server, ProtocolFactory]] = {}
+        self._served: dict[Address, ListeningServer] = {}
         self._unconnected: weakref.WeakKeyDictionary[socket, Any] = weakref.WeakKeyDictionary()
         super().__init__(self._virtual)
 
@@ -170,7 +170,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         server: asyncio.Server = await super().create_server(protocol_factory, *arguments, ssl=ssl, **how)
         if not ssl and not self._sockets:
             for each in server.sockets:
-                self._served[each.getsockname()[:2]] = (server, protocol_factory)
+                self._served[each.getsockname()[:2]] = ListeningServer(
+                    server, protocol_factory, copy_context()
+                )
                 self._virtual.listens(each.fileno())
         return server
 
@@ -199,9 +201,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         finally:
             _SOCKETS.reset(token)
 
-    def _listener(self, address: Any) -> ProtocolFactory | None:
-        server, factory = self._served.get(address[:2], (None, None))
-        return factory if server is not None and server.is_serving() and not self._sockets else None
+    def _listener(self, address: Any) -> ListeningServer | None:
+        listener = self._served.get(address[:2])
+        return listener if listener is not None and listener.server.is_serving() else None
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts

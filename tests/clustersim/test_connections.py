@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from functools import partial
 from typing import TypeVar
 
@@ -117,6 +118,30 @@ def test_nobody_listens_any_more(sockets: bool) -> None:
 
     with asyncio.Runner(loop_factory=partial(VirtualTimeLoop, sockets=sockets)) as runner:
         runner.run(main())
+
+
+@WAYS
+def test_a_server_runs_in_its_context(sockets: bool) -> None:
+    """What a connection causes there belongs to who serves, and not to who asks."""
+    whose: ContextVar[str] = ContextVar("whose", default="the server's")
+
+    async def tell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(whose.get().encode())
+        writer.close()
+
+    async def main() -> bytes:
+        async with await asyncio.start_server(tell, "127.0.0.1", 0) as server:
+            whose.set("the client's")
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.write(b"whose?\n")
+            try:
+                return await reader.read()
+            finally:
+                writer.close()
+
+    with asyncio.Runner(loop_factory=partial(VirtualTimeLoop, sockets=sockets)) as runner:
+        assert runner.run(main()) == b"the server's"
 
 
 async def test_tls_goes_over_a_socket() -> None:
