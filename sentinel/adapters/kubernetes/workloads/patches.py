@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.api.operations import Operation, holds, put
-from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, objects, text
+from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, number, objects, text
 from sentinel.adapters.kubernetes.api.resources import PODS, ApiResource
 from sentinel.adapters.kubernetes.workloads.digest import bare_template, digest_of, template_digest
 from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE, template_manager
@@ -126,6 +126,15 @@ def disown(live: RawObject, manager: str) -> tuple[Operation, ...]:
             path = f"/metadata/managedFields/{index}"
             return (holds(path, entry), {"op": "remove", "path": path})
     return ()
+
+
+def scaled(live: RawObject, pods: int) -> tuple[Operation, ...]:
+    """Have this many pods, if nobody has scaled it since it was read; nothing where it has them."""
+    spec = mapping(live.get("spec"))
+    if number(spec.get("replicas"), 1) == pods:
+        return ()
+    before = (holds("/spec/replicas", spec["replicas"]),) if "replicas" in spec else ()
+    return (*before, put("/spec/replicas", pods))
 
 
 def judged(live: RawObject) -> tuple[Operation, ...]:

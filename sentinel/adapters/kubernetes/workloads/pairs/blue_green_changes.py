@@ -136,7 +136,7 @@ def release(sides: _Sides) -> Plan:
     if colour.desired == 0 or not sides.colours.done_with(colour):
         return Plan(f"{name} has nothing to give back")
     noted = patches.set_annotation(sides.raw[name], REPLICAS_ANNOTATION, str(colour.desired))
-    operations = (*patches.judged(sides.raw[name]), *noted, *_replicas(sides.raw[name], 0))
+    operations = (*patches.judged(sides.raw[name]), *noted, *patches.scaled(sides.raw[name], 0))
     return Plan(f"{name}, which no longer serves, was scaled to 0", patches=_of(colour, operations))
 
 
@@ -238,13 +238,7 @@ def _scaled(sides: _Sides, colour: WorkloadEntry, pods: int) -> tuple[Patch, ...
         return ()
     raw = sides.raw[colour.key.name]
     dropped = patches.drop_annotation(raw, REPLICAS_ANNOTATION)
-    return _of(colour, (*patches.judged(raw), *_replicas(raw, pods), *dropped))
-
-
-def _replicas(raw: RawObject, pods: int) -> tuple[Operation, ...]:
-    spec = mapping(raw.get("spec"))
-    before = (holds("/spec/replicas", spec["replicas"]),) if "replicas" in spec else ()
-    return (*before, put("/spec/replicas", pods))
+    return _of(colour, (*patches.judged(raw), *patches.scaled(raw, pods), *dropped))
 
 
 def _of(colour: WorkloadEntry, operations: tuple[Operation, ...]) -> tuple[Patch, ...]:

@@ -6,7 +6,7 @@ its pods. Each patch tests what it relies on, and a plan that was cut off is pla
 
 from dataclasses import dataclass
 
-from sentinel.adapters.kubernetes.api.operations import Operation, holds, put
+from sentinel.adapters.kubernetes.api.operations import Operation
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, number, text
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS
 from sentinel.adapters.kubernetes.traffic.registry import ROUTERS
@@ -122,7 +122,7 @@ def set_traffic(pair: _Pair, canary: RawObject, share: float, mark: Mark) -> Pla
     needed = pods_for(share, _replicas(pair.stable), routed=routed)
     target = (max(replicas, needed) if share > 0 else replicas) if routed else needed
     signed = _signature(pair, canary, share, target, mark)
-    prepared = _patch(canary, (*_scaled(canary, target), *signed))
+    prepared = _patch(canary, (*patches.scaled(canary, target), *signed))
     name = _name(canary)
     if not routed:
         return Plan(
@@ -149,7 +149,7 @@ def _withdrawing(pair: _Pair, canary: RawObject) -> tuple[Operation, ...]:
     """What the canary loses: its pods and our mark where it no longer gets requests, else it is noted that it is to
     get none."""
     if pair.withdrawn:
-        return (*_scaled(canary, 0), *patches.drop_annotation(canary, TRAFFIC_ANNOTATION))
+        return (*patches.scaled(canary, 0), *patches.drop_annotation(canary, TRAFFIC_ANNOTATION))
     known = pair.mark
     return _signature(pair, canary, 0.0, _replicas(canary), known.mark) if known is not None else ()
 
@@ -171,14 +171,6 @@ def _routed(pair: _Pair, share: float) -> tuple[Patch, ...]:
     router = ROUTERS[named.kind]
     operations = router.plan(pair.route, backends_of(named), named.rule, share)
     return (Patch(operations, resource=router.resource, name=named.name, disowned=True),)
-
-
-def _scaled(live: RawObject, pods: int) -> tuple[Operation, ...]:
-    spec = mapping(live.get("spec"))
-    if _replicas(live) == pods:
-        return ()
-    before = (holds("/spec/replicas", spec["replicas"]),) if "replicas" in spec else ()
-    return (*before, put("/spec/replicas", pods))
 
 
 def _patch(
