@@ -16,8 +16,9 @@ from unittest import mock
 
 from clustersim.cluster import SimulatedCluster
 from clustersim.virtual_time import VirtualTimeLoop
-from sentinel.app.wiring import policies, sources, telling
+from sentinel.app.wiring import policies, sources
 from sentinel.app.wiring.application import Application, build
+from sentinel.app.wiring.people import telling
 from sentinel.domain.errors import NoticeError, SentinelError
 from sentinel.domain.notice import Notice
 from sentinel.domain.record.entries import NoticeRef

@@ -19,6 +19,7 @@ from sentinel.engine.reconciling.entries import overtaken
 from sentinel.engine.reconciling.memory import Memory
 from sentinel.engine.reconciling.view import View
 from sentinel.engine.rollout.holding import damage_limiting_pause
+from sentinel.engine.rollout.progress import steered
 from sentinel.engine.rollout.situation import Situation
 from sentinel.engine.rollout.undo.undoing import next_of_undo
 
@@ -103,13 +104,25 @@ class Outcomes:
         elif entry.action is Action.RESTART:
             change = Restart(entry.cause.config)
         elif entry.action is Action.ADVANCE:
-            own = workload.own_steps
-            still_there = own is not None and own.stage == entry.step
-            change = promotion(workload, full=entry.reason == STEPS_SKIPPED) if still_there else None
+            change = self._onward(record, entry, workload, policy, records)
         elif entry.action is Action.HOLD:
             change = damage_limiting_pause(self.situation(record, workload, policy, records))
         record = yield from self._carrying.complete(record, entry, change, workload)
         yield Report(record, workload)
+
+    def _onward(
+        self,
+        record: Record,
+        entry: DecisionEntry,
+        workload: Workload,
+        policy: Policy,
+        records: tuple[Record, ...],
+    ) -> Change | None:
+        """What leads to the step that an interrupted decision went on to."""
+        own = workload.own_steps
+        if own is None:
+            return steered(self.situation(record, workload, policy, records))
+        return promotion(workload, full=entry.reason == STEPS_SKIPPED) if own.stage == entry.step else None
 
     def end(self, record: Record, decision: Decision, workload: Workload | None) -> Effects[None]:
         """A decision that ends a rollout; nothing more is measured for it."""
