@@ -175,6 +175,21 @@ async def test_a_release_interrupted_at_any_write_is_completed(pair: BlueGreen, 
     assert (pair.serving(), pair.lost()) == (GREEN, 0)
 
 
+async def test_a_switch_that_was_decided_and_not_made_is_made_by_the_same_decision(pair: BlueGreen) -> None:
+    """Its outcome is written once requests have moved, and not when the daemon comes back."""
+    refused = InjectedFault(FaultKind.ERROR, frozenset({"patch"}), "/services/web$", status=503)
+    pair.world.cluster.faults.add(refused)
+    pair.release("web:2")
+    await pair.until(lambda: refused.struck > 0, what="the switch is refused")
+    await pair.world.stop()
+    pair.world.cluster.faults.remove(refused)
+    await pair.world.start()
+    record = await pair.world.phase(Phase.PROMOTED, image="web:2")
+    outcome = decision(record, Action.ADVANCE).outcome
+    assert outcome is not None
+    assert "Service web was switched from web-blue to web-green" in outcome.detail
+
+
 @pytest.mark.parametrize("write", [1, 3, 4])
 async def test_an_undo_interrupted_at_any_write_is_completed(pair: BlueGreen, write: int) -> None:
     """Blue was scaled to 0: it is brought back and switched to once, whenever the daemon dies."""
