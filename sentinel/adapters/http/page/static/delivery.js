@@ -20,7 +20,7 @@ export function delivery(main) {
   main.append(
     h("div", { class: "head" }, h("h1", {}, "Delivery"), tally),
     h("section", { class: "sheet", "aria-label": "DORA figures" },
-      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "DORA figures by workload" }, h("table", {}, h("thead", {}, head), body)),
+      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "DORA figures by workload" }, h("table", { class: "figures" }, h("thead", {}, head), body)),
       h("p", { class: "dim small" }, "Counted from the RolloutRecords that are kept; ", h("code", {}, "sentinel dora"), " also counts those that were deleted. Windows are whole days in UTC. Figures that miss their target are marked and in red.")),
   );
   load(tally, body);
