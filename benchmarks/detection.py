@@ -25,6 +25,9 @@ CELLS = tuple(Cell(rps, base) for base in (0.01, 0.001) for rps in (1, 10, 100, 
 LEVEL = 0.01
 OURS = "Sentinel"
 OURS_FIXED = "Sentinel, max: 5%"
+OURS_LOOKING = "Sentinel, scraped each 5 s"
+LOOKS = 3
+"""Scrapes of 5 s in each tick of 15 s."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ def methods(
     chosen: dict[str, Method] = {
         OURS: partial(run, limit=cell.base, learnt=learnt),
         OURS_FIXED: partial(run, limit=0.05, learnt=learnt),
+        OURS_LOOKING: partial(run, limit=cell.base, learnt=learnt, looks=LOOKS),
     }
     for name, (threshold, peer) in peers.TUNABLE.items():
         chosen[name] = partial(_with, peer, threshold)

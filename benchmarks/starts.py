@@ -10,7 +10,7 @@ candidate's; draws are by the second.
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from math import inf
 from pathlib import Path
@@ -30,6 +30,8 @@ from sentinel.domain.evidence import (
 )
 from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.engine.evidence.looks import LastAsked, next_look, suspected
+from sentinel.engine.evidence.schedule import SourceTiming, Window
 from sentinel.engine.rules.error_rate import judge_error_rate
 from sentinel.engine.rules.latency import judge_latency
 from sentinel.engine.statistics.starts import AGES, StartProfile, Starts
@@ -104,11 +106,13 @@ def _normal(z: Array) -> Array:
 
 @dataclass(frozen=True)
 class Method:
-    """How the rollouts are judged: the tick in seconds, and whether the start is compared or left out."""
+    """How the rollouts are judged: the tick and the time between two scrapes in seconds, and whether the start is
+    compared or left out."""
 
     tick: int = 15
     learnt: bool = True
     warmup: int = 30
+    scrape: int = 1
 
 
 def run(
@@ -148,20 +152,47 @@ def _rollout(
     starts = Starts(StartProfile(limit), profile)
     young, state = world.pods(rng, 1, fault), None
     warm = World(world.population, np.zeros(SECONDS), np.ones(SECONDS)).pods(rng, PODS - 1)
-    phase = int(rng.integers(method.tick)) if method.tick > 1 else 0
-    for since, until in _ticks(method.tick, phase, SECONDS):
-        ours = _seen(rule, young, 0, since, until)
-        theirs = sum((_seen(rule, warm, pod, since, until) for pod in range(PODS - 1)), Histogram())
+    scrapes = [int(each) for each in rng.integers(method.scrape, size=PODS)]
+
+    def judged(since: float, until: float) -> tuple[Mapping[str, object], RuleVerdict, tuple[PodStart, ...]]:
+        ours, *others = (
+            _seen(rule, pods, pod, *(_scraped(method, scrapes[n], each) for each in (since, until)))
+            for n, (pods, pod) in enumerate([(young, 0), *((warm, each) for each in range(PODS - 1))])
+        )
         cold = since < method.warmup
         start = (PodStart("new", since, until, ours, cold),) if since < AGES[-1] else ()
         empty = Histogram(ours.bounds, (0,) * len(ours.bounds))
-        state, verdict = _judged(
-            rule, state, (empty if cold else ours, theirs), start, (since, until), starts
-        )
+        arms = (empty if cold else ours, sum(others, Histogram()))
+        return (*_judged(rule, state, arms, start, (since, until), starts), start)
+
+    phase = int(rng.integers(method.tick)) if method.tick > 1 else 0
+    for since, until in _ticks(method.tick, phase, SECONDS):
+        state, verdict, start = judged(since, until)
         if verdict.kind is VerdictKind.FAIL:
             return float(until)
         starts = starts.after(start)
+        for look in _looks(rule, method, scrapes[0], until) if suspected([verdict]) else ():
+            if judged(until, look)[1].kind is VerdictKind.FAIL:
+                return look
     return inf
+
+
+def _scraped(method: Method, phase: int, at: float) -> int:
+    """When a pod had been scraped last; it counts from zero when it is ready."""
+    return max(0, int(at - phase) // method.scrape * method.scrape + phase) if at >= phase else 0
+
+
+def _looks(rule: ErrorRateRule | LatencyRule, method: Method, phase: int, ticked: int) -> Iterator[float]:
+    """The extra looks after a whole tick."""
+    began = START + timedelta(seconds=ticked)
+    timing = SourceTiming(timedelta(seconds=method.scrape))
+    asked: datetime | None = began
+    while asked is not None:
+        at = (asked - START).total_seconds()
+        last = LastAsked(asked, START + timedelta(seconds=_scraped(method, phase, at)))
+        asked = next_look(rule, Window(began, began, began + rule.interval), last, timing)
+        if asked is not None:
+            yield (asked - START).total_seconds()
 
 
 def _judged(
@@ -169,7 +200,7 @@ def _judged(
     state: Mapping[str, object] | None,
     arms: tuple[Histogram, Histogram],
     start: tuple[PodStart, ...],
-    ends: tuple[int, int],
+    ends: tuple[float, float],
     starts: Starts,
 ) -> tuple[Mapping[str, object], RuleVerdict]:
     since, until = (START + timedelta(seconds=second) for second in ends)
@@ -205,37 +236,43 @@ CELLS = {
     "errors 1 to 20%, σ 0.8, 200 rps": Population(errors=(0.01, 0.2), spread=0.8),
     "errors 1 to 20%, σ 0.5, 1,000 rps": Population(rps=1000, errors=(0.01, 0.2)),
 }
-LEARNT, AS_BEFORE = Method(), Method(learnt=False)
+LEARNT, AS_BEFORE, EACH_SECOND = Method(scrape=15), Method(learnt=False, scrape=15), Method(1, scrape=1)
+WAYS = ((1, 1), (5, 5), (15, 1), (15, 5), (15, 15))
+"""Ticks and scrape intervals in seconds."""
 
 
 def tables(seed: int, rollouts: int) -> Iterator[str]:
     """The report, line by line."""
     rng = np.random.default_rng([seed, 300])
-    yield from ("| slow starters, nothing wrong | start learnt | warm-up left out |", "|---|---|---|")
+    yield from (
+        "| slow starters, nothing wrong | tick and scrapes 15 s | tick 15 s, scrapes 5 s | tick and scrapes 1 s "
+        "| warm-up left out |",
+        "|---|---|---|---|---|",
+    )
+    ways = (LEARNT, Method(scrape=5), EACH_SECOND, AS_BEFORE)
     for name, population in CELLS.items():
-        shares = [np.isfinite(run(rng, population, each, rollouts)).mean() for each in (LEARNT, AS_BEFORE)]
+        shares = [np.isfinite(run(rng, population, each, rollouts)).mean() for each in ways]
         yield f"| {name} | " + " | ".join(f"{share:.1%}" for share in shares) + " |"
     slow = Population(slower=(2.0, 10.0))
-    shares = [
-        np.isfinite(run_latency(rng, slow, each, rollouts, LATENCY_RULE)).mean()
-        for each in (LEARNT, AS_BEFORE)
-    ]
+    shares = [np.isfinite(run_latency(rng, slow, each, rollouts, LATENCY_RULE)).mean() for each in ways]
     yield "| latency ×2 to ×10, p99 over 250 ms, 200 rps | " + " | ".join(f"{s:.1%}" for s in shares) + " |"
     yield from (
         "",
         "| 12% errors, 200 rps | start learnt, p50 / p90 | warm-up left out | ratio of p50 |",
         "|---|---|---|---|",
     )
-    for tick in (1, 15):
+    for tick, scrape in WAYS:
         for limit in (0.01, 0.05):
             cell = Population(limit=limit)
             ends = []
             for learnt in (True, False):
-                times = run(rng, cell, Method(tick, learnt), max(20, rollouts // 4), fault=0.12)
+                method = Method(tick, learnt, scrape=scrape)
+                times = run(rng, cell, method, max(20, rollouts // 4), fault=0.12)
                 ends.append(np.quantile(times, [0.5, 0.9], method="inverted_cdf"))
             texts = [f"{p50:g} s / {p90:g} s" for p50, p90 in ends]
             ratio = ends[0][0] / ends[1][0]
-            yield f"| tick {tick} s, limit {limit:.0%} | {texts[0]} | {texts[1]} | {ratio:.2f} |"
+            name = f"tick {tick} s, scraped each {scrape} s, limit {limit:.0%}"
+            yield f"| {name} | {texts[0]} | {texts[1]} | {ratio:.2f} |"
 
 
 def main() -> None:
@@ -253,7 +290,8 @@ HEAD = """# Cold starts
 
 `python -m benchmarks.starts --rollouts {rollouts} --seed {seed}` wrote this page. Ten pods, of which one is the
 candidate's; each rollout is in another workload, whose starts last 10 to 60 s. Times count from the first ready
-pod. The last rollout recorded how ten pods start. φ is 2, the level 1% for this one rule. σ is how much pods differ (a
+pod. The last rollout recorded how ten pods start. Each pod is scraped at another phase; once the evidence is 3:1, extra
+looks are taken with the candidate's next scrape. φ is 2, the level 1% for this one rule. σ is how much pods differ (a
 lognormal factor of the whole start). [How it works](../judgement.md#cold-starts).
 
 """

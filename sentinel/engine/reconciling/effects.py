@@ -132,7 +132,7 @@ class LookAround:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Start the measurements that are due. Answered by when the next one will be, None: never.
+    """Start the measurements that are due. Answered by when to ask for it again, None: the driver sees to it.
 
     `suspected` are the rules to look at again between two ticks.
     """

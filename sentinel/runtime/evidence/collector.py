@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import CountTick, HistogramTick, Missing, MissingReason, Span, Tick, ValueSample
+from sentinel.domain.evidence import CountTick, HistogramTick, Missing, MissingReason, Tick, ValueSample
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule
 from sentinel.domain.record.record import Record
@@ -30,6 +29,7 @@ from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, MetricSource, Telemetry
 from sentinel.ratelimit import TokenBuckets
 from sentinel.runtime.evidence.asking import RuleQuestions
+from sentinel.runtime.evidence.ledger import NEXT, WAKE, DueLine, Ledger, MeasuredRollout
 from sentinel.runtime.evidence.neighbours import Neighbour, SurroundingsReader
 from sentinel.runtime.evidence.pasts import PastReader
 from sentinel.runtime.evidence.spanindex import SpanIndex
@@ -40,30 +40,11 @@ LOOKS_AT_ONCE = 20
 """Extra looks of all rollouts together at one source: a flood of suspicions must not become a flood of queries."""
 
 
-@dataclass(slots=True)
-class _Ledger:
-    """One rollout's measurements under way and those that came in; `since` is when this process took it up.
-
-    `beside` is the workload as it was seen first with stable pods. `asked` is up to when each rule was answered last.
-    """
-
-    since: datetime
-    running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    arrived: list[Measured] = field(default_factory=list)
-    attempted: dict[str, datetime] = field(default_factory=dict)
-    asked: dict[str, LastAsked] = field(default_factory=dict)
-    failing: dict[str, Missing] = field(default_factory=dict)
-    beside: Workload | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Rollout:
-    """The rollout that is measured, as it was when that was asked for, and its ledger."""
-
-    record: Record
-    policy: Policy
-    workload: Workload
-    ledger: _Ledger
+TOGETHER = 0.1
+"""So many seconds the answer for one rule waits for those for the others, to be judged together with them."""
+SOON = timedelta(milliseconds=10)
+LONGEST = 600.0
+"""Seconds after which what is due is looked at again, in case the clock was set."""
 
 
 def _idle(rule: MetricRule, workload: Workload) -> bool:
@@ -94,9 +75,10 @@ class EvidenceCollector:
         self._wake = wake
         self._clock = clock
         self._telemetry = telemetry
-        self._ledgers: dict[str, _Ledger] = {}
+        self._ledgers: dict[str, Ledger] = {}
         self._index = SpanIndex()
         self._turn = asyncio.Lock()
+        self._line = DueLine(self._ask_due)
         self._pasts = PastReader(sources, wake, telemetry)
         self._questions = RuleQuestions(sources)
         self._around = SurroundingsReader(self._questions, self._index, clock)
@@ -107,8 +89,7 @@ class EvidenceCollector:
         ledger = self._ledgers.get(record.name)
         if ledger is None:
             return ()
-        arrived, ledger.arrived = ledger.arrived, []
-        return tuple(sorted(arrived, key=lambda one: one.until))
+        return tuple(sorted(ledger.take(), key=lambda one: one.until))
 
     def learnt(self, record: Record) -> Mapping[str, Calibration]:
         """What the hour before the rollout has taught so far, by rule."""
@@ -122,61 +103,76 @@ class EvidenceCollector:
         """The rollout is over: drop what it was still waiting for."""
         self._pasts.forget(record)
         ledger = self._ledgers.pop(record.name, None)
-        for task in ledger.running.values() if ledger else ():
-            task.cancel()
+        if ledger is not None:
+            ledger.close()
 
     def keep_only(self, live: Collection[str]) -> None:
         """Drop the state of rollouts, by their records' names, that are no longer live."""
         for name in self._ledgers.keys() - live:
-            for task in self._ledgers.pop(name).running.values():
-                task.cancel()
+            self._ledgers.pop(name).close()
         self._pasts.keep_only(live)
 
     async def close(self) -> None:
         """Cancel every measurement."""
         await self._pasts.close()
-        tasks = [task for ledger in self._ledgers.values() for task in ledger.running.values()]
-        for task in tasks:
-            task.cancel()
+        tasks = [task for ledger in self._ledgers.values() for task in ledger.close()]
+        self._line.close()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._ledgers.clear()
 
     def request(
         self, record: Record, policy: Policy, workload: Workload, suspected: Collection[str] = ()
-    ) -> datetime | None:
-        """Start the measurements that are due; returns when the next one will be.
+    ) -> None:
+        """Start the measurements that are due, and those that will be at their time, until the rollout is judged again.
 
         The rules that are `suspected` get extra looks between two ticks.
         """
         now = self._clock.now()
         self._pasts.request(record, policy, workload, now)
-        ledger = self._ledgers.setdefault(record.name, _Ledger(now))
+        ledger = self._ledgers.setdefault(record.name, Ledger(now))
         if ledger.beside is None and has_stable_pods(workload, record):
             ledger.beside = workload
+        self._ask_due(MeasuredRollout(record, policy, workload, suspected), ledger)
+
+    def _ask_due(self, rollout: MeasuredRollout, ledger: Ledger) -> None:
+        """Start what is due, and come again when the next one will be.
+
+        What came in and was not taken yet is not asked about again: the reconcile that takes it says what is next.
+        """
+        ledger.quiet(NEXT)
+        if ledger.arrived:
+            return
+        now, workload = self._clock.now(), self._seen(rollout)
         due = [
-            self._request_rule(rule, _Rollout(record, policy, workload, ledger), rule.name in suspected, now)
-            for rule in rules_in(policy, record.state.phase)
+            self._request_rule(rule, rollout, ledger, now)
+            for rule in rules_in(rollout.policy, rollout.record.state.phase)
             if isinstance(rule, ErrorRateRule | LatencyRule | QueryRule) and not _idle(rule, workload)
         ]
-        return min(due, default=None)
+        if due:
+            wait = max(SOON, min(due) - now).total_seconds()
+            ledger.call(NEXT, min(wait, LONGEST), lambda: self._line.join(rollout, ledger))
 
-    def _request_rule(self, rule: MetricRule, rollout: _Rollout, suspected: bool, now: datetime) -> datetime:
-        ledger, timing = rollout.ledger, self._questions.timing(rule)
+    def _request_rule(
+        self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, now: datetime
+    ) -> datetime:
+        timing = self._questions.timing(rule)
         due = window(rule, rollout.record, timing, now)
         last_try = max(ledger.attempted.get(rule.name, due.since), due.since)
         if due.until > last_try and rule.name not in ledger.running:
             ledger.attempted[rule.name] = due.until
-            self._begin(rule, rollout, due.since, due.until, look=False)
+            self._begin(rule, rollout, ledger, (due.since, due.until), look=False)
             return max(due.next_due, now + timing.tick(rule) / 10)
-        next_due = max(due.next_due, now + timedelta(milliseconds=10))
-        if not suspected or rule.name in ledger.running or rule.name in ledger.failing:
-            return next_due
-        return min(next_due, self._look(rule, rollout, due, now) or next_due)
+        busy = rule.name in ledger.running or rule.name in ledger.failing
+        if busy or rule.name not in rollout.suspected:
+            return due.next_due
+        return min(due.next_due, self._look(rule, rollout, ledger, due) or due.next_due)
 
-    def _look(self, rule: MetricRule, rollout: _Rollout, due: Window, now: datetime) -> datetime | None:
+    def _look(
+        self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, due: Window
+    ) -> datetime | None:
         """Take the next extra look if it is due and allowed; returns when to come back for it, None: it is asked."""
-        timing = self._questions.timing(rule)
-        until = next_look(rule, due, rollout.ledger.asked.get(rule.name), timing)
+        now, timing = self._clock.now(), self._questions.timing(rule)
+        until = next_look(rule, due, ledger.asked.get(rule.name), timing)
         if until is None:
             return None
         if until + timing.settle > now:
@@ -186,36 +182,41 @@ class EvidenceCollector:
         self._telemetry.count(MetricName.EXTRA_LOOKS_TOTAL, source=rule.query.source, outcome=outcome)
         if wait:
             return now + timedelta(seconds=wait)
-        self._begin(rule, rollout, due.since, max(until, grid(now - timing.settle, STEP)), look=True)
+        newest = max(until, grid(now - timing.settle, STEP))
+        self._begin(rule, rollout, ledger, (due.since, newest), look=True)
         return None
 
     def _begin(
-        self, rule: MetricRule, rollout: _Rollout, since: datetime, until: datetime, *, look: bool
+        self,
+        rule: MetricRule,
+        rollout: MeasuredRollout,
+        ledger: Ledger,
+        span: tuple[datetime, datetime],
+        *,
+        look: bool,
     ) -> None:
-        running = rollout.ledger.running
         task = asyncio.get_running_loop().create_task(
-            self._measure(rule, rollout, since, until, look=look),
+            self._measure(rule, rollout, ledger, span, look=look),
             name=f"measure {rollout.record.name}/{rule.name}",
         )
-        running[rule.name] = task
-        task.add_done_callback(lambda _task: running.pop(rule.name, None))
+        ledger.running[rule.name] = task
+        task.add_done_callback(lambda _task: ledger.running.pop(rule.name, None))
 
     async def _measure(
         self,
         rule: MetricRule,
-        rollout: _Rollout,
-        since: datetime,
-        until: datetime,
+        rollout: MeasuredRollout,
+        ledger: Ledger,
+        span: tuple[datetime, datetime],
         *,
         look: bool,
     ) -> None:
-        began = self._clock.monotonic()
-        ledger = rollout.ledger
+        began, until = self._clock.monotonic(), span[1]
         try:
-            tick = await self._ask(rule, rollout, since, until)
+            tick = await self._ask(rule, rollout, ledger, span)
             ledger.arrived.append(Measured(rule.name, until, tick, look))
             if not look:
-                self._note_lack(rule, rollout, tick)
+                self._note_lack(rule, rollout, ledger, tick)
         except SourceError as error:
             missing = Missing(MissingReason(error.reason), rule.query.source, str(error))
             self._telemetry.count(
@@ -230,11 +231,19 @@ class EvidenceCollector:
         self._telemetry.observe(
             MetricName.SOURCE_SECONDS, self._clock.monotonic() - began, source=rule.query.source
         )
-        self._wake(rollout.record.key)
+        self._judge_soon(rule, rollout.record.key, ledger)
 
-    def _note_lack(self, rule: MetricRule, rollout: _Rollout, tick: Tick) -> None:
+    def _judge_soon(self, rule: MetricRule, key: WorkloadKey, ledger: Ledger) -> None:
+        """Wake the rollout when all that was asked is answered, or a moment later."""
+        if not ledger.busy_besides(rule.name):
+            ledger.quiet(WAKE)
+            self._wake(key)
+        elif not ledger.waits(WAKE):
+            ledger.call(WAKE, TOGETHER, lambda: self._wake(key))
+
+    def _note_lack(self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, tick: Tick) -> None:
         """An answer without any number of the candidate counts as none, until one comes."""
-        failing = rollout.ledger.failing
+        failing = ledger.failing
         failing.pop(rule.name, None)
         if isinstance(tick, CountTick | HistogramTick) and not isinstance(rule, QueryRule):
             lack = lacking(tick, self._seen(rollout), rule.query.arms)
@@ -252,12 +261,14 @@ class EvidenceCollector:
         timings = timings_of(self._sources)
         return unmeasured(policy, record, ledger.failing, ledger.since, timings, self._clock.now())
 
-    def _seen(self, rollout: _Rollout) -> Workload:
+    def _seen(self, rollout: MeasuredRollout) -> Workload:
         """The pods as they are now, not as they were when the question was sent: they name the arms."""
         return self._snapshot(rollout.record.key) or rollout.workload
 
-    async def _ask(self, rule: MetricRule, rollout: _Rollout, since: datetime, until: datetime) -> Tick:
-        record = rollout.record
+    async def _ask(
+        self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, span: tuple[datetime, datetime]
+    ) -> Tick:
+        record, (since, until) = rollout.record, span
         stable = stable_of(rollout.workload, record)
         if isinstance(rule, QueryRule):
             return await self._questions.value(rule, rollout.workload, stable, until)
@@ -268,18 +279,11 @@ class EvidenceCollector:
             own = self._index.own(spans, seen)
             warmup = rollout.policy.strategy.warmup
             tick = tick_of(rule, own, seen, stable_of(seen, record), since, until, warmup)
-            self._note_asked(rule, rollout, own, until)
+            scraped = scraped_at(own, seen, rule.query.arms)
+            ledger.asked.pop(rule.name, None)
+            ledger.asked.update({rule.name: LastAsked(until, scraped)} if scraped is not None else {})
             await asyncio.sleep(0)
         return tick
-
-    def _note_asked(
-        self, rule: ErrorRateRule | LatencyRule, rollout: _Rollout, own: Sequence[Span], until: datetime
-    ) -> None:
-        scraped = scraped_at(own, self._seen(rollout), rule.query.arms)
-        if scraped is None:
-            rollout.ledger.asked.pop(rule.name, None)
-        else:
-            rollout.ledger.asked[rule.name] = LastAsked(until, scraped)
 
     async def surroundings(
         self,

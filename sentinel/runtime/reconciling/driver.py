@@ -215,7 +215,7 @@ class Driver:
             case Collect():
                 return self._collected(effect)
             case Measure(record, policy, workload, suspected):
-                return services.collector.request(record, policy, workload, suspected)
+                services.collector.request(record, policy, workload, suspected)
             case AskGates(record, policy, mode):
                 services.gates.heed(record, policy, mode)
             case Dismiss(record, policy, mode):

@@ -1,0 +1,117 @@
+"""What the collector knows about one rollout: what it measures, what came in, and when it asks next."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sentinel.domain.evidence import Missing
+from sentinel.domain.policy.policy import Policy
+from sentinel.domain.record.record import Record
+from sentinel.domain.workload.facts import Workload
+from sentinel.engine.evidence.assessment import Measured
+from sentinel.engine.evidence.looks import LastAsked
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredRollout:
+    """The rollout that is measured, as the newest reconcile left it, and the rules to look at between two ticks."""
+
+    record: Record
+    policy: Policy
+    workload: Workload
+    suspected: Collection[str] = ()
+
+
+@dataclass(slots=True)
+class Ledger:
+    """One rollout's measurements under way and those that came in; `since` is when this process took it up.
+
+    `beside` is the workload as it was seen first with stable pods. `asked` is up to when each rule was answered last.
+    `next` is in line to be measured: nothing, once what came in was taken or the rollout is over.
+    """
+
+    since: datetime
+    running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    arrived: list[Measured] = field(default_factory=list)
+    attempted: dict[str, datetime] = field(default_factory=dict)
+    asked: dict[str, LastAsked] = field(default_factory=dict)
+    failing: dict[str, Missing] = field(default_factory=dict)
+    beside: Workload | None = None
+    next: MeasuredRollout | None = None
+    _alarms: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+
+    def take(self) -> list[Measured]:
+        """What came in since the last call. Nothing is asked until the reconcile that takes it says what is next."""
+        self.quiet(NEXT)
+        arrived, self.arrived = self.arrived, []
+        return arrived
+
+    def call(self, what: str, seconds: float, act: Callable[[], None]) -> None:
+        """Do something in so many seconds, in place of what was to be done at its time before."""
+
+        def due() -> None:
+            del self._alarms[what]
+            act()
+
+        self.quiet(what)
+        self._alarms[what] = asyncio.get_running_loop().call_later(seconds, due)
+
+    def waits(self, what: str) -> bool:
+        """Whether something is to be done at its time."""
+        return what in self._alarms
+
+    def quiet(self, what: str) -> None:
+        """Do not do it."""
+        self.next = None if what == NEXT else self.next
+        alarm = self._alarms.pop(what, None)
+        if alarm is not None:
+            alarm.cancel()
+
+    def busy_besides(self, rule: str) -> bool:
+        """Whether another rule's answer is still waited for."""
+        return any(name != rule and not task.done() for name, task in self.running.items())
+
+    def close(self) -> list[asyncio.Task[None]]:
+        """Give everything up; returns the measurements that end now."""
+        self.next = None
+        for what in tuple(self._alarms):
+            self.quiet(what)
+        tasks = list(self.running.values())
+        for task in tasks:
+            task.cancel()
+        return tasks
+
+
+class DueLine:
+    """Ticks of all rollouts fall together: one is served in each turn of the event loop, so that no event waits."""
+
+    def __init__(self, serve: Callable[[MeasuredRollout, Ledger], None]) -> None:
+        self._serve = serve
+        self._line: deque[tuple[MeasuredRollout, Ledger]] = deque()
+        self._serving: asyncio.Task[None] | None = None
+
+    def join(self, rollout: MeasuredRollout, ledger: Ledger) -> None:
+        """Serve the rollout when it is its turn, unless it was judged again by then."""
+        ledger.next = rollout
+        self._line.append((rollout, ledger))
+        if self._serving is None or self._serving.done():
+            self._serving = asyncio.get_running_loop().create_task(self._run(), name="measure what is due")
+
+    async def _run(self) -> None:
+        while self._line:
+            rollout, ledger = self._line.popleft()
+            if ledger.next is rollout:
+                self._serve(rollout, ledger)
+                await asyncio.sleep(0)
+
+    def close(self) -> None:
+        """Serve no one from now on."""
+        self._line.clear()
+        if self._serving is not None:
+            self._serving.cancel()
+
+
+NEXT, WAKE = "next", "wake"
+"""The next measurements are due; the rollout is to be judged by what came in."""

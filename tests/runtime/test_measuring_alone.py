@@ -1,0 +1,104 @@
+"""The collector between two reconciles: it measures when it is time by itself, and wakes a rollout once a tick."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from clustersim.virtual_time import run
+from sentinel.domain.evidence import Past, PastCounters, Span
+from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule
+from sentinel.domain.record.state import Phase
+from sentinel.runtime.evidence.collector import TOGETHER, EvidenceCollector
+from tests.engine.builders import PLAIN, in_state
+from tests.engine.snapshots import OLD, at, pod, workload
+from tests.runtime.doubles import Counts
+from tests.runtime.in_memory import LoopClock
+
+TICK = timedelta(seconds=15)
+ERRORS = ErrorRateRule("errors", CountQuery("prometheus", "t", "e"), 0.05, interval=TICK)
+LATENCY = LatencyRule("latency", HistogramQuery("prometheus", "h"), 1.0, interval=TICK)
+POLICY = replace(PLAIN, rules=(ERRORS, LATENCY))
+WORLD = workload(pod("new-1"), pod("old-1", of=OLD))
+
+
+@dataclass
+class Slow:
+    """A source whose histograms take so many seconds; `asked` is when it was asked."""
+
+    takes: float = 0.0
+    asked: list[float] = field(default_factory=list)
+    name: str = "prometheus"
+    settle: float = 0.0
+    min_interval: float = 0.0
+
+    async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
+        """No pod has any."""
+        self.asked.append(asyncio.get_running_loop().time())
+        return ()
+
+    async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
+        """No pod has any."""
+        await asyncio.sleep(self.takes)
+        return ()
+
+    async def history(self, query: CountQuery, past: Past) -> PastCounters:
+        """Nothing is known of the hour before."""
+        return {}
+
+
+class Clock(LoopClock):
+    """The loop's time, from the tests' epoch."""
+
+    def now(self) -> datetime:
+        """The time of day."""
+        return at(self.monotonic())
+
+
+async def watched(source: Slow, *, taken: bool, seconds: float) -> list[float]:
+    """Have a rollout measured for so long; when it was woken. Unless `taken`, nobody reconciles it after that."""
+    woken: list[float] = []
+    record = in_state(Phase.BAKING)
+
+    def wake(_key: object) -> None:
+        woken.append(asyncio.get_running_loop().time())
+        if taken:
+            state = record.state
+            for one in collector.take(record):
+                state = replace(state, measured_until={**state.measured_until, one.rule: one.until})
+            collector.request(record.with_state(state), POLICY, WORLD)
+
+    clock, telemetry = Clock(), Counts()
+    collector = EvidenceCollector({"prometheus": source}, lambda _: WORLD, wake, clock, telemetry)  # type: ignore[dict-item]
+    await asyncio.sleep(1)
+    collector.request(record, POLICY, WORLD)
+    await asyncio.sleep(1)
+    woken.clear()  # what was learnt of the past has woken it
+    await asyncio.sleep(seconds - 1)
+    await collector.close()
+    return woken
+
+
+def test_a_tick_of_several_rules_wakes_a_rollout_once() -> None:
+    """Both answers are judged together, tick after tick, and no reconcile is needed to ask for them."""
+    source = Slow()
+
+    assert [round(second) for second in run(watched(source, taken=True, seconds=45))] == [15, 30, 45]
+    assert [round(second) for second in source.asked] == [15, 30, 45]
+
+
+def test_an_answer_does_not_wait_for_one_that_is_slow() -> None:
+    """It is judged a moment later, and the other when it comes."""
+    woken = run(watched(Slow(takes=5), taken=True, seconds=20))
+
+    assert [round(second - 15, 1) for second in woken] == [TOGETHER, 5.0]
+
+
+def test_what_nobody_has_taken_in_is_not_measured_on() -> None:
+    """Two ticks would overlap: the next one is asked for by the reconcile that takes the first one in."""
+    source = Slow()
+
+    run(watched(source, taken=False, seconds=60))
+
+    assert [round(second) for second in source.asked] == [15]
