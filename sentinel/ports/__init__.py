@@ -9,6 +9,7 @@ from sentinel.ports.cluster import (
     HistoryStore,
     Jobs,
     Keepers,
+    LeaseDirectory,
     LeaseStore,
     RecordStore,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "HistoryStore",
     "Jobs",
     "Keepers",
+    "LeaseDirectory",
     "LeaseStore",
     "MetricSource",
     "Notifier",

@@ -1,6 +1,6 @@
 """The cluster: its workloads, the sentinel's own resources in it, and the Jobs of gates."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -234,6 +234,14 @@ class LeaseStore(Protocol):
         Raises ConflictError when it exists already or is another one by now. One that was deleted is created again,
         or NotFoundError is raised.
         """
+        ...
+
+
+class LeaseDirectory(Protocol):
+    """The leases of replicas that divide the same cluster into another number of shards."""
+
+    async def others(self, *, timeout: float) -> Mapping[str, Lease]:
+        """Those that exist, by name. Raises ClusterError."""
         ...
 
 

@@ -95,13 +95,14 @@ class Daemon:
         """Reconcile every workload and work until cancelled; state from an earlier leadership is dropped."""
         services = self._services
         self._reconciler.forget()
-        services.reporter.take_over(services.store.all(), services.clock.now())
+        ours = [record for record in services.store.all() if self._leads(record.key)]
+        services.reporter.take_over(ours, services.clock.now())
         recorded = (record.key for record in services.store.all())
         for key in {*services.cluster.keys(), *recorded, *services.commands.workloads()}:
             self._queue.add(key)
         self._leading.set()
         try:
-            await self._queue.run(self._reconciler.reconcile)
+            await self._queue.run(self._reconcile)
         finally:
             self._leading.clear()
             await self._queue.abandon()
@@ -109,6 +110,14 @@ class Daemon:
             self._reconciler.forget()
             await services.collector.close()
             await services.gates.close()
+
+    async def _reconcile(self, key: WorkloadKey) -> None:
+        """Reconcile a workload, unless another replica does; what is taken over later is looked at then."""
+        if self._leads(key):
+            await self._reconciler.reconcile(key)
+
+    def _leads(self, key: WorkloadKey) -> bool:
+        return self._leadership.left(key.namespace) > 0
 
     @property
     def leads(self) -> bool:

@@ -9,24 +9,24 @@ from sentinel.domain.errors import ClusterUnavailableError, NotLeadingError
 
 T = TypeVar("T")
 
-Fence = Callable[[], float]
-"""Seconds for which this replica surely still leads; 0: it must not act."""
+Fence = Callable[[str], float]
+"""Seconds for which this replica surely still leads in a namespace; 0: it must not act there."""
 
 LONGEST_WRITE = 10.0
 
 
-def unfenced() -> float:
+def unfenced(_namespace: str) -> float:
     """The fence of a process that shares its work with no other."""
     return inf
 
 
-async def fenced(fence: Fence, write: Callable[[float], Awaitable[T]]) -> T:
-    """Do the write, which is handed how many seconds it may take, if this replica surely leads for so long.
+async def fenced(fence: Fence, namespace: str, write: Callable[[float], Awaitable[T]]) -> T:
+    """Do the write in the namespace, given how many seconds it may take, if this replica surely leads for so long.
 
     Raises NotLeadingError when it may no longer lead: then nothing was sent. ClusterUnavailableError when the write
     did not end in time: its outcome is unknown.
     """
-    left = fence()
+    left = fence(namespace)
     if left <= 0:
         raise NotLeadingError("this replica does not lead; only the leader acts", reason="NotLeading")
     limit = min(left, LONGEST_WRITE)

@@ -40,8 +40,11 @@ class Leadership(Protocol):
     hands_over: bool
     """Whether there may be a successor who waits for this one to end."""
 
-    def left(self) -> float:
-        """For how many seconds this replica surely leads; 0 when it must not act."""
+    def left(self, namespace: str = "") -> float:
+        """For how many seconds this replica surely leads in a namespace; 0 when it must not act there.
+
+        Without one: for what concerns the whole cluster.
+        """
         ...
 
     async def run(self, duty: Duty) -> None:
@@ -61,13 +64,13 @@ class SoleLeader:
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
 
-    def left(self) -> float:
+    def left(self, namespace: str = "") -> float:
         """Forever."""
         return inf
 
     async def run(self, duty: Duty) -> None:
         """Run it."""
-        self._telemetry.gauge(MetricName.LEADER, 1)
+        self._telemetry.gauge(MetricName.LEADER, 1, shard="0")
         await duty()
 
     async def resign(self, seconds: float) -> None:
@@ -124,7 +127,10 @@ class LeaseElection:
         telemetry: Telemetry,
         rng: random.Random,
         elapsed: Callable[[], float] | None = None,
+        *,
+        shard: int = 0,
     ) -> None:
+        self._shard = str(shard)
         self._leases = leases
         self._identity = identity
         self._timing = timing
@@ -140,13 +146,13 @@ class LeaseElection:
         self._resigned = False
         self._problem = ""
 
-    def left(self) -> float:
+    def left(self, namespace: str = "") -> float:
         """For how many seconds this replica surely leads; 0 when it must not act."""
         return 0.0 if self._resigned else max(0.0, self._until - self._elapsed())
 
     async def run(self, duty: Duty) -> None:
         """Stand for election forever; what `duty` raises is raised, and then this replica no longer leads."""
-        self._telemetry.gauge(MetricName.LEADER, 0)
+        self._telemetry.gauge(MetricName.LEADER, 0, shard=self._shard)
         while True:
             while not await self._attempt():
                 await self._clock.sleep(POLL * self._rng.uniform(0.7, 1.0))
@@ -190,7 +196,7 @@ class LeaseElection:
 
     def _became(self, *, leading: bool) -> None:
         self._problem = ""
-        self._telemetry.gauge(MetricName.LEADER, 1 if leading else 0)
+        self._telemetry.gauge(MetricName.LEADER, 1 if leading else 0, shard=self._shard)
         self._telemetry.count(MetricName.LEADER_TRANSITIONS_TOTAL, to="leader" if leading else "follower")
         log.info("this replica leads" if leading else "this replica no longer leads")
 

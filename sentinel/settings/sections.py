@@ -156,13 +156,15 @@ class LeadershipSettings(Section):
     """How replicas agree on the one that acts: by a Lease. Disabled, this process acts without asking anyone.
 
     `lease_duration` is how long the cluster may be without a leader after one crashed. `namespace` is where the
-    Lease is: the pod's own where it is unset.
+    Lease is: the pod's own where it is unset. `shards`: namespaces are divided among so many leaders, each by its own
+    Lease; for clusters that one replica cannot carry.
     """
 
     enabled: bool = True
     lease_duration: Annotated[Seconds, Field(ge=5, le=300)] = 15.0
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = "rollback-sentinel"
     namespace: str | None = None
+    shards: Annotated[int, Field(ge=1, le=16)] = 1
 
 
 class TracingSettings(Section):

@@ -18,7 +18,7 @@ async def test_nothing_is_sent_by_one_that_may_not_lead_any_more() -> None:
         sent.append(limit)
 
     with pytest.raises(NotLeadingError) as refused:
-        await fenced(lambda: 0.0, write)
+        await fenced(lambda _: 0.0, "shop", write)
     assert not sent
     assert refused.value.retryable
 
@@ -32,7 +32,7 @@ async def test_a_write_may_take_no_longer_than_the_lease() -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
     with pytest.raises(ClusterUnavailableError, match="within 3 s"):
-        await fenced(lambda: 3.0, hang)
+        await fenced(lambda _: 3.0, "shop", hang)
     assert loop.time() - began == pytest.approx(3.0)
 
 
@@ -43,5 +43,5 @@ async def test_the_write_is_told_its_limit(left: float, limit: float) -> None:
     async def write(given: float) -> float:
         return given
 
-    assert await fenced(lambda: left, write) == limit
-    assert await fenced(unfenced, write) == LONGEST_WRITE
+    assert await fenced(lambda _: left, "shop", write) == limit
+    assert await fenced(unfenced, "shop", write) == LONGEST_WRITE

@@ -157,7 +157,7 @@ def test_the_daemon_and_a_replay_decide_the_same(tale: Tale) -> None:
 async def test_who_does_not_lead_writes_nothing() -> None:
     """Neither a record nor a change is made once the lease may be another's."""
     tale = Tale((0.1,), False, 10, 0.0, None, 5, None, None, 600)
-    daemon = Daemonlet(tale.policy, tale.world, Counting(tale.counted), fence=lambda: 0.0)
+    daemon = Daemonlet(tale.policy, tale.world, Counting(tale.counted), fence=lambda _: 0.0)
     await daemon.run(60)
     assert not daemon.shelf.records
     assert not daemon.cluster.applied_changes

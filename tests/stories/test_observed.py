@@ -45,7 +45,7 @@ async def test_its_metrics_tell_of_an_undo(shop: World) -> None:
     assert after[patches] > before.get(patches, 0)
     assert after['sentinel_api_requests_total{code="200",verb="watch"}'] > 0
     assert 0 <= after['sentinel_evidence_age_seconds{source="prometheus"}'] < 60
-    assert after["sentinel_leader"] == 1
+    assert after['sentinel_leader{shard="0"}'] == 1
     assert sum(name.startswith("sentinel_rules_info{digest=") for name in after) == 1
 
 

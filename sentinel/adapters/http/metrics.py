@@ -155,7 +155,12 @@ METRICS = (
         ("resource",),
     ),
     Metric(MetricName.COMMANDS_TOTAL, Kind.COUNTER, "Commands of people, by outcome.", ("action", "outcome")),
-    Metric(MetricName.LEADER, Kind.GAUGE, "Whether this replica leads (1) or stands by (0)."),
+    Metric(
+        MetricName.LEADER,
+        Kind.GAUGE,
+        "Whether this replica leads the shard (1) or stands by (0).",
+        ("shard",),
+    ),
     Metric(MetricName.FROZEN, Kind.GAUGE, "Whether the cluster is frozen (1) by `sentinel freeze`."),
     Metric(
         MetricName.KEEPER_HOLDS,

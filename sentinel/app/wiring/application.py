@@ -18,6 +18,7 @@ from sentinel.app.wiring.startup import announce_start
 from sentinel.app.wiring.watches import watches_of
 from sentinel.ports import Clock, RecordStore
 from sentinel.runtime.daemon import Daemon
+from sentinel.runtime.leadership import Leadership
 from sentinel.settings import Settings
 
 
@@ -33,6 +34,7 @@ class Application:
         self.page = page
         self.rule_files = rule_files
         self.store: RecordStore = base.gateway.records
+        self.leadership: Leadership = base.leadership
 
     async def start(self) -> None:
         """Listen first, so that probes are answered while the watches sync; then watch and judge.

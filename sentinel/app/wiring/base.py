@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from sentinel.adapters.http.metrics import PrometheusTelemetry
 from sentinel.adapters.kubernetes.api.client import ExchangeObserver
 from sentinel.adapters.kubernetes.api.servertime import ServerClock
-from sentinel.adapters.kubernetes.coordination.lease import KubernetesLeaseStore, own_namespace
+from sentinel.adapters.kubernetes.coordination.lease import (
+    KubernetesLeaseDirectory,
+    KubernetesLeaseStore,
+    lease_name,
+    own_namespace,
+)
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.adapters.kubernetes.gitops.keepers import WatchedTools
 from sentinel.app.wiring.tracing import tracer_of
@@ -20,6 +25,7 @@ from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, Telemetry, Tracer
 from sentinel.runtime.leadership import Leadership, LeaseElection, LeaseTiming, SoleLeader
 from sentinel.runtime.queue import KeyedQueue
+from sentinel.runtime.sharding import Claims, ShardedLeadership, ShardLeases
 from sentinel.settings import Settings
 from sentinel.version import installed_version
 
@@ -114,12 +120,27 @@ def _leadership(
     namespace = lease_namespace(settings)
     if namespace is None:
         return SoleLeader(telemetry)
-    return LeaseElection(
-        KubernetesLeaseStore(gateway.client, namespace, settings.leadership.name),
-        f"{socket.gethostname()}_{secrets.token_hex(6)}",  # no two processes are ever called the same
-        LeaseTiming.failing_over_within(settings.leadership.lease_duration),
-        clock,
-        telemetry,
-        rng,
-        elapsed,
-    )
+    name, shards = settings.leadership.name, settings.leadership.shards
+    identity = f"{socket.gethostname()}_{secrets.token_hex(6)}"  # no two processes are ever called the same
+    others = KubernetesLeaseDirectory(gateway.client, namespace, name, shards)
+    elections: list[LeaseElection] = []
+
+    def led() -> int:
+        return sum(election.left() > 0 for election in elections)
+
+    claims = Claims(led)
+    for shard in range(shards):
+        store = KubernetesLeaseStore(gateway.client, namespace, lease_name(name, shard, shards), shards)
+        elections.append(
+            LeaseElection(
+                ShardLeases(store, others, elapsed or clock.monotonic, claims),
+                identity,
+                LeaseTiming.failing_over_within(settings.leadership.lease_duration),
+                clock,
+                telemetry,
+                rng,
+                elapsed,
+                shard=shard,
+            )
+        )
+    return elections[0] if shards == 1 else ShardedLeadership(elections)

@@ -51,7 +51,9 @@ class GateJobs:
         name, made = job_name(record, index), last.answer is GateAnswer.RUNNING
         try:
             state = await fenced(
-                self._fence, lambda limit: self._jobs.run(gate, record, name, made=made, timeout=limit)
+                self._fence,
+                record.key.namespace,
+                lambda limit: self._jobs.run(gate, record, name, made=made, timeout=limit),
             )
         except ClusterError as error:
             # What is forbidden now may be granted: roles are read late by an API server that has just started.
@@ -71,7 +73,9 @@ class GateJobs:
         for attempt in range(1, TAKE_AWAY_TRIES + 1):
             try:
                 removed = await fenced(
-                    self._fence, lambda limit: self._jobs.remove(record, name, timeout=limit)
+                    self._fence,
+                    record.key.namespace,
+                    lambda limit: self._jobs.remove(record, name, timeout=limit),
                 )
             except NotLeadingError:
                 return  # the next leader does, where the rollout is still its own

@@ -52,7 +52,9 @@ class CommandHandler:
         now = self._clock.now()
         try:
             await fenced(
-                self._fence, lambda _limit: self._store.answer(command, phase, message, now, refusal)
+                self._fence,
+                command.key.namespace,
+                lambda _limit: self._store.answer(command, phase, message, now, refusal),
             )
             await self._prune(command.key)
         except ClusterError as error:

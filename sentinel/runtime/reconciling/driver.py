@@ -245,7 +245,7 @@ class Driver:
         before = next((one for one in known if one.name == record.name), None)
         write = services.store.save if record.version else services.store.create
         with services.tracer.span("save", record=record.name):
-            written = await fenced(services.fence, lambda _limit: write(record))
+            written = await fenced(services.fence, record.key.namespace, lambda _limit: write(record))
         count_delivery(services.telemetry, before, written)
         if effect.stage is SaveReason.INTENT and entry is not None:
             services.telemetry.count(MetricName.DECISIONS_TOTAL, action=deed(entry), reason=entry.reason)
@@ -263,7 +263,9 @@ class Driver:
         services = self._services
         with services.tracer.span("patch", workload=str(workload.key), change=type(change).__name__):
             return await fenced(
-                services.fence, lambda limit: services.cluster.apply(workload, change, timeout=limit)
+                services.fence,
+                workload.key.namespace,
+                lambda limit: services.cluster.apply(workload, change, timeout=limit),
             )
 
     async def _keep(self, effect: HoldKeeper | ReleaseKeeper) -> str:
@@ -276,7 +278,7 @@ class Driver:
             return await make(key, hold, effect.record, timeout=limit)
 
         with services.tracer.span(name, workload=str(key), keeper=str(hold.keeper)):
-            said = await fenced(services.fence, write)
+            said = await fenced(services.fence, key.namespace, write)
         log.info("%s: %s", key, said, extra=about_workload(key))
         services.telemetry.count(MetricName.KEEPER_WRITES_TOTAL, tool=hold.keeper.tool, write=name)
         return said

@@ -10,7 +10,12 @@ from clustersim.cluster import SimulatedCluster
 from clustersim.faults import FaultKind, InjectedFault
 from clustersim.storage.resources import LEASES
 from sentinel.adapters.kubernetes.api.client import ApiClient
-from sentinel.adapters.kubernetes.coordination.lease import KubernetesLeaseStore, own_namespace
+from sentinel.adapters.kubernetes.coordination.lease import (
+    KubernetesLeaseDirectory,
+    KubernetesLeaseStore,
+    lease_name,
+    own_namespace,
+)
 from sentinel.domain.coordination import Lease
 from sentinel.domain.errors import ClusterUnavailableError, ConflictError
 from tests.adapters.kubernetes.worlds import NOW
@@ -88,3 +93,25 @@ def test_the_namespace_is_the_pods_own(tmp_path: Path) -> None:
     assert own_namespace(tmp_path) == "default"
     (tmp_path / "namespace").write_text("sentinel-system\n")
     assert own_namespace(tmp_path) == "sentinel-system"
+
+
+async def test_leases_of_another_number_of_shards_are_known_by_their_label(client: ApiClient) -> None:
+    """Those of the same number, of other installations and of freezes are not among them."""
+
+    async def write(name: str, shards: int) -> None:
+        await KubernetesLeaseStore(client, "default", name, shards).write(MINE, timeout=5)
+
+    await write("sentinel", 1)
+    await write("sentinel-1-of-3", 3)
+    await write("sentinel-2-of-3", 3)
+    await write("other", 1)
+    await write("sentinel-freeze", 1)
+    of_three, of_one = (KubernetesLeaseDirectory(client, "default", "sentinel", n) for n in (3, 1))
+    assert set(await of_three.others(timeout=5)) == {"sentinel"}
+    assert set(await of_one.others(timeout=5)) == {"sentinel-1-of-3", "sentinel-2-of-3"}
+
+
+def test_the_first_shards_lease_is_always_called_the_same() -> None:
+    """`sentinel freeze` and people look for it by the name in the settings."""
+    assert [lease_name("sentinel", shard, 2) for shard in (0, 1)] == ["sentinel", "sentinel-1-of-2"]
+    assert lease_name("sentinel", 0, 1) == "sentinel"
