@@ -19,6 +19,7 @@ from sentinel.adapters.kubernetes.inspect.preflight import (
     READING_SECRETS,
     RESTORING_CONFIG,
     RUNNING_JOBS,
+    SHARDING,
     needed,
 )
 from sentinel.adapters.kubernetes.traffic.registry import route_verbs
@@ -327,7 +328,7 @@ def test_the_lease_is_in_the_namespace_of_the_release_alone(helm: Helm) -> None:
     manifests = helm.template()
     role = only(manifests, "Role", "-leadership")
     plain = next(m for m in yaml.safe_load_all(PLAIN.read_text()) if m["kind"] == "Role")
-    assert granted(role) == granted(plain) == asked_for(ELECTING)
+    assert granted(role) == granted(plain) == asked_for((*ELECTING, *SHARDING))
     settings = yaml.safe_load(only(manifests, "ConfigMap", "-settings")["data"]["sentinel.yaml"])
     assert settings["leadership"]["namespace"] == role["metadata"]["namespace"] == "rollback-sentinel"
     alone = {

@@ -19,7 +19,7 @@ from clustersim.storage.resources import (
     SERVICE_ACCOUNTS,
     ResourceType,
 )
-from sentinel.adapters.kubernetes.inspect.preflight import ELECTING, READING_CONFIG, needed
+from sentinel.adapters.kubernetes.inspect.preflight import ELECTING, READING_CONFIG, SHARDING, needed
 from sentinel.domain.record.state import Phase
 from sentinel.runtime.reconciling.commands import KEPT
 from tests.stories.conftest import at_rest
@@ -109,4 +109,4 @@ async def test_every_right_that_is_granted_is_used(
     }
     async with world(tmp_path, **settings) as here:
         await play(here)
-    assert used == asked(needed()) | asked(READING_CONFIG) | asked(ELECTING) | NODES
+    assert used == asked(needed()) | asked(READING_CONFIG) | asked(ELECTING) | asked(SHARDING) | NODES

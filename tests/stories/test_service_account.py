@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clustersim.node.behaviour import crash_loop
-from sentinel.adapters.kubernetes.inspect.preflight import ELECTING, READING_CONFIG, needed
+from sentinel.adapters.kubernetes.inspect.preflight import ELECTING, READING_CONFIG, SHARDING, needed
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase
@@ -95,4 +95,4 @@ def test_the_role_that_ships_grants_what_the_daemon_asks_for_and_nothing_else() 
 
 def test_the_lease_is_granted_in_the_own_namespace_alone() -> None:
     """Its verbs are those of preflight, by a Role."""
-    assert verbs_of(manifest("Role")) == asked(ELECTING)
+    assert verbs_of(manifest("Role")) == asked(ELECTING) | asked(SHARDING)

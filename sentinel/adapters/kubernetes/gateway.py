@@ -220,13 +220,15 @@ class KubernetesGateway:
         self,
         lease_namespace: str | None = None,
         *,
+        sharded: bool = False,
         asking: bool = False,
         jobs_in: Sequence[str] | None = None,
     ) -> tuple[str, ...]:
         """A sentence for each thing that is missing: a definition, or a verb by its name.
 
-        `lease_namespace` is where the Lease of the election is, None without one. `asking`: commands are made
-        for people as well. `jobs_in`: where Jobs of gates are run, `""` for everywhere, None for nowhere.
+        `lease_namespace` is where the Lease of the election is, None without one; `sharded`: there are several.
+        `asking`: commands are made for people as well. `jobs_in`: where Jobs of gates are run, `""` for everywhere,
+        None for nowhere.
 
         Raises ClusterUnavailableError when the API server cannot be asked.
         """
@@ -237,6 +239,7 @@ class KubernetesGateway:
             lease_namespace,
             kinds=self._kinds,
             routes=self._routes,
+            sharded=sharded,
             asking=asking,
             jobs_in=jobs_in,
         )

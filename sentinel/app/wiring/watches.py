@@ -20,10 +20,12 @@ class ClusterWatches:
         lease_namespace: str | None,
         switch: FreezeSwitch,
         *,
+        sharded: bool,
         asking: bool,
         jobs_in: Sequence[str] | None,
     ) -> None:
         self._gateway = gateway
+        self._sharded = sharded
         self._asking = asking
         self._jobs_in = jobs_in
         self._switch = switch
@@ -32,7 +34,7 @@ class ClusterWatches:
     async def start(self) -> None:
         """Look at the account's rights and the freeze, then watch. Raises ConfigurationError, ClusterError."""
         lacking = await self._gateway.preflight(
-            self._lease_namespace, asking=self._asking, jobs_in=self._jobs_in
+            self._lease_namespace, sharded=self._sharded, asking=self._asking, jobs_in=self._jobs_in
         )
         if lacking:
             raise ConfigurationError("\n".join(lacking))
@@ -58,6 +60,7 @@ def watches_of(base: Base, switch: FreezeSwitch) -> ClusterWatches:
         base.gateway,
         lease_namespace(base.settings),
         switch,
+        sharded=base.settings.leadership.shards > 1,
         asking=base.settings.slack.pressable,
         jobs_in=job_namespaces(base.settings),
     )

@@ -45,6 +45,9 @@ ALWAYS: tuple[Verbs, ...] = (
 ELECTING: tuple[Verbs, ...] = ((LEASES, "", ("get", "create", "update")),)
 """The same, in the namespace of the Lease by which replicas agree on a leader."""
 
+SHARDING: tuple[Verbs, ...] = ((LEASES, "", ("list",)),)
+"""Besides, where several leaders share the namespaces: who divides them otherwise has to be seen."""
+
 ASKING: tuple[Verbs, ...] = ((COMMANDS, "", ("create",)),)
 """The same, for making commands in the name of people who press buttons in Slack."""
 
@@ -79,7 +82,7 @@ def needed(
     return (*verbs_of(kinds), *route_verbs(routes), *ALWAYS)
 
 
-async def preflight(
+async def preflight(  # noqa: PLR0913 - one to each setting
     client: ApiClient,
     namespaces: Sequence[str] = (),
     lease_namespace: str | None = None,
@@ -87,13 +90,14 @@ async def preflight(
     kinds: Sequence[WorkloadKind] = USUAL_KINDS,
     routes: Sequence[RouteKind] = (),
     tools: WatchedTools = NO_TOOLS,
+    sharded: bool = False,
     asking: bool = False,
     jobs_in: Sequence[str] | None = None,
 ) -> tuple[str, ...]:
     """A sentence for each thing that is missing; empty when all is there. No namespaces: all of them.
 
     `kinds` of workloads are watched, and kinds of `routes`, and these `tools` held. `lease_namespace` None: there is no
-    election. `asking`: commands are made for people. `jobs_in`: in these namespaces (`""`: everywhere) Jobs of gates
+    election; `sharded`: there are several. `asking`: commands are made for people. `jobs_in`: in these namespaces (`""`: everywhere) Jobs of gates
     are run; None: nowhere. Raises ClusterUnavailableError when the API server cannot be asked.
     """
     missing = [*await _definitions(client, namespaces[0] if namespaces else "")]
@@ -102,7 +106,7 @@ async def preflight(
             await _denied(client, [*needed(kinds, routes), *(ASKING if asking else ())], namespace)
         )
     if lease_namespace is not None:
-        missing.extend(await _denied(client, ELECTING, lease_namespace))
+        missing.extend(await _denied(client, (*ELECTING, *(SHARDING if sharded else ())), lease_namespace))
     for namespace in tools.namespaces or namespaces or ("",):
         missing.extend(await _denied(client, tools.verbs, namespace))
     for namespace in jobs_in or ():
