@@ -97,8 +97,9 @@ async def preflight(  # noqa: PLR0913 - one to each setting
     """A sentence for each thing that is missing; empty when all is there. No namespaces: all of them.
 
     `kinds` of workloads are watched, and kinds of `routes`, and these `tools` held. `lease_namespace` None: there is no
-    election; `sharded`: there are several. `asking`: commands are made for people. `jobs_in`: in these namespaces (`""`: everywhere) Jobs of gates
-    are run; None: nowhere. Raises ClusterUnavailableError when the API server cannot be asked.
+    election; `sharded`: there are several. `asking`: commands are made for people. `jobs_in`: in these namespaces
+    (`""`: everywhere) Jobs of gates are run; None: nowhere. Raises ClusterUnavailableError when the API server cannot
+    be asked.
     """
     missing = [*await _definitions(client, namespaces[0] if namespaces else "")]
     for namespace in namespaces or ("",):
