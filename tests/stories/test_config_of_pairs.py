@@ -146,6 +146,19 @@ async def test_a_canary_loses_its_requests_though_a_configmap_of_the_stable_is_g
         assert pair.weights() == (100, 0)
 
 
+async def test_an_undo_whose_second_half_cannot_be_made_calls_people(tmp_path: Path) -> None:
+    """The canary has lost its requests, and the stable cannot go back: that is not tried on and on unseen."""
+    async with paired(tmp_path, started=False) as pair:
+        await ready_canary_pair(pair)
+        release_without_it(pair.world, "web-canary")
+        await pair.world.until(lambda: pair.image("web") == "web:2", what="the stable takes the template")
+        await pair.world.post_alerts(pair.world.alert(deployment="web"))
+        record = await pair.world.phase(Phase.HELD, image="web:2")
+        assert record.state.reason == "ReferenceGone"
+        assert decision(record, Action.HOLD).escalated
+        assert pair.weights() == (100, 0)
+
+
 async def test_requests_are_switched_back_though_a_configmap_of_that_colour_is_gone(tmp_path: Path) -> None:
     """Its pods run already."""
     async with blue_green(tmp_path, started=False) as pair:

@@ -14,9 +14,11 @@ from functools import partial
 
 from sentinel.domain.command import Refusal
 from sentinel.domain.decision import Decision
+from sentinel.domain.errors import PreconditionError
 from sentinel.domain.policy.policy import Mode, OnConfigChange, Policy, UndoneConfig
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
 from sentinel.domain.record.entries import NOBODY, Owed
+from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
@@ -55,6 +57,7 @@ from sentinel.engine.rollout.beginning import (
 )
 from sentinel.engine.rollout.config import config_of, restart_for_config
 from sentinel.engine.rollout.decision import decide
+from sentinel.engine.rollout.holding import cannot_go_on
 from sentinel.engine.rollout.ignored import change_ignored
 from sentinel.engine.rollout.lifecycle import Begin, Continue, Idle, RolledBack, Sighting, recognise
 from sentinel.engine.rollout.progress import kept_until
@@ -310,7 +313,15 @@ class Reconciler:
         if decision.change is not None and decision.state.phase is Phase.UNDOING:
             record = yield from self._carrying.hold_keeper(record, situation.workload)
         if decision.change is not None:
-            yield Apply(situation.workload, decision.change)
+            try:
+                yield Apply(situation.workload, decision.change)
+            except PreconditionError as error:
+                if decision.state.phase is not Phase.UNDOING or error.reason != HoldReason.REFERENCE_GONE:
+                    raise
+                yield from self._outcomes.carry_out(
+                    situation, cannot_go_on(decision.state, error, situation.now)
+                )
+                return AGAIN
         record = yield from self._outcomes.checkpoint(record, situation.now)
         policy, workload = situation.policy, situation.workload
         yield AskGates(record, policy, self._view.mode(policy))

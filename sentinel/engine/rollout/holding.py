@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Decision, Stop
+from sentinel.domain.errors import PreconditionError
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.holds import HOLDS, HoldReason
@@ -116,6 +117,12 @@ def damage_limiting_pause(situation: Situation) -> Stop | None:
     if none_left or situation.record.state.brake.released_by_person:
         return None
     return Stop(brake_mark(situation.record, situation.policy, situation.now))
+
+
+def cannot_go_on(state: RolloutState, error: PreconditionError, now: datetime) -> Decision:
+    """An undo of which a part is made, and the rest cannot be: the target names something that is gone."""
+    held = undo_failed(state, str(error), now, HoldReason.REFERENCE_GONE)
+    return Decision(held, None, Action.HOLD, held.reason, held.message, escalate=True)
 
 
 def undo_failed(
