@@ -26,7 +26,7 @@ AUDITED = (("light", 360), ("dark", 1280))
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     """The browser while the block lasts. As root it needs to do without its sandbox."""
-    program = binary("chromium")
+    program = binary("chromium", "chromium-browser", "google-chrome")
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=arguments)
