@@ -171,7 +171,7 @@ def _rollout(
         if verdict.kind is VerdictKind.FAIL:
             return float(until)
         starts = starts.after(start)
-        for look in _looks(rule, method, scrapes[0], until) if suspected([verdict]) else ():
+        for look in _looks(rule, method, scrapes, until) if suspected([verdict]) else ():
             if judged(until, look)[1].kind is VerdictKind.FAIL:
                 return look
     return inf
@@ -182,14 +182,18 @@ def _scraped(method: Method, phase: int, at: float) -> int:
     return max(0, int(at - phase) // method.scrape * method.scrape + phase) if at >= phase else 0
 
 
-def _looks(rule: ErrorRateRule | LatencyRule, method: Method, phase: int, ticked: int) -> Iterator[float]:
-    """The extra looks after a whole tick."""
+def _looks(
+    rule: ErrorRateRule | LatencyRule, method: Method, phases: list[int], ticked: int
+) -> Iterator[float]:
+    """The extra looks after a whole tick, by the phases of the scrapes, the candidate's first."""
     began = START + timedelta(seconds=ticked)
     timing = SourceTiming(timedelta(seconds=method.scrape))
+    behind = [(phase - phases[0]) % method.scrape for phase in phases[1:]]
     asked: datetime | None = began
     while asked is not None:
         at = (asked - START).total_seconds()
-        last = LastAsked(asked, START + timedelta(seconds=_scraped(method, phase, at)))
+        scraped = _scraped(method, phases[0], at) + sorted(behind)[len(behind) // 2]
+        last = LastAsked(asked, START + timedelta(seconds=scraped))
         asked = next_look(rule, Window(began, began, began + rule.interval), last, timing)
         if asked is not None:
             yield (asked - START).total_seconds()

@@ -1,8 +1,8 @@
 """The `SENTINEL_*` variables as nested settings.
 
 Nested keys are joined by two underscores, lists are comma-separated or JSON, mappings are JSON; an empty variable
-counts as not set. Each variable that claims to be a setting is one, or is refused with the closest name: a misspelt one
-that is ignored would silently do nothing.
+counts as not set. pydantic-settings ignores what it does not know, so that a misspelt variable would silently do
+nothing: here each variable that claims to be a setting is one, or is refused with the closest name.
 """
 
 import json
@@ -12,6 +12,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from sentinel.policies.mistakes import InputError, PolicyError, did_you_mean
 from sentinel.policies.mistakes import Path as KeyPath
@@ -26,13 +27,18 @@ _SERVICE_LINK = re.compile(
 )
 
 
-class VariablesSource:
+class VariablesSource(PydanticBaseSettingsSource):
     """The settings that an environment names, as nested values; mistakes are kept in `errors`."""
 
-    def __init__(self, settings: type[BaseModel], environ: Mapping[str, str]) -> None:
+    def __init__(self, settings: type[BaseSettings], environ: Mapping[str, str]) -> None:
+        super().__init__(settings)
         self._environ = environ
         self._known = {variable_of(path): (path, info) for path, info in _leaves(settings, ())}
         self.errors: list[PolicyError] = []
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The value of one top-level setting, its key, and that it is decoded already."""
+        return self().get(field_name), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         """All settings of the environment, nested."""
@@ -87,7 +93,7 @@ def _decoded(value: str, info: FieldInfo) -> object:
 
 
 def _listed(value: str) -> list[str]:
-    """A list of texts as JSON, which may be expected of a variable, else parted by commas: `[ab]*` is a glob."""
+    """A list of texts as JSON, which users of pydantic-settings expect, else parted by commas: `[ab]*` is a glob."""
     try:
         decoded = json.loads(value)
     except ValueError:

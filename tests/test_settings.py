@@ -128,7 +128,7 @@ def test_variables_hold_lists_mappings_numbers_and_flags() -> None:
     ],
 )
 def test_a_list_may_be_json(text: str, paths: list[str]) -> None:
-    """A list may be written as JSON; what is no JSON list of texts is parted by commas."""
+    """As users of pydantic-settings write it; what is no JSON list of texts is parted by commas."""
     settings = load_settings(None, {"SENTINEL_RULES__PATHS": text})
     assert settings.rules.paths == tuple(map(Path, paths))
 

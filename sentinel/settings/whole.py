@@ -1,8 +1,10 @@
 """All sections together."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sentinel.domain.policy.policy import Mode
+from sentinel.environment import DELIMITER, PREFIX
 from sentinel.settings.metrics import (
     CloudWatchSettings,
     DatadogSettings,
@@ -30,10 +32,12 @@ from sentinel.settings.sections import (
 from sentinel.settings.values import Seconds
 
 
-class Settings(BaseModel):
+class Settings(BaseSettings):
     """All settings, valid. `mode` observe overrides every policy's; times are in seconds."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter=DELIMITER, extra="forbid", frozen=True
+    )
 
     mode: Mode = Mode.ENFORCE
     drain_seconds: Seconds = 10.0
@@ -59,3 +63,15 @@ class Settings(BaseModel):
     tracing: TracingSettings = TracingSettings()
     log: LogSettings = LogSettings()
     undo: UndoSettings = UndoSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_settings` gathered: nothing is read behind its back."""
+        return (init_settings,)

@@ -14,7 +14,9 @@ from sentinel.app.commands.table import ROOT, RULES, CommandEntry, command_of
 CHECKOUT = Path(__file__).parents[2]
 MODELS = "kubernetes_asyncio.client.models"
 """The typed objects of the Kubernetes API: most of the library's modules, and we have our own."""
-HEAVY = frozenset({"aiohttp", "kubernetes_asyncio", "requests", "slack_sdk", "datadog_api_client"})
+HEAVY = frozenset(
+    {"aiohttp", "kubernetes_asyncio", "requests", "pydantic_settings", "slack_sdk", "datadog_api_client"}
+)
 
 
 def imported(code: str) -> frozenset[str]:

@@ -1,7 +1,8 @@
 """Extra looks between two ticks, while the evidence against a candidate is growing.
 
 A tick ends at a multiple of the rule's interval, and its samples are up to one scrape older. Once the evidence is 3:1,
-the collector asks again as soon as the candidate can have been scraped again: from the last whole tick up to then.
+the collector asks again as soon as the candidate, and after it half of the baseline, can have been scraped again: from
+the last whole tick up to then.
 Such a look may prove a fault. Nothing else is kept of it, so the evidence goes on from the whole ticks, and what is on
 record does not depend on how often anyone looked.
 
@@ -32,7 +33,7 @@ TRIES = 4
 
 @dataclass(frozen=True, slots=True)
 class LastAsked:
-    """Up to when a rule was asked about last, and when the candidate had been scraped then."""
+    """Up to when a rule was asked about last, and when both arms had been scraped then (`scraped_at`)."""
 
     until: datetime
     scraped: datetime
@@ -48,15 +49,22 @@ def suspected(verdicts: Sequence[RuleVerdict]) -> frozenset[str]:
     )
 
 
-def scraped_at(spans: Sequence[Span], workload: Workload, arms: Arms) -> datetime | None:
-    """When half of the candidate's pods had been scraped last; None where the source does not tell."""
+def scraped_at(spans: Sequence[Span], workload: Workload, arms: Arms, scrape: timedelta) -> datetime | None:
+    """When half of the candidate's pods, and after it half of the others', are scraped, in each round of `scrape`.
+
+    What hits both arms at once is seen first where the scrape comes first. So a look waits until half of the baseline
+    was scraped after the candidate: by then it shows the same. None where the source does not tell.
+    """
     names = subjects_of(workload, arms)
-    stamps = sorted(
-        span.after.observed_at
-        for span in spans
-        if span.after is not None and span.cumulative and not span.stray and str(span.subject) in names
-    )
-    return stamps[len(stamps) // 2] if stamps else None
+    stamps: dict[bool, list[datetime]] = {True: [], False: []}
+    for span in spans:
+        if span.after is not None and span.cumulative and not span.stray:
+            stamps[str(span.subject) in names].append(span.after.observed_at)
+    if not stamps[True] or not scrape:
+        return None
+    candidate = sorted(stamps[True])[len(stamps[True]) // 2]
+    behind = sorted((stamp - candidate) % scrape for stamp in stamps[False])
+    return candidate + (behind[len(behind) // 2] if behind else timedelta(0))
 
 
 def next_look(rule: MetricRule, due: Window, last: LastAsked | None, timing: SourceTiming) -> datetime | None:

@@ -147,7 +147,7 @@ class Evidence:
         assert not isinstance(rule, QueryRule), "a free query is answered with a value"
         warmup = self._policy.strategy.warmup
         tick = tick_of(rule, answer, workload, stable, since, until, warmup)
-        scraped = scraped_at(answer, workload, rule.query.arms)
+        scraped = scraped_at(answer, workload, rule.query.arms, self._timing(rule).min_interval)
         if scraped is not None:
             self._asked[rule.name] = LastAsked(until, scraped)
         if not look:

@@ -279,7 +279,8 @@ class EvidenceCollector:
             own = self._index.own(spans, seen)
             warmup = rollout.policy.strategy.warmup
             tick = tick_of(rule, own, seen, stable_of(seen, record), since, until, warmup)
-            scraped = scraped_at(own, seen, rule.query.arms)
+            scrape = self._questions.timing(rule).min_interval
+            scraped = scraped_at(own, seen, rule.query.arms, scrape)
             ledger.asked.pop(rule.name, None)
             ledger.asked.update({rule.name: LastAsked(until, scraped)} if scraped is not None else {})
             await asyncio.sleep(0)

@@ -74,15 +74,34 @@ def test_evidence_of_3_to_1_is_a_suspicion(kind: VerdictKind, odds: float, is_su
     assert suspected([verdict]) == ({"errors"} if is_suspected else frozenset())
 
 
-def test_half_of_the_candidates_pods_tell_when_it_was_scraped() -> None:
-    """The baseline's pods do not count, nor pods that have no sample."""
-    world = workload(*(pod(f"new-{n}") for n in range(3)), pod("old-1", OLD))
-    stamps = {"new-0": 1.0, "new-1": 9.0, "old-1": 12.0}
-    spans = [Span(Subject("shop", name), None, Reading(at(t), {"total": 1.0})) for name, t in stamps.items()]
+def test_a_look_waits_for_half_of_the_candidate_and_then_for_half_of_the_baseline() -> None:
+    """An outage that began between their scrapes would look like the candidate's fault."""
+    scrape = timedelta(seconds=15)
+    world = workload(*(pod(f"new-{n}") for n in range(3)), *(pod(f"old-{n}", OLD) for n in range(3)))
 
-    assert scraped_at(spans, world, Arms()) == at(9)
-    assert scraped_at(spans[2:], world, Arms()) is None
-    assert scraped_at([replace(span, cumulative=False) for span in spans], world, Arms()) is None
+    def spans(**stamps: float) -> list[Span]:
+        return [
+            Span(Subject("shop", name.replace("_", "-")), None, Reading(at(t), {"total": 1.0}))
+            for name, t in stamps.items()
+        ]
+
+    candidate = spans(new_0=1.0, new_1=9.0)
+    assert scraped_at(candidate, world, Arms(), scrape) == at(9)
+    assert scraped_at([*candidate, *spans(old_0=10.0, old_1=12.0, old_2=14.0)], world, Arms(), scrape) == at(
+        12
+    )
+    earlier = spans(old_0=2.0, old_1=4.0, old_2=6.0)
+    assert scraped_at([*candidate, *earlier], world, Arms(), scrape) == at(4 + 15)
+
+
+def test_a_source_that_does_not_tell_its_scrapes_has_no_looks() -> None:
+    """No sample of the candidate, counts by interval, or no known scrape interval."""
+    world = workload(pod("new-0"), pod("old-1", OLD))
+    scrape, mine = timedelta(seconds=15), Span(Subject("shop", "new-0"), None, Reading(at(9), {"total": 1.0}))
+    others = replace(mine, subject=Subject("shop", "old-1"))
+    assert scraped_at([others], world, Arms(), scrape) is None
+    assert scraped_at([replace(mine, cumulative=False)], world, Arms(), scrape) is None
+    assert scraped_at([mine, others], world, Arms(), timedelta(0)) is None
 
 
 def judged(before: Assessment | None, *measured: Measured) -> Assessment:
