@@ -111,7 +111,7 @@ class CanaryWitness(PairWitness):
             return
         if stable and digest(after) == digest_of(view) and not self._being_undone(view, before):
             self._saw_adoption(view, after)
-        else:
+        elif not (stable and self._never_promoted(view, before, after)):
             self._undone(view, before, after, after["metadata"]["name"])
 
     def _asked_of(self, name: str) -> int:
@@ -129,6 +129,13 @@ class CanaryWitness(PairWitness):
     def _being_undone(self, view: JsonObject, member: JsonObject) -> bool:
         uid = view["metadata"]["uid"]
         return bool(self._undos_due(self.pair.view(uid, "", member)))
+
+    def _never_promoted(self, view: JsonObject, before: JsonObject, after: JsonObject) -> bool:
+        """Whether the stable had begun a revision that a newer one superseded, which is undone to the last good one."""
+        undoing = [r.state.undo for r in self._own(view) if r.state.phase is Phase.UNDOING]
+        back = any(undo is not None and undo.target.digest == digest(after) for undo in undoing)
+        own = [r for r in self._own(view) if r.candidate.digest == digest(before)]
+        return back and bool(own) and all(r.state.phase is Phase.SUPERSEDED for r in own)
 
     def _saw_adoption(self, view: JsonObject, after: JsonObject) -> None:
         own = [r for r in self._own(view) if r.in_flight and r.candidate.digest == digest(after)]
