@@ -100,7 +100,7 @@ class Desk:
         self.leads = 60.0
         self.counts = Counts()
         self.woken: list[WorkloadKey] = []
-        runner = GateJobs(self.jobs, limits, lambda: self.leads, self.clock, self.counts)
+        runner = GateJobs(self.jobs, limits, lambda _: self.leads, self.clock, self.counts)
         self.keeper = GateRunner(self.caller, runner, self.woken.append, self.clock, self.counts)
 
     async def run_job(self, record: Record, seconds: float) -> GateResult:
