@@ -48,10 +48,12 @@ image: $(DEV)
 docs: $(DEV)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir dist/site
 
-# The references of rule files, from their schema, of reasons, and of the chart's values.
+# The references of rule files, from their schema, of reasons, metrics, records, and of the chart's values.
 reference: $(DEV)
 	$(BIN)/python docs/hooks/rule_reference.py docs/rules-reference.md
 	$(BIN)/python docs/hooks/reason_reference.py docs/reasons.md
+	$(BIN)/python docs/hooks/metric_reference.py docs/metrics.md
+	$(BIN)/python docs/hooks/record_reference.py docs/records.md
 	$(BIN)/python docs/hooks/chart_reference.py helm/rollback-sentinel/README.md
 
 # An hour of fault schedules on two cores, a fifth of it for each strategy, from a seed that nobody has played, then a simulated day. SEED=0 repeats CI's.

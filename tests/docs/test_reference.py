@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[2]
     [
         ("rule_reference", "docs/rules-reference.md"),
         ("reason_reference", "docs/reasons.md"),
+        ("metric_reference", "docs/metrics.md"),
+        ("record_reference", "docs/records.md"),
         ("chart_reference", "helm/rollback-sentinel/README.md"),
     ],
 )
