@@ -137,8 +137,12 @@ class RecordsSettings(Section):
 
 
 class DoraSettings(Section):
-    """What a team aims at; times are in seconds, the rate is a share."""
+    """What a team aims at; times are in seconds, the rate is a share.
 
+    `metrics`: `/metrics`, which needs no credentials, counts the deliveries of each workload by its name.
+    """
+
+    metrics: bool = False
     deployments_per_day: Annotated[float, Field(gt=0, le=1000)] = 1.0
     lead_time: TargetTime = 3600.0
     change_failure_rate: Share = 0.05

@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from sentinel.domain.figures import rfc3339
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, DecisionEntry, Outcome, OutcomeKind
 from sentinel.domain.record.record import Record
@@ -61,7 +62,7 @@ def test_every_kind_of_decision_is_logged_with_its_fields(
         "action": action.value,
         "reason": "CrashLoop",
         "rule": "crash-loop",
-        "decided_at": at(60).isoformat(),
+        "decided_at": rfc3339(at(60)),
         "mode": mode.value,
         "step": 2,
     }

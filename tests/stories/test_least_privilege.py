@@ -95,6 +95,9 @@ async def play(here: World) -> None:
     here.cluster.set_image("web", "web:3", namespace=NAMESPACE)
     await here.phase(Phase.UNDONE, image="web:3")
     await asyncio.sleep(60)
+    here.cluster.set_image("web", "web:4", namespace=NAMESPACE)
+    await here.phase(Phase.PROMOTED, image="web:4")
+    await asyncio.sleep(60)
 
 
 async def test_every_right_that_is_granted_is_used(

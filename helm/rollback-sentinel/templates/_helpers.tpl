@@ -264,6 +264,9 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- fail "ui.exposed is false: ui.ingress and ui.httpRoute need the page on the Service; set it to true" }}
 {{- end }}
 {{- $_ := set $chart "ui" $ui }}
+{{- if .Values.metrics.doraRules.enabled }}
+{{- $_ := set $chart "dora" (dict "metrics" true) }}
+{{- end }}
 {{- $slack := dict }}
 {{- if .Values.slack.channel }}
 {{- $_ := set $slack "channel" .Values.slack.channel }}

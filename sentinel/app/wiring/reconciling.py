@@ -84,4 +84,5 @@ def _limits(settings: Settings) -> Limits:
         settings.records.keep,
         timedelta(seconds=settings.evaluation.checkpoint_interval),
         timedelta(seconds=settings.gitops.hold_for),
+        settings.dora.metrics,
     )

@@ -70,12 +70,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The reconciler's settings."""
+    """The reconciler's settings. `count_deliveries`: the daemon's metrics may name workloads, for DORA's figures."""
 
     cluster_budget: UndoBudget | None = None
     keep_records: int = 20
     checkpoint_every: timedelta = timedelta(minutes=1)
     keeper_hold_for: timedelta = KEEPER_HOLD_FOR
+    count_deliveries: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +247,8 @@ class Driver:
         write = services.store.save if record.version else services.store.create
         with services.tracer.span("save", record=record.name):
             written = await fenced(services.fence, record.key.namespace, lambda _limit: write(record))
-        count_delivery(services.telemetry, before, written)
+        if self._limits.count_deliveries:
+            count_delivery(services.telemetry, before, written)
         if effect.stage is SaveReason.INTENT and entry is not None:
             services.telemetry.count(MetricName.DECISIONS_TOTAL, action=deed(entry), reason=entry.reason)
         if effect.stage is SaveReason.OUTCOME and entry is not None and entry.action is Action.UNDO:
