@@ -295,7 +295,7 @@ HEAD = """# Cold starts
 `python -m benchmarks.starts --rollouts {rollouts} --seed {seed}` wrote this page. Ten pods, of which one is the
 candidate's; each rollout is in another workload, whose starts last 10 to 60 s. Times count from the first ready
 pod. The last rollout recorded how ten pods start. Each pod is scraped at another phase; once the evidence is 3:1, extra
-looks are taken with the candidate's next scrape. φ is 2, the level 1% for this one rule. σ is how much pods differ (a
+looks are taken when both arms are scraped again. φ is 2, the level 1% for this one rule. σ is how much pods differ (a
 lognormal factor of the whole start). [How it works](../judgement.md#cold-starts).
 
 """
