@@ -29,7 +29,7 @@ def test_a_url_names_host_and_path(url: str, named: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "oci://ghcr.io/shop/deploy",
+        "oci://registry.example.com/shop/deploy",
         "https://github.com/shop",
         "/srv/git",
         "https://h/a/../b",
