@@ -79,14 +79,7 @@ def report(plan: Plan, field: Field, date: str) -> str:
     """The page."""
     yardstick = Figures.of(field.yardstick)
     highest = plan.levels[-1].in_flight
-    rows = [
-        _row(f"{level.in_flight} in flight, {kind}", field.sample(level, kind), yardstick.p50)
-        for level in plan.levels
-        for kind in KINDS
-    ]
-    if burst := field.burst_sample():
-        what = f"burst: {plan.burst} crash loops at once, {highest} in flight"
-        rows.append(_row(what, burst, yardstick.p50))
+    rows = _rows(plan, field, yardstick.p50)
     head = ["", "n", "p50 ms", "p90 ms", "p99 ms", "max ms", "p50 ÷ PATCH", "p99 ÷ PATCH"]
     slowest = max(Figures.of(field.sample(plan.levels[-1], kind)).p99 for kind in KINDS) / 1000
     reached = "reached" if slowest * 1000 <= AIM_MS else "**not reached**"
@@ -128,6 +121,19 @@ What the daemon used meanwhile (all its threads; strikes and releases included):
 
 {table(["in flight", "CPU", "resident MiB"], load)}
 """
+
+
+def _rows(plan: Plan, field: Field, patch: float) -> list[list[str]]:
+    """Each kind of fault at each load, and the burst."""
+    rows = [
+        _row(f"{level.in_flight} in flight, {kind}", field.sample(level, kind), patch)
+        for level in plan.levels
+        for kind in KINDS
+    ]
+    if burst := field.burst_sample():
+        what = f"burst: {plan.burst} crash loops at once, {plan.levels[-1].in_flight} in flight"
+        rows.append(_row(what, burst, patch))
+    return rows
 
 
 def _row(what: str, sample: list[float], patch: float) -> list[str]:
