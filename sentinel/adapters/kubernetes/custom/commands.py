@@ -18,8 +18,8 @@ _MESSAGE_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class CommandedWorkload:
-    """Which workload; its namespace is the command's own."""
+class NamedWorkload:
+    """A workload in the namespace of the object that names it."""
 
     kind: WorkloadKind
     name: str
@@ -29,7 +29,7 @@ class CommandedWorkload:
 class CommandSpec:
     """What is asked for."""
 
-    workload: CommandedWorkload
+    workload: NamedWorkload
     action: CommandAction
     requested_by: str
     record: str = ""
@@ -104,7 +104,7 @@ class KubernetesCommandStore:
         step: int | None = None,
     ) -> bool:
         """Make a command in a person's name; False where one of this name was made already."""
-        spec = CommandSpec(CommandedWorkload(key.kind, key.name), action, requested_by, record, step)
+        spec = CommandSpec(NamedWorkload(key.kind, key.name), action, requested_by, record, step)
         body: Json = {
             "apiVersion": COMMANDS.api_version,
             "kind": "RolloutCommand",
@@ -184,7 +184,7 @@ def command_of(raw: RawObject) -> Command:
 
 def _object_of(command: Command) -> Json:
     spec = CommandSpec(
-        workload=CommandedWorkload(command.key.kind, command.key.name),
+        workload=NamedWorkload(command.key.kind, command.key.name),
         action=command.action,
         requested_by=command.requested_by,
         record=command.record,

@@ -8,9 +8,9 @@ from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
 from sentinel.adapters.kubernetes.api.resources import HISTORIES
 from sentinel.adapters.kubernetes.custom.codec import decode, encode
+from sentinel.adapters.kubernetes.custom.commands import NamedWorkload
 from sentinel.domain.errors import NotFoundError
 from sentinel.domain.workload.facts import WorkloadKey
-from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.reports.history import Days, RolloutHistory
 
 KIND = "RolloutHistory"
@@ -18,18 +18,10 @@ _NAME_LIMIT = 253
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryWorkload:
-    """Whose history it is, in the object's own namespace."""
-
-    kind: WorkloadKind
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class HistorySpec:
     """What a RolloutHistory object holds."""
 
-    workload: HistoryWorkload
+    workload: NamedWorkload
     days: Days = field(default_factory=dict)
     folded: frozenset[str] = frozenset()
 
@@ -80,7 +72,7 @@ def object_of_history(history: RolloutHistory) -> dict[str, Any]:
     }
     if history.version:
         metadata["resourceVersion"] = history.version
-    spec = HistorySpec(HistoryWorkload(key.kind, key.name), history.days, history.folded)
+    spec = HistorySpec(NamedWorkload(key.kind, key.name), history.days, history.folded)
     return {"apiVersion": HISTORIES.api_version, "kind": KIND, "metadata": metadata, "spec": encode(spec)}
 
 
