@@ -26,7 +26,8 @@ It needs Kubernetes {kube}. It starts in observe mode: it decides, records and r
 ## Values
 
 Generated from `values.yaml` (`make reference`). Helm checks every value against `values.schema.json`;
-`settings` takes every key of [the settings file](https://github.com/rollback-sentinel/rollback-sentinel/blob/main/config/sentinel.yaml).
+`settings` takes [every setting](https://github.com/rollback-sentinel/rollback-sentinel/blob/main/docs/settings.md) that
+the chart does not set itself.
 
 | value | default | what it is |
 |---|---|---|

@@ -21,7 +21,7 @@ from sentinel.policies.schema.quantities import parse_duration, parse_share
 _MAX_SECRET = 64 * 1024
 
 
-def _seconds(value: object) -> object:
+def seconds_of(value: object) -> object:
     """Seconds of a number, or of a duration such as `30s`."""
     if isinstance(value, str) and not re.fullmatch(r"\d+(\.\d+)?", value):
         return parse_duration(value).total_seconds()
@@ -44,10 +44,10 @@ def url_checked(value: str) -> str:
     return value.rstrip("/")
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86_400)]
-TargetTime = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=31_536_000)]
+Seconds = Annotated[float, BeforeValidator(seconds_of), Field(gt=0, le=86_400)]
+TargetTime = Annotated[float, BeforeValidator(seconds_of), Field(gt=0, le=31_536_000)]
 Share = Annotated[float, BeforeValidator(parse_share), Field(gt=0, le=1)]
-Delay = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=600)]
+Delay = Annotated[float, BeforeValidator(seconds_of), Field(ge=0, le=600)]
 Url = Annotated[str, AfterValidator(url_checked)]
 Workers = Annotated[int, Field(ge=1, le=64)]
 

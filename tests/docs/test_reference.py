@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
     ("generator", "page"),
     [
         ("rule_reference", "docs/rules-reference.md"),
+        ("settings_reference", "docs/settings.md"),
         ("reason_reference", "docs/reasons.md"),
         ("metric_reference", "docs/metrics.md"),
         ("record_reference", "docs/records.md"),

@@ -7,6 +7,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from sentinel.engine.arms.variables import ALL_VARIABLES
+from sentinel.policies.schema.conditions import FUNCTIONS, VARIABLES
 from sentinel.policies.schema.described import fields, json_schema
 from sentinel.policies.schema.policy import PolicyFile
 
@@ -62,3 +63,10 @@ def test_the_reference_has_every_variable() -> None:
     """Of queries, by its name."""
     page = (ROOT / "docs/rules-reference.md").read_text(encoding="utf-8")
     assert {name for name in ALL_VARIABLES if f"`${name}`" not in page} == set()
+
+
+def test_the_reference_has_every_variable_and_function_of_conditions() -> None:
+    """Each by its name, a function with its arguments."""
+    page = (ROOT / "docs/rules-reference.md").read_text(encoding="utf-8")
+    wanted = {*(f"`{name}`" for name in VARIABLES), *(f"`{name}(" for name in FUNCTIONS)}
+    assert {name for name in wanted if name not in page} == set()

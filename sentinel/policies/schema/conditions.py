@@ -19,6 +19,7 @@ MAX_CONDITION = 2048
 MAX_BRACKETS = 32
 
 VARIABLES = ("value", "result")
+FUNCTIONS = ("isNaN", "isInf", "len", "default", "size")
 
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _PROBLEM = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
@@ -110,8 +111,8 @@ def _mistake(error: str) -> InputError:
     message = problem[3] if problem else error
     undeclared = _UNDECLARED.search(message)
     if undeclared:
-        known = (*VARIABLES, "isNaN", "isInf", "len", "default", "size")
-        return InputError(f"is not CEL: {undeclared[1]} is not defined", did_you_mean(undeclared[1], known))
+        hint = did_you_mean(undeclared[1], (*VARIABLES, *FUNCTIONS))
+        return InputError(f"is not CEL: {undeclared[1]} is not defined", hint)
     hint = ""
     if "double, int" in message or "int, double" in message:
         hint = "write numbers with a decimal point, such as 1.0: CEL does not mix whole numbers and doubles"
