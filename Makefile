@@ -48,8 +48,9 @@ image: $(DEV)
 docs: $(DEV)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir dist/site
 
-# The references of rule files, from their schema, of settings, reasons, metrics, records, and of the chart's values.
+# The definitions of policies, and the references of rule files, settings, reasons, metrics, records and the chart's values.
 reference: $(DEV)
+	$(BIN)/python docs/hooks/policy_definitions.py
 	$(BIN)/python docs/hooks/rule_reference.py docs/rules-reference.md
 	$(BIN)/python docs/hooks/settings_reference.py docs/settings.md
 	$(BIN)/python docs/hooks/reason_reference.py docs/reasons.md

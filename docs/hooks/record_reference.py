@@ -11,7 +11,8 @@ CRDS = Path(__file__).parents[2] / "helm" / "rollback-sentinel" / "crds"
 HEAD = """# Every field of a record
 
 Generated (`make reference`) from the definitions; `kubectl explain rolloutrecord.status` prints the same.
-The sentinel writes records and histories, people and tools read them. What people write are [commands](commands.md).
+The sentinel writes records and histories, people and tools read them. What people write are [commands](commands.md)
+and policies, whose `spec` is that of [rule files](rules-reference.md).
 """
 
 
@@ -26,7 +27,7 @@ def _section(file: Path) -> Iterator[str]:
     yield f"## {definition['names']['kind']}\n"
     yield "| field | type | what it holds |"
     yield "|---|---|---|"
-    for part in ("spec", "status"):
+    for part in ("status",) if definition["names"]["kind"].endswith("Policy") else ("spec", "status"):
         if part in schema["properties"]:
             yield from _rows(part, schema["properties"][part])
     yield ""

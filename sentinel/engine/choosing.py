@@ -15,6 +15,7 @@ _PARTS = (
     "matches fewer kinds",
 )
 """What each part of a specificity stands for."""
+_OF_A_FILE = "is of a rule file, which comes before objects"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,5 +45,5 @@ def _why_not(policy: Policy, workload: Workload, guarding: Policy | None, tied: 
         return f"it matches as well as {rivals}: neither guards until one of them is more specific"
     winner = guarding or tied[0]
     ours, theirs = (specificity(p.match, workload.key) for p in (policy, winner))
-    part = next(index for index, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
-    return f"it matches too, but {winner.name} {_PARTS[part]}"
+    parts = (part for part, a, b in zip(_PARTS, ours, theirs, strict=True) if a != b)
+    return f"it matches too, but {winner.name} {next(parts, _OF_A_FILE)}"

@@ -9,14 +9,15 @@ difference decides:
 4. more literal characters in the name and namespace globs that match, before fewer (`prod-*` before `*`)
 5. fewer kinds before more
 
-Two policies that are equal in all parts are a tie, which is an error: nothing is guarded by chance.
+Of policies that are equal in all parts one of a rule file comes before objects. Any other tie is an error: nothing is
+guarded by chance.
 """
 
 import fnmatch
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.policy import Origin, Policy
 from sentinel.domain.policy.selection import (
     AlertMatcher,
     AlertRule,
@@ -62,10 +63,11 @@ def guard_of(policies: Iterable[Policy], workload: Workload) -> Guard:
     if not matching:
         return Unguarded()
     best = max(specificity(policy.match, workload.key) for policy in matching)
-    winners = sorted(
+    tied = sorted(
         (policy for policy in matching if specificity(policy.match, workload.key) == best),
         key=lambda policy: policy.name,
     )
+    winners = [policy for policy in tied if policy.origin is Origin.FILE] or tied
     return Guarded(winners[0]) if len(winners) == 1 else Ambiguous(tuple(winners))
 
 

@@ -60,12 +60,13 @@ def policy_of(
     file: PolicyFile, document: Mapping[str, object], source: str, interval: timedelta = DEFAULT_INTERVAL
 ) -> Policy:
     """The policy that a valid document means. `interval` is that of metric rules that name none."""
-    spec = file.spec
-    strategy = _strategy(spec.strategy, spec.match)
+    spec, namespace = file.spec, file.metadata.namespace
+    match = spec.match.model_copy(update={"namespaces": (namespace,)}) if namespace else spec.match
+    strategy = _strategy(spec.strategy, match)
     return Policy(
-        name=file.metadata.name,
+        name=f"{namespace}/{file.metadata.name}" if namespace else file.metadata.name,
         digest=digest_of(document),
-        match=_match(spec.match, strategy.pairing),
+        match=_match(match, strategy.pairing),
         mode=spec.mode,
         strategy=strategy,
         rules=_rules(spec.rules, spec.false_rollback_rate, interval),

@@ -17,7 +17,7 @@ from sentinel.policies.explain import mistakes_of
 from sentinel.policies.gate_limits import shut_gates
 from sentinel.policies.mistakes import InputError, Path, PolicyError, dotted
 from sentinel.policies.pairs import claims
-from sentinel.policies.schema.policy import API_VERSION, KIND, SUPPORTED_KINDS, PolicyFile
+from sentinel.policies.schema.policy import API_VERSION, CLUSTER_KIND, KIND, SUPPORTED_KINDS, PolicyFile
 from sentinel.policies.yaml.document import MAX_BYTES, read_documents
 from sentinel.policies.yaml.nodes import Document
 
@@ -205,8 +205,8 @@ def _source(document: Document) -> str:
 
 
 def _validated(value: Mapping[str, object], options: Options) -> PolicyFile | list[tuple[Path, InputError]]:
-    if value.get("kind") != KIND and isinstance(value.get("kind"), str):
-        return [(("kind",), InputError(f"{value['kind']} is not a kind of rule file", f"write kind: {KIND}"))]
+    if value.get("kind") not in (KIND, CLUSTER_KIND) and isinstance(value.get("kind"), str):
+        return [(("kind",), InputError(f"{value['kind']} is not a kind of policy", f"write kind: {KIND}"))]
     try:
         return PolicyFile.model_validate(value, context={"kinds": options.kinds, "routes": options.routes})
     except ValidationError as error:

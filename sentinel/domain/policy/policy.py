@@ -51,6 +51,13 @@ class UndoneGit(StrEnum):
     PROPOSE = "propose"
 
 
+class Origin(StrEnum):
+    """Where a policy comes from. Where a file and an object match a workload equally well, the file guards it."""
+
+    FILE = "file"
+    OBJECT = "object"
+
+
 @dataclass(frozen=True, slots=True)
 class UndoBudget:
     """At most `limit` undos within `per`."""
@@ -74,9 +81,10 @@ class UndoPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One rule file's policy. `digest` names its exact text; `document` is it as plain JSON values, so that a
-    rollout can go on under the rules it began with. `set_digest` names the whole set of rule files that it was loaded
-    with, empty for one that was restored alone. `slack_channel` overrides the settings' channel."""
+    """One policy, of a rule file or an object. `name` is NAMESPACE/NAME where it is for one namespace. `digest` names
+    its exact text; `document` is it as plain JSON values, so that a rollout can go on under the rules it began with.
+    `set_digest` names the whole set of policies that it was loaded with, empty for one that was restored alone.
+    `source` says where it stands. `slack_channel` overrides the settings' channel."""
 
     name: str
     digest: str
@@ -90,6 +98,7 @@ class Policy:
     slack_channel: str | None = None
     follow_edits: bool = False
     source: str = ""
+    origin: Origin = Origin.FILE
     document: Mapping[str, object] = field(default_factory=dict)
     set_digest: str = ""
 

@@ -19,6 +19,7 @@ from sentinel.policies.schema.fields import (
     LabelValue,
     Model,
     Name,
+    PolicyName,
     PositiveDuration,
     Text,
 )
@@ -227,7 +228,7 @@ class CaseSpec(Model):
     """One test."""
 
     name: Text
-    policy: Name | None = None
+    policy: PolicyName | None = None
     interval: PositiveDuration | None = None
     until: PositiveDuration = DEFAULT_UNTIL
     workload: WorkloadSpec = WorkloadSpec()

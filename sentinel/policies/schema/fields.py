@@ -34,6 +34,7 @@ _DURATION_PATTERN = r"^(\d+(\.\d+)?(ms|[wdhms]))+$"
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _DNS_PREFIX = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _GLOB = re.compile(r"[a-z0-9.*?\[\]!-]+")
 _METRIC_LABEL = re.compile(r"[^\W\d][\w.:/-]{0,254}")
 
@@ -87,6 +88,22 @@ def _name(value: str) -> str:
             f"{value!r} is not a name", "lower-case letters, digits, '-' and '.', at most 253 of them"
         )
     return value
+
+
+def _namespace(value: str) -> str:
+    if not _NAMESPACE.fullmatch(value):
+        raise InputError(
+            f"{value!r} is not the name of a namespace",
+            "lower-case letters, digits and '-', at most 63 of them",
+        )
+    return value
+
+
+def _policy_name(value: str) -> str:
+    namespace, slash, name = value.rpartition("/")
+    if slash:
+        _namespace(namespace)
+    return f"{namespace}{slash}{_name(name)}"
 
 
 def _glob(value: str) -> str:
@@ -164,6 +181,14 @@ Share = Annotated[
 PositiveShare = Annotated[Share, AfterValidator(_share_above_zero)]
 
 Name = Annotated[str, BeforeValidator(_text(_name, "a name")), _schema("string", "A name")]
+NamespaceName = Annotated[
+    str, BeforeValidator(_text(_namespace, "a namespace")), _schema("string", "A namespace's name")
+]
+PolicyName = Annotated[
+    str,
+    BeforeValidator(_text(_policy_name, "a policy's name")),
+    _schema("string", "A policy's name; NAMESPACE/NAME of one that is for a namespace"),
+]
 Glob = Annotated[
     str, BeforeValidator(_text(_glob, "a name or glob")), _schema("string", "A name, or a glob: prod-*")
 ]

@@ -1,4 +1,4 @@
-"""The schema of a rule file: `RolloutPolicy`, version `rollback-sentinel.dev/v1`."""
+"""The schema of a policy, in a rule file or as an object: `RolloutPolicy`, version `rollback-sentinel.dev/v1`."""
 
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -19,6 +19,7 @@ from sentinel.policies.schema.fields import (
     MetricLabel,
     Model,
     Name,
+    NamespaceName,
     PositiveDuration,
     PositiveShare,
     Text,
@@ -29,6 +30,7 @@ from sentinel.policies.schema.strategy import StrategySpec
 
 API_VERSION = "rollback-sentinel.dev/v1"
 KIND = "RolloutPolicy"
+CLUSTER_KIND = "ClusterRolloutPolicy"
 SUPPORTED_KINDS = frozenset(GUARDED_KINDS)
 """The kinds of workloads that can be guarded; `context={"kinds": …}` says which are watched."""
 
@@ -147,9 +149,10 @@ class NotifySpec(Model):
 
 
 class MetadataSpec(Model):
-    """The policy's name, and what people note about it."""
+    """The policy's name, the namespace that it is for, and what people note about it."""
 
     name: Name
+    namespace: NamespaceName | None = None
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     annotations: dict[LabelKey, Text] = Field(default_factory=dict)
 
@@ -198,9 +201,32 @@ class PolicySpec(Model):
 
 
 class PolicyFile(Model):
-    """One document of a rule file."""
+    """One policy: a document of a rule file, or an object in the cluster.
+
+    With a namespace it guards the workloads of that one alone.
+    """
 
     api_version: Literal["rollback-sentinel.dev/v1"]
-    kind: Literal["RolloutPolicy"]
+    kind: Literal["RolloutPolicy", "ClusterRolloutPolicy"]
     metadata: MetadataSpec
     spec: PolicySpec
+
+    @model_validator(mode="after")
+    def _of_one_namespace(self) -> "PolicyFile":
+        if self.metadata.namespace is None:
+            return self
+        if self.kind == CLUSTER_KIND:
+            raise InputError(
+                f"a {CLUSTER_KIND} is in no namespace",
+                f"remove it, or write kind: {KIND}",
+                at=("metadata", "namespace"),
+                key=True,
+            )
+        if self.spec.match.namespaces:
+            raise InputError(
+                f"a {KIND} of a namespace guards the workloads of that one alone",
+                f"leave it out, or write kind: {CLUSTER_KIND} without metadata.namespace",
+                at=("spec", "match", "namespaces"),
+                key=True,
+            )
+        return self

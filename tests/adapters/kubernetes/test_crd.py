@@ -21,7 +21,8 @@ def test_the_definition_is_the_charts() -> None:
 
 KEYWORDS = {
     "type", "format", "description", "properties", "items", "required", "enum", "default", "pattern", "nullable",
-    "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "maxProperties", "additionalProperties",
+    "minimum", "exclusiveMinimum", "maximum", "minLength", "maxLength", "minItems", "maxItems",
+    "maxProperties", "additionalProperties",
     "x-kubernetes-preserve-unknown-fields", "x-kubernetes-validations", "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys", "x-kubernetes-int-or-string", "anyOf", "not", "message", "rule",
 }  # fmt: skip

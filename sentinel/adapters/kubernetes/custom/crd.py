@@ -19,15 +19,25 @@ _PLACES = (_PACKAGE / "crds", _PACKAGE.parent / "helm" / "rollback-sentinel" / "
 
 def definition_text() -> str:
     """The definitions as YAML, ready for `kubectl apply -f -`."""
-    folder = next(place for place in _PLACES if place.is_dir())
-    return "---\n".join(file.read_text() for file in sorted(folder.glob("*.yaml")))
+    return "---\n".join(file.read_text() for file in _files())
+
+
+def definitions() -> tuple[dict[str, Any], ...]:
+    """The definitions as objects, read once: callers must not change them."""
+    return tuple(definition_of(file.stem) for file in _files())
 
 
 @cache
-def definitions() -> tuple[dict[str, Any], ...]:
-    """The definitions as objects, read once: callers must not change them."""
-    documents = yaml.load_all(definition_text(), _LOADER)
-    return tuple(document for document in documents if document)
+def definition_of(plural: str) -> dict[str, Any]:
+    """The definition of one resource, read once: callers must not change it."""
+    file = next(file for file in _files() if file.stem == plural)
+    definition: dict[str, Any] = yaml.load(file.read_text(), _LOADER)  # noqa: S506  # nosec B506  # it makes plain values
+    return definition
+
+
+def _files() -> list[Path]:
+    folder = next(place for place in _PLACES if place.is_dir())
+    return sorted(folder.glob("*.yaml"))
 
 
 def how_to_install() -> str:

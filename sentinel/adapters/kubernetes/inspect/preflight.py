@@ -31,6 +31,9 @@ from sentinel.domain.workload.config import ConfigKind
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
 
+STATE = (RECORDS, COMMANDS, HISTORIES)
+"""The custom resources without whose definitions nothing goes."""
+
 ALWAYS: tuple[Verbs, ...] = (
     (PODS, "", ("list", "watch")),
     (RECORDS, "", ("get", "list", "watch", "create", "delete")),
@@ -136,7 +139,7 @@ def _lacking(denied: Iterable[tuple[ApiResource, str, str]], namespace: str) -> 
 
 
 async def _definitions(client: ApiClient, namespace: str) -> tuple[str, ...]:
-    for resource in (RECORDS, COMMANDS, HISTORIES):
+    for resource in STATE:
         try:
             await client.request("GET", RequestTarget(resource, namespace), params={"limit": "1"})
         except NotFoundError:
@@ -145,7 +148,7 @@ async def _definitions(client: ApiClient, namespace: str) -> tuple[str, ...]:
             if error.retryable:
                 raise
             # Refused: the verbs that are missing are named one by one.
-    return await outdated(client)
+    return await outdated(client, STATE)
 
 
 async def _allowed(

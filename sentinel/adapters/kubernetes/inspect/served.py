@@ -4,13 +4,13 @@ A field that a definition lacks is dropped without an error.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import mapping, objects
 from sentinel.adapters.kubernetes.api.resources import RECORDS, VERSION, ApiResource
-from sentinel.adapters.kubernetes.custom.crd import definitions, how_to_upgrade
+from sentinel.adapters.kubernetes.custom.crd import definition_of, how_to_upgrade
 from sentinel.domain.errors import ClusterError
 
 log = logging.getLogger(__name__)
@@ -28,8 +28,8 @@ async def server_version(client: ApiClient, timeout: float) -> str:
     return str(answer.get("gitVersion") or "unknown")
 
 
-async def outdated(client: ApiClient) -> tuple[str, ...]:
-    """A sentence for each definition in the cluster that lacks fields of ours.
+async def outdated(client: ApiClient, resources: Iterable[ApiResource]) -> tuple[str, ...]:
+    """A sentence for each definition of these resources in the cluster that lacks fields of ours.
 
     Empty where none does, and where the API server does not say what it knows.
     """
@@ -41,7 +41,7 @@ async def outdated(client: ApiClient) -> tuple[str, ...]:
     served = dict(_served(document))
     return tuple(
         _sentence(definition["spec"]["names"]["plural"], lacking)
-        for definition in definitions()
+        for definition in (definition_of(resource.plural) for resource in resources)
         for version in definition["spec"]["versions"]
         if (known := served.get(definition["spec"]["names"]["kind"]))
         and (lacking := [*_lacking(version["schema"]["openAPIV3Schema"], known)])
