@@ -251,6 +251,16 @@ def test_a_dropped_max_unavailable_is_noticed() -> None:
     assert trim_stateful_set(named).abilities.remarks == ()
 
 
+def test_a_max_unavailable_dropped_from_a_server_side_apply_is_noticed() -> None:
+    """The applier's claim on the field stays in managedFields, and the field itself is not there."""
+    live = raw(updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"partition": 0}})
+    claimed = {"f:updateStrategy": {"f:rollingUpdate": {"f:maxUnavailable": {}}, "f:type": {}}}
+    live["metadata"]["managedFields"] = [{"manager": "git", "fieldsV1": {"f:spec": claimed}}]
+    assert "maxUnavailable" in trim_stateful_set(live).abilities.remarks[0]
+    live["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"] = 3
+    assert trim_stateful_set(live).abilities.remarks == ()
+
+
 def test_ordinals_may_begin_anywhere() -> None:
     """A partition counts from the first ordinal, and one that keeps nothing back is no brake."""
     spec = raw(ordinals={"start": 5}, updateStrategy={"rollingUpdate": {"partition": 5}})

@@ -55,6 +55,7 @@ async def test_preflight_checks_a_pair_that_was_never_released(tmp_path: Path) -
         )
         said = (await sentinel(pair.world, *line)).output
         assert "HTTPRoute web: the sentinel moves its weights" in said
+        assert "1 pod of the canary beside 6 pods of the stable, for 10% of the requests" in said
         pair.tracked("shop-routes")
         said = (await sentinel(pair.world, *line)).output
         assert "Argo CD Application shop-routes deploys it" in said

@@ -11,6 +11,7 @@ import typer
 
 from sentinel.adapters.kubernetes.inspect.preflight import config_verbs
 from sentinel.adapters.kubernetes.inspect.reading import WorkloadFacts
+from sentinel.adapters.kubernetes.workloads.pairs.shares import pods_for
 from sentinel.app.commands.connection import connected, place, run
 from sentinel.app.commands.flags import Context, Kubeconfig, Namespace, Place, WorkloadArgument
 from sentinel.app.commands.naming import braked, going_on_by_hand
@@ -220,6 +221,10 @@ def _canary(policy: Policy, workload: Workload) -> Check:
         return _refused(name, why_not)
     if abilities.stepping is Stepping.SWITCHING:
         return ok(name, f"a preview with {amount(size, 'pod')}, then all requests at once")
+    if (pairing := workload.pairing) is not None:
+        pods = pods_for(steps[0].weight, size, routed=pairing.route is not None)
+        found = f"the first step is {amount(pods, 'pod')} of the canary beside {amount(size, 'pod')} of the stable"
+        return ok(name, f"{found}, for {percent(steps[0].weight)} of the requests")
     batch = min(abilities.first_batch, size)
     wanted, weight = wanted_pods(steps[0].weight, size), percent(steps[0].weight)
     if size and batch > wanted:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import orjson
 
 from sentinel.adapters.kubernetes.api.operations import Operation, put
-from sentinel.adapters.kubernetes.api.raw import RawObject, labels, mapping, number, text
+from sentinel.adapters.kubernetes.api.raw import RawObject, labels, mapping, number, objects, text
 from sentinel.adapters.kubernetes.api.resources import CONTROLLER_REVISIONS, PODS, STATEFUL_SETS
 from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.driver import (
@@ -124,13 +124,21 @@ def _abilities(raw: RawObject) -> Abilities:
         return replaced_by_hand(WorkloadKind.STATEFULSET)
     unavailable = _rolling(spec).get("maxUnavailable")
     batch = max(1, amount_in_pods(unavailable, number(spec.get("replicas"), 1), 1))
-    dropped = unavailable is None and "maxUnavailable" in _rolling(_applied(raw))
+    dropped = unavailable is None and ("maxUnavailable" in _rolling(_applied(raw)) or _claimed(raw))
     return Abilities(
         Stepping.PARTITION,
         first_batch=batch,
         smaller_batch="set spec.updateStrategy.rollingUpdate.maxUnavailable: 1",
         remarks=(_DROPPED,) if dropped else (),
     )
+
+
+def _claimed(raw: RawObject) -> bool:
+    """Whether a server-side apply named maxUnavailable: its claim stays where the API server drops the field."""
+    entries = objects(mapping(raw.get("metadata")).get("managedFields"))
+    specs = (mapping(mapping(entry.get("fieldsV1")).get("f:spec")) for entry in entries)
+    strategies = (mapping(spec.get("f:updateStrategy")) for spec in specs)
+    return any("f:maxUnavailable" in mapping(one.get("f:rollingUpdate")) for one in strategies)
 
 
 def _applied(raw: RawObject) -> RawObject:
