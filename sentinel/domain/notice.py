@@ -39,13 +39,15 @@ class Bulletin:
 class Notice:
     """A notice about one rollout: its record as it is now, and the decision that is new (None: progress only).
 
-    `channel` is where the policy wants it told; empty means the settings' channel. `advice` are the next steps for
-    a human, `urgent` asks for one now. `place` is the rollout's message here, if there is one.
+    `channels` are those that the policy names (none: those whose route in the settings takes it), and `slack_channel`
+    is its channel in Slack (empty: the settings'). `advice` are the next steps for a human, `urgent` asks for one now.
+    `place` is the rollout's message here, if there is one.
     """
 
     record: Record
     entry: DecisionEntry | None
-    channel: str = ""
+    slack_channel: str = ""
+    channels: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
     urgent: bool = False
     place: NoticeRef | None = None

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.gate import GateLimits
-from sentinel.domain.policy.policy import Policy, UndoneGit
+from sentinel.domain.policy.policy import SLACK, Policy, UndoneGit
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
 from sentinel.policies.convert import DEFAULT_INTERVAL, digest_of, policy_of
@@ -41,7 +41,7 @@ class Options:
 
     `sources` are the metrics systems in its settings; a rule that asks another is refused. `gates` is what they
     allow gates; one that could never be asked is refused. `reverts`: whether they name a Git server to propose reverts
-    on. None: any will do.
+    on. `channels` are those that notices can go to. None: any will do.
     """
 
     kinds: Collection[WorkloadKind] = SUPPORTED_KINDS
@@ -50,6 +50,7 @@ class Options:
     sources: Collection[str] | None = None
     gates: GateLimits | None = None
     reverts: bool | None = None
+    channels: Collection[str] | None = None
 
 
 DEFAULTS = Options()
@@ -194,6 +195,7 @@ def _policy(document: Document, options: Options) -> tuple[Policy | None, list[P
         *_absent_sources(result, options),
         *shut_gates(result, options.gates),
         *_no_reverts(result, options),
+        *_absent_channels(result, options),
     ]
     if absent:
         return None, [document.error(path, mistake) for path, mistake in absent]
@@ -233,6 +235,15 @@ def _no_reverts(file: PolicyFile, options: Options) -> Iterable[tuple[Path, Inpu
             "set gitops.revert.hosts there, or write git: leave",
         )
         yield ("spec", "undo", "git"), mistake
+
+
+def _absent_channels(file: PolicyFile, options: Options) -> Iterable[tuple[Path, InputError]]:
+    known = options.channels
+    for index, name in enumerate(file.spec.notify.channels):
+        if known is not None and (SLACK if name.startswith(f"{SLACK}/") else name) not in known:
+            there = f"they have {', '.join(known)}" if known else "they have none"
+            mistake = InputError(f"the settings name no channel {name}", there)
+            yield ("spec", "notify", "channels", index), mistake
 
 
 def _twice(loaded: list[tuple[Document, Policy]]) -> Iterable[PolicyError]:

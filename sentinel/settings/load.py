@@ -8,12 +8,14 @@ from pydantic import ValidationError
 
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.gate import GateLimits
+from sentinel.domain.policy.policy import SLACK
 from sentinel.environment import CONFIG_VARIABLE, VariablesSource, variable_of
 from sentinel.policies.explain import mistakes_of
 from sentinel.policies.mistakes import InputError, PolicyError
 from sentinel.policies.mistakes import Path as KeyPath
 from sentinel.policies.yaml.document import MAX_BYTES, read_documents
 from sentinel.policies.yaml.nodes import Document, Node, Position
+from sentinel.settings.people import CHANNEL_KINDS
 from sentinel.settings.sections import GatesSettings
 from sentinel.settings.whole import Settings
 
@@ -35,6 +37,17 @@ def load_gates(path: Path) -> GateLimits:
     if errors:
         raise ConfigurationError("\n".join(map(str, errors)))
     return limits
+
+
+def load_channels(path: Path) -> tuple[str, ...]:
+    """The channels that the settings in a file name; Slack counts as one, as a variable may hold its token.
+
+    Nothing is checked.
+    """
+    value = _document(path)[0].value
+    notify = value.get("notify") if isinstance(value, dict) else None
+    given = notify if isinstance(notify, dict) else {}
+    return (SLACK, *(f"{kind}/{name}" for kind in CHANNEL_KINDS for name in given.get(kind) or ()))
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:

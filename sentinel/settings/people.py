@@ -13,12 +13,15 @@ from pydantic import (
 from sentinel.policies.mistakes import InputError
 from sentinel.settings.channels import (
     ChannelName,
+    ChatSettings,
     ChatWebhookSettings,
     GrafanaSettings,
     IncidentSettings,
     MailSettings,
 )
 from sentinel.settings.values import Seconds, Section, Url
+
+CHANNEL_KINDS = ("teams", "discord", "pagerduty", "opsgenie", "grafana", "email")
 
 
 def _is_base64(text: str) -> bool:
@@ -35,7 +38,7 @@ class SlackApproversSettings(Section):
     groups: tuple[Annotated[str, Field(pattern="^S[A-Z0-9]+$")], ...] = ()
 
 
-class SlackSettings(Section):
+class SlackSettings(ChatSettings):
     """Slack; without a token it gets no notices.
 
     With an `app_token` (Socket Mode) or a `signing_secret` (posts to /webhooks/slack) messages have buttons, which only
@@ -51,7 +54,6 @@ class SlackSettings(Section):
     signing_secret_file: Path | None = None
     approvers: SlackApproversSettings = SlackApproversSettings()
     base_url: Url = "https://slack.com/api"
-    timeout: Seconds = 10.0
 
     @model_validator(mode="after")
     def _channel_known(self) -> "SlackSettings":
@@ -218,5 +220,4 @@ class NotifySettings(Section):
     @property
     def channels(self) -> tuple[str, ...]:
         """The named channels, as `teams/ops`."""
-        kinds = ("teams", "discord", "pagerduty", "opsgenie", "grafana", "email")
-        return tuple(f"{kind}/{name}" for kind in kinds for name in getattr(self, kind))
+        return tuple(f"{kind}/{name}" for kind in CHANNEL_KINDS for name in getattr(self, kind))

@@ -3,7 +3,7 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from sentinel.domain.policy.policy import Mode
+from sentinel.domain.policy.policy import SLACK, Mode
 from sentinel.environment import DELIMITER, PREFIX
 from sentinel.settings.metrics import (
     CloudWatchSettings,
@@ -63,6 +63,11 @@ class Settings(BaseSettings):
     tracing: TracingSettings = TracingSettings()
     log: LogSettings = LogSettings()
     undo: UndoSettings = UndoSettings()
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Every channel by its name, as policies name it: `slack`, `teams/ops`."""
+        return (*((SLACK,) if self.slack.token is not None else ()), *self.notify.channels)
 
     @classmethod
     def settings_customise_sources(

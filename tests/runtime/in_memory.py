@@ -194,7 +194,7 @@ class Daemonlet:
         self._commands = commands
         silent, rng = Silent(), random.Random(0)
         registry = PolicyRegistry(Rules((policy,)), Mode.ENFORCE)
-        notifications = Notifications(Channel(), self.shelf, lambda _: "", telemetry, rng)  # type: ignore[arg-type]
+        notifications = Notifications(Channel(), self.shelf, lambda _: None, telemetry, rng)  # type: ignore[arg-type]
         announcements = Announcements(self.cluster)
         self.services = ReconcileServices(
             cluster=self.cluster,

@@ -35,7 +35,7 @@ class Channel:
 async def delivered(channel: Channel, *titles: str, seconds: float = 600) -> Counter[str]:
     """Tell these, and let some time pass."""
     counts = Counts()
-    bulletins = Bulletins(channel, LoopClock(), counts, random.Random(1))
+    bulletins = Bulletins(channel, LoopClock(), counts, random.Random(1), name="slack")
     running = asyncio.create_task(bulletins.run())
     for title in titles:
         bulletins.tell(Bulletin(BulletinKind.FROZEN, title))
@@ -86,8 +86,8 @@ async def test_too_much_news_drops_the_oldest() -> None:
 async def test_a_channel_that_is_down_keeps_none_beside_it_waiting() -> None:
     """Each has its own queue, and all are told the same news of the same moment."""
     down, well = Channel(NoticeError("down", retryable=True, retry_after=500)), Channel()
-    beside = Bulletins(well, LoopClock(), Counts(), random.Random(1))
-    bulletins = Bulletins(down, LoopClock(), Counts(), random.Random(1), beside=(beside,))
+    beside = Bulletins(well, LoopClock(), Counts(), random.Random(1), name="slack")
+    bulletins = Bulletins(down, LoopClock(), Counts(), random.Random(1), name="slack", beside=(beside,))
     running = [asyncio.create_task(each.run()) for each in (bulletins, beside)]
     bulletins.tell(Bulletin(BulletinKind.FROZEN, "one"))
     await asyncio.sleep(10)

@@ -12,6 +12,7 @@ from datetime import datetime
 import pytest
 
 from sentinel.domain.errors import NoticeError
+from sentinel.domain.policy.policy import Policy
 from sentinel.domain.record.entries import Action, DecisionEntry, NoticeRef
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
@@ -24,6 +25,11 @@ from tests.runtime.doubles import Channel, Counts, Shelf
 START, HELD = entry(Action.START, "NewRevision"), entry(Action.HOLD, "NoData", 60, escalated=True)
 
 
+def policy_of(record: Record) -> Policy:
+    """One that has its own channel in Slack."""
+    return Policy(record.policy, "", slack_channel=f"#{record.policy}")
+
+
 class Desk:
     """Notifications with everything around them in memory."""
 
@@ -32,7 +38,11 @@ class Desk:
         self.shelf = Shelf()
         self.counts = Counts()
         self.notifications = Notifications(
-            self.channel, self.shelf, lambda record: f"#{record.policy}", self.counts, random.Random(1)
+            self.channel,
+            self.shelf,
+            policy_of,
+            self.counts,
+            random.Random(1),
         )
 
     def tell(self, record: Record, *entries: DecisionEntry | None) -> None:
@@ -66,7 +76,7 @@ async def test_decisions_are_told_in_their_order() -> None:
         await asyncio.sleep(1)
     assert desk.reasons == ["NewRevision", "NoData"]
     assert [notice.urgent for notice in desk.channel.told] == [False, True]
-    assert desk.channel.told[1].channel == "#api"
+    assert desk.channel.told[1].slack_channel == "#api"
     assert desk.channel.told[1].advice
 
 
@@ -286,8 +296,8 @@ async def test_a_second_channel_is_told_in_its_own_time_and_what_it_is_owed() ->
     made = replace(in_state(), decisions=(OWED_START, to_both))
     slow, quick = Channel(answers=[20.0]), Channel()
     shelf = Shelf({made.name: made})
-    second = Notifications(quick, shelf, lambda record: "", Counts(), random.Random(1), name="second")
-    first = Notifications(slow, shelf, lambda record: "", Counts(), random.Random(1), beside=(second,))
+    second = Notifications(quick, shelf, lambda record: None, Counts(), random.Random(1), name="second")
+    first = Notifications(slow, shelf, lambda record: None, Counts(), random.Random(1), beside=(second,))
     running = [asyncio.ensure_future(each.run()) for each in (first, second)]
     first.tell(made, START)
     await asyncio.sleep(5)

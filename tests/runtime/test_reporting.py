@@ -33,7 +33,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 def reporter(mode: Mode = Mode.ENFORCE) -> Reporter:
     """One that has only the log."""
     cluster: Cluster = object()  # type: ignore[assignment] - no Event is written here
-    notifications = Notifications(LogNotifier(), Shelf(), lambda _: "", Counts(), Random(1))
+    notifications = Notifications(LogNotifier(), Shelf(), lambda _: None, Counts(), Random(1))
     return Reporter(notifications, Announcements(cluster), lambda _: mode)
 
 

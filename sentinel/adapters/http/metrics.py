@@ -127,8 +127,12 @@ METRICS = (
         "Whether the circuit breaker of a metrics source is open (1) after failures in a row.",
         ("source",),
     ),
-    Metric(MetricName.NOTICES_TOTAL, Kind.COUNTER, "Notices, by outcome.", ("outcome",)),
-    Metric(MetricName.NOTICES_PENDING, Kind.GAUGE, "Notices that wait to be delivered."),
+    Metric(
+        MetricName.NOTICES_TOTAL, Kind.COUNTER, "Notices, by channel and outcome.", ("channel", "outcome")
+    ),
+    Metric(
+        MetricName.NOTICES_PENDING, Kind.GAUGE, "Notices that wait to be delivered, by channel.", ("channel",)
+    ),
     Metric(MetricName.GATE_CALLS_TOTAL, Kind.COUNTER, "Calls of webhook gates, by answer.", ("answer",)),
     Metric(MetricName.GATE_JOBS_TOTAL, Kind.COUNTER, "Jobs of gates, by outcome.", ("outcome",)),
     Metric(MetricName.ALERTS_TOTAL, Kind.COUNTER, "Alerts received, by outcome.", ("outcome",)),
@@ -198,8 +202,8 @@ METRICS = (
     Metric(
         MetricName.BULLETINS_TOTAL,
         Kind.COUNTER,
-        "Notices about the sentinel itself, by outcome.",
-        ("outcome",),
+        "Notices about the sentinel itself, by channel and outcome.",
+        ("channel", "outcome"),
     ),
     Metric(MetricName.ROLLOUTS, Kind.GAUGE, "Rollouts on record, by phase.", ("phase",)),
     Metric(

@@ -84,9 +84,11 @@ class SlackNotifier:
         known = self._posted.get(record.name) or record.notice
         if known is not None and await self._update(known, message):
             return known
-        channel = known.channel if known else notice.channel or self._channel
+        channel = known.channel if known else notice.slack_channel or self._channel
         if not channel:
-            text = f"Policy {record.policy} has no Slack channel: set notify.slack.channel there, or slack.channel."
+            text = (
+                f"Policy {record.policy} has no Slack channel: set notify.channels there, or slack.channel."
+            )
             raise NoticeError(text, retryable=False)
         place = await self._post(channel, message)
         self._posted[record.name] = place

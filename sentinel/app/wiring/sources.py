@@ -61,6 +61,7 @@ def options_of(settings: Settings, sources: Sources) -> Options:
         sources=frozenset(sources.by_name),
         gates=settings.gates.limits,
         reverts=bool(settings.gitops.revert.hosts),
+        channels=settings.channels,
     )
 
 

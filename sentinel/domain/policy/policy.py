@@ -79,12 +79,17 @@ class UndoPolicy:
     git: UndoneGit = UndoneGit.LEAVE
 
 
+SLACK = "slack"
+"""The name of the channel in which policies may choose a place: `slack/#deploys`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """One policy, of a rule file or an object. `name` is NAMESPACE/NAME where it is for one namespace. `digest` names
     its exact text; `document` is it as plain JSON values, so that a rollout can go on under the rules it began with.
     `set_digest` names the whole set of policies that it was loaded with, empty for one that was restored alone.
-    `source` says where it stands. `slack_channel` overrides the settings' channel."""
+    `source` says where it stands. `channels` are the only ones that get its rollouts' notices (none: the settings
+    choose), and `slack_channel` overrides the settings' channel in Slack."""
 
     name: str
     digest: str
@@ -95,7 +100,8 @@ class Policy:
     alerts: tuple[AlertRule, ...] = ()
     undo: UndoPolicy = field(default_factory=UndoPolicy)
     on_config_change: OnConfigChange = OnConfigChange.NOTE
-    slack_channel: str | None = None
+    channels: tuple[str, ...] = ()
+    slack_channel: str = ""
     follow_edits: bool = False
     source: str = ""
     origin: Origin = Origin.FILE

@@ -17,6 +17,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from sentinel.domain.policy.policy import SLACK
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.schema.conditions import check_condition
 from sentinel.policies.schema.promql import (
@@ -152,6 +153,15 @@ def _channel(value: str) -> str:
     return value
 
 
+def _notice_channel(value: str) -> str:
+    kind, slash, name = value.partition("/")
+    if kind == SLACK:
+        return f"{kind}/{_channel(name)}" if slash else value
+    if not slash or not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?", name):
+        raise InputError(f"{value!r} is not a channel", 'write it such as teams/deploys, or "slack/#deploys"')
+    return value
+
+
 Count = Annotated[StrictInt, WithJsonSchema({"type": "integer", "minimum": 0})]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 
@@ -203,6 +213,11 @@ MetricLabel = Annotated[
 ]
 Channel = Annotated[
     str, BeforeValidator(_text(_channel, "a Slack channel")), _schema("string", "A Slack channel")
+]
+NoticeChannel = Annotated[
+    str,
+    BeforeValidator(_text(_notice_channel, "a channel")),
+    _schema("string", "A channel of the settings such as teams/deploys"),
 ]
 WebAddress = Annotated[
     str, BeforeValidator(_text(_web_address, "an address")), _schema("string", "An http or https address")

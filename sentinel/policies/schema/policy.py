@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
-from sentinel.domain.policy.policy import Mode, OnConfigChange, OnKnownBad, UndoneConfig, UndoneGit
+from sentinel.domain.policy.policy import SLACK, Mode, OnConfigChange, OnKnownBad, UndoneConfig, UndoneGit
 from sentinel.domain.policy.selection import AlertAction, AlertMatcher, Operator
 from sentinel.domain.workload.kinds import GUARDED_KINDS, PAIRED, WorkloadKind
 from sentinel.policies.mistakes import InputError, did_you_mean
@@ -20,6 +20,7 @@ from sentinel.policies.schema.fields import (
     Model,
     Name,
     NamespaceName,
+    NoticeChannel,
     PositiveDuration,
     PositiveShare,
     Text,
@@ -143,9 +144,35 @@ class SlackSpec(Model):
 
 
 class NotifySpec(Model):
-    """Who is notified."""
+    """Who is notified: the channels of the settings that the policy names, or those that the settings choose."""
 
+    channels: tuple[NoticeChannel, ...] = ()
     slack: SlackSpec | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The channels as the settings name them: `slack` without a place there."""
+        return tuple(dict.fromkeys(SLACK if each in self._in_slack else each for each in self.channels))
+
+    @property
+    def slack_channel(self) -> str:
+        """The place in Slack, empty for the settings'."""
+        given = [each.removeprefix(f"{SLACK}/") for each in self._in_slack]
+        return next(iter(given), self.slack.channel if self.slack else "")
+
+    @property
+    def _in_slack(self) -> list[str]:
+        return [each for each in self.channels if each.startswith(f"{SLACK}/")]
+
+    @model_validator(mode="after")
+    def _one_place_in_slack(self) -> "NotifySpec":
+        if len(self._in_slack) + (self.slack is not None) > 1:
+            raise InputError(
+                "more than one channel of Slack is named: a rollout has one thread there",
+                f"keep {self._in_slack[0]}",
+                at=("channels",),
+            )
+        return self
 
 
 class MetadataSpec(Model):

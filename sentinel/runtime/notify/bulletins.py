@@ -24,7 +24,8 @@ DELIVERY_SECONDS = 30.0
 class Bulletins:
     """A queue in front of a channel. `tell` never waits and never fails; of too many the oldest are dropped.
 
-    The channels `beside` it receive the same, each at its own pace and as a separate task.
+    `name` is the channel's in the metrics. The channels `beside` it receive the same, each at its own
+    pace and as a separate task.
     """
 
     def __init__(
@@ -34,8 +35,10 @@ class Bulletins:
         telemetry: Telemetry,
         rng: random.Random,
         *,
+        name: str,
         beside: Sequence["Bulletins"] = (),
     ) -> None:
+        self._name = name
         self._beside = tuple(beside)
         self._channel = channel
         self._clock = clock
@@ -52,7 +55,7 @@ class Bulletins:
         for other in self._beside:
             other._offer(bulletin)
         if len(self._waiting) == MAX_WAITING:
-            self._telemetry.count(MetricName.BULLETINS_TOTAL, outcome="dropped")
+            self._count("dropped")
         self._waiting.append(bulletin)
         self._news.set()
 
@@ -64,6 +67,9 @@ class Bulletins:
             while self._waiting:
                 await self._deliver(self._waiting.popleft())
 
+    def _count(self, outcome: str) -> None:
+        self._telemetry.count(MetricName.BULLETINS_TOTAL, channel=self._name, outcome=outcome)
+
     async def _deliver(self, bulletin: Bulletin) -> None:
         """Offer it until it is taken, or refused for good."""
         failures = 0
@@ -73,15 +79,15 @@ class Bulletins:
                     await self._channel.broadcast(bulletin)
             except (NoticeError, TimeoutError) as error:
                 if isinstance(error, NoticeError) and not error.retryable:
-                    self._telemetry.count(MetricName.BULLETINS_TOTAL, outcome="refused")
+                    self._count("refused")
                     log.error("notice about the sentinel refused: %s", error)
                     return
                 failures += 1
                 wait = max(self._backoff.after(failures), getattr(error, "retry_after", None) or 0.0)
                 said = str(error) or f"no answer within {DELIVERY_SECONDS:g} s"
                 log.warning("notice about the sentinel not delivered, retry in %.0f s: %s", wait, said)
-                self._telemetry.count(MetricName.BULLETINS_TOTAL, outcome="retried")
+                self._count("retried")
                 await self._clock.sleep(wait)
                 continue
-            self._telemetry.count(MetricName.BULLETINS_TOTAL, outcome="sent")
+            self._count("sent")
             return

@@ -12,6 +12,7 @@ from sentinel.backoff import Backoff
 from sentinel.bounded import BoundedDict
 from sentinel.domain.errors import ClusterError, NoticeError
 from sentinel.domain.notice import Bulletin, Notice
+from sentinel.domain.policy.policy import SLACK, Policy
 from sentinel.domain.record.entries import DecisionEntry, NoticeRef, Owed
 from sentinel.domain.record.record import MAX_DECISIONS, Record
 from sentinel.metric_names import MetricName
@@ -34,14 +35,15 @@ class Notifications:
     `tell` never waits and never fails. What the receiver does not take is offered again with growing pauses; what it
     will never take (a wrong channel, a wrong token) is logged and dropped. After a restart `recover` offers what
     people are still owed. The channels `beside` it receive the same, each at its own pace and as a separate task;
-    each has a `name`, by which records say what it delivered.
+    each has a `name`, by which records say what it delivered. `policy_of` says where a rollout's policy
+    wants it told.
     """
 
     def __init__(
         self,
         notifier: Notifier,
         store: RecordStore,
-        channel_of: Callable[[Record], str],
+        policy_of: Callable[[Record], Policy | None],
         telemetry: Telemetry,
         rng: random.Random,
         tracer: Tracer | None = None,
@@ -50,11 +52,12 @@ class Notifications:
         beside: Sequence["Notifications"] = (),
     ) -> None:
         self._name = name
+        self._label = name or ("log" if isinstance(notifier, LogNotifier) else SLACK)
         self._beside = tuple(beside)
         self._tracer = tracer or NullTracer()
         self._notifier = notifier
         self._store = store
-        self._channel_of = channel_of
+        self._policy_of = policy_of
         self._telemetry = telemetry
         self._backoff = Backoff(rng, first=FIRST_RETRY, last=LONGEST_RETRY)
         self._pending: dict[str, deque[DecisionEntry | None]] = {}
@@ -81,7 +84,7 @@ class Notifications:
 
     def _offer(self, record: Record, entry: DecisionEntry | None) -> None:
         if record.name not in self._pending and len(self._pending) >= MAX_ROLLOUTS:
-            self._telemetry.count(MetricName.NOTICES_TOTAL, outcome="dropped")
+            self._count("dropped")
             log.warning("notice dropped: too many rollouts wait for a notice", extra=about_record(record))
             return
         waiting = self._pending.setdefault(record.name, deque(maxlen=MAX_DECISIONS))
@@ -89,7 +92,7 @@ class Notifications:
         # What is being delivered shows an older state: the news comes after it.
         if entry is not None or len(waiting) <= (record.name in self._delivering):
             waiting.append(entry)
-        self._telemetry.gauge(MetricName.NOTICES_PENDING, sum(len(queue) for queue in self._pending.values()))
+        self._show_pending()
         if record.name not in self._failures:
             self._queue.add(record.name)
 
@@ -138,32 +141,34 @@ class Notifications:
                 if error.retryable:
                     self._later(name, error)
                     return
-                self._telemetry.count(MetricName.NOTICES_TOTAL, outcome="refused")
+                self._count("refused")
                 log.error("notice refused: %s", error, extra=self._about(name))
             except Exception:
                 # A defect in a notifier: this notice is lost, the ones behind it must not be.
-                self._telemetry.count(MetricName.NOTICES_TOTAL, outcome="failed")
+                self._count("failed")
                 log.exception("notice failed", extra=self._about(name))
             if waiting and waiting[0] is entry:
                 waiting.popleft()
         self._pending.pop(name, None)
         self._records.pop(name, None)
         self._failures.pop(name, None)
-        self._telemetry.gauge(MetricName.NOTICES_PENDING, sum(len(queue) for queue in self._pending.values()))
+        self._show_pending()
 
     async def _publish(self, name: str, entry: DecisionEntry | None) -> None:
         record = self._newest(name)
+        policy = self._policy_of(record)
         notice = Notice(
             record,
             entry,
-            channel=self._channel_of(record),
+            slack_channel=policy.slack_channel if policy else "",
+            channels=policy.channels if policy else (),
             advice=advice(record, entry),
             urgent=entry is not None and entry.escalated,
             place=self._place(record),
         )
         reference = await self._deliver(name, notice)
         self._failures.pop(name, None)
-        self._telemetry.count(MetricName.NOTICES_TOTAL, outcome="sent")
+        self._count("sent")
         if reference is not None:
             known = self._place(record)
             told = entry.id if entry else (known.told if known else "")
@@ -212,10 +217,17 @@ class Notifications:
         record = self._records.get(name)
         return about_record(record) if record else {"record": name}
 
+    def _count(self, outcome: str) -> None:
+        self._telemetry.count(MetricName.NOTICES_TOTAL, channel=self._label, outcome=outcome)
+
+    def _show_pending(self) -> None:
+        waiting = sum(len(queue) for queue in self._pending.values())
+        self._telemetry.gauge(MetricName.NOTICES_PENDING, waiting, channel=self._label)
+
     def _later(self, name: str, error: NoticeError) -> None:
         failures = self._failures[name] = self._failures.get(name, 0) + 1
         pause = max(self._backoff.after(failures), error.retry_after or 0.0)
-        self._telemetry.count(MetricName.NOTICES_TOTAL, outcome="retried")
+        self._count("retried")
         log.warning("notice not delivered, retry in %.1f s: %s", pause, error, extra=self._about(name))
         self._queue.add_after(name, pause)
 

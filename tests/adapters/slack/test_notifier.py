@@ -139,7 +139,7 @@ async def test_a_deleted_message_is_posted_anew() -> None:
 async def test_the_policys_channel_goes_before_the_settings() -> None:
     """A notice that names a channel is posted there."""
     async with slack() as (fake, notifier):
-        await notifier.publish(replace(stories.started(), channel="#shop"))
+        await notifier.publish(replace(stories.started(), slack_channel="#shop"))
         assert fake.roots[0]["channel"] == "#shop"
 
 
@@ -201,7 +201,7 @@ async def test_a_wrong_token_is_final_and_does_not_show() -> None:
 async def test_no_channel_at_all_is_final() -> None:
     """Without a channel in the policy and the settings the message says which two lines are missing."""
     async with slack(channel="") as (_, notifier):
-        with pytest.raises(NoticeError, match=r"notify\.slack\.channel") as caught:
+        with pytest.raises(NoticeError, match=r"notify\.channels") as caught:
             await notifier.publish(stories.started())
         assert not caught.value.retryable
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sentinel.app.wiring.people.channels import named_channels
+from sentinel.app.wiring.people.routes import route_of
 from sentinel.domain.errors import ConfigurationError
-from sentinel.domain.record.entries import Action
+from sentinel.domain.record.entries import Action, NoticeRef
 from sentinel.ports import SystemClock
 from sentinel.runtime.notify.routing import NoticeScope, Route
 from sentinel.settings import load_settings
@@ -81,4 +83,31 @@ STEP = entry(Action.ADVANCE, "Passed")
 )
 def test_a_route_takes_what_it_names(route: Route, taken: list[bool]) -> None:
     """Of a step, a hold, and a hold that calls people."""
-    assert [route.takes(noticed(each)) for each in (STEP, HOLD, CALL)] == taken
+    assert [route.takes(noticed(each), "teams/ops") for each in (STEP, HOLD, CALL)] == taken
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"), [("teams/ops", [False, True]), ("discord/ops", [False, False])], ids=["named", "not"]
+)
+def test_the_channels_that_a_policy_names_are_the_only_ones(name: str, taken: list[bool]) -> None:
+    """Whatever policies and namespaces the settings name; how much a channel gets stays theirs."""
+    route = Route(policies=("other",), wanted=NoticeScope.CHANGES)
+    of_policy = [replace(noticed(each), channels=("teams/ops", "slack")) for each in (STEP, HOLD)]
+    assert [route.takes(each, name) for each in of_policy] == taken
+
+
+@pytest.mark.parametrize("place", [None, NoticeRef("C1", "1")])
+def test_a_message_that_stands_is_brought_up_to_date(place: NoticeRef | None) -> None:
+    """Progress goes where something shows it, and makes no message elsewhere."""
+    route = Route(wanted=NoticeScope.CHANGES)
+    assert route.takes(noticed(None, place=place), "slack") is (place is not None)
+
+
+SLACK_ROUTE = "slack: {token: t, channel: '#all', namespaces: [shop], notices: calls}"
+
+
+def test_slack_has_a_route_like_every_channel(tmp_path: Path) -> None:
+    """By namespace and by how much it gets; policies name it as `slack`."""
+    settings = load_settings(written(tmp_path, f"{SLACK_ROUTE}\n{ALL}"), {})
+    assert route_of(settings.slack) == Route((), ("shop",), NoticeScope.CALLS)
+    assert settings.channels[:2] == ("slack", "teams/a")

@@ -21,6 +21,8 @@ from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
 from sentinel.ports import SystemClock
 from sentinel.settings import Settings
+from sentinel.settings.channels import ChannelSettings, ChatSettings
+from sentinel.settings.people import CHANNEL_KINDS
 
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
@@ -57,12 +59,27 @@ async def slack_check(settings: Settings) -> Check:
         )
     except NoticeError as error:
         return fail("Slack", str(error), "check slack.token_file and the network path to Slack")
-    return ok("Slack", f"connected as {who}; notices go to {slack.channel}")
+    return ok("Slack", f"connected as {who}; notices go to {slack.channel}, {_route(slack)}")
 
 
 def channel_checks(settings: Settings) -> list[Check]:
-    """A line for each channel beside Slack; nothing is sent."""
-    return [ok(name, f"configured; to try it: sentinel notify {name}") for name in settings.notify.channels]
+    """A line for each channel beside Slack, with what goes there; nothing is sent."""
+    return [
+        ok(
+            f"{kind}/{name}",
+            f"{_route(section)}, and those of policies that name it; to try it: sentinel notify {kind}/{name}",
+        )
+        for kind in CHANNEL_KINDS
+        for name, section in getattr(settings.notify, kind).items()
+    ]
+
+
+def _route(section: ChannelSettings) -> str:
+    """Which notices the settings send to a channel, in words."""
+    wanted = section.notices if isinstance(section, ChatSettings) else "all"
+    globs = {"policies": section.policies, "namespaces": section.namespaces}
+    limits = [f"{what} {', '.join(given)}" for what, given in globs.items() if given]
+    return f"notices: {wanted}, of {' and '.join(limits) or 'every policy'}"
 
 
 async def forge_checks(settings: Settings) -> list[Check]:

@@ -9,10 +9,11 @@ from sentinel.adapters.channels.grafana import GrafanaNotifier
 from sentinel.adapters.channels.incidents import IncidentNotifier, Opsgenie, PagerDuty
 from sentinel.adapters.channels.mail import MailNotifier, MailSecurity, MailServer
 from sentinel.adapters.channels.teams import TeamsNotifier
+from sentinel.app.wiring.people.routes import route_of
 from sentinel.ports import Channel, Clock
-from sentinel.runtime.notify.routing import NoticeScope, Route, RoutedChannel
+from sentinel.runtime.notify.routing import RoutedChannel
 from sentinel.secret import Secret, secret_of
-from sentinel.settings.channels import ChannelSettings, ChatSettings, IncidentSettings, MailSettings
+from sentinel.settings.channels import ChannelSettings, IncidentSettings, MailSettings
 from sentinel.settings.people import NotifySettings
 
 PAGERDUTY = "https://events.pagerduty.com"
@@ -35,7 +36,7 @@ def named_channels(
     made = []
     for name, settings, channel in _channels(notify, clock):
         resources.push_async_callback(channel.close)
-        made.append(NamedChannel(name, RoutedChannel(channel, _route(settings)), channel))
+        made.append(NamedChannel(name, RoutedChannel(name, channel, route_of(settings)), channel))
     return tuple(made)
 
 
@@ -94,8 +95,3 @@ def _secret(settings: ChannelSettings, name: str) -> Secret:
     """The secret of this name, from its file where it has one: rotation needs no restart."""
     given = getattr(settings, name)
     return secret_of(given.get_secret_value() if given is not None else "", getattr(settings, f"{name}_file"))
-
-
-def _route(settings: ChannelSettings) -> Route:
-    wanted = settings.notices if isinstance(settings, ChatSettings) else NoticeScope.ALL
-    return Route(settings.policies, settings.namespaces, NoticeScope(wanted))

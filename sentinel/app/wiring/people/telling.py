@@ -8,13 +8,15 @@ from functools import partial
 from sentinel.adapters.cloudevents.notifier import CloudEventsNotifier
 from sentinel.app.wiring.base import Base, Tasks
 from sentinel.app.wiring.people.reverting import reverts_of
+from sentinel.app.wiring.people.routes import route_of
 from sentinel.domain.notice import Bulletin
-from sentinel.domain.record.record import Record
+from sentinel.domain.policy.policy import SLACK
 from sentinel.ports import Channel
 from sentinel.runtime.notify.announcements import Announcements
 from sentinel.runtime.notify.bulletins import Bulletins
 from sentinel.runtime.notify.notifications import LogNotifier, Notifications
 from sentinel.runtime.notify.reporting import Reporter
+from sentinel.runtime.notify.routing import RoutedChannel
 from sentinel.runtime.policy_registry import PolicyRegistry
 from sentinel.settings import Settings
 
@@ -24,6 +26,7 @@ class Channels:
     """The channel that threads rollouts, and those beside it, which wait for no other."""
 
     main: Channel
+    main_name: str
     beside: Mapping[str, Channel]
 
 
@@ -62,16 +65,17 @@ def channels_of(base: Base) -> Channels:
 
         named = named_channels(notify, base.clock, base.resources)
         beside |= {each.name: each.channel for each in named}
-    return Channels(notifier(base.settings, base.resources), beside)
+    main, slack = notifier(base.settings, base.resources), base.settings.slack
+    if slack.token is None:
+        return Channels(main, "log", beside)
+    return Channels(RoutedChannel(SLACK, main, route_of(slack)), SLACK, beside)
 
 
 def news_of(base: Base, channels: Channels) -> News:
     """Bulletins to every channel."""
-    beside = {
-        name: Bulletins(each, base.clock, base.telemetry, base.rng) for name, each in channels.beside.items()
-    }
-    main = channels.main
-    bulletins = Bulletins(main, base.clock, base.telemetry, base.rng, beside=tuple(beside.values()))
+    made = partial(Bulletins, clock=base.clock, telemetry=base.telemetry, rng=base.rng)
+    beside = {name: made(each, name=name) for name, each in channels.beside.items()}
+    bulletins = made(channels.main, name=channels.main_name, beside=tuple(beside.values()))
     others = {f"bulletins to {name}": each.run for name, each in beside.items()}
     return News(base.leads, bulletins, {"bulletins": bulletins.run, **others})
 
@@ -80,9 +84,8 @@ def notices_of(base: Base, channels: Channels, registry: PolicyRegistry) -> Noti
     """Notices to every channel, and Events on the workloads."""
     made = partial(Notifications, telemetry=base.telemetry, rng=base.rng, tracer=base.tracer)
     store = base.gateway.records
-    beside = {name: made(each, store, lambda record: "", name=name) for name, each in channels.beside.items()}
-    of_policy = partial(_channel_of, registry)
-    notifications = made(channels.main, store, of_policy, beside=tuple(beside.values()))
+    beside = {name: made(each, store, registry.of, name=name) for name, each in channels.beside.items()}
+    notifications = made(channels.main, store, registry.of, beside=tuple(beside.values()))
     announcements = Announcements(base.gateway.cluster)
     reverts = reverts_of(base, registry)
     tasks = {f"notices to {name}": each.run for name, each in beside.items()}
@@ -121,8 +124,3 @@ def _webhook(base: Base) -> dict[str, CloudEventsNotifier]:
     events = CloudEventsNotifier(webhook.url, secret, timeout=webhook.timeout, now=base.clock.now)
     base.resources.push_async_callback(events.close)
     return {"webhook": events}
-
-
-def _channel_of(registry: PolicyRegistry, record: Record) -> str:
-    policy = registry.of(record)
-    return (policy.slack_channel if policy else None) or ""
