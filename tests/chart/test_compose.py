@@ -101,9 +101,7 @@ async def test_the_demo_comes_to_rest_by_a_real_prometheus(tmp_path: Path) -> No
         assert staged.application.http.url == f"http://127.0.0.1:{ports['8080']}"
         assert staged.cluster.metrics_url == f"http://127.0.0.1:{ports['9100']}"
         await _the_alerts_find_their_labels(prometheus)
-        async with asyncio.timeout(30):
-            while not (await _asked(prometheus, "alertmanagers"))["activeAlertmanagers"]:  # noqa: ASYNC110
-                await asyncio.sleep(0.2)  # Prometheus tells nobody when it has found one
+        assert await _found(prometheus, "activeAlertmanagers", "alertmanagers")
 
 
 async def _the_alerts_find_their_labels(prometheus: str) -> None:
@@ -114,9 +112,16 @@ async def _the_alerts_find_their_labels(prometheus: str) -> None:
         "http_requests_total": ("namespace", "pod"),
         "kube_deployment_spec_paused": ("namespace", "deployment"),
     }.items():
-        found = await _asked(prometheus, "query", query=f"{metric} offset 3s")
-        assert found["result"]
-        assert all(one["metric"].get(label) for one in found["result"] for label in labels)
+        series = await _found(prometheus, "result", "query", query=metric)
+        assert all(one["metric"].get(label) for one in series for label in labels)
+
+
+async def _found(prometheus: str, key: str, what: str, **parameters: str) -> Any:
+    """What is there at a key of an answer, as soon as it is: Prometheus tells nobody when it has scraped or found."""
+    async with asyncio.timeout(60):
+        while not (found := (await _asked(prometheus, what, **parameters))[key]):  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+    return found
 
 
 async def _asked(prometheus: str, what: str, **parameters: str) -> Any:

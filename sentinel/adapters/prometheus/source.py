@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
@@ -192,7 +193,8 @@ class PrometheusSource:
         before, after = await asyncio.gather(
             *(self._beside(asking, each, at) for each, at in zip(answers, (since, until), strict=True))
         )
-        await self._learn_lag(query.histogram, after.oldest, until)
+        (selector, *_) = answers[1].selectors(asking.series.count, asking.series.native)
+        await self._learn_lag(selector, after.oldest, until)
         sparse = sum(answer.sparse.weight for answer in answers)
         naming = bounds_in_seconds(query.unit, await computed(sparse, common_edges, answers, query.unit))
         assembly = Assembly(query.arms, naming, "+Inf", frozenset({"sum", "count"}), self._stale_after)
@@ -227,9 +229,16 @@ class PrometheusSource:
         )
         return Answers(counters, oldest, jobs, answer.forms)
 
-    async def _learn_lag(self, query: str, stamps: InstantAnswer, at: datetime) -> None:
-        self._lag.known((await self._client.backend()).settle)
-        self._lag.learn(query, stamps, at, self._stale_after)
+    async def _learn_lag(self, selector: str, stamps: InstantAnswer, at: datetime) -> None:
+        backend = await self._client.backend()
+        self._lag.known(backend.settle)
+        self._lag.learn(selector, stamps, at, self._stale_after)
+        asked = self._lag.measurable(at)
+        if asked is None:
+            return
+        with suppress(SourceError):  # asked for again with the next tick, which must not lose its evidence
+            newest = await self._client.instant(f"max({backend.stamps(selector)})", asked)
+            self._lag.measured(newest, asked, at)
 
     async def _context(self, selector: str, arms: Arms, at: datetime) -> tuple[InstantAnswer, InstantAnswer]:
         """When each subject was scraped (an instant vector's own times are the question's), and by which jobs."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 from sentinel.domain.evidence import CountTick, HistogramTick, Missing, Tick, ValueSample
@@ -66,7 +66,7 @@ class JudgedRollout:
     `unmeasured` names the metric rules without recent evidence, and why: they cannot pass meanwhile. `learnt` is what
     the hour before has taught so far, `remembered` what the workload's last rollout learnt, and `started` how the
     stable's pods started, as far as that is known. `known_flagrant` says by a rule whether any workload of the policy
-    starts with more than half of its requests failing.
+    starts with more than half of its requests failing. `settles` says by rule how long its counts take to settle.
     """
 
     policy: Policy
@@ -82,6 +82,7 @@ class JudgedRollout:
     remembered: Mapping[str, Calibration | None] = field(default_factory=dict)
     started: Mapping[str, StartProfile] = field(default_factory=dict)
     known_flagrant: Callable[[str], bool] = lambda _rule: False
+    settles: Mapping[str, timedelta] = field(default_factory=dict)
 
 
 def assess(rollout: JudgedRollout, measured: Sequence[Measured], holds: Holds) -> Assessment:
@@ -247,7 +248,7 @@ def _step(
     calibration: Calibration,
     starts: Starts | None,
 ) -> tuple[Json, RuleVerdict]:
-    segment, now = rollout.segment, rollout.now
+    segment, now = rollout.segment, rollout.now - rollout.settles.get(rule.name, timedelta(0))
     phi, placebo = calibration.dispersion, calibration.placebo
     if isinstance(rule, ErrorRateRule):
         assert tick is None or isinstance(tick, CountTick)

@@ -16,11 +16,9 @@ from sentinel.engine.arms.split import BASELINE, CANDIDATE, version_of
 from sentinel.engine.exposure.switching import stands_by
 from sentinel.engine.rules.environment import over_limit
 from sentinel.engine.rules.query_rule import next_due
-from sentinel.engine.rules.standing import EXPECTED
+from sentinel.engine.rules.standing import EXPECTED, STALE_AFTER
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-RECENT_INTERVALS = 4
-"""Evidence older than so many ticks lets no rule pass."""
 HOUR_BEFORE = timedelta(hours=1)
 NEIGHBOURS_WITHIN = timedelta(minutes=5)
 
@@ -72,6 +70,12 @@ def window(rule: MetricRule, record: Record, timing: SourceTiming, now: datetime
     return Window(since, until, until + interval + timing.settle)
 
 
+def settles_of(policy: Policy, timings: Mapping[str, SourceTiming]) -> dict[str, timedelta]:
+    """How long the counts of each metric rule take to settle, by the timings of the sources."""
+    counted = (rule for rule in policy.rules if isinstance(rule, ErrorRateRule | LatencyRule))
+    return {rule.name: timings.get(rule.query.source, AT_ONCE).settle for rule in counted}
+
+
 def unmeasured(
     policy: Policy,
     record: Record,
@@ -91,7 +95,7 @@ def unmeasured(
             timing = timings.get(rule.query.source, AT_ONCE)
             until = record.state.measured_until.get(rule.name, record.started_at)
             age = now - max(until, taken_up) - timing.settle
-            if age > RECENT_INTERVALS * timing.tick(rule):
+            if age > STALE_AFTER * timing.tick(rule):
                 text = f"the newest evidence is {duration(age)} old"
                 missing[rule.name] = Missing(MissingReason.STALE, rule.query.source, text)
     return missing

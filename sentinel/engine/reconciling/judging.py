@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from sentinel.domain.alert import AlertStatus
@@ -44,11 +44,12 @@ def judged(
     unmeasured: Mapping[str, Missing],
     learnt: Mapping[str, Calibration],
     started: Mapping[str, StartProfile],
+    settles: Mapping[str, timedelta],
 ) -> Situation:
     """The situation with every rule's verdict on what was measured, and the tests' next states in its record.
 
     `learnt` is what the hour before the rollout has taught so far, by rule, and `started` what the stable's last
-    starts have.
+    starts have. `settles` says by rule how long its counts take to settle.
     """
     record, workload, policy = situation.record, situation.workload, situation.policy
     baseline = stable_of(workload, record)
@@ -70,6 +71,7 @@ def judged(
         },
         {**started, **_remembered_starts(situation)},
         partial(starts_flagrantly, situation.policy.name, situation.cluster_records),
+        settles,
     )
     assessment = assess(rollout, measured, holds)
     state = replace(

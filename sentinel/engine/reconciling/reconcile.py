@@ -285,6 +285,7 @@ class Reconciler:
             self._view.holds,
             ever_pulled=self._memory.working.ever_pulled(record, workload),
             unmeasured=collected.unmeasured,
+            settles=collected.settles,
             learnt=collected.learnt,
             started=collected.started,
         )

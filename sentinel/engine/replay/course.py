@@ -139,7 +139,11 @@ class _Course:
             case Collect(record):
                 evidence = self._of(record)
                 return Collected(
-                    evidence.take(), evidence.unmeasured(record, now), evidence.learnt, evidence.started
+                    evidence.take(),
+                    evidence.unmeasured(record, now),
+                    evidence.learnt,
+                    evidence.started,
+                    evidence.settles,
                 )
             case Measure():
                 return (yield from self._measure(effect, now))

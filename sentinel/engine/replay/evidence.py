@@ -1,7 +1,7 @@
 """The evidence of a replay: asked for when the runtime would ask for it, kept as the runtime keeps it."""
 
 from collections.abc import Collection, Generator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, ValueSample
@@ -20,6 +20,7 @@ from sentinel.engine.evidence.schedule import (
     grid,
     has_stable_pods,
     lacking,
+    settles_of,
     stable_of,
     tick_of,
     unmeasured,
@@ -65,6 +66,11 @@ class Evidence:
     def unmeasured(self, record: Record, now: datetime) -> Mapping[str, Missing]:
         """The rules that have not been measured for too long, and why."""
         return unmeasured(self._policy, record, self._failing, record.started_at, self._timings, now)
+
+    @property
+    def settles(self) -> Mapping[str, timedelta]:
+        """How long the counts of each metric rule take to settle."""
+        return settles_of(self._policy, self._timings)
 
     def measure(
         self, record: Record, workload: Workload, suspected: Collection[str], now: datetime

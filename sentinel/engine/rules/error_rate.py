@@ -81,7 +81,8 @@ def judge_error_rate(
     """The rule's next state and its verdict.
 
     `state` is what the last call returned (None at first); `tick` None judges again without new evidence. Another
-    `segment.name` starts afresh with `rule.alpha * segment.share`. `dispersion` (φ ≥ 1, the size up to which errors
+    `segment.name` starts afresh with `rule.alpha * segment.share`. `now` is until when the source's counts have
+    settled: evidence that ends long before it lets nothing pass. `dispersion` (φ ≥ 1, the size up to which errors
     come in clusters) and `placebo` (log evidence against the worst placebo canary) come from `calibrate`. `starts` is
     how pods started so far; without it cold pods are left out.
     """

@@ -17,6 +17,7 @@ from sentinel.engine.evidence.schedule import (
     grid,
     has_stable_pods,
     lacking,
+    settles_of,
     stable_of,
     tick_of,
     unmeasured,
@@ -260,6 +261,10 @@ class EvidenceCollector:
             return {}
         timings = timings_of(self._sources)
         return unmeasured(policy, record, ledger.failing, ledger.since, timings, self._clock.now())
+
+    def settles(self, policy: Policy) -> dict[str, timedelta]:
+        """How long the counts of each metric rule take to settle."""
+        return settles_of(policy, timings_of(self._sources))
 
     def _seen(self, rollout: MeasuredRollout) -> Workload:
         """The pods as they are now, not as they were when the question was sent: they name the arms."""

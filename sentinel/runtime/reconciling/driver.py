@@ -237,6 +237,7 @@ class Driver:
             unmeasured=collector.unmeasured(record, effect.policy),
             learnt=collector.learnt(record),
             started=collector.started(record),
+            settles=collector.settles(effect.policy),
             gates=self._services.gates.taken(record).state.gating.results,
         )
 

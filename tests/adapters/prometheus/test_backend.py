@@ -198,6 +198,37 @@ def test_samples_that_only_grow_old_teach_no_lag() -> None:
     assert lag.settle == 0
 
 
+def test_an_outage_teaches_no_lag() -> None:
+    """The first samples after a restart are from just before it: what stopped for a while does not lag."""
+    lag, stale = Lag(), timedelta(seconds=2)
+    back = NOW + timedelta(seconds=25)
+    lag.learn("m", stamps(1), NOW, stale)
+    lag.learn("m", stamps(24, at=back), back, stale)
+    assert lag.settle == 0
+
+
+def test_batches_teach_the_longest_wait_for_one() -> None:
+    """Just before a batch of 30 s comes in, the newest sample is older than after it."""
+    lag, later, stale = Lag(), NOW + timedelta(seconds=1), timedelta(seconds=2)
+    lag.learn("m", stamps(34), NOW, stale)
+    lag.learn("m", stamps(5, at=later), later, stale)
+    assert lag.settle == 34
+
+
+def test_a_lag_ends_with_its_cause() -> None:
+    """A learnt lag is measured again every half minute, and the longest of four measurements counts."""
+    lag, at, stale = Lag(), NOW + timedelta(seconds=15), timedelta(seconds=30)
+    lag.learn("m", stamps(40), NOW, stale)
+    lag.learn("m", stamps(40, at=at), at, stale)
+    for _ in range(4):
+        assert lag.measurable(at + timedelta(seconds=29)) is None
+        at += timedelta(seconds=30)
+        asked = lag.measurable(at)
+        assert asked == at + timedelta(seconds=40)
+        lag.measured(stamps(3, at=asked), asked, at)
+    assert lag.settle == 3
+
+
 def test_a_settle_of_the_settings_is_kept() -> None:
     """Whoever sets it knows better."""
     lag = Lag(chosen=5.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -117,6 +118,15 @@ def test_good_evidence_passes_and_is_dated() -> None:
     found = judge(ERRORS, ticks=(counted(1),))
     assert only(found).kind is VerdictKind.PASS
     assert found.measured_until == {"errors": at(90)}
+
+
+@pytest.mark.parametrize(
+    ("settle", "kind"), [(timedelta(0), VerdictKind.PENDING), (timedelta(minutes=2), VerdictKind.PASS)]
+)
+def test_what_a_source_brings_late_is_not_stale(settle: timedelta, kind: VerdictKind) -> None:
+    """Evidence that is as new as its source ever has it lets a rule pass."""
+    late = judge(ERRORS, ticks=(counted(1),), now=at(220), settles={"errors": settle})
+    assert only(late).kind is kind
 
 
 def test_bad_evidence_fails() -> None:
