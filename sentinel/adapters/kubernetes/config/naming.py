@@ -54,7 +54,8 @@ def _mentions(template: object) -> Iterator[Mention]:
 def _of_volumes(spec: RawObject) -> Iterator[Mention]:
     for volume in objects(spec.get("volumes")):
         for source, named, kind in _SOURCES:
-            yield _mention(kind, mapping(volume.get(source)), named)
+            if source in volume:
+                yield _mention(kind, mapping(volume[source]), named)
         driver = mapping(mapping(volume.get("csi")).get("nodePublishSecretRef"))
         yield _mention(ConfigKind.SECRET, driver)
         for part in objects(mapping(volume.get("projected")).get("sources")):
@@ -68,9 +69,10 @@ def _of_containers(spec: RawObject) -> Iterator[Mention]:
             for field, kind in _ENV_FROM:
                 yield _mention(kind, mapping(source.get(field)))
         for variable in objects(container.get("env")):
-            value = mapping(variable.get("valueFrom"))
-            for field, kind in _ENV:
-                yield _mention(kind, mapping(value.get(field)))
+            if "valueFrom" in variable:  # most variables are plain values, and there may be hundreds
+                value = mapping(variable["valueFrom"])
+                for field, kind in _ENV:
+                    yield _mention(kind, mapping(value.get(field)))
 
 
 def _mention(kind: ConfigKind, source: RawObject, named: str = "name") -> Mention:

@@ -1,9 +1,11 @@
 """From raw objects to the little that is kept of them: compact entries, with strings shared where they repeat."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from sys import intern
+from typing import Any
+from weakref import WeakValueDictionary
 
 from sentinel.adapters.kubernetes.api.raw import (
     RawObject,
@@ -36,7 +38,7 @@ CHANGE_CAUSE = "kubernetes.io/change-cause"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class TemplateFacts:
     """What is kept of a pod template; see `Revision`."""
 
@@ -156,11 +158,22 @@ def create_failure(status: RawObject) -> RawObject:
 def trim_template(template: object, *, digest: str = "") -> TemplateFacts:
     """What matters of a pod template; `digest` if its revision is identified by something other than its content."""
     bare = bare_template(template)
+    own = template_digest(bare)
+    facts = _KNOWN.get(own)
+    if facts is None:
+        facts = _KNOWN[own] = _facts(bare, own)
+    return replace(facts, digest=digest) if digest else facts
+
+
+_KNOWN: WeakValueDictionary[str, TemplateFacts] = WeakValueDictionary()
+"""The facts of each template that is held, by its own digest: a workload and its revision share them."""
+
+
+def _facts(bare: dict[str, Any], own: str) -> TemplateFacts:
     metadata = mapping(bare.get("metadata"))
     containers = objects(mapping(bare.get("spec")).get("containers"))
-    own = template_digest(template)
     return TemplateFacts(
-        digest=digest or own,
+        digest=own,
         images=tuple(intern(text(container.get("image"))) for container in containers),
         labels=labels(metadata.get("labels")),
         irreversible=text(mapping(metadata.get("annotations")).get(IRREVERSIBLE_ANNOTATION)),
