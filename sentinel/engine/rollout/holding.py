@@ -8,7 +8,7 @@ from sentinel.domain.decision import Decision, Stop
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action
-from sentinel.domain.record.holds import HOLDS, HoldReason
+from sentinel.domain.record.holds import HOLDS, HoldEnd, HoldReason
 from sentinel.domain.record.state import Hold, Phase, RolloutState
 from sentinel.domain.verdict import NO_CAUSE, DecisionCause, Number, RuleVerdict
 from sentinel.engine.exposure.brakes import brake_mark
@@ -26,8 +26,9 @@ def hold(
     because: RuleVerdict | None = None,
     call: bool = True,
 ) -> Decision:
-    """Hold for this reason. Said once; while the reason stays the same there is nothing new to say.
+    """Hold for this reason. Said once; while the reason stays the same nobody is told again.
 
+    What the cluster itself shows (a hold that ends at once) is recorded as it is now: one obstacle may follow another.
     A hold that only a human ends is not replaced by one that ends on its own. `call`: whether a human is called, unless
     the reason itself is calm.
     """
@@ -38,6 +39,8 @@ def hold(
         message = f"would hold: {message}"
     if held is not None and (held.reason == reason or (held.sticky and not kind.sticky)):
         kept = replace(state, hold=replace(held, gone_since=None))
+        if held.reason == reason and kind.end is HoldEnd.AT_ONCE:
+            kept = replace(kept, hold=replace(held, gone_since=None, message=message), message=message)
         return Decision(kept, requeue_at=None, verdicts=situation.verdicts)
     state = replace(
         without_hold(state, situation.now),

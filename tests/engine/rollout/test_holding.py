@@ -10,7 +10,8 @@ from sentinel.domain.decision import Stop
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.holds import HoldReason
-from sentinel.domain.record.state import Phase
+from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Hold, Phase
 from sentinel.domain.workload.facts import HOLD_LABEL, Mark, Workload
 from sentinel.engine.rollout.holding import damage_limiting_pause, hold, undo_failed, without_hold
 from tests.engine.builders import (
@@ -45,6 +46,21 @@ def test_the_same_reason_is_no_news() -> None:
     """Said once, however often it is seen."""
     found = hold(situation(held(SOFT, sticky=False), paused(1)), SOFT, "because")
     assert (found.action, found.change) == (None, None)
+
+
+def test_what_is_in_the_way_now_is_recorded_without_another_notice() -> None:
+    """One obstacle of the cluster follows another; figures that a measurement changes at each tick are kept out."""
+    unable = HoldReason.CANNOT_STEP
+    found = hold(situation(held(unable, sticky=False), paused(1)), unable, "the route names no canary")
+    assert (found.action, found.state.message) == (None, "the route names no canary")
+    assert found.state.hold == changed(held(unable, sticky=False), "the route names no canary")
+    measured = hold(situation(held(SOFT, sticky=False), paused(1)), SOFT, "12.3% of 400 requests")
+    assert measured.state.message != "12.3% of 400 requests"
+
+
+def changed(record: Record, message: str) -> Hold:
+    assert record.state.hold is not None
+    return replace(record.state.hold, message=message)
 
 
 def test_another_reason_is_news() -> None:
