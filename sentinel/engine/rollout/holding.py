@@ -26,7 +26,7 @@ def hold(
     because: RuleVerdict | None = None,
     call: bool = True,
 ) -> Decision:
-    """Hold for this reason. Said once; while the reason stays the same nobody is told again.
+    """Hold for this reason. Said once; while the reason stays the same nobody is notified again.
 
     What the cluster itself shows (a hold that ends at once) is recorded as it is now: one obstacle may follow another.
     A hold that only a human ends is not replaced by one that ends on its own. `call`: whether a human is called, unless

@@ -69,6 +69,7 @@ async def test_a_stop_lets_no_further_node_be_updated(
     assert await gateway.cluster.apply(stopped, Release()) == "its rolling update goes on"
     assert strategy(cluster) == ROLLING
     assert PAUSED_ANNOTATION not in live(cluster)["metadata"].get("annotations", {})
+    assert MANAGER not in {entry["manager"] for entry in live(cluster)["metadata"]["managedFields"]}
     assert (await rolled_out(gateway, AGENT)).candidate.images == ("agent:v2",)
 
 

@@ -97,11 +97,12 @@ async def test_a_stop_keeps_what_is_there(cluster: SimulatedCluster, gateway: Ku
 
 
 async def test_released_it_goes_to_its_end(cluster: SimulatedCluster, gateway: KubernetesGateway) -> None:
-    """The partition is 0 as before, and nothing of ours is left."""
+    """The partition is 0 as before, and nothing of ours is left, no claim on a field either."""
     workload, _ = await update(cluster, gateway)
     await gateway.cluster.apply(workload, SetPartition(1, MARK))
     assert await gateway.cluster.apply(workload, Release()) == "the partition is 0"
     assert (partition(cluster), annotation(cluster)) == (0, None)
+    assert MANAGER not in {entry["manager"] for entry in live(cluster)["metadata"]["managedFields"]}
     assert set((await rolled_out(gateway, DB)).candidate.images) == {"db:v2"}
 
 

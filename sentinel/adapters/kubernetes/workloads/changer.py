@@ -13,7 +13,7 @@ from sentinel.adapters.kubernetes.workloads.config_return import put_config_back
 from sentinel.adapters.kubernetes.workloads.driver import Live, Place
 from sentinel.adapters.kubernetes.workloads.patches import Patch, Plan
 from sentinel.adapters.kubernetes.workloads.registry import Driver, driver_of
-from sentinel.domain.decision import Change, Restore
+from sentinel.domain.decision import Change, Release, Restore
 from sentinel.domain.errors import (
     ClusterError,
     ClusterUnavailableError,
@@ -107,16 +107,15 @@ class WorkloadChanger:
         live: Live | None = None,
         stored: RawObject | None = None,
     ) -> str:
-        """Read (unless `live` was just read), check, plan, patch."""
+        """Read (unless `live` was just read), check, plan, patch. What ends our part gives up our claims."""
         restored = driver.digests(stored)[1] if stored else ""
+        over = bool(restored) or isinstance(change, Release)
         for attempt in range(1, _ATTEMPTS + 1):
             seen = live if live and attempt == 1 else await self._live(driver, workload, timeout)
             driver.check(seen, workload, restored)
             plan = driver.planned(seen, workload, change, stored or {})
             try:
-                await self._carry_out(
-                    plan, driver.places(workload)[0], workload, timeout, give_up=bool(restored)
-                )
+                await self._carry_out(plan, driver.places(workload)[0], workload, timeout, give_up=over)
             except PreconditionError:
                 if attempt == _ATTEMPTS:
                     raise
@@ -158,7 +157,7 @@ class WorkloadChanger:
             await self._client.delete(place, uid=pod.uid, timeout=timeout)
 
     async def _disown(self, place: RequestTarget, live: RawObject) -> None:
-        """Give up our claim on the template's fields; without it the undo stands all the same."""
+        """Give up our claim on what was written; without it the change stands all the same."""
         try:
             await self._give_up(place, live)
         except ClusterError:
