@@ -39,6 +39,7 @@ class MetricName(StrEnum):
     LEADER_TRANSITIONS_TOTAL = "leader_transitions_total"
     RULES_LOADED = "rules_loaded"
     RULES_INFO = "rules_info"
+    POLICY_OBJECTS = "policy_objects"
     RULES_REFUSED = "rules_refused"
     RULES_TAKEN_TIMESTAMP_SECONDS = "rules_taken_timestamp_seconds"
     RULES_RELOAD_TOTAL = "rules_reload_total"

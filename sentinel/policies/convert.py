@@ -7,7 +7,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from sentinel.domain.gate import Gate, JobGate, WebhookGate
-from sentinel.domain.policy.policy import Policy, UndoBudget, UndoPolicy
+from sentinel.domain.policy.policy import Origin, Policy, UndoBudget, UndoPolicy
 from sentinel.domain.policy.rules import (
     Arms,
     CountQuery,
@@ -57,7 +57,11 @@ CRASH_WEIGHT = 0.1
 
 
 def policy_of(
-    file: PolicyFile, document: Mapping[str, object], source: str, interval: timedelta = DEFAULT_INTERVAL
+    file: PolicyFile,
+    document: Mapping[str, object],
+    source: str,
+    interval: timedelta = DEFAULT_INTERVAL,
+    origin: Origin = Origin.FILE,
 ) -> Policy:
     """The policy that a valid document means. `interval` is that of metric rules that name none."""
     spec, namespace = file.spec, file.metadata.namespace
@@ -77,6 +81,7 @@ def policy_of(
         slack_channel=spec.notify.slack_channel,
         follow_edits=spec.on_policy_change == "follow",
         source=source,
+        origin=origin,
         document=document,
     )
 

@@ -9,13 +9,14 @@ from pydantic import ValidationError
 
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.gate import GateLimits
-from sentinel.domain.policy.policy import SLACK, Policy, UndoneGit
+from sentinel.domain.policy.policy import SLACK, Origin, Policy, UndoneGit
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
+from sentinel.policies.bounds import PolicyBounds, out_of_bounds
 from sentinel.policies.convert import DEFAULT_INTERVAL, digest_of, policy_of
 from sentinel.policies.explain import mistakes_of
 from sentinel.policies.gate_limits import shut_gates
-from sentinel.policies.mistakes import InputError, Path, PolicyError, dotted
+from sentinel.policies.mistakes import InputError, Path, PolicyError, Remark, dotted
 from sentinel.policies.pairs import claims
 from sentinel.policies.schema.policy import API_VERSION, CLUSTER_KIND, KIND, SUPPORTED_KINDS, PolicyFile
 from sentinel.policies.yaml.document import MAX_BYTES, read_documents
@@ -41,7 +42,7 @@ class Options:
 
     `sources` are the metrics systems in its settings; a rule that asks another is refused. `gates` is what they
     allow gates; one that could never be asked is refused. `reverts`: whether they name a Git server to propose reverts
-    on. `channels` are those that notices can go to. None: any will do.
+    on. `channels` are those that notices can go to. None: any will do. `bounds` is what policies of namespaces may say.
     """
 
     kinds: Collection[WorkloadKind] = SUPPORTED_KINDS
@@ -51,6 +52,7 @@ class Options:
     gates: GateLimits | None = None
     reverts: bool | None = None
     channels: Collection[str] | None = None
+    bounds: tuple[PolicyBounds, ...] = ()
 
 
 DEFAULTS = Options()
@@ -188,25 +190,34 @@ def _policy(document: Document, options: Options) -> tuple[Policy | None, list[P
     if not isinstance(value, dict):
         mistake = InputError("is not a mapping of keys to values", f"begin with apiVersion: {API_VERSION}")
         return None, [document.error((), mistake)]
+    found = judged(value, options, _source(document))
+    if isinstance(found, Policy):
+        return found, []
+    return None, [document.error(path, mistake) for path, mistake in found]
+
+
+def judged(
+    value: Mapping[str, object], options: Options, source: str, origin: Origin = Origin.FILE
+) -> Policy | list[Remark]:
+    """The policy that a document means, or everything that is wrong with it. `source` is where it stands."""
     result = _validated(value, options)
     if not isinstance(result, PolicyFile):
-        return None, [document.error(path, mistake) for path, mistake in result]
+        return result
     absent = [
         *_absent_sources(result, options),
         *shut_gates(result, options.gates),
         *_no_reverts(result, options),
         *_absent_channels(result, options),
+        *out_of_bounds(result, options.bounds),
     ]
-    if absent:
-        return None, [document.error(path, mistake) for path, mistake in absent]
-    return policy_of(result, value, _source(document), options.interval), []
+    return absent or policy_of(result, value, source, options.interval, origin)
 
 
 def _source(document: Document) -> str:
     return f"{document.file}:{document.root.position.line}"
 
 
-def _validated(value: Mapping[str, object], options: Options) -> PolicyFile | list[tuple[Path, InputError]]:
+def _validated(value: Mapping[str, object], options: Options) -> PolicyFile | list[Remark]:
     if value.get("kind") not in (KIND, CLUSTER_KIND) and isinstance(value.get("kind"), str):
         return [(("kind",), InputError(f"{value['kind']} is not a kind of policy", f"write kind: {KIND}"))]
     try:

@@ -31,7 +31,7 @@ class PolicyRegistry:
         self._told: BoundedDict[str, None] = BoundedDict(MAX_REMEMBERED)
 
     def in_force(self) -> tuple[Policy, ...]:
-        """All policies of the rule files."""
+        """All policies of the rule files and of objects."""
         return self._source.policies()
 
     def guarding(self, workload: Workload) -> Policy | None:

@@ -15,6 +15,7 @@ from sentinel.settings.metrics import (
     WebSettings,
 )
 from sentinel.settings.people import HttpSettings, NotifySettings, SlackSettings, UiSettings
+from sentinel.settings.policies import PoliciesSettings
 from sentinel.settings.sections import (
     ClusterSettings,
     DoraSettings,
@@ -44,6 +45,7 @@ class Settings(BaseSettings):
     cluster: ClusterSettings = ClusterSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     rules: RulesSettings = RulesSettings()
+    policies: PoliciesSettings = PoliciesSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
     sources: dict[SourceName, NamedSourceSettings] = Field(default_factory=dict)
     datadog: DatadogSettings = DatadogSettings()

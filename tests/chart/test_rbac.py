@@ -20,6 +20,8 @@ from sentinel.adapters.kubernetes.inspect.preflight import (
     RESTORING_CONFIG,
     RUNNING_JOBS,
     SHARDING,
+    WATCHING_CLUSTER_POLICIES,
+    WATCHING_POLICIES,
     needed,
 )
 from sentinel.adapters.kubernetes.traffic.registry import route_verbs
@@ -49,7 +51,9 @@ def asked_for(
     }
 
 
-OPTIONAL = NODES | asked_for(READING_CONFIG)
+CLUSTER_WIDE = NODES | asked_for(WATCHING_CLUSTER_POLICIES)
+INSIDE = asked_for((*READING_CONFIG, *WATCHING_POLICIES))
+OPTIONAL = CLUSTER_WIDE | INSIDE
 """What ships and is not required."""
 
 
@@ -131,7 +135,7 @@ def test_with_jobs_of_gates_jobs_may_be_made(helm: Helm) -> None:
     assert granted(only(helm.template(jobs()), "ClusterRole")) == asked_for() | granted(plain) | OPTIONAL
     within = helm.template({**jobs(), "watchNamespaces": ["shop"]})
     (role,) = [m for m in within if m["kind"] == "Role" and m["metadata"]["namespace"] == "shop"]
-    assert granted(role) == asked_for() | asked_for(READING_CONFIG) | granted(plain)
+    assert granted(role) == asked_for() | INSIDE | granted(plain)
 
 
 def test_jobs_of_gates_may_be_kept_to_namespaces(helm: Helm) -> None:
@@ -308,7 +312,7 @@ def test_named_namespaces_get_a_role_each_and_the_cluster_nothing(helm: Helm) ->
     assert not any(m["kind"].startswith("ClusterRole") for m in manifests)
     for namespace in ("shop", "bank"):
         inside = [m for m in manifests if m["metadata"].get("namespace") == namespace]
-        assert granted(only(inside, "Role")) == asked_for() | asked_for(READING_CONFIG)
+        assert granted(only(inside, "Role")) == asked_for() | INSIDE
         binding = only(inside, "RoleBinding")
         account = only(manifests, "ServiceAccount")["metadata"]
         assert binding["subjects"] == [
@@ -318,9 +322,9 @@ def test_named_namespaces_get_a_role_each_and_the_cluster_nothing(helm: Helm) ->
     assert settings["kubernetes"]["namespaces"] == ["shop", "bank"]
 
 
-def test_beside_named_namespaces_only_nodes_are_read_cluster_wide(helm: Helm) -> None:
+def test_beside_named_namespaces_only_nodes_and_policies_of_the_cluster_are_read(helm: Helm) -> None:
     """Nothing else of the cluster is in reach."""
-    assert granted(only(helm.template({"watchNamespaces": ["shop"]}), "ClusterRole")) == NODES
+    assert granted(only(helm.template({"watchNamespaces": ["shop"]}), "ClusterRole")) == CLUSTER_WIDE
 
 
 def test_the_lease_is_in_the_namespace_of_the_release_alone(helm: Helm) -> None:
@@ -356,7 +360,14 @@ def test_further_rights_to_config_are_asked_for(
     assert role == asked_for() | granted(plain) | OPTIONAL
 
 
+def test_policies_need_not_be_objects(helm: Helm) -> None:
+    """Switched off, the account has no right to them."""
+    without = {"settings": {"policies": {"objects": {"enabled": False}}}}
+    role = granted(only(helm.template(without), "ClusterRole"))
+    assert role == asked_for() | NODES | asked_for(READING_CONFIG)
+
+
 def test_config_need_not_be_read(helm: Helm) -> None:
     """The daemon does without."""
     role = granted(only(helm.template({"config": {"configMaps": False}}), "ClusterRole"))
-    assert role == asked_for() | NODES
+    assert role == OPTIONAL - asked_for(READING_CONFIG) | asked_for()

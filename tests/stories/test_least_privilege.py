@@ -19,7 +19,14 @@ from clustersim.storage.resources import (
     SERVICE_ACCOUNTS,
     ResourceType,
 )
-from sentinel.adapters.kubernetes.inspect.preflight import ELECTING, READING_CONFIG, SHARDING, needed
+from sentinel.adapters.kubernetes.inspect.preflight import (
+    ELECTING,
+    READING_CONFIG,
+    SHARDING,
+    WATCHING_CLUSTER_POLICIES,
+    WATCHING_POLICIES,
+    needed,
+)
 from sentinel.domain.record.state import Phase
 from sentinel.runtime.reconciling.commands import KEPT
 from tests.stories.conftest import at_rest
@@ -74,9 +81,21 @@ def release_naming_config(here: World, image: str) -> None:
     here.cluster.change("web", change, namespace=NAMESPACE)
 
 
+def make_policies(here: World) -> None:
+    """Policies as objects, of a namespace and of the cluster, which no rollout is judged by."""
+    spec = {"match": {"names": ["other"]}, "rules": [{"name": "crash-loop", "crashLoop": {}}]}
+    for plural, namespace in (("rolloutpolicies", NAMESPACE), ("clusterrolloutpolicies", "")):
+        resource = here.cluster.api.registry.find("rollback-sentinel.dev", "v1", plural)
+        assert resource is not None
+        here.cluster.store.create(
+            resource, {"metadata": {"name": "other", "namespace": namespace}, "spec": spec}
+        )
+
+
 async def play(here: World) -> None:
     """Releases that are promoted and undone, people's commands, alerts, notices, and a write that meets another."""
     await at_rest(here)
+    make_policies(here)
     release_naming_config(here, "web:2")
     await here.phase(Phase.BAKING, image="web:2")
     for _ in range(KEPT // 2 + 1):
@@ -112,4 +131,5 @@ async def test_every_right_that_is_granted_is_used(
     }
     async with world(tmp_path, **settings) as here:
         await play(here)
-    assert used == asked(needed()) | asked(READING_CONFIG) | asked(ELECTING) | asked(SHARDING) | NODES
+    optional = (*READING_CONFIG, *WATCHING_POLICIES, *WATCHING_CLUSTER_POLICIES)
+    assert used == asked(needed()) | asked(optional) | asked(ELECTING) | asked(SHARDING) | NODES

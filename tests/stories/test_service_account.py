@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from clustersim.node.behaviour import crash_loop
-from sentinel.adapters.kubernetes.inspect.preflight import ELECTING, READING_CONFIG, SHARDING, needed
+from sentinel.adapters.kubernetes.inspect.preflight import (
+    ELECTING,
+    READING_CONFIG,
+    SHARDING,
+    WATCHING_CLUSTER_POLICIES,
+    WATCHING_POLICIES,
+    needed,
+)
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase
@@ -90,7 +97,8 @@ def asked(needed: Any) -> set[tuple[str, str, str]]:
 
 def test_the_role_that_ships_grants_what_the_daemon_asks_for_and_nothing_else() -> None:
     """Its verbs are those of preflight, and reading nodes and config, which is optional."""
-    assert verbs_of(manifest("ClusterRole")) == asked(needed()) | asked(READING_CONFIG) | NODES
+    optional = (*READING_CONFIG, *WATCHING_POLICIES, *WATCHING_CLUSTER_POLICIES)
+    assert verbs_of(manifest("ClusterRole")) == asked(needed()) | asked(optional) | NODES
 
 
 def test_the_lease_is_granted_in_the_own_namespace_alone() -> None:

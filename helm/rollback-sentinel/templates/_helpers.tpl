@@ -174,6 +174,14 @@ imagePullSecrets: {{- toYaml $secrets | nindent 2 }}
 - apiGroups: [rollback-sentinel.dev]
   resources: [rolloutcommands/status]
   verbs: [update]
+{{- if include "rollback-sentinel.policyObjects" . }}
+- apiGroups: [rollback-sentinel.dev]
+  resources: [rolloutpolicies]
+  verbs: [list, watch]
+- apiGroups: [rollback-sentinel.dev]
+  resources: [rolloutpolicies/status]
+  verbs: [patch]
+{{- end }}
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
@@ -232,6 +240,23 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, create, delete]
+{{- end }}
+
+{{/* Whether policies that are objects are watched. */}}
+{{- define "rollback-sentinel.policyObjects" -}}
+{{- if dig "policies" "objects" "enabled" true .Values.settings }}yes{{ end }}
+{{- end }}
+
+{{/* What is in no namespace, beside the nodes. */}}
+{{- define "rollback-sentinel.clusterPolicyRules" -}}
+{{- if include "rollback-sentinel.policyObjects" . }}
+- apiGroups: [rollback-sentinel.dev]
+  resources: [clusterrolloutpolicies]
+  verbs: [list, watch]
+- apiGroups: [rollback-sentinel.dev]
+  resources: [clusterrolloutpolicies/status]
+  verbs: [patch]
+{{- end }}
 {{- end }}
 
 {{- define "rollback-sentinel.nodeRules" -}}

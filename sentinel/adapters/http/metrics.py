@@ -192,6 +192,7 @@ METRICS = (
     Metric(MetricName.RULES_LOADED, Kind.GAUGE, "Policies in force."),
     Metric(MetricName.RULES_INFO, Kind.INFO, "The digest of the rule set in force.", ("digest",)),
     Metric(MetricName.RULES_REFUSED, Kind.GAUGE, "Whether the rule files are refused (1) or in force (0)."),
+    Metric(MetricName.POLICY_OBJECTS, Kind.GAUGE, "Policies that are objects, by state.", ("state",)),
     Metric(MetricName.RULES_TAKEN_TIMESTAMP_SECONDS, Kind.GAUGE, "When the rule set in force was loaded."),
     Metric(
         MetricName.RULES_RELOAD_TOTAL,

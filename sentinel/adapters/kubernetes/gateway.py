@@ -2,16 +2,19 @@
 
 import asyncio
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from sentinel.adapters.kubernetes.api.access import Access, load_access
 from sentinel.adapters.kubernetes.api.client import UNOBSERVED, ApiClient, ExchangeObserver, RequestTarget
+from sentinel.adapters.kubernetes.api.raw import RawObject
 from sentinel.adapters.kubernetes.api.resources import (
+    CLUSTER_POLICIES,
     COMMANDS,
     NODES,
     PODS,
+    POLICIES,
     RECORDS,
     ApiResource,
 )
@@ -20,12 +23,13 @@ from sentinel.adapters.kubernetes.config.following import ConfigFollower
 from sentinel.adapters.kubernetes.coordination.events import EventRecorder
 from sentinel.adapters.kubernetes.custom.commands import KubernetesCommandStore, command_of
 from sentinel.adapters.kubernetes.custom.histories import KubernetesHistoryStore
+from sentinel.adapters.kubernetes.custom.policy_objects import KubernetesPolicyStore, policy_object
 from sentinel.adapters.kubernetes.custom.records import KubernetesRecordStore
 from sentinel.adapters.kubernetes.gitops.holds import KubernetesKeepers
 from sentinel.adapters.kubernetes.gitops.keepers import NO_TOOLS, OwnerCache, WatchedTools, marks_of
 from sentinel.adapters.kubernetes.gitops.watching import tool_watches
 from sentinel.adapters.kubernetes.inspect.preflight import preflight
-from sentinel.adapters.kubernetes.watch.reflector import Reflector
+from sentinel.adapters.kubernetes.watch.reflector import OnChange, Reflector
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
 from sentinel.adapters.kubernetes.workloads.cluster import KubernetesCluster
@@ -38,6 +42,8 @@ from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
 from sentinel.ports import Clock
 
+T = TypeVar("T")
+
 
 class KubernetesGateway:
     """One cluster. `cluster`, `records` and `commands` are what the runtime uses, once `start` was called.
@@ -45,7 +51,7 @@ class KubernetesGateway:
     Of several gateways to one cluster each keeps its own copy. `rng` gives the jitter of back-offs. `namespaces`
     limits it to these: then Roles in them are enough, and nodes are read only where that is allowed. Only workloads of
     these `kinds` are watched, what these `tools` deploy them by, and what they name of the kinds in `config`, where
-    that is allowed; `routes` of these kinds are moved.
+    that is allowed; `routes` of these kinds are moved. `policy_objects`: policies are watched as well.
     """
 
     def __init__(  # noqa: PLR0913 - one to each setting
@@ -59,6 +65,7 @@ class KubernetesGateway:
         routes: Sequence[RouteKind] = (),
         config: Sequence[ConfigKind] = (ConfigKind.CONFIG_MAP,),
         tools: WatchedTools = NO_TOOLS,
+        policy_objects: bool = False,
         observer: ExchangeObserver = UNOBSERVED,
     ) -> None:
         self.access = access
@@ -67,6 +74,7 @@ class KubernetesGateway:
         self._kinds = tuple(kinds)
         self._routes = tuple(routes)
         self._tools = tools
+        self._policy_objects = policy_objects
         self._owners = OwnerCache()
         self._config = ConfigFollower(self.client, clock, rng, config, lambda key: cache.config_changed(key))
         self._config_kinds = tuple(config)
@@ -87,6 +95,7 @@ class KubernetesGateway:
         self.records = KubernetesRecordStore(self.client)
         self.histories = KubernetesHistoryStore(self.client)
         self.commands = KubernetesCommandStore(self.client, cache.pair_of, cache.called)
+        self.policies = KubernetesPolicyStore(self.client)
         self._shared: dict[str, Any] = {"clock": clock, "rng": rng}
         self._reflectors: list[Reflector[Any]] = [*self._usual_watches()]
         self._beside: set[ApiResource] = set()
@@ -95,18 +104,23 @@ class KubernetesGateway:
 
     def _usual_watches(self) -> Iterator[Reflector[Any]]:
         """The watches that last as long as the gateway."""
-        yield Reflector(
-            self.client,
-            RequestTarget(NODES),
-            trim_node,
-            self._cache.node_changed,
-            optional=True,
-            **self._shared,
-        )
+        yield self._optional(RequestTarget(NODES), trim_node, self._cache.node_changed)
+        if self._policy_objects:
+            yield self._optional(RequestTarget(CLUSTER_POLICIES), policy_object, self.policies.observed)
         for namespace in self._namespaces or ("",):
             yield from self._watches(namespace)
+            if self._policy_objects:
+                yield self._optional(
+                    RequestTarget(POLICIES, namespace), policy_object, self.policies.observed
+                )
         for namespace in self._tools.namespaces or self._namespaces or ("",):
             yield from self._tool_watches(namespace)
+
+    def _optional(
+        self, target: RequestTarget, trim: Callable[[RawObject], T], changed: OnChange[T]
+    ) -> Reflector[T]:
+        """The watch of what the daemon does without where it may not read it, or it is not served."""
+        return Reflector(self.client, target, trim, changed, optional=True, **self._shared)
 
     def _watches(self, namespace: str) -> tuple[Reflector[Any], ...]:
         """The watches of one namespace, or of all of them."""
@@ -143,14 +157,7 @@ class KubernetesGateway:
             self._beside.add(resource)
             changed = partial(self._cache.beside_changed, resource)
             added: list[Reflector[Any]] = [
-                Reflector(
-                    self.client,
-                    RequestTarget(resource, namespace),
-                    trim_beside,
-                    changed,
-                    optional=True,
-                    **self._shared,
-                )
+                self._optional(RequestTarget(resource, namespace), trim_beside, changed)
                 for namespace in self._namespaces or ("",)
             ]
             self._cache.unreadable[resource] = partial(_first_unread, added)
@@ -166,14 +173,7 @@ class KubernetesGateway:
     def _tool_watches(self, namespace: str) -> Iterator[Reflector[Any]]:
         """The watches of what deploys workloads, in one namespace or in all of them."""
         for watch in tool_watches(self._tools, self._owners):
-            reflector: Reflector[Any] = Reflector(
-                self.client,
-                RequestTarget(watch.resource, namespace),
-                watch.trim,
-                watch.changed,
-                optional=True,
-                **self._shared,
-            )
+            reflector = self._optional(RequestTarget(watch.resource, namespace), watch.trim, watch.changed)
             if watch.tool:
                 self._owners.unreadable.append((watch.tool, partial(_unread, reflector)))
             yield reflector
@@ -181,8 +181,7 @@ class KubernetesGateway:
     def _config_watch(self, kind: ConfigKind, namespace: str) -> Reflector[str]:
         """The watch of what workloads name, by metadata alone; the daemon does without it."""
         target = RequestTarget(RESOURCES[kind], namespace, metadata_only=True)
-        version, changed = self._config.version_of(kind), self._config.changed(kind)
-        return Reflector(self.client, target, version, changed, optional=True, **self._shared)
+        return self._optional(target, self._config.version_of(kind), self._config.changed(kind))
 
     @classmethod
     async def connect(  # noqa: PLR0913 - one to each setting
@@ -197,6 +196,7 @@ class KubernetesGateway:
         routes: Sequence[RouteKind] = (),
         config: Sequence[ConfigKind] = (ConfigKind.CONFIG_MAP,),
         tools: WatchedTools = NO_TOOLS,
+        policy_objects: bool = False,
         observer: ExchangeObserver = UNOBSERVED,
     ) -> "KubernetesGateway":
         """A gateway to the cluster of the kubeconfig or of the pod's own service account; nothing is sent yet.
@@ -213,6 +213,7 @@ class KubernetesGateway:
             routes=routes,
             config=config,
             tools=tools,
+            policy_objects=policy_objects,
             observer=observer,
         )
 

@@ -81,7 +81,7 @@ async def build(
     reconciling = reconciling_of(base, sources, news, policies.registry, notices)
     pressing = pressing_of(base)
     daemon = Daemon(
-        watches_of(base, policies.switch),
+        watches_of(base, policies.switch, policies.objects),
         reconciling.services,
         reconciling.loop,
         base.queue,

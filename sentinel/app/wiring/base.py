@@ -53,9 +53,14 @@ class Base:
 
     def requeue_all(self) -> None:
         """Have every workload reconciled now."""
+        self.requeue(frozenset(("",)))
+
+    def requeue(self, namespaces: frozenset[str]) -> None:
+        """Have every workload of these namespaces reconciled now; `""` is all of them."""
         keys = self.gateway.cluster.keys()
         for key in keys:
-            self.queue.add(key)
+            if "" in namespaces or key.namespace in namespaces:
+                self.queue.add(key)
 
 
 async def base_of(
@@ -78,6 +83,7 @@ async def base_of(
         routes=settings.kubernetes.routes,
         config=settings.kubernetes.config_kinds,
         tools=watched_tools(settings),
+        policy_objects=settings.policies.objects.enabled,
         observer=ExchangeObserver(server_clock.heard, _request_counter(telemetry)),
     )
     resources = AsyncExitStack()

@@ -62,6 +62,7 @@ def options_of(settings: Settings, sources: Sources) -> Options:
         gates=settings.gates.limits,
         reverts=bool(settings.gitops.revert.hosts),
         channels=settings.channels,
+        bounds=tuple(each.limits for each in settings.policies.objects.bounds),
     )
 
 

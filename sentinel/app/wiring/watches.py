@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.app.policy_objects import PolicyObjects
 from sentinel.app.wiring.base import Base, lease_namespace
 from sentinel.domain.errors import ConfigurationError
 from sentinel.runtime.freezing import FreezeSwitch
@@ -19,6 +20,7 @@ class ClusterWatches:
         gateway: KubernetesGateway,
         lease_namespace: str | None,
         switch: FreezeSwitch,
+        policies: PolicyObjects,
         *,
         sharded: bool,
         asking: bool,
@@ -29,6 +31,7 @@ class ClusterWatches:
         self._asking = asking
         self._jobs_in = jobs_in
         self._switch = switch
+        self._policies = policies
         self._lease_namespace = lease_namespace
 
     async def start(self) -> None:
@@ -42,8 +45,12 @@ class ClusterWatches:
         await self._gateway.start()
 
     async def wait_synced(self) -> None:
-        """Wait until all caches are full. Raises ClusterError after `SYNC_SECONDS`."""
+        """Wait until all caches are full, and what they show of policies is in force.
+
+        Raises ClusterError after `SYNC_SECONDS`.
+        """
         await self._gateway.wait_synced(SYNC_SECONDS)
+        await self._policies.catch_up()  # before anything is judged by a policy that is less specific
 
     def ages(self) -> Mapping[str, float]:
         """Seconds since each watch was last heard."""
@@ -54,12 +61,13 @@ class ClusterWatches:
         await self._gateway.close()
 
 
-def watches_of(base: Base, switch: FreezeSwitch) -> ClusterWatches:
+def watches_of(base: Base, switch: FreezeSwitch, policies: PolicyObjects) -> ClusterWatches:
     """The watches that the settings ask for."""
     return ClusterWatches(
         base.gateway,
         lease_namespace(base.settings),
         switch,
+        policies,
         sharded=base.settings.leadership.shards > 1,
         asking=base.settings.slack.pressable,
         jobs_in=job_namespaces(base.settings),

@@ -8,6 +8,7 @@ from sentinel.adapters.kubernetes.api.raw import mapping
 from sentinel.adapters.kubernetes.api.resources import (
     ACCESS_REVIEWS,
     CLAIMS,
+    CLUSTER_POLICIES,
     COMMANDS,
     CONFIG_MAPS,
     EVENTS,
@@ -15,6 +16,7 @@ from sentinel.adapters.kubernetes.api.resources import (
     JOBS,
     LEASES,
     PODS,
+    POLICIES,
     RECORDS,
     SECRETS,
     SERVICE_ACCOUNTS,
@@ -56,6 +58,16 @@ ASKING: tuple[Verbs, ...] = ((COMMANDS, "", ("create",)),)
 
 RUNNING_JOBS: tuple[Verbs, ...] = ((JOBS, "", ("get", "create", "delete")),)
 """The same, for the Jobs of gates."""
+
+WATCHING_POLICIES: tuple[Verbs, ...] = (
+    (POLICIES, "", ("list", "watch")),
+    (POLICIES, "status", ("patch",)),
+)
+WATCHING_CLUSTER_POLICIES: tuple[Verbs, ...] = (
+    (CLUSTER_POLICIES, "", ("list", "watch")),
+    (CLUSTER_POLICIES, "status", ("patch",)),
+)
+"""What ships as well and is not required: policies as objects, and what the sentinel makes of them."""
 
 READING_CONFIG: tuple[Verbs, ...] = (
     (CONFIG_MAPS, "", ("get", "list", "watch")),

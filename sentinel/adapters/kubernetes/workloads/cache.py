@@ -1,7 +1,7 @@
 """The workloads of the cluster as the watches show them, indexed so that a snapshot costs next to nothing."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from sentinel.adapters.kubernetes.api.raw import ObjectId, ObjectKey, RawObject
@@ -63,6 +63,14 @@ class WorkloadCache:
         if not self._pairs.pairings:
             return tuple(self._workloads)
         return tuple(dict.fromkeys(map(self._pairs.pair_of, self._workloads)))
+
+    def labels(self) -> Iterator[tuple[WorkloadKey, Mapping[str, str]]]:
+        """Every workload known now with its labels, which a pair does not have."""
+        for key, entry in tuple(self._workloads.items()):
+            if self._pairs.pair_of(key) == key:
+                yield key, entry.labels
+        for pair in set(map(self._pairs.pair_of, self._workloads)) - self._workloads.keys():
+            yield pair, {}
 
     def pair_of(self, key: WorkloadKey) -> WorkloadKey:
         """The pair that a workload is a member of, or the workload itself."""

@@ -1,7 +1,7 @@
 """The `Cluster` of the runtime: reads from the watches' cache, writes through the API."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import objects
@@ -48,6 +48,10 @@ class KubernetesCluster:
     def keys(self) -> Iterable[WorkloadKey]:
         """Every workload known now."""
         return self._cache.keys()
+
+    def labels(self) -> Iterator[tuple[WorkloadKey, Mapping[str, str]]]:
+        """Every workload known now with its labels, which a pair does not have."""
+        return self._cache.labels()
 
     def workload(self, key: WorkloadKey) -> Workload | None:
         """The snapshot of one workload, None when it is gone."""
