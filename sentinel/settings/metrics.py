@@ -41,14 +41,14 @@ class SigV4Settings(Section):
 
 
 class PrometheusServerSettings(Section):
-    """A server of Prometheus' API, and how it is asked. `scrape_interval` decides what is stale.
+    """A server of Prometheus' API, and how it is asked. `scrape_interval` decides what is stale; unset, it is learnt.
 
     `settle` is how long after a scrape its samples can be queried; unset, it is learnt from how old they are. Files of
     secrets are read again as they change. `proxy` is an address, or `environment` for the one of HTTPS_PROXY.
     """
 
     url: Url | None = None
-    scrape_interval: Seconds = 15.0
+    scrape_interval: Seconds | None = None
     settle: Delay | None = None
     timeout: Seconds = 5.0
     headers: dict[str, SecretStr] = Field(default_factory=dict)

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sentinel.adapters.prometheus.backend import MetricsBackend
+from sentinel.adapters.prometheus.scrapes import interval_query
 from sentinel.adapters.prometheus.series.strays import Asking
-
-INTERVAL = "quantile(0.5, 300 / (count_over_time(up[5m]) and (up offset 5m)))"
-"""Half of the targets that are old enough are scraped at least as often, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +20,7 @@ class ServerReport:
 async def inspected(backend: MetricsBackend, ask: Asking, at: datetime) -> ServerReport:
     """The report as of now, by three queries at most. Raises SourceError."""
     newest = await _number(f"max({backend.stamps('up')})", ask, at)
-    interval = await _number(INTERVAL, ask, at)
+    interval = await _number(interval_query("up"), ask, at)
     return ServerReport(backend, interval, None if newest is None else max(0.0, at.timestamp() - newest))
 
 

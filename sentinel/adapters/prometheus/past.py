@@ -1,13 +1,56 @@
-"""From answers to range queries to each pod's counters of a longer time: pure, so that it can run in a thread."""
+"""The counters of pods over a longer time: which queries tell them, and what the answers come to."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from sentinel.adapters.prometheus.answers import Track
+from sentinel.adapters.prometheus.buckets import HistogramAsking, HistogramSeries
+from sentinel.adapters.prometheus.refusing import checked, read
+from sentinel.adapters.prometheus.series import selectors
 from sentinel.domain.evidence import Past, PastCounters
+from sentinel.domain.policy.rules import Arms, CountQuery, HistogramQuery
+from sentinel.engine.arms.selector import label_name
+from sentinel.engine.arms.variables import alternation
+
+
+def counted_by(query: CountQuery | HistogramQuery) -> str:
+    """The series whose samples tell how often a query's are scraped. Raises ValueError for what is not a selector."""
+    if isinstance(query, CountQuery):
+        return str(selectors.check(query.total))
+    return HistogramSeries.of(query.histogram).count
+
+
+async def queries_of(
+    query: CountQuery | HistogramQuery,
+    past: Past,
+    asking: Callable[[HistogramQuery], Awaitable[HistogramAsking]],
+) -> tuple[str, str] | None:
+    """The queries of all requests and of the bad ones of these pods, None where no bound tells the slow ones.
+
+    Raises SourceError.
+    """
+    if isinstance(query, CountQuery):
+        total, errors = checked(
+            lambda: [_of_pods(text, query.arms, past) for text in (query.total, query.errors)]
+        )
+        by = label_name(query.arms.pod_label)
+        return f"sum by ({by}) ({total})", f"sum by ({by}) ({errors})"
+    narrowed = checked(lambda: _of_pods(query.histogram, query.arms, past))
+    histogram = await asking(replace(query, histogram=narrowed))
+    return await read(histogram.totals_and_slow(past.over, past.until))
+
+
+def _of_pods(selector: str, arms: Arms, past: Past) -> str:
+    """The selector of these pods alone, in the namespace as far as the selector names it or the series do."""
+    return selectors.narrowed(
+        selector,
+        (arms.pod_label, "=~", alternation(past.pods)),
+        (arms.namespace_label, "=", past.namespace),
+    )
 
 
 def counted(past: Past, label: str, total: Sequence[Track], errors: Sequence[Track]) -> PastCounters:
-    """Requests and errors of each pod; without a series of errors there were no errors."""
+    """Requests and errors of each pod; without a series of errors there were no errors. Pure, to run in a thread."""
     failed = {track.labels.get(label, ""): track for track in errors}
     return {
         pod: _pairs(past, track, failed.get(pod), missing=0.0)

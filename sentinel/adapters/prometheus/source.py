@@ -1,11 +1,11 @@
 """Prometheus as a source of evidence: counters of each pod at explicit times, all workloads in one query."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from sentinel.adapters.prometheus.answers import InstantAnswer, Track
 from sentinel.adapters.prometheus.assembly import Answers, Assembly, as_is, bounds_in_seconds
@@ -15,7 +15,9 @@ from sentinel.adapters.prometheus.histograms import HistogramAnswer, common_edge
 from sentinel.adapters.prometheus.inspection import ServerReport, inspected
 from sentinel.adapters.prometheus.lag import Lag
 from sentinel.adapters.prometheus.metricsql import as_promql
-from sentinel.adapters.prometheus.past import counted
+from sentinel.adapters.prometheus.past import counted, counted_by, queries_of
+from sentinel.adapters.prometheus.refusing import checked, read
+from sentinel.adapters.prometheus.scrapes import USUAL, Scrapes
 from sentinel.adapters.prometheus.series import selectors, strays
 from sentinel.adapters.prometheus.series.podless import unattributed
 from sentinel.adapters.prometheus.series.replicas import Doubles
@@ -24,7 +26,6 @@ from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy.rules import PROMETHEUS, Arms, CountQuery, HistogramQuery, ValueQuery
 from sentinel.engine.arms.selector import label_name
-from sentinel.engine.arms.variables import alternation
 
 STALE_AFTER_INTERVALS = 2.0
 
@@ -32,8 +33,6 @@ REMEMBERED_SPANS = 20_000
 """How many spans are kept for workloads that share a query within a tick."""
 REMEMBERED_SECONDS = 60.0
 """How long they are kept."""
-
-T = TypeVar("T")
 
 
 class PrometheusQueries(Protocol):
@@ -60,7 +59,8 @@ class PrometheusSource:
     """Implements `ports.MetricSource`.
 
     `scrape_interval` in seconds: a pod whose oldest sample is older than two of them is stale. `settle`: seconds
-    to stay behind the clock, for a Prometheus that is filled with a delay (remote write); None: as is learnt.
+    to stay behind the clock, for a Prometheus that is filled with a delay (remote write). Each is learnt where it is
+    None.
     """
 
     def __init__(
@@ -68,14 +68,13 @@ class PrometheusSource:
         client: PrometheusQueries,
         *,
         name: str = PROMETHEUS,
-        scrape_interval: float = 15.0,
+        scrape_interval: float | None = USUAL,
         settle: float | None = None,
     ) -> None:
         self._client = client
         self._name = name
-        self._stale_after = timedelta(seconds=STALE_AFTER_INTERVALS * scrape_interval)
+        self._scrapes = Scrapes(client.instant, scrape_interval)
         self._lag = Lag(settle)
-        self._min_interval = scrape_interval
         self._doubles = Doubles(client.instant)
         self._shared: SharedAnswers[
             tuple[CountQuery | HistogramQuery, datetime, datetime], tuple[Span, ...]
@@ -96,7 +95,12 @@ class PrometheusSource:
     @property
     def min_interval(self) -> float:
         """A tick shorter than a scrape interval would see nothing new."""
-        return self._min_interval
+        return self._scrapes.shortest
+
+    @property
+    def configured_interval(self) -> float | None:
+        """Seconds between two scrapes as the settings say; None where they leave it to be learnt."""
+        return self._scrapes.chosen
 
     async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         """Totals and errors of every pod or version, at both times. Raises SourceError."""
@@ -127,23 +131,12 @@ class PrometheusSource:
 
         Raises SourceError.
         """
-        asked = await self._of_the_past(query, past)
+        await self._scrapes.learn(checked(lambda: counted_by(query)), past.until)
+        asked = await queries_of(query, past, self._asking)
         if asked is None:
             return {}
         total, errors = [await self._client.range(each, past.since, past.until, past.step) for each in asked]
         return await asyncio.to_thread(counted, past, query.arms.pod_label, total, errors)
-
-    async def _of_the_past(self, query: CountQuery | HistogramQuery, past: Past) -> tuple[str, str] | None:
-        """The queries of all requests and of the bad ones of these pods, None where no bound tells the slow ones."""
-        if isinstance(query, CountQuery):
-            total, errors = _checked(
-                lambda: [_of_pods(text, query.arms, past) for text in (query.total, query.errors)]
-            )
-            by = _by(query.arms.pod_label)
-            return f"sum by ({by}) ({total})", f"sum by ({by}) ({errors})"
-        (narrowed,) = _checked(lambda: [_of_pods(query.histogram, query.arms, past)])
-        asking = await self._asking(replace(query, histogram=narrowed))
-        return await _read(asking.totals_and_slow(past.over, past.until))
 
     async def report(self, at: datetime) -> ServerReport:
         """What the server shows of itself. Raises SourceError."""
@@ -158,14 +151,18 @@ class PrometheusSource:
         return None
 
     async def _count(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
-        plain = _checked(lambda: [str(selectors.check(text)) for text in (query.total, query.errors)])
+        plain = checked(lambda: [str(selectors.check(text)) for text in (query.total, query.errors)])
         query = replace(query, total=plain[0], errors=plain[1])
-        before, after = await asyncio.gather(self._counts_at(query, since), self._counts_at(query, until))
+        before, after, _ = await asyncio.gather(
+            self._counts_at(query, since),
+            self._counts_at(query, until),
+            self._scrapes.learn(query.total, until),
+        )
         await self._learn_lag(query.total, after.oldest, until)
         # Errors that are some of the requests' own series name what the requests name.
         apart = not selectors.restricts(query.errors, query.total)
         beside = frozenset({"errors"} if apart else ())
-        assembly = Assembly(query.arms, as_is, "total", beside, self._stale_after)
+        assembly = Assembly(query.arms, as_is, "total", beside, self._stale_after(query.total))
         totals, errors = after.counters["total"], after.counters["errors"]
         spans = await _assembled(assembly, since, before, until, after)
         spans = _counted_once(spans, await self._doubles.found(query.total, totals, query.arms, until))
@@ -189,15 +186,18 @@ class PrometheusSource:
 
     async def _measure(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         asking = await self._asking(query)
-        answers = await _read(asyncio.gather(asking.at(since), asking.at(until)))
+        answers = await read(asyncio.gather(asking.at(since), asking.at(until)))
         before, after = await asyncio.gather(
             *(self._beside(asking, each, at) for each, at in zip(answers, (since, until), strict=True))
         )
         (selector, *_) = answers[1].selectors(asking.series.count, asking.series.native)
+        await self._scrapes.learn(selector, until)
         await self._learn_lag(selector, after.oldest, until)
         sparse = sum(answer.sparse.weight for answer in answers)
         naming = bounds_in_seconds(query.unit, await computed(sparse, common_edges, answers, query.unit))
-        assembly = Assembly(query.arms, naming, "+Inf", frozenset({"sum", "count"}), self._stale_after)
+        assembly = Assembly(
+            query.arms, naming, "+Inf", frozenset({"sum", "count"}), self._stale_after(selector)
+        )
         spans = await _assembled(assembly, since, before, until, after)
         series = asking.series
         doubled = await self._doubles.found(series.count, after.counters["count"], query.arms, until)
@@ -206,9 +206,9 @@ class PrometheusSource:
         return await strays.told(spans, by_counter, query.arms, self._client.instant, until)
 
     async def _asking(self, query: HistogramQuery) -> HistogramAsking:
-        (series,) = _checked(lambda: [HistogramSeries.of(query.histogram)])
+        series = checked(lambda: HistogramSeries.of(query.histogram))
         backend, ask = await self._client.backend(), self._client.instant
-        return HistogramAsking(query, series, backend, ask, self._stale_after)
+        return HistogramAsking(query, series, backend, ask, self._stale_after(series.count))
 
     async def _beside(self, asking: HistogramAsking, answer: HistogramAnswer, at: datetime) -> Answers:
         """An answer with what stands beside the buckets: sums and counts, when they were scraped, and by whom."""
@@ -229,10 +229,13 @@ class PrometheusSource:
         )
         return Answers(counters, oldest, jobs, answer.forms)
 
+    def _stale_after(self, selector: str) -> timedelta:
+        return timedelta(seconds=STALE_AFTER_INTERVALS * self._scrapes.of(selector))
+
     async def _learn_lag(self, selector: str, stamps: InstantAnswer, at: datetime) -> None:
         backend = await self._client.backend()
         self._lag.known(backend.settle)
-        self._lag.learn(selector, stamps, at, self._stale_after)
+        self._lag.learn(selector, stamps, at, self._stale_after(selector))
         asked = self._lag.measurable(at)
         if asked is None:
             return
@@ -268,7 +271,7 @@ async def _assembled(
 ) -> tuple[Span, ...]:
     """The spans, put together in a thread where they are many: for 5,000 pods that takes 90 ms."""
     weight = before.weight + after.weight
-    return await _read(computed(weight, assembly.spans, since, before, until, after))
+    return await read(computed(weight, assembly.spans, since, before, until, after))
 
 
 def _by(*labels: str) -> str:
@@ -279,28 +282,3 @@ def _by(*labels: str) -> str:
 def _subject_labels(arms: Arms) -> str:
     """What every question is grouped by."""
     return _by(arms.namespace_label, arms.subject_label)
-
-
-def _of_pods(selector: str, arms: Arms, past: Past) -> str:
-    """The selector of these pods alone, in the namespace as far as the selector names it or the series do."""
-    return selectors.narrowed(
-        selector,
-        (arms.pod_label, "=~", alternation(past.pods)),
-        (arms.namespace_label, "=", past.namespace),
-    )
-
-
-async def _read(asking: Awaitable[T]) -> T:
-    """What is asked for; a ValueError on what an answer holds becomes a SourceError."""
-    try:
-        return await asking
-    except ValueError as error:
-        raise SourceError(f"{error}.", reason=MissingReason.BAD_QUERY) from error
-
-
-def _checked(read: Callable[[], list[T]]) -> list[T]:
-    """Run a selector check; its ValueError becomes a SourceError."""
-    try:
-        return read()
-    except ValueError as error:
-        raise SourceError(f"{error}.", reason=MissingReason.BAD_QUERY) from error

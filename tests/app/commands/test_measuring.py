@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sentinel.adapters.prometheus.backend import MetricsBackend
-from sentinel.adapters.prometheus.inspection import INTERVAL, ServerReport
+from sentinel.adapters.prometheus.inspection import ServerReport
+from sentinel.adapters.prometheus.scrapes import interval_query
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.app.commands.setup.checks import Level
 from sentinel.app.commands.setup.measuring import server_checks
@@ -18,7 +19,7 @@ async def test_interval_and_lag_are_measured() -> None:
     """By the servers' own metric of its targets."""
     async with prometheus() as (fake, client):
         fake.answers["max(timestamp(up))"] = [({}, NOW.timestamp() - 4)]
-        fake.answers[INTERVAL] = [({}, 15)]
+        fake.answers[interval_query("up")] = [({}, 15)]
         report = await PrometheusSource(client).report(NOW)
     assert (str(report.backend), report.interval, report.lag) == ("Prometheus", 15, pytest.approx(4))
 
@@ -36,7 +37,7 @@ async def test_interval_and_lag_are_measured() -> None:
         (ServerReport(VICTORIA, 15, 40), [Level.OK, Level.WARN], "its newest sample is 40 s old"),
         (ServerReport(VICTORIA, 5, 3), [Level.OK, Level.WARN], "set sources.mesh.scrape_interval to 5s"),
         (ServerReport(VICTORIA, 15, 3), [Level.OK], "no fault is found before its first scrape"),
-        (ServerReport(VICTORIA, None, None), [Level.OK, Level.WARN], "no metric `up`"),
+        (ServerReport(VICTORIA, None, None), [Level.OK], ""),
     ],
 )
 def test_the_report_is_compared_with_the_settings(
@@ -47,3 +48,12 @@ def test_the_report_is_compared_with_the_settings(
     assert [check.level for check in checks] == levels
     assert any(said in f"{check.found} {check.remedy}" for check in checks)
     assert "vector(0)" in checks[0].remedy or not report.backend.metricsql
+
+
+@pytest.mark.parametrize(
+    ("interval", "levels"), [(60.0, [Level.OK]), (5.0, [Level.OK]), (None, [Level.OK, Level.WARN])]
+)
+def test_an_interval_that_is_learnt_needs_no_check(interval: float | None, levels: list[Level]) -> None:
+    """Only where nothing tells it there is a warning."""
+    checks = server_checks("prometheus", ServerReport(VICTORIA, interval, 3), None)
+    assert [check.level for check in checks] == levels

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from sentinel.adapters.prometheus.inspection import ServerReport
+from sentinel.adapters.prometheus.scrapes import USUAL
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.app.commands.setup.checks import Check, Level, fail, ok, warn
 from sentinel.app.wiring.sources import Sources
@@ -43,7 +44,7 @@ async def _source_checks(name: str, source: MetricSource) -> list[Check]:
     now = datetime.now(UTC)
     try:
         if isinstance(source, PrometheusSource):
-            return [*server_checks(name, await source.report(now), source.min_interval)]
+            return [*server_checks(name, await source.report(now), source.configured_interval)]
         if name not in PROBES:
             return [ok(name, "configured; each of its queries is asked where a rule has one")]
         await source.value(ValueQuery(name, PROBES[name]), now)
@@ -52,10 +53,10 @@ async def _source_checks(name: str, source: MetricSource) -> list[Check]:
     return [ok(name, "answers queries")]
 
 
-def server_checks(name: str, report: ServerReport, configured: float) -> Iterator[Check]:
+def server_checks(name: str, report: ServerReport, configured: float | None) -> Iterator[Check]:
     """Which server it is, and which of its traits the settings or the rules have to allow for.
 
-    `configured` is the scrape interval of the settings, in seconds.
+    `configured` is the scrape interval of the settings, in seconds; None where it is learnt.
     """
     known = [
         f"{what} {duration(timedelta(seconds=value))}"
@@ -67,29 +68,35 @@ def server_checks(name: str, report: ServerReport, configured: float) -> Iterato
     advice = [METRICSQL_ADVICE] * report.backend.metricsql + [SCRAPE_ADVICE] * rare
     yield Check(name, Level.OK, found, "; ".join(advice))
     key = "prometheus" if name == PROMETHEUS else f"sources.{name.partition('/')[2]}"
-    if report.interval is not None and report.interval > TOO_RARE * configured:
-        yield warn(
-            name,
-            f"it scrapes each {report.interval:.0f} s, but {key}.scrape_interval is {configured:g} s: "
-            "most samples count as stale",
-            f"set {key}.scrape_interval to {report.interval:.0f}s",
-        )
-    if report.interval is not None and TOO_RARE * report.interval < configured:
-        yield warn(
-            name,
-            f"it scrapes each {report.interval:.0f} s, but {key}.scrape_interval is {configured:g} s: "
-            "faults are found later than they could be",
-            f"set {key}.scrape_interval to {report.interval:.0f}s",
-        )
-    if report.interval is None:
-        yield warn(
-            name,
-            "it has no metric `up` of five minutes, so its scrape interval is unknown",
-            f"set {key}.scrape_interval to how often its samples come",
-        )
-    if report.lag is not None and report.lag > TOO_RARE * configured:
+    yield from _interval_checks(name, key, report.interval, configured)
+    if report.lag is not None and report.lag > TOO_RARE * (configured or report.interval or USUAL):
         yield warn(
             name,
             f"its newest sample is {report.lag:.0f} s old: evidence is asked for as of so long ago",
             f"set {key}.settle, or let it be learnt (some ticks later)",
+        )
+
+
+def _interval_checks(
+    name: str, key: str, measured: float | None, configured: float | None
+) -> Iterator[Check]:
+    """Whether the settings' scrape interval is the server's; one that is learnt needs no check."""
+    if measured is None and configured is None:
+        yield warn(
+            name,
+            f"it has no metric `up` of five minutes; until a workload's own samples tell, {USUAL:g} s are assumed",
+            f"set {key}.scrape_interval to how often its samples come",
+        )
+    if measured is None or configured is None:
+        return
+    wrong = ""
+    if measured > TOO_RARE * configured:
+        wrong = "most samples count as stale"
+    elif TOO_RARE * measured < configured:
+        wrong = "faults are found later than they could be"
+    if wrong:
+        yield warn(
+            name,
+            f"it scrapes each {measured:.0f} s, but {key}.scrape_interval is {configured:g} s: {wrong}",
+            f"set {key}.scrape_interval to {measured:.0f}s, or leave it out to be learnt",
         )

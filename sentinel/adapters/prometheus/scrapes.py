@@ -1,0 +1,62 @@
+"""How often the series of a selector are scraped: set, or learnt from how many samples came in five minutes."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sentinel.adapters.prometheus.series.strays import Asking
+from sentinel.bounded import BoundedDict
+from sentinel.domain.errors import SourceError
+
+USUAL = 15.0
+"""Seconds between two scrapes as long as nothing is known, and where no series is old enough to tell."""
+LEARNT_AGAIN_AFTER = timedelta(minutes=10)
+REMEMBERED_SELECTORS = 200
+COMMON = (1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0)
+"""The intervals that people configure: a count of samples in a window tells one of them only nearly."""
+NEARLY = 0.25
+"""Of five samples in five minutes one may fall on either side of the window's border."""
+
+
+def interval_query(selector: str) -> str:
+    """The seconds between two samples in half of the series that were there five minutes ago."""
+    return f"quantile(0.5, 300 / (count_over_time({selector}[5m]) and ({selector} offset 5m)))"
+
+
+def common(seconds: float) -> float:
+    """The interval that people configure next to this one; this one where none is near."""
+    nearest = min(COMMON, key=lambda one: abs(one / seconds - 1))
+    return nearest if abs(nearest / seconds - 1) <= NEARLY else round(seconds, 1)
+
+
+@dataclass(slots=True)
+class Scrapes:
+    """The scrape intervals in seconds: the `chosen` one of the settings, else what was learnt of each selector."""
+
+    ask: Asking
+    chosen: float | None = None
+    _learnt: BoundedDict[str, float] = field(default_factory=lambda: BoundedDict(REMEMBERED_SELECTORS))
+    _learnt_at: BoundedDict[str, datetime] = field(default_factory=lambda: BoundedDict(REMEMBERED_SELECTORS))
+
+    @property
+    def shortest(self) -> float:
+        """No question is worth asking more often."""
+        return self.chosen or min(self._learnt.values(), default=USUAL)
+
+    def of(self, selector: str) -> float:
+        """The interval of one selector's series."""
+        return self.chosen or self._learnt.get(selector) or USUAL
+
+    async def learn(self, selector: str, at: datetime) -> None:
+        """Learn a selector's interval, once in ten minutes. A question that fails is asked again by the next call."""
+        before = self._learnt_at.get(selector)
+        if self.chosen is not None or (before is not None and at < before + LEARNT_AGAIN_AFTER):
+            return
+        self._learnt_at[selector] = at
+        try:
+            answer = await self.ask(interval_query(selector), at)
+        except SourceError:
+            self._learnt_at.pop(selector)
+            return
+        found = next((one.value for one in answer.samples if one.usable and one.value > 0), None)
+        if found is not None:
+            self._learnt[selector] = common(found)
