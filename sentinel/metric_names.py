@@ -32,6 +32,7 @@ class MetricName(StrEnum):
     WEBHOOK_POSTS_TOTAL = "webhook_posts_total"
     SLACK_POSTS_TOTAL = "slack_posts_total"
     SLACK_PRESSES_TOTAL = "slack_presses_total"
+    PAGE_COMMANDS_TOTAL = "page_commands_total"
     WATCH_AGE_SECONDS = "watch_age_seconds"
     COMMANDS_TOTAL = "commands_total"
     LEADER = "leader"

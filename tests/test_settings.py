@@ -348,6 +348,29 @@ def test_a_webhook_for_notices_that_could_not_sign_is_refused(
     assert message in line
 
 
+@pytest.mark.parametrize(
+    ("ui", "said"),
+    [
+        ("writes: {proxies: [10.0.12.0/24]}", "ui.writes.groups: groups are missing"),
+        ("writes: {groups: {oncall: ['*']}}", "ui.writes.proxies: proxies are missing"),
+        ("writes: {proxies: [0.0.0.0/0], groups: {oncall: ['*']}}", "too large a network"),
+        ("writes: {proxies: ['::/16'], groups: {oncall: ['*']}}", "too large a network"),
+        ("writes: {proxies: [proxy], groups: {oncall: ['*']}}", "ui.writes.proxies[0]: is not an address"),
+        ("writes: {proxies: [10.0.12.5/24], groups: {oncall: ['*']}}", "has host bits set"),
+        ("writes: {proxies: [127.0.0.1], groups: {oncall: ['*']}}", "ui.password: password is missing"),
+        ("writes: {proxies: ['::/64'], groups: {oncall: ['*']}}", "ui.password: password is missing"),
+        ("writes: {proxies: [10.0.12.0/24], groups: {oncall: []}}", "ui.writes.groups.oncall"),
+        ("writes: {user_header: 'X User'}", "ui.writes.user_header"),
+    ],
+)
+def test_writes_that_anyone_could_claim_are_refused(tmp_path: Path, ui: str, said: str) -> None:
+    """Who may write on the page, and whose headers are believed, are named together; nobody's proxy is everyone."""
+    file = tmp_path / "sentinel.yaml"
+    file.write_text(f"ui: {{{ui}}}\n")
+    (line,) = refused(file, {})
+    assert said in line
+
+
 def test_a_cluster_label_alone_does_not_say_which_cluster_this_is() -> None:
     """Its value here is what tells the alerts of this cluster from others'."""
     with pytest.raises(ConfigurationError, match=r"cluster\.name: name is missing"):

@@ -125,6 +125,10 @@ class RecordStore(Protocol):
         """All records of a workload, newest rollout first. Own writes are visible at once."""
         ...
 
+    def named(self, namespace: str, name: str) -> Record | None:
+        """The record of this name; None where there is none."""
+        ...
+
     def all(self) -> Iterable[Record]:
         """Every record."""
         ...
@@ -216,8 +220,13 @@ class CommandRequests(Protocol):
         requested_by: str,
         record: str = "",
         step: int | None = None,
+        reason: str = "",
+        source: str = "",
     ) -> bool:
-        """Make it; False where one of this name was made already. Raises ClusterError."""
+        """Make it; False where one of this name was made already. Raises ClusterError.
+
+        `source` says from where the person asked, for an audit.
+        """
         ...
 
 

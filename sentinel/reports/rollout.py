@@ -4,15 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from sentinel.domain.command import Command
 from sentinel.domain.policy.policy import Policy
-from sentinel.domain.record.course import Course
 from sentinel.domain.record.entries import AlertEntry, DecisionEntry
 from sentinel.domain.record.holds import hold_kind
+from sentinel.domain.record.offers import offered
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Json
 from sentinel.domain.verdict import ARMS, Number, figures_of
 from sentinel.domain.words import deed
 from sentinel.reports.board import BoardRow, row_of
+from sentinel.reports.commands import CommandReport, command_report
+from sentinel.reports.courses import CourseReport, course_report
 from sentinel.reports.detection import DetectionReport, detection_of
 
 
@@ -55,26 +58,6 @@ class DecisionReport:
     detail: str
     requested_by: str
     escalated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CourseReport:
-    """What a rule has shown over time, as columns. `at` is in seconds since 1970, None: nothing was measured.
-
-    `unit` is `share`, `seconds` or `value`; `needed` and `evidence` are log evidence.
-    """
-
-    rule: str
-    unit: str
-    limit: float | None
-    needed: float | None
-    at: tuple[float, ...]
-    weight: tuple[float, ...]
-    canary: tuple[float | None, ...]
-    canary_total: tuple[int, ...]
-    baseline: tuple[float | None, ...]
-    baseline_total: tuple[int, ...]
-    evidence: tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +121,7 @@ class UndoReport:
 
 @dataclass(frozen=True, slots=True)
 class RolloutReport:
-    """All of one rollout. `older` are the ids of the workload's other records, the newest first."""
+    """All of one rollout. `offered` are the actions that people may ask for now, `commands` what they asked for."""
 
     row: BoardRow
     record: str
@@ -162,11 +145,17 @@ class RolloutReport:
     alerts: tuple[AlertReport, ...]
     alerts_beyond: int
     advice: tuple[str, ...]
+    offered: tuple[str, ...]
+    commands: tuple[CommandReport, ...]
     others: tuple[BoardRow, ...]
 
 
 def report_of(
-    record: Record, policy: Policy | None, others: tuple[BoardRow, ...], advice: tuple[str, ...]
+    record: Record,
+    policy: Policy | None,
+    others: tuple[BoardRow, ...],
+    advice: tuple[str, ...],
+    commands: tuple[Command, ...] = (),
 ) -> RolloutReport:
     """The report on a record; `policy` is the one that its rollout goes on under, where it is known."""
     state = record.state
@@ -191,13 +180,15 @@ def report_of(
             GateReport(one.name, one.answer.value, one.detail, one.tries, one.at)
             for one in state.gating.results
         ),
-        courses=tuple(_course(rule, course) for rule, course in state.course.items()),
+        courses=tuple(course_report(rule, course) for rule, course in state.course.items()),
         detection=detection_of(record, policy) if policy is not None else (),
         policy_document=record.policy_document,
         decisions=tuple(_decision(entry) for entry in record.decisions),
         alerts=tuple(_alert(entry) for entry in record.alerts),
         alerts_beyond=record.alerts_beyond.count if record.alerts_beyond is not None else 0,
         advice=advice,
+        offered=tuple(action.value for action in offered(record)),
+        commands=tuple(command_report(one) for one in commands),
         others=others,
     )
 
@@ -263,23 +254,6 @@ def _figures(entry: DecisionEntry) -> tuple[FiguresReport, ...]:
         for one in figures_of(entry.numbers)
     )
     return tuple(one for one in found if one.canary or one.baseline)
-
-
-def _course(rule: str, course: Course) -> CourseReport:
-    points = course.read()
-    return CourseReport(
-        rule=rule,
-        unit=course.unit,
-        limit=course.limit,
-        needed=course.needed,
-        at=tuple(point.at.timestamp() for point in points),
-        weight=tuple(point.weight for point in points),
-        canary=tuple(point.canary for point in points),
-        canary_total=tuple(point.canary_total for point in points),
-        baseline=tuple(point.baseline for point in points),
-        baseline_total=tuple(point.baseline_total for point in points),
-        evidence=tuple(point.evidence for point in points),
-    )
 
 
 def _alert(entry: AlertEntry) -> AlertReport:

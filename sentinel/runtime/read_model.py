@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import WorkloadKey
-from sentinel.ports import Clock, RecordStore
+from sentinel.ports import Clock, CommandStore, RecordStore
 from sentinel.reports.board import BoardRow, row_of
 from sentinel.reports.daemon import DaemonReport
 from sentinel.reports.dora import DoraTargets, dora, dora_document
@@ -29,13 +29,21 @@ class ReplicaIdentity:
     mode: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReadSources:
+    """Where what is shown comes from."""
+
+    records: RecordStore
+    commands: CommandStore
+    registry: PolicyRegistry
+
+
 class RecordReadModel:
     """Implements `ports.ReadModel`. `newest` is a record with what was measured since it was saved."""
 
     def __init__(
         self,
-        store: RecordStore,
-        registry: PolicyRegistry,
+        sources: ReadSources,
         clock: Clock,
         identity: ReplicaIdentity,
         *,
@@ -44,8 +52,9 @@ class RecordReadModel:
         newest: Callable[[Record], Record],
         targets: DoraTargets,
     ) -> None:
-        self._store = store
-        self._registry = registry
+        self._store = sources.records
+        self._commands = sources.commands
+        self._registry = sources.registry
         self._clock = clock
         self._identity = identity
         self._leads = leads
@@ -104,8 +113,7 @@ class RecordReadModel:
 
     def rollout(self, namespace: str, name: str) -> RolloutReport | None:
         """The rollout of the record of this name; None where there is no such record."""
-        found = (r for r in self._store.all() if r.name == name and r.key.namespace == namespace)
-        record = next(found, None)
+        record = self._store.named(namespace, name)
         if record is None:
             return None
         record = self._newest(record)
@@ -113,11 +121,13 @@ class RecordReadModel:
             row_of(other, None) for other in self._store.of_workload(record.key) if other.name != name
         )
         last = record.decisions[-1] if record.decisions else None
-        return report_of(record, self._registry.of(record), others, advice(record, last))
+        asked = tuple(command for command in self._commands.of_workload(record.key) if command.record == name)
+        return report_of(record, self._registry.of(record), others, advice(record, last), asked)
 
     def subscribe(self, listener: Callable[[], None]) -> None:
-        """Call the listener whenever a record was changed by anyone."""
+        """Call the listener whenever a record or a command was changed by anyone."""
         self._store.subscribe(lambda _key: listener())
+        self._commands.subscribe(lambda _key: listener())
 
     def _row(self, record: Record) -> BoardRow:
         record = self._newest(record) if record.live else record

@@ -165,27 +165,6 @@ class HttpSettings(Section):
     webhook: WebhookSettings = WebhookSettings()
 
 
-class UiSettings(Section):
-    """The web page, which changes nothing. On the loopback only those reach it who may forward a port to the pod.
-
-    With a user name and a password the browser asks for them. With `http.tls` it is served by HTTPS as well.
-    """
-
-    enabled: bool = True
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535)] = 8081
-    username: Annotated[str, Field(min_length=1)] | None = None
-    password: SecretStr | None = None
-    password_file: Path | None = None
-
-    @model_validator(mode="after")
-    def _whole(self) -> "UiSettings":
-        if (self.username is None) != (self.password is None):
-            absent = "password" if self.password is None else "username"
-            raise InputError(f"{absent} is missing", "give both or neither", at=(absent,))
-        return self
-
-
 class NoticeWebhookSettings(Section):
     """Where each decision is posted as a CloudEvent, signed with the secret; without a URL nowhere."""
 

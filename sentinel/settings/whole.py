@@ -14,7 +14,8 @@ from sentinel.settings.metrics import (
     SourceName,
     WebSettings,
 )
-from sentinel.settings.people import HttpSettings, NotifySettings, SlackSettings, UiSettings
+from sentinel.settings.page import UiSettings
+from sentinel.settings.people import HttpSettings, NotifySettings, SlackSettings
 from sentinel.settings.policies import PoliciesSettings
 from sentinel.settings.sections import (
     ClusterSettings,
@@ -70,6 +71,11 @@ class Settings(BaseSettings):
     def channels(self) -> tuple[str, ...]:
         """Every channel by its name, as policies name it: `slack`, `teams/ops`."""
         return (*((SLACK,) if self.slack.token is not None else ()), *self.notify.channels)
+
+    @property
+    def asks_for_people(self) -> bool:
+        """Whether commands are made in people's names: by buttons in Slack, or on the page."""
+        return self.slack.pressable or (self.ui.enabled and self.ui.writes.allowed)
 
     @classmethod
     def settings_customise_sources(

@@ -37,6 +37,7 @@ BUTTONS = {
     "slack": {"channel": "#deploys", "existingSecret": "slack", "signingSecretKey": "signing"},
     "settings": {"slack": {"approvers": {"groups": ["S1"]}}},
 }
+WRITES = {"ui": {"writes": {"proxies": ["10.0.12.0/24"], "groups": {"oncall": ["*"]}}}}
 NODES = {("", "nodes", "list"), ("", "nodes", "watch")}
 
 
@@ -65,10 +66,11 @@ def test_the_cluster_role_is_that_of_the_plain_manifest(helm: Helm) -> None:
     assert role == asked_for() | OPTIONAL
 
 
-def test_with_buttons_in_slack_commands_may_be_made(helm: Helm) -> None:
-    """The same with and without Helm, and nothing more."""
-    manifests = helm.template(BUTTONS)
-    plain = next(yaml.safe_load_all(PLAIN.with_name("rbac-slack.yaml").read_text()))
+@pytest.mark.parametrize("values", [BUTTONS, WRITES])
+def test_where_people_ask_through_the_daemon_it_may_make_commands(helm: Helm, values: dict[str, Any]) -> None:
+    """By buttons in Slack, or on the page; the same with and without Helm, and nothing more."""
+    manifests = helm.template(values)
+    plain = next(yaml.safe_load_all(PLAIN.with_name("rbac-commands.yaml").read_text()))
     assert granted(plain) == asked_for(ASKING)
     assert granted(only(manifests, "ClusterRole")) == asked_for() | granted(plain) | OPTIONAL
 
@@ -234,14 +236,20 @@ def refusals(policy: Manifest, user: str, made: Mapping[str, Any]) -> list[str]:
         (BUTTONS, ACCOUNT, "bob", False),
         (BUTTONS, "bob", "slack:U1/alice", False),
         (BUTTONS, "bob", "bob", True),
+        (BUTTONS, ACCOUNT, "web:alice", False),
+        (WRITES, ACCOUNT, "web:alice", True),
+        (WRITES, ACCOUNT, "slack:U1/alice", False),
+        (WRITES, ACCOUNT, "website", False),
+        (WRITES, "bob", "web:alice", False),
+        ({**BUTTONS, **WRITES}, ACCOUNT, "slack:U1/alice", True),
         ({}, ACCOUNT, "slack:U1/alice", False),
         ({}, "bob", "bob", True),
     ],
 )
-def test_the_sentinel_alone_may_ask_in_the_name_of_slack_users(
+def test_the_sentinel_alone_may_ask_in_the_names_of_people_elsewhere(
     helm: Helm, values: Mapping[str, Any], user: str, requested_by: str, lets: bool
 ) -> None:
-    """With buttons its account passes for `slack:` names and no others; everyone else asks in their own name."""
+    """Its account passes for `slack:` or `web:` names where they may ask; everyone else asks in their own name."""
     policy = only(helm.template(values), "ValidatingAdmissionPolicy")
     assert (not refusals(policy, user, {"spec": {"requestedBy": requested_by}})) is lets
 

@@ -31,6 +31,11 @@ SET_BY_THE_CHART = {
     "ui.host",
     "ui.port",
     "ui.username",
+    "ui.writes.proxies",
+    "ui.writes.user_header",
+    "ui.writes.groups_header",
+    "ui.writes.users",
+    "ui.writes.groups",
     "leadership.name",
     "leadership.namespace",
 }
@@ -72,6 +77,18 @@ WRONG: list[tuple[Mapping[str, Any], tuple[str, ...]]] = [
     ({"webhook": {"tokens": [{"existingSecret": "a"}]}}, ("/webhook/tokens/0", "'namespaces'")),
     ({"ui": {"exposed": True}}, ("ui.existingSecret is missing", "ui.authenticatedByProxy")),
     ({"ui": {"ingress": {"enabled": True, "host": "a.example"}}}, ("ui.exposed is false",)),
+    ({"ui": {"writes": {"proxies": ["10.0.12.0/24"]}}}, ("ui.writes.groups are missing",)),
+    (
+        {
+            "ui": {
+                "exposed": True,
+                "authenticatedByProxy": True,
+                "writes": {"proxies": ["10.0.12.0/24"], "groups": {"oncall": ["*"]}},
+            }
+        },
+        ("ui.ingressFrom is missing", "only the proxy may reach the page"),
+    ),
+    ({"ui": {"writes": {"groups": {"oncall": []}}}}, ("/ui/writes/groups/oncall",)),
     ({"tls": {"clientCa": True}}, ("tls.existingSecret is missing",)),
     ({"serviceAccount": {"create": False}}, ("serviceAccount.name is missing",)),
 ]

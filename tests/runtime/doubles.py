@@ -84,6 +84,11 @@ class Shelf:
         """All of a workload."""
         return tuple(record for record in self.records.values() if record.key == key)
 
+    def named(self, namespace: str, name: str) -> Record | None:
+        """The one of this name."""
+        found = self.records.get(name)
+        return found if found is not None and found.key.namespace == namespace else None
+
     def all(self) -> Iterable[Record]:
         """All."""
         return tuple(self.records.values())

@@ -23,7 +23,7 @@ from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.record.state import Phase
 from sentinel.settings import Settings, load_settings
 from tests.stories.conftest import at_rest
-from tests.support.account import let_press
+from tests.support.account import let_ask
 from tests.support.slack import CHANNEL, fake_slack
 from tests.support.world import CANARY_POLICY, NAMESPACE, World, world
 
@@ -138,7 +138,7 @@ async def test_no_output_shows_a_secret_whatever_fails(tmp_path: Path, log: io.S
         "    - {name: crash-loop, crashLoop: {}}",
     )
     async with fake_slack() as slack, world(tmp_path, policy, **secrets(slack.url)) as here:
-        let_press(here.cluster)
+        let_ask(here.cluster)
         await at_rest(here)  # Slack refuses the tokens, Datadog cannot be reached
         here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
         slack.down = True

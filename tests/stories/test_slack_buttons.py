@@ -22,7 +22,7 @@ from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase
 from tests.stories.conftest import at_rest
 from tests.stories.test_freeze import switch
-from tests.support.account import let_press
+from tests.support.account import let_ask
 from tests.support.slack import APP_TOKEN, CHANNEL, GROUP, TOKEN, FakeSlack, fake_slack, labels
 from tests.support.world import CANARY_POLICY, NAMESPACE, World, actions, decision, world
 
@@ -45,7 +45,7 @@ async def pressable(
     }
     async with world(folder, POLICY, **settings | environ) as here:
         if granted:
-            let_press(here.cluster)
+            let_ask(here.cluster)
         yield here
 
 

@@ -57,9 +57,9 @@ def signed_in(cluster: SimulatedCluster, *, without: str = "") -> bytes:
     return orjson.dumps(cluster.kubeconfig(cluster.api.tokens.issue(account["namespace"], account["name"])))
 
 
-def let_press(cluster: SimulatedCluster) -> None:
-    """Give the account what buttons in Slack need besides."""
-    _grant_more(cluster, "rbac-slack.yaml")
+def let_ask(cluster: SimulatedCluster) -> None:
+    """Give the account what people need besides who ask through the daemon: in Slack, or on the page."""
+    _grant_more(cluster, "rbac-commands.yaml")
 
 
 def let_run_jobs(cluster: SimulatedCluster) -> None:

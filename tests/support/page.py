@@ -6,22 +6,31 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from typing import Any
 
 from sentinel.adapters.http.auth import Authenticator, Login
 from sentinel.adapters.http.listener import ServerOptions
 from sentinel.adapters.http.page.server import PageServer
+from sentinel.adapters.http.page.visitors import Visitors
+from sentinel.adapters.http.page.writes import PageWrites
+from sentinel.domain.command import Command, CommandAction, CommandPhase
+from sentinel.domain.errors import ClusterUnavailableError
 from sentinel.domain.policy.policy import Mode, Policy
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.reports.dora import DoraTargets
 from sentinel.runtime.policy_registry import PolicyRegistry
-from sentinel.runtime.read_model import RecordReadModel, ReplicaIdentity
+from sentinel.runtime.read_model import ReadSources, RecordReadModel, ReplicaIdentity
 from tests.engine.builders import CANARY, in_state
-from tests.runtime.doubles import Rules, Shelf
+from tests.runtime.doubles import Counts, Rules, Shelf
 from tests.support.processes import free_port
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+NOBODY = Visitors()
+ONCALL = Visitors([ip_network("127.0.0.1")], groups={"oncall": ["shop"]})
+"""People of a group may write in one namespace, if a proxy on the loopback says that they are of it."""
 
 
 @dataclass
@@ -55,6 +64,43 @@ class FixedClock:
 
 
 @dataclass
+class CommandDesk:
+    """Commands in memory: what is asked for waits until the test answers it."""
+
+    commands: dict[str, Command] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    listeners: list[Callable[[WorkloadKey], None]] = field(default_factory=list)
+    down: bool = False
+
+    def of_workload(self, key: WorkloadKey) -> tuple[Command, ...]:
+        return tuple(one for one in self.commands.values() if one.key == key)
+
+    def subscribe(self, listener: Callable[[WorkloadKey], None]) -> None:
+        self.listeners.append(listener)
+
+    async def request(
+        self, key: WorkloadKey, action: CommandAction, *, name: str, source: str = "", **spec: Any
+    ) -> bool:
+        if self.down:
+            raise ClusterUnavailableError("the API server is down")
+        made = name not in self.commands
+        if made:
+            self.sources[name] = source
+            self.put(Command(name=name, key=key, action=action, created_at=NOW, uid=name, **spec))
+        return made
+
+    def answer(self, name: str, phase: CommandPhase, message: str) -> None:
+        """The sentinel's answer."""
+        self.put(replace(self.commands[name], phase=phase, message=message, answered_at=NOW))
+
+    def put(self, command: Command) -> None:
+        """A command, new or answered."""
+        self.commands[command.name] = command
+        for listener in self.listeners:
+            listener(command.key)
+
+
+@dataclass
 class Served:
     """The page as it is served: what it is about can be changed meanwhile."""
 
@@ -64,6 +110,8 @@ class Served:
     stop: Callable[[], Awaitable[None]]
     remarks: list[str] = field(default_factory=list)
     leads: bool = True
+    desk: CommandDesk = field(default_factory=CommandDesk)
+    telemetry: Counts = field(default_factory=Counts)
 
     def put(self, *records: Record) -> None:
         """These records, new or changed."""
@@ -79,7 +127,10 @@ def named(name: str, namespace: str = "shop", *, ago: float = 60, of: Record | N
 
 @asynccontextmanager
 async def served(
-    records: Iterable[Record] = (), policies: Sequence[Policy] = (CANARY,), logins: Sequence[Login] = ()
+    records: Iterable[Record] = (),
+    policies: Sequence[Policy] = (CANARY,),
+    logins: Sequence[Login] = (),
+    visitors: Visitors = NOBODY,
 ) -> AsyncIterator[Served]:
     """The page, served on a free port of the loopback."""
     store = Told()
@@ -88,8 +139,7 @@ async def served(
 
     def server() -> PageServer:
         model = RecordReadModel(
-            store,
-            PolicyRegistry(Rules(tuple(policies)), Mode.ENFORCE),
+            ReadSources(store, here.desk, PolicyRegistry(Rules(tuple(policies)), Mode.ENFORCE)),
             FixedClock(),
             ReplicaIdentity("sentinel-1", "0.1.0", "", "enforce"),
             leads=lambda: here.leads,
@@ -97,16 +147,17 @@ async def served(
             newest=lambda record: record,
             targets=DoraTargets(),
         )
-        return PageServer(model, credentials, ServerOptions(host="127.0.0.1", port=port))
+        writes = PageWrites(visitors, store, here.desk, here.telemetry)
+        return PageServer(model, credentials, ServerOptions(host="127.0.0.1", port=port), writes)
 
-    running = [server()]
+    running: list[PageServer] = []
 
     async def start() -> None:
         running.append(server())
         await running[-1].start()
 
     here = Served(f"http://127.0.0.1:{port}/ui/", store, start, lambda: running[-1].stop())
-    await running[-1].start()
+    await start()
     try:
         yield here
     finally:

@@ -76,6 +76,19 @@ imagePullSecrets: {{- toYaml $secrets | nindent 2 }}
 {{- if or .Values.slack.appTokenKey .Values.slack.signingSecretKey }}yes{{ end }}
 {{- end }}
 
+{{/* Whether people may write on the page. */}}
+{{- define "rollback-sentinel.pageWrites" -}}
+{{- if and .Values.ui.enabled .Values.ui.writes.proxies }}yes{{ end }}
+{{- end }}
+
+{{/* The prefixes of the people in whose names the sentinel makes commands, because they have no account here. */}}
+{{- define "rollback-sentinel.askers" -}}
+{{- $askers := list }}
+{{- if include "rollback-sentinel.slackButtons" . }}{{ $askers = append $askers "slack" }}{{ end }}
+{{- if include "rollback-sentinel.pageWrites" . }}{{ $askers = append $askers "web" }}{{ end }}
+{{- join "|" $askers }}
+{{- end }}
+
 {{/* The verbs in a namespace; config/rbac.yaml and those beside it have the same with the reason for each. */}}
 {{- define "rollback-sentinel.rules" -}}
 {{- $deployments := or (has "Deployment" .Values.watchKinds) (has "CanaryPair" .Values.watchKinds) (has "BlueGreen" .Values.watchKinds) }}
@@ -163,7 +176,7 @@ imagePullSecrets: {{- toYaml $secrets | nindent 2 }}
 - apiGroups: [rollback-sentinel.dev]
   resources: [rolloutcommands]
   verbs: [list, watch, delete]
-{{- if include "rollback-sentinel.slackButtons" . }}
+{{- if include "rollback-sentinel.askers" . }}
 - apiGroups: [rollback-sentinel.dev]
   resources: [rolloutcommands]
   verbs: [create]
@@ -288,6 +301,16 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- if and (or .Values.ui.ingress.enabled .Values.ui.httpRoute.enabled) (not .Values.ui.exposed) }}
 {{- fail "ui.exposed is false: ui.ingress and ui.httpRoute need the page on the Service; set it to true" }}
 {{- end }}
+{{- if include "rollback-sentinel.pageWrites" . }}
+{{- if not (or .Values.ui.writes.groups .Values.ui.writes.users) }}
+{{- fail "ui.writes.groups are missing: without groups or users nobody may write; write {oncall: [\"*\"]}" }}
+{{- end }}
+{{- if and .Values.ui.exposed (not .Values.ui.ingressFrom) }}
+{{- fail "ui.ingressFrom is missing: with ui.writes only the proxy may reach the page; name its pods" }}
+{{- end }}
+{{- end }}
+{{- $writes := .Values.ui.writes }}
+{{- $_ := set $ui "writes" (dict "proxies" $writes.proxies "user_header" $writes.userHeader "groups_header" $writes.groupsHeader "users" $writes.users "groups" $writes.groups) }}
 {{- $_ := set $chart "ui" $ui }}
 {{- if .Values.metrics.doraRules.enabled }}
 {{- $_ := set $chart "dora" (dict "metrics" true) }}

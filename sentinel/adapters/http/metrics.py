@@ -153,6 +153,13 @@ METRICS = (
         ("outcome",),
     ),
     Metric(
+        MetricName.PAGE_COMMANDS_TOTAL,
+        Kind.COUNTER,
+        "What was posted to the web page, by outcome: asked (a command was made), repeated, past, not allowed, "
+        "stranger (through no trusted proxy), foreign (from another site), unreadable, failed.",
+        ("outcome",),
+    ),
+    Metric(
         MetricName.WATCH_AGE_SECONDS,
         Kind.GAUGE,
         "Seconds since the API server last sent anything on a watch.",

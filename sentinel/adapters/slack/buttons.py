@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from sentinel.adapters.slack.mrkdwn import Block
 from sentinel.domain.command import CommandAction
 from sentinel.domain.figures import percent
-from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.offers import offered
 from sentinel.domain.record.record import Record
-from sentinel.domain.record.state import Phase
 from sentinel.domain.words import standing
 
 PREFIX = "rollout."
@@ -53,25 +52,9 @@ class Press:
         return f"slack:{self.user}/{self.user_name}" if self.user_name else f"slack:{self.user}"
 
 
-def offered(record: Record) -> tuple[CommandAction, ...]:
-    """The actions that apply to a rollout now; none once it has ended."""
-    if not record.live or record.state.phase is Phase.UNDOING:
-        return ()
-    state = record.state
-    actions = []
-    awaits = state.waits.approval_since is not None and state.phase is not Phase.HELD and record.in_flight
-    if awaits and state.progress.step + 1 not in record.approvals:
-        actions.append(CommandAction.APPROVE)
-    if record.in_flight and state.phase is not Phase.HELD:
-        actions.append(CommandAction.HOLD)
-    if record.stable is not None and record.mode is not Mode.OBSERVE:
-        actions.append(CommandAction.UNDO)
-    return tuple(actions)
-
-
 def buttons(record: Record) -> list[Block]:
     """The buttons that apply, as one block; empty if none applies."""
-    elements = [_button(record, action) for action in offered(record)]
+    elements = [_button(record, action) for action in offered(record) if action in _LABELS]
     return [{"type": "actions", "elements": elements}] if elements else []
 
 

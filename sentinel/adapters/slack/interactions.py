@@ -9,11 +9,12 @@ from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from sentinel.adapters.slack.approvers import Approvers
-from sentinel.adapters.slack.buttons import Press, offered, press_of
+from sentinel.adapters.slack.buttons import Press, press_of
 from sentinel.adapters.slack.mrkdwn import escape
 from sentinel.bounded import BoundedDict
 from sentinel.domain.command import Command, CommandAction, CommandPhase
 from sentinel.domain.errors import ClusterError, NoticeError
+from sentinel.domain.record.offers import applies
 from sentinel.domain.record.record import Record
 from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, CommandRequests, CommandStore, RecordStore, Telemetry
@@ -105,8 +106,8 @@ class Interactions:
             self._count("not allowed")
             _log.warning("%s by %s refused: not an approver", press.action, press.requested_by, extra=where)
             return "Nothing was done: the settings do not name you as an approver (slack.approvers)."
-        record = self._record_of(press)
-        if record is None or not _applies(press, record):
+        record = self._records.named(press.namespace, press.record)
+        if record is None or not applies(record, press.action, press.step):
             self._count("past")
             return "Nothing was done: the rollout has moved on, and this no longer applies."
         try:
@@ -123,10 +124,6 @@ class Interactions:
 
     def _count(self, outcome: str) -> None:
         self._telemetry.count(MetricName.SLACK_PRESSES_TOTAL, outcome=outcome)
-
-    def _record_of(self, press: Press) -> Record | None:
-        named = (press.namespace, press.record)
-        return next((r for r in self._records.all() if (r.key.namespace, r.name) == named), None)
 
     async def _request(self, press: Press, record: Record) -> bool:
         return await self._commands.request(
@@ -165,8 +162,3 @@ class Interactions:
             )
         except (SlackClientError, OSError, TimeoutError) as error:
             _log.warning("a reply to %s did not reach Slack (%r): %s", press.requested_by, error, text)
-
-
-def _applies(press: Press, record: Record) -> bool:
-    passed = press.action is CommandAction.APPROVE and press.step != record.state.progress.step + 1
-    return press.action in offered(record) and not passed

@@ -69,7 +69,7 @@ def watches_of(base: Base, switch: FreezeSwitch, policies: PolicyObjects) -> Clu
         switch,
         policies,
         sharded=base.settings.leadership.shards > 1,
-        asking=base.settings.slack.pressable,
+        asking=base.settings.asks_for_people,
         jobs_in=job_namespaces(base.settings),
     )
 

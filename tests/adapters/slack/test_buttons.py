@@ -9,16 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.adapters.slack.buttons import buttons, offered, press_of
+from sentinel.adapters.slack.buttons import buttons, press_of
 from sentinel.adapters.slack.message import rollout_message
 from sentinel.domain.command import CommandAction
 from sentinel.domain.policy.policy import Mode
+from sentinel.domain.record.offers import offered
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import IN_FLIGHT, Phase
 from tests.adapters.slack.stories import entry, later, record, started
 from tests.support.states import changed_state
 
 APPROVE, HOLD, UNDO = CommandAction.APPROVE, CommandAction.HOLD, CommandAction.UNDO
+RESUME = CommandAction.RESUME
 
 
 def waiting() -> Record:
@@ -46,7 +48,7 @@ def payload(told: Record, label: str, user: dict[str, str] | None = None) -> dic
         (waiting(), (APPROVE, HOLD, UNDO)),
         (replace(waiting(), approvals=frozenset({1})), (HOLD, UNDO)),
         (record(Phase.PROGRESSING), (HOLD, UNDO)),
-        (record(Phase.HELD), (UNDO,)),
+        (record(Phase.HELD), (RESUME, UNDO)),
         (record(Phase.PROMOTED), (UNDO,)),
         (record(Phase.UNDOING), ()),
         (record(Phase.UNDONE), ()),
@@ -56,7 +58,7 @@ def payload(told: Record, label: str, user: dict[str, str] | None = None) -> dic
     ],
 )
 def test_only_what_applies_is_offered(told: Record, actions: tuple[CommandAction, ...]) -> None:
-    """An approval while it is waited for, a hold while it moves, an undo while there is what to go back to."""
+    """An approval while it is waited for, a hold or its end in flight, an undo while there is what to go back to."""
     assert offered(told) == actions
 
 

@@ -9,6 +9,7 @@ from sentinel.adapters.http.auth import Authenticator
 from sentinel.adapters.http.listener import Handler, Listener, ServerOptions, failure, plain_errors
 from sentinel.adapters.http.page.feed import Feed, encoded
 from sentinel.adapters.http.page.files import HEADERS, page_files
+from sentinel.adapters.http.page.writes import PageWrites
 from sentinel.ports import ReadModel
 from sentinel.reports.board import BoardRow
 
@@ -21,9 +22,11 @@ PAGES = ("/ui/", "/ui/rollouts/{namespace}/{record}", "/ui/history", "/ui/worklo
 
 
 class PageServer:
-    """Serves the page between `start` and `stop`, to those whom `credentials` let in. It changes nothing."""
+    """Serves the page between `start` and `stop`, to those whom `credentials` let in; `writes` takes what they ask."""
 
-    def __init__(self, model: ReadModel, credentials: Authenticator, options: ServerOptions) -> None:
+    def __init__(
+        self, model: ReadModel, credentials: Authenticator, options: ServerOptions, writes: PageWrites
+    ) -> None:
         self._model = model
         self._credentials = credentials
         self._feed = Feed(model)
@@ -40,6 +43,8 @@ class PageServer:
         app.router.add_get("/ui/api/workloads", partial(self._listed, self._model.workloads))
         app.router.add_get("/ui/api/delivery", self._delivery)
         app.router.add_get("/ui/api/rollouts/{namespace}/{record}", self._rollout)
+        app.router.add_get("/ui/api/session", _told(writes.session))
+        app.router.add_post("/ui/api/rollouts/{namespace}/{record}/commands", writes.take)
         self._listener = Listener(app, options)
 
     @property
@@ -99,6 +104,13 @@ def _whole(text: str) -> int:
 def _json(value: object) -> web.Response:
     headers = {"Cache-Control": "no-store"}
     return web.Response(body=encoded(value), content_type="application/json", headers=headers)
+
+
+def _told(of: Callable[[web.Request], object]) -> Handler:
+    async def handle(request: web.Request) -> web.Response:
+        return _json(of(request))
+
+    return handle
 
 
 async def _to_page(_: web.Request) -> web.Response:

@@ -14,6 +14,8 @@ from sentinel.domain.errors import ConflictError, NotFoundError
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
 
+SOURCE = "rollback-sentinel.dev/source"
+"""The annotation that says from where a person asked."""
 _MESSAGE_LIMIT = 1000
 
 
@@ -102,13 +104,20 @@ class KubernetesCommandStore:
         requested_by: str,
         record: str = "",
         step: int | None = None,
+        reason: str = "",
+        source: str = "",
     ) -> bool:
         """Make a command in a person's name; False where one of this name was made already."""
-        spec = CommandSpec(NamedWorkload(key.kind, key.name), action, requested_by, record, step)
+        spec = CommandSpec(
+            NamedWorkload(key.kind, key.name), action, requested_by, record, step, reason=reason
+        )
+        metadata: Json = {"name": name, "namespace": key.namespace}
+        if source:
+            metadata["annotations"] = {SOURCE: source}
         body: Json = {
             "apiVersion": COMMANDS.api_version,
             "kind": "RolloutCommand",
-            "metadata": {"name": name, "namespace": key.namespace},
+            "metadata": metadata,
             "spec": encode(spec),
         }
         try:

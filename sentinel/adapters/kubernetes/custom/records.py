@@ -65,6 +65,11 @@ class KubernetesRecordStore:
         records = (self._held[name].record for name in self._names.get(key, ()))
         return tuple(sorted(records, key=lambda record: (record.started_at, record.name), reverse=True))
 
+    def named(self, namespace: str, name: str) -> Record | None:
+        """The record of this name; None where there is none."""
+        held = self._held.get((namespace, name))
+        return held.record if held is not None else None
+
     def all(self) -> Iterable[Record]:
         """Every record."""
         if self._everyone is None:

@@ -152,7 +152,7 @@ async def _needed(cluster: ClusterConnection, settings: Settings) -> Check:
             kinds=settings.kubernetes.kinds,
             routes=settings.kubernetes.routes,
             tools=watched_tools(settings),
-            asking=settings.slack.pressable,
+            asking=settings.asks_for_people,
             jobs_in=job_namespaces(settings),
         )
     except ClusterError as error:

@@ -6,11 +6,13 @@ import socket
 from sentinel.adapters.http.auth import Authenticator, Login
 from sentinel.adapters.http.listener import ListenError, ServerOptions
 from sentinel.adapters.http.page.server import PageServer
+from sentinel.adapters.http.page.visitors import Visitors
+from sentinel.adapters.http.page.writes import PageWrites
 from sentinel.app.wiring.base import Base
 from sentinel.app.wiring.listening.serving import Door
 from sentinel.app.wiring.reconciling import Reconciling
 from sentinel.runtime.freezing import FreezeSwitch
-from sentinel.runtime.read_model import RecordReadModel, ReplicaIdentity
+from sentinel.runtime.read_model import ReadSources, RecordReadModel, ReplicaIdentity
 from sentinel.settings import Settings
 from sentinel.version import installed_version
 
@@ -54,8 +56,7 @@ def page_of(base: Base, reconciling: Reconciling, switch: FreezeSwitch, door: Do
     if not ui.enabled:
         return WebPage(None)
     model = RecordReadModel(
-        reconciling.services.store,
-        reconciling.services.registry,
+        ReadSources(base.gateway.records, base.gateway.commands, reconciling.services.registry),
         base.clock,
         _identity(base.settings),
         leads=base.leads,
@@ -73,7 +74,14 @@ def page_of(base: Base, reconciling: Reconciling, switch: FreezeSwitch, door: Do
         tls=door.tls,
         reread=(credentials.reread,) if credentials.rotate else (),
     )
-    return WebPage(PageServer(model, credentials, options))
+    return WebPage(PageServer(model, credentials, options, _writes(base)))
+
+
+def _writes(base: Base) -> PageWrites:
+    """What takes people's commands from the page; nobody's without `ui.writes`."""
+    given, gateway = base.settings.ui.writes, base.gateway
+    visitors = Visitors(given.proxies, given.user_header, given.groups_header, given.users, given.groups)
+    return PageWrites(visitors, gateway.records, gateway.commands, base.telemetry)
 
 
 def _identity(settings: Settings) -> ReplicaIdentity:
