@@ -126,7 +126,7 @@ class RecordStore(Protocol):
         ...
 
     def named(self, namespace: str, name: str) -> Record | None:
-        """The record of this name; None where there is none."""
+        """The record of this name; None where it does not exist."""
         ...
 
     def all(self) -> Iterable[Record]:

@@ -55,7 +55,7 @@ class WritesSettings(Section):
             )
         if (self.users or self.groups) and not self.proxies:
             raise InputError(
-                "proxies are missing: only what a proxy says of a person is believed",
+                "proxies are missing: only a proxy can name a person",
                 "write proxies: [10.0.12.0/24]",
                 at=("proxies",),
             )

@@ -142,7 +142,7 @@ def _from_the_page(request: web.Request) -> None:
         raise RefusedError(
             403,
             "foreign",
-            "This post does not come from the page itself; scripts use `sentinel approve` and its kin.",
+            "This post does not come from the page itself; scripts use `sentinel approve`.",
         )
     if request.headers.get(MARK) != "page" or request.content_type != "application/json":
         raise RefusedError(

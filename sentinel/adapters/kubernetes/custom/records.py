@@ -66,7 +66,7 @@ class KubernetesRecordStore:
         return tuple(sorted(records, key=lambda record: (record.started_at, record.name), reverse=True))
 
     def named(self, namespace: str, name: str) -> Record | None:
-        """The record of this name; None where there is none."""
+        """The record of this name; None where it does not exist."""
         held = self._held.get((namespace, name))
         return held.record if held is not None else None
 
