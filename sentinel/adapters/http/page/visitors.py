@@ -16,7 +16,7 @@ MAX_NAME = 200
 
 
 class StrangerError(Exception):
-    """Nobody can be told by this request; the text is a sentence that says why."""
+    """This request names nobody; the text is a sentence that says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ class Visitors:
         peer = _address(request.remote)
         if not any(peer in network for network in self.proxies):
             raise StrangerError(
-                f"This request came from {peer}, not through a proxy that ui.writes.proxies names, so nobody "
-                "can be told by its headers."
+                f"This request came from {peer}, not through a proxy that ui.writes.proxies names, so its "
+                "headers are not believed."
             )
         user = self._one(request, self.user_header)
         if not user or len(user) > MAX_NAME or not user.isprintable():
