@@ -10,38 +10,33 @@ network and a replay over memory, and both come to the same decisions.
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 
 from sentinel.domain.command import Refusal
 from sentinel.domain.decision import Decision
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.policy.policy import Mode, OnConfigChange, Policy, UndoneConfig
-from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
 from sentinel.domain.record.entries import NOBODY, Owed
 from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
-from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.domain.verdict import RuleVerdict
 from sentinel.domain.workload.config import ConfigReading
 from sentinel.domain.workload.facts import Workload, WorkloadKey
-from sentinel.engine.alerts.naming import workloads_named
 from sentinel.engine.evidence.looks import suspected
 from sentinel.engine.exposure.steering import left_over
 from sentinel.engine.reconciling.carrying import Carrying
+from sentinel.engine.reconciling.collecting import judge_collected
 from sentinel.engine.reconciling.effects import (
     Apply,
     AskGates,
-    Collect,
-    Collected,
     Dismiss,
     FollowConfig,
-    LookAround,
     Measure,
     Prune,
     ReadConfig,
     Report,
 )
-from sentinel.engine.reconciling.judging import judged, judged_alerts, pods_ripen_at, with_alert_verdicts
+from sentinel.engine.reconciling.judging import pods_ripen_at, with_alert_verdicts
 from sentinel.engine.reconciling.keeping import Keeping
 from sentinel.engine.reconciling.memory import Memory
 from sentinel.engine.reconciling.outcomes import Effects, Outcomes
@@ -62,7 +57,6 @@ from sentinel.engine.rollout.ignored import change_ignored
 from sentinel.engine.rollout.lifecycle import Begin, Continue, Idle, RolledBack, Sighting, recognise
 from sentinel.engine.rollout.progress import kept_until
 from sentinel.engine.rollout.situation import Situation
-from sentinel.engine.rules.environment import confirm
 
 FAR = timedelta(minutes=10)
 """Every guarded rollout is looked at this often at least, whatever its timers say."""
@@ -258,10 +252,11 @@ class Reconciler:
         if pending is not None:
             yield from self._outcomes.complete(record, pending, workload, policy, records)
             return AGAIN
-        situation = yield from self._judge(
-            self._memory.working.apply(record).named(workload.candidate), workload, policy, records
-        )
-        self._memory.working.remember(situation.record)
+        working = self._memory.working
+        record = working.apply(record).named(workload.candidate)
+        situation = self._outcomes.situation(record, workload, policy, records)
+        situation = yield from judge_collected(situation, self._view, working)
+        working.remember(situation.record)
         decision = decide(situation)
         command = self._view.command(workload.key)
         if command is not None and (yield from self._outcomes.obey(command, situation)):
@@ -271,42 +266,6 @@ class Reconciler:
             yield from self._outcomes.carry_out(situation, decision)
             return AGAIN
         return (yield from self._carry_on(situation, decision, answered=command is not None))
-
-    def _judge(
-        self, record: Record, workload: Workload, policy: Policy, records: tuple[Record, ...]
-    ) -> Effects[Situation]:
-        """Take in what was measured and answered since the last time, and judge every rule and alert by it."""
-        collected: Collected = yield Collect(record, policy)
-        if collected.gates is not None:
-            record = record.with_gates(collected.gates)
-        situation = judged(
-            self._outcomes.situation(record, workload, policy, records),
-            collected.measured,
-            self._view.holds,
-            ever_pulled=self._memory.working.ever_pulled(record, workload),
-            unmeasured=collected.unmeasured,
-            settles=collected.settles,
-            learnt=collected.learnt,
-            started=collected.started,
-        )
-        verdicts: tuple[RuleVerdict, ...] = ()
-        for verdict in situation.verdicts:
-            verdicts = (*verdicts, (yield from self._confirmed(verdict, situation)))
-        situation = replace(situation, verdicts=verdicts)
-        if not record.alerts:
-            return situation
-        named = partial(workloads_named, known=self._view.directory())
-        elsewhere = self._view.alerts_elsewhere(record.key)
-        return replace(situation, alerts=judged_alerts(situation, elsewhere, named))
-
-    def _confirmed(self, verdict: RuleVerdict, situation: Situation) -> Effects[RuleVerdict]:
-        """A fail without a concurrent baseline stands only if the surroundings bear it out."""
-        rule = situation.policy.rule(verdict.rule)
-        proven = verdict.alone and verdict.kind is VerdictKind.FAIL
-        if not proven or not isinstance(rule, ErrorRateRule | LatencyRule):
-            return verdict
-        around = yield LookAround(rule, situation.record, situation.workload)
-        return confirm(verdict, around)
 
     def _carry_on(self, situation: Situation, decision: Decision, *, answered: bool) -> Effects[Reconciled]:
         """Nothing new to say: steer, keep what was learnt, and see when to look again."""
