@@ -33,6 +33,7 @@ from sentinel.adapters.kubernetes.watch.reflector import OnChange, Reflector
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
 from sentinel.adapters.kubernetes.workloads.cluster import KubernetesCluster
+from sentinel.adapters.kubernetes.workloads.pod_shape import PodShape
 from sentinel.adapters.kubernetes.workloads.registry import readings_of
 from sentinel.adapters.kubernetes.workloads.trim import trim_beside, trim_node
 from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pod
@@ -138,7 +139,14 @@ class KubernetesGateway:
         return (
             *watched.values(),
             *(self._config_watch(kind, namespace) for kind in self._config_kinds),
-            Reflector(self.client, RequestTarget(PODS, namespace), trim_pod, cache.pod_changed, **shared),
+            Reflector(
+                self.client,
+                RequestTarget(PODS, namespace),
+                trim_pod,
+                cache.pod_changed,
+                shape=PodShape,
+                **shared,
+            ),
             Reflector(
                 self.client,
                 RequestTarget(RECORDS, namespace),

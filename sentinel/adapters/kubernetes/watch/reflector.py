@@ -13,10 +13,11 @@ from typing import Any, Generic, TypeVar
 
 import orjson
 
-from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget, decoded
+from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.errors import status_error
 from sentinel.adapters.kubernetes.api.paging import Paging
 from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, key_of, mapping, objects, text
+from sentinel.adapters.kubernetes.watch.decoding import Decoding
 from sentinel.adapters.kubernetes.watch.lines import LineBuffer
 from sentinel.backoff import Backoff
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ForbiddenError, NotFoundError
@@ -32,7 +33,8 @@ T = TypeVar("T")
 OnChange = Callable[[ObjectKey, T | None, T | None], None]
 """Called with each change: the key, the entry before (None: new) and after (None: gone)."""
 
-_CHUNK = 50
+_CHUNK = 20
+"""So many objects at a time: several watches take their chunk in one turn of the loop when they all begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,12 @@ class _RelistError(Exception):
 class Reflector(Generic[T]):
     """Mirrors one resource into `entries`. `run` goes on until it is cancelled.
 
-    `trim` makes an entry of a raw object. `target` is the collection, of one namespace or of all; an `optional` one
-    that we may not read, or that is not served, counts as synced, empty.
+    `trim` makes an entry of a raw object, of which it reads no more than the `shape` has (see `Decoding`). `target` is
+    the collection, of one namespace or of all; an `optional` one that we may not read, or that is not served, counts as
+    synced, empty.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one to each part
         self,
         client: ApiClient,
         target: RequestTarget,
@@ -73,12 +76,14 @@ class Reflector(Generic[T]):
         clock: Clock,
         rng: random.Random,
         optional: bool = False,
+        shape: Any = None,
         timing: WatchTiming | None = None,
     ) -> None:
         self.entries: dict[ObjectKey, T] = {}
         self._target = target
         self._client = client
         self._trim = trim
+        self._decoding = Decoding(shape)
         self._on_change = on_change
         self._clock = clock
         self._rng = rng
@@ -218,7 +223,7 @@ class Reflector(Generic[T]):
                 self._paging.expired()
                 raise _RelistError("the list expired between two pages") from error
             raise
-        page = decoded(answer, f"list {self._target}")
+        page = self._decoding.page(answer, f"list {self._target}")
         # Where there is nothing to tell the metadata of, an API server writes null for an empty list.
         items = page["items"] = [] if page.get("items", "") is None else page.get("items")
         if not isinstance(items, list):
@@ -269,7 +274,7 @@ class Reflector(Generic[T]):
 
     def _take_event(self, line: bytes) -> None:
         try:
-            event = mapping(orjson.loads(line))
+            event = self._decoding.event(line)
         except orjson.JSONDecodeError as error:
             raise _RelistError(f"a line that is not JSON: {line[:80]!r}") from error
         kind, raw = event.get("type"), mapping(event.get("object"))

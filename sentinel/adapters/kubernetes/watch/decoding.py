@@ -1,0 +1,57 @@
+"""Decoding pages and events: of what has a known shape, only the fields that are read."""
+
+from typing import Any, Generic, TypedDict, TypeVar
+
+import msgspec
+import orjson
+
+from sentinel.adapters.kubernetes.api.client import decoded
+from sentinel.adapters.kubernetes.api.raw import RawObject, mapping
+
+Shape = TypeVar("Shape")
+_CHANGES = frozenset({"ADDED", "MODIFIED", "DELETED"})
+"""The objects of other events are not of the resource."""
+
+
+_ListMeta = TypedDict("_ListMeta", {"resourceVersion": str | None, "continue": str | None}, total=False)
+
+
+class _Page(TypedDict, Generic[Shape], total=False):
+    metadata: _ListMeta
+    items: list[Shape] | None
+
+
+class _Event(TypedDict, Generic[Shape], total=False):
+    type: str
+    object: Shape
+
+
+class Decoding:
+    """Decodes what a list and a watch of one resource answer.
+
+    `shape` is a TypedDict of the fields that are read of its objects: a pod has ten times as many, and to build them
+    all took most of the time of a first list. An answer that does not fit it is decoded as a whole, so that a field of
+    an unexpected type costs time and nothing else.
+    """
+
+    def __init__(self, shape: Any = None) -> None:
+        self._page = msgspec.json.Decoder(_Page[shape]) if shape else None
+        self._event = msgspec.json.Decoder(_Event[shape]) if shape else None
+
+    def page(self, answer: bytes, asked: str) -> dict[str, Any]:
+        """A page of a list. Raises ClusterUnavailableError, its reason `BadAnswer`, for what is not an object."""
+        page = _fitting(self._page, answer)
+        return decoded(answer, asked) if page is None else page
+
+    def event(self, line: bytes) -> RawObject:
+        """An event of a watch. Raises orjson.JSONDecodeError for what is not JSON."""
+        event = _fitting(self._event, line)
+        return event if event and event.get("type") in _CHANGES else mapping(orjson.loads(line))
+
+
+def _fitting(decoder: "msgspec.json.Decoder[Any] | None", answer: bytes) -> dict[str, Any] | None:
+    """The answer by its shape, None where that is not known or other."""
+    try:
+        return None if decoder is None else decoder.decode(answer)
+    except msgspec.DecodeError:
+        return None
