@@ -3,12 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 from sentinel.domain.gate import Gate, JobGate, WebhookGate
 from sentinel.domain.policy.policy import Origin, Policy, UndoBudget, UndoPolicy
 from sentinel.domain.policy.rules import (
+    BY_THE_MINUTE,
     Arms,
     CountQuery,
     CrashLoopRule,
@@ -33,13 +35,20 @@ from sentinel.policies.schema.policy import (
 )
 from sentinel.policies.schema.promql import datadog_namespace_tag, namespace_label
 from sentinel.policies.schema.rules import (
-    DATADOG_INTERVAL,
+    BY_THE_MINUTE_INTERVAL,
     ErrorRateSpec,
     LatencySpec,
     QuerySpec,
     RuleSpec,
 )
-from sentinel.policies.schema.sources import DatadogCounts, PrometheusCounts, PrometheusHistogram, source_of
+from sentinel.policies.schema.sources import (
+    CloudWatchCounts,
+    DatadogCounts,
+    NewRelicCounts,
+    PrometheusCounts,
+    PrometheusHistogram,
+    source_of,
+)
 from sentinel.policies.schema.strategy import (
     BackendSpec,
     BlueGreenSpec,
@@ -213,20 +222,23 @@ def _rule(spec: RuleSpec, alpha: float, interval: timedelta) -> Rule:
 
 
 def _error_rate(name: str, spec: ErrorRateSpec, alpha: float, interval: timedelta) -> ErrorRateRule:
-    if spec.datadog is not None:
-        total, errors = (
-            f"sum:{text.removeprefix('sum:')}" for text in (spec.datadog.total, spec.datadog.errors)
-        )
-        query = CountQuery("datadog", total, errors, _arms(spec.datadog))
-        tick = spec.interval or max(interval, DATADOG_INTERVAL)
-        return ErrorRateRule(name, query, spec.max, tick, alpha, spec.method, spec.hold or DEFAULT_HOLD)
-    if spec.prometheus is not None:
-        query = CountQuery(
-            source_of(spec), spec.prometheus.total, spec.prometheus.errors, _arms(spec.prometheus)
-        )
-        tick = spec.interval or interval
-        return ErrorRateRule(name, query, spec.max, tick, alpha, spec.method, spec.hold or DEFAULT_HOLD)
-    raise AssertionError("the schema lets no rule without a source pass")
+    query = _counts(spec)
+    shortest = BY_THE_MINUTE_INTERVAL if query.source in BY_THE_MINUTE else interval
+    tick = spec.interval or max(interval, shortest)
+    return ErrorRateRule(name, query, spec.max, tick, alpha, spec.method, spec.hold or DEFAULT_HOLD)
+
+
+def _counts(spec: ErrorRateSpec) -> CountQuery:
+    counts = spec.prometheus or spec.datadog or spec.newrelic or spec.cloudwatch
+    if counts is None:
+        raise AssertionError("the schema lets no rule without a source pass")
+    query = CountQuery(source_of(spec), counts.total, counts.errors, _arms(counts))
+    if isinstance(counts, DatadogCounts):
+        total, errors = (f"sum:{text.removeprefix('sum:')}" for text in (counts.total, counts.errors))
+        return replace(query, total=total, errors=errors)
+    if isinstance(counts, NewRelicCounts | CloudWatchCounts):
+        return replace(query, namespace="$namespace")
+    return query
 
 
 def _latency(name: str, spec: LatencySpec, alpha: float, interval: timedelta) -> LatencyRule:
@@ -239,19 +251,26 @@ def _latency(name: str, spec: LatencySpec, alpha: float, interval: timedelta) ->
     return LatencyRule(name, query, spec.limit, spec.quantile, tick, alpha, spec.method, hold)
 
 
-def _arms(spec: PrometheusCounts | DatadogCounts | PrometheusHistogram) -> Arms:
+_Counted = PrometheusCounts | DatadogCounts | NewRelicCounts | CloudWatchCounts | PrometheusHistogram
+
+
+def _arms(spec: _Counted) -> Arms:
     default = Arms()
     return Arms(
         spec.pod_label or default.pod_label,
         spec.arms.label if spec.arms else None,
-        spec.namespace_label or _matched_by_namespace(spec) or default.namespace_label,
+        _namespace_label(spec) or default.namespace_label,
     )
 
 
-def _matched_by_namespace(spec: PrometheusCounts | DatadogCounts | PrometheusHistogram) -> str | None:
-    """The label that the rule itself holds against `$namespace`: on every series that it finds, that is where the
-    workload's namespace stands.
+def _namespace_label(spec: _Counted) -> str | None:
+    """The label that the rule names, or holds against `$namespace` itself: on every series that it finds, that is
+    where the workload's namespace stands.
     """
+    if isinstance(spec, NewRelicCounts | CloudWatchCounts):
+        return None
+    if spec.namespace_label is not None:
+        return spec.namespace_label
     if isinstance(spec, DatadogCounts):
         return datadog_namespace_tag(spec.total)
     return namespace_label(spec.total if isinstance(spec, PrometheusCounts) else spec.histogram)

@@ -157,13 +157,15 @@ class DatadogSettings(Section):
 
 
 class NewRelicSettings(Section):
-    """New Relic, of which `query` rules ask in NRQL; without a key it is not configured. `host`: that of the region."""
+    """New Relic, asked in NRQL; without a key it is not configured. `host`: that of the region. `settle`: how late its
+    events come.
+    """
 
     host: Url = "https://api.newrelic.com"
     account: Annotated[int, Field(ge=1)] | None = None
     api_key: SecretStr | None = None
     api_key_file: Path | None = None
-    settle: Delay = 60.0
+    settle: Delay = 120.0
     timeout: Seconds = 10.0
     workers: Workers = 2
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sentinel.adapters.prometheus.backend import THANOS, VICTORIA_SETTLES, MetricsBackend
 from sentinel.domain.policy.rules import PROMETHEUS
+from sentinel.policies.load import load
 from sentinel.policies.schema.sources import QUERY_SOURCES
+from sentinel.settings import load_settings
 from tests.e2e.backends import PROGRAMS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "backends.md").read_text()
@@ -18,6 +22,8 @@ ROWS = {
     for line in PAGE.splitlines()
     if line.startswith("| ") and len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 5
 }
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+POLICY = {"apiVersion": "rollback-sentinel.dev/v1", "kind": "RolloutPolicy", "metadata": {"name": "shop"}}
 
 
 def row(name: str) -> list[str]:
@@ -51,3 +57,17 @@ def test_every_source_of_query_rules_is_listed() -> None:
     """By the key that a rule has for it."""
     table = PAGE.partition("## Other systems")[2]
     assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == set(QUERY_SOURCES) - {PROMETHEUS}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.split()[1])
+def test_each_example_is_taken_as_it_stands(example: str, tmp_path: Path) -> None:
+    """Settings with every file that they name in place, and rules."""
+    read = yaml.safe_load(example)
+    file = tmp_path / "file.yaml"
+    if isinstance(read, list):
+        file.write_text(json.dumps({**POLICY, "spec": {"match": {}, "rules": read}}))
+        assert not isinstance(load([str(file)]), list)
+        return
+    (tmp_path / "a-file").write_text("1234")
+    file.write_text(re.sub(r"(?<=_file: )/[\w./-]+", str(tmp_path / "a-file"), example))
+    assert load_settings(file, {})

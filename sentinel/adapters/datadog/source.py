@@ -1,27 +1,15 @@
 """Datadog as a source of evidence: counts of whole minutes that have settled."""
 
 import re
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from itertools import accumulate
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import NoReturn, Protocol
 
 from sentinel.adapters.datadog.client import Answer, TaggedSeries
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import (
-    Missing,
-    MissingReason,
-    Past,
-    PastCounters,
-    Reading,
-    Span,
-    Subject,
-    ValueSample,
-)
+from sentinel.domain.evidence import MissingReason, Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy.rules import Arms, CountQuery, HistogramQuery, ValueQuery
-
-INTERVAL = 60
-"""Seconds of the buckets that are counted: the finest that Datadog keeps of every metric."""
+from sentinel.minutes import MINUTE, Counted, minute_of, past_of, spans_of, whole_minutes
 
 VALUE_WINDOW = 300
 """How many seconds back a free query's newest point may lie."""
@@ -47,7 +35,7 @@ class DatadogSource:
     """
 
     name = "datadog"
-    min_interval = float(INTERVAL)
+    min_interval = float(MINUTE)
 
     def __init__(
         self,
@@ -70,25 +58,10 @@ class DatadogSource:
     async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         """What every pod or version counted in the whole minutes from `since`'s to before `until`'s.
 
-        Both ends are cut to the minute in the same way, so that consecutive ticks count each minute once.
         Raises SourceError(NOT_SETTLED) where no whole minute lies between them.
         """
-        begin, end = _minute(since), _minute(until)
-        if end <= begin:
-            message = f"Datadog counts by the minute: between {since} and {until} none is complete."
-            raise SourceError(message, reason=MissingReason.NOT_SETTLED)
-        place, tag = self._place_tag(query.arms), self._arm_tag(query.arms)
-        both = ",".join(self._counted(core, place, tag) for core in (query.total, query.errors))
-        answer = await self._client.query(both, begin, end)
-        _require_minutes(answer)
-        totals = _sums((s for s in answer if s.query == 0), (place, tag), begin, end)
-        errors = _sums((s for s in answer if s.query == 1), (place, tag), begin, end)
-        spans = []
-        for key in sorted(totals.keys() | errors.keys()):
-            subject = _subject(query.arms, *key)
-            if str(subject) or (key not in totals and errors[key]):
-                spans.append(_span(subject, totals.get(key), errors.get(key), end))
-        return tuple(spans)
+        begin, end = whole_minutes(since, until, "Datadog")
+        return spans_of(await self._ask(query, begin, end), query.arms, begin, end)
 
     async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> NoReturn:
         """Refused: Datadog's distributions are sketches without buckets, so nothing can be counted over a limit.
@@ -111,33 +84,17 @@ class DatadogSource:
         )
 
     async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
-        """Each pod's counts of whole minutes, added up; `past.step` is a multiple of a minute. Raises SourceError.
-
-        A minute without a point counts nothing: Datadog has no other way to say that there was no request.
-        """
+        """Each pod's counts of whole minutes, added up. Raises SourceError."""
         if isinstance(query, HistogramQuery):
             return {}
+        return past_of(await self._ask(query, minute_of(past.since), minute_of(past.until)), past)
+
+    async def _ask(self, query: CountQuery, begin: int, end: int) -> Iterable[Counted]:
         place, tag = self._place_tag(query.arms), self._arm_tag(query.arms)
         both = ",".join(self._counted(core, place, tag) for core in (query.total, query.errors))
-        answer = await self._client.query(both, _minute(past.since), _minute(past.until))
+        answer = await self._client.query(both, begin, end)
         _require_minutes(answer)
-        places = {(past.namespace, pod): pod for pod in past.pods}
-        grown: dict[tuple[str, int], list[float]] = {}
-        for one in answer:
-            pod = places.get((one.tags.get(place, ""), one.tags.get(tag, "")))
-            if pod is not None:
-                steps = grown.setdefault((pod, one.query), [0.0] * past.length)
-                for at, value in one.points:
-                    index = int(at - _minute(past.since)) // int(past.step.total_seconds()) + 1
-                    if 0 < index < past.length:
-                        steps[index] += value
-        return {
-            pod: tuple(
-                zip(accumulate(steps), accumulate(grown.get((pod, 1), [0.0] * past.length)), strict=True)
-            )
-            for (pod, number), steps in grown.items()
-            if number == 0
-        }
+        return _counted_in(answer, place, tag)
 
     def _arm_tag(self, arms: Arms) -> str:
         if arms.version_label:
@@ -155,19 +112,14 @@ class DatadogSource:
                 "sum:trace.http.request.hits{env:prod}; grouping and as_count are added.",
                 reason=MissingReason.BAD_QUERY,
             )
-        return f"{core.strip()} by {{{place},{tag}}}.as_count().rollup(sum, {INTERVAL})"
+        return f"{core.strip()} by {{{place},{tag}}}.as_count().rollup(sum, {MINUTE})"
 
 
-def _sums(
-    series: Iterable[TaggedSeries], tags: tuple[str, str], begin: int, end: int
-) -> dict[tuple[str, str], float]:
-    """The counts of the buckets that start within [begin, end), by both tags' values (empty without)."""
-    sums: dict[tuple[str, str], float] = {}
-    for one in series:
-        place, member = (_told(one.tags.get(tag, "")) for tag in tags)
-        inside = sum(value for at, value in one.points if begin <= at < end)
-        sums[place, member] = sums.get((place, member), 0.0) + inside
-    return sums
+def _counted_in(answer: Iterable[TaggedSeries], place: str, tag: str) -> Iterator[Counted]:
+    for one in answer:
+        namespace, member = (_told(one.tags.get(name, "")) for name in (place, tag))
+        for at, value in one.points:
+            yield Counted(namespace, member, one.query == 1, at, value)
 
 
 def _told(value: str) -> str:
@@ -175,35 +127,9 @@ def _told(value: str) -> str:
     return "" if value == "N/A" else value
 
 
-def _minute(moment: datetime) -> int:
-    return int(moment.timestamp()) // INTERVAL * INTERVAL
-
-
-def _subject(arms: Arms, namespace: str, member: str) -> Subject:
-    return Subject(namespace, version=member) if arms.version_label else Subject(namespace, pod=member)
-
-
-def _span(subject: Subject, total: float | None, errors: float | None, end: int) -> Span:
-    """Errors of which there is no total may be those of any other pod."""
-    counted = {name: n for name, n in (("total", total), ("errors", errors)) if n is not None}
-    reading = Reading(datetime.fromtimestamp(end, UTC), counted)
-    if total is not None:
-        return Span(subject, None, reading, cumulative=False)
-    detail = f"errors are counted for {_named(subject)}, which has no total"
-    return Span(
-        subject, None, reading, Missing(MissingReason.LABELS_DIFFER, str(subject), detail), cumulative=False
-    )
-
-
-def _named(subject: Subject) -> str:
-    return f"{subject.namespace or 'no namespace'}/{subject or 'no pod or version'}"
-
-
 def _require_minutes(answer: Iterable[TaggedSeries]) -> None:
     """Refuse counts in coarser buckets (long ranges are thinned out): their edges are not the tick's."""
-    coarse = next((series.interval for series in answer if series.interval not in {0, INTERVAL}), None)
+    coarse = next((series.interval for series in answer if series.interval not in {0, MINUTE}), None)
     if coarse is not None:
-        message = (
-            f"Datadog answers in buckets of {coarse} s, not {INTERVAL} s: the range is too long to count."
-        )
+        message = f"Datadog answers in buckets of {coarse} s, not {MINUTE} s: the range is too long to count."
         raise SourceError(message, reason=MissingReason.NO_DATA)

@@ -1,1 +1,1 @@
-"""Metrics systems that answer free queries with numbers, and nothing else: New Relic, CloudWatch, JSON over HTTP."""
+"""Metrics systems that answer queries with numbers: New Relic, CloudWatch, JSON over HTTP."""

@@ -1,4 +1,4 @@
-"""What these sources have in common: a pool of threads, one deadline, and no counters of pods."""
+"""What these sources have in common: a pool of threads, one deadline, and no counters (some count by the minute)."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -13,23 +13,40 @@ from sentinel.blocking import BlockingPool, ask_source
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
+from sentinel.minutes import Counted, minute_of, past_of, spans_of, whole_minutes
 
 MAX_ANSWER = 4 * 1024 * 1024
 """So many bytes of an answer are read; numbers for a condition take a few hundred."""
+
+CountMinutes = Callable[[CountQuery, int, int, int], Sequence[Counted]]
+"""What a query counts between two Unix times, in buckets of so many seconds. Blocks; raises SourceError."""
 
 Ask = Callable[[str, datetime], Sequence[float | None]]
 """The numbers that an expression gives at a time, None for one that is not there. Blocks; raises SourceError."""
 
 
 class QuerySource:
-    """Implements `ports.MetricSource` for `query` rules; other rules have no counters here to be judged by."""
+    """Implements `ports.MetricSource` for `query` rules, and for `errorRate` rules where it can `count`.
+
+    Nothing here has histograms of pods.
+    """
 
     min_interval = 0.0
 
-    def __init__(self, name: str, ask: Ask, *, settle: float = 0.0, timeout: float, threads: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        ask: Ask,
+        *,
+        count: CountMinutes | None = None,
+        settle: float = 0.0,
+        timeout: float,
+        threads: int,
+    ) -> None:
         self.name = name
         self.settle = settle
         self._ask = ask
+        self._count = count
         self._timeout = timeout
         self._pool = BlockingPool(name, threads=threads)
 
@@ -48,19 +65,35 @@ class QuerySource:
         return ValueSample(at, tuple(value for value in found if value is not None), scalar=len(found) == 1)
 
     async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
-        """Raises SourceError: there are no counters of pods."""
-        self._refuse()
+        """What every pod or version counted in the whole minutes from `since`'s to before `until`'s.
+
+        Raises SourceError, NOT_SETTLED where no whole minute lies between them.
+        """
+        begin, end = whole_minutes(since, until, self.name)
+        return spans_of(await self._counted(query, begin, end, end - begin), query.arms, begin, end)
 
     async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         """Raises SourceError: there are no histograms of pods."""
         self._refuse()
 
     async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
-        """Raises SourceError: there are no counters of pods."""
-        self._refuse()
+        """Each pod's counts of whole minutes, added up. Raises SourceError."""
+        if isinstance(query, HistogramQuery):
+            self._refuse()
+        begin, end, step = minute_of(past.since), minute_of(past.until), int(past.step.total_seconds())
+        return past_of(await self._counted(query, begin, end, step), past)
+
+    async def _counted(self, query: CountQuery, begin: int, end: int, step: int) -> Sequence[Counted]:
+        count = self._count
+        if count is None:
+            self._refuse()
+        return await ask_source(
+            self._pool, lambda: count(query, begin, end, step), deadline=2 * self._timeout, source=self.name
+        )
 
     def _refuse(self) -> NoReturn:
-        raise SourceError(f"{self.name} answers query rules only.", reason=MissingReason.BAD_QUERY)
+        answers = "query and errorRate rules" if self._count is not None else "query rules"
+        raise SourceError(f"{self.name} answers {answers} only.", reason=MissingReason.BAD_QUERY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,32 @@
 """CloudWatch: a Metrics Insights query or metric math, by the account that boto3 finds."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
+from sentinel.domain.policy.rules import CountQuery
+from sentinel.minutes import MINUTE, Counted
 
-PERIOD = 60
 WINDOW = timedelta(minutes=5)
 """How far back the newest point of a series may lie."""
-_WAIT = frozenset({"Throttling", "ThrottlingException", "LimitExceeded", "LimitExceededException"})
+MOST_PAGES = 20
+"""So many pages of one answer are read: 10,000 points with each of them full."""
+MOST_SERIES = 500
+"""CloudWatch returns so many series of a Metrics Insights query, and leaves out the others without a word."""
+_WAIT = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "LimitExceeded",
+        "LimitExceededException",
+        "RequestLimitExceeded",
+        "TooManyRequestsException",
+    }
+)
 _OURS = frozenset({"ValidationError", "InvalidParameterValue", "InvalidParameterCombination"})
 
 
@@ -23,21 +38,76 @@ class CloudWatch:
 
     def ask(self, expression: str, at: datetime) -> Sequence[float | None]:
         """The newest point of each series. Raises SourceError."""
-        question = {"Id": "q", "Expression": expression, "Period": PERIOD, "ReturnData": True}
+        found = self._series(expression, at - WINDOW, at, MINUTE)
+        return [series[max(series)] for series in found.values() if series]
+
+    def count(self, query: CountQuery, begin: int, end: int, step: int) -> Sequence[Counted]:
+        """The counts of each pod or version. Raises SourceError.
+
+        CloudWatch takes one Metrics Insights query in a request, so the failed ones are asked for after all. Both are
+        of minutes that have settled.
+        """
+        period = step // MINUTE * MINUTE if step < end - begin else MINUTE
+        since, until = (datetime.fromtimestamp(at, UTC) for at in (begin, end))
+        counted = []
+        for failed, text in ((False, query.total), (True, query.errors)):
+            found = self._series(f'{text} GROUP BY "{query.arms.subject_label}"', since, until, period)
+            if len(found) >= MOST_SERIES:
+                message = f"CloudWatch returns no more than {MOST_SERIES} series: the rule's query selects too much."
+                raise SourceError(message, reason=MissingReason.PARTIAL_ANSWER)
+            for (member, _), points in found.items():
+                named = "" if member == "Other" else member
+                counted += [
+                    Counted(query.namespace, named, failed, at.timestamp(), n) for at, n in points.items()
+                ]
+        return counted
+
+    def _series(
+        self, expression: str, since: datetime, until: datetime, period: int
+    ) -> Mapping[tuple[str, int], Mapping[datetime, float]]:
+        """The points of each series by its label, and which of those with this label, of all pages.
+
+        A page may hold a part of a series; only the status of its last one says whether it is whole.
+        Raises SourceError.
+        """
+        asked: dict[str, Any] = {
+            "MetricDataQueries": [
+                {"Id": "q", "Expression": expression, "Period": period, "ReturnData": True}
+            ],
+            "StartTime": since,
+            "EndTime": until,
+            "ScanBy": "TimestampDescending",
+        }
+        series: dict[tuple[str, int], dict[datetime, float]] = {}
+        states: dict[tuple[str, int], str] = {}
+        for _ in range(MOST_PAGES):
+            answer = self._page(asked)
+            seen: Counter[str] = Counter()
+            for one in answer.get("MetricDataResults", []):
+                label = str(one.get("Label", ""))
+                key = (label, seen[label])
+                seen[label] += 1
+                states[key] = str(one.get("StatusCode", "Complete"))
+                points = zip(one.get("Timestamps", []), one.get("Values", []), strict=False)
+                series.setdefault(key, {}).update((at, float(value)) for at, value in points)
+            asked["NextToken"] = answer.get("NextToken")
+            if not asked["NextToken"]:
+                break
+        if asked["NextToken"] or set(states.values()) - {"Complete"}:
+            raise SourceError("CloudWatch answers only in part.", reason=MissingReason.PARTIAL_ANSWER)
+        return series
+
+    def _page(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
-            answer = self.client.get_metric_data(
-                MetricDataQueries=[question],
-                StartTime=at - WINDOW,
-                EndTime=at,
-                ScanBy="TimestampDescending",
-                MaxDatapoints=500,
-            )
+            answer: Mapping[str, Any] = self.client.get_metric_data(**asked)
         except Exception as error:
             raise _failed(error) from error
-        found = answer.get("MetricDataResults", [])
-        if any(one.get("StatusCode") not in ("Complete", None) for one in found) or answer.get("NextToken"):
-            raise SourceError("CloudWatch answers only in part.", reason=MissingReason.PARTIAL_ANSWER)
-        return [float(one["Values"][0]) for one in found if one.get("Values")]
+        results = answer.get("MetricDataResults", [])
+        said = [*answer.get("Messages", []), *(words for one in results for words in one.get("Messages", []))]
+        if said:
+            message = f"CloudWatch reports: {said[0].get('Value') or said[0].get('Code')}"
+            raise SourceError(message[:300], reason=MissingReason.PARTIAL_ANSWER)
+        return answer
 
 
 def cloudwatch_client(region: str, *, timeout: float, endpoint: str | None = None) -> Any:

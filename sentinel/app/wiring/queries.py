@@ -1,4 +1,4 @@
-"""The metrics systems that answer `query` rules alone, as the settings name them."""
+"""The metrics systems that are asked by free queries, as the settings name them."""
 
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -10,6 +10,7 @@ from sentinel.domain.policy.rules import CLOUDWATCH, NEW_RELIC, WEB
 from sentinel.ports import MetricSource
 from sentinel.secret import secret_of
 from sentinel.settings import Settings
+from sentinel.settings.metrics import CloudWatchSettings, NewRelicSettings, WebSettings
 
 LONGER = 2.0
 """So many seconds more than the request itself the thread that makes it may take."""
@@ -21,20 +22,32 @@ def query_sources(settings: Settings, resources: AsyncExitStack) -> Iterator[Met
     if not (new_relic.api_key or cloudwatch.region or web.allowed_hosts):
         return
     # Not at the top: only those who have one of them pay for its memory.
-    from sentinel.adapters.queries.asking import Ask, JsonRequests, QuerySource
+    from sentinel.adapters.queries.asking import Ask, CountMinutes, JsonRequests, QuerySource
     from sentinel.adapters.queries.cloudwatch import CloudWatch, cloudwatch_client
     from sentinel.adapters.queries.newrelic import NewRelic
     from sentinel.adapters.queries.web import WebMetrics
 
-    def source(name: str, ask: Ask, timeout: float, threads: int, settle: float = 0.0) -> MetricSource:
-        made = QuerySource(name, ask, settle=settle, timeout=timeout + LONGER, threads=threads)
+    def source(
+        name: str,
+        ask: Ask,
+        settings: NewRelicSettings | CloudWatchSettings | WebSettings,
+        count: CountMinutes | None = None,
+    ) -> MetricSource:
+        made = QuerySource(
+            name,
+            ask,
+            count=count,
+            settle=0.0 if isinstance(settings, WebSettings) else settings.settle,
+            timeout=settings.timeout + LONGER,
+            threads=settings.workers,
+        )
         resources.callback(made.close)
         return made
 
     if new_relic.api_key is not None and new_relic.account is not None:
         key = secret_of(new_relic.api_key.get_secret_value(), new_relic.api_key_file)
         nerdgraph = NewRelic(new_relic.host, new_relic.account, key, JsonRequests(new_relic.timeout))
-        yield source(NEW_RELIC, nerdgraph.ask, new_relic.timeout, new_relic.workers, new_relic.settle)
+        yield source(NEW_RELIC, nerdgraph.ask, new_relic, nerdgraph.count)
     if cloudwatch.region is not None:
         try:
             client = cloudwatch_client(
@@ -43,11 +56,11 @@ def query_sources(settings: Settings, resources: AsyncExitStack) -> Iterator[Met
         except ImportError as error:
             raise ConfigurationError(str(error)) from error
         asking = CloudWatch(client)
-        yield source(CLOUDWATCH, asking.ask, cloudwatch.timeout, cloudwatch.workers, cloudwatch.settle)
+        yield source(CLOUDWATCH, asking.ask, cloudwatch, asking.count)
     if web.allowed_hosts:
         pages = WebMetrics(
             GateLimits(web.allowed_hosts),
             headers_of(web.headers, web.header_files),
             JsonRequests(web.timeout),
         )
-        yield source(WEB, pages.ask, web.timeout, web.workers)
+        yield source(WEB, pages.ask, web)

@@ -7,6 +7,9 @@ from enum import StrEnum
 PROMETHEUS, DATADOG, NEW_RELIC, CLOUDWATCH, WEB = "prometheus", "datadog", "newrelic", "cloudwatch", "web"
 """Kinds of metrics sources: in which language a source is asked."""
 
+BY_THE_MINUTE = frozenset({DATADOG, NEW_RELIC, CLOUDWATCH})
+"""Kinds that count what happened in each minute, and keep no counters."""
+
 
 def kind_of(source: str) -> str:
     """The kind of a source, given its name: `prometheus/mesh` is the Prometheus that the settings call mesh."""
@@ -33,12 +36,16 @@ class Arms:
 
 @dataclass(frozen=True, slots=True)
 class CountQuery:
-    """Where totals and errors are counted: selectors of counters in one metrics source."""
+    """Where totals and errors are counted: selectors of counters in one metrics source.
+
+    `namespace` is the one that they select themselves, where the source's answers name none.
+    """
 
     source: str
     total: str
     errors: str
     arms: Arms = field(default_factory=Arms)
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

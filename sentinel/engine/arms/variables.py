@@ -93,7 +93,10 @@ def render_query(query: _Query, variables: Variables) -> _Query:
     """A rule's query with its variables filled in, in the language of its source. Raises RenderingError."""
     put = render if kind_of(query.source) == PROMETHEUS else render_tags
     if isinstance(query, CountQuery):
-        return replace(query, total=put(query.total, variables), errors=put(query.errors, variables))
+        total, errors, namespace = (
+            put(text, variables) for text in (query.total, query.errors, query.namespace)
+        )
+        return replace(query, total=total, errors=errors, namespace=namespace)
     if isinstance(query, HistogramQuery):
         return replace(query, histogram=put(query.histogram, variables))
     lists = (variables.get(name, ()) for name in sorted(used(query.expression)))

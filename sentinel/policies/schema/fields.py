@@ -20,6 +20,7 @@ from pydantic.alias_generators import to_camel
 from sentinel.domain.policy.policy import SLACK
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.schema.conditions import check_condition
+from sentinel.policies.schema.counting import check_insights_count, check_nrql_count
 from sentinel.policies.schema.promql import (
     check_datadog_query,
     check_datadog_selector,
@@ -240,6 +241,16 @@ DatadogSelector = Annotated[
 ]
 DatadogQuery = Annotated[
     str, BeforeValidator(_text(check_datadog_query, "a Datadog query")), _schema("string", "A Datadog query")
+]
+NrqlCount = Annotated[
+    str,
+    BeforeValidator(_text(check_nrql_count, "an NRQL query")),
+    _schema("string", "An NRQL query of one count, without FACET, SINCE, UNTIL and LIMIT"),
+]
+InsightsCount = Annotated[
+    str,
+    BeforeValidator(_text(check_insights_count, "a Metrics Insights query")),
+    _schema("string", "A Metrics Insights query of one SUM or COUNT from a SCHEMA, without GROUP BY"),
 ]
 OtherQuery = Annotated[
     str,

@@ -110,14 +110,14 @@ def not_understood(text: str) -> str:
 def check_counts(total: str, errors: str) -> None:
     """Errors must be a part of the total. Raises InputError."""
     if set(_selector(errors).matchers) <= set(_selector(total).matchers):
-        raise _all_fail('narrow errors to failures, such as code=~"5.."')
+        raise all_fail('narrow errors to failures, such as code=~"5.."')
 
 
 def check_datadog_counts(total: str, errors: str) -> None:
     """Errors must be a part of the total. Raises InputError."""
     (metric, scope), (other, narrower) = map(_datadog_parts, (errors, total))
     if metric == other and scope <= narrower:
-        raise _all_fail("narrow errors to failures by a tag, or name the metric that counts them")
+        raise all_fail("narrow errors to failures by a tag, or name the metric that counts them")
 
 
 def _datadog_parts(text: str) -> tuple[str, frozenset[str]]:
@@ -125,7 +125,8 @@ def _datadog_parts(text: str) -> tuple[str, frozenset[str]]:
     return metric, frozenset(part.strip() for part in scope.split(",")) - {"*", ""}
 
 
-def _all_fail(hint: str) -> InputError:
+def all_fail(hint: str) -> InputError:
+    """The mistake of errors that are all requests."""
     return InputError("counts all that total counts, so that every request would fail", hint, at=("errors",))
 
 
@@ -245,6 +246,13 @@ def _check_closed(rendered: str) -> None:
             "has a quote that is never closed", "close it, and write a backslash twice inside quotes"
         )
     _check_brackets(code)
+
+
+def check_plain_query(text: str) -> str:
+    """A query of another language that tells no arms apart: its variables are the workload's. Raises InputError."""
+    _check_variables(text, arms=False)
+    _rendered_tags(text)
+    return text
 
 
 def check_other_query(text: str) -> str:

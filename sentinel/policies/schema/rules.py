@@ -6,7 +6,15 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema, model_validator
 
-from sentinel.domain.policy.rules import DATADOG, PROMETHEUS, Method
+from sentinel.domain.policy.rules import (
+    BY_THE_MINUTE,
+    CLOUDWATCH,
+    DATADOG,
+    NEW_RELIC,
+    PROMETHEUS,
+    WEB,
+    Method,
+)
 from sentinel.policies.mistakes import InputError, closest, did_you_mean
 from sentinel.policies.presets import PRESETS, preset_of, with_preset
 from sentinel.policies.schema.fields import (
@@ -24,8 +32,11 @@ from sentinel.policies.schema.fields import (
     Seconds,
 )
 from sentinel.policies.schema.sources import (
+    COUNT_SOURCES,
     QUERY_SOURCES,
+    CloudWatchCounts,
     DatadogCounts,
+    NewRelicCounts,
     PrometheusCounts,
     PrometheusHistogram,
     SourceName,
@@ -36,7 +47,13 @@ from sentinel.policies.schema.sources import (
 )
 
 RULE_KINDS = ("errorRate", "latency", "crashLoop", "health", "query")
-DATADOG_INTERVAL = timedelta(seconds=60)
+BY_THE_MINUTE_INTERVAL = timedelta(seconds=60)
+INSTEAD_OF_LATENCY = {
+    DATADOG: "use prometheus, or a query rule",
+    NEW_RELIC: "for p99: 1s write an errorRate rule with errors … AND duration > 1.0 and max: 1%",
+    CLOUDWATCH: "publish a count of slow requests; for p99: 1s write an errorRate rule of it with max: 1%",
+    WEB: "use prometheus, or a query rule",
+}
 LATENCY_KEYS = ("preset", "source", "prometheus", "mean", "interval", "method", "for")
 
 _QUANTILE = re.compile(r"p([1-9]\d?(?:\.\d{1,3})?)")
@@ -67,6 +84,8 @@ class ErrorRateSpec(Model):
     source: SourceName | None = None
     prometheus: PrometheusCounts | None = None
     datadog: DatadogCounts | None = None
+    newrelic: NewRelicCounts | None = None
+    cloudwatch: CloudWatchCounts | None = None
     max: PositiveShare
     interval: Interval | None = None
     method: Method = Method.SEQUENTIAL
@@ -79,13 +98,14 @@ class ErrorRateSpec(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> "ErrorRateSpec":
-        check_one_of(self, "source of metrics", (PROMETHEUS, DATADOG))
+        check_one_of(self, "source of metrics", COUNT_SOURCES)
         check_source(self)
         _check_hold(self.method, self.hold)
         if self.max >= 1:
             raise InputError("100% could never be exceeded", "write a limit such as 5%", at=("max",))
-        if self.datadog and self.interval and self.interval < DATADOG_INTERVAL:
-            raise InputError("Datadog's counts settle late", "at least 60s", at=("interval",))
+        source = source_of(self)
+        if source in BY_THE_MINUTE and self.interval and self.interval < BY_THE_MINUTE_INTERVAL:
+            raise InputError(f"{source} counts by the minute", "at least 60s", at=("interval",))
         return self
 
 
@@ -257,13 +277,9 @@ def _unknown_latency_key(key: object) -> InputError:
         return InputError(
             f"{name} is not a supported quantile", "between p1 and p99.999", at=(name,), key=True
         )
-    if name == "datadog":
-        return InputError(
-            "latency from Datadog is not supported yet",
-            "use prometheus, or a query rule",
-            at=(name,),
-            key=True,
-        )
+    if name in INSTEAD_OF_LATENCY:
+        message = f"{name} keeps no histogram that a latency could be counted in"
+        return InputError(message, INSTEAD_OF_LATENCY[name], at=(name,), key=True)
     known = (*LATENCY_KEYS, "p50", "p99")
     hint = (
         did_you_mean(name, known)

@@ -6,17 +6,21 @@ from pydantic import ConfigDict, Field, model_validator
 
 from sentinel.domain.policy.rules import CLOUDWATCH, DATADOG, NEW_RELIC, PROMETHEUS, WEB
 from sentinel.policies.mistakes import InputError
+from sentinel.policies.schema.counting import dimensions_of
 from sentinel.policies.schema.fields import (
     DatadogSelector,
     HistogramSelector,
+    InsightsCount,
     MetricLabel,
     Model,
+    NrqlCount,
     Seconds,
     Selector,
     WebUrl,
 )
-from sentinel.policies.schema.promql import check_counts, check_datadog_counts
+from sentinel.policies.schema.promql import all_fail, check_counts, check_datadog_counts
 
+COUNT_SOURCES = (PROMETHEUS, DATADOG, NEW_RELIC, CLOUDWATCH)
 QUERY_SOURCES = (PROMETHEUS, DATADOG, NEW_RELIC, CLOUDWATCH, WEB)
 SourceName = Annotated[
     str,
@@ -88,6 +92,41 @@ class DatadogCounts(Model):
         return self
 
 
+class NewRelicCounts(Model):
+    """Total and failed requests as two counts in NRQL, of events or metrics that name the pod or a version."""
+
+    total: NrqlCount
+    errors: NrqlCount
+    pod_label: MetricLabel | None = None
+    arms: ArmsSpec | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "NewRelicCounts":
+        _check_split(self, "attribute", "k8s.podName")
+        return self
+
+
+class CloudWatchCounts(Model):
+    """Total and failed requests as two Metrics Insights queries, of metrics with a dimension for pods or versions."""
+
+    total: InsightsCount
+    errors: InsightsCount
+    pod_label: MetricLabel | None = None
+    arms: ArmsSpec | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "CloudWatchCounts":
+        label = _check_split(self, "dimension", "PodName")
+        for key, query in (("total", self.total), ("errors", self.errors)):
+            if label not in dimensions_of(query):
+                raise InputError(
+                    f"its SCHEMA has no dimension {label}: such metrics are not kept for each pod or version",
+                    f"publish the metric with {label}, and name all its dimensions in SCHEMA",
+                    at=(key,),
+                )
+        return self
+
+
 class PrometheusHistogram(Model):
     """Latencies as a Prometheus histogram; `unit` is the metric's unit, seconds unless said."""
 
@@ -127,6 +166,20 @@ def check_source(spec: Measuring) -> None:
 def _check_arms(pod_label: object, arms: object) -> None:
     if pod_label is not None and arms is not None:
         raise InputError("tells the arms apart in two ways", "keep podLabel or arms", at=("arms",), key=True)
+
+
+def _check_split(spec: NewRelicCounts | CloudWatchCounts, what: str, example: str) -> str:
+    """By what the counts are split. Raises InputError without it, and where errors are all that is counted."""
+    _check_arms(spec.pod_label, spec.arms)
+    label = spec.arms.label if spec.arms is not None else spec.pod_label
+    if label is None:
+        raise InputError(
+            f"does not say which {what} tells the pods apart",
+            f"add podLabel: {example}, or arms: {{label: version}}",
+        )
+    if spec.total.split() == spec.errors.split():
+        raise all_fail("narrow errors to failures")
+    return label
 
 
 def check_one_of(model: Model, what: str, keys: tuple[str, ...]) -> None:
