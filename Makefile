@@ -29,10 +29,11 @@ check: $(DEV)
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive sentinel
 	$(MAKE) --no-print-directory docs
 
-# Six stories on each backend, Debian's and the newest ones that Go can build here, and the newest Alertmanager's posts.
+# Six stories on each backend, Debian's and the newest ones that Go can build here, with a table of how long they took, and the
+# newest Alertmanager's posts.
 test-backends: $(DEV)
 	.ci/backends build/backends
-	PATH="$(CURDIR)/build/backends:$$PATH" SENTINEL_TEST_BACKENDS="prometheus prometheus-3 victoria-metrics victoria-metrics-newest" \
+	PATH="$(CURDIR)/build/backends:$$PATH" SENTINEL_TEST_BACKENDS="prometheus prometheus-3 victoria-metrics victoria-metrics-newest vmauth thanos" \
 		SENTINEL_TEST_ALERTMANAGER=alertmanager-newest \
 		$(BIN)/python -m pytest --numprocesses 0 -rs -s tests/adapters/alertmanager/test_real.py tests/e2e/test_backends.py
 

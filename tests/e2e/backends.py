@@ -18,7 +18,7 @@ from sentinel.engine.rollout import decision as deciding
 from tests.e2e.shops import Scraping, Shop, shop
 
 USUAL = ("victoria-metrics",)
-PROGRAMS = ("prometheus", "prometheus-3", *USUAL, "victoria-metrics-newest")
+PROGRAMS = ("prometheus", "prometheus-3", *USUAL, "victoria-metrics-newest", "vmauth", "thanos")
 """What answers PromQL in the stories, by its command: all in `make test-backends`, the usual ones in the suite.
 
 Prometheus has the stories of test_stories.
@@ -76,8 +76,10 @@ async def outage(here: Shop) -> Record:
 STORIES = {"good": good, "errors": errors, "slow": slow, "crashing": crashing, "idle": idle}
 
 
-async def told(folder: Path, scraping: Scraping) -> tuple[Mapping[str, Record], Mapping[str, float]]:
-    """The record of each story on one backend, all told at once, and how many seconds each took."""
+async def told(
+    folder: Path, scraping: Scraping
+) -> tuple[Mapping[str, Record | BaseException], Mapping[str, float]]:
+    """The record of each story on one backend, or how it failed, all told at once; how many seconds each took."""
     took: dict[str, float] = {}
 
     async def timed(name: str, here: Shop) -> Record:
@@ -96,7 +98,16 @@ async def told(folder: Path, scraping: Scraping) -> tuple[Mapping[str, Record], 
             shop(folder / "away", {"press": 4}, scraping) as away,
         ):
             names = [*STORIES, "outage"]
-            records = await asyncio.gather(
-                *(timed(name, away if name == "outage" else here) for name in names)
+            ended = await asyncio.gather(
+                *(timed(name, away if name == "outage" else here) for name in names), return_exceptions=True
             )
-    return dict(zip(names, records, strict=True)), took
+    return dict(zip(names, ended, strict=True)), took
+
+
+def table(rows: Mapping[str, Mapping[str, float]]) -> str:
+    """How many seconds each story took on each backend, as a table of Markdown; a dash where it did not end."""
+    names = [*STORIES, "outage"]
+    lines = [["backend", *names], ["---"] * (len(names) + 1)]
+    for backend, took in rows.items():
+        lines.append([backend, *(f"{took[name]:.0f} s" if name in took else "-" for name in names)])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -18,6 +18,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.ports import SystemClock
 from tests.support.alertmanager import real_alertmanager
+from tests.support.fronts import thanos, vmauth
 from tests.support.processes import free_port
 from tests.support.prometheus import Target, real_prometheus
 from tests.support.victoria import victoria_metrics
@@ -102,6 +103,13 @@ class Scraping:
     discovered: bool = False
 
 
+FRONTS: Mapping[str, tuple[str, Callable[[Path, str, int], AbstractAsyncContextManager[str]]]] = {
+    "vmauth": ("victoria-metrics", vmauth),
+    "thanos": ("prometheus", thanos),
+}
+"""What answers in the place of a backend, and of which one."""
+
+
 class Metrics:
     """A real backend that can go and come back with its data."""
 
@@ -115,14 +123,20 @@ class Metrics:
         self.url = f"http://127.0.0.1:{self._port}"
 
     async def up(self) -> None:
-        """Run it, with pods as targets of their own or all on one page."""
-        await self._running.enter_async_context(self._server())
+        """Run it, with pods as targets of their own or all on one page, and what stands before it."""
+        front = FRONTS.get(self._scraping.backend)
+        if front is None:
+            await self._running.enter_async_context(self._server(self._scraping.backend, self._port))
+            return
+        behind, run = front
+        url = await self._running.enter_async_context(self._server(behind, free_port()))
+        await self._running.enter_async_context(run(self._home, url, self._port))
 
-    def _server(self) -> AbstractAsyncContextManager[str]:
+    def _server(self, program: str, port: int) -> AbstractAsyncContextManager[str]:
         page, how = self._metrics_url.removeprefix("http://"), self._scraping
         every = f"{how.interval:g}s"
-        if "victoria" in how.backend:
-            return victoria_metrics(self._home, page, program=how.backend, port=self._port, interval=every)
+        if "victoria" in program:
+            return victoria_metrics(self._home, page, program=program, port=port, interval=every)
         return real_prometheus(
             () if how.discovered else (Target(page),),
             ALERT_RULES,
@@ -130,9 +144,10 @@ class Metrics:
             interval=every,
             discovery=f"{self._metrics_url}/http_sd" if how.discovered else None,
             home=self._home,
-            port=self._port,
-            program=how.backend,
-            native=how.backend == "prometheus-3",
+            port=port,
+            program=program,
+            native=program == "prometheus-3",
+            replica="a" if how.backend == "thanos" else None,
         )
 
     async def down(self) -> None:

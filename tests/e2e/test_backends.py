@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ import pytest_asyncio
 
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
-from tests.e2e.backends import USUAL, told
-from tests.e2e.shops import STORIES_LIMIT, Scraping
+from tests.e2e.backends import USUAL, table, told
+from tests.e2e.shops import FRONTS, STORIES_LIMIT, Scraping
 from tests.support.processes import binary
 from tests.support.world import actions, decision
 
@@ -26,19 +27,42 @@ pytestmark = [
 BACKENDS = os.environ.get("SENTINEL_TEST_BACKENDS", " ".join(USUAL)).split()
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How the stories ended on a backend."""
+
+    ended: Mapping[str, Record | BaseException]
+
+    def __getitem__(self, story: str) -> Record:
+        found = self.ended[story]
+        if isinstance(found, BaseException):
+            pytest.fail(f"the story {story} did not end: {found!r}")
+        return found
+
+
+@pytest.fixture(scope="module")
+def times() -> Iterator[dict[str, Mapping[str, float]]]:
+    """How long the stories took on each backend; printed when all are told."""
+    rows: dict[str, Mapping[str, float]] = {}
+    yield rows
+    print("\n" + table(rows))
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=BACKENDS)
 async def records(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Mapping[str, Record]:
-    """How each story ended on a backend."""
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    times: dict[str, Mapping[str, float]],
+) -> Told:
+    """The stories, told on a backend."""
+    for program in (request.param, *FRONTS.get(request.param, ())[:1]):
+        binary(str(program))
     folder: Path = tmp_path_factory.mktemp("backend")
-    binary(request.param)
-    ended, took = await told(folder, Scraping(request.param))
-    print(request.param, *(f"{story} {seconds:.1f} s" for story, seconds in took.items()))
-    return ended
+    ended, times[request.param] = await told(folder, Scraping(request.param))
+    return Told(ended)
 
 
-async def test_a_good_release_is_promoted(records: Mapping[str, Record]) -> None:
+async def test_a_good_release_is_promoted(records: Told) -> None:
     """Its requests and latencies are seen as they are. (A loaded machine may be late with evidence, which holds.)"""
     steps = [action for action in actions(records["good"]) if action not in ("hold", "resume")]
     assert steps == ["advance", "advance", "promote"]
@@ -47,18 +71,18 @@ async def test_a_good_release_is_promoted(records: Mapping[str, Record]) -> None
 @pytest.mark.parametrize(
     ("story", "rule"), [("errors", "error-rate"), ("slow", "latency"), ("crashing", "crash-loop")]
 )
-async def test_a_bad_release_is_undone(records: Mapping[str, Record], story: str, rule: str) -> None:
+async def test_a_bad_release_is_undone(records: Told, story: str, rule: str) -> None:
     """By the rule that it breaks, at its first step."""
     undo = decision(records[story], Action.UNDO)
     assert (undo.rule, undo.step) == (rule, 0)
 
 
-async def test_a_release_without_traffic_is_not_promoted(records: Mapping[str, Record]) -> None:
+async def test_a_release_without_traffic_is_not_promoted(records: Told) -> None:
     """Nothing is decided of what nobody asked for."""
     assert Action.PROMOTE.value not in actions(records["idle"])
 
 
-async def test_an_outage_of_the_backend_is_waited_for(records: Mapping[str, Record]) -> None:
+async def test_an_outage_of_the_backend_is_waited_for(records: Told) -> None:
     """Without evidence nothing moves; with it the release goes to its end."""
     assert decision(records["outage"], Action.HOLD).reason == "EvidenceMissing"
     assert actions(records["outage"])[-1] == "promote"

@@ -69,6 +69,8 @@ class QuerySource:
 
         Raises SourceError, NOT_SETTLED where no whole minute lies between them.
         """
+        if self._count is None:
+            self._refuse()
         begin, end = whole_minutes(since, until, self.name)
         return spans_of(await self._counted(query, begin, end, end - begin), query.arms, begin, end)
 

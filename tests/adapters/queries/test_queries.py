@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -73,7 +73,7 @@ async def test_new_relic_is_asked_in_nrql_and_gives_the_numbers_of_its_results()
     """By account and key; times and texts among the results are not what was asked for."""
     async with serving() as (server, url):
         rows = [{"facet": "shop", "average.duration": 0.25, "endTimeSeconds": 3}, {"percentage": 4}]
-        server.answer = {"data": {"actor": {"account": {"nrql": {"results": rows}}}}}
+        server.answer = {"data": {"actor": {"account": {"q0": {"results": rows}}}}}
         asked = NewRelic(url, 7, fixed("canary"), REQUESTS)
         assert await value(asked.ask, "SELECT average(duration) FROM Transaction") == ((0.25, 4.0), None)
         rows[1]["percentage"] = None  # type: ignore[assignment]
@@ -188,7 +188,8 @@ class Region:
 async def test_cloudwatch_gives_the_newest_point_of_each_series() -> None:
     """Of the last five minutes, newest first."""
     region = Region(
-        {"StatusCode": "Complete", "Values": [3.0, 9.0]}, {"StatusCode": "Complete", "Values": []}
+        {"StatusCode": "Complete", "Values": [3.0, 9.0], "Timestamps": [NOW, NOW - timedelta(minutes=1)]},
+        {"StatusCode": "Complete", "Values": [], "Timestamps": []},
     )
     assert await value(CloudWatch(region).ask, "SELECT AVG(x) FROM y") == ((3.0,), None)
     assert region.asked["MetricDataQueries"][0]["Expression"] == "SELECT AVG(x) FROM y"
