@@ -5,15 +5,12 @@ They read what is documented of their queries, and nothing else: a clause that t
 
 from __future__ import annotations
 
-import io
+import json
 import re
-import struct
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
-from botocore.parsers import RpcV2CBORParser
 
 from tests.support.minutes import CountedMinutes
 
@@ -79,20 +76,21 @@ class FakeCloudWatch:
     minutes: CountedMinutes
     url: str = ""
     refuses: bool = False
-    operations: list[str] = field(default_factory=list)
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer `GetMetricData` in the protocol that boto3 speaks with CloudWatch."""
-        self.operations.append(request.path.rpartition("/")[2])
+        assert request.headers["X-Amz-Target"].endswith(".GetMetricData")
         assert request.headers["Authorization"].startswith("AWS4-HMAC-SHA256 ")
         if self.refuses:
-            return _cbor({"__type": "Throttling", "message": "Rate exceeded"}, status=400)
-        asked = RpcV2CBORParser().parse_data_item(io.BufferedReader(io.BytesIO(await request.read())))
+            return web.json_response({"__type": "Throttling", "message": "Rate exceeded"}, status=400)
+        asked = json.loads(await request.text())
         (query,) = asked["MetricDataQueries"]
         found = _INSIGHTS.fullmatch(query["Expression"])
         if found is None or query["Period"] % 60:
-            return _cbor({"__type": "ValidationError", "message": query["Expression"]}, status=400)
-        begin, end = (int(_seconds(asked[name])) for name in ("StartTime", "EndTime"))
+            return web.json_response(
+                {"__type": "ValidationError", "message": query["Expression"]}, status=400
+            )
+        begin, end = (int(asked[name]) for name in ("StartTime", "EndTime"))
         series = list(
             self.minutes.of_pods(found["namespace"], begin, end, failed=found["metric"] == "Failures")
         )
@@ -103,7 +101,7 @@ class FakeCloudWatch:
                 {
                     "Id": query["Id"],
                     "Label": pod,
-                    "Timestamps": [_Time(at) for at in minutes],
+                    "Timestamps": list(minutes),
                     "Values": [float(count) for count in minutes.values()],
                     "StatusCode": "Complete",
                 }
@@ -111,37 +109,4 @@ class FakeCloudWatch:
             ],
             "Messages": [],
         }
-        return _cbor(answer | ({"NextToken": str(first + 2)} if more else {}))
-
-
-class _Time(int):
-    """Seconds that are written as a time."""
-
-
-def _seconds(moment: Any) -> float:
-    return moment.timestamp() if isinstance(moment, datetime) else float(moment)
-
-
-def _cbor(answer: object, status: int = 200) -> web.Response:
-    headers = {"smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"}
-    return web.Response(body=_encoded(answer), status=status, headers=headers)
-
-
-def _encoded(value: object) -> bytes:
-    match value:
-        case _Time():
-            return b"\xc1\xfb" + struct.pack(">d", float(value))
-        case float():
-            return b"\xfb" + struct.pack(">d", value)
-        case str():
-            text = value.encode()
-            return _head(3, len(text)) + text
-        case list():
-            return _head(4, len(value)) + b"".join(map(_encoded, value))
-        case dict():
-            return _head(5, len(value)) + b"".join(_encoded(part) for pair in value.items() for part in pair)
-    raise TypeError(type(value).__name__)
-
-
-def _head(major: int, length: int) -> bytes:
-    return struct.pack(">BI", major << 5 | 26, length)
+        return web.json_response(answer | ({"NextToken": str(first + 2)} if more else {}))

@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from sentinel.adapters.datadog.source import DatadogSource
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.app.ruletest.compare import differences
+from sentinel.app.ruletest.counts import MemoryCounts
 from sentinel.app.ruletest.memory import MemoryDatadog, MemoryPrometheus
 from sentinel.app.ruletest.series import prometheus_store
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, ValueSample
 from sentinel.domain.policy.policy import Policy
-from sentinel.domain.policy.rules import CountQuery, HistogramQuery
+from sentinel.domain.policy.rules import DATADOG, PROMETHEUS, CountQuery, HistogramQuery, MetricRule, kind_of
 from sentinel.domain.policy.selection import Operator
 from sentinel.domain.record.entries import AlertEntry
 from sentinel.domain.workload.facts import Stepping, WorkloadKey
@@ -135,12 +136,7 @@ def _modelled(shape: WorkloadShape) -> World:
 
 async def _story(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[str, str]) -> ReplayedRollout:
     world = _modelled(_shape(case, key, labels))
-    sources: Mapping[str, MetricSource] = {
-        "prometheus": PrometheusSource(
-            MemoryPrometheus(prometheus_store(case, BEGAN)), scrape_interval=case.interval.total_seconds()
-        ),
-        "datadog": DatadogSource(MemoryDatadog(case, BEGAN), settle=DATADOG_SETTLE.total_seconds()),
-    }
+    sources = _sources(case, policy)
     conditions = CelConditions()
     setting = Setting(
         policy,
@@ -161,6 +157,21 @@ async def _story(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[s
     except StopIteration as end:
         story: ReplayedRollout = end.value
         return story
+
+
+def _sources(case: Case, policy: Policy) -> Mapping[str, MetricSource]:
+    """The series of the test as each source of the policy has them, by its name."""
+
+    def source(name: str) -> MetricSource:
+        if kind_of(name) == PROMETHEUS:
+            store, interval = prometheus_store(case, BEGAN), case.interval.total_seconds()
+            return PrometheusSource(MemoryPrometheus(store), name=name, scrape_interval=interval)
+        if name == DATADOG:
+            return DatadogSource(MemoryDatadog(case, BEGAN), settle=DATADOG_SETTLE.total_seconds())
+        return MemoryCounts(name, case, BEGAN)
+
+    metric_rules = (rule for rule in policy.rules if isinstance(rule, MetricRule))
+    return {name: source(name) for name in {rule.query.source for rule in metric_rules}}
 
 
 async def _answer(

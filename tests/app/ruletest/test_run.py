@@ -128,6 +128,73 @@ def test_datadogs_counts_are_by_the_interval(tmp_path: Path) -> None:
     assert decisions(run(tmp_path, rules, arms + ANY))[0] == "undo"
 
 
+NRQL = """  rules:
+    - name: errors
+      errorRate:
+        newrelic:
+          total: SELECT count(*) FROM Transaction WHERE namespaceName = '$namespace'
+          errors: SELECT count(*) FROM Transaction WHERE namespaceName = '$namespace' AND error IS TRUE
+          podLabel: k8s.podName
+        max: 5%
+"""
+INSIGHTS = """  rules:
+    - name: errors
+      errorRate:
+        cloudwatch:
+          total: SELECT SUM(Requests) FROM SCHEMA(Shop, Namespace, Pod) WHERE Namespace = '$namespace'
+          errors: SELECT SUM(Failures) FROM SCHEMA(Shop, Namespace, Pod) WHERE Namespace = '$namespace'
+          podLabel: Pod
+        max: 5%
+"""
+
+
+@pytest.mark.parametrize(
+    ("rules", "total", "errors"),
+    [
+        (
+            NRQL,
+            'Transaction{namespaceName="shop", k8s_podName="POD"}',
+            'Transaction{namespaceName="shop", k8s_podName="POD", error="true"}',
+        ),
+        (INSIGHTS, 'Requests{Namespace="shop", Pod="POD"}', 'Failures{Namespace="shop", Pod="POD"}'),
+    ],
+    ids=["newrelic", "cloudwatch"],
+)
+def test_counts_of_other_systems_are_by_the_interval(
+    tmp_path: Path, rules: str, total: str, errors: str
+) -> None:
+    """Their series have the labels that the queries' conditions name."""
+    shown = [
+        (total.replace("POD", "baseline-*"), 1200),
+        (total.replace("POD", "candidate-*"), 1200),
+        (errors.replace("POD", "candidate-*"), 300),
+    ]
+    series = "".join(f"      - {{series: '{name}', values: {count}x60}}\n" for name, count in shown)
+    test = f"    interval: 1m\n    workload: {{readyAfter: 1m}}\n    series:\n{series}"
+
+    assert decisions(run(tmp_path, rules, test + ANY))[0] == "undo"
+    healthy = series.replace("300x60", "3x60")
+    assert decisions(run(tmp_path, rules, test.replace(series, healthy) + ANY))[0] == "promote"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "newrelic: SELECT 1",
+        "web: {url: 'http://slo.example/', jsonPath: $.burn}",
+        "{prometheus: up, source: mesh}",
+    ],
+)
+def test_a_query_of_any_source_is_judged_by_its_answers(tmp_path: Path, query: str) -> None:
+    """Also one of a system that a test has no series of."""
+    asked = query.strip("{}") if query.startswith("{") else query
+    rules = f"  rules: [{{name: depth, query: {{{asked}, fail: value > 9.0}}}}]\n"
+    assert (
+        decisions(run(tmp_path, rules, f"    answers: [{{rule: depth, values: 1x4 99x90}}]\n{ANY}"))[0]
+        == "undo"
+    )
+
+
 @pytest.mark.parametrize(("over", "first"), [(0, "undo"), (2, "hold")])
 def test_neighbours_over_their_limits_spare_the_candidate(tmp_path: Path, over: int, first: str) -> None:
     """At 100 % with no old pod left, a proof stands only while the neighbours are well."""

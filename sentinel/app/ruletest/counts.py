@@ -1,0 +1,91 @@
+"""New Relic and CloudWatch in a test: counts of the input series that a query's conditions select."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import NoReturn
+
+from sentinel.app.ruletest.series import expanded
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import MissingReason, Past, PastCounters, Span, ValueSample
+from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
+from sentinel.minutes import MINUTE, Counted, spans_of, whole_minutes
+from sentinel.policies.ruletest.cases import Case
+
+SETTLE = 120.0
+"""Seconds that both take by default until a minute's counts are complete."""
+_QUERY = re.compile(
+    r"\s*SELECT\s+\w+\s*\(\s*(?P<what>[^()]+?)\s*\)\s+FROM\s+(?:SCHEMA\s*\([^()]*\)|(?P<event>\S+))\s+WHERE\s+(?P<conditions>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_CONDITION = re.compile(
+    r"[`\"]?(?P<label>[\w.]+)[`\"]?\s*(?:=\s*'(?P<text>[^']*)'|(?:=|IS)\s*(?P<truth>TRUE|FALSE))\s*",
+    re.IGNORECASE,
+)
+
+
+class MemoryCounts:
+    """Implements `ports.MetricSource` for `errorRate` rules; a sample is what was counted in the interval before it.
+
+    A series is named after the metric, or the event of `count(*)`. A dot in a label's name is an underscore here.
+    """
+
+    min_interval = 0.0
+    settle = SETTLE
+
+    def __init__(self, name: str, case: Case, began: datetime) -> None:
+        self.name = name
+        self._series = list(expanded(case, began))
+
+    async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
+        """What every pod or version counted. Raises SourceError for a condition that only the real one understands."""
+        begin, end = whole_minutes(since, until, self.name)
+        return spans_of(self._counted(query), query.arms, begin, end)
+
+    async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> NoReturn:
+        """Raises SourceError."""
+        self._refuse(query.histogram)
+
+    async def value(self, query: ValueQuery, at: datetime) -> ValueSample:
+        """Raises SourceError."""
+        self._refuse(query.expression, "write the rule's `answers` instead")
+
+    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+        """Raises SourceError: a test's series begin with its rollout."""
+        raise SourceError("A test has no data from before its rollout.", reason=MissingReason.NO_DATA)
+
+    def _counted(self, query: CountQuery) -> Iterator[Counted]:
+        member = _plain(query.arms.subject_label)
+        for failed, text in ((False, query.total), (True, query.errors)):
+            name, wanted = self._read(text)
+            for metric, labels, samples in self._series:
+                if metric != name or any(labels.get(label) != value for label, value in wanted.items()):
+                    continue
+                for at, value in samples:
+                    if value is not None:
+                        minute = (at - 1) // 1000 // MINUTE * MINUTE
+                        yield Counted(query.namespace, labels.get(member, ""), failed, minute, value)
+
+    def _read(self, text: str) -> tuple[str, Mapping[str, str]]:
+        """The name of a query's series, and the labels that they must have. Raises SourceError."""
+        query = _QUERY.fullmatch(text)
+        if query is None:
+            self._refuse(text)
+        wanted = {}
+        for part in re.split(r"\s+AND\s+", query["conditions"], flags=re.IGNORECASE):
+            condition = _CONDITION.fullmatch(part)
+            if condition is None:
+                self._refuse(part)
+            truth = condition["truth"]
+            wanted[_plain(condition["label"])] = condition["text"] if truth is None else truth.lower()
+        return query["event"] if query["what"] == "*" else query["what"].strip('"`'), wanted
+
+    def _refuse(
+        self, text: str, instead: str = "its conditions must be label = 'value', joined by AND"
+    ) -> NoReturn:
+        message = f"{text!r} cannot be evaluated in a test: {instead}."
+        raise SourceError(message, reason=MissingReason.BAD_QUERY)
+
+
+def _plain(label: str) -> str:
+    return re.sub(r"\W", "_", label)
