@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
+from sentinel.domain.command import CommandPhase
 from sentinel.domain.policy.rules import CountQuery, ErrorRateRule
 from sentinel.domain.record.course import Course, CoursePoint
 from sentinel.domain.record.entries import Action
@@ -18,7 +19,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from tests.engine.builders import CANARY, entry, held, in_state, undoing
 from tests.support.chromium import chromium, shots, tab
-from tests.support.page import NOW, named, served
+from tests.support.page import NOW, ONCALL, named, served
 
 pytestmark = [pytest.mark.real, pytest.mark.real_time, pytest.mark.asyncio(loop_scope="module")]
 
@@ -107,6 +108,66 @@ async def test_what_the_rules_find_at_the_traffic_is_said(browser: Browser) -> N
         )
 
 
+ALICE = {"X-Forwarded-User": "alice", "X-Forwarded-Groups": "oncall"}
+"""What a proxy on the loopback says of everybody who looks at the page."""
+
+
+async def test_a_person_undoes_by_the_keyboard_and_sees_the_answer(browser: Browser) -> None:
+    """The dialog says what would be restored and asks for a reason; escape leaves it without having done anything."""
+    async with (
+        served([named("web")], visitors=ONCALL) as here,
+        tab(browser, f"{here.url}rollouts/shop/web-new", extra_http_headers=ALICE) as page,
+    ):
+        await page.get_by_role("button", name="Undo").focus()
+        await page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog", name="Undo this rollout?")
+        await expect(dialog).to_contain_text("It goes back to revision 1")
+        await page.keyboard.press("Escape")
+        await expect(dialog).to_be_hidden()
+        await page.keyboard.press("Enter")
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        await expect(dialog).to_be_visible()
+        assert not here.desk.commands
+
+        await page.get_by_label("Reason").fill("errors on the checkout")
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        await expect(dialog).to_be_hidden()
+        await expect(page.get_by_text("waiting for the sentinel")).to_be_visible()
+        (command,) = here.desk.commands.values()
+        assert (command.requested_by, command.reason) == ("web:alice", "errors on the checkout")
+        here.desk.answer(command.name, CommandPhase.REFUSED, "an undo is under way")
+        await expect(page.get_by_text("refused: an undo is under way")).to_be_visible()
+
+
+async def test_a_refusal_stays_in_the_dialog(browser: Browser) -> None:
+    """With what is wrong, so that what was written is not lost."""
+    async with (
+        served([named("web")], visitors=ONCALL) as here,
+        tab(browser, f"{here.url}rollouts/shop/web-new", refused=True, extra_http_headers=ALICE) as page,
+    ):
+        here.desk.down = True
+        await page.get_by_role("button", name="Hold").click()
+        await page.get_by_label("Reason").fill("odd")
+        await page.get_by_role("dialog").get_by_role("button", name="Hold").click()
+        await expect(page.get_by_role("alert")).to_contain_text("the API server is down")
+        await expect(page.get_by_label("Reason")).to_have_value("odd")
+
+
+async def test_who_may_not_write_sees_why_and_no_button(browser: Browser) -> None:
+    """And where nobody may, there is nothing about it at all."""
+    bob = {"X-Forwarded-User": "bob", "X-Forwarded-Groups": "dev"}
+    async with served([named("web")], visitors=ONCALL) as here:
+        place = f"{here.url}rollouts/shop/web-new"
+        async with tab(browser, place, extra_http_headers=bob) as page:
+            await expect(page.get_by_text("bob may not write in shop")).to_be_visible()
+            await expect(page.get_by_role("button")).to_have_count(0)
+    async with served([named("web")]) as here, tab(browser, f"{here.url}rollouts/shop/web-new") as page:
+        await expect(page.get_by_text("Triggered by")).to_be_visible()
+        await expect(page.get_by_role("heading", name="Commands")).to_have_count(0)
+
+
 async def test_a_thousand_rollouts_are_shown_without_lag(browser: Browser) -> None:
     """A hundred rows at a time; each further event, with a hundred changes, is drawn within a tenth of a second."""
     records = [named(f"web-{number:04}", ago=number) for number in range(1000)]
@@ -171,7 +232,9 @@ async def test_pictures_fit_and_keep_nobody_out(browser: Browser) -> None:
     )
     web = replace(named("web", of=held("EnvironmentOutage")), decisions=steps)
     web = changed_course(web)
-    async with served([web, named("api"), named("cart", of=undoing())]) as here:
+    async with served([web, named("api"), named("cart", of=undoing())], visitors=ONCALL) as here:
+        place = f"{here.url}rollouts/shop/web-new"
+        await shots(browser, place, "dialog", ".decisions li", press="Undo", extra_http_headers=ALICE)
         await shots(browser, here.url, "board", "tbody tr")
         await shots(browser, f"{here.url}history", "history", "tbody tr")
         await shots(browser, f"{here.url}delivery", "delivery", "tbody tr")

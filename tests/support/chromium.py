@@ -40,7 +40,7 @@ async def chromium() -> AsyncIterator[Browser]:
 async def tab(browser: Browser, url: str, *, refused: bool = False, **context: Any) -> AsyncIterator[Page]:
     """A tab at this address. What the page logs, a script that fails, and what the policy blocks fail the test.
 
-    With `refused` the server may refuse connections meanwhile.
+    With `refused` the server may refuse connections meanwhile, or say that it cannot do what was asked.
     """
     page = await browser.new_page(**context)
     page.set_default_timeout(PATIENCE)
@@ -52,14 +52,22 @@ async def tab(browser: Browser, url: str, *, refused: bool = False, **context: A
         yield page
     finally:
         await page.close()
-    assert [text for text in wrong if not (refused and "ERR_CONNECTION_REFUSED" in text)] == []
+    expected = ("ERR_CONNECTION_REFUSED", "status of 503") if refused else ()
+    assert [text for text in wrong if not any(one in text for one in expected)] == []
 
 
-async def shots(browser: Browser, url: str, name: str, ready: str) -> None:
-    """Pictures of a page in both schemes and widths, for people to look at; it must fit each of the widths."""
+async def shots(
+    browser: Browser, url: str, name: str, ready: str, *, press: str = "", **context: Any
+) -> None:
+    """Pictures of a page in both schemes and widths, for people to look at; it must fit each of the widths.
+
+    With `press` after a button of this name was pressed.
+    """
     SHOTS.mkdir(parents=True, exist_ok=True)
-    async with tab(browser, url) as page:
+    async with tab(browser, url, **context) as page:
         await page.wait_for_selector(ready)
+        if press:
+            await page.get_by_role("button", name=press).click()
         for scheme, width in product(SCHEMES, WIDTHS):
             await page.emulate_media(color_scheme=scheme)
             await page.set_viewport_size({"width": width, "height": 900})

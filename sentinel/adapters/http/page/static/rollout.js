@@ -1,5 +1,6 @@
 // One rollout: where it is and why, each decision with its numbers, alerts, gates and holds.
 
+import { asking, asks, session } from "./asks.js";
 import { courses } from "./courses.js";
 import { h, refresh, say } from "./dom.js";
 import { age, at, moment, percent } from "./format.js";
@@ -11,14 +12,32 @@ const OUTCOMES = { done: "done", failed: "failed", refused: "refused", observed:
 
 export function rollout(main, context, namespace, record) {
   const parts = Object.fromEntries(
-    ["title", "hold", "keeper", "facts", "courses", "gates", "decisions", "alerts", "policy", "others"].map((name) => [name, h("section", { class: "sheet", hidden: true })]),
+    ["title", "asks", "hold", "keeper", "facts", "courses", "gates", "decisions", "alerts", "policy", "others"].map((name) => [name, h("section", { class: "sheet", hidden: true })]),
   );
   parts.title.className = "";
   main.append(...Object.values(parts));
   const cursor = new Cursor();
+  const open = asking(main, `/ui/api/rollouts/${encodeURIComponent(namespace)}/${encodeURIComponent(record)}/commands`, () => newest);
+  const answered = new Map();
+  let newest = null;
+  let who = { offered: false };
   let word = "";
+  session(namespace).then((told) => {
+    who = told;
+    if (newest) draw(newest);
+  });
+
+  // What the sentinel answers while the page is open is announced.
+  function listen(commands) {
+    for (const one of commands) {
+      const before = answered.get(one.name);
+      if (before === "Pending" && one.phase !== before) say(`${one.action}: ${one.phase}. ${one.message}`);
+      answered.set(one.name, one.phase);
+    }
+  }
 
   function draw(data) {
+    newest = data;
     if (data === null) {
       refresh(parts.title, "gone", () => [h("h1", {}, record), h("p", { class: "dim" }, `There is no RolloutRecord of this name in ${namespace}.`)]);
       return;
@@ -28,6 +47,8 @@ export function rollout(main, context, namespace, record) {
     if (word && word !== row.standing) say(`${row.name}: ${row.standing}`);
     word = row.standing;
     refresh(parts.title, [row, data.candidate, data.stable], () => title(data));
+    listen(data.commands);
+    refresh(parts.asks, [who, data.offered, data.commands, row.live, row.step], () => asks(data, who, open));
     refresh(parts.hold, data.row.live ? [data.hold, data.advice, row.standing] : [null, data.advice, row.standing], () => hold(data));
     refresh(parts.keeper, data.keeper_hold, keeper);
     refresh(parts.facts, [data.trigger, data.undo, data.promoted_at, data.guard_until, data.saved_at, row], () => facts(data));
