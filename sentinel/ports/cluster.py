@@ -177,6 +177,10 @@ class HistoryStore(Protocol):
         """The history of a workload, empty where nothing was kept yet. Raises ClusterError."""
         ...
 
+    async def all(self) -> tuple[RolloutHistory, ...]:
+        """Every history; one that cannot be read is left out. Raises ClusterError."""
+        ...
+
     async def write(self, history: RolloutHistory) -> None:
         """Make it, or replace the one of its version. Raises ConflictError when someone else wrote it since."""
         ...

@@ -30,7 +30,7 @@ class ReadModel(Protocol):
         ...
 
     async def delivery(self) -> Mapping[str, object]:
-        """DORA's four figures from the records that are kept, as `sentinel dora --output json` has them."""
+        """DORA's four figures as `sentinel dora --output json` has them; `incomplete` says what could not be read."""
         ...
 
     def rollout(self, namespace: str, name: str) -> RolloutReport | None:

@@ -5,18 +5,22 @@ import heapq
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sentinel.domain.errors import ClusterError
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import WorkloadKey
-from sentinel.ports import Clock, CommandStore, RecordStore
+from sentinel.ports import Clock, CommandStore, HistoryStore, RecordStore
 from sentinel.reports.board import BoardRow, row_of
 from sentinel.reports.daemon import DaemonReport
 from sentinel.reports.dora import DoraTargets, dora, dora_document
+from sentinel.reports.history import RolloutHistory
 from sentinel.reports.rollout import RolloutReport, report_of
 from sentinel.runtime.notify.advice import advice
 from sentinel.runtime.policy_registry import PolicyRegistry
 
 AT_ONCE = 500
 """So many records are searched before others may go on."""
+DELIVERY_SECONDS = 30.0
+"""The figures of deliveries are counted again after so many seconds at the earliest: it reads every history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class ReadSources:
 
     records: RecordStore
     commands: CommandStore
+    histories: HistoryStore
     registry: PolicyRegistry
 
 
@@ -54,7 +59,11 @@ class RecordReadModel:
     ) -> None:
         self._store = sources.records
         self._commands = sources.commands
+        self._histories = sources.histories
         self._registry = sources.registry
+        self._delivery: Mapping[str, object] = {}
+        self._counted_at = 0.0
+        self._counting = asyncio.Lock()
         self._clock = clock
         self._identity = identity
         self._leads = leads
@@ -106,10 +115,26 @@ class RecordReadModel:
             yield record
 
     async def delivery(self) -> Mapping[str, object]:
-        """DORA's four figures from the records that are kept, as `sentinel dora --output json` has them."""
-        records = tuple(self._store.all())
-        scopes = await asyncio.to_thread(dora, records, (), self._clock.now())
-        return dora_document(scopes, self._targets)
+        """DORA's four figures as `sentinel dora --output json` has them, at most `DELIVERY_SECONDS` old.
+
+        `incomplete` says why histories could not be read: then the figures are those of the records that are kept.
+        """
+        async with self._counting:
+            now = self._clock.monotonic()
+            if now - self._counted_at >= DELIVERY_SECONDS or not self._delivery:
+                self._delivery, self._counted_at = await self._count_deliveries(), now
+            return self._delivery
+
+    async def _count_deliveries(self) -> Mapping[str, object]:
+        # Records first: one that is deleted in between is in both, and counted once.
+        records, incomplete = tuple(self._store.all()), ""
+        histories: tuple[RolloutHistory, ...] = ()
+        try:
+            histories = await self._histories.all()
+        except ClusterError as error:
+            incomplete = str(error)
+        scopes = await asyncio.to_thread(dora, records, histories, self._clock.now())
+        return {**dora_document(scopes, self._targets), "incomplete": incomplete}
 
     def rollout(self, namespace: str, name: str) -> RolloutReport | None:
         """The rollout of the record of this name; None where there is no such record."""

@@ -27,6 +27,11 @@ class Histories:
     async def read(self, key: WorkloadKey) -> RolloutHistory:
         return self.kept.get(key, RolloutHistory(key))
 
+    async def all(self) -> tuple[RolloutHistory, ...]:
+        if self.error is not None:
+            raise self.error
+        return tuple(self.kept.values())
+
     async def write(self, history: RolloutHistory) -> None:
         if self.error is not None:
             raise self.error

@@ -25,6 +25,7 @@ from sentinel.runtime.policy_registry import PolicyRegistry
 from sentinel.runtime.read_model import ReadSources, RecordReadModel, ReplicaIdentity
 from tests.engine.builders import CANARY, in_state
 from tests.runtime.doubles import Counts, Rules, Shelf
+from tests.runtime.test_retention import Histories
 from tests.support.processes import free_port
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -110,6 +111,7 @@ class Served:
     stop: Callable[[], Awaitable[None]]
     remarks: list[str] = field(default_factory=list)
     leads: bool = True
+    histories: Histories = field(default_factory=Histories)
     desk: CommandDesk = field(default_factory=CommandDesk)
     telemetry: Counts = field(default_factory=Counts)
 
@@ -139,7 +141,9 @@ async def served(
 
     def server() -> PageServer:
         model = RecordReadModel(
-            ReadSources(store, here.desk, PolicyRegistry(Rules(tuple(policies)), Mode.ENFORCE)),
+            ReadSources(
+                store, here.desk, here.histories, PolicyRegistry(Rules(tuple(policies)), Mode.ENFORCE)
+            ),
             FixedClock(),
             ReplicaIdentity("sentinel-1", "0.1.0", "", "enforce"),
             leads=lambda: here.leads,

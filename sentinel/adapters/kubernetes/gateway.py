@@ -94,7 +94,7 @@ class KubernetesGateway:
         )
         self.keepers = KubernetesKeepers(self.client, clock, reconcile=tools.reconcile)
         self.records = KubernetesRecordStore(self.client)
-        self.histories = KubernetesHistoryStore(self.client)
+        self.histories = KubernetesHistoryStore(self.client, self._namespaces)
         self.commands = KubernetesCommandStore(self.client, cache.pair_of, cache.called)
         self.policies = KubernetesPolicyStore(self.client)
         self._shared: dict[str, Any] = {"clock": clock, "rng": rng}

@@ -1,17 +1,23 @@
 """The store of RolloutHistories: one object for each workload, read when it is needed and not watched."""
 
+import asyncio
 import hashlib
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
-from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
+from sentinel.adapters.kubernetes.api.listing import pages
+from sentinel.adapters.kubernetes.api.raw import RawObject, key_of, mapping, text
 from sentinel.adapters.kubernetes.api.resources import HISTORIES
 from sentinel.adapters.kubernetes.custom.codec import decode, encode
 from sentinel.adapters.kubernetes.custom.commands import NamedWorkload
 from sentinel.domain.errors import NotFoundError
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.reports.history import Days, RolloutHistory
+
+log = logging.getLogger(__name__)
 
 KIND = "RolloutHistory"
 _NAME_LIMIT = 253
@@ -29,8 +35,24 @@ class HistorySpec:
 class KubernetesHistoryStore:
     """Implements `ports.HistoryStore`."""
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, namespaces: Sequence[str] = ()) -> None:
+        """Without `namespaces` `all` reads those of the whole cluster."""
         self._client = client
+        self._namespaces = tuple(namespaces) or ("",)
+
+    async def all(self) -> tuple[RolloutHistory, ...]:
+        """Every history; one that cannot be read is left out. Raises ClusterError.
+
+        None where the cluster does not know them.
+        """
+        found: list[RolloutHistory] = []
+        try:
+            for namespace in self._namespaces:
+                async for page in pages(self._client, RequestTarget(HISTORIES, namespace)):
+                    found += await asyncio.to_thread(_readable, page)
+        except NotFoundError:
+            return ()
+        return tuple(found)
 
     async def read(self, key: WorkloadKey) -> RolloutHistory:
         """The history of a workload, empty where nothing was kept yet. Raises ClusterError."""
@@ -60,6 +82,16 @@ def history_of(raw: RawObject) -> RolloutHistory:
     spec = decode(HistorySpec, raw.get("spec"))
     key = WorkloadKey(spec.workload.kind, text(metadata.get("namespace")), spec.workload.name)
     return RolloutHistory(key, spec.days, spec.folded, text(metadata.get("resourceVersion")))
+
+
+def _readable(page: Iterable[RawObject]) -> list[RolloutHistory]:
+    found = []
+    for raw in page:
+        try:
+            found.append(history_of(raw))
+        except ValueError as error:
+            log.warning("the RolloutHistory %s cannot be read: %s", "/".join(key_of(raw)), error)
+    return found
 
 
 def object_of_history(history: RolloutHistory) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
+from sentinel.adapters.kubernetes.api.listing import pages
 from sentinel.adapters.kubernetes.api.raw import RawObject, key_of, labels, mapping, number, objects, text
-from sentinel.adapters.kubernetes.api.resources import APPLICATION_SETS, HISTORIES, PODS, RECORDS, ApiResource
-from sentinel.adapters.kubernetes.custom.histories import history_of
+from sentinel.adapters.kubernetes.api.resources import APPLICATION_SETS, PODS, RECORDS, ApiResource
+from sentinel.adapters.kubernetes.custom.histories import KubernetesHistoryStore
 from sentinel.adapters.kubernetes.custom.record_objects import WORKLOAD_LABEL, record_of
 from sentinel.adapters.kubernetes.gitops.argocd import ARGO_CD, trim_application_set
 from sentinel.adapters.kubernetes.gitops.keepers import (
@@ -38,8 +39,6 @@ from sentinel.reports.history import RolloutHistory
 
 log = logging.getLogger(__name__)
 
-PAGE = 500
-TIMEOUT = 30.0
 _HISTORY_LIMIT = 10
 _LABEL_LIMIT = 63
 
@@ -210,11 +209,7 @@ class ClusterReader:
 
         One that cannot be read is left out.
         """
-        try:
-            found = await self._list(HISTORIES, namespace)
-        except NotFoundError:
-            return ()
-        return tuple(history for raw in found if (history := _history(raw)) is not None)
+        return await KubernetesHistoryStore(self._client, (namespace,)).all()
 
     async def _object(self, key: WorkloadKey) -> Json:
         try:
@@ -248,17 +243,8 @@ class ClusterReader:
     async def _list(
         self, resource: ApiResource, namespace: str, params: dict[str, str] | None = None
     ) -> list[RawObject]:
-        found: list[RawObject] = []
-        query = {"limit": str(PAGE), **(params or {})}
-        while True:
-            page = await self._client.request(
-                "GET", RequestTarget(resource, namespace), params=query, timeout=TIMEOUT
-            )
-            found.extend(objects(page.get("items")))
-            following = text(mapping(page.get("metadata")).get("continue"))
-            if not following:
-                return found
-            query["continue"] = following
+        found = pages(self._client, RequestTarget(resource, namespace), params)
+        return [one async for page in found for one in page]
 
 
 def _histories(
@@ -276,14 +262,6 @@ def _beside(workload: Workload) -> list[tuple[ObjectRef, ApiResource]]:
     places = PAIRS[workload.key.kind].places(workload)
     parts = zip(workload.parts, places, strict=True)
     return [(part, resource) for part, (resource, _) in parts if part.kind != MEMBER_KIND]
-
-
-def _history(raw: RawObject) -> RolloutHistory | None:
-    try:
-        return history_of(raw)
-    except ValueError as error:
-        log.warning("the RolloutHistory %s cannot be read: %s", "/".join(key_of(raw)), error)
-        return None
 
 
 def _read(raw: RawObject) -> Record:

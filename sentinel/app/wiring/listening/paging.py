@@ -52,11 +52,11 @@ class WebPage:
 
 def page_of(base: Base, reconciling: Reconciling, switch: FreezeSwitch, door: Door) -> WebPage:
     """The page that the settings ask for."""
-    ui = base.settings.ui
+    ui, gateway = base.settings.ui, base.gateway
     if not ui.enabled:
         return WebPage(None)
     model = RecordReadModel(
-        ReadSources(base.gateway.records, base.gateway.commands, reconciling.services.registry),
+        ReadSources(gateway.records, gateway.commands, gateway.histories, reconciling.services.registry),
         base.clock,
         _identity(base.settings),
         leads=base.leads,

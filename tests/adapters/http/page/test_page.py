@@ -14,7 +14,9 @@ import pytest
 
 from sentinel.adapters.http.auth import Login
 from sentinel.adapters.http.page import feed
+from sentinel.domain.errors import ClusterUnavailableError
 from sentinel.domain.record.state import Phase
+from sentinel.reports.history import RolloutHistory
 from tests.engine.builders import held, in_state
 from tests.support.page import NOW, Served, named, served
 
@@ -178,6 +180,25 @@ async def test_delivery_is_counted_from_the_records() -> None:
     assert document["targets"]["changeFailureRate"] == 0.05
     assert [scope["workload"] for scope in document["scopes"]] == ["", "", "web"]
     assert [window["days"] for window in document["scopes"][0]["windows"]] == [7, 30, 90]
+
+
+async def test_delivery_counts_what_records_forgot() -> None:
+    """The histories count as well, as in `sentinel dora`; if they cannot be read, the page says what is missing."""
+    good = in_state(Phase.PROMOTED, promoted_at=NOW, ended_at=NOW)
+    past = named("web", of=good)
+    async with served([named("web", of=good)]) as here:
+        here.histories.kept[past.key] = RolloutHistory(past.key).with_records(
+            [replace(past, uid="old")], [], NOW
+        )
+        _, found, _ = await fetch(here, "api/delivery")
+    async with served([named("web", of=good)]) as here:
+        here.histories.error = ClusterUnavailableError("the API server is down")
+        _, partly, _ = await fetch(here, "api/delivery")
+
+    assert json.loads(found)["scopes"][0]["windows"][0]["deployments"] == 2
+    assert json.loads(found)["incomplete"] == ""
+    assert json.loads(partly)["scopes"][0]["windows"][0]["deployments"] == 1
+    assert json.loads(partly)["incomplete"] == "the API server is down"
 
 
 async def test_one_rollout_as_json() -> None:
