@@ -42,6 +42,9 @@ def cluster_wait(workload: Workload, now: datetime) -> ClusterWait | None:
     if workload.create_failure:
         message = f"pods cannot be created: {workload.create_failure}"
         return ClusterWait("FailedCreate", message, workload.create_failure_since)
+    if (first := workload.in_the_way) is not None:
+        message = f"pod {first.name}, not of the candidate, is not ready, so no other pod is replaced: delete that pod"
+        return ClusterWait("BrokenPodBefore", message, first.unready_since)
     pods = counted(workload.pods_of(workload.candidate), now)
     pulled = pulled_by(pods)
     faults = [fault for pod in pods if (fault := cluster_keeps(pod, pulled, now)) is not None]

@@ -55,6 +55,15 @@ def test_a_gateway_that_says_nothing_is_waited_for_once_the_pods_are_there() -> 
     assert reason(unplaced(), exposure=exposure) == "Unschedulable"
 
 
+def test_a_broken_pod_of_an_earlier_revision_is_named_where_no_other_is_replaced_before_it() -> None:
+    """A fix applied after a crash loop would wait for it in silence; people learn which pod to delete."""
+    first = broken("db-4", RUNNING_APP, OLD, unready_since=at(7))
+    found = wait(unplaced(), in_the_way=first)
+    assert found is not None
+    assert (found.reason, found.since) == ("BrokenPodBefore", at(7))
+    assert "db-4" in found.message
+
+
 def test_a_pod_that_finds_no_node_says_what_the_scheduler_says() -> None:
     """At once, with how many of how many pods."""
     found = wait(unplaced(), pod("new-2"), now=1)

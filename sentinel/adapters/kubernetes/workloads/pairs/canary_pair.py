@@ -118,7 +118,7 @@ def assemble(
         create_failure=entry.create_failure or stable.entry.create_failure,
         create_failure_since=entry.create_failure_since or stable.entry.create_failure_since,
         pods=sight.joined.pods,
-        changed_by=entry.changed_by,
+        changed_by=entry.changed_by if canary is not None else "",  # who deleted it is not known
         pairing=pairing,
         deleting=stable.entry.deleting,
     )
