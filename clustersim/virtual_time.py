@@ -58,7 +58,7 @@ class _VirtualSelector(selectors.BaseSelector):
         self._job_grace = job_grace
         self._jobs_since: float | None = None
         self._jobs = 0
-        self._listening: set[int] = set()
+        self._silent: set[int] = set()
         self.now = 0.0
 
     def job_started(self) -> None:
@@ -72,10 +72,10 @@ class _VirtualSelector(selectors.BaseSelector):
         self._jobs -= 1
         self._jobs_since = time.monotonic() if self._jobs else None
 
-    def listens(self, descriptor: int) -> None:
-        """Of a registered socket: nothing is ever under way on it, as connections to it are made in memory."""
-        if descriptor in self._real.get_map():
-            self._listening.add(descriptor)
+    def silent(self, descriptor: int) -> None:
+        """Of a registered socket: nothing is under way on it unless an executor job is."""
+        if descriptor >= 0 and descriptor in self._real.get_map():
+            self._silent.add(descriptor)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Real I/O if there is any; else lets virtual time pass, at most `timeout` seconds of it."""
@@ -86,7 +86,7 @@ class _VirtualSelector(selectors.BaseSelector):
             return self._wait_for_jobs(timeout)
         if timeout is None:
             return self._wait_for_io()
-        if timeout >= _FAR_JUMP and len(self._real.get_map()) > _OWN_SOCKETS + len(self._listening):
+        if timeout >= _FAR_JUMP and len(self._real.get_map()) > _OWN_SOCKETS + len(self._silent):
             for _ in range(_POLLS_BEFORE_FAR_JUMP):
                 os.sched_yield()  # the kernel may still be carrying loopback data to its reader
                 events = self._real.select(0)
@@ -118,7 +118,7 @@ class _VirtualSelector(selectors.BaseSelector):
 
     def unregister(self, fileobj: FileObject) -> selectors.SelectorKey:
         key = self._real.unregister(fileobj)
-        self._listening.discard(key.fd)
+        self._silent.discard(key.fd)
         return key
 
     def modify(self, fileobj: FileObject, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -173,8 +173,15 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
                 self._served[each.getsockname()[:2]] = ListeningServer(
                     server, protocol_factory, copy_context()
                 )
-                self._virtual.listens(each.fileno())
+                self._virtual.silent(each.fileno())
         return server
+
+    def _make_socket_transport(self, sock: socket, *arguments: Any, server: Any = None, **how: Any) -> Any:
+        """As the base class does. What connects to a server that is joined in memory, over a socket, is a job."""
+        made = super()._make_socket_transport(sock, *arguments, server=server, **how)  # type: ignore[misc]
+        if server is not None and sock.getsockname()[:2] in self._served:
+            self.call_soon(lambda: self._virtual.silent(sock.fileno()))  # it is registered by then
+        return made
 
     async def sock_connect(self, sock: socket, address: Any) -> None:
         """As the base class does; to a server of this loop only when it is known what for."""

@@ -118,7 +118,7 @@ async def _the_alerts_find_their_labels(prometheus: str) -> None:
 
 async def _found(prometheus: str, key: str, what: str, **parameters: str) -> Any:
     """What is there at a key of an answer, as soon as it is: Prometheus tells nobody when it has scraped or found."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not (found := (await _asked(prometheus, what, **parameters))[key]):  # noqa: ASYNC110
             await asyncio.sleep(0.2)
     return found

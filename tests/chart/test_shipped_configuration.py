@@ -176,7 +176,7 @@ async def fired(folder: Path) -> Mapping[str, Any]:
         async with (
             running(commands[alertmanager], ready[alertmanager], folder / "alertmanager.log"),
             running(commands[prometheus], ready[prometheus], folder / "prometheus.log"),
-            asyncio.timeout(60),
+            asyncio.timeout(120),
         ):
             return await shop.posted.get()
     finally:

@@ -34,7 +34,7 @@ async def test_both_ways_of_scraping_give_the_same_series() -> None:
         discovery = f"{cluster.metrics_url}/http_sd"
         by_pod = "count by (namespace, pod, code) (http_requests_total{job='%s'})"
         async with real_prometheus([address], discovery=discovery) as url:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 while True:
                     one = await query(url, by_pod % "pods")
                     other = await query(url, by_pod % "discovered")

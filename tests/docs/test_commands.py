@@ -37,9 +37,9 @@ BLOCK = re.compile(
 MARK = re.compile(r"run(?P<demo>: demo)?(?:, exit (?P<status>\d+))?|not run: (?P<why>.+)")
 INLINE = re.compile(r"`((?:kubectl )?sentinel(?: [^`]+)?)`")
 FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
-SECONDS = 90
+SECONDS = 240
 """How long one block may take."""
-UNDONE_WITHIN = 60
+UNDONE_WITHIN = 240
 """How long the demo's bad releases may take to be undone, before the first block."""
 
 
@@ -152,7 +152,7 @@ def sooner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.real_time
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("sooner")
 async def test_the_commands_against_the_demo(copy: Path, path: str) -> None:
     """One after another, page by page, beside the demo's cluster once its releases that are undone have been."""

@@ -16,7 +16,7 @@ import aiohttp
 from tests.support.processes import free_port
 
 COMMAND = (sys.executable, "-m", "sentinel.app.cli")
-START_LIMIT = 30.0
+START_LIMIT = 120.0
 
 
 @dataclass(frozen=True, slots=True)

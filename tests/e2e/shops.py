@@ -29,7 +29,7 @@ WELL = Quality(errors=0.003, latency=0.05)
 """How every image answers unless its story says otherwise."""
 QUICK = Behaviour(start_after=0.3, ready_after=0.3)
 REQUESTS_PER_SECOND = 300.0
-LONG = 100.0
+LONG = 200.0
 """Seconds within which anything here must have happened, on a machine with much else to do."""
 STORIES_LIMIT = 4 * LONG
 """Seconds that the stories of one shop, which are told together, may take with its start: of pytest-timeout."""

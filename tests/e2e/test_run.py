@@ -176,7 +176,7 @@ async def test_sigterm_ends_a_daemon_that_is_not_ready_yet(folder: Path, cluster
     """While a watch has not synced it is alive and not ready, and SIGTERM ends it in time all the same."""
     cluster.faults.add(InjectedFault(FaultKind.HANG, frozenset({"list"}), "/pods"))
     async with daemon(folder, variables(folder, cluster)) as running:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while await running.readiness() != 503:  # noqa: ASYNC110 - a child process tells nothing
                 await asyncio.sleep(0.05)
         assert await running.terminate(within=10) == 0

@@ -279,7 +279,7 @@ async def till(shop: Shop) -> Record:
         InjectedFault(FaultKind.ERROR, frozenset({"update", "patch"}), r"rolloutrecords/till")
     )
     await shop.alert({"alertname": "TillStuck", "pod": shop.candidate_pod("till")}, datetime.now(UTC))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while await shop.posts(503) < 2:  # noqa: ASYNC110 - Alertmanager does not tell of its retries
             await asyncio.sleep(0.1)
     record = shop.world.record("till")

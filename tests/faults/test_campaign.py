@@ -2,7 +2,7 @@
 
 Each is drawn from its seed: `SENTINEL_TEST_FAULT_SEED=123 pytest tests/faults` replays one and tells its story.
 `SENTINEL_TEST_FAULT_SCHEDULES` is how many are played: always the same ones, so that a landing is no lottery;
-`make soak` plays others for an hour.
+`make soak` plays others for an hour, each night.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from tests.faults.campaign import run_seed
 from tests.faults.plan import draw
 from tests.faults.registry import STRATEGIES
 
-SCHEDULES = int(os.environ.get("SENTINEL_TEST_FAULT_SCHEDULES", "100"))
+SCHEDULES = int(os.environ.get("SENTINEL_TEST_FAULT_SCHEDULES", "60"))
 
 
 def schedules(strategy: str) -> int:
-    """How many schedules of a strategy are played: all of Deployments, a tenth of the others."""
-    return SCHEDULES if strategy == "deployment" else max(1, SCHEDULES // 10)
+    """How many schedules of a strategy are played: all of Deployments, a third of the others."""
+    return SCHEDULES if strategy == "deployment" else max(1, SCHEDULES // 3)
 
 
 @pytest.mark.real_time

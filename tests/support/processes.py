@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-START_LIMIT = 20.0
+START_LIMIT = 120.0
 
 
 def binary(name: str, *others: str) -> str:

@@ -109,5 +109,5 @@ def _parsed(query: str) -> Any:
     return parse(query)
 
 
-def _unnamed(labels: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in labels.items() if name != NAME}
+def _unnamed(labels: Mapping[str, str]) -> Mapping[str, str]:
+    return labels if NAME not in labels else {name: value for name, value in labels.items() if name != NAME}

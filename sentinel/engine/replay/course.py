@@ -181,9 +181,9 @@ class _Course:
     def _notice(self, now: datetime) -> None:
         """Enter the alerts into the open record that have come in by now."""
         kept = self.view.kept
-        if not kept or not kept[0].live:
+        alerts = sorted(self._setting.script.alerts, key=lambda entry: entry.received_at)
+        if not alerts or not kept or not kept[0].live:
             return
         record = kept[0]
-        alerts = sorted(self._setting.script.alerts, key=lambda entry: entry.received_at)
         received = [entry for entry in alerts if record.started_at <= entry.received_at <= now]
         self.view.keep(record.with_alerts(merge_alerts(record.alerts, received)))

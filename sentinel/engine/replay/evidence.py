@@ -108,13 +108,16 @@ class Evidence:
         for rule in self._policy.rules:
             if not isinstance(rule, ErrorRateRule | LatencyRule):
                 continue
-            past = past_of(rule, record, workload, self._timing(rule), now)
-            if past is not None and rule.name not in self.learnt:
+            known, timing = rule.name in self.learnt, self._timing(rule)
+            past = None if known else past_of(rule, record, workload, timing, now)
+            if past is not None:
                 windows = windows_of((yield from self._recall(rule, record, workload, past)))
                 size = candidate_pods(self._policy, workload, len(past.pods))
                 self.learnt[rule.name] = calibrate(windows, size=size)
-            question = last_starts_of(rule, record, workload, self._policy, self._timing(rule), now)
-            if question is not None and rule.name not in self.started:
+            if rule.name in self.started:
+                continue
+            question = last_starts_of(rule, record, workload, self._policy, timing, now)
+            if question is not None:
                 counters = yield from self._recall(rule, record, workload, question.past)
                 self.started[rule.name] = question.profile(counters)
 

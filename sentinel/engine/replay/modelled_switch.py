@@ -35,6 +35,7 @@ class ModelledSwitch(ModelledWorkload):
             self._serving = self._template = self._shape.stable or self._template
         elif isinstance(change, Release):
             self._pods = [pod for pod in self._pods if pod.revision == self._serving.hash]
+        self._move()
 
     def _roll(self) -> None:
         if self._made_candidates:

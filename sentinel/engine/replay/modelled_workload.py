@@ -78,22 +78,27 @@ class ModelledWorkload:
         self._template = shape.candidate
         self._made = {CANDIDATE: shape.made, BASELINE: 0}
         self._pods: list[ModelledPod] = []
+        self._shown: Workload | None = None
+        self._turns_at: datetime | None = None
         if shape.stable is not None:
             for _ in range(shape.replicas):
                 self._make(shape.stable, shape.began - AGES_AGO)
-        self._roll()
+        self._move()
 
     def at(self, now: datetime) -> Workload:
         """The workload as the watch shows it now."""
-        while (turn := next_turn(self._pods, self._now)) is not None and turn <= now:
-            self._now = turn
-            self._roll()
+        while self._turns_at is not None and self._turns_at <= now:
+            self._now = self._turns_at
+            self._move()
         self._now = max(self._now, now)
-        return self._snapshot()
+        if self._shown is None:
+            self._shown = self._snapshot()
+        return self._shown
 
     def next_change(self, after: datetime) -> datetime | None:
         """When the workload changes next by itself."""
-        return next_turn(self._pods, after)
+        due = self._turns_at
+        return due if due is None or due > after else next_turn(self._pods, after)
 
     def apply(self, change: Change, now: datetime) -> None:
         """What the API server and the controller make of a change."""
@@ -107,7 +112,7 @@ class ModelledWorkload:
             known = (self._shape.candidate, self._shape.stable)
             target = next((r for r in known if r is not None and r.digest == change.target.digest), None)
             self._template = target or self._template
-        self._roll()
+        self._move()
 
     def _stop(self, change: Stop | SetPartition) -> None:
         self._mark = change.mark
@@ -161,6 +166,11 @@ class ModelledWorkload:
         return Brake(self._paused, self._mark)
 
     # The controller.
+
+    def _move(self) -> None:
+        """What the controller does now; then nothing changes by itself before a pod's next turn."""
+        self._roll()
+        self._shown, self._turns_at = None, next_turn(self._pods, self._now)
 
     def _roll(self) -> None:
         """Make and remove pods until the limits allow no more."""

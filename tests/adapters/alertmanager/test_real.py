@@ -39,7 +39,7 @@ class Receiver:
         return web.Response()
 
     async def next(self) -> Notification:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             return await self.taken.get()
 
 

@@ -59,7 +59,7 @@ async def test_a_rule_that_fires_reaches_the_intake() -> None:
         async with (
             real_alertmanager(server.url + WEBHOOK_PATH, http_config=token) as alertmanager,
             real_prometheus([], [RULE], alertmanager),
-            asyncio.timeout(60),
+            asyncio.timeout(120),
         ):
             alert = await intake.alerts.get()
     finally:
