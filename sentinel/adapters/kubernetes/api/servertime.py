@@ -8,6 +8,7 @@ not. Every answer tells the server's time in whole seconds (RFC 9110, Date), whi
 import logging
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from sentinel.ports import Clock
 
@@ -15,6 +16,8 @@ log = logging.getLogger(__name__)
 
 _RESOLUTION = timedelta(seconds=1)
 _WORTH_TELLING = timedelta(seconds=5)
+_stamp = lru_cache(maxsize=4)(parsedate_to_datetime)
+"""Kept, since all answers of one second bear the same Date."""
 
 
 class ServerClock:
@@ -43,7 +46,7 @@ class ServerClock:
     def heard(self, date: str, took: float) -> None:
         """An answer with this Date came, `took` seconds after it was asked for; an invalid Date is ignored."""
         try:
-            stamped = parsedate_to_datetime(date)
+            stamped = _stamp(date)
         except ValueError:
             return
         if stamped.tzinfo is None:
