@@ -4,9 +4,9 @@ import pytest
 
 from clustersim.cluster import SimulatedCluster
 from clustersim.storage.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES
+from sentinel.adapters.kubernetes.api import listing
 from sentinel.adapters.kubernetes.api.client import ApiClient
 from sentinel.adapters.kubernetes.api.resources import RECORDS
-from sentinel.adapters.kubernetes.inspect import reading
 from sentinel.adapters.kubernetes.inspect.accounts import account_lacks
 from sentinel.adapters.kubernetes.inspect.reading import ClusterReader
 from sentinel.domain.errors import ForbiddenError, NotFoundError
@@ -47,7 +47,7 @@ async def test_lists_are_read_to_their_end(
     cluster: SimulatedCluster, client: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Page by page, in order of their names."""
-    monkeypatch.setattr(reading, "PAGE", 2)
+    monkeypatch.setattr(listing, "PAGE", 2)
     for number in range(5):
         cluster.deploy(f"w{number}", "app:v1", 1)
     found = await ClusterReader(client).workloads()
