@@ -6,6 +6,7 @@ from typing import Protocol
 from sentinel.reports.board import BoardRow
 from sentinel.reports.daemon import DaemonReport
 from sentinel.reports.rollout import RolloutReport
+from sentinel.reports.workloads import WorkloadRow
 
 
 class ReadModel(Protocol):
@@ -25,8 +26,8 @@ class ReadModel(Protocol):
 
     async def workloads(
         self, words: tuple[str, ...], skip: int, limit: int
-    ) -> tuple[int, Sequence[BoardRow]]:
-        """The newest rollout of each workload on record in which the words occur, by name: how many, and a part."""
+    ) -> tuple[int, Sequence[WorkloadRow]]:
+        """Every guarded workload and every one on record in which the words occur, by name: how many, and a part."""
         ...
 
     async def delivery(self) -> Mapping[str, object]:

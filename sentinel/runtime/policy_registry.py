@@ -8,7 +8,7 @@ from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.policy.policy import Mode, Policy
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
-from sentinel.engine.matching import Ambiguous, Guarded, guard_of
+from sentinel.engine.matching import Ambiguous, Guard, Guarded, guard_of
 from sentinel.ports import PolicySource
 from sentinel.runtime.logfields import Fields, about_record, about_workload
 
@@ -34,9 +34,13 @@ class PolicyRegistry:
         """All policies of the rule files and of objects."""
         return self._source.policies()
 
+    def guard(self, workload: Workload) -> Guard:
+        """What guards a workload now: a policy, several that match equally well, or none."""
+        return guard_of(self._source.policies(), workload)
+
     def guarding(self, workload: Workload) -> Policy | None:
         """The policy that guards a workload now; None where none does, or where two do equally (logged once)."""
-        found = guard_of(self._source.policies(), workload)
+        found = self.guard(workload)
         if isinstance(found, Ambiguous):
             self._tell(f"not guarded: {found}", about_workload(workload.key))
         return found.policy if isinstance(found, Guarded) else None

@@ -2,18 +2,21 @@
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from sentinel.domain.errors import ClusterError
 from sentinel.domain.record.record import Record
-from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.engine.matching import Ambiguous, Guarded
 from sentinel.ports import Clock, CommandStore, HistoryStore, RecordStore
 from sentinel.reports.board import BoardRow, row_of
 from sentinel.reports.daemon import DaemonReport
 from sentinel.reports.dora import DoraTargets, dora, dora_document
 from sentinel.reports.history import RolloutHistory
 from sentinel.reports.rollout import RolloutReport, report_of
+from sentinel.reports.workloads import WorkloadRow, workload_row
 from sentinel.runtime.notify.advice import advice
 from sentinel.runtime.policy_registry import PolicyRegistry
 
@@ -33,6 +36,18 @@ class ReplicaIdentity:
     mode: str
 
 
+class KnownWorkloads(Protocol):
+    """The workloads of the cluster, as far as a list of them goes."""
+
+    def keys(self) -> Iterable[WorkloadKey]:
+        """Every workload known now."""
+        ...
+
+    def workload(self, key: WorkloadKey) -> Workload | None:
+        """The snapshot of one workload, None when it is gone."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ReadSources:
     """Where what is shown comes from."""
@@ -40,6 +55,7 @@ class ReadSources:
     records: RecordStore
     commands: CommandStore
     histories: HistoryStore
+    cluster: KnownWorkloads
     registry: PolicyRegistry
 
 
@@ -60,6 +76,7 @@ class RecordReadModel:
         self._store = sources.records
         self._commands = sources.commands
         self._histories = sources.histories
+        self._known = sources.cluster
         self._registry = sources.registry
         self._delivery: Mapping[str, object] = {}
         self._counted_at = 0.0
@@ -97,15 +114,30 @@ class RecordReadModel:
 
     async def workloads(
         self, words: tuple[str, ...], skip: int, limit: int
-    ) -> tuple[int, Sequence[BoardRow]]:
-        """The newest rollout of each workload on record in which the words occur, by name: how many, and a part."""
-        newest: dict[WorkloadKey, Record] = {}
-        async for record in self._records():
-            known = newest.get(record.key)
-            if known is None or record.started_at > known.started_at:
-                newest[record.key] = record
-        found = [newest[key] for key in sorted(newest, key=str) if _matches(newest[key], words)]
-        return len(found), [self._row(record) for record in found[skip : skip + limit]]
+    ) -> tuple[int, Sequence[WorkloadRow]]:
+        """Every guarded workload and every one on record in which the words occur, by name: how many, and a part."""
+        keys = {*self._known.keys(), *[record.key async for record in self._records()]}
+        found = []
+        for index, key in enumerate(sorted(keys, key=str)):
+            if index % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)
+            row = self._workload(key)
+            if row is not None and row.matches(words):
+                found.append(row)
+        return len(found), found[skip : skip + limit]
+
+    def _workload(self, key: WorkloadKey) -> WorkloadRow | None:
+        """None of one that no policy is meant for and that has no rollout on record."""
+        workload, records = self._known.workload(key), self._store.of_workload(key)
+        if workload is None:
+            return workload_row(key, None, "", "it is gone from the cluster", records) if records else None
+        match self._registry.guard(workload):
+            case Guarded(policy):
+                return workload_row(key, policy, self._registry.mode(policy).value, "", records)
+            case Ambiguous() as several:
+                return workload_row(key, None, "", str(several), records)
+            case _:
+                return workload_row(key, None, "", "no policy matches it now", records) if records else None
 
     async def _records(self) -> AsyncIterator[Record]:
         """Every record; others may go on meanwhile."""

@@ -18,8 +18,9 @@ from sentinel.domain.command import Command, CommandAction, CommandPhase
 from sentinel.domain.errors import ClusterUnavailableError
 from sentinel.domain.policy.policy import Mode, Policy
 from sentinel.domain.record.record import Record
-from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.revision import Revision
 from sentinel.reports.dora import DoraTargets
 from sentinel.runtime.policy_registry import PolicyRegistry
 from sentinel.runtime.read_model import ReadSources, RecordReadModel, ReplicaIdentity
@@ -115,9 +116,19 @@ class Served:
     desk: CommandDesk = field(default_factory=CommandDesk)
     telemetry: Counts = field(default_factory=Counts)
 
+    workloads: tuple[WorkloadKey, ...] = ()
+
     def put(self, *records: Record) -> None:
         """These records, new or changed."""
         self.store.put(*records)
+
+    def keys(self) -> Iterable[WorkloadKey]:
+        """The workloads of the cluster: those put there, and those on record."""
+        return (*self.workloads, *(record.key for record in self.store.all()))
+
+    def workload(self, key: WorkloadKey) -> Workload | None:
+        """One of them."""
+        return Workload(key, "uid", Revision("digest"))
 
 
 def named(name: str, namespace: str = "shop", *, ago: float = 60, of: Record | None = None) -> Record:
@@ -142,7 +153,7 @@ async def served(
     def server() -> PageServer:
         model = RecordReadModel(
             ReadSources(
-                store, here.desk, here.histories, PolicyRegistry(Rules(tuple(policies)), Mode.ENFORCE)
+                store, here.desk, here.histories, here, PolicyRegistry(Rules(tuple(policies)), Mode.ENFORCE)
             ),
             FixedClock(),
             ReplicaIdentity("sentinel-1", "0.1.0", "", "enforce"),

@@ -12,11 +12,14 @@ from sentinel.adapters.http.page.files import HEADERS, page_files
 from sentinel.adapters.http.page.writes import PageWrites
 from sentinel.ports import ReadModel
 from sentinel.reports.board import BoardRow
+from sentinel.reports.workloads import WorkloadRow
 
 MAX_BODY = 16 * 1024
 MOST_ROWS = 100
 MOST_WORDS = 10
-Listed = Callable[[tuple[str, ...], int, int], Awaitable[tuple[int, Sequence[BoardRow]]]]
+Listed = Callable[
+    [tuple[str, ...], int, int], Awaitable[tuple[int, Sequence[BoardRow] | Sequence[WorkloadRow]]]
+]
 PAGES = ("/ui/", "/ui/rollouts/{namespace}/{record}", "/ui/history", "/ui/workloads", "/ui/delivery")
 """The addresses that a browser may be opened at; the page itself sees which it is."""
 

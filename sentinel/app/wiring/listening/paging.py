@@ -56,7 +56,13 @@ def page_of(base: Base, reconciling: Reconciling, switch: FreezeSwitch, door: Do
     if not ui.enabled:
         return WebPage(None)
     model = RecordReadModel(
-        ReadSources(gateway.records, gateway.commands, gateway.histories, reconciling.services.registry),
+        ReadSources(
+            gateway.records,
+            gateway.commands,
+            gateway.histories,
+            gateway.cluster,
+            reconciling.services.registry,
+        ),
         base.clock,
         _identity(base.settings),
         leads=base.leads,

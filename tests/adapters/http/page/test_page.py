@@ -15,9 +15,12 @@ import pytest
 from sentinel.adapters.http.auth import Login
 from sentinel.adapters.http.page import feed
 from sentinel.domain.errors import ClusterUnavailableError
+from sentinel.domain.policy.selection import Match
 from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.reports.history import RolloutHistory
-from tests.engine.builders import held, in_state
+from tests.engine.builders import CANARY, held, in_state
 from tests.support.page import NOW, Served, named, served
 
 
@@ -159,15 +162,32 @@ async def test_the_history_is_searched_and_paged() -> None:
 async def test_each_workload_is_listed_once_with_its_newest_rollout() -> None:
     """By name; the words are looked for in the newest alone."""
     before = replace(named("web", ago=900, of=in_state(Phase.UNDONE, ended_at=NOW)), name="web-old")
-    async with served([before, named("web"), named("api")]) as here:
+    async with served([named("web"), before, named("api")]) as here:
         _, all_, _ = await fetch(here, "api/workloads")
         _, undone, _ = await fetch(here, "api/workloads?q=undone")
 
-    assert [(row["name"], row["standing"]) for row in json.loads(all_)["rows"]] == [
+    assert [(row["name"], row["newest"]["standing"]) for row in json.loads(all_)["rows"]] == [
         ("api", "Progressing"),
         ("web", "Progressing"),
     ]
     assert json.loads(undone)["total"] == 0
+
+
+async def test_a_workload_without_a_rollout_is_listed_with_its_policy() -> None:
+    """What two policies are meant for equally is no less in the list, with what is wrong."""
+    shop = replace(CANARY, name="shop", match=Match(namespaces=("shop",)), source="shop.yaml:1")
+    twice = [replace(CANARY, name=name, match=Match(namespaces=("pay",))) for name in ("one", "two")]
+    new, torn, alone = (
+        WorkloadKey(WorkloadKind.DEPLOYMENT, space, "new") for space in ("shop", "pay", "dev")
+    )
+    async with served(policies=[shop, *twice]) as here:
+        here.workloads = (new, torn, alone)
+        _, found, _ = await fetch(here, "api/workloads")
+
+    torn_row, new_row = json.loads(found)["rows"]
+    assert (new_row["policy"], new_row["origin"]) == ("shop", "file shop.yaml:1")
+    assert (new_row["unknown"], new_row["newest"]) == ("no rule compares errors", None)
+    assert "policies one, two match equally well" in torn_row["unguarded"]
 
 
 async def test_delivery_is_counted_from_the_records() -> None:

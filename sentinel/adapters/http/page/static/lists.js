@@ -1,7 +1,7 @@
 // Lists that are searched on the server, a page at a time: the history, and the workloads.
 
 import { h } from "./dom.js";
-import { age, amount, at, moment } from "./format.js";
+import { age, amount, at, moment, percent, precise } from "./format.js";
 import { revision, standing, workload } from "./rows.js";
 
 const PAGE = 100;
@@ -27,18 +27,31 @@ const HISTORY = {
 
 const WORKLOADS = {
   title: "Workloads",
-  about: "Workloads on record, each with its newest rollout",
+  about: "Guarded workloads, each with its newest rollout",
   source: "/ui/api/workloads",
   hint: "Search: workload, image, policy",
   unit: "workload",
   columns: [
-    ["Workload", "", workload],
-    ["Policy", "", (row) => `${row.policy}${row.mode === "observe" ? " (observe mode)" : ""}`],
-    ["Newest rollout", "nowrap", (row) => standing(row.standing)],
-    ["Started", "nowrap wide", started],
-    ["Revision", "wide", revision],
+    ["Workload", "", (row) => (row.newest ? workload(row.newest) : [h("b", {}, row.name), h("div", { class: "sub" }, `${row.kind} in ${row.namespace}`)])],
+    ["Policy", "", guard],
+    ["Finds within the first bake", "wide", finds],
+    ["Newest rollout", "nowrap", (row) => (row.newest ? standing(row.newest.standing) : h("span", { class: "dim" }, "none yet"))],
+    ["Started", "nowrap wide", (row) => (row.newest ? started(row.newest) : "")],
   ],
 };
+
+function guard(row) {
+  if (row.unguarded) return h("span", { class: "missed" }, `not guarded: ${row.unguarded}`);
+  return [`${row.policy}${row.mode === "observe" ? " (observe mode)" : ""}`, h("div", { class: "sub" }, row.origin)];
+}
+
+function finds(row) {
+  const found = row.finds;
+  if (!found) return h("span", { class: "dim" }, row.unknown);
+  const where = `step of ${percent(found.weight)}, bake ${age(found.bake)}, ${precise(found.rps)} requests/s`;
+  const said = found.more === null ? "no fault up to +25% errors" : `+${percent(found.more)} errors in ${age(found.most)}`;
+  return [said, h("div", { class: "sub" }, where)];
+}
 
 export const history = (main) => listing(main, HISTORY);
 export const workloads = (main) => listing(main, WORKLOADS);
