@@ -1,17 +1,16 @@
 """How commands write: tables like kubectl's for people, JSON and YAML for programs."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 import yaml
 from rich.console import Console, RenderableType
-from rich.measure import Measurement
-from rich.table import Table
 from rich.text import Text
 
+from sentinel.app.commands.layout import HangingText
 from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import ARMS, Number, figures_of
 from sentinel.domain.words import Standing, Would
@@ -50,32 +49,12 @@ STYLES = {
 }
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, wrap: bool = False) -> Table:
-    """A table without lines. On a terminal the last column is cut to what fits, or the last two wrap."""
-    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
-    cells = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
-    fixed = len(columns) - (2 if wrap else 1)
-    for index, column in enumerate(columns[:fixed]):
-        widest = max((row[index].cell_len for row in cells), default=0)
-        made.add_column(column, no_wrap=True, min_width=max(widest, len(column)))
-    for column in columns[fixed:]:
-        made.add_column(column, overflow="fold" if wrap else "ellipsis")
-    for row in cells:
-        # The column may be narrowed, and only such a one is; its text stays on one line all the same.
-        row[-1].no_wrap = not wrap
-        made.add_row(*row)
-    return made
-
-
 def show(what: RenderableType, output: Output = Output.TABLE) -> None:
     """Write to the terminal, or in full width and without colours to a pipe or file; text is not markup."""
-    what = Text(what) if isinstance(what, str) else what
+    what = HangingText(what) if isinstance(what, str) else what
     console = Console()
     if console.is_terminal and output is not Output.WIDE:
-        # What a narrow terminal has no room for goes on in its next line, as kubectl has it; nothing is left out.
-        wide = console.options.update(max_width=_PIPE_WIDTH)
-        needed = Measurement.get(console, wide, what).minimum
-        Console(width=max(console.width, needed)).print(what)
+        console.print(what, crop=False)
         return
     plain = Console(width=_PIPE_WIDTH, color_system=None)
     with plain.capture() as written:

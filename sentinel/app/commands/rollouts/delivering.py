@@ -12,14 +12,15 @@ from rich.text import Text
 
 from sentinel.app.commands.connection import connected, place, run
 from sentinel.app.commands.flags import AllNamespaces, Context, Kubeconfig, Namespace, Place
+from sentinel.app.commands.layout import table
 from sentinel.app.commands.naming import called
-from sentinel.app.commands.output import Output, OutputOption, show, show_data, table
+from sentinel.app.commands.output import Output, OutputOption, show, show_data
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain.figures import age, amount, listed, percent
 from sentinel.reports.dora import WINDOWS, DoraFigures, DoraScope, DoraTargets, dora, dora_document
 from sentinel.reports.history import KEPT
 
-_COLUMNS = ("WORKLOAD", "DAYS", "DEPLOYED", "PER DAY", "LEAD TIME", "FAILED", "RESTORED IN")
+_COLUMNS = ("WORKLOAD", "DAYS", "DEPLOYED", "PER DAY", "LEAD TIME", "FAILED", "RESTORED")
 
 
 def dora_command(

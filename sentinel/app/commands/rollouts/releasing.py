@@ -9,8 +9,9 @@ import typer
 from sentinel.adapters.kubernetes.gitops.holds import KubernetesKeepers
 from sentinel.app.commands.connection import ClusterConnection, connected, place, run
 from sentinel.app.commands.flags import AllNamespaces, Context, Kubeconfig, Namespace, Place
+from sentinel.app.commands.layout import Column, brief_moment, table
 from sentinel.app.commands.naming import braked
-from sentinel.app.commands.output import Output, OutputOption, show, show_data, table
+from sentinel.app.commands.output import Output, OutputOption, show, show_data
 from sentinel.app.commands.rollouts.confirming import Yes, confirmed, standing
 from sentinel.app.commands.rollouts.undoing import CHANGE_TIMEOUT
 from sentinel.app.exitcodes import UsageError
@@ -116,9 +117,20 @@ async def _holds(at: Place, output: Output) -> None:
             [str(r.key), str(h.keeper), stage, *map(moment, (h.since, h.until)), h.reason, h.ends_by]
             for r, h, stage in held
         ]
-        show(table(["WORKLOAD", "HELD", "STATE", "SINCE", "PEOPLE CALLED", "UNDO", "UNTIL"], rows))
+        show(table(_COLUMNS, rows), output)
     else:
         typer.echo("nothing that deploys a workload is held")
+
+
+_COLUMNS = (
+    "WORKLOAD",
+    "HELD",
+    "STATE",
+    Column("SINCE", brief=brief_moment),
+    Column("PEOPLE CALLED", spare=2, brief=brief_moment),
+    Column("UNDO", spare=1),
+    Column("UNTIL", text=True),
+)
 
 
 async def _stage(cluster: ClusterConnection, record: Record, hold: KeeperHold) -> str:

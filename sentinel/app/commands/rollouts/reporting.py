@@ -12,8 +12,9 @@ from rich.text import Text
 
 from sentinel.app.commands.connection import connected, place, run
 from sentinel.app.commands.flags import AllNamespaces, Context, Kubeconfig, Namespace, Place
+from sentinel.app.commands.layout import Column, brief_moment, table
 from sentinel.app.commands.options import duration
-from sentinel.app.commands.output import Output, OutputOption, show, show_data, table
+from sentinel.app.commands.output import Output, OutputOption, show, show_data
 from sentinel.domain.figures import age, amount, moment, rfc3339
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
@@ -62,7 +63,7 @@ async def _report(since: datetime, at: Place, output: Output) -> None:
     now = datetime.now(UTC)
     found = [would for record in observed for would in would_be(record, records, now)]
     if output.for_people:
-        show(report_table(observed, found))
+        show(report_table(observed, found), output)
     else:
         show_data(_as_data(observed, found), output)
 
@@ -118,7 +119,15 @@ def report_table(observed: Sequence[Record], found: Sequence[WouldBe]) -> Render
     )
     if not found:
         return head
-    columns = ["DECIDED", "NAMESPACE", "WORKLOAD", "REVISION", "RULE", "HOW IT TURNED OUT", "WHY"]
+    columns = (
+        Column("DECIDED", brief=brief_moment),
+        "NAMESPACE",
+        "WORKLOAD",
+        Column("REVISION", spare=1),
+        Column("RULE", spare=2),
+        Column("HOW IT TURNED OUT", text=True),
+        Column("WHY", text=True),
+    )
     rows = [
         [
             moment(w.entry.at),

@@ -14,8 +14,9 @@ from rich.text import Text
 from sentinel.adapters.kubernetes.custom.record_objects import object_of
 from sentinel.app.commands.connection import ClusterConnection, connected, pairings_on_record, place, run
 from sentinel.app.commands.flags import AllNamespaces, Context, Kubeconfig, Namespace, Place
+from sentinel.app.commands.layout import Column, brief_moment, table
 from sentinel.app.commands.naming import WorkloadName, braked, called, workload_name
-from sentinel.app.commands.output import Output, OutputOption, phase, show, show_data, table
+from sentinel.app.commands.output import Output, OutputOption, phase, show, show_data
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain import words
 from sentinel.domain.errors import ClusterError
@@ -107,6 +108,27 @@ async def _keep_showing(cluster: ClusterConnection, found: list[GuardedWorkload]
             live.update(Group(shown, Text(problem, style="red")) if problem else shown, refresh=True)
 
 
+_COLUMNS = (
+    "WORKLOAD",
+    "PHASE",
+    Column("STEP", spare=2),
+    "WEIGHT",
+    Column("REVISION", spare=1),
+    Column("READY", spare=3),
+    "AGE",
+    Column("MESSAGE", text=True, lines=2),
+)
+_PAST_COLUMNS = (
+    Column("STARTED", brief=brief_moment),
+    "WORKLOAD",
+    Column("REVISION", spare=1),
+    "PHASE",
+    Column("TOOK", spare=2),
+    "REASON",
+    Column("RECORD", spare=3),
+)
+
+
 def status_table(
     found: list[GuardedWorkload], now: datetime, namespace: str, *, wide: bool = False
 ) -> RenderableType:
@@ -114,7 +136,7 @@ def status_table(
     if not found:
         where = f"namespace {namespace}" if namespace else "any namespace"
         return Text(f"No workload in {where} has the label {GUARD_LABEL}=true or a RolloutRecord.")
-    columns = ["WORKLOAD", "PHASE", "STEP", "WEIGHT", "REVISION", "READY", "AGE", "MESSAGE"]
+    columns: list[str | Column] = [*_COLUMNS]
     rows = [_row(standing, now, wide=wide) for standing in found]
     if not namespace:
         columns.insert(0, "NAMESPACE")
@@ -232,7 +254,7 @@ def history_table(
     records: Iterable[Record], now: datetime, *, everywhere: bool, wide: bool = False
 ) -> RenderableType:
     """The table of `history`; `wide` with the images' registries."""
-    columns = ["STARTED", "WORKLOAD", "REVISION", "PHASE", "TOOK", "REASON", "RECORD"]
+    columns: list[str | Column] = [*_PAST_COLUMNS]
     rows = [_past(record, now, wide=wide) for record in records]
     if not rows:
         return Text("No RolloutRecord found.")

@@ -10,7 +10,8 @@ from sentinel.adapters.kubernetes.api.resources import Verbs
 from sentinel.adapters.kubernetes.inspect.accounts import account_lacks
 from sentinel.adapters.slack.probe import probe
 from sentinel.app.commands.connection import ClusterConnection
-from sentinel.app.commands.output import Output, show, show_data, table
+from sentinel.app.commands.layout import Column, table
+from sentinel.app.commands.output import Output, show, show_data
 from sentinel.app.commands.setup.checks import Check, Level, fail, ok, warn
 from sentinel.app.exitcodes import UsageError
 from sentinel.app.wiring.people.reverting import servers_of
@@ -34,7 +35,7 @@ def conclude(checks: Sequence[Check], output: Output) -> None:
             [Text(c.level.value.upper(), style=_STYLES[c.level]), c.name, _words(c.found), _words(c.remedy)]
             for c in checks
         ]
-        show(table(["", "CHECK", "FOUND", "WHAT TO DO"], rows, wrap=True))
+        show(table(["", "CHECK", Column("FOUND", text=True), Column("WHAT TO DO", text=True)], rows), output)
     else:
         data = [
             {"check": c.name, "level": c.level.value, "found": c.found, "remedy": c.remedy} for c in checks
