@@ -52,7 +52,7 @@ async def test_the_evaluation_time_is_exact_to_the_millisecond() -> None:
         (api_error(503, "timeout", "query timed out"), MissingReason.SOURCE_TIMEOUT, "gave up"),
         (web.Response(status=503, text="no upstream"), MissingReason.SOURCE_UNREACHABLE, "no upstream"),
         (web.Response(status=500, text=""), MissingReason.SOURCE_REFUSED, "HTTP 500"),
-        (web.Response(status=401, text="who?"), MissingReason.SOURCE_REFUSED, "check the token"),
+        (web.Response(status=401, text="who?"), MissingReason.SOURCE_REFUSED, "check the token or password"),
         (api_error(429, "", "slow", **{"Retry-After": "9"}), MissingReason.RATE_LIMITED, "wait 9 s"),
         (web.Response(status=206, text="half"), MissingReason.PARTIAL_ANSWER, "answers only in part"),
         (web.Response(status=499, text="gone"), MissingReason.SOURCE_UNREACHABLE, "not available"),

@@ -208,7 +208,7 @@ async def test_readiness_says_what_is_wrong() -> None:
         source = PrometheusSource(client)
         assert await source.ready(NOW) is None
         fake.token = "other"
-        assert "check the token" in (await source.ready(NOW) or "")
+        assert "check the token or password" in (await source.ready(NOW) or "")
 
 
 async def test_another_namespace_label_is_grouped_by() -> None:

@@ -88,7 +88,7 @@ def _meaning(status: int, kind: str, words: str) -> tuple[MissingReason, str]:
             return MissingReason.OVER_LIMIT, "cannot answer the query within its limits"
         return MissingReason.BAD_QUERY, "refuses the query"
     if status in {401, 403}:
-        return MissingReason.SOURCE_REFUSED, "rejects our credentials; check the token"
+        return MissingReason.SOURCE_REFUSED, "rejects our credentials; check the token or password"
     if status == 206:
         return MissingReason.PARTIAL_ANSWER, "answers only in part"
     if 300 <= status < 400:

@@ -10,7 +10,7 @@ from sentinel.app.commands.setup.checks import Check, Level, fail, ok, warn
 from sentinel.app.wiring.sources import Sources
 from sentinel.domain.errors import SourceError
 from sentinel.domain.figures import duration
-from sentinel.domain.policy.rules import CLOUDWATCH, DATADOG, NEW_RELIC, PROMETHEUS, ValueQuery
+from sentinel.domain.policy.rules import CLOUDWATCH, DATADOG, NEW_RELIC, ValueQuery
 from sentinel.ports import MetricSource
 
 PROBES = {DATADOG: "avg:datadog.agent.running{*}", NEW_RELIC: "SELECT 1", CLOUDWATCH: "TIME_SERIES(1)"}
@@ -49,7 +49,9 @@ async def _source_checks(name: str, source: MetricSource) -> list[Check]:
             return [ok(name, "configured; each of its queries is asked where a rule has one")]
         await source.value(ValueQuery(name, PROBES[name]), now)
     except SourceError as error:
-        return [fail(name, str(error), f"check the settings of {name} and the network path to it")]
+        return [
+            fail(name, str(error), f"check {_settings_key(name)} in the settings and the network path to it")
+        ]
     return [ok(name, "answers queries")]
 
 
@@ -67,7 +69,7 @@ def server_checks(name: str, report: ServerReport, configured: float | None) -> 
     rare = report.interval is not None and report.interval > PROMPT
     advice = [METRICSQL_ADVICE] * report.backend.metricsql + [SCRAPE_ADVICE] * rare
     yield Check(name, Level.OK, found, "; ".join(advice))
-    key = "prometheus" if name == PROMETHEUS else f"sources.{name.partition('/')[2]}"
+    key = _settings_key(name)
     yield from _interval_checks(name, key, report.interval, configured)
     if report.lag is not None and report.lag > TOO_RARE * (configured or report.interval or USUAL):
         yield warn(
@@ -100,3 +102,9 @@ def _interval_checks(
             f"it scrapes each {measured:.0f} s, but {key}.scrape_interval is {configured:g} s: {wrong}",
             f"set {key}.scrape_interval to {measured:.0f}s, or leave it out to be learnt",
         )
+
+
+def _settings_key(name: str) -> str:
+    """Under which key the settings have a metrics system."""
+    kind, _, named = name.partition("/")
+    return f"sources.{named}" if named else kind
