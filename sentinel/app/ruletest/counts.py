@@ -1,7 +1,7 @@
 """New Relic and CloudWatch in a test: counts of the input series that a query's conditions select."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import NoReturn
 
@@ -19,9 +19,11 @@ _QUERY = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _CONDITION = re.compile(
-    r"[`\"]?(?P<label>[\w.]+)[`\"]?\s*(?:=\s*'(?P<text>[^']*)'|(?:=|IS)\s*(?P<truth>TRUE|FALSE))\s*",
+    r"[`\"]?(?P<label>[\w.]+)[`\"]?\s*"
+    r"(?:=\s*'(?P<text>[^']*)'|(?:=|IS)\s*(?P<truth>TRUE|FALSE)|>\s*(?P<least>[\d.]+))\s*",
     re.IGNORECASE,
 )
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 class MemoryCounts:
@@ -59,32 +61,42 @@ class MemoryCounts:
         for failed, text in ((False, query.total), (True, query.errors)):
             name, wanted = self._read(text)
             for metric, labels, samples in self._series:
-                if metric != name or any(labels.get(label) != value for label, value in wanted.items()):
+                if metric != name or not all(fits(labels.get(label, "")) for label, fits in wanted):
                     continue
                 for at, value in samples:
                     if value is not None:
                         minute = (at - 1) // 1000 // MINUTE * MINUTE
                         yield Counted(query.namespace, labels.get(member, ""), failed, minute, value)
 
-    def _read(self, text: str) -> tuple[str, Mapping[str, str]]:
-        """The name of a query's series, and the labels that they must have. Raises SourceError."""
+    def _read(self, text: str) -> tuple[str, list[tuple[str, Callable[[str], bool]]]]:
+        """The name of a query's series, and what their labels must be. Raises SourceError."""
         query = _QUERY.fullmatch(text)
         if query is None:
             self._refuse(text)
-        wanted = {}
+        wanted = []
         for part in re.split(r"\s+AND\s+", query["conditions"], flags=re.IGNORECASE):
             condition = _CONDITION.fullmatch(part)
             if condition is None:
                 self._refuse(part)
-            truth = condition["truth"]
-            wanted[_plain(condition["label"])] = condition["text"] if truth is None else truth.lower()
+            wanted.append((_plain(condition["label"]), _fitting(condition)))
         return query["event"] if query["what"] == "*" else query["what"].strip('"`'), wanted
 
     def _refuse(
-        self, text: str, instead: str = "its conditions must be label = 'value', joined by AND"
+        self,
+        text: str,
+        instead: str = "its conditions must be label = 'value', label IS TRUE or label > number, joined by AND",
     ) -> NoReturn:
         message = f"{text!r} cannot be evaluated in a test: {instead}."
         raise SourceError(message, reason=MissingReason.BAD_QUERY)
+
+
+def _fitting(condition: re.Match[str]) -> Callable[[str], bool]:
+    """Whether a label's value is as a condition wants it."""
+    if condition["least"] is not None:
+        least = float(condition["least"])
+        return lambda value: bool(_NUMBER.fullmatch(value)) and float(value) > least
+    text = condition["text"] if condition["truth"] is None else condition["truth"].lower()
+    return lambda value: value == text
 
 
 def _plain(label: str) -> str:
