@@ -39,7 +39,7 @@ test-backends: $(DEV)
 
 # The pinned packages against known vulnerabilities. Fails on what it finds; where no list of them can be reached, it says so.
 audit: $(DEV)
-	$(BIN)/python .ci/audit.py requirements.lock requirements-build.lock
+	$(BIN)/python .ci/audit.py requirements.lock requirements-build.lock packaging/krew/requirements.lock
 
 # The Dockerfile's build stage in an empty folder, and wheels for all platforms; where no package index can be reached, it says so.
 image: $(DEV)
@@ -82,6 +82,7 @@ lock: $(DEV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile --quiet --upgrade $(LOCK) --extra aws --extra otel -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade $(LOCK) -o requirements-build.lock requirements-build.in
+	$(BIN)/uv pip compile --quiet --upgrade $(LOCK) -o packaging/krew/requirements.lock packaging/krew/requirements.in
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

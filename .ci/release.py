@@ -4,6 +4,8 @@ python .ci/release.py set 0.3.0      # writes the version wherever it is
 python .ci/release.py check v0.3.0   # a tag: fails unless everything has that version and the changelog its section
 python .ci/release.py notes v0.3.0   # the changelog's section, for the release's page
 python .ci/release.py build DIR      # the wheels, the chart's archive and their checksums
+python .ci/release.py plugin DIR linux-amd64   # kubectl's plugin for this platform, by the Python that has PyInstaller
+python .ci/release.py krew DIR       # its manifest for krew, of the archives in DIR, and the checksums with them
 """
 
 import hashlib
@@ -11,6 +13,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -24,6 +27,7 @@ PLACES = {
     "examples/argocd/application.yaml": (r"targetRevision: v(.+)$",),
 }
 """Where the version is written, by patterns whose group it is. `pyproject.toml` has the first word."""
+PLUGIN = "kubectl-sentinel"
 _VERSION = re.compile(r"\d+\.\d+\.\d+(rc\d+)?")
 
 
@@ -40,6 +44,10 @@ def main(words: list[str]) -> int:
             return 0
         case ["build", folder]:
             return build(Path(folder))
+        case ["plugin", folder, platform]:
+            return plugin(Path(folder), platform)
+        case ["krew", folder]:
+            return _report(krew(Path(folder)))
     print(__doc__, file=sys.stderr)
     return 64
 
@@ -98,10 +106,65 @@ def build(folder: Path) -> int:
         if subprocess.run(command, cwd=source, check=False).returncode:
             return 1
     chart(folder)
-    shipped = sorted(each for each in folder.iterdir() if each.suffix in (".whl", ".tgz"))
-    sums = (f"{hashlib.sha256(each.read_bytes()).hexdigest()}  {each.name}\n" for each in shipped)
-    (folder / "SHA256SUMS").write_text("".join(sums), encoding="utf-8")
+    checksums(folder)
     return 0
+
+
+def checksums(folder: Path) -> None:
+    """Write SHA256SUMS of what is shipped."""
+    shipped = sorted(each for each in folder.iterdir() if each.suffix in (".whl", ".tgz", ".gz"))
+    sums = (f"{_sha256(each)}  {each.name}\n" for each in shipped)
+    (folder / "SHA256SUMS").write_text("".join(sums), encoding="utf-8")
+
+
+def plugin(folder: Path, platform: str) -> int:
+    """The command line with its own Python, so that krew's users need none: PyInstaller's folder, and the licence."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as work:
+        begin = Path(work, f"{PLUGIN}.py")
+        begin.write_text("from sentinel.app.cli import main\n\nmain()\n", encoding="utf-8")
+        command = [
+            sys.executable,
+            "-m",
+            "PyInstaller",
+            "--noconfirm",
+            "--log-level",
+            "WARN",
+            "--name",
+            PLUGIN,
+        ]
+        # Commands are imported by name, which PyInstaller does not see.
+        taken = ["--collect-submodules", "sentinel", "--collect-data", "sentinel"]
+        places = ["--copy-metadata", "rollback-sentinel", "--distpath", work, "--workpath", f"{work}/work"]
+        if subprocess.run([*command, *taken, *places, str(begin)], cwd=work, check=False).returncode:
+            return 1
+        if subprocess.run([f"{work}/{PLUGIN}/{PLUGIN}", "--version"], check=False).returncode:
+            return 1
+        with tarfile.open(folder / f"{PLUGIN}-{platform}.tar.gz", "w:gz") as archive:
+            archive.add(Path(work, PLUGIN), arcname=PLUGIN)
+            archive.add(ROOT / "LICENSE", arcname="LICENSE")
+    return 0
+
+
+def krew(folder: Path) -> list[str]:
+    """Write the manifest for krew, and SHA256SUMS with the plugin's archives; what is missing, a sentence each."""
+    text = (ROOT / "packaging" / "krew" / "sentinel.yaml").read_text(encoding="utf-8")
+    text = text.replace("v0.0.0", f"v{written()['pyproject.toml'][0]}")
+    names = re.findall(rf"{PLUGIN}-\w+-\w+\.tar\.gz", text)
+    missing = [f"{folder / name} is not there" for name in names if not (folder / name).is_file()]
+    if missing:
+        return missing
+    for name in names:
+        text = re.sub(
+            rf'({name}\n +sha256: )""', lambda found, of=name: found[1] + _sha256(folder / of), text
+        )
+    (folder / "sentinel.yaml").write_text(text, encoding="utf-8")
+    checksums(folder)
+    return []
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def chart(folder: Path) -> Path:

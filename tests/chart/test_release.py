@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 import subprocess
 import sys
 import tarfile
@@ -70,6 +71,40 @@ def test_a_release_is_built_in_an_empty_folder(release: ModuleType, tmp_path: Pa
     for line in (tmp_path / "SHA256SUMS").read_text().splitlines():
         digest, name = line.split()
         assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
+
+
+def test_the_manifest_for_krew_has_the_archives_sums(release: ModuleType, tmp_path: Path) -> None:
+    """Of each platform its own, by the names that krew asks for; the released sums have them, too."""
+    assert release.main(["krew", str(tmp_path)]) == 1
+    template = yaml.safe_load((ROOT / "packaging" / "krew" / "sentinel.yaml").read_text(encoding="utf-8"))
+    names = [platform["uri"].rpartition("/")[2] for platform in template["spec"]["platforms"]]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    assert release.main(["krew", str(tmp_path)]) == 0
+    manifest = yaml.safe_load((tmp_path / "sentinel.yaml").read_text(encoding="utf-8"))
+    version = release.written()["pyproject.toml"][0]
+    assert manifest["spec"]["version"] == f"v{version}"
+    for platform, name in zip(manifest["spec"]["platforms"], names, strict=True):
+        assert platform["uri"].endswith(f"/v{version}/{name}")
+        assert platform["sha256"] == hashlib.sha256(name.encode()).hexdigest()
+        assert f"{platform['sha256']}  {name}" in (tmp_path / "SHA256SUMS").read_text()
+
+
+def test_the_manifest_is_what_krew_takes() -> None:
+    """By its rules: a safe name, a semantic version, a short description, a selector and a binary of each platform."""
+    manifest = yaml.safe_load((ROOT / "packaging" / "krew" / "sentinel.yaml").read_text(encoding="utf-8"))
+    spec = manifest["spec"]
+    assert (manifest["apiVersion"], manifest["kind"]) == (
+        "krew.googlecontainertools.github.com/v1alpha2",
+        "Plugin",
+    )
+    assert re.fullmatch(r"[\w-]+", manifest["metadata"]["name"])
+    assert re.fullmatch(r"v\d+\.\d+\.\d+", spec["version"])
+    assert len(spec["shortDescription"]) <= 50
+    assert not spec["shortDescription"].endswith(".")
+    for platform in spec["platforms"]:
+        assert platform["selector"]["matchLabels"].keys() == {"os", "arch"}
+        assert platform["bin"] == "kubectl-sentinel/kubectl-sentinel"
 
 
 def test_workflows_are_what_github_understands() -> None:
