@@ -188,11 +188,17 @@ def _proof(state: _State) -> Proof:
 
 def _summary(rule: ErrorRateRule, state: _State, proof: Proof) -> str:
     worse = "over the limit" if proof.alone else "worse than the baseline"
-    cold = f" ({_share(state.cold)} while starting)" if state.cold.total else ""
     return (
-        f"canary {_share(state.candidate)}{cold}, baseline {_share(state.baseline)}; limit {percent(rule.limit)}; "
+        f"canary {_canary(state)}, baseline {_share(state.baseline)}; limit {percent(rule.limit)}; "
         f"{evidence_that(proof.log_e, f'the canary is {worse}')}"
     )
+
+
+def _canary(state: _State) -> str:
+    cold = f"{_share(state.cold)} while starting"
+    if not state.cold.total:
+        return _share(state.candidate)
+    return f"{_share(state.candidate)} ({cold})" if state.candidate.total else f"{cold} and none since"
 
 
 def _share(counts: Counts) -> str:

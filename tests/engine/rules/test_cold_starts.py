@@ -58,9 +58,7 @@ def test_a_start_worse_than_the_stables_own_fails_before_the_warmup_is_over() ->
     """The stable starts without errors, so a fifth of the first requests failing is proof."""
     verdict = play([starting(0, 20), starting(1, 20)], stable_start(0))
     assert verdict.kind is VerdictKind.FAIL
-    assert verdict.message.startswith(
-        "canary without requests (20% of 200 requests while starting), baseline "
-    )
+    assert verdict.message.startswith("canary 20% of 200 requests while starting and none since, baseline ")
     assert verdict.numbers["cold_errors"] == 40
 
 
