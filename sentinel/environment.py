@@ -87,7 +87,8 @@ def _decoded(value: str, info: FieldInfo) -> object:
         decoded = json.loads(value)
     except ValueError:
         example = '[{"token_file": "/secrets/team", "namespaces": ["team"]}]'
-        hint = example if shape is tuple else '{"X-Scope-OrgID": "team"}'
+        named = '{"NAME": {"KEY": "VALUE"}}' if _holds_sections(info) else '{"X-Scope-OrgID": "team"}'
+        hint = example if shape is tuple else named
         raise InputError("is not JSON", f"write it such as {hint}") from None
     return decoded
 
@@ -106,8 +107,8 @@ def _listed(value: str) -> list[str]:
 
 
 def _holds_sections(info: FieldInfo) -> bool:
-    """Whether a list is one of mappings rather than of names."""
-    inner = get_args(info.annotation)[0]
+    """Whether a list or a mapping is one of sections rather than of texts."""
+    inner = get_args(info.annotation)[-1 if get_origin(info.annotation) is dict else 0]
     return isinstance(inner, type) and issubclass(inner, BaseModel)
 
 

@@ -140,6 +140,35 @@ def test_a_broken_json_list_is_refused(text: str) -> None:
         load_settings(None, {"SENTINEL_RULES__PATHS": text})
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            "prometheus: {timeout: true}",
+            "1:23: prometheus.timeout: is not a number (write a number, or a duration such as 30s)",
+        ),
+        (
+            "http: {port: true}",
+            "1:14: http.port: is not a number (write a number, or a duration such as 30s)",
+        ),
+        (
+            "sources: {'A B': {url: 'http://a'}}",
+            "1:11: sources['A B']: 'A B' is not a name "
+            "(write lower-case letters, digits and dashes, at most 32: team-a)",
+        ),
+        (
+            "notify: {email: {a: {host: h, sender: me, recipients: [o@e.com]}}}",
+            "1:39: notify.email.a.sender: 'me' is not a mail address (write it such as ops@example.com)",
+        ),
+    ],
+)
+def test_a_wrong_value_is_told_with_what_would_be_right(tmp_path: Path, content: str, told: str) -> None:
+    """By its place; Python's `true` is no number, and no pattern is shown to people."""
+    file = tmp_path / "sentinel.yaml"
+    file.write_text(content)
+    assert refused(file, {}) == [f"{file}:{told}"]
+
+
 def test_an_empty_variable_is_not_set() -> None:
     """Charts leave optional variables empty."""
     assert load_settings(None, {"SENTINEL_SLACK__TOKEN": "", "SENTINEL_HTTP__PORT": ""}) == load_settings(

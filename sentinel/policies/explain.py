@@ -133,5 +133,6 @@ _RANGES: dict[str, Callable[[Mapping[str, Any], str], str]] = {
     "too_short": lambda context, _: "must not be empty",
     "too_long": lambda context, _: f"must hold at most {context['max_length']}",
     "string_too_short": lambda context, _: "must not be empty",
+    "string_pattern_mismatch": lambda context, _: f"does not have the form {context['pattern']}",
     "string_too_long": lambda context, _: f"must be at most {context['max_length']} characters long",
 }

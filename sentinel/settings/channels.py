@@ -1,16 +1,24 @@
 """The sections of the channels beside Slack, each by a name that people choose."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from sentinel.policies.mistakes import InputError
 from sentinel.settings.values import Seconds, Section, Url, url_checked
 
-ChannelName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$")]
 _Globs = tuple[Annotated[str, Field(min_length=1)], ...]
-_Address = Annotated[str, Field(pattern=r"^[^\s@,;<>\"]+@[^\s@,;<>\"]+$")]
+
+
+def _address_checked(value: str) -> str:
+    if not re.fullmatch(r"[^\s@,;<>\"]+@[^\s@,;<>\"]+", value):
+        raise InputError(f"{value!r} is not a mail address", "write it such as ops@example.com")
+    return value
+
+
+_Address = Annotated[str, AfterValidator(_address_checked)]
 
 
 class ChannelSettings(Section):

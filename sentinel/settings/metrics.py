@@ -8,7 +8,6 @@ from pydantic import Field, SecretStr, model_validator
 from sentinel.policies.mistakes import InputError
 from sentinel.settings.values import Delay, Seconds, Section, Url, Workers
 
-SourceName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$")]
 _Text = Annotated[str, Field(min_length=1)]
 
 

@@ -12,14 +12,13 @@ from pydantic import (
 
 from sentinel.policies.mistakes import InputError
 from sentinel.settings.channels import (
-    ChannelName,
     ChatSettings,
     ChatWebhookSettings,
     GrafanaSettings,
     IncidentSettings,
     MailSettings,
 )
-from sentinel.settings.values import Seconds, Section, Url
+from sentinel.settings.values import Seconds, Section, ShortName, Url
 
 CHANNEL_KINDS = ("teams", "discord", "pagerduty", "opsgenie", "grafana", "email")
 
@@ -189,12 +188,12 @@ class NotifySettings(Section):
     """Where notices go besides Slack: a signed webhook, and channels by names that people choose."""
 
     webhook: NoticeWebhookSettings = NoticeWebhookSettings()
-    teams: dict[ChannelName, ChatWebhookSettings] = Field(default_factory=dict)
-    discord: dict[ChannelName, ChatWebhookSettings] = Field(default_factory=dict)
-    pagerduty: dict[ChannelName, IncidentSettings] = Field(default_factory=dict)
-    opsgenie: dict[ChannelName, IncidentSettings] = Field(default_factory=dict)
-    grafana: dict[ChannelName, GrafanaSettings] = Field(default_factory=dict)
-    email: dict[ChannelName, MailSettings] = Field(default_factory=dict)
+    teams: dict[ShortName, ChatWebhookSettings] = Field(default_factory=dict)
+    discord: dict[ShortName, ChatWebhookSettings] = Field(default_factory=dict)
+    pagerduty: dict[ShortName, IncidentSettings] = Field(default_factory=dict)
+    opsgenie: dict[ShortName, IncidentSettings] = Field(default_factory=dict)
+    grafana: dict[ShortName, GrafanaSettings] = Field(default_factory=dict)
+    email: dict[ShortName, MailSettings] = Field(default_factory=dict)
 
     @property
     def channels(self) -> tuple[str, ...]:

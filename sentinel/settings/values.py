@@ -44,6 +44,18 @@ def url_checked(value: str) -> str:
     return value.rstrip("/")
 
 
+def _name_checked(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?", value):
+        raise InputError(
+            f"{value!r} is not a name",
+            "write lower-case letters, digits and dashes, at most 32: team-a",
+            key=True,
+        )
+    return value
+
+
+ShortName = Annotated[str, AfterValidator(_name_checked)]
+"""A name that people choose, for metrics, variables and rule files."""
 Seconds = Annotated[float, BeforeValidator(seconds_of), Field(gt=0, le=86_400)]
 TargetTime = Annotated[float, BeforeValidator(seconds_of), Field(gt=0, le=31_536_000)]
 Share = Annotated[float, BeforeValidator(parse_share), Field(gt=0, le=1)]
@@ -74,6 +86,16 @@ class Section(BaseModel):
                     key=True,
                 )
             data = {**data, secret: _secret_in(data[name], name)}
+        return data
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_are_some(cls, data: Any) -> Any:
+        """Python takes `true` for 1: a timeout of a second that nobody wrote."""
+        for name, value in data.items() if isinstance(data, dict) else ():
+            info = cls.model_fields.get(name)
+            if isinstance(value, bool) and info is not None and info.annotation in (int, float, float | None):
+                raise InputError("is not a number", "write a number, or a duration such as 30s", at=(name,))
         return data
 
     @model_validator(mode="after")

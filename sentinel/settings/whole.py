@@ -11,7 +11,6 @@ from sentinel.settings.metrics import (
     NamedSourceSettings,
     NewRelicSettings,
     PrometheusSettings,
-    SourceName,
     WebSettings,
 )
 from sentinel.settings.page import UiSettings
@@ -31,7 +30,7 @@ from sentinel.settings.sections import (
     TracingSettings,
     UndoSettings,
 )
-from sentinel.settings.values import Seconds
+from sentinel.settings.values import Seconds, ShortName
 
 
 class Settings(BaseSettings):
@@ -48,7 +47,7 @@ class Settings(BaseSettings):
     rules: RulesSettings = RulesSettings()
     policies: PoliciesSettings = PoliciesSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
-    sources: dict[SourceName, NamedSourceSettings] = Field(default_factory=dict)
+    sources: dict[ShortName, NamedSourceSettings] = Field(default_factory=dict)
     datadog: DatadogSettings = DatadogSettings()
     newrelic: NewRelicSettings = NewRelicSettings()
     cloudwatch: CloudWatchSettings = CloudWatchSettings()
