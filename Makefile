@@ -12,7 +12,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --cust
 # Python keeps what it has compiled: tests start the program many times.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-backends check audit image docs reference soak bench bench-detection lock clean
+.PHONY: demo test test-backends check audit image docs reference pictures soak bench bench-detection lock clean
 
 demo: $(RUN)
 	$(BIN)/sentinel demo $(if $(STORY),--story $(STORY))
@@ -58,6 +58,10 @@ reference: $(DEV)
 	$(BIN)/python docs/hooks/metric_reference.py docs/metrics.md
 	$(BIN)/python docs/hooks/record_reference.py docs/records.md
 	$(BIN)/python docs/hooks/chart_reference.py helm/rollback-sentinel/README.md
+
+# The pictures of the web page in docs/pictures: the demo in Debian's Chromium.
+pictures: $(DEV)
+	$(BIN)/python -m tests.browser.pictures docs/pictures
 
 # An hour of fault schedules on two cores, a fifth of it for each strategy, from a seed that nobody has played, then a simulated day. SEED=0 repeats CI's.
 SEED ?= $(shell date +%s)

@@ -100,7 +100,7 @@ async def test_what_the_rules_find_at_the_traffic_is_said(browser: Browser) -> N
     policy = replace(CANARY, rules=(ErrorRateRule("error-rate", CountQuery("prometheus", "t", "e"), 0.05),))
     async with served([changed_course(named("web"))], [policy]) as here, tab(browser, here.url) as page:
         await page.get_by_role("link", name="Workloads").click()
-        await expect(page.get_by_text(re.compile("errors in 15s"))).to_be_visible()
+        await expect(page.get_by_text("+10% errors in 45s")).to_be_visible()
         await page.get_by_role("link", name="web").click()
         row = page.get_by_role("row").filter(has_text="+25% errors")
         await expect(row).to_contain_text(re.compile(r"15s / 15s"))

@@ -36,7 +36,7 @@ async def play(console: Console, front: Front, *, keep: bool = False) -> bool:
     try:
         if staged.application.page.url:
             console.print(f"Watch in a browser: {staged.application.page.url}\n", soft_wrap=True)
-        released = await _perform(staged, console)
+        released = await perform(staged, console)
         console.print(decisions(staged, released))
         well = [story for story in staged.stories if story.came_out(staged.record(story))]
         console.print(summary(staged, released))
@@ -47,7 +47,7 @@ async def play(console: Console, front: Front, *, keep: bool = False) -> bool:
     return len(well) == len(staged.stories)
 
 
-async def _perform(staged: DemoStage, console: Console) -> Mapping[str, datetime]:
+async def perform(staged: DemoStage, console: Console) -> Mapping[str, datetime]:
     """Release everything and watch until all stories have ended; when each service was released."""
     clock = SystemClock()
     released: dict[str, datetime] = {}

@@ -3,9 +3,9 @@
 import asyncio
 import random
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Front:
     """How the demo is reached: its ports (0: any free one), and where the daemon listens.
 
     `prometheus` is the address of a real server to judge by, which scrapes the metrics' port; without one the
-    demo brings a stand-in. `play` names the stories.
+    demo brings a stand-in. `play` names the stories, `settings` are further variables of the daemon.
     """
 
     api_port: int = 0
@@ -48,6 +48,7 @@ class Front:
     ui_port: int = 0
     prometheus: str = ""
     play: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ def _environment(cluster: SimulatedCluster, kubeconfig: Path, front: Front, rule
         "SENTINEL_UI__HOST": front.http_host,
         "SENTINEL_UI__PORT": str(front.ui_port),
         "SENTINEL_DRAIN_SECONDS": "5",
+        **front.settings,
     }
 
 

@@ -54,17 +54,21 @@ class Feed:
             raise web.HTTPServiceUnavailable(reason=f"{MAX_STREAMS} pages are open already")
         wake = asyncio.Event()
         self._waiting.add(wake)
-        try:
-            return await self._stream(request, wake)
-        finally:
-            self._waiting.discard(wake)
-
-    async def _stream(self, request: web.Request, wake: asyncio.Event) -> web.StreamResponse:
-        about = request.query.get("about", "")
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         response = web.StreamResponse(headers=headers)
         response.content_type = "text/event-stream"
-        await response.prepare(request)
+        try:
+            await response.prepare(request)
+            await self._stream(response, request.query.get("about", ""), wake)
+        except (ConnectionError, TimeoutError):
+            # The browser is gone, or takes nothing any more: nothing that is still to be sent may wait for it.
+            if request.transport is not None:
+                request.transport.abort()
+        finally:
+            self._waiting.discard(wake)
+        return response
+
+    async def _stream(self, response: web.StreamResponse, about: str, wake: asyncio.Event) -> None:
         shown: dict[str, bytes] = {}
         while not self._closing:
             wake.clear()
@@ -72,7 +76,6 @@ class Feed:
             async with asyncio.timeout(WRITE_SECONDS):
                 await response.write(_event("daemon", encoded(self._model.daemon())) + text)
             await self._pause(wake)
-        return response
 
     async def _pause(self, wake: asyncio.Event) -> None:
         await asyncio.sleep(0 if self._closing else PAUSE_SECONDS)

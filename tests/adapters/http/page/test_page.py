@@ -136,6 +136,17 @@ async def test_streams_end_with_the_server() -> None:
             await here.stop()
 
 
+async def test_a_browser_that_leaves_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """Though an event is on its way to it."""
+    async with served([named("web")]) as here:
+        async with stream(here) as events:
+            await events.next("board")
+        for number in range(3):
+            here.put(named("web", ago=number))
+            await asyncio.sleep(feed.PAUSE_SECONDS)
+    assert "failed" not in caplog.text
+
+
 async def test_pages_beyond_the_bound_are_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Open pages are bounded in number; a page that is closed makes room."""
     monkeypatch.setattr(feed, "MAX_STREAMS", 1)
