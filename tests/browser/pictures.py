@@ -19,7 +19,6 @@ from sentinel.domain.record.state import Phase
 from tests.support.chromium import chromium, tab
 
 MOST_BYTES = 150_000
-COLOURS = 128
 PASSWORD = "demo"
 WRITES = {
     "SENTINEL_UI__USERNAME": "proxy",
@@ -68,7 +67,7 @@ async def _shot(
     scheme: str = "light",
     act: Callable[[Page], Awaitable[None]] | None = None,
 ) -> None:
-    """One picture, with few colours, so that it is small."""
+    """One picture, with 256 colours, so that it is small."""
     size = {"width": width, "height": height}
     url = f"{staged.application.page.url}{place}"
     async with tab(browser, url, viewport=size, color_scheme=scheme, extra_http_headers=PROXY) as page:
@@ -82,7 +81,7 @@ async def _shot(
 
 def _save(taken: bytes, file: Path) -> None:
     picture = Image.open(io.BytesIO(taken)).convert("RGB")
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
+    picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(file, optimize=True)
     if file.stat().st_size > MOST_BYTES:
         raise SystemExit(f"{file} has {file.stat().st_size} bytes, more than {MOST_BYTES}")
 

@@ -61,7 +61,7 @@ class Feed:
             await response.prepare(request)
             await self._stream(response, request.query.get("about", ""), wake)
         except (ConnectionError, TimeoutError):
-            # The browser is gone, or takes nothing any more: nothing that is still to be sent may wait for it.
+            # The browser is gone, or no longer takes anything: what is still to be sent may not wait for it.
             if request.transport is not None:
                 request.transport.abort()
         finally:

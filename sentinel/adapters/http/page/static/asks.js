@@ -31,7 +31,7 @@ export function asks(data, who, open) {
     who.offered && h("div", { class: "asks" },
       can && data.offered.filter((action) => action in ASKS).map((action) => h("button", { type: "button", class: ASKS[action].look, "data-key": action, onclick: () => open(action) }, ASKS[action].label)),
       h("span", { class: "dim small" }, can ? `as ${who.user}` : who.may ? `${who.user} may write here; nothing applies now.` : who.why)),
-    asked.length > 0 && h("ul", { class: "asked" }, asked.map(line)),
+    asked.length > 0 && h("ul", { class: "commands" }, asked.map(line)),
   ];
 }
 
@@ -46,7 +46,7 @@ function line(one) {
 export function asking(main, path, newest) {
   const title = h("h2", { id: "ask-title" });
   const effect = h("p", { id: "ask-effect" });
-  const where = h("p", { class: "dim" });
+  const where = h("p", { class: "dim brief" });
   const reason = h("textarea", { id: "ask-reason", rows: "3", maxlength: "400", required: true });
   const wrong = h("p", { class: "outcome bad", role: "alert" });
   const cancel = h("button", { type: "button", onclick: () => box.close() }, "Cancel");

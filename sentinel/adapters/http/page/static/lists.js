@@ -42,7 +42,7 @@ const WORKLOADS = {
 
 function guard(row) {
   if (row.unguarded) return h("span", { class: "missed" }, `not guarded: ${row.unguarded}`);
-  return [`${row.policy}${row.mode === "observe" ? " (observe mode)" : ""}`, h("div", { class: "sub" }, row.origin)];
+  return [`${row.policy}${row.mode === "observe" ? " (observe mode)" : ""}`, h("div", { class: "sub", title: row.origin }, row.origin.replace(/^file \S*\//, "file "))];
 }
 
 function finds(row) {
