@@ -146,8 +146,11 @@ def _rollout(
         profile = StartProfile(limit)
         for pod in range(PODS):
             phase = int(rng.integers(method.tick)) if method.tick > 1 else 0
-            for since, until in _ticks(method.tick, phase, int(AGES[-1])):
-                seen = _seen(rule, before, pod, since, until)
+            scraped = int(rng.integers(method.scrape))
+            for since, until in _ticks(method.tick, phase, SECONDS):
+                if since >= AGES[-1]:
+                    break
+                seen = _seen(rule, before, pod, *(_scraped(method, scraped, at) for at in (since, until)))
                 profile = profile.after([PodStart(f"pod-{pod}", since, until, seen, True)])
     starts = Starts(StartProfile(limit), profile)
     young, state = world.pods(rng, 1, fault), None

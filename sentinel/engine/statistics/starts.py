@@ -20,8 +20,8 @@ from sentinel.domain.evidence import ERRORS_OVER, Counts, Histogram, PodStart
 from sentinel.engine.statistics.e_process import ratio_gains
 from sentinel.engine.statistics.histograms import limit_edge, tail
 
-AGES = (5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0)
-"""Upper bounds of the ages told apart, in seconds since a pod was ready."""
+AGES = (5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0)
+"""Upper bounds of the ages told apart, in seconds since a pod was ready. A start of a minute fades out after it."""
 GROUPS = 16
 """Pods are told apart by so many groups, so that a profile of many is no larger."""
 FEWEST_PODS = 3
@@ -143,9 +143,11 @@ class StartProfile:
 
 
 def age_of(start: PodStart) -> int | None:
-    """The age that a tick of a pod counts for, by its middle; None past the last."""
+    """The age that a tick of a pod counts for, by its middle; None for one that begins past the last."""
+    if start.since >= AGES[-1]:
+        return None
     middle = (start.since + start.until) / 2
-    return next((index for index, upper in enumerate(AGES) if middle <= upper), None)
+    return next((index for index, upper in enumerate(AGES) if middle <= upper), len(AGES) - 1)
 
 
 def ages_touched(start: PodStart) -> range:
@@ -211,9 +213,12 @@ class YoungTick:
         """Log gains against "no worse than the stable's own start", what lies over `edge` being the errors.
 
         A tick that reaches into several ages is compared with the one that speaks for it most. None where it or the
-        profile has no such bound: then nothing is known.
+        profile has no such bound, and at all edges but the limit's: how much pods differ is known there alone, and
+        farther out in the tail a pod that starts a little slower has many times the mean.
         """
         profile, own = self.profile, self.own
+        if profile.bounds and edge != limit_edge(profile.bounds, profile.limit):
+            return None
         known = (
             profile.bounds,
             *([own.bounds] if own.bounds else []),

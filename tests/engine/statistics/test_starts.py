@@ -35,10 +35,10 @@ def profile_of(errors: int, requests: int = 100, pods: int = 10) -> StartProfile
 
 def test_a_profile_keeps_counts_by_age_and_how_many_pods_were_seen() -> None:
     """A tick counts at the age of its middle, a pod in its first tick, and what is old not at all."""
-    ticks = [start(until=4), start(since=4, until=19), start(since=70, until=85)]
+    ticks = [start(until=4), start(since=4, until=19), start(since=90, until=105)]
     profile = StartProfile().after(ticks)
     assert profile.pods == 1
-    assert [each.total for each in profile.ages] == [100, 0, 100, 0, 0, 0, 0]
+    assert [each.total for each in profile.ages] == [100, 0, 100, 0, 0, 0, 0, 0]
 
 
 def test_a_tick_reaches_into_every_age_between_its_ends() -> None:
@@ -46,7 +46,13 @@ def test_a_tick_reaches_into_every_age_between_its_ends() -> None:
     assert list(ages_touched(start(since=4, until=19))) == [0, 1, 2, 3]
     assert age_of(start(since=4, until=19)) == 2
     assert list(ages_touched(start(since=5, until=10))) == [1]
-    assert list(ages_touched(start(since=50, until=90))) == [len(AGES) - 1]
+    assert list(ages_touched(start(since=60, until=90))) == [len(AGES) - 1]
+
+
+def test_a_tick_that_begins_young_counts_as_young() -> None:
+    """One that reaches beyond the last age is still compared with how the stable's pods started."""
+    assert age_of(start(since=85, until=115)) == len(AGES) - 1
+    assert age_of(start(since=90, until=105)) is None
 
 
 def test_pods_that_differ_are_allowed_to_differ() -> None:
@@ -148,6 +154,18 @@ def test_ages_that_the_profile_does_not_know_are_left_out() -> None:
     tick = [start("new"), start("new", since=3, until=12), start("new", since=20, until=25)]
     assert YoungTick.of(tick, starts).outside.total == 100
     assert YoungTick.of(tick, None) == YoungTick()
+
+
+def test_only_the_limit_is_compared() -> None:
+    """How much pods differ is known at the limit; farther out a pod a little slower has many times the mean."""
+    bounds = (0.1, 0.25, 1.0, inf)
+    slow = Histogram(bounds, (0, 100, 50, 50))
+    profile = StartProfile(0.25).after(
+        [PodStart(f"pod-{n}", 0, 5, Histogram(bounds, (100, 50, 30, 20)), True) for n in range(10)]
+    )
+    tick = YoungTick.of([PodStart("new", 0, 5, slow, True)], Starts(StartProfile(0.25), profile))
+    assert tick.gains(0.25, (2.0,), 1.0) is not None
+    assert tick.gains(1.0, (2.0,), 1.0) is None
 
 
 def test_a_bound_that_the_profile_lacks_is_not_judged() -> None:
