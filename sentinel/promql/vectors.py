@@ -181,9 +181,9 @@ def grouping(modifier: Any) -> Callable[[Labels], Identity]:
         return lambda labels: ()
     named = sorted(set(modifier.labels))
     if modifier.type == parser.AggModifierType.By:
-        return lambda labels: tuple((name, labels[name]) for name in named if name in labels)
+        return lambda labels: tuple([(name, labels[name]) for name in named if name in labels])
     dropped = {NAME, *named}
-    return lambda labels: tuple(sorted(each for each in labels.items() if each[0] not in dropped))
+    return lambda labels: tuple(sorted([each for each in labels.items() if each[0] not in dropped]))
 
 
 def operation_of(name: str) -> Callable[[float, float], float | bool]:

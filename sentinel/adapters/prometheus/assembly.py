@@ -132,9 +132,9 @@ def bounds_in_seconds(unit: float, edges: Sequence[float]) -> Naming:
 
 def subject_of(sample: Sample, arms: Arms) -> Subject:
     """Whose sample it is."""
-    namespace = sample.labels.get(arms.namespace_label, "")
-    member = sample.labels.get(arms.subject_label, "")
-    return _subject(namespace, member, bool(arms.version_label))
+    labels, version = sample.labels, arms.version_label
+    member = labels.get(version or arms.pod_label, "")
+    return _subject(labels.get(arms.namespace_label, ""), member, bool(version))
 
 
 @lru_cache(maxsize=16_384)
