@@ -27,7 +27,7 @@ from sentinel.ports import Clock, Telemetry
 
 log = logging.getLogger(__name__)
 
-STATUS_EVERY = 60.0
+STATUS_EVERY = 20.0
 """Seconds after which the number of workloads in a status is counted again."""
 AT_ONCE = 100
 """So many workloads are matched before others may go on."""

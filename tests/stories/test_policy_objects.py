@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import yaml
 from clustersim.node.behaviour import crash_loop
 from clustersim.storage.resources import CRDS, ResourceType
 from sentinel.domain.record.state import Phase
+from tests.support.cli import sentinel
 from tests.support.world import CANARY_POLICY, NAMESPACE, ROLLING, World, world
 
 ELSEWHERE = CANARY_POLICY.replace("namespaces: [shop]", "namespaces: [elsewhere]")
@@ -161,6 +163,28 @@ async def test_a_policy_of_the_cluster(here: World) -> None:
         return [each["reason"] for each in (refused.get("status") or {}).get("conditions", [])]
 
     await here.until(lambda: said() == ["Conflict", "NotInForce"], what="the other one is refused")
+
+
+async def test_commands_tell_files_and_objects_apart(here: World) -> None:
+    """`rules list` and `rules show` read both; `explain` names the object that a rollout is judged by."""
+    apply(here)
+    apply(here, "bad", match={"names": ["[]"]}, mode="observe")
+    await ready(here, "InForce")
+    await ready(here, "NotInForce", "bad")
+    rules = str(here.folder / "rules")
+    listed = json.loads((await sentinel(here, "rules", "list", "-A", "-r", rules, "-o", "json")).stdout)
+    assert [(row["name"], row["origin"], row["accepted"]) for row in listed] == [
+        ("shop", f"{rules}/policy.yaml:2", "True"),
+        ("shop/bad", "RolloutPolicy shop/bad", "False"),
+        ("shop/web", "RolloutPolicy shop/web", "True"),
+    ]
+    assert listed[1]["message"].startswith("spec.match.names[0]: ")
+    shown = await sentinel(here, "rules", "show", "web", "-n", NAMESPACE, "-r", rules)
+    assert "guarded by shop/web, RolloutPolicy shop/web" in shown.stdout
+    here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    await here.phase(Phase.BAKING, image="web:2")
+    explained = await sentinel(here, "explain", "web", "-n", NAMESPACE)
+    assert "RolloutPolicy shop/web" in explained.stdout
 
 
 async def test_the_settings_bound_what_a_namespace_may_say(tmp_path: Path) -> None:

@@ -161,6 +161,14 @@ ROOT: Mapping[str, CommandEntry] = {
     ),
 }
 RULES: Mapping[str, CommandEntry] = {
+    "list": CommandEntry(
+        "commands.rulesets.listing:list_command",
+        "List the policies of rule files, and those that are objects in the cluster, with their origin.",
+        examples=(
+            "-n shop",
+            "-A --rules rules --output json",
+        ),
+    ),
     "show": CommandEntry(
         "commands.rollouts.showing:show_command",
         "Show which policy guards a workload, and why the others do not. Exit code 1 if no policy guards it.",

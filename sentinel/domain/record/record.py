@@ -78,6 +78,14 @@ class Record:
         return f"{self.key.namespace}/{self.name}"
 
     @property
+    def policy_object(self) -> str:
+        """The object that its policy is, by kind and name; empty where it is of a rule file."""
+        metadata = self.policy_document.get("metadata")
+        of_a_namespace = isinstance(metadata, Mapping) and "namespace" in metadata
+        kind = self.policy_document.get("kind")
+        return f"{kind} {self.policy}" if of_a_namespace or kind == "ClusterRolloutPolicy" else ""
+
+    @property
     def keeper_hold(self) -> KeeperHold | None:
         """Our hold on who deploys the workload, where one is in force or about to be; it outlives the rollout."""
         hold = self.state.keeper_hold

@@ -17,7 +17,7 @@ KINDS = {POLICIES: "RolloutPolicy", CLUSTER_POLICIES: "ClusterRolloutPolicy"}
 class PolicyObject:
     """One policy as the API server has it. `namespace` is empty where it is for the whole cluster.
 
-    `document` is what a rule file would say. `former` is the generation and the spec that its status keeps in force.
+    `document` is what a rule file would say.
     """
 
     namespace: str
@@ -37,8 +37,27 @@ class PolicyObject:
         """What it is one of."""
         return POLICIES if self.namespace else CLUSTER_POLICIES
 
+    @property
+    def full_name(self) -> str:
+        """As policies are named: NAMESPACE/NAME, or just the name of one of the cluster."""
+        return "/".join(filter(None, self.key))
+
     def __str__(self) -> str:
-        return f"{KINDS[self.resource]} {'/'.join(filter(None, self.key))}"
+        return f"{KINDS[self.resource]} {self.full_name}"
+
+    @property
+    def refused(self) -> bool:
+        """Whether its status says so."""
+        return self._condition("Accepted").get("status") == "False"
+
+    @property
+    def message(self) -> str:
+        """What its status says about it, of a refused one why; empty before the first answer."""
+        return text(self._condition("Accepted" if self.refused else "Ready").get("message"))
+
+    def _condition(self, which: str) -> RawObject:
+        found = (each for each in objects(self.status.get("conditions")) if each.get("type") == which)
+        return next(found, {})
 
     @property
     def former(self) -> tuple[int, Mapping[str, Any]] | None:

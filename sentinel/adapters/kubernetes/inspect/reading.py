@@ -9,8 +9,16 @@ from functools import partial
 from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.listing import pages
 from sentinel.adapters.kubernetes.api.raw import RawObject, key_of, labels, mapping, number, objects, text
-from sentinel.adapters.kubernetes.api.resources import APPLICATION_SETS, PODS, RECORDS, ApiResource
+from sentinel.adapters.kubernetes.api.resources import (
+    APPLICATION_SETS,
+    CLUSTER_POLICIES,
+    PODS,
+    POLICIES,
+    RECORDS,
+    ApiResource,
+)
 from sentinel.adapters.kubernetes.custom.histories import KubernetesHistoryStore
+from sentinel.adapters.kubernetes.custom.policy_objects import PolicyObject, policy_object
 from sentinel.adapters.kubernetes.custom.record_objects import WORKLOAD_LABEL, record_of
 from sentinel.adapters.kubernetes.gitops.argocd import ARGO_CD, trim_application_set
 from sentinel.adapters.kubernetes.gitops.keepers import (
@@ -210,6 +218,16 @@ class ClusterReader:
         One that cannot be read is left out.
         """
         return await KubernetesHistoryStore(self._client, (namespace,)).all()
+
+    async def policies(self, namespace: str = "") -> tuple[PolicyObject, ...]:
+        """The RolloutPolicies of a namespace (empty: of all), and the ClusterRolloutPolicies where we may read them.
+
+        Raises NotFoundError where the cluster does not know them.
+        """
+        found = list(await self._list(POLICIES, namespace))
+        with suppress(ForbiddenError):
+            found += await self._list(CLUSTER_POLICIES, "")
+        return tuple(policy_object(raw) for raw in found)
 
     async def _object(self, key: WorkloadKey) -> Json:
         try:

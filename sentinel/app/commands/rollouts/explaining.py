@@ -94,7 +94,10 @@ def _head(record: Record) -> Iterator[str]:
     yield f"{record.key.kind.lower()}/{record.key.name} in {record.key.namespace}: {record.candidate}, {replaced}"
     facts = [("Phase", _phase(record)), ("Why", state.message), ("Record", record.name)]
     mode = " (observe mode: decides and reports, changes nothing)" if record.mode is Mode.OBSERVE else ""
-    facts += [("Policy", record.policy + mode), ("Triggered by", record.trigger or "unknown")]
+    facts += [
+        ("Policy", (record.policy_object or record.policy) + mode),
+        ("Triggered by", record.trigger or "unknown"),
+    ]
     if record.candidate.change_cause:
         facts.append(("Change cause", record.candidate.change_cause))
     if record.attempt > 1:

@@ -1,15 +1,17 @@
 """`sentinel rules show`: which policy guards a workload, and why the others do not."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sentinel.adapters.kubernetes.custom.policy_objects import PolicyObject
 from sentinel.app.commands.connection import connected, place, run
 from sentinel.app.commands.flags import Context, Kubeconfig, Namespace
 from sentinel.app.commands.naming import kind_named
+from sentinel.app.commands.rulesets.everywhere import readable_objects, together
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.policy.policy import Policy
@@ -39,29 +41,34 @@ def show_command(
 ) -> None:
     """Show which policy guards a workload, and why the others do not. Exit code 1 if no policy guards it.
 
-    Reads the workload from the cluster, unless --labels gives its labels.
+    Reads the workload, and policies that are objects, from the cluster, unless --labels gives its labels.
     """
     if output not in ("", "json"):
         raise UsageError(f"--output: {output} is not a format (write json, or leave it out)")
-    result = load(rules or [Path("rules")])
+    paths = rules or [Path("rules")]
+    result = load(paths)
     if not isinstance(result, PolicySet):
         raise ConfigurationError(f"the rule files have errors:\n{describe(result)}")
+    policies: Sequence[Policy] = result.policies
     if labels is not None:
         called = kind or workload.rpartition("/")[0]
         chosen = kind_named(called) if called else USUAL_KIND
         key = WorkloadKey(chosen, namespace or "default", workload.rpartition("/")[2])
         found = Workload(key, "", Revision(""), labels=_labels(labels))
     else:
-        found = run(_from_cluster(workload, namespace, context, kubeconfig))
-    choice = choose(result.policies, found)
+        found, objects = run(_from_cluster(workload, namespace, context, kubeconfig))
+        policies = together(paths, result, objects).policies()
+    choice = choose(policies, found)
     typer.echo(json.dumps(_as_json(found, choice), indent=2) if output else "\n".join(_lines(found, choice)))
     if not isinstance(choice.guard, Guarded):
         raise typer.Exit(1)
 
 
-async def _from_cluster(name: str, namespace: str, context: str, kubeconfig: str) -> Workload:
+async def _from_cluster(
+    name: str, namespace: str, context: str, kubeconfig: str
+) -> tuple[Workload, tuple[PolicyObject, ...]]:
     async with connected(place(namespace, context, kubeconfig)) as cluster:
-        return await cluster.workload(name)
+        return await cluster.workload(name), await readable_objects(cluster, cluster.place.namespace)
 
 
 def _labels(text: str) -> dict[str, str]:
@@ -110,6 +117,7 @@ def _as_json(workload: Workload, choice: PolicyChoice) -> dict[str, object]:
         "labels": dict(workload.labels),
         "policy": guarding.name if guarding else None,
         "source": guarding.source if guarding else None,
+        "origin": guarding.origin.value if guarding else None,
         "ambiguous": [p.name for p in choice.guard.policies] if isinstance(choice.guard, Ambiguous) else [],
         "others": [{"policy": policy.name, "why": why} for policy, why in choice.others],
     }

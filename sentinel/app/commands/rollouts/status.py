@@ -218,6 +218,7 @@ def _as_data(standing: GuardedWorkload) -> dict[str, Any]:
             "message": state.message,
             "mode": record.mode.value,
             "policy": record.policy,
+            "policyObject": record.policy_object or None,
             "startedAt": rfc3339(record.started_at),
         }
     return data

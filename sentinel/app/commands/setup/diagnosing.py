@@ -19,6 +19,7 @@ from sentinel.adapters.kubernetes.inspect.preflight import config_verbs, preflig
 from sentinel.app.commands.connection import ClusterConnection, connected, run
 from sentinel.app.commands.flags import Context, Kubeconfig, Place
 from sentinel.app.commands.output import Output, OutputOption
+from sentinel.app.commands.rulesets.everywhere import objects_check
 from sentinel.app.commands.setup.checks import Check, fail, ok, warn
 from sentinel.app.commands.setup.clusters import alerts_check
 from sentinel.app.commands.setup.gating import running_jobs
@@ -121,6 +122,7 @@ async def cluster_checks(
                 clock_check(*dates[-1]),
                 await _needed(cluster, settings),
                 await _frozen(cluster, settings),
+                await objects_check(cluster, within, enabled=settings.policies.objects.enabled),
                 *await _deployed(cluster, settings, policies),
                 await account_check(
                     cluster,

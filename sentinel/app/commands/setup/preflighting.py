@@ -17,6 +17,7 @@ from sentinel.app.commands.flags import Context, Kubeconfig, Namespace, Place, W
 from sentinel.app.commands.naming import braked, going_on_by_hand
 from sentinel.app.commands.output import Output, OutputOption
 from sentinel.app.commands.rollouts.undoing import undo_target
+from sentinel.app.commands.rulesets.everywhere import readable_objects, together
 from sentinel.app.commands.setup.checks import Check, fail, ok, warn
 from sentinel.app.commands.setup.evidencing import metric_checks
 from sentinel.app.commands.setup.gating import gate_checks, running_jobs, runs_jobs
@@ -37,7 +38,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import GUARD_LABEL, HOLD_LABEL, Ability, Stepping, Workload
 from sentinel.engine.exposure.weights import wanted_pods
 from sentinel.engine.matching import Ambiguous, Guarded, guard_of
-from sentinel.policies.load import PolicySet, describe, load
+from sentinel.policies.load import PolicySet, describe, load, policy_set
 from sentinel.policies.mistakes import PolicyError
 from sentinel.settings import Settings, load_settings
 
@@ -78,7 +79,11 @@ def preflight_command(
 async def _preflight(name: str, settings: Settings, account: str, at: Place) -> list[Check]:
     async with connected(at) as cluster, AsyncExitStack() as resources:
         sources = metric_sources(settings, resources)
-        found = load(settings.rules.paths, options_of(settings, sources))
+        options = options_of(settings, sources)
+        found = load(settings.rules.paths, options)
+        if isinstance(found, PolicySet) and settings.policies.objects.enabled:
+            objects = await readable_objects(cluster, at.namespace)
+            found = policy_set(together(settings.rules.paths, found, objects, options).policies())
         pairings = pairings_of(found.policies) if isinstance(found, PolicySet) else None
         workload = await cluster.workload(name, pods=True, pairings=pairings)
         facts = await cluster.reader.facts(workload)
@@ -126,8 +131,8 @@ def _policy(
     if not isinstance(guard, Guarded):
         files = ", ".join(map(str, settings.rules.paths))
         remedy = f"label the workload {GUARD_LABEL}=true, or match it in a rule file"
-        return None, [fail("policy", f"no policy in {files} matches this workload", remedy)]
-    checks = [ok("policy", f"{guard.policy.name} guards this workload")]
+        return None, [fail("policy", f"no policy in {files}, and no object, matches this workload", remedy)]
+    checks = [ok("policy", f"{guard.policy.name} ({guard.policy.source}) guards this workload")]
     if Mode.OBSERVE in (guard.policy.mode, settings.mode):
         checks.append(
             warn(

@@ -8,9 +8,15 @@ export function policy(data) {
   if (!data.detection.length && document === "{}") return [];
   return [
     h("h2", {}, `Policy ${data.row.policy}`),
+    h("p", { class: "dim small" }, origin(data.policy_document)),
     data.detection.map(detection),
     document !== "{}" && h("details", { "data-key": "policy" }, h("summary", {}, "The policy that the rollout began with"), h("pre", { tabindex: "0" }, document)),
   ];
+}
+
+function origin(document) {
+  const object = document.metadata?.namespace || document.kind === "ClusterRolloutPolicy";
+  return object ? `An object in the cluster, of the kind ${document.kind}.` : "Of a rule file.";
 }
 
 function detection(one) {
