@@ -4,7 +4,7 @@ The schema of a definition must be structural: without references, without alter
 type. What it cannot say stands as CEL rules in `policy_rules.yaml`; what these cannot say either, the daemon does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import yaml
 
 from sentinel.policies.schema.described import json_schema
 from sentinel.policies.schema.policy import CLUSTER_KIND, KIND
+from sentinel.policies.schema.rules import RULE_KINDS
+from sentinel.policies.schema.sources import COUNT_SOURCES, QUERY_SOURCES
 
 Schema = dict[str, Any]
 
@@ -21,6 +23,11 @@ CHART = HERE.parents[2] / "helm" / "rollback-sentinel" / "crds"
 HEAD = "# Generated from the schema of rule files (`make reference`): do not edit.\n"
 QUANTILES = ("p50", "p75", "p90", "p95", "p99", "p99.9")
 """Those that the definition describes; any other is kept, and checked by the daemon."""
+ONE_OF = {
+    "RuleSpec": ("kind of rule", RULE_KINDS),
+    "ErrorRateSpec": ("metrics source", COUNT_SOURCES),
+    "QuerySpec": ("metrics source", QUERY_SOURCES),
+}
 KEYED = ("RuleSpec",)
 """Models whose lists hold each name once."""
 MAX_ITEMS = 100
@@ -113,7 +120,19 @@ def structural(node: Mapping[str, Any], root: Schema, rules: Mapping[str, Any]) 
         found.setdefault("maxLength", MAX_TEXT)
     elif kinds in ("integer", "number"):
         found |= _bounds(node)
-    return found | {"x-kubernetes-validations": rules[name]} if name in rules else found
+    validations = [*_one_of(name, found), *rules.get(name, ())]
+    return found | {"x-kubernetes-validations": validations} if validations else found
+
+
+def _one_of(name: str, schema: Schema) -> Iterator[Schema]:
+    """That exactly one of some keys is given; beside a preset there may be none."""
+    if name not in ONE_OF:
+        return
+    what, keys = ONE_OF[name]
+    given = f"[{', '.join(f'has(self.{key})' for key in keys)}].filter(each, each).size()"
+    preset = f" || (has(self.preset) && {given} == 0)" if "preset" in schema["properties"] else ""
+    message = f"does not name exactly one {what} (one of {', '.join(keys)})"
+    yield {"rule": f"{given} == 1{preset}", "message": message}
 
 
 def _resolved(node: Mapping[str, Any], root: Schema) -> tuple[str, Schema]:
