@@ -6,12 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from sentinel.adapters.kubernetes.custom.policy_objects import (
     Condition,
     KubernetesPolicyStore,
     PolicyObject,
     PolicyStatus,
+    policy_object,
 )
 from sentinel.bounded import BoundedDict
 from sentinel.domain.errors import ClusterError
@@ -74,6 +76,20 @@ class PolicyObjects:
         self._changed = asyncio.Event()
         self._unwritten: BoundedDict[Key, str] = BoundedDict(MAX_TOLD)
         store.subscribe(self._touched)
+
+    def review(self, raw: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[str]]:
+        """Of an object that is about to be stored: what is wrong with it, and what may surprise, in words."""
+        # Not at the top: it brings what only checks need.
+        from sentinel.policies.checking import remarks_on
+
+        try:
+            policy = policy_object(raw)
+        except ValueError:
+            return (), ()  # its name is still to be generated
+        found = self._in_force.review(policy.key, policy.document)
+        if isinstance(found, Policy):
+            return (), [in_words([remark]) for remark in remarks_on(found)]
+        return [in_words([mistake]) for mistake in found], ()
 
     async def keep_watching(self) -> None:
         """Take changes over as they come, and keep the statuses true; runs until cancelled."""

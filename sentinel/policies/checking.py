@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sentinel.domain.policy.policy import Policy
 from sentinel.policies.load import DEFAULTS, SUFFIXES, TEST_SUFFIXES, Options, PolicySet, documents_of, load
-from sentinel.policies.mistakes import PolicyError
+from sentinel.policies.mistakes import PolicyError, Remark
 from sentinel.policies.patience import impatient
 from sentinel.policies.pitfalls import pitfalls
 from sentinel.policies.ruletest.load import load_tests
@@ -52,14 +53,17 @@ def check_paths(paths: Iterable[Path], options: Options = DEFAULTS) -> Checked:
     return Checked(names, tuple(map(str, files)), tuple(sorted(set(errors))), tuple(remarks))
 
 
+def remarks_on(policy: Policy) -> Iterator[Remark]:
+    """What works in a policy, and may surprise."""
+    for of in _REMARKS:
+        yield from of(policy)
+
+
 def _surprises(loaded: PolicySet) -> tuple[list[PolicyError], list[PolicyError]]:
     """What works but may surprise, and policies that tie wherever they match: those guard nothing."""
     documents = {place: document for file in loaded.files for place, document in documents_of(Path(file))}
     remarks = [
-        documents[policy.source].error(*remark)
-        for policy in loaded.policies
-        for of in _REMARKS
-        for remark in of(policy)
+        documents[policy.source].error(*remark) for policy in loaded.policies for remark in remarks_on(policy)
     ]
     ambiguous: list[PolicyError] = []
     for policy, mistake, always in ties(loaded.policies):

@@ -77,6 +77,15 @@ class PoliciesInForce:
         self._of = None
         return True
 
+    def review(self, key: Key, document: Mapping[str, Any]) -> Policy | Sequence[Remark]:
+        """What an object would be in force as beside all others, or everything that is wrong with it."""
+        found = self._judged(key, document)
+        if not isinstance(found, Policy):
+            return found
+        others = [policy for policy in self.policies() if policy.source != found.source]
+        met = _met(found, {policy.name: policy for policy in others}, others)
+        return [met] if met is not None else found
+
     def drop(self, key: Key) -> bool:
         """An object is gone; whether it was known. Rollouts that began under it go on under it."""
         self._of = None

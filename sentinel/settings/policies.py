@@ -30,9 +30,11 @@ class PolicyObjectsSettings(Section):
     """Whether RolloutPolicies and ClusterRolloutPolicies are watched, and what those of a namespace may say.
 
     The first of the `bounds` that means the namespace counts; where there are any, a policy that none means is refused.
+    `admission`: the API server may ask about them before it stores them, which needs TLS (`http.tls`).
     """
 
     enabled: bool = True
+    admission: bool = False
     bounds: tuple[PolicyBoundsSettings, ...] = ()
 
 

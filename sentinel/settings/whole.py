@@ -1,10 +1,11 @@
 """All sections together."""
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sentinel.domain.policy.policy import SLACK, Mode
 from sentinel.environment import DELIMITER, PREFIX
+from sentinel.policies.mistakes import InputError
 from sentinel.settings.metrics import (
     CloudWatchSettings,
     DatadogSettings,
@@ -75,6 +76,16 @@ class Settings(BaseSettings):
     def asks_for_people(self) -> bool:
         """Whether commands are made in people's names: by buttons in Slack, or on the page."""
         return self.slack.pressable or (self.ui.enabled and self.ui.writes.allowed)
+
+    @model_validator(mode="after")
+    def _asked_by_tls(self) -> "Settings":
+        if self.policies.objects.admission and self.http.tls.cert_file is None:
+            raise InputError(
+                "the API server asks by TLS alone",
+                "set http.tls.cert_file and key_file",
+                at=("policies", "objects", "admission"),
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -11,6 +11,7 @@ from sentinel.settings import Settings
 from tests.support.helm import CHART, Helm, HelmError
 
 SET_BY_THE_CHART = {
+    "policies.objects.admission",
     "kubernetes.kubeconfig",
     "kubernetes.context",
     "kubernetes.kinds",
@@ -89,6 +90,8 @@ WRONG: list[tuple[Mapping[str, Any], tuple[str, ...]]] = [
         ("ui.ingressFrom is missing", "only the proxy may reach the page"),
     ),
     ({"ui": {"writes": {"groups": {"oncall": []}}}}, ("/ui/writes/groups/oncall",)),
+    ({"policyWebhook": {"enabled": True}}, ("tls.existingSecret is missing", "policyWebhook.certManager")),
+    ({"policyWebhook": {"enabled": True}, "tls": {"existingSecret": "tls"}}, ("caBundle is missing",)),
     ({"tls": {"clientCa": True}}, ("tls.existingSecret is missing",)),
     ({"serviceAccount": {"create": False}}, ("serviceAccount.name is missing",)),
 ]

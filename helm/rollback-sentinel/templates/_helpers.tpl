@@ -291,6 +291,9 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- if .Values.watchNamespaces }}
 {{- $_ := set $chart.kubernetes "namespaces" .Values.watchNamespaces }}
 {{- end }}
+{{- if .Values.policyWebhook.enabled }}
+{{- $_ := set $chart "policies" (dict "objects" (dict "admission" true)) }}
+{{- end }}
 {{- $ui := dict "enabled" .Values.ui.enabled "port" .Values.ui.port "host" (ternary "0.0.0.0" "127.0.0.1" .Values.ui.exposed) }}
 {{- if .Values.ui.existingSecret }}
 {{- $_ := set $ui "username" .Values.ui.username }}

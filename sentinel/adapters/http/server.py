@@ -15,6 +15,7 @@ WEBHOOK_PATH = "/webhooks/alertmanager"
 API_PATH = f"{WEBHOOK_PATH}/api/v2/alerts"
 """Where Prometheus, vmalert and rulers post that are given `WEBHOOK_PATH` as the prefix of an Alertmanager."""
 SLACK_PATH = "/webhooks/slack"
+POLICIES_PATH = "/webhooks/policies"
 
 Checks = Callable[[], Sequence[str]]
 
@@ -23,7 +24,8 @@ class HttpServer:
     """Serves between `start` and `stop`.
 
     `health` and `readiness` say in sentences what is wrong; nothing means well. `remarks` are shown with both and are
-    not faults, such as a freeze. `slack` takes Slack's interactions, where there are any.
+    not faults, such as a freeze. `slack` takes Slack's interactions, and `policies` the API server's questions about
+    policies, where there are any.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class HttpServer:
         options: ServerOptions,
         remarks: Checks = tuple,
         slack: Handler | None = None,
+        policies: Handler | None = None,
     ) -> None:
         self._webhook = webhook
         self._health = health
@@ -47,6 +50,8 @@ class HttpServer:
         app.router.add_post(API_PATH, webhook.handle)
         if slack is not None:
             app.router.add_post(SLACK_PATH, slack)
+        if policies is not None:
+            app.router.add_post(POLICIES_PATH, policies)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", make_aiohttp_handler(telemetry.registry))

@@ -90,6 +90,6 @@ async def build(
     )
     intake = intake_of(base, policies.registry, sources, news)
     door = door_of(settings.http)
-    http = http_of(base, intake, daemon, policies.switch, pressing, door)
+    http = http_of(base, intake, daemon, policies, pressing, door)
     page = page_of(base, reconciling, policies.switch, door)
     return Application(base, daemon, http, page, policies.rule_files)

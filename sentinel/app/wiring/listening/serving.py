@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from sentinel.adapters.alertmanager.payload import parse
+from sentinel.adapters.http.admission import PolicyAdmission
 from sentinel.adapters.http.auth import Authenticator, Login
 from sentinel.adapters.http.listener import ServerOptions
 from sentinel.adapters.http.server import HttpServer
@@ -14,10 +15,10 @@ from sentinel.adapters.http.tls import ServerTls, TlsError, TlsFiles
 from sentinel.adapters.http.webhook import AlertmanagerWebhook, WebhookLimits
 from sentinel.app.wiring.base import Base
 from sentinel.app.wiring.people.pressing import Pressing
+from sentinel.app.wiring.policies import PolicyParts
 from sentinel.domain.errors import ConfigurationError
 from sentinel.ports import AlertIntake
 from sentinel.runtime.daemon import Daemon
-from sentinel.runtime.freezing import FreezeSwitch
 from sentinel.settings.people import HttpSettings, TlsSettings, WebhookSettings
 
 
@@ -39,7 +40,7 @@ def door_of(settings: HttpSettings) -> Door:
 
 
 def http_of(
-    base: Base, intake: AlertIntake, daemon: Daemon, switch: FreezeSwitch, pressing: Pressing, door: Door
+    base: Base, intake: AlertIntake, daemon: Daemon, policies: PolicyParts, pressing: Pressing, door: Door
 ) -> HttpServer:
     """The HTTP server."""
     http = base.settings.http
@@ -54,7 +55,7 @@ def http_of(
         base.telemetry,
         health=daemon.unhealthy,
         readiness=daemon.unready,
-        remarks=switch.remarks,
+        remarks=policies.switch.remarks,
         options=ServerOptions(
             host=http.host,
             port=http.port,
@@ -63,6 +64,9 @@ def http_of(
             reread=door.reread,
         ),
         slack=pressing.webhook,
+        policies=PolicyAdmission(policies.objects.review).handle
+        if base.settings.policies.objects.admission
+        else None,
     )
 
 
