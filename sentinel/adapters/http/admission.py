@@ -23,7 +23,7 @@ class PolicyAdmission:
         self._judge = judge
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Answer one question; 400 for what is none."""
+        """Answer one question; 400 for anything else."""
         try:
             review = json.loads(await request.read())
             asked = review["request"]
