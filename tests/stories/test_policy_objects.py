@@ -168,7 +168,7 @@ async def test_a_policy_of_the_cluster(here: World) -> None:
 async def test_commands_tell_files_and_objects_apart(here: World) -> None:
     """`rules list` and `rules show` read both; `explain` names the object that a rollout is judged by."""
     apply(here)
-    apply(here, "bad", match={"names": ["[]"]}, mode="observe")
+    apply(here, "bad", match={"names": ["Web"]}, mode="observe")
     await ready(here, "InForce")
     await ready(here, "NotInForce", "bad")
     rules = str(here.folder / "rules")
