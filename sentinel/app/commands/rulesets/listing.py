@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from sentinel.adapters.kubernetes.custom.policy_objects import PolicyObject
 from sentinel.app.commands.connection import connected, place, run
 from sentinel.app.commands.flags import AllNamespaces, Context, Kubeconfig, Namespace, Place
-from sentinel.app.commands.output import Output, OutputOption, show, show_data, table
+from sentinel.app.commands.layout import Column, table
+from sentinel.app.commands.output import Output, OutputOption, show, show_data
 from sentinel.app.commands.rulesets.everywhere import together
 from sentinel.app.policy_objects import in_words
 from sentinel.domain.errors import ConfigurationError
@@ -44,9 +44,14 @@ def list_command(
     if not output.for_people:
         show_data(rows, output)
         return
-    columns = ("name", "origin", "mode", "accepted", "message")
-    cells: list[list[str | Text]] = [[row[column] for column in columns] for row in rows]
-    show(table([column.upper() for column in columns], cells), output)
+    columns: list[str | Column] = [
+        "NAME",
+        Column("ORIGIN", spare=1),
+        "MODE",
+        "ACCEPTED",
+        Column("MESSAGE", text=True),
+    ]
+    show(table(columns, [list(row.values()) for row in rows]), output)
 
 
 async def _objects(at: Place) -> tuple[PolicyObject, ...]:
