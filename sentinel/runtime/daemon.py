@@ -2,16 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
+from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.words import Would, standing
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.metric_names import MetricName
 from sentinel.ports import Telemetry
 from sentinel.runtime.leadership import Leadership
-from sentinel.runtime.queue import KeyedQueue
+from sentinel.runtime.queue import KeyedQueue, Turn
 from sentinel.runtime.reconciling.driver import ReconcileServices
 from sentinel.runtime.reconciling.reconciler import ReconcileLoop
 from sentinel.runtime.supervisor import Supervisor
@@ -44,6 +45,14 @@ class Watches(Protocol):
         ...
 
 
+def turn_of(records: Iterable[Record]) -> Turn:
+    """Whose turn a workload of these records has when something of it changed.
+
+    Nothing can be undone where no rollout is in flight: when nodes are drained, others go first.
+    """
+    return Turn.URGENT if any(record.live for record in records) else Turn.EVENT
+
+
 class Daemon:
     """Starts watching, then judging, then telling; stops in the opposite order within the time it is given.
 
@@ -74,7 +83,7 @@ class Daemon:
     async def start(self) -> None:
         """Watch, and once all watches have synced stand for election. Raises ClusterError."""
         services = self._services
-        services.cluster.subscribe(self._queue.add)
+        services.cluster.subscribe(self._touched)
         services.store.subscribe(self._queue.add)
         services.commands.subscribe(self._queue.add)
         await self._watches.start()
@@ -90,6 +99,9 @@ class Daemon:
         )
         self._synced = True
         log.info("watching %d workloads", len(list(services.cluster.keys())))
+
+    def _touched(self, key: WorkloadKey) -> None:
+        self._queue.add(key, turn_of(self._services.store.of_workload(key)))
 
     async def _lead(self) -> None:
         """Reconcile every workload and work until cancelled; state from an earlier leadership is dropped."""

@@ -1,17 +1,27 @@
 """A keyed work queue: one worker per key at a time, many keys at once, events folded, wake-ups remembered.
 
-What an event calls for goes ahead of routine, which comes for hundreds of keys in the same moment when a tick's
-evidence arrives: a fault must not wait behind it. Between two of routine the event loop runs, for the same reason.
+What concerns a rollout in flight goes ahead of other events, which come for hundreds of keys at once when nodes are
+drained, and events go ahead of routine, which comes for hundreds of keys in the same moment when a tick's evidence
+arrives: a fault must not wait behind either. Between two of these the event loop runs, for the same reason.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from enum import IntEnum
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
 
 MOST_AHEAD = 16
-"""So many urgent keys in a row, then one of routine: urgency may delay it and never starve it."""
+"""So many keys in a row while others wait behind them, then one of those: urgency may delay and never starve."""
+
+
+class Turn(IntEnum):
+    """Which keys go first."""
+
+    URGENT = 0
+    EVENT = 1
+    ROUTINE = 2
 
 
 class KeyedQueue(Generic[Key]):
@@ -23,41 +33,42 @@ class KeyedQueue(Generic[Key]):
 
     def __init__(self, *, workers: int = 32) -> None:
         self._free = asyncio.Semaphore(workers)
-        self._urgent: dict[Key, None] = {}
-        self._routine: dict[Key, None] = {}
-        self._ahead = 0
+        self._waiting: dict[Key, Turn] = {}
+        self._lanes: dict[Turn, dict[Key, None]] = {turn: {} for turn in Turn}
+        self._ahead = self._let_in = 0
         self._running: dict[Key, asyncio.Task[None]] = {}
-        self._again: dict[Key, bool] = {}
+        self._again: dict[Key, Turn] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._added = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
 
-    def add(self, key: Key, *, routine: bool = False) -> None:
-        """Work on this key as soon as a worker is free; if it is `routine`, when nothing urgent waits."""
+    def add(self, key: Key, turn: Turn = Turn.URGENT) -> None:
+        """Work on this key as soon as a worker is free, when nothing waits whose turn is before."""
         if self._closed:
             return
         if key in self._running:
-            self._again[key] = routine and self._again.get(key, True)
+            self._again[key] = min(turn, self._again.get(key, turn))
             return
-        if not routine:
-            self._routine.pop(key, None)
-            self._urgent[key] = None
-        elif key not in self._urgent:
-            self._routine[key] = None
+        before = self._waiting.get(key)
+        if before is None or turn < before:
+            if before is not None:
+                del self._lanes[before][key]
+            self._waiting[key] = turn
+            self._lanes[turn][key] = None
         self._idle.clear()
         self._added.set()
 
-    def add_after(self, key: Key, seconds: float, *, routine: bool = False) -> None:
+    def add_after(self, key: Key, seconds: float, turn: Turn = Turn.URGENT) -> None:
         """Work on this key in so many seconds; of several wishes for a key the newest counts."""
         self.forget_timer(key)
         if self._closed:
             return
         if seconds <= 0:
-            self.add(key, routine=routine)
+            self.add(key, turn)
             return
-        self._timers[key] = asyncio.get_running_loop().call_later(seconds, self._due, key, routine)
+        self._timers[key] = asyncio.get_running_loop().call_later(seconds, self._due, key, turn)
 
     def forget_timer(self, key: Key) -> None:
         """Drop the wake-up of a key."""
@@ -65,13 +76,13 @@ class KeyedQueue(Generic[Key]):
         if timer is not None:
             timer.cancel()
 
-    def _due(self, key: Key, routine: bool) -> None:
+    def _due(self, key: Key, turn: Turn) -> None:
         self._timers.pop(key, None)
-        self.add(key, routine=routine)
+        self.add(key, turn)
 
     def __len__(self) -> int:
         """How many keys wait for a worker."""
-        return len(self._urgent) + len(self._routine)
+        return len(self._waiting)
 
     async def run(self, work: Callable[[Key], Awaitable[None]]) -> None:
         """Serve until cancelled."""
@@ -82,21 +93,23 @@ class KeyedQueue(Generic[Key]):
                 if not len(self):
                     self._free.release()
                     break
-                key, routine = self._next()
+                key, turn = self._next()
                 task = asyncio.get_running_loop().create_task(self._serve(key, work), name=f"reconcile {key}")
                 self._running[key] = task
-                if routine:
+                if turn is not Turn.URGENT:
                     await asyncio.sleep(0)
             self._added.clear()
 
-    def _next(self) -> tuple[Key, bool]:
-        """Take the key whose turn it is, and whether it is routine."""
-        routine = not self._urgent or (bool(self._routine) and self._ahead >= MOST_AHEAD)
-        self._ahead = 0 if routine else self._ahead + 1
-        waiting = self._routine if routine else self._urgent
-        key = next(iter(waiting))
-        del waiting[key]
-        return key, routine
+    def _next(self) -> tuple[Key, Turn]:
+        """Take the key that is next, and its turn."""
+        first, *behind = (turn for turn in Turn if self._lanes[turn])
+        let_in = bool(behind) and self._ahead >= MOST_AHEAD
+        self._ahead = 0 if let_in or not behind else self._ahead + 1
+        self._let_in += let_in
+        turn = behind[self._let_in % len(behind)] if let_in else first
+        key = next(iter(self._lanes[turn]))
+        del self._lanes[turn][key], self._waiting[key]
+        return key, turn
 
     async def _serve(self, key: Key, work: Callable[[Key], Awaitable[None]]) -> None:
         try:
@@ -105,7 +118,7 @@ class KeyedQueue(Generic[Key]):
             del self._running[key]
             self._free.release()
             if key in self._again:
-                self.add(key, routine=self._again.pop(key))
+                self.add(key, self._again.pop(key))
             if not self._running and not len(self):
                 self._idle.set()
 
@@ -130,8 +143,9 @@ class KeyedQueue(Generic[Key]):
     async def drain(self, seconds: float) -> bool:
         """Take nothing new, let what runs finish for so many seconds, then cancel it; False if it had to be."""
         self._closed = True
-        self._urgent.clear()
-        self._routine.clear()
+        self._waiting.clear()
+        for lane in self._lanes.values():
+            lane.clear()
         self._again.clear()
         for key in list(self._timers):
             self.forget_timer(key)

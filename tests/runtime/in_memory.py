@@ -30,7 +30,7 @@ from sentinel.runtime.notify.announcements import Announcements
 from sentinel.runtime.notify.notifications import Notifications
 from sentinel.runtime.notify.reporting import Reporter
 from sentinel.runtime.policy_registry import PolicyRegistry
-from sentinel.runtime.queue import KeyedQueue
+from sentinel.runtime.queue import KeyedQueue, Turn
 from sentinel.runtime.reconciling.commands import CommandHandler
 from sentinel.runtime.reconciling.driver import Driver, Limits, ReconcileServices
 from sentinel.runtime.reconciling.reconciler import ReconcileLoop
@@ -205,7 +205,7 @@ class Daemonlet:
             collector=EvidenceCollector(
                 {source.name: source},
                 self.cluster.workload,
-                partial(self.queue.add, routine=True),
+                partial(self.queue.add, turn=Turn.ROUTINE),
                 clock,
                 telemetry,
             ),

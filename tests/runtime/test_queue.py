@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-from sentinel.runtime.queue import MOST_AHEAD, KeyedQueue
+from sentinel.runtime.queue import MOST_AHEAD, KeyedQueue, Turn
 
 Work = Callable[[str], Awaitable[None]]
 
@@ -161,7 +161,7 @@ async def test_an_event_goes_ahead_of_routine() -> None:
     """What a fault calls for does not wait behind the ticks of every other rollout."""
     queue, log = KeyedQueue[str](workers=1), Log()
     for number in range(5):
-        queue.add(f"tick-{number}", routine=True)
+        queue.add(f"tick-{number}", Turn.ROUTINE)
     queue.add("fault")
     async with serving(queue, log):
         await queue.idle()
@@ -172,9 +172,9 @@ async def test_what_becomes_urgent_while_it_waits_is_urgent() -> None:
     """An event for a key that waits for its routine takes it to the front, and there it stays."""
     queue, log = KeyedQueue[str](workers=1), Log()
     for key in ("a", "b", "c"):
-        queue.add(key, routine=True)
+        queue.add(key, Turn.ROUTINE)
     queue.add("c")
-    queue.add("c", routine=True)
+    queue.add("c", Turn.ROUTINE)
     async with serving(queue, log):
         await queue.idle()
     assert log.keys == ["c", "a", "b"]
@@ -183,7 +183,7 @@ async def test_what_becomes_urgent_while_it_waits_is_urgent() -> None:
 async def test_urgency_does_not_starve_routine() -> None:
     """After many urgent keys in a row one of routine has its turn."""
     queue, log = KeyedQueue[str](workers=1), Log()
-    queue.add("tick", routine=True)
+    queue.add("tick", Turn.ROUTINE)
     for number in range(100):
         queue.add(f"fault-{number}")
     async with serving(queue, log):
@@ -191,11 +191,35 @@ async def test_urgency_does_not_starve_routine() -> None:
     assert log.keys.index("tick") == MOST_AHEAD
 
 
+async def test_what_is_in_flight_goes_ahead_of_other_events_and_these_of_routine() -> None:
+    """Of hundreds of events of a drained node none delays a rollout in flight, and no tick delays them."""
+    queue, log = KeyedQueue[str](workers=1), Log()
+    queue.add("tick", Turn.ROUTINE)
+    for number in range(5):
+        queue.add(f"churn-{number}", Turn.EVENT)
+    queue.add("churn-3", Turn.URGENT)
+    async with serving(queue, log):
+        await queue.idle()
+    assert log.keys == ["churn-3", "churn-0", "churn-1", "churn-2", "churn-4", "tick"]
+
+
+async def test_urgency_starves_none_of_those_behind() -> None:
+    """After many urgent keys in a row one that waits behind has its turn, of events as of routine."""
+    queue, log = KeyedQueue[str](workers=1), Log()
+    queue.add("tick", Turn.ROUTINE)
+    queue.add("churn", Turn.EVENT)
+    for number in range(100):
+        queue.add(f"fault-{number}")
+    async with serving(queue, log):
+        await queue.idle()
+    assert {log.keys.index("tick"), log.keys.index("churn")} == {MOST_AHEAD, 2 * MOST_AHEAD + 1}
+
+
 async def test_a_routine_wake_up_stays_routine_when_it_is_due() -> None:
     """A timer of routine is one when it fires, also for a key that is being worked on then."""
     queue, log = KeyedQueue[str](workers=1), Log(takes=2)
     queue.add("busy")
-    queue.add_after("busy", 1, routine=True)
+    queue.add_after("busy", 1, Turn.ROUTINE)
     async with serving(queue, log):
         await asyncio.sleep(1.5)
         queue.add("fault")

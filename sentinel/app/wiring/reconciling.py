@@ -15,6 +15,7 @@ from sentinel.runtime.evidence.collector import EvidenceCollector
 from sentinel.runtime.gates.jobs import GateJobs
 from sentinel.runtime.gates.runner import GateRunner
 from sentinel.runtime.policy_registry import PolicyRegistry
+from sentinel.runtime.queue import Turn
 from sentinel.runtime.reconciling.commands import CommandHandler
 from sentinel.runtime.reconciling.driver import Driver, Limits, ReconcileServices
 from sentinel.runtime.reconciling.reconciler import ReconcileLoop
@@ -62,7 +63,7 @@ def _collector(base: Base, sources: Sources, news: News) -> EvidenceCollector:
     return EvidenceCollector(
         guarded_sources(base, sources, news.tell),
         base.gateway.cluster.workload,
-        partial(base.queue.add, routine=True),
+        partial(base.queue.add, turn=Turn.ROUTINE),
         base.clock,
         base.telemetry,
     )

@@ -59,7 +59,7 @@ from sentinel.runtime.notify.announcements import Announcements
 from sentinel.runtime.notify.notifications import Notifications
 from sentinel.runtime.notify.reporting import Reporter
 from sentinel.runtime.policy_registry import PolicyRegistry
-from sentinel.runtime.queue import KeyedQueue
+from sentinel.runtime.queue import KeyedQueue, Turn
 from sentinel.runtime.reconciling.commands import CommandHandler
 from sentinel.runtime.reconciling.deliveries import count_delivery
 from sentinel.runtime.reconciling.live_view import LiveView
@@ -163,7 +163,7 @@ class Driver:
 
     def _requeue(self, key: WorkloadKey, at: datetime) -> None:
         seconds = (at - self._services.clock.now()).total_seconds()
-        self._queue.add_after(key, max(0.001, seconds), routine=True)
+        self._queue.add_after(key, max(0.001, seconds), Turn.ROUTINE)
 
     async def _drive(self, steps: Generator[Effect, Any, Reconciled]) -> Reconciled:
         """Make effect after effect real until the reconcile is over; what fails is thrown back into it."""
