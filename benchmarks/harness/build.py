@@ -33,8 +33,12 @@ HERE = Build("here", ROOT, Path(sys.executable))
 
 
 def environment() -> Mapping[str, str]:
-    """The variables of a process under measurement: none that could lead it to another checkout or other settings."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("SENTINEL_") and k != "PYTHONPATH"}
+    """The variables of a process under measurement: none that could lead it to another checkout or other settings.
+
+    Nor one that forbids to keep compiled modules: an image has them, and to compile all takes longer than to start.
+    """
+    left_out = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
+    return {k: v for k, v in os.environ.items() if not k.startswith("SENTINEL_") and k not in left_out}
 
 
 def check_out(commit: str, folder: Path) -> Build:
