@@ -71,15 +71,17 @@ async def test_what_lets_a_held_rollout_go_on_asks_first(tmp_path: Path, action:
 
 
 async def test_an_undone_revision_is_forgiven_only_after_its_fault_was_shown(tmp_path: Path) -> None:
-    """The question says what it was undone for."""
+    """The question says what it was undone for; then the person is asked why, as the command line did not say."""
     async with served(tmp_path) as here:
         here.cluster.behave("web:2", crash_loop())
         here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
         await here.phase(Phase.UNDONE, image="web:2", within=30)
         assert (await sentinel(here, "forgive", "web")).exit_code == 3
-        forgiven = await sentinel(here, "forgive", "web", typed="y\n")
+        forgiven = await sentinel(here, "forgive", "web", typed="y\nthe disk was full\n")
         assert forgiven.exit_code == 0, forgiven.output
         assert "candidate pods crashing" in forgiven.output
+        (asked,) = here.cluster.store.list(here.commands_type(), NAMESPACE)
+        assert asked["spec"]["reason"] == "the disk was full"
 
 
 async def test_there_must_be_something_to_ask_for(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import Parameter, Signature
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from sentinel.adapters.kubernetes.custom.command_requests import CommandSender
 from sentinel.app.commands.connection import ClusterConnection, connected, place, run
 from sentinel.app.commands.flags import Context, Kubeconfig, Namespace, Place, WorkloadArgument
 from sentinel.app.commands.options import duration
-from sentinel.app.commands.rollouts.confirming import Yes, confirmed, last_numbers, standing
+from sentinel.app.commands.rollouts.confirming import Yes, confirmed, last_numbers, standing, why
 from sentinel.domain.command import Command, CommandAction, CommandPhase
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, PreconditionError
 from sentinel.domain.record.record import Record
@@ -24,7 +24,9 @@ POLL_SECONDS = 0.25
 _OF_THE_PAST = frozenset({CommandAction.UNDO, CommandAction.FORGIVE})
 """What can be asked for long after the rollout is over."""
 
-Reason = Annotated[str, typer.Option("--reason", help="Why. The record and the notices show it.")]
+Reason = Annotated[
+    str, typer.Option("--reason", help="Why. The record and the notices show it. Asked for at a terminal.")
+]
 Timeout = Annotated[str, typer.Option("--timeout", help="How long to wait for the sentinel to answer.")]
 
 
@@ -141,6 +143,7 @@ async def _asked(name: str, request: Request, patience: float, at: Place, *, yes
         lines = [str(workload.key), *_told(record, records, request)]
         if question and not await confirmed(lines, question, yes=yes):
             return None
+        request = replace(request, reason=await why(request.reason, yes=yes))
         return await send_and_wait(cluster, record, request, patience)
 
 

@@ -43,6 +43,14 @@ async def confirmed(lines: Iterable[str], question: str, *, yes: bool) -> bool:
     return False
 
 
+async def why(reason: str, *, yes: bool) -> str:
+    """The reason: as given, else as the person at the terminal answers, who may leave it empty."""
+    if reason or yes or not at_terminal():
+        return reason
+    answer: str = await asyncio.to_thread(typer.prompt, "Why", default="", show_default=False)
+    return answer
+
+
 def standing(record: Record) -> list[str]:
     """Where a rollout is, why it is held, and the last numbers behind a decision."""
     state = record.state

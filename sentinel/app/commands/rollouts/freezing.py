@@ -1,6 +1,5 @@
 """`sentinel freeze` and `unfreeze`: the kill switch for the whole cluster."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -10,7 +9,7 @@ from sentinel.adapters.kubernetes.custom.command_requests import CommandSender
 from sentinel.adapters.kubernetes.custom.freezes import KubernetesFreezeStore
 from sentinel.app.commands.connection import connected, place, run
 from sentinel.app.commands.flags import Context, Kubeconfig, Place
-from sentinel.app.commands.rollouts.confirming import Yes, confirmed
+from sentinel.app.commands.rollouts.confirming import Yes, confirmed, why
 from sentinel.domain.coordination import Freeze
 from sentinel.domain.errors import ConflictError, NotFoundError
 
@@ -72,8 +71,7 @@ async def _freeze(reason: str, lease: str, at: Place, *, force: bool, yes: bool)
             return True
         if not await confirmed([CONSEQUENCES], "Freeze the sentinel?", yes=yes):
             return False
-        if not reason and not yes:
-            reason = await asyncio.to_thread(typer.prompt, "Why", default="", show_default=False)
+        reason = await why(reason, yes=yes)
         by = await CommandSender(cluster.client).whoami()
         try:
             await store.freeze(Freeze(by, datetime.now(UTC), reason))

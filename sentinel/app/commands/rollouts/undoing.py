@@ -17,7 +17,7 @@ from sentinel.app.commands.flags import Context, Kubeconfig, Namespace, Place, W
 from sentinel.app.commands.naming import braked, going_on_by_hand
 from sentinel.app.commands.options import duration
 from sentinel.app.commands.rollouts.asking import Reason, Request, send_and_wait
-from sentinel.app.commands.rollouts.confirming import Yes, confirmed
+from sentinel.app.commands.rollouts.confirming import Yes, confirmed, why
 from sentinel.domain.command import CommandAction, CommandPhase
 from sentinel.domain.decision import RemovePod, Restore
 from sentinel.domain.errors import (
@@ -92,7 +92,8 @@ async def _undo(wanted: Wanted, at: Place, patience: float) -> bool:
             return False
         done = None
         if not wanted.direct:
-            done = await _by_the_sentinel(cluster, workload, records, target, wanted.reason)
+            reason = await why(wanted.reason, yes=wanted.confirmed)
+            done = await _by_the_sentinel(cluster, workload, records, target, reason)
         if done is None:
             done = await cluster.changer.apply(workload, Restore(target), timeout=CHANGE_TIMEOUT)
         typer.echo(f"{workload.key}: {done}")
