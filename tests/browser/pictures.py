@@ -39,7 +39,7 @@ async def main(folder: Path) -> None:
     async with stage(Front(settings=WRITES)) as staged, chromium() as browser:
         playing = asyncio.create_task(perform(staged, Console(quiet=True)))
         await _until(lambda: _phase(staged, "checkout") in {Phase.UNDOING, Phase.UNDONE})
-        await _shot(browser, staged, folder / "board.png", "", height=620)
+        await _shot(browser, staged, folder / "board.png", "", height=330)
         await playing
         await asyncio.sleep(5)
         undone = _place(staged, "checkout")
