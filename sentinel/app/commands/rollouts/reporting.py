@@ -24,7 +24,7 @@ from sentinel.domain.words import deed
 from sentinel.engine.rollout.lifecycle import ROLLED_BACK
 
 
-class Turn(StrEnum):
+class Aftermath(StrEnum):
     """How a rollout went on after an undo that was only decided."""
 
     AGREED = "agreed"
@@ -39,7 +39,7 @@ class WouldBe:
 
     record: Record
     entry: DecisionEntry
-    turn: Turn
+    turn: Aftermath
     told: str
 
 
@@ -84,13 +84,15 @@ def would_be(record: Record, records: Sequence[Record], now: datetime) -> Iterat
             yield WouldBe(record, entry, *_turn(record, entry, records, now))
 
 
-def _turn(record: Record, entry: DecisionEntry, records: Sequence[Record], now: datetime) -> tuple[Turn, str]:
+def _turn(
+    record: Record, entry: DecisionEntry, records: Sequence[Record], now: datetime
+) -> tuple[Aftermath, str]:
     state = record.state
     if state.phase is Phase.PROMOTED and state.ending.ended_at is None:
-        return Turn.WENT_ON, "promoted anyway, and still guarded"
+        return Aftermath.WENT_ON, "promoted anyway, and still guarded"
     end = state.ending.ended_at
     if state.reason == ROLLED_BACK and end is not None:
-        return Turn.AGREED, f"rolled back by people {age(end - entry.at)} later"
+        return Aftermath.AGREED, f"rolled back by people {age(end - entry.at)} later"
     newer = [
         r
         for r in records
@@ -99,10 +101,10 @@ def _turn(record: Record, entry: DecisionEntry, records: Sequence[Record], now: 
     if newer:
         successor = min(newer, key=lambda one: one.started_at)
         return (
-            Turn.REPLACED,
+            Aftermath.REPLACED,
             f"replaced by {successor.candidate} {age(successor.started_at - entry.at)} later",
         )
-    return Turn.STANDS, f"still running {age(now - entry.at)} later"
+    return Aftermath.STANDS, f"still running {age(now - entry.at)} later"
 
 
 def report_table(observed: Sequence[Record], found: Sequence[WouldBe]) -> RenderableType:
@@ -111,7 +113,7 @@ def report_table(observed: Sequence[Record], found: Sequence[WouldBe]) -> Render
         return Text("No rollout ran in observe mode in this time.")
     workloads = len({record.key for record in observed})
     passed = sum(record.state.ending.promoted_at is not None for record in observed)
-    agreed = sum(would.turn is Turn.AGREED for would in found)
+    agreed = sum(would.turn is Aftermath.AGREED for would in found)
     head = Text(
         f"{amount(len(observed), 'rollout')} of {amount(workloads, 'workload')} in observe mode. The sentinel would "
         f"have promoted {passed}, undone {len(found)} and held {_only_held(observed)}. "
