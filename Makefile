@@ -33,7 +33,7 @@ check: $(DEV)
 # newest Alertmanager's posts.
 test-backends: $(DEV)
 	.ci/backends build/backends
-	PATH="$(CURDIR)/build/backends:$$PATH" SENTINEL_TEST_BACKENDS="prometheus prometheus-3 victoria-metrics victoria-metrics-newest vmauth thanos" \
+	PATH="$(CURDIR)/build/backends:$$PATH" SENTINEL_TEST_BACKENDS="prometheus prometheus-3 victoria-metrics victoria-metrics-newest vmauth" \
 		SENTINEL_TEST_ALERTMANAGER=alertmanager-newest \
 		$(BIN)/python -m pytest --numprocesses 0 -rs -s tests/adapters/alertmanager/test_real.py tests/e2e/test_backends.py
 

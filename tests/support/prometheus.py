@@ -36,15 +36,14 @@ async def real_prometheus(
     port: int = 0,
     program: str = "prometheus",
     native: bool = False,
-    replica: str | None = None,
 ) -> AsyncIterator[str]:
     """Runs Prometheus while the block lasts; yields its URL.
 
     `rules` are rule groups' rules (`alert`, `expr`, `for`, ...), evaluated every `interval`. `alertmanager` is the
     URL of one, perhaps with a path. `discovery` is the URL of an `http_sd_configs` endpoint, for targets that come and
     go. One that is run again on the same `home` and `port` is the same server come back, with its data. `native`:
-    classic histograms become native ones with custom buckets (from version 3 on). `replica` is an external label, which
-    Thanos asks for. Needs the real clock (marker `real_time`); skips (or fails on CI) where the program is missing.
+    classic histograms become native ones with custom buckets (from version 3 on). Needs the real clock (marker
+    `real_time`); skips (or fails on CI) where the program is missing.
     """
     path = binary(program)
     port = port or free_port()
@@ -53,8 +52,6 @@ async def real_prometheus(
         config = _configuration(targets, alertmanager, interval, discovery)
         if native:
             config["global"]["convert_classic_histograms_to_nhcb"] = True
-        if replica:
-            config["global"]["external_labels"] = {"replica": replica}
         if rules:
             groups = {"groups": [{"name": "tests", "interval": interval, "rules": [dict(r) for r in rules]}]}
             (home / "rules.yml").write_text(yaml.safe_dump(groups))
