@@ -11,20 +11,22 @@ import requests
 from sentinel.adapters.prometheus.http.refusals import refusal, retry_after
 from sentinel.domain.evidence import MissingReason
 
-OF_THE_SOURCE = [
-    "query processing would load too many samples into memory in query execution",
-    "expanding series: remote_read: remote server http://store/read returned http status 500",
-    "the query hit the max number of series limit (limit: 100000 series) (err-mimir-max-series-per-query)",
-    "the query exceeded the maximum allowed estimated amount of memory consumed by a single query",
-    "exceeded series limit: rpc error: code = ResourceExhausted desc = limit 5 violated (got 6)",
-    "proxy Series(): rpc error: code = Aborted desc = receive series from Addr: 10.0.0.7:10901: EOF",
-    "cannot select more than -search.maxSamplesPerQuery=1000 samples; possible solutions: increase it",
-    "the number of matching timeseries exceeds 30; either narrow down the search or increase the limit",
-    "not enough memory for processing 12 data points across 3 time series",
-    "cannot fetch query results from vmstorage nodes",
-    "timeout exceeded during query execution",
-    "context canceled",
-]
+LIMIT, TIME, PART = MissingReason.OVER_LIMIT, MissingReason.SOURCE_TIMEOUT, MissingReason.PARTIAL_ANSWER
+OF_THE_SOURCE = {
+    "query processing would load too many samples into memory in query execution": LIMIT,
+    "expanding series: remote_read: remote server http://store/read returned http status 500": PART,
+    "the query hit the max number of series limit (limit: 100000 series) (err-mimir-max-series-per-query)": LIMIT,
+    "the query exceeded the maximum allowed estimated amount of memory consumed by a single query": LIMIT,
+    "exceeded series limit: rpc error: code = ResourceExhausted desc = limit 5 violated (got 6)": LIMIT,
+    "proxy Series(): rpc error: code = Aborted desc = receive series from Addr: 10.0.0.7:10901: EOF": PART,
+    "No StoreAPIs available": PART,
+    "cannot select more than -search.maxSamplesPerQuery=1000 samples; possible solutions: increase it": LIMIT,
+    "the number of matching timeseries exceeds 30; either narrow down the search or increase the limit": LIMIT,
+    "not enough memory for processing 12 data points across 3 time series": LIMIT,
+    "cannot fetch query results from vmstorage nodes": PART,
+    "timeout exceeded during query execution": TIME,
+    "context canceled": TIME,
+}
 OF_THE_QUERY = [
     "many-to-many matching not allowed: matching labels must be unique on one side",
     'found duplicate series for the match group {pod="rate-limiter-5d4f"} on the left hand-side of the operation',
@@ -46,10 +48,10 @@ def response(status: int, words: str, **headers: str) -> requests.Response:
     return made
 
 
-@pytest.mark.parametrize("words", OF_THE_SOURCE)
-def test_a_limit_of_the_server_is_no_bad_query(words: str) -> None:
-    """Limits and trouble of its own come as 422: the query is in order."""
-    assert refusal("http://p", response(422, words)).reason == MissingReason.OVER_LIMIT
+@pytest.mark.parametrize(("words", "reason"), OF_THE_SOURCE.items())
+def test_a_limit_of_the_server_is_no_bad_query(words: str, reason: MissingReason) -> None:
+    """Limits and trouble of its own come as 422: the query is in order, and what is to be done differs."""
+    assert refusal("http://p", response(422, words)).reason == reason
 
 
 @pytest.mark.parametrize("words", OF_THE_QUERY)

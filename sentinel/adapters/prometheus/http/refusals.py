@@ -17,13 +17,32 @@ _ABOUT_THE_QUERY = re.compile(
     re.IGNORECASE,
 )
 """Words of what no server could answer, whatever they are put beside."""
-_ABOUT_THE_SOURCE = re.compile(
-    r"\blimit|exceed|too many|\bmax\b|maximum|-search\.max|err-(?:mimir|cortex)|memory|exhausted|overload|throttl"
-    r"|quota|queue|time(?:d )?out|deadline|cancell?ed|unavailable|connect|\brpc\b|\bEOF\b|expanding series"
-    r"|cannot (?:fetch|search|read)|\bstorage|\bstores?\b|ingester|shutting down",
-    re.IGNORECASE,
+_ABOUT_THE_SOURCE = (
+    (
+        re.compile(r"time(?:d )?out|deadline|cancell?ed", re.IGNORECASE),
+        MissingReason.SOURCE_TIMEOUT,
+        "gave up on the query",
+    ),
+    (
+        re.compile(
+            r"\blimit|exceed|too many|\bmax\b|maximum|-search\.max|err-(?:mimir|cortex)|memory|exhausted|overload"
+            r"|throttl|quota|queue",
+            re.IGNORECASE,
+        ),
+        MissingReason.OVER_LIMIT,
+        "cannot answer the query within its limits",
+    ),
+    (
+        re.compile(
+            r"unavailable|\bavailable\b|connect|\brpc\b|\bEOF\b|expanding series|cannot (?:fetch|search|read)"
+            r"|\bstorage|\bstore(?:s|APIs?)?\b|ingester|shutting down",
+            re.IGNORECASE,
+        ),
+        MissingReason.PARTIAL_ANSWER,
+        "cannot read a part of its data",
+    ),
 )
-"""Words of a server that cannot answer a question that another, or the same one later, could."""
+"""Words of a server that cannot answer a question that another, or the same one later, could; what they mean."""
 
 
 _NAME_IN_QUOTES = re.compile(
@@ -84,9 +103,7 @@ def _meaning(status: int, kind: str, words: str) -> tuple[MissingReason, str]:
     if status == 429:
         return MissingReason.RATE_LIMITED, "limits our request rate"
     if status in {400, 422}:
-        if _limits(words):
-            return MissingReason.OVER_LIMIT, "cannot answer the query within its limits"
-        return MissingReason.BAD_QUERY, "refuses the query"
+        return _trouble(words) or (MissingReason.BAD_QUERY, "refuses the query")
     if status in {401, 403}:
         return MissingReason.SOURCE_REFUSED, "rejects our credentials; check the token or password"
     if status == 206:
@@ -101,7 +118,9 @@ def _meaning(status: int, kind: str, words: str) -> tuple[MissingReason, str]:
     return MissingReason.SOURCE_REFUSED, "failed"
 
 
-def _limits(words: str) -> bool:
-    """Whether the server reports its own limits or trouble; names in quotes and braces are the query's."""
+def _trouble(words: str) -> tuple[MissingReason, str] | None:
+    """What the server reports of its own limits or trouble; names in quotes and braces are the query's."""
     told = _QUOTED.sub("", words)
-    return bool(_ABOUT_THE_SOURCE.search(told)) and not _ABOUT_THE_QUERY.search(told)
+    if _ABOUT_THE_QUERY.search(told):
+        return None
+    return next(((reason, what) for found, reason, what in _ABOUT_THE_SOURCE if found.search(told)), None)
