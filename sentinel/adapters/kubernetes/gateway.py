@@ -123,9 +123,19 @@ class KubernetesGateway:
         """The watch of what the daemon does without where it may not read it, or it is not served."""
         return Reflector(self.client, target, trim, changed, optional=True, **self._shared)
 
+    def _needed(
+        self,
+        target: RequestTarget,
+        trim: Callable[[RawObject], T],
+        changed: OnChange[T],
+        shape: type | None = None,
+    ) -> Reflector[T]:
+        """The watch of what the daemon cannot do without."""
+        return Reflector(self.client, target, trim, changed, shape=shape, **self._shared)
+
     def _watches(self, namespace: str) -> tuple[Reflector[Any], ...]:
         """The watches of one namespace, or of all of them."""
-        cache, shared = self._cache, self._shared
+        cache = self._cache
         watched: dict[ApiResource, Reflector[Any]] = {}
         for reading in readings_of(self._kinds):
             for resource, trim, changed in (
@@ -133,30 +143,13 @@ class KubernetesGateway:
                 (reading.history, reading.trim_revision, cache.revision_changed),
             ):
                 if resource not in watched:
-                    watched[resource] = Reflector(
-                        self.client, RequestTarget(resource, namespace), trim, changed, **shared
-                    )
+                    watched[resource] = self._needed(RequestTarget(resource, namespace), trim, changed)
         return (
             *watched.values(),
             *(self._config_watch(kind, namespace) for kind in self._config_kinds),
-            Reflector(
-                self.client,
-                RequestTarget(PODS, namespace),
-                trim_pod,
-                cache.pod_changed,
-                shape=PodShape,
-                **shared,
-            ),
-            Reflector(
-                self.client,
-                RequestTarget(RECORDS, namespace),
-                self.records.read,
-                self.records.observed,
-                **shared,
-            ),
-            Reflector(
-                self.client, RequestTarget(COMMANDS, namespace), command_of, self.commands.observed, **shared
-            ),
+            self._needed(RequestTarget(PODS, namespace), trim_pod, cache.pod_changed, shape=PodShape),
+            self._needed(RequestTarget(RECORDS, namespace), self.records.read, self.records.observed),
+            self._needed(RequestTarget(COMMANDS, namespace), command_of, self.commands.observed),
         )
 
     def _watch_beside(self, resources: Iterable[ApiResource]) -> None:

@@ -18,7 +18,8 @@ from clustersim.storage.resources import DEPLOYMENTS as STORED
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import ObjectKey
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, NODES, RECORDS
-from sentinel.adapters.kubernetes.watch.reflector import Reflector, WatchTiming
+from sentinel.adapters.kubernetes.watch.reflector import Reflector
+from sentinel.adapters.kubernetes.watch.timing import WatchTiming
 from sentinel.adapters.kubernetes.workloads.kinds.deployment import trim_deployment
 from sentinel.adapters.kubernetes.workloads.trim import NodeEntry, WorkloadEntry, trim_node
 from sentinel.domain.errors import ForbiddenError

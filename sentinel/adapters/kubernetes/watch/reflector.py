@@ -8,7 +8,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -19,6 +18,7 @@ from sentinel.adapters.kubernetes.api.paging import Paging
 from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, key_of, mapping, objects, text
 from sentinel.adapters.kubernetes.watch.decoding import Decoding
 from sentinel.adapters.kubernetes.watch.lines import LineBuffer
+from sentinel.adapters.kubernetes.watch.timing import WatchTiming
 from sentinel.backoff import Backoff
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ForbiddenError, NotFoundError
 from sentinel.ports import Clock
@@ -35,23 +35,6 @@ OnChange = Callable[[ObjectKey, T | None, T | None], None]
 
 _CHUNK = 20
 """So many objects at a time: several watches take their chunk in one turn of the loop when they all begin."""
-
-
-@dataclass(frozen=True, slots=True)
-class WatchTiming:
-    """The reflector's patience, all in seconds but `page` (the most objects of one).
-
-    `watch_for` is the server-side timeout of one watch (up to half as much again is added, so that watches of
-    many replicas do not end together). `silence` is how long a watch may say nothing, bookmarks included, before
-    its connection is taken for dead. `refused_for` is the wait before an optional resource is asked for again.
-    """
-
-    page: int = 500
-    list_timeout: float = 30.0
-    watch_for: float = 240.0
-    silence: float = 75.0
-    healthy_after: float = 10.0
-    refused_for: float = 300.0
 
 
 class _RelistError(Exception):
