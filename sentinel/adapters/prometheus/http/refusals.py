@@ -119,7 +119,7 @@ def _meaning(status: int, kind: str, words: str) -> tuple[MissingReason, str]:
 
 
 def _trouble(words: str) -> tuple[MissingReason, str] | None:
-    """What the server reports of its own limits or trouble; names in quotes and braces are the query's."""
+    """What the server reports of limits or trouble at its end; names in quotes and braces are the query's."""
     told = _QUOTED.sub("", words)
     if _ABOUT_THE_QUERY.search(told):
         return None
