@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.support.processes import binary
 
-PATIENCE = 20_000
+PATIENCE = 60_000
 """So many milliseconds something may take to be seen: a machine with other work is no fault of the page."""
 expect.set_options(PATIENCE)
 SHOTS = Path(__file__).parents[2] / "build" / "screenshots"

@@ -82,7 +82,7 @@ def test_both_starts_are_shown_by_age() -> None:
     }
     told = "\n".join(explained(record(state=RolloutState(Phase.BAKING, analysis=analysis))))
     assert (
-        "error-rate       stable     5 s 2%, 10 s -, 15 s -, 20 s -, 30 s -, 45 s -, 60 s -; 10 pods, a"
+        "error-rate       stable     5 s 2%, 10 s -, 15 s -, 20 s -, 30 s -, 45 s -, 60 s -, 90 s -; 10"
         in told
     )
     assert "error-rate       candidate  5 s 12%, 10 s -," in told

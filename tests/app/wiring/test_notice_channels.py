@@ -51,7 +51,7 @@ WRONG = [
         "notify:\n  pagerduty: {a: {key_file: /nowhere}}",
         "notify.pagerduty.a.key_file: /nowhere cannot be read",
     ),
-    ("notify:\n  teams: {A: {url_file: SECRET}}", "sentinel.yaml:2:14: notify.teams.A"),
+    ("notify:\n  teams: {A: {url_file: SECRET}}", "sentinel.yaml:2:11: notify.teams.A"),
     ("notify:\n  discord: {a: {url: nonsense}}", "notify.discord.a"),
     ("notify:\n  teams: {a: {url_file: SECRET, notices: some}}", "notify.teams.a.notices"),
     ("notify:\n  email: {a: {host: h, sender: nobody, recipients: [o@e.com]}}", "notify.email.a.sender"),

@@ -136,17 +136,17 @@ def test_a_pod_counts_once_it_was_ready_for_the_warmup(ready_since: Any, counted
 
 
 def test_a_young_pod_is_told_by_its_age_and_whether_its_arm_counts_it() -> None:
-    """Cold for half a minute, young for a whole one, then neither; not ready before the tick's end: not at all."""
+    """Cold for half a minute, young for one and a half, then neither; not ready before the tick's end: not at all."""
     pods = tuple(
         replace(pod(f"new-{n}"), ready_since=at(ready), containers=(Container("app", running_since=at(-80)),))
-        for n, ready in enumerate((5, -10, -40, -70, 20))
+        for n, ready in enumerate((5, -10, -70, -100, 20))
     )
     spans = [span(f"new-{n}", totals(0), totals(10, 1)) for n in range(5)]
     tick = ticked(*spans, OLD_SPAN, pods=(*pods, pod("old-1", OLD)))
     assert [(s.pod, s.since, s.until, s.cold) for s in tick.starts] == [
         ("new-0", 0, 10, True),
         ("new-1", 10, 25, True),
-        ("new-2", 40, 55, False),
+        ("new-2", 70, 85, False),
     ]
     assert all(s.seen.counts == (9, 1) for s in tick.starts)
     assert tick.candidate == Counts(20, 2)
