@@ -151,7 +151,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """
 
     def __init__(
-        self, *, deadlock_after: float = 20.0, job_grace: float = 1.0, sockets: bool = False
+        self, *, deadlock_after: float = 20.0, job_grace: float = 3.0, sockets: bool = False
     ) -> None:
         self._virtual = _VirtualSelector(deadlock_after, job_grace)
         self._sockets = sockets

@@ -49,6 +49,7 @@ spec:
     guard: 10m
     deadline: 5m
     warmup: 1s
+    minRequests: 200
   rules:
     - name: error-rate
       errorRate:
