@@ -130,6 +130,7 @@ class PolicyObjects:
     async def _write(self, policy: PolicyObject, status: PolicyStatus) -> None:
         try:
             await self._store.write(policy, status, self._clock.now())
+            self._unwritten.pop(policy.key, None)  # should it fail once more, that is news again
         except ClusterError as error:
             if self._unwritten.get(policy.key) != str(error):
                 self._unwritten[policy.key] = str(error)

@@ -69,10 +69,10 @@ class QuerySource:
 
         Raises SourceError, NOT_SETTLED where no whole minute lies between them.
         """
-        if self._count is None:
-            self._refuse()
+        count = self._counting()
         begin, end = whole_minutes(since, until, self.name)
-        return spans_of(await self._counted(query, begin, end, end - begin), query.arms, begin, end)
+        counted = await self._counted(count, query, begin, end, end - begin)
+        return spans_of(counted, query.arms, begin, end)
 
     async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         """Raises SourceError: there are no histograms of pods."""
@@ -83,12 +83,16 @@ class QuerySource:
         if isinstance(query, HistogramQuery):
             self._refuse()
         begin, end, step = minute_of(past.since), minute_of(past.until), int(past.step.total_seconds())
-        return past_of(await self._counted(query, begin, end, step), past)
+        return past_of(await self._counted(self._counting(), query, begin, end, step), past)
 
-    async def _counted(self, query: CountQuery, begin: int, end: int, step: int) -> Sequence[Counted]:
-        count = self._count
-        if count is None:
+    def _counting(self) -> CountMinutes:
+        if self._count is None:
             self._refuse()
+        return self._count
+
+    async def _counted(
+        self, count: CountMinutes, query: CountQuery, begin: int, end: int, step: int
+    ) -> Sequence[Counted]:
         return await ask_source(
             self._pool, lambda: count(query, begin, end, step), deadline=2 * self._timeout, source=self.name
         )
