@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from sentinel.app.commands.rollouts.reasons import ReasonHelp, known_reasons
+from sentinel.app.reasons import ReasonHelp, known_reasons
 
 HEAD = """# Every reason, and what to do
 

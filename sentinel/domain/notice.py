@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from sentinel.domain.record.entries import DecisionEntry, NoticeRef
 from sentinel.domain.record.record import Record
+from sentinel.domain.severity import Severity
 
 
 class BulletinKind(StrEnum):
@@ -40,8 +41,9 @@ class Notice:
     """A notice about one rollout: its record as it is now, and the decision that is new (None: progress only).
 
     `channels` are those that the policy names (none: those whose route in the settings takes it), and `slack_channel`
-    is its channel in Slack (empty: the settings'). `advice` are the next steps for a human, `urgent` asks for one now.
-    `place` is the rollout's message here, if there is one.
+    is its channel in Slack (empty: the settings'). `advice` are the next steps for a human, `urgent` asks for one now,
+    the more so by `severity`. `place` is the rollout's message here, if there is one. `page` is the rollout's address
+    on the web page, and `reason_page` its reason's (empty: nobody said where people reach the page).
     """
 
     record: Record
@@ -50,4 +52,7 @@ class Notice:
     channels: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
     urgent: bool = False
+    severity: Severity = Severity.WARNING
+    page: str = ""
+    reason_page: str = ""
     place: NoticeRef | None = None

@@ -88,6 +88,7 @@ def policy_of(
         on_config_change=spec.on_config_change,
         channels=spec.notify.names,
         slack_channel=spec.notify.slack_channel,
+        severity=spec.notify.severity,
         follow_edits=spec.on_policy_change == "follow",
         source=source,
         origin=origin,

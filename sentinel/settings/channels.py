@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from sentinel.domain.severity import Severity
 from sentinel.policies.mistakes import InputError
 from sentinel.settings.values import Seconds, Section, Url, url_checked
 
@@ -64,6 +65,18 @@ class IncidentSettings(ChannelSettings):
     def _keyed(self) -> "IncidentSettings":
         self._needs("key")
         return self
+
+
+class PagerDutySettings(IncidentSettings):
+    """A service of PagerDuty, whose severities are ours."""
+
+    severities: dict[Severity, Severity] = Field(default_factory=dict)
+
+
+class OpsgenieSettings(IncidentSettings):
+    """An integration of Opsgenie, with its priorities: P1, P2, P3 and P5."""
+
+    severities: dict[Severity, Literal["P1", "P2", "P3", "P4", "P5"]] = Field(default_factory=dict)
 
 
 class GrafanaSettings(ChannelSettings):

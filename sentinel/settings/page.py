@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from sentinel.policies.mistakes import InputError
-from sentinel.settings.values import Section
+from sentinel.settings.values import Section, Url
 
 
 def _network(value: object) -> object:
@@ -72,7 +72,8 @@ class WritesSettings(Section):
 class UiSettings(Section):
     """The web page. On the loopback only those reach it who may forward a port to the pod.
 
-    With a user name and a password it asks for them. With `http.tls` it is served by HTTPS as well.
+    With a user name and a password it asks for them. With `http.tls` it is served by HTTPS as well. `url` is where
+    people reach it, for the links in notices.
     """
 
     enabled: bool = True
@@ -81,6 +82,7 @@ class UiSettings(Section):
     username: Annotated[str, Field(min_length=1)] | None = None
     password: SecretStr | None = None
     password_file: Path | None = None
+    url: Url | None = None
     writes: WritesSettings = WritesSettings()
 
     @model_validator(mode="after")

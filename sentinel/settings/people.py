@@ -15,8 +15,9 @@ from sentinel.settings.channels import (
     ChatSettings,
     ChatWebhookSettings,
     GrafanaSettings,
-    IncidentSettings,
     MailSettings,
+    OpsgenieSettings,
+    PagerDutySettings,
 )
 from sentinel.settings.values import Seconds, Section, ShortName, Url
 
@@ -190,8 +191,8 @@ class NotifySettings(Section):
     webhook: NoticeWebhookSettings = NoticeWebhookSettings()
     teams: dict[ShortName, ChatWebhookSettings] = Field(default_factory=dict)
     discord: dict[ShortName, ChatWebhookSettings] = Field(default_factory=dict)
-    pagerduty: dict[ShortName, IncidentSettings] = Field(default_factory=dict)
-    opsgenie: dict[ShortName, IncidentSettings] = Field(default_factory=dict)
+    pagerduty: dict[ShortName, PagerDutySettings] = Field(default_factory=dict)
+    opsgenie: dict[ShortName, OpsgenieSettings] = Field(default_factory=dict)
     grafana: dict[ShortName, GrafanaSettings] = Field(default_factory=dict)
     email: dict[ShortName, MailSettings] = Field(default_factory=dict)
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import sentinel.engine
 from sentinel.app.cli import app
-from sentinel.app.commands.rollouts.reasons import known_reasons
+from sentinel.app.reasons import known_reasons
 from sentinel.domain.evidence import MissingReason
 from sentinel.domain.record.holds import HoldReason
 from sentinel.runtime.notify.remedies import REMEDIES

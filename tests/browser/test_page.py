@@ -203,6 +203,18 @@ async def test_the_history_is_searched_on_the_server(browser: Browser) -> None:
         await expect(page.get_by_role("heading", name="old-149")).to_be_visible()
 
 
+async def test_a_reason_is_a_link_to_what_it_means(browser: Browser) -> None:
+    """With what to do about it; an address that names no reason says so, and lists them all."""
+    web = named("web", of=held("EnvironmentOutage"))
+    async with served([web]) as here, tab(browser, f"{here.url}rollouts/shop/web-new") as page:
+        await page.get_by_role("link", name="EnvironmentOutage").first.click()
+        await expect(page.get_by_role("heading", name="EnvironmentOutage")).to_be_visible()
+        await expect(page.get_by_role("region", name="EnvironmentOutage")).to_contain_text("What to do")
+        await page.goto(f"{here.url}reasons/Nonsense")
+        await expect(page.get_by_text("This release knows no such reason.")).to_be_visible()
+        await expect(page.get_by_role("link", name="EvidenceMissing")).to_be_visible()
+
+
 async def test_hostile_texts_are_nothing_but_text(browser: Browser) -> None:
     """Markup in a message is shown as it is written, and runs nothing."""
     text = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>"
@@ -240,4 +252,5 @@ async def test_pictures_fit_and_keep_nobody_out(browser: Browser) -> None:
         await shots(browser, f"{here.url}history", "history", "tbody tr")
         await shots(browser, f"{here.url}workloads", "workloads", "tbody tr")
         await shots(browser, f"{here.url}delivery", "delivery", "tbody tr")
+        await shots(browser, f"{here.url}reasons/EnvironmentOutage", "reason", "dl.reasons dt")
         await shots(browser, f"{here.url}rollouts/shop/web-new", "rollout", ".decisions li")

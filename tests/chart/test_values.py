@@ -30,6 +30,7 @@ SET_BY_THE_CHART = {
     "http.webhook.username",
     "ui.enabled",
     "ui.host",
+    "ui.url",
     "ui.port",
     "ui.username",
     "ui.writes.proxies",

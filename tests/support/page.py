@@ -14,6 +14,7 @@ from sentinel.adapters.http.listener import ServerOptions
 from sentinel.adapters.http.page.server import PageServer
 from sentinel.adapters.http.page.visitors import Visitors
 from sentinel.adapters.http.page.writes import PageWrites
+from sentinel.app.reasons import known_reasons
 from sentinel.domain.command import Command, CommandAction, CommandPhase
 from sentinel.domain.errors import ClusterUnavailableError
 from sentinel.domain.policy.policy import Mode, Policy
@@ -163,7 +164,8 @@ async def served(
             targets=DoraTargets(),
         )
         writes = PageWrites(visitors, store, here.desk, here.telemetry)
-        return PageServer(model, credentials, ServerOptions(host="127.0.0.1", port=port), writes)
+        options = ServerOptions(host="127.0.0.1", port=port)
+        return PageServer(model, credentials, options, writes, lambda: list(known_reasons().values()))
 
     running: list[PageServer] = []
 

@@ -278,6 +278,18 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
   verbs: [list, watch]
 {{- end }}
 
+{{/* Where people reach the page: as the values say, or the Ingress or the HTTPRoute has it; else empty. */}}
+{{- define "rollback-sentinel.pageUrl" -}}
+{{- if .Values.ui.url }}
+{{- .Values.ui.url }}
+{{- else if and .Values.ui.ingress.enabled .Values.ui.ingress.host }}
+{{- printf "%s://%s" (ternary "https" "http" (ne .Values.ui.ingress.tlsSecret "")) .Values.ui.ingress.host }}
+{{- else if and .Values.ui.httpRoute.enabled .Values.ui.httpRoute.hostnames }}
+{{- $host := first .Values.ui.httpRoute.hostnames }}
+{{- if not (hasPrefix "*" $host) }}{{ printf "https://%s" $host }}{{ end }}
+{{- end }}
+{{- end }}
+
 {{/* The settings file: the values, and over them what the chart itself decides. */}}
 {{- define "rollback-sentinel.settings" -}}
 {{- $chart := dict "http" (dict "port" 8080) "rules" (dict "paths" (list "/etc/rollback-sentinel/rules")) }}
@@ -314,6 +326,9 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
 {{- $writes := .Values.ui.writes }}
 {{- $_ := set $ui "writes" (dict "proxies" $writes.proxies "user_header" $writes.userHeader "groups_header" $writes.groupsHeader "users" $writes.users "groups" $writes.groups) }}
+{{- with include "rollback-sentinel.pageUrl" . }}
+{{- $_ := set $ui "url" . }}
+{{- end }}
 {{- $_ := set $chart "ui" $ui }}
 {{- if .Values.metrics.doraRules.enabled }}
 {{- $_ := set $chart "dora" (dict "metrics" true) }}

@@ -62,11 +62,12 @@ class DiscordNotifier:
 
 
 def message_of(told: NoticeText, colour: int) -> dict[str, object]:
-    """The message: one embed in which nothing is a mention, a link or a heading."""
-    description = "\n".join(map(escape, told.lines()))
+    """The message: one embed in which nothing is a mention, a heading, or a link but ours."""
+    links = "\n".join(f"[{text}]({url})" for text, url in told.links)
+    description = "\n".join(map(escape, told.lines()))[: MAX_DESCRIPTION - len(links) - 1]
     embed = {
         "title": escape(told.title)[:MAX_TITLE],
-        "description": description[:MAX_DESCRIPTION],
+        "description": f"{description}\n{links}" if links else description,
         "color": colour,
     }
     return {"embeds": [embed], "allowed_mentions": {"parse": []}}

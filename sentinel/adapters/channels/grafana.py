@@ -1,9 +1,10 @@
 """Grafana: each rollout is a region of annotations, on every dashboard that shows its tags."""
 
+from collections.abc import Iterator
 from html import escape
 
 from sentinel.adapters.channels.posting import Poster
-from sentinel.adapters.channels.texts import told_rollout
+from sentinel.adapters.channels.texts import NoticeText, told_rollout
 from sentinel.domain.errors import NoticeError
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.record.entries import NoticeRef
@@ -58,5 +59,10 @@ def annotation_of(notice: Notice) -> dict[str, object]:
             f"workload:{record.key.name}",
             f"standing:{standing(record).value}",
         ],
-        "text": escape(f"{told.title}\n{told.text}", quote=False),
+        "text": "\n".join([escape(f"{told.title}\n{told.text}", quote=False), *_anchors(told)]),
     }
+
+
+def _anchors(told: NoticeText) -> Iterator[str]:
+    for text, url in told.links:
+        yield f'<a href="{escape(url)}">{escape(text)}</a>'

@@ -1,16 +1,20 @@
 """PagerDuty and Opsgenie: an incident where people are called, resolved when its cause is over."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from urllib.parse import quote
 
 from sentinel.adapters.channels.posting import Poster
-from sentinel.adapters.channels.texts import NoticeText, details_of, told_decision, workload_of
+from sentinel.adapters.channels.texts import NoticeText, told_decision, workload_of
 from sentinel.domain.notice import Bulletin, Notice
-from sentinel.domain.record.entries import Action, NoticeRef
+from sentinel.domain.record.entries import Action, DecisionEntry, NoticeRef
 from sentinel.domain.record.record import Record
+from sentinel.domain.severity import Severity
 from sentinel.secret import Secret
 
+SOURCE = "Rollback Sentinel"
 _OVER = frozenset(
     {
         Action.RESUME,
@@ -25,11 +29,24 @@ _OVER = frozenset(
 """What ends the reason for which people were called."""
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What people are called for. `key` is the incident's, `again`: it may be open from an earlier call."""
+
+    key: str
+    told: NoticeText
+    source: str
+    severity: Severity
+    details: Mapping[str, str]
+    at: datetime
+    again: bool = False
+
+
 class IncidentApi(Protocol):
     """A service that keeps one incident for a key. Raises NoticeError."""
 
-    async def trigger(self, key: str, told: NoticeText, source: str, details: Mapping[str, str]) -> None:
-        """Open it, or add to the one that is open."""
+    async def trigger(self, call: Call) -> None:
+        """Open it, or bring the one that is open up to date."""
         ...
 
     async def resolve(self, key: str, note: str) -> None:
@@ -54,9 +71,7 @@ class IncidentNotifier:
         if entry is None:
             return None
         if notice.urgent:
-            source = f"{record.key.namespace}/{record.key.name}"
-            details = {**details_of(notice, entry), "What to do next": "\n".join(notice.advice)}
-            await self._api.trigger(key_of(record), told_decision(notice, entry), source, details)
+            await self._api.trigger(call_of(notice, entry))
         elif entry.action not in _OVER or not any(before.escalated for before in record.decisions):
             return None
         else:
@@ -78,25 +93,51 @@ def key_of(record: Record) -> str:
     return f"rollback-sentinel/{record.key.namespace}/{record.name[:160]}/{record.uid[:8]}"
 
 
-class PagerDuty:
-    """Events API v2, by an integration's key. The host is events.pagerduty.com, or events.eu.pagerduty.com."""
+def call_of(notice: Notice, entry: DecisionEntry) -> Call:
+    """The call for one decision."""
+    record = notice.record
+    told = told_decision(notice, entry)
+    return Call(
+        key_of(record),
+        told,
+        f"{record.key.namespace}/{record.key.name}",
+        notice.severity,
+        {**dict(told.facts), "What to do next": "\n".join(notice.advice)},
+        entry.at,
+        again=any(before.escalated and before.id != entry.id for before in record.decisions),
+    )
 
-    def __init__(self, url: str, key: Secret, *, timeout: float) -> None:
+
+class PagerDuty:
+    """Events API v2, by an integration's key. The host is events.pagerduty.com, or events.eu.pagerduty.com.
+
+    `severities` are those there by ours, where another word is wanted. A further trigger with the same key adds to the
+    incident that is open.
+    """
+
+    def __init__(
+        self, url: str, key: Secret, *, timeout: float, severities: Mapping[Severity, Severity] | None = None
+    ) -> None:
         self._url = f"{url}/v2/enqueue"
         self._key = key
+        self._severities = severities or {}
         self._poster = Poster("PagerDuty", timeout=timeout)
 
-    async def trigger(self, key: str, told: NoticeText, source: str, details: Mapping[str, str]) -> None:
+    async def trigger(self, call: Call) -> None:
         """See `IncidentApi.trigger`."""
+        told = call.told
         payload = {
             "summary": f"{told.title}: {told.text}"[:1024],
-            "source": source,
-            "severity": "critical",
-            "component": source,
+            "source": call.source,
+            "severity": self._severities.get(call.severity, call.severity).value,
+            "timestamp": call.at.isoformat(),
+            "component": call.source,
             "class": "rollout",
-            "custom_details": details,
+            "custom_details": call.details,
         }
-        await self._send(key, event_action="trigger", client="Rollback Sentinel", payload=payload)
+        links = [{"href": url, "text": text} for text, url in told.links]
+        client = {"client": SOURCE, **({"client_url": links[0]["href"]} if links else {})}
+        await self._send(call.key, event_action="trigger", payload=payload, links=links, **client)
 
     async def resolve(self, key: str, note: str) -> None:
         """See `IncidentApi.resolve`; PagerDuty takes no note."""
@@ -110,37 +151,63 @@ class PagerDuty:
         await self._poster.send("POST", self._url, {"routing_key": self._key(), "dedup_key": key, **event})
 
 
-class Opsgenie:
-    """The Alert API, by an integration's key. The host is api.opsgenie.com, or api.eu.opsgenie.com."""
+PRIORITIES: Mapping[Severity, str] = {
+    Severity.CRITICAL: "P1",
+    Severity.ERROR: "P2",
+    Severity.WARNING: "P3",
+    Severity.INFO: "P5",
+}
+"""Opsgenie's priorities by our severities, unless the settings say others."""
 
-    def __init__(self, url: str, key: Secret, *, timeout: float) -> None:
+
+class Opsgenie:
+    """The Alert API, by an integration's key. The host is api.opsgenie.com, or api.eu.opsgenie.com.
+
+    `priorities` are those there by our severities. An alert that is open only counts what comes again by its alias: so
+    its text is added as a note, and the priority is set.
+    """
+
+    def __init__(
+        self, url: str, key: Secret, *, timeout: float, priorities: Mapping[Severity, str] | None = None
+    ) -> None:
         self._url = f"{url}/v2/alerts"
         self._key = key
+        self._priorities = {**PRIORITIES, **(priorities or {})}
         self._poster = Poster("Opsgenie", timeout=timeout)
 
-    async def trigger(self, key: str, told: NoticeText, source: str, details: Mapping[str, str]) -> None:
+    async def trigger(self, call: Call) -> None:
         """See `IncidentApi.trigger`."""
+        told, priority = call.told, self._priorities[call.severity]
+        links = [f"{text}: {url}" for text, url in told.links]
         alert = {
             "message": told.title[:130],
-            "alias": key,
-            "description": told.text,
-            "entity": source,
-            "source": "Rollback Sentinel",
-            "priority": "P1",
-            "tags": ["rollback-sentinel"],
-            "details": details,
+            "alias": call.key,
+            "description": "\n".join([told.text, *links]),
+            "entity": call.source,
+            "source": SOURCE,
+            "priority": priority,
+            "tags": ["rollback-sentinel", f"severity:{call.severity}"],
+            "details": call.details,
         }
         await self._poster.send("POST", self._url, alert, headers=self._headers())
+        if call.again:
+            note = {"source": SOURCE, "note": f"{told.title}: {told.text}"}
+            await self._poster.send("POST", self._of(call.key, "notes"), note, headers=self._headers())
+            await self._poster.send(
+                "PUT", self._of(call.key, "priority"), {"priority": priority}, headers=self._headers()
+            )
 
     async def resolve(self, key: str, note: str) -> None:
         """See `IncidentApi.resolve`."""
-        url = f"{self._url}/{quote(key, safe='')}/close?identifierType=alias"
-        body = {"source": "Rollback Sentinel", "note": note[:1_000]}
-        await self._poster.send("POST", url, body, headers=self._headers(), absent=True)
+        body = {"source": SOURCE, "note": note[:1_000]}
+        await self._poster.send("POST", self._of(key, "close"), body, headers=self._headers(), absent=True)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._poster.close()
+
+    def _of(self, key: str, what: str) -> str:
+        return f"{self._url}/{quote(key, safe='')}/{what}?identifierType=alias"
 
     def _headers(self) -> Mapping[str, str]:
         return {"Authorization": f"GenieKey {self._key()}"}

@@ -78,7 +78,8 @@ class MailNotifier:
         mail["Auto-Submitted"] = "auto-generated"
         if urgent:
             mail["Importance"] = "high"
-        mail.set_content("\n".join([told.title, "", *told.lines()]))
+        links = [f"{text}: {url}" for text, url in told.links]
+        mail.set_content("\n".join([told.title, "", *told.lines(), *([""] if links else []), *links]))
         return mail
 
     async def _send(self, mail: EmailMessage) -> None:

@@ -62,6 +62,7 @@ def card_of(told: NoticeText, *, urgent: bool) -> Element:
             _rich(told.title, weight="Bolder", size="Medium", color="Attention" if urgent else "Default"),
             *(_rich(line) for line in lines[:MAX_LINES] if line),
         ],
+        "actions": [{"type": "Action.OpenUrl", "title": text, "url": url} for text, url in told.links],
     }
 
 

@@ -1,6 +1,6 @@
 """What a notice says, as plain text: a headline, facts, and what people can do. Each channel escapes it as it must."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sentinel.domain.figures import moment, percent
@@ -17,12 +17,16 @@ MAX_TEXT = 1_500
 
 @dataclass(frozen=True, slots=True)
 class NoticeText:
-    """A notice in words: `title` is one line, `text` the reason, `facts` names with values, `steps` what to do next."""
+    """A notice in words: `title` is one line, `text` the reason, `facts` names with values, `steps` what to do next.
+
+    `links` are texts with their addresses on the web page, the rollout's first.
+    """
 
     title: str
     text: str
     facts: tuple[tuple[str, str], ...] = ()
     steps: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
 
     def lines(self) -> list[str]:
         """All of it but the title."""
@@ -36,7 +40,7 @@ def told_rollout(notice: Notice) -> NoticeText:
     latest = notice.entry or next(iter(reversed(record.decisions)), None)
     said = record.state.message or (latest.message if latest else "") or "Watching the rollout."
     title = f"{STANDINGS[standing(record)]}: {workload_of(record)}{_observed(record)}"
-    return NoticeText(plain(title), cut(said), _facts(record, latest), notice.advice)
+    return NoticeText(plain(title), cut(said), _facts(record, latest), notice.advice, _links(notice))
 
 
 def told_decision(notice: Notice, entry: DecisionEntry) -> NoticeText:
@@ -44,7 +48,8 @@ def told_decision(notice: Notice, entry: DecisionEntry) -> NoticeText:
     named = deed(entry)
     what = ACTIONS[entry.action] if named == entry.action.value else named.replace("-", " ").capitalize()
     title = f"{what}: {workload_of(notice.record)}{_observed(notice.record)}"
-    return NoticeText(plain(title), cut(entry.message), _facts(notice.record, entry), notice.advice)
+    facts = _facts(notice.record, entry)
+    return NoticeText(plain(title), cut(entry.message), facts, notice.advice, _links(notice))
 
 
 def told_bulletin(bulletin: Bulletin) -> NoticeText:
@@ -61,11 +66,6 @@ def cut(text: str, limit: int = MAX_TEXT) -> str:
     """The text without control characters but newlines, cut with an ellipsis."""
     clean = "\n".join(plain(line) for line in text.split("\n"))
     return clean if len(clean) <= limit else f"{clean[: limit - 1]}…"
-
-
-def details_of(notice: Notice, entry: DecisionEntry) -> Mapping[str, str]:
-    """The facts by name, for services that keep such."""
-    return dict(told_decision(notice, entry).facts)
 
 
 def _facts(record: Record, entry: DecisionEntry | None) -> tuple[tuple[str, str], ...]:
@@ -99,6 +99,11 @@ def _evidence(entry: DecisionEntry) -> Sequence[str]:
             parts += [f"evidence {figures.evidence}"] if figures.evidence else []
             lines.append(f"{figures.rule}: " * bool(figures.rule) + ", ".join(parts))
     return lines
+
+
+def _links(notice: Notice) -> tuple[tuple[str, str], ...]:
+    links = [("Open the rollout", notice.page), ("What the reason means", notice.reason_page)]
+    return tuple((text, url) for text, url in links if url)
 
 
 def _observed(record: Record) -> str:

@@ -48,6 +48,8 @@ def event_of(notice: Notice, entry: DecisionEntry) -> dict[str, Any]:
             "triggeredBy": record.trigger,
             "advice": list(notice.advice),
             "urgent": notice.urgent,
+            **({"severity": notice.severity.value} if notice.urgent else {}),
+            **({"page": notice.page} if notice.page else {}),
         },
     }
 

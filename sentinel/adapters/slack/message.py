@@ -60,10 +60,11 @@ def rollout_message(notice: Notice, *, pressable: bool = False) -> Message:
     record = notice.record
     now = standing(record)
     icon, phase = _ICONS[now], STANDINGS[now]
-    title = f"{icon} *{phase}* {code(_workload(record))}{_observed(record)}"
+    named = link(notice.page, _workload(record)) if notice.page else code(_workload(record))
+    title = f"{icon} *{phase}* {named}{_observed(record)}"
     blocks = [section(title), fields(_facts(record))]
     latest = notice.entry or next(iter(reversed(record.decisions)), None)
-    blocks.append(section(_story(record, latest)))
+    blocks.append(section(_story(record, latest, notice.reason_page)))
     blocks += _next_steps(notice.advice or _by_hand(record))
     if pressable:
         blocks += buttons(record)
@@ -78,7 +79,7 @@ def decision_message(notice: Notice, entry: DecisionEntry) -> Message:
     head = f"{icon}*{_deed(entry)}*{_observed(notice.record)}: {escape(entry.message, 1500)}"
     blocks = [section("\n".join([head, *_evidence(entry)])), *_next_steps(notice.advice)]
     rule = f" · rule {code(entry.rule)}" if entry.rule else ""
-    small = f"{code(entry.reason)}{rule} · {moment(entry.at)} · decision {code(entry.id)}"
+    small = f"{_reason(entry, notice.reason_page)}{rule} · {moment(entry.at)} · decision {code(entry.id)}"
     blocks.append(context(small))
     plain = f"{_deed(entry)}: {_workload(notice.record)}: {entry.message}"
     return Message(escape(plain, MAX_FALLBACK), tuple(blocks))
@@ -135,13 +136,20 @@ def _revert(revert: RevertRef) -> str:
     return escape(revert.message, 500)
 
 
-def _story(record: Record, entry: DecisionEntry | None) -> str:
+def _reason(entry: DecisionEntry, page: str) -> str:
+    """The reason as a link to what it means, where people can reach the page."""
+    return link(page, entry.reason) if page else code(entry.reason)
+
+
+def _story(record: Record, entry: DecisionEntry | None, reason_page: str) -> str:
     """The last decision and its reason; the state's message if it says more."""
     said = record.state.message or (entry.message if entry else "") or "Watching the rollout."
     lines = [escape(said, 1500)]
     if entry is not None:
         if entry.rule:
-            lines.append(f"Rule {code(entry.rule)}, reason {code(entry.reason)}")
+            lines.append(f"Rule {code(entry.rule)}, reason {_reason(entry, reason_page)}")
+        elif reason_page:
+            lines.append(f"Reason {_reason(entry, reason_page)}")
         lines += _evidence(entry)
     if record.state.hold is not None and record.state.hold.message != said:
         lines.append(

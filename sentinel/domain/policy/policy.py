@@ -8,6 +8,7 @@ from enum import StrEnum
 from sentinel.domain.policy.rules import Rule
 from sentinel.domain.policy.selection import AlertRule, Match
 from sentinel.domain.policy.strategy import Strategy
+from sentinel.domain.severity import Severity
 from sentinel.domain.workload.pairing import Pairing
 
 
@@ -89,7 +90,8 @@ class Policy:
     its exact text; `document` is it as plain JSON values, so that a rollout can go on under the rules it began with.
     `set_digest` names the whole set of policies that it was loaded with, empty for one that was restored alone.
     `source` says where it stands. `channels` are the only ones that get its rollouts' notices (none: the settings
-    choose), and `slack_channel` overrides the settings' channel in Slack."""
+    choose), and `slack_channel` overrides the settings' channel in Slack. `severity` is that of every call (None: its
+    reason's)."""
 
     name: str
     digest: str
@@ -102,6 +104,7 @@ class Policy:
     on_config_change: OnConfigChange = OnConfigChange.NOTE
     channels: tuple[str, ...] = ()
     slack_channel: str = ""
+    severity: Severity | None = None
     follow_edits: bool = False
     source: str = ""
     origin: Origin = Origin.FILE

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 
 from sentinel.domain.policy.policy import SLACK, Mode, OnConfigChange, OnKnownBad, UndoneConfig, UndoneGit
 from sentinel.domain.policy.selection import AlertAction, AlertMatcher, Operator
+from sentinel.domain.severity import Severity
 from sentinel.domain.workload.kinds import GUARDED_KINDS, PAIRED, WorkloadKind
 from sentinel.policies.mistakes import InputError, did_you_mean
 from sentinel.policies.schema.fields import (
@@ -144,10 +145,11 @@ class SlackSpec(Model):
 
 
 class NotifySpec(Model):
-    """Who is notified: the channels of the settings that the policy names, or those that the settings choose."""
+    """Who is notified, and how urgent it is. Without channels the settings choose them."""
 
     channels: tuple[NoticeChannel, ...] = ()
     slack: SlackSpec | None = None
+    severity: Severity | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

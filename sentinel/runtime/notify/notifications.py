@@ -15,6 +15,7 @@ from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.policy.policy import SLACK, Policy
 from sentinel.domain.record.entries import DecisionEntry, NoticeRef, Owed
 from sentinel.domain.record.record import MAX_DECISIONS, Record
+from sentinel.domain.severity import Severity, severity_of
 from sentinel.metric_names import MetricName
 from sentinel.ports import Notifier, NullTracer, RecordStore, Telemetry, Tracer
 from sentinel.runtime.logfields import Fields, about_record
@@ -164,6 +165,7 @@ class Notifications:
             channels=policy.channels if policy else (),
             advice=advice(record, entry),
             urgent=entry is not None and entry.escalated,
+            severity=_severity(policy, entry),
             place=self._place(record),
         )
         reference = await self._deliver(name, notice)
@@ -230,6 +232,13 @@ class Notifications:
         self._count("retried")
         log.warning("notice not delivered, retry in %.1f s: %s", pause, error, extra=self._about(name))
         self._queue.add_after(name, pause)
+
+
+def _severity(policy: Policy | None, entry: DecisionEntry | None) -> Severity:
+    """The policy's, or what the reason asks for."""
+    if policy is not None and policy.severity is not None:
+        return policy.severity
+    return severity_of(entry) if entry is not None else Severity.INFO
 
 
 class LogNotifier:

@@ -19,6 +19,7 @@ from sentinel.adapters.channels.teams import TeamsNotifier
 from sentinel.domain.errors import NoticeError
 from sentinel.domain.notice import Bulletin, BulletinKind, Notice
 from sentinel.domain.record.entries import Action, DecisionEntry, NoticeRef
+from sentinel.domain.severity import Severity
 from sentinel.ports import Channel
 from sentinel.secret import fixed
 from tests.engine.builders import entry, in_state
@@ -86,9 +87,10 @@ class Services:
     def _pagerduty(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         wanted = {"routing_key", "event_action", "dedup_key"}
         if body["event_action"] == "trigger":
-            wanted |= {"payload", "client"}
-            assert body["payload"].keys() >= {"summary", "source", "severity"}
-            assert len(body["payload"]["summary"]) <= 1024
+            wanted |= {"payload", "client", "links"} | ({"client_url"} & body.keys())
+            valid(body["payload"], PAGERDUTY_PAYLOAD)
+            for link in body["links"]:
+                valid(link, {"href": 2048, "text": 1024})
         if body.keys() != wanted or body["routing_key"] != KEY or len(body["dedup_key"]) > 255:
             return web.json_response({"status": "invalid event"}, status=400)
         return web.json_response({"status": "success", "dedup_key": body["dedup_key"]}, status=202)
@@ -98,9 +100,16 @@ class Services:
             return web.json_response({"message": "Could not authenticate"}, status=401)
         if request.path.endswith("/close"):
             assert request.query["identifierType"] == "alias"
+        elif request.path.endswith("/notes"):
+            valid(body, {"note": 25_000, "source": 100})
+        elif request.path.endswith("/priority"):
+            assert request.method == "PUT"
+            assert set(body) == {"priority"}
         else:
-            assert len(body["message"]) <= 130
+            valid(body, OPSGENIE_ALERT)
             assert all(isinstance(value, str) for value in body["details"].values())
+            assert sum(len(key) + len(value) for key, value in body["details"].items()) <= 8_000
+            assert len(body["tags"]) <= 20
         return web.json_response({"result": "Request will be processed"}, status=202)
 
     def _grafana(self, request: web.Request, body: dict[str, Any]) -> web.Response:
@@ -125,6 +134,39 @@ class Services:
             case "opsgenie":
                 return IncidentNotifier("og/ops", Opsgenie(f"{self.url}/og", fixed(key), timeout=timeout))
         return GrafanaNotifier("grafana/main", f"{self.url}/grafana", fixed(key), timeout=timeout)
+
+
+PAGERDUTY_PAYLOAD = {
+    "summary": 1_024,
+    "source": 255,
+    "severity": {"critical", "error", "warning", "info"},
+    "timestamp": 40,
+    "component": 255,
+    "class": 255,
+    "custom_details": dict,
+}
+OPSGENIE_ALERT = {
+    "message": 130,
+    "alias": 512,
+    "description": 15_000,
+    "entity": 512,
+    "source": 100,
+    "priority": {"P1", "P2", "P3", "P4", "P5"},
+    "tags": list,
+    "details": dict,
+}
+
+
+def valid(body: dict[str, Any], fields: dict[str, Any]) -> None:
+    """As the vendor documents it: exactly these fields, each of its length, its values or its type."""
+    assert body.keys() == fields.keys()
+    for name, wanted in fields.items():
+        if isinstance(wanted, int):
+            assert 0 < len(body[name]) <= wanted, name
+        elif isinstance(wanted, set):
+            assert body[name] in wanted, name
+        else:
+            assert isinstance(body[name], wanted), name
 
 
 KINDS = ("teams", "discord", "pagerduty", "opsgenie", "grafana")
@@ -237,6 +279,52 @@ async def test_an_incident_is_opened_once_for_a_rollout_and_resolved_when_it_is_
     else:
         assert opened["alias"] == key
         assert path.startswith(f"POST /og/v2/alerts/{key.replace('/', '%2F')}/close")
+
+
+@pytest.mark.parametrize(
+    ("severity", "pagerduty", "opsgenie"),
+    [
+        (Severity.CRITICAL, "critical", "P1"),
+        (Severity.ERROR, "error", "P2"),
+        (Severity.WARNING, "warning", "P4"),
+        (Severity.INFO, "info", "P5"),
+    ],
+)
+async def test_a_severity_is_told_in_the_services_words(
+    services: Services, severity: Severity, pagerduty: str, opsgenie: str
+) -> None:
+    """By default, and as the settings say (here: a warning is P4)."""
+    notice = replace(noticed(HELD), severity=severity)
+    await publish(services.channel("pagerduty"), notice)
+    await publish(
+        IncidentNotifier(
+            "og/ops",
+            Opsgenie(f"{services.url}/og", fixed(KEY), timeout=5, priorities={Severity.WARNING: "P4"}),
+        ),
+        notice,
+    )
+    (_, event), (_, alert) = services.bodies
+    assert (event["payload"]["severity"], alert["priority"]) == (pagerduty, opsgenie)
+
+
+async def test_a_further_call_brings_opsgenies_alert_up_to_date(services: Services) -> None:
+    """An alert that is open only counts what comes again, so its text and its priority are sent apart."""
+    overdue = entry(Action.ESCALATE, "RestoreOverdue", 90, escalated=True)
+    notice = replace(noticed(overdue, HELD), severity=Severity.CRITICAL)
+    await publish(services.channel("opsgenie"), notice)
+    paths = [said.rpartition("/")[2].partition("?")[0] for said, _ in services.bodies]
+    assert paths == ["alerts", "notes", "priority"]
+    assert services.bodies[2][1] == {"priority": "P1"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_every_service_gets_the_links_to_the_page(services: Services, kind: str) -> None:
+    """To the rollout, and to what its reason means."""
+    page, reason = "https://s.example.com/ui/rollouts/shop/web", "https://s.example.com/ui/reasons/Held"
+    await publish(services.channel(kind), replace(noticed(HELD), page=page, reason_page=reason))
+    said = json.dumps(services.bodies[0][1])
+    assert page in said
+    assert reason in said
 
 
 async def test_a_rollout_is_one_region_in_grafana(services: Services) -> None:

@@ -17,6 +17,7 @@ from sentinel.domain.revert import RevertReason, RevertRef
 from sentinel.domain.workload.keeper import KeeperHold, KeeperRef
 from tests.adapters.slack import stories
 from tests.adapters.slack.blocks import assert_valid, shown
+from tests.engine.builders import entry, in_state
 
 GOLDEN_UNDONE = """\
 :leftwards_arrow_with_hook: *Undone* `deployment/api in shop`
@@ -224,3 +225,17 @@ def test_a_hold_on_who_deploys_the_workload_is_a_field() -> None:
     message = rollout_message(replace(notice, record=record))
     assert_valid(message.blocks)
     assert "*Held*\nTool ops/shop, since 2026-01-01 12:01:15 UTC" in shown(message.blocks)
+
+
+def test_the_workload_and_the_reason_link_to_the_page() -> None:
+    """Where the settings say at which address people reach it."""
+    undone = entry(Action.UNDO, "WorseThanBaseline")
+    record = replace(in_state(), decisions=(undone,))
+    page, reason = (
+        "https://s.example.com/ui/rollouts/a/b",
+        "https://s.example.com/ui/reasons/WorseThanBaseline",
+    )
+    notice = Notice(record, undone, page=page, reason_page=reason)
+    assert f"<{page}|" in str(rollout_message(notice).blocks)
+    assert f"<{reason}|WorseThanBaseline>" in str(rollout_message(notice).blocks)
+    assert f"<{reason}|WorseThanBaseline>" in str(decision_message(notice, undone).blocks)

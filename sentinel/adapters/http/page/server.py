@@ -20,15 +20,31 @@ MOST_WORDS = 10
 Listed = Callable[
     [tuple[str, ...], int, int], Awaitable[tuple[int, Sequence[BoardRow] | Sequence[WorkloadRow]]]
 ]
-PAGES = ("/ui/", "/ui/rollouts/{namespace}/{record}", "/ui/history", "/ui/workloads", "/ui/delivery")
+PAGES = (
+    "/ui/",
+    "/ui/rollouts/{namespace}/{record}",
+    "/ui/history",
+    "/ui/workloads",
+    "/ui/delivery",
+    "/ui/reasons",
+    "/ui/reasons/{reason}",
+)
 """The addresses that a browser may be opened at; the page itself sees which it is."""
 
 
 class PageServer:
-    """Serves the page between `start` and `stop`, to those whom `credentials` let in; `writes` takes what they ask."""
+    """Serves the page between `start` and `stop`, to those whom `credentials` let in; `writes` takes what they ask.
+
+    `reasons` says what every reason means, and what to do about it.
+    """
 
     def __init__(
-        self, model: ReadModel, credentials: Authenticator, options: ServerOptions, writes: PageWrites
+        self,
+        model: ReadModel,
+        credentials: Authenticator,
+        options: ServerOptions,
+        writes: PageWrites,
+        reasons: Callable[[], Sequence[object]],
     ) -> None:
         self._model = model
         self._credentials = credentials
@@ -47,6 +63,7 @@ class PageServer:
         app.router.add_get("/ui/api/delivery", self._delivery)
         app.router.add_get("/ui/api/rollouts/{namespace}/{record}", self._rollout)
         app.router.add_get("/ui/api/session", _told(writes.session))
+        app.router.add_get("/ui/api/reasons", _told(lambda _: reasons()))
         app.router.add_post("/ui/api/rollouts/{namespace}/{record}/commands", writes.take)
         self._listener = Listener(app, options)
 

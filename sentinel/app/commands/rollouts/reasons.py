@@ -1,42 +1,12 @@
 """`sentinel explain --reason`: what a reason in a record or notice means, and what to do about it."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from functools import lru_cache
-from importlib.resources import files
+from dataclasses import asdict
 
 import typer
-import yaml
 
 from sentinel.app.commands.output import Output, show, show_data
-from sentinel.domain.record.holds import HOLDS
+from sentinel.app.reasons import known_reasons
 from sentinel.policies.mistakes import did_you_mean
-from sentinel.runtime.notify.remedies import REMEDIES
-
-
-@dataclass(frozen=True, slots=True)
-class ReasonHelp:
-    """One reason. `of` says what has it: `hold`, `decision`, `verdict` or `missing` (evidence that is missing)."""
-
-    reason: str
-    of: str
-    means: str
-    remedy: str
-
-
-@lru_cache(maxsize=1)
-def known_reasons() -> Mapping[str, ReasonHelp]:
-    """Every reason by its name: those of holds first, then as the file has them."""
-    holds = [
-        ReasonHelp(reason.value, "hold", kind.meaning, REMEDIES[reason]) for reason, kind in HOLDS.items()
-    ]
-    text = files("sentinel.app.commands.rollouts").joinpath("reasons.yaml").read_text(encoding="utf-8")
-    others = [
-        ReasonHelp(reason, of, each["means"], each["do"])
-        for of, reasons in yaml.safe_load(text).items()
-        for reason, each in reasons.items()
-    ]
-    return {each.reason: each for each in (*holds, *others)}
 
 
 def explain_reason(name: str, output: Output) -> None:

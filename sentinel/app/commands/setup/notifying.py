@@ -22,6 +22,7 @@ from sentinel.domain.notice import Notice
 from sentinel.domain.record.entries import Action, DecisionEntry, NoticeRef, Outcome, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RevisionRef, RolloutState
+from sentinel.domain.severity import Severity
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.ports import Channel, SystemClock
@@ -99,4 +100,6 @@ def _notices(now: datetime) -> tuple[Notice, Notice]:
         uid=ident,
     )
     ended = record.with_state(replace(record.state, phase=Phase.SUPERSEDED, message=over.message).ended(now))
-    return Notice(record, called, urgent=True), Notice(ended.with_decision(over), over)
+    return Notice(record, called, urgent=True, severity=Severity.CRITICAL), Notice(
+        ended.with_decision(over), over
+    )

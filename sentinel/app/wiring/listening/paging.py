@@ -8,6 +8,7 @@ from sentinel.adapters.http.listener import ListenError, ServerOptions
 from sentinel.adapters.http.page.server import PageServer
 from sentinel.adapters.http.page.visitors import Visitors
 from sentinel.adapters.http.page.writes import PageWrites
+from sentinel.app.reasons import known_reasons
 from sentinel.app.wiring.base import Base
 from sentinel.app.wiring.listening.serving import Door
 from sentinel.app.wiring.reconciling import Reconciling
@@ -80,7 +81,9 @@ def page_of(base: Base, reconciling: Reconciling, switch: FreezeSwitch, door: Do
         tls=door.tls,
         reread=(credentials.reread,) if credentials.rotate else (),
     )
-    return WebPage(PageServer(model, credentials, options, _writes(base)))
+    return WebPage(
+        PageServer(model, credentials, options, _writes(base), lambda: list(known_reasons().values()))
+    )
 
 
 def _writes(base: Base) -> PageWrites:

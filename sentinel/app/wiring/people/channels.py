@@ -13,7 +13,7 @@ from sentinel.app.wiring.people.routes import route_of
 from sentinel.ports import Channel, Clock
 from sentinel.runtime.notify.routing import RoutedChannel
 from sentinel.secret import Secret, secret_of
-from sentinel.settings.channels import ChannelSettings, IncidentSettings, MailSettings
+from sentinel.settings.channels import ChannelSettings, MailSettings, OpsgenieSettings, PagerDutySettings
 from sentinel.settings.people import NotifySettings
 
 PAGERDUTY = "https://events.pagerduty.com"
@@ -60,8 +60,8 @@ def _channels(
         yield place, discord, DiscordNotifier(place, _secret(discord, "url"), timeout=discord.timeout)
     for name, page in notify.pagerduty.items():
         yield f"pagerduty/{name}", page, IncidentNotifier(f"pagerduty/{name}", _pagerduty(page))
-    for name, page in notify.opsgenie.items():
-        yield f"opsgenie/{name}", page, IncidentNotifier(f"opsgenie/{name}", _opsgenie(page))
+    for name, alert in notify.opsgenie.items():
+        yield f"opsgenie/{name}", alert, IncidentNotifier(f"opsgenie/{name}", _opsgenie(alert))
     for name, grafana in notify.grafana.items():
         place = f"grafana/{name}"
         token = _secret(grafana, "token")
@@ -70,12 +70,14 @@ def _channels(
         yield f"email/{name}", mail, MailNotifier(f"email/{name}", _mail(mail), clock)
 
 
-def _pagerduty(settings: IncidentSettings) -> PagerDuty:
-    return PagerDuty(settings.host or PAGERDUTY, _secret(settings, "key"), timeout=settings.timeout)
+def _pagerduty(settings: PagerDutySettings) -> PagerDuty:
+    host, key = settings.host or PAGERDUTY, _secret(settings, "key")
+    return PagerDuty(host, key, timeout=settings.timeout, severities=settings.severities)
 
 
-def _opsgenie(settings: IncidentSettings) -> Opsgenie:
-    return Opsgenie(settings.host or OPSGENIE, _secret(settings, "key"), timeout=settings.timeout)
+def _opsgenie(settings: OpsgenieSettings) -> Opsgenie:
+    host, key = settings.host or OPSGENIE, _secret(settings, "key")
+    return Opsgenie(host, key, timeout=settings.timeout, priorities=settings.severities)
 
 
 def _mail(settings: MailSettings) -> MailServer:

@@ -15,6 +15,7 @@ from sentinel.ports import Channel
 from sentinel.runtime.notify.announcements import Announcements
 from sentinel.runtime.notify.bulletins import Bulletins
 from sentinel.runtime.notify.notifications import LogNotifier, Notifications
+from sentinel.runtime.notify.pages import LinkedChannel, PageLinks
 from sentinel.runtime.notify.reporting import Reporter
 from sentinel.runtime.notify.routing import RoutedChannel
 from sentinel.runtime.policy_registry import PolicyRegistry
@@ -65,10 +66,18 @@ def channels_of(base: Base) -> Channels:
 
         named = named_channels(notify, base.clock, base.resources)
         beside |= {each.name: each.channel for each in named}
+    linked = _linked(base.settings)
+    beside = {name: linked(channel) for name, channel in beside.items()}
     main, slack = notifier(base.settings, base.resources), base.settings.slack
     if slack.token is None:
         return Channels(main, "log", beside)
-    return Channels(RoutedChannel(SLACK, main, route_of(slack)), SLACK, beside)
+    return Channels(RoutedChannel(SLACK, linked(main), route_of(slack)), SLACK, beside)
+
+
+def _linked(settings: Settings) -> Callable[[Channel], Channel]:
+    """Adds the addresses of the web page where the settings name it."""
+    url = settings.ui.url
+    return (lambda channel: LinkedChannel(channel, PageLinks(url))) if url else lambda channel: channel
 
 
 def news_of(base: Base, channels: Channels) -> News:

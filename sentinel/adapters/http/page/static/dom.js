@@ -33,6 +33,11 @@ export function refresh(element, data, build) {
   element.drawnFrom = key;
 }
 
+// Words in backticks as code.
+export function code(text) {
+  return text.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part));
+}
+
 // Announces a change to people who do not see it.
 export function say(text) {
   document.getElementById("said").textContent = text;

@@ -4,6 +4,7 @@ import { board } from "./board.js";
 import { delivery } from "./delivery.js";
 import { h } from "./dom.js";
 import { history, workloads } from "./lists.js";
+import { reasons } from "./reasons.js";
 import { rollout } from "./rollout.js";
 import { follow } from "./stream.js";
 
@@ -48,6 +49,7 @@ function show() {
   else if (parts[1] === "history") leave = both(history(main), context.follow("?about=daemon", {}));
   else if (parts[1] === "delivery") leave = both(delivery(main), context.follow("?about=daemon", {}));
   else if (parts[1] === "workloads") leave = both(workloads(main), context.follow("?about=daemon", {}));
+  else if (parts[1] === "reasons") leave = both(reasons(main, parts[2]), context.follow("?about=daemon", {}));
   else leave = board(main, context);
 }
 

@@ -2,10 +2,11 @@
 
 import { asking, asks, session } from "./asks.js";
 import { courses } from "./courses.js";
-import { h, refresh, say } from "./dom.js";
+import { code, h, refresh, say } from "./dom.js";
 import { age, at, moment, percent } from "./format.js";
 import { Cursor } from "./plot.js";
 import { policy } from "./policy.js";
+import { linked } from "./reasons.js";
 import { place, revision, standing, step } from "./rows.js";
 
 const OUTCOMES = { done: "done", failed: "failed", refused: "refused", observed: "nothing was changed (observe mode or frozen)" };
@@ -77,7 +78,7 @@ function hold(data) {
   if (!shown && !data.advice.length) return [];
   const said = shown
     ? [
-        h("h2", {}, shown.observed ? `Would be held: ${shown.reason}` : `Held: ${shown.reason}`),
+        h("h2", {}, shown.observed ? "Would be held: " : "Held: ", linked(shown.reason)),
         h("p", {}, code(shown.meaning)),
         h("p", { class: "dim" }, `Since ${moment(shown.since)}. What ends it: ${shown.ends}${shown.ends === "a person" ? " or a newer revision" : "; also a person or a newer revision"}.`),
       ]
@@ -89,11 +90,6 @@ function hold(data) {
 function advice(text) {
   const cut = text.indexOf(": kubectl ");
   return cut < 0 ? h("li", {}, text) : h("li", {}, text.slice(0, cut + 1), h("pre", { tabindex: "0" }, text.slice(cut + 2)));
-}
-
-// Words in backticks as code.
-function code(text) {
-  return text.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part));
 }
 
 function keeper(held) {
@@ -146,7 +142,7 @@ function decision(one, began) {
   const when = h("div", { class: "when" }, h("time", { datetime: one.at, title: moment(one.at) }, timeOfDay(one.at, began)), h("div", {}, `+${age(at(one.at) - began)}`));
   const numbers = Object.entries(one.numbers);
   return h("li", {}, when, h("div", {},
-    h("p", { class: "what" }, `${one.action}${rule}`, h("span", { class: "dim" }, ` at step ${one.step} (${one.reason})`)),
+    h("p", { class: "what" }, `${one.action}${rule}`, h("span", { class: "dim" }, ` at step ${one.step} (`, linked(one.reason), ")")),
     h("p", {}, one.message),
     one.figures.length > 0 && h("ul", {}, one.figures.map(figures)),
     outcome(one),
