@@ -67,6 +67,7 @@ class JudgedRollout:
     the hour before has taught so far, `remembered` what the workload's last rollout learnt, and `started` how the
     stable's pods started, as far as that is known. `known_flagrant` says by a rule whether any workload of the policy
     starts with more than half of its requests failing. `settles` says by rule how long its counts take to settle.
+    `bake_ends` is None before the step's weight is reached.
     """
 
     policy: Policy
@@ -83,6 +84,15 @@ class JudgedRollout:
     started: Mapping[str, StartProfile] = field(default_factory=dict)
     known_flagrant: Callable[[str], bool] = lambda _rule: False
     settles: Mapping[str, timedelta] = field(default_factory=dict)
+    bake_ends: datetime | None = None
+
+    def counted_until(self, rule: MetricRule) -> datetime:
+        """The time of the newest evidence that a rule can have: a late source's requests are counted later."""
+        return self.now - self.settles.get(rule.name, timedelta(0))
+
+    def segment_at(self, at: datetime) -> Segment:
+        """The present segment, as evidence up to a time shows it."""
+        return replace(self.segment, bake_over=self.bake_ends is not None and at >= self.bake_ends)
 
 
 def assess(rollout: JudgedRollout, measured: Sequence[Measured], holds: Holds) -> Assessment:
@@ -157,7 +167,7 @@ def _judge_crashes(rule: CrashLoopRule, rollout: JudgedRollout) -> tuple[Json | 
         return state, gate
     since = crashes_until(state) or rollout.began
     tick = crash_tick(workload, baseline, since, rollout.now, rollout.policy.strategy.warmup)
-    state, counted = judge_crashes(rule.name, rule.alpha, state, tick, rollout.segment)
+    state, counted = judge_crashes(rule.name, rule.alpha, state, tick, rollout.segment_at(rollout.now))
     if gate.kind is VerdictKind.PASS and counted.kind is not VerdictKind.PENDING:
         return state, counted
     return state, replace(gate, numbers={**counted.numbers, **gate.numbers})
@@ -248,7 +258,8 @@ def _step(
     calibration: Calibration,
     starts: Starts | None,
 ) -> tuple[Json, RuleVerdict]:
-    segment, now = rollout.segment, rollout.now - rollout.settles.get(rule.name, timedelta(0))
+    now = rollout.counted_until(rule)
+    segment = rollout.segment_at(now)
     phi, placebo = calibration.dispersion, calibration.placebo
     if isinstance(rule, ErrorRateRule):
         assert tick is None or isinstance(tick, CountTick)
@@ -279,9 +290,9 @@ def segment_of(
     steps: int,
     *,
     concurrent: bool,
-    bake_over: bool,
     min_requests: int,
     early: bool = False,
+    bake_over: bool = False,
 ) -> Segment:
     """The segment of a step: it changes with the step and when the last stable pod is gone.
 

@@ -72,6 +72,7 @@ def judged(
         {**started, **_remembered_starts(situation)},
         partial(starts_flagrantly, situation.policy.name, situation.cluster_records),
         settles,
+        situation.bake_ends,
     )
     assessment = assess(rollout, measured, holds)
     state = replace(
@@ -84,13 +85,12 @@ def judged(
 
 
 def _segment(situation: Situation, baseline: Revision | None) -> Segment:
-    workload, strategy, ends = situation.workload, situation.policy.strategy, situation.bake_ends
+    workload, strategy = situation.workload, situation.policy.strategy
     beside = baseline is not None and bool(workload.pods_of(baseline)) and not serves_alone(workload)
     return segment_of(
         situation.record.state.progress.step,
         situation.last_step,
         concurrent=beside,
-        bake_over=ends is not None and situation.now >= ends,
         min_requests=strategy.min_requests,
         early=strategy.promote_early,
     )

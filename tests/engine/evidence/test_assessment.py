@@ -69,10 +69,11 @@ def rollout_of(*rules: Rule, analysis: Any = None, **changes: Any) -> JudgedRoll
         rollout(3, pods=pods),
         OLD,
         state(Phase.BAKING),
-        segment_of(0, 0, concurrent=True, bake_over=True, min_requests=100),
+        segment_of(0, 0, concurrent=True, min_requests=100),
         True,
         at(0),
         at(100),
+        bake_ends=at(60),
     )
     if analysis is not None:
         made = replace(made, state=replace(made.state, analysis=analysis))
@@ -218,12 +219,26 @@ def test_after_promotion_only_crashes_speak() -> None:
 def test_a_segment_changes_with_the_step_and_with_the_arms() -> None:
     """Each has its even share of α, over all that there can be."""
     names = {
-        segment_of(step, 2, concurrent=both, bake_over=False, min_requests=1).name
+        segment_of(step, 2, concurrent=both, min_requests=1).name
         for step in (0, 1, 2)
         for both in (True, False)
     }
     assert len(names) == 6
-    assert segment_of(0, 2, concurrent=True, bake_over=False, min_requests=1).share == 1 / 4
+    assert segment_of(0, 2, concurrent=True, min_requests=1).share == 1 / 4
+
+
+@pytest.mark.parametrize(("settles", "passes"), [(0, True), (30, True), (60, False), (180, False)])
+def test_a_pass_needs_the_requests_of_the_whole_bake(settles: float, passes: bool) -> None:
+    """A bake that ended at 60 s is not over at 100 s, for a source that only knows the requests up to 40 s."""
+    tick = counted(0, 90 - settles)
+    verdict = only(judge(ERRORS, ticks=(tick,), settles={ERRORS.name: timedelta(seconds=settles)}))
+    assert verdict.kind is (VerdictKind.PASS if passes else VerdictKind.PENDING)
+
+
+def test_a_fault_is_no_less_a_fault_before_the_bake_is_over() -> None:
+    """What a late source proves is judged at once."""
+    late = {ERRORS.name: timedelta(minutes=3)}
+    assert only(judge(ERRORS, ticks=(counted(400, -90),), settles=late)).kind is VerdictKind.FAIL
 
 
 def test_at_zero_replicas_nothing_is_judged() -> None:

@@ -109,7 +109,7 @@ def judged(before: Assessment | None, *measured: Measured) -> Assessment:
     known = state()
     if before is not None:
         known = replace(known, analysis=before.analysis, measured_until=before.measured_until)
-    segment = segment_of(0, 0, concurrent=True, bake_over=False, min_requests=100)
+    segment = segment_of(0, 0, concurrent=True, min_requests=100)
     candidate = rollout(1, pods=(pod("new-0"),))
     policy = replace(PLAIN, rules=(RULE,))
     return assess(
