@@ -86,8 +86,8 @@ class JudgedRollout:
     settles: Mapping[str, timedelta] = field(default_factory=dict)
     bake_ends: datetime | None = None
 
-    def counted_until(self, rule: MetricRule) -> datetime:
-        """The time of the newest evidence that a rule can have: a late source's requests are counted later."""
+    def known_until(self, rule: MetricRule) -> datetime:
+        """The time of the newest evidence that a rule can have: what came after it, a late source does not know yet."""
         return self.now - self.settles.get(rule.name, timedelta(0))
 
     def segment_at(self, at: datetime) -> Segment:
@@ -258,20 +258,22 @@ def _step(
     calibration: Calibration,
     starts: Starts | None,
 ) -> tuple[Json, RuleVerdict]:
-    now = rollout.counted_until(rule)
-    segment = rollout.segment_at(now)
+    until = rollout.known_until(rule)
+    segment = rollout.segment_at(until)
     phi, placebo = calibration.dispersion, calibration.placebo
     if isinstance(rule, ErrorRateRule):
         assert tick is None or isinstance(tick, CountTick)
         return judge_error_rate(
-            rule, state, tick, segment, now, dispersion=phi, placebo=placebo, starts=starts
+            rule, state, tick, segment, until, dispersion=phi, placebo=placebo, starts=starts
         )
     if isinstance(rule, LatencyRule):
         assert tick is None or isinstance(tick, HistogramTick)
-        return judge_latency(rule, state, tick, segment, now, dispersion=phi, placebo=placebo, starts=starts)
+        return judge_latency(
+            rule, state, tick, segment, until, dispersion=phi, placebo=placebo, starts=starts
+        )
     assert isinstance(rule, QueryRule)
     assert tick is None or isinstance(tick, ValueSample)
-    return judge_query(rule, state, tick, holds, segment, now)
+    return judge_query(rule, state, tick, holds, segment, rollout.now)
 
 
 def _unmeasured(verdict: RuleVerdict, missing: Missing) -> RuleVerdict:

@@ -71,9 +71,9 @@ def window(rule: MetricRule, record: Record, timing: SourceTiming, now: datetime
 
 
 def settles_of(policy: Policy, timings: Mapping[str, SourceTiming]) -> dict[str, timedelta]:
-    """How long the counts of each metric rule take to settle, by the timings of the sources."""
-    counted = (rule for rule in policy.rules if isinstance(rule, ErrorRateRule | LatencyRule))
-    return {rule.name: timings.get(rule.query.source, AT_ONCE).settle for rule in counted}
+    """How long the numbers of each metric rule take to settle, by the timings of the sources."""
+    metric = (rule for rule in policy.rules if isinstance(rule, MetricRule))
+    return {rule.name: timings.get(rule.query.source, AT_ONCE).settle for rule in metric}
 
 
 def unmeasured(

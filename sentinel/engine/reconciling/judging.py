@@ -81,7 +81,12 @@ def judged(
         measured_until=assessment.measured_until,
         course=assessment.course,
     )
-    return replace(situation, record=record.with_state(state), verdicts=assessment.verdicts)
+    return replace(
+        situation,
+        record=record.with_state(state),
+        verdicts=assessment.verdicts,
+        settle=max(settles.values(), default=timedelta(0)),
+    )
 
 
 def _segment(situation: Situation, baseline: Revision | None) -> Segment:

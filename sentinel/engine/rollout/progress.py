@@ -265,7 +265,8 @@ def _wait(situation: Situation, state: RolloutState, change: Change | None) -> D
         state = showing(state, wait)
     due = [situation.deadline] if state.waits.stopped_since is None else []
     if state.progress.reached_at is not None:
-        due.append(state.progress.reached_at + situation.bake)
+        baked = state.progress.reached_at + situation.bake
+        due += [baked, baked + situation.settle]
     ahead = [at for at in due if at > situation.now]
     return Decision(state, requeue_at=min(ahead, default=None), change=change, verdicts=situation.verdicts)
 

@@ -30,7 +30,8 @@ class Situation:
     """One workload's rollout at one moment, with everything that was measured and judged.
 
     `mode` is the stricter of the policy's and the settings'. `records` are the workload's, `cluster_records` all.
-    `keeper_hold_for` is after what time people are called because of a hold on who deploys the workload.
+    `keeper_hold_for` is after what time people are called because of a hold on who deploys the workload. `settle` is
+    how long the numbers of the slowest source take to settle.
     """
 
     policy: Policy
@@ -44,6 +45,7 @@ class Situation:
     cluster_records: Sequence[Record] = ()
     cluster_budget: UndoBudget | None = None
     keeper_hold_for: timedelta = KEEPER_HOLD_FOR
+    settle: timedelta = timedelta(0)
 
     @property
     def stepped(self) -> bool:

@@ -57,6 +57,14 @@ def test_a_bake_that_is_not_over_waits() -> None:
     assert (found.action, found.requeue_at) == (None, at(120))
 
 
+def test_a_late_source_is_looked_at_when_it_knows_the_whole_bake() -> None:
+    """Twenty seconds after a bake that is over, where its numbers take that long to settle."""
+    late = replace(
+        situation(in_state(Phase.BAKING, reached_at=at(10)), paused(1), PENDING), settle=timedelta(seconds=20)
+    )
+    assert decide(late).requeue_at == at(90)
+
+
 def test_a_proof_that_the_candidate_is_good_ends_a_bake_early() -> None:
     """Only where the policy says so, where a rule has the proof, and where no other rule is open."""
     early = with_strategy(CANARY, promote_early=True)
