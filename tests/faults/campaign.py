@@ -167,7 +167,7 @@ def _scene(plan: Plan, cluster: SimulatedCluster, folder: Path) -> Scene:
     pods = [Pod(cluster, settings, network, plan.seed + index) for index in range(plan.replicas)]
     witness = witness_of(strategy)(cluster, plan.services, strategy=strategy)
     network.felt = witness.felt
-    network.deleting = witness.saw_deletion
+    network.serving = witness.saw_request
     for pod in pods:
         pod.channel.felt = witness.felt
         pod.prometheus.answered = lambda: setattr(witness, "evidence_at", cluster.now())

@@ -49,8 +49,8 @@ class Network:
     streams: set[Stream] = field(default_factory=set)
     felt: Callable[[str], None] = lambda _what: None
     """Told of each fault, by its name for people, at the moment when it strikes the daemon."""
-    deleting: Callable[[str, bytes], None] = lambda _path, _body: None
-    """Told of each deletion that the daemon asks for, by the request's path and body, just before it is served."""
+    serving: Callable[[str, str, bytes], None] = lambda _method, _path, _body: None
+    """Told of each request of the daemon but a watch, by its method, path and body, just before it is served."""
 
     async def cross(self) -> None:
         """Be under way for a moment, or for as long as the partition lasts."""
@@ -183,8 +183,7 @@ class DirectSession:
             async with self._watch(question, info, struck, timeout.sock_read) as reply:
                 yield reply
             return
-        if method == "DELETE":
-            self._network.deleting(question.path, question.body)
+        self._network.serving(method, question.path, question.body)
         reply = await self._answer(question, info, struck)
         await self._network.cross()
         self._check_alive()

@@ -24,6 +24,8 @@ from tests.faults.strategies import DEPLOYMENT, JsonObject, Strategy, image_of, 
 
 BAD = ("crash", "pull", "unready", "errors", "slow")
 A_MOMENT = timedelta(seconds=2)
+ANSWERED_WITHIN = timedelta(seconds=10)
+"""What the daemon asks for is served this soon, or never."""
 EVIDENCE_WITHIN = 60.0
 """A promotion's evidence was answered this recently: a tick, the passes, and what a fault may hold a write back."""
 
@@ -67,6 +69,8 @@ class Witness:
         self._born: dict[str, datetime] = {}
         self._known: dict[str, _Known] = {}
         self._patched: set[tuple[str, str]] = set()
+        self._read: dict[str, tuple[datetime, str]] = {}
+        """When the daemon read a workload last, and the image that it saw, by the workload's name."""
         self._acting = 0
         self._unsubscribe = cluster.store.subscribe(self._saw)
         self.noted: dict[str, dict[str, datetime]] = {}
@@ -118,24 +122,35 @@ class Witness:
         """Note what happened."""
         self.story.append(f"{self._cluster.now():%H:%M:%S.%f} {what}")
 
-    def saw_deletion(self, path: str, body: bytes) -> None:
-        """The daemon deletes an object: no pod but a broken one of another template, after an undo."""
-        *_, namespace, plural, name = path.split("/")
-        pod = self._cluster.store.find(PODS, namespace, name) if plural == "pods" else None
-        asked = orjson.loads(body or b"{}").get("preconditions", {}).get("uid")
-        if pod is None or asked != pod["metadata"]["uid"]:
+    def saw_request(self, method: str, path: str, body: bytes) -> None:
+        """The daemon reads or deletes an object: no pod but a broken one of another template, after an undo."""
+        *_, namespace, plural, name = ("", "", *path.split("/"))
+        if method == "GET" and plural == self._strategy.resource.plural:
+            read = self._cluster.store.find(self._strategy.resource, namespace, name)
+            self._read[name] = (self._cluster.now(), image_of(read) if read else "")
+        if method == "DELETE" and plural == "pods":
+            self._saw_deletion(self._cluster.store.find(PODS, namespace, name), body)
+
+    def _saw_deletion(self, pod: JsonObject | None, body: bytes) -> None:
+        """Nobody can know what others write while a deletion is under way: it is right by what was read last."""
+        asked = orjson.loads(body or b"{}").get("preconditions", {})
+        if pod is None or any(pod["metadata"][test] != value for test, value in asked.items()):
             return
-        owner = next((o["uid"] for o in pod["metadata"].get("ownerReferences", ())), "")
-        workloads = self._cluster.store.list(self._strategy.resource)
-        template = next((image_of(w) for w in workloads if w["metadata"]["uid"] == owner), "")
-        undoing = any(r.workload_uid == owner and r.state.phase is Phase.UNDOING for r in self.records())
+        owner = next((o for o in pod["metadata"].get("ownerReferences", ())), {"uid": "", "name": ""})
+        at, template = self._read.get(owner["name"], (None, ""))
+        recent = at is not None and self._cluster.now() - at <= ANSWERED_WITHIN
+        undoing = any(
+            r.workload_uid == owner["uid"] and r.state.phase is Phase.UNDOING for r in self.records()
+        )
         ready = any(
             c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", ())
         )
-        image = pod["spec"]["containers"][0]["image"]
+        name, image = pod["metadata"]["name"], pod["spec"]["containers"][0]["image"]
         self.tell(f"sentinel: removes {name} ({image})")
-        if ready or image == template or not undoing:
-            self.wrong(f"{name} ({image}) was removed: ready {ready}, undoing {undoing}, template {template}")
+        if ready or image == template or not (undoing and recent and asked):
+            self.wrong(
+                f"{name} ({image}) was removed: ready {ready}, undoing {undoing}, read {template} at {at}"
+            )
 
     # -- the store's events
 

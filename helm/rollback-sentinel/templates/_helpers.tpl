@@ -121,7 +121,7 @@ imagePullSecrets: {{- toYaml $secrets | nindent 2 }}
   verbs: [get, list, watch, patch]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [delete]
+  verbs: [get, delete]
 {{- end }}
 {{- if has "DaemonSet" .Values.watchKinds }}
 - apiGroups: [apps]

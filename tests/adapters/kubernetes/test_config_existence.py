@@ -149,3 +149,35 @@ async def test_a_secret_that_may_not_be_read_never_refuses(
     second = cluster.faults.add(hold_secret(cluster, "a"))
     assert (await undo(cluster, gateway, SECRET_ITEMS)).endswith("was restored")
     assert second.struck == 1
+
+
+BACK = ConfigReturn("files", seen="0" * 16, former="1" * 16, record="web-1")
+
+
+async def test_config_is_not_put_back_for_a_template_that_is_no_longer_judged(
+    cluster: SimulatedCluster, gateway: KubernetesGateway
+) -> None:
+    """A template that is written while the target's objects are looked up is seen before any config is touched."""
+    make(cluster)
+    looked_up = InjectedFault(
+        FaultKind.LATENCY, frozenset({"get"}), "/configmaps/", then=lambda: cluster.set_image("web", "app:v9")
+    )
+    cluster.faults.add(looked_up)
+    with pytest.raises(PreconditionError, match=r"was changed by story since it was judged$"):
+        await undo(cluster, gateway, NAMES, BACK)
+    assert looked_up.struck == 1
+
+
+async def test_an_undo_that_fails_after_the_config_says_what_was_done(
+    cluster: SimulatedCluster, gateway: KubernetesGateway
+) -> None:
+    """The template was written in the last moment: the sentence does not hide what was done before it."""
+    make(cluster)
+    late = InjectedFault(
+        FaultKind.LATENCY, frozenset({"patch"}), "/web$", then=lambda: cluster.set_image("web", "app:v9")
+    )
+    cluster.faults.add(late)
+    with pytest.raises(
+        PreconditionError, match=r"was changed by story .*; ConfigMap files was changed again"
+    ):
+        await undo(cluster, gateway, NAMES, BACK)

@@ -10,7 +10,7 @@ import pytest
 from clustersim.cluster import SimulatedCluster
 from clustersim.faults import FaultKind, InjectedFault
 from clustersim.node.behaviour import crash_loop
-from clustersim.storage.resources import STATEFULSETS
+from clustersim.storage.resources import PODS, STATEFULSETS
 from sentinel.adapters.kubernetes.api.client import MANAGER
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.adapters.kubernetes.workloads.kinds.statefulset import trim_stateful_set
@@ -173,21 +173,63 @@ async def test_a_stuck_pod_is_removed_by_its_uid(
     cluster: SimulatedCluster, gateway: KubernetesGateway
 ) -> None:
     """Under OrderedReady the broken pod stays after the undo; removed, the target is rolled out. Another is not."""
+    workload, removal = await stuck_after_an_undo(cluster, gateway)
+    await asyncio.sleep(120)
+    assert removal.name == "db-4"
+    assert "is gone" in await gateway.cluster.apply(workload, RemovePod("db-4", "another"))
+    assert images(cluster)["db-4"] == "db:v2"
+    assert "removed the pod db-4" in await gateway.cluster.apply(workload, removal)
+    assert (await rolled_out(gateway, DB)).candidate.digest == workload.candidate.digest
+    assert "is gone" in await gateway.cluster.apply(workload, removal)
+    assert len(images(cluster)) == 5
+
+
+async def stuck_after_an_undo(
+    cluster: SimulatedCluster, gateway: KubernetesGateway
+) -> tuple[Workload, RemovePod]:
+    """A StatefulSet whose target is back while a pod of the undone revision stays, and the change that removes it."""
     cluster.behave("db:v2", crash_loop())
     workload, stable = await update(cluster, gateway)
     await until(lambda: images(cluster).get("db-4") == "db:v2")
     await gateway.cluster.apply(workload, Restore(stable))
     await until(lambda: seen(gateway, DB).in_the_way is not None)
-    await asyncio.sleep(120)
     stuck = seen(gateway, DB).in_the_way
     assert stuck is not None
-    assert stuck.name == "db-4"
-    await gateway.cluster.apply(seen(gateway, DB), RemovePod(stuck.name, "another"))
+    return seen(gateway, DB), RemovePod(stuck.name, stuck.uid)
+
+
+async def test_a_pod_is_not_removed_once_its_template_is_back(
+    cluster: SimulatedCluster, gateway: KubernetesGateway
+) -> None:
+    """A person puts the undone template back while the pod is read: the workload is read after it."""
+    workload, removal = await stuck_after_an_undo(cluster, gateway)
+    slow = InjectedFault(FaultKind.LATENCY, verbs=frozenset({"get"}), path="/pods/", seconds=2, count=1)
+    cluster.faults.add(slow)
+    removing = asyncio.create_task(gateway.cluster.apply(workload, removal))
+    await asyncio.sleep(1)
+    cluster.set_image("db", "db:v2", resource=STATEFULSETS)
+    with pytest.raises(PreconditionError, match="was changed by"):
+        await removing
     assert images(cluster)["db-4"] == "db:v2"
-    assert "db-4" in await gateway.cluster.apply(seen(gateway, DB), RemovePod(stuck.name, stuck.uid))
-    assert (await rolled_out(gateway, DB)).candidate.digest == stable.digest
-    assert await gateway.cluster.apply(seen(gateway, DB), RemovePod(stuck.name, stuck.uid))
-    assert len(images(cluster)) == 5
+
+
+async def test_a_pod_that_became_ready_is_not_removed(
+    cluster: SimulatedCluster, gateway: KubernetesGateway
+) -> None:
+    """A change of the pod while its deletion is under way has it read again: it is no longer broken."""
+    workload, removal = await stuck_after_an_undo(cluster, gateway)
+
+    def set_ready(pod: dict[str, Any]) -> None:
+        for condition in pod["status"]["conditions"]:
+            condition["status"] = "True"
+
+    def recover() -> None:
+        cluster.store.mutate(PODS, "default", "db-4", set_ready, subresource="status")
+
+    late = InjectedFault(FaultKind.LATENCY, verbs=frozenset({"delete"}), seconds=1, count=1, then=recover)
+    cluster.faults.add(late)
+    assert "no longer broken" in await gateway.cluster.apply(workload, removal)
+    assert images(cluster)["db-4"] == "db:v2"
 
 
 async def test_parallel_pods_are_left_to_the_controller(

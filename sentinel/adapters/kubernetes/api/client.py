@@ -137,12 +137,18 @@ class ApiClient:
         return await self.request("PATCH", target, body=body, content_type=MERGE_PATCH, timeout=timeout)
 
     async def delete(
-        self, target: RequestTarget, *, uid: str | None = None, timeout: float = DEFAULT_TIMEOUT
+        self,
+        target: RequestTarget,
+        *,
+        uid: str | None = None,
+        version: str = "",
+        timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
-        """Delete the object; with `uid` only that very one (ConflictError otherwise)."""
+        """Delete the object; with `uid` only that very one, with `version` only as it was (ConflictError otherwise)."""
         body: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-        if uid:
-            body["preconditions"] = {"uid": uid}
+        tests = {"uid": uid, "resourceVersion": version}
+        if preconditions := {name: value for name, value in tests.items() if value}:
+            body["preconditions"] = preconditions
         await self.request("DELETE", target, body=body, timeout=timeout)
 
     async def request(

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from contextlib import suppress
 
 from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import RawObject, controller_of, mapping, text
@@ -13,7 +12,8 @@ from sentinel.adapters.kubernetes.workloads.config_return import put_config_back
 from sentinel.adapters.kubernetes.workloads.driver import Live, Place
 from sentinel.adapters.kubernetes.workloads.patches import Patch, Plan
 from sentinel.adapters.kubernetes.workloads.registry import Driver, driver_of
-from sentinel.domain.decision import Change, Release, Restore
+from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pod
+from sentinel.domain.decision import Change, Release, RemovePod, Restore
 from sentinel.domain.errors import (
     ClusterError,
     ClusterUnavailableError,
@@ -23,7 +23,7 @@ from sentinel.domain.errors import (
 )
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import Workload, WorkloadKey
-from sentinel.domain.workload.revision import Applied, ObjectRef, Revision
+from sentinel.domain.workload.revision import Applied, Revision
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ class WorkloadChanger:
             async with asyncio.timeout(timeout):
                 if isinstance(change, Restore):
                     return await self._restore(driver, workload, change, timeout)
+                if isinstance(change, RemovePod):
+                    return await self._remove(driver, workload, change, timeout)
                 return await self._patch(driver, workload, change, timeout)
         except TimeoutError as error:
             raise ClusterUnavailableError(
@@ -93,8 +95,15 @@ class WorkloadChanger:
             template, returning = driver.template_of(stored), [one.name for one in change.config]
             unchecked = await check_existence(self._client, workload.key.namespace, template, returning)
         if change.config:
+            # Config is not tested by what is written to the workload: that is read once more just before it.
+            live = await self._live(driver, workload, timeout)
+            driver.check(live, workload, restored)
             back = await put_config_back(self._client, workload.key.namespace, change.config, timeout)
-        done = await self._patch(driver, workload, change, timeout, live=live, stored=stored)
+        try:
+            done = await self._patch(driver, workload, change, timeout, live=live, stored=stored)
+        except ClusterError as error:
+            error.args = (f"{error}{back}",)  # its sentence also says what was done before it
+            raise
         return done + back + unchecked
 
     async def _patch(
@@ -126,13 +135,11 @@ class WorkloadChanger:
     async def _carry_out(
         self, plan: Plan, own: Place, workload: Workload, timeout: float, *, give_up: bool
     ) -> None:
-        """Send the patches in their order, then remove pods."""
+        """Send the patches in their order."""
         for patch in (Patch(plan.operations), *plan.patches):
             resource, name = (patch.resource, patch.name) if patch.resource is not None else own
             place = RequestTarget(resource, workload.key.namespace, name, patch.subresource)
             await self._send(patch, place, timeout, give_up=give_up or patch.disowned)
-        for pod in plan.removed:
-            await self._remove(pod, timeout)
 
     async def _live(self, driver: Driver, workload: Workload, timeout: float) -> list[Json]:
         """All objects of the workload, read afresh."""
@@ -150,11 +157,39 @@ class WorkloadChanger:
         if give_up and not patch.subresource:
             await self._disown(place, seen)
 
-    async def _remove(self, pod: ObjectRef, timeout: float) -> None:
-        """Delete this very pod, unless it is gone already, or another one has its name."""
-        with suppress(NotFoundError, ConflictError):
-            place = RequestTarget(PODS, pod.namespace, pod.name)
-            await self._client.delete(place, uid=pod.uid, timeout=timeout)
+    async def _remove(self, driver: Driver, workload: Workload, change: RemovePod, timeout: float) -> str:
+        """Delete this very pod, which is broken as it was just read, or none.
+
+        A deletion can test its pod alone. So the workload is read after the pod, as the last thing before it.
+        """
+        place = RequestTarget(PODS, workload.key.namespace, change.name)
+        for attempt in range(1, _ATTEMPTS + 1):
+            version = await self._broken(place, change.uid, timeout)
+            if not version:
+                return f"the pod {change.name} is gone or no longer broken"
+            live = await self._live(driver, workload, timeout)
+            driver.check(live, workload, "")
+            plan = driver.planned(live, workload, change, {})
+            try:
+                await self._client.delete(place, uid=change.uid, version=version, timeout=timeout)
+            except NotFoundError:
+                return f"the pod {change.name} is gone"
+            except ConflictError:
+                if attempt == _ATTEMPTS:
+                    raise
+                continue
+            return plan.sentence
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _broken(self, place: RequestTarget, uid: str, timeout: float) -> str:
+        """The version of the pod where it is there and not ready; else empty."""
+        try:
+            raw = await self._client.get(place, timeout=timeout)
+        except NotFoundError:
+            return ""
+        pod = trim_pod(raw).pod
+        broken = pod.uid == uid and not pod.ready and not pod.deleting
+        return text(mapping(raw.get("metadata")).get("resourceVersion")) if broken else ""
 
     async def _disown(self, place: RequestTarget, live: RawObject) -> None:
         """Give up our claim on what was written; without it the change stands all the same."""

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.api.operations import Operation, holds, put
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, number, objects, text
-from sentinel.adapters.kubernetes.api.resources import PODS, ApiResource
+from sentinel.adapters.kubernetes.api.resources import ApiResource
 from sentinel.adapters.kubernetes.workloads.digest import bare_template, digest_of, template_digest
 from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE, template_manager
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import CONFIG_ANNOTATION, Workload
-from sentinel.domain.workload.revision import ObjectRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +31,13 @@ class Patch:
 class Plan:
     """What a change comes to, and the sentence that says what was done.
 
-    `operations` patch the workload's own object; `patches` follow, one after the other, and then the very pods in
-    `removed` are deleted. Each of them leaves the workload in a state in which the same change can be planned again.
-    Without any the change is in force already.
+    `operations` patch the workload's own object; `patches` follow, one after the other. Each of them leaves the
+    workload in a state in which the same change can be planned again. Without any the change is in force already.
     """
 
     sentence: str
     operations: tuple[Operation, ...] = ()
     patches: tuple[Patch, ...] = ()
-    removed: tuple[ObjectRef, ...] = ()
-
-
-def remove_pod(workload: Workload, name: str, uid: str) -> Plan:
-    """Delete a pod of the workload that keeps the others from being replaced. Its volumes stay."""
-    pod = ObjectRef(PODS.api_version, "Pod", workload.key.namespace, name, uid)
-    return Plan(f"removed the pod {name}, which kept the others from being replaced", removed=(pod,))
 
 
 def check_judged(live: RawObject, workload: Workload, *, also: str = "") -> None:

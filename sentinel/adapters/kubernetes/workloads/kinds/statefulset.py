@@ -181,8 +181,8 @@ def plan(live: RawObject, workload: Workload, change: Change, stored: RawObject)
             return restore(live, stored, target)
         case Restart(config):
             return patches.restart(live, config)
-        case RemovePod(name, uid):
-            return patches.remove_pod(workload, name, uid)
+        case RemovePod(name):
+            return Plan(f"removed the pod {name}, which kept the others from being replaced")
     raise unsupported(workload, change)
 
 
@@ -262,7 +262,7 @@ STATEFUL_SET = WorkloadDriver(
     verbs=(
         (STATEFUL_SETS, "", ("get", "list", "watch", "patch")),
         (CONTROLLER_REVISIONS, "", ("get", "list", "watch")),
-        (PODS, "", ("delete",)),
+        (PODS, "", ("get", "delete")),
     ),
     trim=trim_stateful_set,
     trim_revision=controller_revisions.trim_controller_revision,
