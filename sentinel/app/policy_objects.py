@@ -18,6 +18,7 @@ from sentinel.adapters.kubernetes.custom.policy_objects import (
 from sentinel.bounded import BoundedDict
 from sentinel.domain.errors import ClusterError
 from sentinel.domain.figures import amount
+from sentinel.domain.notice import Bulletin, BulletinKind
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.revision import Revision
@@ -35,6 +36,8 @@ AT_ONCE = 100
 """So many workloads are matched before others may go on."""
 MAX_MISTAKES = 20
 MAX_TOLD = 500
+SHOWN = 5
+"""A notice names so many policies, and counts the others."""
 
 Labelled = Callable[[], Iterable[tuple[WorkloadKey, Mapping[str, str]]]]
 """Every workload with its labels."""
@@ -51,7 +54,8 @@ class Reach:
 class PolicyObjects:
     """The objects that the watches show. `leads`: whether this replica answers for a namespace.
 
-    `taken` is called with the namespaces whose policies changed, `""` for the whole cluster.
+    `tell` has people hear of what is refused, once a generation, and of what is right again. `taken` is called with
+    the namespaces whose policies changed, `""` for the whole cluster.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class PolicyObjects:
         telemetry: Telemetry,
         *,
         leads: Callable[[str], bool],
+        tell: Callable[[Bulletin], None],
         taken: Callable[[frozenset[str]], None],
     ) -> None:
         self._store = store
@@ -71,6 +76,7 @@ class PolicyObjects:
         self._clock = clock
         self._telemetry = telemetry
         self._leads = leads
+        self._tell = tell
         self._taken = taken
         self._dirty: dict[Key, None] = {}
         self._changed = asyncio.Event()
@@ -103,15 +109,16 @@ class PolicyObjects:
     async def catch_up(self) -> None:
         """Take over what changed. Each object is judged alone: one that is wrong stays as it was."""
         self._changed.clear()
-        changed: set[str] = set()
+        changed: dict[Key, None] = {}
         while self._dirty:
             key = next(iter(self._dirty))
             del self._dirty[key]
             if self._take(key):
-                changed.add(key[0])
+                changed[key] = None
             await asyncio.sleep(0)
         if changed:
-            self._taken(frozenset(changed))
+            self._log(changed)
+            self._taken(frozenset(namespace for namespace, _ in changed))
             self._show()
 
     async def answer(self) -> None:
@@ -120,25 +127,31 @@ class PolicyObjects:
         if not ours:
             return
         reaches = await self._reaches()
+        answered: list[tuple[PolicyObject, ObjectStanding]] = []
         for policy in ours:
             standing = self._in_force.standings().get(policy.key)
             if standing is None or not _is_of(standing, policy):
                 continue  # it changed meanwhile, and is taken over next
             named = standing.policy.name if standing.policy is not None else ""
-            await self._write(policy, status_of(standing, reaches.get(named, Reach())))
+            if await self._write(policy, status_of(standing, reaches.get(named, Reach()))):
+                answered.append((policy, standing))
+        for news in news_of(answered):
+            self._tell(news)
 
-    async def _write(self, policy: PolicyObject, status: PolicyStatus) -> None:
+    async def _write(self, policy: PolicyObject, status: PolicyStatus) -> bool:
         try:
-            await self._store.write(policy, status, self._clock.now())
-            self._unwritten.pop(policy.key, None)  # should it fail once more, that is news again
+            written = await self._store.write(policy, status, self._clock.now())
         except ClusterError as error:
             if self._unwritten.get(policy.key) != str(error):
                 self._unwritten[policy.key] = str(error)
                 log.warning("the status of %s cannot be written: %s", policy, error)
+            return False
+        self._unwritten.pop(policy.key, None)  # should it fail once more, that is news again
+        return written
 
     def _touched(self, key: Key) -> None:
-        policy, standing = self._store.get(key), self._in_force.standings().get(key)
-        if policy is None or standing is None or not _is_of(standing, policy):
+        policy = self._store.get(key)
+        if policy is None or not self._in_force.knows(key, policy.uid, policy.generation):
             self._dirty[key] = None
             self._changed.set()
 
@@ -146,14 +159,18 @@ class PolicyObjects:
         policy = self._store.get(key)
         if policy is None:
             return self._in_force.drop(key)
-        if not self._in_force.take(key, policy.uid, policy.generation, policy.document, policy.former):
-            return False
-        standing = self._in_force.standings()[key]
-        if standing.mistakes:
-            log.warning("%s is refused: %s; %s", policy, in_words(standing.mistakes), _kept(standing))
-        else:
-            log.info("%s is in force, generation %d", policy, policy.generation)
-        return True
+        return self._in_force.take(key, policy.uid, policy.generation, policy.document, policy.former)
+
+    def _log(self, changed: Iterable[Key]) -> None:
+        """What became of those that are still there. All are taken over before: together they are compared once."""
+        for key in changed:
+            policy, standing = self._store.get(key), self._in_force.standings().get(key)
+            if policy is None or standing is None:
+                continue
+            if standing.mistakes:
+                log.warning("%s is refused: %s; %s", policy, in_words(standing.mistakes), _kept(standing))
+            else:
+                log.info("%s is in force, generation %d", policy, standing.generation)
 
     async def _reaches(self) -> Mapping[str, Reach]:
         """By policy that an object is, what it guards."""
@@ -176,6 +193,36 @@ class PolicyObjects:
         accepted = len(self._in_force.standings()) - refused
         self._telemetry.gauge(MetricName.POLICY_OBJECTS, accepted, state="accepted")
         self._telemetry.gauge(MetricName.POLICY_OBJECTS, refused, state="refused")
+
+
+def news_of(answered: Sequence[tuple[PolicyObject, ObjectStanding]]) -> Iterator[Bulletin]:
+    """What people hear of answers, which their former statuses do not say yet: so a restart tells nothing twice."""
+    refused = [
+        f"{policy}, generation {policy.generation}: {in_words(standing.mistakes)}; {_kept(standing)}"
+        for policy, standing in answered
+        if standing.mistakes and not (policy.refused and policy.answered == policy.generation)
+    ]
+    fixed = [
+        f"{policy}, generation {policy.generation}"
+        for policy, standing in answered
+        if policy.refused and not standing.mistakes
+    ]
+    if refused:
+        yield Bulletin(BulletinKind.POLICIES_REFUSED, _of_policies(refused, "refused"), _shown(refused))
+    if fixed:
+        title = _of_policies(fixed, "valid again")
+        yield Bulletin(BulletinKind.POLICIES_FIXED, title, _shown(fixed), good=True)
+
+
+def _of_policies(lines: Sequence[str], what: str) -> str:
+    if len(lines) == 1:
+        return f"{lines[0].partition(',')[0]} is {what}"
+    return f"{len(lines)} policies are {what}"
+
+
+def _shown(lines: Sequence[str]) -> tuple[str, ...]:
+    more = len(lines) - SHOWN
+    return (*lines[:SHOWN], *((f"and {more} more",) if more > 0 else ()))
 
 
 def status_of(standing: ObjectStanding, reach: Reach) -> PolicyStatus:

@@ -17,6 +17,8 @@ class BulletinKind(StrEnum):
     RULES_REFUSED = "rules-refused"
     RULES_UNREADABLE = "rules-unreadable"
     RULES_FIXED = "rules-fixed"
+    POLICIES_REFUSED = "policies-refused"
+    POLICIES_FIXED = "policies-fixed"
     SOURCE_SILENT = "source-silent"
     SOURCE_RECOVERED = "source-recovered"
     ALERTS_UNKNOWN = "alerts-unknown"

@@ -1,13 +1,13 @@
 """The policies in force: those of the rule files, and over them those of objects. Files come first."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sentinel.domain.policy.policy import Origin, Policy
 from sentinel.policies.load import DEFAULTS, Options, PolicySet, judged, policy_set
 from sentinel.policies.mistakes import InputError, Remark
-from sentinel.policies.pairs import claims
+from sentinel.policies.pairs import PairIndex
 from sentinel.policies.source import FilePolicySource
 
 Key = tuple[str, str]
@@ -58,6 +58,11 @@ class PoliciesInForce:
         self.policies()
         return self._standings
 
+    def knows(self, key: Key, uid: str, generation: int) -> bool:
+        """Whether this generation was taken over."""
+        known = self._parsed.get(key)
+        return known is not None and (known.uid, known.generation) == (uid, generation)
+
     def take(
         self, key: Key, uid: str, generation: int, document: Mapping[str, Any], former: Former | None = None
     ) -> bool:
@@ -65,9 +70,9 @@ class PoliciesInForce:
 
         `former` is the last good one where this process has not seen it.
         """
-        known = self._parsed.get(key)
-        if known is not None and (known.uid, known.generation) == (uid, generation):
+        if self.knows(key, uid, generation):
             return False
+        known = self._parsed.get(key)
         found = self._judged(key, document)
         if isinstance(found, Policy):
             self._parsed[key] = ObjectStanding(uid, generation, found)
@@ -83,7 +88,7 @@ class PoliciesInForce:
         if not isinstance(found, Policy):
             return found
         others = [policy for policy in self.policies() if policy.source != found.source]
-        met = _met(found, {policy.name: policy for policy in others}, others)
+        met = _met(found, {policy.name: policy for policy in others}, _index_of(others))
         return [met] if met is not None else found
 
     def drop(self, key: Key) -> bool:
@@ -107,28 +112,30 @@ class PoliciesInForce:
         current = self._files.current
         taken = list(current.policies)
         named = {policy.name: policy for policy in taken}
+        pairs = _index_of(taken)
         self._standings = {}
         for key, standing in sorted(self._parsed.items()):
             self._standings[key] = standing
             if standing.policy is None:
                 continue
-            met = _met(standing.policy, named, taken)
+            met = _met(standing.policy, named, pairs)
             if met is None:
                 taken.append(standing.policy)
                 named[standing.policy.name] = standing.policy
+                pairs.add(standing.policy)
             else:
                 self._standings[key] = replace(standing, policy=None, mistakes=(met,), conflict=True)
         self._of = current
         self._all = policy_set(taken).policies if self._parsed else current.policies
 
 
-def _met(policy: Policy, named: Mapping[str, Policy], taken: Sequence[Policy]) -> Remark | None:
+def _met(policy: Policy, named: Mapping[str, Policy], pairs: PairIndex) -> Remark | None:
     """What keeps an object's policy from being in force beside those that are; None where nothing does."""
     same = named.get(policy.name)
     if same is not None:
         why = f"the policy in {same.source} has this name, and rule files come before objects"
         return ("metadata", "name"), InputError(why, "rename one")
-    for found, path, mistake in _new_claims(policy, taken):
+    for found, path, mistake in pairs.claims(policy):
         if found is policy:
             return path, mistake
         why = f"its pair meets the policy {found.name} ({found.source})"
@@ -136,9 +143,8 @@ def _met(policy: Policy, named: Mapping[str, Policy], taken: Sequence[Policy]) -
     return None
 
 
-def _new_claims(policy: Policy, taken: Sequence[Policy]) -> Iterator[tuple[Policy, Any, InputError]]:
-    pairs = [each for each in taken if each.strategy.pairing is not None]
-    if policy.strategy.pairing is not None:
-        yield from claims([*taken, policy])
-    elif pairs:
-        yield from claims([*pairs, policy])
+def _index_of(policies: Iterable[Policy]) -> PairIndex:
+    index = PairIndex()
+    for policy in policies:
+        index.add(policy)
+    return index

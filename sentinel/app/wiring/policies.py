@@ -51,6 +51,7 @@ def policies_of(base: Base, sources: Sources, news: News) -> PolicyParts:
         base.clock,
         base.telemetry,
         leads=lambda namespace: base.leadership.left(namespace) > 0,
+        tell=news.tell,
         taken=taken,
     )
     return PolicyParts(

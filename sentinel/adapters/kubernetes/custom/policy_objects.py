@@ -51,6 +51,11 @@ class PolicyObject:
         return self._condition("Accepted").get("status") == "False"
 
     @property
+    def answered(self) -> int:
+        """The generation that its status is about; 0 before the first answer."""
+        return int(self.status.get("observedGeneration") or 0)
+
+    @property
     def message(self) -> str:
         """What its status says about it, of a refused one why; empty before the first answer."""
         return text(self._condition("Accepted" if self.refused else "Ready").get("message"))
