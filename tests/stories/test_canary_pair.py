@@ -27,21 +27,26 @@ async def pair(tmp_path: Path) -> AsyncIterator[CanaryPair]:
 
 
 async def test_a_good_release_goes_step_by_step_into_the_stable(pair: CanaryPair) -> None:
-    """The canary gets pods, then requests; the stable takes its template; then the canary gives both back."""
+    """The canary gets pods, then requests; the stable takes its template; then the canary gives both back.
+
+    The route's weights are what they were, however small.
+    """
+    pair.weigh(3, 0)
     pair.release("web:2")
     await pair.world.phase(Phase.BAKING, image="web:2")
-    assert (pair.weights(), pair.replicas()) == ((90, 10), 1)
+    assert (pair.weights(), pair.replicas()) == ((902, 100), 1)
     assert pair.image("web") == "web:1"
     record = await pair.world.phase(Phase.PROMOTED, image="web:2")
     assert actions(record) == ["advance", "advance", "promote"]
     await pair.rest()
-    assert (pair.image("web"), pair.image("web-canary")) == ("web:2", "web:2")
+    assert (pair.image("web"), pair.image("web-canary"), pair.weights()) == ("web:2", "web:2", (3, 0))
     assert pair.world.pods_of("web:2") == PODS
     assert pair.lost() == 0
 
 
 async def test_a_canary_that_fails_requests_is_undone(pair: CanaryPair) -> None:
-    """It loses its requests, then its pods, and its template; the stable was never touched."""
+    """It loses its requests, then its pods, and its template; neither the stable nor the weights are changed."""
+    pair.weigh(1, 0)
     before = pair.world.cluster.deployment("web", namespace="shop")["metadata"]["generation"]
     pair.world.cluster.serve("web:2", Quality(errors=0.2))
     pair.release("web:2")
@@ -50,7 +55,7 @@ async def test_a_canary_that_fails_requests_is_undone(pair: CanaryPair) -> None:
     assert decision(record, Action.UNDO).rule == "error-rate"
     assert record.state.weight <= 0.1
     await pair.rest()
-    assert pair.image("web-canary") == "web:1"
+    assert (pair.image("web-canary"), pair.weights()) == ("web:1", (1, 0))
     assert pair.world.cluster.deployment("web", namespace="shop")["metadata"]["generation"] == before
     assert pair.lost() == 0
 

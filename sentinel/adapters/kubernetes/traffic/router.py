@@ -18,13 +18,14 @@ class Routing:
 
     `share` is the candidate's of what the two get together, in [0, 1], as it is written; None where the route cannot be
     used. `in_force` says whether the gateway acts on what is written, as far as it tells. `problem` is a sentence on
-    what a person must change, empty without one.
+    what a person must change, empty without one. `total` is the two weights together, 0 where they are not known.
     """
 
     share: float | None
     in_force: bool
     problem: str
     ref: ObjectRef
+    total: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +53,21 @@ class TrafficRouter:
         """How the route splits the traffic. Never raises."""
         ref = self._ref(raw)
         try:
-            share = self.split(ref, raw, backends, rule).share
+            split = self.split(ref, raw, backends, rule)
         except InvalidObjectError as error:
             return Routing(None, False, str(error), ref)
-        return Routing(share, *self.taken_in(raw, ref), ref)
+        return Routing(split.share, *self.taken_in(raw, ref), ref, split.total)
 
-    def plan(self, raw: RawObject, backends: Backends, rule: str, share: float) -> tuple[Operation, ...]:
+    def plan(
+        self, raw: RawObject, backends: Backends, rule: str, share: float, scale: int = 0
+    ) -> tuple[Operation, ...]:
         """The JSON patch that gives the candidate this share, nothing where it has it; it tests all that it relies on.
 
-        Raises InvalidObjectError, its reason `RouteUnusable`, with the sentence of `Routing.problem`.
+        The weights add up to `scale` where that can tell the share (0: to what they are now). Raises
+        InvalidObjectError, its reason `RouteUnusable`, with the sentence of `Routing.problem`.
         """
         uid = mapping(raw.get("metadata")).get("uid")
-        return weigh(self.split(self._ref(raw), raw, backends, rule), uid, share)
+        return weigh(self.split(self._ref(raw), raw, backends, rule), uid, share, scale)
 
     def _ref(self, raw: RawObject) -> ObjectRef:
         return route_ref(raw, self.resource.api_version, self.kind)

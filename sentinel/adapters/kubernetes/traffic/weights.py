@@ -132,17 +132,21 @@ def _matching(rule: RouteRule, service: str, subset: str) -> list[WeightedBacken
     return [one for one in rule.backends if (one.service, one.subset) == (service, subset)]
 
 
-def weigh(split: TrafficSplit, uid: object, share: float) -> tuple[Operation, ...]:
+def weigh(split: TrafficSplit, uid: object, share: float, scale: int = 0) -> tuple[Operation, ...]:
     """The patch that gives the candidate this share in [0, 1] of the two weights; nothing where it has it already.
 
-    Their total stays. Where whole numbers are too coarse for the share, all weights of the rule grow by one factor,
-    so that each other backend keeps its share.
+    Their total is `scale` (0: as it is). Where whole numbers are too coarse for the share, all weights of the rule grow
+    by one factor, so that each other backend keeps its share; they shrink again as soon as they can.
     """
-    factor = _factor(split, share)
-    total = split.total * factor
+    scale = (
+        scale
+        if scale and all(other.weight * scale % split.total == 0 for other in split.others)
+        else split.total
+    )
+    total = scale * _factor(split, share, scale)
     candidate = round(share * total)
     wanted = [(split.stable, total - candidate), (split.candidate, candidate)]
-    wanted += [(other, other.weight * factor) for other in split.others]
+    wanted += [(other, other.weight * total // split.total) for other in split.others]
     if max(weight for _, weight in wanted) > MAX_WEIGHT:
         raise unusable(
             split.ref, f"has too small weights for {share:.2%} in {_called(split.rule)}: make them larger"
@@ -158,11 +162,21 @@ def weigh(split: TrafficSplit, uid: object, share: float) -> tuple[Operation, ..
     )
 
 
-def _factor(split: TrafficSplit, share: float) -> int:
-    """By what the rule's weights must grow so that the share is right in whole numbers."""
+def scale_of(total: int, known: int) -> int:
+    """The total of two weights as people wrote it: `known`, if ours may have grown from it to this one."""
+    return known if known and total in {known * _growth(known, least) for least in (0, *_SCALES)} else total
+
+
+def _growth(scale: int, least: int) -> int:
+    """The factor by which a scale is `least` or more."""
+    return max(1, -(-least // scale))
+
+
+def _factor(split: TrafficSplit, share: float, scale: int) -> int:
+    """By what the scale must grow so that the share is right in whole numbers."""
     for least in (0, *_SCALES):
-        factor = max(1, -(-least // split.total))
-        total = split.total * factor
+        factor = _growth(scale, least)
+        total = scale * factor
         candidate = round(share * total)
         lost = (candidate == 0) is not (share == 0) or (candidate == total) is not (share == 1)
         if not lost and abs(candidate / total - share) <= _FINENESS:

@@ -60,6 +60,8 @@ def test_a_mark_is_read_as_it_is_written() -> None:
     written = ShareMark(0.05, 1 / 3, 1, 4, mark)
     read = parse_share_mark(str(written))
     assert read is not None
-    assert (read.before, read.pods, read.mark) == (0.05, 4, mark)
+    assert (read.before, read.pods, read.mark, read.scale) == (0.05, 4, mark, 0)
     assert read.share == pytest.approx(1 / 3)
+    scaled = ShareMark(0.0, 0.5, 1, 4, mark, 3)
+    assert parse_share_mark(str(scaled)) == scaled
     assert parse_share_mark("web-1,2026-01-01T00:00:00Z") is None

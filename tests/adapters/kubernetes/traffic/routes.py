@@ -79,9 +79,11 @@ def ruled(kind: str, *rules: tuple[str, Weights]) -> JsonObject:
     }
 
 
-def moved(raw: JsonObject, share: float, backends: Backends = WEB, rule: str = "") -> JsonObject:
+def moved(
+    raw: JsonObject, share: float, backends: Backends = WEB, rule: str = "", scale: int = 0
+) -> JsonObject:
     """The route after the router's patch."""
-    operations = ROUTERS[raw["kind"]].plan(raw, backends, rule, share)
+    operations = ROUTERS[raw["kind"]].plan(raw, backends, rule, share, scale)
     return json_patch(deepcopy(raw), list(operations))
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from clustersim.storage.api_errors import ApiError
 from clustersim.storage.patching import json_patch
 from sentinel.adapters.kubernetes.traffic.registry import ROUTERS
-from sentinel.adapters.kubernetes.traffic.weights import Backends
+from sentinel.adapters.kubernetes.traffic.weights import Backends, scale_of
 from sentinel.domain.errors import InvalidObjectError
 from tests.adapters.kubernetes.traffic.routes import (
     SPECS,
@@ -79,6 +79,28 @@ def test_small_weights_grow_together(kind: str) -> None:
         100,
         10,
     ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(stable=st.integers(1, 1000), other=WEIGHTS, shares=st.lists(SHARES, max_size=4))
+def test_at_the_end_the_weights_are_what_people_wrote(
+    kind: str, stable: int, other: int, shares: list[float]
+) -> None:
+    """Whatever they grew to in between, so that an apply from Git finds no difference."""
+    raw = before = route(kind, ("web-stable", stable), ("other", other), ("web-canary", 0))
+    scale = 0
+    for wanted in [*shares, 0.0]:
+        scale = scale_of(ROUTERS[kind].routing(raw, WEB, "").total, scale)
+        raw = moved(raw, wanted, scale=scale)
+    assert (raw, scale) == (before, scale_of(stable, stable))
+
+
+def test_a_scale_that_people_changed_meanwhile_is_theirs() -> None:
+    """Ours grew from 3 to 102, 1,002 or 10,002; without a scale known it is the total that is there."""
+    assert [scale_of(total, 3) for total in (3, 102, 1002, 10002)] == [3, 3, 3, 3]
+    assert (scale_of(100, 3), scale_of(6, 3), scale_of(1002, 0)) == (100, 6, 1002)
+    raw = route("HTTPRoute", ("web-stable", 900), ("other", 7), ("web-canary", 102))
+    assert weights(moved(raw, 0, scale=3)) == [1002, 7, 0]
 
 
 @pytest.mark.parametrize("kind", KINDS)

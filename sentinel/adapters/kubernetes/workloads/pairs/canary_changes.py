@@ -11,6 +11,7 @@ from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, number, tex
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS
 from sentinel.adapters.kubernetes.traffic.registry import ROUTERS
 from sentinel.adapters.kubernetes.traffic.router import Routing
+from sentinel.adapters.kubernetes.traffic.weights import scale_of
 from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.driver import Live, unsupported
 from sentinel.adapters.kubernetes.workloads.kinds.deployment import DEPLOYMENT, our_pause_lifted, pause
@@ -63,6 +64,12 @@ class _Pair:
     def mark(self) -> ShareMark | None:
         annotations = patches.annotations_of(self.canary) if self.canary is not None else {}
         return parse_share_mark(text(annotations.get(TRAFFIC_ANNOTATION)))
+
+    @property
+    def scale(self) -> int:
+        """The total of the route's two weights as people wrote it."""
+        routing, mark = self.routing, self.mark
+        return scale_of(routing.total if routing else 0, mark.scale if mark else 0)
 
     @property
     def withdrawn(self) -> bool:
@@ -159,7 +166,7 @@ def _signature(pair: _Pair, canary: RawObject, share: float, pods: int, mark: Ma
     known = pair.mark
     if known is not None and (known.share, known.pods, known.mark.record) == (share, pods, mark.record):
         return ()
-    noted = ShareMark(pair.share, share, _replicas(canary), pods, mark)
+    noted = ShareMark(pair.share, share, _replicas(canary), pods, mark, pair.scale)
     return patches.set_annotation(canary, TRAFFIC_ANNOTATION, str(noted))
 
 
@@ -169,7 +176,7 @@ def _routed(pair: _Pair, share: float) -> tuple[Patch, ...]:
     if named is None or pair.route is None:
         return ()
     router = ROUTERS[named.kind]
-    operations = router.plan(pair.route, backends_of(named), named.rule, share)
+    operations = router.plan(pair.route, backends_of(named), named.rule, share, pair.scale)
     return (Patch(operations, resource=router.resource, name=named.name, disowned=True),)
 
 

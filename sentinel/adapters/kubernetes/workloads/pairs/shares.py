@@ -16,6 +16,7 @@ class ShareMark:
     """Our mark on the canary: the share that we last asked for and the one before, and its pods likewise.
 
     Written before the share itself: until that is, the one before is in force. Any other share is somebody else's.
+    `scale` is the total of the route's two weights as people wrote it, 0 where that is not known.
     """
 
     before: float
@@ -23,9 +24,11 @@ class ShareMark:
     pods_before: int
     pods: int
     mark: Mark
+    scale: int = 0
 
     def __str__(self) -> str:
-        return f"{self.before:.6g},{self.share:.6g},{self.pods_before},{self.pods},{self.mark}"
+        known = f"{self.before:.6g},{self.share:.6g},{self.pods_before},{self.pods},{self.mark}"
+        return f"{known},{self.scale}" if self.scale else known
 
 
 def parse_share_mark(value: str) -> ShareMark | None:
@@ -34,10 +37,11 @@ def parse_share_mark(value: str) -> ShareMark | None:
     try:
         before, share = float(parts[0]), float(parts[1])
         pods_before, pods = int(parts[2]), int(parts[3])
-        mark = parse_mark(parts[4])
+        signature, _, scale = parts[4].rpartition(",")
+        mark, scaled = (parse_mark(signature), int(scale)) if scale.isdecimal() else (parse_mark(parts[4]), 0)
     except (ValueError, IndexError):
         return None
-    return ShareMark(before, share, pods_before, pods, mark) if mark is not None else None
+    return ShareMark(before, share, pods_before, pods, mark, scaled) if mark is not None else None
 
 
 def close(share: float, other: float) -> bool:
