@@ -23,6 +23,10 @@ PROGRAMS = ("prometheus", "prometheus-3", *USUAL, "victoria-metrics-newest", "vm
 
 Prometheus has the stories of test_stories.
 """
+IDLE = 20.0
+"""For so many seconds nobody asks a release for anything: longer than its first step takes."""
+Times = dict[tuple[str, float], Mapping[str, float]]
+"""Seconds of each story, by the backend and the seconds between two scrapes."""
 SERVICES = {"catalog": 4, "checkout": 4, "search": 4, "cart": 4, "idle": 4}
 """One release each; that of `press` is in a shop of its own, whose backend goes away."""
 
@@ -57,7 +61,7 @@ async def idle(here: Shop) -> Record:
     here.world.cluster.offer("idle", 0.0, namespace="shop")
     here.release("idle")
     await here.phase(Phase.BAKING, "idle")
-    await asyncio.sleep(15)
+    await asyncio.sleep(IDLE)
     record = here.world.record("idle", image="idle:2")
     assert record is not None
     return record
@@ -104,10 +108,21 @@ async def told(
     return dict(zip(names, ended, strict=True)), took
 
 
-def table(rows: Mapping[str, Mapping[str, float]]) -> str:
-    """How many seconds each story took on each backend, as a table of Markdown; a dash where it did not end."""
+def table(rows: Times) -> str:
+    """How many seconds each story took on each backend, as a table of Markdown; a dash where it did not end.
+
+    In brackets: how many times as long as on Prometheus at the same scrapes, where that was asked.
+    """
     names = [*STORIES, "outage"]
-    lines = [["backend", *names], ["---"] * (len(names) + 1)]
-    for backend, took in rows.items():
-        lines.append([backend, *(f"{took[name]:.0f} s" if name in took else "-" for name in names)])
+    lines = [["backend", "scrapes", *names], ["---"] * (len(names) + 2)]
+    for (backend, every), took in rows.items():
+        usual = rows.get(("prometheus", every), {})
+        cells = (_cell(took.get(name), usual.get(name)) for name in names)
+        lines.append([backend, f"{every:g} s", *cells])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _cell(seconds: float | None, usual: float | None) -> str:
+    if seconds is None:
+        return "-"
+    return f"{seconds:.0f} s" + ("" if usual is None else f" ({seconds / usual:.2f})")

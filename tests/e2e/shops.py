@@ -14,6 +14,7 @@ import aiohttp
 
 from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import Behaviour
+from sentinel.adapters.prometheus.scrapes import USUAL
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.ports import SystemClock
@@ -171,6 +172,8 @@ class Shop:
     world: World
     prometheus: Metrics
     alertmanager: str
+    within: float = LONG
+    """Seconds within which anything here must have happened."""
 
     def release(self, service: str, quality: Quality = WELL) -> None:
         """Roll out the new image of a service, which answers so."""
@@ -179,11 +182,11 @@ class Shop:
 
     async def phase(self, phase: Phase, service: str) -> Record:
         """Wait until the release of a service is in a phase; its record."""
-        return await self.world.phase(phase, service, image=f"{service}:2", within=LONG)
+        return await self.world.phase(phase, service, image=f"{service}:2", within=self.within)
 
     async def until(self, holds: Callable[[], bool], what: str) -> None:
         """Wait until something holds."""
-        await self.world.until(holds, within=LONG, what=what)
+        await self.world.until(holds, within=self.within, what=what)
 
     def pods(self, service: str) -> tuple[int, int]:
         """How many pods of the old and the new image live."""
@@ -248,13 +251,14 @@ async def shop(
         stack.push_async_callback(prometheus.down)
         here.environ |= {
             "SENTINEL_PROMETHEUS__URL": prometheus.url,
-            "SENTINEL_PROMETHEUS__SCRAPE_INTERVAL": f"{scraping.interval:g}",
             "SENTINEL_HTTP__PORT": str(port),
             "SENTINEL_HTTP__WEBHOOK__TOKEN": TOKEN,
             "SENTINEL_DRAIN_SECONDS": "5",
         }
+        if scraping.interval != USUAL:  # the series of a story are too young to tell
+            here.environ["SENTINEL_PROMETHEUS__SCRAPE_INTERVAL"] = f"{scraping.interval:g}"
         await _at_rest(here, prometheus, services)
-        yield Shop(here, prometheus, alertmanager)
+        yield Shop(here, prometheus, alertmanager, LONG + 10 * scraping.interval)
 
 
 async def _at_rest(here: World, prometheus: Metrics, services: Mapping[str, int]) -> None:

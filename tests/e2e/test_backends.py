@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
-from tests.e2e.backends import USUAL, table, told
+from tests.e2e.backends import USUAL, Times, table, told
 from tests.e2e.shops import FRONTS, STORIES_LIMIT, Scraping
 from tests.support.processes import binary
 from tests.support.world import actions, decision
@@ -25,6 +25,8 @@ pytestmark = [
 ]
 
 BACKENDS = os.environ.get("SENTINEL_TEST_BACKENDS", " ".join(USUAL)).split()
+SCRAPES = [float(each) for each in os.environ.get("SENTINEL_TEST_SCRAPES", "1").split()]
+"""Seconds between two scrapes: the stories are told at each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +43,30 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def times() -> Iterator[dict[str, Mapping[str, float]]]:
+def times() -> Iterator[Times]:
     """How long the stories took on each backend; printed when all are told."""
-    rows: dict[str, Mapping[str, float]] = {}
+    rows: Times = {}
     yield rows
     print("\n" + table(rows))
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=BACKENDS)
+@pytest_asyncio.fixture(
+    scope="module",
+    loop_scope="module",
+    params=[Scraping(backend, every) for every in SCRAPES for backend in BACKENDS],
+    ids=lambda scraping: f"{scraping.backend}-{scraping.interval:g}s",
+)
 async def records(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-    times: dict[str, Mapping[str, float]],
+    times: Times,
 ) -> Told:
     """The stories, told on a backend."""
-    for program in (request.param, *FRONTS.get(request.param, ())[:1]):
+    scraping: Scraping = request.param
+    for program in (scraping.backend, *FRONTS.get(scraping.backend, ())[:1]):
         binary(str(program))
     folder: Path = tmp_path_factory.mktemp("backend")
-    ended, times[request.param] = await told(folder, Scraping(request.param))
+    ended, times[scraping.backend, scraping.interval] = await told(folder, scraping)
     return Told(ended)
 
 
