@@ -37,3 +37,8 @@ class Place:
     namespace: str
     kubeconfig: str | None = None
     context: str | None = None
+
+
+def searched(namespace: str) -> str:
+    """Where a command has looked, in words; an empty namespace means all of them."""
+    return f"namespace {namespace}" if namespace else "any namespace"

@@ -46,7 +46,7 @@ def shown(*records: Record) -> list[str]:
     """The table's lines."""
     console = Console(width=1000, file=StringIO(), color_system=None)
     with console.capture() as written:
-        console.print(dora_table(figures(*records), DoraTargets(), everywhere=True))
+        console.print(dora_table(figures(*records), DoraTargets(), namespace=""))
     return [line.rstrip() for line in written.get().splitlines()]
 
 
@@ -66,7 +66,7 @@ def test_lead_times_that_are_not_from_commits_are_said() -> None:
 
 def test_nothing_to_measure_is_said() -> None:
     """In one sentence."""
-    assert shown() == ["No rollout reached users in this time, and none is in a history."]
+    assert shown() == ["No rollout in any namespace reached users in this time, and none is in a history."]
 
 
 def test_programs_get_plain_numbers() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.stories.gitops import AUTOMATED, by_argocd
 async def test_a_hold_is_listed_and_released_without_a_daemon(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`status` shows it too; afterwards what it changed is as it was."""
+    """`status` shows it too, and whoever looks elsewhere is told where; afterwards what it changed is as it was."""
     async with by_argocd(tmp_path) as made:
         made.release("web:2")
         await made.world.phase(Phase.UNDONE, image="web:2")
@@ -31,6 +32,8 @@ async def test_a_hold_is_listed_and_released_without_a_daemon(
         assert shown["heldKeeper"] == hold["keeper"]
         await releasing._holds(everywhere, Output.TABLE)
         assert "its source changes" in capsys.readouterr().out
+        await releasing._holds(replace(everywhere, namespace="other"), Output.TABLE)
+        assert capsys.readouterr().out == "nothing that deploys a workload in namespace other is held\n"
         assert await releasing._release("", everywhere, yes=True)
         assert "Argo CD Application argocd/shop is released" in capsys.readouterr().out
         assert (made.automated(), made.nothing_of_ours()) == (AUTOMATED, True)

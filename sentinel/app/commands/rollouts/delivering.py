@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sentinel.app.commands.connection import connected, place, run
-from sentinel.app.commands.flags import AllNamespaces, Context, Kubeconfig, Namespace, Place
+from sentinel.app.commands.flags import AllNamespaces, Context, Kubeconfig, Namespace, Place, searched
 from sentinel.app.commands.layout import table
 from sentinel.app.commands.naming import called
 from sentinel.app.commands.output import Output, OutputOption, show, show_data
@@ -61,17 +61,18 @@ async def _dora(at: Place, windows: Sequence[int], targets: DoraTargets, output:
     if at.namespace:
         scopes = scopes[1:]
     if output.for_people:
-        show(dora_table(scopes, targets, everywhere=not at.namespace), output)
+        show(dora_table(scopes, targets, at.namespace), output)
     else:
         show_data(dora_document(scopes, targets), output)
 
 
-def dora_table(scopes: Sequence[DoraScope], targets: DoraTargets, *, everywhere: bool) -> RenderableType:
+def dora_table(scopes: Sequence[DoraScope], targets: DoraTargets, namespace: str) -> RenderableType:
     """The figures for people; an exclamation mark stands behind what misses its target."""
     if not any(figures.total.changes for scope in scopes for figures in scope.figures):
-        return Text("No rollout reached users in this time, and none is in a history.")
+        where = searched(namespace)
+        return Text(f"No rollout in {where} reached users in this time, and none is in a history.")
     columns, rows = list(_COLUMNS), [row for scope in scopes for row in _rows(scope, targets)]
-    if everywhere:
+    if not namespace:
         columns.insert(0, "NAMESPACE")
     else:
         rows = [row[1:] for row in rows]

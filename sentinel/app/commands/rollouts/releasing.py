@@ -8,7 +8,7 @@ import typer
 
 from sentinel.adapters.kubernetes.gitops.holds import KubernetesKeepers
 from sentinel.app.commands.connection import ClusterConnection, connected, place, run
-from sentinel.app.commands.flags import AllNamespaces, Context, Kubeconfig, Namespace, Place
+from sentinel.app.commands.flags import AllNamespaces, Context, Kubeconfig, Namespace, Place, searched
 from sentinel.app.commands.layout import Column, brief_moment, table
 from sentinel.app.commands.naming import braked
 from sentinel.app.commands.output import Output, OutputOption, show, show_data
@@ -57,7 +57,7 @@ async def _release(name: str, at: Place, *, yes: bool) -> bool:
         ours = [workload for workload in found if workload.brake.mark is not None]
         held = held_by(await cluster.reader.records(at.namespace, found[0].key.name if name else ""))
         if not ours and not held:
-            typer.echo(_nothing_to_lift(found[0] if name else None))
+            typer.echo(_nothing_to_lift(found[0] if name else None, at))
             return True
         lines = [line for workload in ours for line in await _paused(cluster, workload)]
         lines += [line for record, hold in held for line in _held(record, hold)]
@@ -119,7 +119,7 @@ async def _holds(at: Place, output: Output) -> None:
         ]
         show(table(_COLUMNS, rows), output)
     else:
-        typer.echo("nothing that deploys a workload is held")
+        typer.echo(f"nothing that deploys a workload in {searched(at.namespace)} is held")
 
 
 _COLUMNS = (
@@ -182,9 +182,10 @@ async def _paused(cluster: ClusterConnection, workload: Workload) -> list[str]:
     return [f"{workload.key}: paused by the sentinel", *standing(record), going_on]
 
 
-def _nothing_to_lift(workload: Workload | None) -> str:
+def _nothing_to_lift(workload: Workload | None, at: Place) -> str:
     if workload is None:
-        return "the sentinel has paused no workload, and holds nothing that deploys one"
+        where = searched(at.namespace)
+        return f"the sentinel has paused no workload in {where}, and holds nothing that deploys one"
     if workload.brake.on:
         return (
             f"{workload.key} is {braked(workload)}, but not by the sentinel: this {workload.brake.name} stays"

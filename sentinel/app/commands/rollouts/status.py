@@ -13,7 +13,7 @@ from rich.text import Text
 
 from sentinel.adapters.kubernetes.custom.record_objects import object_of
 from sentinel.app.commands.connection import ClusterConnection, connected, pairings_on_record, place, run
-from sentinel.app.commands.flags import AllNamespaces, Context, Kubeconfig, Namespace, Place
+from sentinel.app.commands.flags import AllNamespaces, Context, Kubeconfig, Namespace, Place, searched
 from sentinel.app.commands.layout import Column, brief_moment, table
 from sentinel.app.commands.naming import WorkloadName, braked, called, workload_name
 from sentinel.app.commands.output import Output, OutputOption, phase, show, show_data
@@ -134,8 +134,9 @@ def status_table(
 ) -> RenderableType:
     """The table of `status`; `wide` with the images' registries."""
     if not found:
-        where = f"namespace {namespace}" if namespace else "any namespace"
-        return Text(f"No workload in {where} has the label {GUARD_LABEL}=true or a RolloutRecord.")
+        return Text(
+            f"No workload in {searched(namespace)} has the label {GUARD_LABEL}=true or a RolloutRecord."
+        )
     columns: list[str | Column] = [*_COLUMNS]
     rows = [_row(standing, now, wide=wide) for standing in found]
     if not namespace:
