@@ -64,7 +64,7 @@ reference: $(DEV)
 pictures: $(DEV)
 	$(BIN)/python -m tests.browser.pictures docs/pictures
 
-# An hour of fault schedules on two cores, a fifth of it for each strategy, from a seed that nobody has played, then a simulated day. SEED=0 repeats CI's.
+# An hour of fault schedules on two cores, a fifth of it for each strategy, from a seed that nobody has played, then a simulated day. SEED=0 repeats the first ones.
 SEED ?= $(shell date +%s)
 soak: $(DEV)
 	for strategy in deployment statefulset daemonset canary-pair blue-green; do \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -16,6 +17,10 @@ from clustersim.virtual_time import VirtualTimeLoop
 # A slow machine is no fault of what is tested.
 settings.register_profile("here", deadline=None)
 settings.load_profile("here")
+
+# Tests start hundreds of processes, and each would compile the whole program: Python keeps what it has compiled.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_asyncio_loop_factories(
@@ -41,5 +46,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Thousands of collected tests are no garbage: no collection during a test walks through them."""
+    """Thousands of collected tests are no garbage: no collection during a test walks through them, and few run."""
     gc.freeze()
+    gc.set_threshold(20_000)

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-MODULES = {
-    path.relative_to(ROOT): ast.parse(path.read_text())
-    for package in ("sentinel", "clustersim")
-    for path in sorted((ROOT / package).rglob("*.py"))
-}
 MOST_MODULES_IN_A_FOLDER = 15
 MOST_LINES_OF_A_FUNCTION = 50
 MOST_LINES_OF_A_MODULE = 400
 
 
+@cache
+def modules() -> Mapping[Path, ast.Module]:
+    """Every module of the program and of the simulated cluster, parsed."""
+    return {
+        path.relative_to(ROOT): ast.parse(path.read_text())
+        for package in ("sentinel", "clustersim")
+        for path in sorted((ROOT / package).rglob("*.py"))
+    }
+
+
 def test_a_public_class_name_stands_for_one_class() -> None:
     """No two classes of the whole tree have the same public name."""
     places = defaultdict(list)
-    for path, tree in MODULES.items():
+    for path, tree in modules().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(f"{path}:{node.lineno}")
@@ -30,7 +37,7 @@ def test_a_public_class_name_stands_for_one_class() -> None:
 def test_a_folder_holds_few_modules() -> None:
     """A folder can be taken in at a glance."""
     folders = defaultdict(list)
-    for path in MODULES:
+    for path in modules():
         if path.name != "__init__.py":
             folders[str(path.parent)].append(path.name)
     assert {name: len(held) for name, held in folders.items() if len(held) > MOST_MODULES_IN_A_FOLDER} == {}
@@ -38,7 +45,7 @@ def test_a_folder_holds_few_modules() -> None:
 
 def test_a_module_is_short() -> None:
     """A module is about one thing."""
-    lengths = {str(path): len((ROOT / path).read_text().splitlines()) for path in MODULES}
+    lengths = {str(path): len((ROOT / path).read_text().splitlines()) for path in modules()}
     assert {path: lines for path, lines in lengths.items() if lines > MOST_LINES_OF_A_MODULE} == {}
 
 
@@ -46,7 +53,7 @@ def test_a_function_is_short() -> None:
     """A function can be read without scrolling."""
     lengths = {
         f"{path}:{node.lineno} {node.name}": (node.end_lineno or node.lineno) - node.lineno + 1
-        for path, tree in MODULES.items()
+        for path, tree in modules().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
@@ -57,7 +64,7 @@ def test_one_library_logs() -> None:
     """Everything logs by the standard library; structlog only writes the lines."""
     importing = {
         str(path)
-        for path, tree in MODULES.items()
+        for path, tree in modules().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Import | ast.ImportFrom) and "structlog" in ast.unparse(node)
     }

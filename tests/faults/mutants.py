@@ -160,6 +160,11 @@ OF_STRATEGIES: Mapping[tuple[str, str], Mutant] = {
     ("blue-green", "leaves the pods that were replaced"): _replaced_left,
 }
 """Defects by the strategy whose schedules find them."""
+KNOWN: Mapping[tuple[str, str], Mutant] = {
+    **{("deployment", name): mutant for name, mutant in MUTANTS.items()},
+    **OF_STRATEGIES,
+}
+"""All of them, by strategy."""
 RARE = frozenset(list(MUTANTS)[-3:])
 """Defects that show in one schedule of hundreds."""
 
@@ -178,10 +183,7 @@ def found_within(mutant: Mutant, seeds: Iterable[int], strategy: str = "deployme
 def main() -> None:
     """Print for each defect how many schedules it took to find it."""
     first, most = (int(argument) for argument in (*sys.argv[1:], "20000", "1000")[:2])
-    for name, mutant in MUTANTS.items():
-        played, violations = found_within(mutant, range(first, first + most))
-        _print(name, played, violations)
-    for (strategy, name), mutant in OF_STRATEGIES.items():
+    for (strategy, name), mutant in KNOWN.items():
         _print(f"{strategy} {name}", *found_within(mutant, range(first, first + most), strategy))
 
 

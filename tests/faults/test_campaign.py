@@ -1,7 +1,7 @@
 """Random schedules of releases, people and faults over the whole daemon: what must never happen, never does.
 
 Each is drawn from its seed: `SENTINEL_TEST_FAULT_SEED=123 pytest tests/faults` replays one and tells its story.
-`SENTINEL_TEST_FAULT_SCHEDULES` is how many are played: always the same ones, so that a landing is no lottery;
+Here the same few are played each time, so that a landing is no lottery: `tests/faults/chosen.py` says which.
 `make soak` plays others for an hour, each night.
 """
 
@@ -13,25 +13,22 @@ import sys
 import pytest
 
 from tests.faults.campaign import run_seed
+from tests.faults.chosen import CHOSEN, POOL, had
 from tests.faults.plan import draw
 from tests.faults.registry import STRATEGIES
-
-SCHEDULES = int(os.environ.get("SENTINEL_TEST_FAULT_SCHEDULES", "60"))
-
-
-def schedules(strategy: str) -> int:
-    """How many schedules of a strategy are played: all of Deployments, a third of the others."""
-    return SCHEDULES if strategy == "deployment" else max(1, SCHEDULES // 3)
 
 
 @pytest.mark.real_time
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("strategy", STRATEGIES)
 async def test_no_schedule_of_faults_breaks_what_must_hold(strategy: str) -> None:
-    """Nothing lost, nothing twice, nobody undone who is good, and everything comes to an end when faults stop."""
+    """Nothing lost, nothing twice, nobody undone who is good, and everything comes to an end when faults stop.
+
+    A campaign in which nothing happens would find nothing: one without an undo, a restart and the like fails too.
+    """
     seed = os.environ.get("SENTINEL_TEST_FAULT_SEED")
-    what = [seed] if seed else ["--count", str(schedules(strategy))]
-    command = [sys.executable, "-m", "tests.faults.campaign", "--strategy", strategy, *what]
+    what = seed or "--chosen"
+    command = [sys.executable, "-m", "tests.faults.campaign", "--strategy", strategy, what]
     process = await asyncio.create_subprocess_exec(
         *command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONHASHSEED": "0"}
     )
@@ -46,14 +43,7 @@ def test_a_seed_is_one_schedule_and_one_story() -> None:
     assert run_seed(7).story == run_seed(7).story
 
 
-def test_schedules_undo_promote_hold_and_restart() -> None:
-    """A campaign in which nothing happens would find nothing: a dozen schedules at most have some of everything."""
-    missing = {"undos", "promotions", "holds", "alerts", "restarts"}
-    for report in map(run_seed, range(12)):
-        happened = {
-            name: report.lives - 1 if name == "restarts" else getattr(report, name) for name in missing
-        }
-        missing -= {name for name, times in happened.items() if times}
-        if not missing:
-            return
-    assert not missing
+def test_the_chosen_schedules_have_all_that_schedules_can_have() -> None:
+    """Every deed and fault in each strategy, and soon after each kind of release; else `chosen.py` chooses anew."""
+    possible = set().union(*(had(strategy, POOL) for strategy in STRATEGIES))
+    assert possible - set().union(*(had(strategy, seeds) for strategy, seeds in CHOSEN.items())) == set()
