@@ -281,7 +281,6 @@ class Sum:
         self.happened.update(
             undos=report.undos,
             promotions=report.promotions,
-            holds=report.holds,
             alerts=report.alerts,
             restarts=restarts,
         )
