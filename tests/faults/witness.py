@@ -12,7 +12,7 @@ import orjson
 
 from clustersim.cluster import SimulatedCluster
 from clustersim.storage.history import Event
-from clustersim.storage.resources import PODS
+from clustersim.storage.resources import DEPLOYMENTS, PODS
 from sentinel.adapters.kubernetes.custom.record_objects import record_of
 from sentinel.adapters.kubernetes.workloads.digest import digest_of
 from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
@@ -69,8 +69,8 @@ class Witness:
         self._born: dict[str, datetime] = {}
         self._known: dict[str, _Known] = {}
         self._patched: set[tuple[str, str]] = set()
-        self._read: dict[str, tuple[datetime, str]] = {}
-        """When the daemon read a workload last, and the image that it saw, by the workload's name."""
+        self._read: dict[str, tuple[datetime, JsonObject]] = {}
+        """When the daemon read a workload last, and as what, by the workload's name."""
         self._acting = 0
         self._unsubscribe = cluster.store.subscribe(self._saw)
         self.noted: dict[str, dict[str, datetime]] = {}
@@ -125,9 +125,11 @@ class Witness:
     def saw_request(self, method: str, path: str, body: bytes) -> None:
         """The daemon reads or deletes an object: no pod but a broken one of another template, after an undo."""
         *_, namespace, plural, name = ("", "", *path.split("/"))
-        if method == "GET" and plural == self._strategy.resource.plural:
-            read = self._cluster.store.find(self._strategy.resource, namespace, name)
-            self._read[name] = (self._cluster.now(), image_of(read) if read else "")
+        if method == "GET" and plural in (DEPLOYMENTS.plural, self._strategy.resource.plural):
+            resource = DEPLOYMENTS if plural == DEPLOYMENTS.plural else self._strategy.resource
+            found = self._cluster.store.find(resource, namespace, name)
+            if found is not None:
+                self._read[name] = (self._cluster.now(), found)
         if method == "DELETE" and plural == "pods":
             self._saw_deletion(self._cluster.store.find(PODS, namespace, name), body)
 
@@ -137,8 +139,8 @@ class Witness:
         if pod is None or any(pod["metadata"][test] != value for test, value in asked.items()):
             return
         owner = next((o for o in pod["metadata"].get("ownerReferences", ())), {"uid": "", "name": ""})
-        at, template = self._read.get(owner["name"], (None, ""))
-        recent = at is not None and self._cluster.now() - at <= ANSWERED_WITHIN
+        read = self.as_read(owner["name"])
+        template = image_of(read) if read is not None else "unread"
         undoing = any(
             r.workload_uid == owner["uid"] and r.state.phase is Phase.UNDOING for r in self.records()
         )
@@ -147,10 +149,13 @@ class Witness:
         )
         name, image = pod["metadata"]["name"], pod["spec"]["containers"][0]["image"]
         self.tell(f"sentinel: removes {name} ({image})")
-        if ready or image == template or not (undoing and recent and asked):
-            self.wrong(
-                f"{name} ({image}) was removed: ready {ready}, undoing {undoing}, read {template} at {at}"
-            )
+        if ready or template in (image, "unread") or not (undoing and asked):
+            self.wrong(f"{name} ({image}) was removed: ready {ready}, undoing {undoing}, template {template}")
+
+    def as_read(self, name: str) -> JsonObject | None:
+        """A workload as the daemon read it last; None where that is too long ago for what it asks for now."""
+        at, read = self._read.get(name, (None, None))
+        return read if at is not None and self._cluster.now() - at <= ANSWERED_WITHIN else None
 
     # -- the store's events
 

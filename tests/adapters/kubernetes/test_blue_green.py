@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from clustersim.storage.api_errors import ApiError
 from clustersim.storage.patching import json_patch
+from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.resources import SERVICES
+from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
 from sentinel.adapters.kubernetes.workloads.pairs.blue_green_changes import BLUE_GREEN
 from sentinel.adapters.kubernetes.workloads.pairs.driver import neutral_digest
 from sentinel.adapters.kubernetes.workloads.pairs.members import Attached, PairMember, trim_member
@@ -122,6 +125,56 @@ def test_the_switch_is_one_patch_that_tests_what_was_judged() -> None:
     assert objects.serving() == "green"
     assert objects.seen().rolled_out
     assert not objects.seen().exposure.standby.in_place  # type: ignore[union-attr]
+
+
+class Server:
+    """Reads and patches these objects; before the first patch of one, somebody else writes."""
+
+    def __init__(self, objects: Objects, patched: str, meanwhile: Callable[[], None]) -> None:
+        self._objects, self._patched, self._meanwhile = objects, patched, meanwhile
+
+    async def get(self, target: RequestTarget, *, timeout: float) -> JsonObject:
+        found = next(one for one in self._objects.live() if one["metadata"]["name"] == target.name)
+        return deepcopy(found)
+
+    async def json_patch(
+        self, target: RequestTarget, operations: list[JsonObject], *, timeout: float
+    ) -> JsonObject:
+        if target.name == self._patched:
+            self._patched = ""
+            self._meanwhile()
+        found = next(one for one in self._objects.live() if one["metadata"]["name"] == target.name)
+        patched = json_patch(deepcopy(found), operations)
+        found.clear()
+        found.update(patched)
+        return found
+
+
+async def test_a_colour_that_changes_while_it_is_switched_to_gets_no_requests() -> None:
+    """The Service's patch cannot test the Deployment: requests and the note go back, and the change is refused."""
+    objects = Objects()
+    judged, before = objects.seen(), deepcopy(objects.service)
+
+    def release() -> None:
+        objects.green["spec"]["template"]["spec"]["containers"][0]["image"] = "web:3"
+
+    server = cast("ApiClient", Server(objects, "web", release))
+    with pytest.raises(PreconditionError, match=r"the pod template of .* was changed by"):
+        await WorkloadChanger(server).apply(judged, Adopt(objects.of(objects.green)), timeout=5)
+    assert objects.service == before
+
+
+async def test_a_colour_that_is_switched_back_to_while_it_is_let_go_has_its_pods_again() -> None:
+    """Somebody points the Service at it in the very moment in which it is scaled to 0."""
+    objects = Objects()
+    objects.make(Adopt(objects.of(objects.green)))
+
+    def switch_back() -> None:
+        objects.service["spec"]["selector"]["colour"] = "blue"
+
+    server = cast("ApiClient", Server(objects, "web-blue", switch_back))
+    await WorkloadChanger(server).apply(objects.seen(), Release(), timeout=5)
+    assert (objects.serving(), objects.blue["spec"]["replicas"]) == ("blue", 4)
 
 
 @pytest.mark.parametrize(("replicas", "ready"), [(4, 3), (3, 3), (0, 0)])

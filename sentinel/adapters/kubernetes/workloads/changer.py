@@ -9,7 +9,7 @@ from sentinel.adapters.kubernetes.api.resources import PODS
 from sentinel.adapters.kubernetes.config.existence import check_existence
 from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.config_return import put_config_back
-from sentinel.adapters.kubernetes.workloads.driver import Live, Place
+from sentinel.adapters.kubernetes.workloads.driver import Live
 from sentinel.adapters.kubernetes.workloads.patches import Patch, Plan
 from sentinel.adapters.kubernetes.workloads.registry import Driver, driver_of
 from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pod
@@ -124,7 +124,7 @@ class WorkloadChanger:
             driver.check(seen, workload, restored)
             plan = driver.planned(seen, workload, change, stored or {})
             try:
-                await self._carry_out(plan, driver.places(workload)[0], workload, timeout, give_up=over)
+                await self._carry_out(plan, driver, workload, timeout, give_up=over)
             except PreconditionError:
                 if attempt == _ATTEMPTS:
                     raise
@@ -133,13 +133,21 @@ class WorkloadChanger:
         raise AssertionError("the last attempt returns or raises")
 
     async def _carry_out(
-        self, plan: Plan, own: Place, workload: Workload, timeout: float, *, give_up: bool
+        self, plan: Plan, driver: Driver, workload: Workload, timeout: float, *, give_up: bool
     ) -> None:
-        """Send the patches in their order."""
+        """Send the patches in their order, and take them back if what they rely on was changed meanwhile.
+
+        Raises PreconditionError then: the change is to be planned again from what is there now.
+        """
         for patch in (Patch(plan.operations), *plan.patches):
-            resource, name = (patch.resource, patch.name) if patch.resource is not None else own
-            place = RequestTarget(resource, workload.key.namespace, name, patch.subresource)
-            await self._send(patch, place, timeout, give_up=give_up or patch.disowned)
+            await self._send(patch, driver, workload, timeout, give_up=give_up or patch.disowned)
+        if plan.reliance is None or plan.reliance.holds(await self._live(driver, workload, timeout)):
+            return
+        await self._send(plan.reliance.back, driver, workload, timeout, give_up=True)
+        raise PreconditionError(
+            f"{workload.key} was changed while this was done ({plan.sentence}), which was taken back",
+            reason="ChangedMeanwhile",
+        )
 
     async def _live(self, driver: Driver, workload: Workload, timeout: float) -> list[Json]:
         """All objects of the workload, read afresh."""
@@ -149,10 +157,15 @@ class WorkloadChanger:
         )
         return list(await asyncio.gather(*(self._client.get(place, timeout=timeout) for place in places)))
 
-    async def _send(self, patch: Patch, place: RequestTarget, timeout: float, *, give_up: bool) -> None:
+    async def _send(
+        self, patch: Patch, driver: Driver, workload: Workload, timeout: float, *, give_up: bool
+    ) -> None:
         """Send one patch. With `give_up` our claim on what it wrote is given up."""
         if not patch.operations:
             return
+        own = driver.places(workload)[0]
+        resource, name = (patch.resource, patch.name) if patch.resource is not None else own
+        place = RequestTarget(resource, workload.key.namespace, name, patch.subresource)
         seen = await self._client.json_patch(place, list(patch.operations), timeout=timeout)
         if give_up and not patch.subresource:
             await self._disown(place, seen)

@@ -1,6 +1,6 @@
 """What changes to a workload's own object are made of, whatever its kind. Pure: from the live object to operations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.api.operations import Operation, holds, put
@@ -28,16 +28,30 @@ class Patch:
 
 
 @dataclass(frozen=True, slots=True)
+class Reliance:
+    """What a plan relies on in other objects than it writes, which no test of its patches can cover.
+
+    `holds` says whether it still is so, from the workload's objects as they are after the patches; where it is not,
+    `back` takes the patches back.
+    """
+
+    holds: Callable[[Sequence[RawObject]], bool]
+    back: Patch
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a change comes to, and the sentence that says what was done.
 
     `operations` patch the workload's own object; `patches` follow, one after the other. Each of them leaves the
     workload in a state in which the same change can be planned again. Without any the change is in force already.
+    `reliance` is looked at after them.
     """
 
     sentence: str
     operations: tuple[Operation, ...] = ()
     patches: tuple[Patch, ...] = ()
+    reliance: Reliance | None = None
 
 
 def check_judged(live: RawObject, workload: Workload, *, also: str = "") -> None:

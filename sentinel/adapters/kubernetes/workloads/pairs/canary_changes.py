@@ -6,8 +6,8 @@ its pods. Each patch tests what it relies on, and a plan that was cut off is pla
 
 from dataclasses import dataclass
 
-from sentinel.adapters.kubernetes.api.operations import Operation
-from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, number, text
+from sentinel.adapters.kubernetes.api.operations import Operation, holds, put
+from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS
 from sentinel.adapters.kubernetes.traffic.registry import ROUTERS
 from sentinel.adapters.kubernetes.traffic.router import Routing
@@ -18,6 +18,7 @@ from sentinel.adapters.kubernetes.workloads.kinds.deployment import DEPLOYMENT, 
 from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import stored_template
 from sentinel.adapters.kubernetes.workloads.pairs.canary_pair import assemble, attached, backends_of
 from sentinel.adapters.kubernetes.workloads.pairs.driver import PairDriver, neutral_digest, pairing_of
+from sentinel.adapters.kubernetes.workloads.pairs.members import name_of, ready_of, replicas_of
 from sentinel.adapters.kubernetes.workloads.pairs.shares import (
     ShareMark,
     parse_share_mark,
@@ -25,7 +26,7 @@ from sentinel.adapters.kubernetes.workloads.pairs.shares import (
     ratio,
 )
 from sentinel.adapters.kubernetes.workloads.pairs.templates import moved_template, selector_of
-from sentinel.adapters.kubernetes.workloads.patches import Patch, Plan
+from sentinel.adapters.kubernetes.workloads.patches import Patch, Plan, Reliance
 from sentinel.adapters.kubernetes.workloads.trim import template_manager
 from sentinel.domain.decision import Adopt, Change, Release, Restart, Restore, SetTraffic, Stop
 from sentinel.domain.errors import InvalidObjectError, PreconditionError
@@ -56,7 +57,7 @@ class _Pair:
     def share(self) -> float:
         """The canary's share as it is written now."""
         if self.pairing.route is None:
-            return ratio(_replicas(self.canary) if self.canary else 0, _replicas(self.stable))
+            return ratio(replicas_of(self.canary) if self.canary else 0, replicas_of(self.stable))
         routing = self.routing
         return routing.share or 0.0 if routing is not None else 0.0
 
@@ -87,7 +88,7 @@ def plan(live: Live, workload: Workload, change: Change, stored: RawObject) -> P
         case SetTraffic(share, mark):
             return set_traffic(pair, pair.canary, share, mark)
         case Release():
-            return release(pair, pair.canary)
+            return release(pair, pair.canary, workload)
         case Adopt(revision):
             _check_stable(pair, workload)
             return adopt(pair, pair.canary, revision)
@@ -125,29 +126,36 @@ def _without_canary(pair: _Pair, workload: Workload, change: Change) -> Plan:
 def set_traffic(pair: _Pair, canary: RawObject, share: float, mark: Mark) -> Plan:
     """Give the canary its pods, then its share; a share that grows waits until the pods are ready."""
     routed = pair.pairing.route is not None
-    replicas = _replicas(canary)
-    needed = pods_for(share, _replicas(pair.stable), routed=routed)
+    replicas = replicas_of(canary)
+    needed = pods_for(share, replicas_of(pair.stable), routed=routed)
     target = (max(replicas, needed) if share > 0 else replicas) if routed else needed
     signed = _signature(pair, canary, share, target, mark)
     prepared = _patch(canary, (*patches.scaled(canary, target), *signed))
-    name = _name(canary)
+    name = name_of(canary)
     if not routed:
         return Plan(
             f"{name} has {amount(target, 'pod')} for {percent(share)} of the requests", patches=prepared
         )
-    if share > pair.share and _ready(canary) < needed:
+    if share > pair.share and ready_of(canary) < needed:
         waits = f"{name} is to have {amount(target, 'pod')} ready before it gets {percent(share)}"
         return Plan(waits, patches=prepared)
     return Plan(f"{name} gets {percent(share)} of the requests", patches=(*prepared, *_routed(pair, share)))
 
 
-def release(pair: _Pair, canary: RawObject) -> Plan:
-    """Take the requests from the canary, and then, once that is in force, its pods."""
-    name = _name(canary)
+def release(pair: _Pair, canary: RawObject, workload: Workload) -> Plan:
+    """Take the requests from the canary, and then, once that is in force, its pods.
+
+    It gets them back at once if somebody gave it requests meanwhile.
+    """
+    name = name_of(canary)
     operations, let_on = _withdrawing(pair, canary), _let_on(pair)
     if pair.withdrawn:
         scaled = _patch(canary, operations, disowned=True)
-        return Plan(f"{name} was scaled to 0", patches=(*let_on, *scaled))
+        (back,) = _sent(canary, (holds("/spec/replicas", 0), put("/spec/replicas", replicas_of(canary))))
+        relied = Reliance(lambda live: _pair(live, workload).share == 0, back)
+        return Plan(
+            f"{name} was scaled to 0", patches=(*let_on, *scaled), reliance=relied if scaled else None
+        )
     patch = (*let_on, *_patch(canary, operations), *_routed(pair, 0.0))
     return Plan(f"{name} gets no more requests", patches=patch)
 
@@ -158,7 +166,7 @@ def _withdrawing(pair: _Pair, canary: RawObject) -> tuple[Operation, ...]:
     if pair.withdrawn:
         return (*patches.scaled(canary, 0), *patches.drop_annotation(canary, TRAFFIC_ANNOTATION))
     known = pair.mark
-    return _signature(pair, canary, 0.0, _replicas(canary), known.mark) if known is not None else ()
+    return _signature(pair, canary, 0.0, replicas_of(canary), known.mark) if known is not None else ()
 
 
 def _signature(pair: _Pair, canary: RawObject, share: float, pods: int, mark: Mark) -> tuple[Operation, ...]:
@@ -166,7 +174,7 @@ def _signature(pair: _Pair, canary: RawObject, share: float, pods: int, mark: Ma
     known = pair.mark
     if known is not None and (known.share, known.pods, known.mark.record) == (share, pods, mark.record):
         return ()
-    noted = ShareMark(pair.share, share, _replicas(canary), pods, mark, pair.scale)
+    noted = ShareMark(pair.share, share, replicas_of(canary), pods, mark, pair.scale)
     return patches.set_annotation(canary, TRAFFIC_ANNOTATION, str(noted))
 
 
@@ -188,7 +196,7 @@ def _patch(
 
 
 def _sent(live: RawObject, operations: tuple[Operation, ...], *, disowned: bool = True) -> tuple[Patch, ...]:
-    patch = Patch(operations, resource=DEPLOYMENTS, name=_name(live), disowned=disowned)
+    patch = Patch(operations, resource=DEPLOYMENTS, name=name_of(live), disowned=disowned)
     return (patch,) if operations else ()
 
 
@@ -197,7 +205,7 @@ def _sent(live: RawObject, operations: tuple[Operation, ...], *, disowned: bool 
 
 def adopt(pair: _Pair, canary: RawObject, revision: RevisionRef) -> Plan:
     """Have the stable Deployment roll the canary's template out while the canary still serves."""
-    name = _name(pair.stable)
+    name = name_of(pair.stable)
     if neutral_digest(pair.stable) == revision.digest:
         let_on = _let_on(pair)
         done = "goes on to roll out" if let_on else "has the template of"
@@ -219,7 +227,7 @@ def _check_stable(pair: _Pair, workload: Workload) -> None:
     if neutral_digest(pair.stable) != _beside(workload):
         who = template_manager(mapping(pair.stable.get("metadata"))) or "an unknown field manager"
         raise PreconditionError(
-            f"the pod template of {_name(pair.stable)} was changed by {who} since the pair was judged",
+            f"the pod template of {name_of(pair.stable)} was changed by {who} since the pair was judged",
             reason="TemplateChanged",
         )
 
@@ -227,7 +235,7 @@ def _check_stable(pair: _Pair, workload: Workload) -> None:
 def stop(pair: _Pair, mark: Mark) -> Plan:
     """Pause the stable's own rolling update; the canary serves on."""
     paused = pause(pair.stable, mark)
-    return Plan(f"{_name(pair.stable)}: {paused.sentence}", patches=_sent(pair.stable, paused.operations))
+    return Plan(f"{name_of(pair.stable)}: {paused.sentence}", patches=_sent(pair.stable, paused.operations))
 
 
 def _let_on(pair: _Pair) -> tuple[Patch, ...]:
@@ -248,32 +256,16 @@ def restore(
             moved_template(template, from_, selector_of(pair.stable)),
             our_pause_lifted(pair.stable),
         )
-        put = patches.put_back(pair.stable, replica_set, moved, target, also=lifted)
-        steps += _sent(pair.stable, put.operations)
+        restored = patches.put_back(pair.stable, replica_set, moved, target, also=lifted)
+        steps += _sent(pair.stable, restored.operations)
     else:
         steps += _let_on(pair)
     moved = moved_template(template, from_, selector_of(canary))
     also = _withdrawing(pair, canary)
     steps += _sent(canary, patches.put_back(canary, replica_set, moved, target, also=also).operations)
     left = "" if pair.withdrawn else ", which keeps its pods until no more requests come"
-    done = f"no more requests go to {_name(canary)}{left}; the template of {target} was restored"
+    done = f"no more requests go to {name_of(canary)}{left}; the template of {target} was restored"
     return Plan(done, patches=tuple(steps))
-
-
-def _replicas(live: RawObject) -> int:
-    return number(mapping(live.get("spec")).get("replicas"), 1)
-
-
-def _ready(live: RawObject) -> int:
-    """The ready pods of the newest template, as far as the controller has seen it."""
-    status, metadata = mapping(live.get("status")), mapping(live.get("metadata"))
-    seen = number(status.get("observedGeneration")) >= number(metadata.get("generation"), 1)
-    updated = number(status.get("updatedReplicas"))
-    return min(number(status.get("readyReplicas")), updated) if seen else 0
-
-
-def _name(live: RawObject) -> str:
-    return text(mapping(live.get("metadata")).get("name"))
 
 
 def candidate_at(live: Live, workload: Workload) -> RawObject:

@@ -109,3 +109,9 @@ def pairing_of(workload: Workload) -> Pairing:
     """How the workload, which is a pair, is made."""
     assert workload.pairing is not None, "a pair has a pairing"
     return workload.pairing
+
+
+def part_named(live: Live, workload: Workload, kind: str, name: str) -> RawObject:
+    """One of the objects of a pair, as it was just read."""
+    parts = zip(workload.parts, live, strict=True)
+    return next(raw for part, raw in parts if (part.kind, part.name) == (kind, name))

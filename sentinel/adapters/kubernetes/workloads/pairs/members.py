@@ -4,7 +4,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from sys import intern
 
-from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, number
+from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, number, text
 from sentinel.adapters.kubernetes.api.resources import ApiResource
 from sentinel.adapters.kubernetes.workloads.digest import template_digest
 from sentinel.adapters.kubernetes.workloads.kinds.deployment import trim_deployment
@@ -185,4 +185,22 @@ def _revision(digest: str, held: Sequence[RevisionEntry], home: str) -> Revision
 
 
 def _first(texts: Iterable[str]) -> str:
-    return next((text for text in texts if text), "")
+    return next((one for one in texts if one), "")
+
+
+def replicas_of(live: RawObject) -> int:
+    """How many pods a Deployment is to have."""
+    return number(mapping(live.get("spec")).get("replicas"), 1)
+
+
+def ready_of(live: RawObject) -> int:
+    """The ready pods of the newest template, as far as the controller has seen it."""
+    status, metadata = mapping(live.get("status")), mapping(live.get("metadata"))
+    seen = number(status.get("observedGeneration")) >= number(metadata.get("generation"), 1)
+    updated = number(status.get("updatedReplicas"))
+    return min(number(status.get("readyReplicas")), updated) if seen else 0
+
+
+def name_of(live: RawObject) -> str:
+    """An object's name."""
+    return text(mapping(live.get("metadata")).get("name"))
