@@ -7,7 +7,7 @@ from typing import Any
 from sentinel.domain.policy.policy import Origin, Policy
 from sentinel.policies.load import DEFAULTS, Options, PolicySet, judged, policy_set
 from sentinel.policies.mistakes import InputError, Remark
-from sentinel.policies.pairs import PairIndex
+from sentinel.policies.pairs import ClaimIndex
 from sentinel.policies.source import FilePolicySource
 
 Key = tuple[str, str]
@@ -129,7 +129,7 @@ class PoliciesInForce:
         self._all = policy_set(taken).policies if self._parsed else current.policies
 
 
-def _met(policy: Policy, named: Mapping[str, Policy], pairs: PairIndex) -> Remark | None:
+def _met(policy: Policy, named: Mapping[str, Policy], pairs: ClaimIndex) -> Remark | None:
     """What keeps an object's policy from being in force beside those that are; None where nothing does."""
     same = named.get(policy.name)
     if same is not None:
@@ -143,8 +143,8 @@ def _met(policy: Policy, named: Mapping[str, Policy], pairs: PairIndex) -> Remar
     return None
 
 
-def _index_of(policies: Iterable[Policy]) -> PairIndex:
-    index = PairIndex()
+def _index_of(policies: Iterable[Policy]) -> ClaimIndex:
+    index = ClaimIndex()
     for policy in policies:
         index.add(policy)
     return index

@@ -16,13 +16,13 @@ Claim = tuple[Policy, Path, InputError]
 
 def claims(policies: Sequence[Policy]) -> Iterator[Claim]:
     """Each claim among these policies, each of which is compared with those that name the same."""
-    before = PairIndex()
+    before = ClaimIndex()
     for policy in policies:
         yield from before.claims(policy)
         before.add(policy)
 
 
-class PairIndex:
+class ClaimIndex:
     """Policies by what they pair, and by what they guard by name, so that a thousand are compared at once."""
 
     def __init__(self) -> None:

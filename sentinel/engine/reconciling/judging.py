@@ -64,11 +64,7 @@ def judged(
         situation.now,
         unmeasured,
         learnt,
-        {
-            rule.name: remembered(rule.name, record, situation.records)
-            for rule in policy.rules
-            if learns(rule)
-        },
+        _remembered(situation),
         {**started, **_remembered_starts(situation)},
         partial(starts_flagrantly, situation.policy.name, situation.cluster_records),
         settles,
@@ -99,6 +95,12 @@ def _segment(situation: Situation, baseline: Revision | None) -> Segment:
         min_requests=strategy.min_requests,
         early=strategy.promote_early,
     )
+
+
+def _remembered(situation: Situation) -> Mapping[str, Calibration | None]:
+    """What the rollouts before taught, by rule that learns."""
+    rules = (rule.name for rule in situation.policy.rules if learns(rule))
+    return {name: remembered(name, situation.record, situation.records) for name in rules}
 
 
 def _remembered_starts(situation: Situation) -> Mapping[str, StartProfile]:
