@@ -35,8 +35,8 @@ def pytest_asyncio_loop_factories(
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One process more than processors: tests of real servers wait most of their time."""
-    return (os.cpu_count() or 1) + 1
+    """Two processes more than processors: tests of real servers wait most of their time."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.hookimpl(trylast=True)

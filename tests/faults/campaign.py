@@ -59,7 +59,6 @@ class Report:
     lives: int = 0
     undos: int = 0
     promotions: int = 0
-    holds: int = 0
     alerts: int = 0
     mattered: frozenset[str] = frozenset()
     awaits: tuple[tuple[int, ...], ...] = ()
@@ -256,7 +255,6 @@ def _report(plan: Plan, scene: Scene) -> Report:
         lives=sum(pod.lives for pod in scene.pods),
         undos=witness.undos,
         promotions=witness.promotions,
-        holds=witness.holds,
         alerts=scene.alerts,
         mattered=frozenset(witness.mattered),
         awaits=tuple(scene.awaits),

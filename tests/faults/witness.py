@@ -57,7 +57,7 @@ class Witness:
         strategy: Strategy = DEPLOYMENT,
     ) -> None:
         self.violations: list[str] = []
-        self.undos = self.promotions = self.holds = 0
+        self.undos = self.promotions = 0
         self.evidence_at: datetime | None = None
         self.mattered: set[str] = set()
         """The faults that struck the daemon while a rollout was in flight."""
@@ -231,7 +231,6 @@ class Witness:
         phase = record.state.phase
         if before is not None and before.state.phase is phase:
             return
-        self.holds += phase is Phase.HELD
         if phase is Phase.PROMOTED:
             self._saw_promotion(record)
 

@@ -308,7 +308,7 @@ class Election(RuleBasedStateMachine):
 
 
 Election.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestElection = Election.TestCase
 

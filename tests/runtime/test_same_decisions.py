@@ -147,7 +147,7 @@ TALES = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(TALES)
 def test_the_daemon_and_a_replay_decide_the_same(tale: Tale) -> None:
     """Rule tests and rehearsals show what production would do: the same decisions, for the same reasons."""

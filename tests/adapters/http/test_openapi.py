@@ -25,7 +25,7 @@ async def schemathesis(folder: Path, world: World, *arguments: str) -> tuple[int
     """Run Schemathesis against the server; its exit status and what it said."""
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("st")),
-        *("run", f"{world.url}/openapi.json", "--seed", "1", "--max-examples", "20", "--no-color"),
+        *("run", f"{world.url}/openapi.json", "--seed", "1", "--max-examples", "10", "--no-color"),
         *("--phases", "examples,coverage,fuzzing", *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
