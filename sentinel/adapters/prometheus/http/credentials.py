@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import requests
 from requests.auth import AuthBase
@@ -134,7 +134,8 @@ class AwsSignature:
             if found is None:
                 raise CredentialsError("AWS has no credentials for this pod: give its account a role")
             credentials = found.get_frozen_credentials()
-        headers = {"Host": urlsplit(request.url or "").netloc}
+        request.url = _as_aws_reads_it(request.url or "")
+        headers = {"Host": urlsplit(request.url).netloc}
         signed = self._request(request.method, request.url, headers=headers, data=request.body or b"")
         self._signer(credentials, self._service, self._region).add_auth(signed)
         request.headers.update(dict(signed.headers.items()))
@@ -162,6 +163,16 @@ class SourceCredentials(AuthBase):
     def _look(self, response: requests.Response, *_: Any, **__: Any) -> None:
         if response.status_code == requests.codes.unauthorized and self.authorization is not None:
             self.authorization.refused()
+
+
+def _as_aws_reads_it(url: str) -> str:
+    """The address with its query written as AWS writes it before it compares the signature.
+
+    Botocore signs a query as it is written, and requests writes a space as a plus: AWS would refuse that.
+    """
+    parts = urlsplit(url)
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    return urlunsplit(parts._replace(query=urlencode(sorted(pairs), quote_via=quote, safe="-_.~")))
 
 
 def _why(error: Exception) -> str:
