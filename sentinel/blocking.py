@@ -5,6 +5,7 @@ pool refuses new calls rather than let them pile up behind a server that hangs.
 """
 
 import asyncio  # noqa: TID251 - a tool of the adapters, outside the pure core
+import logging  # noqa: TID251 - the same
 import math
 import threading
 import traceback
@@ -17,6 +18,8 @@ from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 
 P = ParamSpec("P")
+_log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 K = TypeVar("K", bound=Hashable)
@@ -148,6 +151,14 @@ async def ask_source(pool: BlockingPool, call: Callable[[], T], *, deadline: flo
     except PoolClosedError as error:
         message = f"The daemon is stopping; {source} is no longer queried."
         raise SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE) from error
+    except SourceError:
+        raise
+    except (
+        Exception
+    ) as error:  # what a client's library raises of answers and credentials that nobody foresaw
+        _log.exception("%s could not be asked", source)
+        message = f"{source} could not be asked: {type(error).__name__}."
+        raise SourceError(message, reason=MissingReason.SOURCE_REFUSED) from error
 
 
 def _empty_frames(error: BaseException | None) -> None:

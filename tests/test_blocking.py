@@ -103,6 +103,15 @@ async def test_a_source_whose_pool_is_closed_is_unreachable() -> None:
     assert caught.value.reason == MissingReason.SOURCE_UNREACHABLE
 
 
+async def test_what_nobody_foresaw_is_a_named_reason() -> None:
+    """An error of a client's library is missing evidence, never a failure of what asked."""
+    pool = BlockingPool("test")
+    with pytest.raises(SourceError, match="could not be asked: ZeroDivisionError") as caught:
+        await ask_source(pool, lambda: 1 / 0, deadline=5, source="Prometheus")
+    assert caught.value.reason == MissingReason.SOURCE_REFUSED
+    pool.close()
+
+
 class Oracle:
     """Answers after a second; counts how often it was asked."""
 

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import NoReturn
 
 import requests
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from sentinel.blocking import BlockingPool, ask_source
 from sentinel.domain.errors import SourceError
@@ -123,9 +124,9 @@ class JsonRequests:
                     stream=True,
                 )
                 text = response.raw.read(MAX_ANSWER + 1, decode_content=True)
-            except requests.Timeout as error:
+            except (requests.Timeout, ReadTimeoutError) as error:
                 raise _failed(url, "did not answer in time", MissingReason.SOURCE_TIMEOUT) from error
-            except (requests.RequestException, OSError, ValueError) as error:
+            except (OSError, HTTPError, ValueError) as error:
                 raise _failed(url, "cannot be reached", MissingReason.SOURCE_UNREACHABLE) from error
         if not 200 <= response.status_code < 300:
             raise _refused(url, response)

@@ -13,6 +13,7 @@ from sentinel.adapters.prometheus.http.credentials import (
     ClientCredentials,
     SourceCredentials,
 )
+from sentinel.adapters.prometheus.http.session import proxies_of
 from sentinel.domain.errors import ConfigurationError
 from sentinel.secret import Secret, SecretFile, fixed, secret_of
 from sentinel.settings.metrics import OAuthSettings, PrometheusServerSettings
@@ -48,6 +49,6 @@ def _authorization(settings: PrometheusServerSettings) -> Authorization | None:
 def _oauth(oauth: OAuthSettings, client_secret: SecretStr, server: PrometheusServerSettings) -> Authorization:
     verify = str(server.ca_file) if server.ca_file else server.verify_tls
     secret = secret_of(client_secret.get_secret_value(), oauth.client_secret_file)
-    return ClientCredentials(
-        oauth.token_url or "", oauth.client_id or "", secret, oauth.scope, server.timeout, verify
-    )
+    url = oauth.token_url or ""
+    proxies = proxies_of(server.proxy, url)
+    return ClientCredentials(url, oauth.client_id or "", secret, oauth.scope, server.timeout, verify, proxies)

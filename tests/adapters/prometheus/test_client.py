@@ -53,6 +53,13 @@ async def test_the_evaluation_time_is_exact_to_the_millisecond() -> None:
         (web.Response(status=503, text="no upstream"), MissingReason.SOURCE_UNREACHABLE, "no upstream"),
         (web.Response(status=500, text=""), MissingReason.SOURCE_REFUSED, "HTTP 500"),
         (web.Response(status=401, text="who?"), MissingReason.SOURCE_REFUSED, "check the token or password"),
+        (web.Response(status=401, text="no org id"), MissingReason.SOURCE_REFUSED, "wants a tenant"),
+        (web.Response(status=407, text="who?"), MissingReason.SOURCE_REFUSED, "proxy that wants credentials"),
+        (
+            web.Response(body=b"{}", headers={"Content-Encoding": "gzip"}),
+            MissingReason.SOURCE_REFUSED,
+            "cannot be unpacked",
+        ),
         (api_error(429, "", "slow", **{"Retry-After": "9"}), MissingReason.RATE_LIMITED, "wait 9 s"),
         (web.Response(status=206, text="half"), MissingReason.PARTIAL_ANSWER, "answers only in part"),
         (web.Response(status=499, text="gone"), MissingReason.SOURCE_UNREACHABLE, "not available"),

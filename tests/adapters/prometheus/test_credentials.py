@@ -10,6 +10,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -43,6 +44,8 @@ async def guarded(allows: Allows, token: web.Response | None = None) -> AsyncIte
         return web.json_response({"status": "success", "data": {"resultType": "vector", "result": []}})
 
     async def give(request: web.Request) -> web.Response:
+        if token is not None:
+            return token
         form = await request.post()
         assert (form["client_id"], form["client_secret"]) == ("sentinel", "canary")
         issued.append(str(form["scope"]))
@@ -142,6 +145,79 @@ async def test_without_a_token_nothing_is_asked() -> None:
         with pytest.raises(SourceError, match="/nowhere/token gave no token") as caught:
             await client.instant("up", NOW)
     assert caught.value.reason == MissingReason.SOURCE_REFUSED
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            web.json_response(
+                {"error": "invalid_client", "error_description": "the secret has expired"}, status=401
+            ),
+            "HTTP 401: invalid_client: the secret has expired",
+        ),
+        (web.json_response({"token_type": "Bearer"}), "no access_token"),
+        (web.json_response(["no"]), "HTTP 200, and no JSON of a token"),
+        (web.Response(text="<html>", status=502), "HTTP 502, and no JSON"),
+        (web.Response(status=307, headers={"Location": "/token"}), "HTTP 307"),
+    ],
+)
+async def test_why_there_is_no_token_is_told(answer: web.Response, words: str) -> None:
+    """In the words of the token's server; where it redirects to is not given the secret."""
+    async with guarded(shows(""), answer) as url, client_of(url, oauth(url)) as client:
+        with pytest.raises(SourceError, match=words):
+            await client.instant("up", NOW)
+
+
+async def test_a_token_is_fetched_through_the_proxy() -> None:
+    """Where Azure is reached through a proxy, so is what gives the tokens for it."""
+    async with guarded(shows("Bearer token-1")) as url:
+        flow = ClientCredentials(
+            "http://login.invalid/token",
+            "sentinel",
+            fixed("canary"),
+            "prometheus/.default",
+            5.0,
+            proxies={"http": url},
+        )
+        async with client_of(url, SourceCredentials(authorization=flow)) as client:
+            await client.instant("up", NOW)
+
+
+@pytest.mark.parametrize("secret", ["two\nlines", "dash–dash"])
+async def test_a_secret_that_no_header_carries_is_not_told(secret: str) -> None:
+    """The reason says what is wrong, and does not show the secret."""
+    credentials = SourceCredentials(authorization=Bearer(fixed(secret)))
+    async with guarded(shows("")) as url, client_of(url, credentials) as client:
+        with pytest.raises(SourceError, match="was not asked: a header or a secret") as caught:
+            await client.instant("up", NOW)
+    assert secret[:3] not in str(caught.value).partition("asked:")[2]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"ca_file": "/nowhere/ca.crt"}, "was not asked: .*/nowhere/ca.crt"),
+        ({"certificate": ("/nowhere/tls.crt", "/nowhere/tls.key")}, "was not asked: .*/nowhere/tls.crt"),
+        ({"proxy": "socks5://127.0.0.1:9"}, "was not asked: Missing dependencies for SOCKS support"),
+        ({"proxy": "http://127.0.0.1:9"}, "cannot be reached through the proxy"),
+    ],
+)
+async def test_what_is_missing_at_our_end_is_named(more: dict[str, Any], words: str) -> None:
+    """A certificate may be gone while its secret is renewed, and a proxy down."""
+    client = PrometheusClient(PrometheusConnection("https://127.0.0.1:9", backend=PROMETHEUS, **more))
+    with pytest.raises(SourceError, match=words):
+        await client.instant("up", NOW)
+    client.close()
+
+
+async def test_a_role_that_cannot_be_assumed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What botocore raises, such as of a profile that is not there, is a reason as well."""
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    credentials = SourceCredentials(authorization=AwsSignature("eu-central-1", "aps"))
+    async with guarded(shows("")) as url, client_of(url, credentials) as client:
+        with pytest.raises(SourceError, match=r"AWS gave no credentials .*nobody"):
+            await client.instant("up", NOW)
 
 
 def signed_by(secret: str, region: str) -> Allows:

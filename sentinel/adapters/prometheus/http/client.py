@@ -14,7 +14,6 @@ from urllib.parse import urljoin
 import requests
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from prometheus_api_client.prometheus_connect import PrometheusConnect
-from requests.utils import get_environ_proxies
 from urllib3 import Retry
 
 from sentinel.adapters.prometheus import answers
@@ -25,7 +24,7 @@ from sentinel.adapters.prometheus.http.credentials import SourceCredentials
 from sentinel.adapters.prometheus.http.failures import Failures
 from sentinel.adapters.prometheus.http.methods import Methods, TooLongError
 from sentinel.adapters.prometheus.http.refusals import refusal
-from sentinel.adapters.prometheus.http.session import BoundedSession
+from sentinel.adapters.prometheus.http.session import BoundedSession, proxies_of
 from sentinel.blocking import BlockingPool, SharedAnswers, ask_source
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
@@ -34,8 +33,9 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-UNUSABLE = (requests.RequestException, ValueError, KeyError, TypeError, AttributeError, RecursionError)
-"""What is raised of no answer, and of one that is not Prometheus' (or is nested so that it cannot be read)."""
+UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What is raised of no answer (requests' are OSErrors, as are certificates that are gone), and of one that is not
+Prometheus' (or is nested so that it cannot be read)."""
 _NOT_THERE = frozenset(
     {MissingReason.SOURCE_UNREACHABLE, MissingReason.SOURCE_TIMEOUT, MissingReason.RATE_LIMITED}
 )
@@ -45,8 +45,6 @@ REMEMBERED_SAMPLES = 100_000
 """How many samples of past answers are kept for the next tick's `since`: some 28 MiB."""
 REMEMBERED_SECONDS = 180.0
 """How long they are kept: rules whose ticks are further apart ask again."""
-ENVIRONMENT = "environment"
-"""The proxy that HTTPS_PROXY and its like name."""
 LOOK_AGAIN_AFTER = 600.0
 """After so many seconds, and after each failure, what answers is looked at again: it may have been upgraded."""
 
@@ -261,10 +259,7 @@ class PrometheusClient:
         session.verify = connection.ca_file or connection.verify_tls
         session.cert = connection.certificate
         session.auth = connection.credentials
-        if connection.proxy == ENVIRONMENT:
-            session.proxies = get_environ_proxies(self._url)
-        elif connection.proxy is not None:
-            session.proxies = dict.fromkeys(("http", "https"), connection.proxy)
+        session.proxies = dict(proxies_of(connection.proxy, self._url))
         session.cookies.set_policy(
             DefaultCookiePolicy(allowed_domains=[])
         )  # the one part threads would share

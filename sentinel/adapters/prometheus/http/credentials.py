@@ -74,6 +74,7 @@ class ClientCredentials:
     scope: str
     timeout: float
     verify: bool | str = True
+    proxies: Mapping[str, str] = field(default_factory=dict)
     _token: str = ""
     _expires: float = 0.0
     _lock: Lock = field(default_factory=Lock)
@@ -97,16 +98,25 @@ class ClientCredentials:
             **({"scope": self.scope} if self.scope else {}),
         }
         try:
-            with requests.Session() as session:
-                session.trust_env = False
-                answer = session.post(
-                    self.token_url, data=form, timeout=self.timeout, verify=self.verify
-                ).json()
+            response = self._post(form)
+        except OSError as error:
+            raise CredentialsError(f"{self.token_url} gave no token ({str(error)[:200]})") from error
+        try:
+            answer = response.json()
             self._token = str(answer["access_token"])
             lasts = float(answer.get("expires_in", 300))
-        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-            raise CredentialsError(f"{self.token_url} gave no token ({_why(error)})") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise CredentialsError(f"{self.token_url} gave no token ({_refused(response)})") from error
         self._expires = time.monotonic() + max(SHORTEST, lasts - EARLY)
+
+    def _post(self, form: Mapping[str, str]) -> requests.Response:
+        """Where it redirects to gets no secret. Raises OSError."""
+        with requests.Session() as session:
+            session.trust_env = False
+            session.proxies = dict(self.proxies)
+            return session.post(
+                self.token_url, data=form, timeout=self.timeout, verify=self.verify, allow_redirects=False
+            )
 
 
 class AwsSignature:
@@ -118,6 +128,7 @@ class AwsSignature:
             # Not at the top: only those who ask AWS pay for its memory.
             from botocore.auth import SigV4Auth
             from botocore.awsrequest import AWSRequest
+            from botocore.exceptions import BotoCoreError, ClientError
             from botocore.session import Session
         except ImportError as error:
             raise ImportError("sigv4 needs botocore: install rollback-sentinel[aws]") from error
@@ -125,15 +136,19 @@ class AwsSignature:
         self._request: Any = AWSRequest
         self._signer: Any = SigV4Auth
         self._session: Any = Session()
+        self._failures: tuple[type[Exception], ...] = (BotoCoreError, ClientError)
         self._lock = Lock()
 
     def apply(self, request: requests.PreparedRequest) -> None:
         """Sign method, address, body and host. Raises CredentialsError."""
         with self._lock:  # it may renew the credentials
-            found = self._session.get_credentials()
-            if found is None:
-                raise CredentialsError("AWS has no credentials for this pod: give its account a role")
-            credentials = found.get_frozen_credentials()
+            try:
+                found = self._session.get_credentials()
+                credentials = found.get_frozen_credentials() if found is not None else None
+            except self._failures as error:  # a role that may not be assumed, a profile that is not there
+                raise CredentialsError(f"AWS gave no credentials ({str(error)[:200]})") from error
+        if credentials is None:
+            raise CredentialsError("AWS has no credentials for this pod: give its account a role")
         request.url = _as_aws_reads_it(request.url or "")
         headers = {"Host": urlsplit(request.url).netloc}
         signed = self._request(request.method, request.url, headers=headers, data=request.body or b"")
@@ -175,7 +190,11 @@ def _as_aws_reads_it(url: str) -> str:
     return urlunsplit(parts._replace(query=urlencode(sorted(pairs), quote_via=quote, safe="-_.~")))
 
 
-def _why(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return "its answer has no access_token"
-    return str(error)[:200]
+def _refused(response: requests.Response) -> str:
+    """Why an answer holds no token, in the words of OAuth's errors where it has them."""
+    try:
+        answer = response.json()
+        said = [str(answer[key]) for key in ("error", "error_description") if answer.get(key)]
+    except (ValueError, AttributeError):
+        return f"HTTP {response.status_code}, and no JSON of a token"
+    return f"HTTP {response.status_code}: {': '.join(said)[:300] or 'its answer has no access_token'}"

@@ -23,8 +23,8 @@ class Failures:
         if isinstance(error, requests.ConnectTimeout | requests.ReadTimeout):
             message = f"Prometheus at {self.url} did not answer within {self.timeout:g} s."
             return SourceError(message, reason=MissingReason.SOURCE_TIMEOUT)
-        if isinstance(error, CredentialsError):
-            message = f"Prometheus at {self.url} was not asked: {error}."
+        if (obstacle := _obstacle(error)) is not None:
+            message = f"Prometheus at {self.url} was not asked: {obstacle}."
             return SourceError(message, reason=MissingReason.SOURCE_REFUSED)
         if isinstance(error, AnswerTooLargeError):
             message = f"Prometheus at {self.url} sent an answer of more than {MAX_ANSWER >> 20} MiB."
@@ -33,8 +33,12 @@ class Failures:
             message = f"Prometheus at {self.url} broke off its answer."
             return SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE)
         if isinstance(error, requests.ConnectionError):
-            message = f"Prometheus at {self.url} cannot be reached: {_root(error)}."
+            through = " through the proxy" if isinstance(error, requests.exceptions.ProxyError) else ""
+            message = f"Prometheus at {self.url} cannot be reached{through}: {_root(error)}."
             return SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE)
+        if isinstance(error, requests.exceptions.ContentDecodingError):
+            message = f"Prometheus at {self.url} sent an answer that cannot be unpacked."
+            return SourceError(message, reason=MissingReason.SOURCE_REFUSED)
         message = f"What answers at {self.url} does not speak Prometheus' API (wrong URL, or a login page?)."
         return SourceError(message, reason=MissingReason.SOURCE_REFUSED)
 
@@ -45,6 +49,20 @@ class Failures:
             f"refused (HTTP {error.post}): let POST through to {self.url}/api/v1/query, or select fewer pods."
         )
         return SourceError(message, reason=MissingReason.BAD_QUERY)
+
+
+def _obstacle(error: Exception) -> str | None:
+    """What is wrong at our end; None where it is the other end. No text with a secret in it."""
+    unsent = isinstance(error, requests.exceptions.InvalidHeader | UnicodeEncodeError)
+    if unsent or str(error).startswith("Invalid header value"):  # of http.client, which has no class for it
+        return "a header or a secret in it has a character that no header can carry"
+    if isinstance(error, CredentialsError | requests.exceptions.InvalidSchema):
+        return str(error).rstrip(".")
+    if isinstance(error, requests.exceptions.InvalidProxyURL):
+        return "the proxy's address cannot be read"
+    if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+        return str(error)
+    return None
 
 
 def _root(error: BaseException) -> str:

@@ -49,6 +49,8 @@ _NAME_IN_QUOTES = re.compile(
     rf"{{\s*(?:{TEXT})\s*[,}}]|[{{,]\s*(?:{TEXT})\s*(?:=|!)|\b(?:by|without|on|ignoring|left|right)\s*\([^()]*[\"'`]",
     re.DOTALL,
 )
+_NO_TENANT = re.compile(r"\bno org id\b", re.IGNORECASE)
+"""What Mimir, Cortex and Loki say to a request without a tenant."""
 _UNREAD = re.compile(r"parse|unexpected|unparsed|invalid", re.IGNORECASE)
 _NO_UTF8_NAMES = (
     "does not know names in quotes, as Prometheus does from version 3 on: where it is scraped, give the label a name "
@@ -104,6 +106,13 @@ def _meaning(status: int, kind: str, words: str) -> tuple[MissingReason, str]:
         return MissingReason.RATE_LIMITED, "limits our request rate"
     if status in {400, 422}:
         return _trouble(words) or (MissingReason.BAD_QUERY, "refuses the query")
+    if status == 401 and _NO_TENANT.search(words):
+        return MissingReason.SOURCE_REFUSED, "wants a tenant; set headers: {X-Scope-OrgID: …}"
+    if status == 407:
+        return (
+            MissingReason.SOURCE_REFUSED,
+            "is behind a proxy that wants credentials; write them into its address",
+        )
     if status in {401, 403}:
         return MissingReason.SOURCE_REFUSED, "rejects our credentials; check the token or password"
     if status == 206:
