@@ -107,7 +107,7 @@ def _pods_before_requests() -> AbstractContextManager[object]:
 
 
 def _requests_before_pods() -> AbstractContextManager[object]:
-    return mock.patch.object(canary_changes, "_ready", return_value=100)
+    return mock.patch.object(canary_changes, "ready_of", return_value=100)
 
 
 def _canary_left() -> AbstractContextManager[object]:
@@ -115,10 +115,10 @@ def _canary_left() -> AbstractContextManager[object]:
 
 
 def _service_for_preview() -> AbstractContextManager[object]:
-    def switched(sides: blue_green_changes._Sides, _colour: object) -> tuple[Patch, ...]:
-        return (blue_green_changes._switch(sides),)
+    def switched(sides: blue_green_changes.BlueGreenSides, _colour: object) -> tuple[Patch, ...]:
+        return (blue_green_changes.switch(sides),)
 
-    return mock.patch.object(blue_green_changes, "_previewed", switched)
+    return mock.patch.object(blue_green_changes, "previewed", switched)
 
 
 def _replaced_left() -> AbstractContextManager[object]:
