@@ -34,7 +34,7 @@ check: $(DEV)
 SCRAPES ?= 1 15
 test-backends: $(DEV)
 	.ci/backends build/backends
-	PATH="$(CURDIR)/build/backends:$$PATH" SENTINEL_TEST_BACKENDS="prometheus prometheus-3 victoria-metrics victoria-metrics-newest vmauth" \
+	PATH="$(CURDIR)/build/backends:$$PATH" SENTINEL_TEST_BACKENDS="prometheus prometheus-3 victoria-metrics victoria-metrics-newest vmauth thanos" \
 		SENTINEL_TEST_SCRAPES="$(SCRAPES)" SENTINEL_TEST_ALERTMANAGER=alertmanager-newest \
 		$(BIN)/python -m pytest --numprocesses 0 -rs -s tests/adapters/alertmanager/test_real.py tests/e2e/test_backends.py
 

@@ -19,7 +19,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.ports import SystemClock
 from tests.support.alertmanager import real_alertmanager
-from tests.support.fronts import vmauth
+from tests.support.fronts import thanos, vmauth
 from tests.support.processes import free_port
 from tests.support.prometheus import Target, real_prometheus
 from tests.support.victoria import victoria_metrics
@@ -107,6 +107,7 @@ class Scraping:
 
 FRONTS: Mapping[str, tuple[str, Callable[[Path, str, int], AbstractAsyncContextManager[str]]]] = {
     "vmauth": ("victoria-metrics", vmauth),
+    "thanos": ("prometheus", thanos),
 }
 """What answers in the place of a backend, and of which one."""
 
@@ -148,6 +149,7 @@ class Metrics:
             port=port,
             program=program,
             native=program == "prometheus-3",
+            external={"replica": "a"} if how.backend == "thanos" else None,
         )
 
     async def down(self) -> None:

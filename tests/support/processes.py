@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 START_LIMIT = 120.0
-BUILT_HERE = frozenset({"prometheus-3", "victoria-metrics-newest", "vmauth", "alertmanager-newest"})
+BUILT_HERE = frozenset({"prometheus-3", "victoria-metrics-newest", "vmauth", "thanos", "alertmanager-newest"})
 """Programs that no package has, and `.ci/backends` builds."""
 
 

@@ -36,14 +36,15 @@ async def real_prometheus(
     port: int = 0,
     program: str = "prometheus",
     native: bool = False,
+    external: Mapping[str, str] | None = None,
 ) -> AsyncIterator[str]:
     """Runs Prometheus while the block lasts; yields its URL.
 
     `rules` are rule groups' rules (`alert`, `expr`, `for`, ...), evaluated every `interval`. `alertmanager` is the
     URL of one, perhaps with a path. `discovery` is the URL of an `http_sd_configs` endpoint, for targets that come and
     go. One that is run again on the same `home` and `port` is the same server come back, with its data. `native`:
-    classic histograms become native ones with custom buckets (from version 3 on). Needs the real clock (marker
-    `real_time`); skips (or fails on CI) where the program is missing.
+    classic histograms become native ones with custom buckets (from version 3 on). `external` are its external
+    labels. Needs the real clock (marker `real_time`); skips (or fails on CI) where the program is missing.
     """
     path = binary(program)
     port = port or free_port()
@@ -52,6 +53,8 @@ async def real_prometheus(
         config = _configuration(targets, alertmanager, interval, discovery)
         if native:
             config["global"]["convert_classic_histograms_to_nhcb"] = True
+        if external:
+            config["global"]["external_labels"] = dict(external)
         if rules:
             groups = {"groups": [{"name": "tests", "interval": interval, "rules": [dict(r) for r in rules]}]}
             (home / "rules.yml").write_text(yaml.safe_dump(groups))

@@ -140,7 +140,7 @@ class PrometheusSource:
 
     async def report(self, at: datetime) -> ServerReport:
         """What the server shows of itself. Raises SourceError."""
-        return await inspected(await self._client.backend(), self._client.instant, at)
+        return await inspected(await self._client.backend(), self._client.instant, self._client.get, at)
 
     async def ready(self, at: datetime) -> str | None:
         """None when Prometheus answers, else a sentence on what is wrong."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sentinel.adapters.prometheus.backend import MetricsBackend
-from sentinel.adapters.prometheus.inspection import ServerReport
+from sentinel.adapters.prometheus.inspection import ServerReport, stores_away
 from sentinel.adapters.prometheus.scrapes import interval_query
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.app.commands.setup.checks import Level
@@ -37,6 +37,11 @@ async def test_interval_and_lag_are_measured() -> None:
         (ServerReport(VICTORIA, 15, 40), [Level.OK, Level.WARN], "its newest sample is 40 s old"),
         (ServerReport(VICTORIA, 5, 3), [Level.OK, Level.WARN], "set sources.mesh.scrape_interval to 5s"),
         (ServerReport(VICTORIA, 15, 3), [Level.OK], "no fault is found before its first scrape"),
+        (
+            ServerReport(MetricsBackend("Thanos", "0.42.4"), 15, 3, ("10.0.0.7:10901",)),
+            [Level.OK, Level.WARN],
+            "does not reach 10.0.0.7:10901, and leaves the series there out without a word",
+        ),
         (ServerReport(VICTORIA, None, None), [Level.OK], ""),
     ],
 )
@@ -57,3 +62,11 @@ def test_an_interval_that_is_learnt_needs_no_check(interval: float | None, level
     """Only where nothing tells it there is a warning."""
     checks = server_checks("prometheus", ServerReport(VICTORIA, interval, 3), None)
     assert [check.level for check in checks] == levels
+
+
+def test_stores_whose_health_check_failed_are_away() -> None:
+    """As Thanos 0.42 lists its stores, by kind."""
+    here = {"name": "127.0.0.1:10901", "lastError": None, "labelSets": [{"replica": "a"}]}
+    gone = {"name": "127.0.0.1:10902", "lastError": "rpc error: code = DeadlineExceeded desc = …"}
+    assert stores_away({"sidecar": [here, gone], "store": [here]}) == ("127.0.0.1:10902",)
+    assert stores_away(["something else"]) == ()

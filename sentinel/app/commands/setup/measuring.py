@@ -71,6 +71,12 @@ def server_checks(name: str, report: ServerReport, configured: float | None) -> 
     yield Check(name, Level.OK, found, "; ".join(advice))
     key = _settings_key(name)
     yield from _interval_checks(name, key, report.interval, configured)
+    if report.away:
+        yield warn(
+            name,
+            f"it does not reach {', '.join(report.away)}, and leaves the series there out without a word",
+            "bring these stores back; with --endpoint-strict for each, the querier refuses such questions instead",
+        )
     if report.lag is not None and report.lag > TOO_RARE * (configured or report.interval or USUAL):
         yield warn(
             name,
