@@ -100,6 +100,8 @@ class Ability(StrEnum):
     STEPPING = "stepping"
     ROLLING = "rolling"
     """Its controller replaces pods by itself when the template changes: without that nothing can be undone."""
+    BEGINNING = "beginning"
+    """What its steps are made with is there: needed until the last of them."""
 
 
 @dataclass(frozen=True, slots=True)

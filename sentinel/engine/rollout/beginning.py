@@ -14,7 +14,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RevisionRef, RolloutState, StepProgress
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload.config import ConfigReading
-from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.facts import Ability, Workload
 from sentinel.domain.workload.keeper import KeeperHoldEnd
 from sentinel.engine.exposure.brakes import brake_mark
 from sentinel.engine.exposure.steering import first_stop, steer
@@ -117,6 +117,8 @@ def first_decision(begin: Begin, situation: Situation, reading: ConfigReading = 
 def _stop_at_once(situation: Situation) -> Change | None:
     """A rollout in steps is stopped as soon as it is seen."""
     if not situation.stepped or situation.workload.held_by_label:
+        return None
+    if Ability.BEGINNING in situation.workload.abilities.why_not:
         return None
     mark = brake_mark(situation.record, situation.policy, situation.now)
     return first_stop(situation.policy.strategy.steps[0].weight, situation.workload, mark)

@@ -163,6 +163,8 @@ def _unable(situation: Situation) -> Decision | None:
         return hold(situation, HoldReason.CANNOT_ROLL, why_not[Ability.ROLLING])
     if Ability.STEPPING in why_not and situation.policy.strategy.steps:
         return hold(situation, HoldReason.CANNOT_STEP, why_not[Ability.STEPPING])
+    if Ability.BEGINNING in why_not and situation.present_step is not None:
+        return hold(situation, HoldReason.CANNOT_STEP, why_not[Ability.BEGINNING])
     return None
 
 

@@ -4,12 +4,16 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from clustersim.node.behaviour import crash_loop
+from sentinel.app.commands.connection import ClusterConnection
+from sentinel.app.commands.rollouts import waiting
 from sentinel.app.commands.rollouts.waiting import (
     End,
+    Patience,
     Progress,
     WaitResult,
     ending,
@@ -18,8 +22,9 @@ from sentinel.app.commands.rollouts.waiting import (
     write_summary,
 )
 from sentinel.domain.record.entries import Action
+from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Hold, Phase, RolloutState, UndoState
-from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.facts import OwnSteps, Workload
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.rollout.lifecycle import ROLLED_BACK
 from tests.app.commands.records import NEW, NOON, OLD, after, entry, record, undone
@@ -140,6 +145,47 @@ def test_the_summary_is_markdown_in_which_nothing_is_markup_by_chance(tmp_path: 
     assert text.count("```") == 2
 
 
+class Untaken:
+    """A connection to a Rollout whose controller takes up what was written after so many reads, or never."""
+
+    def __init__(self, reads: int | None) -> None:
+        self.left = reads
+        self.new = record(candidate=NEW, state=RolloutState(Phase.UNDONE, message="it crashed"), uid="2")
+        self.old = record(candidate=OLD, state=RolloutState(Phase.PROMOTED), uid="1")
+
+    async def workload(self, _name: str) -> Workload:
+        """The Rollout at this read."""
+        self.left = self.left - 1 if self.left else self.left
+        seen = self.left == 0
+        return Workload(
+            record().key,
+            "u",
+            Revision("new" if seen else "old"),
+            generation=2,
+            observed_generation=2 if seen else 1,
+            own_steps=OwnSteps(0, 2),
+        )
+
+    async def records(self, workload: Workload) -> tuple[Record, ...]:
+        """The rollouts so far, the newest first."""
+        return (self.new, self.old) if workload.candidate.digest == "new" else (self.old,)
+
+
+@pytest.mark.parametrize(
+    ("reads", "end", "said"),
+    [(3, WaitResult.UNDONE, "it crashed"), (None, WaitResult.HELD, "has not taken up what was written")],
+)
+async def test_a_template_that_its_controller_has_not_taken_up_is_not_the_one_before(
+    reads: int | None, end: WaitResult, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipeline waits for its own release, whether the controller is a moment late or down."""
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.01)
+    limits = Patience(timedelta(seconds=5), begin=timedelta(seconds=0.3))
+    found = await waiting.wait_for_end(cast("ClusterConnection", Untaken(reads)), "rollout/web", limits)
+    assert found.verdict is end
+    assert said in found.message
+
+
 @pytest.mark.real_time
 async def test_a_good_release_is_waited_for_before_it_is_even_on_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -149,9 +195,9 @@ async def test_a_good_release_is_waited_for_before_it_is_even_on_record(
     async with served(tmp_path, UNATTENDED) as here:
         await here.stop()
         here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
-        waiting = asyncio.create_task(sentinel(here, "wait", "web", "--for", "60s"))
+        waited = asyncio.create_task(sentinel(here, "wait", "web", "--for", "60s"))
         await here.start()
-        result = await waiting
+        result = await waited
         assert result.exit_code == 0, result.output
         assert "promote: " in result.output
         assert "Rollout promoted" in (tmp_path / "summary.md").read_text()

@@ -15,7 +15,7 @@ from sentinel.domain.policy.strategy import OnDeadline
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
-from sentinel.domain.workload.facts import HOLD_LABEL
+from sentinel.domain.workload.facts import HOLD_LABEL, Abilities, Ability
 from sentinel.engine.rollout.decision import decide
 from tests.engine.builders import (
     CANARY,
@@ -258,6 +258,16 @@ def test_recreate_with_steps_is_refused() -> None:
     """Held with the line of the manifest to mend, and without a pause that would leave no pods."""
     found = decide(situation(BAKING, rollout(1, abilities=STEPS_NEED_ROLLING), PASS))
     assert (found.action, found.reason, found.change) == (Action.HOLD, "CannotStep", None)
+
+
+def test_what_steps_are_made_with_is_needed_until_the_last_one() -> None:
+    """A canary that does not exist holds a rollout that begins, and not one that is past its steps."""
+    missing = Abilities(stops=False, why_not={Ability.BEGINNING: "there is no canary: create it"})
+    alone = rollout(1, abilities=missing)
+    found = decide(situation(BAKING, alone, PASS))
+    assert (found.action, found.reason, found.change) == (Action.HOLD, "CannotStep", None)
+    past = BAKING.with_state(BAKING.state.at_step(len(CANARY.strategy.steps), at(60)))
+    assert decide(situation(past, alone, PASS)).action is not Action.HOLD
 
 
 def test_causes_that_take_turns_are_told_once_each() -> None:

@@ -116,7 +116,8 @@ async def wait_for_end(cluster: ClusterConnection, name: str, limits: Patience) 
     followed: Record | None = None
     while True:
         now = datetime.now(UTC)
-        followed = _again(followed, records) or rollout_of(workload, records)
+        if taken_up(workload):
+            followed = _again(followed, records) or rollout_of(workload, records)
         if not records and (end := unguarded(workload, now)):
             return end
         if followed is not None:
@@ -128,11 +129,18 @@ async def wait_for_end(cluster: ClusterConnection, name: str, limits: Patience) 
             return end
         await asyncio.sleep(POLL_SECONDS)
         try:
+            if not taken_up(workload):
+                workload = await cluster.workload(name)
             records = await cluster.records(workload)
         except ClusterError as error:
             if not error.retryable:
                 raise
             typer.echo(f"still waiting: {error}")
+
+
+def taken_up(workload: Workload) -> bool:
+    """Whether it is known which revision is to be rolled out: a Rollout's own controller must have named it."""
+    return workload.own_steps is None or workload.observed
 
 
 def rollout_of(workload: Workload, records: Sequence[Record]) -> Record | None:
@@ -175,6 +183,12 @@ def _out_of_patience(
     workload: Workload, record: Record | None, waited: timedelta, limits: Patience
 ) -> End | None:
     """The end that time makes."""
+    if not taken_up(workload) and waited >= min(limits.begin, limits.whole):
+        message = (
+            f"the controller of {workload.key} has not taken up what was written within {age(waited)}: is it down? "
+            "Nothing is rolled out until it is back"
+        )
+        return End(WaitResult.HELD, message)
     if record is None and waited >= min(limits.begin, limits.whole):
         message = (
             f"no sentinel saw the rollout of {workload.candidate} of {workload.key} within {age(waited)}: "

@@ -221,7 +221,7 @@ def _canary(policy: Policy, workload: Workload) -> Check:
             )
         return ok(name, "no steps: the sentinel watches the workload's own rolling update")
     abilities, size = workload.abilities, workload.exposure.wanted
-    why_not = abilities.why_not.get(Ability.STEPPING)
+    why_not = abilities.why_not.get(Ability.STEPPING) or abilities.why_not.get(Ability.BEGINNING)
     if why_not is not None:
         return _refused(name, why_not)
     if abilities.stepping is Stepping.SWITCHING:

@@ -83,7 +83,7 @@ def plan(live: Live, workload: Workload, change: Change, stored: RawObject) -> P
     """What a change comes to; `stored` is the ReplicaSet of a Restore's target."""
     pair = _pair(live, workload)
     if pair.canary is None:
-        return _without_canary(pair, workload, change)
+        return _without_canary(pair, workload, change, stored)
     match change:
         case SetTraffic(share, mark):
             return set_traffic(pair, pair.canary, share, mark)
@@ -112,12 +112,18 @@ def _pair(live: Live, workload: Workload) -> _Pair:
     return _Pair(pairing, stable, canary, route)
 
 
-def _without_canary(pair: _Pair, workload: Workload, change: Change) -> Plan:
-    """A canary that was deleted gets no requests; nothing else can be done with the pair."""
+def _without_canary(pair: _Pair, workload: Workload, change: Change, stored: RawObject) -> Plan:
+    """A canary that does not exist gets no requests, and the stable alone is undone."""
+    if isinstance(change, Restore):
+        moved = moved_template(stored_template(stored), selector_of(stored), selector_of(pair.stable))
+        lifted = our_pause_lifted(pair.stable)
+        back = patches.put_back(pair.stable, stored, moved, change.target, also=lifted)
+        done = f"{back.sentence} in {name_of(pair.stable)}"
+        return Plan(done, patches=(*_routed(pair, 0.0), *_sent(pair.stable, back.operations)))
     if isinstance(change, Release) or (isinstance(change, SetTraffic) and change.share == 0):
         patch = (*_let_on(pair), *_routed(pair, 0.0))
         return Plan(f"{pair.pairing.members[1]} gets no more requests", patches=patch)
-    raise InvalidObjectError(f"the canary of {workload.key} was deleted", reason="Unsupported")
+    raise InvalidObjectError(f"the canary of {workload.key} does not exist", reason="Unsupported")
 
 
 # The share of the requests.

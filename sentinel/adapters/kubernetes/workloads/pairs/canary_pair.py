@@ -273,15 +273,15 @@ def _abilities(sight: CanarySight, missing: str) -> Abilities:
     why = _in_the_way(sight) or missing or (sight.routing.problem if sight.routing is not None else "")
     if why:
         return Abilities(Stepping.NONE, stops=False, first_batch=0, why_not={Ability.STEPPING: why})
-    return Abilities(Stepping.TRAFFIC, stops=sight.adopted, first_batch=0)
+    stable = sight.stable.entry.key
+    alone = (
+        f"there is no Deployment {stable.namespace}/{sight.pairing.members[1]}, the canary of {stable.name}: create it "
+        "with the template of the stable, and apply new releases to it"
+    )
+    why_not = {Ability.BEGINNING: alone} if sight.canary is None else {}
+    return Abilities(Stepping.TRAFFIC, sight.adopted and not why_not, first_batch=0, why_not=why_not)
 
 
 def _in_the_way(sight: CanarySight) -> str:
     """Why the two Deployments cannot be a pair, empty where they can."""
-    stable, name = sight.stable, sight.stable.entry.key.name
-    other = sight.pairing.members[1]
-    if sight.canary is None and sight.adopted:
-        return ""  # it has done its part
-    if sight.canary is None:
-        return f"there is no Deployment {stable.entry.key.namespace}/{other}, the canary of {name}"
-    return apart(stable.entry, sight.canary.entry)
+    return apart(sight.stable.entry, sight.canary.entry) if sight.canary is not None else ""
