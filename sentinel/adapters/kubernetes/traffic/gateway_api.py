@@ -13,6 +13,7 @@ from sentinel.adapters.kubernetes.traffic.weights import (
     WeightedBackend,
     called_route,
     find_split,
+    placed_service,
 )
 from sentinel.domain.workload.revision import ObjectRef
 from sentinel.domain.workload.routes import RouteKind
@@ -38,10 +39,9 @@ def _rules(raw: RawObject, namespace: str) -> Iterator[RouteRule]:
 def _backend(path: str, raw: RawObject, namespace: str) -> WeightedBackend:
     name = text(raw.get("name"))
     own = raw.get("kind", "Service") == "Service" and not raw.get("group")
-    near = raw.get("namespace", namespace) == namespace
     return WeightedBackend(
         path,
-        name if own and near else "",
+        placed_service(raw, namespace) if own else "",
         number(raw.get("weight"), _DEFAULT_WEIGHT),
         "weight" in raw,
         tests=(holds(f"{path}/name", name),),

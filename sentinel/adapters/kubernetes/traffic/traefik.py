@@ -10,6 +10,7 @@ from sentinel.adapters.kubernetes.traffic.weights import (
     TrafficSplit,
     WeightedBackend,
     find_split,
+    placed_service,
     unusable,
 )
 from sentinel.domain.workload.revision import ObjectRef
@@ -28,10 +29,10 @@ def _split(ref: ObjectRef, raw: RawObject, backends: Backends, rule: str) -> Tra
 
 def _backend(index: int, raw: RawObject, namespace: str) -> WeightedBackend:
     path, name = f"/spec/weighted/services/{index}", text(raw.get("name"))
-    near = raw.get("kind", "Service") == "Service" and raw.get("namespace", namespace) == namespace
+    own = raw.get("kind", "Service") == "Service"
     return WeightedBackend(
         path,
-        name if near else "",
+        placed_service(raw, namespace) if own else "",
         number(raw.get("weight"), _DEFAULT_WEIGHT),
         "weight" in raw,
         tests=(holds(f"{path}/name", name),),

@@ -31,8 +31,8 @@ class Backends:
 class WeightedBackend:
     """One backend of a rule, at `path` of the route. `tests` hold as long as it is the same one there.
 
-    `service` is empty where it is not a Service of the route's namespace. `weight` is as it counts, `written` whether
-    the object has it.
+    `service` is empty where it is not a Service, and NAMESPACE/NAME where it is one of another namespace than the
+    route's. `weight` is as it counts, `written` whether the object has it.
     """
 
     path: str
@@ -110,6 +110,8 @@ def _chosen(ref: ObjectRef, rules: Sequence[RouteRule], backends: Backends, rule
     where = f" in {_all_called(wanted)}" if rule else ""
     if missing:
         names = " or ".join(_title(*side) for side in missing)
+        far = [one.service for rule in wanted for one in rule.backends if "/" in one.service]
+        where += f", but to {far[0]}" if far else ""
         remedy = "add it as a backend, with the weight 0"
         if len(missing) == len(sides):
             remedy = "add both as backends of one rule, with the weights 100 and 0"
@@ -196,6 +198,12 @@ def _unchanged(backend: WeightedBackend) -> Iterable[Operation]:
 def unusable(ref: ObjectRef, why: str) -> InvalidObjectError:
     """The error of a route that cannot split the traffic of the two backends."""
     return InvalidObjectError(f"{called_route(ref)} {why}", reason="RouteUnusable")
+
+
+def placed_service(raw: RawObject, namespace: str) -> str:
+    """The Service that a backend names; with its namespace where that is not the route's."""
+    name, placed = text(raw.get("name")), text(raw.get("namespace")) or namespace
+    return name if placed == namespace else f"{placed}/{name}"
 
 
 def called_route(ref: ObjectRef) -> str:

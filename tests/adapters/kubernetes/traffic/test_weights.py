@@ -203,3 +203,16 @@ def test_a_missing_weight_counts_as_the_router_counts_it(kind: str, absent: floa
     raw = route(kind, ("web-stable", 1), ("web-canary", None))
     assert share(raw) == absent
     assert weights(moved(raw, 0.25)) == [75, 25]
+
+
+@pytest.mark.parametrize("kind", ["HTTPRoute", "GRPCRoute", "TraefikService"])
+def test_services_of_another_namespace_are_named_with_it(kind: str) -> None:
+    """The same names elsewhere, as a ReferenceGrant allows them, are not the pair's."""
+    raw = route(kind, ("web-stable", 100), ("web-canary", 0))
+    for backend in backend_lists(raw)[0]:
+        backend["namespace"] = "other"
+    assert (
+        "does not send traffic to Service web-stable or Service web-canary, but to other/web-stable: add both"
+        in problem(raw)
+    )
+    assert share(raw) is None
