@@ -91,6 +91,7 @@ async def test_a_release_without_traffic_is_not_promoted(records: Told) -> None:
 
 
 async def test_an_outage_of_the_backend_is_waited_for(records: Told) -> None:
-    """Without evidence nothing moves; with it the release goes to its end."""
-    assert decision(records["outage"], Action.HOLD).reason == "EvidenceMissing"
+    """Without evidence nothing moves; with it the release goes to its end. (A loaded machine may hold it once more.)"""
+    held = {entry.reason for entry in records["outage"].decisions if entry.action is Action.HOLD}
+    assert held == {"EvidenceMissing"}
     assert actions(records["outage"])[-1] == "promote"
