@@ -102,7 +102,7 @@ def test_a_source_that_fails_at_a_look_is_left_alone_until_the_next_tick() -> No
         record = await tick(collector, in_state(Phase.BAKING))
         source.down = True
         await looked(collector, record, 14)
-        missing = collector.unmeasured(record, POLICY)
+        missing = collector.unmeasured(record, POLICY, WORLD)
         await collector.close()
         return source.asked, missing
 

@@ -49,7 +49,7 @@ class Member:
         Of a version's shared counters that cannot be said: one pod's restart does not take the others' counts.
         """
         return len(self.pods) == 1 and any(
-            since < moment <= until for c in self.pods[0].containers for moment in _starts(c)
+            since < moment <= until for c in self.pods[0].containers for moment in starts_of(c)
         )
 
 
@@ -67,7 +67,7 @@ def _after(moment: datetime | None, other: datetime) -> bool:
     return moment is not None and moment > other
 
 
-def _starts(container: Container) -> Iterable[datetime]:
+def starts_of(container: Container) -> Iterable[datetime]:
     """When this container began or ended a run, as far as its status tells: each time its counters fell to zero."""
     ends = (run.finished_at for run in (container.terminated, container.last) if run is not None)
     return (moment for moment in (container.running_since, *ends) if moment is not None)

@@ -12,7 +12,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.arms.increments import count_tick, histogram_tick
-from sentinel.engine.arms.split import BASELINE, CANDIDATE, version_of
+from sentinel.engine.arms.split import BASELINE, CANDIDATE, starts_of, version_of
 from sentinel.engine.exposure.switching import stands_by
 from sentinel.engine.rules.environment import over_limit
 from sentinel.engine.rules.query_rule import next_due
@@ -51,12 +51,32 @@ class Window:
     next_due: datetime
 
 
+def first_run(workload: Workload) -> datetime | None:
+    """When the first of the candidate's pods began to run, as far as it shows; None: none did, so nothing counts it."""
+    pods = workload.pods_of(workload.candidate)
+    ran = [at for pod in pods for c in pod.containers if not c.init for at in starts_of(c)]
+    return min((*ran, *(pod.ready_since for pod in pods if pod.ready_since is not None)), default=None)
+
+
+def awaited(rule: MetricRule, record: Record, workload: Workload) -> bool:
+    """Whether a rule is not asked now, as nothing it could find is of the candidate.
+
+    None of its pods ever ran, or a query's value at zero replicas. Counters are read on there, so that what comes after
+    a scale-up is differenced from just before.
+    """
+    if isinstance(rule, QueryRule) and workload.exposure.wanted == 0:
+        return True
+    return rule.name not in record.state.measured_until and first_run(workload) is None
+
+
 def grid(at: datetime, interval: timedelta) -> datetime:
     """The last multiple of the interval: ticks of all workloads fall together, so that they share their queries."""
     return at - (at - EPOCH) % interval
 
 
-def window(rule: MetricRule, record: Record, timing: SourceTiming, now: datetime) -> Window:
+def window(
+    rule: MetricRule, record: Record, workload: Workload, timing: SourceTiming, now: datetime
+) -> Window:
     """The next measurement of a rule in a rollout."""
     if isinstance(rule, QueryRule):
         began = record.state.progress.began_at or record.started_at
@@ -65,9 +85,14 @@ def window(rule: MetricRule, record: Record, timing: SourceTiming, now: datetime
             return Window(began, now, max(due, now + rule.interval))
         return Window(began, began, due)
     interval = timing.tick(rule)
-    since = record.state.measured_until.get(rule.name) or grid(record.started_at, interval)
+    since = record.state.measured_until.get(rule.name) or grid(_begins(record, workload), interval)
     until = grid(now - timing.settle, interval)
     return Window(since, until, until + interval + timing.settle)
+
+
+def _begins(record: Record, workload: Workload) -> datetime:
+    """From when on the candidate can count anything."""
+    return max(record.started_at, first_run(workload) or record.started_at)
 
 
 def settles_of(policy: Policy, timings: Mapping[str, SourceTiming]) -> dict[str, timedelta]:
@@ -79,6 +104,7 @@ def settles_of(policy: Policy, timings: Mapping[str, SourceTiming]) -> dict[str,
 def unmeasured(
     policy: Policy,
     record: Record,
+    workload: Workload,
     failing: Mapping[str, Missing],
     taken_up: datetime,
     timings: Mapping[str, SourceTiming],
@@ -91,9 +117,11 @@ def unmeasured(
     """
     missing = dict(failing)
     for rule in policy.rules:
-        if isinstance(rule, ErrorRateRule | LatencyRule) and rule.name not in missing:
+        if not isinstance(rule, ErrorRateRule | LatencyRule) or rule.name in missing:
+            continue
+        if not awaited(rule, record, workload):
             timing = timings.get(rule.query.source, AT_ONCE)
-            until = record.state.measured_until.get(rule.name, record.started_at)
+            until = record.state.measured_until.get(rule.name) or _begins(record, workload)
             age = now - max(until, taken_up) - timing.settle
             if age > STALE_AFTER * timing.tick(rule):
                 text = f"the newest evidence is {duration(age)} old"

@@ -18,7 +18,7 @@ from sentinel.engine.rules.environment import confirm
 def judge_collected(situation: Situation, view: View, working: WorkingState) -> Effects[Situation]:
     """The situation with each rule's verdict and what each alert comes to."""
     record, policy = situation.record, situation.policy
-    collected: Collected = yield Collect(record, policy)
+    collected: Collected = yield Collect(record, policy, situation.workload)
     if collected.gates is not None:
         record = record.with_gates(collected.gates)
     situation = judged(

@@ -121,6 +121,7 @@ class Collect:
 
     record: Record
     policy: Policy
+    workload: Workload
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,11 +136,11 @@ class _Course:
                 self._setting.world.apply(change, now)
                 self._moved = True
                 return f"{type(change).__name__} replayed"
-            case Collect(record):
+            case Collect(record, _, workload):
                 evidence = self._of(record)
                 return Collected(
                     evidence.take(),
-                    evidence.unmeasured(record, now),
+                    evidence.unmeasured(record, workload, now),
                     evidence.learnt,
                     evidence.started,
                     evidence.settles,

@@ -17,6 +17,7 @@ from sentinel.engine.evidence.schedule import (
     HOUR_BEFORE,
     SourceTiming,
     Window,
+    awaited,
     grid,
     has_stable_pods,
     lacking,
@@ -63,9 +64,10 @@ class Evidence:
         """Whether anything has arrived that was not taken."""
         return bool(self._arrived)
 
-    def unmeasured(self, record: Record, now: datetime) -> Mapping[str, Missing]:
+    def unmeasured(self, record: Record, workload: Workload, now: datetime) -> Mapping[str, Missing]:
         """The rules that have not been measured for too long, and why."""
-        return unmeasured(self._policy, record, self._failing, record.started_at, self._timings, now)
+        begun = record.started_at
+        return unmeasured(self._policy, record, workload, self._failing, begun, self._timings, now)
 
     @property
     def settles(self) -> Mapping[str, timedelta]:
@@ -83,7 +85,9 @@ class Evidence:
         for rule in rules_in(self._policy, record.state.phase):
             if not isinstance(rule, ErrorRateRule | LatencyRule | QueryRule):
                 continue
-            span = window(rule, record, self._timing(rule), now)
+            if awaited(rule, record, workload):
+                continue
+            span = window(rule, record, workload, self._timing(rule), now)
             due.append(span.next_due)
             if span.until > max(self._attempted.get(rule.name, span.since), span.since):
                 self._attempted[rule.name] = span.until

@@ -14,6 +14,7 @@ from sentinel.engine.evidence.assessment import Measured, rules_in
 from sentinel.engine.evidence.looks import STEP, LastAsked, next_look, scraped_at
 from sentinel.engine.evidence.schedule import (
     Window,
+    awaited,
     grid,
     has_stable_pods,
     lacking,
@@ -46,14 +47,6 @@ TOGETHER = 0.1
 SOON = timedelta(milliseconds=10)
 LONGEST = 600.0
 """Seconds after which what is due is looked at again, in case the clock was set."""
-
-
-def _idle(rule: MetricRule, workload: Workload) -> bool:
-    """Whether a query is not asked now: at zero replicas its value is not of the candidate, and its count waits.
-
-    Counters are read on, so that what comes after a scale-up is differenced from just before.
-    """
-    return isinstance(rule, QueryRule) and workload.exposure.wanted == 0
 
 
 class EvidenceCollector:
@@ -145,19 +138,20 @@ class EvidenceCollector:
             return
         now, workload = self._clock.now(), self._seen(rollout)
         due = [
-            self._request_rule(rule, rollout, ledger, now)
+            self._request_rule(rule, rollout, ledger, workload)
             for rule in rules_in(rollout.policy, rollout.record.state.phase)
-            if isinstance(rule, ErrorRateRule | LatencyRule | QueryRule) and not _idle(rule, workload)
+            if isinstance(rule, ErrorRateRule | LatencyRule | QueryRule)
+            and not awaited(rule, rollout.record, workload)
         ]
         if due:
             wait = max(SOON, min(due) - now).total_seconds()
             ledger.call(NEXT, min(wait, LONGEST), lambda: self._line.join(rollout, ledger))
 
     def _request_rule(
-        self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, now: datetime
+        self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, workload: Workload
     ) -> datetime:
-        timing = self._questions.timing(rule)
-        due = window(rule, rollout.record, timing, now)
+        now, timing = self._clock.now(), self._questions.timing(rule)
+        due = window(rule, rollout.record, workload, timing, now)
         last_try = max(ledger.attempted.get(rule.name, due.since), due.since)
         if due.until > last_try and rule.name not in ledger.running:
             ledger.attempted[rule.name] = due.until
@@ -251,7 +245,7 @@ class EvidenceCollector:
             if lack is not None:
                 failing[rule.name] = lack
 
-    def unmeasured(self, record: Record, policy: Policy) -> dict[str, Missing]:
+    def unmeasured(self, record: Record, policy: Policy, workload: Workload) -> dict[str, Missing]:
         """Of which metric rules there is no recent evidence, and why: the last measurement failed, or is long ago.
 
         What is old because nobody measured is not missing yet: a process that takes a rollout up asks first.
@@ -260,7 +254,8 @@ class EvidenceCollector:
         if ledger is None:
             return {}
         timings = timings_of(self._sources)
-        return unmeasured(policy, record, ledger.failing, ledger.since, timings, self._clock.now())
+        now = self._clock.now()
+        return unmeasured(policy, record, workload, ledger.failing, ledger.since, timings, now)
 
     def settles(self, policy: Policy) -> dict[str, timedelta]:
         """How long the counts of each metric rule take to settle."""

@@ -234,7 +234,7 @@ class Driver:
         record, collector = effect.record, self._services.collector
         return Collected(
             measured=collector.take(record),
-            unmeasured=collector.unmeasured(record, effect.policy),
+            unmeasured=collector.unmeasured(record, effect.policy, effect.workload),
             learnt=collector.learnt(record),
             started=collector.started(record),
             settles=collector.settles(effect.policy),

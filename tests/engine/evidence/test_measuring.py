@@ -17,7 +17,8 @@ from sentinel.domain.evidence import (
 )
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import Arms, CountQuery, ErrorRateRule, QueryRule, ValueQuery
-from sentinel.engine.evidence.schedule import SourceTiming, grid, lacking, unmeasured, window
+from sentinel.domain.workload.pods import Container
+from sentinel.engine.evidence.schedule import SourceTiming, awaited, grid, lacking, unmeasured, window
 from tests.engine.snapshots import NEW, OLD, at, pod, record, workload
 from tests.support.states import changed_state
 
@@ -43,7 +44,7 @@ def test_a_measurement_goes_on_where_the_last_ended() -> None:
     state = replace(record().state, measured_until={"errors": at(30)})
     timing = SourceTiming(settle=timedelta(seconds=20))
 
-    due = window(RULE, record().with_state(state), timing, at(97))
+    due = window(RULE, record().with_state(state), PODS, timing, at(97))
 
     assert (due.since, due.until, due.next_due) == (at(30), at(75), at(110))
 
@@ -56,7 +57,7 @@ def test_a_free_querys_delay_begins_with_the_step(step_since: datetime | None, d
     )
     begun = record().with_state(changed_state(record().state, began_at=step_since))
 
-    assert window(rule, begun, SourceTiming(), at(10)).next_due == due
+    assert window(rule, begun, PODS, SourceTiming(), at(10)).next_due == due
 
 
 def test_a_free_query_is_not_due_in_its_initial_delay() -> None:
@@ -66,7 +67,7 @@ def test_a_free_query_is_not_due_in_its_initial_delay() -> None:
     )
     begun = record().with_state(changed_state(record().state, began_at=at(0)))
 
-    due = window(rule, begun, SourceTiming(), at(30))
+    due = window(rule, begun, PODS, SourceTiming(), at(30))
 
     assert due.until == due.since
     assert due.next_due == at(60)
@@ -76,8 +77,28 @@ def test_old_evidence_is_missing() -> None:
     """Evidence of more than four ticks ago is said to be stale; what was just taken up is not."""
     policy = Policy("p", "d", rules=(RULE,))
 
-    assert unmeasured(policy, record(), {}, at(0), {}, at(61))["errors"].reason is MissingReason.STALE
-    assert unmeasured(policy, record(), {}, at(30), {}, at(61)) == {}
+    assert unmeasured(policy, record(), PODS, {}, at(0), {}, at(61))["errors"].reason is MissingReason.STALE
+    assert unmeasured(policy, record(), PODS, {}, at(30), {}, at(61)) == {}
+
+
+def test_what_never_ran_is_not_asked_about() -> None:
+    """While no pod of the candidate has run, no rule is due and none is stale."""
+    policy = Policy("p", "d", rules=(RULE,))
+    before = workload(pod("new-1", ready=False, ready_since=None, containers=()), pod("old-1", OLD))
+
+    assert awaited(RULE, record(), before)
+    assert not awaited(RULE, record(), PODS)
+    assert unmeasured(policy, record(), before, {}, at(0), {}, at(600)) == {}
+
+
+def test_the_first_measurement_begins_when_the_candidate_first_ran() -> None:
+    """What the baseline counted while the candidate had no process is not held against anyone."""
+    ran = Container("app", ready=True, running_since=at(100))
+    late = workload(pod("new-1", ready_since=at(101), containers=(ran,)), pod("old-1", OLD))
+
+    due = window(RULE, record(), late, SourceTiming(), at(125))
+
+    assert (due.since, due.until) == (at(90), at(120))
 
 
 def test_a_candidate_without_any_series_lacks_evidence() -> None:
