@@ -92,12 +92,15 @@ class SeriesStore:
             known.pop(key).add(time, None, keep_from)
         self._forget(time)
 
-    def put(self, name: str, labels: Labels, samples: Iterable[tuple[int, float | None]]) -> None:
-        """Store samples of one series, oldest first; times in milliseconds, a value of None ends it."""
+    def put(self, name: str, labels: Labels, times: list[int], values: list[float | None]) -> None:
+        """Store samples of one series, oldest first; times in milliseconds, a value of None ends it.
+
+        Series may share their lists: nothing is added to them.
+        """
         series = self._series(name, labels)
-        for time, value in samples:
-            series.times.append(time)
-            series.values.append(value)
+        series.times, series.values = [*series.times, *times] if series.times else times, (
+            [*series.values, *values] if series.values else values
+        )
 
     def select(self, matchers: Iterable[LabelMatcher]) -> Sequence[StoredSeries]:
         """The series that all matchers accept."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import NoReturn
 
-from sentinel.app.ruletest.series import expanded
+from sentinel.app.ruletest.series import counted_by_minute
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
@@ -37,12 +37,12 @@ class MemoryCounts:
 
     def __init__(self, name: str, case: Case, began: datetime) -> None:
         self.name = name
-        self._series = list(expanded(case, began))
+        self._series = counted_by_minute(case, began)
 
     async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         """What every pod or version counted. Raises SourceError for a condition that only the real one understands."""
         begin, end = whole_minutes(since, until, self.name)
-        return spans_of(self._counted(query), query.arms, begin, end)
+        return spans_of(self._counted(query, begin, end), query.arms, begin, end)
 
     async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> NoReturn:
         """Raises SourceError."""
@@ -56,17 +56,17 @@ class MemoryCounts:
         """Raises SourceError: a test's series begin with its rollout."""
         raise SourceError("A test has no data from before its rollout.", reason=MissingReason.NO_DATA)
 
-    def _counted(self, query: CountQuery) -> Iterator[Counted]:
+    def _counted(self, query: CountQuery, begin: int, end: int) -> Iterator[Counted]:
         member = _plain(query.arms.subject_label)
         for failed, text in ((False, query.total), (True, query.errors)):
             name, wanted = self._read(text)
-            for metric, labels, samples in self._series:
+            for metric, labels, minutes in self._series:
                 if metric != name or not all(fits(labels.get(label, "")) for label, fits in wanted):
                     continue
-                for at, value in samples:
-                    if value is not None:
-                        minute = (at - 1) // 1000 // MINUTE * MINUTE
-                        yield Counted(query.namespace, labels.get(member, ""), failed, minute, value)
+                # A series is there also in a minute in which it counts nothing.
+                for minute in range(begin, end, MINUTE) if minutes else ():
+                    counted = minutes.get(minute, 0.0)
+                    yield Counted(query.namespace, labels.get(member, ""), failed, minute, counted)
 
     def _read(self, text: str) -> tuple[str, list[tuple[str, Callable[[str], bool]]]]:
         """The name of a query's series, and what their labels must be. Raises SourceError."""

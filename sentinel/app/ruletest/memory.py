@@ -9,9 +9,10 @@ from typing import Any
 from sentinel.adapters.datadog.client import TaggedSeries
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample, Track
 from sentinel.adapters.prometheus.backend import PROMETHEUS, MetricsBackend
-from sentinel.app.ruletest.series import expanded
+from sentinel.app.ruletest.series import counted_by_minute
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
+from sentinel.minutes import MINUTE
 from sentinel.policies.ruletest.cases import Case
 from sentinel.promql.evaluation import Evaluator, parse
 from sentinel.promql.series import NAME, SeriesStore
@@ -20,7 +21,6 @@ from sentinel.promql.vectors import PromqlError, PromqlExecutionError, VectorSam
 _COUNTS = re.compile(
     r"sum:(?P<metric>[A-Za-z][\w.]*)\{(?P<scope>[^{}]*)\} by \{(?P<by>[\w.,]+)\}\.as_count\(\)\.rollup\(sum, 60\)"
 )
-_MINUTE = 60
 
 
 class MemoryPrometheus:
@@ -69,7 +69,7 @@ class MemoryDatadog:
     """Answers the count queries of the Datadog adapter; a sample is what was counted in the interval before it."""
 
     def __init__(self, case: Case, began: datetime) -> None:
-        self._series = list(expanded(case, began))
+        self._series = counted_by_minute(case, began)
 
     async def query(self, query: str, since: int, until: int) -> tuple[TaggedSeries, ...]:
         """The series of a counting query, by the minute. Raises SourceError for any other query."""
@@ -88,17 +88,16 @@ class MemoryDatadog:
     def _counted(self, number: int, match: re.Match[str], since: int, until: int) -> list[TaggedSeries]:
         scope = [part.split(":", 1) for part in match["scope"].split(",") if ":" in part]
         groups: dict[tuple[str, ...], dict[int, float]] = {}
-        for name, labels, samples in self._series:
+        for name, labels, counted in self._series:
             if name != match["metric"] or any(labels.get(tag) != value for tag, value in scope):
                 continue
             minutes = groups.setdefault(tuple(labels.get(tag, "") for tag in match["by"].split(",")), {})
-            for at, value in samples:
-                minute = (at - 1) // 1000 // _MINUTE * _MINUTE
-                if value is not None and since <= minute < until:
-                    minutes[minute] = minutes.get(minute, 0.0) + value
+            for minute in range(-(-since // MINUTE) * MINUTE, until, MINUTE):
+                if minute in counted:
+                    minutes[minute] = minutes.get(minute, 0.0) + counted[minute]
         tags = match["by"].split(",")
         return [
-            TaggedSeries(number, dict(zip(tags, key, strict=True)), tuple(sorted(minutes.items())), _MINUTE)
+            TaggedSeries(number, dict(zip(tags, key, strict=True)), tuple(sorted(minutes.items())), MINUTE)
             for key, minutes in groups.items()
             if minutes
         ]

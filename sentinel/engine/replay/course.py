@@ -10,6 +10,7 @@ an answer is there, at the very instant.
 """
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.record.record import Record
@@ -82,14 +83,17 @@ class _Course:
             memory.settled[self.view.key] = setting.stable
         self._reconciler = Reconciler(self.view, memory)
         self._evidence: dict[str, Evidence] = {}
+        self._next: tuple[Measure, datetime] | None = None
         self._moved = False
         self._reported: set[str] = set()
 
     def settle(self, now: datetime) -> Generator[Question, Answer, datetime | None]:
         """Reconcile at one instant until nothing moves; returns when to look again, None when all is over."""
-        for _ in range(MAX_LOOKS_AT_ONCE):
+        for number in range(MAX_LOOKS_AT_ONCE):
             self.view.move_to(now)
             self._notice(now)
+            if number == 0:
+                yield from self._ask_due(now)
             self._moved = False
             reconciled = yield from self._reconcile()
             if not (reconciled.again or self._moved):
@@ -113,6 +117,7 @@ class _Course:
 
     def _reconcile(self) -> Generator[Question, Answer, Reconciled]:
         steps = self._reconciler.reconcile(self.view.key)
+        self._next = None
         answer: object = None
         while True:
             try:
@@ -175,8 +180,15 @@ class _Course:
     def _measure(self, effect: Measure, now: datetime) -> Generator[Question, Answer, datetime | None]:
         evidence = self._of(effect.record)
         due = yield from evidence.measure(effect.record, effect.workload, effect.suspected, now)
+        self._next = (effect, due) if due is not None else None
         self._moved = self._moved or evidence.waiting
         return due
+
+    def _ask_due(self, now: datetime) -> Generator[Question, Answer, None]:
+        """Ask for what the last reconcile left to be asked now, so that one reconcile takes the answers."""
+        workload = self.view.workload(self.view.key)
+        if self._next is not None and self._next[1] <= now and workload is not None:
+            yield from self._measure(replace(self._next[0], workload=workload), now)
 
     def _notice(self, now: datetime) -> None:
         """Enter the alerts into the open record that have come in by now."""
