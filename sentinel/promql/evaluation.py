@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
 import promql_parser as parser
 
+from sentinel.bounded import BoundedDict
 from sentinel.promql.functions import (
     MATH,
     OVER_TIME,
@@ -21,29 +22,25 @@ from sentinel.promql.functions import (
     instant_rate,
     quantile,
 )
-from sentinel.promql.series import NAME, Identity, LabelMatcher, Labels, SeriesStore
+from sentinel.promql.selectors import equal_labels, matchers_of, milliseconds, offset_of
+from sentinel.promql.series import NAME, Identity, SeriesStore
 from sentinel.promql.vectors import (
     AGGREGATIONS,
-    SET_OPERATIONS,
     PromqlError,
     RangeOf,
     Value,
     Vector,
     VectorSample,
-    against_scalar,
     distinct,
     grouping,
     mapped,
-    matched,
-    operation_of,
-    set_operation,
+    operated,
+    remembered,
     unnamed,
 )
 
 LOOKBACK = 300_000
 """How old, in milliseconds, the newest sample of a series may be."""
-
-_MATCH_OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 
 
 @lru_cache(maxsize=512)
@@ -55,203 +52,235 @@ def parse(query: str) -> Any:
         raise PromqlError(f'invalid parameter "query": 1:1: parse error: {error}') from error
 
 
+Plan = Callable[[int], Value]
+"""The value of an expression at a time in milliseconds."""
+_PLANS = 512
+
+
 class Evaluator:
-    """Evaluates parsed queries over a store of series, at one time after another."""
+    """Evaluates parsed queries over a store of series, at one time after another.
+
+    An expression is worked out once, into a plan: a query is asked again and again, and its parts are dear to read.
+    """
 
     def __init__(self, store: SeriesStore) -> None:
         self._store = store
+        self._plans: BoundedDict[int, tuple[Any, Plan]] = BoundedDict(_PLANS)
 
     def evaluate(self, expression: Any, time: int) -> Value:
         """The value of an expression at `time` (milliseconds).
 
         Raises PromqlError for what is not supported, PromqlExecutionError for what the data do not allow.
         """
+        # The expression itself is kept beside its plan, so that its id stays its own.
+        known = self._plans.get(id(expression))
+        if known is None:
+            known = self._plans[id(expression)] = (expression, self._plan(expression))
+        return known[1](time)
+
+    def _plan(self, expression: Any) -> Plan:
         match expression:
             case parser.NumberLiteral():
-                return float(expression.val)
+                return _always(float(expression.val))
             case parser.StringLiteral():
-                return str(expression.val)
+                return _always(str(expression.val))
             case parser.ParenExpr():
-                return self.evaluate(expression.expr, time)
+                return self._plan(expression.expr)
             case parser.UnaryExpr():
-                return _negated(self.evaluate(expression.expr, time))
+                plan = self._plan(expression.expr)
+                return lambda time: _negated(plan(time))
             case parser.VectorSelector():
-                return self._select(expression, time)
+                return self._select(expression)
             case parser.MatrixSelector():
-                return self._select_range(expression, time)
+                ranges = self._select_range(expression)
+                return lambda time: ranges(time)
             case parser.Call():
-                return self._call(expression, time)
+                return self._call(expression)
             case parser.AggregateExpr():
-                return self._aggregate(expression, time)
+                return self._aggregate(expression)
             case parser.BinaryExpr():
-                return self._binary(expression, time)
+                return self._binary(expression)
         raise PromqlError(f"{type(expression).__name__} is not supported by this stand-in")
 
     # -- selectors
 
-    def _select(self, selector: Any, time: int) -> Vector:
-        time -= _offset(selector)
-        found = ((s.labels, s.at(time, LOOKBACK)) for s in self._store.select(_matchers(selector)))
-        return [VectorSample(labels, sample[1], sample[0]) for labels, sample in found if sample is not None]
+    def _select(self, selector: Any) -> Callable[[int], Vector]:
+        store, matchers, offset = self._store, tuple(matchers_of(selector)), offset_of(selector)
 
-    def _select_range(self, selector: Any, time: int) -> list[RangeOf]:
-        inner = selector.vector_selector
-        time -= _offset(inner)
-        start = time - _milliseconds(selector.range)
-        found = ((s.labels, s.between(start, time)) for s in self._store.select(_matchers(inner)))
-        return [RangeOf(labels, samples) for labels, samples in found if samples]
+        def select(time: int) -> Vector:
+            result = []
+            for series in store.select(matchers):
+                sample = series.at(time - offset, LOOKBACK)
+                if sample is not None:
+                    result.append(VectorSample(series.labels, sample[1], sample[0]))
+            return result
+
+        return select
+
+    def _select_range(self, selector: Any) -> Callable[[int], list[RangeOf]]:
+        inner, length = selector.vector_selector, milliseconds(selector.range)
+        store, matchers, offset = self._store, tuple(matchers_of(inner)), offset_of(inner)
+
+        def select(time: int) -> list[RangeOf]:
+            end = time - offset
+            found = ((s.labels, s.between(end - length, end)) for s in store.select(matchers))
+            return [RangeOf(labels, samples) for labels, samples in found if samples]
+
+        return select
 
     # -- functions
 
-    def _call(self, call: Any, time: int) -> Value:
+    def _call(self, call: Any) -> Plan:
         name, arguments = call.func.name, call.args
         if name in ("rate", "increase", "delta", "irate") or name in OVER_TIME:
-            return self._over_range(name, arguments[0], time)
+            return self._over_range(name, arguments[0])
         match name:
             case "timestamp":
-                return self._timestamp(arguments[0], time)
+                return self._timestamp(arguments[0])
             case "histogram_quantile":
-                return self._histogram_quantile(arguments, time)
+                return self._histogram_quantile(arguments)
             case "time":
-                return time / 1000
+                return lambda time: time / 1000
             case "vector":
-                return [VectorSample({}, self._scalar(arguments[0], time), time)]
+                number = self._scalar(arguments[0])
+                return lambda time: [VectorSample({}, number(time), time)]
             case "scalar":
-                vector = self._vector(arguments[0], time)
-                return vector[0].value if len(vector) == 1 else math.nan
+                points = self._vector(arguments[0])
+                return lambda time: vector[0].value if len(vector := points(time)) == 1 else math.nan
             case "absent":
-                return (
-                    []
-                    if self._vector(arguments[0], time)
-                    else [VectorSample(_equal_labels(arguments[0]), 1.0, time)]
-                )
+                points, labels = self._vector(arguments[0]), equal_labels(arguments[0])
+                return lambda time: [] if points(time) else [VectorSample(labels, 1.0, time)]
             case "clamp_min" | "clamp_max":
-                bound = self._scalar(arguments[1], time)
+                points, bound = self._vector(arguments[0]), self._scalar(arguments[1])
                 limit = max if name == "clamp_min" else min
-                return mapped(self._vector(arguments[0], time), lambda value: limit(value, bound))
+                return lambda time: mapped(points(time), partial(limit, bound(time)))
         if name in MATH:
-            return mapped(self._vector(arguments[0], time), MATH[name])
+            points = self._vector(arguments[0])
+            return lambda time: mapped(points(time), MATH[name])
         raise PromqlError(f"function {name!r} is not supported by this stand-in")
 
-    def _over_range(self, name: str, argument: Any, time: int) -> Vector:
+    def _over_range(self, name: str, argument: Any) -> Plan:
         if not isinstance(argument, parser.MatrixSelector):
             raise PromqlError(f"{type(argument).__name__} in {name}() is not supported by this stand-in")
-        end = time - _offset(argument.vector_selector)
-        start = end - _milliseconds(argument.range)
-        result = []
-        for element in self._select_range(argument, time):
-            if name in OVER_TIME:
-                value: float | None = OVER_TIME[name]([v for _, v in element.samples])
-            elif name == "irate":
-                value = instant_rate(element.samples)
-            else:
-                value = extrapolated(
-                    element.samples, start, end, counter=name != "delta", per_second=name == "rate"
-                )
-            if value is not None:
-                kept = name == "last_over_time"
-                result.append(VectorSample(element.labels if kept else unnamed(element.labels), value, time))
-        return distinct(result)
+        ranges, offset = self._select_range(argument), offset_of(argument.vector_selector)
+        length, kept = milliseconds(argument.range), name == "last_over_time"
 
-    def _timestamp(self, argument: Any, time: int) -> Vector:
+        def value_of(samples: Sequence[tuple[int, float]], end: int) -> float | None:
+            if name in OVER_TIME:
+                return OVER_TIME[name]([v for _, v in samples])
+            if name == "irate":
+                return instant_rate(samples)
+            counter, rated = name != "delta", name == "rate"
+            return extrapolated(samples, end - length, end, counter=counter, per_second=rated)
+
+        def over(time: int) -> Vector:
+            result = []
+            for element in ranges(time):
+                value = value_of(element.samples, time - offset)
+                if value is not None:
+                    labels = element.labels if kept else unnamed(element.labels)
+                    result.append(VectorSample(labels, value, time))
+            return distinct(result)
+
+        return over
+
+    def _timestamp(self, argument: Any) -> Plan:
         while isinstance(argument, parser.ParenExpr):
             argument = argument.expr
-        points = self._vector(argument, time)
-        of_sample = isinstance(argument, parser.VectorSelector)
-        return distinct(
-            [VectorSample(unnamed(p.labels), (p.time if of_sample else time) / 1000, time) for p in points]
-        )
+        points, of_sample = self._vector(argument), isinstance(argument, parser.VectorSelector)
+        bare = remembered(unnamed) if of_sample else unnamed
+        # Series of one name differ in their labels without it.
+        alone = of_sample and bool(argument.name)
 
-    def _histogram_quantile(self, arguments: Sequence[Any], time: int) -> Vector:
-        q = self._scalar(arguments[0], time)
-        histograms: dict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = {}
-        for point in self._vector(arguments[1], time):
-            bound = _bound(point.labels.get("le"))
-            if bound is not None:
-                labels = {k: v for k, v in point.labels.items() if k not in ("le", NAME)}
-                histograms.setdefault(tuple(sorted(labels.items())), []).append((bound, point.value))
-        return [
-            VectorSample(dict(key), bucket_quantile(q, buckets), time) for key, buckets in histograms.items()
-        ]
+        def stamped(time: int) -> Vector:
+            found = [
+                VectorSample(bare(p.labels), (p.time if of_sample else time) / 1000, time)
+                for p in points(time)
+            ]
+            return found if alone else distinct(found)
+
+        return stamped
+
+    def _histogram_quantile(self, arguments: Sequence[Any]) -> Plan:
+        share, points = self._scalar(arguments[0]), self._vector(arguments[1])
+
+        def quantiles(time: int) -> Vector:
+            q = share(time)
+            histograms: dict[Identity, list[tuple[float, float]]] = {}
+            for point in points(time):
+                bound = _bound(point.labels.get("le"))
+                if bound is not None:
+                    labels = {k: v for k, v in point.labels.items() if k not in ("le", NAME)}
+                    histograms.setdefault(tuple(sorted(labels.items())), []).append((bound, point.value))
+            return [
+                VectorSample(dict(key), bucket_quantile(q, each), time) for key, each in histograms.items()
+            ]
+
+        return quantiles
 
     # -- aggregation
 
-    def _aggregate(self, aggregate: Any, time: int) -> Vector:
+    def _aggregate(self, aggregate: Any) -> Plan:
         name = str(aggregate.op)
         combine = AGGREGATIONS.get(name)
-        if name == "quantile":
-            combine = partial(quantile, self._scalar(aggregate.param, time))
-        if combine is None:
+        if combine is None and name != "quantile":
             raise PromqlError(f"aggregation {name!r} is not supported by this stand-in")
-        group_of = grouping(aggregate.modifier)
-        groups: dict[Identity, list[float]] = {}
-        for point in self._vector(aggregate.expr, time):
-            groups.setdefault(group_of(point.labels), []).append(point.value)
-        return [VectorSample(dict(key), combine(values), time) for key, values in groups.items()]
+        share = self._scalar(aggregate.param) if name == "quantile" else None
+        points, group_of = self._vector(aggregate.expr), grouping(aggregate.modifier)
+        group_of = remembered(group_of) if _keeps_labels(aggregate.expr) else group_of
+
+        def aggregated(time: int) -> Vector:
+            groups: dict[Identity, list[float]] = {}
+            for point in points(time):
+                groups.setdefault(group_of(point.labels), []).append(point.value)
+            whole = combine or partial(quantile, share(time) if share is not None else math.nan)
+            return [VectorSample(dict(key), whole(values), time) for key, values in groups.items()]
+
+        return aggregated
 
     # -- binary operators
 
-    def _binary(self, binary: Any, time: int) -> Value:
+    def _binary(self, binary: Any) -> Plan:
         name, modifier = str(binary.op), binary.modifier
-        left, right = self.evaluate(binary.lhs, time), self.evaluate(binary.rhs, time)
-        if name in SET_OPERATIONS:
-            return set_operation(name, modifier, left, right)
-        if isinstance(left, str) or isinstance(right, str):
-            raise PromqlError(f"operator {name!r} takes no strings")
-        operation = operation_of(name)
-        as_bool = modifier is not None and modifier.return_bool
-        if isinstance(left, float):
-            number = left
-            if isinstance(right, float):
-                return float(operation(number, right))
-            return against_scalar(name, right, lambda value: operation(number, value), as_bool=as_bool)
-        if isinstance(right, float):
-            bound = right
-            return against_scalar(name, left, lambda value: operation(value, bound), as_bool=as_bool)
-        return matched(name, modifier, left, right, time)
+        left, right = self._plan(binary.lhs), self._plan(binary.rhs)
+        return lambda time: operated(name, modifier, left(time), right(time), time)
 
     # -- types
 
-    def _vector(self, expression: Any, time: int) -> Vector:
-        value = self.evaluate(expression, time)
-        if isinstance(value, list):
-            return [point for point in value if isinstance(point, VectorSample)]
-        raise PromqlError("expected an instant vector")
+    def _vector(self, expression: Any) -> Callable[[int], Vector]:
+        if isinstance(expression, parser.VectorSelector):
+            return self._select(expression)
+        plan = self._plan(expression)
 
-    def _scalar(self, expression: Any, time: int) -> float:
-        value = self.evaluate(expression, time)
-        if isinstance(value, float):
-            return value
-        raise PromqlError("expected a scalar")
+        def vector(time: int) -> Vector:
+            value = plan(time)
+            if isinstance(value, list):
+                return [point for point in value if isinstance(point, VectorSample)]
+            raise PromqlError("expected an instant vector")
 
+        return vector
 
-# -- small parts
+    def _scalar(self, expression: Any) -> Callable[[int], float]:
+        plan = self._plan(expression)
 
+        def scalar(time: int) -> float:
+            value = plan(time)
+            if isinstance(value, float):
+                return value
+            raise PromqlError("expected a scalar")
 
-def _matchers(selector: Any) -> list[LabelMatcher]:
-    if selector.at is not None:
-        raise PromqlError("the @ modifier is not supported by this stand-in")
-    if selector.matchers.or_matchers:
-        raise PromqlError("`or` between matchers is not supported by this stand-in")
-    named = [LabelMatcher(NAME, "=", selector.name)] if selector.name else []
-    return named + [
-        LabelMatcher(m.name, _MATCH_OPERATORS[str(m.op).rpartition(".")[2]], str(m.value))
-        for m in selector.matchers.matchers
-    ]
+        return scalar
 
 
-def _offset(selector: Any) -> int:
-    return _milliseconds(selector.offset) if selector.offset is not None else 0
+def _keeps_labels(expression: Any) -> bool:
+    """Whether the labels of what an expression finds are the same objects, time after time."""
+    if isinstance(expression, parser.Call) and expression.func.name == "timestamp":
+        (expression,) = expression.args
+    return isinstance(expression, parser.VectorSelector)
 
 
-def _milliseconds(duration: Any) -> int:
-    return round(float(duration.total_seconds()) * 1000)
-
-
-def _equal_labels(argument: Any) -> Labels:
-    if not isinstance(argument, parser.VectorSelector):
-        return {}
-    return {m.name: m.value for m in _matchers(argument) if m.operator == "=" and m.name != NAME}
+def _always(value: Value) -> Plan:
+    return lambda _time: value
 
 
 def _negated(value: Value) -> Value:

@@ -98,8 +98,9 @@ class SeriesStore:
         Series may share their lists: nothing is added to them.
         """
         series = self._series(name, labels)
-        series.times, series.values = [*series.times, *times] if series.times else times, (
-            [*series.values, *values] if series.values else values
+        series.times, series.values = (
+            [*series.times, *times] if series.times else times,
+            ([*series.values, *values] if series.values else values),
         )
 
     def select(self, matchers: Iterable[LabelMatcher]) -> Sequence[StoredSeries]:

@@ -6,12 +6,17 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import promql_parser as parser
 
+from sentinel.bounded import BoundedDict
 from sentinel.promql.functions import divide, modulo, power
 from sentinel.promql.series import NAME, Identity, Labels
+
+T = TypeVar("T")
+REMEMBERED = 100_000
+"""Of how many series a part of a query keeps what it found by their labels."""
 
 ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
@@ -59,6 +64,25 @@ class RangeOf:
 
 Vector = list[VectorSample]
 Value = float | str | Vector | list[RangeOf]
+
+
+def operated(name: str, modifier: Any, left: Value, right: Value, time: int) -> Value:
+    """What a binary operator makes of both sides."""
+    if name in SET_OPERATIONS:
+        return set_operation(name, modifier, left, right)
+    if isinstance(left, str) or isinstance(right, str):
+        raise PromqlError(f"operator {name!r} takes no strings")
+    operation = operation_of(name)
+    as_bool = modifier is not None and modifier.return_bool
+    if isinstance(left, float):
+        number = left
+        if isinstance(right, float):
+            return float(operation(number, right))
+        return against_scalar(name, right, lambda value: operation(number, value), as_bool=as_bool)
+    if isinstance(right, float):
+        bound = right
+        return against_scalar(name, left, lambda value: operation(value, bound), as_bool=as_bool)
+    return matched(name, modifier, left, right, time)
 
 
 def against_scalar(
@@ -184,6 +208,19 @@ def grouping(modifier: Any) -> Callable[[Labels], Identity]:
         return lambda labels: tuple([(name, labels[name]) for name in named if name in labels])
     dropped = {NAME, *named}
     return lambda labels: tuple(sorted([each for each in labels.items() if each[0] not in dropped]))
+
+
+def remembered(of_labels: Callable[[Labels], T]) -> Callable[[Labels], T]:
+    """The same function for labels that stay the same objects: what it said of them is kept beside them."""
+    known: BoundedDict[int, tuple[Labels, T]] = BoundedDict(REMEMBERED)
+
+    def of(labels: Labels) -> T:
+        entry = known.get(id(labels))
+        if entry is None or entry[0] is not labels:
+            entry = known[id(labels)] = (labels, of_labels(labels))
+        return entry[1]
+
+    return of
 
 
 def operation_of(name: str) -> Callable[[float, float], float | bool]:

@@ -52,7 +52,7 @@ def counted_by_minute(case: Case, began: datetime) -> list[tuple[str, dict[str, 
 
     A sample is what was counted in the interval before it.
     """
-    found = []
+    found: list[tuple[str, dict[str, str], dict[int, float]]] = []
     for samples, each in _by_samples(case, began):
         minutes: dict[int, float] = {}
         for at, value in samples:
