@@ -1,4 +1,4 @@
-"""Whether the daemon's resident memory stays flat: at rest, with rollouts in flight, without an answer from Prometheus.
+"""Whether the daemon's resident memory stays flat, and its CPU: at rest, with rollouts in flight, without answers.
 
 One `sentinel run` goes through all phases, against the simulated cluster and Prometheus' stand-in in separate
 processes. What counts is a ratio within the run: the mean of a phase's last third to that of its middle third.
@@ -12,6 +12,7 @@ import signal
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks.harness.build import Build
+from benchmarks.harness.build import HERE, Build
 from benchmarks.harness.daemon import DaemonProcess
 from benchmarks.harness.figures import machine, table
 from benchmarks.harness.link import Child, Message
@@ -40,25 +41,28 @@ _START_SECONDS = 600.0
 class Plan:
     """How many Deployments of how many pods, for how many seconds each phase is watched.
 
-    `filling`: after how many seconds what is remembered of a source's answers has reached its level.
+    `filling`: after how many seconds what is remembered of a source's answers has reached its level; `again`: after
+    how many seconds it has so once more, after a silence that it outlasts in part.
     """
 
     deployments: int
     replicas: int
     seconds: float
     filling: float
+    again: float
 
 
-FULL = Plan(200, 5, 360.0, REMEMBERED_SECONDS + 60.0)
-QUICK = Plan(50, 3, 30.0, 30.0)
+FULL = Plan(200, 5, 60.0, REMEMBERED_SECONDS + 20.0, 60.0)
+QUICK = Plan(50, 3, 30.0, 30.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Resident memory in MiB, sampled at even distances through a part of the run."""
+    """Resident memory in MiB, sampled at even distances through a part of the run, and seconds of CPU a minute."""
 
     name: str
     samples: Sequence[float]
+    cpu: float = 0.0
 
     @property
     def growth(self) -> float:
@@ -68,11 +72,12 @@ class Phase:
 
 
 def bench(build: Build, quick: bool) -> Result:
-    """Go through the phases; growth is a flaw."""
+    """Go through the phases; growth is a flaw. An earlier build is measured at rest and in flight alone."""
     plan = QUICK if quick else FULL
     with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
-        phases = asyncio.run(measure(build, plan, Path(folder)))
+        phases = asyncio.run(measure(build, plan, Path(folder), silent=build.root == HERE.root))
     figures = {f"{phase.name}, most MiB": max(phase.samples) for phase in phases}
+    figures |= {f"{phase.name}, CPU a minute": phase.cpu for phase in phases}
     grown = [phase.name for phase in phases if phase.growth > MAY_GROW]
     return Result(
         figures, lambda date: report(phases, plan, date), f"memory grew: {', '.join(grown)}" if grown else ""
@@ -106,10 +111,12 @@ class Setting:
         print(f"{name}: {settling + seconds:g} s ...", file=sys.stderr)
         await asyncio.sleep(settling)
         samples = []
+        began, used = time.monotonic(), self.daemon.cpu_seconds()
         for _ in range(round(seconds / _SAMPLE_SECONDS)):
             samples.append(self.daemon.resident_mib())
             await asyncio.sleep(_SAMPLE_SECONDS)
-        return Phase(name, samples)
+        cpu = (self.daemon.cpu_seconds() - used) / (time.monotonic() - began) * 60
+        return Phase(name, samples, cpu)
 
 
 @asynccontextmanager
@@ -147,18 +154,19 @@ async def setting(build: Build, plan: Plan, folder: Path) -> AsyncIterator[Setti
         metrics.stop()
 
 
-async def measure(build: Build, plan: Plan, folder: Path) -> list[Phase]:
-    """Go through the phases."""
+async def measure(build: Build, plan: Plan, folder: Path, *, silent: bool = True) -> list[Phase]:
+    """Go through the phases; those in and after a silence of Prometheus only where asked."""
     seconds = plan.seconds
     async with setting(build, plan, folder) as here:
         phases = [await here.watch("at rest", seconds, _SETTLING_SECONDS)]
         here.release_all()
         phases.append(await here.watch("all in flight", seconds, plan.filling))
-        here.silence_prometheus()
-        silent = "Prometheus takes questions and answers none"
-        phases.append(await here.watch(silent, seconds, _SETTLING_SECONDS))
-        here.wake_prometheus()
-        phases.append(await here.watch("it answers again", seconds, plan.filling))
+        if silent:
+            here.silence_prometheus()
+            name = "Prometheus takes questions and answers none"
+            phases.append(await here.watch(name, seconds, _SETTLING_SECONDS))
+            here.wake_prometheus()
+            phases.append(await here.watch("it answers again", seconds, plan.again))
         return phases
 
 
@@ -169,6 +177,7 @@ def report(phases: Sequence[Phase], plan: Plan, date: str) -> str:
             phase.name,
             *(f"{value:.0f}" for value in (phase.samples[0], phase.samples[-1], max(phase.samples))),
             f"{phase.growth:+.1%}",
+            f"{phase.cpu:.1f}",
         ]
         for phase in phases
     ]
@@ -179,12 +188,13 @@ def report(phases: Sequence[Phase], plan: Plan, date: str) -> str:
 
 One `sentinel run` with {plan.deployments} guarded Deployments of {plan.replicas} pods, against the simulated
 cluster and Prometheus' stand-in in separate processes, goes through four phases, each of which is sampled for
-{seconds:g} s: those in which answers begin to come only after {plan.filling / 60:g} minutes, when what is
+{seconds:g} s: that in which answers begin to come only after {plan.filling:g} s, when what is
 remembered of them has reached its level. In flight means in a canary's bake, with an error rate and a latency rule
 evaluated every {_INTERVAL:g} s for every Deployment. *Grows* is the mean of a phase's last third over that of its
-middle third: more than {MAY_GROW:.0%} fails the benchmark.
+middle third: more than {MAY_GROW:.0%} fails the benchmark. A rollout in flight takes
+{phases[1].cpu / plan.deployments * 1000:.0f} ms of CPU a minute.
 
-{table(["resident MiB", "first", "last", "most", "grows"], rows)}
+{table(["resident MiB", "first", "last", "most", "grows", "CPU s a minute"], rows)}
 
 What is on top of rest while rollouts are in flight are their answers of Prometheus (100,000 samples at most, for three
 minutes) and what was made of them (20,000 spans at most, for one minute); see

@@ -20,7 +20,7 @@ async def test_every_phase_is_sampled(tmp_path: Path, monkeypatch: pytest.Monkey
     """The daemon lives through all of them, and the page has a row for each."""
     monkeypatch.setattr(memory, "_SETTLING_SECONDS", 0.0)
     monkeypatch.setattr(memory, "_SAMPLE_SECONDS", 0.1)
-    plan = Plan(2, 1, 0.6, 0.0)
+    plan = Plan(2, 1, 0.6, 0.0, 0.0)
     phases = await memory.measure(HERE, plan, tmp_path)
     assert [len(phase.samples) for phase in phases] == [6] * 4
     page = memory.report(phases, plan, "2026-01-31")
