@@ -6,22 +6,34 @@ import asyncio
 import os
 import signal
 import socket
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import aiohttp
 import orjson
 
 from benchmarks.harness.build import Build, environment
 
-_READY_SECONDS = 120.0
+READY_SECONDS = 120.0
 _STOP_SECONDS = 20.0
 
 
 class DaemonProcess:
-    """`sentinel run` of a build with its own configuration file; its log goes to `folder/daemon.log`."""
+    """`sentinel run` of a build with its own configuration file; its log goes to `folder/daemon.log`.
+
+    `more` are further settings; replicas of one cluster each have a folder of their own.
+    """
 
     def __init__(
-        self, build: Build, folder: Path, kubeconfig: Path, rules: Path, prometheus: str, interval: float
+        self,
+        build: Build,
+        folder: Path,
+        kubeconfig: Path,
+        rules: Path,
+        prometheus: str,
+        interval: float,
+        more: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         self._build = build
         self.url = f"http://127.0.0.1:{_free_port()}"
@@ -36,6 +48,7 @@ class DaemonProcess:
                     "prometheus": {"url": prometheus, "scrape_interval": interval},
                     "http": {"host": "127.0.0.1", "port": int(self.url.rsplit(":", 1)[1])},
                     "undo": {"budget": {"max": 10_000, "per": "1h"}},
+                    **more,
                 }
             )
         )
@@ -51,13 +64,13 @@ class DaemonProcess:
                 stderr=log,
             )
         try:
-            async with asyncio.timeout(_READY_SECONDS), aiohttp.ClientSession() as session:
+            async with asyncio.timeout(READY_SECONDS), aiohttp.ClientSession() as session:
                 while not await self._ready(session):
                     if self._process.returncode is not None:
                         raise RuntimeError(f"the daemon ended: {self.log_tail()}")
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            raise RuntimeError(f"not ready within {_READY_SECONDS:g} s: {self.log_tail()}") from None
+            raise RuntimeError(f"not ready within {READY_SECONDS:g} s: {self.log_tail()}") from None
 
     async def _ready(self, session: aiohttp.ClientSession) -> bool:
         try:
@@ -78,6 +91,13 @@ class DaemonProcess:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+    async def kill(self) -> None:
+        """End it at once, as a node that is lost does."""
+        process, self._process = self._process, None
+        assert process is not None
+        process.kill()
+        await process.wait()
 
     def cpu_seconds(self) -> float:
         """The processor time that it has used, all threads."""

@@ -21,8 +21,9 @@ _FAST_BUCKET = BUCKETS.index(0.1)
 def run_metrics(connection: Connection, namespace: str, alerts: tuple[str, ...], interval: float) -> None:
     """The child process' main function: serve until told to stop.
 
-    Takes ("pod", name, present) and ("stop",); sends ("ready", url). `alerts` are the names of the alert rules
-    that its `/api/v1/rules` knows, `interval` is that of its scrapes in seconds.
+    Takes ("pod", name, present), with a namespace of its own where it is another, and ("stop",); sends ("ready", url).
+    `alerts` are the names of the alert rules that its `/api/v1/rules` knows, `interval` is that of its scrapes in
+    seconds.
     """
     asyncio.run(_serve(Link(connection), namespace, alerts, interval))
 
@@ -53,22 +54,23 @@ class _Pods:
 
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
-        self._since: dict[str, float] = {}
+        self._since: dict[tuple[str, str], float] = {}
 
-    def heed(self, name: str, present: bool) -> None:
-        """A pod has come or gone."""
+    def heed(self, name: str, present: bool, namespace: str = "") -> None:
+        """A pod has come or gone; it is of the namespace that is served where none is named."""
+        pod = (namespace or self._namespace, name)
         if present:
-            self._since[name] = time.monotonic()
+            self._since[pod] = time.monotonic()
         else:
-            self._since.pop(name, None)
+            self._since.pop(pod, None)
 
     def samples(self) -> Iterator[Sample]:
         """Every series as it is now."""
         now = time.monotonic()
-        for name, since in self._since.items():
+        for (namespace, name), since in self._since.items():
             count = int((now - since) * REQUESTS_PER_SECOND)
             failed = count // _ONE_ERROR_IN
-            counters = PodCounters(self._namespace, name, "", seconds=count * 0.06)
+            counters = PodCounters(namespace, name, "", seconds=count * 0.06)
             counters.requests = {"200": count - failed, "500": failed}
             counters.buckets[_FAST_BUCKET] = count
-            yield from pod_samples(counters, {"namespace": self._namespace, "pod": name})
+            yield from pod_samples(counters, {"namespace": namespace, "pod": name})
