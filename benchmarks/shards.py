@@ -35,13 +35,13 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks" / "shards.md"
 _POLICY = Path(__file__).parent / "harness" / "policy.yaml"
 _SCRAPE = 15.0
 _PATIENCE = 3600.0
-_LEASE_SECONDS = 15.0
 _LED = re.compile(r'^sentinel_leader\{shard="(.*?)"\} 1', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The cluster's size, how many rollouts are in flight at once, and who shares it. `watched` is in seconds."""
+    """The cluster's size, how many rollouts are in flight at once, and who shares it. `watched` and `lease` are in
+    seconds."""
 
     deployments: int = 10_000
     pods: int = 5
@@ -49,6 +49,7 @@ class Options:
     rollouts: int = 1000
     replicas: int = 3
     watched: float = 120.0
+    lease: float = 15.0
 
 
 @dataclass(slots=True)
@@ -135,7 +136,7 @@ async def scene(options: Options, folder: Path) -> AsyncIterator[Scene]:
         (folder / "kubeconfig").write_bytes(orjson.dumps(kubeconfig))
         rules = folder / "policy.yaml"
         rules.write_text(_POLICY.read_text().replace("[shop]", '["shop-*"]').replace("5s", f"{_SCRAPE:g}s"))
-        leadership = {"shards": options.replicas, "namespace": "shop-00", "lease_duration": _LEASE_SECONDS}
+        leadership = {"shards": options.replicas, "namespace": "shop-00", "lease_duration": options.lease}
         async with AsyncExitStack() as running:
             for number in range(options.replicas):
                 own = folder / f"replica-{number}"
@@ -213,7 +214,7 @@ so memory and start are not divided; reconciles, queries and writes are
 {table(head, rows)}
 
 One replica was killed: {found.taken_over:.0f} s later all that it led was led again,
-by {found.successors} of the others (a Lease lasts {_LEASE_SECONDS:g} s).
+by {found.successors} of the others (a Lease lasts {options.lease:g} s).
 """
 
 

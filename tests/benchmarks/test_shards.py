@@ -11,7 +11,7 @@ from benchmarks.shards import Options
 @pytest.mark.real_time
 async def test_replicas_share_a_cluster_and_one_is_lost(tmp_path: Path) -> None:
     """Two replicas lead a shard each, all rollouts fly, and the one that is left leads both in the end."""
-    options = Options(deployments=4, pods=1, namespaces=4, rollouts=2, replicas=2, watched=1.0)
+    options = Options(deployments=4, pods=1, namespaces=4, rollouts=2, replicas=2, watched=1.0, lease=5.0)
 
     found = await shards.measure(options, tmp_path)
 
