@@ -1,6 +1,6 @@
 """From answers at two times to spans: pure, so that it can run beside the event loop for thousands of pods."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -23,6 +23,8 @@ class Answers:
     oldest: InstantAnswer
     jobs: InstantAnswer
     forms: Mapping[Subject, str] = field(default_factory=dict)
+    gathered: dict[object, "_Gathered"] = field(default_factory=dict, compare=False, repr=False)
+    """What was made of them: they end one tick and begin the next."""
 
     @property
     def weight(self) -> int:
@@ -54,11 +56,11 @@ class Assembly:
         return tuple(_span(subject, first, last) for subject in ordered)
 
     def _snapshot(self, answers: Answers, at: datetime, *, end: bool) -> "_Snapshot":
-        values, missing = self._gather(answers)
-        scraped = {subject_of(s, self.arms): s.value for s in answers.oldest.samples if s.usable}
+        gathered = self._gathered(answers)
+        missing = dict(gathered.missing)
         readings: dict[Subject, Reading] = {}
-        for subject, counters in values.items():
-            stamp = scraped.get(subject)
+        for subject, counters in gathered.values.items():
+            stamp = gathered.scraped.get(subject)
             if end and self.beside.issuperset(counters):
                 _note(missing, subject, MissingReason.LABELS_DIFFER, f"it has no {self.required}")
                 readings[subject] = Reading(at, counters)
@@ -79,7 +81,14 @@ class Assembly:
                 readings[subject] = Reading(observed, counters, form)
         return _Snapshot(readings, missing)
 
-    def _gather(self, answers: Answers) -> tuple[dict[Subject, dict[str, float]], dict[Subject, Missing]]:
+    def _gathered(self, answers: Answers) -> "_Gathered":
+        key = (self.arms, self.naming)
+        known = answers.gathered.get(key)
+        if known is None:
+            known = answers.gathered[key] = self._gather(answers)
+        return known
+
+    def _gather(self, answers: Answers) -> "_Gathered":
         """The counters of each subject by name, and what spoils some of them."""
         missing = {
             subject: Missing(MissingReason.DUPLICATE_SERIES, str(subject), f"scraped by the jobs {jobs}")
@@ -97,7 +106,17 @@ class Assembly:
                         _note(missing, subject, MissingReason.DUPLICATE_SERIES, f"two series count {name}")
                     else:
                         counters[name] = value
-        return values, missing
+        scraped = {subject_of(s, self.arms): s.value for s in answers.oldest.samples if s.usable}
+        return _Gathered(values, missing, scraped)
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    """Each subject's counters by name, what spoils some, and when each was scraped."""
+
+    values: Mapping[Subject, Mapping[str, float]]
+    missing: Mapping[Subject, Missing]
+    scraped: Mapping[Subject, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +132,12 @@ def as_is(counter: str, sample: Sample) -> Iterable[tuple[str, float]]:
     yield counter, sample.value
 
 
-def bounds_in_seconds(unit: float, edges: Sequence[float]) -> Naming:
+@lru_cache(maxsize=64)
+def bounds_in_seconds(unit: float, edges: tuple[float, ...]) -> Naming:
     """The naming of a histogram: buckets by their upper bound in seconds, the sum in seconds.
 
-    Bounds are written in one way, whatever the exporter's. Histograms that have no bounds are read at `edges`.
+    Bounds are written in one way, whatever the exporter's. Histograms that have no bounds are read at `edges`. The same
+    for the same arguments, as what was gathered is kept by it.
     """
 
     def naming(counter: str, sample: Sample) -> Iterable[tuple[str, float]]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from sentinel.adapters.prometheus.answers import InstantAnswer, Track
@@ -31,6 +32,8 @@ STALE_AFTER_INTERVALS = 2.0
 
 REMEMBERED_SPANS = 20_000
 """How many spans are kept for workloads that share a query within a tick."""
+REMEMBERED_SAMPLES = 50_000
+"""How many samples of counts, and as many of histograms, are kept for the tick that begins where they end."""
 REMEMBERED_SECONDS = 60.0
 """How long they are kept."""
 
@@ -80,6 +83,15 @@ class PrometheusSource:
             tuple[CountQuery | HistogramQuery, datetime, datetime], tuple[Span, ...]
         ] = SharedAnswers(
             capacity=REMEMBERED_SPANS, weigh=lambda spans: len(spans) + 1, keep=REMEMBERED_SECONDS
+        )
+        # A tick begins with the answers that the last one ended with.
+        self._taken: SharedAnswers[tuple[CountQuery, datetime], Answers] = SharedAnswers(
+            capacity=REMEMBERED_SAMPLES, weigh=lambda answers: answers.weight, keep=REMEMBERED_SECONDS
+        )
+        self._histograms: SharedAnswers[tuple[HistogramQuery, datetime], tuple[HistogramAnswer, Answers]] = (
+            SharedAnswers(
+                capacity=REMEMBERED_SAMPLES, weigh=lambda taken: taken[1].weight, keep=REMEMBERED_SECONDS
+            )
         )
 
     @property
@@ -154,8 +166,8 @@ class PrometheusSource:
         plain = checked(lambda: [str(selectors.check(text)) for text in (query.total, query.errors)])
         query = replace(query, total=plain[0], errors=plain[1])
         before, after, _ = await asyncio.gather(
-            self._counts_at(query, since),
-            self._counts_at(query, until),
+            self._taken.get((query, since), partial(self._counts_at, query, since)),
+            self._taken.get((query, until), partial(self._counts_at, query, until)),
             self._scrapes.learn(query.total, until),
         )
         await self._learn_lag(query.total, after.oldest, until)
@@ -186,11 +198,13 @@ class PrometheusSource:
 
     async def _measure(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         asking = await self._asking(query)
-        answers = await read(asyncio.gather(asking.at(since), asking.at(until)))
-        before, after = await asyncio.gather(
-            *(self._beside(asking, each, at) for each, at in zip(answers, (since, until), strict=True))
-        )
-        (selector, *_) = answers[1].selectors(asking.series.count, asking.series.native)
+        taken = [
+            self._histograms.get((query, at), partial(self._histograms_at, asking, at))
+            for at in (since, until)
+        ]
+        (first, before), (last, after) = await asyncio.gather(*taken)
+        answers = (first, last)
+        (selector, *_) = last.selectors(asking.series.count, asking.series.native)
         await self._scrapes.learn(selector, until)
         await self._learn_lag(selector, after.oldest, until)
         sparse = sum(answer.sparse.weight for answer in answers)
@@ -209,6 +223,10 @@ class PrometheusSource:
         series = checked(lambda: HistogramSeries.of(query.histogram))
         backend, ask = await self._client.backend(), self._client.instant
         return HistogramAsking(query, series, backend, ask, self._stale_after(series.count))
+
+    async def _histograms_at(self, asking: HistogramAsking, at: datetime) -> tuple[HistogramAnswer, Answers]:
+        answer = await read(asking.at(at))
+        return answer, await self._beside(asking, answer, at)
 
     async def _beside(self, asking: HistogramAsking, answer: HistogramAnswer, at: datetime) -> Answers:
         """An answer with what stands beside the buckets: sums and counts, when they were scraped, and by whom."""
