@@ -74,7 +74,7 @@ class Found:
 
 
 class Scene:
-    """The cluster, its metrics and the replicas; heeds what the cluster tells."""
+    """The cluster, its metrics and the replicas; takes in what the cluster tells."""
 
     def __init__(self, options: Options, world: Child, metrics: Child) -> None:
         self.options = options

@@ -22,7 +22,7 @@ _STOP_SECONDS = 20.0
 class DaemonProcess:
     """`sentinel run` of a build with its own configuration file; its log goes to `folder/daemon.log`.
 
-    `more` are further settings; replicas of one cluster each have a folder of their own.
+    `more` are further settings; replicas of one cluster each have separate folders.
     """
 
     def __init__(

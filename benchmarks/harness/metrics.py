@@ -21,7 +21,7 @@ _FAST_BUCKET = BUCKETS.index(0.1)
 def run_metrics(connection: Connection, namespace: str, alerts: tuple[str, ...], interval: float) -> None:
     """The child process' main function: serve until told to stop.
 
-    Takes ("pod", name, present), with a namespace of its own where it is another, and ("stop",); sends ("ready", url).
+    Takes ("pod", name, present), with a namespace where it is another, and ("stop",); sends ("ready", url).
     `alerts` are the names of the alert rules that its `/api/v1/rules` knows, `interval` is that of its scrapes in
     seconds.
     """

@@ -211,7 +211,7 @@ def grouping(modifier: Any) -> Callable[[Labels], Identity]:
 
 
 def remembered(of_labels: Callable[[Labels], T]) -> Callable[[Labels], T]:
-    """The same function for labels that stay the same objects: what it said of them is kept beside them."""
+    """The same function for labels that stay the same objects: what it found is kept beside them."""
     known: BoundedDict[int, tuple[Labels, T]] = BoundedDict(REMEMBERED)
 
     def of(labels: Labels) -> T:
