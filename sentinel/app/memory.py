@@ -27,8 +27,11 @@ NEVER = 1_000_000_000
 
 
 def settle() -> None:
-    """Set aside what the caches hold, once they are full, and give back what filling them took."""
-    gc.collect()
+    """Set aside what the caches hold, once they are full, and give back what filling them took.
+
+    Nothing is looked for first: that takes a quarter of a second at 10,000 pods, in which nothing else happens, and
+    finds the hundred objects of a few connections.
+    """
     gc.freeze()
     give_back()
 

@@ -111,7 +111,7 @@ class Daemon:
         services.reporter.take_over(ours, services.clock.now())
         recorded = (record.key for record in services.store.all())
         for key in {*services.cluster.keys(), *recorded, *services.commands.workloads()}:
-            self._queue.add(key)
+            self._touched(key)
         self._leading.set()
         try:
             await self._queue.run(self._reconcile)

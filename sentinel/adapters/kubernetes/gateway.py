@@ -33,7 +33,7 @@ from sentinel.adapters.kubernetes.watch.reflector import OnChange, Reflector
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
 from sentinel.adapters.kubernetes.workloads.cluster import KubernetesCluster
-from sentinel.adapters.kubernetes.workloads.pod_shape import PodShape
+from sentinel.adapters.kubernetes.workloads.shapes import PodShape, WorkloadShape
 from sentinel.adapters.kubernetes.workloads.registry import readings_of
 from sentinel.adapters.kubernetes.workloads.trim import trim_beside, trim_node
 from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pod
@@ -143,7 +143,8 @@ class KubernetesGateway:
                 (reading.history, reading.trim_revision, cache.revision_changed),
             ):
                 if resource not in watched:
-                    watched[resource] = self._needed(RequestTarget(resource, namespace), trim, changed)
+                    target = RequestTarget(resource, namespace)
+                    watched[resource] = self._needed(target, trim, changed, shape=WorkloadShape)
         return (
             *watched.values(),
             *(self._config_watch(kind, namespace) for kind in self._config_kinds),

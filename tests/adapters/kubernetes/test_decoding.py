@@ -1,12 +1,15 @@
 """What is decoded of the answers about a resource whose shape is known."""
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pytest
 
 from sentinel.adapters.kubernetes.watch.decoding import Decoding
-from sentinel.adapters.kubernetes.workloads.pod_shape import PodShape
+from sentinel.adapters.kubernetes.workloads.kinds.deployment import DEPLOYMENT
+from sentinel.adapters.kubernetes.workloads.kinds.statefulset import STATEFUL_SET
+from sentinel.adapters.kubernetes.workloads.shapes import PodShape, WorkloadShape
 from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pod
 from sentinel.domain.errors import ClusterUnavailableError
 from tests.adapters.kubernetes.recordings import CRASH, STATEFUL, events
@@ -76,6 +79,41 @@ def test_of_a_pod_everything_that_is_read_is_decoded(raw: dict[str, Any]) -> Non
     (thin,) = Decoding(PodShape).page(page(raw), "list pods")["items"]
     assert trim_pod(thin) == trim_pod(raw)
     assert "managedFields" not in thin["metadata"]
+
+
+CLAIM = {
+    "manager": "helm",
+    "subresource": "",
+    "time": "2026-01-01T00:00:00Z",
+    "fieldsV1": {
+        "f:spec": {
+            "f:template": {"f:spec": {}},
+            "f:updateStrategy": {"f:rollingUpdate": {"f:maxUnavailable": {}}},
+        }
+    },
+}
+TRIMS = {
+    "deployments": DEPLOYMENT.trim,
+    "replicasets": DEPLOYMENT.trim_revision,
+    "statefulsets": STATEFUL_SET.trim,
+    "controllerrevisions": STATEFUL_SET.trim_revision,
+}
+OWNED = [
+    pytest.param(TRIMS[event["watch"]], event["object"], id=f"{event['watch']}-{index}")
+    for name in (CRASH, STATEFUL)
+    for index, event in enumerate(events(name))
+    if event["watch"] in TRIMS and index % 5 == 0
+]
+
+
+@pytest.mark.parametrize(("trim", "raw"), OWNED)
+def test_of_a_workload_everything_that_is_read_is_decoded(
+    trim: Callable[[dict[str, Any]], object], raw: dict[str, Any]
+) -> None:
+    """A workload, or a stored revision, that was decoded by its shape is trimmed to what the whole one is."""
+    raw = {**raw, "metadata": {**raw["metadata"], "managedFields": [CLAIM]}}
+    (thin,) = Decoding(WorkloadShape).page(page(raw), "list")["items"]
+    assert trim(thin) == trim(raw)
 
 
 @pytest.mark.parametrize("raw", [{"metadata": {"labels": {"a": 7}}}, {"status": "x"}, {"spec": []}, 7])

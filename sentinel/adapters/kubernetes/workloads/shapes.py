@@ -1,6 +1,8 @@
-"""The fields of a pod that `trim_pods` reads, as the API server sends them; see `watch.decoding`."""
+"""The fields of pods and of workloads that their trims read, as the API server sends them; see `watch.decoding`."""
 
-from typing import TypedDict
+from typing import Any, TypedDict
+
+import msgspec
 
 
 class _OwnerShape(TypedDict, total=False):
@@ -10,7 +12,7 @@ class _OwnerShape(TypedDict, total=False):
     controller: bool | None
 
 
-class _MetadataShape(TypedDict, total=False):
+class _CommonMetadata(TypedDict, total=False):
     namespace: str | None
     name: str | None
     uid: str | None
@@ -19,6 +21,34 @@ class _MetadataShape(TypedDict, total=False):
     deletionTimestamp: str | None
     labels: dict[str, str] | None
     ownerReferences: list[_OwnerShape] | None
+
+
+_ClaimedSpec = TypedDict("_ClaimedSpec", {"f:template": msgspec.Raw, "f:updateStrategy": Any}, total=False)
+"""That a template is claimed is read, and not which of its fields: they take half of a workload's bytes."""
+_ClaimedFields = TypedDict("_ClaimedFields", {"f:spec": _ClaimedSpec | None}, total=False)
+
+
+class _ClaimShape(TypedDict, total=False):
+    manager: str | None
+    subresource: str | None
+    time: str | None
+    fieldsV1: _ClaimedFields | None
+
+
+class _WorkloadMetadata(_CommonMetadata, total=False):
+    generation: int | None
+    annotations: dict[str, str] | None
+    managedFields: list[_ClaimShape] | None
+
+
+class WorkloadShape(TypedDict, total=False):
+    """A workload, or the object that stores a revision of one: all but the fields that its managers claim."""
+
+    metadata: _WorkloadMetadata | None
+    spec: Any
+    status: Any
+    data: Any
+    revision: Any
 
 
 class _InitContainerShape(TypedDict, total=False):
@@ -84,6 +114,6 @@ class _StatusShape(TypedDict, total=False):
 class PodShape(TypedDict, total=False):
     """A pod, as far as it is read."""
 
-    metadata: _MetadataShape | None
+    metadata: _CommonMetadata | None
     spec: _SpecShape | None
     status: _StatusShape | None
