@@ -24,7 +24,7 @@ from clustersim.api.types.openapi import OpenApi
 from clustersim.api.types.registry import Registry
 from clustersim.api.watching import WatchHub, WatchRequest, WatchStream
 from clustersim.faults import ConnectionDropped, FaultKind, Faults, InjectedFault, WatchFaults
-from clustersim.storage.api_errors import ApiError, method_not_allowed, unknown_path
+from clustersim.storage.api_errors import ApiError, invalid_options, method_not_allowed, unknown_path
 from clustersim.storage.resources import NAMESPACES, ResourceType
 from clustersim.storage.store import Store
 
@@ -68,7 +68,8 @@ _PARTS: dict[tuple[str, str], Handler] = {
 class ApiServer:
     """The API of a simulated cluster over HTTP on the loopback.
 
-    `faults` are consulted at each request, `tokens` say who the clients are.
+    `faults` are consulted at each request, `tokens` say who the clients are. `streams_state`: watches may begin
+    with the present state; servers before 1.32, and 1.33, refuse that.
     """
 
     def __init__(self, store: Store, *, faults: Faults | None = None, tokens: Tokens | None = None) -> None:
@@ -77,6 +78,7 @@ class ApiServer:
         self.tokens = tokens or Tokens()
         self.registry = Registry(store)
         self.watches = WatchHub(store)
+        self.streams_state = True
         self._services = HandlerServices(store, self.registry, self.tokens, Rbac(store))
         self._namespaces = NamespaceEnds(store, self.registry)
         self._discovery = Discovery(self.registry)
@@ -223,6 +225,11 @@ class ApiServer:
     def _watch_request(self, call: ResourceRequest) -> WatchRequest:
         query = call.query
         initial = requests.flag(query, "sendInitialEvents") if "sendInitialEvents" in query else None
+        if initial is not None and not self.streams_state:
+            why = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
+            raise invalid_options(
+                "ListOptions", "sendInitialEvents", "FieldValueForbidden", f"Forbidden: {why}"
+            )
         timeout = requests.number(query, "timeoutSeconds")
         longest = _SHORTEST_WATCH_SECONDS * (1 + self._random.random())
         return WatchRequest(

@@ -174,7 +174,7 @@ async def test_a_rollout_outlives_the_daemon_that_began_it(folder: Path, cluster
 
 async def test_sigterm_ends_a_daemon_that_is_not_ready_yet(folder: Path, cluster: SimulatedCluster) -> None:
     """While a watch has not synced it is alive and not ready, and SIGTERM ends it in time all the same."""
-    cluster.faults.add(InjectedFault(FaultKind.HANG, frozenset({"list"}), "/pods"))
+    cluster.faults.add(InjectedFault(FaultKind.HANG, frozenset({"list", "watch"}), "/pods"))
     async with daemon(folder, variables(folder, cluster)) as running:
         async with asyncio.timeout(120):
             while await running.readiness() != 503:  # noqa: ASYNC110 - a child process tells nothing

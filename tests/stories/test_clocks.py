@@ -60,7 +60,9 @@ async def test_an_alert_that_comes_before_the_watches_have_synced_is_not_lost(sh
     shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
     await shop.phase(Phase.BAKING, image="web:2")
     await shop.stop()
-    slow = shop.cluster.faults.add(InjectedFault(FaultKind.LATENCY, verbs=frozenset({"list"}), seconds=5))
+    slow = shop.cluster.faults.add(
+        InjectedFault(FaultKind.LATENCY, verbs=frozenset({"list", "watch"}), seconds=5)
+    )
     starting = asyncio.create_task(shop.start())
     await shop.until(lambda: shop.application is not None and _listens(shop), within=5)
     alert = shop.alert(deployment="web")

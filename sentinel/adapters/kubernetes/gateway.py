@@ -29,12 +29,13 @@ from sentinel.adapters.kubernetes.gitops.holds import KubernetesKeepers
 from sentinel.adapters.kubernetes.gitops.keepers import NO_TOOLS, OwnerCache, WatchedTools, marks_of
 from sentinel.adapters.kubernetes.gitops.watching import tool_watches
 from sentinel.adapters.kubernetes.inspect.preflight import preflight
-from sentinel.adapters.kubernetes.watch.reflector import OnChange, Reflector
+from sentinel.adapters.kubernetes.watch.mirror import OnChange
+from sentinel.adapters.kubernetes.watch.reflector import Reflector
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
 from sentinel.adapters.kubernetes.workloads.cluster import KubernetesCluster
-from sentinel.adapters.kubernetes.workloads.shapes import PodShape, WorkloadShape
 from sentinel.adapters.kubernetes.workloads.registry import readings_of
+from sentinel.adapters.kubernetes.workloads.shapes import ApiWorkloadShape, PodShape
 from sentinel.adapters.kubernetes.workloads.trim import trim_beside, trim_node
 from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pod
 from sentinel.domain.errors import ClusterUnavailableError
@@ -144,7 +145,7 @@ class KubernetesGateway:
             ):
                 if resource not in watched:
                     target = RequestTarget(resource, namespace)
-                    watched[resource] = self._needed(target, trim, changed, shape=WorkloadShape)
+                    watched[resource] = self._needed(target, trim, changed, shape=ApiWorkloadShape)
         return (
             *watched.values(),
             *(self._config_watch(kind, namespace) for kind in self._config_kinds),

@@ -9,7 +9,7 @@ import pytest
 from sentinel.adapters.kubernetes.watch.decoding import Decoding
 from sentinel.adapters.kubernetes.workloads.kinds.deployment import DEPLOYMENT
 from sentinel.adapters.kubernetes.workloads.kinds.statefulset import STATEFUL_SET
-from sentinel.adapters.kubernetes.workloads.shapes import PodShape, WorkloadShape
+from sentinel.adapters.kubernetes.workloads.shapes import ApiWorkloadShape, PodShape
 from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pod
 from sentinel.domain.errors import ClusterUnavailableError
 from tests.adapters.kubernetes.recordings import CRASH, STATEFUL, events
@@ -112,7 +112,7 @@ def test_of_a_workload_everything_that_is_read_is_decoded(
 ) -> None:
     """A workload, or a stored revision, that was decoded by its shape is trimmed to what the whole one is."""
     raw = {**raw, "metadata": {**raw["metadata"], "managedFields": [CLAIM]}}
-    (thin,) = Decoding(WorkloadShape).page(page(raw), "list")["items"]
+    (thin,) = Decoding(ApiWorkloadShape).page(page(raw), "list")["items"]
     assert trim(thin) == trim(raw)
 
 

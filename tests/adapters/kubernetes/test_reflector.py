@@ -29,6 +29,7 @@ from tests.adapters.kubernetes.worlds import access_to, definition, until
 pytestmark = pytest.mark.sockets
 WATCH = frozenset({"watch"})
 LIST = frozenset({"list"})
+PAGED = WatchTiming(streams=False)
 
 
 class Mirror:
@@ -43,7 +44,7 @@ class Mirror:
             self._changed,
             clock=SystemClock(),
             rng=random.Random(1),
-            timing=timing,
+            timing=timing or PAGED,
         )
 
     def _changed(self, key: ObjectKey, before: WorkloadEntry | None, after: WorkloadEntry | None) -> None:
@@ -73,7 +74,7 @@ async def test_every_page_of_a_list_is_taken(cluster: SimulatedCluster, client: 
     """A list of several pages is complete."""
     for number in range(7):
         cluster.deploy(f"app-{number}", "app:v1", 0)
-    async with mirroring(client, WatchTiming(page=3)) as mirror:
+    async with mirroring(client, WatchTiming(page=3, streams=False)) as mirror:
         assert sorted(name for _, name in mirror.reflector.entries) == [f"app-{n}" for n in range(7)]
 
 
@@ -117,7 +118,7 @@ async def test_an_expired_watch_is_listed_anew(cluster: SimulatedCluster, client
 async def test_a_refused_version_is_listed_anew(cluster: SimulatedCluster, client: ApiClient) -> None:
     """A 410 as the answer to the watch itself leads to a new list as well."""
     cluster.deploy("web", "app:v1", 0)
-    async with mirroring(client, WatchTiming(silence=5)) as mirror:
+    async with mirroring(client, WatchTiming(silence=5, streams=False)) as mirror:
         lists = cluster.faults.add(InjectedFault(FaultKind.LATENCY, verbs=LIST, path="deployments"))
         cluster.faults.add(
             InjectedFault(FaultKind.ERROR, verbs=WATCH, path="deployments", status=410, count=1)
@@ -188,7 +189,7 @@ async def test_a_half_open_watch_is_found(cluster: SimulatedCluster, client: Api
     """A watch on which nothing ever comes is given up after the silence that is allowed, and made anew."""
     cluster.deploy("web", "app:v1", 0)
     cluster.faults.add(InjectedFault(FaultKind.HANG, verbs=WATCH, path="deployments", count=1))
-    async with mirroring(client, WatchTiming(silence=20)) as mirror:
+    async with mirroring(client, WatchTiming(silence=20, streams=False)) as mirror:
         loop = asyncio.get_running_loop()
         began = loop.time()
         cluster.set_image("web", "app:v2")
@@ -239,7 +240,7 @@ async def test_a_list_that_expires_between_pages_begins_anew(
     gone = cluster.faults.add(
         InjectedFault(FaultKind.ERROR, verbs=LIST, path="deployments", status=410, count=1, skip=1)
     )
-    async with mirroring(client, WatchTiming(page=3)) as mirror:
+    async with mirroring(client, WatchTiming(page=3, streams=False)) as mirror:
         assert gone.struck == 1
         assert len(mirror.reflector.entries) == 9
         assert pages.struck == 4  # two of three objects, then two of up to six

@@ -26,6 +26,12 @@ class _Event(TypedDict, Generic[Shape], total=False):
     object: Shape
 
 
+def ends_state(bookmark: RawObject) -> bool:
+    """Whether the state that a stream began with ends with this bookmark: changes follow."""
+    annotations = mapping(mapping(bookmark.get("metadata")).get("annotations"))
+    return annotations.get("k8s.io/initial-events-end") == "true"
+
+
 class Decoding:
     """Decodes what a list and a watch of one resource answer.
 

@@ -1,6 +1,7 @@
 """A local copy of one resource, kept current by list and watch, as client-go's reflector keeps it.
 
-Built on raw JSON: pages are decoded and trimmed one by one, and the loop runs between chunks of them, so that a
+The state comes as the beginning of the watch, object by object, or in pages from a server that does not stream it.
+Built on raw JSON that is decoded and trimmed piece by piece, and the loop runs between chunks of objects, so that a
 large cluster neither fills the memory nor holds up the rest of the program.
 """
 
@@ -14,10 +15,11 @@ import orjson
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.errors import status_error
-from sentinel.adapters.kubernetes.api.paging import Paging
-from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, key_of, mapping, objects, text
-from sentinel.adapters.kubernetes.watch.decoding import Decoding
+from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, mapping, objects, text
+from sentinel.adapters.kubernetes.watch.decoding import Decoding, ends_state
 from sentinel.adapters.kubernetes.watch.lines import LineBuffer
+from sentinel.adapters.kubernetes.watch.mirror import Mirror, OnChange
+from sentinel.adapters.kubernetes.watch.pages import Pages, RelistError
 from sentinel.adapters.kubernetes.watch.timing import WatchTiming
 from sentinel.backoff import Backoff
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ForbiddenError, NotFoundError
@@ -30,23 +32,19 @@ LONGEST_WAIT = 10.0
 """In seconds. While an API server is away nothing is undone: its return must be noticed soon."""
 
 T = TypeVar("T")
-OnChange = Callable[[ObjectKey, T | None, T | None], None]
-"""Called with each change: the key, the entry before (None: new) and after (None: gone)."""
 
-_CHUNK = 20
+_CHUNK = 8
 """So many objects at a time: several watches take their chunk in one turn of the loop when they all begin."""
-
-
-class _RelistError(Exception):
-    """The version we hold is of no use to go on from."""
+_STATE_FIRST = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+_NOT_STREAMED = frozenset({400, 405, 422})
+"""What a server answers that does not stream the state: 422 by Kubernetes before 1.32, and by 1.33."""
 
 
 class Reflector(Generic[T]):
     """Mirrors one resource into `entries`. `run` goes on until it is cancelled.
 
-    `trim` makes an entry of a raw object, of which it reads no more than the `shape` has (see `Decoding`). `target` is
-    the collection, of one namespace or of all; an `optional` one that we may not read, or that is not served, counts as
-    synced, empty.
+    `trim` makes an entry of a raw object, of which it reads no more than the `shape` has (see `Decoding`). What is
+    `optional` and may not be read, or is not served, counts as synced, empty.
     """
 
     def __init__(  # noqa: PLR0913 - one to each part
@@ -62,12 +60,12 @@ class Reflector(Generic[T]):
         shape: Any = None,
         timing: WatchTiming | None = None,
     ) -> None:
-        self.entries: dict[ObjectKey, T] = {}
+        self.name = str(target)
         self._target = target
         self._client = client
-        self._trim = trim
+        self._mirror = Mirror(self.name, trim, on_change)
         self._decoding = Decoding(shape)
-        self._on_change = on_change
+        self._fields = {"resource": self.name}
         self._clock = clock
         self._rng = rng
         self._optional = optional
@@ -75,7 +73,9 @@ class Reflector(Generic[T]):
         self._backoff = Backoff(rng, first=FIRST_WAIT, last=LONGEST_WAIT)
         self._failures = 0
         self._version = ""
-        self._paging = Paging(self._timing.page)
+        self._streams = self._timing.streams
+        self._unended: set[ObjectKey] | None = None
+        self._pages = Pages(client, target, self._decoding, self._timing)
         self._synced = asyncio.Event()
         self._heard_at: float | None = None
         self.refused = ""
@@ -85,13 +85,9 @@ class Reflector(Generic[T]):
         """What keeps the watch from going on, None while it does."""
 
     @property
-    def name(self) -> str:
-        """What it watches, for people and metrics."""
-        return str(self._target)
-
-    @property
-    def _fields(self) -> Mapping[str, object]:
-        return {"resource": self.name}
+    def entries(self) -> Mapping[ObjectKey, T]:
+        """What is known of each object."""
+        return self._mirror.entries
 
     @property
     def synced(self) -> bool:
@@ -112,7 +108,7 @@ class Reflector(Generic[T]):
 
     def renew(self) -> None:
         """End the current watch, which missed something, and start again with a list."""
-        if self._patience is not None and not self._patience.expired():
+        if self._version and self._patience is not None and not self._patience.expired():
             self._patience.reschedule(asyncio.get_running_loop().time())
 
     async def run(self) -> None:
@@ -133,10 +129,10 @@ class Reflector(Generic[T]):
     async def _round(self) -> float:
         """List if need be and watch until that ends; returns the least wait in seconds before the next round."""
         try:
-            if not self._version:
+            if not self._version and not await self._streamed():
                 await self._list()
             await self._watch()
-        except _RelistError as error:
+        except RelistError as error:
             self._version = ""
             log.info("the watch of %s starts over: %s", self.name, error, extra=self._fields)
         except (ForbiddenError, NotFoundError) as error:
@@ -178,45 +174,22 @@ class Reflector(Generic[T]):
 
     async def _list(self) -> None:
         seen: set[ObjectKey] = set()
-        token = ""  # nosec B105  # a list's page
-        while True:
-            answer = await self._next_page(token)
+        version = ""
+        async for page in self._pages.all():
             self._heard()
-            await self._take_page(answer, seen)
-            metadata = mapping(answer.get("metadata"))
-            token = text(metadata.get("continue"))
-            if not token:
-                break
-        for key in self.entries.keys() - seen:
-            self._remove(key)
-        self._version = text(metadata.get("resourceVersion"))
-        self._paging.completed()
-        self._synced.set()
+            await self._take_page(page, seen)
+            version = text(mapping(page.get("metadata")).get("resourceVersion"))
+        self._complete(seen, version)
 
-    async def _next_page(self, token: str) -> dict[str, Any]:
-        params = {"limit": str(self._paging.limit)}
-        if token:
-            params["continue"] = token
-        try:
-            answer = await self._client.exchange(
-                "GET", self._target, params=params, timeout=self._timing.list_timeout
-            )
-        except ClusterError as error:
-            if error.status == 410 and token:
-                self._paging.expired()
-                raise _RelistError("the list expired between two pages") from error
-            raise
-        page = self._decoding.page(answer, f"list {self._target}")
-        # Where there is nothing to tell the metadata of, an API server writes null for an empty list.
-        items = page["items"] = [] if page.get("items", "") is None else page.get("items")
-        if not isinstance(items, list):
-            raise ClusterUnavailableError(f"list {self._target}: an answer without items", reason="Garbage")
-        self._paging.took(len(items), len(answer))
-        return page
+    def _complete(self, seen: set[ObjectKey], version: str) -> None:
+        """The state as of this version has been taken in."""
+        self._mirror.keep_only(seen)
+        self._version = version
+        self._synced.set()
 
     async def _take_page(self, answer: dict[str, Any], seen: set[ObjectKey]) -> None:
         for count, raw in enumerate(objects(answer["items"]), start=1):
-            key = self._store(raw)
+            key = self._mirror.store(raw)
             if key is not None:
                 seen.add(key)
             if count % _CHUNK == 0:
@@ -225,76 +198,103 @@ class Reflector(Generic[T]):
 
     # -- watch
 
+    async def _streamed(self) -> bool:
+        """Watch from the present state on, which the stream begins with; False where no server sends such a stream.
+
+        After one that did not come to the state's end, pages are read from then on.
+        """
+        if not self._streams:
+            return False
+        self._unended, refused = None, False
+        try:
+            await self._watch()
+            why = "the stream ended before it"
+        except (ClusterError, RelistError) as error:
+            refused = getattr(error, "status", None) in _NOT_STREAMED
+            if self._version or (self._unended is None and not refused):
+                raise
+            why = str(error)
+        if self._version:
+            return True
+        self._unended, self._streams = None, False
+        told = logging.DEBUG if refused else logging.INFO
+        log.log(told, "the state of %s is read in pages: %s", self.name, why, extra=self._fields)
+        return False
+
     async def _watch(self) -> None:
         lasts = self._timing.watch_for * (1 + self._rng.random() / 2)
         params = {
             "watch": "1",
-            "resourceVersion": self._version,
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(int(lasts)),
+            **({"resourceVersion": self._version} if self._version else _STATE_FIRST),
         }
         try:
             async with asyncio.timeout(None) as self._patience:
                 await self._follow(params)
         except TimeoutError as error:
-            raise _RelistError("it missed a change") from error
+            missed = "it missed a change" if self._version else "no end of the state came"
+            raise RelistError(missed) from error
         finally:
             self._patience = None
 
     async def _follow(self, params: dict[str, str]) -> None:
         async with self._client.stream(self._target, params, read_timeout=self._timing.silence) as body:
             self._heard()
+            self._unended = None if self._version else set()
+            self._await_state()
             lines = LineBuffer()
             async for chunk in body.iter_any():
                 self._heard()
                 await self._take_lines(lines.feed(chunk))
+
+    def _await_state(self) -> None:
+        """As long as the state has not ended, the next of its objects must come in time."""
+        if self._patience is not None and not self._patience.expired():
+            ends = asyncio.get_running_loop().time() + self._timing.stream_timeout
+            self._patience.reschedule(None if self._unended is None else ends)
 
     async def _take_lines(self, lines: list[bytes]) -> None:
         for count, line in enumerate(lines, start=1):
             self._take_event(line)
             if count % _CHUNK == 0:
                 await asyncio.sleep(0)
+        if self._unended is not None:
+            self._await_state()
 
     def _take_event(self, line: bytes) -> None:
         try:
             event = self._decoding.event(line)
         except orjson.JSONDecodeError as error:
-            raise _RelistError(f"a line that is not JSON: {line[:80]!r}") from error
+            raise RelistError(f"a line that is not JSON: {line[:80]!r}") from error
         kind, raw = event.get("type"), mapping(event.get("object"))
         if kind == "ERROR":
             self._take_error(raw)
         version = text(mapping(raw.get("metadata")).get("resourceVersion"))
         if kind not in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK") or not version:
-            raise _RelistError(f"an unexpected event: {line[:80]!r}")
-        if kind == "DELETED":
-            self._remove((text(mapping(raw["metadata"]).get("namespace")), text(raw["metadata"].get("name"))))
-        elif kind != "BOOKMARK":
-            self._store(raw)
-        self._version = version
+            raise RelistError(f"an unexpected event: {line[:80]!r}")
+        if kind == "BOOKMARK":
+            self._take_bookmark(raw, version)
+        elif kind == "DELETED":
+            self._mirror.drop(raw)
+        else:
+            self._take_object(raw)
+        if self._unended is None:
+            self._version = version
+
+    def _take_object(self, raw: RawObject) -> None:
+        key = self._mirror.store(raw)
+        if key is not None and self._unended is not None:
+            self._unended.add(key)
+
+    def _take_bookmark(self, raw: RawObject, version: str) -> None:
+        if self._unended is not None and ends_state(raw):
+            seen, self._unended = self._unended, None
+            self._complete(seen, version)
+            self._await_state()
 
     def _take_error(self, status: RawObject) -> None:
         error = status_error(status, request=f"watch {self._target}")
         if error.status == 410:
-            raise _RelistError(str(error))
+            raise RelistError(str(error))
         raise error
-
-    # -- entries
-
-    def _store(self, raw: RawObject) -> ObjectKey | None:
-        """Take an object in; returns its key, None where it cannot be read."""
-        try:
-            key, entry = key_of(raw), self._trim(raw)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            # Relisting would bring the same object again: it is left out, and told.
-            log.error("an object of %s cannot be read: %s", self.name, error, extra=self._fields)
-            return None
-        before = self.entries.get(key)
-        self.entries[key] = entry
-        if before != entry:
-            self._on_change(key, before, entry)
-        return key
-
-    def _remove(self, key: ObjectKey) -> None:
-        before = self.entries.pop(key, None)
-        if before is not None:
-            self._on_change(key, before, None)

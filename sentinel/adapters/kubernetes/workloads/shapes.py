@@ -41,7 +41,7 @@ class _WorkloadMetadata(_CommonMetadata, total=False):
     managedFields: list[_ClaimShape] | None
 
 
-class WorkloadShape(TypedDict, total=False):
+class ApiWorkloadShape(TypedDict, total=False):
     """A workload, or the object that stores a revision of one: all but the fields that its managers claim."""
 
     metadata: _WorkloadMetadata | None
