@@ -95,10 +95,10 @@ def measure(build: Build, pods: int, deployments: int) -> Costs:
         kubeconfig = Path(folder) / "kubeconfig"
         world = Child(serve, deployments, pods // deployments)
         try:
-            kubeconfig.write_bytes(asyncio.run(_address(world)))
-            watches = _in_fresh_process(by_watches, kubeconfig)
-            bare = _in_fresh_process(by_bare_pages, kubeconfig)
-            typed = _in_fresh_process(by_typed_models, kubeconfig)
+            kubeconfig.write_bytes(asyncio.run(address_of(world)))
+            watches = in_fresh_process(by_watches, kubeconfig)
+            bare = in_fresh_process(by_bare_pages, kubeconfig)
+            typed = in_fresh_process(by_typed_models, kubeconfig)
             daemon = asyncio.run(start_of(build, Path(folder), kubeconfig))
             pod_bytes = asyncio.run(_bytes_of_a_pod(kubeconfig))
             return Costs(watches, bare, typed, daemon, pods, deployments, pod_bytes)
@@ -117,7 +117,8 @@ async def start_of(build: Build, folder: Path, kubeconfig: Path) -> Start:
         await daemon.stop()
 
 
-async def _address(world: Child) -> bytes:
+async def address_of(world: Child) -> bytes:
+    """The kubeconfig of a cluster that `serve` sets up, once it is there."""
     answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
     world.link.listen(lambda message: answered.set_result(message[1]))
     try:
@@ -127,7 +128,8 @@ async def _address(world: Child) -> bytes:
         world.link.close()
 
 
-def _in_fresh_process(way: Way, kubeconfig: Path) -> Cost:
+def in_fresh_process(way: Way, kubeconfig: Path) -> Cost:
+    """What one way costs in a process of its own."""
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_weigh, args=(theirs, way, kubeconfig))
     process.start()
