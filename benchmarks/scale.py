@@ -129,7 +129,7 @@ async def address_of(world: Child) -> bytes:
 
 
 def in_fresh_process(way: Way, kubeconfig: Path) -> Cost:
-    """What one way costs in a process of its own."""
+    """What one way costs in a fresh process."""
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_weigh, args=(theirs, way, kubeconfig))
     process.start()
