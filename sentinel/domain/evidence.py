@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from math import inf
+from math import inf, isfinite
 
 
 class MissingReason(StrEnum):
@@ -250,6 +250,16 @@ class ValueSample:
     values: tuple[float, ...] = ()
     missing: Missing | None = None
     scalar: bool = False
+
+    @classmethod
+    def of(cls, at: datetime, found: Sequence[float | None], *, scalar: bool) -> "ValueSample":
+        """The numbers that were found; missing if one is not there or not finite, as nothing compares with that."""
+        numbers = tuple(value for value in found if value is not None and isfinite(value))
+        if len(numbers) == len(found):
+            return cls(at, numbers, scalar=scalar)
+        odd = next(value for value in found if value is None or not isfinite(value))
+        detail = f"the query returns {'null' if odd is None else odd}"
+        return cls(at, missing=Missing(MissingReason.NOT_A_NUMBER, detail=detail), scalar=scalar)
 
 
 Tick = CountTick | HistogramTick | ValueSample

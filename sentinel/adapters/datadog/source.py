@@ -79,9 +79,7 @@ class DatadogSource:
         until = int(at.timestamp())
         answer = await self._client.query(query.expression, until - VALUE_WINDOW, until)
         newest = [series.points[-1][1] for series in answer if series.points]
-        return ValueSample(
-            at, tuple(newest), scalar=not _GROUPED.search(query.expression) and len(newest) == 1
-        )
+        return ValueSample.of(at, newest, scalar=not _GROUPED.search(query.expression) and len(newest) == 1)
 
     async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
         """Each pod's counts of whole minutes, added up. Raises SourceError."""

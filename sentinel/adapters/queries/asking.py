@@ -12,7 +12,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from sentinel.blocking import BlockingPool, ask_source
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Span, ValueSample
+from sentinel.domain.evidence import MissingReason, Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
 from sentinel.minutes import Counted, minute_of, past_of, spans_of, whole_minutes
 
@@ -56,14 +56,11 @@ class QuerySource:
         self._pool.close()
 
     async def value(self, query: ValueQuery, at: datetime) -> ValueSample:
-        """The numbers of a query. One that is not there makes it missing. Raises SourceError."""
+        """The numbers of a query. One that is not there, or not finite, makes it missing. Raises SourceError."""
         found = await ask_source(
             self._pool, lambda: self._ask(query.expression, at), deadline=self._timeout, source=self.name
         )
-        if None in found:
-            missing = Missing(MissingReason.NOT_A_NUMBER, detail="the query returns null")
-            return ValueSample(at, missing=missing)
-        return ValueSample(at, tuple(value for value in found if value is not None), scalar=len(found) == 1)
+        return ValueSample.of(at, found, scalar=len(found) == 1)
 
     async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         """What every pod or version counted in the whole minutes from `since`'s to before `until`'s.

@@ -1,5 +1,6 @@
 """JSON over HTTP: anything that answers a GET, and a path to the numbers in its answer."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,6 +77,8 @@ def _number(value: object, path: str) -> float | None:
     if isinstance(value, bool | int | float | str):
         try:
             return float(value)
+        except OverflowError:  # of an integer with hundreds of digits
+            return math.inf
         except ValueError:
             pass  # said below, with what else is not a number
     raise SourceError(

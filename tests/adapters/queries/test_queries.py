@@ -162,6 +162,25 @@ async def test_what_is_no_number_is_no_evidence(path: str, said: str) -> None:
         assert said in str(await reason(web_metrics().ask, f"{url}/ {path}"))
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [({"a": "NaN"}, "nan"), ({"a": float("inf")}, "inf"), ({"a": 10**400}, "inf"), ({"a": None}, "null")],
+)
+async def test_a_number_that_none_can_be_compared_with_is_missing(answer: object, told: str) -> None:
+    """It is neither over a limit nor under it."""
+    async with serving() as (server, url):
+        server.answer = answer
+        source = QuerySource("web", web_metrics().ask, timeout=5.0, threads=1)
+        sample = await source.value(ValueQuery("web", f"{url}/ $.a"), NOW)
+        source.close()
+    assert sample.missing is not None
+    assert (sample.missing.reason, sample.missing.detail) == (
+        MissingReason.NOT_A_NUMBER,
+        f"the query returns {told}",
+    )
+    assert not sample.values
+
+
 async def test_counters_are_refused() -> None:
     """An errorRate rule cannot be judged by a free query."""
     source = QuerySource("web", web_metrics().ask, timeout=1.0, threads=1)
