@@ -6,7 +6,7 @@ name. Every secret can be given as a file instead (`token_file`, `SENTINEL_SLACK
 it.
 """
 
-from sentinel.settings.load import load_channels, load_gates, load_settings
+from sentinel.settings.load import load_channels, load_gates, load_settings, load_sources
 from sentinel.settings.whole import Settings
 
-__all__ = ["Settings", "load_channels", "load_gates", "load_settings"]
+__all__ = ["Settings", "load_channels", "load_gates", "load_settings", "load_sources"]

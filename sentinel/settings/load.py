@@ -9,10 +9,12 @@ from pydantic import ValidationError
 from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.gate import GateLimits
 from sentinel.domain.policy.policy import SLACK
+from sentinel.domain.policy.rules import PROMETHEUS
 from sentinel.environment import CONFIG_VARIABLE, VariablesSource, variable_of
 from sentinel.policies.explain import mistakes_of
 from sentinel.policies.mistakes import InputError, PolicyError
 from sentinel.policies.mistakes import Path as KeyPath
+from sentinel.policies.schema.sources import QUERY_SOURCES
 from sentinel.policies.yaml.document import MAX_BYTES, read_documents
 from sentinel.policies.yaml.nodes import Document, Node, Position
 from sentinel.settings.people import CHANNEL_KINDS
@@ -48,6 +50,15 @@ def load_channels(path: Path) -> tuple[str, ...]:
     notify = value.get("notify") if isinstance(value, dict) else None
     given = notify if isinstance(notify, dict) else {}
     return (SLACK, *(f"{kind}/{name}" for kind in CHANNEL_KINDS for name in given.get(kind) or ()))
+
+
+def load_sources(path: Path) -> frozenset[str]:
+    """The metrics systems that rules may name under the settings in a file: all kinds, since a variable may hold an
+    address, and of further Prometheus servers those that the file names. Nothing is checked.
+    """
+    value = _document(path)[0].value
+    named = value.get("sources") if isinstance(value, dict) else None
+    return frozenset((*QUERY_SOURCES, *(f"{PROMETHEUS}/{name}" for name in named or ())))
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:

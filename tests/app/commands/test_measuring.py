@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from typer.testing import CliRunner
 
 from sentinel.adapters.prometheus.backend import MetricsBackend
 from sentinel.adapters.prometheus.inspection import ServerReport, stores_away
 from sentinel.adapters.prometheus.scrapes import interval_query
 from sentinel.adapters.prometheus.source import PrometheusSource
+from sentinel.app.cli import app
 from sentinel.app.commands.setup.checks import Level
 from sentinel.app.commands.setup.measuring import server_checks
 from tests.adapters.prometheus.fake import NOW, prometheus
@@ -70,3 +74,23 @@ def test_stores_whose_health_check_failed_are_away() -> None:
     gone = {"name": "127.0.0.1:10902", "lastError": "rpc error: code = DeadlineExceeded desc = …"}
     assert stores_away({"sidecar": [here, gone], "store": [here]}) == ("127.0.0.1:10902",)
     assert stores_away(["something else"]) == ()
+
+
+@pytest.mark.parametrize(("source", "code"), [("mesh", 0), ("msh", 1)])
+def test_a_rule_that_names_a_source_is_checked_against_the_settings(
+    tmp_path: Path, source: str, code: int
+) -> None:
+    """As the daemon does, with no more than the settings file: its secrets may be missing here."""
+    settings, rules = tmp_path / "sentinel.yaml", tmp_path / "rules.yaml"
+    settings.write_text(
+        "prometheus: {url: http://p:9090, password_file: /nowhere}\nsources: {mesh: {url: http://m:9090}}\n"
+    )
+    rules.write_text(
+        "apiVersion: rollback-sentinel.dev/v1\nkind: RolloutPolicy\nmetadata: {name: shop}\nspec:\n"
+        "  match: {kinds: [Deployment], namespaces: [shop]}\n  rules:\n    - name: errors\n      errorRate:\n"
+        f"        source: {source}\n        max: 5%\n        prometheus:\n"
+        '          total: r{namespace="$namespace"}\n          errors: r{namespace="$namespace", code="500"}\n'
+    )
+    result = CliRunner().invoke(app, ["rules", "check", str(rules), "--config", str(settings)])
+    assert result.exit_code == code, result.output
+    assert ("sources.msh" in result.output) is bool(code)

@@ -38,8 +38,9 @@ def check_command(
     """Show every error in rule files and their tests, with its place. Exit code 1 if there is one.
 
     Reads folders with their subfolders. Warnings point at what works but is seldom intended; they fail nothing.
-    With `--config` a gate that the daemon's settings do not allow is an error too, as it is to the daemon, and so is a
-    channel that they do not have. Of the settings the command reads no more: the secrets that they name may be missing.
+    With `--config` a gate that the daemon's settings do not allow is an error too, as it is to the daemon, and so are
+    a channel and a named metrics source that they do not have. Of the settings the command reads no more: the secrets
+    that they name may be missing.
     With `--cluster` the command also checks every workload that the rules guard, in one namespace or in all (`-A`):
     whether its metrics have the labels that the rules need, and whether its canary steps are possible. The settings
     name the metrics sources. A rule that could never be judged is an error.
@@ -60,9 +61,9 @@ def _options(config: Path | None) -> Options:
     """What the settings file allows rules; the defaults without one."""
     if config is None:
         return DEFAULTS
-    from sentinel.settings import load_channels, load_gates
+    from sentinel.settings import load_channels, load_gates, load_sources
 
-    return Options(gates=load_gates(config), channels=load_channels(config))
+    return Options(gates=load_gates(config), channels=load_channels(config), sources=load_sources(config))
 
 
 def _in_cluster(
