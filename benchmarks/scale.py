@@ -38,7 +38,7 @@ from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.app.memory import NEVER
 from sentinel.ports import SystemClock
 
-FULL = (10_000, 2000)
+FULL = (5000, 200)
 """Pods, and Deployments that they are of."""
 QUICK = (500, 20)
 _POLICY = Path(__file__).parent / "harness" / "policy.yaml"
