@@ -12,7 +12,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --cust
 # Python keeps what it has compiled: tests start the program many times.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-backends check audit image docs reference pictures soak bench bench-detection lock clean
+.PHONY: demo test test-backends check audit image docs reference pictures soak bench bench-shards bench-detection lock clean
 
 demo: $(RUN)
 	$(BIN)/sentinel demo $(if $(STORY),--story $(STORY))
@@ -77,6 +77,10 @@ soak: $(DEV)
 BASE ?= $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null)
 bench: $(DEV)
 	$(BIN)/python -m benchmarks --write $(if $(BASE),--base $(BASE))
+
+# What three replicas carry of 50,000 pods and 1,000 rollouts by `leadership.shards`, and the loss of one.
+bench-shards: $(DEV)
+	$(BIN)/python -m benchmarks.shards
 
 bench-detection: $(DEV)
 	$(BIN)/python -m benchmarks.detection
