@@ -91,6 +91,13 @@ WRONG: list[tuple[Mapping[str, Any], tuple[str, ...]]] = [
         ("ui.ingressFrom is missing", "only the proxy may reach the page"),
     ),
     ({"ui": {"writes": {"groups": {"oncall": []}}}}, ("/ui/writes/groups/oncall",)),
+    ({"ui": None}, ("ui",)),
+    ({"metrics": {"serviceMonitor": None}}, ("serviceMonitor",)),
+    ({"fullnameOverride": "Sentinel"}, ("fullnameOverride", "does not match")),
+    (
+        {"settings": {"notify": {"opsgenie": {"oncall": {"key_file": "/k", "severities": {"error": "P9"}}}}}},
+        ("severities/error",),
+    ),
     ({"policyWebhook": {"enabled": True}}, ("tls.existingSecret is missing", "policyWebhook.certManager")),
     ({"policyWebhook": {"enabled": True}, "tls": {"existingSecret": "tls"}}, ("caBundle is missing",)),
     ({"tls": {"clientCa": True}}, ("tls.existingSecret is missing",)),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -68,6 +69,33 @@ def show_data(value: Any, output: Output) -> None:
         typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
     else:
         typer.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to what a person asked for: the same fields for every command.
+
+    `result` is one word for programs, such as `done` or `refused`; `workload` is empty for what is not about one.
+    """
+
+    action: str
+    result: str
+    message: str
+    workload: str = ""
+    record: str = ""
+
+
+def show_answer(answer: Answer, output: Output) -> None:
+    """Write it: for people the sentence, with the workload before it."""
+    if output.for_people:
+        typer.echo(": ".join(filter(None, (answer.workload, answer.message))))
+    else:
+        show_data(asdict(answer), output)
+
+
+def remark(text: str, output: Output) -> None:
+    """What is said on the way to the answer: where the answer is data, it goes to stderr."""
+    typer.echo(text, err=not output.for_people)
 
 
 def phase(of: Standing) -> Text:

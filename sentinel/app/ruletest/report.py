@@ -26,6 +26,22 @@ def lines(results: Sequence[Result], *, verbose: bool) -> Iterator[str]:
     yield f"{f'{failed} of {tests} failed' if failed else f'{tests} passed'} in {seconds:.2f} s"
 
 
+def as_data(results: Iterable[Result]) -> list[dict[str, object]]:
+    """Every test, for programs; `differences` are what came out otherwise."""
+    return [
+        {
+            "file": result.file,
+            "line": result.case.line,
+            "name": result.case.name,
+            "passed": result.passed,
+            "problem": result.problem,
+            "differences": list(result.differences),
+            "seconds": round(result.seconds, 4),
+        }
+        for result in results
+    ]
+
+
 def coverage_lines(parts: Sequence[Coverage]) -> Iterator[str]:
     """Each policy's share, and what no test reaches."""
     for part in parts:

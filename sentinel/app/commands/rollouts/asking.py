@@ -13,6 +13,7 @@ from sentinel.adapters.kubernetes.custom.command_requests import CommandSender
 from sentinel.app.commands.connection import ClusterConnection, connected, place, run
 from sentinel.app.commands.flags import Context, Kubeconfig, Namespace, Place, WorkloadArgument
 from sentinel.app.commands.options import duration
+from sentinel.app.commands.output import Answer, Output, OutputOption, show_answer
 from sentinel.app.commands.rollouts.confirming import Yes, confirmed, last_numbers, standing, why
 from sentinel.domain.command import Command, CommandAction, CommandPhase
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, PreconditionError
@@ -48,6 +49,7 @@ _WORKLOAD = _option("workload", WorkloadArgument, Parameter.empty)
 _SHARED = (
     _option("reason", Reason),
     _option("timeout", Timeout, "30s"),
+    _option("output", OutputOption, Output.TABLE),
     _option("namespace", Namespace),
     _option("context", Context),
     _option("kubeconfig", Kubeconfig),
@@ -73,10 +75,13 @@ _REVISION = _option(
 def _command(action: CommandAction, about: str, *own: Parameter) -> Callable[..., None]:
     """The function that Typer turns into a command: `about` is its help, `own` the options that not all have."""
 
-    def command(workload: str, reason: str, timeout: str, *, yes: bool = True, **flags: Any) -> None:
+    def command(
+        workload: str, reason: str, timeout: str, output: Output, *, yes: bool = True, **flags: Any
+    ) -> None:
         at = place(flags["namespace"], flags["context"], flags["kubeconfig"])
         step, revision = flags.get("step") or None, flags.get("to_revision") or None
-        _ask(workload, Request(action, reason, step, revision), timeout, at, yes=yes)
+        patience = duration(timeout, "--timeout").total_seconds()
+        _ask(workload, Request(action, reason, step, revision), patience, at, output, yes=yes)
 
     command.__doc__ = about
     command.__signature__ = Signature((_WORKLOAD, *own, *_SHARED))  # type: ignore[attr-defined]  # Typer reads it
@@ -120,17 +125,20 @@ forgive_command = _command(
 )
 
 
-def _ask(workload: str, request: Request, timeout: str, at: Place, *, yes: bool) -> None:
-    patience = duration(timeout, "--timeout").total_seconds()
-    answered = run(_asked(workload, request, patience, at, yes=yes))
+def _ask(workload: str, request: Request, patience: float, at: Place, output: Output, *, yes: bool) -> None:
+    answered = run(_asked(workload, request, patience, at, output, yes=yes))
     if answered is None:
         raise typer.Exit(1)
-    typer.echo(f"{answered.key}: {answered.message or answered.phase.value.lower()}")
+    result = answered.phase.value.lower()
+    said = answered.message or result
+    show_answer(Answer(request.action.value, result, said, str(answered.key), answered.record), output)
     if answered.phase is CommandPhase.REFUSED:
         raise typer.Exit(1)
 
 
-async def _asked(name: str, request: Request, patience: float, at: Place, *, yes: bool) -> Command | None:
+async def _asked(
+    name: str, request: Request, patience: float, at: Place, output: Output, *, yes: bool
+) -> Command | None:
     """The sentinel's answer; None if the user said no.
 
     Raises PreconditionError if there is nothing to ask for, ClusterUnavailableError if no sentinel answers.
@@ -141,9 +149,9 @@ async def _asked(name: str, request: Request, patience: float, at: Place, *, yes
         record = _meant(records[0] if records else None, request, str(workload.key))
         question = _question(record, request)
         lines = [str(workload.key), *_told(record, records, request)]
-        if question and not await confirmed(lines, question, yes=yes):
+        if question and not await confirmed(lines, question, yes=yes, output=output):
             return None
-        request = replace(request, reason=await why(request.reason, yes=yes))
+        request = replace(request, reason=await why(request.reason, yes=yes, output=output))
         return await send_and_wait(cluster, record, request, patience)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sentinel.app.commands.output import rules_in_words
+from sentinel.app.commands.output import Output, remark, rules_in_words
 from sentinel.app.exitcodes import ExitCode
 from sentinel.domain import words
 from sentinel.domain.figures import moment, percent
@@ -21,13 +21,13 @@ def at_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-async def confirmed(lines: Iterable[str], question: str, *, yes: bool) -> bool:
+async def confirmed(lines: Iterable[str], question: str, *, yes: bool, output: Output = Output.TABLE) -> bool:
     """Show what will happen, and ask unless the command line has the answer.
 
     Raises typer.Exit with `ExitCode.UNCONFIRMED` without a terminal to ask at.
     """
     for line in lines:
-        typer.echo(line)
+        remark(line, output)
     if yes:
         return True
     if not at_terminal():
@@ -37,17 +37,19 @@ async def confirmed(lines: Iterable[str], question: str, *, yes: bool) -> bool:
             err=True,
         )
         raise typer.Exit(ExitCode.UNCONFIRMED)
-    if await asyncio.to_thread(typer.confirm, question):
+    if await asyncio.to_thread(typer.confirm, question, err=not output.for_people):
         return True
-    typer.echo("nothing was done")
+    remark("nothing was done", output)
     return False
 
 
-async def why(reason: str, *, yes: bool) -> str:
+async def why(reason: str, *, yes: bool, output: Output = Output.TABLE) -> str:
     """The reason: as given, else as the person at the terminal answers, who may leave it empty."""
     if reason or yes or not at_terminal():
         return reason
-    answer: str = await asyncio.to_thread(typer.prompt, "Why", default="", show_default=False)
+    answer: str = await asyncio.to_thread(
+        typer.prompt, "Why", default="", show_default=False, err=not output.for_people
+    )
     return answer
 
 

@@ -9,6 +9,7 @@ from sentinel.adapters.kubernetes.custom.command_requests import CommandSender
 from sentinel.adapters.kubernetes.custom.freezes import KubernetesFreezeStore
 from sentinel.app.commands.connection import connected, place, run
 from sentinel.app.commands.flags import Context, Kubeconfig, Place
+from sentinel.app.commands.output import Answer, Output, OutputOption, show_answer
 from sentinel.app.commands.rollouts.confirming import Yes, confirmed, why
 from sentinel.domain.coordination import Freeze
 from sentinel.domain.errors import ConflictError, NotFoundError
@@ -35,13 +36,14 @@ def freeze_command(
     namespace: Where = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Stop the sentinel from changing anything in the cluster. It still decides and reports, as in observe mode.
 
     Asks first (exit code 3: no terminal, and no --yes).
     """
-    if not run(_freeze(reason, lease, place(namespace, context, kubeconfig), force=force, yes=yes)):
-        raise typer.Exit(1)
+    at = place(namespace, context, kubeconfig)
+    _conclude(run(_freeze(reason, lease, at, output, force=force, yes=yes)), output)
 
 
 def unfreeze_command(
@@ -50,51 +52,54 @@ def unfreeze_command(
     namespace: Where = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Let the sentinel act again. It does not carry out what it decided meanwhile.
 
     Shows who froze it and why, and asks first (exit code 3: no terminal, and no --yes).
     """
-    if not run(_unfreeze(lease, place(namespace, context, kubeconfig), yes=yes)):
+    _conclude(run(_unfreeze(lease, place(namespace, context, kubeconfig), output, yes=yes)), output)
+
+
+def _conclude(answer: Answer | None, output: Output) -> None:
+    """Show it; None: the user said no."""
+    if answer is None:
         raise typer.Exit(1)
+    show_answer(answer, output)
 
 
-async def _freeze(reason: str, lease: str, at: Place, *, force: bool, yes: bool) -> bool:
-    """Whether the sentinel is frozen when this is over."""
+async def _freeze(
+    reason: str, lease: str, at: Place, output: Output, *, force: bool, yes: bool
+) -> Answer | None:
     async with connected(at) as cluster:
         store = KubernetesFreezeStore(cluster.client, at.namespace, lease)
         if not force and not await store.sentinel_is_here():
             raise _nobody(at.namespace, lease)
         present = await store.read()
         if present is not None:
-            typer.echo(f"already {present}")
-            return True
-        if not await confirmed([CONSEQUENCES], "Freeze the sentinel?", yes=yes):
-            return False
-        reason = await why(reason, yes=yes)
+            return Answer("freeze", "unchanged", f"already {present}")
+        if not await confirmed([CONSEQUENCES], "Freeze the sentinel?", yes=yes, output=output):
+            return None
+        reason = await why(reason, yes=yes, output=output)
         by = await CommandSender(cluster.client).whoami()
         try:
             await store.freeze(Freeze(by, datetime.now(UTC), reason))
         except ConflictError:
-            typer.echo(f"already {await store.read() or 'frozen'}")
-            return True
-    typer.echo(f"frozen: {EFFECTIVE} the sentinel stops changing anything, until `sentinel unfreeze`")
-    return True
+            return Answer("freeze", "unchanged", f"already {await store.read() or 'frozen'}")
+    said = f"frozen: {EFFECTIVE} the sentinel stops changing anything, until `sentinel unfreeze`"
+    return Answer("freeze", "done", said)
 
 
-async def _unfreeze(lease: str, at: Place, *, yes: bool) -> bool:
-    """Whether the sentinel may act when this is over."""
+async def _unfreeze(lease: str, at: Place, output: Output, *, yes: bool) -> Answer | None:
     async with connected(at) as cluster:
         store = KubernetesFreezeStore(cluster.client, at.namespace, lease)
         freeze = await store.read()
         if freeze is None:
-            typer.echo("the sentinel was not frozen")
-            return True
-        if not await confirmed([str(freeze)], "Let the sentinel act again?", yes=yes):
-            return False
+            return Answer("unfreeze", "unchanged", "the sentinel was not frozen")
+        if not await confirmed([str(freeze)], "Let the sentinel act again?", yes=yes, output=output):
+            return None
         await store.thaw()
-    typer.echo(f"unfrozen: {EFFECTIVE} the sentinel acts again")
-    return True
+    return Answer("unfreeze", "done", f"unfrozen: {EFFECTIVE} the sentinel acts again")
 
 
 def _nobody(namespace: str, lease: str) -> NotFoundError:

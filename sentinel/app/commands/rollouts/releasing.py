@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from sentinel.app.commands.connection import ClusterConnection, connected, place
 from sentinel.app.commands.flags import AllNamespaces, Context, Kubeconfig, Namespace, Place, searched
 from sentinel.app.commands.layout import Column, brief_moment, table
 from sentinel.app.commands.naming import braked
-from sentinel.app.commands.output import Output, OutputOption, show, show_data
+from sentinel.app.commands.output import Answer, Output, OutputOption, show, show_data
 from sentinel.app.commands.rollouts.confirming import Yes, confirmed, standing
 from sentinel.app.commands.rollouts.undoing import CHANGE_TIMEOUT
 from sentinel.app.exitcodes import UsageError
@@ -34,6 +35,7 @@ def release_command(
     context: Context = "",
     kubeconfig: Kubeconfig = "",
     everywhere: AllNamespaces = False,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Lift the sentinel's own pauses and its holds on Argo CD and Flux. Needs no running sentinel.
 
@@ -46,25 +48,33 @@ def release_command(
     if everywhere and not every:
         raise UsageError("--all-namespaces needs --all")
     at = place(namespace, context, kubeconfig, everywhere=everywhere)
-    if not run(_release(workload, at, yes=yes)):
+    answers = run(_release(workload, at, output, yes=yes))
+    if answers is None:
+        raise typer.Exit(1)
+    if not output.for_people:
+        show_data([asdict(each) for each in answers], output)
+    for each in answers if output.for_people else ():
+        typer.echo(": ".join(filter(None, (each.workload, each.message))), err=each.result == "failed")
+    if any(each.result == "failed" for each in answers):
         raise typer.Exit(1)
 
 
-async def _release(name: str, at: Place, *, yes: bool) -> bool:
-    """Whether everything was released."""
+async def _release(name: str, at: Place, output: Output, *, yes: bool) -> list[Answer] | None:
+    """The result of each pause and hold; None if the user said no."""
     async with connected(at) as cluster:
         found = (await cluster.workload(name),) if name else await cluster.reader.workloads(at.namespace)
         ours = [workload for workload in found if workload.brake.mark is not None]
         held = held_by(await cluster.reader.records(at.namespace, found[0].key.name if name else ""))
         if not ours and not held:
-            typer.echo(_nothing_to_lift(found[0] if name else None, at))
-            return True
+            said = _nothing_to_lift(found[0] if name else None, at)
+            return [Answer("release", "unchanged", said)]
         lines = [line for workload in ours for line in await _paused(cluster, workload)]
         lines += [line for record, hold in held for line in _held(record, hold)]
-        if not await confirmed(lines, "Release it?" if name else "Release all of them?", yes=yes):
-            return False
+        question = "Release it?" if name else "Release all of them?"
+        if not await confirmed(lines, question, yes=yes, output=output):
+            return None
         lifted = [await _lifted(cluster, workload) for workload in ours]
-        return all([*lifted, *[await _let_go(cluster, record, hold) for record, hold in held]])
+        return [*lifted, *[await _let_go(cluster, record, hold) for record, hold in held]]
 
 
 def held_by(records: Iterable[Record]) -> list[tuple[Record, KeeperHold]]:
@@ -77,17 +87,16 @@ def _held(record: Record, hold: KeeperHold) -> list[str]:
     return [f"{record.key}: {hold}", went]
 
 
-async def _let_go(cluster: ClusterConnection, record: Record, hold: KeeperHold) -> bool:
-    """Whether our hold could be released; prints the result."""
+async def _let_go(cluster: ClusterConnection, record: Record, hold: KeeperHold) -> Answer:
+    """The result of the release of our hold."""
+    key = str(record.key)
     try:
         done = await KubernetesKeepers(cluster.client, SystemClock()).release(
             record.key, hold, record.name, timeout=CHANGE_TIMEOUT
         )
     except ClusterError as error:
-        typer.echo(f"{record.key}: {error}", err=True)
-        return False
-    typer.echo(f"{record.key}: {done}")
-    return True
+        return Answer("release", "failed", str(error), key, record.name)
+    return Answer("release", "done", done, key, record.name)
 
 
 def holds_command(
@@ -156,15 +165,14 @@ def _as_data(record: Record, hold: KeeperHold, stage: str) -> dict[str, str]:
     }
 
 
-async def _lifted(cluster: ClusterConnection, workload: Workload) -> bool:
-    """Whether our pause could be lifted; prints the result."""
+async def _lifted(cluster: ClusterConnection, workload: Workload) -> Answer:
+    """The result of lifting our pause."""
+    key, record = str(workload.key), workload.brake.mark.record if workload.brake.mark is not None else ""
     try:
         done = await cluster.changer.apply(workload, Release(), timeout=CHANGE_TIMEOUT)
     except ClusterError as error:
-        typer.echo(f"{workload.key}: {error}", err=True)
-        return False
-    typer.echo(f"{workload.key}: {done}")
-    return True
+        return Answer("release", "failed", str(error), key, record)
+    return Answer("release", "done", done, key, record)
 
 
 async def _paused(cluster: ClusterConnection, workload: Workload) -> list[str]:

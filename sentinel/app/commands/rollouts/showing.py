@@ -1,6 +1,5 @@
 """`sentinel rules show`: which policy guards a workload, and why the others do not."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ from sentinel.adapters.kubernetes.custom.policy_objects import PolicyObject
 from sentinel.app.commands.connection import connected, place, run
 from sentinel.app.commands.flags import Context, Kubeconfig, Namespace
 from sentinel.app.commands.naming import kind_named
+from sentinel.app.commands.output import Output, OutputOption, show, show_data
 from sentinel.app.commands.rulesets.everywhere import readable_objects, together
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain.errors import ConfigurationError
@@ -35,7 +35,7 @@ def show_command(
         str | None,
         typer.Option("--labels", "-l", help="The workload's labels, a=b,c=d, instead of the cluster's."),
     ] = None,
-    output: Annotated[str, typer.Option("--output", "-o", help="json, or leave out for text.")] = "",
+    output: OutputOption = Output.TABLE,
     context: Context = "",
     kubeconfig: Kubeconfig = "",
 ) -> None:
@@ -43,8 +43,6 @@ def show_command(
 
     Reads the workload, and policies that are objects, from the cluster, unless --labels gives its labels.
     """
-    if output not in ("", "json"):
-        raise UsageError(f"--output: {output} is not a format (write json, or leave it out)")
     paths = rules or [Path("rules")]
     result = load(paths)
     if not isinstance(result, PolicySet):
@@ -59,7 +57,10 @@ def show_command(
         found, objects = run(_from_cluster(workload, namespace, context, kubeconfig))
         policies = together(paths, result, objects).policies()
     choice = choose(policies, found)
-    typer.echo(json.dumps(_as_json(found, choice), indent=2) if output else "\n".join(_lines(found, choice)))
+    if output.for_people:
+        show("\n".join(_lines(found, choice)), output)
+    else:
+        show_data(_as_data(found, choice), output)
     if not isinstance(choice.guard, Guarded):
         raise typer.Exit(1)
 
@@ -110,7 +111,7 @@ def _summary(policy: Policy) -> Iterator[str]:
         yield f"alerts: {', '.join(alert.action.value for alert in policy.alerts)}"
 
 
-def _as_json(workload: Workload, choice: PolicyChoice) -> dict[str, object]:
+def _as_data(workload: Workload, choice: PolicyChoice) -> dict[str, object]:
     guarding = choice.guard.policy if isinstance(choice.guard, Guarded) else None
     return {
         "workload": str(workload.key),

@@ -16,6 +16,7 @@ from sentinel.app.commands.connection import ClusterConnection, connected, place
 from sentinel.app.commands.flags import Context, Kubeconfig, Namespace, Place, WorkloadArgument
 from sentinel.app.commands.naming import braked, going_on_by_hand
 from sentinel.app.commands.options import duration
+from sentinel.app.commands.output import Answer, Output, OutputOption, remark, show_answer
 from sentinel.app.commands.rollouts.asking import Reason, Request, send_and_wait
 from sentinel.app.commands.rollouts.confirming import Yes, confirmed, why
 from sentinel.domain.command import CommandAction, CommandPhase
@@ -57,6 +58,7 @@ def undo_command(  # noqa: PLR0913 - one to each option
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Go back to the last good revision: through the running sentinel, or without one.
 
@@ -64,9 +66,12 @@ def undo_command(  # noqa: PLR0913 - one to each option
     old revision is not fully available in time or if you answer no; 3 without a terminal and without --yes.
     """
     patience = duration(timeout, "--timeout").total_seconds()
-    wanted = Wanted(workload, to_revision, reason, confirmed=yes, direct=direct)
-    done = run(_undo(wanted, place(namespace, context, kubeconfig), patience))
-    if not done:
+    wanted = Wanted(workload, to_revision, reason, output, confirmed=yes, direct=direct)
+    answer = run(_undo(wanted, place(namespace, context, kubeconfig), patience))
+    if answer is None:
+        raise typer.Exit(1)
+    show_answer(answer if not output.for_people else replace(answer, workload=""), output)
+    if answer.result != "done":
         raise typer.Exit(1)
 
 
@@ -77,27 +82,30 @@ class Wanted:
     workload: str
     to_revision: int
     reason: str
+    output: Output
     confirmed: bool
     direct: bool
 
 
-async def _undo(wanted: Wanted, at: Place, patience: float) -> bool:
+async def _undo(wanted: Wanted, at: Place, patience: float) -> Answer | None:
+    """The outcome; None if the user said no."""
     async with connected(at) as cluster:
         workload = await cluster.workload(wanted.workload)
         records = await cluster.records(workload)
         target = undo_target(workload, records, wanted.to_revision, datetime.now(UTC))
-        if not await confirmed(
-            plan(workload, target, direct=wanted.direct), "Undo this rollout?", yes=wanted.confirmed
-        ):
-            return False
+        planned = plan(workload, target, direct=wanted.direct)
+        sure = await confirmed(planned, "Undo this rollout?", yes=wanted.confirmed, output=wanted.output)
+        if not sure:
+            return None
         done = None
         if not wanted.direct:
-            reason = await why(wanted.reason, yes=wanted.confirmed)
-            done = await _by_the_sentinel(cluster, workload, records, target, reason)
+            reason = await why(wanted.reason, yes=wanted.confirmed, output=wanted.output)
+            done = await _by_the_sentinel(cluster, workload, records, target, replace(wanted, reason=reason))
         if done is None:
             done = await cluster.changer.apply(workload, Restore(target), timeout=CHANGE_TIMEOUT)
-        typer.echo(f"{workload.key}: {done}")
-        return await _restored(cluster, workload, target, patience)
+        remark(f"{workload.key}: {done}", wanted.output)
+        answer = await _restored(cluster, workload, target, patience, wanted.output)
+        return replace(answer, record=records[0].name if records else "")
 
 
 def _pairing_of(workload: Workload) -> tuple[Pairing, ...]:
@@ -109,7 +117,7 @@ async def _by_the_sentinel(
     workload: Workload,
     records: tuple[Record, ...],
     target: RevisionRef,
-    reason: str,
+    wanted: Wanted,
 ) -> str | None:
     """What the running sentinel did; None if no sentinel runs or it leaves the undo to the user, after saying so.
 
@@ -118,7 +126,7 @@ async def _by_the_sentinel(
     record = records[0] if records else None
     if record is None or record.candidate.digest != workload.candidate.digest:
         return None
-    request = Request(CommandAction.UNDO, reason, to_revision=target.number or None)
+    request = Request(CommandAction.UNDO, wanted.reason, to_revision=target.number or None)
     try:
         answered = await send_and_wait(cluster, record, request, ANSWER_WITHIN)
     except (ForbiddenError, NotFoundError) as error:
@@ -133,7 +141,7 @@ async def _by_the_sentinel(
         if not answered.refusal:
             raise PreconditionError(f"{workload.key} was not changed: {answered.message}", reason="Refused")
         why = f"the sentinel does not undo it: {answered.message}"
-    typer.echo(f"{why}; using your own rights instead")
+    remark(f"{why}; using your own rights instead", wanted.output)
     if unheld := _unheld(workload):
         typer.echo(unheld, err=True)
     return None
@@ -229,9 +237,9 @@ def _unheld(workload: Workload) -> str:
 
 
 async def _restored(
-    cluster: ClusterConnection, workload: Workload, target: RevisionRef, patience: float
-) -> bool:
-    """Whether the target is fully available in time; prints the result."""
+    cluster: ClusterConnection, workload: Workload, target: RevisionRef, patience: float, output: Output
+) -> Answer:
+    """Whether the target is fully available in time."""
     began = time.monotonic()
     while True:
         try:
@@ -241,28 +249,25 @@ async def _restored(
                 raise
             now = workload
         if now.candidate.digest == target.digest:
-            await _without_stuck_pod(cluster, now)
+            await _without_stuck_pod(cluster, now, output)
         took = time.monotonic() - began
         if now.candidate.digest == target.digest and now.rolled_out:
-            typer.echo(f"{target} is fully available again after {took:.0f} s")
-            return True
+            said = f"{target} is fully available again after {took:.0f} s"
+            return Answer("undo", "done", said, str(workload.key))
         if took >= patience:
-            typer.echo(
-                f"{target} is not fully available after {took:.0f} s: "
-                f"{now.exposure.available} of {now.exposure.wanted} pods"
-            )
-            return False
+            pods = f"{now.exposure.available} of {now.exposure.wanted} pods"
+            said = f"{target} is not fully available after {took:.0f} s: {pods}"
+            return Answer("undo", "unavailable", said, str(workload.key))
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _without_stuck_pod(cluster: ClusterConnection, workload: Workload) -> None:
+async def _without_stuck_pod(cluster: ClusterConnection, workload: Workload, output: Output) -> None:
     """Remove a broken pod of another revision that keeps the others from being replaced; said either way."""
     pod = workload.in_the_way
     if pod is None or not workload.observed:
         return
     try:
-        typer.echo(
-            await cluster.changer.apply(workload, RemovePod(pod.name, pod.uid), timeout=CHANGE_TIMEOUT)
-        )
+        removed = await cluster.changer.apply(workload, RemovePod(pod.name, pod.uid), timeout=CHANGE_TIMEOUT)
+        remark(removed, output)
     except ClusterError as error:
         typer.echo(f"the broken pod {pod.name} keeps the others from being replaced: {error}", err=True)

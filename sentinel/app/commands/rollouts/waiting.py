@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from sentinel.app.commands.connection import ClusterConnection, connected, place, run
-from sentinel.app.commands.flags import Context, Kubeconfig, Namespace, WorkloadArgument
+from sentinel.app.commands.flags import Context, Kubeconfig, Namespace, Place, WorkloadArgument
 from sentinel.app.commands.options import duration
+from sentinel.app.commands.output import Answer, Output, OutputOption, remark, show_answer
 from sentinel.app.commands.rollouts.explaining import explained
 from sentinel.domain.errors import ClusterError, ConfigurationError, SentinelError
 from sentinel.domain.figures import age, percent
@@ -74,6 +75,7 @@ def wait_command(
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Wait until the present revision is promoted, undone or held.
 
@@ -88,23 +90,27 @@ def wait_command(
             duration(begins_within, "--begins-within"),
             duration(hold_for, "--hold-for"),
         )
-        end = run(_wait(workload, limits, namespace, context, kubeconfig))
+        end = run(_wait(workload, limits, place(namespace, context, kubeconfig), output))
     except SentinelError as error:
         write_outputs(FAILED, str(error))
         raise
-    typer.echo(end.message)
+    record = end.record.name if end.record is not None else ""
+    about = "" if output.for_people else str(end.record.key) if end.record is not None else workload
+    show_answer(Answer("wait", str(end.verdict), end.message, about, record), output)
     write_outputs(str(end.verdict), end.message)
     if summary := os.environ.get(SUMMARY_VARIABLE):
         write_summary(Path(summary), end)
     raise typer.Exit(int(end.verdict))
 
 
-async def _wait(name: str, limits: Patience, namespace: str, context: str, kubeconfig: str) -> End:
-    async with connected(place(namespace, context, kubeconfig)) as cluster:
-        return await wait_for_end(cluster, name, limits)
+async def _wait(name: str, limits: Patience, at: Place, output: Output) -> End:
+    async with connected(at) as cluster:
+        return await wait_for_end(cluster, name, limits, output)
 
 
-async def wait_for_end(cluster: ClusterConnection, name: str, limits: Patience) -> End:
+async def wait_for_end(
+    cluster: ClusterConnection, name: str, limits: Patience, output: Output = Output.TABLE
+) -> End:
     """Follow the rollout to its end, and print its progress line by line. Raises ClusterError.
 
     Once the wait has begun, it also waits for an API server that is out of reach.
@@ -122,7 +128,7 @@ async def wait_for_end(cluster: ClusterConnection, name: str, limits: Patience) 
             return end
         if followed is not None:
             for line in progress.news(followed, now):
-                typer.echo(line)
+                remark(line, output)
             if end := ending(followed, now, limits.hold):
                 return end
         if end := _out_of_patience(workload, followed, now - began, limits):
@@ -135,7 +141,7 @@ async def wait_for_end(cluster: ClusterConnection, name: str, limits: Patience) 
         except ClusterError as error:
             if not error.retryable:
                 raise
-            typer.echo(f"still waiting: {error}")
+            remark(f"still waiting: {error}", output)
 
 
 def taken_up(workload: Workload) -> bool:

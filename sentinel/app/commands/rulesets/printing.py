@@ -1,10 +1,12 @@
 """`sentinel rules schema` and `presets`: what rule files may say."""
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from sentinel.app.commands.output import Output, OutputOption, show, show_data
 from sentinel.policies.presets import PRESETS
 from sentinel.policies.ruletest import schema as test_schema
 from sentinel.policies.schema import described as schema
@@ -19,13 +21,20 @@ def schema_command(
     typer.echo(json.dumps(test_schema.json_schema() if tests else schema.json_schema(), indent=2))
 
 
-def presets_command(name: Annotated[str, typer.Argument(help="One preset. Default: all.")] = "") -> None:
+def presets_command(
+    name: Annotated[str, typer.Argument(help="One preset. Default: all.")] = "",
+    output: OutputOption = Output.TABLE,
+) -> None:
     """Show the metric families that `preset:` knows: their selectors, how they tell the arms apart, what they need."""
     if name and name not in PRESETS:
         raise typer.BadParameter(f"unknown preset {name}; known: {', '.join(sorted(PRESETS))}")
-    for key in [name] if name else sorted(PRESETS):
+    wanted = [name] if name else sorted(PRESETS)
+    if not output.for_people:
+        show_data([{"name": key, **asdict(PRESETS[key])} for key in wanted], output)
+        return
+    for key in wanted:
         preset = PRESETS[key]
-        typer.echo(f"{key}: {preset.about}")
+        show(f"{key}: {preset.about}", output)
         facts = {
             "total": preset.total,
             "errors": preset.errors,
@@ -35,6 +44,6 @@ def presets_command(name: Annotated[str, typer.Argument(help="One preset. Defaul
         }
         for fact, text in facts.items():
             if text:
-                typer.echo(f"  {fact}: {text}")
+                show(f"  {fact}: {text}", output)
         for origin in preset.origin:
-            typer.echo(f"  from: {origin}")
+            show(f"  from: {origin}", output)

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from sentinel.app.commands.output import Output, OutputOption, show_data
 from sentinel.app.ruletest.coverage import total
-from sentinel.app.ruletest.report import coverage_lines, lines, write_junit
+from sentinel.app.ruletest.report import as_data, coverage_lines, lines, write_junit
 from sentinel.app.ruletest.session import run_tests
 
 
@@ -24,6 +25,7 @@ def rule_tests_command(
         str, typer.Option("--name", "-k", help="Run only tests whose name contains this text.")
     ] = "",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="List passing tests too.")] = False,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Run the unit tests of rule files on the daemon's own engine, in virtual time.
 
@@ -34,11 +36,14 @@ def rule_tests_command(
         typer.echo(str(error), err=True)
     if session.errors:
         raise typer.Exit(1)
-    for line in lines(session.results, verbose=verbose):
-        typer.echo(line)
-    if coverage or minimum:
-        for line in coverage_lines(session.coverage):
-            typer.echo(line)
+    said = [
+        *lines(session.results, verbose=verbose),
+        *(coverage_lines(session.coverage) if coverage or minimum else ()),
+    ]
+    if output.for_people:
+        typer.echo("\n".join(said))
+    else:
+        show_data(as_data(session.results), output)
     if junit is not None:
         try:
             write_junit(session.results, junit)
