@@ -182,6 +182,7 @@ async def test_a_thousand_rollouts_are_shown_without_lag(browser: Browser) -> No
 
         here.put(*(named(f"web-{number:04}", ago=number, of=held("Alert")) for number in range(100)))
         await expect(page.get_by_text("100 held")).to_be_visible()
+        await expect(page.locator("#said")).to_have_text("100 rollouts have another standing now")
         await page.get_by_role("searchbox").fill("0999")
         await expect(page.locator("tbody tr")).to_have_count(1)
         print("longest task in ms:", await page.evaluate("window.longest ?? 0"))

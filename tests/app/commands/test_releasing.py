@@ -34,7 +34,7 @@ async def test_a_hold_is_listed_and_released_without_a_daemon(
         assert "its source changes" in capsys.readouterr().out
         await releasing._holds(replace(everywhere, namespace="other"), Output.TABLE)
         assert capsys.readouterr().out == "nothing that deploys a workload in namespace other is held\n"
-        (answer,) = await releasing._release("", everywhere, Output.TABLE, yes=True) or ()
+        (answer,) = await releasing._release("", everywhere, Output.JSON, yes=True) or ()
         assert "Argo CD Application argocd/shop is released" in answer.message
         assert (made.automated(), made.nothing_of_ours()) == (AUTOMATED, True)
         await releasing._holds(everywhere, Output.JSON)

@@ -5,6 +5,7 @@ import { amount } from "./format.js";
 import { revision, since, standing, step, weight, why, workload } from "./rows.js";
 
 const PAGE = 100;
+const FEW = 5;
 
 const COLUMNS = [
   ["Workload", "", (row) => workload(row)],
@@ -21,6 +22,7 @@ const order = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 export function board(main, context) {
   const rows = new Map();
   const shown = new Map();
+  const news = [];
   let page = 0;
   let due = 0;
   let now = Date.now() / 1000;
@@ -81,6 +83,19 @@ export function board(main, context) {
     before.disabled = page === 0;
     after.disabled = page === last;
     tally.textContent = told();
+    tell();
+  }
+
+  // A few changes are announced by name and shown to the eye; many at once would only be noise, and slow.
+  function tell() {
+    const found = news.splice(0);
+    if (found.length > FEW) say(`${found.length} rollouts have another standing now`);
+    if (!found.length || found.length > FEW) return;
+    say(found.map(({ row }) => `${row.name} in ${row.namespace}: ${row.standing}`).join(". "));
+    for (const { element } of found) {
+      element.classList.remove("fresh");
+      requestAnimationFrame(() => element.classList.add("fresh"));
+    }
   }
 
   function told() {
@@ -111,11 +126,7 @@ export function board(main, context) {
       const same = index === 0 && known.row !== null && known.row.name === row.name;
       if (!same) cell.replaceChildren(...made);
     });
-    if (known.row && known.row.standing !== row.standing) {
-      say(`${row.name} in ${row.namespace}: ${row.standing}`);
-      known.element.classList.remove("fresh");
-      requestAnimationFrame(() => known.element.classList.add("fresh"));
-    }
+    if (known.row && known.row.standing !== row.standing) news.push({ row, element: known.element });
     known.row = row;
   }
 
