@@ -1,7 +1,7 @@
 """What a rollout was to production: a deployment, a change that failed, and how long both took."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sentinel.domain.record.entries import Action, OutcomeKind
 from sentinel.domain.record.record import Record
@@ -10,6 +10,10 @@ from sentinel.domain.verdict import VerdictKind
 from sentinel.domain.workload.revision import ChangeOrigin, OriginKind
 from sentinel.engine.rollout.lifecycle import ROLLED_BACK
 
+CLOCKS_APART = timedelta(minutes=10)
+"""By so much a clock may be ahead. A commit that is later than its promotion by more is no time of a commit."""
+OLDEST = timedelta(days=5 * 366)
+"""What is older is no time of a commit either: reproducible builds say 1970 or 1980."""
 _UNDONE = frozenset({Phase.UNDOING, Phase.UNDONE})
 _REFUSED = frozenset({OutcomeKind.REFUSED, OutcomeKind.FAILED})
 
@@ -40,7 +44,7 @@ def change_of(record: Record) -> ProductionChange | None:
     at = promoted_at or _over_at(record)
     if at is None or not (deployed or failed):
         return None
-    origin = _own_origin(record) if promoted_at else None
+    origin = _credible(_own_origin(record), at) if promoted_at else None
     return ProductionChange(
         at,
         deployed,
@@ -60,6 +64,11 @@ def _own_origin(record: Record) -> ChangeOrigin | None:
     """Where the candidate comes from; nothing where only config changed, so that the commit is that of the stable."""
     origin = record.candidate.origin
     return None if record.stable is not None and record.stable.origin == origin else origin
+
+
+def _credible(origin: ChangeOrigin | None, at: datetime) -> ChangeOrigin | None:
+    """The origin if its time can be one: else the lead time is not known, rather than 0 or half a century."""
+    return origin if origin is not None and -CLOCKS_APART <= at - origin.at <= OLDEST else None
 
 
 def _over_at(record: Record) -> datetime | None:
@@ -88,10 +97,10 @@ def _restore(record: Record) -> float | None:
     """From the first sign of the fault until the old revision was back, by the sentinel or by hand."""
     undo = record.state.undo
     if undo is not None and undo.restored_at is not None:
-        return (undo.restored_at - (undo.fault_at or undo.decided_at)).total_seconds()
+        return max(0.0, (undo.restored_at - (undo.fault_at or undo.decided_at)).total_seconds())
     ended = record.state.ending.ended_at
     if record.state.reason != ROLLED_BACK or ended is None:
         return None
     signs = [entry.at for entry in record.decisions if entry.action is Action.UNDO]
     signs += [alert.starts_at for alert in record.alerts if alert.starts_at >= record.started_at]
-    return (ended - min(signs)).total_seconds() if signs else None
+    return max(0.0, (ended - min(signs)).total_seconds()) if signs else None

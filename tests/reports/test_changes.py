@@ -56,6 +56,13 @@ def test_a_clock_that_is_ahead_is_no_lead_time_below_zero() -> None:
     assert seen(made(ahead, phase=Phase.PROMOTED, promoted_at=at(60))).lead == 0
 
 
+@pytest.mark.parametrize("seconds", [7200, -40 * 365 * 86_400])
+def test_a_time_that_can_be_no_commits_is_no_lead_time(seconds: float) -> None:
+    """Hours after the promotion, or 1980 as reproducible images say: a median of such would look perfect or hopeless."""
+    change = seen(made(ChangeOrigin(at(seconds), OriginKind.IMAGE), phase=Phase.PROMOTED, promoted_at=at(60)))
+    assert (change.deployed, change.lead, change.lead_from) == (True, None, None)
+
+
 def test_a_config_only_rollout_has_no_lead_time() -> None:
     """It is a deployment, but the commit in its template is that of the pods before it."""
     change = seen(made(before=COMMITTED, phase=Phase.PROMOTED, promoted_at=at(600)))
