@@ -11,9 +11,9 @@ from sentinel.domain.workload.revision import ChangeOrigin, OriginKind
 from sentinel.engine.rollout.lifecycle import ROLLED_BACK
 
 CLOCKS_APART = timedelta(minutes=10)
-"""By so much a clock may be ahead. A commit that is later than its promotion by more is no time of a commit."""
+"""By so much a clock may be ahead. A commit cannot be later than its promotion by more."""
 OLDEST = timedelta(days=5 * 366)
-"""What is older is no time of a commit either: reproducible builds say 1970 or 1980."""
+"""Nor can it be older: reproducible builds say 1970 or 1980."""
 _UNDONE = frozenset({Phase.UNDOING, Phase.UNDONE})
 _REFUSED = frozenset({OutcomeKind.REFUSED, OutcomeKind.FAILED})
 

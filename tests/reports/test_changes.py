@@ -58,7 +58,7 @@ def test_a_clock_that_is_ahead_is_no_lead_time_below_zero() -> None:
 
 @pytest.mark.parametrize("seconds", [7200, -40 * 365 * 86_400])
 def test_a_time_that_can_be_no_commits_is_no_lead_time(seconds: float) -> None:
-    """Hours after the promotion, or 1980 as reproducible images say: a median of such would look perfect or hopeless."""
+    """Hours after the promotion, or 1980 as reproducible images say: the median would be worth nothing."""
     change = seen(made(ChangeOrigin(at(seconds), OriginKind.IMAGE), phase=Phase.PROMOTED, promoted_at=at(60)))
     assert (change.deployed, change.lead, change.lead_from) == (True, None, None)
 
