@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sentinel.domain.record.state import Phase
-from tests.support.world import NAMESPACE, PLAIN_POLICY, ROLLING, World, world
+from tests.support.world import CANARY_POLICY, NAMESPACE, PLAIN_POLICY, ROLLING, World, world
 
 
 async def at_rest(here: World) -> None:
@@ -30,5 +30,23 @@ async def shop(tmp_path: Path) -> AsyncIterator[World]:
 async def plain(tmp_path: Path) -> AsyncIterator[World]:
     """A service that is released by its own rolling update."""
     async with world(tmp_path, PLAIN_POLICY) as here:
+        await at_rest(here)
+        yield here
+
+
+@pytest.fixture
+async def brief(tmp_path: Path) -> AsyncIterator[World]:
+    """`shop` with a deadline and a guard window that are soon over."""
+    policy = CANARY_POLICY.replace("deadline: 30m", "deadline: 10m").replace("guard: 30m", "guard: 5m")
+    async with world(tmp_path, policy) as here:
+        await at_rest(here)
+        yield here
+
+
+@pytest.fixture
+async def hasty(tmp_path: Path) -> AsyncIterator[World]:
+    """`plain` with a deadline and a guard window that are soon over."""
+    policy = PLAIN_POLICY.replace("deadline: 30m", "deadline: 5m").replace("guard: 30m", "guard: 5m")
+    async with world(tmp_path, policy) as here:
         await at_rest(here)
         yield here

@@ -114,10 +114,10 @@ async def test_a_wait_that_ends_lets_the_release_go_on(shop: World) -> None:
     assert actions(record) == ["wait", "advance", "advance", "promote"]
 
 
-async def test_the_deadline_names_what_the_cluster_kept_back(shop: World) -> None:
+async def test_the_deadline_names_what_the_cluster_kept_back(brief: World) -> None:
     """Not that the source has no series of pods that never were."""
-    full(shop)
-    record = await shop.phase(Phase.HELD, image="web:2", within=3600)
+    full(brief)
+    record = await brief.phase(Phase.HELD, image="web:2", within=3600)
     assert actions(record) == ["wait", "hold"]
     assert NO_ROOM in record.state.message
     assert "series" not in record.state.message

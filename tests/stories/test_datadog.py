@@ -96,7 +96,7 @@ async def test_an_outage_in_both_arms_is_held(measured: Measured) -> None:
     shop.cluster.outage()
     record = await shop.phase(Phase.HELD, image="web:2", within=900)
     assert decision(record, Action.HOLD).reason == "EnvironmentOutage"
-    await asyncio.sleep(1800)
+    await asyncio.sleep(600)
     record = await shop.phase(Phase.HELD, image="web:2")
     assert actions(record) == ["hold"]
     assert shop.image() == "web:2"

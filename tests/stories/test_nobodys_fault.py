@@ -24,7 +24,7 @@ def asks_for(cpu: str) -> dict[str, dict[str, str]]:
     return {"requests": {"cpu": cpu}}
 
 
-async def test_pods_that_find_no_node_are_not_held_against_the_release(plain: World) -> None:
+async def test_pods_that_find_no_node_are_not_held_against_the_release(hasty: World) -> None:
     """Unschedulable pods lead to a hold at the deadline, never to an undo."""
 
     def too_big(obj: JsonObject) -> None:
@@ -32,17 +32,17 @@ async def test_pods_that_find_no_node_are_not_held_against_the_release(plain: Wo
         container["image"] = "web:2"
         container["resources"] = asks_for("64")
 
-    plain.cluster.change("web", too_big, namespace=NAMESPACE)
-    record = await plain.phase(Phase.HELD, image="web:2", within=3600)
+    hasty.cluster.change("web", too_big, namespace=NAMESPACE)
+    record = await hasty.phase(Phase.HELD, image="web:2", within=3600)
     assert decision(record, Action.HOLD).reason == "DeadlineExceeded"
-    assert plain.image() == "web:2"
+    assert hasty.image() == "web:2"
 
 
-async def test_a_volume_that_does_not_attach_is_not_held_against_the_release(plain: World) -> None:
+async def test_a_volume_that_does_not_attach_is_not_held_against_the_release(hasty: World) -> None:
     """Pods that stay in ContainerCreating lead to a hold, never to an undo."""
-    plain.cluster.behave("web:2", volume_stuck())
-    plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
-    record = await plain.phase(Phase.HELD, image="web:2", within=3600)
+    hasty.cluster.behave("web:2", volume_stuck())
+    hasty.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    record = await hasty.phase(Phase.HELD, image="web:2", within=3600)
     assert "undo" not in actions(record)
 
 
@@ -91,7 +91,7 @@ async def test_a_registry_outage_after_the_first_pull_undoes_nothing(shop: World
     shop.cluster.set_image("web", "web:2", namespace=NAMESPACE)
     await shop.phase(Phase.BAKING, image="web:2")
     shop.cluster.behave("web:2", registry_error())
-    await asyncio.sleep(900)
+    await asyncio.sleep(300)
     record = shop.record(image="web:2")
     assert record is not None
     assert "undo" not in actions(record)

@@ -159,10 +159,10 @@ async def test_a_restore_that_takes_too_long_is_escalated_once(plain: World) -> 
 async def test_a_step_that_needs_approval_waits_for_it(tmp_path: Path) -> None:
     """Every rule passed and nobody approved: it waits past the deadline; approved, it goes on."""
     policy = CANARY_POLICY.replace("{weight: 10%, bake: 1m}", "{weight: 10%, bake: 1m, approval: required}")
-    async with ruled(tmp_path, policy) as here:
+    async with ruled(tmp_path, policy.replace("deadline: 30m", "deadline: 5m")) as here:
         here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
         await here.until(lambda: "AwaitingApproval" in _reasons(here), within=300)
-        await asyncio.sleep(3600)
+        await asyncio.sleep(400)
         assert here.pods_of("web:2") == 1
         here.command("approve", step=1)
         record = await here.phase(Phase.PROMOTED, image="web:2", within=900)
@@ -174,14 +174,14 @@ def _reasons(here: World) -> set[str]:
     return {entry.reason for entry in record.decisions} if record else set()
 
 
-async def test_a_hold_is_ended_by_a_human(plain: World) -> None:
+async def test_a_hold_is_ended_by_a_human(hasty: World) -> None:
     """A held rollout goes on when someone says so."""
-    plain.cluster.behave("web:2", volume_stuck())
-    plain.cluster.set_image("web", "web:2", namespace=NAMESPACE)
-    await plain.phase(Phase.HELD, image="web:2", within=3600)
-    plain.cluster.behave("web:2", Behaviour())
-    plain.command("resume")
-    record = await plain.phase(Phase.PROMOTED, image="web:2", within=3600)
+    hasty.cluster.behave("web:2", volume_stuck())
+    hasty.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+    await hasty.phase(Phase.HELD, image="web:2", within=3600)
+    hasty.cluster.behave("web:2", Behaviour())
+    hasty.command("resume")
+    record = await hasty.phase(Phase.PROMOTED, image="web:2", within=3600)
     assert "resume" in actions(record)
 
 
