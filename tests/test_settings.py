@@ -378,6 +378,25 @@ def test_a_webhook_for_notices_that_could_not_sign_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("proxy", "said"),
+    [
+        ("socks5://proxy:1080", "prometheus.proxy: is neither an http or https address nor `environment`"),
+        ("env", "prometheus.proxy: is neither"),
+        ("http://user:canary@proxy:3128", "prometheus.proxy: has a user or a password in it"),
+        ("http://", "prometheus.proxy"),
+        ("8080", "prometheus.proxy: is neither"),
+    ],
+)
+def test_a_wrong_proxy_is_told_in_one_sentence(tmp_path: Path, proxy: str, said: str) -> None:
+    """Not once for each thing that it could have been; a password in it is not shown."""
+    file = tmp_path / "sentinel.yaml"
+    file.write_text(f"prometheus: {{url: 'http://p:9090', proxy: {proxy}}}\n")
+    line = refused(file, {})[0]
+    assert said in line
+    assert "canary" not in line
+
+
+@pytest.mark.parametrize(
     ("ui", "said"),
     [
         ("writes: {proxies: [10.0.12.0/24]}", "ui.writes.groups: groups are missing"),

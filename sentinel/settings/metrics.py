@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from sentinel.policies.mistakes import InputError
 from sentinel.settings.values import Delay, Seconds, Section, Url, Workers
@@ -65,6 +65,23 @@ class PrometheusServerSettings(Section):
     key_file: Path | None = None
     proxy: Url | Literal["environment"] | None = None
     workers: Workers = 4
+
+    @field_validator("proxy", mode="before")
+    @classmethod
+    def _proxy_checked(cls, value: object) -> object:
+        """Before the union, which would report both of its sides."""
+        if value is None or value == "environment":
+            return value
+        if not isinstance(value, str) or not value.startswith(("http://", "https://")):
+            raise InputError(
+                "is neither an http or https address nor `environment`", "write it such as http://proxy:3128"
+            )
+        if "@" in value:
+            raise InputError(
+                "has a user or a password in it, which logs and records would show",
+                "put the address into HTTPS_PROXY, and write environment",
+            )
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> "PrometheusServerSettings":

@@ -111,7 +111,7 @@ def _meaning(status: int, kind: str, words: str) -> tuple[MissingReason, str]:
     if status == 407:
         return (
             MissingReason.SOURCE_REFUSED,
-            "is behind a proxy that wants credentials; write them into its address",
+            "is behind a proxy that wants credentials; put them into HTTPS_PROXY, and set proxy: environment",
         )
     if status in {401, 403}:
         return MissingReason.SOURCE_REFUSED, "rejects our credentials; check the token or password"
