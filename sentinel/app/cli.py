@@ -2,6 +2,7 @@
 
 import sys
 import traceback
+from pathlib import PurePath
 from typing import Annotated
 
 import typer
@@ -35,7 +36,7 @@ app.add_typer(rules, name="rules")
 def main() -> None:
     """Run the command line; a user's mistake is one sentence on stderr with an exit code, never a traceback."""
     try:
-        app()
+        app(prog_name=_called())
     except SentinelError as error:
         typer.echo(f"sentinel: {error}", err=True)
         sys.exit(code_of(error))
@@ -43,6 +44,11 @@ def main() -> None:
         traceback.print_exc()
         typer.echo("sentinel: this is a defect. Please report it with the lines above", err=True)
         sys.exit(ExitCode.DEFECT)
+
+
+def _called() -> str:
+    """What people type: as a plugin of kubectl two words."""
+    return "kubectl sentinel" if PurePath(sys.argv[0]).name.startswith("kubectl-") else "sentinel"
 
 
 def _show_version(wanted: bool) -> None:

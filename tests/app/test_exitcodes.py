@@ -123,7 +123,7 @@ def test_the_version_can_be_asked_for() -> None:
 def test_a_defect_is_no_verdict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """An exception that nobody expected is a traceback and 70; Python's own 1 would be taken for undone."""
 
-    def broken() -> None:
+    def broken(**_: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(cli, "app", broken)

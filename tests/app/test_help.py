@@ -1,11 +1,12 @@
 """Help and mistakes of the command line."""
 
 import shlex
+import sys
 
 import pytest
 from typer.testing import CliRunner
 
-from sentinel.app.cli import app
+from sentinel.app.cli import app, main
 from sentinel.app.commands.table import ROOT, RULES, CommandEntry, command_of
 
 COMMANDS = [(name, entry) for table in (ROOT, RULES) for name, entry in table.items()]
@@ -34,3 +35,16 @@ def test_a_mistake_in_a_pipe_is_one_line_without_a_frame() -> None:
     answer = CliRunner().invoke(app, ["explain", "--reason", "Nothing", "--kubeconfig", "x", "web"])
     assert answer.exit_code == 64
     assert "Error: Invalid value for --reason: explain a rollout or a reason, not both\n" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("program", "shown"), [("/bin/sentinel", "sentinel"), ("/bin/kubectl-sentinel", "kubectl sentinel")]
+)
+def test_help_names_the_program_as_people_call_it(
+    program: str, shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plugin of kubectl is called by two words."""
+    monkeypatch.setattr(sys, "argv", [program, "wait", "-h"])
+    with pytest.raises(SystemExit):
+        main()
+    assert f"Usage: {shown} wait [OPTIONS]" in capsys.readouterr().out
