@@ -172,10 +172,10 @@ RARE = frozenset(list(MUTANTS)[-3:])
 SOONEST: Mapping[tuple[str, str], int] = {
     ("deployment", "acts before the intent is written down"): 34,
     ("deployment", "answers an alert before it is stored"): 34,
-    ("deployment", "undoes where evidence is missing"): 20000,
+    ("deployment", "undoes where evidence is missing"): 16,
     ("deployment", "promotes after half the bake"): 133,
     ("deployment", "does not complete what was interrupted"): 755,
-    ("statefulset", "undoes where evidence is missing"): 231,
+    ("statefulset", "undoes where evidence is missing"): 7,
     ("statefulset", "promotes after half the bake"): 231,
     ("statefulset", "leaves its partition behind"): 333,
     ("statefulset", "leaves a broken pod in the way"): 231,

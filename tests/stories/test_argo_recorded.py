@@ -45,9 +45,12 @@ def bare() -> ClusterOptions:
 
 @asynccontextmanager
 async def playing(
-    folder: Path, name: str, *, last: float = inf, **before: Callable[[World], bool]
+    folder: Path, name: str, *, last: float = inf, streams: bool = True, **before: Callable[[World], bool]
 ) -> AsyncIterator[tuple[World, RecordedController]]:
-    """The daemon at work while a recording plays; `before` are what the recording's remarks wait for."""
+    """The daemon at work while a recording plays; `before` are what the recording's remarks wait for.
+
+    Without `streams` the API server refuses to begin a watch with the state, so that it has to be listed.
+    """
     settings = {"SENTINEL_KUBERNETES__KINDS": '["Rollout"]'}
     async with world(folder, POLICY, options=bare(), **settings) as here:
         let_guard(here.cluster, "rollouts")
@@ -57,6 +60,7 @@ async def playing(
         }
         define_rollouts(here.cluster)
         controller = RecordedController(here.cluster, name, waits, last)
+        here.cluster.api.streams_state = streams
         await here.start()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(controller.play())
@@ -126,7 +130,7 @@ async def test_the_rights_for_rollouts_are_used_and_enough(tmp_path: Path, used:
     """A template that stands in a Deployment is promoted, and put back there after an alert; each right is used."""
     for story in ("own", "referred"):
         (tmp_path / story).mkdir()
-    async with playing(tmp_path / "own", "canary-crash-loop") as (here, _):
+    async with playing(tmp_path / "own", "canary-crash-loop", streams=False) as (here, _):
         await reached(here, Phase.UNDONE)
     async with playing(tmp_path / "referred", "workload-ref", last=17.0) as (here, controller):
         await reached(here, Phase.PROMOTED)

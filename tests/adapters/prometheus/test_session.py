@@ -61,7 +61,7 @@ async def answering(data: bytes) -> AsyncIterator[tuple[PrometheusClient, list[b
     [
         (OK + b'Content-Length: 1000\r\n\r\n{"status":', UNREACHABLE, "broke off its answer"),
         (OK + b'Transfer-Encoding: chunked\r\n\r\n10\r\n{"status":\r\n', UNREACHABLE, "broke off its answer"),
-        (sized(b"hello", b"Content-Encoding: gzip\r\n"), REFUSED, "does not speak Prometheus' API"),
+        (sized(b"hello", b"Content-Encoding: gzip\r\n"), REFUSED, "cannot be unpacked"),
         (sized(b"[" * 200_000), REFUSED, "does not speak Prometheus' API"),
         (b"\x00\x01garbage\r\n\r\n", UNREACHABLE, "cannot be reached"),
     ],
