@@ -6,6 +6,7 @@ place, neither by the store, which copies on write, nor by anyone who reads them
 
 from __future__ import annotations
 
+import contextvars
 import random
 import uuid
 from collections import deque
@@ -266,11 +267,14 @@ class Store:
         self.history.append(event)
         self._undelivered.append(event)
         if not self._delivering:
-            self._deliver()
+            contextvars.Context().run(self._deliver)
         return obj
 
     def _deliver(self) -> None:
-        """Tell everybody of the changes in their order, those too that listeners make meanwhile."""
+        """Tell everybody of the changes in their order, those too that listeners make meanwhile.
+
+        The context variables are empty: what controllers and kubelets begin then does not belong to the writer.
+        """
         self._delivering = True
         try:
             while self._undelivered:
