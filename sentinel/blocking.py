@@ -153,9 +153,8 @@ async def ask_source(pool: BlockingPool, call: Callable[[], T], *, deadline: flo
         raise SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE) from error
     except SourceError:
         raise
-    except (
-        Exception
-    ) as error:  # what a client's library raises of answers and credentials that nobody foresaw
+    except Exception as error:
+        # What a client's library raises of answers and credentials that nobody foresaw: told, and named.
         _log.exception("%s could not be asked", source)
         message = f"{source} could not be asked: {type(error).__name__}."
         raise SourceError(message, reason=MissingReason.SOURCE_REFUSED) from error

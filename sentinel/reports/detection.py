@@ -9,8 +9,8 @@ from sentinel.domain.policy.rules import ErrorRateRule, Method
 from sentinel.domain.policy.strategy import Step
 from sentinel.domain.record.course import Course
 from sentinel.domain.record.record import Record
-from sentinel.engine.evidence.assessment import segment_of
 from sentinel.engine.evidence.history import calibration_in
+from sentinel.engine.rules.segment import segment_of
 from sentinel.engine.statistics.power import Traffic, power
 
 MORE_ERRORS = (0.01, 0.02, 0.05, 0.1, 0.25)

@@ -203,20 +203,18 @@ class PrometheusSource:
             for at in (since, until)
         ]
         (first, before), (last, after) = await asyncio.gather(*taken)
-        answers = (first, last)
         (selector, *_) = last.selectors(asking.series.count, asking.series.native)
         await self._scrapes.learn(selector, until)
         await self._learn_lag(selector, after.oldest, until)
-        sparse = sum(answer.sparse.weight for answer in answers)
-        naming = bounds_in_seconds(query.unit, await computed(sparse, common_edges, answers, query.unit))
-        assembly = Assembly(
-            query.arms, naming, "+Inf", frozenset({"sum", "count"}), self._stale_after(selector)
-        )
+        weight = first.sparse.weight + last.sparse.weight
+        edges = await computed(weight, common_edges, (first, last), query.unit)
+        naming = bounds_in_seconds(query.unit, edges)
+        stale_after = self._stale_after(selector)
+        assembly = Assembly(query.arms, naming, "+Inf", frozenset({"sum", "count"}), stale_after)
         spans = await _assembled(assembly, since, before, until, after)
         series = asking.series
         doubled = await self._doubles.found(series.count, after.counters["count"], query.arms, until)
-        spans = _counted_once(spans, doubled)
-        by_counter = {"sum": series.sum, "count": series.count}
+        spans, by_counter = _counted_once(spans, doubled), {"sum": series.sum, "count": series.count}
         return await strays.told(spans, by_counter, query.arms, self._client.instant, until)
 
     async def _asking(self, query: HistogramQuery) -> HistogramAsking:

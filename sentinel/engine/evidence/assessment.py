@@ -66,7 +66,7 @@ class JudgedRollout:
     `unmeasured` names the metric rules without recent evidence, and why: they cannot pass meanwhile. `learnt` is what
     the hour before has taught so far, `remembered` what the workload's last rollout learnt, and `started` how the
     stable's pods started, as far as that is known. `known_flagrant` says by a rule whether any workload of the policy
-    starts with more than half of its requests failing. `settles` says by rule how long its counts take to settle.
+    starts with more than half of its requests failing. `settles` says by rule how long its numbers take to settle.
     `bake_ends` is None before the step's weight is reached.
     """
 
@@ -285,20 +285,3 @@ def _unmeasured(verdict: RuleVerdict, missing: Missing) -> RuleVerdict:
         return verdict
     message = f"no evidence: {missing}"
     return RuleVerdict(verdict.rule, VerdictKind.INCONCLUSIVE, missing.reason.value, message, verdict.numbers)
-
-
-def segment_of(
-    rollout_step: int,
-    steps: int,
-    *,
-    concurrent: bool,
-    min_requests: int,
-    early: bool = False,
-    bake_over: bool = False,
-) -> Segment:
-    """The segment of a step: it changes with the step and when the last stable pod is gone.
-
-    A rollout of `steps` canary steps has at most `steps + 2` segments (100 % has two), which share α evenly.
-    """
-    arms = "both" if concurrent else "alone"
-    return Segment(f"{rollout_step}:{arms}", 1 / (steps + 2), concurrent, bake_over, min_requests, early)

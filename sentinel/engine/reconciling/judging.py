@@ -15,7 +15,7 @@ from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.alerts.attribution import attribute
-from sentinel.engine.evidence.assessment import Holds, JudgedRollout, Measured, assess, segment_of
+from sentinel.engine.evidence.assessment import Holds, JudgedRollout, Measured, assess
 from sentinel.engine.evidence.history import learns, remembered
 from sentinel.engine.evidence.schedule import stable_of
 from sentinel.engine.evidence.starting import STABLE_START, remembered_start, starts_flagrantly
@@ -27,7 +27,7 @@ from sentinel.engine.rollout.situation import JudgedAlert, Situation
 from sentinel.engine.rules.crash_exposure import ripe_at
 from sentinel.engine.rules.crashes import crashes_until
 from sentinel.engine.rules.pod_rules import settled_at, wake_at
-from sentinel.engine.rules.segment import Segment
+from sentinel.engine.rules.segment import Segment, segment_of
 from sentinel.engine.statistics.calibration import Calibration
 from sentinel.engine.statistics.starts import StartProfile
 
@@ -49,7 +49,7 @@ def judged(
     """The situation with every rule's verdict on what was measured, and the tests' next states in its record.
 
     `learnt` is what the hour before the rollout has taught so far, by rule, and `started` what the stable's last
-    starts have. `settles` says by rule how long its counts take to settle.
+    starts have. `settles` says by rule how long its numbers take to settle.
     """
     record, workload, policy = situation.record, situation.workload, situation.policy
     baseline = stable_of(workload, record)

@@ -19,3 +19,20 @@ class Segment:
     bake_over: bool = False
     min_requests: int = 100
     early: bool = False
+
+
+def segment_of(
+    rollout_step: int,
+    steps: int,
+    *,
+    concurrent: bool,
+    min_requests: int,
+    early: bool = False,
+    bake_over: bool = False,
+) -> Segment:
+    """The segment of a step: it changes with the step and when the last stable pod is gone.
+
+    A rollout of `steps` canary steps has at most `steps + 2` segments (100 % has two), which share α evenly.
+    """
+    arms = "both" if concurrent else "alone"
+    return Segment(f"{rollout_step}:{arms}", 1 / (steps + 2), concurrent, bake_over, min_requests, early)

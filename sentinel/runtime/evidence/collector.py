@@ -258,7 +258,7 @@ class EvidenceCollector:
         return unmeasured(policy, record, workload, ledger.failing, ledger.since, timings, now)
 
     def settles(self, policy: Policy) -> dict[str, timedelta]:
-        """How long the counts of each metric rule take to settle."""
+        """How long the numbers of each metric rule take to settle."""
         return settles_of(policy, timings_of(self._sources))
 
     def _seen(self, rollout: MeasuredRollout) -> Workload:

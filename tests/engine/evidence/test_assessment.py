@@ -37,8 +37,8 @@ from sentinel.engine.evidence.assessment import (
     Measured,
     assess,
     rules_in,
-    segment_of,
 )
+from sentinel.engine.rules.segment import segment_of
 from tests.engine.builders import PLAIN, rollout, state
 from tests.engine.snapshots import OLD, at, pod
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from sentinel.domain.evidence import Counts, CountTick, Reading, Span, Subject
 from sentinel.domain.policy.rules import Arms, CountQuery, ErrorRateRule, Method, QueryRule, ValueQuery
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.engine.evidence.assessment import Assessment, JudgedRollout, Measured, assess, segment_of
+from sentinel.engine.evidence.assessment import Assessment, JudgedRollout, Measured, assess
 from sentinel.engine.evidence.looks import LastAsked, next_look, scraped_at, suspected
 from sentinel.engine.evidence.schedule import SourceTiming, Window
+from sentinel.engine.rules.segment import segment_of
 from sentinel.engine.statistics.e_process import RATIOS, Wealth, ratio_gains
 from tests.engine.builders import PLAIN, rollout, state
 from tests.engine.snapshots import OLD, at, pod, workload

@@ -14,7 +14,7 @@ from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.figures import percent
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import ErrorRateRule, Method
-from sentinel.engine.evidence.assessment import segment_of
+from sentinel.engine.rules.segment import segment_of
 from sentinel.engine.statistics.calibration import PRIOR_DISPERSION
 from sentinel.engine.statistics.power import Power, Traffic, power, time_to_requests
 from sentinel.policies.load import PolicySet, describe, load
