@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from clustersim.storage.api_errors import ApiError
 from clustersim.storage.patching import json_patch
-from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.resources import SERVICES
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
 from sentinel.adapters.kubernetes.workloads.pairs.blue_green_changes import BLUE_GREEN
@@ -23,6 +21,7 @@ from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import Ability, Workload, WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.pairing import Pairing
+from tests.adapters.kubernetes.interleaving import interleaved
 
 JsonObject = dict[str, Any]
 KEY = WorkloadKey(WorkloadKind.BLUE_GREEN, "shop", "web")
@@ -127,29 +126,6 @@ def test_the_switch_is_one_patch_that_tests_what_was_judged() -> None:
     assert not objects.seen().exposure.standby.in_place  # type: ignore[union-attr]
 
 
-class Server:
-    """Reads and patches these objects; before the first patch of one, somebody else writes."""
-
-    def __init__(self, objects: Objects, patched: str, meanwhile: Callable[[], None]) -> None:
-        self._objects, self._patched, self._meanwhile = objects, patched, meanwhile
-
-    async def get(self, target: RequestTarget, *, timeout: float) -> JsonObject:
-        found = next(one for one in self._objects.live() if one["metadata"]["name"] == target.name)
-        return deepcopy(found)
-
-    async def json_patch(
-        self, target: RequestTarget, operations: list[JsonObject], *, timeout: float
-    ) -> JsonObject:
-        if target.name == self._patched:
-            self._patched = ""
-            self._meanwhile()
-        found = next(one for one in self._objects.live() if one["metadata"]["name"] == target.name)
-        patched = json_patch(deepcopy(found), operations)
-        found.clear()
-        found.update(patched)
-        return found
-
-
 async def test_a_colour_that_changes_while_it_is_switched_to_gets_no_requests() -> None:
     """The Service's patch cannot test the Deployment: requests and the note go back, and the change is refused."""
     objects = Objects()
@@ -158,7 +134,7 @@ async def test_a_colour_that_changes_while_it_is_switched_to_gets_no_requests() 
     def release() -> None:
         objects.green["spec"]["template"]["spec"]["containers"][0]["image"] = "web:3"
 
-    server = cast("ApiClient", Server(objects, "web", release))
+    server = interleaved(objects.live, "web", release)
     with pytest.raises(PreconditionError, match=r"the pod template of .* was changed by"):
         await WorkloadChanger(server).apply(judged, Adopt(objects.of(objects.green)), timeout=5)
     assert objects.service == before
@@ -172,7 +148,7 @@ async def test_a_colour_that_is_switched_back_to_while_it_is_let_go_has_its_pods
     def switch_back() -> None:
         objects.service["spec"]["selector"]["colour"] = "blue"
 
-    server = cast("ApiClient", Server(objects, "web-blue", switch_back))
+    server = interleaved(objects.live, "web-blue", switch_back)
     await WorkloadChanger(server).apply(objects.seen(), Release(), timeout=5)
     assert (objects.serving(), objects.blue["spec"]["replicas"]) == ("blue", 4)
 

@@ -141,9 +141,13 @@ class WorkloadChanger:
         """
         for patch in (Patch(plan.operations), *plan.patches):
             await self._send(patch, driver, workload, timeout, give_up=give_up or patch.disowned)
-        if plan.reliance is None or plan.reliance.holds(await self._live(driver, workload, timeout)):
+        if plan.second_look is None:
             return
-        await self._send(plan.reliance.back, driver, workload, timeout, give_up=True)
+        back = plan.second_look(await self._live(driver, workload, timeout))
+        for patch in back:
+            await self._send(patch, driver, workload, timeout, give_up=True)
+        if not back:
+            return
         raise PreconditionError(
             f"{workload.key} was changed while this was done ({plan.sentence}), which was taken back",
             reason="ChangedMeanwhile",

@@ -27,16 +27,12 @@ class Patch:
     disowned: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reliance:
-    """What a plan relies on in other objects than it writes, which no test of its patches can cover.
+SecondLook = Callable[[Sequence[RawObject]], tuple[Patch, ...]]
+"""What takes a plan's patches back, from the workload's objects as they are after them.
 
-    `holds` says whether it still is so, from the workload's objects as they are after the patches; where it is not,
-    `back` takes the patches back.
-    """
-
-    holds: Callable[[Sequence[RawObject]], bool]
-    back: Patch
+For what a plan relies on in other objects than it writes, which no test of its patches can cover; nothing where none of
+that was changed meanwhile.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +41,13 @@ class Plan:
 
     `operations` patch the workload's own object; `patches` follow, one after the other. Each of them leaves the
     workload in a state in which the same change can be planned again. Without any the change is in force already.
-    `reliance` is looked at after them.
+    `second_look` follows them.
     """
 
     sentence: str
     operations: tuple[Operation, ...] = ()
     patches: tuple[Patch, ...] = ()
-    reliance: Reliance | None = None
+    second_look: SecondLook | None = None
 
 
 def check_judged(live: RawObject, workload: Workload, *, also: str = "") -> None:
@@ -93,6 +89,13 @@ def put_back(
     replaced = {"op": "replace", "path": "/spec/template", "value": bare_template(template)}
     operations = (*unchanged(live), replaced, *_change_cause(live, stored), *also)
     return Plan(f"the template of {target} was restored{left}", operations)
+
+
+def taken_back(live: RawObject, before: RawObject) -> tuple[Operation, ...]:
+    """Put back the template and the change-cause that the object had before."""
+    former = bare_template(mapping(before.get("spec")).get("template"))
+    replaced = {"op": "replace", "path": "/spec/template", "value": former}
+    return (*judged(live), replaced, *_change_cause(live, before))
 
 
 def restart(live: RawObject, config: str) -> Plan:

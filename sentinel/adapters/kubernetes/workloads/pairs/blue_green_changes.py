@@ -38,7 +38,7 @@ from sentinel.adapters.kubernetes.workloads.pairs.service_changes import (
     switched,
 )
 from sentinel.adapters.kubernetes.workloads.pairs.templates import moved_template, selector_of
-from sentinel.adapters.kubernetes.workloads.patches import Patch, Plan, Reliance
+from sentinel.adapters.kubernetes.workloads.patches import Patch, Plan
 from sentinel.adapters.kubernetes.workloads.trim import WorkloadEntry
 from sentinel.domain.decision import Adopt, Change, Prepare, Release, Restart, Restore
 from sentinel.domain.errors import InvalidObjectError, PreconditionError
@@ -103,13 +103,11 @@ def adopt(sides: BlueGreenSides, revision: RevisionRef, workload: Workload) -> P
     if colour is None or ready_pods(colour) < pods_needed(colour, sides.serving):
         raise _unready(sides)
 
-    relied = Reliance(
-        lambda live: (
-            neutral_digest(part_named(live, workload, MEMBER_KIND, colour.key.name)) == revision.digest
-        ),
-        switch_back(sides),
-    )
-    return Plan(switched(sides), patches=(switch(sides),), reliance=relied)
+    def look(live: Live) -> tuple[Patch, ...]:
+        member = part_named(live, workload, MEMBER_KIND, colour.key.name)
+        return () if neutral_digest(member) == revision.digest else (switch_back(sides),)
+
+    return Plan(switched(sides), patches=(switch(sides),), second_look=look)
 
 
 def restore(sides: BlueGreenSides, target: RevisionRef, replica_set: RawObject) -> Plan:
@@ -145,17 +143,15 @@ def release(sides: BlueGreenSides, workload: Workload) -> Plan:
     noted = patches.set_annotation(sides.raw[name], REPLICAS_ANNOTATION, str(colour.desired))
     operations = (*patches.judged(sides.raw[name]), *noted, *patches.scaled(sides.raw[name], 0))
 
-    (back,) = _of(colour, (holds("/spec/replicas", 0), put("/spec/replicas", colour.desired)))
     service = sides.colours.service
-    relied = Reliance(
-        lambda live: (
-            selector_of_service(part_named(live, workload, "Service", service_name(service)))
-            == selector_of_service(service)
-        ),
-        back,
-    )
+
+    def look(live: Live) -> tuple[Patch, ...]:
+        serves = selector_of_service(part_named(live, workload, "Service", service_name(service)))
+        back = (holds("/spec/replicas", 0), put("/spec/replicas", colour.desired))
+        return () if serves == selector_of_service(service) else _of(colour, back)
+
     done = f"{name}, which no longer serves, was scaled to 0"
-    return Plan(done, patches=_of(colour, operations), reliance=relied)
+    return Plan(done, patches=_of(colour, operations), second_look=look)
 
 
 def restart(sides: BlueGreenSides, config: str) -> Plan:

@@ -26,7 +26,7 @@ from sentinel.adapters.kubernetes.workloads.pairs.shares import (
     ratio,
 )
 from sentinel.adapters.kubernetes.workloads.pairs.templates import moved_template, selector_of
-from sentinel.adapters.kubernetes.workloads.patches import Patch, Plan, Reliance
+from sentinel.adapters.kubernetes.workloads.patches import Patch, Plan
 from sentinel.adapters.kubernetes.workloads.trim import template_manager
 from sentinel.domain.decision import Adopt, Change, Release, Restart, Restore, SetTraffic, Stop
 from sentinel.domain.errors import InvalidObjectError, PreconditionError
@@ -91,7 +91,7 @@ def plan(live: Live, workload: Workload, change: Change, stored: RawObject) -> P
             return release(pair, pair.canary, workload)
         case Adopt(revision):
             _check_stable(pair, workload)
-            return adopt(pair, pair.canary, revision)
+            return adopt(pair, pair.canary, workload, revision)
         case Stop(mark):
             return stop(pair, mark)
         case Restore(target):
@@ -157,11 +157,12 @@ def release(pair: _Pair, canary: RawObject, workload: Workload) -> Plan:
     operations, let_on = _withdrawing(pair, canary), _let_on(pair)
     if pair.withdrawn:
         scaled = _patch(canary, operations, disowned=True)
-        (back,) = _sent(canary, (holds("/spec/replicas", 0), put("/spec/replicas", replicas_of(canary))))
-        relied = Reliance(lambda live: _pair(live, workload).share == 0, back)
-        return Plan(
-            f"{name} was scaled to 0", patches=(*let_on, *scaled), reliance=relied if scaled else None
-        )
+        back = _sent(canary, (holds("/spec/replicas", 0), put("/spec/replicas", replicas_of(canary))))
+
+        def look(live: Live) -> tuple[Patch, ...]:
+            return () if not scaled or _pair(live, workload).share == 0 else back
+
+        return Plan(f"{name} was scaled to 0", patches=(*let_on, *scaled), second_look=look)
     patch = (*let_on, *_patch(canary, operations), *_routed(pair, 0.0))
     return Plan(f"{name} gets no more requests", patches=patch)
 
@@ -209,8 +210,11 @@ def _sent(live: RawObject, operations: tuple[Operation, ...], *, disowned: bool 
 # Templates.
 
 
-def adopt(pair: _Pair, canary: RawObject, revision: RevisionRef) -> Plan:
-    """Have the stable Deployment roll the canary's template out while the canary still serves."""
+def adopt(pair: _Pair, canary: RawObject, workload: Workload, revision: RevisionRef) -> Plan:
+    """Have the stable Deployment roll the canary's template out while the canary still serves.
+
+    It gets its own template back at once if the canary's was changed meanwhile: nobody wants that revision now.
+    """
     name = name_of(pair.stable)
     if neutral_digest(pair.stable) == revision.digest:
         let_on = _let_on(pair)
@@ -220,7 +224,15 @@ def adopt(pair: _Pair, canary: RawObject, revision: RevisionRef) -> Plan:
     moved = moved_template(template, selector_of(canary), selector_of(pair.stable))
     lifted = our_pause_lifted(pair.stable)
     operations = patches.put_back(pair.stable, canary, moved, revision, also=lifted).operations
-    return Plan(f"the template of {revision} was put into {name}", patches=_sent(pair.stable, operations))
+
+    def look(live: Live) -> tuple[Patch, ...]:
+        now = _pair(live, workload)
+        wanted = now.canary is None or neutral_digest(now.canary) == revision.digest
+        ours = neutral_digest(now.stable) == revision.digest
+        return () if wanted or not ours else _sent(now.stable, patches.taken_back(now.stable, pair.stable))
+
+    done = f"the template of {revision} was put into {name}"
+    return Plan(done, patches=_sent(pair.stable, operations), second_look=look)
 
 
 def _beside(workload: Workload) -> str:
