@@ -19,6 +19,7 @@ class MetricName(StrEnum):
     FAILED_CHANGES_TOTAL = "failed_changes_total"
     LEAD_TIME_SECONDS = "lead_time_seconds"
     TIME_TO_RESTORE_SECONDS = "time_to_restore_seconds"
+    DORA_TARGET = "dora_target"
     EVIDENCE_MISSING_TOTAL = "evidence_missing_total"
     EVIDENCE_AGE_SECONDS = "evidence_age_seconds"
     EXTRA_LOOKS_TOTAL = "extra_looks_total"

@@ -39,6 +39,10 @@ class Telemetry(Protocol):
         """Put one observation into a histogram."""
         ...
 
+    def begin(self, name: MetricName, **labels: str) -> None:
+        """Show a counter or histogram at 0, before there is anything to count."""
+        ...
+
     def gauge(self, name: MetricName, value: float, **labels: str) -> None:
         """Set a gauge."""
         ...

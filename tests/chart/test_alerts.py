@@ -30,3 +30,18 @@ def test_the_alerts_fire_when_they_should_and_only_then(helm: Helm, tmp_path: Pa
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_the_recording_rules_are_such_to_promtool(helm: Helm, tmp_path: Path) -> None:
+    """Those of the DORA figures, for each window of the default values."""
+    rendered = only(helm.template({"metrics": {"doraRules": {"enabled": True}}}), "PrometheusRule", "-dora")
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rendered["spec"]))
+    ended = subprocess.run(
+        [binary("promtool"), "check", "rules", "--lint-fatal", str(tmp_path / "rules.yaml")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "12 rules found" in ended.stdout

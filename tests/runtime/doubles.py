@@ -47,6 +47,9 @@ class Counts:
     def observe(self, name: str, seconds: float, **labels: str) -> None:
         """Not kept."""
 
+    def begin(self, name: str, **labels: str) -> None:
+        """Not kept."""
+
     def gauge(self, name: str, value: float, **labels: str) -> None:
         """Not kept."""
 

@@ -12,6 +12,8 @@ from prometheus_client import (
     ProcessCollector,
 )
 
+from sentinel.domain.alert import AlertOutcome
+from sentinel.domain.record.entries import OutcomeKind
 from sentinel.metric_names import MetricName
 
 PREFIX = "sentinel"
@@ -37,13 +39,18 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric: its name without the prefix, what it says, its label names."""
+    """One metric: its name without the prefix, what it says, its label names.
+
+    `begins` are values of its one label that are shown at 0 from the start: Prometheus does not see the first increase
+    of a series that begins above 0.
+    """
 
     name: MetricName
     kind: Kind
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = _FAST
+    begins: tuple[str, ...] = ()
 
 
 METRICS = (
@@ -61,7 +68,9 @@ METRICS = (
         Kind.HISTOGRAM,
         "From the start of the deciding reconcile until the decision was recorded and carried out.",
     ),
-    Metric(MetricName.UNDO_TOTAL, Kind.COUNTER, "Undos, by outcome.", ("outcome",)),
+    Metric(
+        MetricName.UNDO_TOTAL, Kind.COUNTER, "Undos, by outcome.", ("outcome",), begins=tuple(OutcomeKind)
+    ),
     Metric(
         MetricName.UNDO_SECONDS,
         Kind.HISTOGRAM,
@@ -101,6 +110,12 @@ METRICS = (
         _DAYS,
     ),
     Metric(
+        MetricName.DORA_TARGET,
+        Kind.GAUGE,
+        "What the settings aim at, by figure; times in seconds, the rate a share.",
+        ("figure",),
+    ),
+    Metric(
         MetricName.EVIDENCE_MISSING_TOTAL,
         Kind.COUNTER,
         "Measurements without a usable answer, by source and reason.",
@@ -135,7 +150,13 @@ METRICS = (
     ),
     Metric(MetricName.GATE_CALLS_TOTAL, Kind.COUNTER, "Calls of webhook gates, by answer.", ("answer",)),
     Metric(MetricName.GATE_JOBS_TOTAL, Kind.COUNTER, "Jobs of gates, by outcome.", ("outcome",)),
-    Metric(MetricName.ALERTS_TOTAL, Kind.COUNTER, "Alerts received, by outcome.", ("outcome",)),
+    Metric(
+        MetricName.ALERTS_TOTAL,
+        Kind.COUNTER,
+        "Alerts received, by outcome.",
+        ("outcome",),
+        begins=tuple(AlertOutcome),
+    ),
     Metric(
         MetricName.WEBHOOK_POSTS_TOTAL,
         Kind.COUNTER,
@@ -195,6 +216,7 @@ METRICS = (
         Kind.COUNTER,
         "How often this replica became leader, or ceased to be.",
         ("to",),
+        begins=("leader", "follower"),
     ),
     Metric(MetricName.RULES_LOADED, Kind.GAUGE, "Policies in force."),
     Metric(MetricName.RULES_INFO, Kind.INFO, "The digest of the rule set in force.", ("digest",)),
@@ -206,6 +228,7 @@ METRICS = (
         Kind.COUNTER,
         "Reloads of the rule files, by how they ended.",
         ("outcome",),
+        begins=("taken", "refused", "hung"),
     ),
     Metric(
         MetricName.BULLETINS_TOTAL,
@@ -237,6 +260,9 @@ class PrometheusTelemetry:
         self._gauges = {m.name: self._gauge(m) for m in METRICS if m.kind is Kind.GAUGE}
         self._infos = {m.name: self._gauge(m) for m in METRICS if m.kind is Kind.INFO}
         self._histograms = {m.name: self._histogram(m) for m in METRICS if m.kind is Kind.HISTOGRAM}
+        for metric in METRICS:
+            for value in metric.begins:
+                self.begin(metric.name, **{metric.labels[0]: value})
 
     def count(self, name: MetricName, amount: float = 1, **labels: str) -> None:
         """Add to a counter."""
@@ -247,6 +273,10 @@ class PrometheusTelemetry:
         """Add a duration to a histogram."""
         histogram = self._histograms[name]
         (histogram.labels(**labels) if labels else histogram).observe(seconds)
+
+    def begin(self, name: MetricName, **labels: str) -> None:
+        """Show a counter or histogram at 0, before there is anything to count."""
+        (self._counters.get(name) or self._histograms[name]).labels(**labels)
 
     def gauge(self, name: MetricName, value: float, **labels: str) -> None:
         """Set a gauge."""

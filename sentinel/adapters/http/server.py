@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from aiohttp import web
-from prometheus_client.aiohttp import make_aiohttp_handler
 
+from sentinel.adapters.http.exposition import Exposition
 from sentinel.adapters.http.listener import Handler, Listener, ServerOptions, plain_errors
 from sentinel.adapters.http.metrics import PrometheusTelemetry
 from sentinel.adapters.http.openapi import document
@@ -54,7 +54,7 @@ class HttpServer:
             app.router.add_post(POLICIES_PATH, policies)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
-        app.router.add_get("/metrics", make_aiohttp_handler(telemetry.registry))
+        app.router.add_get("/metrics", Exposition(telemetry.registry).handle)
         app.router.add_get("/openapi.json", self._openapi)
         app.router.add_get("/", _index)
         self._listener = Listener(app, options)

@@ -17,6 +17,7 @@ from sentinel.runtime.gates.runner import GateRunner
 from sentinel.runtime.policy_registry import PolicyRegistry
 from sentinel.runtime.queue import Turn
 from sentinel.runtime.reconciling.commands import CommandHandler
+from sentinel.runtime.reconciling.deliveries import Deliveries
 from sentinel.runtime.reconciling.driver import Driver, Limits, ReconcileServices
 from sentinel.runtime.reconciling.reconciler import ReconcileLoop
 from sentinel.settings import Settings
@@ -35,6 +36,7 @@ def reconciling_of(
     base: Base, sources: Sources, news: News, registry: PolicyRegistry, notices: Notices
 ) -> Reconciling:
     """What reconciles workloads one by one, each source behind a circuit breaker."""
+    dora = base.settings.dora
     services = ReconcileServices(
         cluster=base.gateway.cluster,
         keepers=base.gateway.keepers,
@@ -52,6 +54,7 @@ def reconciling_of(
         telemetry=base.telemetry,
         rng=base.rng,
         fence=base.leadership.left,
+        deliveries=Deliveries(base.telemetry, dora.targets) if dora.metrics else None,
         tracer=base.tracer,
     )
     driver = Driver(services, base.queue, _limits(base.settings))
@@ -85,5 +88,4 @@ def _limits(settings: Settings) -> Limits:
         settings.records.keep,
         timedelta(seconds=settings.evaluation.checkpoint_interval),
         timedelta(seconds=settings.gitops.hold_for),
-        settings.dora.metrics,
     )

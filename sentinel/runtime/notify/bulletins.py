@@ -46,6 +46,8 @@ class Bulletins:
         self._telemetry = telemetry
         self._waiting: deque[Bulletin] = deque(maxlen=MAX_WAITING)
         self._news = asyncio.Event()
+        for outcome in ("sent", "retried", "refused", "dropped"):
+            telemetry.begin(MetricName.BULLETINS_TOTAL, channel=name, outcome=outcome)
 
     def tell(self, bulletin: Bulletin) -> None:
         """Have it told, as news of this moment."""

@@ -67,6 +67,8 @@ class Notifications:
         self._failures: dict[str, int] = {}
         self._delivering: set[str] = set()
         self._queue: KeyedQueue[str] = KeyedQueue(workers=4)
+        for outcome in ("sent", "retried", "refused", "failed", "dropped"):
+            telemetry.begin(MetricName.NOTICES_TOTAL, channel=self._label, outcome=outcome)
 
     @property
     def owed(self) -> Owed:

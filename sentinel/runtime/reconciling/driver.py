@@ -61,7 +61,7 @@ from sentinel.runtime.notify.reporting import Reporter
 from sentinel.runtime.policy_registry import PolicyRegistry
 from sentinel.runtime.queue import KeyedQueue, Turn
 from sentinel.runtime.reconciling.commands import CommandHandler
-from sentinel.runtime.reconciling.deliveries import count_delivery
+from sentinel.runtime.reconciling.deliveries import Deliveries
 from sentinel.runtime.reconciling.live_view import LiveView
 from sentinel.runtime.reconciling.retention import prune
 
@@ -70,18 +70,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The reconciler's settings. `count_deliveries`: the daemon's metrics may name workloads, for DORA's figures."""
+    """The reconciler's settings."""
 
     cluster_budget: UndoBudget | None = None
     keep_records: int = 20
     checkpoint_every: timedelta = timedelta(minutes=1)
     keeper_hold_for: timedelta = KEEPER_HOLD_FOR
-    count_deliveries: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ReconcileServices:
-    """What a reconcile works with. `fence` keeps every write within the lease."""
+    """What a reconcile works with. `fence` keeps every write within the lease. `deliveries` are counted where the
+    daemon's metrics may name workloads."""
 
     cluster: Cluster
     keepers: Keepers
@@ -99,6 +99,7 @@ class ReconcileServices:
     telemetry: Telemetry
     rng: random.Random
     fence: Fence = unfenced
+    deliveries: Deliveries | None = None
     tracer: Tracer = field(default_factory=NullTracer)
 
 
@@ -248,8 +249,8 @@ class Driver:
         write = services.store.save if record.version else services.store.create
         with services.tracer.span("save", record=record.name):
             written = await fenced(services.fence, record.key.namespace, lambda _limit: write(record))
-        if self._limits.count_deliveries:
-            count_delivery(services.telemetry, before, written)
+        if services.deliveries is not None:
+            services.deliveries.count(before, written)
         if effect.stage is SaveReason.INTENT and entry is not None:
             services.telemetry.count(MetricName.DECISIONS_TOTAL, action=deed(entry), reason=entry.reason)
         if effect.stage is SaveReason.OUTCOME and entry is not None and entry.action is Action.UNDO:
@@ -295,6 +296,8 @@ class Driver:
     def _report(self, effect: Report) -> None:
         services, key = self._services, effect.record.key
         services.reporter.report(effect.record, effect.workload)
+        if services.deliveries is not None and effect.workload is not None:
+            services.deliveries.see(key)
         if effect.decided:
             services.telemetry.observe(
                 MetricName.DECISION_SECONDS, services.clock.monotonic() - self._began[key]

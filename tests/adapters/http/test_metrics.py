@@ -6,6 +6,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from sentinel.adapters.http.metrics import METRICS, Kind, PrometheusTelemetry
+from sentinel.metric_names import MetricName
 
 
 def text(telemetry: PrometheusTelemetry) -> str:
@@ -61,3 +62,12 @@ def test_wrong_labels_are_refused() -> None:
     """A label that the metric does not have is a mistake."""
     with pytest.raises(ValueError, match=r"[Ll]abel"):
         PrometheusTelemetry().count("undo_total", colour="red")
+
+
+def test_a_series_can_begin_before_there_is_anything_to_count() -> None:
+    """Prometheus then sees its first increase."""
+    telemetry = PrometheusTelemetry()
+    telemetry.begin(MetricName.UNDO_TOTAL, outcome="done")
+    telemetry.begin(MetricName.LEAD_TIME_SECONDS, workload_namespace="shop")
+    assert 'sentinel_undo_total{outcome="done"} 0.0' in text(telemetry)
+    assert 'sentinel_lead_time_seconds_bucket{le="60.0",workload_namespace="shop"} 0.0' in text(telemetry)

@@ -5,17 +5,26 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import threading
+from collections.abc import Iterator
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from sentinel.adapters.alertmanager import payload
 from sentinel.adapters.http.auth import Authenticator, Login
+from sentinel.adapters.http.exposition import LONG, Exposition
 from sentinel.adapters.http.listener import ListenError, ServerOptions
 from sentinel.adapters.http.metrics import PrometheusTelemetry
 from sentinel.adapters.http.server import WEBHOOK_PATH, HttpServer
 from sentinel.adapters.http.webhook import MAX_BODY, AlertmanagerWebhook, WebhookLimits
 from sentinel.domain.errors import ClusterUnavailableError, ForbiddenError
+from sentinel.metric_names import MetricName
 from sentinel.ports import SystemClock
 from tests.adapters.http.serving import Intake, parse, serving
 
@@ -214,3 +223,32 @@ async def test_a_server_that_does_not_run_has_no_url_and_stops_quietly() -> None
     await server.stop()
     with pytest.raises(RuntimeError, match="not running"):
         assert server.url
+
+
+async def test_a_long_page_of_metrics_is_made_beside_the_event_loop() -> None:
+    """The second one is, once the first was long; both say the same, and one name can be asked for."""
+    telemetry = PrometheusTelemetry()
+    exposition = Exposition(telemetry.registry)
+    for number in range(1000):
+        telemetry.count(MetricName.DEPLOYMENTS_TOTAL, workload_namespace="shop", workload=f"web-{number}")
+    threads: list[str] = []
+
+    class Witness(Collector):
+        def collect(self) -> Iterator[Metric]:
+            threads.append(threading.current_thread().name)
+            yield GaugeMetricFamily("witness", "Where it is made.", value=1)
+
+    telemetry.registry.register(Witness())
+    threads.clear()
+    app = web.Application()
+    app.router.add_get("/metrics", exposition.handle)
+    async with TestClient(TestServer(app, host="127.0.0.1")) as client:
+        first = await (await client.get("/metrics")).text()
+        second = await (await client.get("/metrics")).text()
+        single = await (await client.get("/metrics", params={"name[]": "sentinel_frozen"})).text()
+    assert len(first) > LONG
+    assert second.count("sentinel_deployments_total{") == first.count("sentinel_deployments_total{") == 1000
+    assert "sentinel_frozen 0.0" in single
+    assert "deployments" not in single
+    main = threading.main_thread().name
+    assert [name == main for name in threads[:2]] == [True, False]
