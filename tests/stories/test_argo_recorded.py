@@ -106,23 +106,27 @@ async def test_a_crash_loop_is_aborted_and_undone_at_once(tmp_path: Path) -> Non
 async def test_a_controller_that_is_down_is_noticed_at_the_update_and_at_the_promotion(
     tmp_path: Path,
 ) -> None:
-    """At the update nothing begins, and people are called; in the rollout it is held, and goes on by itself."""
+    """At the update the rollout is held before it begins; in the rollout it is held again, and goes on by itself."""
     starts = 0
 
     def may_start(here: World) -> bool:
-        """Whether people have heard of it, the first time, or the rollout is held, the second time."""
+        """Whether the rollout is held."""
         nonlocal starts
         latest = here.records()[0]
-        told = any(e.reason == "ControllerDown" and e.action is Action.ESCALATE for e in latest.decisions)
         held = latest.state.hold is not None and latest.state.hold.reason == "ControllerDown"
-        if told or held:
+        if held:
             starts += 1
-        return told or held
+            assert latest.candidate.images == ("registry.example/web:2",)
+        return held
 
     async with playing(tmp_path, "controller-down", the_controller_starts=may_start) as (here, _):
         record = await reached(here, Phase.PROMOTED)
-        assert [a for a in actions(record) if a in ("hold", "resume")] == ["hold", "resume"]
+        assert actions(record)[:4] == ["hold", "advance", "hold", "resume"]
+        assert decision(record, Action.START).reason == "NewRevision"
         assert starts == 2
+        assert [r.name for r in here.records() if r.candidate.digest == record.candidate.digest] == [
+            record.name
+        ]
         assert all(r.key.namespace == NAMESPACE for r in here.records())
 
 

@@ -17,6 +17,7 @@ from sentinel.secret import Secret
 SOURCE = "Rollback Sentinel"
 _OVER = frozenset(
     {
+        Action.START,
         Action.RESUME,
         Action.PROMOTE,
         Action.RESTORED,

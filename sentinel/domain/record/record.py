@@ -86,6 +86,14 @@ class Record:
         return f"{kind} {self.policy}" if of_a_namespace or kind == "ClusterRolloutPolicy" else ""
 
     @property
+    def began_at(self) -> datetime:
+        """When pods of the candidate could come: later than `started_at` where its controller was down."""
+        first = self.decisions[0] if self.decisions else None
+        if first is None or first.action is Action.START:
+            return self.started_at
+        return next((e.at for e in self.decisions if e.action is Action.START), self.started_at)
+
+    @property
     def keeper_hold(self) -> KeeperHold | None:
         """Our hold on who deploys the workload, where one is in force or about to be; it outlives the rollout."""
         hold = self.state.keeper_hold

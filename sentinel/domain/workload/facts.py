@@ -1,7 +1,7 @@
 """Workloads as one snapshot of the cluster shows them: facts that a driver states, whatever the kind."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -218,7 +218,9 @@ class Workload:
     `changed_by` is the field manager that wrote the template last, as far as the API tells. `create_failure` is why
     its controller cannot create pods (a quota, an admission webhook), empty where it can, and since when.
     `written` is the digest of the template in the workload's own object, if its revisions are identified by
-    something else (empty: the candidate's digest). `own_steps` is None where the sentinel makes the steps.
+    something else (empty: the candidate's digest). `essence` is that of this template without defaults: by it a
+    revision is known that its controller has not taken up. Such a one is `unnamed`; of a new workload it is the
+    `candidate` as well. `own_steps` is None where the sentinel makes the steps.
     `in_the_way` is a broken pod of another revision that its controller neither replaces nor
     passes by, None if nothing is in the way. `pairing` says how it is made, where a policy makes it of several objects.
     `config` is the content of what the candidate's template names, where it is followed.
@@ -245,6 +247,8 @@ class Workload:
     in_the_way: Pod | None = None
     changed_by: str = ""
     written: str = ""
+    essence: str = ""
+    unnamed: Revision | None = None
     pairing: Pairing | None = None
     deleting: bool = False
     config: tuple[ConfigFact, ...] = ()
@@ -253,6 +257,22 @@ class Workload:
     def observed(self) -> bool:
         """Whether the controller has seen the newest spec, so that the counts are up to date."""
         return self.observed_generation >= self.generation
+
+    @property
+    def nameless(self) -> bool:
+        """Whether the candidate is known by its template alone: its controller has not taken it up."""
+        return self.essence != "" and self.candidate.digest == self.essence
+
+    def as_asked_for(self) -> "Workload":
+        """The workload whose candidate is the revision in its spec, though its controller has not taken it up."""
+        if self.unnamed is None:
+            return self
+        before = () if self.nameless else (self.candidate,)
+        seen = self.exposure
+        exposure = replace(seen, candidate=0, ready=0, old=seen.old + seen.candidate, settled=False)
+        return replace(
+            self, candidate=self.unnamed, others=(*before, *self.others), exposure=exposure, unnamed=None
+        )
 
     @property
     def rolled_out(self) -> bool:

@@ -73,7 +73,10 @@ def _attribute(
         return Attribution(None, "Resolved", f"alert {entry.name} is resolved")
     subject = _subject(entry.labels, record, workload)
     owner = subject.owner
-    if owner is not _Owner.CANDIDATE and entry.starts_at < record.started_at:
+    if workload.nameless:
+        message = f"alert {entry.name} fires before the workload's controller has begun this rollout"
+        return Attribution(None, "NotBegun", message)
+    if owner is not _Owner.CANDIDATE and entry.starts_at < record.began_at:
         return Attribution(None, "BeganBefore", f"alert {entry.name} fired before this rollout began")
     storm = entry.storm or tuple(map(str, _storm(entry, record.key, others)))
     if storm:
@@ -256,7 +259,7 @@ def _maybe_older(entry: AlertEntry, rule: AlertRule, record: Record) -> Attribut
     How long is known from its rule, and then it is older; else the policy's look-back is assumed, and it may be.
     """
     pending = timedelta(seconds=entry.pending_for) if entry.pending_for is not None else rule.lookback
-    if entry.starts_at - pending >= record.started_at:
+    if entry.starts_at - pending >= record.began_at:
         return None
     message = f"alert {entry.name} fired at {moment(entry.starts_at)}"
     if entry.pending_for is not None:

@@ -39,6 +39,14 @@ def unseen(state: RolloutState, workload: Workload, now: datetime) -> RolloutSta
     return replace(state, waits=replace(state.waits, unseen_since=since))
 
 
+def down_sentence(workload: Workload, since: datetime) -> str:
+    """What people hear of a workload whose own controller is held to be down."""
+    said = f"the controller of {workload.key} has observed no change since {since:%H:%M:%S} UTC: is it down?"
+    if workload.nameless:
+        said += f" {workload.candidate} begins when it is back"
+    return said
+
+
 def held_down_at(state: RolloutState) -> datetime | None:
     """When the workload's own controller is held to be down, None where it has taken up all that was written."""
     return state.waits.unseen_since + UNSEEN_FOR if state.waits.unseen_since is not None else None

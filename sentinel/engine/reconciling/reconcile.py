@@ -23,6 +23,7 @@ from sentinel.domain.verdict import RuleVerdict
 from sentinel.domain.workload.config import ConfigReading
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.evidence.looks import suspected
+from sentinel.engine.exposure.own import UNSEEN_FOR, unseen
 from sentinel.engine.exposure.steering import left_over
 from sentinel.engine.reconciling.carrying import Carrying
 from sentinel.engine.reconciling.collecting import judge_collected
@@ -131,6 +132,9 @@ class Reconciler:
                 yield Dismiss(record, None, record.mode)
 
     def _look_at(self, workload: Workload, records: tuple[Record, ...]) -> Effects[Reconciled]:
+        unseen_since = self._memory.ignored_since(workload, self._view.now())
+        if unseen_since is not None and self._awaited(records, unseen_since):
+            workload = workload.as_asked_for()
         if records and records[0].state.phase is Phase.UNDOING:
             records = (self._memory.working.noting_target(records[0], workload), *records[1:])
         latest = records[0] if records else None
@@ -142,6 +146,8 @@ class Reconciler:
             yield FollowConfig(workload, wanted=False)
             return AT_REST
         yield FollowConfig(workload, policy.on_config_change is not OnConfigChange.IGNORE)
+        if unseen_since is not None and workload.unnamed is not None and workload.nameless:
+            return Reconciled(requeue_at=unseen_since + UNSEEN_FOR)
         settled = self._memory.settled.get(workload.key)
         sighting = recognise(workload, records, settled, policy.undo, self._view.now())
         ignored = self._ignored(workload, policy, records)
@@ -155,6 +161,14 @@ class Reconciler:
             return reconciled
         due = min(reconciled.requeue_at or ignored.requeue_at, ignored.requeue_at)
         return replace(reconciled, requeue_at=due)
+
+    def _awaited(self, records: tuple[Record, ...], unseen_since: datetime) -> bool:
+        """Whether a revision that the workload's own controller has not taken up is a rollout already.
+
+        It becomes one once the controller is held to be down.
+        """
+        begun = bool(records) and records[0].live and not records[0].candidate.hash
+        return begun or self._view.now() >= unseen_since + UNSEEN_FOR
 
     def _ignored(self, workload: Workload, policy: Policy, records: tuple[Record, ...]) -> Decision | None:
         """What people hear of a change that the workload's own controller does not take up."""
@@ -231,6 +245,9 @@ class Reconciler:
         record = new_record(begin, workload, policy, mode, begins_at(records, self._view.now()))
         config = config_of(begin.stable, records, workload, reading)
         record = replace(record, config_kept=reading.kept, state=replace(record.state, config=config))
+        since = self._memory.ignored_since(workload, self._view.now())
+        if workload.nameless and since is not None:
+            record = record.with_state(unseen(record.state, workload, since))
         situation = self._outcomes.situation(record, workload, policy, records)
         yield from self._outcomes.carry_out(situation, first_decision(begin, situation, reading))
         yield Prune(records)

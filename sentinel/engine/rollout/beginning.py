@@ -11,12 +11,13 @@ from sentinel.domain.policy.policy import Mode, OnKnownBad, Policy
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
-from sentinel.domain.record.state import Phase, RevisionRef, RolloutState, StepProgress
+from sentinel.domain.record.state import Phase, RevisionRef, RolloutState, StepProgress, Waits
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload.config import ConfigReading
 from sentinel.domain.workload.facts import Ability, Workload
 from sentinel.domain.workload.keeper import KeeperHoldEnd
 from sentinel.engine.exposure.brakes import brake_mark
+from sentinel.engine.exposure.own import down_sentence
 from sentinel.engine.exposure.steering import first_stop, steer
 from sentinel.engine.exposure.traffic import withdrawn
 from sentinel.engine.exposure.weights import wanted_pods, weight_reached
@@ -66,14 +67,23 @@ def new_record(begin: Begin, workload: Workload, policy: Policy, mode: Mode, now
         started_at=begun.started_at,
         alerts=begun.alerts,
         alerts_beyond=begun.alerts_beyond,
+        decisions=begun.decisions,
+        notice=begun.notice,
+        notices=begun.notices,
+        state=replace(record.state, waits=Waits(stood=(now - begun.started_at).total_seconds())),
         uid=begun.uid,
         version=begun.version,
     )
 
 
 def record_name(workload: Workload, attempt: int) -> str:
-    """`<workload>-<hash>[-<attempt>]`, at most 253 characters, unique to workload, template and attempt."""
+    """`<workload>-<hash>[-<attempt>]`, at most 253 characters, unique to workload, template and attempt.
+
+    Attempts are counted by the controller's names where it names revisions; before, the generation tells them apart.
+    """
     identity = f"{workload.key.kind}/{workload.uid}/{workload.candidate.digest}"
+    if workload.nameless:
+        identity += f"/{workload.generation}"
     digest = hashlib.sha256(identity.encode()).hexdigest()[:10]
     suffix = f"-{digest}" + (f"-{attempt}" if attempt > 1 else "")
     return workload.key.name[: 253 - len(suffix)].rstrip("-.") + suffix
@@ -81,6 +91,9 @@ def record_name(workload: Workload, attempt: int) -> str:
 
 def first_decision(begin: Begin, situation: Situation, reading: ConfigReading = NOTHING_READ) -> Decision:
     """What is decided at first sight: start judging, or hold, undo or merely note a revision that is known."""
+    if situation.workload.nameless:
+        since = situation.record.state.waits.unseen_since or situation.now
+        return hold(situation, HoldReason.CONTROLLER_DOWN, down_sentence(situation.workload, since))
     if begin.undone is not None and _let_come_back(begin.undone, situation):
         return _undone_again(begin.undone, situation)
     if begin.undone is not None and begin.reapplied:

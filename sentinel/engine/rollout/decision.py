@@ -17,7 +17,7 @@ from sentinel.domain.record.holds import HoldEnd, HoldReason, hold_kind
 from sentinel.domain.record.state import Hold, Phase, RolloutState
 from sentinel.domain.verdict import DecisionCause, RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Ability
-from sentinel.engine.exposure.own import held_down_at
+from sentinel.engine.exposure.own import UNSEEN_FOR, down_sentence, held_down_at
 from sentinel.engine.pods.cluster_wait import TOLD_AFTER, showing
 from sentinel.engine.rollout.config import note_config, restart_for_config
 from sentinel.engine.rollout.holding import QUIET_FOR, damage_limiting_pause, escalate, hold
@@ -146,9 +146,8 @@ def _stopped_by_controller(situation: Situation) -> Decision | None:
     workload = situation.workload
     down_at = held_down_at(situation.record.state)
     if down_at is not None and situation.now >= down_at:
-        since = f"{situation.record.state.waits.unseen_since:%H:%M:%S} UTC"
-        message = f"the controller of {workload.key} has observed no change since {since}: is it down?"
-        return hold(situation, HoldReason.CONTROLLER_DOWN, message)
+        sentence = down_sentence(workload, down_at - UNSEEN_FOR)
+        return hold(situation, HoldReason.CONTROLLER_DOWN, sentence)
     own = workload.own_steps
     if own is not None and own.aborted:
         message = f"its own controller aborted the rollout ({own.aborted}); the template is still {workload.candidate}"

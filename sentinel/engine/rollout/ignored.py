@@ -1,4 +1,7 @@
-"""A change that the workload's own controller does not take up begins no rollout: people hear of it."""
+"""A change beside the template that the workload's own controller does not take up: people hear of it.
+
+Another template is a rollout, which is held until the controller is back.
+"""
 
 from datetime import datetime, timedelta
 

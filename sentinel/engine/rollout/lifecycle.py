@@ -46,8 +46,8 @@ class Begin:
 
     `stable` is None on a first deployment. `closes` is the rollout that this one ends. `unjudged`: it was over
     before any sentinel looked. `undone` is the record of the same revision undone before, where it still counts;
-    `reapplied` says that it came back right after that undo. `begun` is the record that was made for it already, when
-    the first decision could not be written into it.
+    `reapplied` says that it came back right after that undo. `begun` is the record that was made for it already: its
+    first decision could not be written into it, or it was held because the workload's own controller was down.
     """
 
     stable: RevisionRef | None
@@ -77,6 +77,9 @@ def recognise(
     if latest is None:
         return _begin(workload, records, settled, undo, now)
     digest = workload.candidate.digest
+    if _taken_up(latest, workload):
+        begin = _begin(workload, records[1:], settled, undo, now)
+        return replace(begin, begun=latest, stable=_still_known(workload, latest.stable))
     if latest.candidate.digest == digest and _never_begun(latest):
         if _replaced_meanwhile(latest, workload):
             return _begin(workload, records, settled, undo, now)
@@ -90,6 +93,14 @@ def recognise(
     else:
         known = None
     return known or _begin(workload, records, settled, undo, now)
+
+
+def _taken_up(latest: Record, workload: Workload) -> bool:
+    """Whether the record's candidate was known by its template alone, and its controller has named it by now."""
+    awaited = latest.live and latest.state.phase is not Phase.UNDOING and not latest.candidate.hash
+    same = latest.candidate.digest == workload.essence and not workload.nameless
+    nothing_new = latest.stable is not None and latest.stable.digest == workload.candidate.digest
+    return awaited and same and not nothing_new
 
 
 def _never_begun(latest: Record) -> bool:

@@ -251,3 +251,33 @@ def test_a_template_that_was_changed_since_is_left_alone() -> None:
     other = rollout(spec={"template": {**TEMPLATE, "metadata": {"labels": {"app": "web", "v": "3"}}}})
     with pytest.raises(PreconditionError, match="was changed by"):
         check_judged(other, judged)
+
+
+def test_a_template_that_its_controller_has_not_taken_up_is_known_by_itself() -> None:
+    """Until then the candidate is the revision that the controller has named last; nothing of it is changed."""
+    another = {"template": {**TEMPLATE, "spec": {"containers": [{"name": "web", "image": "web:3"}]}}}
+    live = rollout(spec=another, observedGeneration="1", pauseConditions=None)
+    seen = snapshot(live)
+    assert (seen.candidate.digest, seen.nameless) == ("new", False)
+    assert seen.unnamed is not None
+    assert (seen.unnamed.images, seen.unnamed.hash) == (("web:3",), "")
+    with pytest.raises(
+        PreconditionError, match="changed the pod template of rollout/shop/web since it was judged"
+    ):
+        plan(live, seen, back(live), OLD)
+    asked = seen.as_asked_for()
+    assert (asked.nameless, asked.candidate, asked.others[0]) == (True, seen.unnamed, seen.candidate)
+    assert (asked.exposure.candidate, asked.exposure.old, asked.rolled_out) == (0, 5, False)
+
+
+def test_what_else_is_not_taken_up_is_no_revision() -> None:
+    """A new size, or other steps, leave the template as the controller has named it."""
+    assert snapshot(rollout(observedGeneration="1")).unnamed is None
+
+
+def test_a_rollout_that_no_controller_has_seen_is_its_template() -> None:
+    """With no ReplicaSet, and no name."""
+    live = rollout()
+    del live["status"]
+    seen = build_workload(trim_rollout(live), (), (), set())
+    assert (seen.nameless, seen.candidate, seen.as_asked_for().others) == (True, seen.unnamed, ())

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.policy.selection import AlertAction, AlertRule
-from sentinel.domain.record.entries import AlertEntry
+from sentinel.domain.record.entries import Action, AlertEntry
 from sentinel.domain.record.record import Record
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.pods import Pod
 from sentinel.engine.alerts.attribution import Attribution, attribute, merge_alerts
+from tests.engine.builders import entry
 from tests.engine.snapshots import KEY, NEW, OLD, at, pod, record, revision, workload
 
 UNDO, HOLD, ESCALATE = AlertAction.UNDO, AlertAction.HOLD, AlertAction.ESCALATE
@@ -380,3 +381,15 @@ def test_only_an_undo_rule_ever_undoes(
     entry = replace(alert(starts, **labels), pending_for=pending_for)
     assert attributed(entry, action=HOLD).effect in (HOLD, None)
     assert attributed(entry, action=ESCALATE).effect in (ESCALATE, None)
+
+
+def test_an_alert_while_the_rollout_waits_for_its_controller_is_not_its_doing() -> None:
+    """Nothing of the candidate runs yet; and once it does, an alert from before is still not about it."""
+    waits = workload(*PODS, candidate=replace(NEW, digest="essence", hash=""), essence="essence")
+    found = attribute(alert(600), RULE, record(), waits, (), (), named={KEY})
+    assert came_to(found) == (None, "NotBegun")
+    begun = replace(
+        record(), decisions=(entry(Action.HOLD, "ControllerDown", 1), entry(Action.START, "NewRevision", 900))
+    )
+    assert came_to(attributed(alert(600), of=begun, named={KEY})) == (None, "BeganBefore")
+    assert attributed(alert(1300), of=begun, named={KEY}).effect is UNDO

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.decision import Decision, Release, Restore, Stop
 from sentinel.domain.policy.policy import Mode, OnKnownBad, Policy
-from sentinel.domain.record.entries import Action, AlertEntry
+from sentinel.domain.record.entries import Action, AlertEntry, NoticeRef
 from sentinel.domain.record.record import Record
-from sentinel.domain.record.state import Phase, RevisionRef
+from sentinel.domain.record.state import Phase, RevisionRef, Waits
 from sentinel.domain.workload.facts import HOLD_LABEL, Abilities, Workload, WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.engine.rollout.beginning import (
@@ -31,6 +31,7 @@ from sentinel.engine.rollout.lifecycle import Begin
 from tests.engine.builders import (
     CANARY,
     PLAIN,
+    entry,
     held,
     in_state,
     paused,
@@ -40,11 +41,12 @@ from tests.engine.builders import (
     undone_to,
     with_undo,
 )
-from tests.engine.snapshots import OLD, at, record
+from tests.engine.snapshots import NEW, OLD, at, record
 
 STABLE = RevisionRef.of(OLD)
 BAD = in_state(Phase.UNDONE, undo=undone_to(restored_at=at(0)), ended_at=at(0), reason="CrashLoop")
 FRESH = Begin(STABLE)
+NOTICE = NoticeRef("C1", "1.1")
 
 
 def first(
@@ -280,3 +282,29 @@ def test_a_rollout_whose_record_exists_is_begun_in_it() -> None:
     made = new_record(Begin(None, begun=begun), rollout(2), CANARY, Mode.ENFORCE, at(9))
     assert (made.name, made.uid, made.version, made.started_at) == (begun.name, "u", "7", begun.started_at)
     assert made.alerts == (alert,)
+
+
+def test_what_its_controller_has_not_taken_up_is_held_from_the_start() -> None:
+    """The hold says since when; its record has a name that no other rollout of the same template gets."""
+    nameless = replace(
+        rollout(0), candidate=replace(NEW, digest="essence", hash=""), essence="essence", generation=7
+    )
+    made = new_record(FRESH, nameless, CANARY, Mode.ENFORCE, at(70))
+    made = made.with_state(replace(made.state, waits=Waits(unseen_since=at(5))))
+    found = first_decision(FRESH, situation(made, nameless, policy=CANARY))
+    assert (found.action, found.reason, found.escalate) == (Action.HOLD, "ControllerDown", True)
+    assert "has observed no change since 12:00:05 UTC: is it down?" in found.message
+    assert made.name != record_name(replace(nameless, generation=8), 1)
+
+
+def test_what_was_held_before_it_began_keeps_its_history_and_its_time() -> None:
+    """The deadline counts from when its controller took it up."""
+    waited = replace(
+        held("ControllerDown", sticky=False),
+        decisions=(entry(Action.HOLD, "ControllerDown", 0),),
+        notice=NOTICE,
+    )
+    made = new_record(replace(FRESH, begun=waited), rollout(1), CANARY, Mode.ENFORCE, at(600))
+    assert (made.decisions, made.notice, made.state.hold) == (waited.decisions, NOTICE, None)
+    whole = CANARY.strategy.deadline
+    assert situation(made, rollout(1), policy=CANARY).deadline == at(600) + whole

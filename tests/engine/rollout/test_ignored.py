@@ -1,4 +1,4 @@
-"""A change that the workload's own controller does not take up."""
+"""A change beside the template that the workload's own controller does not take up."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RevisionRef, RolloutState
 from sentinel.domain.workload.facts import Workload
+from sentinel.domain.workload.revision import Revision
 from sentinel.engine.rollout.lifecycle import Begin, Continue, Idle, RolledBack, Sighting, recognise
 from tests.engine.builders import entry, held, in_state, rollout, undoing, undone_to
 from tests.engine.snapshots import NEW, OLD, at, order_of, record, revision
@@ -316,3 +317,38 @@ def test_a_record_without_a_decision_is_not_carried_on_across_another_revision(
     made = record(RevisionRef.of(replace(NEW, order=recorded)), state=RolloutState(Phase.PROGRESSING))
     found = begin(world, made)
     assert (found.begun is None, found.closes == made, found.attempt) == (anew, anew, 2 if anew else 1)
+
+
+AWAITED = revision("essence", hash="", number=0, images=("api:next",), order=0)
+"""The revision in the spec, which its controller has not taken up."""
+NAMED = revision("next", number=3)
+
+
+def taken_up(candidate: Revision) -> Workload:
+    """The workload after its controller is back: of the template that it has this is the revision."""
+    return rollout(0, candidate=candidate, others=(NEW, OLD), essence="essence")
+
+
+def waits_for_controller() -> Record:
+    """The record of what the controller had not taken up."""
+    return replace(held("ControllerDown", sticky=False), candidate=RevisionRef.of(AWAITED))
+
+
+def test_a_rollout_held_before_it_began_begins_once_its_controller_has_named_it() -> None:
+    """In the same record, from the revision that served when the template was written."""
+    latest = waits_for_controller()
+    found = begin(taken_up(NAMED), latest, in_state(Phase.SUPERSEDED, ended_at=at(50)))
+    assert (found.begun, found.closes, found.stable) == (latest, None, RevisionRef.of(OLD))
+
+
+def test_another_template_written_meanwhile_is_another_rollout() -> None:
+    """The one that was held never begins."""
+    latest = waits_for_controller()
+    found = begin(replace(taken_up(NAMED), essence="another"), latest)
+    assert (found.begun, found.closes) == (None, latest)
+
+
+def test_a_template_put_back_while_the_controller_was_down_ends_it() -> None:
+    """Nothing of it ever ran."""
+    latest = waits_for_controller()
+    assert see(replace(taken_up(OLD), essence="old template"), latest) == RolledBack(latest)

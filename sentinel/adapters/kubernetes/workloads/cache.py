@@ -85,7 +85,8 @@ class WorkloadCache:
     def workload(self, key: WorkloadKey) -> Workload | None:
         """The snapshot of one workload, None when it is gone. Built once until something of it changes.
 
-        One whose revisions its controller names is not known before the first one has a name.
+        One whose revisions its controller names is not known before it has taken up the first one, unless what it
+        has yet to take up is known.
         """
         snapshot = self._snapshots.get(key)
         if snapshot is None:
@@ -98,7 +99,10 @@ class WorkloadCache:
 
     def _single(self, key: WorkloadKey) -> Workload | None:
         entry = self._workloads.get(key)
-        if entry is None or not entry.template.digest or self._pairs.pair_of(key) != key:
+        if entry is None or self._pairs.pair_of(key) != key:
+            return None
+        to_come = entry.essence and entry.observed_generation < entry.generation
+        if not entry.template.digest and not to_come:
             return None
         revisions = self._revisions_of.get(entry.uid, {})
         pods = self._pods_under(entry.uid, *revisions)

@@ -22,7 +22,8 @@ def build_workload(
     placed = tuple(on_its_node(held.pod, unready_nodes) for held in pods)
     newest_first = sorted(revisions, key=lambda held: (held.number, held.ref.name), reverse=True)
     current = next((held for held in newest_first if held.template.digest == entry.template.digest), None)
-    candidate = _candidate(entry, current, placed)
+    unnamed = _unnamed(entry, current)
+    candidate = _candidate(entry, current, placed) if entry.template.digest or unnamed is None else unnamed
     return Workload(
         key=entry.key,
         uid=entry.uid,
@@ -45,6 +46,8 @@ def build_workload(
         in_the_way=_in_the_way(placed, candidate) if entry.ordered else None,
         changed_by=entry.changed_by,
         written=entry.written,
+        essence=entry.essence,
+        unnamed=unnamed,
         deleting=entry.deleting,
     )
 
@@ -53,9 +56,26 @@ def _candidate(entry: WorkloadEntry, current: RevisionEntry | None, pods: Sequen
     cause = entry.annotations.get(CHANGE_CAUSE, "")
     if current is not None:
         return replace(_revision(current, pods), change_cause=cause or current.change_cause)
-    facts = entry.template
+    return _written(entry, entry.template.digest)
+
+
+def _unnamed(entry: WorkloadEntry, current: RevisionEntry | None) -> Revision | None:
+    """The revision that the spec asks for, where the controller has not taken it up, nor named it.
+
+    What the spec asks for beside its template (a size, other steps) may be what is not taken up: then it is None.
+    """
+    if not entry.essence or entry.observed_generation >= entry.generation:
+        return None
+    if entry.template.digest and (current is None or current.essence == entry.essence):
+        return None
+    return _written(entry, entry.essence)
+
+
+def _written(entry: WorkloadEntry, digest: str) -> Revision:
+    """The revision of the template in the workload's own object, of which nothing but that is known."""
+    facts, cause = entry.template, entry.annotations.get(CHANGE_CAUSE, "")
     return Revision(
-        digest=facts.digest,
+        digest=digest,
         images=facts.images,
         labels=facts.labels,
         change_cause=cause,

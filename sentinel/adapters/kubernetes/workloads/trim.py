@@ -75,7 +75,8 @@ class MemberFacts:
 class RevisionEntry:
     """An object that stores one revision of a workload. `counts` is None where it tells nothing of its pods.
 
-    `neutral` is its digest among the members of a pair, empty where no pairs are watched.
+    `neutral` is its digest among the members of a pair, empty where no pairs are watched. `essence` is that of its
+    template without defaults, empty where revisions are identified by their content.
     """
 
     ref: ObjectRef
@@ -87,6 +88,7 @@ class RevisionEntry:
     change_cause: str
     counts: PodCounts | None = None
     neutral: str = ""
+    essence: str = ""
 
     @property
     def uid(self) -> str:
@@ -100,6 +102,8 @@ class WorkloadEntry:
 
     The counts are those of its status. `ordered`: its pods are made one after the other, each when all before it are
     ready, so that a broken one keeps the rest from being replaced. `member` is None where no pairs are watched.
+    `essence` is that of the template in the object, empty where it has none or revisions are identified by their
+    content; a `template` without a digest is one that its controller has not named yet.
     """
 
     key: WorkloadKey
@@ -121,6 +125,7 @@ class WorkloadEntry:
     create_failure: str = ""
     create_failure_since: datetime | None = None
     written: str = ""
+    essence: str = ""
     finished: bool | None = None
     own_steps: OwnSteps | None = None
     ordered: bool = False

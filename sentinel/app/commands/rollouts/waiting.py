@@ -122,8 +122,8 @@ async def wait_for_end(
     followed: Record | None = None
     while True:
         now = datetime.now(UTC)
-        if taken_up(workload):
-            followed = _again(followed, records) or rollout_of(workload, records)
+        if taken_up(workload) or held_for(workload, records):
+            followed = _again(followed, records) or rollout_of(workload.as_asked_for(), records)
         if not records and (end := unguarded(workload, now)):
             return end
         if followed is not None:
@@ -147,6 +147,12 @@ async def wait_for_end(
 def taken_up(workload: Workload) -> bool:
     """Whether it is known which revision is to be rolled out: a Rollout's own controller must have named it."""
     return workload.own_steps is None or workload.observed
+
+
+def held_for(workload: Workload, records: Sequence[Record]) -> bool:
+    """Whether there is a rollout of what the workload's own controller has not taken up."""
+    awaited = workload.unnamed
+    return awaited is not None and any(record.candidate.digest == awaited.digest for record in records[:1])
 
 
 def rollout_of(workload: Workload, records: Sequence[Record]) -> Record | None:
@@ -189,7 +195,7 @@ def _out_of_patience(
     workload: Workload, record: Record | None, waited: timedelta, limits: Patience
 ) -> End | None:
     """The end that time makes."""
-    if not taken_up(workload) and waited >= min(limits.begin, limits.whole):
+    if record is None and not taken_up(workload) and waited >= min(limits.begin, limits.whole):
         message = (
             f"the controller of {workload.key} has not taken up what was written within {age(waited)}: is it down? "
             "Nothing is rolled out until it is back"

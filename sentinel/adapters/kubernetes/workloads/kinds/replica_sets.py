@@ -7,6 +7,7 @@ import orjson
 from sentinel.adapters.kubernetes.api.raw import RawObject, controller_of, mapping, number, text, time
 from sentinel.adapters.kubernetes.api.resources import REPLICA_SETS
 from sentinel.adapters.kubernetes.workloads.digest import ROLLOUT_HASH, TEMPLATE_HASH
+from sentinel.adapters.kubernetes.workloads.essence import essence_of
 from sentinel.adapters.kubernetes.workloads.trim import (
     CHANGE_CAUSE,
     PodCounts,
@@ -31,12 +32,13 @@ def trim_replica_set(raw: RawObject) -> RevisionEntry:
     metadata, status = mapping(raw.get("metadata")), mapping(raw.get("status"))
     annotations, marks = mapping(metadata.get("annotations")), mapping(metadata.get("labels"))
     rollout_hash = text(marks.get(ROLLOUT_HASH))
+    stored = stored_template(raw)
     return RevisionEntry(
         ref=ref_of(raw, REPLICA_SETS.api_version, REPLICA_SET),
         owner_uid=intern(controller_of(metadata)[2]),
         hash=intern(rollout_hash or text(marks.get(TEMPLATE_HASH))),
         number=_revision_number(annotations),
-        template=trim_template(stored_template(raw), digest=rollout_hash),
+        template=trim_template(stored, digest=rollout_hash),
         created_at=time(metadata.get("creationTimestamp")),
         change_cause=cut(text(annotations.get(CHANGE_CAUSE))),
         counts=PodCounts(
@@ -44,6 +46,7 @@ def trim_replica_set(raw: RawObject) -> RevisionEntry:
             number(status.get("readyReplicas")),
             number(status.get("availableReplicas")),
         ),
+        essence=essence_of(stored) if rollout_hash else "",
     )
 
 

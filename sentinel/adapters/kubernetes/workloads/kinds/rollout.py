@@ -12,6 +12,7 @@ from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS
 from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.digest import bare_template, digest_of
 from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver, stored_by_hash, unsupported
+from sentinel.adapters.kubernetes.workloads.essence import essence_of
 from sentinel.adapters.kubernetes.workloads.kinds.argo_steps import (
     INCONCLUSIVE,
     canary_steps,
@@ -32,7 +33,7 @@ from sentinel.adapters.kubernetes.workloads.trim import (
 )
 from sentinel.adapters.kubernetes.workloads.trim_pods import cut, since
 from sentinel.domain.decision import Change, Promote, Restart, Restore
-from sentinel.domain.errors import InvalidObjectError
+from sentinel.domain.errors import InvalidObjectError, PreconditionError
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import Abilities, Ability, Brake, Stepping, Workload, WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
@@ -79,6 +80,7 @@ def trim_rollout(raw: RawObject) -> WorkloadEntry:
         changed_by=template_manager(metadata, controller=_CONTROLLER),
         deleting="deletionTimestamp" in metadata,
         written=digest_of(raw),
+        essence=essence_of(spec.get("template")),
         finished=status.get("phase") == "Healthy" and text(status.get("stableRS")) == current,
         own_steps=own_steps(raw),
     )
@@ -101,7 +103,17 @@ def _taken_up(raw: RawObject) -> bool:
 
 
 def plan(live: RawObject, workload: Workload, change: Change, stored: RawObject) -> Plan:
-    """What a change to the Rollout comes to; `stored` is the ReplicaSet of a Restore's target."""
+    """What a change to the Rollout comes to; `stored` is the ReplicaSet of a Restore's target.
+
+    Raises PreconditionError where the template is another one by now, though its controller does not say so yet.
+    """
+    if workload.unnamed is not None:
+        who = workload.changed_by or "someone"
+        raise PreconditionError(
+            f"{who} changed the pod template of {workload.key} since it was judged, and its controller has not taken "
+            "that up",
+            reason="TemplateChanged",
+        )
     match change:
         case Promote(full=True):
             return promote_in_full(live)
