@@ -204,7 +204,7 @@ def _quantities(amounts: object) -> Json:
 
 
 def _amount(value: object) -> str:
-    """A quantity in one spelling: 0.5, 500m and "0.5" are the same. What is none stays as it is."""
+    """A quantity in one spelling: 0.5, 500m and "0.5" are the same. Anything else stays as it is."""
     found = _QUANTITY.fullmatch(str(value))
     factor = _SUFFIXES.get(found[2]) if found else None
     if found is None or factor is None:
