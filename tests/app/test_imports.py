@@ -78,3 +78,20 @@ def test_the_kubernetes_client_is_whole_for_whoever_imports_it_later() -> None:
 def test_the_list_of_commands_says_what_the_commands_say(name: str, entry: CommandEntry) -> None:
     """The list has the first paragraph of the command's own help."""
     assert cleandoc(command_of(name, entry).help).split("\n\n")[0].replace("\n", " ") == entry.about
+
+
+def test_a_command_is_imported_without_walks_over_the_heap() -> None:
+    """What is imported stays: the collector walks it neither meanwhile nor later, and goes on afterwards."""
+    code = """
+        import gc
+        from sentinel.app.commands.table import RULES, command_of
+        walks = []
+        gc.callbacks.append(lambda phase, info: walks.append(phase))
+        before = gc.get_freeze_count()
+        command_of("check", RULES["check"])
+        print(len(walks), gc.isenabled(), gc.get_freeze_count() > before + 1000)
+    """
+    child = subprocess.run(
+        [sys.executable, "-c", cleandoc(code)], capture_output=True, text=True, check=True, cwd=CHECKOUT
+    )
+    assert child.stdout.split() == ["0", "True", "True"]

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from sys import intern
+from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
@@ -17,9 +19,11 @@ class SparseBuckets:
     sum: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One element of an instant vector. `value` may be NaN or infinite; of a native histogram it is the count."""
+class Sample(NamedTuple):
+    """One element of an instant vector. `value` may be NaN or infinite; of a native histogram it is the count.
+
+    A tuple, as it is made in a third of the time: 5,000 pods have 100,000 of them.
+    """
 
     labels: Mapping[str, str]
     value: float
@@ -41,7 +45,8 @@ class InstantAnswer:
     @property
     def weight(self) -> int:
         """How much memory it takes, in samples."""
-        return 1 + sum(1 if s.buckets is None else 1 + len(s.buckets.ranges) for s in self.samples)
+        buckets = [sample.buckets for sample in self.samples if sample.buckets is not None]
+        return 1 + len(self.samples) + sum(len(each.ranges) for each in buckets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +83,43 @@ def parse(result: object, query: str) -> InstantAnswer:
         raise _strange(query)
     if result and not isinstance(result[0], Mapping):
         return InstantAnswer((Sample({}, _number(result, query)),), scalar=True)
-    return InstantAnswer(tuple(_sample(element, query) for element in result))
+    return InstantAnswer(tuple([_sample(element, query) for element in result]))
 
 
 def _sample(element: object, query: str) -> Sample:
-    if not isinstance(element, Mapping) or not isinstance(element.get("metric"), Mapping):
+    if not isinstance(element, dict) or not isinstance(element.get("metric"), dict):
         raise _strange(query)
     if "values" in element:
         raise SourceError(
             f"The query {query!r} gives a range vector; a rule needs an instant vector or a scalar.",
             reason=MissingReason.BAD_QUERY,
         )
-    # Interned: the same few names and values come with every answer, and many answers are remembered.
-    labels = {intern(str(name)): intern(str(value)) for name, value in element["metric"].items()}
+    try:
+        labels = _labels(element["metric"])
+    except TypeError as error:
+        raise _strange(query) from error
     if "histogram" in element:
         return _native(labels, element["histogram"], query)
     return Sample(labels, _number(element.get("value"), query))
+
+
+class _Labels(dict[str, str]):
+    """The labels of a series, which can be known as long as an answer has them."""
+
+    __slots__ = ("__weakref__",)
+
+
+_known: WeakValueDictionary[tuple[object, ...], _Labels] = WeakValueDictionary()
+"""The same series come with every answer, and many answers are remembered: the labels of each are kept once."""
+
+
+def _labels(metric: Mapping[object, object]) -> Mapping[str, str]:
+    """The labels of a series. Raises TypeError for values that are not text."""
+    known = _known.get((*metric, *metric.values()))
+    if known is None:
+        known = _Labels({intern(str(name)): intern(str(value)) for name, value in metric.items()})
+        _known[*known, *known.values()] = known
+    return known
 
 
 def _native(labels: Mapping[str, str], pair: object, query: str) -> Sample:

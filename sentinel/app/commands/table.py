@@ -1,9 +1,11 @@
 """The commands of `sentinel` (and `kubectl sentinel`) by where they are: a module is imported when its command runs."""
 
+import gc
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 from typing import Any, Literal
 
 import typer
@@ -243,9 +245,21 @@ def command_of(name: str, entry: CommandEntry) -> Any:
     module, _, function = entry.where.partition(":")
     alone = typer.Typer(add_completion=False, rich_markup_mode=MARKUP)
     alone.command(name, context_settings=HELP, epilog=_examples(name, entry))(
-        getattr(import_module(f"sentinel.app.{module}"), function)
+        getattr(_imported(f"sentinel.app.{module}"), function)
     )
     return typer.main.get_command(alone)
+
+
+def _imported(module: str) -> ModuleType:
+    """The module, without walks over the heap meanwhile: what is imported stays, and is not walked later either."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return import_module(module)
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()
 
 
 def _lazy(name: str, entry: CommandEntry) -> type[TyperCommand]:

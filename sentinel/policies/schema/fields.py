@@ -45,6 +45,7 @@ class Model(BaseModel):
     """Base of all models of rule files: camelCase keys, nothing unknown."""
 
     model_config = ConfigDict(
+        defer_build=True,
         alias_generator=to_camel,
         extra="forbid",
         frozen=True,

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 import requests
 from requests.utils import get_environ_proxies
 
@@ -35,7 +36,10 @@ class ReadOnce(requests.Response):
     def json(self, **kwargs: Any) -> Any:
         """The body as JSON. Raises ValueError."""
         if self._parsed is None:
-            self._parsed = super().json(**kwargs)
+            try:
+                self._parsed = orjson.loads(self.content)
+            except ValueError:  # another encoding than UTF-8, or no JSON: requests tells
+                self._parsed = super().json(**kwargs)
         return self._parsed
 
 
