@@ -10,6 +10,7 @@ class MetricName(StrEnum):
     RECONCILES_TOTAL = "reconciles_total"
     RECONCILE_SECONDS = "reconcile_seconds"
     QUEUE_DEPTH = "queue_depth"
+    QUEUE_WAIT_SECONDS = "queue_wait_seconds"
     DECISIONS_TOTAL = "decisions_total"
     DECISION_SECONDS = "decision_seconds"
     UNDO_TOTAL = "undo_total"

@@ -8,7 +8,7 @@ arrives: a fault must not wait behind either. Between two of these the event loo
 import asyncio
 from collections.abc import Awaitable, Callable
 from enum import IntEnum
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 Key = TypeVar("Key")
 
@@ -24,6 +24,20 @@ class Turn(IntEnum):
     ROUTINE = 2
 
 
+Waited = Callable[[Turn, float], None]
+"""Called with the turn of each key that is served, and how many seconds it waited for it."""
+
+
+class _Wish(NamedTuple):
+    """Whose turn a key has, and since when somebody wants it looked at, by the loop's clock."""
+
+    turn: Turn
+    since: float
+
+    def joined(self, turn: Turn) -> "_Wish":
+        return self if turn >= self.turn else self._replace(turn=turn)
+
+
 class KeyedQueue(Generic[Key]):
     """Keys to be worked on by `run(work)`, never twice at once the same.
 
@@ -31,13 +45,14 @@ class KeyedQueue(Generic[Key]):
     `work` must not raise: it names its own failures. Memory is bounded by the number of keys.
     """
 
-    def __init__(self, *, workers: int = 32) -> None:
+    def __init__(self, *, workers: int = 32, waited: Waited = lambda _turn, _seconds: None) -> None:
         self._free = asyncio.Semaphore(workers)
-        self._waiting: dict[Key, Turn] = {}
+        self._waited = waited
+        self._waiting: dict[Key, _Wish] = {}
         self._lanes: dict[Turn, dict[Key, None]] = {turn: {} for turn in Turn}
         self._ahead = self._let_in = 0
         self._running: dict[Key, asyncio.Task[None]] = {}
-        self._again: dict[Key, Turn] = {}
+        self._again: dict[Key, _Wish] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._added = asyncio.Event()
         self._idle = asyncio.Event()
@@ -48,15 +63,20 @@ class KeyedQueue(Generic[Key]):
         """Work on this key as soon as a worker is free, when nothing waits whose turn is before."""
         if self._closed:
             return
+        wish = _Wish(turn, asyncio.get_running_loop().time())
         if key in self._running:
-            self._again[key] = min(turn, self._again.get(key, turn))
-            return
+            self._again[key] = self._again.get(key, wish).joined(turn)
+        else:
+            self._wait(key, wish)
+
+    def _wait(self, key: Key, wish: _Wish) -> None:
         before = self._waiting.get(key)
-        if before is None or turn < before:
+        joined = wish if before is None else before.joined(wish.turn)
+        if joined is not before:
             if before is not None:
-                del self._lanes[before][key]
-            self._waiting[key] = turn
-            self._lanes[turn][key] = None
+                del self._lanes[before.turn][key]
+            self._waiting[key] = joined
+            self._lanes[joined.turn][key] = None
         self._idle.clear()
         self._added.set()
 
@@ -86,6 +106,7 @@ class KeyedQueue(Generic[Key]):
 
     async def run(self, work: Callable[[Key], Awaitable[None]]) -> None:
         """Serve until cancelled."""
+        begins = asyncio.get_running_loop().time()
         while True:
             await self._added.wait()
             while len(self):
@@ -93,23 +114,24 @@ class KeyedQueue(Generic[Key]):
                 if not len(self):
                     self._free.release()
                     break
-                key, turn = self._next()
+                key, (turn, since) = self._next()
+                self._waited(turn, asyncio.get_running_loop().time() - max(since, begins))
                 task = asyncio.get_running_loop().create_task(self._serve(key, work), name=f"reconcile {key}")
                 self._running[key] = task
                 if turn is not Turn.URGENT:
                     await asyncio.sleep(0)
             self._added.clear()
 
-    def _next(self) -> tuple[Key, Turn]:
-        """Take the key that is next, and its turn."""
+    def _next(self) -> tuple[Key, _Wish]:
+        """Take the key that is next, and what was wished of it."""
         first, *behind = (turn for turn in Turn if self._lanes[turn])
         let_in = bool(behind) and self._ahead >= MOST_AHEAD
         self._ahead = 0 if let_in or not behind else self._ahead + 1
         self._let_in += let_in
         turn = behind[self._let_in % len(behind)] if let_in else first
         key = next(iter(self._lanes[turn]))
-        del self._lanes[turn][key], self._waiting[key]
-        return key, turn
+        del self._lanes[turn][key]
+        return key, self._waiting.pop(key)
 
     async def _serve(self, key: Key, work: Callable[[Key], Awaitable[None]]) -> None:
         try:
@@ -117,8 +139,8 @@ class KeyedQueue(Generic[Key]):
         finally:
             del self._running[key]
             self._free.release()
-            if key in self._again:
-                self.add(key, self._again.pop(key))
+            if key in self._again and not self._closed:
+                self._wait(key, self._again.pop(key))
             if not self._running and not len(self):
                 self._idle.set()
 

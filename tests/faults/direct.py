@@ -78,6 +78,7 @@ class Stream:
         self._network = network
         self._silence = silence
         self._chunks: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
+        self._ended = False
         self.silent = False
 
     async def write(self, data: bytes) -> None:
@@ -92,20 +93,24 @@ class Stream:
         if not self.silent:
             self._chunks.put_nowait(error)
 
-    async def iter_any(self) -> AsyncIterator[bytes]:
-        """What the client reads."""
-        while True:
-            try:
-                async with asyncio.timeout(self._silence):
-                    chunk = await self._chunks.get()
-                    await self._network.cross()
-            except TimeoutError:
-                raise aiohttp.SocketTimeoutError("nothing came") from None
-            if chunk is None:
-                return
-            if isinstance(chunk, Exception):
-                raise chunk
-            yield chunk
+    def read_nowait(self) -> bytes:
+        """What has come: nothing crosses the network without a moment's delay."""
+        return b""
+
+    async def readany(self) -> bytes:
+        """What the client reads, empty at the end."""
+        if self._ended:
+            return b""
+        try:
+            async with asyncio.timeout(self._silence):
+                chunk = await self._chunks.get()
+                await self._network.cross()
+        except TimeoutError:
+            raise aiohttp.SocketTimeoutError("nothing came") from None
+        if isinstance(chunk, Exception):
+            raise chunk
+        self._ended = chunk is None
+        return chunk or b""
 
 
 @dataclass(slots=True)

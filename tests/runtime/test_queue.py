@@ -246,3 +246,28 @@ async def test_what_is_abandoned_frees_its_worker() -> None:
         await queue.idle()
     assert set(log.keys) >= set("def")
     assert log.most == 2
+
+
+async def test_how_long_each_key_waited_is_told() -> None:
+    """From when it was wanted until a worker took it, by the turn in which it went."""
+    waits: list[tuple[Turn, float]] = []
+    queue = KeyedQueue[str](workers=1, waited=lambda turn, seconds: waits.append((turn, seconds)))
+    log = Log(takes=2)
+    async with serving(queue, log):
+        queue.add("a")
+        await asyncio.sleep(0.5)
+        queue.add("a", Turn.ROUTINE)
+        queue.add("b", Turn.EVENT)
+        await queue.idle()
+    assert waits == [(Turn.URGENT, 0.0), (Turn.EVENT, 1.5), (Turn.ROUTINE, 3.5)]
+
+
+async def test_what_waited_for_a_leader_waits_since_it_leads() -> None:
+    """A replica that stands by lets keys lie: that is nobody's wait."""
+    waits: list[float] = []
+    queue = KeyedQueue[str](waited=lambda _turn, seconds: waits.append(seconds))
+    queue.add("a")
+    await asyncio.sleep(60)
+    async with serving(queue, Log()):
+        await queue.idle()
+    assert waits == [0.0]

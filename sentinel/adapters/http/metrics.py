@@ -61,6 +61,13 @@ METRICS = (
     Metric(MetricName.RECONCILE_SECONDS, Kind.HISTOGRAM, "Seconds that a reconcile of one workload took."),
     Metric(MetricName.QUEUE_DEPTH, Kind.GAUGE, "Workloads that wait for a reconcile now."),
     Metric(
+        MetricName.QUEUE_WAIT_SECONDS,
+        Kind.HISTOGRAM,
+        "Seconds that a workload waited for a reconcile: urgent (a rollout in flight changed), event (another "
+        "workload changed) or routine.",
+        ("turn",),
+    ),
+    Metric(
         MetricName.DECISIONS_TOTAL, Kind.COUNTER, "Decisions, by action and reason.", ("action", "reason")
     ),
     Metric(

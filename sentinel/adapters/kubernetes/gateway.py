@@ -125,14 +125,15 @@ class KubernetesGateway:
         return Reflector(self.client, target, trim, changed, optional=True, **self._shared)
 
     def _needed(
-        self,
-        target: RequestTarget,
-        trim: Callable[[RawObject], T],
-        changed: OnChange[T],
-        shape: type | None = None,
+        self, target: RequestTarget, trim: Callable[[RawObject], T], changed: OnChange[T], **how: Any
     ) -> Reflector[T]:
         """The watch of what the daemon cannot do without."""
-        return Reflector(self.client, target, trim, changed, shape=shape, **self._shared)
+        return Reflector(self.client, target, trim, changed, **how, **self._shared)
+
+    def _in_flight(self, controller: str) -> bool:
+        """Whether the pods of this controller (its uid) belong to a rollout in flight."""
+        key = self._cache.owner_of_pods(controller)
+        return key is not None and self.records.in_flight(key)
 
     def _watches(self, namespace: str) -> tuple[Reflector[Any], ...]:
         """The watches of one namespace, or of all of them."""
@@ -149,7 +150,13 @@ class KubernetesGateway:
         return (
             *watched.values(),
             *(self._config_watch(kind, namespace) for kind in self._config_kinds),
-            self._needed(RequestTarget(PODS, namespace), trim_pod, cache.pod_changed, shape=PodShape),
+            self._needed(
+                RequestTarget(PODS, namespace),
+                trim_pod,
+                cache.pod_changed,
+                shape=PodShape,
+                ahead=self._in_flight,
+            ),
             self._needed(RequestTarget(RECORDS, namespace), self.records.read, self.records.observed),
             self._needed(RequestTarget(COMMANDS, namespace), command_of, self.commands.observed),
         )

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from sentinel.adapters.http.metrics import PrometheusTelemetry
 from sentinel.adapters.kubernetes.api.client import ExchangeObserver
@@ -24,7 +25,7 @@ from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, Telemetry, Tracer
 from sentinel.runtime.leadership import Leadership, LeaseElection, LeaseTiming, SoleLeader
-from sentinel.runtime.queue import KeyedQueue
+from sentinel.runtime.queue import KeyedQueue, Turn
 from sentinel.runtime.sharding import Claims, ShardedLeadership, ShardLeases
 from sentinel.settings import Settings
 from sentinel.version import installed_version
@@ -94,10 +95,14 @@ async def base_of(
         telemetry,
         tracer_of(settings, resources),
         gateway,
-        KeyedQueue(workers=settings.evaluation.concurrency),
+        KeyedQueue(workers=settings.evaluation.concurrency, waited=partial(_observe_wait, telemetry)),
         _leadership(settings, gateway, server_clock, telemetry, rng, elapsed),
         resources,
     )
+
+
+def _observe_wait(telemetry: Telemetry, turn: Turn, seconds: float) -> None:
+    telemetry.observe(MetricName.QUEUE_WAIT_SECONDS, seconds, turn=turn.name.lower())
 
 
 def watched_tools(settings: Settings) -> WatchedTools:

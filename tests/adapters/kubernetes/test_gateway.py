@@ -12,13 +12,22 @@ from clustersim.api.access import User
 from clustersim.cluster import SimulatedCluster
 from clustersim.faults import FaultKind, InjectedFault
 from clustersim.node.behaviour import Behaviour, crash_loop, never_ready
-from clustersim.storage.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CRDS
+from clustersim.storage.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CRDS, PODS
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.resources import NODES
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.domain.errors import ClusterUnavailableError
 from sentinel.domain.workload.facts import WorkloadKey
-from tests.adapters.kubernetes.worlds import WEB, TestClock, access_to, changed_from, rolled_out, seen, until
+from tests.adapters.kubernetes.worlds import (
+    WEB,
+    TestClock,
+    access_to,
+    changed_from,
+    record,
+    rolled_out,
+    seen,
+    until,
+)
 
 
 def gateway_as(cluster: SimulatedCluster, token: str | None = None) -> KubernetesGateway:
@@ -60,6 +69,33 @@ async def test_a_rollout_is_seen_as_it_goes(cluster: SimulatedCluster, gateway: 
     assert workload.changed_by == "story"
     assert gateway.cluster.owner_of_pod("default", workload.pods[0].name) == WEB
     assert set(hints) == {WEB}
+
+
+async def test_a_rollout_in_flight_is_seen_before_a_burst_of_others(
+    cluster: SimulatedCluster, gateway: KubernetesGateway
+) -> None:
+    """Its pod comes last in the stream, and is told first; the others follow."""
+    cluster.deploy("web", "app:v1", 1)
+    for number in range(20):
+        cluster.deploy(f"other-{number}", "app:v1", 2)
+    keys = gateway.cluster.keys
+    await until(lambda: sum(pod.ready for key in keys() for pod in seen(gateway, key).pods) == 41)
+    await gateway.records.create(record())
+    told: list[WorkloadKey] = []
+    gateway.cluster.subscribe(told.append)
+    pods = sorted(
+        cluster.store.list(PODS, "default"), key=lambda pod: bool(pod["metadata"]["name"].startswith("web"))
+    )
+    for pod in pods:
+        cluster.store.mutate(PODS, "default", pod["metadata"]["name"], _unready, subresource="status")
+    await until(lambda: len(set(told)) == 21)
+    assert told[0] == WEB
+    assert not any(pod.ready for key in keys() for pod in seen(gateway, key).pods)
+
+
+def _unready(pod: dict[str, Any]) -> None:
+    for condition in pod["status"]["conditions"]:
+        condition["status"] = "False"
 
 
 async def test_a_node_that_fails_is_seen_on_its_pods(

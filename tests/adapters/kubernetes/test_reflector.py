@@ -18,6 +18,7 @@ from clustersim.storage.resources import DEPLOYMENTS as STORED
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import ObjectKey
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, NODES, RECORDS
+from sentinel.adapters.kubernetes.watch.intake import Ahead
 from sentinel.adapters.kubernetes.watch.reflector import Reflector
 from sentinel.adapters.kubernetes.watch.timing import WatchTiming
 from sentinel.adapters.kubernetes.workloads.kinds.deployment import trim_deployment
@@ -35,7 +36,9 @@ PAGED = WatchTiming(streams=False)
 class Mirror:
     """A reflector of Deployments at work, and what its handler was told."""
 
-    def __init__(self, client: ApiClient, timing: WatchTiming | None = None) -> None:
+    def __init__(
+        self, client: ApiClient, timing: WatchTiming | None = None, ahead: Ahead | None = None
+    ) -> None:
         self.told: list[tuple[str, str]] = []
         self.reflector: Reflector[WorkloadEntry] = Reflector(
             client,
@@ -45,6 +48,7 @@ class Mirror:
             clock=SystemClock(),
             rng=random.Random(1),
             timing=timing or PAGED,
+            ahead=ahead,
         )
 
     def _changed(self, key: ObjectKey, before: WorkloadEntry | None, after: WorkloadEntry | None) -> None:
@@ -57,9 +61,11 @@ class Mirror:
 
 
 @asynccontextmanager
-async def mirroring(client: ApiClient, timing: WatchTiming | None = None) -> AsyncIterator[Mirror]:
+async def mirroring(
+    client: ApiClient, timing: WatchTiming | None = None, ahead: Ahead | None = None
+) -> AsyncIterator[Mirror]:
     """A reflector that has synced."""
-    mirror = Mirror(client, timing)
+    mirror = Mirror(client, timing, ahead)
     task = asyncio.create_task(mirror.reflector.run())
     try:
         async with asyncio.timeout(120):
@@ -91,6 +97,24 @@ async def test_others_run_while_a_page_is_read(cluster: SimulatedCluster, client
     assert seen & set(range(1, 100))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_burst_of_what_may_wait_is_whole_though_its_stream_breaks(
+    cluster: SimulatedCluster, client: ApiClient
+) -> None:
+    """What waits when a watch ends is taken in before the next one goes on from there."""
+    for number in range(60):
+        cluster.deploy(f"app-{number}", "app:v1", 0)
+    async with mirroring(client, ahead=lambda _controller: False) as mirror:
+        for number in range(0, 60, 2):
+            cluster.set_image(f"app-{number}", "app:v2")
+            cluster.store.delete(STORED, "default", f"app-{number + 1}")
+        await drop_watches(cluster, client)
+        wanted = {f"app-{number}" for number in range(0, 60, 2)}
+        await until(lambda: {name for _, name in mirror.reflector.entries} == wanted)
+        await until(lambda: {mirror.image(name) for name in wanted} == {"app:v2"})
+        cluster.set_image("app-0", "app:v3")
+        await until(lambda: mirror.image("app-0") == "app:v3")
 
 
 async def test_changes_are_followed(cluster: SimulatedCluster, client: ApiClient) -> None:

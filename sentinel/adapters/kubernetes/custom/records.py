@@ -76,6 +76,10 @@ class KubernetesRecordStore:
             self._everyone = tuple([held.record for held in self._held.values()])
         return self._everyone
 
+    def in_flight(self, key: WorkloadKey) -> bool:
+        """Whether anything may still happen to a rollout of this workload."""
+        return any(name in self._live for name in self._names.get(key, ()))
+
     def live(self) -> Iterable[Record]:
         """The records of rollouts to which anything may still happen."""
         return tuple(self._live.values())

@@ -1,12 +1,13 @@
 """Decoding pages and events: of what has a known shape, only the fields that are read."""
 
+from dataclasses import dataclass
 from typing import Any, Generic, TypedDict, TypeVar
 
 import msgspec
 import orjson
 
 from sentinel.adapters.kubernetes.api.client import decoded
-from sentinel.adapters.kubernetes.api.raw import RawObject, mapping
+from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, mapping
 
 Shape = TypeVar("Shape")
 _CHANGES = frozenset({"ADDED", "MODIFIED", "DELETED"})
@@ -24,6 +25,52 @@ class _Page(TypedDict, Generic[Shape], total=False):
 class _Event(TypedDict, Generic[Shape], total=False):
     type: str
     object: Shape
+
+
+class _Owner(msgspec.Struct, gc=False):
+    uid: str = ""
+    controller: bool = False
+
+
+class _Named(msgspec.Struct, gc=False):
+    name: str = ""
+    namespace: str = ""
+    version: str = msgspec.field(default="", name="resourceVersion")
+    owners: list[_Owner] = msgspec.field(default_factory=list, name="ownerReferences")
+
+
+class _Object(msgspec.Struct, gc=False):
+    metadata: _Named
+
+
+class _Change(msgspec.Struct, gc=False):
+    type: str
+    object: _Object
+
+
+_CHANGE = msgspec.json.Decoder(_Change)
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """Which object an event is of, at which version, and the uid of what controls it, empty where nothing does."""
+
+    key: ObjectKey
+    version: str
+    controller: str
+
+
+def glance(line: bytes) -> Glance | None:
+    """Whose event of a watch this is, for a fifth of what it costs to take it in; None where that is not told."""
+    try:
+        change = _CHANGE.decode(line)
+    except msgspec.DecodeError:
+        return None
+    named = change.object.metadata
+    if change.type not in _CHANGES or not named.name or not named.version:
+        return None
+    controller = next((owner.uid for owner in named.owners if owner.controller), "")
+    return Glance((named.namespace, named.name), named.version, controller)
 
 
 def ends_state(bookmark: RawObject) -> bool:

@@ -17,6 +17,7 @@ from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.errors import status_error
 from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, mapping, objects, text
 from sentinel.adapters.kubernetes.watch.decoding import Decoding, ends_state
+from sentinel.adapters.kubernetes.watch.intake import AT_ONCE, Ahead, Intake, Steps
 from sentinel.adapters.kubernetes.watch.lines import LineBuffer
 from sentinel.adapters.kubernetes.watch.mirror import Mirror, OnChange
 from sentinel.adapters.kubernetes.watch.pages import Pages, RelistError
@@ -33,8 +34,6 @@ LONGEST_WAIT = 10.0
 
 T = TypeVar("T")
 
-_CHUNK = 8
-"""So many objects at a time: several watches take their chunk in one turn of the loop when they all begin."""
 _STATE_FIRST = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
 _NOT_STREAMED = frozenset({400, 405, 422})
 """What a server answers that does not stream the state: 422 by Kubernetes before 1.32, and by 1.33."""
@@ -44,7 +43,7 @@ class Reflector(Generic[T]):
     """Mirrors one resource into `entries`. `run` goes on until it is cancelled.
 
     `trim` makes an entry of a raw object, of which it reads no more than the `shape` has (see `Decoding`). What is
-    `optional` and may not be read, or is not served, counts as synced, empty.
+    `optional` and may not be read, or is not served, counts as synced, empty. `ahead`: see `Intake`.
     """
 
     def __init__(  # noqa: PLR0913 - one to each part
@@ -58,6 +57,7 @@ class Reflector(Generic[T]):
         rng: random.Random,
         optional: bool = False,
         shape: Any = None,
+        ahead: Ahead | None = None,
         timing: WatchTiming | None = None,
     ) -> None:
         self.name = str(target)
@@ -75,6 +75,7 @@ class Reflector(Generic[T]):
         self._version = ""
         self._streams = self._timing.streams
         self._unended: set[ObjectKey] | None = None
+        self._intake = Intake(Steps(self._take_event, self._passed, self._take_late), ahead)
         self._pages = Pages(client, target, self._decoding, self._timing)
         self._synced = asyncio.Event()
         self._heard_at: float | None = None
@@ -129,6 +130,7 @@ class Reflector(Generic[T]):
     async def _round(self) -> float:
         """List if need be and watch until that ends; returns the least wait in seconds before the next round."""
         try:
+            await self._intake.take_all()
             if not self._version and not await self._streamed():
                 await self._list()
             await self._watch()
@@ -192,7 +194,7 @@ class Reflector(Generic[T]):
             key = self._mirror.store(raw)
             if key is not None:
                 seen.add(key)
-            if count % _CHUNK == 0:
+            if count % AT_ONCE == 0:
                 await asyncio.sleep(0)
         await asyncio.sleep(0)
 
@@ -244,7 +246,7 @@ class Reflector(Generic[T]):
             self._unended = None if self._version else set()
             self._await_state()
             lines = LineBuffer()
-            async for chunk in body.iter_any():
+            while chunk := await self._intake.more(body):
                 self._heard()
                 await self._take_lines(lines.feed(chunk))
 
@@ -255,12 +257,18 @@ class Reflector(Generic[T]):
             self._patience.reschedule(None if self._unended is None else ends)
 
     async def _take_lines(self, lines: list[bytes]) -> None:
-        for count, line in enumerate(lines, start=1):
-            self._take_event(line)
-            if count % _CHUNK == 0:
-                await asyncio.sleep(0)
+        await self._intake.take(lines, in_order=self._unended is not None)
         if self._unended is not None:
             self._await_state()
+
+    def _passed(self, version: str) -> None:
+        self._version = version
+
+    def _take_late(self, line: bytes) -> None:
+        """Take an event in after newer ones of other objects."""
+        version = self._version
+        self._take_event(line)
+        self._version = version
 
     def _take_event(self, line: bytes) -> None:
         try:

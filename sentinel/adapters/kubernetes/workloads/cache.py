@@ -128,7 +128,11 @@ class WorkloadCache:
 
     def owner_of_pod(self, namespace: str, pod: str) -> WorkloadKey | None:
         """Which workload a pod belongs to, as far as the watch knows."""
-        owner = self._workload_above(self._pod_owner.get((namespace, pod), ""))
+        return self.owner_of_pods(self._pod_owner.get((namespace, pod), ""))
+
+    def owner_of_pods(self, controller: str) -> WorkloadKey | None:
+        """Which workload the pods of this controller (its uid) belong to, as far as the watches know."""
+        owner = self._workload_above(controller)
         return self._pairs.pair_of(owner) if owner is not None else None
 
     def workloads_behind(self, namespace: str, service: str) -> tuple[WorkloadKey, ...]:
