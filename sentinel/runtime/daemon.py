@@ -178,17 +178,24 @@ class Daemon:
         await self._watches.close()
 
     async def _keep_gauges(self) -> None:
-        services = self._services
+        services, counted = self._services, None
         while True:
             _gauges(services.telemetry, self._watches.ages(), len(self._queue))
-            phases = {word.value: 0 for word in (*Phase, *Would)}
-            for record in services.store.all():
-                phases[standing(record).value] += 1
-            held = sum(record.keeper_hold is not None for record in services.store.all())
-            services.telemetry.gauge(MetricName.KEEPER_HOLDS, held)
-            for phase, count in phases.items():
-                services.telemetry.gauge(MetricName.ROLLOUTS, count, phase=phase)
+            records = services.store.all()
+            if records is not counted:  # a store without news gives what it gave before
+                _count(services.telemetry, records)
+                counted = records
             await services.clock.sleep(GAUGES_EVERY)
+
+
+def _count(telemetry: Telemetry, records: Iterable[Record]) -> None:
+    phases, held = {word.value: 0 for word in (*Phase, *Would)}, 0
+    for record in records:
+        phases[standing(record).value] += 1
+        held += record.keeper_hold is not None
+    telemetry.gauge(MetricName.KEEPER_HOLDS, held)
+    for phase, count in phases.items():
+        telemetry.gauge(MetricName.ROLLOUTS, count, phase=phase)
 
 
 def _gauges(telemetry: Telemetry, ages: Mapping[str, float], depth: int) -> None:

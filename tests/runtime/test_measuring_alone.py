@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from clustersim.virtual_time import run
-from sentinel.domain.evidence import Past, PastCounters, Span
+from sentinel.domain.evidence import Past, PastCounters, Reading, Span, Subject
 from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule
 from sentinel.domain.record.state import Phase
-from sentinel.runtime.evidence.collector import TOGETHER, EvidenceCollector
+from sentinel.runtime.evidence.collector import PATIENCE, TOGETHER, EvidenceCollector
 from tests.engine.builders import PLAIN, in_state
 from tests.engine.snapshots import OLD, at, pod, workload
 from tests.runtime.doubles import Counts
@@ -19,24 +19,31 @@ from tests.runtime.in_memory import LoopClock
 TICK = timedelta(seconds=15)
 ERRORS = ErrorRateRule("errors", CountQuery("prometheus", "t", "e"), 0.05, interval=TICK)
 LATENCY = LatencyRule("latency", HistogramQuery("prometheus", "h"), 1.0, interval=TICK)
+PODS = ("new-1", "old-1")
 POLICY = replace(PLAIN, rules=(ERRORS, LATENCY))
 WORLD = workload(pod("new-1"), pod("old-1", of=OLD))
 
 
 @dataclass
 class Slow:
-    """A source whose histograms take so many seconds; `asked` is when it was asked."""
+    """A source whose histograms take so many seconds; `asked` is when it was asked.
+
+    With `errors`, the pods are counted: so many of the 100 requests of the candidate's fail in a tick.
+    """
 
     takes: float = 0.0
+    errors: int | None = None
     asked: list[float] = field(default_factory=list)
     name: str = "prometheus"
     settle: float = 0.0
     min_interval: float = 0.0
 
     async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
-        """No pod has any."""
+        """No pod has any, or each has a hundred requests a tick."""
         self.asked.append(asyncio.get_running_loop().time())
-        return ()
+        if self.errors is None:
+            return ()
+        return tuple([_span(pod, since, until, self.errors if pod == "new-1" else 0) for pod in PODS])
 
     async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         """No pod has any."""
@@ -46,6 +53,11 @@ class Slow:
     async def history(self, query: CountQuery, past: Past) -> PastCounters:
         """Nothing is known of the hour before."""
         return {}
+
+
+def _span(name: str, since: datetime, until: datetime, errors: int) -> Span:
+    before, after = ({"total": total, "errors": bad} for total, bad in ((0.0, 0.0), (100.0, float(errors))))
+    return Span(Subject("shop", pod=name), Reading(since, before), Reading(until, after), None)
 
 
 class Clock(LoopClock):
@@ -93,6 +105,19 @@ def test_an_answer_does_not_wait_for_one_that_is_slow() -> None:
     woken = run(watched(Slow(takes=5), taken=True, seconds=20))
 
     assert [round(second - 15, 1) for second in woken] == [TOGETHER, 5.0]
+
+
+def test_an_answer_that_proves_no_fault_is_patient() -> None:
+    """Requests without an error are judged with what is slow, unless that takes long; with an error they are not."""
+    clean, failing = Slow(takes=0.5, errors=0), Slow(takes=0.5, errors=1)
+
+    assert [round(second - 15, 1) for second in run(watched(clean, taken=True, seconds=20))] == [0.5]
+    assert [round(second - 15, 1) for second in run(watched(failing, taken=True, seconds=20))] == [
+        TOGETHER,
+        0.5,
+    ]
+    slower = run(watched(Slow(takes=5, errors=0), taken=True, seconds=21))
+    assert [round(second - 15, 1) for second in slower] == [PATIENCE, 5.0]
 
 
 def test_what_nobody_has_taken_in_is_not_measured_on() -> None:

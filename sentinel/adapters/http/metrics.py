@@ -1,7 +1,9 @@
 """The daemon's own metrics, for Prometheus to scrape."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeVar, cast
 
 from prometheus_client import (
     CollectorRegistry,
@@ -11,10 +13,13 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
+from prometheus_client.metrics import MetricWrapperBase
 
 from sentinel.domain.alert import AlertOutcome
 from sentinel.domain.record.entries import OutcomeKind
 from sentinel.metric_names import MetricName
+
+M = TypeVar("M", bound=MetricWrapperBase)
 
 PREFIX = "sentinel"
 
@@ -267,19 +272,18 @@ class PrometheusTelemetry:
         self._gauges = {m.name: self._gauge(m) for m in METRICS if m.kind is Kind.GAUGE}
         self._infos = {m.name: self._gauge(m) for m in METRICS if m.kind is Kind.INFO}
         self._histograms = {m.name: self._histogram(m) for m in METRICS if m.kind is Kind.HISTOGRAM}
+        self._labelled: dict[tuple[object, ...], MetricWrapperBase] = {}
         for metric in METRICS:
             for value in metric.begins:
                 self.begin(metric.name, **{metric.labels[0]: value})
 
     def count(self, name: MetricName, amount: float = 1, **labels: str) -> None:
         """Add to a counter."""
-        counter = self._counters[name]
-        (counter.labels(**labels) if labels else counter).inc(amount)
+        self._of(self._counters, name, labels).inc(amount)
 
     def observe(self, name: MetricName, seconds: float, **labels: str) -> None:
         """Add a duration to a histogram."""
-        histogram = self._histograms[name]
-        (histogram.labels(**labels) if labels else histogram).observe(seconds)
+        self._of(self._histograms, name, labels).observe(seconds)
 
     def begin(self, name: MetricName, **labels: str) -> None:
         """Show a counter or histogram at 0, before there is anything to count."""
@@ -287,14 +291,22 @@ class PrometheusTelemetry:
 
     def gauge(self, name: MetricName, value: float, **labels: str) -> None:
         """Set a gauge."""
-        gauge = self._gauges[name]
-        (gauge.labels(**labels) if labels else gauge).set(value)
+        self._of(self._gauges, name, labels).set(value)
 
     def info(self, name: MetricName, **labels: str) -> None:
         """Say what holds now, in place of what was said before."""
         info = self._infos[name]
         info.clear()
         info.labels(**labels).set(1)
+
+    def _of(self, metrics: Mapping[MetricName, M], name: MetricName, labels: Mapping[str, str]) -> M:
+        """The metric with these labels, which is looked for once: that takes longer than to count."""
+        place = (name, *labels.items())
+        found = self._labelled.get(place)
+        if found is None:
+            metric = metrics[name]
+            found = self._labelled[place] = metric.labels(**labels) if labels else metric
+        return cast(M, found)
 
     def _counter(self, metric: Metric) -> Counter:
         return Counter(metric.name, metric.help, metric.labels, namespace=PREFIX, registry=self.registry)

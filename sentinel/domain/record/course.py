@@ -54,11 +54,10 @@ class Course:
     def after(self, point: CoursePoint) -> "Course":
         """The course with one more point."""
         text = f"{self.points};{self._text(point)}" if self.points else self._text(point)
-        course = replace(self, points=text)
-        if text.count(";") < MAX_POINTS:
-            return course
-        thinned = ";".join(map(self._text, _thinned(course.read())))
-        return replace(self, points=thinned)
+        if text.count(";") >= MAX_POINTS:
+            points = _thinned([self._point(each) for each in text.split(";")])
+            text = ";".join(map(self._text, points))
+        return replace(self, points=text)
 
     def read(self) -> tuple[CoursePoint, ...]:
         """The points, oldest first. A text that is not a course raises ValueError."""

@@ -121,15 +121,19 @@ class Record:
 
     def named(self, revision: Revision) -> "Record":
         """The record with its candidate as the controller names it by now, where this is its candidate."""
-        known = revision.hash and revision.digest == self.candidate.digest
-        return replace(self, candidate=RevisionRef.of(revision)) if known else self
+        if not revision.hash or revision.digest != self.candidate.digest:
+            return self
+        named = RevisionRef.of(revision)
+        return replace(self, candidate=named) if named != self.candidate else self
 
     def with_state(self, state: RolloutState) -> "Record":
         """The record with another state."""
-        return replace(self, state=state)
+        return replace(self, state=state) if state is not self.state else self
 
     def with_gates(self, results: tuple[GateResult, ...]) -> "Record":
         """The record with these results of the present step's gates."""
+        if results == self.state.gating.results:
+            return self
         return self.with_state(replace(self.state, gating=replace(self.state.gating, results=results)))
 
     def with_decision(self, entry: DecisionEntry) -> "Record":
@@ -143,5 +147,7 @@ class Record:
 
     def with_room_for(self, alerts: tuple[AlertEntry, ...], places: int) -> "Record":
         """The record with these alerts in this many places; what is beyond is counted."""
+        if not alerts and not self.alerts:
+            return self
         kept, dropped = make_room(alerts, places)
         return replace(self, alerts=kept, alerts_beyond=counted_beyond(self.alerts_beyond, dropped))

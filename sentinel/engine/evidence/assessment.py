@@ -92,7 +92,8 @@ class JudgedRollout:
 
     def segment_at(self, at: datetime) -> Segment:
         """The present segment, as evidence up to a time shows it."""
-        return replace(self.segment, bake_over=self.bake_ends is not None and at >= self.bake_ends)
+        over = self.bake_ends is not None and at >= self.bake_ends
+        return replace(self.segment, bake_over=over) if over != self.segment.bake_over else self.segment
 
 
 def assess(rollout: JudgedRollout, measured: Sequence[Measured], holds: Holds) -> Assessment:

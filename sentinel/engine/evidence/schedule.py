@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from sentinel.domain.evidence import CountTick, HistogramTick, Missing, MissingReason, Span
+from sentinel.domain.evidence import ERRORS_OVER, CountTick, HistogramTick, Missing, MissingReason, Span, Tick
 from sentinel.domain.figures import duration
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import Arms, ErrorRateRule, LatencyRule, MetricRule, QueryRule
@@ -183,6 +183,13 @@ def lacking(tick: CountTick | HistogramTick, workload: Workload, arms: Arms) -> 
     if found:
         return None
     return next((m for m in tick.missing if m.reason not in EXPECTED and m.subject in names), None)
+
+
+def may_prove(tick: Tick) -> bool:
+    """Whether a fault may be proven by a tick; requests without any error prove none."""
+    if not isinstance(tick, CountTick) or tick.candidate.errors or tick.missing:
+        return True
+    return any(start.seen.over(ERRORS_OVER) for start in tick.starts)
 
 
 def was_over(

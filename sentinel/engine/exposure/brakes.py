@@ -24,6 +24,7 @@ def note_pause(record: Record, workload: Workload) -> RolloutState:
         workload.brake.on
         and _signed_for(record, workload)
         and workload.generation > record.state.brake.released_generation
+        and workload.generation != record.state.brake.seen_generation
     ):
         brake = replace(record.state.brake, seen_generation=workload.generation)
         return replace(record.state, brake=brake)

@@ -36,6 +36,8 @@ def unseen(state: RolloutState, workload: Workload, now: datetime) -> RolloutSta
     """The state with since when the workload's own controller has not taken up what was written."""
     ignored = workload.own_steps is not None and not workload.observed
     since = (state.waits.unseen_since or now) if ignored else None
+    if since == state.waits.unseen_since:
+        return state
     return replace(state, waits=replace(state.waits, unseen_since=since))
 
 

@@ -22,7 +22,7 @@ def judge_collected(situation: Situation, view: View, working: WorkingState) -> 
     if collected.gates is not None:
         record = record.with_gates(collected.gates)
     situation = judged(
-        replace(situation, record=record),
+        situation.with_record(record),
         collected.measured,
         view.holds,
         ever_pulled=working.ever_pulled(record, situation.workload),
@@ -34,7 +34,8 @@ def judge_collected(situation: Situation, view: View, working: WorkingState) -> 
     verdicts: tuple[RuleVerdict, ...] = ()
     for verdict in situation.verdicts:
         verdicts = (*verdicts, (yield from _confirmed(verdict, situation)))
-    situation = replace(situation, verdicts=verdicts)
+    if verdicts != situation.verdicts:
+        situation = replace(situation, verdicts=verdicts)
     if not record.alerts:
         return situation
     named = partial(workloads_named, known=view.directory())

@@ -144,6 +144,8 @@ def judged_alerts(
 
 def with_alert_verdicts(record: Record, alerts: Sequence[JudgedAlert]) -> Record:
     """The record with the verdict on each alert."""
+    if not alerts:
+        return record
     said = {
         alert.entry.fingerprint: f"{alert.attribution.effect.value if alert.attribution.effect else 'none'}: "
         f"{alert.attribution.reason}"

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sentinel.bounded import BoundedDict
 from sentinel.domain.record.entries import DecisionEntry
+from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.reconciling.working_state import CHECKPOINT_EVERY, WorkingState
 
@@ -19,20 +20,30 @@ class Memory:
         self.working = WorkingState(checkpoint_every)
         self.settled: dict[WorkloadKey, str] = {}
         self._ignored: dict[WorkloadKey, datetime] = {}
+        self._over: dict[WorkloadKey, tuple[Record, ...]] = {}
         self._interrupted: BoundedDict[str, str] = BoundedDict(_INTERRUPTIONS)
 
     def forget(self) -> None:
         """Know nothing but what the watches show: what another leader did meanwhile is in the records alone."""
         self.working = WorkingState(self._checkpoint_every)
-        self.settled.clear()
-        self._ignored.clear()
+        for kept in (self.settled, self._ignored, self._over):
+            kept.clear()
 
     def keep_only(self, live: Collection[str], known: Collection[WorkloadKey]) -> None:
         """Forget rollouts, by their records' names, that are over, and workloads that are gone."""
         self.working.keep_only(live)
-        for kept in (self.settled, self._ignored):
+        for kept in (self.settled, self._ignored, self._over):
             for key in kept.keys() - set(known):
                 del kept[key]
+
+    def changed(self, key: WorkloadKey, records: tuple[Record, ...]) -> tuple[Record, ...]:
+        """The workload's records but those that are over, were reported whole, and that nobody has written since."""
+        before = {id(record) for record in self._over.get(key, ())}
+        return tuple([record for record in records if id(record) not in before])
+
+    def reported(self, key: WorkloadKey, records: tuple[Record, ...]) -> None:
+        """Everything in these records is reported by now."""
+        self._over[key] = tuple([record for record in records if _is_over(record)])
 
     def ignored_since(self, workload: Workload, now: datetime) -> datetime | None:
         """Since when a workload's own controller has been seen not to take up what was written; None: it has."""
@@ -53,3 +64,12 @@ class Memory:
         """What interrupted a decision whose outcome is not known."""
         error = self._interrupted.get(entry.id)
         return f"an error: {error}" if error else "a restart or a change of leader"
+
+
+def _is_over(record: Record) -> bool:
+    """Whether a record stays as it is: what was undone may still wait for its revert in Git."""
+    return (
+        not record.live
+        and record.pending is None
+        and (record.state.undo is None or record.revert is not None)
+    )

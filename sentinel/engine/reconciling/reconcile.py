@@ -101,13 +101,16 @@ class Reconciler:
         hold_due = yield from self._keeping.look(key, present)
         yield from tell_reverts(self._view, self._carrying, key, present, owed=self._owed)
         reconciled = yield from self._reconcile(key, workload)
-        return replace(reconciled, requeue_at=_earlier(reconciled.requeue_at, hold_due))
+        due = _earlier(reconciled.requeue_at, hold_due)
+        return replace(reconciled, requeue_at=due) if due != reconciled.requeue_at else reconciled
 
     def _reconcile(self, key: WorkloadKey, workload: Workload | None) -> Effects[Reconciled]:
         records = self._view.records(key)
-        yield from self._let_go(records)
-        for record in reversed(records):
+        changed = self._memory.changed(key, records)
+        yield from self._let_go(changed)
+        for record in reversed(changed):
             yield Report(record, workload)
+        self._memory.reported(key, records)
         uid = workload.uid if workload else ""
         for orphan in (r for r in records if r.live and r.workload_uid != uid):
             gone = workload_gone(orphan, self._view.now(), disbanded=self._view.disbanded(key))
@@ -278,7 +281,7 @@ class Reconciler:
         command = self._view.command(workload.key)
         if command is not None and (yield from self._outcomes.obey(command, situation)):
             return AGAIN
-        situation = replace(situation, record=with_alert_verdicts(situation.record, situation.alerts))
+        situation = situation.with_record(with_alert_verdicts(situation.record, situation.alerts))
         if decision.action is not None:
             yield from self._outcomes.carry_out(situation, decision)
             return AGAIN

@@ -41,8 +41,7 @@ def decide(situation: Situation) -> Decision:
     The answer always carries the next state and, unless the rollout is over, when to look again at the latest.
     """
     situation = noted(situation)
-    state = _note_missing(situation.record.state, situation)
-    situation = replace(situation, record=situation.record.with_state(state))
+    situation = situation.in_state(_note_missing(situation.record.state, situation))
     return settled(_decide(situation), situation)
 
 
@@ -206,6 +205,8 @@ def _note_missing(state: RolloutState, situation: Situation) -> RolloutState:
     """Since when evidence has been missing that nothing but it keeps the step from passing."""
     missing = any(v.kind is VerdictKind.INCONCLUSIVE for v in situation.verdicts) and _bake_is_over(situation)
     since = (state.waits.missing_since or situation.now) if missing else None
+    if since == state.waits.missing_since:
+        return state
     return replace(state, waits=replace(state.waits, missing_since=since))
 
 

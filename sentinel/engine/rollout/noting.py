@@ -26,10 +26,12 @@ def noted(situation: Situation) -> Situation:
     state = with_config_known(note_pause(situation.record, workload), workload)
     if state.phase in _JUDGED:
         state = unseen(followed(state, workload, situation.now), workload, situation.now)
-        state = replace(clock_kept(state, workload, situation.now), weight=weight_reached(workload))
+        state = clock_kept(state, workload, situation.now)
+        weight = weight_reached(workload)
+        state = replace(state, weight=weight) if weight != state.weight else state
         if workload.exposure.wanted == 0:
             state = _stood_down(state, situation.now)
-    return replace(situation, record=situation.record.with_state(state))
+    return situation.in_state(state)
 
 
 def settled(decision: Decision, situation: Situation) -> Decision:
@@ -39,7 +41,7 @@ def settled(decision: Decision, situation: Situation) -> Decision:
         state = clock_kept(state, situation.workload, situation.now)
     if isinstance(decision.change, Adopt | Release | Restore):
         state = note_lifted(state, situation.workload)
-    return replace(decision, state=state)
+    return replace(decision, state=state) if state is not decision.state else decision
 
 
 def clock_kept(state: RolloutState, workload: Workload, now: datetime) -> RolloutState:

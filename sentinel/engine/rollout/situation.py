@@ -1,13 +1,14 @@
 """All that one decision is made of."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.policy.policy import Mode, Policy, UndoBudget
 from sentinel.domain.policy.strategy import Step
 from sentinel.domain.record.entries import AlertEntry
 from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import RolloutState
 from sentinel.domain.verdict import RuleVerdict
 from sentinel.domain.workload.facts import OwnSteps, Workload
 from sentinel.engine.alerts.attribution import Attribution
@@ -105,3 +106,11 @@ class Situation:
         """When the present step's bake is over, None before its weight is reached."""
         reached = self.record.state.progress.reached_at
         return reached + self.bake if reached is not None else None
+
+    def with_record(self, record: Record) -> "Situation":
+        """The situation with another record."""
+        return replace(self, record=record) if record is not self.record else self
+
+    def in_state(self, state: RolloutState) -> "Situation":
+        """The situation with another state in its record."""
+        return self.with_record(self.record.with_state(state))

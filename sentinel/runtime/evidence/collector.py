@@ -18,6 +18,7 @@ from sentinel.engine.evidence.schedule import (
     grid,
     has_stable_pods,
     lacking,
+    may_prove,
     settles_of,
     stable_of,
     tick_of,
@@ -31,7 +32,7 @@ from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, MetricSource, Telemetry
 from sentinel.ratelimit import TokenBuckets
 from sentinel.runtime.evidence.asking import RuleQuestions
-from sentinel.runtime.evidence.ledger import NEXT, WAKE, DueLine, Ledger, MeasuredRollout
+from sentinel.runtime.evidence.ledger import NEXT, PATIENT, WAKE, DueLine, Ledger, MeasuredRollout
 from sentinel.runtime.evidence.neighbours import Neighbour, SurroundingsReader
 from sentinel.runtime.evidence.pasts import PastReader
 from sentinel.runtime.evidence.spanindex import SpanIndex
@@ -40,10 +41,10 @@ from sentinel.runtime.evidence.timing import timings_of
 LOOKS_PER_SECOND = 2.0
 LOOKS_AT_ONCE = 20
 """Extra looks of all rollouts together at one source: a flood of suspicions must not become a flood of queries."""
-
-
-TOGETHER = 0.1
-"""So many seconds the answer for one rule waits for those for the others, to be judged together with them."""
+TOGETHER, PATIENCE = 0.1, 1.0
+"""So many seconds the answer for one rule waits for those for the others, to be judged together with them; and one
+that can prove no fault, of ticks that are not short.
+"""
 SOON = timedelta(milliseconds=10)
 LONGEST = 600.0
 """Seconds after which what is due is looked at again, in case the clock was set."""
@@ -206,12 +207,13 @@ class EvidenceCollector:
         *,
         look: bool,
     ) -> None:
-        began, until = self._clock.monotonic(), span[1]
+        began, until, proves = self._clock.monotonic(), span[1], True
         try:
             tick = await self._ask(rule, rollout, ledger, span)
             ledger.arrived.append(Measured(rule.name, until, tick, look))
             if not look:
                 self._note_lack(rule, rollout, ledger, tick)
+            proves = may_prove(tick)
         except SourceError as error:
             missing = Missing(MissingReason(error.reason), rule.query.source, str(error))
             self._telemetry.count(
@@ -226,15 +228,19 @@ class EvidenceCollector:
         self._telemetry.observe(
             MetricName.SOURCE_SECONDS, self._clock.monotonic() - began, source=rule.query.source
         )
-        self._judge_soon(rule, rollout.record.key, ledger)
+        self._judge_soon(rule, rollout.record.key, ledger, proves=proves)
 
-    def _judge_soon(self, rule: MetricRule, key: WorkloadKey, ledger: Ledger) -> None:
-        """Wake the rollout when all that was asked is answered, or a moment later."""
+    def _judge_soon(self, rule: MetricRule, key: WorkloadKey, ledger: Ledger, *, proves: bool) -> None:
+        """Wake the rollout when all that was asked is answered, or a moment later; longer if no fault can be in it."""
         if not ledger.busy_besides(rule.name):
             ledger.quiet(WAKE)
+            ledger.quiet(PATIENT)
             self._wake(key)
-        elif not ledger.waits(WAKE):
-            ledger.call(WAKE, TOGETHER, lambda: self._wake(key))
+            return
+        tick = self._questions.timing(rule).tick(rule).total_seconds()
+        what, wait = (WAKE, TOGETHER) if proves else (PATIENT, min(PATIENCE, tick / 5))
+        if not ledger.waits(what):
+            ledger.call(what, wait, lambda: self._wake(key))
 
     def _note_lack(self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, tick: Tick) -> None:
         """An answer without any number of the candidate counts as none, until one comes."""

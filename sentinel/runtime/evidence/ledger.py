@@ -43,8 +43,12 @@ class Ledger:
     _alarms: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
 
     def take(self) -> list[Measured]:
-        """What came in since the last call. Nothing is asked until the reconcile that takes it says what is next."""
-        self.quiet(NEXT)
+        """What came in since the last call. Nothing is asked until the reconcile that takes it says what is next.
+
+        Nor is the rollout woken for what was taken.
+        """
+        for what in (NEXT, WAKE, PATIENT):
+            self.quiet(what)
         arrived, self.arrived = self.arrived, []
         return arrived
 
@@ -113,5 +117,5 @@ class DueLine:
             self._serving.cancel()
 
 
-NEXT, WAKE = "next", "wake"
-"""The next measurements are due; the rollout is to be judged by what came in."""
+NEXT, WAKE, PATIENT = "next", "wake", "patient"
+"""The next measurements are due; the rollout is to be judged by what came in, or by what can prove no fault alone."""

@@ -14,11 +14,21 @@ from sentinel.domain.evidence import (
     HistogramTick,
     Missing,
     MissingReason,
+    PodStart,
+    as_histogram,
 )
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import Arms, CountQuery, ErrorRateRule, QueryRule, ValueQuery
 from sentinel.domain.workload.pods import Container
-from sentinel.engine.evidence.schedule import SourceTiming, awaited, grid, lacking, unmeasured, window
+from sentinel.engine.evidence.schedule import (
+    SourceTiming,
+    awaited,
+    grid,
+    lacking,
+    may_prove,
+    unmeasured,
+    window,
+)
 from tests.engine.snapshots import NEW, OLD, at, pod, record, workload
 from tests.support.states import changed_state
 
@@ -138,3 +148,18 @@ def test_a_version_stands_for_its_arm() -> None:
     lost = Missing(MissingReason.STALE, "v2")
 
     assert lacking(counted(lost), versioned, Arms(version_label="version")) == lost
+
+
+def test_only_requests_without_an_error_prove_no_fault() -> None:
+    """Errors may, in an arm or of a young pod, and so may what is missing, and latencies."""
+    clean, failing = Counts(100, 0), Counts(100, 1)
+
+    def young(counts: Counts) -> PodStart:
+        return PodStart("new-1", 0, 15, as_histogram(counts), cold=True)
+
+    assert not may_prove(counted(new_1=clean, old_1=failing))
+    assert not may_prove(replace(counted(new_1=clean), starts=(young(clean),)))
+    assert may_prove(counted(new_1=failing))
+    assert may_prove(replace(counted(new_1=clean), starts=(young(failing),)))
+    assert may_prove(counted(STALE, new_1=clean))
+    assert may_prove(HistogramTick(at(0), at(15), Histogram(), None))

@@ -53,6 +53,7 @@ class KubernetesRecordStore:
         self._listeners: list[Callable[[WorkloadKey], None]] = []
         self._live: dict[ObjectKey, Record] = {}
         self._everyone: tuple[Record, ...] | None = None
+        self._sorted: dict[WorkloadKey, tuple[Record, ...]] = {}
 
     def subscribe(self, listener: Callable[[WorkloadKey], None]) -> None:
         """Call the listener whenever a record of a workload was changed by anyone, ourselves included."""
@@ -62,8 +63,14 @@ class KubernetesRecordStore:
 
     def of_workload(self, key: WorkloadKey) -> tuple[Record, ...]:
         """All records of a workload, newest rollout first."""
-        records = (self._held[name].record for name in self._names.get(key, ()))
-        return tuple(sorted(records, key=lambda record: (record.started_at, record.name), reverse=True))
+        found = self._sorted.get(key)
+        if found is None:
+            records = [self._held[name].record for name in self._names.get(key, ())]
+            records.sort(key=lambda record: (record.started_at, record.name), reverse=True)
+            found = tuple(records)
+            if found:
+                self._sorted[key] = found
+        return found
 
     def named(self, namespace: str, name: str) -> Record | None:
         """The record of this name; None where it does not exist."""
@@ -222,6 +229,7 @@ class KubernetesRecordStore:
         self._held[key] = _Held(record, equivalent)
         if held is not None and held.record.key != record.key:
             self._names[held.record.key].discard(key)
+            self._sorted.pop(held.record.key, None)
         self._names[record.key].add(key)
         if record.live:
             self._live[key] = record
@@ -246,6 +254,7 @@ class KubernetesRecordStore:
 
     def _tell(self, key: WorkloadKey) -> None:
         self._everyone = None
+        self._sorted.pop(key, None)
         for listener in self._listeners:
             listener(key)
 
