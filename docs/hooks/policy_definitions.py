@@ -33,6 +33,7 @@ KEYED = ("RuleSpec",)
 MAX_ITEMS = 100
 MAX_TEXT = 8192
 """Bounds where the rule files have none: without them the API server refuses CEL rules as too costly."""
+_CEL = "x-kubernetes-validations"
 _KEPT = (
     "description",
     "type",
@@ -43,7 +44,10 @@ _KEPT = (
     "maxItems",
     "minLength",
     "maxLength",
+    "allOf",
 )
+_NEITHER_OBJECT_NOR_LIST = {"minProperties": 1, "maxProperties": 0, "minItems": 1, "maxItems": 0}
+"""Of a node without a type: no object, and no list, fulfils its two bounds."""
 _ANYTHING = {"x-kubernetes-preserve-unknown-fields": True}
 
 
@@ -62,7 +66,7 @@ def definition(kind: str) -> Schema:
     said = yaml.safe_load(RULES.read_text(encoding="utf-8"))
     root = json_schema()
     schema = structural(root["properties"]["spec"], root, said["rules"])
-    schema["x-kubernetes-validations"] = [*schema["x-kubernetes-validations"], *said["byKind"][kind]]
+    schema[_CEL] = [*schema[_CEL], *said["byKind"][kind]]
     names = {"kind": kind, "listKind": f"{kind}List", "plural": plural(kind), "singular": kind.lower()}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -120,8 +124,8 @@ def structural(node: Mapping[str, Any], root: Schema, rules: Mapping[str, Any]) 
         found.setdefault("maxLength", MAX_TEXT)
     elif kinds in ("integer", "number"):
         found |= _bounds(node)
-    validations = [*_one_of(name, found), *rules.get(name, ())]
-    return found | {"x-kubernetes-validations": validations} if validations else found
+    validations = [*node.get(_CEL, ()), *_one_of(name, found), *rules.get(name, ())]
+    return found | {_CEL: validations} if validations else found
 
 
 def _one_of(name: str, schema: Schema) -> Iterator[Schema]:
@@ -152,7 +156,7 @@ def _either(kinds: list[str], node: Mapping[str, Any]) -> Schema:
     """A duration is 0 or text; a share is a number or text, for which a structural schema has no type."""
     if kinds == ["string", "integer"]:
         return {"x-kubernetes-int-or-string": True, "maximum": node["maximum"], "minimum": 0}
-    return {**_ANYTHING, "minimum": 0, "maximum": 1}
+    return {**_ANYTHING, **_bounds(node), **_NEITHER_OBJECT_NOR_LIST, "not": {"enum": [True, False]}}
 
 
 def _object(node: Mapping[str, Any], root: Schema, rules: Mapping[str, Any]) -> Schema:

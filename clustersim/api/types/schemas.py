@@ -115,11 +115,15 @@ def _validate(schema: Schema, value: Json, path: str) -> Iterator[StatusCause]:
     if wrong:
         yield _type_cause(path, value, wrong)
         return
-    if "enum" in schema and value not in schema["enum"]:
+    if "enum" in schema and not any(_same(value, each) for each in schema["enum"]):
         supported = ", ".join(orjson.dumps(v).decode() for v in schema["enum"])
         shown = orjson.dumps(value).decode()
         message = f"Unsupported value: {shown}: supported values: {supported}"
         yield StatusCause("FieldValueNotSupported", message, path)
+    for inner in schema.get("allOf") or ():
+        yield from _validate(inner, value, path)
+    if "not" in schema and not validate(schema["not"], value, path):
+        yield _invalid(path, value, "must not validate the schema (not)")
     if isinstance(value, dict):
         yield from _validate_object(schema, value, path)
     elif isinstance(value, list):
@@ -130,9 +134,14 @@ def _validate(schema: Schema, value: Json, path: str) -> Iterator[StatusCause]:
         yield from _validate_number(schema, value, path)
 
 
+def _same(value: Json, other: Json) -> bool:
+    """Python takes True for 1."""
+    return bool(value == other) and isinstance(value, bool) is isinstance(other, bool)
+
+
 def _type_error(schema: Schema, value: Json) -> str:
     if schema.get("x-kubernetes-int-or-string"):
-        good = isinstance(value, (int, str)) and not isinstance(value, bool)
+        good = isinstance(value, str) or _CHECKS["integer"](value)
         return "" if good else "integer,string"
     wanted = schema.get("type")
     return "" if not wanted or _CHECKS[wanted](value) else str(wanted)
@@ -157,6 +166,8 @@ def _validate_object(schema: Schema, value: Json, path: str) -> Iterator[StatusC
             yield from _validate(properties[name], child, f"{prefix}{name}")
         elif isinstance(extra, dict):
             yield from _validate(extra, child, f"{prefix}{name}")
+    if "minProperties" in schema and len(value) < schema["minProperties"]:
+        yield _invalid(path, len(value), f"should have at least {schema['minProperties']} properties")
     if "maxProperties" in schema and len(value) > schema["maxProperties"]:
         yield _too_many(path, len(value), schema["maxProperties"], "properties")
 

@@ -30,9 +30,16 @@ from sentinel.policies.schema.promql import (
     check_selector,
     check_web_url,
 )
-from sentinel.policies.schema.quantities import format_duration, parse_duration, parse_seconds, parse_share
+from sentinel.policies.schema.quantities import (
+    DURATION,
+    NOT_ZERO,
+    POSITIVE_SHARE,
+    format_duration,
+    parse_duration,
+    parse_seconds,
+    parse_share,
+)
 
-_DURATION_PATTERN = r"^(\d+(\.\d+)?(ms|[wdhms]))+$"
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _DNS_PREFIX = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
@@ -164,33 +171,51 @@ def _notice_channel(value: str) -> str:
     return value
 
 
+_DURATION_TEXT: dict[str, object] = {"pattern": DURATION, "minLength": 2, "maxLength": 150}
+_ABOVE_ZERO: dict[str, object] = {**_DURATION_TEXT, "allOf": [{"pattern": NOT_ZERO}]}
+_A_SECOND: dict[str, object] = {
+    "x-kubernetes-validations": [
+        {
+            "rule": "self.matches('[dw]') || duration(self) >= duration('1s')",
+            "message": "is too short (at least 1s)",
+        }
+    ]
+}
+"""For API servers alone: a pattern cannot say it."""
+
 Count = Annotated[StrictInt, WithJsonSchema({"type": "integer", "minimum": 0})]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
-    _schema(
-        ["string", "integer"], "A duration such as 30s, 2m, 1h30m, 7d", pattern=_DURATION_PATTERN, maximum=0
-    ),
+    _schema(["string", "integer"], "A duration such as 30s, 2m, 1h30m, 7d", maximum=0, **_DURATION_TEXT),
 ]
-PositiveDuration = Annotated[Duration, AfterValidator(_at_least(timedelta(seconds=1)))]
+PositiveDuration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    AfterValidator(_at_least(timedelta(seconds=1))),
+    _schema("string", "A duration such as 30s, 2m, 1h30m, 7d", **_ABOVE_ZERO, **_A_SECOND),
+]
 Interval = PositiveDuration
 Seconds = Annotated[
     float,
     BeforeValidator(parse_seconds),
-    _schema("string", "A time such as 250ms or 1s", pattern=_DURATION_PATTERN),
+    _schema("string", "A time such as 250ms or 1s", **_ABOVE_ZERO),
 ]
-Share = Annotated[
+PositiveShare = Annotated[
     float,
     BeforeValidator(parse_share),
+    AfterValidator(_share_above_zero),
     _schema(
         ["string", "number"],
         "A percentage such as 5%, or a fraction such as 0.05",
-        pattern=r"^\d+(\.\d+)?\s*%?$",
+        pattern=POSITIVE_SHARE,
+        allOf=[{"pattern": NOT_ZERO}],
+        exclusiveMinimum=0,
+        exclusiveMaximum=1,
     ),
 ]
-PositiveShare = Annotated[Share, AfterValidator(_share_above_zero)]
 
 Name = Annotated[str, BeforeValidator(_text(_name, "a name")), _schema("string", "A name")]
 NamespaceName = Annotated[

@@ -11,8 +11,14 @@ from sentinel.policies.mistakes import InputError
 MAX_DURATION = timedelta(days=366)
 
 _UNITS = {"w": 604_800.0, "d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_PART = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(ms|[wdhms])")
-_NUMBER = re.compile(r"-?\d{1,12}(?:\.\d{1,12})?")
+_PART = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|[wdhms])", re.ASCII)
+_NUMBER = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,12})?", re.ASCII)
+DURATION = "^" + "".join(rf"([0-9]{{1,12}}(\.[0-9]{{1,9}})?{unit})?" for unit in _UNITS) + "$"
+"""What `parse_duration` takes as text of two characters or more, but for the longest time: as editors and API servers
+check it."""
+POSITIVE_SHARE = r"^((0{0,10}[0-9]{1,2}(\.[0-9]{1,12})?|0{0,9}100(\.0{1,12})?)\s*%|0{1,12}(\.[0-9]{1,12})?)$"
+"""The same for `parse_share`. Text of zeros alone is excluded by `NOT_ZERO`."""
+NOT_ZERO = "[1-9]"
 _DURATION_HINT = "write a number with a unit (ms, s, m, h, d, w), such as 30s or 1h30m"
 _SHARE_HINT = "write a percentage such as 5% or a fraction such as 0.05"
 
@@ -52,10 +58,10 @@ def parse_share(value: object) -> float:
     number = _number(text.removesuffix("%").rstrip() if percent else text, value)
     if not percent and number == 1:
         raise InputError(f"{value} could mean 1% or 100%", "write 1% or 100%")
-    if number < 0:
+    if number < 0 or text.startswith("-"):
         raise InputError(f"{value} is negative", _SHARE_HINT)
     share = round(number / 100, 12) if percent else number
-    if share > 1:
+    if not share <= 1 or (percent and number > 100):
         hint = _SHARE_HINT if percent else f"did you mean {text}%?"
         raise InputError(f"{value} is more than 100%", hint)
     return share
