@@ -12,7 +12,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --cust
 # Python keeps what it has compiled: tests start the program many times.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-backends check audit image docs reference pictures soak bench bench-shards bench-detection lock clean
+.PHONY: demo test test-backends check workflows audit image docs reference pictures soak bench bench-shards bench-detection lock clean
 
 demo: $(RUN)
 	$(BIN)/sentinel demo $(if $(STORY),--story $(STORY))
@@ -37,6 +37,10 @@ test-backends: $(DEV)
 	PATH="$(CURDIR)/build/backends:$$PATH" SENTINEL_TEST_BACKENDS="prometheus prometheus-3 victoria-metrics victoria-metrics-newest vmauth thanos" \
 		SENTINEL_TEST_SCRAPES="$(SCRAPES)" SENTINEL_TEST_ALERTMANAGER=alertmanager-newest \
 		$(BIN)/python -m pytest --numprocesses 0 -rs -s tests/adapters/alertmanager/test_real.py tests/e2e/test_backends.py
+
+# The workflows by actionlint, which Go builds; where there is no Go, it says so.
+workflows:
+	.ci/workflows
 
 # The pinned packages against known vulnerabilities. Fails on what it finds; where no list of them can be reached, it says so.
 audit: $(DEV)
