@@ -23,9 +23,9 @@ KEYWORDS = {
     "type", "format", "description", "properties", "items", "required", "enum", "default", "pattern", "nullable",
     "minimum", "exclusiveMinimum", "maximum", "minLength", "maxLength", "minItems", "maxItems",
     "maxProperties", "additionalProperties",
-    "allOf", "not", "minProperties", "exclusiveMinimum", "exclusiveMaximum",
+    "allOf", "not", "minProperties", "exclusiveMaximum",
     "x-kubernetes-preserve-unknown-fields", "x-kubernetes-validations", "x-kubernetes-list-type",
-    "x-kubernetes-list-map-keys", "x-kubernetes-int-or-string", "anyOf", "not", "message", "rule",
+    "x-kubernetes-list-map-keys", "x-kubernetes-int-or-string", "anyOf", "message", "rule",
 }  # fmt: skip
 
 
