@@ -14,8 +14,8 @@ _UNITS = {"w": 604_800.0, "d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms":
 _PART = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|[wdhms])", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,12})?", re.ASCII)
 DURATION = "^" + "".join(rf"([0-9]{{1,12}}(\.[0-9]{{1,9}})?{unit})?" for unit in _UNITS) + "$"
-"""What `parse_duration` takes as text of two characters or more, but for the longest time: as editors and API servers
-check it."""
+"""What `parse_duration` takes as text of two characters or more, as editors and API servers check it; a pattern cannot
+say which is too long."""
 POSITIVE_SHARE = r"^((0{0,10}[0-9]{1,2}(\.[0-9]{1,12})?|0{0,9}100(\.0{1,12})?)\s*%|0{1,12}(\.[0-9]{1,12})?)$"
 """The same for `parse_share`. Text of zeros alone is excluded by `NOT_ZERO`."""
 NOT_ZERO = "[1-9]"
