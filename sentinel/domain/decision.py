@@ -47,6 +47,11 @@ class Adopt:
 
 
 @dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Look at what we wrote before we were cut off: it is taken back where somebody changed what it relied on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Prepare:
     """Bring this revision's pods up where they stand by, so that they can take over."""
 
@@ -84,7 +89,17 @@ class Restart:
 
 
 Change = (
-    Stop | Release | SetPartition | SetTraffic | Prepare | Adopt | Restore | RemovePod | Promote | Restart
+    Stop
+    | Release
+    | SetPartition
+    | SetTraffic
+    | LookAgain
+    | Prepare
+    | Adopt
+    | Restore
+    | RemovePod
+    | Promote
+    | Restart
 )
 
 

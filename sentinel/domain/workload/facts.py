@@ -165,7 +165,7 @@ class Standby:
 
     `beside` is the digest of what serves. `prepared`: nothing is left to ask for so that they can take over. `noted`:
     this template has served before, was set aside by an undo, or is what serves. `in_place`: what serves has got
-    another template since requests were moved to it.
+    another template since requests were moved to it. `unconfirmed`: something that we wrote was not looked at again.
     """
 
     digest: str
@@ -175,6 +175,7 @@ class Standby:
     prepared: bool = True
     noted: bool = False
     in_place: bool = False
+    unconfirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Where a workload should stand, and the one change that brings it nearer, by the way in which it can be moved."""
 
-from sentinel.domain.decision import Change, Stop
+from sentinel.domain.decision import Change, LookAgain, Stop
 from sentinel.domain.workload.facts import Mark, Stepping, Workload
 from sentinel.engine.exposure import partition, pausing, switching, traffic
 
@@ -24,6 +24,14 @@ def left_over(workload: Workload) -> Change | None:
     if workload.abilities.stepping is Stepping.SWITCHING:
         return switching.left_over(workload)
     return traffic.left_over(workload)
+
+
+def unconfirmed(workload: Workload) -> Change | None:
+    """What looks at a write of ours again; None where none is left of which a process was cut off before it could."""
+    standby = workload.exposure.standby
+    if standby is None or workload.abilities.stepping is not Stepping.SWITCHING:
+        return None
+    return LookAgain() if standby.unconfirmed else None
 
 
 def dormant(workload: Workload) -> bool:

@@ -24,7 +24,7 @@ from sentinel.domain.workload.config import ConfigReading
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.evidence.looks import suspected
 from sentinel.engine.exposure.own import UNSEEN_FOR, unseen
-from sentinel.engine.exposure.steering import left_over
+from sentinel.engine.exposure.steering import left_over, unconfirmed
 from sentinel.engine.reconciling.carrying import Carrying
 from sentinel.engine.reconciling.collecting import judge_collected
 from sentinel.engine.reconciling.effects import (
@@ -59,6 +59,8 @@ from sentinel.engine.rollout.lifecycle import Begin, Continue, Idle, RolledBack,
 from sentinel.engine.rollout.progress import kept_until
 from sentinel.engine.rollout.situation import Situation
 
+SOON = timedelta(seconds=1)
+"""When to look again at what was just written, if no event comes before."""
 FAR = timedelta(minutes=10)
 """Every guarded rollout is looked at this often at least, whatever its timers say."""
 
@@ -149,6 +151,10 @@ class Reconciler:
             yield FollowConfig(workload, wanted=False)
             return AT_REST
         yield FollowConfig(workload, policy.on_config_change is not OnConfigChange.IGNORE)
+        looking = unconfirmed(workload)
+        if looking is not None and self._may_touch(workload, policy):
+            yield Apply(workload, looking)
+            return Reconciled(requeue_at=self._view.now() + SOON)
         if unseen_since is not None and workload.unnamed is not None and workload.nameless:
             return Reconciled(requeue_at=unseen_since + UNSEEN_FOR)
         settled = self._memory.settled.get(workload.key)

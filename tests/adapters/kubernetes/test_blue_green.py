@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from datetime import timedelta
 from typing import Any
@@ -13,9 +14,10 @@ from clustersim.storage.patching import json_patch
 from sentinel.adapters.kubernetes.api.resources import SERVICES
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
 from sentinel.adapters.kubernetes.workloads.pairs.blue_green_changes import BLUE_GREEN
+from sentinel.adapters.kubernetes.workloads.pairs.colours import UNCONFIRMED_ANNOTATION
 from sentinel.adapters.kubernetes.workloads.pairs.driver import neutral_digest
 from sentinel.adapters.kubernetes.workloads.pairs.members import Attached, PairMember, trim_member
-from sentinel.domain.decision import Adopt, Change, Prepare, Release, Restore
+from sentinel.domain.decision import Adopt, Change, LookAgain, Prepare, Release, Restore
 from sentinel.domain.errors import InvalidObjectError, PreconditionError
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import Ability, Workload, WorkloadKey
@@ -82,7 +84,7 @@ class Objects:
         """Plan the change and patch the objects; what the plan says."""
         plan = BLUE_GREEN.plan(self.live(), self.seen(), change, stored or {})
         by_name = {one["metadata"]["name"]: one for one in self.live()}
-        for patch in plan.patches:
+        for patch in (*plan.patches, *plan.confirmed):
             patched = json_patch(by_name[patch.name], list(patch.operations))
             by_name[patch.name].clear()
             by_name[patch.name].update(patched)
@@ -277,3 +279,90 @@ def test_what_else_is_in_the_way_is_named() -> None:
     assert why_not(unserved) == "there is no Service web"
     overlapping.green["spec"]["selector"] = overlapping.blue["spec"]["selector"]
     assert why_not(overlapping).startswith("the selectors of web-blue and web-green overlap")
+
+
+class _KilledError(Exception):
+    """The process ends."""
+
+
+async def cut_off(
+    objects: Objects, change: Change, meanwhile: Callable[[], None], patched: str = "web"
+) -> None:
+    """Make the change, with somebody else's write in the moment of ours; we are gone before the second look."""
+    judged = objects.seen()
+
+    class Killed(WorkloadChanger):
+        async def _live(self, *args: Any) -> list[JsonObject]:
+            found = await super()._live(*args)
+            if sum(
+                UNCONFIRMED_ANNOTATION in one["metadata"].get("annotations", {}) for one in objects.live()
+            ):
+                raise _KilledError
+            return found
+
+    with pytest.raises(_KilledError):
+        await Killed(interleaved(objects.live, patched, meanwhile)).apply(judged, change, timeout=5)
+
+
+async def look_again(objects: Objects) -> str:
+    """What the next process does first."""
+    assert objects.seen().exposure.standby.unconfirmed  # type: ignore[union-attr]
+    server = interleaved(objects.live, "", lambda: None)
+    return await WorkloadChanger(server).apply(objects.seen(), LookAgain(), timeout=5)
+
+
+async def test_a_switch_that_was_cut_off_before_its_second_look_is_taken_back() -> None:
+    """The colour got another template in the moment of the switch: as without the kill, it is news again."""
+    objects = Objects()
+    before = deepcopy(objects.service)
+
+    def release() -> None:
+        objects.green["spec"]["template"]["spec"]["containers"][0]["image"] = "web:3"
+
+    await cut_off(objects, Adopt(objects.of(objects.green)), release)
+    assert objects.serving() == "green"
+    await look_again(objects)
+    assert objects.service == before
+    assert objects.seen().candidate.images == ("web:3",)
+
+
+async def test_a_switch_that_was_cut_off_and_changed_nothing_stands() -> None:
+    """It is only confirmed, and so is one after which the colour before has too few pods to serve."""
+    for stays in (True, False):
+        objects = Objects()
+
+        def shrunk(objects: Objects = objects, stays: bool = stays) -> None:
+            if not stays:
+                objects.green["spec"]["template"]["spec"]["containers"][0]["image"] = "web:3"
+                objects.blue["status"]["readyReplicas"] = 3
+
+        await cut_off(objects, Adopt(objects.of(objects.green)), shrunk)
+        await look_again(objects)
+        assert objects.serving() == "green"
+        assert not objects.seen().exposure.standby.unconfirmed  # type: ignore[union-attr]
+
+
+async def test_pods_that_a_process_let_go_before_it_was_cut_off_are_back_if_they_serve() -> None:
+    """Somebody points the Service at them in the very moment; else they stay gone."""
+    for wanted in (True, False):
+        objects = Objects()
+        objects.make(Adopt(objects.of(objects.green)))
+
+        def switch_back(objects: Objects = objects, wanted: bool = wanted) -> None:
+            if wanted:
+                objects.service["spec"]["selector"]["colour"] = "blue"
+
+        await cut_off(objects, Release(), switch_back, patched="web-blue")
+        assert objects.blue["spec"]["replicas"] == 0
+        await look_again(objects)
+        assert objects.blue["spec"]["replicas"] == (4 if wanted else 0)
+        assert not objects.seen().exposure.standby.unconfirmed  # type: ignore[union-attr]
+
+
+async def test_a_switch_that_is_looked_at_leaves_nothing_to_look_at() -> None:
+    """With one write more."""
+    objects = Objects()
+    server = interleaved(objects.live, "", lambda: None)
+    await WorkloadChanger(server).apply(objects.seen(), Adopt(objects.of(objects.green)), timeout=5)
+    assert objects.serving() == "green"
+    assert UNCONFIRMED_ANNOTATION not in objects.service["metadata"]["annotations"]

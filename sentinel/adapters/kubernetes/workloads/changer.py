@@ -144,7 +144,7 @@ class WorkloadChanger:
         if plan.second_look is None:
             return
         back = plan.second_look(await self._live(driver, workload, timeout))
-        for patch in back:
+        for patch in back or plan.confirmed:
             await self._send(patch, driver, workload, timeout, give_up=True)
         if not back:
             return

@@ -1,6 +1,6 @@
 """What changes to a workload's own object are made of, whatever its kind. Pure: from the live object to operations."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.api.operations import Operation, holds, put
@@ -41,13 +41,14 @@ class Plan:
 
     `operations` patch the workload's own object; `patches` follow, one after the other. Each of them leaves the
     workload in a state in which the same change can be planned again. Without any the change is in force already.
-    `second_look` follows them.
+    `second_look` follows them, and `confirmed` a look that finds nothing changed.
     """
 
     sentence: str
     operations: tuple[Operation, ...] = ()
     patches: tuple[Patch, ...] = ()
     second_look: SecondLook | None = None
+    confirmed: tuple[Patch, ...] = ()
 
 
 def check_judged(live: RawObject, workload: Workload, *, also: str = "") -> None:
@@ -166,12 +167,17 @@ def _change_cause(live: RawObject, stored: RawObject) -> tuple[Operation, ...]:
 
 def set_annotation(live: RawObject, name: str, value: str) -> tuple[Operation, ...]:
     """Write one annotation of the live object."""
+    return set_annotations(live, {name: value})
+
+
+def set_annotations(live: RawObject, values: Mapping[str, str]) -> tuple[Operation, ...]:
+    """Write annotations of the live object."""
     metadata = mapping(live.get("metadata"))
     if "annotations" in metadata:
-        return (put(_annotation_path(name), value),)
+        return tuple(put(_annotation_path(name), value) for name, value in values.items())
     # The map itself is made: not over one that somebody else makes meanwhile.
     version = metadata.get("resourceVersion")
-    return (holds("/metadata/resourceVersion", version), put("/metadata/annotations", {name: value}))
+    return (holds("/metadata/resourceVersion", version), put("/metadata/annotations", dict(values)))
 
 
 def drop_annotation(live: RawObject, name: str) -> tuple[Operation, ...]:

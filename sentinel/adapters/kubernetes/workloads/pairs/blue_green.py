@@ -172,6 +172,7 @@ def _standby(sight: _Sight, other: WorkloadEntry) -> Standby:
         prepared=pointed and bool(sight.colours.noted) and other.desired >= pods_needed(other, sight.serving),
         noted=sight.colours.done_with(other),
         in_place=sight.colours.has_news(sight.serving),
+        unconfirmed=sight.colours.unconfirmed,
     )
 
 

@@ -6,7 +6,7 @@ known. A plan that was cut off is planned again from where it stands.
 """
 
 from sentinel.adapters.kubernetes.api.operations import Operation, holds, put
-from sentinel.adapters.kubernetes.api.raw import RawObject, mapping
+from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, SERVICES
 from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.driver import Live, unsupported
@@ -14,11 +14,14 @@ from sentinel.adapters.kubernetes.workloads.kinds.deployment import DEPLOYMENT
 from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import stored_template
 from sentinel.adapters.kubernetes.workloads.pairs.blue_green import assemble, attached, pods_needed
 from sentinel.adapters.kubernetes.workloads.pairs.colours import (
+    COLOURS_ANNOTATION,
     REPLICAS_ANNOTATION,
+    UNCONFIRMED_ANNOTATION,
     Colours,
     ready_pods,
     selector_of_service,
     service_name,
+    unconfirmed_of,
 )
 from sentinel.adapters.kubernetes.workloads.pairs.driver import (
     PairDriver,
@@ -35,23 +38,31 @@ from sentinel.adapters.kubernetes.workloads.pairs.service_changes import (
     set_aside,
     switch,
     switch_back,
+    switch_confirmed,
     switched,
 )
 from sentinel.adapters.kubernetes.workloads.pairs.templates import moved_template, selector_of
 from sentinel.adapters.kubernetes.workloads.patches import Patch, Plan
 from sentinel.adapters.kubernetes.workloads.trim import WorkloadEntry
-from sentinel.domain.decision import Adopt, Change, Prepare, Release, Restart, Restore
+from sentinel.domain.decision import Adopt, Change, LookAgain, Prepare, Release, Restart, Restore
 from sentinel.domain.errors import InvalidObjectError, PreconditionError
 from sentinel.domain.figures import amount
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.kinds import MEMBER_KIND, WorkloadKind
 
+_CONFIRMED = patches.drop_annotation(
+    {"metadata": {"annotations": {UNCONFIRMED_ANNOTATION: ""}}}, UNCONFIRMED_ANNOTATION
+)
+"""What a colour loses once our write is confirmed."""
+
 
 def plan(live: Live, workload: Workload, change: Change, stored: RawObject) -> Plan:
     """What a change comes to; `stored` is the ReplicaSet of a Restore's target."""
     sides = _sides(live, workload)
     match change:
+        case LookAgain():
+            return look_again(sides, workload)
         case Prepare(revision):
             return prepare(sides, revision)
         case Adopt(revision):
@@ -103,11 +114,21 @@ def adopt(sides: BlueGreenSides, revision: RevisionRef, workload: Workload) -> P
     if colour is None or ready_pods(colour) < pods_needed(colour, sides.serving):
         raise _unready(sides)
 
+    service = sides.colours.service
+    former = text(patches.annotations_of(service).get(COLOURS_ANNOTATION))
+
     def look(live: Live) -> tuple[Patch, ...]:
         member = part_named(live, workload, MEMBER_KIND, colour.key.name)
-        return () if neutral_digest(member) == revision.digest else (switch_back(sides),)
+        back = switch_back(service, former, sides.serving, colour)
+        return () if neutral_digest(member) == revision.digest else (back,)
 
-    return Plan(switched(sides), patches=(switch(sides),), second_look=look)
+    confirmed = (switch_confirmed(service, colour),)
+    return Plan(
+        switched(sides),
+        patches=(switch(sides, unconfirmed_yet=True),),
+        second_look=look,
+        confirmed=confirmed,
+    )
 
 
 def restore(sides: BlueGreenSides, target: RevisionRef, replica_set: RawObject) -> Plan:
@@ -140,18 +161,50 @@ def release(sides: BlueGreenSides, workload: Workload) -> Plan:
     colour, name = sides.standby, sides.standby.key.name
     if colour.desired == 0 or not sides.colours.done_with(colour):
         return Plan(f"{name} has nothing to give back")
-    noted = patches.set_annotation(sides.raw[name], REPLICAS_ANNOTATION, str(colour.desired))
+    had = str(colour.desired)
+    noted = patches.set_annotations(sides.raw[name], {REPLICAS_ANNOTATION: had, UNCONFIRMED_ANNOTATION: had})
     operations = (*patches.judged(sides.raw[name]), *noted, *patches.scaled(sides.raw[name], 0))
 
     service = sides.colours.service
 
     def look(live: Live) -> tuple[Patch, ...]:
         serves = selector_of_service(part_named(live, workload, "Service", service_name(service)))
-        back = (holds("/spec/replicas", 0), put("/spec/replicas", colour.desired))
-        return () if serves == selector_of_service(service) else _of(colour, back)
+        return () if serves == selector_of_service(service) else _scaled_back(colour, colour.desired)
 
     done = f"{name}, which no longer serves, was scaled to 0"
-    return Plan(done, patches=_of(colour, operations), second_look=look)
+    confirmed = _of(colour, _CONFIRMED)
+    return Plan(done, patches=_of(colour, operations), second_look=look, confirmed=confirmed)
+
+
+def look_again(sides: BlueGreenSides, workload: Workload) -> Plan:
+    """What a process that was cut off right after its write could not look at.
+
+    A colour that got another template in the moment of the switch loses the requests to the one before, where that has
+    all its pods; one that serves again has the pods back that it lost.
+    """
+    service, former = sides.colours.service, unconfirmed_of(sides.colours.service)
+    serving, standby = sides.serving, sides.standby
+    back: list[Patch] = []
+    confirmed: list[Patch] = []
+    if former is not None:
+        ready = ready_pods(standby) >= pods_needed(standby, serving)
+        if sides.colours.has_news(serving) and ready:
+            back.append(switch_back(service, former, standby, serving))
+        else:
+            confirmed.append(switch_confirmed(service, serving))
+    for colour in (serving, standby):
+        had = colour.annotations.get(UNCONFIRMED_ANNOTATION)
+        if had is None:
+            continue
+        if colour is serving and colour.desired == 0 and had.isdecimal():
+            back += _scaled_back(colour, int(had))
+        else:
+            confirmed += _of(colour, _CONFIRMED)
+    return Plan(
+        f"what was written to {workload.key} was looked at again",
+        second_look=lambda _live: tuple(back),
+        confirmed=tuple(confirmed),
+    )
 
 
 def restart(sides: BlueGreenSides, config: str) -> Plan:
@@ -186,6 +239,11 @@ def _scaled(sides: BlueGreenSides, colour: WorkloadEntry, pods: int) -> tuple[Pa
     raw = sides.raw[colour.key.name]
     dropped = patches.drop_annotation(raw, REPLICAS_ANNOTATION)
     return _of(colour, (*patches.judged(raw), *patches.scaled(raw, pods), *dropped))
+
+
+def _scaled_back(colour: WorkloadEntry, pods: int) -> tuple[Patch, ...]:
+    """The pods that it had before we scaled it to 0, if nobody has scaled it since."""
+    return _of(colour, (holds("/spec/replicas", 0), put("/spec/replicas", pods), *_CONFIRMED))
 
 
 def _of(colour: WorkloadEntry, operations: tuple[Operation, ...]) -> tuple[Patch, ...]:

@@ -12,6 +12,10 @@ COLOURS_ANNOTATION = "rollback-sentinel.dev/colours"
 """On the Service: what each colour had when requests were moved last, or when an undo decided that they are not."""
 REPLICAS_ANNOTATION = "rollback-sentinel.dev/replicas"
 """On a colour that was scaled to 0: how many replicas it had."""
+UNCONFIRMED_ANNOTATION = "rollback-sentinel.dev/unconfirmed"
+"""On what we wrote, until it was looked at again: what to put back if what it relied on was changed meanwhile. Of a
+Service this is what was noted of the colours before, of a colour how many replicas it had."""
+_NOTHING = "-"
 _DIGITS = 16
 
 
@@ -49,6 +53,13 @@ class Colours:
         annotations = mapping(mapping(self.service.get("metadata")).get("annotations"))
         pairs = (part.partition("=") for part in text(annotations.get(COLOURS_ANNOTATION)).split(","))
         return {name: digest for name, _, digest in pairs if digest}
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether something of ours has yet to be looked at again."""
+        return unconfirmed_of(self.service) is not None or any(
+            UNCONFIRMED_ANNOTATION in one.annotations for one in self.members
+        )
 
     def has_news(self, colour: WorkloadEntry) -> bool:
         """Whether a colour's template is another one than when requests were moved last."""
@@ -142,6 +153,19 @@ def short_digest(colour: WorkloadEntry) -> str:
 def note_of(members: Sequence[WorkloadEntry]) -> str:
     """What is noted of these colours, as the annotation has it."""
     return ",".join(f"{one.key.name}={short_digest(one)}" for one in members)
+
+
+def unconfirmed_of(service: RawObject) -> str | None:
+    """What was noted of the colours before a switch that was not looked at again; None without such a switch."""
+    annotations = mapping(mapping(service.get("metadata")).get("annotations"))
+    if UNCONFIRMED_ANNOTATION not in annotations:
+        return None
+    return text(annotations[UNCONFIRMED_ANNOTATION]).removeprefix(_NOTHING)
+
+
+def unconfirmed(before: str) -> str:
+    """The same as the annotation has it."""
+    return before or _NOTHING
 
 
 def service_name(service: RawObject) -> str:

@@ -8,6 +8,7 @@ from sentinel.adapters.kubernetes.api.resources import SERVICES
 from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.pairs.colours import (
     COLOURS_ANNOTATION,
+    UNCONFIRMED_ANNOTATION,
     Colours,
     note_of,
     pointed_at,
@@ -15,11 +16,15 @@ from sentinel.adapters.kubernetes.workloads.pairs.colours import (
     selector_of_service,
     service_name,
     short_digest,
+    unconfirmed,
 )
 from sentinel.adapters.kubernetes.workloads.patches import Patch
 from sentinel.adapters.kubernetes.workloads.trim import WorkloadEntry
 from sentinel.domain.figures import amount
 from sentinel.domain.record.state import RevisionRef
+
+_SWITCHED = {"metadata": {"annotations": {COLOURS_ANNOTATION: "", UNCONFIRMED_ANNOTATION: ""}}}
+"""What a Service has after a switch that is to be confirmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,31 +48,39 @@ def switched(sides: BlueGreenSides) -> str:
     return f"Service {service} was switched from {sides.serving.key.name} to {name} ({ready})"
 
 
-def switch(sides: BlueGreenSides) -> Patch:
-    """All requests go to what stands by: the selector that was judged is tested, replaced and signed in one patch."""
+def switch(sides: BlueGreenSides, *, unconfirmed_yet: bool = False) -> Patch:
+    """All requests go to what stands by: the selector that was judged is tested, replaced and signed in one patch.
+
+    `unconfirmed_yet`: what was noted before is kept with it until the switch is confirmed.
+    """
     service = sides.colours.service
-    before = selector_of_service(service)
+    noted = {COLOURS_ANNOTATION: note_of(sides.colours.members)}
+    if unconfirmed_yet:
+        former = text(patches.annotations_of(service).get(COLOURS_ANNOTATION))
+        noted[UNCONFIRMED_ANNOTATION] = unconfirmed(former)
     return _of_service(
         service,
-        holds("/spec/selector", before),
+        holds("/spec/selector", selector_of_service(service)),
         put("/spec/selector", pointed_at(service, sides.standby)),
-        *patches.set_annotation(service, COLOURS_ANNOTATION, note_of(sides.colours.members)),
+        *patches.set_annotations(service, noted),
     )
 
 
-def switch_back(sides: BlueGreenSides) -> Patch:
-    """The selector and the note as they were before the switch, if nobody has changed them since."""
-    service, noted = (
-        sides.colours.service,
-        patches.annotations_of(sides.colours.service).get(COLOURS_ANNOTATION),
-    )
-    now = {"metadata": {"annotations": {COLOURS_ANNOTATION: ""}}}
-    note = patches.set_annotation(now, COLOURS_ANNOTATION, text(noted))
+def switch_confirmed(service: RawObject, serving: WorkloadEntry) -> Patch:
+    """The switch to this colour stands: `service` as it was before or after it."""
+    done = patches.drop_annotation(_SWITCHED, UNCONFIRMED_ANNOTATION)
+    return _of_service(service, holds("/spec/selector", pointed_at(service, serving)), *done)
+
+
+def switch_back(service: RawObject, former: str, to: WorkloadEntry, from_: WorkloadEntry) -> Patch:
+    """The selector and the note as they were before an unconfirmed switch, if nobody has changed them since."""
+    noted = patches.set_annotation(_SWITCHED, COLOURS_ANNOTATION, former)
     return _of_service(
         service,
-        holds("/spec/selector", pointed_at(service, sides.standby)),
-        put("/spec/selector", selector_of_service(service)),
-        *(note if noted is not None else patches.drop_annotation(now, COLOURS_ANNOTATION)),
+        holds("/spec/selector", pointed_at(service, from_)),
+        put("/spec/selector", pointed_at(service, to)),
+        *(noted if former else patches.drop_annotation(_SWITCHED, COLOURS_ANNOTATION)),
+        *patches.drop_annotation(_SWITCHED, UNCONFIRMED_ANNOTATION),
     )
 
 
