@@ -547,7 +547,7 @@ def test_a_router_without_equivalent_leaves_steps_of_pods() -> None:
         "      trafficRouting: {nginx: {stableIngress: shop}}\n      steps: [{setWeight: 10}]\n"
     )
     assert only(result).strategy.pairing is None
-    assert "Left out: trafficRouting" in " ".join(result.notes)
+    assert "Left out: spec.strategy.canary.trafficRouting" in " ".join(result.notes)
 
 
 def test_blue_green_with_services_becomes_blue_green() -> None:
@@ -573,4 +573,4 @@ def test_blue_green_with_services_becomes_blue_green() -> None:
     assert strategy.pairing.kept == timedelta(minutes=10)
     assert [(step.bake, step.approval) for step in strategy.steps] == [(timedelta(hours=2), True)]
     assert strategy.deadline == timedelta(hours=2, minutes=40)
-    assert "Left out: previewReplicaCount" in " ".join(result.notes)
+    assert "Left out: spec.strategy.blueGreen.previewReplicaCount" in " ".join(result.notes)

@@ -13,11 +13,6 @@ from sentinel.policies.schema.quantities import format_duration
 _GATEWAY_PLUGIN = "argoproj-labs/gatewayAPI"
 _GATEWAY_ROUTES = (("httpRoute", "HTTPRoute"), ("grpcRoute", "GRPCRoute"))
 _SCALE_DOWN_DELAY = 30
-_WITHOUT_EQUIVALENT = {
-    "previewReplicaCount": "the next release gets as many pods as the present one",
-    "antiAffinity": "set it in both pod templates",
-    "scaleDownDelayRevisionLimit": "one old release is kept",
-}
 
 
 def routed_pair(canary: Values, name: str) -> dict[str, object]:
@@ -67,7 +62,7 @@ def _istio(routing: Values) -> dict[str, object]:
     return {"kind": "VirtualService", "name": name, **({"rule": rule} if rule else {})}
 
 
-def blue_green_of(blue_green: Values, name: str, notes: list[str]) -> dict[str, object]:
+def blue_green_of(blue_green: Values, name: str) -> dict[str, object]:
     """The blue-green strategy with the same Services; empty where it names none. Raises ImportRefusedError."""
     service = text(blue_green.get("activeService"))
     if not service:
@@ -80,11 +75,6 @@ def blue_green_of(blue_green: Values, name: str, notes: list[str]) -> dict[str, 
         preview["bake"] = format_duration(timedelta(seconds=seconds))
     if blue_green.get("autoPromotionEnabled") is False:
         preview["approval"] = "required"
-    notes += [
-        f"Left out: {key}; {why}."
-        for key, why in _WITHOUT_EQUIVALENT.items()
-        if blue_green.get(key) is not None
-    ]
     other = text(blue_green.get("previewService"))
     return {
         "service": service,

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from sentinel.policies.importing.argo.routing import blue_green_of, needs_two, routed_pair
 from sentinel.policies.importing.draft import Draft, ImportRefusedError, Values
+from sentinel.policies.importing.fields import fields_of
 from sentinel.policies.importing.shapes import duration, items, mapping, text, whole
 from sentinel.policies.importing.strategy import FINAL_BAKE, HOUR, SPARE, PacedStep, put_strategy
 from sentinel.policies.schema.quantities import format_duration
@@ -18,13 +19,8 @@ _STEPS_WITHOUT_EQUIVALENT = {
     "setMirrorRoute": "traffic is not mirrored",
     "experiment": "the sentinel does not run experiments; the stable pods are the baseline",
     "plugin": "step plugins are not supported",
-    "replicaProgressThreshold": "a step begins when its pods are available",
 }
-_KEYS_WITHOUT_EQUIVALENT = {
-    "trafficRouting": "a step is a share of the pods, not of routed traffic",
-    "dynamicStableScale": "the Deployment's own rolling update scales the old pods",
-    "pingPong": "there is one Service",
-}
+_ROUTING = "strategy.canary.trafficRouting"
 
 
 @dataclass(slots=True)
@@ -48,9 +44,11 @@ def steps_of(draft: Draft, strategy: Values, spec: Values, name: str) -> None:
     canary, blue_green = mapping(strategy.get("canary")), mapping(strategy.get("blueGreen"))
     walk = _Walk([], [])
     pair = routed_pair(canary, name)
-    for key, why in _KEYS_WITHOUT_EQUIVALENT.items():
-        if (canary.get(key) or spec.get(key)) and not (pair and key == "trafficRouting"):
-            walk.notes.append(f"Left out: {key}; {why}.")
+    fields = fields_of("argo")
+    routed = bool(mapping(canary.get("trafficRouting"))) and not pair
+    if routed:
+        walk.notes.append(f"Left out: spec.{_ROUTING}; {fields.left[_ROUTING]}.")
+    walk.notes += fields.comments(spec, without=(_ROUTING,) if routed else ())
     for index, step in enumerate(items(canary.get("steps"))):
         try:
             _walk(walk, index, step)
@@ -73,7 +71,7 @@ def steps_of(draft: Draft, strategy: Values, spec: Values, name: str) -> None:
 
 def _colours(walk: _Walk, blue_green: Values, name: str) -> dict[str, object]:
     try:
-        return blue_green_of(blue_green, name, walk.notes)
+        return blue_green_of(blue_green, name)
     except ImportRefusedError as error:
         walk.notes.append(f"Left out: the blue-green strategy: {error}.")
         return {}

@@ -20,6 +20,7 @@ from sentinel.policies.importing.draft import (
     policy_name,
     unique,
 )
+from sentinel.policies.importing.fields import fields_of
 from sentinel.policies.importing.flagger.builtin import (
     WORKLOAD,
     BuiltinCheck,
@@ -245,6 +246,8 @@ def _whole(value: object, default: int, draft: Draft) -> int:
 
 
 def _other_keys(draft: Draft, spec: Values, analysis: Values) -> None:
+    kept = ("service",) if "canaryPair" in draft.strategy else ()
+    draft.notes += fields_of("flagger").comments({**spec, "analysis": analysis}, without=kept)
     if spec.get("skipAnalysis") is True:
         draft.notes.append("skipAnalysis is true: Flagger promotes without judging. Here the rules judge.")
     if spec.get("metricsServer"):

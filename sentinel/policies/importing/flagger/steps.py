@@ -31,17 +31,6 @@ def pace(
         notes.append(f"Left out: the steps: {error}.")
         steps = []
     put_webhooks(draft, analysis, steps, interval, notes)
-    notes += [
-        f"Left out: {key}; traffic is shared by the number of pods."
-        for key in (
-            "mirror",
-            "mirrorWeight",
-            "sessionAffinity",
-            "stepWeightPromotion",
-            "primaryReadyThreshold",
-        )
-        if analysis.get(key)
-    ]
     if spec.get("autoscalerRef"):
         notes.append(
             "Left out: autoscalerRef; while a step pauses, an autoscaler scales both revisions in proportion."
