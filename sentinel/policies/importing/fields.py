@@ -15,9 +15,9 @@ _UNKNOWN = "this import does not know it"
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """What becomes of the fields of one kind, by the beginnings of their paths in its spec.
+    """The treatment of the fields of one kind, by the beginnings of their paths in its spec.
 
-    `taken`: part of the policy, or named by a comment of its own. `irrelevant`: not a policy's concern. `left`: a
+    `taken`: part of the policy, or named by a separate comment. `irrelevant`: not a policy's concern. `left`: a
     comment names it, with this reason. `source` names the release of the definition that they are from.
     """
 
