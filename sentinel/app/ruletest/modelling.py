@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from math import ceil, floor
 
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.policy.policy import Policy
@@ -20,6 +21,7 @@ from sentinel.engine.alerts.naming import Directory, workloads_named
 from sentinel.engine.matching import alert_rule_of
 from sentinel.engine.replay.modelled_pair import ModelledPair
 from sentinel.engine.replay.modelled_pods import PodEvent
+from sentinel.engine.replay.modelled_steps import ModelledSteps
 from sentinel.engine.replay.modelled_switch import ModelledSwitch
 from sentinel.engine.replay.modelled_workload import (
     BASELINE,
@@ -34,18 +36,27 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 """When every test's rollout begins."""
 
 
+_QUARTER = 0.25
+"""Argo Rollouts' own maxSurge and maxUnavailable, where a Rollout has none."""
+
+
 def modelled(shape: WorkloadShape) -> World:
     """The model of a workload of this kind."""
     if shape.key.kind in SWITCHED:
         return ModelledSwitch(shape)
+    if shape.key.kind in STEPPING_BY_THEMSELVES:
+        return ModelledSteps(shape)
     return ModelledPair(shape) if shape.key.kind in PAIRED else ModelledWorkload(shape)
 
 
 def shape_of(case: Case, key: WorkloadKey, labels: Mapping[str, str]) -> WorkloadShape:
     """The workload of a test."""
     shape = case.shape
-    surge = int(key.kind in PAUSABLE | PAIRED) if shape.max_surge is None else shape.max_surge
-    unavailable = int(not surge) if shape.max_unavailable is None else shape.max_unavailable
+    own = key.kind in STEPPING_BY_THEMSELVES
+    usual = ceil(shape.replicas * _QUARTER) if own else int(key.kind in PAUSABLE | PAIRED)
+    surge = usual if shape.max_surge is None else shape.max_surge
+    fewer = floor(shape.replicas * _QUARTER) if own else int(not surge)
+    unavailable = fewer if shape.max_unavailable is None else shape.max_unavailable
     return WorkloadShape(
         BEGAN,
         key=key,
@@ -60,6 +71,9 @@ def shape_of(case: Case, key: WorkloadKey, labels: Mapping[str, str]) -> Workloa
         annotations=shape.annotations,
         events=_events(case),
         changed_by=shape.changed_by,
+        own_steps=case.shape.own_steps,
+        promotes=tuple(BEGAN + at for at in case.promotes),
+        aborts=tuple(BEGAN + at for at in case.aborts),
     )
 
 

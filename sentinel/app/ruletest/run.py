@@ -18,6 +18,7 @@ from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import DATADOG, PROMETHEUS, CountQuery, HistogramQuery, MetricRule, kind_of
 from sentinel.domain.policy.selection import Operator
 from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.kinds import STEPPING_BY_THEMSELVES
 from sentinel.engine.matching import mismatch
 from sentinel.engine.replay.course import replay
 from sentinel.engine.replay.modelled_workload import (
@@ -100,6 +101,8 @@ def _unfit(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[str, st
     why = mismatch(policy.match, key, labels)
     if why:
         return f"policy {policy.name} does not guard {key}: {why}"
+    if key.kind not in STEPPING_BY_THEMSELVES and (case.shape.own_steps or case.promotes or case.aborts):
+        return f"steps, promotes and aborts are a Rollout's: {key} makes the steps of the policy"
     rules = {rule.name for rule in policy.rules}
     named = [a.rule for a in case.answers] + [v.rule for v in case.expected.verdicts]
     unknown = next((name for name in named if name not in rules), None)

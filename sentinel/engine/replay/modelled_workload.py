@@ -23,6 +23,7 @@ from sentinel.domain.workload.facts import (
     WorkloadKey,
 )
 from sentinel.domain.workload.kinds import USUAL_KIND
+from sentinel.domain.workload.own_steps import OwnStep
 from sentinel.domain.workload.pods import Pod
 from sentinel.domain.workload.revision import ObjectRef, Revision
 from sentinel.engine.replay.modelled_pods import ModelledPod, PodEvent, next_turn
@@ -46,7 +47,7 @@ class WorkloadShape:
     """What is modelled. `began` is when the template was changed; pods are ready `ready_after` they are made.
 
     `stable` None is a first deployment. `events` say what befalls which pod, by its name. So many pods of the candidate
-    were `made` before.
+    were `made` before. `own_steps` are its own controller's, which people promote and abort at these times.
     """
 
     began: datetime
@@ -63,6 +64,9 @@ class WorkloadShape:
     events: Mapping[str, tuple[PodEvent, ...]] = field(default_factory=lambda: MappingProxyType({}))
     changed_by: str = ""
     made: int = 0
+    own_steps: tuple[OwnStep, ...] = ()
+    promotes: tuple[datetime, ...] = ()
+    aborts: tuple[datetime, ...] = ()
 
 
 class ModelledWorkload:

@@ -8,6 +8,7 @@ from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import VerdictKind
 from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.own_steps import OwnStep
 from sentinel.engine.replay.modelled_pods import ModelledFate
 from sentinel.policies.ruletest.notation import SeriesName, Value
 
@@ -26,6 +27,7 @@ class CaseWorkload:
     max_unavailable: int | None = None
     ready_after: timedelta = timedelta(seconds=5)
     changed_by: str = ""
+    own_steps: tuple[OwnStep, ...] = ()
 
     @property
     def most_pods(self) -> int:
@@ -135,6 +137,8 @@ class Case:
     alerts: tuple[InputAlert, ...] = ()
     approvals: tuple[tuple[timedelta, int], ...] = ()
     resumes: tuple[timedelta, ...] = ()
+    promotes: tuple[timedelta, ...] = ()
+    aborts: tuple[timedelta, ...] = ()
     neighbours_over: int = 0
     expected: Expected = Expected()
 

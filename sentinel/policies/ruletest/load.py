@@ -7,6 +7,7 @@ from pathlib import Path as FilePath
 from pydantic import ValidationError
 
 from sentinel.domain.record.entries import Action
+from sentinel.domain.workload.own_steps import OwnStep
 from sentinel.policies.explain import mistakes_of
 from sentinel.policies.load import TEST_SUFFIXES, read_bytes
 from sentinel.policies.mistakes import InputError, PolicyError
@@ -29,6 +30,7 @@ from sentinel.policies.ruletest.schema import (
     CaseSpec,
     ExpectSpec,
     FiringAlertSpec,
+    OwnStepSpec,
     RevisionSpec,
 )
 from sentinel.policies.yaml.document import read_documents
@@ -114,6 +116,7 @@ def _case(spec: CaseSpec, of: CaseFileSpec, line: int) -> Case:
             shape.max_unavailable,
             shape.ready_after,
             shape.changed_by,
+            tuple(map(_step, shape.steps)),
         ),
         candidate=_arm(spec.candidate, "app:2"),
         baseline=None if spec.first_deployment else _arm(spec.baseline, "app:1"),
@@ -126,9 +129,17 @@ def _case(spec: CaseSpec, of: CaseFileSpec, line: int) -> Case:
         alerts=tuple(map(_alert, spec.alerts)),
         approvals=tuple((one.at, one.step) for one in spec.approvals),
         resumes=spec.resumes,
+        promotes=spec.promotes,
+        aborts=spec.aborts,
         neighbours_over=spec.neighbours_over,
         expected=_expected(spec.expect),
     )
+
+
+def _step(spec: OwnStepSpec) -> OwnStep:
+    if spec.pause is None:
+        return OwnStep(weight=(spec.set_weight or 0) / 100)
+    return OwnStep(pauses=True, duration=spec.pause.duration)
 
 
 def _series(of: CaseFileSpec, spec: CaseSpec) -> tuple[InputSeries, ...]:

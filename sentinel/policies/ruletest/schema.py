@@ -87,10 +87,30 @@ Moment = Annotated[
 ]
 
 
+class PauseSpec(Model):
+    """A pause of a Rollout's own: without a duration it waits until it is promoted."""
+
+    duration: PositiveDuration | None = None
+
+
+class OwnStepSpec(Model):
+    """One of a Rollout's own canary steps, written as in its spec.strategy.canary.steps."""
+
+    set_weight: Annotated[Count, Field(ge=0, le=100)] | None = None
+    pause: PauseSpec | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "OwnStepSpec":
+        if (self.set_weight is None) == (self.pause is None):
+            raise InputError("must be one of setWeight and pause", "write {setWeight: 20} or {pause: {}}")
+        return self
+
+
 class WorkloadSpec(Model):
     """The modelled workload; kind, name, namespace and labels are such that the policy matches, unless said.
 
-    Where neither is said, a Deployment surges by one pod, and of the other kinds one pod may be missing.
+    Where neither is said, a Deployment surges by one pod, of a Rollout a quarter of its pods surge and may be missing,
+    and of the other kinds one pod may be missing. `steps` are a Rollout's own.
     """
 
     kind: WorkloadKind | None = None
@@ -103,6 +123,7 @@ class WorkloadSpec(Model):
     max_unavailable: Annotated[Count, Field(ge=0, le=500)] | None = None
     ready_after: Duration = timedelta(seconds=5)
     changed_by: Annotated[str, Field(max_length=128)] = ""
+    steps: Annotated[tuple[OwnStepSpec, ...], Field(max_length=50)] = ()
 
     @model_validator(mode="after")
     def _can_move(self) -> "WorkloadSpec":
@@ -241,6 +262,8 @@ class CaseSpec(Model):
     alerts: tuple[FiringAlertSpec, ...] = ()
     approvals: tuple[ApprovalSpec, ...] = ()
     resumes: tuple[Moment, ...] = ()
+    promotes: tuple[Moment, ...] = ()
+    aborts: tuple[Moment, ...] = ()
     neighbours_over: Annotated[Count, Field(ge=0)] = 0
     expect: ExpectSpec
 

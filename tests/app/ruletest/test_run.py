@@ -326,3 +326,13 @@ def test_the_steps_of_a_rollout_are_its_own(tmp_path: Path, strategy: str, made:
     spec = spec.replace("bake: 5m", strategy, 1)
     result = run(tmp_path, COUNTS, f"    until: 20m\n    series:\n{WELL}{ANY}", spec=spec)
     assert decisions(result)[0] == made
+
+
+def test_a_rollouts_own_steps_are_nobody_elses(tmp_path: Path) -> None:
+    """Of another kind they are the policy's, and a test says so instead of leaving them out."""
+    steps = "    workload: {steps: [{setWeight: 20}]}\n"
+    found = run(tmp_path, "  rules: [{name: c, crashLoop: {}}]\n", steps + ANY)
+    assert (
+        found.problem
+        == "steps, promotes and aborts are a Rollout's: deployment/shop/app makes the steps of the policy"
+    )

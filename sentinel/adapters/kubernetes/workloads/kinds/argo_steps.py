@@ -1,31 +1,26 @@
 """The position of an Argo Rollout in its own steps, read from its spec and status."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, number, objects, text
 from sentinel.domain.workload.facts import OwnSteps
+from sentinel.domain.workload.own_steps import OwnStep, position
 
 INCONCLUSIVE = frozenset({"InconclusiveAnalysisRun", "InconclusiveExperiment"})
 """Why its controller pauses if one of its analyses was inconclusive."""
 
 
 def own_steps(raw: RawObject) -> OwnSteps:
-    """The stages of its strategy, and the one that it is at.
-
-    A stage ends where the weight changes, and after a pause without a duration: there it waits to be promoted.
-    """
+    """The stages of its strategy, and the one that it is at."""
     strategy, status = mapping(mapping(raw.get("spec")).get("strategy")), mapping(raw.get("status"))
     aborted = (text(status.get("message")) or "it was aborted") if status.get("abort") is True else ""
     full = status.get("promoteFull") is True
     if "blueGreen" in strategy:
         active = mapping(status.get("blueGreen")).get("activeSelector") == status.get("currentPodHash")
         return OwnSteps(int(active), 1, 1.0, waits_for(raw) != "", full, aborted)
-    steps = canary_steps(raw)
-    stages = _stages(steps)
-    at = step_index(raw)
-    stage, weight = stages[at] if at < len(stages) else (stages[-1][0] + 1 if stages else 0, 1.0)
-    count = stages[-1][0] + 1 if stages else 0
-    return OwnSteps(stage, count, weight, waits_for(raw) != "", full, aborted)
+    steps = tuple(map(_step_of, canary_steps(raw)))
+    return position(steps, step_index(raw), waits=waits_for(raw) != "", full=full, aborted=aborted)
 
 
 def waits_for(raw: RawObject) -> str:
@@ -51,18 +46,11 @@ def step_index(raw: RawObject) -> int:
     return number(mapping(raw.get("status")).get("currentStepIndex"))
 
 
-def _stages(steps: Sequence[RawObject]) -> list[tuple[int, float]]:
-    """The stage and the weight of each step."""
-    stages: list[tuple[int, float]] = []
-    stage, weight = 0, 0.0
-    for index, step in enumerate(steps):
-        asked = number(step.get("setWeight")) / 100 if "setWeight" in step else weight
-        passed = index > 0 and _indefinite(steps[index - 1])
-        if index > 0 and (passed or asked != weight):
-            stage += 1
-        weight = asked
-        stages.append((stage, weight))
-    return stages
+def _step_of(raw: RawObject) -> OwnStep:
+    weight = number(raw.get("setWeight")) / 100 if "setWeight" in raw else None
+    pauses = "pause" in raw
+    # How long is its controller's business: here it is enough that it goes on by itself.
+    return OwnStep(weight, pauses, None if _indefinite(raw) or not pauses else timedelta())
 
 
 def _indefinite(step: RawObject) -> bool:
