@@ -1,7 +1,9 @@
 """E-mail by SMTP: a mail for each decision, those of a rollout in one thread."""
 
+import logging
 import smtplib
 import ssl
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -9,13 +11,17 @@ from enum import StrEnum
 
 from sentinel.adapters.channels.texts import NoticeText, told_bulletin, told_decision
 from sentinel.blocking import BlockingPool, PoolBusyError, PoolClosedError
+from sentinel.bounded import BoundedDict
 from sentinel.domain.errors import NoticeError
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.record.entries import NoticeRef
 from sentinel.ports import Clock
 from sentinel.secret import Secret
 
+REMEMBERED = 1000
+"""Of so many mails that some recipients refused for now, the others are remembered."""
 _DOMAIN = "rollback-sentinel.dev"
+log = logging.getLogger(__name__)
 
 
 class MailSecurity(StrEnum):
@@ -48,6 +54,7 @@ class MailNotifier:
         self._server = server
         self._clock = clock
         self._pool = BlockingPool("mail", threads=2, waiting=16)
+        self._left: BoundedDict[str, tuple[str, ...]] = BoundedDict(REMEMBERED)
 
     async def publish(self, notice: Notice) -> NoticeRef | None:
         """Send the decision; progress alone is not mailed. Raises NoticeError."""
@@ -63,7 +70,10 @@ class MailNotifier:
 
     async def broadcast(self, bulletin: Bulletin) -> None:
         """Send it. Raises NoticeError."""
-        await self._send(self._mail(told_bulletin(bulletin), urgent=not bulletin.good))
+        mail = self._mail(told_bulletin(bulletin), urgent=not bulletin.good)
+        at = bulletin.at.timestamp() if bulletin.at is not None else 0
+        mail["Message-ID"] = f"<{bulletin.kind.value}.{at:.6f}@{_DOMAIN}>"
+        await self._send(mail)
 
     async def close(self) -> None:
         """Take no more mails."""
@@ -83,9 +93,23 @@ class MailNotifier:
         return mail
 
     async def _send(self, mail: EmailMessage) -> None:
+        """Send it to those who do not have it yet: a server may refuse some recipients for now, or for good."""
+        ident = str(mail["Message-ID"])
+        refused = await self._deliver(mail, self._left.get(ident, self._server.recipients))
+        self._left.pop(ident, None)
+        for_now = tuple(who for who, code in refused.items() if code < 500)
+        if len(refused) > len(for_now):
+            lost = {who: code for who, code in refused.items() if code >= 500}
+            log.error("the mail server refuses recipients of %s: %s", self._name, lost)
+        if for_now:
+            self._left[ident] = for_now
+            raise NoticeError(f"the mail server refuses recipients for now: {', '.join(for_now)}")
+
+    async def _deliver(self, mail: EmailMessage, recipients: Sequence[str]) -> Mapping[str, int]:
+        """The recipients that were refused, if others were not, with the server's codes. Raises NoticeError."""
         deadline = self._server.timeout * 2
         try:
-            await self._pool.run(lambda: deliver(self._server, mail), deadline=deadline)
+            return await self._pool.run(lambda: deliver(self._server, mail, recipients), deadline=deadline)
         except TimeoutError as error:
             raise NoticeError(f"the mail server did not take the mail within {deadline:g} s") from error
         except (PoolBusyError, PoolClosedError) as error:
@@ -105,8 +129,11 @@ class MailNotifier:
             raise NoticeError(f"the mail server cannot be reached: {type(error).__name__}") from error
 
 
-def deliver(server: MailServer, mail: EmailMessage) -> None:
-    """Hand it in; blocks. Raises smtplib's exceptions and OSError."""
+def deliver(server: MailServer, mail: EmailMessage, recipients: Sequence[str]) -> Mapping[str, int]:
+    """Hand it in; blocks. Returns the recipients that were refused, if others were not, with the server's codes.
+
+    Raises smtplib's exceptions and OSError.
+    """
     tls = ssl.create_default_context()
     if server.security is MailSecurity.TLS:
         client: smtplib.SMTP = smtplib.SMTP_SSL(server.host, server.port, timeout=server.timeout, context=tls)
@@ -117,7 +144,8 @@ def deliver(server: MailServer, mail: EmailMessage) -> None:
             client.starttls(context=tls)
         if server.username:
             client.login(server.username, server.password())
-        client.send_message(mail)
+        refused = client.send_message(mail, to_addrs=list(recipients))
+    return {who: code for who, (code, _) in refused.items()}
 
 
 def _refused(message: str, code: int) -> NoticeError:

@@ -39,9 +39,21 @@ class Services:
     kept: set[str] = field(default_factory=set)
     status: int = 0
     hangs: bool = False
+    faults: list[str] = field(default_factory=list)
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Answer one request."""
+        """Answer one request, or fail as `faults` says: a status, slow, closed, or lost (taken, but not answered)."""
+        fault = self.faults.pop(0) if self.faults else ""
+        if fault == "slow":
+            await asyncio.sleep(3600)
+        if fault.isdecimal():
+            return web.Response(status=int(fault), text="no", headers={"Retry-After": "7.5"})
+        answer = await self._answer(request) if fault != "closed" else web.Response()
+        if fault in ("closed", "lost") and request.transport is not None:
+            request.transport.abort()
+        return answer
+
+    async def _answer(self, request: web.Request) -> web.Response:
         if self.hangs:
             await asyncio.Event().wait()
         if self.status:

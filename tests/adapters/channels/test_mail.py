@@ -23,11 +23,14 @@ SAID = replace(entry(Action.UNDO, "ErrorRate", 5), message="errors:\r\nBcc: eve@
 
 @dataclass
 class Smtp:
-    """A mail server that speaks as much of SMTP as a client needs. `refusals` answers commands with a code."""
+    """A mail server that speaks as much of SMTP as a client needs. `refusals` answers commands with a code,
+    `recipients` each of these recipients once by each of its answers. `handed`: who got each mail."""
 
     port: int = 0
     mails: list[bytes] = field(default_factory=list)
     refusals: dict[str, str] = field(default_factory=dict)
+    recipients: dict[str, list[str]] = field(default_factory=dict)
+    handed: list[list[str]] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
@@ -35,12 +38,20 @@ class Smtp:
         def say(line: str) -> None:
             writer.write(f"{line}\r\n".encode())
 
+        taken: list[str] = []
         say("220 mail.example")
         while line := await reader.readline():
             command = line.decode().split(maxsplit=1)[0].upper().partition(":")[0]
             if command in self.refusals:
                 say(self.refusals[command])
+            elif command == "RCPT":
+                who = line.decode().partition("<")[2].partition(">")[0]
+                answers = self.recipients.get(who) or ["250 fine"]
+                say(answers[0])
+                taken += [who] if answers[0] == "250 fine" else []
+                del answers[0]
             elif command == "DATA":
+                self.handed.append(taken)
                 say("354 go on")
                 self.mails.append(await reader.readuntil(b"\r\n.\r\n"))
                 say("250 taken")
@@ -61,10 +72,11 @@ async def smtp() -> AsyncIterator[Smtp]:
         server.close()
 
 
-def notifier(port: int) -> MailNotifier:
+def notifier(port: int, *to: str) -> MailNotifier:
     """A channel to it."""
+    recipients = to or ("ops@shop.example",)
     server = MailServer(
-        "127.0.0.1", port, MailSecurity.NONE, "", fixed(""), "s@shop.example", ("ops@shop.example",), 5.0
+        "127.0.0.1", port, MailSecurity.NONE, "", fixed(""), "s@shop.example", recipients, 5.0
     )
     return MailNotifier("email/ops", server, SystemClock())
 
