@@ -103,6 +103,7 @@ def test_variables_hold_lists_mappings_numbers_and_flags() -> None:
         {
             "SENTINEL_KUBERNETES__NAMESPACES": "a, b,",
             "SENTINEL_RULES__PATHS": "rules,/etc/rules",
+            "SENTINEL_PROMETHEUS__URL": "http://p:9090",
             "SENTINEL_PROMETHEUS__HEADERS": '{"X-Scope-OrgID": "team"}',
             "SENTINEL_PROMETHEUS__VERIFY_TLS": "false",
             "SENTINEL_HTTP__PORT": "9000",
@@ -298,8 +299,9 @@ def test_a_secret_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     )
 
     assert sorted(lines) == [
-        f"SENTINEL_PROMETHEUS__BEARER_TOKEN_FILE: {tmp_path / 'empty'} is empty",
-        f"SENTINEL_SLACK__TOKEN_FILE: {tmp_path / 'none'} cannot be read: No such file or directory",
+        f"SENTINEL_PROMETHEUS__BEARER_TOKEN_FILE: {tmp_path / 'empty'} is empty (write the secret into it)",
+        f"SENTINEL_SLACK__TOKEN_FILE: {tmp_path / 'none'} cannot be read: No such file or directory "
+        "(write the path of a file that can be read)",
     ]
 
 
@@ -440,7 +442,7 @@ def test_a_cluster_label_alone_does_not_say_which_cluster_this_is() -> None:
         ),
         ({"USERNAME": "b"}, "password is missing: username and password belong together"),
         ({"KEY_FILE": "/nowhere.key"}, "cert_file is missing"),
-        ({"CA_FILE": "/nowhere.crt"}, "/nowhere.crt is not a file"),
+        ({"CA_FILE": "/nowhere.crt"}, "/nowhere.crt cannot be read"),
         (
             {"BEARER_TOKEN": "a", "HEADERS": '{"Authorization": "Basic b"}'},
             "bearer_token and headers exclude",

@@ -14,8 +14,9 @@ from pydantic.fields import FieldInfo
 
 from sentinel.environment import variable_of
 from sentinel.policies.schema.quantities import format_duration, parse_share
+from sentinel.settings.addresses import base_checked, server_checked, url_checked
 from sentinel.settings.described import meanings_of
-from sentinel.settings.values import seconds_of, url_checked
+from sentinel.settings.values import seconds_of
 from sentinel.settings.whole import Settings
 
 HEAD = """# Every setting
@@ -114,7 +115,7 @@ def _kind(annotation: type, metadata: list[Any]) -> str:
     if parse_share in reads:
         return "percentage"
     checks = [each.func for each in metadata if isinstance(each, AfterValidator)]
-    if url_checked in checks:
+    if {url_checked, base_checked, server_checked} & set(checks):
         return "http or https address"
     kinds = {bool: "`true` or `false`", int: "whole number", float: "number", SecretStr: "secret"}
     return kinds.get(annotation, "path" if issubclass(annotation, Path) else "text")

@@ -8,7 +8,8 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from sentinel.domain.severity import Severity
 from sentinel.policies.mistakes import InputError
-from sentinel.settings.values import Seconds, Section, Url, url_checked
+from sentinel.settings.addresses import BaseUrl, url_checked
+from sentinel.settings.values import Seconds, Section, Token
 
 _Globs = tuple[Annotated[str, Field(min_length=1)], ...]
 
@@ -57,9 +58,9 @@ class ChatWebhookSettings(ChatSettings):
 class IncidentSettings(ChannelSettings):
     """PagerDuty or Opsgenie: the `key` of an integration. `host` is another one for accounts in the EU."""
 
-    key: SecretStr | None = None
+    key: Token = None
     key_file: Path | None = None
-    host: Url | None = None
+    host: BaseUrl | None = None
 
     @model_validator(mode="after")
     def _keyed(self) -> "IncidentSettings":
@@ -82,8 +83,8 @@ class OpsgenieSettings(IncidentSettings):
 class GrafanaSettings(ChannelSettings):
     """Grafana: each rollout as annotations, by the token of a service account that may write them."""
 
-    url: Url
-    token: SecretStr | None = None
+    url: BaseUrl
+    token: Token = None
     token_file: Path | None = None
 
     @model_validator(mode="after")

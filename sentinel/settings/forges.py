@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
 from sentinel.policies.mistakes import InputError
-from sentinel.settings.values import Seconds, Section, Url
+from sentinel.settings.addresses import BaseUrl
+from sentinel.settings.values import Seconds, Section, Token
 
 HostName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 _KNOWN = {"github.com": "github", "gitlab.com": "gitlab"}
@@ -20,8 +21,8 @@ class ForgeSettings(Section):
     """
 
     api: Literal["github", "gitlab"] | None = None
-    url: Url | None = None
-    token: SecretStr | None = None
+    url: BaseUrl | None = None
+    token: Token = None
     token_file: Path | None = None
     repositories: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
     aliases: tuple[HostName, ...] = ()

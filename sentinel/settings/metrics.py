@@ -1,12 +1,22 @@
-"""The sections of the metrics systems: where they are, and by whose credentials they are asked."""
+"""The sections of the servers of Prometheus' API: where they are, and by whose credentials they are asked."""
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from sentinel.policies.mistakes import InputError
-from sentinel.settings.values import Delay, Seconds, Section, Url, Workers
+from sentinel.settings.addresses import ServerUrl, Url, url_checked
+from sentinel.settings.credentials import (
+    AwsName,
+    HeaderName,
+    UserName,
+    check_authority,
+    check_certificate,
+    check_headers,
+)
+from sentinel.settings.values import Delay, InHeader, Seconds, Section, Token, Workers
 
 _Text = Annotated[str, Field(min_length=1)]
 
@@ -24,8 +34,12 @@ class OAuthSettings(Section):
     def _whole(self) -> "OAuthSettings":
         needed = ("token_url", "client_id", "client_secret")
         absent = [name for name in needed if getattr(self, name) is None]
-        if absent and len(absent) < len(needed):
-            raise InputError(f"{absent[0]} is missing: {', '.join(needed)} belong together", at=(absent[0],))
+        if absent and self.model_fields_set:
+            raise InputError(
+                f"{absent[0]} is missing: {', '.join(needed)} belong together",
+                f"write {absent[0]}, or leave oauth out",
+                at=(absent[0],),
+            )
         return self
 
 
@@ -35,8 +49,30 @@ class SigV4Settings(Section):
     `service` is `aps` for Amazon Managed Prometheus.
     """
 
-    region: _Text | None = None
-    service: _Text = "aps"
+    region: AwsName | None = None
+    service: AwsName = "aps"
+
+    @model_validator(mode="after")
+    def _whole(self) -> "SigV4Settings":
+        if self.region is None and self.model_fields_set:
+            raise InputError(
+                "region is missing: each signature is for one",
+                "write it such as eu-central-1",
+                at=("region",),
+            )
+        return self
+
+
+_CREDENTIALS = (
+    "headers",
+    "header_files",
+    "bearer_token",
+    "username",
+    "oauth",
+    "sigv4",
+    "ca_file",
+    "cert_file",
+)
 
 
 class PrometheusServerSettings(Section):
@@ -46,15 +82,15 @@ class PrometheusServerSettings(Section):
     secrets are read again as they change. `proxy` is an address, or `environment` for the one of HTTPS_PROXY.
     """
 
-    url: Url | None = None
+    url: ServerUrl | None = None
     scrape_interval: Seconds | None = None
     settle: Delay | None = None
     timeout: Seconds = 5.0
-    headers: dict[str, SecretStr] = Field(default_factory=dict)
-    header_files: dict[str, Path] = Field(default_factory=dict)
-    bearer_token: SecretStr | None = None
+    headers: Annotated[dict[HeaderName, SecretStr], InHeader(spaces=True)] = Field(default_factory=dict)
+    header_files: dict[HeaderName, Path] = Field(default_factory=dict)
+    bearer_token: Token = None
     bearer_token_file: Path | None = None
-    username: _Text | None = None
+    username: UserName | None = None
     password: SecretStr | None = None
     password_file: Path | None = None
     oauth: OAuthSettings = OAuthSettings()
@@ -81,12 +117,14 @@ class PrometheusServerSettings(Section):
                 "has a user or a password in it, which logs and records would show",
                 "put the address into HTTPS_PROXY, and write environment",
             )
+        if urlsplit(url_checked(value))[2:] != ("", "", ""):
+            raise InputError("has a path or a query in it", "write it such as http://proxy:3128")
         return value
 
     @model_validator(mode="after")
-    def _consistent(self) -> "PrometheusServerSettings":
+    def _one_way(self) -> "PrometheusServerSettings":
+        """There is one way in, and it is whole."""
         self._check_pair("username", "password")
-        self._check_pair("cert_file", "key_file")
         ways = {
             "bearer_token": self.bearer_token,
             "username": self.username,
@@ -104,29 +142,33 @@ class PrometheusServerSettings(Section):
                 at=(given[1],),
                 key=True,
             )
-        for key, file in (
-            ("ca_file", self.ca_file),
-            ("cert_file", self.cert_file),
-            ("key_file", self.key_file),
-        ):
-            if file is not None and not file.is_file():
-                raise InputError(f"{file} is not a file", "write the path of a PEM file", at=(key,))
+        check_headers(self.headers, self.header_files)
+        return self
+
+    @model_validator(mode="after")
+    def _certificates_usable(self) -> "PrometheusServerSettings":
+        self._check_pair("cert_file", "key_file")
+        if self.ca_file is not None and not self.verify_tls:
+            raise InputError(
+                "ca_file and verify_tls: false exclude each other",
+                "keep ca_file, which is what the server is verified by",
+                at=("verify_tls",),
+            )
+        if self.ca_file is not None:
+            check_authority(self.ca_file)
+        if self.cert_file is not None and self.key_file is not None:
+            check_certificate(self.cert_file, self.key_file)
         return self
 
     def _check_pair(self, one: str, other: str) -> None:
         given = [name for name in (one, other) if getattr(self, name) is not None]
         if len(given) == 1:
             absent = other if given == [one] else one
-            raise InputError(f"{absent} is missing: {one} and {other} belong together", at=(absent,))
-
-    @model_validator(mode="after")
-    def _header_files_exist(self) -> "PrometheusServerSettings":
-        for name, file in self.header_files.items():
-            if not file.is_file():
-                raise InputError(
-                    f"{file} is not a file", "write the path of a file", at=("header_files", name)
-                )
-        return self
+            raise InputError(
+                f"{absent} is missing: {one} and {other} belong together",
+                f"write {absent}, or leave {given[0]} out",
+                at=(absent,),
+            )
 
 
 class PrometheusSettings(PrometheusServerSettings):
@@ -136,7 +178,21 @@ class PrometheusSettings(PrometheusServerSettings):
     Mimir. Requests to it have the same credentials.
     """
 
-    rules_url: Url | None = None
+    rules_url: ServerUrl | None = None
+
+    @model_validator(mode="after")
+    def _asked(self) -> "PrometheusSettings":
+        """Credentials are for somebody."""
+        given = next(
+            (name for name in _CREDENTIALS if name in self.model_fields_set and getattr(self, name)), None
+        )
+        if given is not None and self.url is None and self.rules_url is None:
+            raise InputError(
+                f"url is missing: without it nobody is sent {given}",
+                "write it such as http://prometheus:9090",
+                at=("url",),
+            )
+        return self
 
 
 class NamedSourceSettings(PrometheusServerSettings):
@@ -147,67 +203,3 @@ class NamedSourceSettings(PrometheusServerSettings):
         if self.url is None:
             raise InputError("url is missing", "write it such as http://prometheus:9090", at=("url",))
         return self
-
-
-class DatadogSettings(Section):
-    """Datadog; without keys it is not configured. `settle` is how long counts take until they are final."""
-
-    site: str = "datadoghq.com"
-    host: Url | None = None
-    api_key: SecretStr | None = None
-    api_key_file: Path | None = None
-    app_key: SecretStr | None = None
-    app_key_file: Path | None = None
-    settle: Seconds = 90.0
-    timeout: Seconds = 10.0
-    workers: Workers = 2
-
-    @model_validator(mode="after")
-    def _both_keys(self) -> "DatadogSettings":
-        if (self.api_key is None) != (self.app_key is None):
-            absent = "app_key" if self.app_key is None else "api_key"
-            raise InputError(
-                f"{absent} is missing: Datadog needs an API key and an application key", at=(absent,)
-            )
-        return self
-
-
-class NewRelicSettings(Section):
-    """New Relic, asked in NRQL; without a key it is not configured. `host`: that of the region. `settle`: how late its
-    events come.
-    """
-
-    host: Url = "https://api.newrelic.com"
-    account: Annotated[int, Field(ge=1)] | None = None
-    api_key: SecretStr | None = None
-    api_key_file: Path | None = None
-    settle: Delay = 120.0
-    timeout: Seconds = 10.0
-    workers: Workers = 2
-
-    @model_validator(mode="after")
-    def _whole(self) -> "NewRelicSettings":
-        if (self.api_key is None) != (self.account is None):
-            absent = "account" if self.account is None else "api_key"
-            raise InputError(f"{absent} is missing: New Relic needs an account and a user key", at=(absent,))
-        return self
-
-
-class CloudWatchSettings(Section):
-    """CloudWatch, by the pod's own role; without a region it is not configured. `settle`: how late its points come."""
-
-    region: _Text | None = None
-    endpoint: Url | None = None
-    settle: Delay = 120.0
-    timeout: Seconds = 10.0
-    workers: Workers = 2
-
-
-class WebSettings(Section):
-    """Which hosts `web` queries may ask (globs; none: no web query is asked), and the headers that go along."""
-
-    allowed_hosts: tuple[str, ...] = ()
-    headers: dict[str, SecretStr] = Field(default_factory=dict)
-    header_files: dict[str, Path] = Field(default_factory=dict)
-    timeout: Seconds = 5.0
-    workers: Workers = 2

@@ -7,7 +7,9 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from sentinel.policies.mistakes import InputError
-from sentinel.settings.values import Section, Url
+from sentinel.settings.addresses import BaseUrl
+from sentinel.settings.credentials import UserName
+from sentinel.settings.values import Section
 
 
 def _network(value: object) -> object:
@@ -79,10 +81,10 @@ class UiSettings(Section):
     enabled: bool = True
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8081
-    username: Annotated[str, Field(min_length=1)] | None = None
+    username: UserName | None = None
     password: SecretStr | None = None
     password_file: Path | None = None
-    url: Url | None = None
+    url: BaseUrl | None = None
     writes: WritesSettings = WritesSettings()
 
     @model_validator(mode="after")

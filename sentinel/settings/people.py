@@ -11,6 +11,7 @@ from pydantic import (
 )
 
 from sentinel.policies.mistakes import InputError
+from sentinel.settings.addresses import BaseUrl, Url
 from sentinel.settings.channels import (
     ChatSettings,
     ChatWebhookSettings,
@@ -19,7 +20,8 @@ from sentinel.settings.channels import (
     OpsgenieSettings,
     PagerDutySettings,
 )
-from sentinel.settings.values import Seconds, Section, ShortName, Url
+from sentinel.settings.credentials import UserName
+from sentinel.settings.values import Seconds, Section, ShortName, Token
 
 CHANNEL_KINDS = ("teams", "discord", "pagerduty", "opsgenie", "grafana", "email")
 
@@ -45,15 +47,15 @@ class SlackSettings(ChatSettings):
     the `approvers` may press.
     """
 
-    token: SecretStr | None = None
+    token: Token = None
     token_file: Path | None = None
     channel: str | None = None
-    app_token: SecretStr | None = None
+    app_token: Token = None
     app_token_file: Path | None = None
     signing_secret: SecretStr | None = None
     signing_secret_file: Path | None = None
     approvers: SlackApproversSettings = SlackApproversSettings()
-    base_url: Url = "https://slack.com/api"
+    base_url: BaseUrl = "https://slack.com/api"
 
     @model_validator(mode="after")
     def _channel_known(self) -> "SlackSettings":
@@ -118,7 +120,7 @@ class WebhookSettings(Section):
 
     token: SecretStr | None = None
     token_file: Path | None = None
-    username: str | None = None
+    username: UserName | None = None
     password: SecretStr | None = None
     password_file: Path | None = None
     tokens: tuple[WebhookTokenSettings, ...] = ()

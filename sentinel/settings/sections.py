@@ -17,8 +17,9 @@ from sentinel.domain.workload.routes import RouteKind
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.schema.fields import MetricLabel
 from sentinel.reports.dora import DoraTargets
+from sentinel.settings.addresses import BaseUrl, HostGlob
 from sentinel.settings.forges import RevertSettings
-from sentinel.settings.values import Seconds, Section, Share, TargetTime, Url
+from sentinel.settings.values import Seconds, Section, Share, TargetTime
 
 
 def _guarded(kind: WorkloadKind) -> WorkloadKind:
@@ -95,7 +96,7 @@ class GateJobsSettings(Section):
 class GatesSettings(Section):
     """Which hosts the webhooks of gates may be at, globs of their names (none: no webhook is called); and Jobs."""
 
-    allowed_hosts: tuple[str, ...] = ()
+    allowed_hosts: tuple[HostGlob, ...] = ()
     jobs: GateJobsSettings = GateJobsSettings()
 
     @property
@@ -174,7 +175,7 @@ class LeadershipSettings(Section):
 class TracingSettings(Section):
     """Where traces go, by OTLP over HTTP: a collector's address such as http://collector:4318. Unset: no traces."""
 
-    endpoint: Url | None = None
+    endpoint: BaseUrl | None = None
     timeout: Seconds = 5.0
 
 

@@ -6,17 +6,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sentinel.domain.policy.policy import SLACK, Mode
 from sentinel.environment import DELIMITER, PREFIX
 from sentinel.policies.mistakes import InputError
-from sentinel.settings.metrics import (
-    CloudWatchSettings,
-    DatadogSettings,
-    NamedSourceSettings,
-    NewRelicSettings,
-    PrometheusSettings,
-    WebSettings,
-)
+from sentinel.settings.metrics import NamedSourceSettings, PrometheusSettings
 from sentinel.settings.page import UiSettings
 from sentinel.settings.people import HttpSettings, NotifySettings, SlackSettings
 from sentinel.settings.policies import PoliciesSettings
+from sentinel.settings.queries import CloudWatchSettings, DatadogSettings, NewRelicSettings, WebSettings
 from sentinel.settings.sections import (
     ClusterSettings,
     DoraSettings,

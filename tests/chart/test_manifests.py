@@ -166,7 +166,7 @@ def settings_of(manifests: list[Manifest], folder: Path) -> Settings:
     text = only(manifests, "ConfigMap", "-settings")["data"]["sentinel.yaml"]
     for secret in FILES:
         (folder / "secrets" / secret).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "secrets" / secret).write_text(f"the {secret}\n")
+        (folder / "secrets" / secret).write_text(f"the-{secret.replace('/', '-')}\n")
     file = folder / "sentinel.yaml"
     file.write_text(text.replace(MOUNTED, str(folder)))
     return load_settings(file, {})
@@ -274,7 +274,7 @@ def test_secrets_are_mounted_as_files_and_never_read_through_the_api(helm: Helm,
     }
     settings = settings_of(manifests, tmp_path)
     assert settings.slack.token is not None
-    assert settings.slack.token.get_secret_value() == "the slack/token"
+    assert settings.slack.token.get_secret_value() == "the-slack-token"
     assert settings.http.webhook.tokens[0].namespaces == ("team-a", "team-a-*")
     assert not any("secrets" in str(m.get("rules")) for m in manifests)
 

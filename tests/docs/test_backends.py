@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import trustme
 import yaml
 
 from sentinel.adapters.prometheus.backend import THANOS, VICTORIA_SETTLES, MetricsBackend
@@ -68,6 +69,16 @@ def test_each_example_is_taken_as_it_stands(example: str, tmp_path: Path) -> Non
         file.write_text(json.dumps({**POLICY, "spec": {"match": {}, "rules": read}}))
         assert not isinstance(load([str(file)]), list)
         return
-    (tmp_path / "a-file").write_text("1234")
-    file.write_text(re.sub(r"(?<=_file: )/[\w./-]+", str(tmp_path / "a-file"), example))
+    authority = trustme.CA()
+    made = authority.issue_cert("sentinel.example")
+    contents = {
+        "ca_file": authority.cert_pem.bytes(),
+        "cert_file": made.cert_chain_pems[0].bytes(),
+        "key_file": made.private_key_pem.bytes(),
+    }
+    for key in re.findall(r"\w+_file(?=: /)", example):
+        (tmp_path / key).write_bytes(contents.get(key, b"1234\n"))
+    file.write_text(
+        re.sub(r"(\w+_file): /[\w./-]+", lambda found: f"{found[1]}: {tmp_path / found[1]}", example)
+    )
     assert load_settings(file, {})

@@ -49,6 +49,7 @@ def secrets(slack: str, **more: str) -> dict[str, str]:
     """Every secret setting, as variables."""
     tokens = [{"token": CANARY, "namespaces": [NAMESPACE]}]
     return {
+        "SENTINEL_PROMETHEUS__URL": "http://127.0.0.1:9",
         "SENTINEL_PROMETHEUS__BEARER_TOKEN": CANARY,
         "SENTINEL_PROMETHEUS__HEADERS": json.dumps({"X-Api-Key": CANARY}),
         "SENTINEL_NEWRELIC__API_KEY": CANARY,

@@ -10,7 +10,7 @@ from sentinel.domain.policy.rules import CLOUDWATCH, NEW_RELIC, WEB
 from sentinel.ports import MetricSource
 from sentinel.secret import secret_of
 from sentinel.settings import Settings
-from sentinel.settings.metrics import CloudWatchSettings, NewRelicSettings, WebSettings
+from sentinel.settings.queries import CloudWatchSettings, NewRelicSettings, WebSettings
 
 LONGER = 2.0
 """So many seconds more than the request itself the thread that makes it may take."""

@@ -20,7 +20,8 @@ from sentinel.ports import MetricSource
 from sentinel.runtime.evidence.breaker import Breaker
 from sentinel.runtime.evidence.observedsource import ObservedSource
 from sentinel.settings import Settings
-from sentinel.settings.metrics import DatadogSettings, PrometheusServerSettings
+from sentinel.settings.metrics import PrometheusServerSettings
+from sentinel.settings.queries import DatadogSettings
 
 
 @dataclass(frozen=True, slots=True)
