@@ -2,10 +2,10 @@
 
 import re
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from sentinel.policies.mistakes import InputError
 
@@ -49,6 +49,24 @@ def host_glob_checked(value: str) -> str:
             f"{value!r} is not a host's name or a glob of names",
             "write it without scheme, port and path, such as tests.qa or *.qa",
         )
+    return value
+
+
+def proxy_checked(value: object) -> object:
+    """The address of a proxy, or `environment`: before the union of both, which would report both of its sides."""
+    if value is None or value == "environment":
+        return value
+    if not isinstance(value, str) or not value.startswith(("http://", "https://")):
+        raise InputError(
+            "is neither an http or https address nor `environment`", "write it such as http://proxy:3128"
+        )
+    if "@" in value:
+        raise InputError(
+            "has a user or a password in it, which logs and records would show",
+            "put the address into HTTPS_PROXY, and write environment",
+        )
+    if urlsplit(url_checked(value))[2:] != ("", "", ""):
+        raise InputError("has a path or a query in it", "write it such as http://proxy:3128")
     return value
 
 
@@ -97,4 +115,5 @@ def _is_ip(value: str) -> bool:
 Url = Annotated[str, AfterValidator(url_checked)]
 BaseUrl = Annotated[str, AfterValidator(base_checked)]
 ServerUrl = Annotated[str, AfterValidator(server_checked)]
+Proxy = Annotated[Url | Literal["environment"] | None, BeforeValidator(proxy_checked)]
 HostGlob = Annotated[str, AfterValidator(host_glob_checked)]

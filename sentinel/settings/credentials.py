@@ -45,6 +45,17 @@ def _aws_name_checked(value: str) -> str:
     return value
 
 
+def _authority_checked(file: Path | None) -> Path | None:
+    """The file holds certificates."""
+    try:
+        if file is not None:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except OSError as error:
+        raise _unusable(file, error, "the certificates of the authority in PEM") from None
+    return file
+
+
+Authority = Annotated[Path | None, AfterValidator(_authority_checked)]
 HeaderName = Annotated[str, AfterValidator(_header_checked)]
 AwsName = Annotated[str, AfterValidator(_aws_name_checked)]
 UserName = Annotated[str, Field(min_length=1), AfterValidator(_user_checked)]
@@ -68,21 +79,13 @@ def check_headers(named: Collection[str], files: Mapping[str, Path]) -> None:
         check_sent(secret_in(file, at), str(file), at, spaces=True)
 
 
-def check_authority(file: Path) -> None:
-    """The file holds certificates. Raises InputError."""
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
-    except OSError as error:
-        raise _unusable("ca_file", file, error, "the certificates of the authority in PEM") from None
-
-
 def check_certificate(certificate: Path, key: Path) -> None:
     """Both files hold what their names say, and belong together. Raises InputError."""
     for name, file in (("cert_file", certificate), ("key_file", key)):
         try:
             file.read_bytes()
         except OSError as error:
-            raise _unusable(name, file, error, "a file in PEM") from None
+            raise _unusable(file, error, "a file in PEM", name) from None
     encrypted = False
 
     def password() -> str:
@@ -107,7 +110,7 @@ def check_certificate(certificate: Path, key: Path) -> None:
         ) from None
 
 
-def _unusable(key: str, file: Path, error: OSError, wanted: str) -> InputError:
+def _unusable(file: Path | None, error: OSError, wanted: str, *at: str) -> InputError:
     """OpenSSL's errors have a reason instead of an errno."""
     told = "it holds none" if isinstance(error, ssl.SSLError) else error.strerror or str(error)
-    return InputError(f"{file} cannot be read as {wanted}: {told}", f"write the path of {wanted}", at=(key,))
+    return InputError(f"{file} cannot be read as {wanted}: {told}", f"write the path of {wanted}", at=at)

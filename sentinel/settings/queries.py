@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from sentinel.policies.mistakes import InputError
-from sentinel.settings.addresses import BaseUrl, HostGlob
-from sentinel.settings.credentials import AwsName, HeaderName, check_headers
+from sentinel.settings.addresses import BaseUrl, HostGlob, Proxy
+from sentinel.settings.credentials import Authority, AwsName, HeaderName, check_headers
 from sentinel.settings.values import Delay, InHeader, Seconds, Section, Token, Workers
 
 
@@ -29,6 +29,8 @@ class DatadogSettings(Section):
     app_key_file: Path | None = None
     settle: Seconds = 90.0
     timeout: Seconds = 10.0
+    proxy: Proxy = None
+    ca_file: Authority = None
     workers: Workers = 2
 
     @model_validator(mode="after")
@@ -52,6 +54,8 @@ class NewRelicSettings(Section):
     api_key_file: Path | None = None
     settle: Delay = 120.0
     timeout: Seconds = 10.0
+    proxy: Proxy = None
+    ca_file: Authority = None
     workers: Workers = 2
 
     @model_validator(mode="after")
@@ -69,6 +73,8 @@ class CloudWatchSettings(Section):
     endpoint: BaseUrl | None = None
     settle: Delay = 120.0
     timeout: Seconds = 10.0
+    proxy: Proxy = None
+    ca_file: Authority = None
     workers: Workers = 2
 
     @model_validator(mode="after")
@@ -89,6 +95,8 @@ class WebSettings(Section):
     headers: Annotated[dict[HeaderName, SecretStr], InHeader(spaces=True)] = Field(default_factory=dict)
     header_files: dict[HeaderName, Path] = Field(default_factory=dict)
     timeout: Seconds = 5.0
+    proxy: Proxy = None
+    ca_file: Authority = None
     workers: Workers = 2
 
     @model_validator(mode="after")

@@ -76,9 +76,13 @@ def test_each_example_is_taken_as_it_stands(example: str, tmp_path: Path) -> Non
         "cert_file": made.cert_chain_pems[0].bytes(),
         "key_file": made.private_key_pem.bytes(),
     }
-    for key in re.findall(r"\w+_file(?=: /)", example):
+    for key in re.findall(r"(?:\w+_file|Authorization)(?=: /)", example):
         (tmp_path / key).write_bytes(contents.get(key, b"1234\n"))
     file.write_text(
-        re.sub(r"(\w+_file): /[\w./-]+", lambda found: f"{found[1]}: {tmp_path / found[1]}", example)
+        re.sub(
+            r"(\w+_file|Authorization): /[\w./-]+",
+            lambda found: f"{found[1]}: {tmp_path / found[1]}",
+            example,
+        )
     )
     assert load_settings(file, {})

@@ -15,6 +15,8 @@ from datadog_api_client.v1.api.metrics_api import MetricsApi
 from sentinel.blocking import BlockingPool, SharedAnswers, ask_source
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
+from sentinel.requesting import proxies_of
+from sentinel.secret import Secret
 
 REMEMBERED_SERIES = 20_000
 REMEMBERED_SECONDS = 180.0
@@ -29,14 +31,19 @@ NOT_ITS_API = (OpenApiException, ValueError, TypeError, LookupError, AttributeEr
 
 @dataclass(frozen=True, slots=True)
 class DatadogConnection:
-    """Which Datadog, and as whom. `timeout` in seconds is the deadline of each question."""
+    """Which Datadog, and as whom. `timeout` in seconds is the deadline of each question.
 
-    api_key: str = field(repr=False)
-    app_key: str = field(repr=False)
+    `proxy` is an address, or `environment` for that of HTTPS_PROXY.
+    """
+
+    api_key: Secret = field(repr=False)
+    app_key: Secret = field(repr=False)
     url: str = "https://api.datadoghq.com"
     timeout: float = 15.0
     threads: int = 2
     waiting: int = 32
+    proxy: str | None = None
+    ca_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +90,19 @@ class DatadogClient:
     def _configuration(self) -> Configuration:
         configuration = Configuration(  # type: ignore[no-untyped-call]
             host=self._connection.url.rstrip("/"),
-            api_key={"apiKeyAuth": self._connection.api_key, "appKeyAuth": self._connection.app_key},
+            api_key=self._keys(),
             request_timeout=self._connection.timeout,
             return_http_data_only=False,
         )
         # `enable_retry` is off by default, and then urllib3's own three retries are on.
         configuration.retry_policy = urllib3.Retry(0)
+        configuration.proxy = proxies_of(self._connection.proxy, self._connection.url).get("https")
+        configuration.ssl_ca_cert = self._connection.ca_file
         return configuration
+
+    def _keys(self) -> dict[str, str]:
+        """Both keys as they are now: their files may have changed."""
+        return {"apiKeyAuth": self._connection.api_key(), "appKeyAuth": self._connection.app_key()}
 
     async def _ask(self, query: str, since: int, until: int) -> Answer:
         now = asyncio.get_running_loop().time()
@@ -115,6 +128,7 @@ class DatadogClient:
     def _request(self, query: str, since: int, until: int) -> tuple[Answer, Mapping[str, str]]:
         """In a thread: one request by the library, its errors translated."""
         try:
+            self._api_client.configuration.api_key = self._keys()
             answered: Any = self._metrics.query_metrics(_from=since, to=until, query=query)
             response, _, headers = (
                 answered  # a triple, because of return_http_data_only; the library types the body

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import NoReturn
 
 import requests
@@ -15,6 +14,7 @@ from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
 from sentinel.minutes import Counted, minute_of, past_of, spans_of, whole_minutes
+from sentinel.requesting import proxies_of, retry_after, root_cause
 
 MAX_ANSWER = 4 * 1024 * 1024
 """So many bytes of an answer are read; numbers for a condition take a few hundred."""
@@ -102,14 +102,21 @@ class QuerySource:
 
 @dataclass(frozen=True, slots=True)
 class JsonRequests:
-    """Requests whose answers are JSON. Redirects, proxies and netrc of the environment are not followed or used."""
+    """Requests whose answers are JSON. Redirects are not followed, and netrc is not read.
+
+    `proxy` is an address, or `environment` for that of HTTPS_PROXY. `ca_file` replaces the system's authorities.
+    """
 
     timeout: float
+    proxy: str | None = None
+    ca_file: str | None = None
 
     def answer(self, method: str, url: str, headers: Mapping[str, str], body: object = None) -> object:
         """The JSON of a 2xx answer. Blocks; raises SourceError."""
         with requests.Session() as session:
             session.trust_env = False
+            session.verify = self.ca_file or True
+            session.proxies = dict(proxies_of(self.proxy, url))
             try:
                 response = session.request(
                     method,
@@ -123,8 +130,13 @@ class JsonRequests:
                 text = response.raw.read(MAX_ANSWER + 1, decode_content=True)
             except (requests.Timeout, ReadTimeoutError) as error:
                 raise _failed(url, "did not answer in time", MissingReason.SOURCE_TIMEOUT) from error
+            except requests.exceptions.InvalidHeader as error:
+                what = "was not asked: a header or a secret in it has a character that no header can carry"
+                raise _failed(url, what, MissingReason.SOURCE_REFUSED) from error
             except (OSError, HTTPError, ValueError) as error:
-                raise _failed(url, "cannot be reached", MissingReason.SOURCE_UNREACHABLE) from error
+                through = " through the proxy" if isinstance(error, requests.exceptions.ProxyError) else ""
+                what = f"cannot be reached{through}: {root_cause(error)[:200]}"
+                raise _failed(url, what, MissingReason.SOURCE_UNREACHABLE) from error
         if not 200 <= response.status_code < 300:
             raise _refused(url, response)
         if len(text) > MAX_ANSWER:
@@ -142,9 +154,17 @@ def _failed(url: str, what: str, reason: MissingReason) -> SourceError:
 
 def _refused(url: str, response: requests.Response) -> SourceError:
     status = response.status_code
-    error = _failed(url, f"answered HTTP {status}", _meaning(status))
-    error.retry_after = _retry_after(response.headers.get("Retry-After", "").strip())
+    error = _failed(url, f"answered HTTP {status}{_hint(status)}", _meaning(status))
+    error.retry_after = retry_after(response.headers)
     return error
+
+
+def _hint(status: int) -> str:
+    if status in (401, 403):
+        return ": it rejects our credentials"
+    if status == 407:
+        return ": its proxy wants credentials; put them into HTTPS_PROXY, and set proxy: environment"
+    return ": it redirects to another address, which is not followed" if 300 <= status < 400 else ""
 
 
 def _meaning(status: int) -> MissingReason:
@@ -153,13 +173,3 @@ def _meaning(status: int) -> MissingReason:
     if status in (400, 404, 422):
         return MissingReason.BAD_QUERY
     return MissingReason.SOURCE_UNREACHABLE if status in (502, 503, 504) else MissingReason.SOURCE_REFUSED
-
-
-def _retry_after(text: str) -> float | None:
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, (at - datetime.now(at.tzinfo)).total_seconds())

@@ -1,15 +1,18 @@
 """CloudWatch: a Metrics Insights query or metric math, by the account that boto3 finds."""
 
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import Any
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 from sentinel.domain.policy.rules import CountQuery
 from sentinel.minutes import MINUTE, Counted
+from sentinel.requesting import proxies_of
 
 WINDOW = timedelta(minutes=5)
 """How far back the newest point of a series may lie."""
@@ -27,14 +30,18 @@ _WAIT = frozenset(
         "TooManyRequestsException",
     }
 )
+_CREDENTIALS = re.compile("Credential|Profile|Token|Config")
+"""In the names of botocore's errors of an account that it does not find, or cannot use."""
 _OURS = frozenset({"ValidationError", "InvalidParameterValue", "InvalidParameterCombination"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CloudWatch:
-    """Asks one region, by a client of boto3."""
+    """Asks one region, by the client of boto3 that `connect` makes: in a thread, as it looks for credentials."""
 
-    client: Any
+    connect: Callable[[], Any]
+    _client: Any = None
+    _lock: Lock = field(default_factory=Lock)
 
     def ask(self, expression: str, at: datetime) -> Sequence[float | None]:
         """The newest point of each series. Raises SourceError."""
@@ -97,9 +104,15 @@ class CloudWatch:
             raise SourceError("CloudWatch answers only in part.", reason=MissingReason.PARTIAL_ANSWER)
         return series
 
+    def _connected(self) -> Any:
+        with self._lock:
+            if self._client is None:
+                self._client = self.connect()
+            return self._client
+
     def _page(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
-            answer: Mapping[str, Any] = self.client.get_metric_data(**asked)
+            answer: Mapping[str, Any] = self._connected().get_metric_data(**asked)
         except Exception as error:
             raise _failed(error) from error
         results = answer.get("MetricDataResults", [])
@@ -110,16 +123,35 @@ class CloudWatch:
         return answer
 
 
-def cloudwatch_client(region: str, *, timeout: float, endpoint: str | None = None) -> Any:
-    """A client of boto3 that tries once. Raises ImportError with a hint where boto3 is not installed."""
+def cloudwatch_client(
+    region: str,
+    *,
+    timeout: float,
+    endpoint: str | None = None,
+    proxy: str | None = None,
+    ca_file: str | None = None,
+) -> Callable[[], Any]:
+    """What makes a client of boto3 that tries once. Raises ImportError with a hint where boto3 is not installed."""
     try:
         # Not at the top: only those who have CloudWatch pay for its memory.
         import boto3
         from botocore.config import Config
     except ImportError as error:
         raise ImportError("cloudwatch needs boto3: install rollback-sentinel[aws]") from error
-    config = Config(connect_timeout=timeout, read_timeout=timeout, retries={"total_max_attempts": 1})
-    return boto3.client("cloudwatch", region_name=region, endpoint_url=endpoint, config=config)
+
+    def connect() -> Any:
+        address = endpoint or f"https://monitoring.{region}.amazonaws.com"
+        config = Config(
+            connect_timeout=timeout,
+            read_timeout=timeout,
+            retries={"total_max_attempts": 1},
+            proxies=dict(proxies_of(proxy, address)),  # without it, botocore takes those of the environment
+        )
+        return boto3.Session().client(
+            "cloudwatch", region_name=region, endpoint_url=endpoint, config=config, verify=ca_file
+        )
+
+    return connect
 
 
 def _failed(error: Exception) -> SourceError:
@@ -133,4 +165,6 @@ def _failed(error: Exception) -> SourceError:
         reason = MissingReason.BAD_QUERY
     elif "timeout" in type(error).__name__.lower():
         reason = MissingReason.SOURCE_TIMEOUT
+    elif _CREDENTIALS.search(type(error).__name__):
+        reason = MissingReason.SOURCE_REFUSED
     return SourceError(f"CloudWatch: {str(error)[:300]}", reason=reason)

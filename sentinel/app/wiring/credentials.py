@@ -13,8 +13,8 @@ from sentinel.adapters.prometheus.http.credentials import (
     ClientCredentials,
     SourceCredentials,
 )
-from sentinel.adapters.prometheus.http.session import proxies_of
 from sentinel.domain.errors import ConfigurationError
+from sentinel.requesting import proxies_of
 from sentinel.secret import Secret, SecretFile, fixed, secret_of
 from sentinel.settings.metrics import OAuthSettings, PrometheusServerSettings
 

@@ -1,7 +1,9 @@
 """The metrics systems that are asked by free queries, as the settings name them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
 
 from sentinel.app.wiring.credentials import headers_of
 from sentinel.domain.errors import ConfigurationError
@@ -23,7 +25,7 @@ def query_sources(settings: Settings, resources: AsyncExitStack) -> Iterator[Met
         return
     # Not at the top: only those who have one of them pay for its memory.
     from sentinel.adapters.queries.asking import Ask, CountMinutes, JsonRequests, QuerySource
-    from sentinel.adapters.queries.cloudwatch import CloudWatch, cloudwatch_client
+    from sentinel.adapters.queries.cloudwatch import CloudWatch
     from sentinel.adapters.queries.newrelic import NewRelic
     from sentinel.adapters.queries.web import WebMetrics
 
@@ -46,21 +48,40 @@ def query_sources(settings: Settings, resources: AsyncExitStack) -> Iterator[Met
 
     if new_relic.api_key is not None and new_relic.account is not None:
         key = secret_of(new_relic.api_key.get_secret_value(), new_relic.api_key_file)
-        nerdgraph = NewRelic(new_relic.host, new_relic.account, key, JsonRequests(new_relic.timeout))
+        nerdgraph = NewRelic(
+            new_relic.host,
+            new_relic.account,
+            key,
+            JsonRequests(new_relic.timeout, new_relic.proxy, _text(new_relic.ca_file)),
+        )
         yield source(NEW_RELIC, nerdgraph.ask, new_relic, nerdgraph.count)
     if cloudwatch.region is not None:
-        try:
-            client = cloudwatch_client(
-                cloudwatch.region, timeout=cloudwatch.timeout, endpoint=cloudwatch.endpoint
-            )
-        except ImportError as error:
-            raise ConfigurationError(str(error)) from error
-        asking = CloudWatch(client)
+        asking = CloudWatch(_cloudwatch(cloudwatch))
         yield source(CLOUDWATCH, asking.ask, cloudwatch, asking.count)
     if web.allowed_hosts:
         pages = WebMetrics(
             GateLimits(web.allowed_hosts),
             headers_of(web.headers, web.header_files),
-            JsonRequests(web.timeout),
+            JsonRequests(web.timeout, web.proxy, _text(web.ca_file)),
         )
         yield source(WEB, pages.ask, web)
+
+
+def _cloudwatch(settings: CloudWatchSettings) -> Callable[[], Any]:
+    """What makes the client. Raises ConfigurationError where boto3 is missing."""
+    from sentinel.adapters.queries.cloudwatch import cloudwatch_client
+
+    try:
+        return cloudwatch_client(
+            settings.region or "",
+            timeout=settings.timeout,
+            endpoint=settings.endpoint,
+            proxy=settings.proxy,
+            ca_file=_text(settings.ca_file),
+        )
+    except ImportError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def _text(file: Path | None) -> str | None:
+    return str(file) if file is not None else None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -19,6 +20,7 @@ from sentinel.policies.load import Options
 from sentinel.ports import MetricSource
 from sentinel.runtime.evidence.breaker import Breaker
 from sentinel.runtime.evidence.observedsource import ObservedSource
+from sentinel.secret import Secret, secret_of
 from sentinel.settings import Settings
 from sentinel.settings.metrics import PrometheusServerSettings
 from sentinel.settings.queries import DatadogSettings
@@ -75,10 +77,12 @@ def _datadog(settings: DatadogSettings, resources: AsyncExitStack) -> MetricSour
     client = DatadogClient(
         DatadogConnection(
             url=settings.host or f"https://api.{settings.site}",
-            api_key=_secret(settings.api_key),
-            app_key=_secret(settings.app_key),
+            api_key=_secret(settings.api_key, settings.api_key_file),
+            app_key=_secret(settings.app_key, settings.app_key_file),
             timeout=settings.timeout,
             threads=settings.workers,
+            proxy=settings.proxy,
+            ca_file=str(settings.ca_file) if settings.ca_file else None,
         )
     )
     resources.callback(client.close)
@@ -114,5 +118,5 @@ def guarded_sources(
     }
 
 
-def _secret(value: SecretStr | None) -> str:
-    return value.get_secret_value() if value is not None else ""
+def _secret(value: SecretStr | None, file: Path | None) -> Secret:
+    return secret_of(value.get_secret_value() if value is not None else "", file)

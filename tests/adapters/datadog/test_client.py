@@ -9,6 +9,7 @@ import pytest
 from sentinel.adapters.datadog.client import DatadogClient, DatadogConnection
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
+from sentinel.secret import fixed
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
@@ -79,7 +80,9 @@ async def answering(data: bytes) -> AsyncIterator[DatadogClient]:
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    client = DatadogClient(DatadogConnection("key", "key", url=f"http://127.0.0.1:{port}", timeout=20))
+    client = DatadogClient(
+        DatadogConnection(fixed("key"), fixed("key"), url=f"http://127.0.0.1:{port}", timeout=20)
+    )
     try:
         yield client
     finally:

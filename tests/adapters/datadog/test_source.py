@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from sentinel.adapters.datadog.source import DatadogSource
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, Span, Subject
 from sentinel.domain.policy.rules import Arms, CountQuery, HistogramQuery, ValueQuery
+from sentinel.secret import Secret, SecretFile, fixed
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HITS = "sum:trace.http.request.hits{env:prod}"
@@ -39,6 +41,7 @@ class FakeDatadog:
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     asked: int = 0
+    key: str = "key"
 
     def count(self, core: str, minute: int, value: float | None, *tags: str) -> None:
         at = int(START.timestamp()) + 60 * minute
@@ -47,7 +50,10 @@ class FakeDatadog:
     async def handle(self, request: web.Request) -> web.Response:
         self.asked += 1
         await asyncio.sleep(self.delay)
-        if request.headers.get("DD-API-KEY") != "key" or request.headers.get("DD-APPLICATION-KEY") != "app":
+        if (
+            request.headers.get("DD-API-KEY") != self.key
+            or request.headers.get("DD-APPLICATION-KEY") != "app"
+        ):
             return web.json_response({"errors": ["Forbidden"]}, status=403)
         if self.fault is not None:
             return self.fault
@@ -74,7 +80,7 @@ class FakeDatadog:
 
 @contextlib.asynccontextmanager
 async def datadog(
-    api_key: str = "key", timeout: float = 15.0
+    api_key: str | Secret = "key", timeout: float = 15.0
 ) -> AsyncIterator[tuple[FakeDatadog, DatadogSource]]:
     fake = FakeDatadog()
     app = web.Application()
@@ -83,7 +89,14 @@ async def datadog(
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
-    client = DatadogClient(DatadogConnection(api_key, "app", f"http://{host}:{port}", timeout=timeout))
+    client = DatadogClient(
+        DatadogConnection(
+            fixed(api_key) if isinstance(api_key, str) else api_key,
+            fixed("app"),
+            f"http://{host}:{port}",
+            timeout=timeout,
+        )
+    )
     try:
         yield fake, DatadogSource(client)
     finally:
@@ -306,9 +319,21 @@ async def test_failures_have_their_reason_and_are_not_retried(
         assert fake.asked == 1
 
 
+async def test_a_key_is_read_again_as_its_file_changes(tmp_path: Path) -> None:
+    """As Kubernetes and secret managers rotate it."""
+    file = tmp_path / "key"
+    file.write_text("key")
+    async with datadog(SecretFile(file, "key")) as (fake, source):
+        await source.value(ValueQuery("datadog", "avg:x{*}"), START)
+        fake.key = "rotated"
+        file.write_text("rotated\n")
+        await source.value(ValueQuery("datadog", "avg:x{*}"), START + timedelta(minutes=1))
+    assert fake.asked == 2
+
+
 async def test_an_unreachable_datadog_is_named() -> None:
     """A refused connection is unreachable."""
-    client = DatadogClient(DatadogConnection("key", "app", "http://127.0.0.1:1"))
+    client = DatadogClient(DatadogConnection(fixed("key"), fixed("app"), "http://127.0.0.1:1"))
     with pytest.raises(SourceError, match=r"http://127\.0\.0\.1:1") as caught:
         await DatadogSource(client).value(ValueQuery("datadog", "avg:x{*}"), START)
     client.close()

@@ -8,8 +8,9 @@ from email.utils import format_datetime
 import pytest
 import requests
 
-from sentinel.adapters.prometheus.http.refusals import refusal, retry_after
+from sentinel.adapters.prometheus.http.refusals import refusal
 from sentinel.domain.evidence import MissingReason
+from sentinel.requesting import retry_after
 
 LIMIT, TIME, PART = MissingReason.OVER_LIMIT, MissingReason.SOURCE_TIMEOUT, MissingReason.PARTIAL_ANSWER
 OF_THE_SOURCE = {
@@ -72,15 +73,17 @@ def test_the_query_itself_says_nothing_of_the_server() -> None:
 )
 def test_the_time_to_wait_is_read(header: dict[str, str], seconds: float | None) -> None:
     """Seconds are taken, anything else is no wish."""
-    assert retry_after(response(429, "slow", **header)) == seconds
+    assert retry_after(response(429, "slow", **header).headers) == seconds
     assert refusal("http://p", response(503, "slow", **header)).retry_after == seconds
 
 
 def test_the_time_to_wait_may_be_a_date() -> None:
     """Both forms of HTTP are understood; a time that is over is no wait."""
     later = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
-    assert 3500 < (retry_after(response(429, "slow", **{"Retry-After": later})) or 0.0) <= 3600
-    assert retry_after(response(429, "slow", **{"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"})) == 0.0
+    assert 3500 < (retry_after(response(429, "slow", **{"Retry-After": later}).headers) or 0.0) <= 3600
+    assert (
+        retry_after(response(429, "slow", **{"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"}).headers) == 0.0
+    )
 
 
 @pytest.mark.parametrize(

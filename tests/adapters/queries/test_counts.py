@@ -135,7 +135,7 @@ async def test_cloudwatch_counts_each_dimension_over_all_pages() -> None:
     ]
     region = Region(TOTAL=total, ERRORS=[page(("v2", {1: 1}))])
     query = CountQuery("it", "TOTAL", "ERRORS", Arms(version_label="Version"), namespace="shop")
-    found = await spans(CloudWatch(region).count, query)
+    found = await spans(CloudWatch(lambda: region).count, query)
     assert numbers(found) == {"v1": {"total": 100}, "v2": {"total": 11, "errors": 1}}
     assert region.asked[-1] == 'ERRORS GROUP BY "Version"'
 
@@ -158,14 +158,14 @@ async def test_cloudwatch_counts_each_dimension_over_all_pages() -> None:
 async def test_a_part_of_cloudwatchs_counts_is_no_evidence(total: list[dict[str, Any]]) -> None:
     """Each way in which it says so, and its limit of series, at which it says nothing."""
     with pytest.raises(SourceError) as caught:
-        await spans(CloudWatch(Region(TOTAL=total, ERRORS=[page()])).count)
+        await spans(CloudWatch(lambda: Region(TOTAL=total, ERRORS=[page()])).count)
     assert caught.value.reason == MissingReason.PARTIAL_ANSWER
 
 
 async def test_the_hour_before_is_read_in_steps() -> None:
     """Each pod's counts add up; a step without points counts nothing."""
     region = Region(TOTAL=[page(("a", {0: 10, 2: 5}))], ERRORS=[page(("a", {2: 1}))])
-    source = QuerySource("it", lambda *_: (), count=CloudWatch(region).count, timeout=5.0, threads=1)
+    source = QuerySource("it", lambda *_: (), count=CloudWatch(lambda: region).count, timeout=5.0, threads=1)
     past = await source.history(QUERY, Past("shop", ("a",), NOON, NOON + 3 * MINUTE, MINUTE))
     source.close()
     assert past == {"a": ((0, 0), (10, 0), (10, 0), (15, 1))}
@@ -173,7 +173,7 @@ async def test_the_hour_before_is_read_in_steps() -> None:
 
 async def test_there_are_no_histograms() -> None:
     """A rule of latencies is refused when it is loaded; the source says no as well."""
-    source = QuerySource("it", lambda *_: (), count=CloudWatch(Region()).count, timeout=5.0, threads=1)
+    source = QuerySource("it", lambda *_: (), count=CloudWatch(Region).count, timeout=5.0, threads=1)
     with pytest.raises(SourceError, match="query and errorRate rules only"):
         await source.histogram(HistogramQuery("it", "x"), NOON, NOON + MINUTE)
     source.close()

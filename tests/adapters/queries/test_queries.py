@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from aiohttp import web
 
 from sentinel.adapters.queries.asking import JsonRequests, QuerySource
@@ -41,15 +44,15 @@ class Server:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[tuple[Server, str]]:
+async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[Server, str]]:
     server = Server()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.handle)
     runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
     try:
-        yield server, f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield server, f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 
@@ -210,14 +213,14 @@ async def test_cloudwatch_gives_the_newest_point_of_each_series() -> None:
         {"StatusCode": "Complete", "Values": [3.0, 9.0], "Timestamps": [NOW, NOW - timedelta(minutes=1)]},
         {"StatusCode": "Complete", "Values": [], "Timestamps": []},
     )
-    assert await value(CloudWatch(region).ask, "SELECT AVG(x) FROM y") == ((3.0,), None)
+    assert await value(CloudWatch(lambda: region).ask, "SELECT AVG(x) FROM y") == ((3.0,), None)
     assert region.asked["MetricDataQueries"][0]["Expression"] == "SELECT AVG(x) FROM y"
     assert (region.asked["EndTime"] - region.asked["StartTime"]).total_seconds() == 300
 
 
 async def test_part_of_an_answer_of_cloudwatch_is_none() -> None:
     """Numbers that lack some are no evidence."""
-    error = await reason(CloudWatch(Region({"StatusCode": "PartialData", "Values": [1.0]})).ask, "x")
+    error = await reason(CloudWatch(lambda: Region({"StatusCode": "PartialData", "Values": [1.0]})).ask, "x")
     assert error.reason == MissingReason.PARTIAL_ANSWER
 
 
@@ -228,10 +231,84 @@ async def test_errors_of_aws_have_their_reasons(monkeypatch: pytest.MonkeyPatch)
     async with serving() as (server, url):
         server.status = 400
         server.answer = {"__type": "Throttling", "message": "Rate exceeded"}
-        error = await reason(
-            CloudWatch(cloudwatch_client("eu-central-1", timeout=2.0, endpoint=url)).ask, "x"
-        )
+        region = CloudWatch(cloudwatch_client("eu-central-1", timeout=2.0, endpoint=url))
+        error = await reason(region.ask, "x")
     assert server.asked[0].headers["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIACANARY/")
     assert error.reason == MissingReason.RATE_LIMITED
     gone = CloudWatch(cloudwatch_client("eu-central-1", timeout=0.5, endpoint="http://127.0.0.1:1"))
     assert (await reason(gone.ask, "x")).reason == MissingReason.SOURCE_UNREACHABLE
+
+
+async def test_an_account_that_is_not_there_is_named_by_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The daemon starts, asks in a thread, and says what AWS' library says."""
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    error = await reason(CloudWatch(cloudwatch_client("eu-central-1", timeout=1.0)).ask, "x")
+    assert error.reason == MissingReason.SOURCE_REFUSED
+    assert "nobody" in str(error)
+
+
+PROXIED = "http://metrics.internal/api"
+
+
+@pytest.mark.parametrize("chosen", ["environment", "address"])
+async def test_a_proxy_is_used_where_the_settings_name_one(
+    monkeypatch: pytest.MonkeyPatch, chosen: str
+) -> None:
+    """By each source: the address that they write, or that of the environment where they say so."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "canary")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    async with serving() as (server, url):
+        monkeypatch.setenv("HTTP_PROXY", url)
+        proxy = url if chosen == "address" else "environment"
+        server.answer = {"a": 3}
+        pages = WebMetrics(GateLimits(("metrics.internal",)), {}, JsonRequests(5.0, proxy))
+        assert await value(pages.ask, f"{PROXIED} $.a") == ((3.0,), None)
+        client = cloudwatch_client("eu-central-1", timeout=2.0, endpoint=PROXIED, proxy=proxy)
+        server.answer = {"MetricDataResults": []}
+        assert await value(CloudWatch(client).ask, "x") == ((), None)
+    assert {request.host for request in server.asked} == {"metrics.internal"}
+
+
+async def test_the_proxies_of_the_environment_are_not_used_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even by boto3, which otherwise does."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "canary")
+    async with serving() as (server, url):
+        monkeypatch.setenv("HTTP_PROXY", url)
+        gone = "http://127.0.0.1:1/api"
+        client = cloudwatch_client("eu-central-1", timeout=0.5, endpoint=gone)
+        for ask, text in ((CloudWatch(client).ask, "x"), (web_metrics().ask, f"{gone} $.a")):
+            assert (await reason(ask, text)).reason == MissingReason.SOURCE_UNREACHABLE
+    assert not server.asked
+
+
+async def test_a_private_authority_is_trusted_where_the_settings_name_it(tmp_path: Path) -> None:
+    """Without it the refusal says what is wrong with the certificate."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    async with serving(context) as (server, url):
+        server.answer = {"a": 3}
+        limits = GateLimits(("127.0.0.1",))
+        trusting = WebMetrics(limits, {}, JsonRequests(5.0, ca_file=str(tmp_path / "ca.pem")))
+        assert await value(trusting.ask, f"{url}/ $.a") == ((3.0,), None)
+        error = await reason(WebMetrics(limits, {}, REQUESTS).ask, f"{url}/ $.a")
+    assert "certificate verify failed" in str(error).lower()
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, "HTTP 401: it rejects our credentials."),
+        (403, "it rejects our credentials"),
+        (302, "it redirects to another address, which is not followed"),
+        (407, "its proxy wants credentials"),
+    ],
+)
+async def test_refusals_say_what_to_look_at(status: int, said: str) -> None:
+    """Whose credentials, and which address."""
+    async with serving() as (server, url):
+        server.status = status
+        assert said in str(await reason(web_metrics().ask, f"{url}/ $.a"))

@@ -24,10 +24,11 @@ from sentinel.adapters.prometheus.http.credentials import SourceCredentials
 from sentinel.adapters.prometheus.http.failures import Failures
 from sentinel.adapters.prometheus.http.methods import Methods, TooLongError
 from sentinel.adapters.prometheus.http.refusals import refusal
-from sentinel.adapters.prometheus.http.session import BoundedSession, proxies_of
+from sentinel.adapters.prometheus.http.session import BoundedSession
 from sentinel.blocking import BlockingPool, SharedAnswers, ask_source
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
+from sentinel.requesting import proxies_of
 
 T = TypeVar("T")
 

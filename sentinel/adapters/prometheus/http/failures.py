@@ -9,6 +9,7 @@ from sentinel.adapters.prometheus.http.methods import TooLongError
 from sentinel.adapters.prometheus.http.session import MAX_ANSWER, AnswerTooLargeError
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
+from sentinel.requesting import root_cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Failures:
             return SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE)
         if isinstance(error, requests.ConnectionError):
             through = " through the proxy" if isinstance(error, requests.exceptions.ProxyError) else ""
-            message = f"Prometheus at {self.url} cannot be reached{through}: {_root(error)}."
+            message = f"Prometheus at {self.url} cannot be reached{through}: {root_cause(error)}."
             return SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE)
         if isinstance(error, requests.exceptions.ContentDecodingError):
             message = f"Prometheus at {self.url} sent an answer that cannot be unpacked."
@@ -63,13 +64,3 @@ def _obstacle(error: Exception) -> str | None:
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
         return str(error)
     return None
-
-
-def _root(error: BaseException) -> str:
-    """The innermost cause of a connection error: the outer ones name objects of the library."""
-    seen = error
-    while (inner := seen.__cause__ or seen.__context__) is not None:
-        seen = inner
-    if isinstance(seen, OSError) and seen.strerror:
-        return seen.strerror
-    return str(seen)

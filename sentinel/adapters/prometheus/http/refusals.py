@@ -1,14 +1,13 @@
 """What a refusal of Prometheus, or of what stands before it, means: whose fault it is, and when to ask again."""
 
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import requests
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 from sentinel.engine.arms.promql_texts import TEXT
+from sentinel.requesting import retry_after
 
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|`[^`]*`|\{[^{}]*\}|\'(?:\\.|[^\'\\])*\'')
 _ABOUT_THE_QUERY = re.compile(
@@ -65,7 +64,7 @@ def refusal(url: str, response: requests.Response, query: str = "") -> SourceErr
     reason, what = _meaning(status, kind, words.replace(query, "") if query else words)
     if reason is MissingReason.BAD_QUERY and _NAME_IN_QUOTES.search(query) and _UNREAD.search(words):
         what = f"{what}, and {_NO_UTF8_NAMES}"
-    wait = retry_after(response)
+    wait = retry_after(response.headers)
     hint = f" Asked to wait {wait:.0f} s." if wait else ""
     message = f"Prometheus at {url} {what} (HTTP {status}): {words}.{hint}"
     return SourceError(message, reason=reason, retry_after=wait)
@@ -83,20 +82,6 @@ def words_of(response: requests.Response) -> tuple[str, str]:
         return str(body["errorType"]), str(body["error"]).rstrip(".")
     except (ValueError, KeyError, TypeError, RecursionError):
         return "", " ".join(response.text[:200].split()) or "no text"
-
-
-def retry_after(response: requests.Response) -> float | None:
-    """How many seconds it asks to wait, given in seconds or as a date; None where it does not."""
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return max(0.0, (at - datetime.now(UTC)).total_seconds())
 
 
 def _meaning(status: int, kind: str, words: str) -> tuple[MissingReason, str]:

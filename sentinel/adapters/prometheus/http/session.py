@@ -1,27 +1,14 @@
 """A session of requests that keeps to one server, and takes no more of an answer than memory has room for."""
 
 import threading
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
 import requests
-from requests.utils import get_environ_proxies
 
 MAX_ANSWER = 64 * 1024 * 1024
 """So many bytes, unpacked, an answer may have: those about 5,000 pods have some 10 MiB."""
 _PIECE = 256 * 1024
-
-
-ENVIRONMENT = "environment"
-"""The proxy that HTTPS_PROXY and its like name."""
-
-
-def proxies_of(proxy: str | None, url: str) -> Mapping[str, str]:
-    """The proxies for an address, by scheme; none unless `proxy` names one or says `environment`."""
-    if proxy == ENVIRONMENT:
-        return get_environ_proxies(url)
-    return dict.fromkeys(("http", "https"), proxy) if proxy is not None else {}
 
 
 class AnswerTooLargeError(requests.RequestException):
