@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from clustersim.virtual_time import VirtualTimeLoop
+from tests.support.dealing import dealt
 
 # A slow machine is no fault of what is tested.
 settings.register_profile("here", deadline=None)
@@ -41,8 +42,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that may take longest begin first: at the end of a run, every worker has something to do."""
-    items.sort(key=lambda item: -max((mark.args[0] for mark in item.iter_markers("timeout")), default=0))
+    """Each process begins with tests that may take long: at the end of a run, every one has something to do."""
+    items[:] = dealt(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 def pytest_collection_finish() -> None:

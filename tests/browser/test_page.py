@@ -21,7 +21,12 @@ from tests.engine.builders import CANARY, entry, held, in_state, undoing
 from tests.support.chromium import chromium, shots, tab
 from tests.support.page import NOW, ONCALL, named, served
 
-pytestmark = [pytest.mark.real, pytest.mark.real_time, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.real_time,
+    pytest.mark.timeout(300),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -28,7 +28,15 @@ async def test_no_schedule_of_faults_breaks_what_must_hold(strategy: str) -> Non
     """
     seed = os.environ.get("SENTINEL_TEST_FAULT_SEED")
     what = seed or "--chosen"
-    command = [sys.executable, "-m", "tests.faults.campaign", "--strategy", strategy, what]
+    module = [sys.executable, "-m", "tests.faults.campaign"]
+    command = [
+        *module,
+        "--workers",
+        "1",
+        "--strategy",
+        strategy,
+        what,
+    ]  # the strategies are played side by side
     process = await asyncio.create_subprocess_exec(
         *command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONHASHSEED": "0"}
     )
