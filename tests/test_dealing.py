@@ -32,8 +32,8 @@ def parts(pytester: pytest.Pytester, processes: int) -> list[list[str]]:
         "from tests.support.dealing import dealt\n"
         f"def pytest_collection_modifyitems(items): items[:] = dealt(items, {processes})"
     )
-    items, _ = pytester.inline_genitems(pytester.makepyfile(SUITE))
-    left, cut = [item.name for item in items], []
+    _, record = pytester.inline_genitems(pytester.makepyfile(SUITE))
+    left, cut = [item.name for item in record.getcall("pytest_collection_modifyitems").items], []
     for others in range(processes, 0, -1):
         size = len(left) // others
         cut.append(left[:size])
