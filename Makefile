@@ -30,11 +30,12 @@ check: $(DEV)
 	$(MAKE) --no-print-directory docs
 
 # Six stories on each backend, Debian's and the newest ones that Go can build here, at scrapes of so many seconds, with a table of
-# how long they took; and the newest Alertmanager's posts. SCRAPES=1 leaves out the longer half.
+# how long they took; and the newest Alertmanager's posts. SCRAPES=1 leaves out the longer half. LARGE=mimir builds Mimir, which
+# takes minutes; without it, it is skipped.
 SCRAPES ?= 1 15
 test-backends: $(DEV)
-	.ci/backends build/backends
-	PATH="$(CURDIR)/build/backends:$$PATH" SENTINEL_TEST_BACKENDS="prometheus prometheus-3 victoria-metrics victoria-metrics-newest vmauth thanos" \
+	.ci/backends build/backends $(LARGE)
+	PATH="$(CURDIR)/build/backends:$$PATH" SENTINEL_TEST_BACKENDS="prometheus prometheus-3 victoria-metrics victoria-metrics-newest vmauth thanos mimir" \
 		SENTINEL_TEST_SCRAPES="$(SCRAPES)" SENTINEL_TEST_ALERTMANAGER=alertmanager-newest \
 		$(BIN)/python -m pytest --numprocesses 0 -rs -s tests/adapters/alertmanager/test_real.py tests/e2e/test_backends.py
 

@@ -18,7 +18,15 @@ from sentinel.engine.rollout import decision as deciding
 from tests.e2e.shops import Scraping, Shop, shop
 
 USUAL = ("victoria-metrics",)
-PROGRAMS = ("prometheus", "prometheus-3", *USUAL, "victoria-metrics-newest", "vmauth", "thanos")
+PROGRAMS = (
+    "prometheus",
+    "prometheus-3",
+    *USUAL,
+    "victoria-metrics-newest",
+    "vmauth",
+    "thanos",
+    "mimir",
+)
 """What answers PromQL in the stories, by its command: all in `make test-backends`, the usual ones in the suite.
 
 Prometheus has the stories of test_stories.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tests.support.alertmanager import real_alertmanager
 from tests.support.fronts import thanos, vmauth
 from tests.support.processes import free_port
 from tests.support.prometheus import Target, real_prometheus
+from tests.support.tenants import TENANT, mimir
 from tests.support.victoria import victoria_metrics
 from tests.support.world import NAMESPACE, ROLLING, World, world
 
@@ -105,11 +107,25 @@ class Scraping:
     discovered: bool = False
 
 
-FRONTS: Mapping[str, tuple[str, Callable[[Path, str, int], AbstractAsyncContextManager[str]]]] = {
-    "vmauth": ("victoria-metrics", vmauth),
-    "thanos": ("prometheus", thanos),
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What answers in the place of a backend `behind` it: run with a folder, the backend's URL and a port.
+
+    Its API is at `prefix`, for requests with the `headers`. The backend writes to it at `written`, where that is set.
+    """
+
+    behind: str
+    run: Callable[[Path, str, int], AbstractAsyncContextManager[str]]
+    prefix: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    written: str = ""
+
+
+FRONTS: Mapping[str, Front] = {
+    "vmauth": Front("victoria-metrics", vmauth),
+    "thanos": Front("prometheus", thanos),
+    "mimir": Front("prometheus-3", mimir, "/prometheus", TENANT, "/api/v1/push"),
 }
-"""What answers in the place of a backend, and of which one."""
 
 
 class Metrics:
@@ -122,20 +138,21 @@ class Metrics:
         self._scraping = scraping
         self._port = free_port()
         self._running = AsyncExitStack()
-        self.url = f"http://127.0.0.1:{self._port}"
+        self._front = FRONTS.get(scraping.backend)
+        self.url = f"http://127.0.0.1:{self._port}{self._front.prefix if self._front else ''}"
+        self.headers = self._front.headers if self._front else {}
 
     async def up(self) -> None:
         """Run it, with pods as targets of their own or all on one page, and what stands before it."""
-        front = FRONTS.get(self._scraping.backend)
-        if front is None:
+        if self._front is None:
             await self._running.enter_async_context(self._server(self._scraping.backend, self._port))
             return
-        behind, run = front
-        url = await self._running.enter_async_context(self._server(behind, free_port()))
-        await self._running.enter_async_context(run(self._home, url, self._port))
+        url = await self._running.enter_async_context(self._server(self._front.behind, free_port()))
+        await self._running.enter_async_context(self._front.run(self._home, url, self._port))
 
     def _server(self, program: str, port: int) -> AbstractAsyncContextManager[str]:
-        page, how = self._metrics_url.removeprefix("http://"), self._scraping
+        page, how, front = self._metrics_url.removeprefix("http://"), self._scraping, self._front
+        written = f"http://127.0.0.1:{self._port}{front.written}" if front and front.written else None
         every = f"{how.interval:g}s"
         if "victoria" in program:
             return victoria_metrics(self._home, page, program=program, port=port, interval=every)
@@ -148,7 +165,9 @@ class Metrics:
             home=self._home,
             port=port,
             program=program,
-            native=program == "prometheus-3",
+            native=how.backend == "prometheus-3",
+            writes_to=written,
+            writes_as=self.headers,
             external={"replica": "a"} if how.backend == "thanos" else None,
         )
 
@@ -160,7 +179,7 @@ class Metrics:
         """The value of a query with one result, 0 where it has none."""
         parameters = {"query": query, "nocache": "1"}
         async with (
-            aiohttp.ClientSession() as session,
+            aiohttp.ClientSession(headers=self.headers) as session,
             session.get(f"{self.url}/api/v1/query", params=parameters) as response,
         ):
             result = (await response.json())["data"]["result"]
@@ -253,6 +272,7 @@ async def shop(
         stack.push_async_callback(prometheus.down)
         here.environ |= {
             "SENTINEL_PROMETHEUS__URL": prometheus.url,
+            "SENTINEL_PROMETHEUS__HEADERS": json.dumps(dict(prometheus.headers)),
             "SENTINEL_HTTP__PORT": str(port),
             "SENTINEL_HTTP__WEBHOOK__TOKEN": TOKEN,
             "SENTINEL_DRAIN_SECONDS": "5",

@@ -63,8 +63,9 @@ async def records(
 ) -> Told:
     """The stories, told on a backend."""
     scraping: Scraping = request.param
-    for program in (scraping.backend, *FRONTS.get(scraping.backend, ())[:1]):
-        binary(str(program))
+    front = FRONTS.get(scraping.backend)
+    for program in (scraping.backend, *([front.behind] if front else [])):
+        binary(program)
     folder: Path = tmp_path_factory.mktemp("backend")
     ended, times[scraping.backend, scraping.interval] = await told(folder, scraping)
     return Told(ended)

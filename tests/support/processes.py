@@ -14,7 +14,16 @@ import aiohttp
 import pytest
 
 START_LIMIT = 120.0
-BUILT_HERE = frozenset({"prometheus-3", "victoria-metrics-newest", "vmauth", "thanos", "alertmanager-newest"})
+BUILT_HERE = frozenset(
+    {
+        "prometheus-3",
+        "victoria-metrics-newest",
+        "vmauth",
+        "thanos",
+        "mimir",
+        "alertmanager-newest",
+    }
+)
 """Programs that no package has, and `.ci/backends` builds."""
 
 

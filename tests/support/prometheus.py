@@ -37,6 +37,8 @@ async def real_prometheus(
     program: str = "prometheus",
     native: bool = False,
     external: Mapping[str, str] | None = None,
+    writes_to: str | None = None,
+    writes_as: Mapping[str, str] | None = None,
 ) -> AsyncIterator[str]:
     """Runs Prometheus while the block lasts; yields its URL.
 
@@ -44,7 +46,8 @@ async def real_prometheus(
     URL of one, perhaps with a path. `discovery` is the URL of an `http_sd_configs` endpoint, for targets that come and
     go. One that is run again on the same `home` and `port` is the same server come back, with its data. `native`:
     classic histograms become native ones with custom buckets (from version 3 on). `external` are its external
-    labels. Needs the real clock (marker `real_time`); skips (or fails on CI) where the program is missing.
+    labels. By remote write all samples go to `writes_to` with the headers `writes_as`. Needs the real clock (marker
+    `real_time`); skips (or fails on CI) where the program is missing.
     """
     path = binary(program)
     port = port or free_port()
@@ -55,6 +58,8 @@ async def real_prometheus(
             config["global"]["convert_classic_histograms_to_nhcb"] = True
         if external:
             config["global"]["external_labels"] = dict(external)
+        if writes_to:
+            config["remote_write"] = [{"url": writes_to, "headers": dict(writes_as or {})}]
         if rules:
             groups = {"groups": [{"name": "tests", "interval": interval, "rules": [dict(r) for r in rules]}]}
             (home / "rules.yml").write_text(yaml.safe_dump(groups))

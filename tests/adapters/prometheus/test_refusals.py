@@ -28,6 +28,35 @@ OF_THE_SOURCE = {
     "timeout exceeded during query execution": TIME,
     "context canceled": TIME,
 }
+OF_MIMIR = {
+    (
+        422,
+        "execution",
+        "the query exceeded the maximum number of series (limit: 3 series) (err-mimir-max-series-per-query). "
+        "Consider reducing the time range and/or number of series selected by the query. One way to reduce the number "
+        "of selected series is to add more label matchers to the query.",
+    ): LIMIT,
+    (
+        400,
+        "bad_data",
+        "the raw query size in bytes exceeds the limit (query size: 313, limit: 200) "
+        "(err-mimir-max-query-expression-size-bytes). To adjust the related per-tenant limit, configure "
+        "-query-frontend.max-query-expression-size-bytes, or contact your service administrator.",
+    ): LIMIT,
+    (429, "too_many_requests", "too many outstanding requests"): MissingReason.RATE_LIMITED,
+    (
+        400,
+        "bad_data",
+        'invalid parameter "query": 1:4: parse error: unexpected end of input inside braces',
+    ): MissingReason.BAD_QUERY,
+    (
+        400,
+        "bad_data",
+        'invalid parameter "query": 1:6: parse error: expected type range vector in call to function "rate", '
+        "got instant vector",
+    ): MissingReason.BAD_QUERY,
+}
+"""As Mimir 3.0.5 answered, by status and type of the error."""
 OF_THE_QUERY = [
     "many-to-many matching not allowed: matching labels must be unique on one side",
     'found duplicate series for the match group {pod="rate-limiter-5d4f"} on the left hand-side of the operation',
@@ -40,12 +69,12 @@ OF_THE_QUERY = [
 ]
 
 
-def response(status: int, words: str, **headers: str) -> requests.Response:
+def response(status: int, words: str, *, kind: str = "execution", **headers: str) -> requests.Response:
     """An answer of Prometheus' API that is an error."""
     made = requests.Response()
     made.status_code = status
     made.headers.update(headers)
-    made.json = lambda **_: {"status": "error", "errorType": "execution", "error": words}  # type: ignore[method-assign]
+    made.json = lambda **_: {"status": "error", "errorType": kind, "error": words}  # type: ignore[method-assign]
     return made
 
 
@@ -53,6 +82,15 @@ def response(status: int, words: str, **headers: str) -> requests.Response:
 def test_a_limit_of_the_server_is_no_bad_query(words: str, reason: MissingReason) -> None:
     """Limits and trouble of its own come as 422: the query is in order, and what is to be done differs."""
     assert refusal("http://p", response(422, words)).reason == reason
+
+
+@pytest.mark.parametrize(("answer", "reason"), OF_MIMIR.items())
+def test_refusals_of_a_real_mimir_have_their_reasons(
+    answer: tuple[int, str, str], reason: MissingReason
+) -> None:
+    """Its limits pause the source; what it cannot parse is the query's fault."""
+    status, kind, words = answer
+    assert refusal("http://p", response(status, words, kind=kind)).reason == reason
 
 
 @pytest.mark.parametrize("words", OF_THE_QUERY)
