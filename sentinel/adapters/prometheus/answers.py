@@ -86,6 +86,17 @@ def parse(result: object, query: str) -> InstantAnswer:
     return InstantAnswer(tuple([_sample(element, query) for element in result]))
 
 
+def of_numbers(answer: InstantAnswer, query: str) -> InstantAnswer:
+    """The answer. Raises SourceError(BAD_QUERY) for native histograms: which of their numbers is meant?"""
+    if any(sample.buckets is not None for sample in answer.samples):
+        raise SourceError(
+            f"The query {query!r} gives native histograms; a rule needs numbers: put histogram_quantile, "
+            "histogram_count, histogram_sum or histogram_avg around it.",
+            reason=MissingReason.BAD_QUERY,
+        )
+    return answer
+
+
 def _sample(element: object, query: str) -> Sample:
     if not isinstance(element, dict) or not isinstance(element.get("metric"), dict):
         raise _strange(query)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
-from sentinel.adapters.prometheus.answers import InstantAnswer, Track
+from sentinel.adapters.prometheus.answers import InstantAnswer, Track, of_numbers
 from sentinel.adapters.prometheus.assembly import Answers, Assembly, as_is, bounds_in_seconds
 from sentinel.adapters.prometheus.backend import MetricsBackend
 from sentinel.adapters.prometheus.buckets import HistogramAsking, HistogramSeries
@@ -123,10 +123,10 @@ class PrometheusSource:
         return await self._shared.get((query, since, until), lambda: self._measure(query, since, until))
 
     async def value(self, query: ValueQuery, at: datetime) -> ValueSample:
-        """The numbers of a free query. A NaN or an infinity among them makes it missing, and so does a selector of an
-        arm's pods where the series name no pod. Raises SourceError.
+        """The numbers of a free query; missing for a NaN, an infinity, or an arm's selector whose series name no pod.
+        Raises SourceError.
         """
-        answer = await self._client.instant(query.expression, at)
+        answer = of_numbers(await self._client.instant(query.expression, at), query.expression)
         if (await self._client.backend()).metricsql:
             answer = as_promql(answer, query.expression)
         odd = next((sample for sample in answer.samples if not sample.usable), None)
