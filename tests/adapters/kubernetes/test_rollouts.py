@@ -281,3 +281,10 @@ def test_a_rollout_that_no_controller_has_seen_is_its_template() -> None:
     del live["status"]
     seen = build_workload(trim_rollout(live), (), (), set())
     assert (seen.nameless, seen.candidate, seen.as_asked_for().others) == (True, seen.unnamed, ())
+
+
+def test_blue_green_that_no_controller_has_seen_serves_nothing_yet() -> None:
+    """It is before its switch, not after it."""
+    live = rollout(strategy={"blueGreen": {"activeService": "web"}})
+    live["status"] = {}
+    assert own_steps(live).stage == 0

@@ -17,7 +17,8 @@ def own_steps(raw: RawObject) -> OwnSteps:
     aborted = (text(status.get("message")) or "it was aborted") if status.get("abort") is True else ""
     full = status.get("promoteFull") is True
     if "blueGreen" in strategy:
-        active = mapping(status.get("blueGreen")).get("activeSelector") == status.get("currentPodHash")
+        current = text(status.get("currentPodHash"))
+        active = current != "" and mapping(status.get("blueGreen")).get("activeSelector") == current
         return OwnSteps(int(active), 1, 1.0, waits_for(raw) != "", full, aborted)
     steps = tuple(map(_step_of, canary_steps(raw)))
     return position(steps, step_index(raw), waits=waits_for(raw) != "", full=full, aborted=aborted)
