@@ -264,16 +264,20 @@ class Workload:
         """Whether the candidate is known by its template alone: its controller has not taken it up."""
         return self.essence != "" and self.candidate.digest == self.essence
 
+    @property
+    def revision_asked_for(self) -> str:
+        """The digest of the revision in the spec, whether its controller has taken it up or not."""
+        return (self.unnamed or self.candidate).digest
+
     def as_asked_for(self) -> "Workload":
         """The workload whose candidate is the revision in its spec, though its controller has not taken it up."""
         if self.unnamed is None:
             return self
         before = () if self.nameless else (self.candidate,)
+        others = (one for one in (*before, *self.others) if one.digest != self.unnamed.digest)
         seen = self.exposure
         exposure = replace(seen, candidate=0, ready=0, old=seen.old + seen.candidate, settled=False)
-        return replace(
-            self, candidate=self.unnamed, others=(*before, *self.others), exposure=exposure, unnamed=None
-        )
+        return replace(self, candidate=self.unnamed, others=tuple(others), exposure=exposure, unnamed=None)
 
     @property
     def rolled_out(self) -> bool:

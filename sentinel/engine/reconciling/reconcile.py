@@ -138,7 +138,7 @@ class Reconciler:
 
     def _look_at(self, workload: Workload, records: tuple[Record, ...]) -> Effects[Reconciled]:
         unseen_since = self._memory.ignored_since(workload, self._view.now())
-        if unseen_since is not None and self._awaited(records, unseen_since):
+        if unseen_since is not None and self._awaited(workload, records, unseen_since):
             workload = workload.as_asked_for()
         if records and records[0].state.phase is Phase.UNDOING:
             records = (self._memory.working.noting_target(records[0], workload), *records[1:])
@@ -171,12 +171,14 @@ class Reconciler:
         due = min(reconciled.requeue_at or ignored.requeue_at, ignored.requeue_at)
         return replace(reconciled, requeue_at=due)
 
-    def _awaited(self, records: tuple[Record, ...], unseen_since: datetime) -> bool:
+    def _awaited(self, workload: Workload, records: tuple[Record, ...], unseen_since: datetime) -> bool:
         """Whether a revision that the workload's own controller has not taken up is a rollout already.
 
         It becomes one once the controller is held to be down.
         """
-        begun = bool(records) and records[0].live and not records[0].candidate.hash
+        latest = records[0] if records and records[0].live else None
+        asked = workload.revision_asked_for
+        begun = latest is not None and (not latest.candidate.hash or latest.candidate.digest == asked)
         return begun or self._view.now() >= unseen_since + UNSEEN_FOR
 
     def _ignored(self, workload: Workload, policy: Policy, records: tuple[Record, ...]) -> Decision | None:

@@ -144,7 +144,7 @@ def _stopped_by_controller(situation: Situation) -> Decision | None:
     """The workload's own controller gave the candidate up, or is not there to do anything."""
     workload = situation.workload
     down_at = held_down_at(situation.record.state)
-    if down_at is not None and situation.now >= down_at:
+    if down_at is not None and (situation.now >= down_at or workload.nameless):
         sentence = down_sentence(workload, down_at - UNSEEN_FOR)
         return hold(situation, HoldReason.CONTROLLER_DOWN, sentence)
     own = workload.own_steps

@@ -288,3 +288,23 @@ def test_blue_green_that_no_controller_has_seen_serves_nothing_yet() -> None:
     live = rollout(strategy={"blueGreen": {"activeService": "web"}})
     live["status"] = {}
     assert own_steps(live).stage == 0
+
+
+def test_a_template_from_before_is_known_by_its_name_before_the_controller_takes_it_up() -> None:
+    """Put back while the controller is down, it is the stable revision and no new one."""
+    former = {"template": {**TEMPLATE, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}}
+    seen = snapshot(rollout(spec=former, observedGeneration="1", pauseConditions=None))
+    assert (seen.candidate.digest, seen.unnamed.digest) == ("new", "old")  # type: ignore[union-attr]
+    asked = seen.as_asked_for()
+    assert (asked.candidate.digest, [one.digest for one in asked.others]) == ("old", ["new"])
+    assert not asked.nameless
+
+
+def test_an_undo_that_was_cut_off_is_made_to_its_end_before_the_controller_takes_it_up() -> None:
+    """The target's template is there already: that is our own doing, and no change by others."""
+    undone = {"template": {**TEMPLATE, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}}
+    live = rollout(spec=undone, observedGeneration="1", abort=True, pauseConditions=None)
+    found = plan(live, snapshot(live), back(rollout()), OLD)
+    assert all(
+        op["op"] == "test" or op["path"] != "/status/abort" for p in found.patches for op in p.operations
+    )

@@ -98,6 +98,14 @@ def test_what_its_controller_aborted_is_held() -> None:
     assert decide(held).action is Action.RESUME
 
 
+def test_what_waits_for_its_controller_stays_held_however_young_the_process_is() -> None:
+    """A restart forgets since when; the controller is no less down."""
+    waits = stepping(1, 0, generation=2, observed_generation=1, essence="new")
+    record = in_state(unseen_since=at(60))
+    found = decide(situation(record, waits, PASS, now=at(61)))
+    assert (found.action, found.reason) == (Action.HOLD, "ControllerDown")
+
+
 def test_a_controller_that_is_down_is_held() -> None:
     """A minute after the write that it did not take up, with the time in the sentence."""
     ignored = stepping(1, 0, generation=2, observed_generation=1)

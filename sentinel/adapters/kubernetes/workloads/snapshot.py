@@ -22,7 +22,7 @@ def build_workload(
     placed = tuple(on_its_node(held.pod, unready_nodes) for held in pods)
     newest_first = sorted(revisions, key=lambda held: (held.number, held.ref.name), reverse=True)
     current = next((held for held in newest_first if held.template.digest == entry.template.digest), None)
-    unnamed = _unnamed(entry, current)
+    unnamed = _unnamed(entry, current, newest_first, placed)
     candidate = _candidate(entry, current, placed) if entry.template.digest or unnamed is None else unnamed
     return Workload(
         key=entry.key,
@@ -59,16 +59,23 @@ def _candidate(entry: WorkloadEntry, current: RevisionEntry | None, pods: Sequen
     return _written(entry, entry.template.digest)
 
 
-def _unnamed(entry: WorkloadEntry, current: RevisionEntry | None) -> Revision | None:
-    """The revision that the spec asks for, where the controller has not taken it up, nor named it.
+def _unnamed(
+    entry: WorkloadEntry,
+    current: RevisionEntry | None,
+    stored: Sequence[RevisionEntry],
+    pods: Sequence[Pod],
+) -> Revision | None:
+    """The revision that the spec asks for, where the controller has not taken it up.
 
-    What the spec asks for beside its template (a size, other steps) may be what is not taken up: then it is None.
+    One that was there before is known by the name that it had. What the spec asks for beside its template (a size,
+    other steps) may be what is not taken up: then it is None.
     """
     if not entry.essence or entry.observed_generation >= entry.generation:
         return None
     if entry.template.digest and (current is None or current.essence == entry.essence):
         return None
-    return _written(entry, entry.essence)
+    before = next((held for held in stored if held.essence == entry.essence), None)
+    return _revision(before, pods) if before is not None else _written(entry, entry.essence)
 
 
 def _written(entry: WorkloadEntry, digest: str) -> Revision:

@@ -107,7 +107,8 @@ def plan(live: RawObject, workload: Workload, change: Change, stored: RawObject)
 
     Raises PreconditionError where the template is another one by now, though its controller does not say so yet.
     """
-    if workload.unnamed is not None:
+    undone = isinstance(change, Restore) and workload.revision_asked_for == change.target.digest
+    if workload.unnamed is not None and not undone:
         who = workload.changed_by or "someone"
         raise PreconditionError(
             f"{who} changed the pod template of {workload.key} since it was judged, and its controller has not taken "
