@@ -1,6 +1,8 @@
 """The command line: `sentinel run`, `sentinel demo`, `sentinel rules …`, `sentinel crd`."""
 
+import shutil
 import sys
+import textwrap
 import traceback
 from pathlib import PurePath
 from typing import Annotated
@@ -38,12 +40,24 @@ def main() -> None:
     try:
         app(prog_name=_called())
     except SentinelError as error:
-        typer.echo(f"sentinel: {error}", err=True)
+        typer.echo(fitted(f"sentinel: {error}"), err=True)
         sys.exit(code_of(error))
     except Exception:
         traceback.print_exc()
         typer.echo("sentinel: this is a defect. Please report it with the lines above", err=True)
         sys.exit(ExitCode.DEFECT)
+
+
+def fitted(text: str) -> str:
+    """A sentence for a terminal, which would break it within words; elsewhere it stays on its line, for programs."""
+    if not sys.stderr.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    lines = (
+        textwrap.wrap(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        for line in text.splitlines()
+    )
+    return "\n".join("\n".join(each) for each in lines)
 
 
 def _called() -> str:

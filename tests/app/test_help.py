@@ -6,7 +6,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from sentinel.app.cli import app, main
+from sentinel.app.cli import app, fitted, main
 from sentinel.app.commands.table import ROOT, RULES, CommandEntry, command_of
 
 COMMANDS = [(name, entry) for table in (ROOT, RULES) for name, entry in table.items()]
@@ -48,3 +48,15 @@ def test_help_names_the_program_as_people_call_it(
     with pytest.raises(SystemExit):
         main()
     assert f"Usage: {shown} wait [OPTIONS]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("terminal", "lines"), [(True, 2), (False, 1)])
+def test_an_error_wraps_at_words_in_a_terminal_alone(
+    terminal: bool, lines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever reads it elsewhere gets one mistake a line."""
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    told = fitted("sentinel: no kubeconfig at /root/.kube/config: name one")
+    assert told.split() == ["sentinel:", "no", "kubeconfig", "at", "/root/.kube/config:", "name", "one"]
+    assert len(told.splitlines()) == lines
