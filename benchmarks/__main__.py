@@ -1,6 +1,6 @@
 """The benchmarks of the daemon, alone or in turn with an earlier commit in the same run.
 
-    python -m benchmarks [reaction] [memory] [start] [scale] [--base COMMIT] [--quick] [--write] [--profile FILE]
+    python -m benchmarks [reaction] [burst] [waits] [memory] [start] [scale] [--base COMMIT] [--quick] [--write]
 
 The simulated cluster and Prometheus' stand-in are always this checkout's: only the program under measurement is the
 commit's, which is unpacked into a temporary folder with its own environment. `--write` keeps the pages of
@@ -17,13 +17,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import memory, reaction, scale, start
+from benchmarks import burst, memory, reaction, scale, start, waits
 from benchmarks.harness.build import HERE, ROOT, Build, check_out
 from benchmarks.harness.result import Benchmark, against
 
 PAGES = ROOT / "docs" / "benchmarks"
 BENCHMARKS: dict[str, Benchmark] = {
     "reaction": reaction.bench,
+    "burst": burst.bench,
+    "waits": waits.bench,
     "memory": memory.bench,
     "start": start.bench,
     "scale": scale.bench,

@@ -35,6 +35,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks" / "shards.md"
 _POLICY = Path(__file__).parent / "harness" / "policy.yaml"
 _SCRAPE = 15.0
 _PATIENCE = 3600.0
+_TELL_EVERY = 10.0
 _LED = re.compile(r'^sentinel_leader\{shard="(.*?)"\} 1', re.MULTILINE)
 
 
@@ -54,10 +55,13 @@ class Options:
 
 @dataclass(slots=True)
 class Carried:
-    """What one replica used: CPU seconds until ready and MiB then; CPU a minute and MiB with its rollouts in flight."""
+    """What one replica used: CPU seconds until ready and MiB then; CPU seconds until all that runs was on record; CPU
+    a minute and MiB with its rollouts in flight; how many shards it led."""
 
     start_cpu: float
     start_mib: float
+    known_cpu: float = 0.0
+    shards: int = 0
     flight_cpu: float = 0.0
     flight_mib: float = 0.0
     left: bool = True
@@ -81,6 +85,7 @@ class Scene:
         self.world, self.metrics = world, metrics
         self.replicas: list[DaemonProcess] = []
         self.baking: set[str] = set()
+        self.known: set[str] = set()
         self._told = asyncio.Event()
         self._ready: dict[Child, asyncio.Future[Message]] = {}
         self._released = tuple(name_of(index) + "-" for index in range(options.rollouts))
@@ -105,14 +110,41 @@ class Scene:
                     self.metrics.link.send("pod", name, present, namespace)
             case ("baking", str(name), True):
                 self.baking.add(name)
+            case ("known", str(name)):
+                self.known.add(name)
         self._told.set()
+
+    async def all_known(self) -> None:
+        """Wait until what runs is on record: a release before that is not judged, as nothing is known to undo it to."""
+        await self._all(self.known, self.options.deployments, "on record")
 
     async def all_baking(self) -> None:
         """Wait until every rollout bakes."""
-        async with asyncio.timeout(_PATIENCE):
-            while len(self.baking) < self.options.rollouts:
-                self._told.clear()
-                await self._told.wait()
+        await self._all(self.baking, self.options.rollouts, "baking")
+
+    async def _all(self, reached: set[str], wanted: int, what: str) -> None:
+        loop = asyncio.get_running_loop()
+        told_at = began = loop.time()
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while len(reached) < wanted:
+                    if loop.time() >= told_at + _TELL_EVERY:
+                        told_at = loop.time()
+                        print(
+                            f"{len(reached)} of {wanted} {what} after {told_at - began:.0f} s",
+                            file=sys.stderr,
+                        )
+                    self._told.clear()
+                    await self._told.wait()
+        except TimeoutError:
+            raise RuntimeError(
+                f"{len(reached)} of {wanted} were {what} within {_PATIENCE:g} s, e.g. not {self._lacks(reached)}"
+            ) from None
+
+    def _lacks(self, reached: set[str]) -> str:
+        return next(
+            (name for name in map(name_of, range(self.options.deployments)) if name not in reached), ""
+        )
 
     async def led(self) -> list[set[str]]:
         """The shards that each replica leads now."""
@@ -125,6 +157,12 @@ async def _led(session: aiohttp.ClientSession, url: str) -> set[str]:
         return set(_LED.findall(await response.text()))
 
 
+def _policy() -> str:
+    """The policy of all namespaces: its queries name none, so that one serves the whole cluster."""
+    text = _POLICY.read_text().replace("[shop, pool]", '["shop-*"]').replace("5s", f"{_SCRAPE:g}s")
+    return text.replace('{namespace="$namespace"}', "").replace('namespace="$namespace", ', "")
+
+
 @asynccontextmanager
 async def scene(options: Options, folder: Path) -> AsyncIterator[Scene]:
     """The cluster with all its Deployments available, and every replica ready."""
@@ -135,7 +173,7 @@ async def scene(options: Options, folder: Path) -> AsyncIterator[Scene]:
         kubeconfig, prometheus = await here.addresses()
         (folder / "kubeconfig").write_bytes(orjson.dumps(kubeconfig))
         rules = folder / "policy.yaml"
-        rules.write_text(_POLICY.read_text().replace("[shop]", '["shop-*"]').replace("5s", f"{_SCRAPE:g}s"))
+        rules.write_text(_policy())
         leadership = {"shards": options.replicas, "namespace": "shop-00", "lease_duration": options.lease}
         async with AsyncExitStack() as running:
             for number in range(options.replicas):
@@ -161,6 +199,10 @@ async def measure(options: Options, folder: Path) -> Found:
             while len(set().union(*await here.led())) < options.replicas:  # noqa: ASYNC110 - as a person would
                 await asyncio.sleep(0.5)
         found.carried = [Carried(one.cpu_seconds(), one.resident_mib()) for one in here.replicas]
+        print("all shards are led ...", file=sys.stderr)
+        await here.all_known()
+        for one, carried in zip(here.replicas, found.carried, strict=True):
+            carried.known_cpu = one.cpu_seconds()
         here.world.link.send("release", tuple(range(options.rollouts)))
         await here.all_baking()
         before = [one.cpu_seconds() for one in here.replicas]
@@ -170,6 +212,8 @@ async def measure(options: Options, folder: Path) -> Found:
         for one, used, carried in zip(here.replicas, before, found.carried, strict=True):
             carried.flight_cpu = (one.cpu_seconds() - used) / minutes
             carried.flight_mib = one.resident_mib()
+        for shards, carried in zip(await here.led(), found.carried, strict=True):
+            carried.shards = len(shards)
         await _lose_one(here, found)
     return found
 
@@ -195,15 +239,27 @@ def report(found: Found, date: str) -> str:
     rows = [
         (
             f"replica {number}" + ("" if one.left else " (killed at the end)"),
-            *(f"{value:.1f}" for value in (one.start_cpu, one.start_mib, one.flight_cpu, one.flight_mib)),
+            str(one.shards),
+            *(f"{value:.1f}" for value in (one.start_cpu, one.start_mib, one.known_cpu)),
+            *(f"{value:.1f}" for value in (one.flight_cpu, one.flight_mib)),
         )
         for number, one in enumerate(found.carried, 1)
     ]
-    head = ["", "CPU s until ready", "MiB then", "CPU s a minute in flight", "MiB in flight"]
+    head = ["", "shards", "CPU s until ready", "MiB then", "CPU s until all is on record"]
+    head += ["CPU s a minute in flight", "MiB in flight"]
+    whole = Options()
+    part = (
+        f"A part of the whole size ({whole.deployments * whole.pods:,} pods of {whole.deployments:,} Deployments, "
+        f"{whole.rollouts:,} rollouts), which needs more processors than this machine had to spare: the simulated API "
+        "server is one process beside the replicas.\n\n"
+        if options.deployments < whole.deployments
+        else ""
+    )
     return f"""# Shards: what replicas carry together
 
 `python -m benchmarks.shards`, {date}. {machine("aiohttp", "orjson", "rollback-sentinel")}.
 
+{part}\
 {options.deployments * options.pods:,} pods of {options.deployments:,} Deployments in {options.namespaces} namespaces,
 {options.rollouts:,} rollouts in flight (a canary's bake, an error rate and a latency rule every {_SCRAPE:g} s), and
 {options.replicas} replicas with `leadership.shards: {options.replicas}`. The cluster, Prometheus' stand-in and

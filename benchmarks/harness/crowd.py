@@ -38,7 +38,7 @@ async def _serve(link: Link, deployments: int, replicas: int) -> None:
             cluster.store.create(CRDS, definition)
         for index in range(deployments):
             name = f"web-{index:03d}"
-            cluster.deploy(name, "", replicas, namespace="shop", template=_template(name))
+            cluster.deploy(name, "", replicas, namespace="shop", template=template(name))
         while not _available(cluster, replicas):  # noqa: ASYNC110 - as a person would
             await asyncio.sleep(0.2)
         gc.collect()
@@ -54,7 +54,7 @@ def _available(cluster: SimulatedCluster, replicas: int) -> bool:
     return all((d.get("status") or {}).get("availableReplicas") == replicas for d in found)
 
 
-def _template(name: str) -> dict[str, Any]:
+def template(name: str) -> dict[str, Any]:
     """Pods with what those of a real service have: environment, probes, resources, volumes, annotations."""
     probe = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 10, "failureThreshold": 3}
     container = {

@@ -65,7 +65,7 @@ def page(day: Day) -> str:
     """The figures as Markdown."""
     options = day.options
     lines = [
-        "# Soak: a day in which nothing grows",
+        f"# Soak: {_span(options.hours)} in which nothing grows",
         "",
         "Written by `make soak` (`python -m benchmarks.soak`); do not edit by hand.",
         "",
@@ -90,19 +90,23 @@ def page(day: Day) -> str:
             for s in day.samples
         ),
         "",
-        "| from the middle of the day to its end | grew by |",
+        "| from the middle to the end | grew by |",
         "|---|---|",
         *(f"| {name} | {share:+.1%} |" for name, share in grown(day).items()),
         "",
         *_idle(day),
-        f"The day took {day.seconds / 60:.0f} minutes of real time.",
+        f"It took {day.seconds / 60:.0f} minutes of real time.",
     ]
     return "\n".join(lines) + "\n"
 
 
+def _span(hours: float) -> str:
+    return {24.0: "a day", 168.0: "a week"}.get(hours, f"{hours:g} hours")
+
+
 def _idle(day: Day) -> list[str]:
     if not day.idle_cpu:
-        return ["The day is not over yet."]
+        return ["It is not over yet."]
     return [
         f"An hour in which nothing is released costs {day.idle_cpu:.1f} s of CPU, scrapes of the simulated Prometheus "
         f"and renewals of the lease included: {day.idle_cpu / HOUR:.2%} of one core.",
@@ -116,4 +120,5 @@ def grown(day: Day) -> dict[str, float]:
         "mirrored": growth([float(s.mirrored) for s in day.samples]),
         "tasks": growth([float(s.tasks) for s in day.samples]),
         "open files": growth([float(s.descriptors) for s in day.samples]),
+        "resident memory": growth([s.resident for s in day.samples]),
     }

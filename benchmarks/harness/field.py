@@ -41,7 +41,8 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is measured. `interval`: of scrapes and metric rules, `spacing`: between strikes, both in seconds."""
+    """What is measured. `interval`: of scrapes and metric rules, `spacing`: between strikes, both in seconds; `drained`
+    pods more can all change at once."""
 
     deployments: int
     replicas: int
@@ -52,6 +53,7 @@ class Plan:
     burst: int = 0
     bursts: int = 0
     warm_up: float = _WARM_UP_SECONDS
+    drained: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class Field:
     @asynccontextmanager
     async def laid_out(cls, build: Build, plan: Plan, folder: Path) -> AsyncIterator[Field]:
         """All three processes up, everything at rest."""
-        spec = WorldSpec(plan.deployments, plan.replicas, plan.history, _POLICY)
+        spec = WorldSpec(plan.deployments, plan.replicas, plan.history, _POLICY, plan.drained)
         world = Child(run_world, spec)
         metrics = Child(run_metrics, NAMESPACE, (_ALERT_NAME,), plan.interval)
         try:
@@ -152,7 +154,7 @@ class Field:
     async def _start(self, build: Build, folder: Path, session: aiohttp.ClientSession) -> None:
         self._session = session
         self._world.link.listen(self._heed)
-        self._metrics.link.listen(lambda message: self._introduced("metrics", message))
+        self._metrics.link.listen(self._heed_metrics)
         for event in self._answered.values():
             async with asyncio.timeout(300):
                 await event.wait()
@@ -285,6 +287,14 @@ class Field:
                     strike.undone.set_result(stamp)
             case ("phase", str(name), str(image), str(phase)):
                 self._phase(name, image, phase)
+            case _:
+                self._heed_more(message)
+
+    def _heed_metrics(self, message: Message) -> None:
+        self._introduced("metrics", message)
+
+    def _heed_more(self, message: Message) -> None:
+        """What only some fields ask for."""
 
     def _phase(self, name: str, image: str, phase: str) -> None:
         if image != self._image.get(name):

@@ -12,6 +12,7 @@ from benchmarks.harness.link import Link, Message
 from clustersim.metrics.exposition import Sample, pod_samples
 from clustersim.metrics.prometheus_standin import PrometheusStandIn
 from clustersim.metrics.requests import BUCKETS, PodCounters
+from sentinel.promql.vectors import Value
 
 REQUESTS_PER_SECOND = 20
 _ONE_ERROR_IN = 500
@@ -21,7 +22,8 @@ _FAST_BUCKET = BUCKETS.index(0.1)
 def run_metrics(connection: Connection, namespace: str, alerts: tuple[str, ...], interval: float) -> None:
     """The child process' main function: serve until told to stop.
 
-    Takes ("pod", name, present), with a namespace where it is another, and ("stop",); sends ("ready", url).
+    Takes ("pod", name, present), with a namespace where it is another, ("asked",) and ("stop",); sends ("ready", url)
+    and ("asked", how many queries it has answered).
     `alerts` are the names of the alert rules that its `/api/v1/rules` knows, `interval` is that of its scrapes in
     seconds.
     """
@@ -33,12 +35,15 @@ async def _serve(link: Link, namespace: str, alerts: tuple[str, ...], interval: 
     stopped = asyncio.Event()
 
     def heed(message: Message) -> None:
-        if message[0] == "stop":
-            stopped.set()
-        else:
-            pods.heed(*message[1:])
+        match message:
+            case ("stop",):
+                stopped.set()
+            case ("asked",):
+                link.send("asked", prometheus.asked)
+            case _:
+                pods.heed(*message[1:])
 
-    prometheus = PrometheusStandIn(pods.samples, lambda: datetime.now(UTC), interval=interval, retention=60.0)
+    prometheus = _Counting(pods.samples, lambda: datetime.now(UTC), interval=interval, retention=60.0)
     prometheus.rules = [
         {"name": "shop", "rules": [{"type": "alerting", "name": name, "duration": 0} for name in alerts]}
     ]
@@ -47,6 +52,17 @@ async def _serve(link: Link, namespace: str, alerts: tuple[str, ...], interval: 
     await stopped.wait()
     await prometheus.stop()
     link.close()
+
+
+class _Counting(PrometheusStandIn):
+    """Counts the queries."""
+
+    asked = 0
+
+    def instant(self, query: str, time: float) -> Value:
+        """As the base class does."""
+        self.asked += 1
+        return super().instant(query, time)
 
 
 class _Pods:

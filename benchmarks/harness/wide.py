@@ -18,7 +18,9 @@ from clustersim.storage.history import Event
 from clustersim.storage.resources import CRDS, DEPLOYMENTS, PODS
 from sentinel.adapters.kubernetes.custom.crd import definitions
 
-_QUICK = Behaviour(start_after=0.05, ready_after=0.05, stop_after=0.05)
+_STEADY = Behaviour(start_after=1.0, ready_after=3.0, stop_after=1.0)
+"""Pods of real services take as long, and a rollout of pods that are ready at once is over before anybody sees it."""
+_BETWEEN_RELEASES = 0.1
 _PODS_PER_NODE = 250
 _ROLLING: dict[str, Any] = {
     "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
@@ -48,7 +50,8 @@ def run_wide(connection: Connection, spec: WideSpec) -> None:
     """The child process' main function.
 
     Takes ("release", indices) and ("stop",). Sends ("ready", url, kubeconfig) once all Deployments are available,
-    ("pod", namespace, name, present) and ("baking", Deployment, whether its time counts).
+    ("pod", namespace, name, present), ("known", Deployment) once what runs there is on record, and ("baking",
+    Deployment, whether its time counts).
     """
     asyncio.run(_Wide(Link(connection), spec).serve())
 
@@ -62,7 +65,7 @@ class _Wide:
         self._stopped = asyncio.Event()
         self._available: set[str] = set()
         self._cluster = SimulatedCluster(lambda: datetime.now(UTC), options)
-        self._cluster.behaviours.default = _QUICK
+        self._cluster.behaviours.default = _STEADY
 
     async def serve(self) -> None:
         """Be the cluster until told to stop."""
@@ -90,9 +93,12 @@ class _Wide:
             self._release(message[1])
 
     def _release(self, indices: Sequence[int]) -> None:
-        for index in indices:
-            name = name_of(index)
-            self._cluster.set_image(name, f"{name}:next", namespace=self._spec.namespace_of(index))
+        """One after the other, as the teams of a cluster do."""
+        index, *others = indices
+        name = name_of(index)
+        self._cluster.set_image(name, f"{name}:next", namespace=self._spec.namespace_of(index))
+        if others:
+            asyncio.get_running_loop().call_later(_BETWEEN_RELEASES, self._release, others)
 
     def _heed(self, event: Event) -> None:
         metadata, resource = event.object["metadata"], event.resource
@@ -102,6 +108,11 @@ class _Wide:
         elif resource is PODS and event.type != "MODIFIED":
             present = event.type == "ADDED"
             self._link.send("pod", metadata["namespace"], metadata["name"], present)
-        elif resource.plural == "rolloutrecords" and status.get("phase") == "Baking":
-            reached = bool((status.get("progress") or {}).get("reachedAt"))
-            self._link.send("baking", event.object["spec"]["workload"]["name"], reached)
+        elif resource.plural == "rolloutrecords":
+            self._tell(event.object["spec"]["workload"]["name"], status)
+
+    def _tell(self, name: str, status: dict[str, Any]) -> None:
+        if status.get("phase") == "Baking":
+            self._link.send("baking", name, bool((status.get("progress") or {}).get("reachedAt")))
+        elif status.get("phase") == "Unjudged":
+            self._link.send("known", name)

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.drain import NodePool
 from benchmarks.harness.link import Link, Message
 from clustersim.cluster import ClusterOptions, SimulatedCluster
 from clustersim.node.behaviour import Behaviour
@@ -47,13 +48,15 @@ _PODS_PER_NODE = 250
 class WorldSpec:
     """How many guarded Deployments with how many pods each, and how many old RolloutRecords each has.
 
-    `policy`: the rule file, whose one policy the old rollouts ran under.
+    `policy`: the rule file, whose one policy the old rollouts ran under. `drained`: so many pods more, which can all
+    change at once (`NodePool`).
     """
 
     deployments: int
     replicas: int
     history: int
     policy: Path
+    drained: int = 0
 
 
 def name_of(index: int) -> str:
@@ -64,25 +67,30 @@ def name_of(index: int) -> str:
 def run_world(connection: Connection, spec: WorldSpec) -> None:
     """The child process' main function.
 
-    Takes ("release", name, tag), ("strike", names) and ("stop",). Sends ("ready", url, kubeconfig) once all
+    Takes ("release", name, tag), ("strike", names), ("drain",), ("show",) and ("stop",).
+    Sends ("ready", url, kubeconfig) once all
     Deployments are available, ("pod", name, present), ("phase", Deployment, image, phase),
-    ("struck", Deployment, stamp) and ("patched", Deployment, stamp).
+    ("struck", Deployment, stamp), ("patched", Deployment, stamp) and ("shown", events, stamp).
     """
     asyncio.run(_World(Link(connection), spec).serve())
 
 
 class _World:
     def __init__(self, link: Link, spec: WorldSpec) -> None:
-        nodes = tuple(NodeSpec(f"node-{i}", cpu="512", pods=_PODS_PER_NODE) for i in range(_NODES))
+        count = _NODES + spec.drained // _PODS_PER_NODE
+        nodes = tuple(NodeSpec(f"node-{i}", cpu="512", pods=_PODS_PER_NODE) for i in range(count))
         options = ClusterOptions(nodes=nodes, events=False, scrape_interval=1e6, history=20_000)
         self._link = link
         self._spec = spec
         self._stopped = asyncio.Event()
         self._cluster = SimulatedCluster(lambda: datetime.now(UTC), options)
         self._cluster.behaviours.default = _QUICK
+        self._pool = NodePool(self._cluster, spec.drained)
         self._orders: dict[str, Callable[..., None]] = {
             "release": self._release,
             "strike": self._strike,
+            "drain": self._pool.drain,
+            "show": self._show,
             "stop": self._stopped.set,
         }
 
@@ -100,8 +108,10 @@ class _World:
                 cluster.deploy(
                     name, f"{name}:{STABLE_TAG}", self._spec.replicas, namespace=NAMESPACE, **_ROLLING
                 )
+            self._pool.deploy()
             while not self._available():  # noqa: ASYNC110 - as a person would
                 await asyncio.sleep(0.1)
+            self._pool.prepare()
             self._remember_history()
             gc.collect()
             gc.freeze()  # what stands here for good need not be walked again and again: it is not what is measured
@@ -113,7 +123,8 @@ class _World:
     def _available(self) -> bool:
         wanted = self._spec.replicas
         found = self._cluster.store.list(DEPLOYMENTS, NAMESPACE)
-        return all((d.get("status") or {}).get("availableReplicas") == wanted for d in found)
+        shop = all((d.get("status") or {}).get("availableReplicas") == wanted for d in found)
+        return shop and self._pool.available
 
     # -- orders
 
@@ -137,6 +148,10 @@ class _World:
                     manager="kubelet",
                 )
             self._link.send("struck", name, struck)
+
+    def _show(self) -> None:
+        stamp = time.monotonic_ns()
+        self._link.send("shown", self._pool.show(), stamp)
 
     def _candidate_pods(self, name: str) -> list[JsonObject]:
         image = _image(self._cluster.deployment(name, namespace=NAMESPACE)["spec"]["template"])

@@ -93,6 +93,10 @@ class WatchHub:
             for watcher in watchers:
                 watcher.offer(delivery)
 
+    def of(self, resource: ResourceType) -> tuple[Watcher, ...]:
+        """The open watches of a resource."""
+        return tuple(self._watchers.get(stored_type(resource).key, ()))
+
     def attach(self, resource: ResourceType, watcher: Watcher) -> None:
         """Hand the changes of `resource` to `watcher` from now on."""
         self._watchers.setdefault(stored_type(resource).key, []).append(watcher)

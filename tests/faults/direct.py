@@ -28,7 +28,7 @@ from clustersim.faults import ConnectionDropped, FaultKind, InjectedFault, Watch
 from clustersim.storage.api_errors import ApiError
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample, Track
 from sentinel.adapters.prometheus.backend import PROMETHEUS, MetricsBackend
-from sentinel.adapters.prometheus.http.client import REMEMBERED_SAMPLES
+from sentinel.adapters.prometheus.http.client import REMEMBERED_SAMPLES, REMEMBERED_SECONDS
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
@@ -283,7 +283,9 @@ class DirectPrometheus:
         self._prometheus = cluster.prometheus
         self._network = network
         self._shared: SharedAnswers[tuple[str, int], InstantAnswer] = SharedAnswers(
-            capacity=REMEMBERED_SAMPLES, weigh=lambda answer: len(answer.samples) + 1
+            capacity=REMEMBERED_SAMPLES,
+            weigh=lambda answer: len(answer.samples) + 1,
+            keep=REMEMBERED_SECONDS,
         )
         self.answered: Callable[[], None] = lambda: None
 

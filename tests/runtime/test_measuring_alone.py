@@ -127,3 +127,47 @@ def test_what_nobody_has_taken_in_is_not_measured_on() -> None:
     run(watched(source, taken=False, seconds=60))
 
     assert [round(second) for second in source.asked] == [15]
+
+
+def test_a_thousand_rollouts_ask_as_much_as_one() -> None:
+    """Their ticks fall together, so that each question of a rule is the same for all of them, tick after tick."""
+
+    async def questions(rollouts: int) -> set[tuple[CountQuery, datetime, datetime]]:
+        source, records = (
+            Shared(),
+            [replace(in_state(Phase.BAKING), name=f"web-{n}") for n in range(rollouts)],
+        )
+        worlds = {record.name: WORLD for record in records}
+        policy = replace(PLAIN, rules=(ERRORS,))
+        collector = EvidenceCollector(
+            {"prometheus": source},  # type: ignore[dict-item]
+            lambda _: WORLD,
+            lambda _: None,
+            Clock(),
+            Counts(),
+        )
+        for _ in range(3):
+            for record in records:
+                measured = {one.rule: one.until for one in collector.take(record)}
+                taken = record.with_state(replace(record.state, measured_until=measured))
+                collector.request(taken, policy, worlds[record.name])
+            await asyncio.sleep(15)
+        await collector.close()
+        return source.questions
+
+    one, thousand = run(questions(1)), run(questions(1000))
+
+    assert len(one) >= 2
+    assert thousand == one
+
+
+@dataclass
+class Shared(Slow):
+    """Remembers what it was asked, each question once: equal ones are one query (`SharedAnswers`)."""
+
+    questions: set[tuple[CountQuery, datetime, datetime]] = field(default_factory=set)
+
+    async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
+        """As the base class."""
+        self.questions.add((query, since, until))
+        return await super().counts(query, since, until)

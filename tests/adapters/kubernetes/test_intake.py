@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sentinel.adapters.kubernetes.api.raw import ObjectKey
 from sentinel.adapters.kubernetes.watch import intake
-from sentinel.adapters.kubernetes.watch.decoding import Glance, glance
-from sentinel.adapters.kubernetes.watch.intake import AT_ONCE, Intake, Steps
+from sentinel.adapters.kubernetes.watch.decoding import controller_at_a_glance
+from sentinel.adapters.kubernetes.watch.intake import AT_ONCE, Intake, Overtaken
 
 URGENT = "rs-in-flight"
 
@@ -18,26 +19,21 @@ URGENT = "rs-in-flight"
 class Taken:
     """What a watch has taken in: the names in their turn, the newest version of each, the version it stands at."""
 
-    def __init__(self, **how: bool) -> None:
+    def __init__(self, *, sorts: bool = True) -> None:
         self.order: list[str] = []
         self.versions: dict[str, int] = {}
         self.stands_at = ""
-        sorts = how.get("sorts", True)
-        self.intake = Intake(
-            Steps(self._now, self._passed, self._late), (lambda owner: owner == URGENT) if sorts else None
-        )
+        self.intake = Intake(self._take, (lambda owner: owner == URGENT) if sorts else None)
 
-    def _now(self, line: bytes) -> None:
-        self._late(line)
-        self._passed(orjson.loads(line)["object"]["metadata"]["resourceVersion"])
-
-    def _passed(self, version: str) -> None:
-        self.stands_at = version
-
-    def _late(self, line: bytes) -> None:
+    def _take(self, line: bytes, overtaken: Overtaken, newest: bool) -> ObjectKey:
         named = orjson.loads(line)["object"]["metadata"]
-        self.order.append(named["name"])
-        self.versions[named["name"]] = int(named["resourceVersion"])
+        key = named["namespace"], named["name"]
+        if not overtaken(key):
+            self.order.append(named["name"])
+            self.versions[named["name"]] = int(named["resourceVersion"])
+        if newest:
+            self.stands_at = named["resourceVersion"]
+        return key
 
 
 class Pieces:
@@ -92,15 +88,6 @@ async def test_what_comes_meanwhile_is_read_before_what_waits_is_taken() -> None
     assert taken.order == []
 
 
-async def test_of_what_waits_only_the_newest_event_of_an_object_is_taken() -> None:
-    """Nobody needs what a pod was in between."""
-    taken = Taken()
-    await taken.intake.take([*burst(), *(event(f"pod-{n}", 200 + n) for n in range(100))], in_order=False)
-    await taken.intake.take_all()
-    assert len(taken.order) == 100
-    assert taken.versions == {f"pod-{n}": 200 + n for n in range(100)}
-
-
 async def test_an_older_event_of_what_goes_ahead_is_dropped() -> None:
     """A pod whose rollout began while its event waited does not go back to what it was."""
     taken = Taken()
@@ -142,17 +129,20 @@ async def test_no_more_than_so_many_bytes_wait(monkeypatch: pytest.MonkeyPatch) 
     assert 80 <= len(taken.order) < 100
 
 
-def test_a_glance_names_the_object_its_version_and_its_controller() -> None:
-    """Whatever else the event has."""
-    assert glance(event("web", 7, "rs-1")) == Glance(("shop", "web"), "7", "rs-1")
+def test_a_glance_finds_the_controller() -> None:
+    """Not just any owner, and not what a string says."""
+    line = event("web", 7, "rs-1").replace(b'"name":"web"', b'"name":"\\"ownerReferences\\":[{}]"')
+    assert controller_at_a_glance(line) == "rs-1"
+    assert controller_at_a_glance(line.replace(b"true", b"false")) == ""
+    assert controller_at_a_glance(line.replace(b"ownerReferences", b"other")) == ""
+    assert controller_at_a_glance(line.replace(b"[{", b"[[")) == ""
 
 
 def test_nothing_is_told_of_what_is_not_a_change() -> None:
     """Bookmarks, errors and lines that are no events keep their place."""
     bookmark = b'{"type":"BOOKMARK","object":{"metadata":{"name":"x","resourceVersion":"9"}}}'
     error = b'{"type":"ERROR","object":{"code":410}}'
-    unnamed = b'{"type":"ADDED","object":{"metadata":{"resourceVersion":"9"}}}'
-    assert [glance(line) for line in (bookmark, error, unnamed, b"garbage", b"[]")] == [None] * 5
+    assert [controller_at_a_glance(line) for line in (bookmark, error, b"garbage", b"[]")] == [None] * 4
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.booleans()), max_size=80), st.integers(1, 30))

@@ -1,13 +1,12 @@
 """Decoding pages and events: of what has a known shape, only the fields that are read."""
 
-from dataclasses import dataclass
 from typing import Any, Generic, TypedDict, TypeVar
 
 import msgspec
 import orjson
 
 from sentinel.adapters.kubernetes.api.client import decoded
-from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, mapping
+from sentinel.adapters.kubernetes.api.raw import RawObject, mapping
 
 Shape = TypeVar("Shape")
 _CHANGES = frozenset({"ADDED", "MODIFIED", "DELETED"})
@@ -32,45 +31,29 @@ class _Owner(msgspec.Struct, gc=False):
     controller: bool = False
 
 
-class _Named(msgspec.Struct, gc=False):
-    name: str = ""
-    namespace: str = ""
-    version: str = msgspec.field(default="", name="resourceVersion")
-    owners: list[_Owner] = msgspec.field(default_factory=list, name="ownerReferences")
+_OWNERS = b'"ownerReferences":'
+_OWNERS_DECODER = msgspec.json.Decoder(list[_Owner])
+_CHANGE_BEGINS = tuple(f'{{"type":"{change}"'.encode() for change in sorted(_CHANGES))
 
 
-class _Object(msgspec.Struct, gc=False):
-    metadata: _Named
+def controller_at_a_glance(line: bytes) -> str | None:
+    """The uid of what controls the object of a change, empty where nothing seems to; None for other events.
 
-
-class _Change(msgspec.Struct, gc=False):
-    type: str
-    object: _Object
-
-
-_CHANGE = msgspec.json.Decoder(_Change)
-
-
-@dataclass(frozen=True, slots=True)
-class Glance:
-    """Which object an event is of, at which version, and the uid of what controls it, empty where nothing does."""
-
-    key: ObjectKey
-    version: str
-    controller: str
-
-
-def glance(line: bytes) -> Glance | None:
-    """Whose event of a watch this is, for a fifth of what it costs to take it in; None where that is not told."""
+    It is looked for as a server writes it, which costs a tenth of what it costs to take the event in: the first such
+    field is the object's own, as `metadata` stands before `spec`, and no string contains it, as quotes in strings are
+    escaped. Where a server writes otherwise, nothing is found.
+    """
+    if not line.startswith(_CHANGE_BEGINS):
+        return None
+    begins = line.find(_OWNERS)
+    if begins < 0:
+        return ""
+    begins += len(_OWNERS)
     try:
-        change = _CHANGE.decode(line)
+        owners = _OWNERS_DECODER.decode(line[begins : line.find(b"]", begins) + 1])
     except msgspec.DecodeError:
-        return None
-    named = change.object.metadata
-    if change.type not in _CHANGES or not named.name or not named.version:
-        return None
-    controller = next((owner.uid for owner in named.owners if owner.controller), "")
-    return Glance((named.namespace, named.name), named.version, controller)
+        return ""
+    return next((owner.uid for owner in owners if owner.controller), "")
 
 
 def ends_state(bookmark: RawObject) -> bool:

@@ -38,8 +38,7 @@ class Mirror(Generic[T]):
 
     def drop(self, raw: RawObject) -> None:
         """The object is gone; this is its last state."""
-        metadata = mapping(raw.get("metadata"))
-        self._remove((text(metadata.get("namespace")), text(metadata.get("name"))))
+        self._remove(name_of(raw))
 
     def _remove(self, key: ObjectKey) -> None:
         before = self.entries.pop(key, None)
@@ -50,3 +49,9 @@ class Mirror(Generic[T]):
         """Everything else went while nobody watched."""
         for key in [key for key in self.entries if key not in seen]:
             self._remove(key)
+
+
+def name_of(raw: RawObject) -> ObjectKey:
+    """Namespace and name of an object, empty where they are missing."""
+    metadata = mapping(raw.get("metadata"))
+    return text(metadata.get("namespace")), text(metadata.get("name"))

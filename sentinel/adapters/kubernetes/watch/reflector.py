@@ -17,9 +17,9 @@ from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.errors import status_error
 from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, mapping, objects, text
 from sentinel.adapters.kubernetes.watch.decoding import Decoding, ends_state
-from sentinel.adapters.kubernetes.watch.intake import AT_ONCE, Ahead, Intake, Steps
+from sentinel.adapters.kubernetes.watch.intake import AT_ONCE, Ahead, Intake, Overtaken
 from sentinel.adapters.kubernetes.watch.lines import LineBuffer
-from sentinel.adapters.kubernetes.watch.mirror import Mirror, OnChange
+from sentinel.adapters.kubernetes.watch.mirror import Mirror, OnChange, name_of
 from sentinel.adapters.kubernetes.watch.pages import Pages, RelistError
 from sentinel.adapters.kubernetes.watch.timing import WatchTiming
 from sentinel.backoff import Backoff
@@ -75,7 +75,7 @@ class Reflector(Generic[T]):
         self._version = ""
         self._streams = self._timing.streams
         self._unended: set[ObjectKey] | None = None
-        self._intake = Intake(Steps(self._take_event, self._passed, self._take_late), ahead)
+        self._intake = Intake(self._take_event, ahead)
         self._pages = Pages(client, target, self._decoding, self._timing)
         self._synced = asyncio.Event()
         self._heard_at: float | None = None
@@ -261,34 +261,34 @@ class Reflector(Generic[T]):
         if self._unended is not None:
             self._await_state()
 
-    def _passed(self, version: str) -> None:
-        self._version = version
+    def _take_event(self, line: bytes, overtaken: Overtaken, newest: bool) -> ObjectKey | None:
+        """See `intake.Take`."""
+        kind, raw, version = self._read(line)
+        key = None
+        if kind == "BOOKMARK":
+            self._take_bookmark(raw, version)
+        elif not overtaken(key := name_of(raw)):
+            if kind == "DELETED":
+                self._mirror.drop(raw)
+            else:
+                self._take_object(raw)
+        if newest and self._unended is None:
+            self._version = version
+        return key
 
-    def _take_late(self, line: bytes) -> None:
-        """Take an event in after newer ones of other objects."""
-        version = self._version
-        self._take_event(line)
-        self._version = version
-
-    def _take_event(self, line: bytes) -> None:
+    def _read(self, line: bytes) -> tuple[str, RawObject, str]:
+        """An event's kind, object and version. Raises RelistError, and what an ERROR tells."""
         try:
             event = self._decoding.event(line)
         except orjson.JSONDecodeError as error:
             raise RelistError(f"a line that is not JSON: {line[:80]!r}") from error
-        kind, raw = event.get("type"), mapping(event.get("object"))
+        kind, raw = text(event.get("type")), mapping(event.get("object"))
         if kind == "ERROR":
             self._take_error(raw)
         version = text(mapping(raw.get("metadata")).get("resourceVersion"))
         if kind not in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK") or not version:
             raise RelistError(f"an unexpected event: {line[:80]!r}")
-        if kind == "BOOKMARK":
-            self._take_bookmark(raw, version)
-        elif kind == "DELETED":
-            self._mirror.drop(raw)
-        else:
-            self._take_object(raw)
-        if self._unended is None:
-            self._version = version
+        return kind, raw, version
 
     def _take_object(self, raw: RawObject) -> None:
         key = self._mirror.store(raw)

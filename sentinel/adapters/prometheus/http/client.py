@@ -68,7 +68,7 @@ class PrometheusConnection:
     proxy: str | None = None
     timeout: float = 10.0
     threads: int = 4
-    waiting: int = 64
+    waiting: int = 512
     backend: MetricsBackend | None = None
 
 

@@ -1,0 +1,243 @@
+"""How long workloads wait for a reconcile, how long one takes, and what is asked, at 1 to 1,000 rollouts in flight.
+
+The simulated cluster, Prometheus' stand-in and `sentinel run` are three processes. Waits and reconciles are what the
+daemon's own metrics tell, queries what the stand-in was asked. Beside, what decoding a large answer costs the event
+loop, in the thread where the daemon does it and on the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+from prometheus_client.parser import text_string_to_metric_families
+
+from benchmarks.harness.build import Build
+from benchmarks.harness.field import Field, Level, Plan
+from benchmarks.harness.figures import machine, table
+from benchmarks.harness.link import Message
+from benchmarks.harness.result import Result
+from sentinel.adapters.prometheus import answers
+
+_INTERVAL = 5.0
+_RULES = 2
+"""The metric rules of the policy."""
+_WAIT, _PASS = "sentinel_queue_wait_seconds", "sentinel_reconcile_seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How many rollouts are in flight at each level, and for how many seconds each is watched."""
+
+    levels: tuple[int, ...]
+    seconds: float
+    series: int
+
+    def plan(self) -> Plan:
+        """What is laid out."""
+        levels = tuple(Level(count, 0) for count in self.levels)
+        return Plan(max(self.levels), 3, 1, _INTERVAL, levels, warm_up=10.0)
+
+
+FULL = Scale((1, 50, 200, 1000), 60.0, 10_000)
+QUICK = Scale((1, 20), 15.0, 2000)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One level: milliseconds that urgent and routine keys waited and that a reconcile took, each at the median and
+    the 99th percentile; queries a tick and rule; seconds of CPU a minute."""
+
+    in_flight: int
+    waits: Mapping[str, tuple[float, float]]
+    passes: tuple[float, float]
+    queries: float
+    cpu: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stalls:
+    """The longest stalls of the loop in milliseconds while an answer is decoded, and its size."""
+
+    in_thread: float
+    on_loop: float
+    mib: float
+
+
+class Busy(Field):
+    """The field, watched while nothing is struck."""
+
+    _answered_queries: asyncio.Future[int]
+
+    async def watch(self, in_flight: int, seconds: float) -> Watched:
+        """Bring so many rollouts into flight and watch."""
+        assert self._daemon is not None
+        await self._bring_into_flight(in_flight)
+        before, asked = await self._histograms(), await self._asked()
+        used, began = self._daemon.cpu_seconds(), time.monotonic()
+        await asyncio.sleep(seconds)
+        took = time.monotonic() - began
+        after, cpu = await self._histograms(), self._daemon.cpu_seconds() - used
+        queries = (await self._asked() - asked) / (took / _INTERVAL) / _RULES
+        seen = {name: _less(buckets, before.get(name, {})) for name, buckets in after.items()}
+        waits = {turn: _quantiles(seen.get(f"{_WAIT}/{turn}", {})) for turn in ("urgent", "event", "routine")}
+        passes = _quantiles(seen.get(f"{_PASS}/", {}))
+        return Watched(in_flight, waits, passes, queries, cpu / took * 60)
+
+    async def _histograms(self) -> dict[str, dict[float, float]]:
+        """The daemon's histograms of waits and reconciles: counts by upper bound."""
+        assert self._session is not None
+        assert self._daemon is not None
+        async with self._session.get(f"{self._daemon.url}/metrics") as response:
+            text = await response.text()
+        found: dict[str, dict[float, float]] = {}
+        for family in text_string_to_metric_families(text):
+            if family.name in (_WAIT, _PASS):
+                for sample in family.samples:
+                    if sample.name.endswith("_bucket"):
+                        name = f"{family.name}/{sample.labels.get('turn', '')}"
+                        found.setdefault(name, {})[float(sample.labels["le"])] = sample.value
+        return found
+
+    async def _asked(self) -> int:
+        """How many queries Prometheus' stand-in has answered."""
+        self._answered_queries = asyncio.get_running_loop().create_future()
+        self._metrics.link.send("asked")
+        return await self._answered_queries
+
+    def _heed_metrics(self, message: Message) -> None:
+        if message[0] == "asked":
+            self._answered_queries.set_result(message[1])
+        else:
+            super()._heed_metrics(message)
+
+
+def bench(build: Build, quick: bool) -> Result:
+    """Watch every level, or two small ones."""
+    scale = QUICK if quick else FULL
+    with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
+        levels = asyncio.run(measure(build, scale, Path(folder)))
+    stalls = asyncio.run(decoding(scale.series))
+    figures = {f"{one.in_flight} in flight, queries a tick and rule": one.queries for one in levels}
+    figures |= {f"{one.in_flight} in flight, CPU": one.cpu for one in levels}
+    figures |= {f"{one.in_flight} in flight, a reconcile, p50": one.passes[0] for one in levels}
+    return Result(figures, lambda date: report(scale, levels, stalls, date))
+
+
+async def measure(build: Build, scale: Scale, folder: Path) -> list[Watched]:
+    """Lay everything out and watch each level."""
+    async with Busy.laid_out(build, scale.plan(), folder) as field:
+        found = []
+        for count in scale.levels:
+            print(f"{count} in flight ...", file=sys.stderr)
+            found.append(await field.watch(count, scale.seconds))
+        return found
+
+
+async def decoding(series: int) -> Stalls:
+    """Decode an answer of so many series in a thread and on the loop, and see what the loop notices."""
+    result = [
+        {
+            "metric": {"namespace": "shop", "pod": f"web-{n:05d}-abcde", "code": "200"},
+            "value": [1.7e9, str(n)],
+        }
+        for n in range(series)
+    ]
+    answer = orjson.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
+
+    def read() -> None:
+        answers.parse(orjson.loads(answer)["data"]["result"], "up")
+
+    async def in_thread() -> None:
+        await asyncio.to_thread(read)
+
+    async def on_loop() -> None:
+        read()
+
+    return Stalls(await _longest_stall(in_thread), await _longest_stall(on_loop), len(answer) / 2**20)
+
+
+async def _longest_stall(work: Callable[[], Coroutine[object, object, None]]) -> float:
+    """The median, over several times, of the longest time in ms that a timer of 1 ms was kept waiting."""
+    found = []
+    for _ in range(9):
+        longest, ended = 0.0, asyncio.create_task(work())
+        while not ended.done():
+            asked = time.perf_counter()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.perf_counter() - asked - 0.001)
+        found.append(longest * 1000)
+    return sorted(found)[len(found) // 2]
+
+
+def _less(after: Mapping[float, float], before: Mapping[float, float]) -> dict[float, float]:
+    return {bound: count - before.get(bound, 0.0) for bound, count in after.items()}
+
+
+def _quantiles(buckets: Mapping[float, float]) -> tuple[float, float]:
+    """Median and 99th percentile in milliseconds, interpolated within buckets; NaN where nothing was seen."""
+    return _quantile(buckets, 0.5) * 1000, _quantile(buckets, 0.99) * 1000
+
+
+def _quantile(buckets: Mapping[float, float], share: float) -> float:
+    bounds = sorted(buckets)
+    total = buckets[bounds[-1]] if bounds else 0.0
+    if not total:
+        return math.nan
+    below, lower = 0.0, 0.0
+    for bound in bounds:
+        if buckets[bound] >= share * total:
+            if math.isinf(bound):
+                return lower
+            return lower + (bound - lower) * (share * total - below) / (buckets[bound] - below)
+        below, lower = buckets[bound], bound
+    return lower
+
+
+def report(scale: Scale, levels: list[Watched], stalls: Stalls, date: str) -> str:
+    """The page."""
+    least = levels[0]
+    rows = [
+        [
+            f"{one.in_flight:,}",
+            *(
+                _ratio(one.waits[turn][at], least.passes[0])
+                for turn in ("urgent", "routine")
+                for at in (0, 1)
+            ),
+            *(_ratio(one.passes[at], least.passes[0]) for at in (0, 1)),
+            f"{one.queries:.2f}",
+            f"{one.cpu / one.in_flight / (least.cpu / least.in_flight):.3f}",
+        ]
+        for one in levels
+    ]
+    head = ["in flight", "urgent wait p50", "p99", "routine wait p50", "p99", "reconcile p50", "p99"]
+    head += ["queries a tick and rule", "CPU a rollout"]
+    return f"""# Waits: how the queue fares with many rollouts in flight
+
+`python -m benchmarks waits`, {date}. {machine("aiohttp", "orjson", "rollback-sentinel")}.
+
+Rollouts of Deployments of 3 pods bake a canary's step, with an error rate and a latency rule every {_INTERVAL:g} s,
+each level watched for {scale.seconds:g} s. Waits and reconciles are in units of the median reconcile with
+{least.in_flight} in flight, of the same run, interpolated within the buckets of `sentinel_queue_wait_seconds` (whose
+first ends at 1 ms) and `sentinel_reconcile_seconds`. *Urgent* are changes of a rollout in flight; *routine* are ticks,
+which come for all rollouts in the same moment and wait for one another. Queries are what Prometheus was asked: as much
+for one rollout as for all. CPU is a rollout's share, ÷ that with {least.in_flight} in flight.
+
+{table(head, rows)}
+
+An answer of {scale.series:,} series ({stalls.mib:.1f} MiB) is decoded in a thread beside the loop. That stalls the
+loop {stalls.in_thread / stalls.on_loop:.2f} times as long as decoding it on the loop would (Python runs one thread at a
+time, and a decoder in C gives way only at its end).
+"""
+
+
+def _ratio(value: float, unit: float) -> str:
+    return "none" if math.isnan(value) else f"{value / unit:.2f}"
