@@ -25,6 +25,7 @@ from benchmarks.harness.daemon import DaemonProcess
 from benchmarks.harness.figures import machine, table
 from benchmarks.harness.link import Child, Message
 from benchmarks.harness.metrics import run_metrics
+from benchmarks.harness.remembered import Remembered, fill
 from benchmarks.harness.result import Result
 from benchmarks.harness.world import NAMESPACE, WorldSpec, name_of, run_world
 from sentinel.adapters.prometheus.http.client import REMEMBERED_SECONDS
@@ -42,7 +43,8 @@ class Plan:
     """How many Deployments of how many pods, for how many seconds each phase is watched.
 
     `filling`: after how many seconds what is remembered of a source's answers has reached its level; `again`: after
-    how many seconds it has so once more, after a silence that it outlasts in part.
+    how many seconds it has so once more, after a silence that it outlasts in part. `asked`: about how many pods, for
+    how many ticks, to fill what remembers answers.
     """
 
     deployments: int
@@ -50,10 +52,11 @@ class Plan:
     seconds: float
     filling: float
     again: float
+    asked: tuple[int, int] = (500, 25)
 
 
 FULL = Plan(200, 5, 60.0, REMEMBERED_SECONDS + 20.0, 60.0)
-QUICK = Plan(50, 3, 30.0, 30.0, 10.0)
+QUICK = Plan(50, 3, 30.0, 30.0, 10.0, (100, 5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +79,14 @@ def bench(build: Build, quick: bool) -> Result:
     plan = QUICK if quick else FULL
     with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
         phases = asyncio.run(measure(build, plan, Path(folder), silent=build.root == HERE.root))
+    held = asyncio.run(fill(*plan.asked))
     figures = {f"{phase.name}, most MiB": max(phase.samples) for phase in phases}
     figures |= {f"{phase.name}, CPU a minute": phase.cpu for phase in phases}
     grown = [phase.name for phase in phases if phase.growth > MAY_GROW]
     return Result(
-        figures, lambda date: report(phases, plan, date), f"memory grew: {', '.join(grown)}" if grown else ""
+        figures,
+        lambda date: report(phases, plan, held, date),
+        f"memory grew: {', '.join(grown)}" if grown else "",
     )
 
 
@@ -170,7 +176,7 @@ async def measure(build: Build, plan: Plan, folder: Path, *, silent: bool = True
         return phases
 
 
-def report(phases: Sequence[Phase], plan: Plan, date: str) -> str:
+def report(phases: Sequence[Phase], plan: Plan, held: Remembered, date: str) -> str:
     """The page."""
     rows = [
         [
@@ -197,6 +203,8 @@ middle third: more than {MAY_GROW:.0%} fails the benchmark. A rollout in flight 
 {table(["resident MiB", "first", "last", "most", "grows", "CPU s a minute"], rows)}
 
 What is on top of rest while rollouts are in flight are their answers of Prometheus (100,000 samples at most, for three
-minutes) and what was made of them (20,000 spans at most, for one minute); see
+minutes) and what was made of them: counters by pod (100,000 samples) and spans (20,000), for one minute. Filled with
+{plan.asked[1]} ticks of {plan.asked[0]} pods, the spans held {held.spans:.1f} MiB that nothing else held, the counters
+{held.counters:.1f} beyond that, and the answers {held.answers:.1f}, by Python's own account; see
 [operations](../operations.md#memory) for the whole.
 """

@@ -21,6 +21,7 @@ _NAMESPACE = "shop"
 _COUNTS = CountQuery(PROMETHEUS, "http_requests_total", 'http_requests_total{code=~"5.."}')
 _LATENCIES = HistogramQuery(PROMETHEUS, "http_request_duration_seconds")
 _TICK = timedelta(seconds=5)
+_PATIENCE = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Remembered:
 async def fill(pods: int, ticks: int) -> Remembered:
     """Ask about so many pods for so many ticks, and see what is freed as one memory after the other is emptied."""
     async with _metrics(pods) as url:
-        client = PrometheusClient(PrometheusConnection(url))
+        client = PrometheusClient(PrometheusConnection(url, timeout=_PATIENCE))
         source = PrometheusSource(client, scrape_interval=_TICK.total_seconds())
         at = datetime.now(UTC) - timedelta(seconds=1)
         tracemalloc.start()

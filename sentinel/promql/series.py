@@ -15,6 +15,12 @@ NAME = "__name__"
 _DROP_EVERY = 256
 
 
+class SeriesLabels(dict[str, str]):
+    """The labels of a stored series: one object for as long as it is stored."""
+
+    __slots__ = ("__weakref__",)
+
+
 @dataclass(frozen=True, slots=True)
 class LabelMatcher:
     """One label condition; `operator` is `=`, `!=`, `=~` or `!~` (anchored at both ends)."""
@@ -123,7 +129,7 @@ class SeriesStore:
         identity = tuple(sorted({NAME: name, **labels}.items()))
         group = self._by_name.setdefault(name, {})
         if identity not in group:
-            group[identity] = StoredSeries(dict(identity))
+            group[identity] = StoredSeries(SeriesLabels(identity))
             self._selected.clear()
         return group[identity]
 

@@ -7,16 +7,14 @@ import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from weakref import ReferenceType
 
 import promql_parser as parser
 
-from sentinel.bounded import BoundedDict
 from sentinel.promql.functions import divide, modulo, power
-from sentinel.promql.series import NAME, Identity, Labels
+from sentinel.promql.series import NAME, Identity, Labels, SeriesLabels
 
 T = TypeVar("T")
-REMEMBERED = 100_000
-"""Of how many series a part of a query keeps what it found by their labels."""
 
 ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
@@ -211,13 +209,17 @@ def grouping(modifier: Any) -> Callable[[Labels], Identity]:
 
 
 def remembered(of_labels: Callable[[Labels], T]) -> Callable[[Labels], T]:
-    """The same function for labels that stay the same objects: what it found is kept beside them."""
-    known: BoundedDict[int, tuple[Labels, T]] = BoundedDict(REMEMBERED)
+    """The same function; what it finds for the labels of a stored series is kept for as long as there is the series."""
+    known: dict[int, tuple[ReferenceType[SeriesLabels], T]] = {}
 
     def of(labels: Labels) -> T:
-        entry = known.get(id(labels))
-        if entry is None or entry[0] is not labels:
-            entry = known[id(labels)] = (labels, of_labels(labels))
+        if not isinstance(labels, SeriesLabels):
+            return of_labels(labels)
+        key = id(labels)
+        entry = known.get(key)
+        if entry is None or entry[0]() is not labels:
+            series = ReferenceType(labels, lambda _gone: known.pop(key, None))
+            entry = known[key] = (series, of_labels(labels))
         return entry[1]
 
     return of

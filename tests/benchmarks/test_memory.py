@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks import memory
 from benchmarks.harness.build import HERE
+from benchmarks.harness.remembered import Remembered
 from benchmarks.memory import Phase, Plan
 
 
@@ -23,5 +24,5 @@ async def test_every_phase_is_sampled(tmp_path: Path, monkeypatch: pytest.Monkey
     plan = Plan(2, 1, 0.6, 0.0, 0.0)
     phases = await memory.measure(HERE, plan, tmp_path)
     assert [len(phase.samples) for phase in phases] == [6] * 4
-    page = memory.report(phases, plan, "2026-01-31")
+    page = memory.report(phases, plan, Remembered(1.0, 2.0, 3.0), "2026-01-31")
     assert all(f"| {phase.name} | " in page for phase in phases)

@@ -163,7 +163,8 @@ def _scene(plan: Plan, cluster: SimulatedCluster, folder: Path) -> Scene:
         cluster.store.create(CRDS, definition)
     network = Network(random.Random(plan.seed))
     strategy = STRATEGIES[plan.strategy]
-    settings = settings_of(cluster, folder, strategy.settings(), policies=rules_of(strategy, plan.services))
+    more = {**strategy.settings(), "SENTINEL_LEADERSHIP__SHARDS": str(plan.shards)}
+    settings = settings_of(cluster, folder, more, policies=rules_of(strategy, plan.services))
     pods = [Pod(cluster, settings, network, plan.seed + index) for index in range(plan.replicas)]
     witness = witness_of(strategy)(cluster, plan.services, strategy=strategy)
     network.felt = witness.felt

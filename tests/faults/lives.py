@@ -27,6 +27,7 @@ from sentinel.policies.load import Options
 from sentinel.policies.source import FilePolicySource
 from sentinel.settings import Settings
 from tests.faults.direct import DirectPrometheus, DirectSession, Network
+from tests.faults.strategies import NAMESPACE
 
 _LIFE: contextvars.ContextVar[Life | None] = contextvars.ContextVar("life", default=None)
 H = TypeVar("H", bound=asyncio.Handle)
@@ -270,9 +271,9 @@ class Pod:
 
     @property
     def leads(self) -> bool:
-        """Whether its process is the one that acts."""
+        """Whether its process is the one that acts for the workloads."""
         application = self.life.application if self.life is not None and not self.life.died.is_set() else None
-        return application is not None and application.daemon.leads
+        return application is not None and application.leadership.left(NAMESPACE) > 0
 
     @property
     def up(self) -> bool:

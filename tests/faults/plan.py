@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.faults.strategies import DEPLOYMENT
@@ -92,18 +92,19 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A whole schedule."""
+    """A whole schedule. With several `shards`, the replicas share the namespaces among them by as many Leases."""
 
     seed: int
     services: tuple[Service, ...]
     deeds: tuple[Deed, ...]
     replicas: int = 1
+    shards: int = 1
     ends: float = FAULTS_END
     strategy: str = "deployment"
 
     def __str__(self) -> str:
         lines = [
-            f"{self.strategy} seed {self.seed}, {self.replicas} replicas",
+            f"{self.strategy} seed {self.seed}, {self.replicas} replicas, {self.shards} shards",
             *map(str, self.services),
             *map(str, self.deeds),
         ]
@@ -129,6 +130,11 @@ def draw(seed: int, strategy: str = "deployment") -> Plan:
         replicas = 2
     ordered = tuple(sorted(deeds, key=lambda deed: deed.at))
     return Plan(seed, services, ordered, replicas, strategy=strategy)
+
+
+def sharded(seed: int) -> Plan:
+    """The schedule of a seed with two replicas that share three shards: one leads two of them."""
+    return replace(draw(seed), replicas=2, shards=3)
 
 
 def _releases(rng: random.Random, service: Service, deeds: list[Deed]) -> None:

@@ -12,9 +12,9 @@ import sys
 
 import pytest
 
-from tests.faults.campaign import run_seed
+from tests.faults.campaign import run_plan, run_seed
 from tests.faults.chosen import CHOSEN, POOL, had
-from tests.faults.plan import draw
+from tests.faults.plan import draw, sharded
 from tests.faults.registry import STRATEGIES
 
 
@@ -43,6 +43,12 @@ async def test_no_schedule_of_faults_breaks_what_must_hold(strategy: str) -> Non
     output, _ = await process.communicate()
     print(output.decode())
     assert process.returncode == 0, output.decode()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 4, 6])
+def test_replicas_that_share_shards_break_nothing_either(seed: int) -> None:
+    """Each shard has its Lease and its fence; of two replicas one leads two of three, and takes over the third."""
+    assert run_plan(sharded(seed)).violations == []
 
 
 def test_a_seed_is_one_schedule_and_one_story() -> None:
