@@ -9,6 +9,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from functools import cache, lru_cache
+from sys import intern
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -29,31 +30,40 @@ def camel(name: str) -> str:
 
 def encode(value: object) -> Any:
     """The value as JSON: empty fields that have a default are left out, infinities and NaN become text."""
-    kind = type(value)
-    if kind in _PLAIN:
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, datetime):
-        return stamp(value)
-    if isinstance(value, Mapping):
-        return {str(key): encode(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [encode(item) for item in value]
-    if isinstance(value, frozenset):
-        return [encode(item) for item in sorted(value)]
-    return _encoded_fields(value, kind)
+    kind: Any = type(value)
+    return value if kind in _PLAIN else _encoder(kind)(value)
 
 
-def _encoded_fields(value: object, kind: Any) -> dict[str, Any]:
-    encoded = {}
-    for name, written, has_default in _layout(kind):
-        item = encode(getattr(value, name))
-        # Zeros and False are worth writing, even where they are the default: a column shows them.
-        if not has_default or item or isinstance(item, int | float):
-            encoded[written] = item
+@cache
+def _encoder(kind: Any) -> Callable[[Any], Any]:
+    """What writes values of a class."""
+    if issubclass(kind, float):
+        return lambda value: value if math.isfinite(value) else str(value)
+    if issubclass(kind, Enum):
+        return lambda value: value.value
+    if issubclass(kind, datetime):
+        return stamp
+    if issubclass(kind, Mapping):
+        return lambda value: {str(key): encode(item) for key, item in value.items()}
+    if issubclass(kind, tuple | list):
+        return lambda value: [encode(item) for item in value]
+    if issubclass(kind, frozenset):
+        return lambda value: [encode(item) for item in sorted(value)]
+    return _fields_encoder(kind)
+
+
+def _fields_encoder(kind: Any) -> Callable[[Any], dict[str, Any]]:
+    layout = _layout(kind)
+
+    def encoded(value: object) -> dict[str, Any]:
+        written = {}
+        for name, key, has_default in layout:
+            item = encode(getattr(value, name))
+            # Zeros and False are worth writing, even where they are the default: a column shows them.
+            if not has_default or item or isinstance(item, (int, float)):
+                written[key] = item
+        return written
+
     return encoded
 
 
@@ -71,11 +81,11 @@ def decode(kind: type[T], raw: object) -> T:
 
     Raises ValueError that names the field which is missing or cannot be read.
     """
-    if not isinstance(raw, Mapping):
+    if type(raw) is not dict and not isinstance(raw, Mapping):
         raise _wrong(kind.__name__, raw)
     given = {}
     known: Any = kind
-    for (name, written, has_default), read in zip(_layout(known), _decoders(known), strict=True):
+    for name, written, has_default, read in _readings(known):
         value = raw.get(written)
         if value is not None:
             given[name] = read(value, written)
@@ -85,9 +95,10 @@ def decode(kind: type[T], raw: object) -> T:
 
 
 @cache
-def _decoders(kind: Any) -> tuple[Decoder, ...]:
+def _readings(kind: Any) -> tuple[tuple[str, str, bool, Decoder], ...]:
+    """What `_layout` has of each field, and what reads it."""
     hints = get_type_hints(kind)
-    return tuple(_decoder(hints[item.name]) for item in fields(kind))
+    return tuple([(*laid, _decoder(hints[laid[0]])) for laid in _layout(kind)])
 
 
 def _decoder(hint: Any) -> Decoder:
@@ -101,7 +112,7 @@ def _decoder(hint: Any) -> Decoder:
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return _values(_decoder(arguments[1]))
     if isinstance(hint, type) and is_dataclass(hint):
-        return lambda value, name: _shared(decode(hint, value))
+        return _sharing(hint) if _may_be_equal(hint) else lambda value, name: decode(hint, value)
     if hint is object:
         return lambda value, name: value
     return _scalar(hint)
@@ -143,21 +154,40 @@ def _scalar(hint: Any) -> Decoder:
         return _real
     if issubclass(hint, Enum):
         return lambda value, name: hint(value)
+    if hint is str:
+        return _text
 
     def exactly(value: object, name: str) -> Any:
         if type(value) is not hint:
             raise _wrong(name, value)
-        return _shared(value)
+        return value
 
     return exactly
 
 
-def _shared(value: Any) -> Any:
-    """An equal value as one object: reasons, names, revisions and outcomes come again in each decision and record."""
-    try:
-        return _one_of_equals(value)
-    except TypeError:  # it holds a mapping
-        return value
+def _text(value: object, name: str) -> str:
+    """A text, an equal one as one object: names and reasons come again in each decision and record."""
+    if type(value) is not str:
+        raise _wrong(name, value)
+    return intern(value)
+
+
+def _may_be_equal(kind: Any) -> bool:
+    """Whether values of a class may be found among those known: mappings have no hash."""
+    return all(get_origin(hint) is not Mapping for hint in get_type_hints(kind).values())
+
+
+def _sharing(kind: Any) -> Decoder:
+    """An equal value as one object: revisions and outcomes come again in each decision and record."""
+
+    def shared(raw: object, name: str) -> Any:
+        value = decode(kind, raw)
+        try:
+            return _one_of_equals(value)
+        except TypeError:  # something in it holds a mapping
+            return value
+
+    return shared
 
 
 @lru_cache(maxsize=4096, typed=True)
