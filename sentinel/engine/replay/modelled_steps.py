@@ -164,7 +164,7 @@ class ModelledSteps(ModelledWorkload):
         return bool(more_stable or more or gone)
 
     def _least_useful(self, pods: list[ModelledPod]) -> list[ModelledPod]:
-        """Those that are not ready first, as a ReplicaSet that is scaled down loses them, then the youngest."""
+        """Those that are not ready first, then the youngest: so pods go when fewer of them are wanted."""
         return sorted(pods, key=lambda pod: (pod.at(self._now).ready, -pods.index(pod)))
 
     def _snapshot(self) -> Workload:

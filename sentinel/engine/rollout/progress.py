@@ -21,6 +21,7 @@ from sentinel.engine.pods.cluster_wait import showing
 from sentinel.engine.rollout.gates import await_gates, without_gates
 from sentinel.engine.rollout.holding import escalate, without_hold
 from sentinel.engine.rollout.situation import Situation
+from sentinel.engine.rollout.taking_over import next_try, undecided
 
 _ORDER = (VerdictKind.FAIL, VerdictKind.INCONCLUSIVE, VerdictKind.PENDING, VerdictKind.PASS)
 
@@ -30,6 +31,8 @@ def proceed(situation: Situation) -> Decision:
     state = situation.record.state
     workload = situation.workload
     change = steered(situation)
+    if change is not None and undecided(change, workload):
+        return _take_over(situation, state, change)
     if _stopped_short(situation):
         state = replace(state, progress=replace(state.progress, reached_at=None))
     if state.progress.reached_at is None:
@@ -129,6 +132,26 @@ def _go_on(situation: Situation, state: RolloutState) -> Decision:
         message=message,
         change=steered(ahead),
         numbers=_numbers(situation.verdicts),
+        verdicts=situation.verdicts,
+    )
+
+
+def _take_over(situation: Situation, state: RolloutState, change: Change) -> Decision:
+    """Everything goes to the candidate: decided, when the decision of the step came to nothing or too early for it."""
+    due, failed = next_try(situation.record)
+    if due is not None and situation.now < due:
+        waiting = _wait(situation, state, None)
+        return replace(waiting, requeue_at=min(due, waiting.requeue_at or due))
+    message = f"the step before has passed, next is {_ahead(situation)}"
+    message += f"; tried again after: {failed}" if failed else ""
+    state = replace(state, phase=Phase.PROGRESSING, reason="TakesOver", message=message)
+    return Decision(
+        state,
+        requeue_at=situation.deadline,
+        action=Action.ADVANCE,
+        reason="TakesOver",
+        message=message,
+        change=change,
         verdicts=situation.verdicts,
     )
 
