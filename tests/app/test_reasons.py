@@ -45,7 +45,7 @@ OF_KUBERNETES = frozenset(
     ]
 )
 """What the kubelet and the controllers say of a pod; Kubernetes' own documentation explains it."""
-NOT_REASONS = frozenset({"BeganBefore", "OtherRevision"})
+NOT_REASONS = frozenset({"BeganBefore", "NotBegun", "OtherRevision"})
 """Effects of alerts, which their own sentences explain."""
 
 

@@ -334,6 +334,17 @@ def test_the_network_policy_lets_it_send_traces_and_notices(helm: Helm) -> None:
     assert {9090, 8880, 4318, 8443} <= {p["port"] for rule in policy["egress"] for p in rule["ports"]}
 
 
+@pytest.mark.parametrize("source", ["prometheus", "cloudwatch", "datadog", "newrelic", "web"])
+def test_the_network_policy_lets_a_source_be_reached_through_its_proxy(helm: Helm, source: str) -> None:
+    """The proxy's port; `environment` names none."""
+    named, not_named = (
+        network_policy(helm, {"settings": {source: {"proxy": proxy}}})["egress"]
+        for proxy in ("http://proxy.example.com:3128", "environment")
+    )
+    assert {"port": 3128, "protocol": "TCP"} in [port for rule in named for port in rule["ports"]]
+    assert {53, 443, 6443} == {port["port"] for rule in not_named for port in rule["ports"]}
+
+
 def test_the_network_policy_lets_gates_be_called_where_the_settings_name_hosts(helm: Helm) -> None:
     """At port 80 unless the values say otherwise; none without hosts."""
     hosts = {"settings": {"gates": {"allowed_hosts": ["*.qa"]}}}

@@ -49,7 +49,7 @@ def actions(logged: pytest.LogCaptureFixture) -> list[str]:
 
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("action", Action)
-def test_every_kind_of_decision_is_logged_with_its_fields(
+async def test_every_kind_of_decision_is_logged_with_its_fields(
     action: Action, mode: Mode, logged: pytest.LogCaptureFixture
 ) -> None:
     """The time is the decision's own, the step counts from 1, and a field that does not apply is empty."""
@@ -68,14 +68,14 @@ def test_every_kind_of_decision_is_logged_with_its_fields(
     }
 
 
-def test_a_decision_that_calls_a_human_is_a_warning(logged: pytest.LogCaptureFixture) -> None:
+async def test_a_decision_that_calls_a_human_is_a_warning(logged: pytest.LogCaptureFixture) -> None:
     """With what can be done next."""
     reporter().report(rollout(entry(Action.ESCALATE, "Alert", escalated=True)), None)
     (line,) = logged.records
     assert line.levelname == "WARNING"
 
 
-def test_a_decision_is_reported_once(logged: pytest.LogCaptureFixture) -> None:
+async def test_a_decision_is_reported_once(logged: pytest.LogCaptureFixture) -> None:
     """However often the record is looked at."""
     report = reporter().report
     start, hold = entry(Action.START, "NewRevision"), entry(Action.HOLD, "NoData", 60)
@@ -84,7 +84,7 @@ def test_a_decision_is_reported_once(logged: pytest.LogCaptureFixture) -> None:
     assert actions(logged) == ["start", "hold"]
 
 
-def test_a_decision_is_reported_when_its_outcome_is_known(logged: pytest.LogCaptureFixture) -> None:
+async def test_a_decision_is_reported_when_its_outcome_is_known(logged: pytest.LogCaptureFixture) -> None:
     """Before that nobody can say what became of it."""
     report = reporter().report
     intent = entry(Action.UNDO, "CrashLoop", outcome=None)
@@ -94,7 +94,9 @@ def test_a_decision_is_reported_when_its_outcome_is_known(logged: pytest.LogCapt
     assert actions(logged) == ["undo"]
 
 
-def test_a_new_process_logs_nothing_that_was_decided_before_it(logged: pytest.LogCaptureFixture) -> None:
+async def test_a_new_process_logs_nothing_that_was_decided_before_it(
+    logged: pytest.LogCaptureFixture,
+) -> None:
     """The log of the one before has it; what comes after is logged."""
     new, past = reporter(), rollout(entry(Action.START, "NewRevision"))
     new.take_over([past], at(600))

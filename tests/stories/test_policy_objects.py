@@ -95,14 +95,14 @@ async def test_a_bad_edit_leaves_the_last_good_generation_in_force(here: World) 
     apply(here)
     apply(here, "other", match={"names": ["other"]})
     await ready(here, "InForce")
-    edit(here, lambda spec: spec["rules"][0]["errorRate"].update(max="500%"))
+    edit(here, lambda spec: spec.update(strategy={"deadline": "400d"}))
     assert await ready(here, "FormerInForce") == "generation 1 stays in force"
     assert condition(here, "Accepted")[:2] == ("False", "Invalid")
     assert status(here)["mistakes"] == [
         {
-            "path": "spec.rules[0].errorRate.max",
-            "message": "500% is more than 100%",
-            "hint": "write a percentage such as 5% or a fraction such as 0.05",
+            "path": "spec.strategy.deadline",
+            "message": "400d is too long",
+            "hint": "at most 366d",
         }
     ]
     assert condition(here, "Accepted", "other")[0] == "True"
@@ -110,8 +110,8 @@ async def test_a_bad_edit_leaves_the_last_good_generation_in_force(here: World) 
     here.cluster.behave("web:2", crash_loop())
     here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
     record = await here.phase(Phase.UNDONE, image="web:2")
-    assert record.policy_document["spec"]["rules"][0]["errorRate"]["max"] == "5%"  # type: ignore[index]
-    edit(here, lambda spec: spec["rules"][0]["errorRate"].update(max="6%"))
+    assert record.policy_document["spec"]["strategy"] == SPEC["strategy"]  # type: ignore[index]
+    edit(here, lambda spec: spec.update(strategy=SPEC["strategy"]))
     await ready(here, "InForce")
     assert not {"mistakes", "inForce"} & status(here).keys()
 
