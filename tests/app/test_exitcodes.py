@@ -176,6 +176,8 @@ async def test_an_interrupt_is_no_verdict(tmp_path: Path) -> None:
             "--kubeconfig",
             kubeconfig,
             stdout=asyncio.subprocess.PIPE,
+            # A shell has its background jobs ignore this signal, and so would what the tests start there.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         assert process.stdout is not None
         assert await process.stdout.readline()
