@@ -60,10 +60,10 @@ def test_decisions_are_told_once_at_the_time_they_were_made() -> None:
     first = record(decisions=(entry(Action.START, 0, "NewRevision", "began"),))
     then = replace(first, decisions=(*first.decisions, entry(Action.ADVANCE, 65, "StepPassed", "on to 50%")))
     assert list(progress.news(first, after(60))) == [
-        "12:00:00 start: began",
-        "12:01:00 Baking, step 1, 10% of the pods",
+        "12:00:00Z start: began",
+        "12:01:00Z Baking, step 1, 10% of the pods",
     ]
-    assert list(progress.news(then, after(70))) == ["12:01:05 advance: on to 50%"]
+    assert list(progress.news(then, after(70))) == ["12:01:05Z advance: on to 50%"]
 
 
 def test_a_hold_for_a_human_ends_the_wait_at_once() -> None:

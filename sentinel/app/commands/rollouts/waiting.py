@@ -257,14 +257,14 @@ class Progress:
         """A line for each new decision, with its time, and one if the phase, step or weight changed."""
         for entry in record.decisions[self.shown :]:
             rule = f" by {entry.rule}" if entry.rule else ""
-            yield f"{entry.at:%H:%M:%S} {deed(entry)}{rule}: {entry.message}"
+            yield f"{entry.at:%H:%M:%S}Z {deed(entry)}{rule}: {entry.message}"
         self.shown = len(record.decisions)
         state = record.state
         stands = (
             f"{standing(record).value}, step {state.progress.step + 1}, {percent(state.weight)} of the pods"
         )
         if stands != self.last:
-            yield f"{now:%H:%M:%S} {stands}"
+            yield f"{now:%H:%M:%S}Z {stands}"
         self.last = stands
 
 
