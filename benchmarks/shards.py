@@ -250,8 +250,8 @@ def report(found: Found, date: str) -> str:
     whole = Options()
     part = (
         f"A part of the whole size ({whole.deployments * whole.pods:,} pods of {whole.deployments:,} Deployments, "
-        f"{whole.rollouts:,} rollouts), which needs more processors than this machine had to spare: the simulated API "
-        "server is one process beside the replicas.\n\n"
+        f"{whole.rollouts:,} rollouts), which was not played here. The simulated API server is one process beside the "
+        "replicas.\n\n"
         if options.deployments < whole.deployments
         else ""
     )
