@@ -22,6 +22,7 @@ class MissingReason(StrEnum):
     NOT_SETTLED = "NotSettled"
     SOURCE_UNREACHABLE = "SourceUnreachable"
     SOURCE_TIMEOUT = "SourceTimeout"
+    NOT_ASKED = "NotAsked"
     SOURCE_REFUSED = "SourceRefused"
     BAD_QUERY = "BadQuery"
     RATE_LIMITED = "RateLimited"

@@ -102,6 +102,23 @@ async def test_a_source_that_fails_in_a_row_is_left_alone_and_says_so() -> None:
     assert telemetry.gauges == {"source_circuit_open": 1}
 
 
+async def test_questions_that_never_left_do_not_count() -> None:
+    """Too many of ours wait: neither does the circuit open, nor does it close."""
+    source = Source(MissingReason.NOT_ASKED)
+    asked = breaker(source)
+    for _ in range(2 * OPENS_AFTER):
+        await asyncio.sleep(1)
+        assert (await fails(asked)).reason == MissingReason.NOT_ASKED
+    source = Source()
+    asked = await opened(source)
+    source.reason = MissingReason.NOT_ASKED
+    await asyncio.sleep(FIRST_PAUSE)
+    assert (await fails(asked)).reason == MissingReason.NOT_ASKED
+    source.reason = MissingReason.SOURCE_UNREACHABLE
+    await fails(asked)
+    assert "failed 4 times in a row" in str(await fails(asked))
+
+
 async def test_an_answer_in_between_keeps_the_circuit_closed() -> None:
     """Only failures in a row count."""
     source = Source()

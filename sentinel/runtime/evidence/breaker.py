@@ -3,7 +3,8 @@
 After some failures in a row the circuit opens and questions fail at once, with the reason of the last failure. When
 its pause is over it is half open: one question goes through as a probe. An answer closes the circuit; a failure opens
 it again for twice as long (Nygard, Release It!, chapter 5). Nothing is lost meanwhile: a measurement that failed is
-made good by the next one, which spans its time as well.
+made good by the next one, which spans its time as well. A question that never left, because too many of ours wait, says
+nothing of the source.
 
 A source that asks to be left alone for some time (`Retry-After`) is left alone for it, after the first failure already.
 """
@@ -85,6 +86,8 @@ class Breaker(WrappedSource):
         except SourceError as error:
             if error.reason in THE_QUESTIONS_FAULT:
                 self._answered()
+                raise
+            if error.reason == MissingReason.NOT_ASKED:
                 raise
             self._note_wish(error)
             self._failed(error, began, probes)

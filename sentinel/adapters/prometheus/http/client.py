@@ -38,7 +38,12 @@ UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionE
 """What is raised of no answer (requests' are OSErrors, as are certificates that are gone), and of one that is not
 Prometheus' (or is nested so that it cannot be read)."""
 _NOT_THERE = frozenset(
-    {MissingReason.SOURCE_UNREACHABLE, MissingReason.SOURCE_TIMEOUT, MissingReason.RATE_LIMITED}
+    {
+        MissingReason.SOURCE_UNREACHABLE,
+        MissingReason.SOURCE_TIMEOUT,
+        MissingReason.NOT_ASKED,
+        MissingReason.RATE_LIMITED,
+    }
 )
 REMEMBERED_ANNOTATIONS = 1_000
 """After so many different annotations no more are shown."""
