@@ -11,6 +11,9 @@ from sentinel.engine.reconciling.working_state import CHECKPOINT_EVERY, WorkingS
 
 _INTERRUPTIONS = 1_000
 
+LOOKS_AGAIN_AFTER = timedelta(seconds=30)
+"""The time between two looks at what was written of a workload."""
+
 
 class Memory:
     """The newest states between checkpoints, the revisions seen at rest, and what interrupted which decision."""
@@ -21,20 +24,33 @@ class Memory:
         self.settled: dict[WorkloadKey, str] = {}
         self._ignored: dict[WorkloadKey, datetime] = {}
         self._over: dict[WorkloadKey, tuple[Record, ...]] = {}
+        self._looked_at: dict[WorkloadKey, datetime] = {}
         self._interrupted: BoundedDict[str, str] = BoundedDict(_INTERRUPTIONS)
 
     def forget(self) -> None:
         """Know nothing but what the watches show: what another leader did meanwhile is in the records alone."""
         self.working = WorkingState(self._checkpoint_every)
-        for kept in (self.settled, self._ignored, self._over):
+        for kept in (self.settled, self._ignored, self._over, self._looked_at):
             kept.clear()
 
     def keep_only(self, live: Collection[str], known: Collection[WorkloadKey]) -> None:
         """Forget rollouts, by their records' names, that are over, and workloads that are gone."""
         self.working.keep_only(live)
-        for kept in (self.settled, self._ignored, self._over):
+        for kept in (self.settled, self._ignored, self._over, self._looked_at):
             for key in kept.keys() - set(known):
                 del kept[key]
+
+    def looks_again(self, key: WorkloadKey, now: datetime) -> bool:
+        """Whether what was written of a workload is to be looked at again: not soon after it was.
+
+        What the watches show may be old, and must not keep everything else from being done.
+        """
+        looked = self._looked_at.get(key)
+        return looked is None or now >= looked + LOOKS_AGAIN_AFTER
+
+    def looked_again(self, key: WorkloadKey, now: datetime) -> None:
+        """What was written of it was looked at, by what the API server has."""
+        self._looked_at[key] = now
 
     def changed(self, key: WorkloadKey, records: tuple[Record, ...]) -> tuple[Record, ...]:
         """The workload's records but those that are over, were reported whole, and that nobody has written since."""

@@ -151,9 +151,7 @@ class Reconciler:
             yield FollowConfig(workload, wanted=False)
             return AT_REST
         yield FollowConfig(workload, policy.on_config_change is not OnConfigChange.IGNORE)
-        looking = unconfirmed(workload)
-        if looking is not None and self._may_touch(workload, policy):
-            yield Apply(workload, looking)
+        if self._may_touch(workload, policy) and (yield from self._look_again(workload)):
             return Reconciled(requeue_at=self._view.now() + SOON)
         if unseen_since is not None and workload.unnamed is not None and workload.nameless:
             return Reconciled(requeue_at=unseen_since + UNSEEN_FOR)
@@ -170,6 +168,15 @@ class Reconciler:
             return reconciled
         due = min(reconciled.requeue_at or ignored.requeue_at, ignored.requeue_at)
         return replace(reconciled, requeue_at=due)
+
+    def _look_again(self, workload: Workload) -> Effects[bool]:
+        """Look at a write that was cut off before it could be looked at; whether that was done now."""
+        looking = unconfirmed(workload)
+        if looking is None or not self._memory.looks_again(workload.key, self._view.now()):
+            return False
+        yield Apply(workload, looking)
+        self._memory.looked_again(workload.key, self._view.now())
+        return True
 
     def _awaited(self, workload: Workload, records: tuple[Record, ...], unseen_since: datetime) -> bool:
         """Whether a revision that the workload's own controller has not taken up is a rollout already.

@@ -3,8 +3,8 @@
 After some failures in a row the circuit opens and questions fail at once, with the reason of the last failure. When
 its pause is over it is half open: one question goes through as a probe. An answer closes the circuit; a failure opens
 it again for twice as long (Nygard, Release It!, chapter 5). Nothing is lost meanwhile: a measurement that failed is
-made good by the next one, which spans its time as well. A question that never left, because too many of ours wait, says
-nothing of the source.
+made good by the next one, which spans its time as well. A question that was not asked, because too many of ours wait,
+does not count as a failure.
 
 A source that asks to be left alone for some time (`Retry-After`) is left alone for it, after the first failure already.
 """

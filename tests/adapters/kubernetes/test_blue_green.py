@@ -187,6 +187,30 @@ def test_pods_are_brought_up_and_previewed() -> None:
     assert standby.prepared
 
 
+def test_an_undo_is_not_made_again_when_people_switch_back_after_it() -> None:
+    """Its answer was lost, and requests were sent to the candidate again: the Service tells that it was made."""
+    objects = Objects()
+    objects.make(Adopt(objects.of(objects.green)))
+    undo = Restore(objects.of(objects.blue))
+    objects.make(undo)
+    objects.service["spec"]["selector"]["colour"] = "green"
+    with pytest.raises(
+        PreconditionError, match="requests were sent to web-green again after the undo"
+    ) as refused:
+        objects.make(undo)
+    assert (objects.serving(), refused.value.reason) == ("green", "TemplateChanged")
+
+
+def test_a_release_that_takes_over_again_can_be_undone_again() -> None:
+    """By our own switch, which forgets the undo before."""
+    objects = Objects()
+    for _ in range(2):
+        objects.make(Adopt(objects.of(objects.green)))
+        assert objects.serving() == "green"
+        objects.make(Restore(objects.of(objects.blue)))
+        assert objects.serving() == "blue"
+
+
 def test_before_the_switch_an_undo_sets_the_release_aside() -> None:
     """Requests stay; the template is no candidate from then on, and another one is."""
     objects = Objects()

@@ -46,3 +46,19 @@ def test_a_new_leader_looks_at_all_records() -> None:
     memory.reported(OVER.key, (OVER,))
     memory.forget()
     assert memory.changed(OVER.key, (OVER,)) == (OVER,)
+
+
+def test_what_was_written_is_not_looked_at_again_soon() -> None:
+    """What the watches show may be old: it must not keep everything else from being done."""
+    memory, key = Memory(), OVER.key
+    assert memory.looks_again(key, at(0))
+    memory.looked_again(key, at(0))
+    assert [memory.looks_again(key, at(seconds)) for seconds in (0, 29, 30)] == [False, False, True]
+
+
+def test_a_new_leader_looks_again_at_once() -> None:
+    """Another replica may have written, and been cut off, meanwhile."""
+    memory = Memory()
+    memory.looked_again(OVER.key, at(0))
+    memory.forget()
+    assert memory.looks_again(OVER.key, at(1))

@@ -39,6 +39,7 @@ from sentinel.adapters.kubernetes.workloads.pairs.service_changes import (
     switch,
     switch_back,
     switch_confirmed,
+    switch_undone,
     switched,
 )
 from sentinel.adapters.kubernetes.workloads.pairs.templates import moved_template, selector_of
@@ -125,7 +126,7 @@ def adopt(sides: BlueGreenSides, revision: RevisionRef, workload: Workload) -> P
     confirmed = (switch_confirmed(service, colour),)
     return Plan(
         switched(sides),
-        patches=(switch(sides, unconfirmed_yet=True),),
+        patches=(switch(sides),),
         second_look=look,
         confirmed=confirmed,
     )
@@ -141,11 +142,11 @@ def restore(sides: BlueGreenSides, target: RevisionRef, replica_set: RawObject) 
         done = f"requests stay with {colour.key.name}; the template of {sides.standby.key.name} is not rolled out"
         return Plan(done, patches=noted_aside(sides))
     if colour is not None and ready_pods(colour) >= pods_needed(colour, sides.serving):
-        return Plan(switched(sides), patches=(switch(sides),))
+        return Plan(switched(sides), patches=(switch_undone(sides),))
     if colour is not None and not sides.colours.has_news(sides.serving):
         if not 0 < ready_pods(colour) >= sides.serving.available:
             raise _unready(sides)
-        return Plan(switched(sides), patches=(switch(sides),))
+        return Plan(switched(sides), patches=(switch_undone(sides),))
     live = sides.raw[sides.serving.key.name]
     moved = moved_template(stored_template(replica_set), selector_of(replica_set), selector_of(live))
     back = patches.put_back(live, replica_set, moved, target)

@@ -15,6 +15,8 @@ REPLICAS_ANNOTATION = "rollback-sentinel.dev/replicas"
 UNCONFIRMED_ANNOTATION = "rollback-sentinel.dev/unconfirmed"
 """On what we wrote, until it was looked at again: what to put back if what it relied on was changed meanwhile. Of a
 Service this is what was noted of the colours before, of a colour how many replicas it had."""
+UNDONE_ANNOTATION = "rollback-sentinel.dev/undone"
+"""On a Service: what the colour has that an undo took the requests from, until we send requests to a release again."""
 _NOTHING = "-"
 _DIGITS = 16
 

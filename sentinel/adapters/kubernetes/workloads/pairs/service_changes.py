@@ -9,6 +9,7 @@ from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.pairs.colours import (
     COLOURS_ANNOTATION,
     UNCONFIRMED_ANNOTATION,
+    UNDONE_ANNOTATION,
     Colours,
     note_of,
     pointed_at,
@@ -20,6 +21,7 @@ from sentinel.adapters.kubernetes.workloads.pairs.colours import (
 )
 from sentinel.adapters.kubernetes.workloads.patches import Patch
 from sentinel.adapters.kubernetes.workloads.trim import WorkloadEntry
+from sentinel.domain.errors import PreconditionError
 from sentinel.domain.figures import amount
 from sentinel.domain.record.state import RevisionRef
 
@@ -48,21 +50,36 @@ def switched(sides: BlueGreenSides) -> str:
     return f"Service {service} was switched from {sides.serving.key.name} to {name} ({ready})"
 
 
-def switch(sides: BlueGreenSides, *, unconfirmed_yet: bool = False) -> Patch:
-    """All requests go to what stands by: the selector that was judged is tested, replaced and signed in one patch.
+def switch(sides: BlueGreenSides) -> Patch:
+    """All requests go to what stands by, a release; what was noted before is kept until the switch is confirmed."""
+    former = text(patches.annotations_of(sides.colours.service).get(COLOURS_ANNOTATION))
+    dropped = patches.drop_annotation(sides.colours.service, UNDONE_ANNOTATION)
+    return _switch(sides, {UNCONFIRMED_ANNOTATION: unconfirmed(former)}, dropped)
 
-    `unconfirmed_yet`: what was noted before is kept with it until the switch is confirmed.
+
+def switch_undone(sides: BlueGreenSides) -> Patch:
+    """All requests go back to what stands by, and it is noted what they were taken from.
+
+    Raises PreconditionError where that was done before: somebody has sent them there again since.
     """
+    undone, name = short_digest(sides.serving), sides.serving.key.name
+    if patches.annotations_of(sides.colours.service).get(UNDONE_ANNOTATION) == undone:
+        raise PreconditionError(
+            f"requests were sent to {name} again after the undo had taken them from it",
+            reason="TemplateChanged",
+        )
+    return _switch(sides, {UNDONE_ANNOTATION: undone}, ())
+
+
+def _switch(sides: BlueGreenSides, beside: dict[str, str], dropped: tuple[Operation, ...]) -> Patch:
+    """The selector that was judged is tested, replaced and signed in one patch."""
     service = sides.colours.service
-    noted = {COLOURS_ANNOTATION: note_of(sides.colours.members)}
-    if unconfirmed_yet:
-        former = text(patches.annotations_of(service).get(COLOURS_ANNOTATION))
-        noted[UNCONFIRMED_ANNOTATION] = unconfirmed(former)
     return _of_service(
         service,
         holds("/spec/selector", selector_of_service(service)),
         put("/spec/selector", pointed_at(service, sides.standby)),
-        *patches.set_annotations(service, noted),
+        *patches.set_annotations(service, {COLOURS_ANNOTATION: note_of(sides.colours.members), **beside}),
+        *dropped,
     )
 
 
