@@ -12,6 +12,7 @@ import traceback
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 from typing import Generic, ParamSpec, TypeVar, TypeVarTuple, Unpack
 
 from sentinel.domain.errors import SourceError
@@ -205,6 +206,7 @@ class SharedAnswers(Generic[K, T]):
         if task is None:
             task = asyncio.ensure_future(self._ask(key, ask))
             task.add_done_callback(_retrieve)
+            task.add_done_callback(partial(self._no_longer_asking, key))
             self._asking[key] = task
         try:
             return await asyncio.shield(task)
@@ -215,7 +217,7 @@ class SharedAnswers(Generic[K, T]):
         try:
             answer = await ask()
         finally:
-            del self._asking[key]
+            self._asking.pop(key)
         self._remembered[key] = (asyncio.get_running_loop().time(), answer)
         self._weight += self._weigh(answer)
         while self._weight > self._capacity and len(self._remembered) > 1:
@@ -223,6 +225,11 @@ class SharedAnswers(Generic[K, T]):
         if not self._sweeps and self._keep < math.inf:
             self._sweep()
         return answer
+
+    def _no_longer_asking(self, key: K, task: asyncio.Task[T]) -> None:
+        """One that was cancelled before its first step has not cleaned up, and would cancel all who ask later."""
+        if self._asking.get(key) is task:
+            del self._asking[key]
 
     def _sweep(self) -> None:
         """Forget what is too old, and come again when the oldest of the others will be."""

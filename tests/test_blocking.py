@@ -158,6 +158,17 @@ async def test_a_failure_is_shared_and_forgotten() -> None:
     assert await shared.get("q", oracle.ask) == 2
 
 
+async def test_a_question_that_was_cancelled_before_it_was_asked_is_asked_anew() -> None:
+    """Else everybody who asks the same later would be cancelled."""
+    shared: SharedAnswers[str, int] = SharedAnswers(capacity=10)
+    oracle, before = Oracle(), asyncio.all_tasks()
+    waiting = asyncio.ensure_future(shared.get("q", oracle.ask))
+    asyncio.get_running_loop().call_soon(lambda: [task.cancel() for task in asyncio.all_tasks() - before])
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await shared.get("q", oracle.ask) == 1
+
+
 async def test_the_oldest_answers_make_room() -> None:
     """More than the capacity is not kept; what was used last stays."""
     shared: SharedAnswers[str, int] = SharedAnswers(capacity=2)
