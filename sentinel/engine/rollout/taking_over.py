@@ -1,10 +1,9 @@
 """What gives everything to the candidate at once is never merely steered: it is in the record before it is made."""
 
 from datetime import datetime, timedelta
-from itertools import takewhile
 
 from sentinel.domain.decision import Adopt, Change
-from sentinel.domain.record.entries import OutcomeKind
+from sentinel.domain.record.entries import Outcome, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
 
@@ -28,12 +27,11 @@ def next_try(record: Record) -> tuple[datetime | None, str]:
 
     The wait doubles with each of them: what the API server refuses now, it will most likely refuse in a moment.
     """
-    outcomes = (entry.outcome for entry in reversed(record.decisions))
-    failed = [
-        one
-        for one in takewhile(lambda one: one is not None and one.kind in _CAME_TO_NOTHING, outcomes)
-        if one
-    ]
+    failed: list[Outcome] = []
+    for entry in reversed(record.decisions):
+        if entry.outcome is None or entry.outcome.kind not in _CAME_TO_NOTHING:
+            break
+        failed.append(entry.outcome)
     if not failed:
         return None, ""
     wait = min(RETRY_MOST, RETRY_FIRST * 2 ** min(len(failed) - 1, 8))
