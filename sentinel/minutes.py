@@ -1,13 +1,13 @@
 """Counts by the minute, from sources that count what happened instead of keeping counters."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Reading, Span, Subject
 from sentinel.domain.policy.rules import Arms
+from sentinel.values import dataclass
 
 MINUTE = 60
 """Seconds of the buckets that are counted: the finest that these sources keep of every metric."""

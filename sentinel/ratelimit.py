@@ -1,8 +1,7 @@
 """How often one client may post: a token bucket for each, bounded in number."""
 
-from dataclasses import dataclass
-
 from sentinel.bounded import BoundedDict
+from sentinel.values import dataclass
 
 MAX_CLIENTS = 1024
 

@@ -3,8 +3,10 @@
 import logging  # noqa: TID251 - a tool of the adapters, outside the pure core
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
+
+from sentinel.values import dataclass
 
 _log = logging.getLogger(__name__)
 

@@ -61,11 +61,24 @@ def test_a_function_is_short() -> None:
 
 
 def test_one_library_logs() -> None:
-    """Everything logs by the standard library; structlog only writes the lines."""
+    """Everything logs by the standard library; structlog only writes the lines (`lean` trims what it imports)."""
     importing = {
         str(path)
         for path, tree in modules().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Import | ast.ImportFrom) and "structlog" in ast.unparse(node)
     }
-    assert importing == {"sentinel/app/logs.py"}
+    assert importing == {"sentinel/app/logs.py", "sentinel/app/lean.py"}
+
+
+def test_there_is_one_dataclass() -> None:
+    """That of `sentinel.values`: the standard library's makes a start slower and a daemon larger."""
+    importing = {
+        str(path)
+        for path, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        and node.module == "dataclasses"
+        and any(alias.name == "dataclass" for alias in node.names)
+    }
+    assert {path for path in importing if path.startswith("sentinel/")} == {"sentinel/values.py"}

@@ -5,16 +5,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+import structlog
+
 from sentinel.domain.words import plain
-
-# structlog would import rich, and with it pygments, for tracebacks that we format ourselves: 5 MiB in every daemon.
-_WITHHELD = "rich" not in sys.modules
-if _WITHHELD:
-    sys.modules["rich"] = None  # type: ignore[assignment]
-import structlog  # noqa: E402
-
-if _WITHHELD:
-    del sys.modules["rich"]
 
 QUIET = (
     "aiohttp.access",

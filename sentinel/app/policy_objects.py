@@ -5,7 +5,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from sentinel.adapters.kubernetes.custom.policy_objects import (
@@ -27,6 +26,7 @@ from sentinel.metric_names import MetricName
 from sentinel.policies.inforce import Key, ObjectStanding, PoliciesInForce
 from sentinel.policies.mistakes import Remark, dotted
 from sentinel.ports import Clock, Telemetry
+from sentinel.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,6 @@
 """Every reason that records and notices name: what it means, and what to do about it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
@@ -9,6 +8,7 @@ import yaml
 
 from sentinel.domain.record.holds import HOLDS
 from sentinel.runtime.notify.remedies import REMEDIES
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

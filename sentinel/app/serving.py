@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from sentinel.app import lean  # noqa: F401  # before the libraries that it trims
 from sentinel.app.logs import configure_logs
 from sentinel.app.memory import keep_tidy, settle
 from sentinel.app.wiring.application import build

@@ -1,10 +1,10 @@
 """What a person asks of the sentinel about one workload, as a separate object in the cluster."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.values import dataclass
 
 
 class CommandAction(StrEnum):

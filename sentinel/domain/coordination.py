@@ -1,7 +1,8 @@
 """What the replicas and the people of a cluster agree on by leases: who acts, and whether anyone does."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

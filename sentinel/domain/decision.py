@@ -1,7 +1,7 @@
 """What the engine wants done: one decision of one reconcile, and the one change to the workload that makes it real."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from sentinel.domain.record.config import ConfigReturn
@@ -9,6 +9,7 @@ from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import RevisionRef, RolloutState
 from sentinel.domain.verdict import NO_CAUSE, DecisionCause, Number, RuleVerdict
 from sentinel.domain.workload.facts import Mark
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

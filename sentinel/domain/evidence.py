@@ -1,10 +1,11 @@
 """What was measured: readings of counters, what happened between two of them, and why a number is missing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import inf, isfinite
+
+from sentinel.values import dataclass
 
 
 class MissingReason(StrEnum):

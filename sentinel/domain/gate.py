@@ -2,9 +2,11 @@
 
 import fnmatch
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from sentinel.values import dataclass
 
 
 class OnGateFailure(StrEnum):

@@ -1,12 +1,12 @@
 """What people are notified of."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from sentinel.domain.record.entries import DecisionEntry, NoticeRef
 from sentinel.domain.record.record import Record
 from sentinel.domain.severity import Severity
+from sentinel.values import dataclass
 
 
 class BulletinKind(StrEnum):

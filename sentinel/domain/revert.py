@@ -1,8 +1,9 @@
 """A revert in Git that is proposed after an undo, so that what serves and what Git wants agree again."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from sentinel.values import dataclass
 
 
 class RevertReason(StrEnum):

@@ -1,11 +1,12 @@
 """The verdict of a rule on a candidate."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
 from sentinel.domain.figures import percent, seconds, to_one
+from sentinel.values import dataclass
 
 Number = int | float | str
 

@@ -1,11 +1,11 @@
 """Why one policy guards a workload and the others do not, in words."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.matching import Ambiguous, Guard, Guarded, guard_of, mismatch, specificity
+from sentinel.values import dataclass
 
 _PARTS = (
     "names the workload",

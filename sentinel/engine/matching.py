@@ -15,7 +15,6 @@ guarded by chance.
 
 import fnmatch
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from sentinel.domain.policy.policy import Origin, Policy
 from sentinel.domain.policy.selection import (
@@ -27,6 +26,7 @@ from sentinel.domain.policy.selection import (
     Requirement,
 )
 from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.values import dataclass
 
 Specificity = tuple[int, int, int, int, int]
 

@@ -2,7 +2,6 @@
 
 import fnmatch
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
@@ -10,6 +9,7 @@ from sentinel.domain.policy.policy import SLACK, Mode
 from sentinel.policies.mistakes import InputError, Path
 from sentinel.policies.schema.policy import NotifySpec, PolicyFile
 from sentinel.policies.schema.strategy import GatedSpec
+from sentinel.values import dataclass
 
 _PLACE = "policies.objects.bounds"
 

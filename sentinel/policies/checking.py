@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from sentinel.domain.policy.policy import Policy
@@ -14,6 +13,7 @@ from sentinel.policies.ruletest.load import load_tests
 from sentinel.policies.schema.buckets import between_buckets
 from sentinel.policies.schema.dialects import in_a_dialect
 from sentinel.policies.ties import ties
+from sentinel.values import dataclass
 
 _REMARKS = (between_buckets, impatient, in_a_dialect, pitfalls)
 

@@ -1,7 +1,7 @@
 """The policies in force: those of the rule files, and over them those of objects. Files come first."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sentinel.domain.policy.policy import Origin, Policy
@@ -9,6 +9,7 @@ from sentinel.policies.load import DEFAULTS, Options, PolicySet, judged, policy_
 from sentinel.policies.mistakes import InputError, Remark
 from sentinel.policies.pairs import ClaimIndex
 from sentinel.policies.source import FilePolicySource
+from sentinel.values import dataclass
 
 Key = tuple[str, str]
 """The namespace of an object, empty for the whole cluster, and its name."""

@@ -1,7 +1,7 @@
 """Loads rule files: all of them, or the list of everything that is wrong with them."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path as FilePath
 
@@ -21,6 +21,7 @@ from sentinel.policies.pairs import claims
 from sentinel.policies.schema.policy import API_VERSION, CLUSTER_KIND, KIND, SUPPORTED_KINDS, PolicyFile
 from sentinel.policies.yaml.document import MAX_BYTES, read_documents
 from sentinel.policies.yaml.nodes import Document
+from sentinel.values import dataclass
 
 SUFFIXES = (".yaml", ".yml")
 TEST_SUFFIXES = (".test.yaml", ".test.yml")

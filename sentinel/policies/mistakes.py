@@ -2,7 +2,8 @@
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from sentinel.values import dataclass
 
 Path = tuple[str | int, ...]
 

@@ -6,11 +6,11 @@ so that one query serves all workloads of a namespace; pods do the rest.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from sentinel.engine.arms.selector import label_name
 from sentinel.policies.mistakes import InputError, did_you_mean
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from watchfiles import watch as changes_of
-
 from sentinel.blocking import on_own_thread
 from sentinel.bounded import BoundedDict
 from sentinel.domain.errors import ConfigurationError
@@ -112,6 +110,8 @@ async def _watch_for_a_while(
     changed, ending = asyncio.Event(), threading.Event()
 
     def look() -> None:
+        from watchfiles import watch as changes_of  # here: a MiB for those who have files watched
+
         with contextlib.suppress(RuntimeError):  # the loop is closed
             for changes in changes_of(
                 directory,

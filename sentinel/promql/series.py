@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from sentinel.values import dataclass
 
 Labels = dict[str, str]
 Identity = tuple[tuple[str, str], ...]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import ReferenceType
 
@@ -13,6 +12,7 @@ import promql_parser as parser
 
 from sentinel.promql.functions import divide, modulo, power
 from sentinel.promql.series import NAME, Identity, Labels, SeriesLabels
+from sentinel.values import dataclass
 
 T = TypeVar("T")
 

@@ -1,6 +1,5 @@
 """The board: one row a rollout, for lists."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sentinel.domain.alert import AlertStatus
@@ -8,6 +7,7 @@ from sentinel.domain.policy.policy import Policy
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.words import standing
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """What a rollout was to production: a deployment, a change that failed, and how long both took."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sentinel.domain.record.entries import Action, OutcomeKind
@@ -9,6 +8,7 @@ from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import VerdictKind
 from sentinel.domain.workload.revision import ChangeOrigin, OriginKind
 from sentinel.engine.rollout.lifecycle import ROLLED_BACK
+from sentinel.values import dataclass
 
 CLOCKS_APART = timedelta(minutes=10)
 """By so much a clock may be ahead. A commit cannot be later than its promotion by more."""

@@ -1,9 +1,9 @@
 """What people asked for about a rollout, and what came of it."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sentinel.domain.command import Command
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """What each rule of a rollout has shown over time, as columns for plots."""
 
-from dataclasses import dataclass
-
 from sentinel.domain.record.course import Course
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The process that answers: which replica it is, whether it leads, and what keeps it from acting."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

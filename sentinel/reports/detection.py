@@ -1,7 +1,7 @@
 """What a policy's rules would find at the traffic that a rollout has seen, and how soon."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from sentinel.domain.policy.policy import Policy
@@ -12,6 +12,7 @@ from sentinel.domain.record.record import Record
 from sentinel.engine.evidence.history import calibration_in
 from sentinel.engine.rules.segment import segment_of
 from sentinel.engine.statistics.power import Traffic, power
+from sentinel.values import dataclass
 
 MORE_ERRORS = (0.01, 0.02, 0.05, 0.1, 0.25)
 """A fault adds this share of failed requests to those of the baseline."""

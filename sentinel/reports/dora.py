@@ -1,12 +1,13 @@
 """DORA's four figures of software delivery: of each workload, each namespace, and all together."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.reports.history import DayOfChanges, Days, RolloutHistory, whole_history, within
+from sentinel.values import dataclass
 
 WINDOWS = (7, 30, 90)
 """The lengths in days of the times that are reported."""

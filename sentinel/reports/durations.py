@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from sentinel.values import dataclass
 
 _STEPS = 8
 """Lengths for each doubling: the middle of one is at most 4.5 % away from what it stands for."""

@@ -1,7 +1,7 @@
 """The history of a workload that outlives its records: what its changes came to, day by day."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date, datetime, timedelta
 
 from sentinel.domain.record.record import Record
@@ -9,6 +9,7 @@ from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.revision import OriginKind
 from sentinel.reports.changes import ProductionChange, change_of
 from sentinel.reports.durations import Durations
+from sentinel.values import dataclass
 
 KEPT = timedelta(days=92)
 """So many days are kept: the longest time that is reported, with what a clock may be off."""

@@ -1,7 +1,6 @@
 """One rollout as a page shows it: where it is, why, what was decided on which numbers, and what could end it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from sentinel.domain.command import Command
@@ -17,6 +16,7 @@ from sentinel.reports.board import BoardRow, row_of
 from sentinel.reports.commands import CommandReport, command_report
 from sentinel.reports.courses import CourseReport, course_report
 from sentinel.reports.detection import DetectionReport, detection_of
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

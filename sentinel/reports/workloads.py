@@ -1,13 +1,13 @@
 """Every guarded workload: by which policy, what that would find at its traffic, and its newest rollout."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.reports.board import BoardRow, row_of
 from sentinel.reports.detection import Sensitivity, sensitivity_of
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from sentinel.domain.coordination import Lease
 from sentinel.domain.errors import ClusterError, ConflictError, NotFoundError
 from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, LeaseStore, Telemetry
+from sentinel.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,6 @@
 import asyncio
 import heapq
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from sentinel.domain.errors import ClusterError
@@ -19,6 +18,7 @@ from sentinel.reports.rollout import RolloutReport, report_of
 from sentinel.reports.workloads import WorkloadRow, workload_row
 from sentinel.runtime.notify.advice import advice
 from sentinel.runtime.policy_registry import PolicyRegistry
+from sentinel.values import dataclass
 
 AT_ONCE = 500
 """So many records are searched before others may go on."""

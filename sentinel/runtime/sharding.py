@@ -7,7 +7,7 @@ work again, exactly as a single leader does that loses or wins its lease.
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache, partial
 from hashlib import blake2b
 from math import inf
@@ -16,6 +16,7 @@ from sentinel.domain.coordination import Lease
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ConflictError
 from sentinel.ports import LeaseDirectory, LeaseStore
 from sentinel.runtime.leadership import Duty, Leadership
+from sentinel.values import dataclass
 
 LEAVING = 1.0
 """So many seconds, for each shard that it leads already, a replica leaves a free one to others."""

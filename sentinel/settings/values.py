@@ -1,7 +1,6 @@
 """Values that many settings have, and the base of all sections."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -18,6 +17,7 @@ from pydantic import (
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.mistakes import Path as KeyPath
 from sentinel.policies.schema.quantities import parse_duration, parse_share
+from sentinel.values import dataclass
 
 _MAX_SECRET = 64 * 1024
 
@@ -61,7 +61,7 @@ Token = Annotated[SecretStr | None, InHeader()]
 class Section(BaseModel):
     """Base of all sections: unknown keys are refused; secrets may be in files."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -54,12 +54,35 @@ def test_rules_without_conditions_load_no_cel() -> None:
 
 
 def test_the_daemon_imports_no_models_and_nothing_for_terminals() -> None:
-    """What the daemon never uses takes no memory: typed models, terminal output, other commands, Datadog, Slack."""
+    """What the daemon never uses takes no memory: typed models, terminal output, other commands, Datadog,
+    Slack, guesses at encodings, and what watches files where none are to be watched."""
     modules = imported("import sentinel.app.serving")
     assert "kubernetes_asyncio.config.kube_config" in modules
     unused = {MODELS, "rich", "pygments", "jsonschema", "datadog_api_client", "slack_sdk", "clustersim"}
-    assert not modules & unused
+    assert not modules & {*unused, "charset_normalizer", "chardet", "watchfiles"}
     assert not {name for name in modules if name.startswith("sentinel.app.commands")}
+
+
+def test_what_is_withheld_from_a_library_is_there_for_whoever_imports_it_later() -> None:
+    """The daemon's imports leave no library out for other programs in the process, and no change of `ssl` behind."""
+    modules = imported(
+        "import ssl\n"
+        "before = ssl.SSLContext.set_default_verify_paths\n"
+        "import sentinel.app.serving, charset_normalizer, rich\n"
+        "assert ssl.SSLContext.set_default_verify_paths is before"
+    )
+    assert {"charset_normalizer", "rich"} <= modules
+
+
+def test_the_daemon_still_knows_the_authorities_of_public_servers() -> None:
+    """Only the context that verifies nobody goes without them."""
+    imported(
+        "import ssl, sentinel.app.serving\n"
+        "from aiohttp.connector import _SSL_CONTEXT_UNVERIFIED, _SSL_CONTEXT_VERIFIED\n"
+        "expected = len(ssl.create_default_context().get_ca_certs())\n"
+        "assert len(_SSL_CONTEXT_VERIFIED.get_ca_certs()) == expected\n"
+        "assert not _SSL_CONTEXT_UNVERIFIED.get_ca_certs()"
+    )
 
 
 def test_the_kubernetes_client_is_whole_for_whoever_imports_it_later() -> None:

@@ -1,7 +1,6 @@
 """PagerDuty and Opsgenie: an incident where people are called, resolved when its cause is over."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from urllib.parse import quote
@@ -13,6 +12,7 @@ from sentinel.domain.record.entries import Action, DecisionEntry, NoticeRef
 from sentinel.domain.record.record import Record
 from sentinel.domain.severity import Severity
 from sentinel.secret import Secret
+from sentinel.values import dataclass
 
 SOURCE = "Rollback Sentinel"
 _OVER = frozenset(

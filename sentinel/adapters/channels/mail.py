@@ -4,7 +4,6 @@ import logging
 import smtplib
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime
 from enum import StrEnum
@@ -17,6 +16,7 @@ from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.record.entries import NoticeRef
 from sentinel.ports import Clock
 from sentinel.secret import Secret
+from sentinel.values import dataclass
 
 REMEMBERED = 1000
 """Of so many mails that some recipients refused for now, the others are remembered."""

@@ -1,7 +1,6 @@
 """What a notice says, as plain text: a headline, facts, and what people can do. Each channel escapes it as it must."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sentinel.domain.figures import moment, percent
 from sentinel.domain.notice import Bulletin, Notice
@@ -11,6 +10,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.titles import ACTIONS, OUTCOMES, STANDINGS
 from sentinel.domain.verdict import ARMS, figures_of
 from sentinel.domain.words import deed, plain, standing
+from sentinel.values import dataclass
 
 MAX_TEXT = 1_500
 

@@ -4,7 +4,7 @@ import asyncio
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import urllib3
@@ -17,6 +17,7 @@ from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 from sentinel.requesting import proxies_of
 from sentinel.secret import Secret
+from sentinel.values import dataclass
 
 REMEMBERED_SERIES = 20_000
 REMEMBERED_SECONDS = 180.0

@@ -1,8 +1,9 @@
 """A repository's URL as Git writes it: which server it is on, and its path there."""
 
 import re
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from sentinel.values import dataclass
 
 _SCP = re.compile(r"(?:[^@/]+@)?(?P<host>[^:/]+):(?!//)(?P<path>[^/].*)")
 

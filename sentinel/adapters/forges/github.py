@@ -1,7 +1,7 @@
 """GitHub, its own or a company's: a revert is a commit of its git data API, made from trees alone."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -9,6 +9,7 @@ from urllib.parse import quote
 from sentinel.adapters.forges.http import ForgeHttp
 from sentinel.domain.errors import RevertError
 from sentinel.domain.revert import Commit, Comparison, Reverted, RevertReason, RevertRef
+from sentinel.values import dataclass
 
 MAX_TREES = 120
 """Folders that are read for one revert, before and after it and on the branch; a larger change is for people."""

@@ -1,7 +1,7 @@
 """The Git servers that the settings name, and the repositories on them that may be written to."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -13,6 +13,7 @@ from sentinel.domain.errors import RevertError
 from sentinel.domain.revert import RevertReason
 from sentinel.ports import Forge
 from sentinel.secret import Secret
+from sentinel.values import dataclass
 
 
 class ForgeKind(StrEnum):

@@ -5,9 +5,11 @@ import hashlib
 import hmac
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+
+from sentinel.values import dataclass
 
 _log = logging.getLogger(__name__)
 

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections import Counter
-from dataclasses import dataclass
 
 from aiohttp import web
+
+from sentinel.values import dataclass
 
 # Anything but HTTP is answered 400 and is its sender's fault; a traceback of each would let anyone fill the log.
 # Our own defects never come here: the server's middleware logs them.

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from aiohttp import web
 
@@ -11,6 +11,7 @@ from sentinel.adapters.http.connections import ConnectionLimits, Connections
 from sentinel.adapters.http.tls import ServerTls
 from sentinel.blocking import on_own_thread
 from sentinel.domain.errors import SentinelError
+from sentinel.values import dataclass
 
 _log = logging.getLogger(__name__)
 

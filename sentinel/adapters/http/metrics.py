@@ -1,7 +1,6 @@
 """The daemon's own metrics, for Prometheus to scrape."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar, cast
 
@@ -18,6 +17,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from sentinel.domain.alert import AlertOutcome
 from sentinel.domain.record.entries import OutcomeKind
 from sentinel.metric_names import MetricName
+from sentinel.values import dataclass
 
 M = TypeVar("M", bound=MetricWrapperBase)
 

@@ -3,10 +3,10 @@
 import hashlib
 import logging
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
 
 from sentinel.domain.errors import SentinelError
+from sentinel.values import dataclass
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 
 import orjson
@@ -22,6 +22,7 @@ from sentinel.engine.alerts.naming import namespaces_said
 from sentinel.metric_names import MetricName
 from sentinel.ports import AlertIntake, Clock, Telemetry
 from sentinel.ratelimit import TokenBuckets
+from sentinel.values import dataclass
 
 _log = logging.getLogger(__name__)
 

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from sys import intern
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

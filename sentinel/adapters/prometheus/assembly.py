@@ -1,7 +1,7 @@
 """From answers at two times to spans: pure, so that it can run beside the event loop for thousands of pods."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -9,6 +9,7 @@ from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
 from sentinel.adapters.prometheus.histograms import as_number, counted_at
 from sentinel.domain.evidence import Missing, MissingReason, Reading, Span, Subject
 from sentinel.domain.policy.rules import Arms
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from sentinel.domain.errors import SourceError
+from sentinel.values import dataclass
 
 VICTORIA_METRICS = "VictoriaMetrics"
 THANOS = "Thanos"

@@ -1,7 +1,7 @@
 """Asks for histograms, whichever form the server keeps them in: by bound, by `vmrange`, or as native ones."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
@@ -21,6 +21,7 @@ from sentinel.domain.policy.rules import HistogramQuery
 from sentinel.engine.arms.selector import label_name
 from sentinel.engine.arms.variables import alternation
 from sentinel.engine.statistics.histograms import limit_edge
+from sentinel.values import dataclass
 
 NONE = InstantAnswer(())
 

@@ -7,12 +7,12 @@ are what is compared at, and bounds above all of them.
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from math import inf, log2
 
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample, SparseBuckets
 from sentinel.domain.evidence import Subject
+from sentinel.values import dataclass
 
 CLASSIC, NATIVE, VMRANGE = "classic", "native", "vmrange"
 

@@ -1,12 +1,12 @@
 """What a server shows of itself: who it is, how often it scrapes, and how far its data are behind."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from sentinel.adapters.prometheus.backend import THANOS, MetricsBackend
 from sentinel.adapters.prometheus.scrapes import interval_query
 from sentinel.adapters.prometheus.series.strays import Asking
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

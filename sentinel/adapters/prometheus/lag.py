@@ -1,11 +1,12 @@
 """How far the data of a source are behind the clock: set, known of its kind, or learnt from how old its samples are."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from sentinel.adapters.prometheus.answers import InstantAnswer
 from sentinel.bounded import BoundedDict
+from sentinel.values import dataclass
 
 LONGEST_LAG = 300.0
 """Data further behind than this count as stale: nobody could act on them in time."""

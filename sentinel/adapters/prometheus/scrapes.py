@@ -1,11 +1,12 @@
 """How often the series of a selector are scraped: set, or learnt from how many samples came in five minutes."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from sentinel.adapters.prometheus.series.strays import Asking
 from sentinel.bounded import BoundedDict
 from sentinel.domain.errors import SourceError
+from sentinel.values import dataclass
 
 USUAL = 15.0
 """Seconds between two scrapes as long as nothing is known, and where no series is old enough to tell."""

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
 
@@ -15,6 +14,7 @@ from sentinel.domain.evidence import MissingReason, Past, PastCounters, Span, Va
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
 from sentinel.minutes import Counted, minute_of, past_of, spans_of, whole_minutes
 from sentinel.requesting import proxies_of, retry_after, root_cause
+from sentinel.values import dataclass
 
 MAX_ANSWER = 4 * 1024 * 1024
 """So many bytes of an answer are read; numbers for a condition take a few hundred."""

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
@@ -13,6 +13,7 @@ from sentinel.domain.evidence import MissingReason
 from sentinel.domain.policy.rules import CountQuery
 from sentinel.minutes import MINUTE, Counted
 from sentinel.requesting import proxies_of
+from sentinel.values import dataclass
 
 WINDOW = timedelta(minutes=5)
 """How far back the newest point of a series may lie."""

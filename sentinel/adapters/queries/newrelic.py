@@ -1,7 +1,6 @@
 """New Relic: a query in NRQL, by NerdGraph."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeGuard
 
@@ -11,6 +10,7 @@ from sentinel.domain.evidence import MissingReason
 from sentinel.domain.policy.rules import CountQuery
 from sentinel.minutes import Counted
 from sentinel.secret import Secret
+from sentinel.values import dataclass
 
 _TIMES = frozenset({"beginTimeSeconds", "endTimeSeconds", "inspectedCount", "timestamp"})
 """Numbers of a result that are not what was asked for."""

@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -12,6 +11,7 @@ from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 from sentinel.domain.gate import GateLimits
 from sentinel.secret import Secret
+from sentinel.values import dataclass
 
 _STEP = re.compile(r"\.(?P<name>[\w-]+)|\[(?P<index>-?\d+)\]|\[(?P<every>\*)\]|\['(?P<quoted>[^']*)'\]")
 

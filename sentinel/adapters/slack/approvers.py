@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from sentinel.domain.errors import NoticeError
+from sentinel.values import dataclass
 
 KEPT_SECONDS = 300.0
 """A user who leaves a user group may still press for this long."""

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from sentinel.adapters.slack.mrkdwn import Block
 from sentinel.domain.command import CommandAction
@@ -11,6 +10,7 @@ from sentinel.domain.figures import percent
 from sentinel.domain.record.offers import offered
 from sentinel.domain.record.record import Record
 from sentinel.domain.words import standing
+from sentinel.values import dataclass
 
 PREFIX = "rollout."
 

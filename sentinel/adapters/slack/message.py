@@ -3,7 +3,6 @@
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sentinel.adapters.slack import figures
 from sentinel.adapters.slack.buttons import buttons
@@ -28,6 +27,7 @@ from sentinel.domain.revert import RevertReason, RevertRef
 from sentinel.domain.titles import ACTIONS, OUTCOMES, STANDINGS
 from sentinel.domain.words import Standing, Would, deed, standing
 from sentinel.domain.workload.kinds import LIFTED
+from sentinel.values import dataclass
 
 _ICONS: Mapping[Standing, str] = {
     Phase.PROGRESSING: ":hourglass_flowing_sand:",

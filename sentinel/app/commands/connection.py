@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Collection, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from sentinel.adapters.kubernetes.api.access import load_access
@@ -20,6 +20,7 @@ from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.kinds import MEMBER_KIND, PAIRED, USUAL_KIND
 from sentinel.domain.workload.pairing import Pairing
 from sentinel.ports import SystemClock
+from sentinel.values import dataclass
 
 T = TypeVar("T")
 

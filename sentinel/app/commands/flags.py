@@ -1,11 +1,11 @@
 """Which cluster, namespace and workload a command means: kubectl's flags."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from sentinel.app.commands import completing
+from sentinel.values import dataclass
 
 Namespace = Annotated[
     str,

@@ -3,10 +3,11 @@
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
+
+from sentinel.values import dataclass
 
 Cell = str | Text
 

@@ -1,12 +1,12 @@
 """Workloads as people name them: KIND/NAME as kubectl takes it, or just NAME."""
 
 import json
-from dataclasses import dataclass
 
 from sentinel.app.exitcodes import UsageError
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.kinds import LIFTED, PAUSABLE, USUAL_KIND, WorkloadKind
 from sentinel.policies.mistakes import did_you_mean
+from sentinel.values import dataclass
 
 _SHORT = {"deploy": "deployment", "sts": "statefulset", "ds": "daemonset"}
 """kubectl's short names."""

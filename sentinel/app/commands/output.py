@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -15,6 +15,7 @@ from sentinel.app.commands.layout import HangingText
 from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import ARMS, Number, figures_of
 from sentinel.domain.words import Standing, Would
+from sentinel.values import dataclass
 
 BARS = "▁▂▃▄▅▆▇█"
 _PIPE_WIDTH = 10_000

@@ -3,13 +3,14 @@
 import gc
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Literal
 
 import typer
 from typer.core import TyperCommand
+
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """The demo's pairs: two Deployments to each service, what sends requests to them, and a policy that pairs them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from clustersim.cluster import ClusterOptions, JsonObject, SimulatedCluster
 from clustersim.metrics.load import Destination, ToRoute, ToService
 from sentinel.app.demo.shapes import DEPLOYMENT, NAMESPACE, REPLICAS
+from sentinel.values import dataclass
 
 ROUTE = "HTTPRoute"
 

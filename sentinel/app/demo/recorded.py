@@ -1,12 +1,13 @@
 """The demo's Argo Rollouts: a real controller was recorded, and plays on beside the daemon."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import inf
 
 from clustersim.cluster import ClusterOptions, JsonObject, SimulatedCluster
 from clustersim.replay.argo import RecordedController
 from sentinel.app.demo.shapes import NAMESPACE, Play
+from sentinel.values import dataclass
 
 _RECORDED = ClusterOptions(kubelet=False, controllers=False)
 """Nobody but the recording says what becomes of pods."""

@@ -1,12 +1,12 @@
 """What a service of the demo is made of: one workload that the cluster rolls out by itself, or something else."""
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from clustersim.cluster import ClusterOptions, JsonObject, SimulatedCluster
 from clustersim.metrics.load import Destination
 from clustersim.storage.resources import DAEMONSETS, DEPLOYMENTS, STATEFULSETS, ResourceType
+from sentinel.values import dataclass
 
 NAMESPACE = "shop"
 REPLICAS = 10

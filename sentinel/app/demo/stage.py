@@ -5,7 +5,7 @@ import random
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from sentinel.domain.errors import ConfigurationError
 from sentinel.domain.record.record import Record
 from sentinel.ports import SystemClock
 from sentinel.settings import load_settings
+from sentinel.values import dataclass
 
 REQUESTS_PER_SECOND = 300.0
 PROMETHEUS_SECONDS = 120.0

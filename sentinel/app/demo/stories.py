@@ -1,7 +1,6 @@
 """The demo's rollouts: what happens to each service, and how it should end."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from clustersim.cluster import SimulatedCluster
 from clustersim.metrics.requests import Quality
@@ -11,6 +10,7 @@ from sentinel.app.demo.recorded import RecordedRollout
 from sentinel.app.demo.shapes import DAEMON_SET, DEPLOYMENT, STATEFUL_SET, Shape
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
+from sentinel.values import dataclass
 
 WELL = Quality(errors=0.003, latency=0.08)
 

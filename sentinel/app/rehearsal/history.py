@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sentinel.adapters.prometheus.answers import InstantAnswer, Track
@@ -12,6 +11,7 @@ from sentinel.adapters.prometheus.source import PrometheusQueries
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
+from sentinel.values import dataclass
 
 MAX_POINTS = 5_000
 """Points of a series per query; Prometheus refuses more than 11,000."""

@@ -1,13 +1,14 @@
 """Past rollouts, and what the rules would have made of them; all of it goes through JSON and back."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from sentinel.domain.figures import rfc3339
 from sentinel.domain.verdict import Number
+from sentinel.values import dataclass
 
 
 class RevisionFate(StrEnum):

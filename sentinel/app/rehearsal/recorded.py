@@ -3,7 +3,7 @@
 import asyncio
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 
 from sentinel.app.rehearsal.history import MetricHistory, RangeSeries
@@ -13,6 +13,7 @@ from sentinel.domain.workload.facts import Exposure, Workload, WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.pods import Container, Pod, Termination
 from sentinel.domain.workload.revision import ObjectRef, Revision
+from sentinel.values import dataclass
 
 STEP = timedelta(seconds=15)
 BEFORE = timedelta(minutes=5)

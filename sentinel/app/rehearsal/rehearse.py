@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.app.rehearsal.alerting import read_alerts
@@ -26,6 +26,7 @@ from sentinel.engine.replay.setting import Script, Setting
 from sentinel.engine.replay.story import ReplayedRollout
 from sentinel.ports import MetricSource
 from sentinel.runtime.evidence.timing import timing_of
+from sentinel.values import dataclass
 
 MAX_POINTS = 400
 """Points of one plotted curve."""

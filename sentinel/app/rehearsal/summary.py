@@ -1,13 +1,14 @@
 """The result of all rehearsals together."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
 from sentinel.app.rehearsal.model import Rehearsed, RehearsedVerdict, RevisionFate
 from sentinel.domain.figures import amount, duration, rfc3339
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Which rules and branches of the tested policies no test reaches."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sentinel.app.ruletest.run import Result
 from sentinel.domain.policy.policy import Policy
@@ -10,6 +10,7 @@ from sentinel.domain.policy.strategy import OnDeadline
 from sentinel.domain.record.entries import Action
 from sentinel.domain.verdict import VerdictKind
 from sentinel.engine.matching import alert_rule_of
+from sentinel.values import dataclass
 
 Branch = tuple[str, str]
 """What of a policy it is of (a rule, an alert, the rollout), and which outcome of it."""

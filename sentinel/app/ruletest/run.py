@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sentinel.adapters.datadog.source import DatadogSource
@@ -31,6 +30,7 @@ from sentinel.policies.ruletest.cases import Case, InputAnswer
 from sentinel.policies.schema.conditions import CelConditions
 from sentinel.ports import MetricSource
 from sentinel.runtime.evidence.timing import timings_of
+from sentinel.values import dataclass
 
 DATADOG_SETTLE = timedelta(seconds=90)
 

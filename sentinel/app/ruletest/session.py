@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +12,7 @@ from sentinel.domain.policy.policy import Policy
 from sentinel.policies.load import PolicySet, load
 from sentinel.policies.mistakes import PolicyError
 from sentinel.policies.ruletest.load import load_tests
+from sentinel.values import dataclass
 
 T = TypeVar("T")
 

@@ -6,7 +6,6 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 
 from sentinel.adapters.http.metrics import PrometheusTelemetry
@@ -28,6 +27,7 @@ from sentinel.runtime.leadership import Leadership, LeaseElection, LeaseTiming, 
 from sentinel.runtime.queue import KeyedQueue, Turn
 from sentinel.runtime.sharding import Claims, ShardedLeadership, ShardLeases
 from sentinel.settings import Settings
+from sentinel.values import dataclass
 from sentinel.version import installed_version
 
 Tasks = Mapping[str, Callable[[], Awaitable[None]]]

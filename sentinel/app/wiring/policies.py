@@ -1,7 +1,5 @@
 """Builds what says which policy guards a workload, and whether it may act: rule files, registry and freeze."""
 
-from dataclasses import dataclass
-
 from sentinel.adapters.kubernetes.coordination.lease import own_namespace
 from sentinel.adapters.kubernetes.custom.freezes import KubernetesFreezeStore
 from sentinel.app.policy_objects import PolicyObjects
@@ -14,6 +12,7 @@ from sentinel.policies.inforce import PoliciesInForce
 from sentinel.policies.source import FilePolicySource
 from sentinel.runtime.freezing import FreezeSwitch
 from sentinel.runtime.policy_registry import PolicyRegistry
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

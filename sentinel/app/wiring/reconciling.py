@@ -1,6 +1,5 @@
 """Builds what reconciles: evidence, gates, commands and the loop that serves the queue."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -21,6 +20,7 @@ from sentinel.runtime.reconciling.deliveries import Deliveries
 from sentinel.runtime.reconciling.driver import Driver, Limits, ReconcileServices
 from sentinel.runtime.reconciling.reconciler import ReconcileLoop
 from sentinel.settings import Settings
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

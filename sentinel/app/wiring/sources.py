@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from sentinel.secret import Secret, secret_of
 from sentinel.settings import Settings
 from sentinel.settings.metrics import PrometheusServerSettings
 from sentinel.settings.queries import DatadogSettings
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

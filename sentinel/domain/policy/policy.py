@@ -1,7 +1,7 @@
 """A rollout policy: which workloads it guards, by which steps and by which rules."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -10,6 +10,7 @@ from sentinel.domain.policy.selection import AlertRule, Match
 from sentinel.domain.policy.strategy import Strategy
 from sentinel.domain.severity import Severity
 from sentinel.domain.workload.pairing import Pairing
+from sentinel.values import dataclass
 
 
 class Mode(StrEnum):

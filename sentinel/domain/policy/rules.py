@@ -1,8 +1,10 @@
 """The rules by which a candidate is judged, and the queries of their evidence."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
+
+from sentinel.values import dataclass
 
 PROMETHEUS, DATADOG, NEW_RELIC, CLOUDWATCH, WEB = "prometheus", "datadog", "newrelic", "cloudwatch", "web"
 """Kinds of metrics sources: in which language a source is asked."""

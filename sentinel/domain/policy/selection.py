@@ -1,11 +1,12 @@
 """What a policy is for: the workloads it guards and the alerts that concern them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 
 from sentinel.domain.workload.kinds import USUAL_KIND, WorkloadKind
+from sentinel.values import dataclass
 
 
 class Operator(StrEnum):

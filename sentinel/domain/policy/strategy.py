@@ -1,11 +1,11 @@
 """How a rollout proceeds: its steps, bakes, deadline and guard window."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
 from sentinel.domain.gate import Gate
 from sentinel.domain.workload.pairing import Pairing
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 """What a record remembers of the config that the pods of a rollout are started with."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 
 from sentinel.domain.figures import moment
 from sentinel.domain.workload.config import ABSENT, ConfigFact
+from sentinel.values import dataclass
 
 MAX_CHANGES = 20
 

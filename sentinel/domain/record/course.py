@@ -1,8 +1,10 @@
 """The course of a rule's evidence over a rollout: a bounded number of points, kept as one short text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
+
+from sentinel.values import dataclass
 
 MAX_POINTS = 120
 _THINNED = 90

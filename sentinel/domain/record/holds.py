@@ -1,8 +1,9 @@
 """Why a rollout is held: every reason, and what follows from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from sentinel.values import dataclass
 
 
 class HoldReason(StrEnum):

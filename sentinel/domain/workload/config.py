@@ -1,8 +1,9 @@
 """What a pod template names beside its images: the objects without which its pods do not start, and their content."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from sentinel.values import dataclass
 
 ABSENT = "absent"
 """In place of a digest: the object does not exist."""

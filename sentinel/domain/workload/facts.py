@@ -1,7 +1,7 @@
 """Workloads as one snapshot of the cluster shows them: facts that a driver states, whatever the kind."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -11,6 +11,7 @@ from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.pairing import Pairing
 from sentinel.domain.workload.pods import Pod
 from sentinel.domain.workload.revision import ObjectRef, Revision
+from sentinel.values import dataclass
 
 GUARD_LABEL = "rollback-sentinel.dev/guard"
 

@@ -1,11 +1,11 @@
 """Who keeps a workload in another place than the cluster, and our hold on that."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from sentinel.domain.workload.revision import ObjectRef
+from sentinel.values import dataclass
 
 KEEPER_ANNOTATION = "rollback-sentinel.dev/held"
 """Our mark on what a hold changed: whom it is for, until when it is meant to last, and what was there before."""

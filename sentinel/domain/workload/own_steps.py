@@ -1,10 +1,10 @@
 """The canary steps that a workload's own controller makes, and the stages that they come to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from sentinel.domain.workload.facts import OwnSteps
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

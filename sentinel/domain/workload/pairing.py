@@ -1,11 +1,11 @@
 """Pairs: one workload that a policy makes of several objects, which it names."""
 
 import fnmatch
-from dataclasses import dataclass
 from datetime import timedelta
 
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Pods and their containers, as one snapshot of the cluster shows them."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

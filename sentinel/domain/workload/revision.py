@@ -1,11 +1,12 @@
 """Versions of a workload's pod template, and the objects that hold them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
 from sentinel.domain.workload.config import ConfigRef
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ service may well have a business label `namespace`), the plain labels are read a
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from sentinel.domain.policy.selection import AlertRule
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import PAIRED, POD_NAMING, PodNaming, WorkloadKind
+from sentinel.values import dataclass
 
 KIND_LABELS = {kind.lower(): kind for kind in WorkloadKind}
 WORKLOAD_LABELS = (*KIND_LABELS, "replicaset", "workload", "pod", "service")

@@ -15,7 +15,7 @@ What makes a difference unusable is said by name and never becomes a number:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from math import inf, isfinite
 from typing import Generic, TypeVar
@@ -37,6 +37,7 @@ from sentinel.domain.policy.rules import Arms
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.arms.split import BASELINE, CANDIDATE, Member, Split, split_arms
+from sentinel.values import dataclass
 
 STAMP_RESOLUTION = timedelta(seconds=1)
 """Kubernetes cuts the times in a pod's status to whole seconds."""

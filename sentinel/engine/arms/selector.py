@@ -7,10 +7,10 @@ to judge.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 from sentinel.engine.arms.promql_texts import TEXT, quoted, value_of
+from sentinel.values import dataclass
 
 NAME = "__name__"
 

@@ -7,7 +7,6 @@ belongs to those. A warm-up of zero leaves no pod out.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sentinel.domain.evidence import Missing, MissingReason
@@ -16,6 +15,7 @@ from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.pods import Container, Pod
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.statistics.starts import AGES
+from sentinel.values import dataclass
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"

@@ -12,7 +12,6 @@ with, or more: looking is free. Where errors come in one cluster at most, a tick
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sentinel.domain.evidence import Span
@@ -20,6 +19,7 @@ from sentinel.domain.policy.rules import Arms, ErrorRateRule, LatencyRule, Metho
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.evidence.schedule import SourceTiming, Window, grid, subjects_of
+from sentinel.values import dataclass
 
 SUSPICIOUS = 3.0
 """Odds from which on it is worth to ask again before the next tick."""

@@ -1,7 +1,7 @@
 """What is to be measured when, and what a measurement comes to: the pure part of collecting evidence."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from sentinel.domain.evidence import ERRORS_OVER, CountTick, HistogramTick, Missing, MissingReason, Span, Tick
@@ -17,6 +17,7 @@ from sentinel.engine.exposure.switching import stands_by
 from sentinel.engine.rules.environment import over_limit
 from sentinel.engine.rules.query_rule import next_due
 from sentinel.engine.rules.standing import EXPECTED, STALE_AFTER
+from sentinel.values import dataclass
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR_BEFORE = timedelta(hours=1)

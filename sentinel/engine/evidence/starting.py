@@ -6,7 +6,6 @@ the watch knows.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
 
@@ -27,6 +26,7 @@ from sentinel.engine.evidence.history import MOST_PODS, learns
 from sentinel.engine.evidence.schedule import SourceTiming, grid, stable_of
 from sentinel.engine.rules.flagrant import SHARE
 from sentinel.engine.statistics.starts import AGES, StartProfile, Starts
+from sentinel.values import dataclass
 
 START = "start"
 """The key of the candidate's own start in the state of a rule's test."""

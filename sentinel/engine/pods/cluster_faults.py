@@ -1,11 +1,11 @@
 """What the cluster does to a single pod, or has yet to do for it: no revision is to blame for that."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 
 from sentinel.domain.workload.pods import Container, Pod
 from sentinel.engine.pods.setting_up import PROMPT, PULLING, is_being_set_up, missing, waits_since
+from sentinel.values import dataclass
 
 CLUSTER_REASONS = frozenset(
     {

@@ -5,7 +5,7 @@ the missing evidence.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.record.state import RolloutState
@@ -14,6 +14,7 @@ from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.pods import Pod
 from sentinel.engine.pods.cluster_faults import cluster_keeps, keeping_since
 from sentinel.engine.pods.setting_up import PROMPT
+from sentinel.values import dataclass
 
 TOLD_AFTER = timedelta(seconds=45)
 """A wait this long is reported, but nobody is called: a node that an autoscaler adds often takes longer."""

@@ -4,7 +4,7 @@ A driver that fails throws a ClusterError into the generator in place of the ans
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -22,6 +22,7 @@ from sentinel.domain.workload.keeper import KeeperHold
 from sentinel.engine.evidence.assessment import Measured
 from sentinel.engine.statistics.calibration import Calibration
 from sentinel.engine.statistics.starts import StartProfile
+from sentinel.values import dataclass
 
 
 class SaveReason(StrEnum):

@@ -7,7 +7,7 @@ partition keeps back. Pods are named `candidate-1` and `baseline-1` onwards.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -27,6 +27,7 @@ from sentinel.domain.workload.own_steps import OwnStep
 from sentinel.domain.workload.pods import Pod
 from sentinel.domain.workload.revision import ObjectRef, Revision
 from sentinel.engine.replay.modelled_pods import ModelledPod, PodEvent, next_turn
+from sentinel.values import dataclass
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 AGES_AGO = timedelta(days=1)

@@ -1,6 +1,5 @@
 """What a replay asks a metrics source, and what it takes for an answer."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sentinel.domain.errors import SourceError
@@ -17,6 +16,7 @@ from sentinel.domain.policy.rules import (
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.arms.variables import render_query, variables_of
+from sentinel.values import dataclass
 
 Query = CountQuery | HistogramQuery | ValueQuery
 

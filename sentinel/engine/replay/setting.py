@@ -1,7 +1,7 @@
 """What is replayed: a policy, a workload on virtual time, and what people and Alertmanager do meanwhile."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from sentinel.domain.record.entries import AlertEntry
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.evidence.assessment import Holds
 from sentinel.engine.evidence.schedule import SourceTiming
+from sentinel.values import dataclass
 
 
 class World(Protocol):

@@ -1,12 +1,12 @@
 """How a replayed rollout went."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sentinel.domain.record.entries import DecisionEntry
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import RuleVerdict
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ as long as `knownBadFor`. In observe mode nothing is undone, and nothing counts.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
+from sentinel.values import dataclass
 
 _BAD_ENDS = frozenset({Phase.UNDOING, Phase.UNDONE})
 

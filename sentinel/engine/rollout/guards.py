@@ -5,7 +5,6 @@ people see what the sentinel would have done (`Situation.mode`).
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sentinel.domain.figures import amount, duration
@@ -14,6 +13,7 @@ from sentinel.domain.record.entries import Action, DecisionEntry, OutcomeKind
 from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import HOLD_LABEL, Workload
+from sentinel.values import dataclass
 
 TOUCHING = frozenset({Action.ADVANCE, Action.PROMOTE, Action.HOLD, Action.RESUME, Action.UNDO})
 """Actions that change the workload; the others only write the record or tell people."""

@@ -1,7 +1,7 @@
 """All that one decision is made of."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.policy.policy import Mode, Policy, UndoBudget
@@ -14,6 +14,7 @@ from sentinel.domain.workload.facts import OwnSteps, Workload
 from sentinel.engine.alerts.attribution import Attribution
 from sentinel.engine.exposure.weights import steps_apply
 from sentinel.engine.pods.cluster_wait import ClusterWait, cluster_wait
+from sentinel.values import dataclass
 
 KEEPER_HOLD_FOR = timedelta(hours=24)
 

@@ -7,10 +7,10 @@ either holds.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sentinel.domain.evidence import Counts
 from sentinel.engine.statistics.e_process import ratio_gains
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ candidate's own rate is over it too; it lasts until a tick finds the baseline no
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
@@ -46,6 +46,7 @@ from sentinel.engine.statistics.e_process import (
 from sentinel.engine.statistics.goodness import fresh_goodness, goodness_gains
 from sentinel.engine.statistics.histograms import tail
 from sentinel.engine.statistics.starts import Starts, YoungTick
+from sentinel.values import dataclass
 
 Json = Mapping[str, object]
 

@@ -7,7 +7,6 @@ arms are over the limit are shown and not bet on (see `error_rate`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from sentinel.domain.evidence import Histogram, HistogramTick
@@ -30,6 +29,7 @@ from sentinel.engine.statistics.e_process import (
 from sentinel.engine.statistics.goodness import goodness_gains
 from sentinel.engine.statistics.histograms import edges_in_use, estimated_mean, limit_edge, mean_gains, tail
 from sentinel.engine.statistics.starts import Starts, YoungTick
+from sentinel.values import dataclass
 
 Json = Mapping[str, object]
 

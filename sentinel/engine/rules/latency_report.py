@@ -1,7 +1,6 @@
 """What a latency rule found, in words and numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import isinf
 
 from sentinel.domain.evidence import Histogram
@@ -12,6 +11,7 @@ from sentinel.engine.rules.latency_state import LatencyState
 from sentinel.engine.rules.standing import Proof, evidence_that, odds
 from sentinel.engine.statistics.calibration import Restraint
 from sentinel.engine.statistics.histograms import estimated_mean, estimated_quantile, limit_edge, tail
+from sentinel.values import dataclass
 
 
 def estimate(rule: LatencyRule, histogram: Histogram) -> float | None:

@@ -1,7 +1,6 @@
 """What a latency rule knows about its segment, and how that is stored as plain JSON values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import inf, log
 from typing import cast
 
@@ -10,6 +9,7 @@ from sentinel.engine.rules.segment import Segment
 from sentinel.engine.rules.standing import Proof, RuleStanding
 from sentinel.engine.statistics.e_process import Wealth, log_sum
 from sentinel.engine.statistics.goodness import GOODNESS_BETS, fresh_goodness
+from sentinel.values import dataclass
 
 Json = Mapping[str, object]
 

@@ -1,6 +1,6 @@
 """Segments: stretches of a rollout in which the arms do not change, each with fresh evidence and a share of α."""
 
-from dataclasses import dataclass
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

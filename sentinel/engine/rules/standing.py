@@ -1,7 +1,6 @@
 """What the count rules share: a rule's progress in its segment, and the verdict that follows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import exp, inf, log, sqrt
 from typing import cast
@@ -11,6 +10,7 @@ from sentinel.domain.figures import about, amount, moment, to_one
 from sentinel.domain.verdict import DecisionCause, Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.segment import Segment
 from sentinel.engine.statistics.goodness import PROVEN_GOOD, remaining
+from sentinel.values import dataclass
 
 Json = Mapping[str, object]
 

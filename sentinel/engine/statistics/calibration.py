@@ -11,12 +11,12 @@ alarms (see docs/judgement.md).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice, pairwise
 from math import inf, log, sqrt
 
 from sentinel.domain.evidence import Counts
 from sentinel.engine.statistics.e_process import RATIOS, Wealth, ratio_gains
+from sentinel.values import dataclass
 
 Window = Mapping[str, Counts]
 """What each baseline pod counted in one interval of a rule."""

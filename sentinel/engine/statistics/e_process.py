@@ -11,11 +11,11 @@ the estimate of when a fault began.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import exp, fsum, log, log1p
 from typing import cast
 
 from sentinel.domain.evidence import Counts
+from sentinel.values import dataclass
 
 RATIOS = (2.0, 3.0, 6.0, 50.0)
 """How many times worse than the baseline a candidate is bet to be."""

@@ -7,12 +7,12 @@ slower of the comparison with the baseline and the comparison with the limit cou
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil, inf, log, sqrt
 
 from sentinel.engine.statistics.calibration import Restraint
 from sentinel.engine.statistics.e_process import LATE, LIMIT_FACTORS, RATIOS, rates_above
+from sentinel.values import dataclass
 
 MEDIAN = 0.0
 NINE_OF_TEN = 1.2816

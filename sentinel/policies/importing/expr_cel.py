@@ -11,7 +11,7 @@ CEL. So each operand's `needs` (a list shorter than that is surely an error) and
 surely none) are tracked, and a `?:` is written where `&&` would forgive what Argo does not.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from sentinel.policies.importing.draft import ImportRefusedError
@@ -27,6 +27,7 @@ from sentinel.policies.importing.expr_syntax import (
     Unary,
     parse,
 )
+from sentinel.values import dataclass
 
 ALWAYS = 10**9
 """`may_need` of what can fail for other reasons than a short list."""

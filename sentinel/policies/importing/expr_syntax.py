@@ -5,9 +5,9 @@ Source of the grammar and of the operators' precedence: expr-lang/expr, `parser/
 """
 
 import re
-from dataclasses import dataclass
 
 from sentinel.policies.importing.draft import ImportRefusedError
+from sentinel.values import dataclass
 
 MAX_LENGTH = 2048
 MAX_NESTING = 25

@@ -1,7 +1,6 @@
 """Which fields of an imported object's spec are taken over, and a comment on each of the others that is set."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
@@ -9,6 +8,7 @@ import yaml
 
 from sentinel.policies.importing.draft import Values
 from sentinel.policies.importing.shapes import items, mapping, text
+from sentinel.values import dataclass
 
 _UNKNOWN = "this import does not know it"
 

@@ -1,7 +1,7 @@
 """Imports files of Argo Rollouts, Flagger and Prometheus: all of them together become one rule file."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import PurePath
 
 from sentinel.policies.importing.alerting import draft_of_alerts
@@ -10,6 +10,7 @@ from sentinel.policies.importing.draft import Draft, ImportRefusedError, rename,
 from sentinel.policies.importing.flagger import canary as flagger
 from sentinel.policies.importing.resources import IMPORTED_KINDS, Manifest, read_resources
 from sentinel.policies.importing.writing import mistakes, settle, written
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """Reads files into the resources that can be imported, whatever else they contain."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from sentinel.policies.importing.draft import Values
 from sentinel.policies.importing.shapes import items, mapping, text
 from sentinel.policies.mistakes import PolicyError
 from sentinel.policies.yaml.document import read_documents
 from sentinel.policies.yaml.nodes import Document
+from sentinel.values import dataclass
 
 ALERTING = "alerting rules"
 """The kind given to Prometheus' own rule files, which do not name one."""

@@ -1,12 +1,13 @@
 """Steps with their bakes, as a rule file's strategy."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 
 from sentinel.policies.importing.draft import Draft, Values
 from sentinel.policies.importing.shapes import items, mapping
 from sentinel.policies.schema.quantities import MAX_DURATION, format_duration
+from sentinel.values import dataclass
 
 MAX_STEPS = 50
 FINAL_BAKE = timedelta(minutes=10)

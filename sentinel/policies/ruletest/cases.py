@@ -1,7 +1,7 @@
 """What a rule test says, as plain values. Times are counted from the beginning of the rollout."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 
 from sentinel.domain.record.entries import Action
@@ -11,6 +11,7 @@ from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.own_steps import OwnStep
 from sentinel.engine.replay.modelled_pods import ModelledFate
 from sentinel.policies.ruletest.notation import SeriesName, Value
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ series; several parts are separated by spaces. Source: prometheus/prometheus `do
 """
 
 import re
-from dataclasses import dataclass
 
 from sentinel.engine.arms.selector import NAME, SelectorError, read_selector
 from sentinel.policies.mistakes import InputError
+from sentinel.values import dataclass
 
 MAX_SAMPLES = 20_000
 

@@ -5,7 +5,6 @@ text, tags, merge keys, values left out, and anchors that would unfold into a hu
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NoReturn
 
 import yaml
@@ -13,6 +12,7 @@ import yaml
 from sentinel.policies.mistakes import InputError, Path, PolicyError, dotted
 from sentinel.policies.yaml.nodes import Document, Node, Position
 from sentinel.policies.yaml.scalars import plain_value, text_value
+from sentinel.values import dataclass
 
 MAX_NODES = 50_000
 MAX_DEPTH = 50

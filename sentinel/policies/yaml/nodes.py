@@ -1,8 +1,9 @@
 """A YAML document as plain JSON values, with the place of each of them."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sentinel.policies.mistakes import InputError, Path, PolicyError, dotted
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
 from sentinel.bounded import BoundedDict
 from sentinel.domain.alert import Alert, AlertFate, AlertOutcome, AlertStatus
@@ -13,6 +12,7 @@ from sentinel.domain.words import plain
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.engine.alerts.naming import why_unknown
 from sentinel.engine.matching import covers_namespace
+from sentinel.values import dataclass
 
 log = logging.getLogger(__name__)
 

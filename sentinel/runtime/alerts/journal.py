@@ -6,7 +6,7 @@ other, not as many as there are posts, and each post is answered only when the w
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ConflictError
 from sentinel.domain.record.entries import AlertEntry
@@ -14,6 +14,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.engine.alerts.attribution import merge_alerts
 from sentinel.ports import RecordStore
+from sentinel.values import dataclass
 
 WRITE_ATTEMPTS = 6
 WRITES_AT_ONCE = 8

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from sentinel.domain.alert import Alert, AlertStatus, Notification, Receipt
@@ -21,6 +21,7 @@ from sentinel.runtime.alerts.fates import AlertMatch, UnknownAlerts, fates_of
 from sentinel.runtime.alerts.journal import AlertJournal
 from sentinel.runtime.alerts.lookups import Lookups
 from sentinel.runtime.policy_registry import PolicyRegistry
+from sentinel.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from sentinel.domain.evidence import Missing
@@ -12,6 +12,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.evidence.assessment import Measured
 from sentinel.engine.evidence.looks import LastAsked
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

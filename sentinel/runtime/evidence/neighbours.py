@@ -1,7 +1,6 @@
 """Looks around a candidate that is proven bad without a baseline: at the stable before it, and at other workloads."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sentinel.domain.errors import SourceError
@@ -14,6 +13,7 @@ from sentinel.engine.rules.environment import OTHERS_OVER, Surroundings
 from sentinel.ports import Clock
 from sentinel.runtime.evidence.asking import RuleQuestions
 from sentinel.runtime.evidence.spanindex import SpanIndex
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

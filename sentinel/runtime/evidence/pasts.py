@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -23,6 +23,7 @@ from sentinel.engine.statistics.starts import StartProfile
 from sentinel.metric_names import MetricName
 from sentinel.ports import MetricSource, Telemetry
 from sentinel.runtime.evidence.timing import timing_of
+from sentinel.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -1,11 +1,12 @@
 """Picks a workload's own spans out of an answer that many workloads share."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sentinel.bounded import BoundedDict
 from sentinel.domain.evidence import Span
 from sentinel.domain.workload.facts import Workload
+from sentinel.values import dataclass
 
 REMEMBERED = 16
 """Answers of a tick: one for each rule and policy. A rule with a separate query per workload does not need an index."""

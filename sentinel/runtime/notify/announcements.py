@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
 
 from sentinel.domain.errors import ClusterError
 from sentinel.domain.record.entries import DecisionEntry
@@ -10,6 +9,7 @@ from sentinel.domain.words import deed
 from sentinel.domain.workload.facts import Workload
 from sentinel.ports import Cluster
 from sentinel.runtime.logfields import about_workload
+from sentinel.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -1,12 +1,13 @@
 """Where people find on the web page what a notice is about."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import quote
 
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.record.entries import NoticeRef
 from sentinel.domain.record.record import Record
 from sentinel.ports import Channel
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

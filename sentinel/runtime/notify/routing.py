@@ -1,13 +1,13 @@
 """Which notices go to a channel."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from sentinel.domain.notice import Bulletin, Notice
 from sentinel.domain.record.entries import Action, NoticeRef
 from sentinel.ports import Channel
+from sentinel.values import dataclass
 
 _CHANGES = frozenset(
     {Action.PROMOTE, Action.UNDO, Action.HOLD, Action.RESTORED, Action.RESTART, Action.ESCALATE}

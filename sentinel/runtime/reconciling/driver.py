@@ -3,7 +3,7 @@
 import logging
 import random
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -64,6 +64,7 @@ from sentinel.runtime.reconciling.commands import CommandHandler
 from sentinel.runtime.reconciling.deliveries import Deliveries
 from sentinel.runtime.reconciling.live_view import LiveView
 from sentinel.runtime.reconciling.retention import prune
+from sentinel.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -1,12 +1,11 @@
 """Proposes one revert: a pull request where one commit is to blame, an issue where people have to look."""
 
-from dataclasses import dataclass
-
 from sentinel.domain.record.record import Record
 from sentinel.domain.revert import Commit, Comparison, Reverted, RevertReason, RevertRef, SourceChange
 from sentinel.ports import Clock, Forge
 from sentinel.runtime.reverts.blame import culprit
 from sentinel.runtime.reverts.texts import branch_of, issue_body, message_of, pull_body, title_of
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from sentinel.backoff import Backoff
@@ -18,6 +17,7 @@ from sentinel.ports import Clock, Forges, RecordStore, SourceHistory, Telemetry
 from sentinel.runtime.logfields import about_record
 from sentinel.runtime.queue import KeyedQueue
 from sentinel.runtime.reverts.proposing import Proposal
+from sentinel.values import dataclass
 
 log = logging.getLogger(__name__)
 

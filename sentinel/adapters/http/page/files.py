@@ -1,10 +1,11 @@
 """The page's own files, served from the package: plain modules that no build step has touched."""
 
 import hashlib
-from dataclasses import dataclass
 from importlib.resources import files
 
 from aiohttp import web
+
+from sentinel.values import dataclass
 
 _TYPES = {
     ".html": "text/html",

@@ -5,7 +5,6 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +19,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.words import plain
 from sentinel.metric_names import MetricName
 from sentinel.ports import CommandRequests, RecordStore, Telemetry
+from sentinel.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,6 @@ import asyncio
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -20,6 +19,7 @@ from sentinel.adapters.kubernetes.api.loaders import (
 from sentinel.adapters.kubernetes.api.raw import objects, text
 from sentinel.domain.errors import ConfigurationError
 from sentinel.ports import Clock
+from sentinel.values import dataclass
 
 TOKEN_CHECK_SECONDS = 60.0
 LOADER_TIMEOUT_SECONDS = 30.0

@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from ssl import SSLError
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +15,7 @@ from sentinel.adapters.kubernetes.api.access import Access
 from sentinel.adapters.kubernetes.api.errors import JSON_PATCH, api_error
 from sentinel.adapters.kubernetes.api.resources import ApiResource
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ConfigurationError
+from sentinel.values import dataclass
 
 MANAGER = "rollback-sentinel"
 MERGE_PATCH = "application/merge-patch+json"

@@ -1,7 +1,8 @@
 """The API resources that the adapter uses, and their paths."""
 
-from dataclasses import dataclass
 from urllib.parse import quote
+
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import stamp
@@ -12,6 +11,7 @@ from sentinel.domain.errors import ClusterError, NotFoundError
 from sentinel.domain.words import plain
 from sentinel.domain.workload.facts import Workload
 from sentinel.ports import Clock
+from sentinel.values import dataclass
 
 log = logging.getLogger(__name__)
 

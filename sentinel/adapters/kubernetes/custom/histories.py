@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
@@ -16,6 +16,7 @@ from sentinel.adapters.kubernetes.custom.commands import NamedWorkload
 from sentinel.domain.errors import NotFoundError
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.reports.history import Days, RolloutHistory
+from sentinel.values import dataclass
 
 log = logging.getLogger(__name__)
 

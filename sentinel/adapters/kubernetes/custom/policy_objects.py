@@ -1,13 +1,14 @@
 """The store of RolloutPolicies and ClusterRolloutPolicies: read from the watch, answered in their status."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, mapping, objects, stamp, text
 from sentinel.adapters.kubernetes.api.resources import CLUSTER_POLICIES, POLICIES, ApiResource
+from sentinel.values import dataclass
 
 MAX_MESSAGE = 1000
 KINDS = {POLICIES: "RolloutPolicy", CLUSTER_POLICIES: "ClusterRolloutPolicy"}

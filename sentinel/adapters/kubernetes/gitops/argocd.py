@@ -1,7 +1,6 @@
 """Argo CD: Applications, what they deploy, and the ApplicationSets that may take a hold back."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.api.client import Json
 from sentinel.adapters.kubernetes.api.raw import (
@@ -27,6 +26,7 @@ from sentinel.adapters.kubernetes.gitops.owners import (
     taken_back,
 )
 from sentinel.domain.workload.kinds import GUARDED_KINDS
+from sentinel.values import dataclass
 
 TOOL = "Argo CD Application"
 TRACKING = "argocd.argoproj.io/tracking-id"

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 import orjson
@@ -11,6 +11,7 @@ from sentinel.adapters.kubernetes.api.client import Json
 from sentinel.adapters.kubernetes.api.raw import ObjectId, RawObject, mapping, objects, text, texts, time
 from sentinel.adapters.kubernetes.api.resources import ApiResource
 from sentinel.domain.workload.keeper import KEEPER_ANNOTATION, KeeperMark, KeeperRef
+from sentinel.values import dataclass
 
 ChartRef = tuple[str, str, str]
 """Kind, namespace and name of an object of Flux that fetches a chart."""

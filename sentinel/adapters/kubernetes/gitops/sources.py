@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
@@ -12,6 +11,7 @@ from sentinel.adapters.kubernetes.gitops import argocd, flux
 from sentinel.domain.errors import RevertError
 from sentinel.domain.revert import RevertReason, SourceChange
 from sentinel.domain.workload.keeper import KeeperRef
+from sentinel.values import dataclass
 
 _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _SEEN_WITHIN = timedelta(seconds=30)

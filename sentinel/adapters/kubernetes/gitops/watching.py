@@ -1,7 +1,6 @@
 """What is watched of the tools that deploy workloads."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -9,6 +8,7 @@ from sentinel.adapters.kubernetes.api.resources import APPLICATION_SETS, ApiReso
 from sentinel.adapters.kubernetes.gitops.argocd import trim_application_set
 from sentinel.adapters.kubernetes.gitops.flux import CHARTS, trim_chart
 from sentinel.adapters.kubernetes.gitops.keepers import OwnerCache, WatchedTools
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
@@ -44,6 +43,7 @@ from sentinel.domain.workload.kinds import MEMBER_KIND, PAIRED, USUAL_KIND, Work
 from sentinel.domain.workload.pairing import Pairing
 from sentinel.domain.workload.revision import ObjectRef
 from sentinel.reports.history import RolloutHistory
+from sentinel.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,6 @@
 """What the adapter must know about a kind of route: one `TrafficRouter` each, pure on the raw object."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.api.operations import Operation
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping
@@ -10,6 +9,7 @@ from sentinel.adapters.kubernetes.traffic.weights import Backends, TrafficSplit,
 from sentinel.domain.errors import InvalidObjectError
 from sentinel.domain.workload.revision import ObjectRef
 from sentinel.domain.workload.routes import RouteKind
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """Two weights among those of a route's rules: found, read as a share, and planned, whatever the kind of route."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sentinel.adapters.kubernetes.api.operations import Operation, holds, put
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
 from sentinel.domain.errors import InvalidObjectError
 from sentinel.domain.workload.revision import ObjectRef
+from sentinel.values import dataclass
 
 MAX_WEIGHT = 1_000_000
 _FINENESS = 0.0005

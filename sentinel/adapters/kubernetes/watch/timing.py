@@ -1,6 +1,6 @@
 """How patient a watch is."""
 
-from dataclasses import dataclass
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """What the adapter must know about a kind of workload: one `WorkloadDriver` each, and no other module asks for it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.api.raw import RawObject, text
 from sentinel.adapters.kubernetes.api.resources import ApiResource, Verbs
@@ -14,6 +13,7 @@ from sentinel.domain.errors import InvalidObjectError
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import Abilities, Ability, Stepping, Workload
 from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.values import dataclass
 
 _ROLLING_UPDATE = "set spec.updateStrategy.type to RollingUpdate"
 

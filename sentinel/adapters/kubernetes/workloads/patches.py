@@ -1,7 +1,6 @@
 """What changes to a workload's own object are made of, whatever its kind. Pure: from the live object to operations."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.api.operations import Operation, holds, put
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, number, objects, text
@@ -11,6 +10,7 @@ from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE, template_m
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import CONFIG_ANNOTATION, Workload
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

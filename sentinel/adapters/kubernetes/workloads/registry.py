@@ -1,7 +1,6 @@
 """The kinds of workloads that can be watched and changed."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.api.raw import RawObject
 from sentinel.adapters.kubernetes.api.resources import ApiResource, Verbs
@@ -17,6 +16,7 @@ from sentinel.adapters.kubernetes.workloads.pairs.members import trim_member, tr
 from sentinel.adapters.kubernetes.workloads.trim import RevisionEntry, WorkloadEntry
 from sentinel.domain.errors import InvalidObjectError
 from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.values import dataclass
 
 DRIVERS: Mapping[WorkloadKind, WorkloadDriver] = {
     driver.kind: driver for driver in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET, ROLLOUT)

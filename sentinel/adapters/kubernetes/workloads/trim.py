@@ -1,6 +1,6 @@
 """From raw objects to the little that is kept of them: compact entries, with strings shared where they repeat."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from sys import intern
@@ -33,6 +33,7 @@ from sentinel.domain.workload.facts import (
     WorkloadKey,
 )
 from sentinel.domain.workload.revision import ChangeOrigin, ObjectRef, OriginKind
+from sentinel.values import dataclass
 
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"

@@ -1,6 +1,5 @@
 """From a raw pod to what matters of it, with strings shared where they repeat."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from sys import intern
 
@@ -15,6 +14,7 @@ from sentinel.adapters.kubernetes.api.raw import (
 )
 from sentinel.adapters.kubernetes.workloads.digest import ROLLOUT_HASH, TEMPLATE_HASH
 from sentinel.domain.workload.pods import Container, Pod, Termination
+from sentinel.values import dataclass
 
 CONTROLLER_HASH = "controller-revision-hash"
 """The label by which pods without a ReplicaSet name their revision."""

@@ -3,7 +3,7 @@
 import base64
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from threading import Lock
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -12,6 +12,7 @@ import requests
 from requests.auth import AuthBase
 
 from sentinel.secret import Secret
+from sentinel.values import dataclass
 
 EARLY = 60.0
 """So many seconds before it expires a token is replaced."""

@@ -1,7 +1,5 @@
 """What it means that a request got no answer, or one that is not Prometheus'."""
 
-from dataclasses import dataclass
-
 import requests
 
 from sentinel.adapters.prometheus.http.credentials import CredentialsError
@@ -10,6 +8,7 @@ from sentinel.adapters.prometheus.http.session import MAX_ANSWER, AnswerTooLarge
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 from sentinel.requesting import root_cause
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

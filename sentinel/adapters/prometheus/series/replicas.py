@@ -8,7 +8,7 @@ ratio stays right, but a proof would rest on twice the evidence that there is.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from itertools import combinations
 
@@ -17,6 +17,7 @@ from sentinel.adapters.prometheus.series import selectors
 from sentinel.adapters.prometheus.series.strays import Asking
 from sentinel.bounded import BoundedDict
 from sentinel.domain.policy.rules import Arms
+from sentinel.values import dataclass
 
 ASKED_EVERY = timedelta(minutes=2)
 REMEMBERED = 1_000

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from inspect import Parameter, Signature
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ from sentinel.domain.errors import ClusterError, ClusterUnavailableError, Precon
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.engine.rollout.badness import forgivable
+from sentinel.values import dataclass
 
 POLL_SECONDS = 0.25
 _OF_THE_PAST = frozenset({CommandAction.UNDO, CommandAction.FORGIVE})

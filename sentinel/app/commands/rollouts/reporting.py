@@ -1,7 +1,6 @@
 """`sentinel report`: what the sentinel would have done in observe mode, and how those rollouts turned out."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -22,6 +21,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.words import deed
 from sentinel.engine.rollout.lifecycle import ROLLED_BACK
+from sentinel.values import dataclass
 
 
 class Aftermath(StrEnum):

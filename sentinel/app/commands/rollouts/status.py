@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -25,6 +24,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import GUARD_LABEL, Workload
 from sentinel.domain.workload.keeper import KeeperHold
+from sentinel.values import dataclass
 
 REFRESH_SECONDS = 2.0
 _REST = "at rest"

@@ -6,7 +6,7 @@ change the workload, the command makes the change itself, with the user's rights
 
 import asyncio
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -35,6 +35,7 @@ from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.pairing import Pairing
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.rollout.undo.target import NoTarget, choose_target, numbered_target
+from sentinel.values import dataclass
 
 POLL_SECONDS = 1.0
 CHANGE_TIMEOUT = 10.0

@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from pathlib import Path
@@ -23,6 +22,7 @@ from sentinel.domain.record.state import Phase
 from sentinel.domain.words import Would, deed, standing
 from sentinel.domain.workload.facts import GUARD_LABEL, Workload
 from sentinel.engine.rollout.lifecycle import ROLLED_BACK
+from sentinel.values import dataclass
 
 POLL_SECONDS = 1.0
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"

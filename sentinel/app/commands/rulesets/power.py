@@ -1,7 +1,6 @@
 """`sentinel rules power`: how fast a regression can be found at a service's traffic."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -20,6 +19,7 @@ from sentinel.engine.statistics.power import Power, Traffic, power, time_to_requ
 from sentinel.policies.load import PolicySet, describe, load
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.schema.quantities import format_duration, parse_duration, parse_share
+from sentinel.values import dataclass
 
 T = TypeVar("T")
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -28,6 +27,7 @@ from sentinel.app.rehearsal.table import print_table
 from sentinel.domain.errors import ConfigurationError
 from sentinel.policies.load import PolicySet, describe, load
 from sentinel.policies.schema.conditions import CelConditions
+from sentinel.values import dataclass
 
 TIMEOUT = 60.0
 """Seconds that one query may take: ranges of days are slow."""

@@ -1,7 +1,8 @@
 """The result of a check: what works, what needs attention, what fails, and what to do about it."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from sentinel.values import dataclass
 
 
 class Level(StrEnum):

@@ -2,7 +2,6 @@
 
 import os
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -41,6 +40,7 @@ from sentinel.engine.matching import Ambiguous, Guarded, guard_of
 from sentinel.policies.load import PolicySet, describe, load, policy_set
 from sentinel.policies.mistakes import PolicyError
 from sentinel.settings import Settings, load_settings
+from sentinel.values import dataclass
 
 ConfigFile = Annotated[
     Path | None,

@@ -1,7 +1,6 @@
 """Builds the HTTP servers, and who is let in there: secrets, certificates, and how they are renewed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -20,6 +19,7 @@ from sentinel.domain.errors import ConfigurationError
 from sentinel.ports import AlertIntake
 from sentinel.runtime.daemon import Daemon
 from sentinel.settings.people import HttpSettings, TlsSettings, WebhookSettings
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

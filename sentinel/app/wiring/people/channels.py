@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 from sentinel.adapters.channels.discord import DiscordNotifier
 from sentinel.adapters.channels.grafana import GrafanaNotifier
@@ -15,6 +14,7 @@ from sentinel.runtime.notify.routing import RoutedChannel
 from sentinel.secret import Secret, secret_of
 from sentinel.settings.channels import ChannelSettings, MailSettings, OpsgenieSettings, PagerDutySettings
 from sentinel.settings.people import NotifySettings
+from sentinel.values import dataclass
 
 PAGERDUTY = "https://events.pagerduty.com"
 OPSGENIE = "https://api.opsgenie.com"

@@ -1,9 +1,8 @@
 """Builds what takes presses of Slack's buttons, where the settings ask for buttons."""
 
-from dataclasses import dataclass
-
 from sentinel.adapters.http.listener import Handler
 from sentinel.app.wiring.base import Base, Tasks
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 
 from sentinel.adapters.cloudevents.notifier import CloudEventsNotifier
@@ -20,6 +19,7 @@ from sentinel.runtime.notify.reporting import Reporter
 from sentinel.runtime.notify.routing import RoutedChannel
 from sentinel.runtime.policy_registry import PolicyRegistry
 from sentinel.settings import Settings
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Which revision an undo goes back to, or why it cannot go back."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sentinel.domain.figures import duration, moment
@@ -11,6 +10,7 @@ from sentinel.domain.record.state import Phase, RevisionRef
 from sentinel.domain.workload.facts import Ability, Workload
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.rollout.badness import known_bad
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

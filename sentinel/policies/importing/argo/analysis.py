@@ -1,7 +1,6 @@
 """Argo Rollouts: analysis templates become policies of `query` rules, Rollouts policies with steps and those rules."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from sentinel.policies.importing.argo.arguments import Arguments, declared_in
 from sentinel.policies.importing.argo.jobs import is_job, put_gate, steps_before
@@ -20,6 +19,7 @@ from sentinel.policies.importing.draft import (
 from sentinel.policies.importing.resources import Manifest
 from sentinel.policies.importing.shapes import items, mapping, text
 from sentinel.policies.importing.strategy import steps_in
+from sentinel.values import dataclass
 
 TEMPLATE_KINDS = ("AnalysisTemplate", "ClusterAnalysisTemplate")
 

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sentinel.policies.importing.draft import ImportRefusedError, Values
 from sentinel.policies.importing.queries import fill, literal
 from sentinel.policies.importing.shapes import items, mapping, text
+from sentinel.values import dataclass
 
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 _HASHES = {"Latest": "candidate_hash", "Stable": "baseline_hash"}

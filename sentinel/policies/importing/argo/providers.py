@@ -7,7 +7,6 @@ metric gives what is at its path.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from sentinel.policies.importing.argo.arguments import Arguments
 from sentinel.policies.importing.draft import ImportRefusedError, Values
@@ -16,6 +15,7 @@ from sentinel.policies.importing.queries import tidy
 from sentinel.policies.importing.shapes import duration, items, mapping, text
 from sentinel.policies.mistakes import InputError
 from sentinel.policies.schema.promql import gives_scalar
+from sentinel.values import dataclass
 
 DATADOG_WINDOW = "5m"
 _LEFT_OUT = {

@@ -3,7 +3,6 @@
 Source: argoproj/argo-rollouts, `pkg/apis/rollouts/v1alpha1/types.go` (`CanaryStep`, `RolloutPause`).
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from sentinel.policies.importing.argo.routing import blue_green_of, needs_two, routed_pair
@@ -12,6 +11,7 @@ from sentinel.policies.importing.fields import fields_of
 from sentinel.policies.importing.shapes import duration, items, mapping, text, whole
 from sentinel.policies.importing.strategy import FINAL_BAKE, HOUR, SPARE, PacedStep, put_strategy
 from sentinel.policies.schema.quantities import format_duration
+from sentinel.values import dataclass
 
 _STEPS_WITHOUT_EQUIVALENT = {
     "setCanaryScale": "the Deployment's own rolling update scales the pods",

@@ -5,11 +5,11 @@ pods, the check becomes an errorRate or latency rule, which compares both revisi
 pods counts both revisions together: its check becomes a query rule with the same limit.
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from sentinel.policies.importing.draft import ImportRefusedError, Part
 from sentinel.policies.schema.quantities import format_duration
+from sentinel.values import dataclass
 
 QUANTILE = 0.99
 WORKLOAD = "$workload"

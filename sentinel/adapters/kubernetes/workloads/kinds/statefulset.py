@@ -4,8 +4,6 @@ A partition is ours where our annotation names it: `<record>,<until>,<partition>
 annotation was moved by somebody else.
 """
 
-from dataclasses import dataclass
-
 import orjson
 
 from sentinel.adapters.kubernetes.api.operations import Operation, put
@@ -43,6 +41,7 @@ from sentinel.domain.workload.facts import (
     WorkloadKey,
 )
 from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.values import dataclass
 
 _DROPPED = (
     "the manifest's spec.updateStrategy.rollingUpdate.maxUnavailable is not in the StatefulSet: the API server drops "

@@ -1,7 +1,6 @@
 """Blue-green pairs as they are read: two Deployments, and the Service whose selector says which of them serves."""
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.api.raw import labels, mapping
 from sentinel.adapters.kubernetes.api.resources import SERVICES
@@ -34,6 +33,7 @@ from sentinel.domain.workload.facts import (
 )
 from sentinel.domain.workload.pairing import Pairing
 from sentinel.domain.workload.revision import ObjectRef, Revision
+from sentinel.values import dataclass
 
 _SERVICE = "Service"
 

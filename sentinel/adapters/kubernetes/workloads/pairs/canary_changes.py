@@ -4,8 +4,6 @@ The order is what keeps requests served: the canary has its pods before it gets 
 its pods. Each patch tests what it relies on, and a plan that was cut off is planned again from where it stands.
 """
 
-from dataclasses import dataclass
-
 from sentinel.adapters.kubernetes.api.operations import Operation, holds, put
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS
@@ -35,6 +33,7 @@ from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import TRAFFIC_ANNOTATION, Mark, Workload
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.pairing import Pairing
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

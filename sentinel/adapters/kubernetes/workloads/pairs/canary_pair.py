@@ -1,7 +1,6 @@
 """Canary pairs as they are read: a stable and a canary Deployment, and what sends requests to which of them."""
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.traffic.registry import ROUTERS
 from sentinel.adapters.kubernetes.traffic.router import Routing
@@ -38,6 +37,7 @@ from sentinel.domain.workload.facts import (
 )
 from sentinel.domain.workload.pairing import Pairing, RouteName
 from sentinel.domain.workload.revision import ObjectRef, Revision
+from sentinel.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

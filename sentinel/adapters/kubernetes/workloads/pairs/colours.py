@@ -1,12 +1,12 @@
 """The two colours of a blue-green pair, by what is written: which one serves, and whether the other has news."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.api.raw import RawObject, labels, mapping, text
 from sentinel.adapters.kubernetes.workloads.pairs.members import apart
 from sentinel.adapters.kubernetes.workloads.trim import WorkloadEntry
 from sentinel.domain.workload.pairing import Pairing
+from sentinel.values import dataclass
 
 COLOURS_ANNOTATION = "rollback-sentinel.dev/colours"
 """On the Service: what each colour had when requests were moved last, or when an undo decided that they are not."""

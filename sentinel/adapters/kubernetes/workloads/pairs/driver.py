@@ -1,7 +1,6 @@
 """What the adapter must know about a kind of pair: one `PairDriver` each, over members that all kinds share."""
 
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS, ApiResource, Verbs
@@ -19,6 +18,7 @@ from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.pairing import Pairing
+from sentinel.values import dataclass
 
 Assemble = Callable[
     [WorkloadKey, Pairing, Mapping[str, PairMember], Attached, Container[str]], Workload | None

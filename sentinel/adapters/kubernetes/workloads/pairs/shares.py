@@ -1,10 +1,10 @@
 """Shares of the requests: how many pods they need, and what is noted of them on the canary."""
 
 import math
-from dataclasses import dataclass
 
 from sentinel.adapters.kubernetes.workloads.trim import parse_mark
 from sentinel.domain.workload.facts import Mark
+from sentinel.values import dataclass
 
 _HAIR = 1e-9
 _CLOSE = 0.001

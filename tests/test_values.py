@@ -1,0 +1,116 @@
+"""The `dataclass` of this program behaves as the standard library's, for what is asked of it."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+from typing import Any
+
+import pytest
+
+from sentinel import values
+
+
+def _make(dataclass: Any) -> Any:
+    @dataclass(frozen=True, slots=True)
+    class Point:
+        x: int
+        names: tuple[str, ...] = ()
+        secret: str = dataclasses.field(default="", repr=False)
+        remembered: list[int] = dataclasses.field(default_factory=list, compare=False)
+
+    @dataclass(frozen=True, slots=True)
+    class Placed(Point):
+        place: str = "here"
+
+        def __post_init__(self) -> None:
+            object.__setattr__(self, "place", self.place.upper())
+
+    @dataclass(slots=True)
+    class Open:
+        x: int = 0
+        parent: Any = None
+
+    @dataclass(frozen=True, slots=True)
+    class Spoken:
+        x: int
+
+        def __repr__(self) -> str:
+            return "spoken"
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        def __hash__(self) -> int:
+            return 7
+
+    @dataclass(frozen=True, slots=True)
+    class Empty:
+        pass
+
+    return Point, Placed, Open, Spoken, Empty
+
+
+OURS, STANDARD = _make(values.dataclass), _make(dataclasses.dataclass)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Unlike:
+    x: int
+
+
+@values.dataclass(frozen=True, slots=True)
+class Kept:
+    """At the module's level, so that it can be pickled."""
+
+    x: int
+    name: str = ""
+
+
+@pytest.mark.parametrize("which", [OURS, STANDARD], ids=["ours", "standard"])
+def test_equal_values_are_equal_and_have_the_same_hash(which: Any) -> None:
+    """Fields that are not compared play no part, and neither are instances of other classes equal."""
+    point, placed, *_, empty = which
+    assert point(1, remembered=[2]) == point(1, remembered=[3]) != point(2)
+    assert hash(point(1, remembered=[2])) == hash(point(1))
+    assert point(1) != placed(1)
+    assert point(1) != _Unlike(1)
+    assert empty() == empty()
+    assert hash(empty()) == hash(empty())
+
+
+@pytest.mark.parametrize("which", [OURS, STANDARD], ids=["ours", "standard"])
+def test_what_may_change_has_no_hash(which: Any) -> None:
+    """As it could not be found again."""
+    opened = which[2](1)
+    opened.x = 2
+    assert opened == which[2](2)
+    with pytest.raises(TypeError):
+        hash(opened)
+
+
+@pytest.mark.parametrize("which", [OURS, STANDARD], ids=["ours", "standard"])
+def test_what_a_class_defines_itself_stays(which: Any) -> None:
+    """Its own text, comparison and hash."""
+    spoken = which[3]
+    assert (repr(spoken(1)), hash(spoken(1)), spoken(1) == spoken(2)) == ("spoken", 7, True)
+
+
+def test_values_are_shown_as_the_standard_library_shows_them() -> None:
+    """Without secrets, with inherited fields, and where one contains itself."""
+    for ours, standard in zip(OURS[:2], STANDARD[:2], strict=True):
+        assert repr(ours(1, ("a",), "hidden")) == repr(standard(1, ("a",), "hidden"))
+    around = OURS[2](1)
+    around.parent = around
+    assert repr(around).endswith("Open(x=1, parent=...)")
+
+
+def test_values_are_replaced_copied_and_kept() -> None:
+    """The standard library's functions work on them."""
+    kept = dataclasses.replace(Kept(1), name="a")
+    assert dataclasses.asdict(kept) == {"x": 1, "name": "a"}
+    assert pickle.loads(pickle.dumps(kept)) == copy.deepcopy(kept) == kept
+    assert Kept.__slots__ == ("x", "name")
+    assert not hasattr(kept, "__dict__")
+    assert OURS[1](1).place == "HERE"
