@@ -96,6 +96,14 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """Up to when all samples of a question are there, and when more of them can be: it is no use to ask before."""
+
+    until: datetime
+    again: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Past:
     """A question for the counters of some pods of one namespace at `since`, `since + step`, …, `until`.
 

@@ -13,7 +13,15 @@ from sentinel.ports.cluster import (
     LeaseStore,
     RecordStore,
 )
-from sentinel.ports.judging import AlertIntake, AlertRules, Conditions, GateCaller, MetricSource, PolicySource
+from sentinel.ports.judging import (
+    AlertIntake,
+    AlertRules,
+    Conditions,
+    Extents,
+    GateCaller,
+    MetricSource,
+    PolicySource,
+)
 from sentinel.ports.reading import ReadModel
 from sentinel.ports.reporting import Broadcaster, Channel, Notifier, NullTracer, Telemetry, Tracer
 from sentinel.ports.reverting import Forge, Forges, SourceHistory
@@ -28,6 +36,7 @@ __all__ = [
     "CommandRequests",
     "CommandStore",
     "Conditions",
+    "Extents",
     "Forge",
     "Forges",
     "FreezeStore",

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Protocol
 
 from sentinel.domain.alert import Notification, Receipt
-from sentinel.domain.evidence import Past, PastCounters, Span, ValueSample
+from sentinel.domain.evidence import Extent, Past, PastCounters, Span, ValueSample
 from sentinel.domain.gate import GateAnswer, WebhookGate
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
@@ -27,6 +27,14 @@ class PolicySource(Protocol):
         ...
 
 
+class Extents(Protocol):
+    """Tells up to when the samples of a query are there, of a source that gets them late and many at once."""
+
+    async def extent(self, query: CountQuery | HistogramQuery, at: datetime) -> Extent:
+        """The extent now. Raises SourceError."""
+        ...
+
+
 class MetricSource(Protocol):
     """One metrics system. Queries arrive rendered (no variables left).
 
@@ -41,7 +49,12 @@ class MetricSource(Protocol):
 
     @property
     def settle(self) -> float:
-        """How many seconds a count needs to settle: evidence is asked for up to `now - settle`."""
+        """How many seconds a count needs to settle: evidence is asked for up to `now - settle`, or as `extents` say."""
+        ...
+
+    @property
+    def extents(self) -> Extents | None:
+        """Who tells up to when evidence can be asked for; None where that is `now - settle`."""
         ...
 
     @property

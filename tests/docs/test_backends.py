@@ -10,7 +10,7 @@ import pytest
 import trustme
 import yaml
 
-from sentinel.adapters.prometheus.backend import THANOS, VICTORIA_SETTLES, MetricsBackend
+from sentinel.adapters.prometheus.backend import THANOS, VICTORIA_SETTLES, WRITTEN_SETTLES, MetricsBackend
 from sentinel.domain.policy.rules import PROMETHEUS
 from sentinel.policies.load import load
 from sentinel.policies.schema.sources import QUERY_SOURCES
@@ -38,14 +38,15 @@ def row(name: str) -> list[str]:
         ("Prometheus 3", MetricsBackend()),
         ("VictoriaMetrics", MetricsBackend("VictoriaMetrics", metricsql=True, settle=VICTORIA_SETTLES)),
         ("Thanos", MetricsBackend(THANOS)),
-        ("Grafana Mimir", MetricsBackend("Grafana Mimir")),
+        ("Grafana Mimir", MetricsBackend("Grafana Mimir", settle=WRITTEN_SETTLES)),
+        ("Cortex", MetricsBackend(settle=WRITTEN_SETTLES)),
     ],
 )
 def test_the_parameters_of_each_backend_are_those_that_are_sent(name: str, backend: MetricsBackend) -> None:
-    """And the seconds to stay behind are those of the code."""
+    """And how late its samples are taken to be are the seconds of the code."""
     sent = ", ".join(f"`{key}={value}`" for key, value in backend.instant_parameters.items())
     assert row(name)[2] == sent
-    assert row(name)[3] in (f"{backend.settle:.0f} s", "what is learnt")
+    assert row(name)[3] == (f"up to {backend.settle:.0f} s late" if backend.settle else "at once")
 
 
 def test_the_programs_of_the_stories_are_those_of_the_tests() -> None:

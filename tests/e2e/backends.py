@@ -15,6 +15,7 @@ from clustersim.node.behaviour import crash_loop
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.engine.rollout import decision as deciding
+from tests.e2e.arrivals import Arrivals, Took, watched
 from tests.e2e.shops import Scraping, Shop, shop
 
 USUAL = ("victoria-metrics",)
@@ -33,8 +34,12 @@ Prometheus has the stories of test_stories.
 """
 IDLE = 20.0
 """For so many seconds nobody asks a release for anything: longer than its first step takes."""
-Times = dict[tuple[str, float], Mapping[str, float]]
-"""Seconds of each story, by the backend and the seconds between two scrapes."""
+PROVEN = {"errors": "checkout", "slow": "search"}
+"""The stories that samples decide, and whose."""
+
+
+Times = dict[tuple[str, float], Mapping[str, Took]]
+"""How long each story took, by the backend and the seconds between two scrapes."""
 SERVICES = {"catalog": 4, "checkout": 4, "search": 4, "cart": 4, "idle": 4}
 """One release each; that of `press` is in a shop of its own, whose backend goes away."""
 
@@ -90,14 +95,15 @@ STORIES = {"good": good, "errors": errors, "slow": slow, "crashing": crashing, "
 
 async def told(
     folder: Path, scraping: Scraping
-) -> tuple[Mapping[str, Record | BaseException], Mapping[str, float]]:
-    """The record of each story on one backend, or how it failed, all told at once; how many seconds each took."""
-    took: dict[str, float] = {}
+) -> tuple[Mapping[str, Record | BaseException], Mapping[str, Took]]:
+    """The record of each story on one backend, or how it failed, all told at once; how long each took."""
+    took: dict[str, Took] = {}
 
-    async def timed(name: str, here: Shop) -> Record:
-        began = time.monotonic()
+    async def timed(name: str, here: Shop, arrivals: Arrivals) -> Record:
+        began = time.time()
         record = await (outage if name == "outage" else STORIES[name])(here)
-        took[name] = time.monotonic() - began
+        seconds, service = time.time() - began, PROVEN.get(name)
+        took[name] = arrivals.took(service, record, began, seconds) if service else Took(seconds)
         return record
 
     for name in ("shop", "away"):
@@ -108,10 +114,12 @@ async def told(
         async with (
             shop(folder / "shop", SERVICES, scraping) as here,
             shop(folder / "away", {"press": 4}, scraping) as away,
+            watched(here.prometheus) as arrivals,
         ):
             names = [*STORIES, "outage"]
             ended = await asyncio.gather(
-                *(timed(name, away if name == "outage" else here) for name in names), return_exceptions=True
+                *(timed(name, away if name == "outage" else here, arrivals) for name in names),
+                return_exceptions=True,
             )
     return dict(zip(names, ended, strict=True)), took
 
@@ -119,7 +127,8 @@ async def told(
 def table(rows: Times) -> str:
     """How many seconds each story took on each backend, as a table of Markdown; a dash where it did not end.
 
-    In brackets: how many times as long as on Prometheus at the same scrapes, where that was asked.
+    In brackets: how many times as long as on Prometheus at the same scrapes, where that was asked; and the least that
+    this can be: when the samples could be queried that proved the fault there.
     """
     names = [*STORIES, "outage"]
     lines = [["backend", "scrapes", *names], ["---"] * (len(names) + 2)]
@@ -130,7 +139,11 @@ def table(rows: Times) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _cell(seconds: float | None, usual: float | None) -> str:
-    if seconds is None:
+def _cell(took: Took | None, usual: Took | None) -> str:
+    if took is None:
         return "-"
-    return f"{seconds:.0f} s" + ("" if usual is None else f" ({seconds / usual:.2f})")
+    if usual is None:
+        return f"{took.seconds:.1f} s"
+    ratio, least = f"{took.seconds / usual.seconds:.2f}", took.least(usual.proof)
+    floor = "" if least is None else f", samples {least / usual.seconds:.2f}"
+    return f"{took.seconds:.1f} s ({ratio}{floor})"

@@ -177,13 +177,23 @@ class Metrics:
 
     async def value(self, query: str) -> float:
         """The value of a query with one result, 0 where it has none."""
+        result = await self._ask(query)
+        return float(result[0]["value"][1]) if result else 0.0
+
+    async def newest(self, now: float) -> dict[str, float]:
+        """The time of each pod's newest sample; the selector is another each time, so that nothing is remembered."""
+        series = f'http_requests_total{{looked_at!="{now}"}}'
+        result = await self._ask(f"max by (pod) (timestamp({series}) and {series})")
+        return {one["metric"]["pod"]: float(one["value"][1]) for one in result}
+
+    async def _ask(self, query: str) -> list[Any]:
         parameters = {"query": query, "nocache": "1"}
         async with (
             aiohttp.ClientSession(headers=self.headers) as session,
             session.get(f"{self.url}/api/v1/query", params=parameters) as response,
         ):
-            result = (await response.json())["data"]["result"]
-        return float(result[0]["value"][1]) if result else 0.0
+            found: list[Any] = (await response.json())["data"]["result"]
+        return found
 
 
 @dataclass(slots=True)

@@ -140,6 +140,7 @@ class Counting:
     answer: Callable[[datetime, datetime], tuple[Span, ...]]
     name: str = "prometheus"
     settle: float = 0.0
+    extents: None = None
     min_interval: float = 1.0
 
     async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:

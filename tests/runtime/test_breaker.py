@@ -30,6 +30,7 @@ class Source:
     asked: list[float] = field(default_factory=list)
     name: str = "prometheus"
     settle: float = 3.0
+    extents: None = None
     min_interval: float = 15.0
 
     async def value(self, query: ValueQuery, at: datetime) -> ValueSample:

@@ -55,6 +55,7 @@ class Source:
     asking: int = 0
     name: str = "prometheus"
     settle: float = 0.0
+    extents: None = None
     min_interval: float = 0.0
 
     async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:

@@ -34,6 +34,7 @@ class Scraped:
     asked: list[datetime] = field(default_factory=list)
     name: str = "prometheus"
     settle: float = 0.0
+    extents: None = None
     min_interval: float = 15.0
 
     async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:

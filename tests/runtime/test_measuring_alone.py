@@ -36,6 +36,7 @@ class Slow:
     asked: list[float] = field(default_factory=list)
     name: str = "prometheus"
     settle: float = 0.0
+    extents: None = None
     min_interval: float = 0.0
 
     async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:

@@ -25,6 +25,7 @@ class Source:
 
     name: str = "prometheus"
     settle: float = 0.0
+    extents: None = None
     min_interval: float = 1.0
     down: bool = False
 

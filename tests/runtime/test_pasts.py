@@ -32,6 +32,7 @@ class Source:
     takes: float = 0.0
     name: str = "prometheus"
     settle: float = 0.0
+    extents: None = None
     min_interval: float = 0.0
 
     def __post_init__(self) -> None:

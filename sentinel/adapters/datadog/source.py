@@ -36,6 +36,7 @@ class DatadogSource:
 
     name = "datadog"
     min_interval = float(MINUTE)
+    extents = None
 
     def __init__(
         self,

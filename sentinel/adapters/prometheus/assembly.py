@@ -1,7 +1,7 @@
 """From answers at two times to spans: pure, so that it can run beside the event loop for thousands of pods."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -31,6 +31,36 @@ class Answers:
     def weight(self) -> int:
         """How much there is to put together, in samples."""
         return sum(answer.weight for answer in self.counters.values())
+
+    def lacks(self, later: "Answers", arms: Arms) -> bool:
+        """Whether a subject that was scraped later is not among these."""
+        return not self._subjects(arms) >= later._subjects(arms)
+
+    def with_late(self, again: "Answers", arms: Arms) -> "Answers":
+        """These, and what a second answer as of the same time has of subjects that had not come by the first.
+
+        What was known of the others stays: a tick has ended with it.
+        """
+        known = self._subjects(arms)
+
+        def joined(first: InstantAnswer, second: InstantAnswer) -> InstantAnswer:
+            late = tuple(sample for sample in second.samples if subject_of(sample, arms) not in known)
+            return replace(first, samples=(*first.samples, *late))
+
+        counters = {
+            name: joined(self.counters.get(name, InstantAnswer(())), answer)
+            for name, answer in again.counters.items()
+        }
+        forms = {**again.forms, **self.forms}
+        return Answers(
+            {**self.counters, **counters},
+            joined(self.oldest, again.oldest),
+            joined(self.jobs, again.jobs),
+            forms,
+        )
+
+    def _subjects(self, arms: Arms) -> set[Subject]:
+        return {subject_of(sample, arms) for sample in self.oldest.samples}
 
 
 Naming = Callable[[str, Sample], Iterable[tuple[str, float]]]

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
+from sentinel.adapters.prometheus.series import selectors
 from sentinel.domain.errors import SourceError
 from sentinel.values import dataclass
 
@@ -19,7 +21,7 @@ class MetricsBackend:
 
     `metricsql`: it evaluates MetricsQL. There `timestamp(m)` outlives `m` by minutes, a scalar comes as a vector,
     a NaN is left out, and no series is a native histogram. `settle` in seconds: how long after a scrape all of its
-    samples can be queried.
+    samples can be queried; 0 where they can at once, as far as is known.
     """
 
     product: str = "Prometheus"
@@ -53,6 +55,16 @@ class MetricsBackend:
         """
         return 30.0 if self.metricsql else 0.0
 
+    def fresh(self, selector: str, at: datetime) -> str:
+        """The selector, so that series which are new as of a time are found.
+
+        VictoriaMetrics remembers for 10 s which series a selector finds, whatever goes along with the query: pods that
+        began meanwhile are left out. So each tick has a selector of its own, which finds the same.
+        """
+        if not self.metricsql:
+            return selector
+        return selectors.narrowed(selector, (PAST_CACHES, "!=", f"{at.timestamp():.3f}"))
+
     def stamps(self, selector: str) -> str:
         """The query of when each series of a selector, that still exists, was scraped last."""
         return f"timestamp({selector}) and {selector}" if self.metricsql else f"timestamp({selector})"
@@ -61,8 +73,12 @@ class MetricsBackend:
 PROMETHEUS = MetricsBackend()
 """What a server is taken for that shows nothing else."""
 
-VICTORIA_SETTLES = 2.0
-"""VictoriaMetrics makes samples visible by the second, those of one scrape not all at once."""
+VICTORIA_SETTLES = 4.0
+"""VictoriaMetrics makes samples visible by the batch, every second in older releases, every four in newer ones."""
+WRITTEN_SETTLES = 5.0
+"""Mimir, and what does not tell its version as Prometheus does, are filled by remote writes, mostly every 5 s."""
+PAST_CACHES = "rollback_sentinel_at"
+"""A label that no series has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +104,9 @@ class Recognition:
         version = _text(info, "version")
         release = _RELEASE.match(version)
         product = _text(info, "application") or (THANOS if self._has_stores(version) else PROMETHEUS.product)
-        return MetricsBackend(product, release[1] if release else version)
+        at_once = product == THANOS or (product == PROMETHEUS.product and version)
+        settle = 0.0 if at_once else WRITTEN_SETTLES
+        return MetricsBackend(product, release[1] if release else version, settle=settle)
 
     def _info(self) -> object:
         """Who it says it is; nothing where the question is not let through or not known."""

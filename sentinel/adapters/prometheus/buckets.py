@@ -55,6 +55,12 @@ class HistogramAsking:
     ask: Asking
     stale_after: timedelta
 
+    def fresh(self, at: datetime) -> "HistogramAsking":
+        """The same, so that series which are new as of a time are found."""
+        series, fresh = self.series, self.backend.fresh
+        texts = (fresh(each, at) for each in (series.bucket, series.sum, series.count, series.native))
+        return replace(self, series=HistogramSeries(*texts))
+
     async def at(self, at: datetime) -> HistogramAnswer:
         """Each pod's buckets at one time. Raises ValueError where a `vmrange` is malformed."""
         groups, series = self._groups(), self.series

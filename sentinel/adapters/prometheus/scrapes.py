@@ -47,6 +47,10 @@ class Scrapes:
         """The interval of one selector's series."""
         return self.chosen or self._learnt.get(selector) or USUAL
 
+    def known(self, selector: str) -> float | None:
+        """The same, None as long as it is unknown."""
+        return self.chosen or self._learnt.get(selector)
+
     async def learn(self, selector: str, at: datetime) -> None:
         """Learn a selector's interval, once in ten minutes. A question that fails is asked again by the next call."""
         before = self._learnt_at.get(selector)

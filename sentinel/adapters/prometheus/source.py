@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,7 +13,8 @@ from sentinel.adapters.prometheus.backend import MetricsBackend
 from sentinel.adapters.prometheus.buckets import HistogramAsking, HistogramSeries
 from sentinel.adapters.prometheus.histograms import HistogramAnswer, common_edges
 from sentinel.adapters.prometheus.inspection import ServerReport, inspected
-from sentinel.adapters.prometheus.lag import Lag
+from sentinel.adapters.prometheus.late.extents import LateSamples
+from sentinel.adapters.prometheus.late.lag import Lag
 from sentinel.adapters.prometheus.metricsql import as_promql
 from sentinel.adapters.prometheus.past import counted, counted_by, queries_of
 from sentinel.adapters.prometheus.refusing import checked, read
@@ -27,9 +27,12 @@ from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy.rules import PROMETHEUS, Arms, CountQuery, HistogramQuery, ValueQuery
 from sentinel.engine.arms.selector import label_name
+from sentinel.ports import Extents
 
 STALE_AFTER_INTERVALS = 2.0
 
+MOMENT = timedelta(milliseconds=1)
+"""What is asked so much later is not answered from memory, and has the same samples."""
 REMEMBERED_SPANS = 20_000
 """How many spans are kept for workloads that share a query within a tick."""
 REMEMBERED_SAMPLES = 50_000
@@ -78,20 +81,21 @@ class PrometheusSource:
         self._name = name
         self._scrapes = Scrapes(client.instant, scrape_interval)
         self._lag = Lag(settle)
+        self._extents = LateSamples(client, self._scrapes, self._lag)
         self._doubles = Doubles(client.instant)
         self._shared: SharedAnswers[
             tuple[CountQuery | HistogramQuery, datetime, datetime], tuple[Span, ...]
         ] = SharedAnswers(
             capacity=REMEMBERED_SPANS, weigh=lambda spans: len(spans) + 1, keep=REMEMBERED_SECONDS
         )
-        # A tick begins with the answers that the last one ended with.
-        self._taken: SharedAnswers[tuple[CountQuery, datetime], Answers] = SharedAnswers(
+        # A tick begins with the answers that the last one ended with; the number is 1 for what was asked again.
+        self._taken: SharedAnswers[tuple[CountQuery, datetime, int], Answers] = SharedAnswers(
             capacity=REMEMBERED_SAMPLES, weigh=lambda answers: answers.weight, keep=REMEMBERED_SECONDS
         )
-        self._histograms: SharedAnswers[tuple[HistogramQuery, datetime], tuple[HistogramAnswer, Answers]] = (
-            SharedAnswers(
-                capacity=REMEMBERED_SAMPLES, weigh=lambda taken: taken[1].weight, keep=REMEMBERED_SECONDS
-            )
+        self._histograms: SharedAnswers[
+            tuple[HistogramQuery, datetime, int], tuple[HistogramAnswer, Answers]
+        ] = SharedAnswers(
+            capacity=REMEMBERED_SAMPLES, weigh=lambda taken: taken[1].weight, keep=REMEMBERED_SECONDS
         )
 
     @property
@@ -103,6 +107,11 @@ class PrometheusSource:
     def settle(self) -> float:
         """Seconds that evidence stays behind the clock."""
         return self._lag.settle
+
+    @property
+    def extents(self) -> Extents | None:
+        """Who finds out up to when samples are there, where they come late."""
+        return self._extents if self._lag.late else None
 
     @property
     def min_interval(self) -> float:
@@ -166,11 +175,15 @@ class PrometheusSource:
         plain = checked(lambda: [str(selectors.check(text)) for text in (query.total, query.errors)])
         query = replace(query, total=plain[0], errors=plain[1])
         before, after, _ = await asyncio.gather(
-            self._taken.get((query, since), partial(self._counts_at, query, since)),
-            self._taken.get((query, until), partial(self._counts_at, query, until)),
+            self._taken.get((query, since, 0), partial(self._counts_at, query, since)),
+            self._taken.get((query, until, 0), partial(self._counts_at, query, until)),
             self._scrapes.learn(query.total, until),
         )
         await self._learn_lag(query.total, after.oldest, until)
+        if self._lag.late and before.lacks(after, query.arms):
+            ask = partial(self._counts_at, query, since + MOMENT)
+            again = await self._taken.get((query, since, 1), ask)
+            before = before.with_late(again, query.arms)
         # Errors that are some of the requests' own series name what the requests name.
         apart = not selectors.restricts(query.errors, query.total)
         beside = frozenset({"errors"} if apart else ())
@@ -186,12 +199,13 @@ class PrometheusSource:
         )
 
     async def _counts_at(self, query: CountQuery, at: datetime) -> Answers:
-        sums = f"sum by ({_subject_labels(query.arms)})"
+        sums, fresh = f"sum by ({_subject_labels(query.arms)})", (await self._client.backend()).fresh
+        total = fresh(query.total, at)
         # Errors before totals: a scrape that lands in between then makes too few errors for one tick, which the
         # next one makes good, and never more errors than requests.
-        errors = await self._client.instant(f"{sums} ({query.errors})", at)
+        errors = await self._client.instant(f"{sums} ({fresh(query.errors, at)})", at)
         totals, (oldest, jobs) = await asyncio.gather(
-            self._client.instant(f"{sums} ({query.total})", at), self._context(query.total, query.arms, at)
+            self._client.instant(f"{sums} ({total})", at), self._context(total, query.arms, at)
         )
         await strays.require_labels(totals, query.total, query.arms, self._client.instant, at)
         return Answers({"total": totals, "errors": errors}, oldest, jobs)
@@ -199,10 +213,14 @@ class PrometheusSource:
     async def _measure(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         asking = await self._asking(query)
         taken = [
-            self._histograms.get((query, at), partial(self._histograms_at, asking, at))
+            self._histograms.get((query, at, 0), partial(self._histograms_at, asking, at))
             for at in (since, until)
         ]
         (first, before), (last, after) = await asyncio.gather(*taken)
+        if self._lag.late and before.lacks(after, query.arms):
+            ask = partial(self._histograms_at, asking, since + MOMENT)
+            first, again = await self._histograms.get((query, since, 1), ask)
+            before = before.with_late(again, query.arms)
         (selector, *_) = last.selectors(asking.series.count, asking.series.native)
         await self._scrapes.learn(selector, until)
         await self._learn_lag(selector, after.oldest, until)
@@ -223,6 +241,7 @@ class PrometheusSource:
         return HistogramAsking(query, series, backend, ask, self._stale_after(series.count))
 
     async def _histograms_at(self, asking: HistogramAsking, at: datetime) -> tuple[HistogramAnswer, Answers]:
+        asking = asking.fresh(at)
         answer = await read(asking.at(at))
         return answer, await self._beside(asking, answer, at)
 
@@ -249,15 +268,8 @@ class PrometheusSource:
         return timedelta(seconds=STALE_AFTER_INTERVALS * self._scrapes.of(selector))
 
     async def _learn_lag(self, selector: str, stamps: InstantAnswer, at: datetime) -> None:
-        backend = await self._client.backend()
-        self._lag.known(backend.settle)
-        self._lag.learn(selector, stamps, at, self._stale_after(selector))
-        asked = self._lag.measurable(at)
-        if asked is None:
-            return
-        with suppress(SourceError):  # asked for again with the next tick, which must not lose its evidence
-            newest = await self._client.instant(f"max({backend.stamps(selector)})", asked)
-            self._lag.measured(newest, asked, at)
+        self._lag.known((await self._client.backend()).settle)
+        self._lag.learn(selector, stamps, at, self._scrapes.of(selector))
 
     async def _context(self, selector: str, arms: Arms, at: datetime) -> tuple[InstantAnswer, InstantAnswer]:
         """When each subject was scraped (an instant vector's own times are the question's), and by which jobs."""

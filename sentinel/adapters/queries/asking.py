@@ -33,6 +33,7 @@ class QuerySource:
     """
 
     min_interval = 0.0
+    extents = None
 
     def __init__(
         self,

@@ -33,6 +33,7 @@ class MemoryCounts:
     """
 
     min_interval = 0.0
+    extents = None
     settle = SETTLE
 
     def __init__(self, name: str, case: Case, began: datetime) -> None:

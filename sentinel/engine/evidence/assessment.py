@@ -89,7 +89,8 @@ class JudgedRollout:
 
     def known_until(self, rule: MetricRule) -> datetime:
         """The time of the newest evidence that a rule can have: what came after it, a late source does not know yet."""
-        return self.now - self.settles.get(rule.name, timedelta(0))
+        settled = self.now - self.settles.get(rule.name, timedelta(0))
+        return max(settled, self.state.measured_until.get(rule.name, settled))
 
     def segment_at(self, at: datetime) -> Segment:
         """The present segment, as evidence up to a time shows it."""
@@ -261,6 +262,8 @@ def _step(
     starts: Starts | None,
 ) -> tuple[Json, RuleVerdict]:
     until = rollout.known_until(rule)
+    if isinstance(tick, CountTick | HistogramTick):
+        until = max(until, tick.until)
     segment = rollout.segment_at(until)
     phi, placebo = calibration.dispersion, calibration.placebo
     if isinstance(rule, ErrorRateRule):

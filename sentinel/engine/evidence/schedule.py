@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from sentinel.domain.evidence import ERRORS_OVER, CountTick, HistogramTick, Missing, MissingReason, Span, Tick
 from sentinel.domain.figures import duration
@@ -22,14 +23,20 @@ from sentinel.values import dataclass
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR_BEFORE = timedelta(hours=1)
 NEIGHBOURS_WITHIN = timedelta(minutes=5)
+MOST_TICKS = 12
+"""Of more, what came in at once is one: longer than batches, it was away."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceTiming:
-    """How a metrics source wants to be asked: the shortest tick, and how long its counts take to settle."""
+    """How a metrics source wants to be asked: the shortest tick, and how long its counts take to settle.
+
+    `told`: it tells itself up to when it can be asked; the settle is how far behind the clock that mostly is at most.
+    """
 
     min_interval: timedelta = timedelta(0)
     settle: timedelta = timedelta(0)
+    told: bool = False
 
     def tick(self, rule: MetricRule) -> timedelta:
         """How long one tick of a rule is."""
@@ -89,6 +96,22 @@ def window(
     since = record.state.measured_until.get(rule.name) or grid(_begins(record, workload), interval)
     until = grid(now - timing.settle, interval)
     return Window(since, until, until + interval + timing.settle)
+
+
+def whole_ticks(
+    since: datetime, until: datetime, interval: timedelta
+) -> tuple[tuple[datetime, datetime], ...]:
+    """A time that came in at once, as the ticks that it would have been, had it come by and by.
+
+    So a batch is judged as it would have been, and what a pod did while it was cold is told from what it did
+    afterwards. A long time, as after an outage, is one tick.
+    """
+    if until - since > MOST_TICKS * interval:
+        return ((since, until),)
+    ends = [since]
+    while ends[-1] < until:
+        ends.append(min(until, grid(ends[-1], interval) + interval))
+    return tuple(pairwise(ends))
 
 
 def _begins(record: Record, workload: Workload) -> datetime:

@@ -1,10 +1,10 @@
 """Puts the questions of rules to their metrics sources, filled in for one workload."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import MissingReason, Span, ValueSample
+from sentinel.domain.evidence import Extent, MissingReason, Span, ValueSample
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
@@ -45,6 +45,18 @@ class RuleQuestions:
         if isinstance(rule, ErrorRateRule):
             return await source.counts(render_query(rule.query, variables), since, until)
         return await source.histogram(render_query(rule.query, variables), since, until)
+
+    async def extent(
+        self, rule: ErrorRateRule | LatencyRule, workload: Workload, stable: Revision | None, at: datetime
+    ) -> Extent:
+        """Up to when what a rule asks for is there."""
+        source = self._source(rule.query.source)
+        if source.extents is None:
+            return Extent(at - timedelta(seconds=source.settle), at)
+        variables = variables_of(workload, stable)
+        if isinstance(rule, ErrorRateRule):
+            return await source.extents.extent(render_query(rule.query, variables), at)
+        return await source.extents.extent(render_query(rule.query, variables), at)
 
     def _source(self, name: str) -> MetricSource:
         source = self._sources.get(name)

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import CountTick, HistogramTick, Missing, MissingReason, Tick, ValueSample
+from sentinel.domain.evidence import CountTick, HistogramTick, Missing, Tick, ValueSample
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule
 from sentinel.domain.record.record import Record
@@ -13,6 +14,7 @@ from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.evidence.assessment import Measured, rules_in
 from sentinel.engine.evidence.looks import STEP, LastAsked, next_look, scraped_at
 from sentinel.engine.evidence.schedule import (
+    SourceTiming,
     Window,
     awaited,
     grid,
@@ -23,6 +25,7 @@ from sentinel.engine.evidence.schedule import (
     stable_of,
     tick_of,
     unmeasured,
+    whole_ticks,
     window,
 )
 from sentinel.engine.rules.environment import Surroundings
@@ -32,6 +35,7 @@ from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, MetricSource, Telemetry
 from sentinel.ratelimit import TokenBuckets
 from sentinel.runtime.evidence.asking import RuleQuestions
+from sentinel.runtime.evidence.extents import ExtentReader, missing_for
 from sentinel.runtime.evidence.ledger import NEXT, PATIENT, WAKE, DueLine, Ledger, MeasuredRollout
 from sentinel.runtime.evidence.neighbours import Neighbour, SurroundingsReader
 from sentinel.runtime.evidence.pasts import PastReader
@@ -77,6 +81,7 @@ class EvidenceCollector:
         self._pasts = PastReader(sources, wake, telemetry)
         self._questions = RuleQuestions(sources)
         self._around = SurroundingsReader(self._questions, self._index, clock)
+        self._extents = ExtentReader(self._questions, clock, telemetry, self._come_again)
         self._allowance = TokenBuckets(LOOKS_PER_SECOND, LOOKS_AT_ONCE)
 
     def take(self, record: Record) -> tuple[Measured, ...]:
@@ -127,7 +132,8 @@ class EvidenceCollector:
         ledger = self._ledgers.setdefault(record.name, Ledger(now))
         if ledger.beside is None and has_stable_pods(workload, record):
             ledger.beside = workload
-        self._ask_due(MeasuredRollout(record, policy, workload, suspected), ledger)
+        ledger.current = MeasuredRollout(record, policy, workload, suspected)
+        self._ask_due(ledger.current, ledger)
 
     def _ask_due(self, rollout: MeasuredRollout, ledger: Ledger) -> None:
         """Start what is due, and come again when the next one will be.
@@ -151,7 +157,34 @@ class EvidenceCollector:
     def _request_rule(
         self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, workload: Workload
     ) -> datetime:
+        """Start what is due of one rule; returns when to come again.
+
+        A source that tells up to when it can be asked is asked for that first, when there can be more.
+        """
         now, timing = self._clock.now(), self._questions.timing(rule)
+        if not timing.told or isinstance(rule, QueryRule):
+            return self._request_settled(rule, rollout, ledger, workload, timing)
+        extent = ledger.extents.get(rule.name)
+        if extent is not None:
+            behind = now - extent.until
+            known = replace(timing, settle=behind)
+            wanted = self._request_settled(rule, rollout, ledger, workload, known) - behind
+            again = max(wanted, extent.again)
+            if again > now:
+                return again
+        if rule.name not in ledger.running:
+            self._extents.read(rule, rollout, ledger)
+        return now + timing.tick(rule)
+
+    def _request_settled(
+        self,
+        rule: MetricRule,
+        rollout: MeasuredRollout,
+        ledger: Ledger,
+        workload: Workload,
+        timing: SourceTiming,
+    ) -> datetime:
+        now = self._clock.now()
         due = window(rule, rollout.record, workload, timing, now)
         last_try = max(ledger.attempted.get(rule.name, due.since), due.since)
         if due.until > last_try and rule.name not in ledger.running:
@@ -161,13 +194,13 @@ class EvidenceCollector:
         busy = rule.name in ledger.running or rule.name in ledger.failing
         if busy or rule.name not in rollout.suspected:
             return due.next_due
-        return min(due.next_due, self._look(rule, rollout, ledger, due) or due.next_due)
+        return min(due.next_due, self._look(rule, rollout, ledger, due, timing) or due.next_due)
 
     def _look(
-        self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, due: Window
+        self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, due: Window, timing: SourceTiming
     ) -> datetime | None:
         """Take the next extra look if it is due and allowed; returns when to come back for it, None: it is asked."""
-        now, timing = self._clock.now(), self._questions.timing(rule)
+        now = self._clock.now()
         until = next_look(rule, due, ledger.asked.get(rule.name), timing)
         if until is None:
             return None
@@ -207,18 +240,18 @@ class EvidenceCollector:
         *,
         look: bool,
     ) -> None:
-        began, until, proves = self._clock.monotonic(), span[1], True
+        began, until, proves = self._clock.monotonic(), span[1], False
+        timing = self._questions.timing(rule)
+        told = timing.told and not look and not isinstance(rule, QueryRule)
         try:
-            tick = await self._ask(rule, rollout, ledger, span)
-            ledger.arrived.append(Measured(rule.name, until, tick, look))
-            if not look:
-                self._note_lack(rule, rollout, ledger, tick)
-            proves = may_prove(tick)
+            for part in whole_ticks(*span, timing.tick(rule)) if told else (span,):
+                tick = await self._ask(rule, rollout, ledger, part)
+                ledger.arrived.append(Measured(rule.name, part[1], tick, look))
+                if not look:
+                    self._note_lack(rule, rollout, ledger, tick)
+                proves = proves or may_prove(tick)
         except SourceError as error:
-            missing = Missing(MissingReason(error.reason), rule.query.source, str(error))
-            self._telemetry.count(
-                MetricName.EVIDENCE_MISSING_TOTAL, source=rule.query.source, reason=error.reason
-            )
+            missing, proves = missing_for(error, rule, self._telemetry), True
             if isinstance(rule, QueryRule):  # it counts its errors itself
                 ledger.arrived.append(Measured(rule.name, until, ValueSample(until, missing=missing)))
             elif not look:
@@ -229,6 +262,15 @@ class EvidenceCollector:
             MetricName.SOURCE_SECONDS, self._clock.monotonic() - began, source=rule.query.source
         )
         self._judge_soon(rule, rollout.record.key, ledger, proves=proves)
+
+    def _come_again(
+        self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, *, failed: bool
+    ) -> None:
+        """Up to when a rule can be asked is known now, or why not."""
+        if failed:
+            self._judge_soon(rule, rollout.record.key, ledger, proves=True)
+        if ledger.current is not None:
+            self._line.join(ledger.current, ledger)
 
     def _judge_soon(self, rule: MetricRule, key: WorkloadKey, ledger: Ledger, *, proves: bool) -> None:
         """Wake the rollout when all that was asked is answered, or a moment later; longer if no fault can be in it."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import field
 from datetime import datetime
 
-from sentinel.domain.evidence import Missing
+from sentinel.domain.evidence import Extent, Missing
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
@@ -30,17 +30,21 @@ class Ledger:
     """One rollout's measurements under way and those that came in; `since` is when this process took it up.
 
     `beside` is the workload as it was seen first with stable pods. `asked` is up to when each rule was answered last.
-    `next` is in line to be measured: nothing, once what came in was taken or the rollout is over.
+    `extents` are up to when each rule can be asked, as its source told last.
+    `next` is in line to be measured, and `current` is what is measured: nothing, once what came in was taken or the
+    rollout is over.
     """
 
     since: datetime
-    running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    running: dict[str, asyncio.Task[None] | asyncio.Task[bool]] = field(default_factory=dict)
     arrived: list[Measured] = field(default_factory=list)
     attempted: dict[str, datetime] = field(default_factory=dict)
     asked: dict[str, LastAsked] = field(default_factory=dict)
     failing: dict[str, Missing] = field(default_factory=dict)
+    extents: dict[str, Extent] = field(default_factory=dict)
     beside: Workload | None = None
     next: MeasuredRollout | None = None
+    current: MeasuredRollout | None = None
     _alarms: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
 
     def take(self) -> list[Measured]:
@@ -50,6 +54,7 @@ class Ledger:
         """
         for what in (NEXT, WAKE, PATIENT):
             self.quiet(what)
+        self.current = None
         arrived, self.arrived = self.arrived, []
         return arrived
 
@@ -78,9 +83,9 @@ class Ledger:
         """Whether another rule's answer is still waited for."""
         return any(name != rule and not task.done() for name, task in self.running.items())
 
-    def close(self) -> list[asyncio.Task[None]]:
+    def close(self) -> list[asyncio.Task[None] | asyncio.Task[bool]]:
         """Give everything up; returns the measurements that end now."""
-        self.next = None
+        self.next = self.current = None
         for what in tuple(self._alarms):
             self.quiet(what)
         tasks = list(self.running.values())

@@ -11,7 +11,8 @@ def timing_of(source: MetricSource | None) -> SourceTiming:
     """The timing of one source; of none, nothing is known."""
     if source is None:
         return AT_ONCE
-    return SourceTiming(timedelta(seconds=source.min_interval), timedelta(seconds=source.settle))
+    least, settle = timedelta(seconds=source.min_interval), timedelta(seconds=source.settle)
+    return SourceTiming(least, settle, told=source.extents is not None)
 
 
 def timings_of(sources: Mapping[str, MetricSource]) -> dict[str, SourceTiming]:

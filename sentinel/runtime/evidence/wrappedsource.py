@@ -2,14 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from sentinel.domain.evidence import Past, PastCounters, Span, ValueSample
+from sentinel.domain.evidence import Extent, Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
-from sentinel.ports import MetricSource
+from sentinel.ports import Extents, MetricSource
 
 Answered = TypeVar("Answered")
+BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class WrappedSource(ABC):
@@ -27,6 +28,18 @@ class WrappedSource(ABC):
     def settle(self) -> float:
         """The other's."""
         return self._source.settle
+
+    @property
+    def extents(self) -> Extents | None:
+        """The other's, asked through this one."""
+        return self if self._source.extents else None
+
+    async def extent(self, query: CountQuery | HistogramQuery, at: datetime) -> Extent:
+        """Up to when the other's samples are there. That is no evidence yet, so it is as old as may be."""
+        told = self._source.extents
+        if told is None:  # it knew it no longer, by now
+            return Extent(at - timedelta(seconds=self.settle), at)
+        return await self._asked("extent", BEFORE_ALL, lambda: told.extent(query, at))
 
     @property
     def min_interval(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from aiohttp import web
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
 from sentinel.adapters.prometheus.backend import PROMETHEUS, MetricsBackend
 from sentinel.adapters.prometheus.http.client import PrometheusClient, PrometheusConnection
-from sentinel.adapters.prometheus.lag import Lag
+from sentinel.adapters.prometheus.late.lag import Lag
 from sentinel.adapters.prometheus.metricsql import as_promql
 from sentinel.domain.errors import SourceError
 
@@ -89,6 +90,22 @@ async def test_a_backend_is_recognised(
         assert str(await client.backend()) == found
 
 
+@pytest.mark.parametrize(
+    ("paths", "late"),
+    [
+        ({"info": {"version": "3.6.0"}}, False),
+        ({"info": {"version": "0.39.2"}, "stores": {"sidecar": []}}, False),
+        ({"info": {"application": "Grafana Mimir", "version": "3.0.5"}}, True),
+        ({}, True),
+    ],
+    ids=["Prometheus", "Thanos", "Mimir", "a service that tells nothing"],
+)
+async def test_what_a_remote_write_fills_is_known_to_be_late(paths: Mapping[str, Any], late: bool) -> None:
+    """Before anything was learnt: the first rollout after a start is judged in time, too."""
+    async with serving(SCALAR, **paths) as (_, client):
+        assert ((await client.backend()).settle > 0) is late
+
+
 async def test_victoria_metrics_is_asked_for_the_present_and_for_five_minutes_back() -> None:
     """Neither half a minute ago, nor with a lookback that some proxy's step would make."""
     async with serving(VECTOR) as (server, client):
@@ -116,12 +133,12 @@ async def test_thanos_is_asked_for_whole_answers_without_doubles() -> None:
 
 async def test_a_failure_makes_it_look_again() -> None:
     """What is there after it may be another program, or another version of it."""
-    async with serving(SCALAR) as (server, client):
+    async with serving(SCALAR, info={"version": "2.42.0"}) as (server, client):
         await client.instant("up", NOW)
         server.status = 503
         with pytest.raises(SourceError):
             await client.instant("up", NOW + timedelta(seconds=1))
-        assert await client.backend() == PROMETHEUS
+        assert await client.backend() == replace(PROMETHEUS, version="2.42.0")
         server.status, server.number = 200, VECTOR
         assert (await client.backend()).metricsql
 
@@ -181,56 +198,61 @@ def stamps(*ages: float, at: datetime = NOW) -> InstantAnswer:
 
 
 def test_a_lag_is_learnt_from_samples_that_come_in_and_are_all_old() -> None:
-    """Data that a remote write brings 40 s late are asked for as of 40 s ago from then on."""
-    lag, later, stale = Lag(), NOW + timedelta(seconds=15), timedelta(seconds=30)
-    lag.learn("m", stamps(40, 45), NOW, stale)
-    assert lag.settle == 0
-    lag.learn("m", stamps(40, 45, at=later), later, stale)
-    assert lag.settle == 40
+    """Data that a remote write brings 40 s after the scrape, which was due 15 s after the one before."""
+    lag, later = Lag(), NOW + timedelta(seconds=15)
+    lag.learn("m", stamps(40, 45), NOW, 15)
+    assert not lag.late
+    lag.learn("m", stamps(40, 45, at=later), later, 15)
+    assert (lag.late, lag.settle) == (True, 25)
 
 
 def test_samples_that_only_grow_old_teach_no_lag() -> None:
     """Those of pods that are gone, or of a scraper that stopped, are stale and stay so."""
-    lag, later, stale = Lag(), NOW + timedelta(seconds=15), timedelta(seconds=30)
-    lag.learn("m", stamps(40), NOW, stale)
-    lag.learn("m", stamps(40), later, stale)
-    lag.learn("n", stamps(5, 300), later, stale)
-    assert lag.settle == 0
+    lag, later = Lag(), NOW + timedelta(seconds=15)
+    lag.learn("m", stamps(40), NOW, 15)
+    lag.learn("m", stamps(40), later, 15)
+    lag.learn("n", stamps(5, 300), later, 15)
+    assert not lag.late
 
 
 def test_an_outage_teaches_no_lag() -> None:
     """The first samples after a restart are from just before it: what stopped for a while does not lag."""
-    lag, stale = Lag(), timedelta(seconds=2)
-    back = NOW + timedelta(seconds=25)
-    lag.learn("m", stamps(1), NOW, stale)
-    lag.learn("m", stamps(24, at=back), back, stale)
-    assert lag.settle == 0
+    lag, back = Lag(), NOW + timedelta(seconds=25)
+    lag.learn("m", stamps(1), NOW, 1)
+    lag.learn("m", stamps(24, at=back), back, 1)
+    assert not lag.late
 
 
 def test_batches_teach_the_longest_wait_for_one() -> None:
     """Just before a batch of 30 s comes in, the newest sample is older than after it."""
-    lag, later, stale = Lag(), NOW + timedelta(seconds=1), timedelta(seconds=2)
-    lag.learn("m", stamps(34), NOW, stale)
-    lag.learn("m", stamps(5, at=later), later, stale)
-    assert lag.settle == 34
+    lag, later = Lag(), NOW + timedelta(seconds=1)
+    lag.learn("m", stamps(34), NOW, 1)
+    lag.learn("m", stamps(5, at=later), later, 1)
+    assert lag.settle == 33
+
+
+def test_a_single_long_wait_is_no_lag() -> None:
+    """The settle is the second longest of the latest five: an outage is the longest."""
+    lag = Lag()
+    lag.known(4.0)
+    for seconds in (3.0, 3.1, 60.0, 3.2):
+        lag.note(seconds)
+    assert lag.settle == 3.2
 
 
 def test_a_lag_ends_with_its_cause() -> None:
-    """A learnt lag is measured again every half minute, and the longest of four measurements counts."""
-    lag, at, stale = Lag(), NOW + timedelta(seconds=15), timedelta(seconds=30)
-    lag.learn("m", stamps(40), NOW, stale)
-    lag.learn("m", stamps(40, at=at), at, stale)
+    """Five batches in a row that were prompt, and nothing is waited for."""
+    lag = Lag()
+    lag.note(40)
     for _ in range(4):
-        assert lag.measurable(at + timedelta(seconds=29)) is None
-        at += timedelta(seconds=30)
-        asked = lag.measurable(at)
-        assert asked == at + timedelta(seconds=40)
-        lag.measured(stamps(3, at=asked), asked, at)
-    assert lag.settle == 3
+        lag.note(0.2)
+        assert lag.late
+    lag.note(0.2)
+    assert (lag.late, lag.settle) == (False, 0)
 
 
 def test_a_settle_of_the_settings_is_kept() -> None:
     """Whoever sets it knows better."""
     lag = Lag(chosen=5.0)
     lag.known(60.0)
-    assert lag.settle == 5.0
+    assert (lag.late, lag.settle) == (False, 5.0)

@@ -26,6 +26,7 @@ class Said:
     """A metrics system that gives one answer."""
 
     settle = min_interval = 0.0
+    extents = None
 
     def __init__(self, *answer: Any) -> None:
         self.answer = answer

@@ -1,0 +1,1 @@
+"""Samples that come late: how late, and up to when they are there."""

@@ -1,0 +1,94 @@
+"""Up to when the samples of a query are there, where they come late and many at once.
+
+VictoriaMetrics shows what it took in by the batch, every few seconds, and a remote write sends batches. Within one,
+nothing is known of the next; once it is there, everything in it is, and no sample of an older one is still to come.
+So evidence is asked for as of the newest time that all series have reached: with no batch in part, as soon as there is
+one, however long the next takes.
+"""
+
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import field
+from datetime import UTC, datetime, timedelta
+
+from sentinel.adapters.prometheus.late.lag import REMEMBERED_QUERIES, Lag
+from sentinel.bounded import BoundedDict
+from sentinel.domain.evidence import Extent
+from sentinel.values import dataclass
+
+LOOK_EACH = 0.25
+LOOKS_IN_A_SCRAPE = 30.0
+"""While a batch may come, it is looked for every quarter of a second; of rare scrapes, so often between two."""
+EARLIEST = 0.9
+"""The next batch is not looked for before this share of the shortest time between two of the latest."""
+REMEMBERED_GAPS = 3
+LATE_SERIES = 5.0
+"""For so many seconds more than two scrapes, or for the source's lag, a series without new samples is waited for."""
+UNEVEN, MOST_UNEVEN = 0.1, 0.5
+"""The next scrape may come early by this share of the time between two, but by so many seconds at most."""
+
+
+@dataclass(slots=True)
+class _Track:
+    """What was seen of a query last, in seconds since 1970: the oldest of its series' newest samples, and when.
+
+    `arrived` is when newer samples were seen to come; None where nobody had looked just before.
+    """
+
+    reached: float
+    looked: float
+    arrived: float | None = None
+    gaps: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED_GAPS))
+
+
+@dataclass(slots=True)
+class Batches:
+    """Tells the extents of queries from how far their series have come; teaches the `lag` how late that was."""
+
+    lag: Lag
+    _tracks: BoundedDict[Hashable, _Track] = field(default_factory=lambda: BoundedDict(REMEMBERED_QUERIES))
+
+    def waits_for(self, interval: float) -> float:
+        """How many seconds behind the newest sample of all a series may be, for more of its samples to come."""
+        return 2 * interval + max(LATE_SERIES, self.lag.settle)
+
+    def extent(self, query: Hashable, reached: float | None, at: datetime, interval: float | None) -> Extent:
+        """The extent of a query, asked for now.
+
+        `reached`: the time that all of its series that still live have reached, in seconds since 1970; None where
+        there are none. `interval`: the seconds between two scrapes, None where that is unknown. Evidence stays no
+        longer behind the clock than late series are waited for: then it is missing, and the tick says so.
+        """
+        every, now = interval or 0.0, at.timestamp()
+        look_each = max(LOOK_EACH, every / LOOKS_IN_A_SCRAPE)
+        if reached is None:
+            return Extent(at, at + timedelta(seconds=look_each))
+        track = self._followed(query, reached, now, interval, look_each)
+        # Up to the next scrape that is due, there is no other sample to come.
+        whole = reached + every - min(MOST_UNEVEN, UNEVEN * every)
+        patience = self.lag.settle + every + self.waits_for(every)
+        until = min(now, max(whole, now - patience))
+        expected = track.arrived + EARLIEST * min(track.gaps) if track.arrived and track.gaps else now
+        return Extent(_time(until), _time(max(now + look_each, expected)))
+
+    def _followed(
+        self, query: Hashable, reached: float, now: float, interval: float | None, look_each: float
+    ) -> _Track:
+        """The query's track with what is seen now."""
+        track = self._tracks.get(query)
+        if track is None:
+            track = self._tracks[query] = _Track(reached, now)
+        if reached > track.reached:
+            # Only who looked just before has seen when the samples came.
+            seen = now - track.looked <= 3 * look_each
+            if seen and interval is not None:
+                self.lag.note(now - track.reached - interval)
+            if seen and track.arrived is not None:
+                track.gaps.append(now - track.arrived)
+            track.arrived = now if seen else None
+        track.reached, track.looked = reached, now
+        return track
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,197 @@
+"""Samples that come late and many at once: up to when they are there, and pods whose series come after the others'."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
+from sentinel.adapters.prometheus.backend import PROMETHEUS, MetricsBackend
+from sentinel.adapters.prometheus.late.batches import LOOK_EACH, Batches
+from sentinel.adapters.prometheus.late.extents import LateSamples, series_of
+from sentinel.adapters.prometheus.late.lag import Lag
+from sentinel.adapters.prometheus.scrapes import Scrapes
+from sentinel.adapters.prometheus.source import PrometheusSource
+from sentinel.domain.policy.rules import CountQuery, HistogramQuery
+from tests.adapters.prometheus.fake import NOW, prometheus
+
+QUERY = CountQuery("prometheus", "requests", 'requests{code="500"}')
+THEN = NOW - timedelta(seconds=1)
+VICTORIA = MetricsBackend("VictoriaMetrics", metricsql=True, settle=4.0)
+
+
+def after(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+@dataclass
+class Batched:
+    """Scrapes of two pods, one a second but for the phase; what was scraped is seen at each flush."""
+
+    gap: float
+    phases: tuple[float, float] = (0.0, 0.0)
+    interval: float = 1.0
+    died: float = float("inf")
+    """When the second pod stopped, without a word."""
+    lag: Lag = field(default_factory=Lag)
+
+    def newest(self, now: float) -> list[float]:
+        """The time of each pod's newest sample that is seen."""
+        flushed = now // self.gap * self.gap
+        ends = (flushed, min(flushed, self.died))
+        return [
+            (end - phase) // self.interval * self.interval + phase
+            for phase, end in zip(self.phases, ends, strict=True)
+        ]
+
+    def looks(self, seconds: float) -> list[tuple[float, float, float]]:
+        """When the extent was asked for, as often as it said; up to when it reached, and when to ask again."""
+        batches, now, found = Batches(self.lag), 1000.0, []
+        while now < 1000.0 + seconds:
+            newest = self.newest(now)
+            alive = [at for at in newest if at >= max(newest) - batches.waits_for(self.interval)]
+            extent = batches.extent("q", min(alive), after(now), self.interval)
+            found.append((now, extent.until.timestamp(), extent.again.timestamp()))
+            now = max(now + 0.01, extent.again.timestamp())
+        return found
+
+
+def test_evidence_reaches_to_the_newest_batch_as_soon_as_it_is_there() -> None:
+    """Flushes of every 4 s: each is found within a look, and up to its last scrape all is there."""
+    found = Batched(4.0, phases=(0.5, 0.5)).looks(60)
+    for flush in range(1012, 1060, 4):
+        known = next(now for now, until, _ in found if until >= flush - 0.5)
+        assert flush <= known <= flush + LOOK_EACH + 0.02
+
+
+def test_a_batch_is_not_looked_for_before_it_can_be_there() -> None:
+    """Once the time between two is known, there are a few looks for each."""
+    late = [now for now, _, _ in Batched(4.0).looks(84) if now > 1020]
+    assert len(late) <= 4 * 17
+
+
+def test_how_late_samples_are_counts_from_when_they_were_due() -> None:
+    """The scrape after a flush is seen 3 s after it with the next: its age before the scrape is no lag."""
+    batched = Batched(4.0)
+    batched.looks(60)
+    assert batched.lag.settle == pytest.approx(3.0, abs=LOOK_EACH + 0.02)
+
+
+def test_a_pod_that_is_gone_holds_evidence_back_only_for_a_while() -> None:
+    """It is waited for as long as its samples may come late, and not a second longer."""
+    found = Batched(4.0, died=1020.5).looks(60)
+    held = [now for now, until, _ in found if now > 1030 and now - until > 5]
+    assert max(held, default=0.0) < 1034
+
+
+def test_rare_scrapes_are_there_until_the_next_one_is_due() -> None:
+    """At scrapes of 15 s nothing is waited for in between: nothing can come."""
+    found = Batched(4.0, phases=(3.0, 3.0), interval=15.0).looks(120)
+    behind = sorted(now - until for now, until, _ in found if now > 1040)
+    assert behind[0] == 0
+    assert behind[-1] <= 4.5 + LOOK_EACH * 4
+
+
+@given(
+    st.floats(0.5, 6.0),
+    st.tuples(st.floats(0.0, 0.99), st.floats(0.0, 0.99)),
+    st.sampled_from([1.0, 2.0, 5.0, 15.0]),
+)
+def test_nothing_comes_later_that_is_older_than_an_extent(
+    gap: float, phases: tuple[float, float], interval: float
+) -> None:
+    """Whatever the flushes and the pods' phases: what was asked for once, stays as it is."""
+    own = (phases[0] * interval, phases[1] * interval)
+    batched = Batched(gap, own, interval)
+    for now, until, _ in batched.looks(90):
+        there = batched.newest(now)
+        scraped = [(until - phase) // interval * interval + phase for phase in own]
+        assert all(seen + 1e-6 >= due for seen, due in zip(there, scraped, strict=True))
+
+
+def test_extents_never_end_before_an_earlier_one() -> None:
+    """Ticks go on from where the last one ended."""
+    assert all(a[1] <= b[1] + 1e-6 for a, b in pairwise(Batched(3.0, (0.2, 0.7)).looks(60)))
+
+
+@dataclass
+class Asked:
+    """A server that answers every question with a number."""
+
+    what: MetricsBackend
+    value: float
+    questions: list[str] = field(default_factory=list)
+
+    async def backend(self) -> MetricsBackend:
+        return self.what
+
+    async def instant(self, query: str, at: datetime) -> InstantAnswer:
+        self.questions.append(query)
+        return InstantAnswer((Sample({}, self.value),))
+
+
+async def test_rollouts_that_share_a_query_share_its_extent() -> None:
+    """However many ask at once, the server is asked once; VictoriaMetrics past its memory of which series there are."""
+    asked = Asked(VICTORIA, NOW.timestamp() - 3)
+    extents = LateSamples(asked, Scrapes(asked.instant, 1.0), Lag())
+    found = {(await extents.extent(QUERY, NOW)).until for _ in range(5)}
+    assert found == {NOW - timedelta(seconds=2.1)}
+    series = f'requests{{rollback_sentinel_at!="{NOW.timestamp():.3f}"}}'
+    stamps = f"timestamp({series}) and {series}"
+    assert asked.questions == [f"min(({stamps}) >= scalar(max({stamps})) - 7)"]
+
+
+@pytest.mark.parametrize(
+    ("query", "native", "series"),
+    [
+        (QUERY, True, 1),
+        (CountQuery("prometheus", "requests", "failures"), True, 2),
+        (HistogramQuery("prometheus", "seconds"), False, 2),
+        (HistogramQuery("prometheus", "seconds"), True, 3),
+    ],
+    ids=["errors among the requests", "errors of their own", "buckets", "buckets or native ones"],
+)
+def test_all_series_that_a_query_is_about_are_waited_for(
+    query: CountQuery | HistogramQuery, native: bool, series: int
+) -> None:
+    """Errors that are some of the requests have come with them."""
+    assert len(series_of(query, native=native)) == series
+
+
+@pytest.mark.parametrize(("backend", "told"), [(VICTORIA, True), (PROMETHEUS, False)], ids=str)
+async def test_only_late_sources_tell_extents(backend: MetricsBackend, told: bool) -> None:
+    """From the first answer on. Prometheus shows a scrape at once."""
+    async with prometheus(backend=backend) as (_, client):
+        source = PrometheusSource(client, scrape_interval=1.0)
+        await source.counts(QUERY, THEN, NOW)
+        assert (source.extents is not None) is told
+
+
+async def test_a_pod_whose_series_come_after_the_others_has_its_beginning() -> None:
+    """It was not there when the last tick ended, and is now, as of then; the others stay as that tick had them."""
+    async with prometheus(backend=VICTORIA) as (fake, client):
+        source = PrometheusSource(client, scrape_interval=1.0)
+        pods = {"old": 10.0}
+
+        def scraped() -> None:
+            for at in (THEN, THEN + timedelta(milliseconds=1), NOW):
+                fresh = f'requests{{rollback_sentinel_at!="{at.timestamp():.3f}"}}'
+                counted = [({"namespace": "shop", "pod": pod}, value) for pod, value in pods.items()]
+                stamps = [(labels, at.timestamp() - 0.5) for labels, _ in counted]
+                fake.answers[f"sum by (namespace, pod) ({fresh})"] = list(counted)
+                fake.answers[f"min by (namespace, pod) (timestamp({fresh}) and {fresh})"] = list(stamps)
+
+        scraped()
+        await source.counts(QUERY, THEN - timedelta(seconds=1), THEN)
+        pods |= {"new": 7.0, "old": 12.0}
+        scraped()
+        new, old = await source.counts(QUERY, THEN, NOW)
+    assert new.before is not None
+    assert new.before.values == {"total": 7.0}
+    assert old.before is not None
+    assert old.before.values == {"total": 10.0}
