@@ -97,7 +97,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Up to when all samples of a question are there, and when more of them can be: it is no use to ask before."""
+    """Up to when all samples of a question are there, and from when on more of them can be."""
 
     until: datetime
     again: datetime

@@ -59,7 +59,7 @@ class MetricsBackend:
         """The selector, so that series which are new as of a time are found.
 
         VictoriaMetrics remembers for 10 s which series a selector finds, whatever goes along with the query: pods that
-        began meanwhile are left out. So each tick has a selector of its own, which finds the same.
+        began meanwhile are left out. So each tick has its own selector, which finds the same.
         """
         if not self.metricsql:
             return selector

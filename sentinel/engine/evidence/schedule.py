@@ -103,8 +103,8 @@ def whole_ticks(
 ) -> tuple[tuple[datetime, datetime], ...]:
     """A time that came in at once, as the ticks that it would have been, had it come by and by.
 
-    So a batch is judged as it would have been, and what a pod did while it was cold is told from what it did
-    afterwards. A long time, as after an outage, is one tick.
+    So a batch is judged as it would have been, and what a pod did while it was cold is kept apart from
+    what it did afterwards. A long time, as after an outage, is one tick.
     """
     if until - since > MOST_TICKS * interval:
         return ((since, until),)

@@ -35,7 +35,7 @@ class WrappedSource(ABC):
         return self if self._source.extents else None
 
     async def extent(self, query: CountQuery | HistogramQuery, at: datetime) -> Extent:
-        """Up to when the other's samples are there. That is no evidence yet, so it is as old as may be."""
+        """Up to when the other's samples are there. That is not evidence yet, so it makes none of it newer."""
         told = self._source.extents
         if told is None:  # it knew it no longer, by now
             return Extent(at - timedelta(seconds=self.settle), at)

@@ -55,8 +55,8 @@ class Batches:
     def extent(self, query: Hashable, reached: float | None, at: datetime, interval: float | None) -> Extent:
         """The extent of a query, asked for now.
 
-        `reached`: the time that all of its series that still live have reached, in seconds since 1970; None where
-        there are none. `interval`: the seconds between two scrapes, None where that is unknown. Evidence stays no
+        `reached`: the time that all of its series that still live have reached, in seconds since 1970; None
+        without any. `interval`: the seconds between two scrapes, None where that is unknown. Evidence stays no
         longer behind the clock than late series are waited for: then it is missing, and the tick says so.
         """
         every, now = interval or 0.0, at.timestamp()

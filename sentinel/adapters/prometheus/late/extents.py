@@ -66,7 +66,7 @@ class LateSamples:
 def series_of(query: CountQuery | HistogramQuery, *, native: bool) -> tuple[str, ...]:
     """The selectors whose series a query's numbers are of; of histograms also `native` ones.
 
-    Raises ValueError where they are no selectors.
+    Raises ValueError for what is not a selector.
     """
     if isinstance(query, HistogramQuery):
         named = HistogramSeries.of(query.histogram)
