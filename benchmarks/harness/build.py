@@ -24,9 +24,13 @@ class Build:
     profile: Path | None = None
 
     def sentinel(self, *words: str) -> tuple[str, ...]:
-        """The program `sentinel` with these arguments; to be run in `root`, which it is imported from."""
+        """The program `sentinel` with these arguments; to be run in `root`, which it is imported from.
+
+        The daemon runs as the build's own image runs it, with docstrings or without.
+        """
         profiled = ("-m", "cProfile", "-o", str(self.profile)) if self.profile else ()
-        return (str(self.python), *profiled, "-m", "sentinel.app.cli", *words)
+        bare = ("-OO",) if words[:1] == ("run",) and '"-OO"' in (self.root / "Dockerfile").read_text() else ()
+        return (str(self.python), *bare, *profiled, "-m", "sentinel.app.cli", *words)
 
 
 HERE = Build("here", ROOT, Path(sys.executable))

@@ -15,7 +15,7 @@ from sentinel.settings.credentials import (
     check_certificate,
     check_headers,
 )
-from sentinel.settings.values import Delay, InHeader, Seconds, Section, Token, Workers
+from sentinel.settings.values import Delay, InHeader, Seconds, Section, Token, Workers, defaults
 
 _Text = Annotated[str, Field(min_length=1)]
 
@@ -92,8 +92,8 @@ class PrometheusServerSettings(Section):
     username: UserName | None = None
     password: SecretStr | None = None
     password_file: Path | None = None
-    oauth: OAuthSettings = OAuthSettings()
-    sigv4: SigV4Settings = SigV4Settings()
+    oauth: OAuthSettings = defaults()
+    sigv4: SigV4Settings = defaults()
     verify_tls: bool = True
     ca_file: Authority = None
     cert_file: Path | None = None

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from sentinel.policies.mistakes import InputError
 from sentinel.settings.addresses import BaseUrl
 from sentinel.settings.credentials import UserName
-from sentinel.settings.values import Section
+from sentinel.settings.values import Section, defaults
 
 
 def _network(value: object) -> object:
@@ -85,7 +85,7 @@ class UiSettings(Section):
     password: SecretStr | None = None
     password_file: Path | None = None
     url: BaseUrl | None = None
-    writes: WritesSettings = WritesSettings()
+    writes: WritesSettings = defaults()
 
     @model_validator(mode="after")
     def _whole(self) -> "UiSettings":

@@ -21,7 +21,7 @@ from sentinel.settings.channels import (
     PagerDutySettings,
 )
 from sentinel.settings.credentials import UserName
-from sentinel.settings.values import Seconds, Section, ShortName, Token
+from sentinel.settings.values import Seconds, Section, ShortName, Token, defaults
 
 CHANNEL_KINDS = ("teams", "discord", "pagerduty", "opsgenie", "grafana", "email")
 
@@ -54,7 +54,7 @@ class SlackSettings(ChatSettings):
     app_token_file: Path | None = None
     signing_secret: SecretStr | None = None
     signing_secret_file: Path | None = None
-    approvers: SlackApproversSettings = SlackApproversSettings()
+    approvers: SlackApproversSettings = defaults()
     base_url: BaseUrl = "https://slack.com/api"
 
     @model_validator(mode="after")
@@ -163,8 +163,8 @@ class HttpSettings(Section):
 
     host: str = "0.0.0.0"  # noqa: S104  # nosec B104  # probes and Alertmanager come from outside
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
-    tls: TlsSettings = TlsSettings()
-    webhook: WebhookSettings = WebhookSettings()
+    tls: TlsSettings = defaults()
+    webhook: WebhookSettings = defaults()
 
 
 class NoticeWebhookSettings(Section):
@@ -190,7 +190,7 @@ class NoticeWebhookSettings(Section):
 class NotifySettings(Section):
     """Where notices go besides Slack: a signed webhook, and channels by names that people choose."""
 
-    webhook: NoticeWebhookSettings = NoticeWebhookSettings()
+    webhook: NoticeWebhookSettings = defaults()
     teams: dict[ShortName, ChatWebhookSettings] = Field(default_factory=dict)
     discord: dict[ShortName, ChatWebhookSettings] = Field(default_factory=dict)
     pagerduty: dict[ShortName, PagerDutySettings] = Field(default_factory=dict)

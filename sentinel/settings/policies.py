@@ -6,7 +6,7 @@ from pydantic import Field
 
 from sentinel.domain.policy.policy import Mode
 from sentinel.policies.bounds import GateKind, PolicyBounds
-from sentinel.settings.values import Section
+from sentinel.settings.values import Section, defaults
 
 Globs = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -41,4 +41,4 @@ class PolicyObjectsSettings(Section):
 class PoliciesSettings(Section):
     """Policies beside those of the rule files."""
 
-    objects: PolicyObjectsSettings = PolicyObjectsSettings()
+    objects: PolicyObjectsSettings = defaults()

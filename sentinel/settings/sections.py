@@ -19,7 +19,7 @@ from sentinel.policies.schema.fields import MetricLabel
 from sentinel.reports.dora import DoraTargets
 from sentinel.settings.addresses import BaseUrl, HostGlob
 from sentinel.settings.forges import RevertSettings
-from sentinel.settings.values import Seconds, Section, Share, TargetTime
+from sentinel.settings.values import Seconds, Section, Share, TargetTime, defaults
 
 
 def _guarded(kind: WorkloadKind) -> WorkloadKind:
@@ -97,7 +97,7 @@ class GatesSettings(Section):
     """Which hosts the webhooks of gates may be at, globs of their names (none: no webhook is called); and Jobs."""
 
     allowed_hosts: tuple[HostGlob, ...] = ()
-    jobs: GateJobsSettings = GateJobsSettings()
+    jobs: GateJobsSettings = defaults()
 
     @property
     def limits(self) -> GateLimits:
@@ -120,7 +120,7 @@ class GitOpsSettings(Section):
     reconcile: bool = True
     namespaces: tuple[str, ...] = ()
     hold_for: Annotated[Seconds, Field(ge=60)] = 86_400.0
-    revert: RevertSettings = RevertSettings()
+    revert: RevertSettings = defaults()
 
 
 class EvaluationSettings(Section):
@@ -196,4 +196,4 @@ class BudgetSettings(Section):
 class UndoSettings(Section):
     """Limits of all undos together."""
 
-    budget: BudgetSettings = BudgetSettings()
+    budget: BudgetSettings = defaults()

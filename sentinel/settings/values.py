@@ -58,6 +58,12 @@ class InHeader:
 Token = Annotated[SecretStr | None, InHeader()]
 
 
+def defaults() -> Any:
+    """A section that is left out has its defaults. Its part of the whole's validator makes them: one for itself alone
+    is never built, which takes a MiB of all sections together."""
+    return Field(default_factory=dict, validate_default=True)
+
+
 class Section(BaseModel):
     """Base of all sections: unknown keys are refused; secrets may be in files."""
 

@@ -25,7 +25,7 @@ from sentinel.settings.sections import (
     TracingSettings,
     UndoSettings,
 )
-from sentinel.settings.values import Seconds, ShortName
+from sentinel.settings.values import Seconds, ShortName, defaults
 
 
 class Settings(BaseSettings):
@@ -37,29 +37,29 @@ class Settings(BaseSettings):
 
     mode: Mode = Mode.ENFORCE
     drain_seconds: Seconds = 10.0
-    cluster: ClusterSettings = ClusterSettings()
-    kubernetes: KubernetesSettings = KubernetesSettings()
-    rules: RulesSettings = RulesSettings()
-    policies: PoliciesSettings = PoliciesSettings()
-    prometheus: PrometheusSettings = PrometheusSettings()
+    cluster: ClusterSettings = defaults()
+    kubernetes: KubernetesSettings = defaults()
+    rules: RulesSettings = defaults()
+    policies: PoliciesSettings = defaults()
+    prometheus: PrometheusSettings = defaults()
     sources: dict[ShortName, NamedSourceSettings] = Field(default_factory=dict)
-    datadog: DatadogSettings = DatadogSettings()
-    newrelic: NewRelicSettings = NewRelicSettings()
-    cloudwatch: CloudWatchSettings = CloudWatchSettings()
-    web: WebSettings = WebSettings()
-    slack: SlackSettings = SlackSettings()
-    http: HttpSettings = HttpSettings()
-    ui: UiSettings = UiSettings()
-    notify: NotifySettings = NotifySettings()
-    gates: GatesSettings = GatesSettings()
-    gitops: GitOpsSettings = GitOpsSettings()
-    evaluation: EvaluationSettings = EvaluationSettings()
-    records: RecordsSettings = RecordsSettings()
-    dora: DoraSettings = DoraSettings()
-    leadership: LeadershipSettings = LeadershipSettings()
-    tracing: TracingSettings = TracingSettings()
-    log: LogSettings = LogSettings()
-    undo: UndoSettings = UndoSettings()
+    datadog: DatadogSettings = defaults()
+    newrelic: NewRelicSettings = defaults()
+    cloudwatch: CloudWatchSettings = defaults()
+    web: WebSettings = defaults()
+    slack: SlackSettings = defaults()
+    http: HttpSettings = defaults()
+    ui: UiSettings = defaults()
+    notify: NotifySettings = defaults()
+    gates: GatesSettings = defaults()
+    gitops: GitOpsSettings = defaults()
+    evaluation: EvaluationSettings = defaults()
+    records: RecordsSettings = defaults()
+    dora: DoraSettings = defaults()
+    leadership: LeadershipSettings = defaults()
+    tracing: TracingSettings = defaults()
+    log: LogSettings = defaults()
+    undo: UndoSettings = defaults()
 
     @property
     def channels(self) -> tuple[str, ...]:

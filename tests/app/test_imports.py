@@ -103,6 +103,23 @@ def test_the_list_of_commands_says_what_the_commands_say(name: str, entry: Comma
     assert cleandoc(command_of(name, entry).help).split("\n\n")[0].replace("\n", " ") == entry.about
 
 
+def test_a_command_says_what_it_does_in_the_image_too() -> None:
+    """Which runs without docstrings."""
+    code = """
+        from sentinel.app.commands.table import ROOT, RULES, command_of
+        for name, entry in (*ROOT.items(), *RULES.items()):
+            print(entry.about in (command_of(name, entry).help or ""), name)
+    """
+    child = subprocess.run(
+        [sys.executable, "-OO", "-c", cleandoc(code)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=CHECKOUT,
+    )
+    assert [line for line in child.stdout.splitlines() if not line.startswith("True")] == []
+
+
 def test_a_command_is_imported_without_walks_over_the_heap() -> None:
     """What is imported stays: the collector walks it neither meanwhile nor later, and goes on afterwards."""
     code = """

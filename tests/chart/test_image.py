@@ -70,9 +70,15 @@ def test_it_runs_without_rights_and_says_how_it_is() -> None:
     stage = dict(last_stage())
     assert stage["USER"] == "65532:65532"
     assert "sentinel.app.healthcheck" in stage["HEALTHCHECK"]
-    assert stage["ENTRYPOINT"] == '["sentinel"]'
+    assert stage["ENTRYPOINT"] == '["python", "-P", "-OO", "-m", "sentinel.app.cli"]'
     for label in ("title", "description", "licenses", "version", "revision", "source"):
         assert f"org.opencontainers.image.{label}=" in stage["LABEL"]
+
+
+def test_modules_are_compiled_for_the_daemon_and_for_commands() -> None:
+    """The daemon runs without docstrings, `kubectl exec` with them, and neither can write what it compiles."""
+    (compiling,) = (rest for word, rest in instructions() if word == "RUN" and "compileall" in rest)
+    assert "-o 0 -o 2" in compiling
 
 
 def test_nothing_of_others_runs_as_root() -> None:

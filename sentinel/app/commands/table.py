@@ -244,10 +244,10 @@ def add_commands(app: typer.Typer, entries: Mapping[str, CommandEntry]) -> None:
 def command_of(name: str, entry: CommandEntry) -> Any:
     """The command itself, with its options and its whole help; imports its module."""
     module, _, function = entry.where.partition(":")
+    called = getattr(_imported(f"sentinel.app.{module}"), function)
+    about = None if called.__doc__ else entry.about  # an image runs without docstrings
     alone = typer.Typer(add_completion=False, rich_markup_mode=MARKUP)
-    alone.command(name, context_settings=HELP, epilog=_examples(name, entry))(
-        getattr(_imported(f"sentinel.app.{module}"), function)
-    )
+    alone.command(name, help=about, context_settings=HELP, epilog=_examples(name, entry))(called)
     return typer.main.get_command(alone)
 
 

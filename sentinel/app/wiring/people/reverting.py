@@ -11,12 +11,9 @@ from sentinel.secret import secret_of
 from sentinel.settings import Settings
 
 
-def reverts_of(base: Base, registry: PolicyRegistry) -> Reverts | None:
-    """The queue of reverts; None without servers."""
-    servers = servers_of(base.settings)
-    if not servers:
-        return None
-    forges = ForgeRegistry(servers, base.clock.now)
+def reverts_of(base: Base, registry: PolicyRegistry) -> Reverts:
+    """The queue of reverts."""
+    forges = ForgeRegistry(servers_of(base.settings), base.clock.now)
     base.resources.push_async_callback(forges.close)
 
     def wanted(record: Record) -> bool:

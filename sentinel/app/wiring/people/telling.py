@@ -4,9 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
-from sentinel.adapters.cloudevents.notifier import CloudEventsNotifier
 from sentinel.app.wiring.base import Base, Tasks
-from sentinel.app.wiring.people.reverting import reverts_of
 from sentinel.app.wiring.people.routes import route_of
 from sentinel.domain.notice import Bulletin
 from sentinel.domain.policy.policy import SLACK
@@ -96,7 +94,11 @@ def notices_of(base: Base, channels: Channels, registry: PolicyRegistry) -> Noti
     beside = {name: made(each, store, registry.of, name=name) for name, each in channels.beside.items()}
     notifications = made(channels.main, store, registry.of, beside=tuple(beside.values()))
     announcements = Announcements(base.gateway.cluster)
-    reverts = reverts_of(base, registry)
+    reverts = None
+    if base.settings.gitops.revert.hosts:
+        from sentinel.app.wiring.people.reverting import reverts_of  # not at the top, as above
+
+        reverts = reverts_of(base, registry)
     tasks = {f"notices to {name}": each.run for name, each in beside.items()}
     return Notices(
         notifications,
@@ -124,11 +126,13 @@ def notifier(settings: Settings, resources: AsyncExitStack) -> Channel:
     return made
 
 
-def _webhook(base: Base) -> dict[str, CloudEventsNotifier]:
+def _webhook(base: Base) -> dict[str, Channel]:
     """The webhook that the settings name."""
     webhook = base.settings.notify.webhook
     if webhook.url is None:
         return {}
+    from sentinel.adapters.cloudevents.notifier import CloudEventsNotifier  # not at the top, as above
+
     secret = webhook.secret.get_secret_value() if webhook.secret is not None else ""
     events = CloudEventsNotifier(webhook.url, secret, timeout=webhook.timeout, now=base.clock.now)
     base.resources.push_async_callback(events.close)
