@@ -10,10 +10,10 @@ import math
 import threading
 import traceback
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
-from typing import Generic, ParamSpec, TypeVar, TypeVarTuple, Unpack
+from typing import Generic, ParamSpec, Protocol, TypeVar, TypeVarTuple, Unpack
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
@@ -106,6 +106,24 @@ async def computed(weight: int, compute: Callable[[Unpack[Ts]], T], *arguments: 
     return await asyncio.to_thread(compute, *arguments)
 
 
+class Together(Protocol):
+    """Awaits several questions; returns their answers in the same order."""
+
+    def __call__(self, *questions: Awaitable[T]) -> Awaitable[Sequence[T]]:
+        """The answers."""
+        ...
+
+
+def side_by_side(*questions: Awaitable[T]) -> Awaitable[Sequence[T]]:
+    """All at once: for servers, whose answers take a while."""
+    return asyncio.gather(*questions)
+
+
+async def in_turn(*questions: Awaitable[T]) -> Sequence[T]:
+    """One after the other: what is answered at once, from memory, needs no tasks."""
+    return [await question for question in questions]
+
+
 def on_own_thread(call: Callable[[], T], name: str) -> "asyncio.Future[T]":
     """The outcome of a call on a separate thread, for what may hang forever: files on a file system that is gone.
 
@@ -182,15 +200,22 @@ class SharedAnswers(Generic[K, T]):
     answers are remembered. Failures are shared by those who wait and not remembered.
 
     `weigh` gives the size of an answer; all that are remembered weigh at most `capacity` together. An answer that
-    nobody has asked for within `keep` seconds is forgotten, whether or not anything else is asked.
+    nobody has asked for within `keep` seconds is forgotten, whether or not anything else is asked. `at_once`: the
+    answers are there at once, so that nobody waits and could share.
     """
 
     def __init__(
-        self, *, capacity: int, weigh: Callable[[T], int] = lambda _: 1, keep: float = math.inf
+        self,
+        *,
+        capacity: int,
+        weigh: Callable[[T], int] = lambda _: 1,
+        keep: float = math.inf,
+        at_once: bool = False,
     ) -> None:
         self._capacity = capacity
         self._weigh = weigh
         self._keep = keep
+        self._at_once = at_once
         self._weight = 0
         self._remembered: OrderedDict[K, tuple[float, T]] = OrderedDict()
         self._asking: dict[K, asyncio.Task[T]] = {}
@@ -202,6 +227,8 @@ class SharedAnswers(Generic[K, T]):
             _, answer = self._remembered.pop(key)
             self._remembered[key] = (asyncio.get_running_loop().time(), answer)
             return answer
+        if self._at_once:
+            return self._remember(key, await ask())
         task = self._asking.get(key)
         if task is None:
             task = asyncio.ensure_future(self._ask(key, ask))
@@ -218,6 +245,9 @@ class SharedAnswers(Generic[K, T]):
             answer = await ask()
         finally:
             self._asking.pop(key)
+        return self._remember(key, answer)
+
+    def _remember(self, key: K, answer: T) -> T:
         self._remembered[key] = (asyncio.get_running_loop().time(), answer)
         self._weight += self._weigh(answer)
         while self._weight > self._capacity and len(self._remembered) > 1:

@@ -136,6 +136,17 @@ async def test_the_same_question_at_once_is_asked_once() -> None:
     assert await shared.get("other", oracle.ask) == 2
 
 
+async def test_an_answer_that_is_there_at_once_is_asked_for_without_a_task() -> None:
+    """It is asked by its caller, and remembered like any other."""
+    shared: SharedAnswers[str, asyncio.Task[object] | None] = SharedAnswers(capacity=10, at_once=True)
+
+    async def asker() -> asyncio.Task[object] | None:
+        return asyncio.current_task()
+
+    assert await shared.get("q", asker) is asyncio.current_task()
+    assert await asyncio.create_task(shared.get("q", asker)) is asyncio.current_task()
+
+
 async def test_one_who_leaves_spoils_nothing_for_the_others() -> None:
     """Cancelling the first asker does not cancel the question."""
     shared: SharedAnswers[str, int] = SharedAnswers(capacity=10)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from sentinel.promql.functions import (
     quantile,
 )
 from sentinel.promql.selectors import equal_labels, matchers_of, milliseconds, offset_of
-from sentinel.promql.series import NAME, Identity, SeriesStore
+from sentinel.promql.series import NAME, Identity, Labels, SeriesStore
 from sentinel.promql.vectors import (
     AGGREGATIONS,
     PromqlError,
@@ -226,17 +226,29 @@ class Evaluator:
         if combine is None and name != "quantile":
             raise PromqlError(f"aggregation {name!r} is not supported by this stand-in")
         share = self._scalar(aggregate.param) if name == "quantile" else None
-        points, group_of = self._vector(aggregate.expr), grouping(aggregate.modifier)
+        values_of, group_of = self._values(aggregate.expr), grouping(aggregate.modifier)
         group_of = remembered(group_of) if _keeps_labels(aggregate.expr) else group_of
 
         def aggregated(time: int) -> Vector:
             groups: dict[Identity, list[float]] = {}
-            for point in points(time):
-                groups.setdefault(group_of(point.labels), []).append(point.value)
+            for labels, value in values_of(time):
+                groups.setdefault(group_of(labels), []).append(value)
             whole = combine or partial(quantile, share(time) if share is not None else math.nan)
             return [VectorSample(dict(key), whole(values), time) for key, values in groups.items()]
 
         return aggregated
+
+    def _values(self, expression: Any) -> Callable[[int], Iterable[tuple[Labels, float]]]:
+        """What an aggregation needs of a vector, by far the most of which are plain selectors."""
+        if not isinstance(expression, parser.VectorSelector):
+            points = self._vector(expression)
+            return lambda time: ((point.labels, point.value) for point in points(time))
+        store, matchers, offset = self._store, tuple(matchers_of(expression)), offset_of(expression)
+        return lambda time: (
+            (series.labels, sample[1])
+            for series in store.select(matchers)
+            if (sample := series.at(time - offset, LOOKBACK)) is not None
+        )
 
     # -- binary operators
 

@@ -1,6 +1,5 @@
 """Asks for histograms, whichever form the server keeps them in: by bound, by `vmrange`, or as native ones."""
 
-import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,6 +15,7 @@ from sentinel.adapters.prometheus.histograms import (
 )
 from sentinel.adapters.prometheus.series import selectors
 from sentinel.adapters.prometheus.series.strays import Asking
+from sentinel.blocking import Together, side_by_side
 from sentinel.domain.evidence import Subject
 from sentinel.domain.policy.rules import HistogramQuery
 from sentinel.engine.arms.selector import label_name
@@ -54,6 +54,7 @@ class HistogramAsking:
     backend: MetricsBackend
     ask: Asking
     stale_after: timedelta
+    together: Together = side_by_side
 
     def fresh(self, at: datetime) -> "HistogramAsking":
         """The same, so that series which are new as of a time are found."""
@@ -64,7 +65,7 @@ class HistogramAsking:
     async def at(self, at: datetime) -> HistogramAnswer:
         """Each pod's buckets at one time. Raises ValueError where a `vmrange` is malformed."""
         groups, series = self._groups(), self.series
-        buckets, native = await asyncio.gather(
+        buckets, native = await self.together(
             self.ask(f"sum by ({groups}, le, vmrange) ({series.bucket})", at),
             self._native(f"sum by ({groups}) ({series.native})", at),
         )

@@ -1,7 +1,7 @@
 """Prometheus as a source of evidence: counters of each pod at explicit times, all workloads in one query."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,7 +22,7 @@ from sentinel.adapters.prometheus.scrapes import USUAL, Scrapes
 from sentinel.adapters.prometheus.series import selectors, strays
 from sentinel.adapters.prometheus.series.podless import unattributed
 from sentinel.adapters.prometheus.series.replicas import Doubles
-from sentinel.blocking import SharedAnswers, computed
+from sentinel.blocking import SharedAnswers, computed, in_turn, side_by_side
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy.rules import PROMETHEUS, Arms, CountQuery, HistogramQuery, ValueQuery
@@ -66,7 +66,7 @@ class PrometheusSource:
 
     `scrape_interval` in seconds: a pod whose oldest sample is older than two of them is stale. `settle`: seconds
     to stay behind the clock, for a Prometheus that is filled with a delay (remote write). Each is learnt where it is
-    None.
+    None. `at_once`: the client answers at once, from memory.
     """
 
     def __init__(
@@ -76,8 +76,10 @@ class PrometheusSource:
         name: str = PROMETHEUS,
         scrape_interval: float | None = USUAL,
         settle: float | None = None,
+        at_once: bool = False,
     ) -> None:
         self._client = client
+        self._together = in_turn if at_once else side_by_side
         self._name = name
         self._scrapes = Scrapes(client.instant, scrape_interval)
         self._lag = Lag(settle)
@@ -86,16 +88,25 @@ class PrometheusSource:
         self._shared: SharedAnswers[
             tuple[CountQuery | HistogramQuery, datetime, datetime], tuple[Span, ...]
         ] = SharedAnswers(
-            capacity=REMEMBERED_SPANS, weigh=lambda spans: len(spans) + 1, keep=REMEMBERED_SECONDS
+            capacity=REMEMBERED_SPANS,
+            weigh=lambda spans: len(spans) + 1,
+            keep=REMEMBERED_SECONDS,
+            at_once=at_once,
         )
         # A tick begins with the answers that the last one ended with; the number is 1 for what was asked again.
         self._taken: SharedAnswers[tuple[CountQuery, datetime, int], Answers] = SharedAnswers(
-            capacity=REMEMBERED_SAMPLES, weigh=lambda answers: answers.weight, keep=REMEMBERED_SECONDS
+            capacity=REMEMBERED_SAMPLES,
+            weigh=lambda answers: answers.weight,
+            keep=REMEMBERED_SECONDS,
+            at_once=at_once,
         )
         self._histograms: SharedAnswers[
             tuple[HistogramQuery, datetime, int], tuple[HistogramAnswer, Answers]
         ] = SharedAnswers(
-            capacity=REMEMBERED_SAMPLES, weigh=lambda taken: taken[1].weight, keep=REMEMBERED_SECONDS
+            capacity=REMEMBERED_SAMPLES,
+            weigh=lambda taken: taken[1].weight,
+            keep=REMEMBERED_SECONDS,
+            at_once=at_once,
         )
 
     @property
@@ -174,11 +185,11 @@ class PrometheusSource:
     async def _count(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         plain = checked(lambda: [str(selectors.check(text)) for text in (query.total, query.errors)])
         query = replace(query, total=plain[0], errors=plain[1])
-        before, after, _ = await asyncio.gather(
+        before, after = await self._together(
             self._taken.get((query, since, 0), partial(self._counts_at, query, since)),
             self._taken.get((query, until, 0), partial(self._counts_at, query, until)),
-            self._scrapes.learn(query.total, until),
         )
+        await self._scrapes.learn(query.total, until)
         await self._learn_lag(query.total, after.oldest, until)
         if self._lag.late and before.lacks(after, query.arms):
             ask = partial(self._counts_at, query, since + MOMENT)
@@ -204,9 +215,8 @@ class PrometheusSource:
         # Errors before totals: a scrape that lands in between then makes too few errors for one tick, which the
         # next one makes good, and never more errors than requests.
         errors = await self._client.instant(f"{sums} ({fresh(query.errors, at)})", at)
-        totals, (oldest, jobs) = await asyncio.gather(
-            self._client.instant(f"{sums} ({total})", at), self._context(total, query.arms, at)
-        )
+        context = await self._context(total, query.arms)
+        totals, oldest, jobs = await self._instants(at, f"{sums} ({total})", *context)
         await strays.require_labels(totals, query.total, query.arms, self._client.instant, at)
         return Answers({"total": totals, "errors": errors}, oldest, jobs)
 
@@ -216,7 +226,7 @@ class PrometheusSource:
             self._histograms.get((query, at, 0), partial(self._histograms_at, asking, at))
             for at in (since, until)
         ]
-        (first, before), (last, after) = await asyncio.gather(*taken)
+        (first, before), (last, after) = await self._together(*taken)
         if self._lag.late and before.lacks(after, query.arms):
             ask = partial(self._histograms_at, asking, since + MOMENT)
             first, again = await self._histograms.get((query, since, 1), ask)
@@ -238,7 +248,7 @@ class PrometheusSource:
     async def _asking(self, query: HistogramQuery) -> HistogramAsking:
         series = checked(lambda: HistogramSeries.of(query.histogram))
         backend, ask = await self._client.backend(), self._client.instant
-        return HistogramAsking(query, series, backend, ask, self._stale_after(series.count))
+        return HistogramAsking(query, series, backend, ask, self._stale_after(series.count), self._together)
 
     async def _histograms_at(self, asking: HistogramAsking, at: datetime) -> tuple[HistogramAnswer, Answers]:
         asking = asking.fresh(at)
@@ -248,18 +258,15 @@ class PrometheusSource:
     async def _beside(self, asking: HistogramAsking, answer: HistogramAnswer, at: datetime) -> Answers:
         """An answer with what stands beside the buckets: sums and counts, when they were scraped, and by whom."""
         groups, arms, series = _subject_labels(asking.query.arms), asking.query.arms, asking.series
-        sums, counts, contexts = await asyncio.gather(
-            self._client.instant(f"sum by ({groups}) ({series.sum})", at),
-            self._client.instant(f"sum by ({groups}) ({series.count})", at),
-            asyncio.gather(
-                *(self._context(each, arms, at) for each in answer.selectors(series.count, series.native))
-            ),
-        )
+        beside = [f"sum by ({groups}) ({counter})" for counter in (series.sum, series.count)]
+        for selector in answer.selectors(series.count, series.native):
+            beside.extend(await self._context(selector, arms))
+        sums, counts, *contexts = await self._instants(at, *beside)
         await strays.require_labels(answer.classic, series.bucket, arms, self._client.instant, at)
         await strays.require_labels(answer.sparse, series.native, arms, self._client.instant, at)
         counters = {"bucket": answer.classic, "sparse": answer.sparse, "sum": sums, "count": counts}
         oldest, jobs = (
-            InstantAnswer(tuple(sample for context in contexts for sample in context[which].samples))
+            InstantAnswer(tuple(sample for context in contexts[which::2] for sample in context.samples))
             for which in (0, 1)
         )
         return Answers(counters, oldest, jobs, answer.forms)
@@ -271,15 +278,14 @@ class PrometheusSource:
         self._lag.known((await self._client.backend()).settle)
         self._lag.learn(selector, stamps, at, self._scrapes.of(selector))
 
-    async def _context(self, selector: str, arms: Arms, at: datetime) -> tuple[InstantAnswer, InstantAnswer]:
-        """When each subject was scraped (an instant vector's own times are the question's), and by which jobs."""
+    async def _instants(self, at: datetime, *queries: str) -> Sequence[InstantAnswer]:
+        return await self._together(*(self._client.instant(query, at) for query in queries))
+
+    async def _context(self, selector: str, arms: Arms) -> tuple[str, str]:
+        """Asks when each subject was scraped (an instant vector's own times are the question's), and by which jobs."""
         by_job = dict.fromkeys([arms.namespace_label, arms.subject_label, arms.pod_label, "job"])
         stamps = (await self._client.backend()).stamps(selector)
-        oldest, jobs = await asyncio.gather(
-            self._client.instant(f"min by ({_subject_labels(arms)}) ({stamps})", at),
-            self._client.instant(f"count by ({_by(*by_job)}) ({selector})", at),
-        )
-        return oldest, jobs
+        return f"min by ({_subject_labels(arms)}) ({stamps})", f"count by ({_by(*by_job)}) ({selector})"
 
 
 def _counted_once(spans: tuple[Span, ...], doubled: str) -> tuple[Span, ...]:

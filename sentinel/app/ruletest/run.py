@@ -142,7 +142,9 @@ def _sources(case: Case, policy: Policy) -> Mapping[str, MetricSource]:
     def source(name: str) -> MetricSource:
         if kind_of(name) == PROMETHEUS:
             store, interval = prometheus_store(case, BEGAN), case.interval.total_seconds()
-            return PrometheusSource(MemoryPrometheus(store), name=name, scrape_interval=interval)
+            return PrometheusSource(
+                MemoryPrometheus(store), name=name, scrape_interval=interval, at_once=True
+            )
         if name == DATADOG:
             return DatadogSource(MemoryDatadog(case, BEGAN), settle=DATADOG_SETTLE.total_seconds())
         return MemoryCounts(name, case, BEGAN)

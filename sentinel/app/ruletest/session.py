@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,11 +20,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The errors in test and rule files, or every test's result and their coverage."""
+    """The errors in test and rule files, or every test's result and their coverage.
+
+    Its parts are long, and `asyncio.run` calls `repr` on what it returns (`findings/`).
+    """
 
     errors: tuple[PolicyError, ...]
-    results: tuple[Result, ...] = ()
-    coverage: tuple[Coverage, ...] = ()
+    results: tuple[Result, ...] = field(default=(), repr=False)
+    coverage: tuple[Coverage, ...] = field(default=(), repr=False)
 
     @property
     def passed(self) -> bool:

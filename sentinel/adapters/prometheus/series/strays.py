@@ -44,9 +44,10 @@ async def told(
     spans: Sequence[Span], by_counter: Mapping[str, str], arms: Arms, ask: Asking, at: datetime
 ) -> tuple[Span, ...]:
     """The spans, each stray among them with the labels that its series have. Raises SourceError."""
-    details = await asyncio.gather(
-        *(_detail(span, by_counter, arms, ask, at) for span in spans if span.stray)
-    )
+    astray = [span for span in spans if span.stray]
+    if not astray:
+        return tuple(spans)
+    details = await asyncio.gather(*(_detail(span, by_counter, arms, ask, at) for span in astray))
     remaining = iter(details)
     return tuple(_with_detail(span, next(remaining)) if span.stray else span for span in spans)
 
