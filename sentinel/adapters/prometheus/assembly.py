@@ -88,32 +88,28 @@ class Assembly:
 
     def _snapshot(self, answers: Answers, at: datetime, *, end: bool) -> "_Snapshot":
         gathered = self._gathered(answers)
+        if not end:
+            # There an old number is still one that was true, and a series may be missing: it was not there yet.
+            return _Snapshot(gathered.readings, gathered.missing)
         missing = dict(gathered.missing)
         readings: dict[Subject, Reading] = {}
         for subject, counters in gathered.values.items():
-            stamp = gathered.scraped.get(subject)
-            if end and self.beside.issuperset(counters):
+            reading = gathered.readings.get(subject)
+            if self.beside.issuperset(counters):
                 _note(missing, subject, MissingReason.LABELS_DIFFER, f"it has no {self.required}")
                 readings[subject] = Reading(at, counters)
-                continue
-            form = answers.forms.get(subject, "")
-            if self.required not in counters or stamp is None:
-                # At the beginning of a span, a series may be missing: it was not there yet.
-                if end:
-                    _note(missing, subject, MissingReason.NO_DATA, f"no series of {self.required}")
-                    readings[subject] = Reading(at, counters)
-                continue
-            observed = datetime.fromtimestamp(stamp, UTC)
-            # At a span's beginning an old number is still one that was true.
-            if end and at - observed > self.stale_after:
-                age = (at - observed).total_seconds()
+            elif self.required not in counters or subject not in gathered.scraped:
+                _note(missing, subject, MissingReason.NO_DATA, f"no series of {self.required}")
+                readings[subject] = Reading(at, counters)
+            elif reading is not None and at - reading.observed_at > self.stale_after:
+                age = (at - reading.observed_at).total_seconds()
                 _note(missing, subject, MissingReason.STALE, f"the last sample is {age:.0f} s old")
-            if subject not in missing:
-                readings[subject] = Reading(observed, counters, form)
+            elif reading is not None:
+                readings[subject] = reading
         return _Snapshot(readings, missing)
 
     def _gathered(self, answers: Answers) -> "_Gathered":
-        key = (self.arms, self.naming)
+        key = (self.arms, self.naming, self.required)
         known = answers.gathered.get(key)
         if known is None:
             known = answers.gathered[key] = self._gather(answers)
@@ -138,16 +134,24 @@ class Assembly:
                     else:
                         counters[name] = value
         scraped = {subject_of(s, self.arms): s.value for s in answers.oldest.samples if s.usable}
-        return _Gathered(values, missing, scraped)
+        readings = {
+            subject: Reading(
+                datetime.fromtimestamp(scraped[subject], UTC), counters, answers.forms.get(subject, "")
+            )
+            for subject, counters in values.items()
+            if self.required in counters and subject in scraped and subject not in missing
+        }
+        return _Gathered(values, missing, scraped, readings)
 
 
 @dataclass(frozen=True, slots=True)
 class _Gathered:
-    """Each subject's counters by name, what spoils some, and when each was scraped."""
+    """Each subject's counters by name, what spoils some, when each was scraped, and those that are whole."""
 
     values: Mapping[Subject, Mapping[str, float]]
     missing: Mapping[Subject, Missing]
     scraped: Mapping[Subject, float]
+    readings: Mapping[Subject, Reading]
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,7 +183,7 @@ class PrometheusSource:
         return None
 
     async def _count(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
-        plain = checked(lambda: [str(selectors.check(text)) for text in (query.total, query.errors)])
+        plain = checked(lambda: (selectors.plain(query.total), selectors.plain(query.errors)))
         query = replace(query, total=plain[0], errors=plain[1])
         before, after = await self._together(
             self._taken.get((query, since, 0), partial(self._counts_at, query, since)),

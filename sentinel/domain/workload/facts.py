@@ -254,6 +254,7 @@ class Workload:
     pairing: Pairing | None = None
     deleting: bool = False
     config: tuple[ConfigFact, ...] = ()
+    _by_hash: dict[str, tuple[Pod, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def observed(self) -> bool:
@@ -302,6 +303,10 @@ class Workload:
 
     def pods_of(self, revision: Revision) -> tuple[Pod, ...]:
         """The pods of one revision that are not on their way out."""
-        return tuple(
-            pod for pod in self.pods if revision.hash and pod.revision == revision.hash and not pod.deleting
-        )
+        if not revision.hash:
+            return ()
+        found = self._by_hash.get(revision.hash)
+        if found is None:
+            found = tuple(pod for pod in self.pods if pod.revision == revision.hash and not pod.deleting)
+            self._by_hash[revision.hash] = found
+        return found

@@ -42,6 +42,8 @@ from sentinel.values import dataclass
 STAMP_RESOLUTION = timedelta(seconds=1)
 """Kubernetes cuts the times in a pod's status to whole seconds."""
 
+_NO_BOUNDS = ("sum", "count")
+
 _Number = TypeVar("_Number", Counts, Histogram)
 _Values = Mapping[str, float]
 
@@ -186,6 +188,8 @@ class _Strays:
     ) -> "_Strays":
         """The strays of these spans. One that says no namespace may be of any."""
         strays = [span for span in spans if span.stray and span.subject.namespace in (namespace, "")]
+        if not strays:
+            return cls((), frozenset())
         arms = (*split.members.values(), split.young)
         members = (member.name for members in arms for member in members)
         own = (span.after for name in members for span in by_name.get(name, ()) if not span.stray)
@@ -197,6 +201,8 @@ class _Strays:
         Where the counter names a member of the arms, its labels are right, and only a series that names nobody may
         be this member's: one that names another pod is that pod's.
         """
+        if not self.spans:
+            return None
         have = {key for span in own if span.after is not None for key in span.after.values}
         for stray in self.spans if have else ():
             counted = stray.after.values if stray.after is not None else {}
@@ -236,7 +242,7 @@ def _counts(span: Span, member: Member, since: datetime, until: datetime) -> Cou
 
 
 def _histogram(span: Span, member: Member, since: datetime, until: datetime) -> Histogram | Missing:
-    span = _cleared(span, lambda values: bool(_bounds(values)))
+    span = _cleared(span, lambda values: any(key not in _NO_BOUNDS for key in values))
     grown = _growth(span, member, since, until)
     if isinstance(grown, Missing):
         return grown
@@ -257,7 +263,7 @@ def _histogram(span: Span, member: Member, since: datetime, until: datetime) -> 
 
 
 def _bounds(values: _Values) -> dict[float, float]:
-    return {float(key): n for key, n in values.items() if key not in ("sum", "count")}
+    return {float(key): n for key, n in values.items() if key not in _NO_BOUNDS}
 
 
 def _cleared(span: Span, is_whole: Callable[[_Values], bool]) -> Span:
@@ -266,7 +272,10 @@ def _cleared(span: Span, is_whole: Callable[[_Values], bool]) -> Span:
     def whole(reading: Reading | None) -> Reading | None:
         return reading if reading is not None and is_whole(reading.values) else None
 
-    return Span(span.subject, whole(span.before), whole(span.after), cumulative=span.cumulative)
+    before, after = whole(span.before), whole(span.after)
+    if before is span.before and after is span.after:
+        return span
+    return Span(span.subject, before, after, cumulative=span.cumulative)
 
 
 def _growth(span: Span, member: Member, since: datetime, until: datetime) -> _Values | Missing:

@@ -9,6 +9,7 @@ regular expression are left alone. Datadog: values are written in tag filters, l
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import TypeVar
 
 from sentinel.domain.policy.rules import PROMETHEUS, CountQuery, HistogramQuery, ValueQuery, kind_of
@@ -18,6 +19,7 @@ from sentinel.domain.workload.revision import Revision
 Variable = str | tuple[str, ...]
 Variables = Mapping[str, Variable]
 
+Query = CountQuery | HistogramQuery | ValueQuery
 _Query = TypeVar("_Query", CountQuery, HistogramQuery, ValueQuery)
 
 WORKLOAD_VARIABLES = frozenset({"namespace", "workload", "kind"})
@@ -91,6 +93,27 @@ def render_tags(text: str, variables: Variables) -> str:
 
 def render_query(query: _Query, variables: Variables) -> _Query:
     """A rule's query with its variables filled in, in the language of its source. Raises RenderingError."""
+    named = _named_in(query)
+    if not variables.keys() >= named:
+        return _rendered(query, variables)  # which says what is wrong
+    rendered: _Query = _remembered(query, tuple((name, variables[name]) for name in named))
+    return rendered
+
+
+@lru_cache(maxsize=1024)
+def _named_in(query: Query) -> frozenset[str]:
+    if isinstance(query, CountQuery):
+        return used(query.total) | used(query.errors) | used(query.namespace)
+    return used(query.histogram if isinstance(query, HistogramQuery) else query.expression)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(query: _Query, variables: tuple[tuple[str, Variable], ...]) -> _Query:
+    """Most workloads ask the same, tick after tick."""
+    return _rendered(query, dict(variables))
+
+
+def _rendered(query: _Query, variables: Variables) -> _Query:
     put = render if kind_of(query.source) == PROMETHEUS else render_tags
     if isinstance(query, CountQuery):
         total, errors, namespace = (

@@ -11,14 +11,11 @@ from sentinel.domain.policy.rules import (
     LatencyRule,
     MetricRule,
     QueryRule,
-    ValueQuery,
 )
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
-from sentinel.engine.arms.variables import render_query, variables_of
+from sentinel.engine.arms.variables import Query, render_query, variables_of
 from sentinel.values import dataclass
-
-Query = CountQuery | HistogramQuery | ValueQuery
 
 
 @dataclass(frozen=True, slots=True)

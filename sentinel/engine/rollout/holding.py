@@ -38,7 +38,7 @@ def hold(
     if observed:
         message = f"would hold: {message}"
     if held is not None and (held.reason == reason or (held.sticky and not kind.sticky)):
-        kept = replace(state, hold=replace(held, gone_since=None))
+        kept = state if held.gone_since is None else replace(state, hold=replace(held, gone_since=None))
         if held.reason == reason and kind.end is HoldEnd.AT_ONCE:
             kept = replace(kept, hold=replace(held, gone_since=None, message=message), message=message)
         return Decision(kept, requeue_at=None, verdicts=situation.verdicts)

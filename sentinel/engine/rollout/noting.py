@@ -52,9 +52,10 @@ def clock_kept(state: RolloutState, workload: Workload, now: datetime) -> Rollou
         now if not workload.exposure.wanted else None,
     ]
     since = min((at for at in stops if at is not None), default=None)
+    if since is not None and state.waits.stopped_since is not None:
+        return state
     if since is not None:
-        stopped_since = state.waits.stopped_since or since
-        return replace(state, waits=replace(state.waits, stopped_since=stopped_since))
+        return replace(state, waits=replace(state.waits, stopped_since=since))
     if state.waits.stopped_since is None:
         return state
     stood = (now - state.waits.stopped_since).total_seconds()

@@ -66,14 +66,13 @@ def _counts(pod: Pod, at: datetime, warmup: timedelta) -> bool:
 
 def _first_crash(pod: Pod, since: datetime) -> datetime | None:
     """When the pod crashed for the first time, where that was after `since`."""
-    if cluster_fault(pod) is not None:
-        return None
-    return min((at for c in pod.containers if (at := _first_end(c, since)) is not None), default=None)
+    ends = [at for c in pod.containers if (at := _first_end(c, since)) is not None]
+    return min(ends) if ends and cluster_fault(pod) is None else None
 
 
 def _first_end(container: Container, since: datetime) -> datetime | None:
     end = end_of(container)
-    if container.runs_once or end is None or end.reason in NOT_A_CRASH or end.finished_at is None:
+    if end is None or container.runs_once or end.reason in NOT_A_CRASH or end.finished_at is None:
         return None
     crashes = container.restarts + (container.running_since is None)
     if crashes == 2 and end.started_at is not None and end.started_at > since:
@@ -87,9 +86,7 @@ def _exposure(pods: Sequence[Pod], since: datetime, until: datetime, warmup: tim
     for pod in pods:
         if pod.created_at is None:
             continue
-        crashed = any(
-            end_of(container) is not None for container in pod.containers if not container.runs_once
-        )
+        crashed = any(end_of(each) is not None for each in pod.containers if not each.runs_once)
         end = _first_crash(pod, since) if crashed else until
         begin = max(since, pod.created_at + warmup)
         if end is not None:

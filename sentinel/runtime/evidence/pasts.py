@@ -136,8 +136,8 @@ class PastReader:
         lessons = self._rollouts.setdefault(record.name, _Lessons())
         timing = timing_of(self._sources.get(rule.query.source))
         kept = record.state.analysis.get(rule.name, {})
-        past = past_of(rule, record, workload, timing, now)
-        if past is not None and CALIBRATION not in kept:
+        past = past_of(rule, record, workload, timing, now) if CALIBRATION not in kept else None
+        if past is not None:
             size = candidate_pods(policy, workload, len(past.pods))
             topic = _Topic("hour", past, lambda counters: calibrate(windows_of(counters), size=size))
             lesson = lessons.calibrations.setdefault(rule.name, _Lesson())

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import lru_cache
 
 from sentinel.engine.evidence.schedule import AT_ONCE, SourceTiming
 from sentinel.ports import MetricSource
@@ -11,8 +12,12 @@ def timing_of(source: MetricSource | None) -> SourceTiming:
     """The timing of one source; of none, nothing is known."""
     if source is None:
         return AT_ONCE
-    least, settle = timedelta(seconds=source.min_interval), timedelta(seconds=source.settle)
-    return SourceTiming(least, settle, told=source.extents is not None)
+    return _timing(source.min_interval, source.settle, source.extents is not None)
+
+
+@lru_cache(maxsize=64)
+def _timing(min_interval: float, settle: float, told: bool) -> SourceTiming:
+    return SourceTiming(timedelta(seconds=min_interval), timedelta(seconds=settle), told=told)
 
 
 def timings_of(sources: Mapping[str, MetricSource]) -> dict[str, SourceTiming]:

@@ -1,5 +1,7 @@
 """Selectors of counters and histograms: checked, narrowed, and turned from a histogram's base name to its series."""
 
+from functools import lru_cache
+
 from sentinel.engine.arms.selector import NAME, Selector, SelectorError, SelectorMatcher, read_selector
 
 BUCKET, SUM, COUNT = "_bucket", "_sum", "_count"
@@ -17,6 +19,13 @@ def check(selector: str) -> Selector:
         raise ValueError(f"{selector!r} {error}") from error
 
 
+@lru_cache(maxsize=1024)
+def plain(selector: str) -> str:
+    """The selector as its matchers alone say it. Raises ValueError as `check` does."""
+    return str(check(selector))
+
+
+@lru_cache(maxsize=1024)
 def histogram_series(selector: str, suffix: str) -> str:
     """The selector of one of a histogram's series (`BUCKET`, `SUM`, `COUNT`).
 
@@ -35,6 +44,7 @@ def narrowed(selector: str, *more: tuple[str, str, str]) -> str:
     return str(Selector((*check(selector).matchers, *(SelectorMatcher(*each) for each in more))))
 
 
+@lru_cache(maxsize=1024)
 def restricts(selector: str, other: str) -> bool:
     """Whether a selector finds nothing that the other does not find as well: it has all of the other's matchers."""
     return set(check(selector).matchers) >= set(check(other).matchers)
