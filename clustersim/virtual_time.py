@@ -159,6 +159,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._unconnected: weakref.WeakKeyDictionary[socket, Any] = weakref.WeakKeyDictionary()
         super().__init__(self._virtual)
 
+    @property
+    def over_sockets(self) -> bool:
+        """Whether connections to servers of this loop go over the loopback too."""
+        return self._sockets
+
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
         return self._virtual.now

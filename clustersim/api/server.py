@@ -157,12 +157,7 @@ class ApiServer:
         if not info.resource:
             self._services.rbac.check(user, info, None)
             return self._document(request)
-        resource = self._find(info)
-        self._services.rbac.check(user, info, resource)
-        if resource is None:
-            if not self._discovery.served(info.group, info.version):
-                raise PageNotFoundError
-            raise unknown_path()
+        resource = self._allowed(info, user)
         call = ResourceRequest(
             services=self._services,
             info=info,
@@ -182,6 +177,16 @@ class ApiServer:
         if drops:
             return await responses.send_half(request, answer, self.date)
         return responses.from_answer(answer)
+
+    def _allowed(self, info: RequestInfo, user: User) -> ResourceType:
+        """The type that is asked for. Raises ApiError where that is forbidden or unknown, and PageNotFoundError."""
+        resource = self._find(info)
+        self._services.rbac.check(user, info, resource)
+        if resource is not None:
+            return resource
+        if not self._discovery.served(info.group, info.version):
+            raise PageNotFoundError
+        raise unknown_path()
 
     def _find(self, info: RequestInfo) -> ResourceType | None:
         for review in reviews.REVIEWS:

@@ -89,6 +89,15 @@ class PrometheusStandIn:
         self.series = SeriesStore(self._retention)
         self._evaluator = Evaluator(self.series)
 
+    def at_once(self, query: str, time: float) -> JsonObject | None:
+        """The `data` of an answer to an instant query; None while no answer comes, or none at once.
+
+        Raises PromqlError or PromqlExecutionError.
+        """
+        if self._runner is None or self.delay or self.status is not None:
+            return None
+        return _rendered(self.instant(query, time), time)
+
     def instant(self, query: str, time: float) -> Value:
         """The value of a query at a time (Unix seconds); raises PromqlError or PromqlExecutionError."""
         return self._evaluator.evaluate(parse(query), round(time * 1000))

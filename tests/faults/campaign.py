@@ -32,12 +32,12 @@ from clustersim.storage.resources import CRDS
 from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.settings import Settings, load_settings
 from tests.faults.chosen import CHOSEN
-from tests.faults.direct import Network
 from tests.faults.lives import Loop, Pod
 from tests.faults.plan import SCRAPE, Deed, Plan, Service, draw, rules
 from tests.faults.registry import STRATEGIES, rules_of, witness_of
 from tests.faults.scene import Scene
 from tests.faults.strategies import DEPLOYMENT, NAMESPACE
+from tests.support.direct import Network
 
 CONVERGE = 900.0
 """Seconds without faults after which everything must have come to its end: the deadline, and what a hold may add."""

@@ -26,8 +26,8 @@ from sentinel.domain.record.record import Record
 from sentinel.policies.load import Options
 from sentinel.policies.source import FilePolicySource
 from sentinel.settings import Settings
-from tests.faults.direct import DirectPrometheus, DirectSession, Network
 from tests.faults.strategies import NAMESPACE
+from tests.support.direct import DirectPrometheus, DirectSession, Network
 
 _LIFE: contextvars.ContextVar[Life | None] = contextvars.ContextVar("life", default=None)
 H = TypeVar("H", bound=asyncio.Handle)

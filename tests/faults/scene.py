@@ -16,11 +16,11 @@ from clustersim.faults import FaultKind, InjectedFault
 from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import crash_loop, image_not_found, never_ready
 from clustersim.virtual_time import VirtualTimeLoop
-from tests.faults.direct import Network
 from tests.faults.lives import Pod, current_life
 from tests.faults.plan import Service
 from tests.faults.strategies import NAMESPACE, JsonObject, Strategy, set_image
 from tests.faults.witness import Witness, is_bad, stands_in
+from tests.support.direct import Network
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""A whole world in one process and on one clock: the simulated cluster, and the real daemon against it over HTTP."""
+"""A whole world in one process and on one clock: the simulated cluster, and the real daemon against it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.settings import load_settings
 from tests.support.account import HOME, signed_in
+from tests.support.near import bring_near, near
 
 NAMESPACE = "shop"
 
@@ -101,7 +102,9 @@ class World:
         clock = StoryClock(self.cluster.now)
         mine = {"SENTINEL_KUBERNETES__KUBECONFIG": str(self.account)} if self.account else {}
         settings = load_settings(None, {**self.environ, **mine})
-        self.application = await build(settings, clock=clock, rng=random.Random(1))
+        with near(self.cluster):
+            self.application = await build(settings, clock=clock, rng=random.Random(1))
+        bring_near(self.application, self.cluster)
         await self.application.start()
 
     async def stop(self) -> None:

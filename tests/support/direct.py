@@ -1,7 +1,7 @@
 """The simulated cluster without sockets: what the daemon's clients ask goes straight to the server's handlers.
 
-HTTP on the loopback costs most of a short schedule's time. Here a request is a call, with a network's delays drawn at
-random; the server's own code still parses, authorizes, spoils and answers it.
+HTTP costs most of a short story's time. Here a request is a call, with a network's delays drawn at random; the server's
+own code still parses, authorizes, spoils and answers it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from clustersim.api import requests, responses
 from clustersim.api.calls import ResourceRequest
 from clustersim.api.requests import RequestInfo
 from clustersim.api.server import ApiServer
+from clustersim.api.types.discovery import PageNotFoundError
 from clustersim.api.watching import WatchStream
 from clustersim.cluster import SimulatedCluster
 from clustersim.faults import ConnectionDropped, FaultKind, InjectedFault, WatchFaults
@@ -210,6 +211,8 @@ class DirectSession:
                 for fault in drops:
                     if fault.then is not None:
                         fault.then()
+        except PageNotFoundError:
+            return self._no_page()
         except ApiError as error:
             spoiled = responses.json_response(error.status(), error.code)
         except ConnectionDropped:
@@ -220,6 +223,9 @@ class DirectSession:
         body = spoiled.body
         assert isinstance(body, bytes)
         return Reply(spoiled.status, {**spoiled.headers, "Date": self._api.date}, body)
+
+    def _no_page(self) -> Reply:
+        return Reply(404, {"Date": self._api.date}, b"404 page not found\n")
 
     @asynccontextmanager
     async def _watch(
@@ -234,12 +240,13 @@ class DirectSession:
                 yield Reply(spoiled.status, spoiled.headers, spoiled.body)
                 return
             user = api.tokens.authenticate(question.headers.get("Authorization", ""))
-            resource = api._find(info)
-            api._services.rbac.check(user, info, resource)
-            assert resource is not None
+            resource = api._allowed(info, user)
             call = ResourceRequest(api._services, info, resource, question.query, question.headers, b"", user)
             asked = api._watch_request(call)
             asked.check()
+        except PageNotFoundError:
+            yield self._no_page()
+            return
         except ApiError as error:
             if error.code == 410:
                 self._network.felt("watch cache begun anew")
