@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ Predicate = Callable[[JsonObject], bool]
 
 BOOKMARK_INTERVAL_SECONDS = 60.0
 _MOST_UNSENT = 20_000
+_PIECE = 256 * 1024
+_LINES_AT_ONCE = 64
 _INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
 
 
@@ -215,8 +217,9 @@ class WatchStream:
             pass  # the time of a bookmark or of the end has come
 
     def _pending(self) -> list[bytes]:
-        lines = []
-        while self._watcher.unsent:
+        """The next lines to send: the first of many changes leave before the last ones are written out."""
+        lines: list[bytes] = []
+        while self._watcher.unsent and len(lines) < _LINES_AT_ONCE:
             delivery = self._watcher.unsent.popleft()
             self._reached = delivery.event.revision
             if line := self._event(delivery):
@@ -247,9 +250,22 @@ class WatchStream:
             await self._write(response, [_line("BOOKMARK", self._presenter.bookmark(self._reached))])
 
     async def _write(self, response: web.StreamResponse, lines: list[bytes]) -> None:
-        sent = await self._faults.disturb(lines)
-        if sent:
-            await response.write(b"".join(sent))
+        for piece in _pieces(await self._faults.disturb(lines)):
+            await response.write(piece)
+
+
+def _pieces(lines: list[bytes]) -> Iterator[bytes]:
+    """The lines together, no more at once than a connection takes well: asyncio moves what is unsent with each send."""
+    piece: list[bytes] = []
+    size = 0
+    for line in lines:
+        piece.append(line)
+        size += len(line)
+        if size >= _PIECE:
+            yield b"".join(piece)
+            piece, size = [], 0
+    if piece:
+        yield b"".join(piece)
 
 
 def _line(kind: str, obj: bytes) -> bytes:
