@@ -23,7 +23,7 @@ from sentinel.promql.functions import (
     quantile,
 )
 from sentinel.promql.selectors import equal_labels, matchers_of, milliseconds, offset_of
-from sentinel.promql.series import NAME, Identity, Labels, SeriesStore
+from sentinel.promql.series import NAME, Identity, Labels, SeriesStore, StoredSeries
 from sentinel.promql.vectors import (
     AGGREGATIONS,
     PromqlError,
@@ -226,29 +226,32 @@ class Evaluator:
         if combine is None and name != "quantile":
             raise PromqlError(f"aggregation {name!r} is not supported by this stand-in")
         share = self._scalar(aggregate.param) if name == "quantile" else None
-        values_of, group_of = self._values(aggregate.expr), grouping(aggregate.modifier)
-        group_of = remembered(group_of) if _keeps_labels(aggregate.expr) else group_of
+        grouped = self._grouped(aggregate.expr, grouping(aggregate.modifier))
 
         def aggregated(time: int) -> Vector:
-            groups: dict[Identity, list[float]] = {}
-            for labels, value in values_of(time):
-                groups.setdefault(group_of(labels), []).append(value)
             whole = combine or partial(quantile, share(time) if share is not None else math.nan)
-            return [VectorSample(dict(key), whole(values), time) for key, values in groups.items()]
+            return [VectorSample(dict(key), whole(values), time) for key, values in grouped(time) if values]
 
         return aggregated
 
-    def _values(self, expression: Any) -> Callable[[int], Iterable[tuple[Labels, float]]]:
-        """What an aggregation needs of a vector, by far the most of which are plain selectors."""
-        if not isinstance(expression, parser.VectorSelector):
-            points = self._vector(expression)
-            return lambda time: ((point.labels, point.value) for point in points(time))
-        store, matchers, offset = self._store, tuple(matchers_of(expression)), offset_of(expression)
-        return lambda time: (
-            (series.labels, sample[1])
-            for series in store.select(matchers)
-            if (sample := series.at(time - offset, LOOKBACK)) is not None
-        )
+    def _grouped(
+        self, expression: Any, group_of: Callable[[Labels], Identity]
+    ) -> Callable[[int], Iterable[tuple[Identity, Sequence[float]]]]:
+        """The values of a vector by their groups. By far the most vectors are plain selectors."""
+        stamped = _stamped_selector(expression)
+        selector = expression if stamped is None else stamped
+        if not isinstance(selector, parser.VectorSelector):
+            return _grouped_points(self._vector(expression), group_of)
+        store, matchers, offset = self._store, tuple(matchers_of(selector)), offset_of(selector)
+        of_series = group_of if stamped is None else lambda labels: group_of(unnamed(labels))
+
+        def values(series: Iterable[StoredSeries], at: int) -> list[float]:
+            found = [sample for each in series if (sample := each.at(at, LOOKBACK)) is not None]
+            return [value for _, value in found] if stamped is None else [stamp / 1000 for stamp, _ in found]
+
+        return lambda time: [
+            (key, values(series, time - offset)) for key, series in store.grouped(matchers, of_series)
+        ]
 
     # -- binary operators
 
@@ -284,11 +287,26 @@ class Evaluator:
         return scalar
 
 
-def _keeps_labels(expression: Any) -> bool:
-    """Whether the labels of what an expression finds are the same objects, time after time."""
-    if isinstance(expression, parser.Call) and expression.func.name == "timestamp":
-        (expression,) = expression.args
-    return isinstance(expression, parser.VectorSelector)
+def _grouped_points(
+    points: Callable[[int], Vector], group_of: Callable[[Labels], Identity]
+) -> Callable[[int], Iterable[tuple[Identity, Sequence[float]]]]:
+    group_of = remembered(group_of)
+
+    def grouped(time: int) -> Iterable[tuple[Identity, Sequence[float]]]:
+        groups: dict[Identity, list[float]] = {}
+        for point in points(time):
+            groups.setdefault(group_of(point.labels), []).append(point.value)
+        return groups.items()
+
+    return grouped
+
+
+def _stamped_selector(expression: Any) -> Any:
+    """The selector whose samples' times are asked for, where the expression asks for nothing else."""
+    if not isinstance(expression, parser.Call) or expression.func.name != "timestamp":
+        return None
+    (argument,) = expression.args
+    return argument if isinstance(argument, parser.VectorSelector) and argument.name else None
 
 
 def _always(value: Value) -> Plan:

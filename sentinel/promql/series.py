@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 
 from sentinel.values import dataclass
@@ -80,6 +80,10 @@ class SeriesStore:
         self._by_name: dict[str, dict[Identity, StoredSeries]] = {}
         self._scraped: dict[str, dict[tuple[str, Identity], StoredSeries]] = {}
         self._selected: dict[tuple[LabelMatcher, ...], tuple[StoredSeries, ...]] = {}
+        self._by_group: dict[
+            tuple[tuple[LabelMatcher, ...], Callable[[Labels], Identity]],
+            Sequence[tuple[Identity, Sequence[StoredSeries]]],
+        ] = {}
 
     def ingest(self, target: str, time: int, samples: Iterable[Sample], extra: Mapping[str, str]) -> None:
         """Store one scrape of a target, with its `extra` labels where a sample has none of that name.
@@ -119,6 +123,22 @@ class SeriesStore:
             found = self._selected[conditions] = tuple(self._accepted(conditions))
         return found
 
+    def grouped(
+        self, matchers: tuple[LabelMatcher, ...], group_of: Callable[[Labels], Identity]
+    ) -> Sequence[tuple[Identity, Sequence[StoredSeries]]]:
+        """The same series by the group that their labels put them in."""
+        found = self._by_group.get((matchers, group_of))
+        if found is None:
+            groups: dict[Identity, list[StoredSeries]] = {}
+            for series in self.select(matchers):
+                groups.setdefault(group_of(series.labels), []).append(series)
+            found = self._by_group[matchers, group_of] = tuple(groups.items())
+        return found
+
+    def _changed(self) -> None:
+        self._selected.clear()
+        self._by_group.clear()
+
     def _accepted(self, conditions: tuple[LabelMatcher, ...]) -> Iterator[StoredSeries]:
         named = next((m.value for m in conditions if m.name == NAME and m.operator == "="), None)
         groups = self._by_name.values() if named is None else [self._by_name.get(named, {})]
@@ -132,7 +152,7 @@ class SeriesStore:
         group = self._by_name.setdefault(name, {})
         if identity not in group:
             group[identity] = StoredSeries(SeriesLabels(identity))
-            self._selected.clear()
+            self._changed()
         return group[identity]
 
     def _forget(self, time: int) -> None:
@@ -143,4 +163,4 @@ class SeriesStore:
             dead = [key for key, s in group.items() if s.times[-1] < time - self._retention]
             for key in dead:
                 del group[key]
-        self._selected.clear()
+        self._changed()

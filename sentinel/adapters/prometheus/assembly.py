@@ -164,7 +164,7 @@ class _Snapshot:
 
 def as_is(counter: str, sample: Sample) -> Iterable[tuple[str, float]]:
     """The naming of plain counters."""
-    yield counter, sample.value
+    return ((counter, sample.value),)
 
 
 @lru_cache(maxsize=64)
@@ -177,11 +177,10 @@ def bounds_in_seconds(unit: float, edges: tuple[float, ...]) -> Naming:
 
     def naming(counter: str, sample: Sample) -> Iterable[tuple[str, float]]:
         if sample.buckets is not None:
-            yield from counted_at(edges, sample.buckets, unit)
-        elif counter == "bucket":
-            yield _bound(sample, unit), sample.value
-        else:
-            yield counter, sample.value * unit if counter == "sum" else sample.value
+            return counted_at(edges, sample.buckets, unit)
+        if counter == "bucket":
+            return ((_bound(sample, unit), sample.value),)
+        return ((counter, sample.value * unit if counter == "sum" else sample.value),)
 
     return naming
 

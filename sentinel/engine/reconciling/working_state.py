@@ -88,13 +88,14 @@ class WorkingState:
         if saved is None or _visible(record) != _visible(saved):
             return True
         state, before = record.state, saved.state
-        moved = (state.analysis, state.measured_until, state.weight, state.message) != (
+        if before.saved_at is not None and now - before.saved_at < self._every:
+            return False
+        return (state.analysis, state.measured_until, state.weight, state.message) != (
             before.analysis,
             before.measured_until,
             before.weight,
             before.message,
         )
-        return moved and (before.saved_at is None or now - before.saved_at >= self._every)
 
     def ever_pulled(self, record: Record, workload: Workload) -> bool:
         """Whether a pod of the candidate ever had its images: then the registry is to blame, not the release."""

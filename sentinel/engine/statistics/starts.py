@@ -68,7 +68,9 @@ class StartProfile:
     def _with(self, start: PodStart) -> "StartProfile":
         age = age_of(start)
         bounds = self.bounds or _kept_bounds(start.seen.bounds, self.limit)
-        seen = Histogram(bounds, (0,) * len(bounds)) + replace(start.seen, seconds=None)
+        seen = Histogram(start.seen.bounds, start.seen.counts)
+        if seen.bounds != bounds:
+            seen = Histogram(bounds, (0,) * len(bounds)) + seen
         edge = limit_edge(bounds, self.limit)
         if age is None or not bounds or seen.bounds != bounds or edge is None:
             return self
@@ -196,7 +198,7 @@ class YoungTick:
     @classmethod
     def of(cls, ticked: Sequence[PodStart], starts: Starts | None) -> "YoungTick":
         """The part of a tick that can be compared with the profile; nothing without one."""
-        if starts is None or starts.profile is None:
+        if starts is None or starts.profile is None or not ticked:
             return cls()
         merged: dict[int, tuple[set[int], Histogram]] = {}
         within, outside = NOTHING, NOTHING
@@ -213,11 +215,13 @@ class YoungTick:
     def gains(self, edge: float, factors: Sequence[float], dispersion: float) -> tuple[float, ...] | None:
         """Log gains against "no worse than the stable's own start", what lies over `edge` being the errors.
 
-        A tick that reaches into several ages is compared with the one that speaks for it most. None where it or the
-        profile has no such bound, and at all edges but the limit's: how much pods differ is known there alone, and
-        farther out in the tail a pod that starts a little slower has many times the mean.
+        A tick that reaches into several ages is compared with the one that speaks for it most. None where it has no
+        part, where it or the profile has no such bound, and at all edges but the limit's: how much pods differ is known
+        there alone, and farther out in the tail a pod that starts a little slower has many times the mean.
         """
         profile, own = self.profile, self.own
+        if not self.parts:
+            return None
         if profile.bounds and edge != limit_edge(profile.bounds, profile.limit):
             return None
         known = (

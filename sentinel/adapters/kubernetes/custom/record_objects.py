@@ -98,8 +98,8 @@ def spec_of(record: Record) -> RecordSpec:
     )
 
 
-def object_of(record: Record) -> dict[str, Any]:
-    """The whole object; the record is to be within bounds (`bounded`).
+def object_of(record: Record, status: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The whole object; the record is to be within bounds (`bounded`). `status` is its own, where that is known.
 
     It has no ownerReference: the history, and the memory of bad revisions, outlives the workload, which may come
     back under its name; it goes with the namespace.
@@ -124,7 +124,7 @@ def object_of(record: Record) -> dict[str, Any]:
             **encode(spec_of(record)),
             **({"configData": record.config_kept} if record.config_kept else {}),
         },
-        "status": status_of(record),
+        "status": status_of(record) if status is None else status,
     }
 
 
@@ -165,15 +165,21 @@ def _steps_moved(status: Mapping[str, Any], by: int) -> dict[str, Any]:
 
 
 def bounded(record: Record) -> Record:
-    """The record as it can be kept: the newest decisions and alerts, texts cut, a status of at most 64 KiB.
+    """The record as it can be kept; see `fitted`."""
+    return fitted(record)[0]
 
+
+def fitted(record: Record) -> tuple[Record, dict[str, Any]]:
+    """The record as it can be kept, and its status.
+
+    That is the newest decisions and alerts, texts cut, a status of at most 64 KiB.
     What does not fit is given up in this order: the course of the evidence, the oldest decisions but the newest ten,
     the alerts that `make_room` gives up first, the other decisions (never one whose outcome is open), and last the
     analysis state, after which the evidence of this step is gathered from the start.
     """
     decisions = tuple(_short_decision(entry) for entry in record.decisions[-MAX_DECISIONS:])
     kept = replace(record, decisions=decisions).with_alerts(tuple(map(_short_alert, record.alerts)))
-    while (over := _size(status_of(kept)) - MAX_STATUS_BYTES) > 0:
+    while (over := _size(status := status_of(kept)) - MAX_STATUS_BYTES) > 0:
         if kept.state.course:
             kept = kept.with_state(replace(kept.state, course={}))
             continue
@@ -186,8 +192,9 @@ def bounded(record: Record) -> Record:
             kept = kept.with_room_for(kept.alerts, fewer)
         else:
             log.warning("the analysis state of %s is too large to be kept, by %d bytes", record.name, over)
-            return kept.with_state(replace(kept.state, analysis={}))
-    return kept
+            kept = kept.with_state(replace(kept.state, analysis={}))
+            return kept, status_of(kept)
+    return kept, status
 
 
 def _revision_shown(candidate: RevisionRef) -> str:

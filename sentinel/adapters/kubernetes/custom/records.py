@@ -14,6 +14,7 @@ from sentinel.adapters.kubernetes.custom.codec import encode
 from sentinel.adapters.kubernetes.custom.record_objects import (
     WORKLOAD_LABEL,
     bounded,
+    fitted,
     label_of,
     object_of,
     record_of,
@@ -137,8 +138,8 @@ class KubernetesRecordStore:
         Raises ConflictError when someone else wrote since `record.version`.
         """
         async with self._lock(record):
-            record = self._rebased(bounded(record))
-            written = await self._client.replace(_place(record, "status"), object_of(record))
+            record, status = fitted(self._rebased(record))
+            written = await self._client.replace(_place(record, "status"), object_of(record, status))
             return self._take(_at(record, written))
 
     async def save_notice(self, record: Record, notice: NoticeRef, channel: str = "") -> None:
