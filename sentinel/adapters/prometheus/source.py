@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from math import inf
 from typing import Protocol
 
 from sentinel.adapters.prometheus.answers import InstantAnswer, Track, of_numbers
@@ -78,6 +79,7 @@ class PrometheusSource:
         settle: float | None = None,
         at_once: bool = False,
     ) -> None:
+        keep = inf if at_once else REMEMBERED_SECONDS  # a source over memory goes with what it was made for
         self._client = client
         self._together = in_turn if at_once else side_by_side
         self._name = name
@@ -90,14 +92,14 @@ class PrometheusSource:
         ] = SharedAnswers(
             capacity=REMEMBERED_SPANS,
             weigh=lambda spans: len(spans) + 1,
-            keep=REMEMBERED_SECONDS,
+            keep=keep,
             at_once=at_once,
         )
         # A tick begins with the answers that the last one ended with; the number is 1 for what was asked again.
         self._taken: SharedAnswers[tuple[CountQuery, datetime, int], Answers] = SharedAnswers(
             capacity=REMEMBERED_SAMPLES,
             weigh=lambda answers: answers.weight,
-            keep=REMEMBERED_SECONDS,
+            keep=keep,
             at_once=at_once,
         )
         self._histograms: SharedAnswers[
@@ -105,7 +107,7 @@ class PrometheusSource:
         ] = SharedAnswers(
             capacity=REMEMBERED_SAMPLES,
             weigh=lambda taken: taken[1].weight,
-            keep=REMEMBERED_SECONDS,
+            keep=keep,
             at_once=at_once,
         )
 
