@@ -114,3 +114,28 @@ def test_values_are_replaced_copied_and_kept() -> None:
     assert Kept.__slots__ == ("x", "name")
     assert not hasattr(kept, "__dict__")
     assert OURS[1](1).place == "HERE"
+
+
+@pytest.mark.parametrize("changes", [{}, {"x": 2}, {"names": ("a",), "remembered": [1]}])
+def test_a_copy_has_the_other_values_and_what_is_made_for_each_instance(changes: dict[str, Any]) -> None:
+    """As with the standard library's `replace`."""
+    (ours, *_), (standard, *_) = OURS, STANDARD
+    copied, expected = values.replace(ours(1), **changes), dataclasses.replace(standard(1), **changes)
+    assert repr(copied) == repr(expected)
+    assert copied.remembered == expected.remembered
+
+
+def test_a_copy_is_made_of_an_instance_with_one_field_and_of_one_with_derived_ones() -> None:
+    """Fields that no argument gives are made anew, and what is done after the making is done again."""
+    _, placed, *_ = OURS
+
+    @values.dataclass(frozen=True, slots=True)
+    class Indexed:
+        x: int
+        known: dict[str, int] = dataclasses.field(default_factory=dict, init=False, compare=False)
+
+    first = Indexed(1)
+    first.known["a"] = 1
+    assert values.replace(first, x=2) == Indexed(2)
+    assert values.replace(first, x=2).known == {}
+    assert values.replace(placed(1), place="there").place == "THERE"

@@ -1,10 +1,9 @@
 """The course of a rule's evidence over a rollout: a bounded number of points, kept as one short text."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 MAX_POINTS = 120
 _THINNED = 90

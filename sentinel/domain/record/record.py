@@ -1,7 +1,7 @@
 """The durable state and history of one rollout: a candidate revision replacing a stable one on one workload."""
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime
 
 from sentinel.domain.alert import AlertsBeyond, counted_beyond, make_room
@@ -13,7 +13,7 @@ from sentinel.domain.revert import RevertRef
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.keeper import KeeperHold
 from sentinel.domain.workload.revision import Revision
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 MAX_DECISIONS = 50
 

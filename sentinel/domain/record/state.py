@@ -1,7 +1,7 @@
 """The part of a record that moves: where the rollout stands."""
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
@@ -10,7 +10,7 @@ from sentinel.domain.record.config import ConfigReturn, ConfigState
 from sentinel.domain.record.course import Course
 from sentinel.domain.workload.keeper import KeeperHold
 from sentinel.domain.workload.revision import ChangeOrigin, Revision
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 Json = Mapping[str, object]
 

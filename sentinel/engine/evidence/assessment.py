@@ -1,7 +1,7 @@
 """All rules of a policy on one rollout at one moment: new evidence in, verdicts and the tests' next states out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -34,7 +34,7 @@ from sentinel.engine.rules.query_rule import judge_query
 from sentinel.engine.rules.segment import Segment
 from sentinel.engine.statistics.calibration import Calibration
 from sentinel.engine.statistics.starts import StartProfile, Starts
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 SCALED_TO_ZERO = "ScaledToZero"
 Holds = Callable[[str, tuple[float, ...], bool], bool]

@@ -1,7 +1,6 @@
 """Carries a decision out: first the intent is recorded, then the change is made, then the outcome is recorded."""
 
 from collections.abc import Generator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,6 +25,7 @@ from sentinel.engine.reconciling.entries import entry_for, outcome_at_once
 from sentinel.engine.reconciling.memory import Memory
 from sentinel.engine.reconciling.view import View
 from sentinel.engine.rollout.holding import undo_failed
+from sentinel.values import replace
 
 FORBIDDEN_FOR = timedelta(seconds=30)
 """So long an undo that the API server forbids is tried again before a human is called."""

@@ -1,7 +1,6 @@
 """What a reconcile works out between measuring and deciding: verdicts, and what each alert comes to."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -30,6 +29,7 @@ from sentinel.engine.rules.pod_rules import settled_at, wake_at
 from sentinel.engine.rules.segment import Segment, segment_of
 from sentinel.engine.statistics.calibration import Calibration
 from sentinel.engine.statistics.starts import StartProfile
+from sentinel.values import replace
 
 Named = Callable[[Mapping[str, str], AlertRule], Collection[WorkloadKey]]
 """Which workloads an alert's labels name, under one alert rule."""

@@ -8,7 +8,6 @@ network and a replay over memory, and both come to the same decisions.
     steps = reconciler.reconcile(key)        # send each effect's answer; it returns a Reconciled
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.command import Refusal
@@ -58,7 +57,7 @@ from sentinel.engine.rollout.ignored import change_ignored
 from sentinel.engine.rollout.lifecycle import Begin, Continue, Idle, RolledBack, Sighting, recognise
 from sentinel.engine.rollout.progress import kept_until
 from sentinel.engine.rollout.situation import Situation
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 SOON = timedelta(seconds=1)
 """When to look again at what was just written, if no event comes before."""

@@ -1,13 +1,13 @@
 """What a running process knows beyond the saved records: the tests' newest states, between two checkpoints."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import RolloutState
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.reconciling.judging import ever_pulled
+from sentinel.values import replace
 
 CHECKPOINT_EVERY = timedelta(minutes=1)
 

@@ -10,7 +10,6 @@ an answer is there, at the very instant.
 """
 
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.record.record import Record
@@ -36,6 +35,7 @@ from sentinel.engine.replay.memory_view import MemoryView
 from sentinel.engine.replay.questions import Answer, Ask, AskPast, Question
 from sentinel.engine.replay.setting import Setting
 from sentinel.engine.replay.story import Look, ReplayedRollout
+from sentinel.values import replace
 
 INSTANT = timedelta(milliseconds=1)
 FAR = timedelta(minutes=10)

@@ -1,7 +1,6 @@
 """The world of a replay, as a reconcile looks at it: everything is in memory, and the time is what it is set to."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.command import Command, CommandAction
@@ -13,6 +12,7 @@ from sentinel.engine.evidence.assessment import Holds
 from sentinel.engine.replay.setting import Setting
 from sentinel.engine.rollout.gates import ungated
 from sentinel.engine.rollout.situation import KEEPER_HOLD_FOR
+from sentinel.values import replace
 
 
 class MemoryView:

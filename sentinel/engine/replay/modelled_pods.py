@@ -1,12 +1,11 @@
 """Pods of a modelled workload: what the watch would show of each at a time, by a script of what befalls it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sentinel.domain.workload.pods import Container, Pod, Termination
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 SCHEDULED_AFTER = timedelta(seconds=0)
 STARTED_AFTER = timedelta(seconds=1)

@@ -4,7 +4,6 @@ Each question is one function that answers with a Decision or with None, "not mi
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 from sentinel.domain.decision import Decision
@@ -27,6 +26,7 @@ from sentinel.engine.rollout.progress import keep_guard, proceed, resume, stand_
 from sentinel.engine.rollout.situation import JudgedAlert, Situation
 from sentinel.engine.rollout.undo.restoring import watch_restore
 from sentinel.engine.rollout.undo.undoing import condemn
+from sentinel.values import replace
 
 CALM_FOR = timedelta(minutes=1)
 """An outage or an alert storm may pause: it is over once its signs have stayed away for this long."""

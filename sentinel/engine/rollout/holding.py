@@ -1,7 +1,6 @@
 """Holding a rollout: nothing moves, people are notified, and a pause keeps further pods from being replaced."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Decision, Stop
@@ -13,6 +12,7 @@ from sentinel.domain.record.state import Hold, Phase, RolloutState
 from sentinel.domain.verdict import NO_CAUSE, DecisionCause, Number, RuleVerdict
 from sentinel.engine.exposure.brakes import brake_mark
 from sentinel.engine.rollout.situation import Situation
+from sentinel.values import replace
 
 QUIET_FOR = timedelta(minutes=10)
 """A hold's cause that comes back this soon, while another one held, is entered without telling anyone again."""

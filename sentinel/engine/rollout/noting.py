@@ -4,7 +4,6 @@ The clock is what the deadline is read from. It stands still while a rollout is 
 scaled to zero: then there is nothing to judge, and time proves nothing.
 """
 
-from dataclasses import replace
 from datetime import datetime
 
 from sentinel.domain.decision import Adopt, Decision, Release, Restore
@@ -16,6 +15,7 @@ from sentinel.engine.exposure.weights import weight_reached
 from sentinel.engine.rollout.config import with_config_known
 from sentinel.engine.rollout.gates import without_gates
 from sentinel.engine.rollout.situation import Situation
+from sentinel.values import replace
 
 _JUDGED = frozenset({Phase.PROGRESSING, Phase.BAKING, Phase.HELD})
 

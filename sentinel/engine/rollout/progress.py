@@ -1,6 +1,5 @@
 """Progress of a rollout: steer towards the step's weight, let it bake, then advance or promote; then guard."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Change, Decision
@@ -22,6 +21,7 @@ from sentinel.engine.rollout.gates import await_gates, without_gates
 from sentinel.engine.rollout.holding import escalate, without_hold
 from sentinel.engine.rollout.situation import Situation
 from sentinel.engine.rollout.taking_over import next_try, undecided
+from sentinel.values import replace
 
 _ORDER = (VerdictKind.FAIL, VerdictKind.INCONCLUSIVE, VerdictKind.PENDING, VerdictKind.PASS)
 

@@ -1,7 +1,6 @@
 """All that one decision is made of."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.policy.policy import Mode, Policy, UndoBudget
@@ -14,7 +13,7 @@ from sentinel.domain.workload.facts import OwnSteps, Workload
 from sentinel.engine.alerts.attribution import Attribution
 from sentinel.engine.exposure.weights import steps_apply
 from sentinel.engine.pods.cluster_wait import ClusterWait, cluster_wait
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 KEEPER_HOLD_FOR = timedelta(hours=24)
 

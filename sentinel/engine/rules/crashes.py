@@ -8,7 +8,6 @@ baseline pods are judged too harshly, so the caller leaves the warm-up out of th
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
@@ -18,7 +17,7 @@ from sentinel.domain.verdict import DecisionCause, Number, RuleVerdict, VerdictK
 from sentinel.engine.rules.segment import Segment
 from sentinel.engine.rules.standing import RuleStanding, evidence_that, needed_evidence, odds
 from sentinel.engine.statistics.e_process import RATIOS, Wealth, ratio_gains
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 Json = Mapping[str, object]
 

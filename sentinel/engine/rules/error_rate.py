@@ -12,7 +12,6 @@ candidate's own rate is over it too; it lasts until a tick finds the baseline no
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
@@ -43,10 +42,10 @@ from sentinel.engine.statistics.e_process import (
     limit_gains,
     rates_above,
 )
-from sentinel.engine.statistics.goodness import fresh_goodness, goodness_gains
+from sentinel.engine.statistics.goodness import GOODNESS_BETS, fresh_goodness, goodness_gains
 from sentinel.engine.statistics.histograms import tail
 from sentinel.engine.statistics.starts import Starts, YoungTick
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 Json = Mapping[str, object]
 
@@ -229,8 +228,8 @@ def _numbers(rule: ErrorRateRule, state: _State, proof: Proof, restraint: Restra
     return numbers
 
 
-def _load(state: Json | None, segment: Segment) -> _State:
-    fresh = _State(
+def _fresh(segment: Segment) -> _State:
+    return _State(
         RuleStanding(segment.name, alone=not segment.concurrent),
         Counts(),
         Counts(),
@@ -239,8 +238,11 @@ def _load(state: Json | None, segment: Segment) -> _State:
         fresh_goodness(),
         Counts(),
     )
+
+
+def _load(state: Json | None, segment: Segment) -> _State:
     if state is None or "standing" not in state:
-        return fresh
+        return _fresh(segment)
     loaded = _State(
         RuleStanding.from_json(state["standing"]),
         Counts(*cast(list[int], state["candidate"])),
@@ -250,11 +252,9 @@ def _load(state: Json | None, segment: Segment) -> _State:
         Wealth.from_json(state["good"]),
         Counts(*cast(list[int], state.get("cold", (0, 0)))),
     )
-    same_bets = all(
-        len(getattr(loaded, name).stakes) == len(getattr(fresh, name).stakes)
-        for name in ("ratio", "limit", "good")
-    )
-    return loaded if loaded.standing.segment == segment.name and same_bets else fresh
+    bets = [len(wealth.stakes) for wealth in (loaded.ratio, loaded.limit, loaded.good)]
+    same_bets = bets == [len(RATIOS), len(LIMIT_FACTORS), GOODNESS_BETS]
+    return loaded if loaded.standing.segment == segment.name and same_bets else _fresh(segment)
 
 
 def _dump(state: _State) -> Json:

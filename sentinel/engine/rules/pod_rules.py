@@ -6,7 +6,6 @@ node's fault. Unless no candidate pod is ready at all.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from math import ceil
 
@@ -20,6 +19,7 @@ from sentinel.engine.pods.cluster_faults import PodFault
 from sentinel.engine.pods.cluster_wait import counted, pulled_by
 from sentinel.engine.pods.pod_faults import crash_of, deadline, end_of, ending, health_fault, settles_at
 from sentinel.engine.pods.setting_up import kept_back
+from sentinel.values import replace
 
 FAILING_SHARE = 0.1
 """In which share of the candidate's pods a health fault must show."""

@@ -11,7 +11,6 @@ multiple of the mean that is learnt from how much they differ.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import exp, inf, log1p, sqrt
 from typing import cast
 from zlib import crc32
@@ -19,7 +18,7 @@ from zlib import crc32
 from sentinel.domain.evidence import ERRORS_OVER, Counts, Histogram, PodStart
 from sentinel.engine.statistics.e_process import ratio_gains
 from sentinel.engine.statistics.histograms import limit_edge, tail
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 AGES = (5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0)
 """Upper bounds of the ages told apart, in seconds since a pod was ready. A start of a minute fades out after it."""

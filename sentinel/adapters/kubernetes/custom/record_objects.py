@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from sentinel.domain.revert import RevertRef
 from sentinel.domain.words import standing
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
@@ -25,7 +24,7 @@ from sentinel.domain.record.entries import NoticeRef
 from sentinel.domain.record.record import Record
 from sentinel.domain.revert import RevertRef
 from sentinel.domain.workload.facts import WorkloadKey
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 _NOTE_ATTEMPTS = 5
 _REMEMBERED_DELETIONS = 1000
