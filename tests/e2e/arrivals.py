@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
 from tests.e2e.shops import Metrics
-from tests.support.world import decision
 
 EVERY = 0.2
 """Seconds between two looks."""
@@ -21,18 +20,28 @@ Shown = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """How long a story took; up to when the samples reach that decided it, where samples did, and when they came.
+    """How long a story took; of each step that samples decided, up to when they reach, and when it was decided.
 
     All in seconds since it began.
     """
 
     seconds: float
-    proof: float | None = None
+    decided: tuple[tuple[float, float], ...] = ()
     shown: Shown = ()
 
-    def least(self, proof: float | None) -> float | None:
-        """When samples up to a time could be queried; None where nobody saw it."""
-        return None if proof is None else min((now for now, at in self.shown if at >= proof), default=None)
+    def least(self, usual: Took) -> float | None:
+        """How long this story must have taken here, had it gone as elsewhere; None where samples did not decide it.
+
+        What was decided there by samples of so long after the decision before, needs such samples here.
+        """
+        least, before = 0.0, 0.0
+        for proof, decided in usual.decided:
+            needed = least + proof - before
+            shown = min((now for now, at in self.shown if at >= needed), default=None)
+            if shown is None:
+                return None
+            least, before = shown, decided
+        return least or None
 
 
 @dataclass(slots=True)
@@ -49,12 +58,20 @@ class Arrivals:
                 known.append((now, at))
 
     def took(self, service: str, record: Record, began: float, seconds: float) -> Took:
-        """How long it took that a release of the service was undone by what its samples show."""
-        undo = decision(record, Action.UNDO)
-        until = record.state.course[undo.rule].read()[-1].at.timestamp()
-        last = max(at for _, at in self.seen[service] if at <= until)
-        shown = tuple((now - began, at - began) for now, at in self.seen[service])
-        return Took(seconds, last - began, shown)
+        """How long it took that a release of the service was decided by what its samples show."""
+        seen = self.seen[service]
+        shown = tuple((now - began, at - began) for now, at in seen)
+        decided = []
+        for entry in record.decisions:
+            if entry.action is Action.UNDO:
+                until = record.state.course[entry.rule].read()[-1].at.timestamp()
+                proof = max(at for _, at in seen if at <= until)
+            elif entry.action in (Action.ADVANCE, Action.PROMOTE):
+                proof = max(at for now, at in seen if now <= entry.at.timestamp())
+            else:
+                continue
+            decided.append((proof - began, entry.at.timestamp() - began))
+        return Took(seconds, tuple(decided), shown)
 
 
 @contextlib.asynccontextmanager

@@ -34,7 +34,7 @@ Prometheus has the stories of test_stories.
 """
 IDLE = 20.0
 """For so many seconds nobody asks a release for anything: longer than its first step takes."""
-PROVEN = {"errors": "checkout", "slow": "search"}
+PROVEN = {"good": "catalog", "errors": "checkout", "slow": "search"}
 """The stories that samples decide, and whose."""
 
 
@@ -128,7 +128,7 @@ def table(rows: Times) -> str:
     """How many seconds each story took on each backend, as a table of Markdown; a dash where it did not end.
 
     In brackets: how many times as long as on Prometheus at the same scrapes, where that was asked; and the least that
-    this can be: when the samples could be queried that proved the fault there.
+    this can be: when the samples could be queried that decided it there.
     """
     names = [*STORIES, "outage"]
     lines = [["backend", "scrapes", *names], ["---"] * (len(names) + 2)]
@@ -144,6 +144,6 @@ def _cell(took: Took | None, usual: Took | None) -> str:
         return "-"
     if usual is None:
         return f"{took.seconds:.1f} s"
-    ratio, least = f"{took.seconds / usual.seconds:.2f}", took.least(usual.proof)
+    ratio, least = f"{took.seconds / usual.seconds:.2f}", took.least(usual)
     floor = "" if least is None else f", samples {least / usual.seconds:.2f}"
     return f"{took.seconds:.1f} s ({ratio}{floor})"

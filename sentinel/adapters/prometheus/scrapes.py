@@ -11,6 +11,8 @@ from sentinel.values import dataclass
 USUAL = 15.0
 """Seconds between two scrapes as long as nothing is known, and where no series is old enough to tell."""
 LEARNT_AGAIN_AFTER = timedelta(minutes=10)
+ASKED_AGAIN_AFTER = timedelta(minutes=1)
+"""The same while no series is old enough to tell: those of a new service soon are."""
 REMEMBERED_SELECTORS = 200
 COMMON = (1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0)
 """The intervals that people configure: a count of samples in a window tells one of them only nearly."""
@@ -52,7 +54,10 @@ class Scrapes:
         return self.chosen or self._learnt.get(selector)
 
     async def learn(self, selector: str, at: datetime) -> None:
-        """Learn a selector's interval, once in ten minutes. A question that fails is asked again by the next call."""
+        """Learn a selector's interval, once in ten minutes. A question that fails is asked again by the next call.
+
+        Where no series is old enough to tell, it is asked again in a minute.
+        """
         before = self._learnt_at.get(selector)
         if self.chosen is not None or (before is not None and at < before + LEARNT_AGAIN_AFTER):
             return
@@ -65,3 +70,5 @@ class Scrapes:
         found = next((one.value for one in answer.samples if one.usable and one.value > 0), None)
         if found is not None:
             self._learnt[selector] = common(found)
+        else:
+            self._learnt_at[selector] = at - LEARNT_AGAIN_AFTER + ASKED_AGAIN_AFTER

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import CountTick, HistogramTick, Missing, Tick, ValueSample
+from sentinel.domain.evidence import CountTick, HistogramTick, Missing, Span, Tick, ValueSample
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule
 from sentinel.domain.record.record import Record
@@ -242,9 +242,13 @@ class EvidenceCollector:
     ) -> None:
         began, until, proves = self._clock.monotonic(), span[1], False
         timing = self._questions.timing(rule)
-        told = timing.told and not look and not isinstance(rule, QueryRule)
+        parts: tuple[tuple[datetime, datetime], ...] = (span,)
         try:
-            for part in whole_ticks(*span, timing.tick(rule)) if told else (span,):
+            if timing.told and not look and not isinstance(rule, QueryRule):
+                parts = whole_ticks(*span, timing.tick(rule))
+                # All are asked for at once; the source remembers their answers.
+                await asyncio.gather(*(self._spans(rule, rollout, part) for part in parts))
+            for part in parts:
                 tick = await self._ask(rule, rollout, ledger, part)
                 ledger.arrived.append(Measured(rule.name, part[1], tick, look))
                 if not look:
@@ -317,10 +321,10 @@ class EvidenceCollector:
         self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, span: tuple[datetime, datetime]
     ) -> Tick:
         record, (since, until) = rollout.record, span
-        stable = stable_of(rollout.workload, record)
         if isinstance(rule, QueryRule):
+            stable = stable_of(rollout.workload, record)
             return await self._questions.value(rule, rollout.workload, stable, until)
-        spans = await self._questions.spans(rule, rollout.workload, stable, since, until)
+        spans = await self._spans(rule, rollout, span)
         # One tick for each turn of the loop: an answer that all rollouts waited for must not hold up an undo.
         async with self._turn:
             seen = self._seen(rollout)
@@ -333,6 +337,12 @@ class EvidenceCollector:
             ledger.asked.update({rule.name: LastAsked(until, scraped)} if scraped is not None else {})
             await asyncio.sleep(0)
         return tick
+
+    async def _spans(
+        self, rule: ErrorRateRule | LatencyRule, rollout: MeasuredRollout, span: tuple[datetime, datetime]
+    ) -> tuple[Span, ...]:
+        stable = stable_of(rollout.workload, rollout.record)
+        return await self._questions.spans(rule, rollout.workload, stable, *span)
 
     async def surroundings(
         self,

@@ -89,6 +89,14 @@ def test_a_pod_that_is_gone_holds_evidence_back_only_for_a_while() -> None:
     assert max(held, default=0.0) < 1034
 
 
+def test_samples_that_stay_away_are_looked_for_once_a_scrape() -> None:
+    """After the time that late series are waited for, the tick says that they are stale."""
+    batches, now = Batches(Lag()), 1000.0
+    extents = [batches.extent("q", 900.0, after(now + n), 1.0) for n in range(3)]
+    assert [(extent.again.timestamp() - now - n) for n, extent in enumerate(extents)] == [1.0, 1.0, 1.0]
+    assert all(extent.until.timestamp() > 900.9 for extent in extents)
+
+
 def test_rare_scrapes_are_there_until_the_next_one_is_due() -> None:
     """At scrapes of 15 s nothing is waited for in between: nothing can come."""
     found = Batched(4.0, phases=(3.0, 3.0), interval=15.0).looks(120)

@@ -73,6 +73,15 @@ async def test_series_that_are_too_young_teach_nothing(seconds: tuple[float, ...
     assert scrapes.of("m") == 15
 
 
+async def test_young_series_are_asked_about_again_in_a_minute() -> None:
+    """Those of a new service are old enough five minutes after its first scrape."""
+    server = Server()
+    scrapes = Scrapes(server)
+    for seconds in (0, 59, 60, 119):
+        await scrapes.learn("m", NOW + timedelta(seconds=seconds))
+    assert len(server.asked) == 2
+
+
 async def test_a_failed_question_is_asked_again() -> None:
     """By the next tick; the evidence of this one does not depend on it."""
     server = Server(30)

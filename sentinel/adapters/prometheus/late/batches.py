@@ -57,17 +57,20 @@ class Batches:
 
         `reached`: the time that all of its series that still live have reached, in seconds since 1970; None
         without any. `interval`: the seconds between two scrapes, None where that is unknown. Evidence stays no
-        longer behind the clock than late series are waited for: then it is missing, and the tick says so.
+        longer behind the clock than late series are waited for: then it is missing, the tick says so, and more is
+        looked for once a scrape.
         """
         every, now = interval or 0.0, at.timestamp()
         look_each = max(LOOK_EACH, every / LOOKS_IN_A_SCRAPE)
         if reached is None:
-            return Extent(at, at + timedelta(seconds=look_each))
+            return Extent(at, at + timedelta(seconds=max(look_each, every)))
         track = self._followed(query, reached, now, interval, look_each)
         # Up to the next scrape that is due, there is no other sample to come.
         whole = reached + every - min(MOST_UNEVEN, UNEVEN * every)
         patience = self.lag.settle + every + self.waits_for(every)
         until = min(now, max(whole, now - patience))
+        if until > whole:
+            return Extent(_time(until), _time(now + max(look_each, every)))
         expected = track.arrived + EARLIEST * min(track.gaps) if track.arrived and track.gaps else now
         return Extent(_time(until), _time(max(now + look_each, expected)))
 
