@@ -15,7 +15,6 @@ import aiohttp
 
 from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import Behaviour
-from sentinel.adapters.prometheus.scrapes import USUAL
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.ports import SystemClock
@@ -287,8 +286,8 @@ async def shop(
             "SENTINEL_HTTP__WEBHOOK__TOKEN": TOKEN,
             "SENTINEL_DRAIN_SECONDS": "5",
         }
-        if scraping.interval != USUAL:  # the series of a story are too young to tell
-            here.environ["SENTINEL_PROMETHEUS__SCRAPE_INTERVAL"] = f"{scraping.interval:g}"
+        # The series of a story are too young to tell.
+        here.environ["SENTINEL_PROMETHEUS__SCRAPE_INTERVAL"] = f"{scraping.interval:g}"
         await _at_rest(here, prometheus, services)
         yield Shop(here, prometheus, alertmanager, LONG + 10 * scraping.interval)
 

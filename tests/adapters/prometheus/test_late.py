@@ -39,6 +39,8 @@ class Batched:
     died: float = float("inf")
     """When the second pod stopped, without a word."""
     lag: Lag = field(default_factory=Lag)
+    known: bool = True
+    """Whether the time between two scrapes is."""
 
     def newest(self, now: float) -> list[float]:
         """The time of each pod's newest sample that is seen."""
@@ -55,7 +57,7 @@ class Batched:
         while now < 1000.0 + seconds:
             newest = self.newest(now)
             alive = [at for at in newest if at >= max(newest) - batches.waits_for(self.interval)]
-            extent = batches.extent("q", min(alive), after(now), self.interval)
+            extent = batches.extent("q", min(alive), after(now), self.interval, known=self.known)
             found.append((now, extent.until.timestamp(), extent.again.timestamp()))
             now = max(now + 0.01, extent.again.timestamp())
         return found
@@ -103,6 +105,14 @@ def test_rare_scrapes_are_there_until_the_next_one_is_due() -> None:
     behind = sorted(now - until for now, until, _ in found if now > 1040)
     assert behind[0] == 0
     assert behind[-1] <= 4.5 + LOOK_EACH * 4
+
+
+def test_while_the_interval_is_unknown_a_scrape_that_is_not_due_is_waited_for() -> None:
+    """The settle tells that: else no evidence would be new enough for a release to pass."""
+    batched = Batched(4.0, phases=(3.0, 3.0), interval=15.0, known=False)
+    found = batched.looks(200)
+    behind = max(now - until for now, until, _ in found if now > 1100)
+    assert 15 < behind <= batched.lag.settle + LOOK_EACH * 3
 
 
 @given(

@@ -39,6 +39,7 @@ async def test_interval_and_lag_are_measured() -> None:
         (ServerReport(VICTORIA, 15, 3), [Level.OK], "VictoriaMetrics 1.79.5"),
         (ServerReport(VICTORIA, 60, 3), [Level.OK, Level.WARN], "set sources.mesh.scrape_interval to 60s"),
         (ServerReport(VICTORIA, 15, 40), [Level.OK, Level.WARN], "its newest sample is 40 s old"),
+        (ServerReport(MetricsBackend("Grafana Mimir", settle=5.0), 15, 27), [Level.OK], "newest sample 27 s"),
         (ServerReport(VICTORIA, 5, 3), [Level.OK, Level.WARN], "set sources.mesh.scrape_interval to 5s"),
         (ServerReport(VICTORIA, 15, 3), [Level.OK], "no fault is found before its first scrape"),
         (

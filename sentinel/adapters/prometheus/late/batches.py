@@ -52,21 +52,24 @@ class Batches:
         """How many seconds behind the newest sample of all a series may be, for more of its samples to come."""
         return 2 * interval + max(LATE_SERIES, self.lag.settle)
 
-    def extent(self, query: Hashable, reached: float | None, at: datetime, interval: float | None) -> Extent:
+    def extent(
+        self, query: Hashable, reached: float | None, at: datetime, every: float, *, known: bool = True
+    ) -> Extent:
         """The extent of a query, asked for now.
 
         `reached`: the time that all of its series that still live have reached, in seconds since 1970; None
-        without any. `interval`: the seconds between two scrapes, None where that is unknown. Evidence stays no
-        longer behind the clock than late series are waited for: then it is missing, the tick says so, and more is
+        without any. `every`: the seconds between two scrapes, as far as that is `known`. Evidence stays no longer
+        behind the clock than late series are waited for: then it is missing, the tick says so, and more is
         looked for once a scrape.
         """
-        every, now = interval or 0.0, at.timestamp()
+        now = at.timestamp()
         look_each = max(LOOK_EACH, every / LOOKS_IN_A_SCRAPE)
         if reached is None:
             return Extent(at, at + timedelta(seconds=max(look_each, every)))
-        track = self._followed(query, reached, now, interval, look_each)
         # Up to the next scrape that is due, there is no other sample to come.
-        whole = reached + every - min(MOST_UNEVEN, UNEVEN * every)
+        due_in = every if known else 0.0
+        track = self._followed(query, reached, now, due_in, look_each)
+        whole = reached + due_in - min(MOST_UNEVEN, UNEVEN * due_in)
         patience = self.lag.settle + every + self.waits_for(every)
         until = min(now, max(whole, now - patience))
         if until > whole:
@@ -75,17 +78,17 @@ class Batches:
         return Extent(_time(until), _time(max(now + look_each, expected)))
 
     def _followed(
-        self, query: Hashable, reached: float, now: float, interval: float | None, look_each: float
+        self, query: Hashable, reached: float, now: float, due_in: float, look_each: float
     ) -> _Track:
-        """The query's track with what is seen now."""
+        """The query's track with what is seen now; the next samples are due so many seconds after these."""
         track = self._tracks.get(query)
         if track is None:
             track = self._tracks[query] = _Track(reached, now)
         if reached > track.reached:
             # Only who looked just before has seen when the samples came.
             seen = now - track.looked <= 3 * look_each
-            if seen and interval is not None:
-                self.lag.note(now - track.reached - interval)
+            if seen:
+                self.lag.note(now - track.reached - due_in)
             if seen and track.arrived is not None:
                 track.gaps.append(now - track.arrived)
             track.arrived = now if seen else None

@@ -59,8 +59,8 @@ class LateSamples:
             *(self._client.instant(f"min(({t}) >= scalar(max({t})) - {waits_for:g})", at) for t in stamps)
         )
         reached = [sample.value for answer in answers for sample in answer.samples if sample.usable]
-        interval = self._scrapes.known(series[0])
-        return self._batches.extent(query, min(reached, default=None), at, interval)
+        every, known = self._scrapes.of(series[0]), self._scrapes.known(series[0]) is not None
+        return self._batches.extent(query, min(reached, default=None), at, every, known=known)
 
 
 def series_of(query: CountQuery | HistogramQuery, *, native: bool) -> tuple[str, ...]:

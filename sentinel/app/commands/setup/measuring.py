@@ -77,11 +77,12 @@ def server_checks(name: str, report: ServerReport, configured: float | None) -> 
             f"it does not reach {', '.join(report.away)}, and leaves the series there out without a word",
             "bring these stores back; with --endpoint-strict for each, the querier refuses such questions instead",
         )
-    if report.lag is not None and report.lag > TOO_RARE * (configured or report.interval or USUAL):
+    usual = TOO_RARE * (configured or report.interval or USUAL) + report.backend.settle
+    if report.lag is not None and report.lag > usual:
         yield warn(
             name,
-            f"its newest sample is {report.lag:.0f} s old: evidence is asked for as of so long ago",
-            f"set {key}.settle, or let it be learnt (some ticks later)",
+            f"its newest sample is {report.lag:.0f} s old: faults are found so much later",
+            "let what writes to it send sooner (`batch_send_deadline` of a remote write), or look at its scrapes",
         )
 
 
