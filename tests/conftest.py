@@ -35,6 +35,7 @@ def pytest_asyncio_loop_factories(
     return {"virtual": VirtualTimeLoop}
 
 
+@pytest.hookimpl(optionalhook=True)  # not every run of tests loads the plugin
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Two processes more than processors: tests of real servers wait most of their time."""
     return (os.cpu_count() or 1) + 2

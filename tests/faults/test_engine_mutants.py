@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import engine_mutants
-from tests.faults.engine_mutants import FOUND, SURVIVED, Module, outcome
+from tests.faults.engine_mutants import FOUND, ROOT, SURVIVED, Module, forked, outcome
 from tests.faults.mutations import mutants_of
 
 
@@ -50,3 +50,10 @@ def test_a_mutant_is_found_by_a_test_that_notices(tmp_path: Path, monkeypatch: p
     became = {each.after: outcome(module, each) for each in mutants_of(module.path.read_text())}
 
     assert became == {"n >= 5": SURVIVED, "6": FOUND}
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_the_engines_tests_run_with_the_few_plugins_of_a_mutant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their `conftest.py` asks for no other plugin."""
+    monkeypatch.chdir(ROOT)
+    assert forked(["tests/domain/test_words.py"]) == pytest.ExitCode.OK
