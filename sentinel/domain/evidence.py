@@ -1,6 +1,7 @@
 """What was measured: readings of counters, what happened between two of them, and why a number is missing."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import inf, isfinite
@@ -61,11 +62,21 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose counters: a pod of a namespace, or a version label's value (then `version` is set, `pod` empty)."""
+    """Whose counters: a pod of a namespace, or a version label's value (then `version` is set, `pod` empty).
+
+    Its hash is worked out once: each sample of an answer is put with its subject.
+    """
 
     namespace: str
     pod: str = ""
     version: str = ""
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.namespace, self.pod, self.version)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def __str__(self) -> str:
         return self.pod or self.version

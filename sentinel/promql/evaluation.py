@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -22,8 +22,9 @@ from sentinel.promql.functions import (
     instant_rate,
     quantile,
 )
+from sentinel.promql.groups import points_by_group, series_by_group
 from sentinel.promql.selectors import equal_labels, matchers_of, milliseconds, offset_of
-from sentinel.promql.series import NAME, Identity, Labels, SeriesStore, StoredSeries
+from sentinel.promql.series import NAME, Identity, SeriesStore
 from sentinel.promql.vectors import (
     AGGREGATIONS,
     PromqlError,
@@ -226,32 +227,16 @@ class Evaluator:
         if combine is None and name != "quantile":
             raise PromqlError(f"aggregation {name!r} is not supported by this stand-in")
         share = self._scalar(aggregate.param) if name == "quantile" else None
-        grouped = self._grouped(aggregate.expr, grouping(aggregate.modifier))
+        group_of = grouping(aggregate.modifier)
+        grouped = series_by_group(self._store, aggregate.expr, group_of, LOOKBACK) or points_by_group(
+            self._vector(aggregate.expr), group_of
+        )
 
         def aggregated(time: int) -> Vector:
             whole = combine or partial(quantile, share(time) if share is not None else math.nan)
-            return [VectorSample(dict(key), whole(values), time) for key, values in grouped(time) if values]
+            return [VectorSample(labels, whole(values), time) for labels, values in grouped(time) if values]
 
         return aggregated
-
-    def _grouped(
-        self, expression: Any, group_of: Callable[[Labels], Identity]
-    ) -> Callable[[int], Iterable[tuple[Identity, Sequence[float]]]]:
-        """The values of a vector by their groups. By far the most vectors are plain selectors."""
-        stamped = _stamped_selector(expression)
-        selector = expression if stamped is None else stamped
-        if not isinstance(selector, parser.VectorSelector):
-            return _grouped_points(self._vector(expression), group_of)
-        store, matchers, offset = self._store, tuple(matchers_of(selector)), offset_of(selector)
-        of_series = group_of if stamped is None else lambda labels: group_of(unnamed(labels))
-
-        def values(series: Iterable[StoredSeries], at: int) -> list[float]:
-            found = [sample for each in series if (sample := each.at(at, LOOKBACK)) is not None]
-            return [value for _, value in found] if stamped is None else [stamp / 1000 for stamp, _ in found]
-
-        return lambda time: [
-            (key, values(series, time - offset)) for key, series in store.grouped(matchers, of_series)
-        ]
 
     # -- binary operators
 
@@ -285,28 +270,6 @@ class Evaluator:
             raise PromqlError("expected a scalar")
 
         return scalar
-
-
-def _grouped_points(
-    points: Callable[[int], Vector], group_of: Callable[[Labels], Identity]
-) -> Callable[[int], Iterable[tuple[Identity, Sequence[float]]]]:
-    group_of = remembered(group_of)
-
-    def grouped(time: int) -> Iterable[tuple[Identity, Sequence[float]]]:
-        groups: dict[Identity, list[float]] = {}
-        for point in points(time):
-            groups.setdefault(group_of(point.labels), []).append(point.value)
-        return groups.items()
-
-    return grouped
-
-
-def _stamped_selector(expression: Any) -> Any:
-    """The selector whose samples' times are asked for, where the expression asks for nothing else."""
-    if not isinstance(expression, parser.Call) or expression.func.name != "timestamp":
-        return None
-    (argument,) = expression.args
-    return argument if isinstance(argument, parser.VectorSelector) and argument.name else None
 
 
 def _always(value: Value) -> Plan:

@@ -82,7 +82,7 @@ class SeriesStore:
         self._selected: dict[tuple[LabelMatcher, ...], tuple[StoredSeries, ...]] = {}
         self._by_group: dict[
             tuple[tuple[LabelMatcher, ...], Callable[[Labels], Identity]],
-            Sequence[tuple[Identity, Sequence[StoredSeries]]],
+            Sequence[tuple[Labels, Sequence[StoredSeries]]],
         ] = {}
 
     def ingest(self, target: str, time: int, samples: Iterable[Sample], extra: Mapping[str, str]) -> None:
@@ -125,14 +125,15 @@ class SeriesStore:
 
     def grouped(
         self, matchers: tuple[LabelMatcher, ...], group_of: Callable[[Labels], Identity]
-    ) -> Sequence[tuple[Identity, Sequence[StoredSeries]]]:
-        """The same series by the group that their labels put them in."""
+    ) -> Sequence[tuple[Labels, Sequence[StoredSeries]]]:
+        """The same series by the labels of the group that their own put them in."""
         found = self._by_group.get((matchers, group_of))
         if found is None:
             groups: dict[Identity, list[StoredSeries]] = {}
             for series in self.select(matchers):
                 groups.setdefault(group_of(series.labels), []).append(series)
-            found = self._by_group[matchers, group_of] = tuple(groups.items())
+            found = tuple((dict(group), series) for group, series in groups.items())
+            self._by_group[matchers, group_of] = found
         return found
 
     def _changed(self) -> None:

@@ -1,0 +1,58 @@
+"""Vectors by the groups of an aggregation: those of plain selectors, by far the most, group their series once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import promql_parser as parser
+
+from sentinel.promql.selectors import matchers_of, offset_of
+from sentinel.promql.series import Identity, Labels, SeriesStore, StoredSeries
+from sentinel.promql.vectors import Vector, remembered, unnamed
+
+GroupOf = Callable[[Labels], Identity]
+Grouped = Callable[[int], Iterable[tuple[Labels, Sequence[float]]]]
+"""The labels of each group at a time in milliseconds, with the values in it; a group may be empty."""
+
+
+def series_by_group(store: SeriesStore, expression: Any, group_of: GroupOf, lookback: int) -> Grouped | None:
+    """The groups of a selector, or of the times of its samples; None for any other expression."""
+    stamped = _stamped_selector(expression)
+    selector = expression if stamped is None else stamped
+    if not isinstance(selector, parser.VectorSelector):
+        return None
+    matchers, offset = tuple(matchers_of(selector)), offset_of(selector)
+    of_series = group_of if stamped is None else lambda labels: group_of(unnamed(labels))
+
+    def values(series: Iterable[StoredSeries], at: int) -> list[float]:
+        return [sample[1] for each in series if (sample := each.at(at, lookback)) is not None]
+
+    def stamps(series: Iterable[StoredSeries], at: int) -> list[float]:
+        return [sample[0] / 1000 for each in series if (sample := each.at(at, lookback)) is not None]
+
+    of_group = values if stamped is None else stamps
+    return lambda time: [
+        (labels, of_group(series, time - offset)) for labels, series in store.grouped(matchers, of_series)
+    ]
+
+
+def points_by_group(points: Callable[[int], Vector], group_of: GroupOf) -> Grouped:
+    """The groups of any vector."""
+    group_of = remembered(group_of)
+
+    def grouped(time: int) -> Iterable[tuple[Labels, Sequence[float]]]:
+        groups: dict[Identity, list[float]] = {}
+        for point in points(time):
+            groups.setdefault(group_of(point.labels), []).append(point.value)
+        return [(dict(group), values) for group, values in groups.items()]
+
+    return grouped
+
+
+def _stamped_selector(expression: Any) -> Any:
+    """The selector whose samples' times are asked for, where the expression asks for nothing else."""
+    if not isinstance(expression, parser.Call) or expression.func.name != "timestamp":
+        return None
+    (argument,) = expression.args
+    return argument if isinstance(argument, parser.VectorSelector) and argument.name else None
