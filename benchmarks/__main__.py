@@ -1,6 +1,7 @@
 """The benchmarks of the daemon, alone or in turn with an earlier commit in the same run.
 
-    python -m benchmarks [reaction] [burst] [waits] [memory] [start] [scale] [--base COMMIT] [--quick] [--write]
+    python -m benchmarks [reaction] [burst] [waits] [memory] [footprint] [start] [scale] [--base COMMIT] [--quick]
+                         [--write]
 
 The simulated cluster and Prometheus' stand-in are always this checkout's: only the program under measurement is the
 commit's, which is unpacked into a temporary folder with its own environment. `--write` keeps the pages of
@@ -17,7 +18,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import burst, memory, reaction, scale, start, waits
+from benchmarks import burst, footprint, memory, reaction, scale, start, waits
 from benchmarks.harness.build import HERE, ROOT, Build, check_out
 from benchmarks.harness.result import Benchmark, against
 
@@ -27,6 +28,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "burst": burst.bench,
     "waits": waits.bench,
     "memory": memory.bench,
+    "footprint": footprint.bench,
     "start": start.bench,
     "scale": scale.bench,
 }

@@ -101,7 +101,11 @@ class Setting:
 
     def release_all(self) -> None:
         """Bring every Deployment into a canary's bake, with two metric rules on it."""
-        for index in range(self._deployments):
+        self.release(self._deployments)
+
+    def release(self, count: int) -> None:
+        """Bring so many of them there."""
+        for index in range(count):
             self._world.link.send("release", name_of(index), "next")
 
     def silence_prometheus(self) -> None:

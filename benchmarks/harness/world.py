@@ -77,7 +77,7 @@ def run_world(connection: Connection, spec: WorldSpec) -> None:
 
 class _World:
     def __init__(self, link: Link, spec: WorldSpec) -> None:
-        count = _NODES + spec.drained // _PODS_PER_NODE
+        count = _NODES + (spec.drained + spec.deployments * spec.replicas) // _PODS_PER_NODE
         nodes = tuple(NodeSpec(f"node-{i}", cpu="512", pods=_PODS_PER_NODE) for i in range(count))
         options = ClusterOptions(nodes=nodes, events=False, scrape_interval=1e6, history=20_000)
         self._link = link

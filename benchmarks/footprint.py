@@ -1,0 +1,90 @@
+"""What the daemon takes up in a cluster without workloads, and in one with many: memory, and CPU until it is ready.
+
+An earlier build in the same run gives the ratios that count. Each build's daemon runs as its own image runs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.harness.build import Build
+from benchmarks.harness.figures import machine, table
+from benchmarks.harness.result import Result
+from benchmarks.memory import Plan, setting
+
+_SETTLING_SECONDS = 10.0
+_IN_FLIGHT_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """So many Deployments of so many pods, and how many of them are rolled out at once."""
+
+    deployments: int
+    replicas: int
+    in_flight: int
+
+
+FULL = Scale(1000, 5, 50)
+QUICK = Scale(100, 5, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Resident memory in MiB, and the seconds of CPU used by then."""
+
+    name: str
+    resident: float
+    cpu: float
+
+
+def bench(build: Build, quick: bool) -> Result:
+    """Without workloads, and with many."""
+    scale = QUICK if quick else FULL
+    found = asyncio.run(measure(build, scale))
+    figures = {f"{each.name}, MiB": each.resident for each in found}
+    figures |= {f"{each.name}, CPU": each.cpu for each in found}
+    return Result(figures, lambda date: page(found, scale, date))
+
+
+async def measure(build: Build, scale: Scale) -> list[Footprint]:
+    """One daemon without workloads, then another with many."""
+    empty = await _footprints(build, Scale(0, 0, 0))
+    return [*empty, *await _footprints(build, scale)]
+
+
+async def _footprints(build: Build, scale: Scale) -> list[Footprint]:
+    plan = Plan(scale.deployments, scale.replicas, 0.0, 0.0, 0.0)
+    with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
+        async with setting(build, plan, Path(folder)) as here:
+
+            async def after(seconds: float, name: str) -> Footprint:
+                await asyncio.sleep(seconds)
+                return Footprint(name, here.daemon.resident_mib(), here.daemon.cpu_seconds())
+
+            if not scale.deployments:
+                return [await after(_SETTLING_SECONDS, "no workload")]
+            cluster = f"{scale.deployments:,} Deployments of {scale.replicas} pods"
+            at_rest = await after(_SETTLING_SECONDS, cluster)
+            here.release(scale.in_flight)
+            return [at_rest, await after(_IN_FLIGHT_SECONDS, f"{scale.in_flight} of them in flight")]
+
+
+def page(found: Sequence[Footprint], scale: Scale, date: str) -> str:
+    """The page of the documentation."""
+    rows = [(each.name, f"{each.resident:.0f}", f"{each.cpu:.1f}") for each in found]
+    return (
+        "# What the daemon takes up\n\n"
+        f"`python -m benchmarks footprint`, {date}. {machine('aiohttp', 'pydantic', 'rollback-sentinel')}.\n\n"
+        "Resident memory of `sentinel run`, and the seconds of CPU that it had used by then, start included: "
+        f"{_SETTLING_SECONDS:g} s\n"
+        f"after it was ready without workloads; the same of another one in a cluster of {scale.deployments:,} guarded\n"
+        f"Deployments; and {_IN_FLIGHT_SECONDS:g} s after {scale.in_flight} of them were released, each judged by two "
+        "rules every 5 s. A build runs with or\n"
+        "without docstrings, as its own image runs it.\n\n"
+        f"{table(('', 'MiB', 'CPU s'), rows)}\n"
+    )
