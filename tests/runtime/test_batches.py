@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from clustersim.virtual_time import run
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import (
@@ -49,9 +52,10 @@ class Clock(LoopClock):
 
 @dataclass
 class Batching:
-    """Counters that are scraped each second and shown every four; `away` from when until when it does not answer."""
+    """Counters that are scraped each second and shown by the batch; `away` from when until when it does not answer."""
 
     away: tuple[float, float] = (0.0, 0.0)
+    batch: float = BATCH
     looks: list[float] = field(default_factory=list)
     asked: list[tuple[float, datetime]] = field(default_factory=list)
     name: str = "prometheus"
@@ -64,11 +68,11 @@ class Batching:
         return self
 
     async def extent(self, query: CountQuery | HistogramQuery, now: datetime) -> Extent:
-        """Up to the last batch; the next one is there four seconds later."""
+        """Up to the last batch, and when the next one is there."""
         seconds = self._answers()
         self.looks.append(seconds)
-        shown = seconds // BATCH * BATCH
-        return Extent(at(shown), at(shown + BATCH))
+        shown = seconds // self.batch * self.batch
+        return Extent(at(shown), at(shown + self.batch))
 
     async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         """As many requests as seconds have passed."""
@@ -149,6 +153,18 @@ def test_an_outage_in_the_middle_loses_nothing_and_counts_nothing_twice() -> Non
     """What came meanwhile is one tick after it."""
     found = measured(Batching(away=(9.5, 30.2)), 80.5)
     assert counted(found) == 80 * REQUESTS
+
+
+@given(st.floats(0.6, 9.0), st.floats(5.0, 40.0), st.floats(0.0, 40.0))
+def test_whatever_the_batches_and_outages_every_request_counts_once(
+    batch: float, since: float, length: float
+) -> None:
+    """The ticks follow each other without a gap, up to the last batch."""
+    found = measured(Batching(away=(since, since + length), batch=batch), 150.5)
+    ends = [one.until for _, took in found for one in took]
+    assert ends == sorted(set(ends))
+    assert counted(found) == (ends[-1] - at(0)) // SECOND * REQUESTS
+    assert ends[-1] >= at(150 - batch - 1)
 
 
 def test_while_it_does_not_answer_the_evidence_is_missing() -> None:

@@ -1,6 +1,7 @@
 """Finds out up to when the rules of a rollout can be asked, of sources that tell."""
 
 import asyncio
+from datetime import timedelta
 from typing import Protocol
 
 from sentinel.domain.errors import SourceError
@@ -11,6 +12,9 @@ from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, Telemetry
 from sentinel.runtime.evidence.asking import RuleQuestions
 from sentinel.runtime.evidence.ledger import Ledger, MeasuredRollout
+
+APART = timedelta(seconds=0.1)
+"""Whatever a source says, it is not asked for an extent more often."""
 
 
 class Known(Protocol):
@@ -61,7 +65,7 @@ class ExtentReader:
             again = now + self._questions.timing(rule).tick(rule)
             ledger.extents[rule.name] = Extent(before.until, again)
             return False
-        ledger.extents[rule.name] = extent
+        ledger.extents[rule.name] = Extent(extent.until, max(extent.again, now + APART))
         return True
 
 

@@ -235,19 +235,28 @@ def test_a_single_long_wait_is_no_lag() -> None:
     """The settle is the second longest of the latest five: an outage is the longest."""
     lag = Lag()
     lag.known(4.0)
-    for seconds in (3.0, 3.1, 60.0, 3.2):
-        lag.note(seconds)
+    for number, seconds in enumerate((3.0, 3.1, 60.0, 3.2)):
+        lag.note(seconds, 4.0 * number)
     assert lag.settle == 3.2
+
+
+def test_a_batch_that_several_queries_saw_teaches_once() -> None:
+    """Else two of them that see the end of an outage were taken for two such waits."""
+    lag = Lag()
+    lag.note(3.0, 4.0)
+    for seconds, at in ((25.0, 30.0), (25.2, 30.3), (24.0, 30.6)):
+        lag.note(seconds, at)
+    assert lag.settle == 3.0
 
 
 def test_a_lag_ends_with_its_cause() -> None:
     """Five batches in a row that were prompt, and nothing is waited for."""
     lag = Lag()
-    lag.note(40)
-    for _ in range(4):
-        lag.note(0.2)
+    lag.note(40, 0.0)
+    for number in range(1, 5):
+        lag.note(0.2, float(number))
         assert lag.late
-    lag.note(0.2)
+    lag.note(0.2, 5.0)
     assert (lag.late, lag.settle) == (False, 0)
 
 

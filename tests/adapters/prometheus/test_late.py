@@ -77,6 +77,18 @@ def test_a_batch_is_not_looked_for_before_it_can_be_there() -> None:
     assert len(late) <= 4 * 17
 
 
+def test_a_new_query_knows_when_batches_come() -> None:
+    """From the others of the same interval: with many namespaces, few questions are in vain."""
+    batched = Batched(4.0, phases=(0.5, 0.5))
+    batches = Batches(batched.lag)
+    for tenth in range(120):
+        now = 1000.0 + tenth / 10
+        batches.extent("first", min(batched.newest(now)), after(now), 1.0)
+    for now in (1011.9, 1012.1):
+        extent = batches.extent("second", min(batched.newest(now)), after(now), 1.0)
+    assert extent.again.timestamp() == pytest.approx(1015.7, abs=0.2)
+
+
 def test_how_late_samples_are_counts_from_when_they_were_due() -> None:
     """The scrape after a flush is seen 3 s after it with the next: its age before the scrape is no lag."""
     batched = Batched(4.0)

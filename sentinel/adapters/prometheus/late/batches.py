@@ -21,7 +21,7 @@ LOOKS_IN_A_SCRAPE = 30.0
 """While a batch may come, it is looked for every quarter of a second; of rare scrapes, so often between two."""
 EARLIEST = 0.9
 """The next batch is not looked for before this share of the shortest time between two of the latest."""
-REMEMBERED_GAPS = 3
+REMEMBERED_GAPS, REMEMBERED_INTERVALS = 3, 20
 LATE_SERIES = 5.0
 """For so many seconds more than two scrapes, or for the source's lag, a series without new samples is waited for."""
 UNEVEN, MOST_UNEVEN = 0.1, 0.5
@@ -38,7 +38,6 @@ class _Track:
     reached: float
     looked: float
     arrived: float | None = None
-    gaps: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED_GAPS))
 
 
 @dataclass(slots=True)
@@ -47,6 +46,8 @@ class Batches:
 
     lag: Lag
     _tracks: BoundedDict[Hashable, _Track] = field(default_factory=lambda: BoundedDict(REMEMBERED_QUERIES))
+    _gaps: BoundedDict[float, deque[float]] = field(default_factory=lambda: BoundedDict(REMEMBERED_INTERVALS))
+    """The latest times between two batches, by the seconds between two scrapes: new queries need not learn them."""
 
     def waits_for(self, interval: float) -> float:
         """How many seconds behind the newest sample of all a series may be, for more of its samples to come."""
@@ -68,19 +69,26 @@ class Batches:
             return Extent(at, at + timedelta(seconds=max(look_each, every)))
         # Up to the next scrape that is due, there is no other sample to come.
         due_in = every if known else 0.0
-        track = self._followed(query, reached, now, due_in, look_each)
+        track, gap = self._followed(query, reached, now, due_in, look_each)
+        if gap is not None:
+            self._gaps.setdefault(every, deque(maxlen=REMEMBERED_GAPS)).append(gap)
         whole = reached + due_in - min(MOST_UNEVEN, UNEVEN * due_in)
         patience = self.lag.settle + every + self.waits_for(every)
         until = min(now, max(whole, now - patience))
         if until > whole:
             return Extent(_time(until), _time(now + max(look_each, every)))
-        expected = track.arrived + EARLIEST * min(track.gaps) if track.arrived and track.gaps else now
+        gaps = self._gaps.get(every)
+        expected = track.arrived + EARLIEST * min(gaps) if track.arrived and gaps else now
         return Extent(_time(until), _time(max(now + look_each, expected)))
 
     def _followed(
         self, query: Hashable, reached: float, now: float, due_in: float, look_each: float
-    ) -> _Track:
-        """The query's track with what is seen now; the next samples are due so many seconds after these."""
+    ) -> tuple[_Track, float | None]:
+        """The query's track with what is seen now, and the time between two batches where both were seen to come.
+
+        The next samples are due so many seconds after these.
+        """
+        gap = None
         track = self._tracks.get(query)
         if track is None:
             track = self._tracks[query] = _Track(reached, now)
@@ -88,12 +96,12 @@ class Batches:
             # Only who looked just before has seen when the samples came.
             seen = now - track.looked <= 3 * look_each
             if seen:
-                self.lag.note(now - track.reached - due_in)
+                self.lag.note(now - track.reached - due_in, now)
             if seen and track.arrived is not None:
-                track.gaps.append(now - track.arrived)
+                gap = now - track.arrived
             track.arrived = now if seen else None
         track.reached, track.looked = reached, now
-        return track
+        return track, gap
 
 
 def _time(seconds: float) -> datetime:

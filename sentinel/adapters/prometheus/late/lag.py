@@ -15,6 +15,8 @@ PROMPT = 1.0
 REMEMBERED_QUERIES = 200
 REMEMBERED_LAGS = 5
 """The settle is the second longest of so many: one that is longer than all others was an outage."""
+ONE_BATCH = 0.9
+"""What several queries see to come within so many seconds, came at once."""
 IN_STEP = 0.5
 """Samples that gain less than this share of the time that passed do not lag: they stopped for a while."""
 
@@ -43,6 +45,7 @@ class Lag:
     chosen: float | None = None
     _known: float = 0.0
     _learnt: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED_LAGS))
+    _noted_at: float = 0.0
     _seen: BoundedDict[str, _Seen] = field(default_factory=lambda: BoundedDict(REMEMBERED_QUERIES))
 
     @property
@@ -75,11 +78,16 @@ class Lag:
             return
         gained = seen.newest - before.newest
         if gained > 0 and gained >= IN_STEP * (seen.at - before.at):
-            self.note(max(seen.age, before.age) - interval)
+            self.note(max(seen.age, before.age) - interval, seen.at)
 
-    def note(self, seconds: float) -> None:
-        """So many seconds after they were due, samples came."""
-        self._learnt.append(min(LONGEST_LAG, max(0.0, seconds)))
+    def note(self, seconds: float, at: float) -> None:
+        """So many seconds after they were due, samples came at a time (Unix seconds). One batch teaches once."""
+        late = min(LONGEST_LAG, max(0.0, seconds))
+        if self._learnt and at - self._noted_at < ONE_BATCH:
+            self._learnt[-1] = max(self._learnt[-1], late)
+        else:
+            self._learnt.append(late)
+            self._noted_at = at
         if len(self._learnt) == REMEMBERED_LAGS and max(self._learnt) < PROMPT:
             self._learnt.clear()
             self._seen.clear()
