@@ -1,7 +1,7 @@
 """What Prometheus answers, as values: the samples of an instant query."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from sys import intern
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -95,6 +95,30 @@ def of_numbers(answer: InstantAnswer, query: str) -> InstantAnswer:
             reason=MissingReason.BAD_QUERY,
         )
     return answer
+
+
+def joined(answers: Iterable[InstantAnswer]) -> InstantAnswer:
+    """The samples of several answers as those of one."""
+    return InstantAnswer(tuple(sample for answer in answers for sample in answer.samples))
+
+
+def summed(answer: InstantAnswer, labels: Sequence[str]) -> InstantAnswer:
+    """What `sum by` these labels makes of an answer; the only sample of a sum keeps its other labels."""
+    groups: dict[tuple[str | None, ...], list[Sample]] = {}
+    for sample in answer.samples:
+        groups.setdefault(tuple([sample.labels.get(label) for label in labels]), []).append(sample)
+    if len(groups) == len(answer.samples):
+        return answer
+    return InstantAnswer(tuple(_sum(group, labels) for group in groups.values()))
+
+
+def _sum(group: Sequence[Sample], labels: Sequence[str]) -> Sample:
+    if len(group) == 1:
+        return group[0]
+    first = group[0].labels
+    return Sample(
+        {label: first[label] for label in labels if label in first}, sum(sample.value for sample in group)
+    )
 
 
 def _sample(element: object, query: str) -> Sample:

@@ -8,7 +8,7 @@ from functools import partial
 from math import inf
 from typing import Protocol
 
-from sentinel.adapters.prometheus.answers import InstantAnswer, Track, of_numbers
+from sentinel.adapters.prometheus.answers import InstantAnswer, Track, joined, of_numbers, summed
 from sentinel.adapters.prometheus.assembly import Answers, Assembly, as_is, bounds_in_seconds
 from sentinel.adapters.prometheus.backend import MetricsBackend
 from sentinel.adapters.prometheus.buckets import HistogramAsking, HistogramSeries
@@ -212,13 +212,13 @@ class PrometheusSource:
         )
 
     async def _counts_at(self, query: CountQuery, at: datetime) -> Answers:
-        sums, fresh = f"sum by ({_subject_labels(query.arms)})", (await self._client.backend()).fresh
-        total = fresh(query.total, at)
+        backend, arms = await self._client.backend(), query.arms
+        total, errors_of = (backend.fresh(each, at) for each in (query.total, query.errors))
         # Errors before totals: a scrape that lands in between then makes too few errors for one tick, which the
         # next one makes good, and never more errors than requests.
-        errors = await self._client.instant(f"{sums} ({fresh(query.errors, at)})", at)
-        context = await self._context(total, query.arms)
-        totals, oldest, jobs = await self._instants(at, f"{sums} ({total})", *context)
+        errors = await self._client.instant(f"sum by ({_subject_labels(arms)}) ({errors_of})", at)
+        jobs, oldest = await self._instants(at, _by_job("sum", total, arms), _oldest(total, arms, backend))
+        totals = summed(jobs, _labels_of(arms))
         await strays.require_labels(totals, query.total, query.arms, self._client.instant, at)
         return Answers({"total": totals, "errors": errors}, oldest, jobs)
 
@@ -259,19 +259,23 @@ class PrometheusSource:
 
     async def _beside(self, asking: HistogramAsking, answer: HistogramAnswer, at: datetime) -> Answers:
         """An answer with what stands beside the buckets: sums and counts, when they were scraped, and by whom."""
-        groups, arms, series = _subject_labels(asking.query.arms), asking.query.arms, asking.series
-        beside = [f"sum by ({groups}) ({counter})" for counter in (series.sum, series.count)]
-        for selector in answer.selectors(series.count, series.native):
-            beside.extend(await self._context(selector, arms))
-        sums, counts, *contexts = await self._instants(at, *beside)
+        arms, series, backend = asking.query.arms, asking.series, asking.backend
+        sums_of = f"sum by ({_subject_labels(arms)}) ({series.sum})"
+        aged = answer.selectors(series.count, series.native)
+        # A native histogram is not a number, so it cannot be summed up here.
+        more = [_by_job("count", selector, arms) for selector in aged if selector == series.native]
+        stamps = [_oldest(selector, arms, backend) for selector in aged]
+        sums, by_job, *rest = await self._instants(
+            at, sums_of, _by_job("sum", series.count, arms), *stamps, *more
+        )
         await strays.require_labels(answer.classic, series.bucket, arms, self._client.instant, at)
         await strays.require_labels(answer.sparse, series.native, arms, self._client.instant, at)
+        counts = summed(by_job, _labels_of(arms))
         counters = {"bucket": answer.classic, "sparse": answer.sparse, "sum": sums, "count": counts}
-        oldest, jobs = (
-            InstantAnswer(tuple(sample for context in contexts[which::2] for sample in context.samples))
-            for which in (0, 1)
-        )
-        return Answers(counters, oldest, jobs, answer.forms)
+        oldest, jobs = rest[: len(stamps)], rest[len(stamps) :]
+        if series.count in aged:
+            jobs = [by_job, *jobs]
+        return Answers(counters, joined(oldest), joined(jobs), answer.forms)
 
     def _stale_after(self, selector: str) -> timedelta:
         return timedelta(seconds=STALE_AFTER_INTERVALS * self._scrapes.of(selector))
@@ -282,12 +286,6 @@ class PrometheusSource:
 
     async def _instants(self, at: datetime, *queries: str) -> Sequence[InstantAnswer]:
         return await self._together(*(self._client.instant(query, at) for query in queries))
-
-    async def _context(self, selector: str, arms: Arms) -> tuple[str, str]:
-        """Asks when each subject was scraped (an instant vector's own times are the question's), and by which jobs."""
-        by_job = dict.fromkeys([arms.namespace_label, arms.subject_label, arms.pod_label, "job"])
-        stamps = (await self._client.backend()).stamps(selector)
-        return f"min by ({_subject_labels(arms)}) ({stamps})", f"count by ({_by(*by_job)}) ({selector})"
 
 
 def _counted_once(spans: tuple[Span, ...], doubled: str) -> tuple[Span, ...]:
@@ -315,6 +313,21 @@ def _by(*labels: str) -> str:
     return ", ".join(map(label_name, labels))
 
 
+def _labels_of(arms: Arms) -> tuple[str, str]:
+    """The labels that name a subject."""
+    return arms.namespace_label, arms.subject_label
+
+
 def _subject_labels(arms: Arms) -> str:
     """What every question is grouped by."""
-    return _by(arms.namespace_label, arms.subject_label)
+    return _by(*_labels_of(arms))
+
+
+def _oldest(selector: str, arms: Arms, backend: MetricsBackend) -> str:
+    """Asks when each subject was scraped: an instant vector's own times are the question's."""
+    return f"min by ({_subject_labels(arms)}) ({backend.stamps(selector)})"
+
+
+def _by_job(operator: str, selector: str, arms: Arms) -> str:
+    """Asks for a number of each pod by the job that scraped it, which tells those that are scraped twice."""
+    return f"{operator} by ({_by(*dict.fromkeys([*_labels_of(arms), arms.pod_label, 'job']))}) ({selector})"

@@ -97,6 +97,7 @@ def test_a_range_of_victoria_metrics_is_read() -> None:
 
 
 def scraped(fake: FakePrometheus, selector: str, *pods: str) -> None:
+    """The pods were scraped right before either time, each through one job."""
     for time in (THEN, NOW):
         stamps: Vector = [(of_pod(pod), time.timestamp() - 1) for pod in pods]
         fake.answers[f"min by (namespace, pod) (timestamp({selector}))", time.timestamp()] = stamps
@@ -113,6 +114,19 @@ async def test_a_histogram_by_ranges_comes_as_counts_up_to_its_edges() -> None:
     assert span.after is not None
     assert span.after.form == "vmrange"
     assert [span.after.values[name] for name in ("0.1136", "0.8799", "1", "2.5", "+Inf")] == [5, 5, 7, 7, 7]
+
+
+async def test_a_pod_whose_histogram_two_jobs_scrape_is_missing() -> None:
+    """Its counts say which jobs they are of: one question tells both."""
+    async with prometheus() as (fake, client):
+        fake.answers[BUCKETS] = [(of_pod("a", le=bound), 5) for bound in ("1", "+Inf")]
+        scraped(fake, "took_count", "a")
+        fake.answers["sum by (namespace, pod, job) (took_count)"] = [
+            (of_pod("a", job=job), 5) for job in "xy"
+        ]
+        (span,) = await PrometheusSource(client).histogram(QUERY, THEN, NOW)
+    assert span.missing is not None
+    assert span.missing.detail == "scraped by the jobs x and y"
 
 
 async def test_one_bound_in_two_spellings_is_the_one_that_goes_on() -> None:

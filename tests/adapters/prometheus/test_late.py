@@ -213,7 +213,7 @@ async def test_a_pod_whose_series_come_after_the_others_has_its_beginning() -> N
                 fresh = f'requests{{rollback_sentinel_at!="{at.timestamp():.3f}"}}'
                 counted = [({"namespace": "shop", "pod": pod}, value) for pod, value in pods.items()]
                 stamps = [(labels, at.timestamp() - 0.5) for labels, _ in counted]
-                fake.answers[f"sum by (namespace, pod) ({fresh})"] = list(counted)
+                fake.answers[f"sum by (namespace, pod, job) ({fresh})"] = list(counted)
                 fake.answers[f"min by (namespace, pod) (timestamp({fresh}) and {fresh})"] = list(stamps)
 
         scraped()
