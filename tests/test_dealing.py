@@ -32,7 +32,8 @@ def parts(pytester: pytest.Pytester, processes: int) -> list[list[str]]:
         "from tests.support.dealing import dealt\n"
         f"def pytest_collection_modifyitems(items): items[:] = dealt(items, {processes})"
     )
-    _, record = pytester.inline_genitems(pytester.makepyfile(SUITE))
+    quiet = ("-o", "asyncio_default_fixture_loop_scope=function")  # unset, each process warns
+    _, record = pytester.inline_genitems(*quiet, pytester.makepyfile(SUITE))
     left, cut = [item.name for item in record.getcall("pytest_collection_modifyitems").items], []
     for others in range(processes, 0, -1):
         size = len(left) // others

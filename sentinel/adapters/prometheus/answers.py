@@ -1,11 +1,15 @@
 """What Prometheus answers, as values: the samples of an instant query."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from sys import intern
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
+from msgspec import DecodeError, Raw
+from msgspec.json import Decoder
+
+from sentinel.adapters.prometheus.elements import Element
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 from sentinel.values import dataclass
@@ -81,6 +85,10 @@ def parse(result: object, query: str) -> InstantAnswer:
     """
     if not isinstance(result, list):
         raise _strange(query)
+    if result and isinstance(result[0], Element):
+        return InstantAnswer(
+            tuple([Sample(_sent(one.metric, query), _as_number(one.value[1], query)) for one in result])
+        )
     if result and not isinstance(result[0], Mapping):
         return InstantAnswer((Sample({}, _number(result, query)),), scalar=True)
     return InstantAnswer(tuple([_sample(element, query) for element in result]))
@@ -144,7 +152,8 @@ class _Labels(dict[str, str]):
     __slots__ = ("__weakref__",)
 
 
-_known: WeakValueDictionary[tuple[object, ...], _Labels] = WeakValueDictionary()
+_METRIC = Decoder(dict[str, str])
+_known: WeakValueDictionary[Hashable, _Labels] = WeakValueDictionary()
 """The same series come with every answer, and many answers are remembered: the labels of each are kept once."""
 
 
@@ -154,6 +163,19 @@ def _labels(metric: Mapping[object, object]) -> Mapping[str, str]:
     if known is None:
         known = _Labels({intern(str(name)): intern(str(value)) for name, value in metric.items()})
         _known[*known, *known.values()] = known
+    return known
+
+
+def _sent(metric: Raw, query: str) -> Mapping[str, str]:
+    """The labels of a series in the form in which they were sent."""
+    text = bytes(metric)
+    known = _known.get(text)
+    if known is None:
+        try:
+            labels = _METRIC.decode(text)
+        except DecodeError as error:
+            raise _strange(query) from error
+        known = _known[text] = _Labels({intern(name): intern(value) for name, value in labels.items()})
     return known
 
 
@@ -170,11 +192,15 @@ def _native(labels: Mapping[str, str], pair: object, query: str) -> Sample:
 def _number(pair: object, query: str) -> float:
     if not isinstance(pair, list) or len(pair) != 2:
         raise _strange(query)
+    return _as_number(pair[1], query)
+
+
+def _as_number(value: object, query: str) -> float:
     try:
-        return float(pair[1])
+        return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise SourceError(
-            f"The query {query!r} gives the text {pair[1]!r}, not a number.", reason=MissingReason.BAD_QUERY
+            f"The query {query!r} gives the text {value!r}, not a number.", reason=MissingReason.BAD_QUERY
         ) from error
 
 

@@ -19,6 +19,7 @@ from urllib3 import Retry
 from sentinel.adapters.prometheus import answers
 from sentinel.adapters.prometheus.answers import InstantAnswer, Track
 from sentinel.adapters.prometheus.backend import PROMETHEUS, MetricsBackend, Recognition
+from sentinel.adapters.prometheus.elements import as_documents
 from sentinel.adapters.prometheus.http import wholeness
 from sentinel.adapters.prometheus.http.credentials import SourceCredentials
 from sentinel.adapters.prometheus.http.failures import Failures
@@ -218,7 +219,7 @@ class PrometheusClient:
 
         if "query" not in params:
             return self._answered(path, by, methods=Methods(("GET",)))
-        return self._answered(params["query"], by)
+        return as_documents(self._answered(params["query"], by))
 
     def _page(self, path: str) -> str:
         """In a thread: the text at a path of the host, whatever path its API is under."""

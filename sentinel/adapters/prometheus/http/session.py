@@ -3,8 +3,9 @@
 import threading
 from typing import Any
 
-import orjson
 import requests
+
+from sentinel.adapters.prometheus import elements
 
 MAX_ANSWER = 64 * 1024 * 1024
 """So many bytes, unpacked, an answer may have: those about 5,000 pods have some 10 MiB."""
@@ -24,7 +25,7 @@ class ReadOnce(requests.Response):
         """The body as JSON. Raises ValueError."""
         if self._parsed is None:
             try:
-                self._parsed = orjson.loads(self.content)
+                self._parsed = elements.read(self.content)
             except ValueError:  # another encoding than UTF-8, or no JSON: requests tells
                 self._parsed = super().json(**kwargs)
         return self._parsed
