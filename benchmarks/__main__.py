@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -49,10 +50,19 @@ def main() -> int:
     here = replace(HERE, profile=chosen.profile)
     with tempfile.TemporaryDirectory(prefix="sentinel-bench-base-") as folder:
         builds = (check_out(chosen.base, Path(folder)), here) if chosen.base else (here,)
-        flaws = [run(name, builds, chosen) for name in chosen.names or BENCHMARKS]
+        flaws = [attempted(name, builds, chosen) for name in chosen.names or BENCHMARKS]
     for flaw in filter(None, flaws):
         print(flaw, file=sys.stderr)
     return int(any(flaws))
+
+
+def attempted(name: str, builds: Sequence[Build], chosen: argparse.Namespace) -> str:
+    """The flaw of the last build, or that it ended early, which keeps no other benchmark from being run."""
+    try:
+        return run(name, builds, chosen)
+    except Exception:
+        traceback.print_exc()
+        return f"{name} ended early"
 
 
 def run(name: str, builds: Sequence[Build], chosen: argparse.Namespace) -> str:

@@ -132,7 +132,7 @@ class Setting:
 @asynccontextmanager
 async def setting(build: Build, plan: Plan, folder: Path) -> AsyncIterator[Setting]:
     """All three up, everything at rest."""
-    world = Child(run_world, WorldSpec(plan.deployments, plan.replicas, 5, _POLICY))
+    world = Child(run_world, WorldSpec(plan.deployments, plan.replicas, 5, _POLICY, build.definitions))
     metrics = Child(run_metrics, NAMESPACE, (), _INTERVAL)
     loop = asyncio.get_running_loop()
     ready: dict[Child, asyncio.Future[Message]] = {child: loop.create_future() for child in (world, metrics)}

@@ -23,6 +23,11 @@ class Build:
     python: Path
     profile: Path | None = None
 
+    @property
+    def definitions(self) -> Path:
+        """The folder with the definitions of its resources: in those of another release, it loses what it writes."""
+        return self.root / "helm" / "rollback-sentinel" / "crds"
+
     def sentinel(self, *words: str) -> tuple[str, ...]:
         """The program `sentinel` with these arguments; to be run in `root`, which it is imported from.
 

@@ -107,7 +107,9 @@ class Field:
     @asynccontextmanager
     async def laid_out(cls, build: Build, plan: Plan, folder: Path) -> AsyncIterator[Field]:
         """All three processes up, everything at rest."""
-        spec = WorldSpec(plan.deployments, plan.replicas, plan.history, _POLICY, plan.drained)
+        spec = WorldSpec(
+            plan.deployments, plan.replicas, plan.history, _POLICY, build.definitions, plan.drained
+        )
         world = Child(run_world, spec)
         metrics = Child(run_metrics, NAMESPACE, (_ALERT_NAME,), plan.interval)
         try:

@@ -15,6 +15,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from benchmarks.harness.drain import NodePool
 from benchmarks.harness.link import Link, Message
 from clustersim.cluster import ClusterOptions, SimulatedCluster
@@ -23,7 +25,6 @@ from clustersim.node.machines import NodeSpec
 from clustersim.storage.history import Event
 from clustersim.storage.resources import CRDS, DEPLOYMENTS, PODS, ResourceType
 from clustersim.storage.store import timestamp
-from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.adapters.kubernetes.custom.record_objects import object_of
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.record.entries import Action, DecisionEntry, Outcome, OutcomeKind
@@ -48,14 +49,15 @@ _PODS_PER_NODE = 250
 class WorldSpec:
     """How many guarded Deployments with how many pods each, and how many old RolloutRecords each has.
 
-    `policy`: the rule file, whose one policy the old rollouts ran under. `drained`: so many pods more, which can all
-    change at once (`NodePool`).
+    `policy`: the rule file, whose one policy the old rollouts ran under. `definitions`: the folder with those of the
+    build's resources. `drained`: so many pods more, which can all change at once (`NodePool`).
     """
 
     deployments: int
     replicas: int
     history: int
     policy: Path
+    definitions: Path
     drained: int = 0
 
 
@@ -99,8 +101,9 @@ class _World:
         cluster = self._cluster
         async with cluster:
             cluster.store.subscribe(self._heed)
-            for definition in definitions():
-                cluster.store.create(CRDS, definition)
+            for file in sorted(self._spec.definitions.glob("*.yaml")):
+                for definition in yaml.safe_load_all(file.read_text()):
+                    cluster.store.create(CRDS, definition)
             cluster.namespace(ELSEWHERE)
             cluster.deploy(YARDSTICK, f"{YARDSTICK}:a", 0, namespace=ELSEWHERE)
             for index in range(self._spec.deployments):
@@ -230,7 +233,9 @@ def _phase(record: JsonObject | None) -> str:
     """The phase, a bake only once it counts."""
     status = (record or {}).get("status") or {}
     phase = str(status.get("phase", ""))
-    return "" if phase == Phase.BAKING and not (status.get("progress") or {}).get("reachedAt") else phase
+    # The second place is that of releases before 0.2.
+    reached = (status.get("progress") or {}).get("reachedAt") or status.get("reachedAt")
+    return "" if phase == Phase.BAKING and not reached else phase
 
 
 def _old_record(name: str, uid: str, number: int, policy: Policy) -> Record:

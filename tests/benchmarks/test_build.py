@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as driver
-from benchmarks.harness import build
+from benchmarks.harness import build, world
 from benchmarks.harness.build import HERE, Build
 from benchmarks.harness.result import Result, against
 
@@ -60,3 +60,31 @@ def test_the_builds_are_measured_in_turn(
     assert page.startswith("# here\n")
     assert "| CPU | 0.25 |" in page
     assert "grew" in capsys.readouterr().err
+
+
+def test_a_benchmark_that_ends_early_keeps_no_other_from_running(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its error is shown, the next one is measured, and the run ends with 1."""
+    monkeypatch.setattr("sys.argv", ["benchmarks", "start", "scale"])
+
+    def early(measured: Build, quick: bool) -> Result:
+        raise TimeoutError("nothing bakes")
+
+    monkeypatch.setitem(driver.BENCHMARKS, "start", early)
+    monkeypatch.setitem(
+        driver.BENCHMARKS, "scale", lambda measured, quick: Result({}, lambda date: "# Scale")
+    )
+    assert driver.main() == 1
+    out, err = capsys.readouterr()
+    assert "# Scale" in out
+    assert "nothing bakes" in err
+    assert "start ended early" in err
+
+
+@pytest.mark.parametrize("status", [{"progress": {"reachedAt": "2026-01-01"}}, {"reachedAt": "2026-01-01"}])
+def test_a_bake_counts_wherever_a_build_writes_it(status: dict[str, object]) -> None:
+    """Releases before 0.2 wrote the time elsewhere in the record; and their definitions are the build's own."""
+    assert world._phase({"status": {"phase": "Baking", **status}}) == "Baking"
+    assert world._phase({"status": {"phase": "Baking"}}) == ""
+    assert (HERE.definitions / "rolloutrecords.yaml").exists()
