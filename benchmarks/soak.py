@@ -1,7 +1,7 @@
 """A day in simulated time: hundreds of workloads, thousands of pods and rollouts, and nothing may grow.
 
 `python -m benchmarks.soak` writes docs/benchmarks/soak.md. The daemon is the real one, whole, in one process with the
-simulated cluster; requests are calls (see tests/faults/direct.py), since sockets would cost most of the time.
+simulated cluster; requests are calls (see tests/support/direct.py), since sockets would cost most of the time.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from sentinel.domain.evidence import Missing, Reading, Span, Subject
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery
 from sentinel.domain.record.state import Phase
 from tests.faults.campaign import quiet, settings_of
-from tests.faults.direct import Network
 from tests.faults.lives import Loop, Pod
 from tests.faults.plan import Service
 from tests.faults.strategies import DEPLOYMENT
 from tests.faults.witness import Witness
+from tests.support.direct import Network
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks" / "soak.md"
 NAMESPACE = "shop"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,11 @@ def test_a_bake_counts_wherever_a_build_writes_it(status: dict[str, object]) -> 
     assert world._phase({"status": {"phase": "Baking", **status}}) == "Baking"
     assert world._phase({"status": {"phase": "Baking"}}) == ""
     assert (HERE.definitions / "rolloutrecords.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    "file", sorted(Path(driver.__file__).parent.rglob("[!_]*.py")), ids=lambda file: file.stem
+)
+def test_every_benchmark_can_be_imported(file: Path) -> None:
+    """Those that no test runs, too."""
+    import_module(".".join(file.relative_to(build.ROOT).with_suffix("").parts))
