@@ -77,7 +77,7 @@ soak: $(DEV)
 	done
 	$(BIN)/python -m benchmarks.soak
 
-# Reaction, memory, start and scale, written to docs/benchmarks. BASE=<commit> measures that commit in turn, and adds the ratios to
+# Reaction, bursts, waits, memory, footprint, start and scale, written to docs/benchmarks. BASE=<commit> measures that commit in turn, and adds the ratios to
 # it; without it, the last tag of a release is the base where there is one.
 BASE ?= $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null)
 bench: $(DEV)

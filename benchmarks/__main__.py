@@ -3,9 +3,9 @@
     python -m benchmarks [reaction] [burst] [waits] [memory] [footprint] [start] [scale] [--base COMMIT] [--quick]
                          [--write]
 
-The simulated cluster and Prometheus' stand-in are always this checkout's: only the program under measurement is the
-commit's, which is unpacked into a temporary folder with its own environment. `--write` keeps the pages of
-docs/benchmarks, and the ratios to the commit with them.
+The simulated cluster and Prometheus' stand-in are always this checkout's: only the program under measurement and the
+definitions of its resources are the commit's, which is unpacked into a temporary folder with its own environment.
+`--write` keeps the pages of docs/benchmarks, and the ratios to the commit with them.
 """
 
 from __future__ import annotations

@@ -61,9 +61,7 @@ async def real_prometheus(
         if writes_to:
             config["remote_write"] = [{"url": writes_to, "headers": dict(writes_as or {})}]
         if rules:
-            groups = {"groups": [{"name": "tests", "interval": interval, "rules": [dict(r) for r in rules]}]}
-            (home / "rules.yml").write_text(yaml.safe_dump(groups))
-            config["rule_files"] = [str(home / "rules.yml")]
+            config["rule_files"] = [str(_written(rules, interval, home / "rules.yml"))]
         (home / "prometheus.yml").write_text(yaml.safe_dump(config))
         command = [
             path,
@@ -77,6 +75,13 @@ async def real_prometheus(
         url = f"http://127.0.0.1:{port}"
         async with running(command, f"{url}/-/ready", home / "log"):
             yield url
+
+
+def _written(rules: Sequence[Mapping[str, Any]], interval: str, file: Path) -> Path:
+    """The rules as one group of a file, evaluated every `interval`."""
+    group = {"name": "tests", "interval": interval, "rules": [dict(rule) for rule in rules]}
+    file.write_text(yaml.safe_dump({"groups": [group]}))
+    return file
 
 
 def _configuration(
