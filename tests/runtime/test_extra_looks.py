@@ -12,7 +12,8 @@ from sentinel.domain.evidence import MissingReason, Past, PastCounters, Reading,
 from sentinel.domain.policy.rules import CountQuery, ErrorRateRule
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
-from sentinel.runtime.evidence.collector import LOOKS_AT_ONCE, LOOKS_PER_SECOND, EvidenceCollector
+from sentinel.runtime.evidence.collector import EvidenceCollector
+from sentinel.runtime.evidence.timetable import LOOKS_AT_ONCE, LOOKS_PER_SECOND
 from tests.engine.builders import PLAIN, in_state
 from tests.engine.snapshots import OLD, at, pod, workload
 from tests.runtime.doubles import Counts

@@ -10,7 +10,8 @@ from clustersim.virtual_time import run
 from sentinel.domain.evidence import Past, PastCounters, Reading, Span, Subject
 from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule
 from sentinel.domain.record.state import Phase
-from sentinel.runtime.evidence.collector import PATIENCE, TOGETHER, EvidenceCollector
+from sentinel.runtime.evidence.collector import EvidenceCollector
+from sentinel.runtime.evidence.measuring import PATIENCE, TOGETHER
 from tests.engine.builders import PLAIN, in_state
 from tests.engine.snapshots import OLD, at, pod, workload
 from tests.runtime.doubles import Counts

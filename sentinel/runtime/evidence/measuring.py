@@ -1,0 +1,154 @@
+"""Measures one rule of one rollout: puts the question, makes a tick of the answer, and wakes the rollout."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import CountTick, HistogramTick, Span, Tick, ValueSample
+from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule
+from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.engine.evidence.assessment import Measured
+from sentinel.engine.evidence.looks import LastAsked, scraped_at
+from sentinel.engine.evidence.schedule import lacking, may_prove, stable_of, tick_of, whole_ticks
+from sentinel.metric_names import MetricName
+from sentinel.ports import Clock, Telemetry
+from sentinel.runtime.evidence.asking import RuleQuestions
+from sentinel.runtime.evidence.extents import missing_for
+from sentinel.runtime.evidence.ledger import PATIENT, WAKE, Ledger, MeasuredRollout
+from sentinel.runtime.evidence.spanindex import SpanIndex
+
+TOGETHER, PATIENCE = 0.1, 1.0
+"""So many seconds the answer for one rule waits for those for the others, to be judged together with them; and one
+that can prove no fault, of ticks that are not short.
+"""
+
+
+class Measurer:
+    """Implements `timetable.RuleMeasuring`. What came in is in the rollout's ledger when `wake` is called."""
+
+    def __init__(
+        self,
+        questions: RuleQuestions,
+        index: SpanIndex,
+        snapshot: Callable[[WorkloadKey], Workload | None],
+        wake: Callable[[WorkloadKey], None],
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> None:
+        self._questions = questions
+        self._index = index
+        self._snapshot = snapshot
+        self._wake = wake
+        self._clock = clock
+        self._telemetry = telemetry
+        self._turn = asyncio.Lock()
+
+    def seen(self, rollout: MeasuredRollout) -> Workload:
+        """The pods as they are now, not as they were when the question was sent: they name the arms."""
+        return self._snapshot(rollout.record.key) or rollout.workload
+
+    def begin(
+        self,
+        rule: MetricRule,
+        rollout: MeasuredRollout,
+        ledger: Ledger,
+        span: tuple[datetime, datetime],
+        *,
+        look: bool,
+    ) -> None:
+        """Begin to measure a rule between two times; it is running, in the ledger, until it is answered."""
+        task = asyncio.get_running_loop().create_task(
+            self._measure(rule, rollout, ledger, span, look=look),
+            name=f"measure {rollout.record.name}/{rule.name}",
+        )
+        ledger.running[rule.name] = task
+        task.add_done_callback(lambda _task: ledger.running.pop(rule.name, None))
+
+    async def _measure(
+        self,
+        rule: MetricRule,
+        rollout: MeasuredRollout,
+        ledger: Ledger,
+        span: tuple[datetime, datetime],
+        *,
+        look: bool,
+    ) -> None:
+        began, until, proves = self._clock.monotonic(), span[1], False
+        timing = self._questions.timing(rule)
+        parts: tuple[tuple[datetime, datetime], ...] = (span,)
+        try:
+            if timing.told and not look and not isinstance(rule, QueryRule):
+                parts = whole_ticks(*span, timing.tick(rule))
+                # All are asked for at once; the source remembers their answers.
+                await asyncio.gather(*(self._spans(rule, rollout, part) for part in parts))
+            for part in parts:
+                tick = await self._ask(rule, rollout, ledger, part)
+                ledger.arrived.append(Measured(rule.name, part[1], tick, look))
+                if not look:
+                    self._note_lack(rule, rollout, ledger, tick)
+                proves = proves or may_prove(tick)
+        except SourceError as error:
+            missing, proves = missing_for(error, rule, self._telemetry), True
+            if isinstance(rule, QueryRule):  # it counts its errors itself
+                ledger.arrived.append(Measured(rule.name, until, ValueSample(until, missing=missing)))
+            elif not look:
+                ledger.failing[rule.name] = missing
+            if look:
+                ledger.asked.pop(rule.name, None)
+        self._telemetry.observe(
+            MetricName.SOURCE_SECONDS, self._clock.monotonic() - began, source=rule.query.source
+        )
+        self._judge_soon(rule, rollout.record.key, ledger, proves=proves)
+
+    def unknown(self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger) -> None:
+        """Judge that there is no evidence, for the reason in the ledger."""
+        self._judge_soon(rule, rollout.record.key, ledger, proves=True)
+
+    def _judge_soon(self, rule: MetricRule, key: WorkloadKey, ledger: Ledger, *, proves: bool) -> None:
+        """Wake the rollout when all that was asked is answered, or a moment later; longer if no fault can be in it."""
+        if not ledger.busy_besides(rule.name):
+            ledger.quiet(WAKE)
+            ledger.quiet(PATIENT)
+            self._wake(key)
+            return
+        tick = self._questions.timing(rule).tick(rule).total_seconds()
+        what, wait = (WAKE, TOGETHER) if proves else (PATIENT, min(PATIENCE, tick / 5))
+        if not ledger.waits(what):
+            ledger.call(what, wait, lambda: self._wake(key))
+
+    def _note_lack(self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, tick: Tick) -> None:
+        """An answer without any number of the candidate counts as none, until one comes."""
+        failing = ledger.failing
+        failing.pop(rule.name, None)
+        if isinstance(tick, CountTick | HistogramTick) and not isinstance(rule, QueryRule):
+            lack = lacking(tick, self.seen(rollout), rule.query.arms)
+            if lack is not None:
+                failing[rule.name] = lack
+
+    async def _ask(
+        self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, span: tuple[datetime, datetime]
+    ) -> Tick:
+        record, (since, until) = rollout.record, span
+        if isinstance(rule, QueryRule):
+            stable = stable_of(rollout.workload, record)
+            return await self._questions.value(rule, rollout.workload, stable, until)
+        spans = await self._spans(rule, rollout, span)
+        # One tick for each turn of the loop: an answer that all rollouts waited for must not hold up an undo.
+        async with self._turn:
+            seen = self.seen(rollout)
+            own = self._index.own(spans, seen)
+            warmup = rollout.policy.strategy.warmup
+            tick = tick_of(rule, own, seen, stable_of(seen, record), since, until, warmup)
+            scrape = self._questions.timing(rule).min_interval
+            scraped = scraped_at(own, seen, rule.query.arms, scrape)
+            ledger.asked.pop(rule.name, None)
+            ledger.asked.update({rule.name: LastAsked(until, scraped)} if scraped is not None else {})
+            await asyncio.sleep(0)
+        return tick
+
+    async def _spans(
+        self, rule: ErrorRateRule | LatencyRule, rollout: MeasuredRollout, span: tuple[datetime, datetime]
+    ) -> tuple[Span, ...]:
+        stable = stable_of(rollout.workload, rollout.record)
+        return await self._questions.spans(rule, rollout.workload, stable, *span)
