@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from sentinel.adapters.prometheus.answers import Track
-from sentinel.adapters.prometheus.buckets import HistogramAsking, HistogramSeries
 from sentinel.adapters.prometheus.refusing import checked, read
 from sentinel.adapters.prometheus.series import selectors
+from sentinel.adapters.prometheus.spans.buckets import HistogramAsking, HistogramSeries
 from sentinel.domain.evidence import Past, PastCounters
 from sentinel.domain.policy.rules import Arms, CountQuery, HistogramQuery
 from sentinel.engine.arms.selector import label_name

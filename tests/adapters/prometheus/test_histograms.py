@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample, SparseBuckets, parse
-from sentinel.adapters.prometheus.assembly import subject_of
 from sentinel.adapters.prometheus.backend import MetricsBackend
-from sentinel.adapters.prometheus.histograms import HistogramAnswer, common_edges, counted_at, range_of
 from sentinel.adapters.prometheus.source import PrometheusSource
+from sentinel.adapters.prometheus.spans.assembly import subject_of
+from sentinel.adapters.prometheus.spans.histograms import HistogramAnswer, common_edges, counted_at, range_of
 from sentinel.domain.evidence import Past
 from sentinel.domain.policy.rules import Arms, HistogramQuery
 from tests.adapters.prometheus.fake import NOW, FakePrometheus, Vector, prometheus

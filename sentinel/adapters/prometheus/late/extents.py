@@ -1,36 +1,21 @@
 """Finds out how far the series of a query have come, of a source that gets samples late."""
 
 import asyncio
-from collections.abc import Awaitable
 from datetime import datetime
-from typing import Protocol
 
-from sentinel.adapters.prometheus.answers import InstantAnswer
-from sentinel.adapters.prometheus.backend import MetricsBackend
-from sentinel.adapters.prometheus.buckets import HistogramSeries
 from sentinel.adapters.prometheus.late.batches import LOOK_EACH, Batches
 from sentinel.adapters.prometheus.late.lag import Lag
 from sentinel.adapters.prometheus.refusing import checked
 from sentinel.adapters.prometheus.scrapes import Scrapes
 from sentinel.adapters.prometheus.series import selectors
+from sentinel.adapters.prometheus.spans.buckets import HistogramSeries
+from sentinel.adapters.prometheus.spans.questions import InstantQueries
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.evidence import Extent
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery
 
 REMEMBERED_EXTENTS = 2_000
 REMEMBERED_SECONDS = 5.0
-
-
-class InstantQueries(Protocol):
-    """Who is asked. Raises SourceError."""
-
-    async def backend(self) -> MetricsBackend:
-        """What it is, which decides how it is asked."""
-        ...
-
-    def instant(self, query: str, at: datetime) -> Awaitable[InstantAnswer]:
-        """The answer to an instant query at one evaluation time."""
-        ...
 
 
 class LateSamples:

@@ -4,17 +4,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
-from sentinel.adapters.prometheus.assembly import subject_of
 from sentinel.adapters.prometheus.backend import MetricsBackend
-from sentinel.adapters.prometheus.histograms import (
+from sentinel.adapters.prometheus.series import selectors
+from sentinel.adapters.prometheus.series.strays import Asking
+from sentinel.adapters.prometheus.spans.assembly import subject_of
+from sentinel.adapters.prometheus.spans.histograms import (
     HistogramAnswer,
     as_number,
     newest_spelling,
     range_of,
     spelt_twice,
 )
-from sentinel.adapters.prometheus.series import selectors
-from sentinel.adapters.prometheus.series.strays import Asking
 from sentinel.blocking import Together, side_by_side
 from sentinel.domain.evidence import Subject
 from sentinel.domain.policy.rules import HistogramQuery

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
-from sentinel.adapters.prometheus.histograms import as_number, counted_at
+from sentinel.adapters.prometheus.spans.histograms import as_number, counted_at
 from sentinel.domain.evidence import Missing, MissingReason, Reading, Span, Subject
 from sentinel.domain.policy.rules import Arms
 from sentinel.values import dataclass
