@@ -24,6 +24,7 @@ from sentinel.adapters.kubernetes.coordination.events import EventRecorder
 from sentinel.adapters.kubernetes.custom.commands import KubernetesCommandStore, command_of
 from sentinel.adapters.kubernetes.custom.histories import KubernetesHistoryStore
 from sentinel.adapters.kubernetes.custom.policy_objects import KubernetesPolicyStore, policy_object
+from sentinel.adapters.kubernetes.custom.record_objects import RecordShape
 from sentinel.adapters.kubernetes.custom.records import KubernetesRecordStore
 from sentinel.adapters.kubernetes.gitops.holds import KubernetesKeepers
 from sentinel.adapters.kubernetes.gitops.keepers import NO_TOOLS, OwnerCache, WatchedTools, marks_of
@@ -157,7 +158,12 @@ class KubernetesGateway:
                 shape=PodShape,
                 ahead=self._in_flight,
             ),
-            self._needed(RequestTarget(RECORDS, namespace), self.records.read, self.records.observed),
+            self._needed(
+                RequestTarget(RECORDS, namespace),
+                self.records.read,
+                self.records.observed,
+                shape=RecordShape,
+            ),
             self._needed(RequestTarget(COMMANDS, namespace), command_of, self.commands.observed),
         )
 

@@ -11,11 +11,10 @@ import pytest
 
 from sentinel.adapters.kubernetes.custom.codec import camel
 from sentinel.adapters.kubernetes.custom.former_schema import FORMER_FIELDS
+from sentinel.adapters.kubernetes.custom.record_bounds import MAX_STATUS_BYTES, fitted
 from sentinel.adapters.kubernetes.custom.record_objects import (
-    MAX_STATUS_BYTES,
     RecordHistory,
     RecordSpec,
-    bounded,
     object_of,
     record_of,
     status_of,
@@ -142,7 +141,7 @@ DONE = Outcome(OutcomeKind.DONE, NOW)
 def test_long_texts_are_cut() -> None:
     """Messages and details are kept up to a limit."""
     long = decision(1, "x" * 9000, Outcome(OutcomeKind.FAILED, NOW, "y" * 9000))
-    entry = status_of(bounded(replace(record(), decisions=(long,))))["decisions"][0]
+    entry = fitted(replace(record(), decisions=(long,)))[1]["decisions"][0]
     assert len(entry["message"]) == 1000
     assert len(entry["outcome"]["detail"]) == 1000
 
@@ -150,14 +149,14 @@ def test_long_texts_are_cut() -> None:
 def test_the_newest_fifty_are_kept() -> None:
     """Of more decisions and alerts than fifty the newest are written."""
     many = tuple(decision(number, outcome=DONE) for number in range(60))
-    written = status_of(bounded(replace(record(), decisions=many)))["decisions"]
+    written = fitted(replace(record(), decisions=many))[1]["decisions"]
     assert [entry["id"] for entry in written] == [f"d-{n}" for n in range(10, 60)]
 
 
 def test_a_status_stays_small_by_its_oldest_decisions() -> None:
     """Where fifty decisions are too much the oldest go, and the status fits."""
     many = tuple(decision(n, "ü" * 1000, replace(DONE, detail="z" * 1000)) for n in range(50))
-    status = status_of(bounded(replace(record(), decisions=many)))
+    status = fitted(replace(record(), decisions=many))[1]
     assert len(orjson.dumps(status)) <= MAX_STATUS_BYTES
     ids = [entry["id"] for entry in status["decisions"]]
     assert ids == [f"d-{n}" for n in range(50 - len(ids), 50)]
@@ -173,7 +172,7 @@ def test_alerts_do_not_have_the_newest_decisions_forgotten() -> None:
     """However large fifty alerts are, the ten newest decisions stay, and the newest alerts beside them."""
     flood = tuple(alert(n, {f"l{i}": "ü" * 190 for i in range(128)}) for n in range(50))
     many = tuple(decision(n, "m" * 1000, DONE) for n in range(50))
-    status = status_of(bounded(replace(record(), decisions=many, alerts=flood)))
+    status = fitted(replace(record(), decisions=many, alerts=flood))[1]
     assert len(orjson.dumps(status)) <= MAX_STATUS_BYTES
     assert [entry["id"] for entry in status["decisions"]] == [f"d-{n}" for n in range(40, 50)]
     assert status["alerts"][-1]["fingerprint"] == "f-49"
@@ -182,7 +181,7 @@ def test_alerts_do_not_have_the_newest_decisions_forgotten() -> None:
 def test_an_alert_with_too_many_labels_loses_the_longest() -> None:
     """What tells a workload is short and stays."""
     labels = {"namespace": "shop", "deployment": "web"} | {f"l{i}": "x" * 190 for i in range(100)}
-    (entry,) = status_of(bounded(replace(record(), alerts=(alert(1, labels),))))["alerts"]
+    (entry,) = fitted(replace(record(), alerts=(alert(1, labels),)))[1]["alerts"]
     assert entry["labels"].items() >= {"namespace": "shop", "deployment": "web"}.items()
     assert len(orjson.dumps(entry["labels"])) <= 4096
 
@@ -191,7 +190,7 @@ def test_an_open_decision_is_never_dropped() -> None:
     """A decision whose outcome is not known yet stays, however old it is."""
     many = (decision(0, "open"), *(decision(n, "ü" * 1000, DONE) for n in range(1, 50)))
     state = replace(record().state, analysis={"r": {"x": "y" * 40_000}})
-    status = status_of(bounded(replace(record(), decisions=many, state=state)))
+    status = fitted(replace(record(), decisions=many, state=state))[1]
     assert len(orjson.dumps(status)) <= MAX_STATUS_BYTES
     assert status["decisions"][0]["id"] == "d-0"
 
@@ -199,7 +198,7 @@ def test_an_open_decision_is_never_dropped() -> None:
 def test_the_analysis_goes_last() -> None:
     """An analysis state that is too large by itself is given up: the status still fits."""
     state = replace(record().state, analysis={"r": {"x": "y" * 70_000}})
-    status = status_of(bounded(replace(record(), decisions=(decision(1, outcome=DONE),), state=state)))
+    status = fitted(replace(record(), decisions=(decision(1, outcome=DONE),), state=state))[1]
     assert len(orjson.dumps(status)) <= MAX_STATUS_BYTES
     assert "analysis" not in status
 

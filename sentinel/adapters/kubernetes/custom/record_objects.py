@@ -1,43 +1,34 @@
 """RolloutRecord objects: the custom resource's form of a domain Record, kept within its bounds."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypedDict
 
+import msgspec
 import orjson
 
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
 from sentinel.adapters.kubernetes.api.resources import RECORDS
 from sentinel.adapters.kubernetes.custom.codec import decode, encode
+from sentinel.adapters.kubernetes.custom.direct import decode_bytes
 from sentinel.adapters.kubernetes.custom.former_schema import present_form, step_moved
 from sentinel.bounded import BoundedDict
 from sentinel.domain.alert import AlertsBeyond
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import AlertEntry, DecisionEntry, NoticeRef
-from sentinel.domain.record.record import MAX_DECISIONS, Record
+from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Json, Phase, RevisionRef, RolloutState
 from sentinel.domain.revert import RevertRef
 from sentinel.domain.words import standing
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
-from sentinel.values import dataclass, replace
+from sentinel.values import dataclass
 
-log = logging.getLogger(__name__)
-
-MAX_STATUS_BYTES = 64 * 1024
 KIND = "RolloutRecord"
 WORKLOAD_LABEL = "rollback-sentinel.dev/workload"
-_TEXT_LIMIT = 1000
-_SHORT_LIMIT = 200
 _LABEL_LIMIT = 63
-_ALERT_LABELS_BYTES = 4 * 1024
 _SHARED_DOCUMENTS = 500
-_LASTING_DECISIONS = 10
-"""So many of the newest decisions are kept before alerts: clients that post alerts cannot push history out."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +90,12 @@ def spec_of(record: Record) -> RecordSpec:
 
 
 def object_of(record: Record, status: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The whole object; the record is to be within bounds (`bounded`). `status` is its own, where that is known.
+    """The whole object; the record is to be within bounds (`fitted`). `status` is its own, where that is known."""
+    return {**beginning_of(record), "status": status_of(record) if status is None else status}
+
+
+def beginning_of(record: Record) -> dict[str, Any]:
+    """The object without its status, as it is created: the API server takes a status by a separate write.
 
     It has no ownerReference: the history, and the memory of bad revisions, outlives the workload, which may come
     back under its name; it goes with the namespace.
@@ -124,8 +120,29 @@ def object_of(record: Record, status: dict[str, Any] | None = None) -> dict[str,
             **encode(spec_of(record)),
             **({"configData": record.config_kept} if record.config_kept else {}),
         },
-        "status": status_of(record) if status is None else status,
     }
+
+
+def at_its_beginning(record: Record) -> Record:
+    """The record as `record_of` reads it from an object that has no status yet."""
+    return Record(
+        name=record.name,
+        key=record.key,
+        workload_uid=record.workload_uid,
+        candidate=record.candidate,
+        stable=record.stable,
+        policy=record.policy,
+        policy_digest=record.policy_digest,
+        started_at=record.started_at,
+        state=RolloutState(Phase.PROGRESSING),
+        mode=record.mode,
+        attempt=record.attempt,
+        trigger=record.trigger,
+        policy_document=record.policy_document,
+        policy_set=record.policy_set,
+        uid=record.uid,
+        version=record.version,
+    )
 
 
 def label_of(key: WorkloadKey) -> str:
@@ -134,7 +151,7 @@ def label_of(key: WorkloadKey) -> str:
 
 
 def status_of(record: Record) -> dict[str, Any]:
-    """The object's status; the record is to be within bounds (`bounded`)."""
+    """The object's status; the record is to be within bounds (`fitted`)."""
     candidate = record.candidate if record.candidate.hash else None
     history = RecordHistory(
         candidate,
@@ -164,88 +181,24 @@ def _steps_moved(status: Mapping[str, Any], by: int) -> dict[str, Any]:
     return moved
 
 
-def bounded(record: Record) -> Record:
-    """The record as it can be kept; see `fitted`."""
-    return fitted(record)[0]
-
-
-def fitted(record: Record) -> tuple[Record, dict[str, Any]]:
-    """The record as it can be kept, and its status.
-
-    That is the newest decisions and alerts, texts cut, a status of at most 64 KiB.
-    What does not fit is given up in this order: the course of the evidence, the oldest decisions but the newest ten,
-    the alerts that `make_room` gives up first, the other decisions (never one whose outcome is open), and last the
-    analysis state, after which the evidence of this step is gathered from the start.
-    """
-    decisions = tuple(_short_decision(entry) for entry in record.decisions[-MAX_DECISIONS:])
-    kept = replace(record, decisions=decisions).with_alerts(tuple(map(_short_alert, record.alerts)))
-    while (over := _size(status := status_of(kept)) - MAX_STATUS_BYTES) > 0:
-        if kept.state.course:
-            kept = kept.with_state(replace(kept.state, course={}))
-            continue
-        closed = [entry for entry in kept.decisions if entry.outcome is not None]
-        if spare := closed if not kept.alerts else closed[:-_LASTING_DECISIONS]:
-            dropped = _oldest(spare, over)
-            kept = replace(kept, decisions=tuple(entry for entry in kept.decisions if entry not in dropped))
-        elif kept.alerts:
-            fewer = len(kept.alerts) - len(_oldest(list(kept.alerts), over))
-            kept = kept.with_room_for(kept.alerts, fewer)
-        else:
-            log.warning("the analysis state of %s is too large to be kept, by %d bytes", record.name, over)
-            kept = kept.with_state(replace(kept.state, analysis={}))
-            return kept, status_of(kept)
-    return kept, status
-
-
 def _revision_shown(candidate: RevisionRef) -> str:
     """The revision as the printed column shows it."""
     return str(candidate.number) if candidate.number else candidate.hash or candidate.digest[:10]
 
 
-def _size(value: object) -> int:
-    return len(orjson.dumps(value))
+class RecordShape(TypedDict, total=False):
+    """A record as its watch reads it: spec and status as they came, for `record_of`."""
+
+    metadata: "_Metadata | None"
+    spec: msgspec.Raw
+    status: msgspec.Raw
 
 
-def _oldest(entries: list[T], over: int) -> list[T]:
-    """The first entries that together are large enough, at least one."""
-    chosen: list[T] = []
-    for entry in entries:
-        chosen.append(entry)
-        over -= _size(encode(entry))
-        if over <= 0:
-            break
-    return chosen
-
-
-def _short_decision(entry: DecisionEntry) -> DecisionEntry:
-    """The entry with its texts cut."""
-    outcome = entry.outcome and replace(entry.outcome, detail=_cut(entry.outcome.detail))
-    numbers = {
-        name: _cut(value, _SHORT_LIMIT) if isinstance(value, str) else value
-        for name, value in entry.numbers.items()
-    }
-    return replace(entry, message=_cut(entry.message), numbers=numbers, outcome=outcome)
-
-
-def _short_alert(entry: AlertEntry) -> AlertEntry:
-    labels = _fewer({name: _cut(value, _SHORT_LIMIT) for name, value in entry.labels.items()})
-    return replace(entry, summary=_cut(entry.summary), verdict=_cut(entry.verdict), labels=labels)
-
-
-def _fewer(labels: Mapping[str, str]) -> Mapping[str, str]:
-    """The labels without the longest of them, where they are too much; real ones are not."""
-    if _size(labels) <= _ALERT_LABELS_BYTES:
-        return labels
-    kept: dict[str, str] = {}
-    for name, value in sorted(labels.items(), key=_size):
-        if _size({**kept, name: value}) > _ALERT_LABELS_BYTES:
-            break
-        kept[name] = value
-    return kept
-
-
-def _cut(value: str, limit: int = _TEXT_LIMIT) -> str:
-    return value if len(value) <= limit else value[: limit - 1] + "…"
+class _Metadata(TypedDict, total=False):
+    namespace: str | None
+    name: str | None
+    uid: str | None
+    resourceVersion: str | None
 
 
 def record_of(raw: RawObject) -> Record:
@@ -254,11 +207,8 @@ def record_of(raw: RawObject) -> Record:
     Raises ValueError that names the field which is missing or cannot be read.
     """
     metadata = mapping(raw.get("metadata"))
-    spec = decode(RecordSpec, raw.get("spec"))
-    document = _shared_document(spec.policy_digest, spec.policy_document)
-    status = present_form(mapping(raw.get("status")))
-    status = _steps_moved({"phase": Phase.PROGRESSING, **status}, -1)
-    history = decode(RecordHistory, status)
+    spec = _spec(raw.get("spec"))
+    history, state = _status(raw.get("status"))
     return Record(
         name=text(metadata.get("name")),
         key=WorkloadKey(spec.workload.kind, text(metadata.get("namespace")), spec.workload.name),
@@ -268,11 +218,11 @@ def record_of(raw: RawObject) -> Record:
         policy=spec.policy,
         policy_digest=spec.policy_digest,
         started_at=spec.started_at,
-        state=decode(RolloutState, status),
+        state=state,
         mode=spec.mode,
         attempt=spec.attempt,
         trigger=spec.trigger,
-        policy_document=document,
+        policy_document=_shared_document(spec.policy_digest, spec.policy_document),
         policy_set=spec.policy_set,
         decisions=history.decisions,
         alerts=history.alerts,
@@ -285,6 +235,35 @@ def record_of(raw: RawObject) -> Record:
         uid=text(metadata.get("uid")),
         version=text(metadata.get("resourceVersion")),
     )
+
+
+def _spec(raw: object) -> RecordSpec:
+    if isinstance(raw, msgspec.Raw):
+        return decode_bytes(RecordSpec, raw) or decode(RecordSpec, orjson.loads(bytes(raw)))
+    return decode(RecordSpec, raw)
+
+
+def _status(raw: object) -> tuple[RecordHistory, RolloutState]:
+    if isinstance(raw, msgspec.Raw):
+        history = decode_bytes(RecordHistory, raw, _count_decisions_from_0)
+        state = decode_bytes(RolloutState, raw, _count_progress_from_0)
+        if history is not None and state is not None:
+            return history, state
+        raw = orjson.loads(bytes(raw))
+    status = _steps_moved({"phase": Phase.PROGRESSING, **present_form(mapping(raw))}, -1)
+    return decode(RecordHistory, status), decode(RolloutState, status)
+
+
+def _count_decisions_from_0(history: Any) -> None:
+    for entry in history.decisions:
+        entry.step -= 1
+
+
+def _count_progress_from_0(state: Any) -> None:
+    """See `_steps_moved`. A status of a former release, or one never saved, has no such step and is read as a whole."""
+    if state.progress.step < 1:
+        raise ValueError("no step that counts from 1")
+    state.progress.step -= 1
 
 
 _documents: BoundedDict[str, Json] = BoundedDict(_SHARED_DOCUMENTS)

@@ -7,13 +7,14 @@ from contextlib import suppress
 from weakref import WeakValueDictionary
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
-from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, key_of, mapping, objects
+from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, key_of, mapping, objects, text
 from sentinel.adapters.kubernetes.api.resources import RECORDS
 from sentinel.adapters.kubernetes.custom.codec import encode
+from sentinel.adapters.kubernetes.custom.record_bounds import fitted
 from sentinel.adapters.kubernetes.custom.record_objects import (
     WORKLOAD_LABEL,
-    bounded,
-    fitted,
+    at_its_beginning,
+    beginning_of,
     label_of,
     object_of,
     record_of,
@@ -24,18 +25,10 @@ from sentinel.domain.record.entries import NoticeRef
 from sentinel.domain.record.record import Record
 from sentinel.domain.revert import RevertRef
 from sentinel.domain.workload.facts import WorkloadKey
-from sentinel.values import dataclass, replace
+from sentinel.values import replace
 
 _NOTE_ATTEMPTS = 5
 _REMEMBERED_DELETIONS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A record and the older versions of it that differ in nothing but where its notice stands, and its revert."""
-
-    record: Record
-    equivalent: frozenset[str] = frozenset()
 
 
 class KubernetesRecordStore:
@@ -47,7 +40,9 @@ class KubernetesRecordStore:
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
-        self._held: dict[ObjectKey, _Held] = {}
+        self._held: dict[ObjectKey, Record] = {}
+        # The older versions of a record that differ in nothing but where its notice stands, and its revert.
+        self._equivalent: dict[ObjectKey, frozenset[str]] = {}
         self._names: defaultdict[WorkloadKey, set[ObjectKey]] = defaultdict(set)
         self._deleted: BoundedDict[str, None] = BoundedDict(_REMEMBERED_DELETIONS)
         self._locks: WeakValueDictionary[ObjectKey, asyncio.Lock] = WeakValueDictionary()
@@ -66,7 +61,7 @@ class KubernetesRecordStore:
         """All records of a workload, newest rollout first."""
         found = self._sorted.get(key)
         if found is None:
-            records = [self._held[name].record for name in self._names.get(key, ())]
+            records = [self._held[name] for name in self._names.get(key, ())]
             records.sort(key=lambda record: (record.started_at, record.name), reverse=True)
             found = tuple(records)
             if found:
@@ -75,13 +70,12 @@ class KubernetesRecordStore:
 
     def named(self, namespace: str, name: str) -> Record | None:
         """The record of this name; None where it does not exist."""
-        held = self._held.get((namespace, name))
-        return held.record if held is not None else None
+        return self._held.get((namespace, name))
 
     def all(self) -> Iterable[Record]:
         """Every record."""
         if self._everyone is None:
-            self._everyone = tuple([held.record for held in self._held.values()])
+            self._everyone = tuple(self._held.values())
         return self._everyone
 
     def in_flight(self, key: WorkloadKey) -> bool:
@@ -122,14 +116,15 @@ class KubernetesRecordStore:
 
         The record is known from then on, even if the second write fails or the watch is deaf.
         """
-        body = object_of(bounded(replace(record, version="", uid="")))
+        body = beginning_of(replace(record, version="", uid=""))
         try:
             created = await self._client.create(RequestTarget(RECORDS, record.key.namespace), body)
         except ConflictError:
             await self.fresh(record)
             raise
-        self._take(record_of(created))
-        return await self.save(_at(replace(record, config_kept=""), created))
+        record = _at(replace(record, config_kept=""), created)
+        self._take(at_its_beginning(record))
+        return await self.save(record)
 
     async def save(self, record: Record) -> Record:
         """Write the status; the spec says how the rollout was first seen, and stays.
@@ -158,21 +153,21 @@ class KubernetesRecordStore:
         async with self._lock(record):
             for attempt in range(1, _NOTE_ATTEMPTS + 1):
                 held = self._held.get(_key(record))
-                current = held.record if held else await self.fresh(record)
+                current = held or await self.fresh(record)
                 if current is None:
                     return
                 try:
-                    await self._write_fields(current, held, status)
+                    await self._write_fields(current, status)
                 except ConflictError:
                     if attempt == _NOTE_ATTEMPTS or await self.fresh(record) is None:
                         raise
                 else:
                     return
 
-    async def _write_fields(self, current: Record, held: _Held | None, status: Json) -> None:
+    async def _write_fields(self, current: Record, status: Json) -> None:
         body: Json = {"metadata": {"resourceVersion": current.version}, "status": status}
+        equivalent = self._equivalent.get(_key(current), frozenset()) | {current.version}
         raw = await self._client.merge_patch(_place(current, "status"), body)
-        equivalent = (held.equivalent if held else frozenset()) | {current.version}
         self._take(record_of(raw), equivalent)
 
     async def delete(self, record: Record) -> None:
@@ -186,10 +181,9 @@ class KubernetesRecordStore:
 
     def _rebased(self, record: Record) -> Record:
         """The record on top of our latest notice and revert, if nothing else was written since its version."""
-        held = self._held.get(_key(record))
-        if held is None or record.version not in held.equivalent:
+        newest = self._held.get(_key(record))
+        if newest is None or record.version not in self._equivalent.get(_key(record), ()):
             return record
-        newest = held.record
         revert = record.revert or newest.revert
         noted = replace(record, notice=newest.notice, notices=newest.notices, revert=revert)
         return replace(noted, version=newest.version)
@@ -200,13 +194,13 @@ class KubernetesRecordStore:
     # -- what is known
 
     def read(self, raw: RawObject) -> Record:
-        """The record of an object on the watch; the echo of an own write is not read again.
+        """The record of an object on the watch; what is known, or older than what is known, is not read again.
 
         Raises ValueError that names the field which cannot be read.
         """
         held = self._held.get(key_of(raw))
-        version = mapping(raw.get("metadata")).get("resourceVersion")
-        return held.record if held is not None and held.record.version == version else record_of(raw)
+        version = text(mapping(raw.get("metadata")).get("resourceVersion"))
+        return held if held is not None and _order(version) <= _order(held.version) else record_of(raw)
 
     def observed(self, key: ObjectKey, before: Record | None, after: Record | None) -> None:
         """The watch's handler."""
@@ -220,17 +214,20 @@ class KubernetesRecordStore:
         """Keep the record unless a newer version of it is known; returns what is kept."""
         key = _key(record)
         held = self._held.get(key)
-        if held is not None and _order(record) <= _order(held.record):
-            if equivalent and record.version == held.record.version:
+        if held is not None and _order(record.version) <= _order(held.version):
+            if equivalent and record.version == held.version:
                 # The watch was quicker than the answer to our own write of the fields.
-                self._held[key] = _Held(held.record, held.equivalent | equivalent)
-            return held.record
+                self._equivalent[key] = self._equivalent.get(key, frozenset()) | equivalent
+            return held
         if record.uid in self._deleted:
             return record
-        self._held[key] = _Held(record, equivalent)
-        if held is not None and held.record.key != record.key:
-            self._names[held.record.key].discard(key)
-            self._sorted.pop(held.record.key, None)
+        self._held[key] = record
+        self._equivalent.pop(key, None)
+        if equivalent:
+            self._equivalent[key] = equivalent
+        if held is not None and held.key != record.key:
+            self._names[held.key].discard(key)
+            self._sorted.pop(held.key, None)
         self._names[record.key].add(key)
         if record.live:
             self._live[key] = record
@@ -243,15 +240,16 @@ class KubernetesRecordStore:
         held = self._held.get(key)
         if uid:
             self._deleted[uid] = None
-        if held is None or (uid and held.record.uid != uid):
+        if held is None or (uid and held.uid != uid):
             return
         del self._held[key]
+        self._equivalent.pop(key, None)
         self._live.pop(key, None)
-        names = self._names[held.record.key]
+        names = self._names[held.key]
         names.discard(key)
         if not names:
-            del self._names[held.record.key]
-        self._tell(held.record.key)
+            del self._names[held.key]
+        self._tell(held.key)
 
     def _tell(self, key: WorkloadKey) -> None:
         self._everyone = None
@@ -274,6 +272,6 @@ def _at(record: Record, written: Json) -> Record:
     return replace(record, version=metadata["resourceVersion"], uid=metadata["uid"])
 
 
-def _order(record: Record) -> int:
+def _order(version: str) -> int:
     """resourceVersions of one resource are whole numbers that grow (KEP-5504 makes that official)."""
-    return int(record.version) if record.version.isdecimal() else 0
+    return int(version) if version.isdecimal() else 0
