@@ -12,12 +12,14 @@ from sentinel.domain.figures import rfc3339
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, DecisionEntry, Outcome, OutcomeKind
 from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.facts import Workload
 from sentinel.ports import Cluster
 from sentinel.runtime.notify.announcements import Announcements
 from sentinel.runtime.notify.notifications import LogNotifier, Notifications
 from sentinel.runtime.notify.reporting import Reporter
 from tests.engine.builders import entry, in_state
-from tests.engine.snapshots import at
+from tests.engine.snapshots import at, workload
 from tests.runtime.doubles import Counts, Shelf
 
 FIELDS = ("workload", "namespace", "action", "reason", "rule", "decided_at", "mode", "step")
@@ -30,11 +32,22 @@ def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def reporter(mode: Mode = Mode.ENFORCE) -> Reporter:
-    """One that has only the log."""
+def reporter(mode: Mode = Mode.ENFORCE, announcements: Announcements | None = None) -> Reporter:
+    """One that has only the log, unless Events are to be announced as well."""
     cluster: Cluster = object()  # type: ignore[assignment] - no Event is written here
     notifications = Notifications(LogNotifier(), Shelf(), lambda _: None, Counts(), Random(1))
-    return Reporter(notifications, Announcements(cluster), lambda _: mode)
+    return Reporter(notifications, announcements or Announcements(cluster), lambda _: mode)
+
+
+class Announced(Announcements):
+    """Keeps what is to be announced."""
+
+    def __init__(self) -> None:
+        self.entries: list[DecisionEntry] = []
+
+    def announce(self, workload: Workload, entry: DecisionEntry) -> None:
+        """Keep it."""
+        self.entries.append(entry)
 
 
 def rollout(*entries: DecisionEntry) -> Record:
@@ -104,3 +117,15 @@ async def test_a_new_process_logs_nothing_that_was_decided_before_it(
     assert not logged.records
     new.report(past.with_decision(entry(Action.PROMOTE, "Passed", 700)), None)
     assert actions(logged) == ["promote"]
+
+
+async def test_what_was_over_before_our_time_has_no_event() -> None:
+    """A first start in a large cluster writes none; what is decided about such a rollout later has one."""
+    announced = Announced()
+    over, restart = entry(Action.CLOSE, "NotWatched"), entry(Action.RESTART, "ConfigChanged", 60)
+    record = replace(in_state(Phase.UNJUDGED), decisions=(over,))
+    shop = workload()
+    report = reporter(announcements=announced).report
+    for known in (record, record.with_decision(restart)):
+        report(replace(known, workload_uid=shop.uid), shop)
+    assert announced.entries == [restart]

@@ -5,8 +5,9 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 
 from sentinel.domain.policy.policy import Mode
-from sentinel.domain.record.entries import DecisionEntry
+from sentinel.domain.record.entries import Action, DecisionEntry
 from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
 from sentinel.domain.words import deed
 from sentinel.domain.workload.facts import Workload
 from sentinel.runtime.logfields import about_decision
@@ -59,7 +60,7 @@ class Reporter:
             self._reported[record.name] = entry.id
             self._log(record, entry)
             self._notifications.tell(record, entry)
-            if workload is not None and workload.uid == record.workload_uid:
+            if workload is not None and workload.uid == record.workload_uid and not _was_over(record, entry):
                 self._announcements.announce(workload, entry)
         if self._reverts is not None:
             self._reverts.look(record, workload)
@@ -81,6 +82,14 @@ class Reporter:
                 "advice": list(advice(record, entry)),
             },
         )
+
+
+def _was_over(record: Record, entry: DecisionEntry) -> bool:
+    """Whether the decision says no more than that the rollout was over before our time.
+
+    A first start finds thousands of these at once, whose Events would keep that of an undo from being written.
+    """
+    return entry.action is Action.CLOSE and record.state.phase is Phase.UNJUDGED
 
 
 def _closed(decisions: tuple[DecisionEntry, ...]) -> tuple[DecisionEntry, ...]:

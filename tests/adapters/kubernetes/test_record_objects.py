@@ -18,6 +18,7 @@ from sentinel.adapters.kubernetes.custom.record_objects import (
     object_of,
     record_of,
     status_of,
+    with_status,
 )
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.gate import GateAnswer, GateResult
@@ -120,6 +121,13 @@ def test_a_record_without_a_status_is_at_its_beginning() -> None:
 def test_a_record_is_not_owned() -> None:
     """A record outlives its workload: it has no owner and goes with the namespace alone."""
     assert "ownerReferences" not in object_of(full())["metadata"]
+
+
+def test_a_write_of_the_status_holds_nothing_else() -> None:
+    """The spec, with the policy's whole document, is not sent again with each step of a rollout."""
+    written = with_status(full(), {"phase": "Held"})
+    assert set(written) == {"apiVersion", "kind", "metadata", "status"}
+    assert written["metadata"]["resourceVersion"] == full().version
 
 
 def test_what_humans_asked_for_is_kept() -> None:

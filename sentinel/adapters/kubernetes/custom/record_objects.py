@@ -89,9 +89,9 @@ def spec_of(record: Record) -> RecordSpec:
     )
 
 
-def object_of(record: Record, status: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The whole object; the record is to be within bounds (`fitted`). `status` is its own, where that is known."""
-    return {**beginning_of(record), "status": status_of(record) if status is None else status}
+def object_of(record: Record) -> dict[str, Any]:
+    """The whole object."""
+    return {**beginning_of(record), "status": status_of(record)}
 
 
 def beginning_of(record: Record) -> dict[str, Any]:
@@ -100,27 +100,27 @@ def beginning_of(record: Record) -> dict[str, Any]:
     It has no ownerReference: the history, and the memory of bad revisions, outlives the workload, which may come
     back under its name; it goes with the namespace.
     """
-    metadata: dict[str, Any] = {
-        "name": record.name,
-        "namespace": record.key.namespace,
-        "labels": {
-            "app.kubernetes.io/managed-by": "rollback-sentinel",
-            WORKLOAD_LABEL: label_of(record.key),
-        },
+    whole = _named(record)
+    whole["metadata"]["labels"] = {
+        "app.kubernetes.io/managed-by": "rollback-sentinel",
+        WORKLOAD_LABEL: label_of(record.key),
     }
+    kept = {"configData": record.config_kept} if record.config_kept else {}
+    return {**whole, "spec": {**encode(spec_of(record)), **kept}}
+
+
+def with_status(record: Record, status: dict[str, Any]) -> dict[str, Any]:
+    """What a write of the status consists of: the API server leaves the rest of the object as it is."""
+    return {**_named(record), "status": status}
+
+
+def _named(record: Record) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"name": record.name, "namespace": record.key.namespace}
     if record.version:
         metadata["resourceVersion"] = record.version
     if record.uid:
         metadata["uid"] = record.uid
-    return {
-        "apiVersion": RECORDS.api_version,
-        "kind": KIND,
-        "metadata": metadata,
-        "spec": {
-            **encode(spec_of(record)),
-            **({"configData": record.config_kept} if record.config_kept else {}),
-        },
-    }
+    return {"apiVersion": RECORDS.api_version, "kind": KIND, "metadata": metadata}
 
 
 def at_its_beginning(record: Record) -> Record:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from weakref import WeakValueDictionary
 
+import msgspec
+
 from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, key_of, mapping, objects, text
 from sentinel.adapters.kubernetes.api.resources import RECORDS
@@ -16,11 +18,11 @@ from sentinel.adapters.kubernetes.custom.record_objects import (
     at_its_beginning,
     beginning_of,
     label_of,
-    object_of,
     record_of,
+    with_status,
 )
 from sentinel.bounded import BoundedDict
-from sentinel.domain.errors import ConflictError, NotFoundError
+from sentinel.domain.errors import ClusterUnavailableError, ConflictError, NotFoundError
 from sentinel.domain.record.entries import NoticeRef
 from sentinel.domain.record.record import Record
 from sentinel.domain.revert import RevertRef
@@ -118,7 +120,7 @@ class KubernetesRecordStore:
         """
         body = beginning_of(replace(record, version="", uid=""))
         try:
-            created = await self._client.create(RequestTarget(RECORDS, record.key.namespace), body)
+            created = await self._write("POST", RequestTarget(RECORDS, record.key.namespace), body)
         except ConflictError:
             await self.fresh(record)
             raise
@@ -133,8 +135,18 @@ class KubernetesRecordStore:
         """
         async with self._lock(record):
             record, status = fitted(self._rebased(record))
-            written = await self._client.replace(_place(record, "status"), object_of(record, status))
+            written = await self._write("PUT", _place(record, "status"), with_status(record, status))
             return self._take(_at(record, written))
+
+    async def _write(self, method: str, target: RequestTarget, body: Json) -> "_Stored":
+        """Write an object; what the answer holds besides where it stands now was just sent."""
+        answer = await self._client.exchange(method, target, body=body)
+        try:
+            return _STORED.decode(answer).metadata
+        except msgspec.DecodeError as error:
+            raise ClusterUnavailableError(
+                f"write {target}: the answer names no object: {answer[:80]!r}", reason="BadAnswer", status=200
+            ) from error
 
     async def save_notice(self, record: Record, notice: NoticeRef, channel: str = "") -> None:
         """Write where the rollout's message stands, and nothing else; see `_note`."""
@@ -266,10 +278,23 @@ def _place(record: Record, subresource: str = "") -> RequestTarget:
     return RequestTarget(RECORDS, record.key.namespace, record.name, subresource)
 
 
-def _at(record: Record, written: Json) -> Record:
+class _Stored(msgspec.Struct, rename="camel", gc=False):
+    """Where an object stands."""
+
+    uid: str
+    resource_version: str
+
+
+class _Answer(msgspec.Struct, gc=False):
+    metadata: _Stored
+
+
+_STORED = msgspec.json.Decoder(_Answer)
+
+
+def _at(record: Record, stored: _Stored) -> Record:
     """The record that was just written, as the server's answer names it."""
-    metadata = written["metadata"]
-    return replace(record, version=metadata["resourceVersion"], uid=metadata["uid"])
+    return replace(record, version=stored.resource_version, uid=stored.uid)
 
 
 def _order(version: str) -> int:
