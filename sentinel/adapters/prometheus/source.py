@@ -1,7 +1,7 @@
 """Prometheus as a source of evidence: counters of each pod at explicit times, all workloads in one query."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from math import inf
 from typing import Protocol
@@ -18,6 +18,7 @@ from sentinel.adapters.prometheus.scrapes import USUAL, Scrapes
 from sentinel.adapters.prometheus.series.podless import unattributed
 from sentinel.adapters.prometheus.spans.counts import CountedSpans
 from sentinel.adapters.prometheus.spans.latencies import MeasuredSpans
+from sentinel.adapters.prometheus.spans.narrowing import Narrowing, Query, about_all
 from sentinel.adapters.prometheus.spans.questions import SeriesQuestions
 from sentinel.blocking import SharedAnswers, in_turn, side_by_side
 from sentinel.domain.errors import SourceError
@@ -76,6 +77,7 @@ class PrometheusSource:
         self._extents = LateSamples(client, self._scrapes, self._lag)
         together = in_turn if at_once else side_by_side
         questions = SeriesQuestions(client, self._scrapes, self._lag, together)
+        self._narrowing = None if at_once else Narrowing(client)
         self._counts = CountedSpans(questions, keep, at_once=at_once)
         self._latencies = MeasuredSpans(questions, keep, at_once=at_once)
         self._shared: SharedAnswers[
@@ -114,13 +116,11 @@ class PrometheusSource:
 
     async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         """Totals and errors of every pod or version, at both times. Raises SourceError."""
-        return await self._shared.get((query, since, until), lambda: self._counts.spans(query, since, until))
+        return await self._about(query, since, until, self._counts.spans)
 
     async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         """Cumulative buckets, sum and count of every pod or version, at both times. Raises SourceError."""
-        return await self._shared.get(
-            (query, since, until), lambda: self._latencies.spans(query, since, until)
-        )
+        return await self._about(query, since, until, self._latencies.spans)
 
     async def value(self, query: ValueQuery, at: datetime) -> ValueSample:
         """The numbers of a free query; missing for a NaN, an infinity, or an arm's selector whose series name no pod.
@@ -161,3 +161,20 @@ class PrometheusSource:
         except SourceError as error:
             return str(error)
         return None
+
+    async def _about(
+        self,
+        query: Query,
+        since: datetime,
+        until: datetime,
+        ask: Callable[[Query, datetime, datetime], Awaitable[tuple[Span, ...]]],
+    ) -> tuple[Span, ...]:
+        """The spans of a query's pods, or of all where those of more are asked for as well."""
+        query = await self._narrowing.of(query, until) if self._narrowing else about_all(query)
+        try:
+            return await self._shared.get((query, since, until), lambda: ask(query, since, until))
+        except SourceError as error:
+            wide = self._narrowing.without(query, error, until) if self._narrowing else None
+            if wide is None:
+                raise
+        return await self._shared.get((wide, since, until), lambda: ask(wide, since, until))

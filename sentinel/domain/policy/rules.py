@@ -40,7 +40,8 @@ class Arms:
 class CountQuery:
     """Where totals and errors are counted: selectors of counters in one metrics source.
 
-    `namespace` is the one that they select themselves, where the source's answers name none.
+    `namespace` is the one that they select themselves, where the source's answers name none. `pods` are those that
+    are wanted, all where none are given: a source may answer for others as well.
     """
 
     source: str
@@ -48,19 +49,21 @@ class CountQuery:
     errors: str
     arms: Arms = field(default_factory=Arms)
     namespace: str = ""
+    pods: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class HistogramQuery:
     """Where latencies are counted: the selector of a histogram in one metrics source, bounds in seconds.
 
-    `unit` is how many seconds one unit of the metric is (0.001 for milliseconds).
+    `unit` is how many seconds one unit of the metric is (0.001 for milliseconds). `pods` as of a `CountQuery`.
     """
 
     source: str
     histogram: str
     arms: Arms = field(default_factory=Arms)
     unit: float = 1.0
+    pods: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def render_tags(text: str, variables: Variables) -> str:
 
 def render_query(query: _Query, variables: Variables) -> _Query:
     """A rule's query with its variables filled in, in the language of its source. Raises RenderingError."""
-    named = _named_in(query)
+    named = named_in(query)
     if not variables.keys() >= named:
         return _rendered(query, variables)  # which says what is wrong
     rendered: _Query = _remembered(query, tuple((name, variables[name]) for name in named))
@@ -101,7 +101,8 @@ def render_query(query: _Query, variables: Variables) -> _Query:
 
 
 @lru_cache(maxsize=1024)
-def _named_in(query: Query) -> frozenset[str]:
+def named_in(query: Query) -> frozenset[str]:
+    """The names of all variables in a rule's query."""
     if isinstance(query, CountQuery):
         return used(query.total) | used(query.errors) | used(query.namespace)
     return used(query.histogram if isinstance(query, HistogramQuery) else query.expression)

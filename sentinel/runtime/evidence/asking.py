@@ -1,6 +1,7 @@
 """Puts the questions of rules to their metrics sources, filled in for one workload."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.errors import SourceError
@@ -38,13 +39,16 @@ class RuleQuestions:
         stable: Revision | None,
         since: datetime,
         until: datetime,
+        pods: tuple[str, ...] = (),
     ) -> tuple[Span, ...]:
-        """What was counted, or measured, between two times."""
+        """What was counted, or measured, between two times; of these pods at least, of all where none are given."""
         variables = variables_of(workload, stable)
         source = self._source(rule.query.source)
         if isinstance(rule, ErrorRateRule):
-            return await source.counts(render_query(rule.query, variables), since, until)
-        return await source.histogram(render_query(rule.query, variables), since, until)
+            count = replace(render_query(rule.query, variables), pods=pods)
+            return await source.counts(count, since, until)
+        histogram = replace(render_query(rule.query, variables), pods=pods)
+        return await source.histogram(histogram, since, until)
 
     async def extent(
         self, rule: ErrorRateRule | LatencyRule, workload: Workload, stable: Revision | None, at: datetime

@@ -16,6 +16,7 @@ from sentinel.engine.statistics.calibration import Calibration
 from sentinel.engine.statistics.starts import StartProfile
 from sentinel.ports import Clock, MetricSource, Telemetry
 from sentinel.runtime.evidence.asking import RuleQuestions
+from sentinel.runtime.evidence.inflight import PodsInFlight
 from sentinel.runtime.evidence.ledger import Ledger, MeasuredRollout
 from sentinel.runtime.evidence.measuring import Measurer
 from sentinel.runtime.evidence.neighbours import Neighbour, SurroundingsReader
@@ -43,8 +44,9 @@ class EvidenceCollector:
         self._sources = sources
         self._clock = clock
         self._ledgers: dict[str, Ledger] = {}
+        self._in_flight = PodsInFlight()
         questions, index = RuleQuestions(sources), SpanIndex()
-        measurer = Measurer(questions, index, snapshot, wake, clock, telemetry)
+        measurer = Measurer(questions, index, self._in_flight, snapshot, wake, clock, telemetry)
         self._timetable = Timetable(questions, measurer, clock, telemetry)
         self._pasts = PastReader(sources, wake, telemetry)
         self._around = SurroundingsReader(questions, index, clock)
@@ -67,6 +69,7 @@ class EvidenceCollector:
     def forget(self, record: Record) -> None:
         """The rollout is over: drop what it was still waiting for."""
         self._pasts.forget(record)
+        self._in_flight.drop(record.name)
         ledger = self._ledgers.pop(record.name, None)
         if ledger is not None:
             ledger.close()
@@ -74,6 +77,7 @@ class EvidenceCollector:
     def keep_only(self, live: Collection[str]) -> None:
         """Drop the state of rollouts, by their records' names, that are no longer live."""
         for name in self._ledgers.keys() - live:
+            self._in_flight.drop(name)
             self._ledgers.pop(name).close()
         self._pasts.keep_only(live)
 
@@ -98,6 +102,7 @@ class EvidenceCollector:
         if ledger.beside is None and has_stable_pods(workload, record):
             ledger.beside = workload
         ledger.current = MeasuredRollout(record, policy, workload, suspected)
+        self._in_flight.note(ledger.current)
         self._timetable.ask_due(ledger.current, ledger)
 
     def unmeasured(self, record: Record, policy: Policy, workload: Workload) -> dict[str, Missing]:

@@ -15,6 +15,7 @@ from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, Telemetry
 from sentinel.runtime.evidence.asking import RuleQuestions
 from sentinel.runtime.evidence.extents import missing_for
+from sentinel.runtime.evidence.inflight import PodsInFlight
 from sentinel.runtime.evidence.ledger import PATIENT, WAKE, Ledger, MeasuredRollout
 from sentinel.runtime.evidence.spanindex import SpanIndex
 
@@ -31,6 +32,7 @@ class Measurer:
         self,
         questions: RuleQuestions,
         index: SpanIndex,
+        in_flight: PodsInFlight,
         snapshot: Callable[[WorkloadKey], Workload | None],
         wake: Callable[[WorkloadKey], None],
         clock: Clock,
@@ -38,6 +40,7 @@ class Measurer:
     ) -> None:
         self._questions = questions
         self._index = index
+        self._in_flight = in_flight
         self._snapshot = snapshot
         self._wake = wake
         self._clock = clock
@@ -150,5 +153,8 @@ class Measurer:
     async def _spans(
         self, rule: ErrorRateRule | LatencyRule, rollout: MeasuredRollout, span: tuple[datetime, datetime]
     ) -> tuple[Span, ...]:
-        stable = stable_of(rollout.workload, rollout.record)
-        return await self._questions.spans(rule, rollout.workload, stable, *span)
+        stable, pods = (
+            stable_of(rollout.workload, rollout.record),
+            self._in_flight.of(rule, self.seen(rollout)),
+        )
+        return await self._questions.spans(rule, rollout.workload, stable, *span, pods)

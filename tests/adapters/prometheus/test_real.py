@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -236,3 +236,23 @@ async def test_thousands_of_pods_fit_into_a_question(world: World) -> None:
         ValueQuery("prometheus", f'count(up{{pod=~"{pods}"}})'), datetime.now(UTC)
     )
     assert sample.missing is None
+
+
+async def test_pods_in_flight_are_counted_among_many_as_with_all(world: World) -> None:
+    """Asked about three of 150 pods, Prometheus tells these three alone, and the same of them."""
+    pods = [f"many-{number}" for number in range(150)]
+    world.page["many"] = "".join(requests("many", pod, 100, 5) for pod in pods)
+    await world.scraped()
+    since = just_now()
+    world.page["many"] = "".join(requests("many", pod, 140, 9) for pod in pods)
+    await world.scraped()
+    until, wanted = just_now(), ("many-149", "many-3", "many-77")
+    selector, failed = (f'http_requests_total{{namespace="many"{code}}}' for code in ("", ',code=~"5.."'))
+    query = CountQuery("prometheus", selector, failed)
+
+    some = await world.source.counts(replace(query, pods=wanted), since, until)
+
+    assert [span.subject.pod for span in some] == list(wanted)
+    everything = await world.source.counts(query, since, until)
+    assert list(some) == [span for span in everything if span.subject.pod in wanted]
+    assert {span.after.values["total"] for span in some if span.after} == {149}

@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 from sentinel.engine.arms.selector import NAME, Selector, SelectorError, SelectorMatcher, read_selector
+from sentinel.engine.arms.variables import alternation
 
 BUCKET, SUM, COUNT = "_bucket", "_sum", "_count"
 
@@ -42,6 +43,11 @@ def histogram_series(selector: str, suffix: str) -> str:
 def narrowed(selector: str, *more: tuple[str, str, str]) -> str:
     """The selector with more matchers, each a label, an operator and a value. Raises ValueError."""
     return str(Selector((*check(selector).matchers, *(SelectorMatcher(*each) for each in more))))
+
+
+def of_pods(selector: str, label: str, pods: tuple[str, ...]) -> str:
+    """The selector, finding series of these pods alone by the label that names them; of all where none are given."""
+    return narrowed(selector, (label, "=~", alternation(pods))) if pods else selector
 
 
 @lru_cache(maxsize=1024)

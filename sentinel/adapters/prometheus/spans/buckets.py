@@ -57,9 +57,12 @@ class HistogramAsking:
     together: Together = side_by_side
 
     def fresh(self, at: datetime) -> "HistogramAsking":
-        """The same, so that series which are new as of a time are found."""
-        series, fresh = self.series, self.backend.fresh
-        texts = (fresh(each, at) for each in (series.bucket, series.sum, series.count, series.native))
+        """The same of the query's pods, so that series which are new as of a time are found."""
+        series, query, fresh = self.series, self.query, self.backend.fresh
+        texts = (
+            fresh(selectors.of_pods(each, query.arms.pod_label, query.pods), at)
+            for each in (series.bucket, series.sum, series.count, series.native)
+        )
         return replace(self, series=HistogramSeries(*texts))
 
     async def at(self, at: datetime) -> HistogramAnswer:

@@ -68,7 +68,10 @@ class CountedSpans:
     async def _at(self, query: CountQuery, at: datetime) -> Answers:
         questions, ask, arms = self._questions, self._questions.client.instant, query.arms
         backend = await questions.client.backend()
-        total, errors_of = (backend.fresh(each, at) for each in (query.total, query.errors))
+        total, errors_of = (
+            backend.fresh(selectors.of_pods(each, arms.pod_label, query.pods), at)
+            for each in (query.total, query.errors)
+        )
         # Errors before totals: a scrape that lands in between then makes too few errors for one tick, which the
         # next one makes good, and never more errors than requests.
         errors = await ask(f"sum by ({by_subject(arms)}) ({errors_of})", at)

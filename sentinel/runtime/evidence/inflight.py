@@ -1,0 +1,88 @@
+"""Which pods the questions that many rollouts share are about: those of the rollouts in flight."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import field
+
+from sentinel.bounded import BoundedDict
+from sentinel.domain.policy.rules import (
+    PROMETHEUS,
+    CountQuery,
+    ErrorRateRule,
+    HistogramQuery,
+    LatencyRule,
+    kind_of,
+)
+from sentinel.domain.workload.facts import Workload
+from sentinel.engine.arms.variables import named_in
+from sentinel.runtime.evidence.ledger import MeasuredRollout
+from sentinel.values import dataclass
+
+MOST = 1_000
+"""With more pods in flight than this, all are asked about."""
+_SHARED = frozenset({"namespace"})
+"""What the query of a rule may name, and still be the same for many workloads."""
+
+REMEMBERED = 200
+
+_Shared = tuple[CountQuery | HistogramQuery, str]
+"""A query, and the namespace where that is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pods:
+    """Names of pods, to ask for and to look up."""
+
+    ordered: tuple[str, ...] = ()
+    names: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class PodsInFlight:
+    """The pods of the rollouts in flight, by the query that they share.
+
+    All of them ask in the same moment, and are to ask the same; and each tick begins with the answers that the last one
+    ended with. So the pods stay the same until one is lacking, and those that are gone stay until they are half.
+    """
+
+    _rollouts: dict[str, MeasuredRollout] = field(default_factory=dict)
+    _asked: BoundedDict[_Shared, _Pods] = field(default_factory=lambda: BoundedDict(REMEMBERED))
+    _outdated: set[_Shared] = field(default_factory=set)
+
+    def note(self, rollout: MeasuredRollout) -> None:
+        """A rollout is in flight, as it is now."""
+        self._rollouts[rollout.record.name] = rollout
+
+    def drop(self, name: str) -> None:
+        """The rollout with this record is over."""
+        if self._rollouts.pop(name, None) is not None:
+            self._outdated.update(self._asked)
+
+    def of(self, rule: ErrorRateRule | LatencyRule, workload: Workload) -> tuple[str, ...]:
+        """The pods to ask about with a rule of one workload, in the order of their names.
+
+        None, which means all, where its query is its own or tells versions apart, and where they are too many.
+        """
+        query, names = rule.query, named_in(rule.query)
+        if kind_of(query.source) != PROMETHEUS or query.arms.version_label or not names <= _SHARED:
+            return ()
+        shared = query, workload.key.namespace if names else ""
+        own = {pod.name for pod in workload.pods}
+        asked = self._asked.get(shared, _Pods())
+        if shared in self._outdated or not own <= asked.names:
+            self._outdated.discard(shared)
+            wanted = frozenset(own.union(*self._pods_of(shared)))
+            if not wanted <= asked.names or len(asked.names) > 2 * len(wanted):
+                asked = self._asked[shared] = _Pods(tuple(sorted(wanted)), wanted)
+        return asked.ordered if len(asked.ordered) <= MOST else ()
+
+    def _pods_of(self, shared: _Shared) -> Iterator[Iterable[str]]:
+        query, namespace = shared
+        for rollout in self._rollouts.values():
+            workload = rollout.workload
+            if namespace in ("", workload.key.namespace) and _asks(rollout, query):
+                yield (pod.name for pod in workload.pods)
+
+
+def _asks(rollout: MeasuredRollout, query: CountQuery | HistogramQuery) -> bool:
+    rules = (rule for rule in rollout.policy.rules if isinstance(rule, ErrorRateRule | LatencyRule))
+    return any(rule.query == query for rule in rules)
