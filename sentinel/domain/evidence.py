@@ -108,10 +108,17 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Up to when all samples of a question are there, and from when on more of them can be."""
+    """Up to when all samples of a question are there, and from when on more of them can be.
+
+    `until` may lie ahead of the clock: until the next scrape is due, there is no sample to come.
+    """
 
     until: datetime
     again: datetime
+
+    def behind(self, now: datetime) -> timedelta:
+        """How far behind the clock all samples are there."""
+        return max(timedelta(0), now - self.until)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,6 +57,8 @@ class Batching:
 
     away: tuple[float, float] = (0.0, 0.0)
     batch: float = BATCH
+    ahead: float = 0.0
+    """For how many seconds after a batch nothing more is to come."""
     looks: list[float] = field(default_factory=list)
     asked: list[tuple[float, datetime]] = field(default_factory=list)
     name: str = "prometheus"
@@ -72,7 +75,7 @@ class Batching:
         seconds = self._answers()
         self.looks.append(seconds)
         shown = seconds // self.batch * self.batch
-        return Extent(at(shown), at(shown + self.batch))
+        return Extent(at(shown + self.ahead), at(shown + self.batch))
 
     async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         """As many requests as seconds have passed."""
@@ -147,6 +150,42 @@ def test_nobody_looks_before_the_next_batch_can_be_there() -> None:
     measured(source, 20.5)
     assert len(source.looks) <= 20 // BATCH + 1
     assert all(until <= at(when // BATCH * BATCH) for when, until in source.asked)
+
+
+def test_a_tick_that_lacks_nothing_more_is_judged_at_its_time() -> None:
+    """The last scrape of a batch is followed by none before the tick ends, so the tick waits for no other batch."""
+    source = Batching(ahead=1.5)
+    found = {one.until: when for when, took in measured(source, 20.5) for one in took}
+    assert [when for until, when in found.items() if until in (at(9), at(13))] == [
+        pytest.approx(9.0, abs=0.1),
+        pytest.approx(13.0, abs=0.1),
+    ]
+    assert len(source.looks) <= 20 // BATCH + 1
+
+
+def test_a_source_is_as_far_behind_the_clock_as_it_told() -> None:
+    """That is how far a step's evidence reaches: at its end nothing more is waited for, when nothing more is due."""
+
+    async def play() -> list[float]:
+        source = Batching(ahead=1.5)
+        collector = EvidenceCollector(
+            {"prometheus": source},  # type: ignore[dict-item]
+            lambda _: WORLD,
+            lambda _: None,
+            Clock(),
+            Counts(),
+        )
+        record = in_state(Phase.BAKING)
+        found = [collector.settles(record, POLICY)[RULE.name].total_seconds()]
+        await asyncio.sleep(4.2)
+        collector.request(record, POLICY, WORLD)
+        for seconds in (0.1, 1.0, 1.7):
+            await asyncio.sleep(seconds)
+            found.append(collector.settles(record, POLICY)[RULE.name].total_seconds())
+        await collector.close()
+        return found
+
+    assert run(play()) == [3.0, 0.0, 0.0, pytest.approx(1.5)]
 
 
 def test_an_outage_in_the_middle_loses_nothing_and_counts_nothing_twice() -> None:

@@ -73,7 +73,7 @@ class PrometheusSource:
         self._client = client
         self._name = name
         self._scrapes = Scrapes(client.instant, scrape_interval)
-        self._lag = Lag(settle)
+        self._lag = Lag(0.0 if at_once and settle is None else settle)
         self._extents = LateSamples(client, self._scrapes, self._lag)
         together = in_turn if at_once else side_by_side
         questions = SeriesQuestions(client, self._scrapes, self._lag, together)
@@ -101,8 +101,8 @@ class PrometheusSource:
 
     @property
     def extents(self) -> Extents | None:
-        """Who finds out up to when samples are there, where they come late."""
-        return self._extents if self._lag.late else None
+        """Who finds out up to when samples are there, where they come late; or may, until it is known who answers."""
+        return self._extents if self._lag.late or self._lag.open else None
 
     @property
     def min_interval(self) -> float:

@@ -10,7 +10,7 @@ from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.evidence.assessment import Measured
-from sentinel.engine.evidence.schedule import has_stable_pods, settles_of, unmeasured
+from sentinel.engine.evidence.schedule import AT_ONCE, has_stable_pods, settles_of, unmeasured
 from sentinel.engine.rules.environment import Surroundings
 from sentinel.engine.statistics.calibration import Calibration
 from sentinel.engine.statistics.starts import StartProfile
@@ -117,9 +117,19 @@ class EvidenceCollector:
         now = self._clock.now()
         return unmeasured(policy, record, workload, ledger.failing, ledger.since, timings, now)
 
-    def settles(self, policy: Policy) -> dict[str, timedelta]:
-        """How long the numbers of each metric rule take to settle."""
-        return settles_of(policy, timings_of(self._sources))
+    def settles(self, record: Record, policy: Policy) -> dict[str, timedelta]:
+        """How far behind the clock the numbers of each metric rule are: now where a source tells, else mostly."""
+        timings, now = timings_of(self._sources), self._clock.now()
+        ledger = self._ledgers.get(record.name)
+        extents = ledger.extents if ledger is not None else {}
+        told = {
+            rule.name: extents[rule.name].behind(now)
+            for rule in policy.rules
+            if isinstance(rule, ErrorRateRule | LatencyRule)
+            and rule.name in extents
+            and timings.get(rule.query.source, AT_ONCE).told
+        }
+        return {**settles_of(policy, timings), **told}
 
     async def surroundings(
         self,

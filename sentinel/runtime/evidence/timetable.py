@@ -90,17 +90,18 @@ class Timetable:
     ) -> datetime:
         """Start what is due of one rule; returns when to come again.
 
-        A source that tells up to when it can be asked is asked for that first, when there can be more.
+        A source that tells up to when it can be asked is asked for that first, when there can be more. What it told
+        may reach ahead of the clock: then the ticks up to there are measured at their time.
         """
         now, timing = self._clock.now(), self._questions.timing(rule)
         if not timing.told or isinstance(rule, QueryRule):
             return self._request_settled(rule, rollout, ledger, workload, timing)
         extent = ledger.extents.get(rule.name)
         if extent is not None:
-            behind = now - extent.until
+            behind = extent.behind(now)
             known = replace(timing, settle=behind)
             wanted = self._request_settled(rule, rollout, ledger, workload, known) - behind
-            again = max(wanted, extent.again)
+            again = wanted if wanted <= extent.until else max(wanted, extent.again)
             if again > now:
                 return again
         if rule.name not in ledger.running:

@@ -239,7 +239,7 @@ class Driver:
             unmeasured=collector.unmeasured(record, effect.policy, effect.workload),
             learnt=collector.learnt(record),
             started=collector.started(record),
-            settles=collector.settles(effect.policy),
+            settles=collector.settles(effect.record, effect.policy),
             gates=self._services.gates.taken(record).state.gating.results,
         )
 

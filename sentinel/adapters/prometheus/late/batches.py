@@ -6,6 +6,7 @@ So evidence is asked for as of the newest time that all series have reached: wit
 one, however long the next takes.
 """
 
+import math
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import field
@@ -21,6 +22,8 @@ LOOKS_IN_A_SCRAPE = 30.0
 """While a batch may come, it is looked for every quarter of a second; of rare scrapes, so often between two."""
 EARLIEST = 0.9
 """The next batch is not looked for before this share of the shortest time between two of the latest."""
+SAME_BATCH = 2.5
+"""What comes within so many looks after a batch is the rest of it."""
 REMEMBERED_GAPS, REMEMBERED_INTERVALS = 3, 20
 LATE_SERIES = 5.0
 """For so many seconds more than two scrapes, or for the source's lag, a series without new samples is waited for."""
@@ -32,12 +35,14 @@ UNEVEN, MOST_UNEVEN = 0.1, 0.5
 class _Track:
     """What was seen of a query last, in seconds since 1970: the oldest of its series' newest samples, and when.
 
-    `arrived` is when newer samples were seen to come; None where nobody had looked just before.
+    `arrived` is when newer samples were seen to come; None where nobody had looked just before. `moved`: they came
+    since the look before, so more of the same batch may follow.
     """
 
     reached: float
     looked: float
     arrived: float | None = None
+    moved: bool = False
 
 
 @dataclass(slots=True)
@@ -74,12 +79,11 @@ class Batches:
             self._gaps.setdefault(every, deque(maxlen=REMEMBERED_GAPS)).append(gap)
         whole = reached + due_in - min(MOST_UNEVEN, UNEVEN * due_in)
         patience = self.lag.settle + every + self.waits_for(every)
-        until = min(now, max(whole, now - patience))
-        if until > whole:
-            return Extent(_time(until), _time(now + max(look_each, every)))
+        if whole < now - patience:
+            return Extent(_time(now - patience), _time(now + max(look_each, every)))
         gaps = self._gaps.get(every)
-        expected = track.arrived + EARLIEST * min(gaps) if track.arrived and gaps else now
-        return Extent(_time(until), _time(max(now + look_each, expected)))
+        expected = track.arrived + EARLIEST * min(gaps) if track.arrived and gaps and not track.moved else now
+        return Extent(_time(whole), _time(max(now + look_each, expected)))
 
     def _followed(
         self, query: Hashable, reached: float, now: float, due_in: float, look_each: float
@@ -92,14 +96,16 @@ class Batches:
         track = self._tracks.get(query)
         if track is None:
             track = self._tracks[query] = _Track(reached, now)
-        if reached > track.reached:
+        track.moved = reached > track.reached
+        if track.moved:
             # Only who looked just before has seen when the samples came.
             seen = now - track.looked <= 3 * look_each
             if seen:
                 self.lag.note(now - track.reached - due_in, now)
-            if seen and track.arrived is not None:
-                gap = now - track.arrived
-            track.arrived = now if seen else None
+            since = now - track.arrived if track.arrived is not None else math.inf
+            if since > SAME_BATCH * look_each:
+                gap = since if seen and since < math.inf else None
+                track.arrived = now if seen else None
         track.reached, track.looked = reached, now
         return track, gap
 

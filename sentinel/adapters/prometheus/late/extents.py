@@ -24,6 +24,7 @@ class LateSamples:
     def __init__(self, client: InstantQueries, scrapes: Scrapes, lag: Lag) -> None:
         self._client = client
         self._scrapes = scrapes
+        self._lag = lag
         self._batches = Batches(lag)
         self._shared: SharedAnswers[tuple[CountQuery | HistogramQuery, int], Extent] = SharedAnswers(
             capacity=REMEMBERED_EXTENTS, keep=REMEMBERED_SECONDS
@@ -36,6 +37,9 @@ class LateSamples:
 
     async def _ask(self, query: CountQuery | HistogramQuery, at: datetime) -> Extent:
         backend = await self._client.backend()
+        self._lag.known(backend.settle)
+        if not self._lag.late:
+            return Extent(at, at)
         series = checked(lambda: series_of(query, native=not backend.metricsql))
         await self._scrapes.learn(series[0], at)
         waits_for = self._batches.waits_for(self._scrapes.of(series[0]))

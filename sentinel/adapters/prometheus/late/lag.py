@@ -44,6 +44,7 @@ class Lag:
 
     chosen: float | None = None
     _known: float = 0.0
+    _recognised: bool = False
     _learnt: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED_LAGS))
     _noted_at: float = 0.0
     _seen: BoundedDict[str, _Seen] = field(default_factory=lambda: BoundedDict(REMEMBERED_QUERIES))
@@ -60,9 +61,14 @@ class Lag:
         """Whether one has to find out what is there already, before asking for it."""
         return self.chosen is None and (self._known > 0 or bool(self._learnt))
 
+    @property
+    def open(self) -> bool:
+        """Whether nothing is known yet, not even the kind of source."""
+        return self.chosen is None and not self._recognised
+
     def known(self, seconds: float) -> None:
         """What the kind of source is known for; that holds until it is measured."""
-        self._known = seconds
+        self._known, self._recognised = seconds, True
 
     def learn(self, query: str, stamps: InstantAnswer, at: datetime, interval: float) -> None:
         """Learn from the times of a query's samples, asked for at the clock: all are stale, though new ones come in.
