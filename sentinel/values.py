@@ -28,6 +28,8 @@ else:
             return dataclasses.dataclass(frozen=frozen, slots=slots, order=order)
 
         def make(cls: type[T]) -> type[T]:
+            # Without a docstring (python -OO) the standard one writes the whole signature into its place.
+            cls.__doc__ = cls.__doc__ or cls.__name__
             made = dataclasses.dataclass(cls, repr=False, eq=False, slots=slots, weakref_slot=weakref_slot)
             _complete(made, set(vars(cls)), frozen)
             return made

@@ -57,7 +57,7 @@ def key_of(raw: RawObject) -> ObjectKey:
     return intern(text(metadata.get("namespace"))), name
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def _parsed(value: str) -> datetime | None:
     # Cached because many places have the same stamp: a pod's four conditions mostly share one.
     try:

@@ -11,7 +11,6 @@ from datetime import datetime
 from enum import Enum
 from functools import cache, lru_cache
 from operator import attrgetter
-from sys import intern
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -25,7 +24,8 @@ T = TypeVar("T")
 Making = Callable[[Any], Any]
 """Makes the value of a field of what msgspec has read."""
 
-_SHARED = 4096
+_SHARED = 512
+"""So many values of a class, and twice as many texts, are known again: those of a workload's records come together."""
 _DOCUMENTS = 64
 
 
@@ -97,7 +97,7 @@ def _converter(hint: Any) -> Making | None:
     if hint is datetime:
         return _moment
     if hint is str:
-        return intern
+        return _text
     if _has_fields(hint):
         return _making(hint)
     return {each.value: each for each in hint}.__getitem__ if issubclass(hint, Enum) else None
@@ -119,6 +119,12 @@ def _parsed(document: bytes) -> Json:
 def _document(raw: msgspec.Raw) -> Json:
     """An equal document as one object: hundreds of records have one of few."""
     return _parsed(bytes(raw))
+
+
+@lru_cache(maxsize=2 * _SHARED)
+def _text(value: str) -> str:
+    """An equal text as one object. Most are an id and come once: the interpreter would remember them all."""
+    return value
 
 
 def _moment(value: str) -> datetime:

@@ -17,7 +17,7 @@ from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.errors import status_error
 from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, mapping, objects, text
 from sentinel.adapters.kubernetes.watch.decoding import Decoding, ends_state
-from sentinel.adapters.kubernetes.watch.intake import AT_ONCE, Ahead, Intake, Overtaken
+from sentinel.adapters.kubernetes.watch.intake import AT_ONCE, Ahead, Body, Intake, Overtaken
 from sentinel.adapters.kubernetes.watch.lines import LineBuffer
 from sentinel.adapters.kubernetes.watch.mirror import Mirror, OnChange, name_of
 from sentinel.adapters.kubernetes.watch.pages import Pages, RelistError
@@ -246,9 +246,17 @@ class Reflector(Generic[T]):
             self._unended = None if self._version else set()
             self._await_state()
             lines = LineBuffer()
-            while chunk := await self._intake.more(body):
-                self._heard()
-                await self._take_lines(lines.feed(chunk))
+            while await self._take_chunk(body, lines):
+                pass
+
+    async def _take_chunk(self, body: Body, lines: LineBuffer) -> bool:
+        """Take in what comes next; False at the end. While nothing comes, nothing of it is held any more."""
+        chunk = await self._intake.more(body)
+        if not chunk:
+            return False
+        self._heard()
+        await self._take_lines(lines.feed(chunk))
+        return True
 
     def _await_state(self) -> None:
         """As long as the state has not ended, the next of its objects must come in time."""
