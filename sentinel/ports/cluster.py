@@ -137,6 +137,10 @@ class RecordStore(Protocol):
         """The records of rollouts to which anything may still happen; few, where `all` grows with the history."""
         ...
 
+    def in_flight(self, key: WorkloadKey) -> bool:
+        """Whether anything may still happen to a rollout of this workload; costs next to nothing."""
+        ...
+
     async def create(self, record: Record) -> Record:
         """Write a new record (spec and status). Raises ConflictError when the name exists already."""
         ...

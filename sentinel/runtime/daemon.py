@@ -10,7 +10,7 @@ from sentinel.domain.record.state import Phase
 from sentinel.domain.words import Would, standing
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.metric_names import MetricName
-from sentinel.ports import Telemetry
+from sentinel.ports import RecordStore, Telemetry
 from sentinel.runtime.leadership import Leadership
 from sentinel.runtime.queue import KeyedQueue, Turn
 from sentinel.runtime.reconciling.driver import ReconcileServices
@@ -45,12 +45,12 @@ class Watches(Protocol):
         ...
 
 
-def turn_of(records: Iterable[Record]) -> Turn:
-    """Whose turn a workload of these records has when something of it changed.
+def turn_of(key: WorkloadKey, store: RecordStore) -> Turn:
+    """Whose turn a workload has when something of it, or of its records, changed.
 
-    Nothing can be undone where no rollout is in flight: when nodes are drained, others go first.
+    Nothing can be undone where no rollout is in flight: when nodes are drained, and at a start, others go first.
     """
-    return Turn.URGENT if any(record.live for record in records) else Turn.EVENT
+    return Turn.URGENT if store.in_flight(key) else Turn.EVENT
 
 
 class Daemon:
@@ -84,7 +84,7 @@ class Daemon:
         """Watch, and once all watches have synced stand for election. Raises ClusterError."""
         services = self._services
         services.cluster.subscribe(self._touched)
-        services.store.subscribe(self._queue.add)
+        services.store.subscribe(self._touched)
         services.commands.subscribe(self._queue.add)
         await self._watches.start()
         await self._watches.wait_synced()
@@ -101,7 +101,7 @@ class Daemon:
         log.info("watching %d workloads", len(list(services.cluster.keys())))
 
     def _touched(self, key: WorkloadKey) -> None:
-        self._queue.add(key, turn_of(self._services.store.of_workload(key)))
+        self._queue.add(key, turn_of(key, self._services.store))
 
     async def _lead(self) -> None:
         """Reconcile every workload and work until cancelled; state from an earlier leadership is dropped."""

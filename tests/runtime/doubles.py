@@ -100,6 +100,10 @@ class Shelf:
         """Those to which anything may still happen."""
         return tuple(record for record in self.records.values() if record.live)
 
+    def in_flight(self, key: WorkloadKey) -> bool:
+        """Whether one of these is the workload's."""
+        return any(record.key == key for record in self.live())
+
     async def create(self, record: Record) -> Record:
         """Keep it."""
         return await self.save(record)
