@@ -5,8 +5,9 @@ from typing import Any, Generic, TypedDict, TypeVar
 import msgspec
 import orjson
 
-from sentinel.adapters.kubernetes.api.client import decoded
-from sentinel.adapters.kubernetes.api.raw import RawObject, mapping
+from sentinel.adapters.kubernetes.api.client import RequestTarget, decoded
+from sentinel.adapters.kubernetes.api.errors import status_error
+from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
 
 Shape = TypeVar("Shape")
 _CHANGES = frozenset({"ADDED", "MODIFIED", "DELETED"})
@@ -24,6 +25,10 @@ class _Page(TypedDict, Generic[Shape], total=False):
 class _Event(TypedDict, Generic[Shape], total=False):
     type: str
     object: Shape
+
+
+class RelistError(Exception):
+    """The version we hold is of no use to go on from."""
 
 
 class _Owner(msgspec.Struct, gc=False):
@@ -83,6 +88,27 @@ class Decoding:
         """An event of a watch. Raises orjson.JSONDecodeError for what is not JSON."""
         event = _fitting(self._event, line)
         return event if event and event.get("type") in _CHANGES else mapping(orjson.loads(line))
+
+    def change(self, line: bytes, watched: RequestTarget) -> tuple[str, RawObject, str]:
+        """An event's kind, object and version. Raises RelistError, and as ClusterError what an ERROR tells."""
+        try:
+            event = self.event(line)
+        except orjson.JSONDecodeError as error:
+            raise RelistError(f"a line that is not JSON: {line[:80]!r}") from error
+        kind, raw = text(event.get("type")), mapping(event.get("object"))
+        if kind == "ERROR":
+            _raise_told(raw, watched)
+        version = text(mapping(raw.get("metadata")).get("resourceVersion"))
+        if (kind not in _CHANGES and kind != "BOOKMARK") or not version:
+            raise RelistError(f"an unexpected event: {line[:80]!r}")
+        return kind, raw, version
+
+
+def _raise_told(status: RawObject, watched: RequestTarget) -> None:
+    error = status_error(status, request=f"watch {watched}")
+    if error.status == 410:
+        raise RelistError(str(error))
+    raise error
 
 
 def _fitting(decoder: "msgspec.json.Decoder[Any] | None", answer: bytes) -> dict[str, Any] | None:

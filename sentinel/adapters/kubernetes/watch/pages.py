@@ -6,13 +6,9 @@ from typing import Any
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.paging import Paging
 from sentinel.adapters.kubernetes.api.raw import mapping, text
-from sentinel.adapters.kubernetes.watch.decoding import Decoding
+from sentinel.adapters.kubernetes.watch.decoding import Decoding, RelistError
 from sentinel.adapters.kubernetes.watch.timing import WatchTiming
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError
-
-
-class RelistError(Exception):
-    """The version we hold is of no use to go on from."""
 
 
 class Pages:

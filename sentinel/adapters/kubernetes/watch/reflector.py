@@ -11,16 +11,13 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-import orjson
-
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
-from sentinel.adapters.kubernetes.api.errors import status_error
 from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, mapping, objects, text
-from sentinel.adapters.kubernetes.watch.decoding import Decoding, ends_state
+from sentinel.adapters.kubernetes.watch.decoding import Decoding, RelistError, ends_state
 from sentinel.adapters.kubernetes.watch.intake import AT_ONCE, Ahead, Body, Intake, Overtaken
 from sentinel.adapters.kubernetes.watch.lines import LineBuffer
 from sentinel.adapters.kubernetes.watch.mirror import Mirror, OnChange, name_of
-from sentinel.adapters.kubernetes.watch.pages import Pages, RelistError
+from sentinel.adapters.kubernetes.watch.pages import Pages
 from sentinel.adapters.kubernetes.watch.timing import WatchTiming
 from sentinel.backoff import Backoff
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ForbiddenError, NotFoundError
@@ -250,7 +247,7 @@ class Reflector(Generic[T]):
                 pass
 
     async def _take_chunk(self, body: Body, lines: LineBuffer) -> bool:
-        """Take in what comes next; False at the end. While nothing comes, nothing of it is held any more."""
+        """Take in what comes next; False at the end. Nothing of it is held while nothing more comes."""
         chunk = await self._intake.more(body)
         if not chunk:
             return False
@@ -271,7 +268,7 @@ class Reflector(Generic[T]):
 
     def _take_event(self, line: bytes, overtaken: Overtaken, newest: bool) -> ObjectKey | None:
         """See `intake.Take`."""
-        kind, raw, version = self._read(line)
+        kind, raw, version = self._decoding.change(line, self._target)
         key = None
         if kind == "BOOKMARK":
             self._take_bookmark(raw, version)
@@ -284,20 +281,6 @@ class Reflector(Generic[T]):
             self._version = version
         return key
 
-    def _read(self, line: bytes) -> tuple[str, RawObject, str]:
-        """An event's kind, object and version. Raises RelistError, and what an ERROR tells."""
-        try:
-            event = self._decoding.event(line)
-        except orjson.JSONDecodeError as error:
-            raise RelistError(f"a line that is not JSON: {line[:80]!r}") from error
-        kind, raw = text(event.get("type")), mapping(event.get("object"))
-        if kind == "ERROR":
-            self._take_error(raw)
-        version = text(mapping(raw.get("metadata")).get("resourceVersion"))
-        if kind not in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK") or not version:
-            raise RelistError(f"an unexpected event: {line[:80]!r}")
-        return kind, raw, version
-
     def _take_object(self, raw: RawObject) -> None:
         key = self._mirror.store(raw)
         if key is not None and self._unended is not None:
@@ -308,9 +291,3 @@ class Reflector(Generic[T]):
             seen, self._unended = self._unended, None
             self._complete(seen, version)
             self._await_state()
-
-    def _take_error(self, status: RawObject) -> None:
-        error = status_error(status, request=f"watch {self._target}")
-        if error.status == 410:
-            raise RelistError(str(error))
-        raise error
