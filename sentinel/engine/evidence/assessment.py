@@ -18,11 +18,12 @@ from sentinel.domain.policy.rules import (
 )
 from sentinel.domain.record.course import Course
 from sentinel.domain.record.state import Json, Phase, RolloutState
+from sentinel.domain.record.written import Written
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.evidence.charting import charted
-from sentinel.engine.evidence.history import CALIBRATION, calibration_in, learns, settled
+from sentinel.engine.evidence.history import CALIBRATION, calibration_in, calibration_kept, learns, settled
 from sentinel.engine.evidence.starting import STABLE_START, START, limit_of, start_in, starts_kept
 from sentinel.engine.rules.crash_exposure import crash_tick
 from sentinel.engine.rules.crashes import crashes_until, judge_crashes
@@ -185,9 +186,9 @@ def _judge_metric(
     is kept.
     """
     kept, used = _calibration(rule, rollout)
-    state: Json | None = rollout.state.analysis.get(rule.name)
-    starts = _starts(rule, state, rollout)
-    run = _run(rule, state, starts)
+    before: Json | None = rollout.state.analysis.get(rule.name)
+    state, starts = before, _starts(rule, before, rollout)
+    run = _run(rule, before, starts)
     course = rollout.state.course.get(rule.name)
     ticks: list[Tick | None] = [one.tick for one in measured if not one.look] or [None]
     for tick in ticks:
@@ -204,13 +205,15 @@ def _judge_metric(
         _, seen = _step(rule, state, ahead.tick, rollout, holds, used, starts)
         if seen.kind is VerdictKind.FAIL:
             verdict, course = seen, charted(course, rule, ahead.tick, seen, rollout.state, rollout.segment)
+    more: dict[str, object] = {}
     if kept is not None:
-        state = {**state, CALIBRATION: kept.as_json()}
+        more[CALIBRATION] = calibration_kept(kept, before)
     if starts is not None:
-        state = {**state, **starts_kept(starts)}
+        more |= starts_kept(starts, before)
     if run is not None:
         verdict = condemned(verdict, run, rollout.known_flagrant)
-        state = {**state, FLAGRANT: run} if any(run) else state
+        more |= {FLAGRANT: run} if any(run) else {}
+    state = state.beside(more) if isinstance(state, Written) else {**state, **more}
     return state, _unmeasured(verdict, missing) if missing else verdict, course
 
 

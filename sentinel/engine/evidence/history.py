@@ -16,6 +16,7 @@ from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, Method, Rule
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Json
+from sentinel.domain.record.written import Written, value_of
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.evidence.schedule import HOUR_BEFORE, SourceTiming, grid, stable_of
 from sentinel.engine.exposure.weights import wanted_pods
@@ -65,7 +66,17 @@ def candidate_pods(policy: Policy, workload: Workload, baseline_pods: int) -> in
 def calibration_in(state: Json | None) -> Calibration | None:
     """What was learnt, from the state of a rule's test."""
     kept = state.get(CALIBRATION) if state is not None else None
-    return Calibration.from_json(cast(Mapping[str, float], kept)) if isinstance(kept, Mapping) else None
+    if not isinstance(kept, Mapping):
+        return None
+    return value_of(kept, Calibration) or Calibration.from_json(cast(Mapping[str, float], kept))
+
+
+def calibration_kept(calibration: Calibration, before: Json | None) -> Json:
+    """What the state of a rule's test keeps of what was learnt: as `before`, the state so far, has it, if it does."""
+    known = before.get(CALIBRATION) if before is not None else None
+    if isinstance(known, Written) and known.of is calibration:
+        return known
+    return Written(calibration.as_json(), calibration)
 
 
 def remembered(rule: str, record: Record, records: Sequence[Record]) -> Calibration | None:

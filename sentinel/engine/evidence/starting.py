@@ -20,6 +20,7 @@ from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Json, Phase
+from sentinel.domain.record.written import Written, value_of
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.arms.split import starts
 from sentinel.engine.evidence.history import MOST_PODS, learns
@@ -42,7 +43,9 @@ LONGEST_TICK = timedelta(seconds=30)
 def start_in(state: Json | None, key: str) -> StartProfile | None:
     """The profile kept under this key in the state of a rule's test."""
     kept = state.get(key) if state is not None else None
-    return StartProfile.from_json(kept) if isinstance(kept, Mapping) else None
+    if not isinstance(kept, Mapping):
+        return None
+    return value_of(kept, StartProfile) or StartProfile.from_json(kept)
 
 
 def remembered_start(rule: str, record: Record, records: Sequence[Record]) -> StartProfile | None:
@@ -70,14 +73,22 @@ def limit_of(rule: ErrorRateRule | LatencyRule) -> float:
     return rule.limit if isinstance(rule, LatencyRule) else ERRORS_OVER
 
 
-def starts_kept(starts: Starts) -> Json:
-    """What the state of a rule's test keeps of the starts; nothing of a candidate whose start was not seen."""
+def starts_kept(starts: Starts, before: Json | None) -> Json:
+    """What the state of a rule's test keeps of the starts; nothing of a candidate whose start was not seen.
+
+    `before` is the state so far: a start that has not changed is not written again.
+    """
     kept: dict[str, object] = {}
     if starts.own.bounds:
-        kept[START] = starts.own.as_json()
+        kept[START] = _written(starts.own, before, START)
     if starts.profile is not None:
-        kept[STABLE_START] = starts.profile.as_json()
+        kept[STABLE_START] = _written(starts.profile, before, STABLE_START)
     return kept
+
+
+def _written(profile: StartProfile, before: Json | None, key: str) -> Written:
+    known = before.get(key) if before is not None else None
+    return known if isinstance(known, Written) and known.of is profile else Written(profile.as_json(), profile)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import cast
 
 from sentinel.domain.evidence import Counts
 from sentinel.domain.figures import amount
+from sentinel.domain.record.written import Written, value_of
 from sentinel.domain.verdict import DecisionCause, Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.segment import Segment
 from sentinel.engine.rules.standing import RuleStanding, evidence_that, needed_evidence, odds
@@ -133,6 +134,9 @@ def _numbers(state: _State) -> Mapping[str, Number]:
 
 
 def _load(state: Json | None, segment: Segment) -> _State:
+    known = value_of(state, _State)
+    if known is not None and known.standing.segment == segment.name:
+        return known
     if state is not None:
         standing, ratio = RuleStanding.from_json(state["standing"]), Wealth.from_json(state["ratio"])
         if standing.segment == segment.name and len(ratio.stakes) == len(RATIOS):
@@ -143,7 +147,7 @@ def _load(state: Json | None, segment: Segment) -> _State:
 
 
 def _dump(state: _State) -> Json:
-    return {
+    json = {
         "standing": state.standing.as_json(),
         "candidate": [state.candidate.total, state.candidate.errors],
         "baseline": [state.baseline.total, state.baseline.errors],
@@ -151,3 +155,4 @@ def _dump(state: _State) -> Json:
         "crashed_on": list(state.crashed_on),
         "nodes": state.nodes,
     }
+    return Written(json, state)

@@ -18,6 +18,7 @@ from typing import cast
 from sentinel.domain.evidence import ERRORS_OVER, Counts, CountTick
 from sentinel.domain.figures import amount, percent
 from sentinel.domain.policy.rules import ErrorRateRule, Method
+from sentinel.domain.record.written import Written, value_of
 from sentinel.domain.verdict import Number, RuleVerdict
 from sentinel.engine.rules.cold_starts import compared
 from sentinel.engine.rules.segment import Segment
@@ -243,7 +244,7 @@ def _fresh(segment: Segment) -> _State:
 def _load(state: Json | None, segment: Segment) -> _State:
     if state is None or "standing" not in state:
         return _fresh(segment)
-    loaded = _State(
+    loaded = value_of(state, _State) or _State(
         RuleStanding.from_json(state["standing"]),
         Counts(*cast(list[int], state["candidate"])),
         Counts(*cast(list[int], state["baseline"])),
@@ -258,7 +259,7 @@ def _load(state: Json | None, segment: Segment) -> _State:
 
 
 def _dump(state: _State) -> Json:
-    return {
+    json = {
         "standing": state.standing.as_json(),
         "candidate": [state.candidate.total, state.candidate.errors],
         "baseline": [state.baseline.total, state.baseline.errors],
@@ -267,3 +268,4 @@ def _dump(state: _State) -> Json:
         "good": state.good.as_json(),
         **({"cold": [state.cold.total, state.cold.errors]} if state.cold.total else {}),
     }
+    return Written(json, state)

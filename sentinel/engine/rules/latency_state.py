@@ -5,6 +5,7 @@ from math import inf, log
 from typing import cast
 
 from sentinel.domain.evidence import Histogram
+from sentinel.domain.record.written import Written, value_of
 from sentinel.engine.rules.segment import Segment
 from sentinel.engine.rules.standing import Proof, RuleStanding
 from sentinel.engine.statistics.e_process import Wealth, log_sum
@@ -44,7 +45,7 @@ class LatencyState:
         """What `as_json` gave; afresh for another segment, and where the bets made were others."""
         if state is None or "standing" not in state:
             return cls.fresh(segment, bets)
-        loaded = cls(
+        loaded = value_of(state, cls) or cls(
             RuleStanding.from_json(state["standing"]),
             _histogram(state["candidate"]),
             _histogram(state["baseline"]),
@@ -67,7 +68,7 @@ class LatencyState:
 
     def as_json(self) -> Json:
         """Plain JSON values; floats survive to the last bit."""
-        return {
+        json = {
             "standing": self.standing.as_json(),
             "candidate": _histogram_json(self.candidate),
             "baseline": _histogram_json(self.baseline),
@@ -77,6 +78,7 @@ class LatencyState:
             "good": self.good.as_json(),
             **({"cold": self.cold} if self.cold else {}),
         }
+        return Written(json, self)
 
     def proof(self) -> Proof:
         """The evidence so far; that against "no slower" is the mean over the edges."""
