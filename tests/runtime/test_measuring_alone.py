@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from clustersim.virtual_time import run
-from sentinel.domain.evidence import Past, PastCounters, Reading, Span, Subject
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import MissingReason, Past, PastCounters, Reading, Span, Subject
 from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule
 from sentinel.domain.record.state import Phase
 from sentinel.runtime.evidence.collector import EvidenceCollector
@@ -29,11 +30,14 @@ WORLD = workload(pod("new-1"), pod("old-1", of=OLD))
 class Slow:
     """A source whose histograms take so many seconds; `asked` is when it was asked.
 
-    With `errors`, the pods are counted: so many of the 100 requests of the candidate's fail in a tick.
+    With `errors`, the pods are counted: so many of the 100 requests of the candidate's fail in a tick. They are counted
+    too where it is `silent` for some time. While it is `down` it does not answer.
     """
 
     takes: float = 0.0
     errors: int | None = None
+    silent: tuple[float, float] | None = None
+    down: tuple[float, float] = (0.0, 0.0)
     asked: list[float] = field(default_factory=list)
     name: str = "prometheus"
     settle: float = 0.0
@@ -42,10 +46,13 @@ class Slow:
 
     async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         """No pod has any, or each has a hundred requests a tick."""
-        self.asked.append(asyncio.get_running_loop().time())
-        if self.errors is None:
+        now = asyncio.get_running_loop().time()
+        self.asked.append(now)
+        if _within(now, self.down):
+            raise SourceError("no route", reason=MissingReason.SOURCE_UNREACHABLE)
+        if (self.errors is None and self.silent is None) or (self.silent and _within(now, self.silent)):
             return ()
-        return tuple([_span(pod, since, until, self.errors if pod == "new-1" else 0) for pod in PODS])
+        return tuple([_span(pod, since, until, self.errors or 0 if pod == "new-1" else 0) for pod in PODS])
 
     async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         """No pod has any."""
@@ -55,6 +62,10 @@ class Slow:
     async def history(self, query: CountQuery, past: Past) -> PastCounters:
         """Nothing is known of the hour before."""
         return {}
+
+
+def _within(now: float, times: tuple[float, float]) -> bool:
+    return times[0] <= now < times[1]
 
 
 def _span(name: str, since: datetime, until: datetime, errors: int) -> Span:
@@ -96,10 +107,32 @@ async def watched(source: Slow, *, taken: bool, seconds: float) -> list[float]:
 
 def test_a_tick_of_several_rules_wakes_a_rollout_once() -> None:
     """Both answers are judged together, tick after tick, and no reconcile is needed to ask for them."""
-    source = Slow()
+    source = Slow(errors=0)
 
     assert [round(second) for second in run(watched(source, taken=True, seconds=45))] == [15, 30, 45]
     assert [round(second) for second in source.asked] == [15, 30, 45]
+
+
+def test_a_rollout_without_requests_is_judged_by_four_ticks_at_once() -> None:
+    """The first tick says that there are none. The source is asked at each tick all the same."""
+    source = Slow()
+
+    assert [round(second) for second in run(watched(source, taken=True, seconds=140))] == [15, 75, 135]
+    assert [round(second) for second in source.asked] == [15 * number for number in range(1, 10)]
+
+
+def test_the_first_request_is_judged_at_once() -> None:
+    """However many ticks without requests came before it; and so is the first tick without."""
+    woken = run(watched(Slow(silent=(31, 80)), taken=True, seconds=110))
+
+    assert [round(second) for second in woken] == [15, 30, 45, 90, 105]
+
+
+def test_a_source_that_does_not_answer_is_news_at_each_tick_and_so_is_its_next_answer() -> None:
+    """What is known of the evidence is as old as the last reconcile otherwise."""
+    woken = run(watched(Slow(down=(31, 61)), taken=True, seconds=110))
+
+    assert [round(second) for second in woken] == [15, 45, 60, 75]
 
 
 def test_an_answer_does_not_wait_for_one_that_is_slow() -> None:

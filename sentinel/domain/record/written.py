@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 
 class Written(dict[str, object]):
-    """Equal to the plain JSON, and encoded like it. `of` is the value; neither is changed any more."""
+    """Equal to the plain JSON, and encoded like it. `of` is the value; neither is ever changed."""
 
     __slots__ = ("of",)
 
@@ -16,7 +16,7 @@ class Written(dict[str, object]):
         self.of = of
 
     def beside(self, more: Mapping[str, object]) -> "Written":
-        """The same JSON with more entries, which are no part of the value."""
+        """The same JSON with more entries, which are not part of the value."""
         return Written({**self, **more}, self.of) if more else self
 
 

@@ -17,6 +17,7 @@ from sentinel.domain.policy.rules import (
     Rule,
 )
 from sentinel.domain.record.course import Course
+from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Json, Phase, RolloutState
 from sentinel.domain.record.written import Written
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
@@ -134,6 +135,12 @@ def assess(rollout: JudgedRollout, measured: Sequence[Measured], holds: Holds) -
 
 def _whole_until(measured: Sequence[Measured]) -> dict[str, datetime]:
     return {one.rule: one.until for one in measured if not one.look}
+
+
+def measured_by(record: Record, measured: Sequence[Measured]) -> Record:
+    """The record as it is once this evidence was taken in, as far as that says how old the newest of a rule is."""
+    until = {**record.state.measured_until, **_whole_until(measured)}
+    return record.with_state(replace(record.state, measured_until=until)) if measured else record
 
 
 def _scaled_to_zero(rule: Rule) -> RuleVerdict:

@@ -5,7 +5,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from sentinel.domain.evidence import ERRORS_OVER, CountTick, HistogramTick, Missing, MissingReason, Span, Tick
+from sentinel.domain.evidence import (
+    ERRORS_OVER,
+    CountTick,
+    HistogramTick,
+    Missing,
+    MissingReason,
+    Span,
+    Tick,
+    ValueSample,
+)
 from sentinel.domain.figures import duration
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import Arms, ErrorRateRule, LatencyRule, MetricRule, QueryRule
@@ -214,6 +223,21 @@ def may_prove(tick: Tick) -> bool:
     if not isinstance(tick, CountTick) or tick.candidate.errors or tick.missing:
         return True
     return any(start.seen.over(ERRORS_OVER) for start in tick.starts)
+
+
+def stands_still(tick: Tick, before: Tick | None) -> bool:
+    """Whether a tick can change no verdict: nobody asked anything of either arm, as in the tick before.
+
+    The first tick without requests may end an outage, and another reason for their absence is news.
+    """
+    return _idle(tick) is not None and before is not None and _idle(tick) == _idle(before)
+
+
+def _idle(tick: Tick) -> frozenset[tuple[str, str]] | None:
+    """Why a tick without requests has none, by what is missing of whom; None for one with requests, or of a query."""
+    if isinstance(tick, ValueSample) or tick.candidate.total or (tick.baseline and tick.baseline.total):
+        return None
+    return frozenset([(missing.reason.value, missing.subject) for missing in tick.missing])
 
 
 def was_over(

@@ -88,7 +88,9 @@ def starts_kept(starts: Starts, before: Json | None) -> Json:
 
 def _written(profile: StartProfile, before: Json | None, key: str) -> Written:
     known = before.get(key) if before is not None else None
-    return known if isinstance(known, Written) and known.of is profile else Written(profile.as_json(), profile)
+    return (
+        known if isinstance(known, Written) and known.of is profile else Written(profile.as_json(), profile)
+    )
 
 
 @dataclass(frozen=True, slots=True)

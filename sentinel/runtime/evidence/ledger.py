@@ -6,13 +6,17 @@ from collections.abc import Callable, Collection
 from dataclasses import field
 from datetime import datetime
 
-from sentinel.domain.evidence import Extent, Missing
+from sentinel.domain.evidence import Extent, Missing, Tick
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.evidence.assessment import Measured
 from sentinel.engine.evidence.looks import LastAsked
-from sentinel.values import dataclass
+from sentinel.engine.evidence.schedule import stands_still
+from sentinel.values import dataclass, replace
+
+MOST_STILL = 4
+"""So many ticks of a rule in a row, of a rollout without requests, are judged together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,12 @@ class MeasuredRollout:
     workload: Workload
     suspected: Collection[str] = ()
 
+    def measured(self, rule: str, until: datetime) -> "MeasuredRollout":
+        """The same, a rule of which is measured up to this time."""
+        state = self.record.state
+        known = {**state.measured_until, rule: until}
+        return replace(self, record=self.record.with_state(replace(state, measured_until=known)))
+
 
 @dataclass(slots=True)
 class Ledger:
@@ -32,7 +42,8 @@ class Ledger:
     `beside` is the workload as it was seen first with stable pods. `asked` is up to when each rule was answered last.
     `extents` are up to when each rule can be asked, as its source told last.
     `next` is in line to be measured, and `current` is what is measured: nothing, once what came in was taken or the
-    rollout is over.
+    rollout is over. `answered` are the rules of which a tick is only to be made, `ticks` the newest whole ones by rule.
+    `news`: some of what came in since the last reconcile may change a verdict.
     """
 
     since: datetime
@@ -43,6 +54,9 @@ class Ledger:
     failing: dict[str, Missing] = field(default_factory=dict)
     extents: dict[str, Extent] = field(default_factory=dict)
     beside: Workload | None = None
+    answered: set[str] = field(default_factory=set)
+    ticks: dict[str, Tick] = field(default_factory=dict)
+    news: bool = False
     next: MeasuredRollout | None = None
     current: MeasuredRollout | None = None
     _alarms: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
@@ -54,9 +68,30 @@ class Ledger:
         """
         for what in (NEXT, WAKE, PATIENT):
             self.quiet(what)
-        self.current = None
+        self.current, self.news = None, False
         arrived, self.arrived = self.arrived, []
         return arrived
+
+    def keep(self, rule: str, until: datetime, tick: Tick) -> None:
+        """Keep a whole tick for the next reconcile, and see whether it is news.
+
+        If it is not, it waits for news, or for the next reconcile anyway. Nothing is left out of the record, so that
+        what waits is bounded.
+        """
+        still = stands_still(tick, self.ticks.get(rule))
+        self.ticks[rule] = tick
+        self.arrived.append(Measured(rule, until, tick))
+        waiting = sum(one.rule == rule for one in self.arrived)
+        current = self.current
+        if still and current is not None and rule not in current.suspected and waiting < MOST_STILL:
+            self.current = current.measured(rule, until)
+        else:
+            self.news = True
+
+    def lost(self, rule: str) -> None:
+        """A question was not answered: that is news, and so is whatever comes next."""
+        self.ticks.pop(rule, None)
+        self.news = True
 
     def call(self, what: str, seconds: float, act: Callable[[], None]) -> None:
         """Do something in so many seconds, in place of what was to be done at its time before."""

@@ -87,12 +87,11 @@ class Measurer:
                 await asyncio.gather(*(self._spans(rule, rollout, part) for part in parts))
             for part in parts:
                 tick = await self._ask(rule, rollout, ledger, part)
-                ledger.arrived.append(Measured(rule.name, part[1], tick, look))
-                if not look:
-                    self._note_lack(rule, rollout, ledger, tick)
+                self._take_in(rule, rollout, ledger, Measured(rule.name, part[1], tick, look))
                 proves = proves or may_prove(tick)
         except SourceError as error:
             missing, proves = missing_for(error, rule, self._telemetry), True
+            ledger.lost(rule.name)
             if isinstance(rule, QueryRule):  # it counts its errors itself
                 ledger.arrived.append(Measured(rule.name, until, ValueSample(until, missing=missing)))
             elif not look:
@@ -102,10 +101,12 @@ class Measurer:
         self._telemetry.observe(
             MetricName.SOURCE_SECONDS, self._clock.monotonic() - began, source=rule.query.source
         )
-        self._judge_soon(rule, rollout.record.key, ledger, proves=proves)
+        if ledger.news:
+            self._judge_soon(rule, rollout.record.key, ledger, proves=proves)
 
     def unknown(self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger) -> None:
         """Judge that there is no evidence, for the reason in the ledger."""
+        ledger.lost(rule.name)
         self._judge_soon(rule, rollout.record.key, ledger, proves=True)
 
     def _judge_soon(self, rule: MetricRule, key: WorkloadKey, ledger: Ledger, *, proves: bool) -> None:
@@ -118,7 +119,32 @@ class Measurer:
         tick = self._questions.timing(rule).tick(rule).total_seconds()
         what, wait = (WAKE, TOGETHER) if proves else (PATIENT, min(PATIENCE, tick / 5))
         if not ledger.waits(what):
-            ledger.call(what, wait, lambda: self._wake(key))
+            ledger.call(what, wait, lambda: self._wake_together(what, key, ledger, self._clock.monotonic()))
+
+    def _wake_together(self, what: str, key: WorkloadKey, ledger: Ledger, since: float) -> None:
+        """Wake the rollout, unless all that is waited for is answered too: then with that, or after a while without.
+
+        With many rollouts in flight it takes longer to make ticks of an answer than to get it.
+        """
+        waited = self._clock.monotonic() - since
+        if ledger.running and ledger.answered >= ledger.running.keys() and waited < PATIENCE:
+            ledger.call(what, TOGETHER, lambda: self._wake_together(what, key, ledger, since))
+        else:
+            self._wake(key)
+
+    def _take_in(
+        self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, measured: Measured
+    ) -> None:
+        if measured.look:
+            ledger.arrived.append(measured)
+            ledger.news = True
+            return
+        lacked = ledger.failing.get(rule.name)
+        self._note_lack(rule, rollout, ledger, measured.tick)
+        lacks = ledger.failing.get(rule.name)
+        if (lacked is None) != (lacks is None):
+            ledger.lost(rule.name)
+        ledger.keep(rule.name, measured.until, measured.tick)
 
     def _note_lack(self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, tick: Tick) -> None:
         """An answer without any number of the candidate counts as none, until one comes."""
@@ -132,13 +158,27 @@ class Measurer:
     async def _ask(
         self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, span: tuple[datetime, datetime]
     ) -> Tick:
-        record, (since, until) = rollout.record, span
         if isinstance(rule, QueryRule):
-            stable = stable_of(rollout.workload, record)
-            return await self._questions.value(rule, rollout.workload, stable, until)
+            stable = stable_of(rollout.workload, rollout.record)
+            return await self._questions.value(rule, rollout.workload, stable, span[1])
         spans = await self._spans(rule, rollout, span)
+        ledger.answered.add(rule.name)
+        try:
+            return await self._tick(rule, rollout, ledger, spans, span)
+        finally:
+            ledger.answered.discard(rule.name)
+
+    async def _tick(
+        self,
+        rule: ErrorRateRule | LatencyRule,
+        rollout: MeasuredRollout,
+        ledger: Ledger,
+        spans: tuple[Span, ...],
+        span: tuple[datetime, datetime],
+    ) -> Tick:
         # One tick for each turn of the loop: an answer that all rollouts waited for must not hold up an undo.
         async with self._turn:
+            record, (since, until) = rollout.record, span
             seen = self.seen(rollout)
             own = self._index.own(spans, seen)
             warmup = rollout.policy.strategy.warmup

@@ -69,11 +69,12 @@ class Timetable:
     def ask_due(self, rollout: MeasuredRollout, ledger: Ledger) -> None:
         """Start what is due, and come again when the next one will be.
 
-        What came in and was not taken yet is not asked about again: the reconcile that takes it says what is next.
+        After news nothing is asked until it was taken: the reconcile that takes it says what is next.
         """
         ledger.quiet(NEXT)
-        if ledger.arrived:
+        if ledger.news:
             return
+        rollout = ledger.current or rollout
         now, workload = self._clock.now(), self._measuring.seen(rollout)
         due = [
             self._request_rule(rule, rollout, ledger, workload)

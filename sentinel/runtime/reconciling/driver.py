@@ -14,6 +14,7 @@ from sentinel.domain.record.entries import Action, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.words import deed
 from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.engine.evidence.assessment import measured_by
 from sentinel.engine.reconciling.effects import (
     Apply,
     AskGates,
@@ -234,9 +235,10 @@ class Driver:
 
     def _collected(self, effect: Collect) -> Collected:
         record, collector = effect.record, self._services.collector
+        measured = collector.take(record)
         return Collected(
-            measured=collector.take(record),
-            unmeasured=collector.unmeasured(record, effect.policy, effect.workload),
+            measured=measured,
+            unmeasured=collector.unmeasured(measured_by(record, measured), effect.policy, effect.workload),
             learnt=collector.learnt(record),
             started=collector.started(record),
             settles=collector.settles(effect.record, effect.policy),

@@ -19,12 +19,14 @@ from sentinel.domain.evidence import (
     Missing,
     MissingReason,
     PodStart,
+    Tick,
     as_histogram,
 )
 from sentinel.domain.policy.rules import CountQuery, CrashLoopRule, ErrorRateRule, HistogramQuery, LatencyRule
 from sentinel.domain.record.state import Phase
 from sentinel.domain.record.written import Written
 from sentinel.engine.evidence.assessment import Assessment, JudgedRollout, Measured, assess
+from sentinel.engine.evidence.schedule import stands_still
 from sentinel.engine.evidence.starting import STABLE_START, START
 from sentinel.engine.rules.segment import segment_of
 from sentinel.engine.statistics.calibration import Calibration
@@ -44,6 +46,9 @@ moments = st.tuples(arms, arms, buckets, buckets, st.booleans(), st.integers(0, 
 """A tick: good requests and errors of each arm, latencies of each arm, whether they are missing, the step."""
 
 
+NOBODY = ((0, 0), (0, 0), (0,) * len(BOUNDS), (0,) * len(BOUNDS), False, 0)
+
+
 def ticks_of(number: int, moment: Any) -> tuple[Measured, ...]:
     """What both rules measured in the tick of this number."""
     (good, bad), (stable_good, stable_bad), ours, theirs, lost, _ = moment
@@ -51,7 +56,9 @@ def ticks_of(number: int, moment: Any) -> tuple[Measured, ...]:
     counts = Counts(0, 0) if lost else Counts(good + bad, bad)
     missing = GONE if lost else ()
     young = 5.0 * number
-    starts = tuple([PodStart(f"new-{n}", young, young + 5, as_histogram(counts), young < 30) for n in range(3)])
+    starts = tuple(
+        [PodStart(f"new-{n}", young, young + 5, as_histogram(counts), young < 30) for n in range(3)]
+    )
     slow = Histogram() if lost else Histogram(BOUNDS, ours)
     slow_starts = tuple([PodStart(f"new-{n}", young, young + 5, slow, young < 30) for n in range(3)])
     counted = CountTick(
@@ -106,6 +113,41 @@ def test_a_state_kept_in_memory_is_judged_as_one_read_from_the_record(
     read = played(first_tick(profiled=profiled), moments, restarts=True)
     assert [each.verdicts for each in kept] == [each.verdicts for each in read]
     assert json.dumps([each.analysis for each in kept]) == json.dumps([each.analysis for each in read])
+
+
+@settings(max_examples=40)
+@given(st.lists(st.one_of(moments, st.just(NOBODY)), max_size=16))
+def test_ticks_without_requests_may_be_judged_together(moments: list[Any]) -> None:
+    """Those that stand still change no verdict and leave the same states, whether judged one by one or later."""
+    one_by_one, together = calm(), calm()
+    waiting: list[Measured] = []
+    before: dict[str, Tick] = {}
+    for number, moment in enumerate(moments):
+        ticks = ticks_of(number, (*moment[:-1], 0))
+        still = all(stands_still(each.tick, before.get(each.rule)) for each in ticks)
+        before = {each.rule: each.tick for each in ticks}
+        waiting.extend(ticks)
+        one_by_one, alone = step(one_by_one, ticks, number)
+        if still and number + 1 < len(moments):
+            continue
+        together, late = step(together, waiting, number)
+        waiting = []
+        assert late.verdicts == alone.verdicts
+        assert json.dumps(late.analysis) == json.dumps(alone.analysis)
+        assert late.course == alone.course
+
+
+def calm() -> JudgedRollout:
+    """A rollout that is judged by its metrics alone."""
+    made = first_tick(profiled=True)
+    return replace(made, policy=replace(made.policy, rules=(ERRORS, LATENCY)))
+
+
+def step(rollout: JudgedRollout, ticks: Sequence[Measured], number: int) -> tuple[JudgedRollout, Assessment]:
+    """The rollout after these were judged at the end of the tick of this number, and what they came to."""
+    judged = assess(replace(rollout, now=at(0) + (number + 1) * TICK), ticks, lambda *_: False)
+    kept = replace(rollout.state, analysis=judged.analysis, course=judged.course)
+    return replace(rollout, state=kept), judged
 
 
 def test_what_did_not_change_is_not_written_again() -> None:
