@@ -13,11 +13,12 @@ from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarg
 from sentinel.adapters.kubernetes.api.resources import RECORDS
 from sentinel.adapters.kubernetes.custom.record_objects import record_of
 from sentinel.adapters.kubernetes.custom.records import KubernetesRecordStore
+from sentinel.adapters.kubernetes.custom.unread import Unread
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
 from sentinel.domain.errors import ClusterUnavailableError, ConflictError, ForbiddenError
 from sentinel.domain.record.entries import Action, DecisionEntry, NoticeRef
 from sentinel.domain.record.record import Record
-from sentinel.domain.record.state import Phase, RolloutState
+from sentinel.domain.record.state import Ending, Phase, RolloutState
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
 from tests.adapters.kubernetes.worlds import NOW, WEB, access_to, record, until
@@ -67,6 +68,19 @@ async def test_only_the_rollouts_still_open_are_live(client: ApiClient, gateway:
     await gateway.records.save(ended.with_state(state_of(Phase.SUPERSEDED, ended_at=NOW)))
     await gateway.records.delete(deleted)
     assert (both, list(gateway.records.live())) == ({"web-1", "web-2"}, [])
+
+
+async def test_what_is_over_is_held_as_bytes(client: ApiClient, gateway: KubernetesGateway) -> None:
+    """With the write that ends a rollout the states of its tests are put away; whoever asks gets them as they were."""
+    states = {"error-rate": {"baseline": [100, 1], "stakes": [0.5, "inf"]}}
+    live = replace(state_of(Phase.BAKING), analysis=states)
+    created = await gateway.records.create(record().with_state(live))
+    over = replace(live, phase=Phase.SUPERSEDED, ending=Ending(ended_at=NOW))
+    saved = await gateway.records.save(created.with_state(over))
+    assert not isinstance(created.state.analysis, Unread)
+    assert isinstance(saved.state.analysis, Unread)
+    assert saved.state.analysis == states
+    assert await stored(client) == saved
 
 
 async def test_an_old_event_does_not_take_a_write_back(

@@ -18,6 +18,7 @@ import msgspec
 
 from sentinel.adapters.kubernetes.api.raw import time
 from sentinel.adapters.kubernetes.custom.codec import camel
+from sentinel.adapters.kubernetes.custom.unread import Unread
 from sentinel.domain.record.state import Json
 
 T = TypeVar("T")
@@ -27,6 +28,8 @@ Making = Callable[[Any], Any]
 _SHARED = 512
 """So many values of a class, and twice as many texts, are known again: those of a workload's records come together."""
 _DOCUMENTS = 64
+_STATES = Mapping[str, Json]
+"""What is kept unread; see `Unread`."""
 
 
 def decode_bytes(
@@ -72,11 +75,10 @@ def _written(hint: Any) -> Any:
         return _written(kinds[0]) if len(kinds) == 1 else Union[tuple(kinds)]  # noqa: UP007 - made of a tuple
     if origin in (tuple, frozenset):
         return list[_written(arguments[0])]  # type: ignore[misc]
-    if hint == Json:
+    if hint in (Json, _STATES):
         return msgspec.Raw
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        inner = arguments[1]
-        return dict[str, dict[str, Any] if inner == Json else _written(inner)]  # type: ignore[misc]
+        return dict[str, _written(arguments[1])]  # type: ignore[misc]
     if _has_fields(hint):
         return _struct(hint)
     return str if hint is datetime or issubclass(hint, Enum) else hint
@@ -90,10 +92,10 @@ def _converter(hint: Any) -> Making | None:
         return _converter(kinds[0]) if len(kinds) == 1 else None
     if origin in (tuple, frozenset):
         return _items(origin, _converter(arguments[0]))
-    if hint == Json:
-        return _document
+    if hint in (Json, _STATES):
+        return _document if hint == Json else lambda raw: Unread(bytes(raw))
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return None if arguments[1] == Json else _values(_converter(arguments[1]))
+        return _values(_converter(arguments[1]))
     if hint is datetime:
         return _moment
     if hint is str:

@@ -13,6 +13,7 @@ from sentinel.adapters.kubernetes.api.resources import RECORDS
 from sentinel.adapters.kubernetes.custom.codec import decode, encode
 from sentinel.adapters.kubernetes.custom.direct import decode_bytes
 from sentinel.adapters.kubernetes.custom.former_schema import present_form, step_moved
+from sentinel.adapters.kubernetes.custom.unread import Unread
 from sentinel.bounded import BoundedDict
 from sentinel.domain.alert import AlertsBeyond
 from sentinel.domain.policy.policy import Mode
@@ -23,7 +24,7 @@ from sentinel.domain.revert import RevertRef
 from sentinel.domain.words import standing
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 KIND = "RolloutRecord"
 WORKLOAD_LABEL = "rollback-sentinel.dev/workload"
@@ -184,6 +185,14 @@ def _steps_moved(status: Mapping[str, Any], by: int) -> dict[str, Any]:
 def _revision_shown(candidate: RevisionRef) -> str:
     """The revision as the printed column shows it."""
     return str(candidate.number) if candidate.number else candidate.hash or candidate.digest[:10]
+
+
+def put_away(record: Record, status: Mapping[str, Any]) -> Record:
+    """The record, if it is over, with the states of its tests as the bytes that its status holds."""
+    states = status.get("analysis")
+    if record.live or not states:
+        return record
+    return record.with_state(replace(record.state, analysis=Unread(orjson.dumps(states))))
 
 
 class RecordShape(TypedDict, total=False):

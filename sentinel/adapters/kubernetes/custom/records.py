@@ -18,6 +18,7 @@ from sentinel.adapters.kubernetes.custom.record_objects import (
     at_its_beginning,
     beginning_of,
     label_of,
+    put_away,
     record_of,
     with_status,
 )
@@ -136,7 +137,7 @@ class KubernetesRecordStore:
         async with self._lock(record):
             record, status = fitted(self._rebased(record))
             written = await self._write("PUT", _place(record, "status"), with_status(record, status))
-            return self._take(_at(record, written))
+            return self._take(put_away(_at(record, written), status))
 
     async def _write(self, method: str, target: RequestTarget, body: Json) -> "_Stored":
         """Write an object; what the answer holds besides where it stands now was just sent."""
